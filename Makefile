@@ -1,0 +1,83 @@
+# The only entry point. Everything it makes lies in .venv and .loupe.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV := .loupe/uv/bin/uv
+BIN := .venv/bin
+MEMBERS := proto services/common services/gateway services/auth services/images services/billing services/inference deploy/local
+PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
+SERVICES := gateway auth images billing inference
+EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
+INSTALL_MEMBERS := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+
+export UV_NO_CONFIG := 1
+export UV_LINK_MODE ?= copy
+
+.PHONY: help demo up test test-e2e lint fmt proto models bench lock clean
+
+help:  ## this list
+	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+demo: .venv/run models  ## upscale a photo through the whole system: make demo [PHOTO=file] [SCALE=2|3|4]
+	@$(BIN)/python -m loupe_local demo $(if $(PHOTO),--photo '$(PHOTO)') $(if $(SCALE),--scale $(SCALE))
+
+up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it
+	@$(BIN)/python -m loupe_local up
+
+test: .venv/dev models  ## all tests, against real servers
+	@$(BIN)/pytest
+
+test-e2e: .venv/dev models  ## the end-to-end tests alone
+	@$(BIN)/pytest tests/e2e
+
+lint: .venv/dev  ## format, style, types, imports, contracts, migrations
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports
+	@for each in $(SERVICES); do (cd services/$$each && ../../$(BIN)/deptry .); done
+	@$(BIN)/buf lint proto
+	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check
+	@$(BIN)/squawk --config squawk.toml <($(BIN)/python -m loupe_local sql)
+
+fmt: .venv/dev  ## format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+proto: .venv/dev  ## generate the code of the contracts anew
+	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate
+
+models: .loupe/models/manifest.json  ## fetch the weights, convert them, compare with the original runtime
+
+bench: .venv/dev models  ## measure; prints ratios and writes .loupe/bench.json
+	@$(BIN)/python -m loupe_local bench
+
+lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
+	@$(UV) lock --upgrade
+	@for each in $(SERVICES); do $(EXPORT) --package loupe-$$each --no-default-groups -o requirements/$$each.txt; done
+	@$(EXPORT) --only-group run -o requirements/run.txt
+	@$(EXPORT) --group dev -o requirements/dev.txt
+	@$(UV) pip compile --quiet requirements/triton.in --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade -o requirements/triton.txt
+
+clean:  ## remove everything that make made, data included
+	@rm -rf .venv .loupe
+
+$(UV): requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loupe needs Python 3.11 or newer")'
+	@rm -rf .loupe/uv
+	@$(PYTHON) -m venv .loupe/uv
+	@.loupe/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/run: $(UV) requirements/run.txt $(PROJECTS)
+	@test -d .venv || $(UV) venv --quiet --python $(PYTHON) .venv
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/run.txt
+	@$(INSTALL_MEMBERS)
+	@touch $@
+
+.venv/dev: .venv/run requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,66 @@
+"""`python -m loupe_local up` runs Loupe in the foreground; `… demo` upscales one photo with it and ends."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from loupe_local import demo
+from loupe_local.component import NotReady
+from loupe_local.stack import Stack, stack
+from loupe_local.state import AlreadyRunning, REPOSITORY
+
+READY = """
+Loupe is ready at {api}
+
+  export TOKEN='{token}'
+  curl -s {api}/api/images/upscale -H "Authorization: Bearer $TOKEN" -F image=@{photo} -F scale_factor=4
+  curl -s {api}/api/images/1 -H "Authorization: Bearer $TOKEN"
+  curl -s {api}/api/images/1/download -H "Authorization: Bearer $TOKEN"
+
+Addresses and tokens are in .loupe/local.json too. Ctrl-C stops everything.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m loupe_local", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    commands.add_parser("up").set_defaults(run=lambda _: up())
+    trying = commands.add_parser("demo")
+    trying.add_argument("--photo", type=Path, default=demo.PHOTO)
+    trying.add_argument("--scale", type=int, default=4, choices=(2, 3, 4))
+    trying.set_defaults(run=lambda arguments: demo.run(arguments.photo, arguments.scale))
+    arguments = parser.parse_args()
+    try:
+        asyncio.run(arguments.run(arguments))
+    except (AlreadyRunning, NotReady, demo.DemoFailed) as error:
+        sys.exit(f"loupe: {error}")
+
+
+async def up() -> None:
+    """Until Ctrl-C or SIGTERM, also while it is still starting."""
+    main_task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _cancel_once, main_task)
+    try:
+        async with stack() as running:
+            tell(running)
+            await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        print("stopped")
+
+
+def tell(running: Stack) -> None:
+    photo = demo.PHOTO.relative_to(REPOSITORY)
+    print(READY.format(api=running.api, token=running.token, photo=photo), flush=True)
+
+
+def _cancel_once(task: asyncio.Task[None] | None) -> None:
+    """A second Ctrl-C must not cut the stopping short."""
+    if task and not task.cancelling():
+        task.cancel()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Two users of the local stack, made as a person would: register, open the link in the mail, be put on a plan."""
+
+import asyncio
+import email
+import re
+import sys
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+import httpx2
+
+from loupe_local.process import output_of
+from loupe_local.services import Services
+from loupe_local.stores import Stores
+
+PLAN = "professional"
+MAIL_SECONDS = 20.0
+LINK = re.compile(r"https?://\S+/api/email/verify/\S+")
+
+
+class AccountFailed(Exception):
+    """What the API or the administrator's command answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    name: str
+    email: str
+    password: str
+
+
+async def tokens(stores: Stores, services: Services) -> tuple[str, str]:
+    """A token of each user, both verified and on the professional plan."""
+    state = stores.supervisor.state
+    jane = Account("Jane Smith", "jane@example.com", f"Aa1{state.secret('user/jane')}")
+    omar = Account("Omar Haddad", "omar@example.com", f"Aa1{state.secret('user/omar')}")
+    async with httpx2.AsyncClient(base_url=services.api, timeout=30) as client:
+        first, second = await asyncio.gather(
+            token(client, services, stores.mails, jane), token(client, services, stores.mails, omar)
+        )
+    return first, second
+
+
+async def token(client: httpx2.AsyncClient, services: Services, mails: Path, account: Account) -> str:
+    login = {"email": account.email, "password": account.password, "device_name": "local"}
+    answer = await client.post("/api/auth/login", json=login)
+    if answer.status_code == 401:
+        await register(client, mails, account)
+        await set_plan(services, account)
+        answer = await client.post("/api/auth/login", json=login)
+    return _data(answer)["token"]
+
+
+async def register(client: httpx2.AsyncClient, mails: Path, account: Account) -> None:
+    body = {
+        "name": account.name,
+        "email": account.email,
+        "password": account.password,
+        "password_confirmation": account.password,
+    }
+    _data(await client.post("/api/auth/register", json=body))
+    link = LINK.search(await mail_to(mails, account.email))
+    if not link:
+        raise AccountFailed(f"no link in the mail to {account.email}")
+    (await client.get(link[0])).raise_for_status()
+
+
+async def mail_to(mails: Path, address: str) -> str:
+    """The text of the newest mail to this address, waited for."""
+    async with asyncio.timeout(MAIL_SECONDS):
+        while not (found := sorted(mails.glob(f"*-{address}.eml"))):
+            await asyncio.sleep(0.05)
+    mail = email.message_from_bytes(found[-1].read_bytes(), EmailMessage, policy=default)
+    return mail.get_content()
+
+
+async def set_plan(services: Services, account: Account) -> None:
+    told = {f"LOUPE_{name.upper()}": value for name, value in services.admin.items()}
+    command = [sys.executable, "-m", "gateway.admin", "plan", "set", account.email, PLAN]
+    status, output = await output_of(command, env=told)
+    if status:
+        raise AccountFailed(output)
+
+
+def _data(answer: httpx2.Response) -> dict[str, str]:
+    if answer.is_error:
+        raise AccountFailed(f"{answer.request.url.path}: {answer.status_code} {answer.text}")
+    return answer.json()["data"]

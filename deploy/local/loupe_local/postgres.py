@@ -1,0 +1,145 @@
+"""PostgreSQL: one database and one role for each service, and no role reaches the database of another.
+
+Only TCP on the loopback, with passwords; no socket file.
+"""
+
+import contextlib
+import secrets
+import shutil
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import LiteralString
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from loupe_local.ports import HOST
+from loupe_local.postgres_home import Home
+from loupe_local.probes import Probe
+from loupe_local.process import Process
+from loupe_local.state import State
+
+DATABASES = ("auth", "billing", "images")
+ADMIN = "postgres"
+LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "",
+    "log_checkpoints": "off",
+}
+VOLATILE = {"fsync": "off", "full_page_writes": "off"}
+"""Commits still reach the kernel, so that killing the server loses nothing (synchronous_commit=off would)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postgres:
+    port: int
+    passwords: Mapping[str, str] = field(repr=False)
+
+    def url(self, user: str, database: str, scheme: str = "postgresql+psycopg") -> str:
+        return f"{scheme}://{user}:{self.passwords[user]}@{HOST}:{self.port}/{database}"
+
+    def admin_url(self, database: str = ADMIN) -> str:
+        """For plain psycopg, as the superuser."""
+        return self.url(ADMIN, database, scheme="postgresql")
+
+
+def postgres(state: State) -> Postgres:
+    passwords = {user: state.secret(f"postgres/{user}") for user in (ADMIN, *DATABASES)}
+    return Postgres(port=state.ports("postgres")["postgres"], passwords=passwords)
+
+
+async def create_cluster(server: Postgres, home: Home, *, durable: bool) -> None:
+    """Once; a cluster that was not finished is made again."""
+    if home.data.exists():
+        home.give(home.data)
+        forget_pid(home.data)
+        return
+    draft = home.folder / f"new-{secrets.token_hex(4)}"  # not to be guessed, since root gives it away
+    for old in home.folder.glob("new-*"):
+        shutil.rmtree(old)
+    draft.mkdir(mode=0o700)
+    password = draft / "password"
+    password.touch(mode=0o600)
+    password.write_text(server.passwords[ADMIN])
+    home.give(draft)
+    options = (
+        "--auth-local=reject",
+        "--auth-host=scram-sha-256",
+        f"--username={ADMIN}",
+        f"--pwfile={password}",
+    )
+    sync = () if durable else ("--no-sync",)
+    status, output = await home.run("initdb", f"--pgdata={draft / 'data'}", *options, *LOCALE, *sync)
+    if status != 0:
+        raise OSError(f"initdb: {output}")
+    (draft / "data").rename(home.data)
+    shutil.rmtree(draft)
+
+
+def process(server: Postgres, home: Home, *, durable: bool) -> Process:
+    settings = SETTINGS | {"port": str(server.port)} | ({} if durable else VOLATILE)
+    options = (argument for name, value in settings.items() for argument in ("-c", f"{name}={value}"))
+    return Process(
+        name="postgres",
+        argv=(str(home.programs / "postgres"), "-D", str(home.data), *options),
+        env={"TZ": "UTC"},
+        cwd=home.folder,
+        tidy=lambda: forget_pid(home.data),
+        identity=home.identity,
+        ready=_answers(server),
+        stop_signal=signal.SIGINT,  # without waiting for the clients to leave
+    )
+
+
+def forget_pid(data: Path) -> None:
+    """The file of a killed server stops the next one when another program has the number by now."""
+    path = data / "postmaster.pid"
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        pid = int(path.read_text().split()[0])
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).name() == "postgres":
+                return
+        path.unlink()
+
+
+async def create_databases(server: Postgres) -> None:
+    """As often as you like: what is there stays."""
+    async with await psycopg.AsyncConnection[tuple[str]].connect(
+        server.admin_url(), autocommit=True
+    ) as admin:
+        roles = await _names(admin, "SELECT rolname FROM pg_roles")
+        databases = await _names(admin, "SELECT datname FROM pg_database")
+        for name in (ADMIN, "template1", *DATABASES):
+            role, password = sql.Identifier(name), sql.Literal(server.passwords.get(name, ""))
+            if name in DATABASES and name not in roles:
+                await admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, password))
+            if name in DATABASES and name not in databases:
+                await admin.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(role))
+            await admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(role))
+
+
+async def _names(admin: psycopg.AsyncConnection[tuple[str]], query: LiteralString) -> set[str]:
+    return {name for (name,) in await (await admin.execute(query)).fetchall()}
+
+
+def _answers(server: Postgres) -> Probe:
+    async def probe() -> bool:
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                server.admin_url(), connect_timeout=5
+            ) as connection:
+                await connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    return probe

@@ -1,0 +1,169 @@
+"""The five services as processes: each with its own credentials, and with whatever our environment overrides."""
+
+import json
+import os
+import sys
+from asyncio import gather
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from loupe_local.ports import HOST
+from loupe_local.probes import http_ok
+from loupe_local.process import Process, output_of
+from loupe_local.state import REPOSITORY
+from loupe_local.stores import Stores
+
+NAMES = ("auth", "billing", "images", "inference", "gateway")
+WITH_DATABASE = ("auth", "billing", "images")
+CLIENTS = ("gateway", "images", "inference", "operator")
+TIERS = {"gateway": 3, "inference": 2}
+"""At the end the gateway stops first, then the worker, then those they call."""
+REQUESTS_PER_HOUR_WITHOUT_TOKEN = 1000
+"""Ten, as shipped, would lock out whoever tries things on their own machine."""
+
+
+class MigrationFailed(Exception):
+    """The words of alembic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Addresses, secrets and environments of the five services."""
+
+    stores: Stores
+    ports: Mapping[str, int]
+    secrets: Mapping[str, str]
+
+    @property
+    def api(self) -> str:
+        return f"http://{HOST}:{self.ports['gateway']}"
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        return {name: f"http://{HOST}:{self.ports[f'{name}.metrics']}/metrics" for name in NAMES}
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """What `loupe-admin` needs."""
+        return {
+            "auth_target": self.target("auth"),
+            "billing_target": self.target("billing"),
+            "operator_secret": self.secrets["operator"],
+        }
+
+    def target(self, name: str) -> str:
+        return f"{HOST}:{self.ports[name]}"
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Settings of one service; a variable of ours with its prefix wins."""
+        prefix = f"{name.upper()}_"
+        common = {
+            "metrics_listen": f"{HOST}:{self.ports[f'{name}.metrics']}",
+            "nats_url": self.stores.nats_url(name),
+            "log_readable": "true",
+        }
+        settings = common | getattr(self, f"_{name}")()
+        ours = {f"{prefix}{setting}".upper(): value for setting, value in settings.items()}
+        inherited = {key: value for key, value in os.environ.items() if key.startswith((prefix, "OTEL_"))}
+        return ours | inherited
+
+    def process(self, name: str) -> Process:
+        return Process(
+            name=name,
+            argv=(sys.executable, "-m", name),
+            env=self.environment(name),
+            ready=http_ok(HOST, self.ports[f"{name}.metrics"]),
+            ready_seconds=60,
+            stop_seconds=30,
+            tier=TIERS.get(name, 1),
+        )
+
+    async def migrate(self, name: str) -> None:
+        """Brings the schema of one service up to date."""
+        folder = REPOSITORY / "services" / name
+        url = f"{name.upper()}_DATABASE_URL"
+        status, output = await output_of(
+            [sys.executable, "-m", "alembic", "--config", str(folder / "pyproject.toml"), "upgrade", "head"],
+            env={**os.environ, url: self.environment(name)[url]},
+            cwd=folder,
+        )
+        if status:
+            raise MigrationFailed(f"{name}: {output}")
+
+    async def start(self) -> None:
+        """All ready."""
+        supervisor = self.stores.supervisor
+        await gather(*(self.migrate(name) for name in WITH_DATABASE))
+        await gather(*(supervisor.start(self.process(name)) for name in NAMES))
+
+    def _auth(self) -> dict[str, str]:
+        host, _, port = self.stores.smtp.address.rpartition(":")
+        return {
+            "database_url": self.stores.database_url("auth"),
+            "listen": self.target("auth"),
+            "secret": self.secrets["auth"],
+            "clients": json.dumps({client: self.secrets[client] for client in CLIENTS}),
+            "public_url": self.api,
+            "smtp_host": host,
+            "smtp_port_number": port,
+        }
+
+    def _billing(self) -> dict[str, str]:
+        return {
+            "database_url": self.stores.database_url("billing"),
+            "listen": self.target("billing"),
+            "auth_target": self.target("auth"),
+        }
+
+    def _images(self) -> dict[str, str]:
+        return {
+            "database_url": self.stores.database_url("images"),
+            "listen": self.target("images"),
+            "auth_target": self.target("auth"),
+            "billing_target": self.target("billing"),
+            "client_secret": self.secrets["images"],
+            "s3_public_endpoint": f"http://{self.stores.s3.endpoint}",
+            **self._s3("images"),
+        }
+
+    def _inference(self) -> dict[str, str]:
+        triton = self.stores.triton
+        return {
+            "auth_target": self.target("auth"),
+            "images_target": self.target("images"),
+            "client_secret": self.secrets["inference"],
+            "triton_target": triton.grpc if triton else f"{HOST}:1",
+            **self._s3("inference"),
+        }
+
+    def _gateway(self) -> dict[str, str]:
+        return {
+            "listen": self.target("gateway"),
+            "auth_target": self.target("auth"),
+            "billing_target": self.target("billing"),
+            "images_target": self.target("images"),
+            "client_secret": self.secrets["gateway"],
+            "unauthenticated_requests_per_hour": str(REQUESTS_PER_HOUR_WITHOUT_TOKEN),
+        }
+
+    def _s3(self, name: str) -> dict[str, str]:
+        store = self.stores.s3
+        access_key, secret_key = store.keys[name]
+        return {
+            "s3_endpoint": f"http://{store.endpoint}",
+            "s3_region": store.region,
+            "s3_bucket": store.bucket,
+            "s3_access_key": access_key,
+            "s3_secret_key": secret_key,
+        }
+
+
+def services(stores: Stores) -> Services:
+    state = stores.supervisor.state
+    names = [*NAMES, *(f"{name}.metrics" for name in NAMES)]
+    ports = state.ports(*(f"service.{name}" for name in names))
+    return Services(
+        stores=stores,
+        ports={name: ports[f"service.{name}"] for name in names},
+        secrets={name: state.secret(f"service/{name}") for name in (*CLIENTS, "auth")},
+    )

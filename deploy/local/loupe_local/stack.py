@@ -1,0 +1,46 @@
+"""The whole system, started for a person or a script: stores, services, two users, and a file that tells where all is."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loupe_local import accounts
+from loupe_local.log import Sink
+from loupe_local.services import Services
+from loupe_local.services import services as services_of
+from loupe_local.state import FOLDER
+from loupe_local.stores import Stores, stores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    stores: Stores
+    services: Services
+    token: str
+    other_token: str
+
+    @property
+    def api(self) -> str:
+        return self.services.api
+
+
+@asynccontextmanager
+async def stack(
+    folder: Path = FOLDER, *, sink: Sink | None = None, durable: bool = True
+) -> AsyncGenerator[Stack]:
+    """All ready; `local.json` beside the folder tells scripts what they need, for as long as it runs."""
+    async with stores(folder, sink=sink, durable=durable, told=folder.parent / "local.json") as running:
+        services = services_of(running)
+        await services.start()
+        token, other_token = await accounts.tokens(running, services)
+        running.supervisor.tell(
+            api=services.api,
+            token=token,
+            other_token=other_token,
+            mails=str(running.mails),
+            s3=f"http://{running.s3.endpoint}",
+            metrics=running.metrics | services.metrics,
+            admin=services.admin,
+        )
+        yield Stack(stores=running, services=services, token=token, other_token=other_token)

@@ -1,0 +1,110 @@
+"""What Loupe keeps its data in, started together: PostgreSQL, NATS, objects, mail, and Triton beside them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loupe_local import nats_server, object_store, postgres, postgres_home, smtp
+from loupe_local import triton as triton_server
+from loupe_local.log import Sink, to_stream
+from loupe_local.supervisor import Supervisor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stores:
+    """Addresses, credentials, and the supervisor of `postgres`, `nats`, `objects`, `smtp` and `triton`."""
+
+    supervisor: Supervisor
+    postgres: postgres.Postgres
+    nats: nats_server.Nats
+    s3: object_store.ObjectStore
+    smtp: smtp.Smtp
+    triton: triton_server.Triton | None
+
+    def database_url(self, service: str) -> str:
+        return self.postgres.url(service, service)
+
+    def nats_url(self, service: str) -> str:
+        return self.nats.url(service)
+
+    @property
+    def mails(self) -> Path:
+        return self.smtp.mails
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        triton = {"triton": self.triton.metrics} if self.triton else {}
+        return {"objects": self.s3.metrics, "nats": f"{self.nats.monitor}/varz", **triton}
+
+
+@asynccontextmanager
+async def stores(
+    folder: Path,
+    *,
+    sink: Sink | None = None,
+    durable: bool = True,
+    triton: bool = True,
+    told: Path | None = None,
+) -> AsyncGenerator[Stores]:
+    """All ready, on the data of the last time; `durable=False` survives our crashes but not the machine's."""
+    async with Supervisor(folder, sink or to_stream(), told) as supervisor:
+        state = supervisor.state
+        running = Stores(
+            supervisor=supervisor,
+            postgres=postgres.postgres(state),
+            nats=nats_server.nats(state),
+            s3=object_store.object_store(state),
+            smtp=smtp.smtp(state),
+            triton=triton_server.triton(state) if triton else None,
+        )
+        await _start(running, durable=durable)
+        supervisor.publish(addresses=_addresses(running))
+        yield running
+
+
+async def _start(running: Stores, *, durable: bool) -> None:
+    supervisor = running.supervisor
+    starts = [
+        _start_postgres(running, durable=durable),
+        supervisor.start(nats_server.process(running.nats, supervisor.state, durable=durable)),
+        _start_objects(running, durable=durable),
+        supervisor.start(smtp.process(running.smtp)),
+    ]
+    if running.triton:
+        starts.append(supervisor.start(triton_server.process(running.triton)))
+    tasks = [asyncio.create_task(start) for start in starts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _start_postgres(running: Stores, *, durable: bool) -> None:
+    supervisor = running.supervisor
+    home = await postgres_home.find(supervisor.state, supervisor.sink)
+    await postgres.create_cluster(running.postgres, home, durable=durable)
+    await supervisor.start(postgres.process(running.postgres, home, durable=durable))
+    await postgres.create_databases(running.postgres)
+
+
+async def _start_objects(running: Stores, *, durable: bool) -> None:
+    await running.supervisor.start(object_store.process(running.s3, running.supervisor.state))
+    if durable:
+        await object_store.write_through(running.s3)
+
+
+def _addresses(running: Stores) -> dict[str, object]:
+    triton = {"triton": running.triton.grpc} if running.triton else {}
+    return {
+        "postgres": f"{postgres.HOST}:{running.postgres.port}",
+        "nats": f"{nats_server.HOST}:{running.nats.port}",
+        "s3": running.s3.endpoint,
+        "smtp": running.smtp.address,
+        "mails": str(running.mails),
+        "metrics": running.metrics,
+        **triton,
+    }

@@ -1,0 +1,55 @@
+"""NVIDIA Triton as a plain server on the CPU, from its own virtual environment and model repository."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from loupe_local.ports import HOST
+from loupe_local.probes import http_ok
+from loupe_local.process import Process
+from loupe_local.state import REPOSITORY, State
+
+SCRIPT = Path(__file__).parents[1] / "triton"
+VENV = Path(os.environ.get("LOUPE_TRITON_VENV") or REPOSITORY / ".loupe" / "triton")
+THREADS = "LOUPE_TRITON_THREADS"
+MODELS = REPOSITORY / ".loupe" / "models"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Triton:
+    grpc_port: int
+    http_port: int
+    metrics_port: int
+
+    @property
+    def grpc(self) -> str:
+        return f"{HOST}:{self.grpc_port}"
+
+    @property
+    def metrics(self) -> str:
+        return f"http://{HOST}:{self.metrics_port}/metrics"
+
+
+def is_built(venv: Path = VENV, models: Path = MODELS) -> bool:
+    """Whether there is a server to start and a model for it."""
+    return SCRIPT.exists() and (venv / "bin" / "python").exists() and any(models.glob("*/config.pbtxt"))
+
+
+def triton(state: State) -> Triton:
+    ports = state.ports("triton.grpc", "triton.http", "triton.metrics")
+    return Triton(
+        grpc_port=ports["triton.grpc"], http_port=ports["triton.http"], metrics_port=ports["triton.metrics"]
+    )
+
+
+def process(server: Triton, venv: Path = VENV, models: Path = MODELS) -> Process:
+    ports = (server.grpc_port, server.http_port, server.metrics_port)
+    return Process(
+        name="triton",
+        argv=(str(SCRIPT), str(models), *map(str, ports)),
+        env={"LOUPE_TRITON_VENV": str(venv)}
+        | ({THREADS: os.environ[THREADS]} if THREADS in os.environ else {}),
+        ready=http_ok(HOST, server.http_port, "/v2/health/ready"),  # open only once every model is loaded
+        ready_seconds=120,
+        stop_seconds=20,
+    )

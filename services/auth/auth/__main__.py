@@ -1,0 +1,51 @@
+"""Starts auth."""
+
+from auth import events
+from auth.domain.keys import KeyRing
+from auth.mail import Mailer
+from auth.passwords import Hasher
+from auth.rpc import CALLERS, AuthService
+from auth.settings import Settings
+from common import bus, db, log, metrics, outbox, process, rpc, trace
+from common.identity import Verifier
+from loupe.auth.v1 import auth_pb2_grpc
+
+
+async def run() -> None:
+    settings = Settings()  # pyright: ignore[reportCallIssue]  the environment fills it
+    log.setup("auth", level=settings.log_level, readable=settings.log_readable)
+    trace.setup("auth")
+    readiness = metrics.Readiness("database", "broker")
+    await process.run(metrics.serve(settings.metrics_listen, readiness), serve(settings, readiness))
+
+
+async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
+    engine = db.engine(settings.database_url)
+    await db.wait(engine, readiness)
+    sessions = db.sessions(engine)
+    secret = settings.secret.get_secret_value()
+    ring = KeyRing(sessions, secret)
+    service = AuthService(
+        sessions,
+        ring,
+        Hasher(settings.hashing_threads),
+        clients=settings.clients,
+        secret=secret,
+        email_verification=settings.email_verification,
+    )
+    server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
+    auth_pb2_grpc.add_AuthServiceServicer_to_server(service, server.grpc)
+    server.bind(settings.listen)
+    mails = events.Mails(sessions, Mailer(settings), secret=secret, public_url=settings.public_url)
+    async with bus.connection(settings.nats_url, "auth", readiness) as nc:
+        js = nc.jetstream()
+        await process.wait_for("streams", lambda: bus.declare(js, events.STREAM, bus.DEAD))
+        await process.together(
+            server.serve(),
+            outbox.relay(sessions, js, settings.database_url),
+            bus.consume(js, events.MAIL_WANTED, mails.wanted),
+        )
+
+
+if __name__ == "__main__":
+    process.main(run)

@@ -1,0 +1,194 @@
+"""Protobuf in, domain, protobuf out."""
+
+import hmac
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from auth import links
+from auth.domain import keys, tokens, users
+from auth.passwords import Hasher
+from auth.tables import Token, User
+from common import errors, rpc, timestamps
+from common.db import Sessions
+from loupe.auth.v1 import auth_pb2 as pb
+from loupe.auth.v1 import auth_pb2_grpc
+
+CALLERS = {
+    "Register": rpc.services("gateway"),
+    "Login": rpc.services("gateway"),
+    "Authenticate": rpc.services("gateway"),
+    "VerifyEmail": rpc.services("gateway"),
+    "GetUser": rpc.users("user:read"),
+    "ListTokens": rpc.users("user:read"),
+    "RevokeToken": rpc.ANY_USER,
+    "RevokeAllTokens": rpc.ANY_USER,
+    "FindUser": rpc.services("operator"),
+    "MarkEmailVerified": rpc.services("operator"),
+    "RotateKeys": rpc.services("operator"),
+    "IssueServiceToken": rpc.ANYBODY,
+    "GetJwks": rpc.ANYBODY,
+}
+USER_AUDIENCES = ("auth", "billing", "images")
+
+
+class AuthService(auth_pb2_grpc.AuthServiceServicer):
+    def __init__(
+        self,
+        sessions: Sessions,
+        ring: keys.KeyRing,
+        hasher: Hasher,
+        *,
+        clients: dict[str, SecretStr],
+        secret: str,
+        email_verification: bool,
+    ) -> None:
+        self._sessions = sessions
+        self._ring = ring
+        self._hasher = hasher
+        self._clients = clients
+        self._secret = secret
+        self._email_verification = email_verification
+
+    async def Register(self, request: pb.RegisterRequest, context: rpc.Context) -> pb.RegisterResponse:
+        email = users.check_registration(
+            request.name, request.email, request.password, request.password_confirmation
+        )
+        password_hash = await self._hasher.hash(request.password)
+        async with self._sessions.begin() as session:
+            user = await users.register(
+                session,
+                name=request.name,
+                email=email,
+                password_hash=password_hash,
+                is_verified=not self._email_verification,
+            )
+            _, text = await tokens.create(session, user, request.device_name)
+        return pb.RegisterResponse(user=user_to_proto(user), token=text)
+
+    async def Login(self, request: pb.LoginRequest, context: rpc.Context) -> pb.LoginResponse:
+        async with self._sessions.begin() as session:
+            user = await users.by_email(session, request.email)
+        is_right = await self._hasher.matches(request.password, user.password_hash if user else None)
+        user = users.admit(user, password_is_right=is_right)
+        async with self._sessions.begin() as session:
+            _, text = await tokens.create(session, user, request.device_name)
+        return pb.LoginResponse(user=user_to_proto(user), token=text)
+
+    async def Authenticate(
+        self, request: pb.AuthenticateRequest, context: rpc.Context
+    ) -> pb.AuthenticateResponse:
+        async with self._sessions.begin() as session:
+            user, token = await tokens.authenticate(session, request.token)
+        return pb.AuthenticateResponse(
+            user=user_to_proto(user),
+            token_id=token.id or 0,
+            abilities=token.abilities,
+            internal_tokens={name: await self._internal_token(name, user, token) for name in USER_AUDIENCES},
+            expires_at=timestamps.to_proto(token.expires_at),
+        )
+
+    async def VerifyEmail(
+        self, request: pb.VerifyEmailRequest, context: rpc.Context
+    ) -> pb.VerifyEmailResponse:
+        user_id, email = links.read(self._secret, "verify", request.token)
+        async with self._sessions.begin() as session:
+            user = await users.mark_verified(session, user_id, email)
+        return pb.VerifyEmailResponse(user=user_to_proto(user))
+
+    async def GetUser(self, request: pb.GetUserRequest, context: rpc.Context) -> pb.GetUserResponse:
+        async with self._sessions.begin() as session:
+            user = await users.by_id(session, rpc.principal().user_id)
+        return pb.GetUserResponse(user=user_to_proto(user))
+
+    async def ListTokens(self, request: pb.ListTokensRequest, context: rpc.Context) -> pb.ListTokensResponse:
+        async with self._sessions.begin() as session:
+            found = await tokens.of_user(session, rpc.principal().user_id)
+        return pb.ListTokensResponse(tokens=[token_to_proto(token) for token in found])
+
+    async def RevokeToken(
+        self, request: pb.RevokeTokenRequest, context: rpc.Context
+    ) -> pb.RevokeTokenResponse:
+        principal = rpc.principal()
+        tokens.require_may_revoke(principal, request.token_id)
+        async with self._sessions.begin() as session:
+            await tokens.revoke(session, principal.user_id, request.token_id)
+        return pb.RevokeTokenResponse()
+
+    async def RevokeAllTokens(
+        self, request: pb.RevokeAllTokensRequest, context: rpc.Context
+    ) -> pb.RevokeAllTokensResponse:
+        principal = rpc.principal()
+        tokens.require_all_abilities(principal.abilities)
+        async with self._sessions.begin() as session:
+            await tokens.revoke(session, principal.user_id)
+        return pb.RevokeAllTokensResponse()
+
+    async def FindUser(self, request: pb.FindUserRequest, context: rpc.Context) -> pb.FindUserResponse:
+        async with self._sessions.begin() as session:
+            user = await users.found_by_email(session, request.email)
+        return pb.FindUserResponse(user=user_to_proto(user))
+
+    async def MarkEmailVerified(
+        self, request: pb.MarkEmailVerifiedRequest, context: rpc.Context
+    ) -> pb.MarkEmailVerifiedResponse:
+        async with self._sessions.begin() as session:
+            user = await users.mark_verified(session, request.user_id)
+        return pb.MarkEmailVerifiedResponse(user=user_to_proto(user))
+
+    async def RotateKeys(self, request: pb.RotateKeysRequest, context: rpc.Context) -> pb.RotateKeysResponse:
+        async with self._sessions.begin() as session:
+            key_id = await self._ring.rotate(session)
+        self._ring.forget()
+        return pb.RotateKeysResponse(key_id=key_id)
+
+    async def IssueServiceToken(
+        self, request: pb.IssueServiceTokenRequest, context: rpc.Context
+    ) -> pb.IssueServiceTokenResponse:
+        secret = self._clients.get(request.client, SecretStr(""))
+        require_secret(request.secret, secret.get_secret_value())
+        seconds = keys.SERVICE_TOKEN_SECONDS
+        expires_at = datetime.fromtimestamp(int(datetime.now(UTC).timestamp()) + seconds, UTC)
+        return pb.IssueServiceTokenResponse(
+            token=await self._ring.sign(request.audience, f"service:{request.client}", seconds),
+            expires_at=timestamps.to_proto(expires_at),
+        )
+
+    async def GetJwks(self, request: pb.GetJwksRequest, context: rpc.Context) -> pb.GetJwksResponse:
+        return pb.GetJwksResponse(jwks=await self._ring.jwks())
+
+    async def _internal_token(self, audience: str, user: User, token: Token) -> str:
+        return await self._ring.sign(
+            audience,
+            str(user.id),
+            keys.TOKEN_SECONDS,
+            token_id=token.id,
+            abilities=token.abilities,
+            verified=user.email_verified_at is not None,
+        )
+
+
+def require_secret(given: str, wanted: str) -> None:
+    if not wanted or not hmac.compare_digest(given.encode(), wanted.encode()):
+        raise errors.Unauthenticated("unknown client or wrong secret", reason="client_refused")
+
+
+def user_to_proto(user: User) -> pb.User:
+    return pb.User(
+        id=user.id or 0,
+        name=user.name,
+        email=user.email,
+        email_verified_at=timestamps.to_proto(user.email_verified_at),
+        created_at=timestamps.to_proto(user.created_at),
+        updated_at=timestamps.to_proto(user.updated_at),
+    )
+
+
+def token_to_proto(token: Token) -> pb.Token:
+    return pb.Token(
+        id=token.id or 0,
+        name=token.name,
+        abilities=token.abilities,
+        last_used_at=timestamps.to_proto(token.last_used_at),
+        created_at=timestamps.to_proto(token.created_at),
+    )

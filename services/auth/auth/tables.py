@@ -1,0 +1,60 @@
+"""What auth stores. Mail addresses are lower case; of a token only the SHA-256 of its secret is kept."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import registry
+from sqlmodel import Field, MetaData, SQLModel
+
+from common.db import NAMING, now
+from common.outbox import OutboxColumns
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
+    pass
+
+
+INSTANT = sa.DateTime(timezone=True)
+
+
+class User(Base, table=True):
+    __tablename__ = "user_account"  # pyright: ignore[reportAssignmentType]
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
+    name: str = Field(sa_type=sa.String)
+    email: str = Field(sa_type=sa.String, unique=True)
+    password_hash: str = Field(sa_type=sa.String)
+    email_verified_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+    updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+
+
+class Token(Base, table=True):
+    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
+    user_id: int = Field(
+        sa_column=sa.Column(
+            sa.BigInteger, sa.ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False, index=True
+        )
+    )
+    name: str = Field(sa_type=sa.String)
+    abilities: list[str] = Field(sa_type=ARRAY(sa.String))
+    secret_hash: bytes
+    last_used_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+
+
+class SigningKey(Base, table=True):
+    """An Ed25519 key of internal tokens; the private half is encrypted with the installation's secret."""
+
+    __tablename__ = "signing_key"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(primary_key=True, sa_type=sa.String)
+    private_key: bytes
+    created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+    retired_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class Outbox(OutboxColumns, Base, table=True):
+    """Events on their way into the stream; see common.outbox."""

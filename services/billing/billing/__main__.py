@@ -1,0 +1,43 @@
+"""Starts billing."""
+
+from billing import events, plans
+from billing.rpc import CALLERS, BillingService
+from billing.settings import Settings
+from common import bus, db, log, metrics, outbox, process, rpc, trace
+from common.credentials import Credentials
+from loupe.billing.v1 import billing_pb2_grpc
+
+EXPIRE_EVERY_SECONDS = 30.0
+
+
+async def run() -> None:
+    settings = Settings()  # pyright: ignore[reportCallIssue]  the environment fills it
+    log.setup("billing", level=settings.log_level, readable=settings.log_readable)
+    trace.setup("billing")
+    readiness = metrics.Readiness("database", "broker")
+    await process.run(metrics.serve(settings.metrics_listen, readiness), serve(settings, readiness))
+
+
+async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
+    engine = db.engine(settings.database_url)
+    await db.wait(engine, readiness)
+    sessions = db.sessions(engine)
+    server = rpc.Server(Credentials(settings.auth_target).verifier("billing"), CALLERS)
+    service = BillingService(sessions, plans.load(settings.plans_file), settings.reservation_seconds)
+    billing_pb2_grpc.add_BillingServiceServicer_to_server(service, server.grpc)
+    server.bind(settings.listen)
+    endings = events.Endings(sessions)
+    async with bus.connection(settings.nats_url, "billing", readiness) as nc:
+        js = nc.jetstream()
+        await process.wait_for("streams", lambda: bus.declare(js, events.STREAM, bus.DEAD))
+        await process.together(
+            server.serve(),
+            outbox.relay(sessions, js, settings.database_url),
+            bus.consume(js, events.COMPLETED, endings.completed),
+            bus.consume(js, events.NOT_COMPLETED, endings.not_completed),
+            process.every(EXPIRE_EVERY_SECONDS, endings.expire),
+        )
+
+
+if __name__ == "__main__":
+    process.main(run)

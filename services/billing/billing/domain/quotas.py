@@ -1,0 +1,185 @@
+"""The monthly quota: places are reserved when an image is accepted, captured when it completes, else given
+back.
+
+The counter of a month and the reservations that count in it change in one transaction, so they always agree.
+Locks are taken on the reservation first, then on the counter.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from billing.domain import subscriptions
+from billing.plans import Plan, Plans
+from billing.tables import Quota, Reservation, State
+from common import errors, outbox, timestamps
+from common.db import now
+from loupe.billing.v1 import billing_pb2 as pb
+
+EXPIRED_AT_ONCE = 200
+
+NEW_RESERVATION = sa.text("""
+    INSERT INTO reservation (id, user_id, period_start, state, expires_at, created_at)
+    VALUES (:id, :user_id, :period_start, 'reserved', :expires_at, now())
+    ON CONFLICT (id) DO NOTHING RETURNING id
+""")
+TAKE = sa.text("""
+    INSERT INTO quota (user_id, period_start, used, version) VALUES (:user_id, :period_start, 1, 1)
+    ON CONFLICT (user_id, period_start) DO UPDATE SET used = quota.used + 1, version = quota.version + 1
+    WHERE CAST(:limit AS bigint) IS NULL OR quota.used < CAST(:limit AS bigint)
+    RETURNING used, version
+""")
+GIVE_BACK = sa.text("""
+    UPDATE quota SET used = used - 1, version = version + 1
+    WHERE user_id = :user_id AND period_start = :period_start RETURNING used, version
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A month's count. `limit` None: unlimited."""
+
+    used: int
+    limit: int | None
+    period_start: date
+
+    def to_proto(self) -> pb.Usage:
+        return pb.Usage(
+            used=self.used,
+            limit=self.limit,
+            period_start=timestamps.to_proto(_midnight(self.period_start)),
+            resets_at=timestamps.to_proto(_midnight(next_period(self.period_start))),
+        )
+
+
+def period_of(instant: datetime) -> date:
+    """Quotas are counted by calendar month in UTC."""
+    return instant.astimezone(UTC).date().replace(day=1)
+
+
+def next_period(period_start: date) -> date:
+    return (period_start + timedelta(days=31)).replace(day=1)
+
+
+async def usage(session: AsyncSession, user_id: int, plan: Plan) -> Usage:
+    period_start = period_of(now())
+    counted = await session.exec(
+        select(Quota.used).where(Quota.user_id == user_id, Quota.period_start == period_start)
+    )
+    return Usage(counted.one_or_none() or 0, plan.images_per_month, period_start)
+
+
+async def reserve(
+    session: AsyncSession,
+    plans: Plans,
+    *,
+    reservation_id: uuid.UUID,
+    user_id: int,
+    api_request: bool,
+    expires_at: datetime,
+) -> tuple[Usage, Plan]:
+    """Takes one place, or says why there is none. The same reservation again changes nothing."""
+    subscription = await subscriptions.of_user(session, user_id)
+    plan = subscriptions.plan_of(plans, subscription)
+    period_start = period_of(now())
+    connection = await session.connection()
+    row = {"id": reservation_id, "user_id": user_id, "period_start": period_start, "expires_at": expires_at}
+    if (await connection.execute(NEW_RESERVATION, row)).one_or_none() is None:
+        return await usage(session, user_id, plan), plan
+    _require_entitled(plan, is_active=subscriptions.is_active(subscription), api_request=api_request)
+    used = await _take(session, user_id, period_start, plan.images_per_month)
+    if used is None:
+        raise errors.PermissionDenied("You have exceeded your monthly image quota.", reason="quota_exceeded")
+    return Usage(used, plan.images_per_month, period_start), plan
+
+
+async def capture(session: AsyncSession, reservation_id: uuid.UUID) -> None:
+    """The image completed: its place is used for good, also when the reservation had expired meanwhile."""
+    reservation = await _locked(session, reservation_id)
+    if reservation is None or reservation.state not in (State.RESERVED, State.EXPIRED):
+        return
+    if reservation.state == State.EXPIRED:
+        await _take(session, reservation.user_id, reservation.period_start, None)
+    reservation.state = State.CAPTURED
+
+
+async def release(session: AsyncSession, reservation_id: uuid.UUID, becomes: State = State.RELEASED) -> None:
+    """Gives the place back, once; a captured one stays used."""
+    reservation = await _locked(session, reservation_id)
+    if reservation is None or reservation.state != State.RESERVED:
+        return
+    reservation.state = becomes
+    await _change(session, GIVE_BACK, reservation.user_id, reservation.period_start)
+
+
+async def renew(session: AsyncSession, reservation_ids: Sequence[uuid.UUID], expires_at: datetime) -> None:
+    """Their images still wait. One that had expired takes its place again."""
+    for reservation_id in sorted(reservation_ids):
+        reservation = await _locked(session, reservation_id)
+        if reservation is None or reservation.state not in (State.RESERVED, State.EXPIRED):
+            continue
+        if reservation.state == State.EXPIRED:
+            await _take(session, reservation.user_id, reservation.period_start, None)
+            reservation.state = State.RESERVED
+        reservation.expires_at = expires_at
+
+
+async def expire(session: AsyncSession) -> int:
+    """Releases reservations that nobody renewed or settled; gives how many there were."""
+    overdue = await session.exec(
+        select(Reservation.id)
+        .where(Reservation.state == State.RESERVED, Reservation.expires_at < now())
+        .order_by(col(Reservation.id))
+        .limit(EXPIRED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    reservation_ids = overdue.all()
+    for reservation_id in reservation_ids:
+        await release(session, reservation_id, State.EXPIRED)
+    return len(reservation_ids)
+
+
+def _require_entitled(plan: Plan, *, is_active: bool, api_request: bool) -> None:
+    if not is_active:
+        raise errors.PermissionDenied("Your subscription has expired.", reason="subscription_expired")
+    if api_request and "api_access" not in plan.features:
+        raise errors.PermissionDenied("Your plan does not include API access.", reason="no_api_access")
+
+
+async def _locked(session: AsyncSession, reservation_id: uuid.UUID) -> Reservation | None:
+    found = await session.exec(select(Reservation).where(Reservation.id == reservation_id).with_for_update())
+    return found.one_or_none()
+
+
+async def _take(session: AsyncSession, user_id: int, period_start: date, limit: int | None) -> int | None:
+    """The count with one more, or None where the limit is reached."""
+    if limit == 0:
+        return None
+    return await _change(session, TAKE, user_id, period_start, limit=limit)
+
+
+async def _change(
+    session: AsyncSession, statement: sa.TextClause, user_id: int, period_start: date, **values: int | None
+) -> int | None:
+    connection = await session.connection()
+    keys = {"user_id": user_id, "period_start": period_start}
+    row = (await connection.execute(statement, keys | values)).one_or_none()
+    if row is None:
+        return None
+    used, version = row
+    event = pb.UsageChanged(
+        user_id=user_id,
+        usage=pb.Usage(used=used, period_start=timestamps.to_proto(_midnight(period_start))),
+        version=version,
+    )
+    await outbox.publish(session, "billing.usage_changed", event)
+    return used
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

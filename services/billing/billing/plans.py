@@ -1,0 +1,65 @@
+"""Plans: data from one TOML file, checked when it is read."""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common import errors
+from loupe.billing.v1 import billing_pb2 as pb
+
+
+class Plan(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: int
+    slug: str = Field(pattern=r"^[a-z0-9-]+$")
+    name: str
+    price: int | None = Field(default=None, ge=0)
+    features: tuple[str, ...]
+    requests_per_hour: int = Field(ge=1)
+    images_per_month: int | None = Field(default=None, ge=0)
+    max_scale: int = Field(ge=2, le=4)
+
+    def to_proto(self) -> pb.Plan:
+        return pb.Plan(
+            id=self.id,
+            name=self.name,
+            slug=self.slug,
+            price=self.price,
+            features=self.features,
+            requests_per_hour=self.requests_per_hour,
+            images_per_month=self.images_per_month,
+            max_scale=self.max_scale,
+            limits=[
+                pb.Limit(key="images_per_month", value=self.images_per_month, unit="images"),
+                pb.Limit(key="requests_per_hour", value=self.requests_per_hour, unit="requests"),
+                pb.Limit(key="max_scale", value=self.max_scale, unit="factor"),
+            ],
+        )
+
+
+class Plans(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: tuple[Plan, ...] = Field(min_length=1)
+
+    @property
+    def free(self) -> Plan:
+        """For users who never subscribed."""
+        return self.plan[0]
+
+    def by_slug(self, slug: str) -> Plan:
+        for plan in self.plan:
+            if plan.slug == slug:
+                return plan
+        known = ", ".join(plan.slug for plan in self.plan)
+        raise errors.NotFound(f"no plan {slug!r}; there are {known}", reason="plan_not_found")
+
+
+def load(path: str) -> Plans:
+    """The file at `path`, or the plans that Loupe ships where it is empty."""
+    shipped = resources.files("billing") / "plans.toml"
+    text = Path(path).read_text() if path else shipped.read_text()
+    return Plans.model_validate(tomllib.loads(text))

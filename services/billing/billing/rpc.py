@@ -1,0 +1,101 @@
+"""Protobuf in, domain, protobuf out."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from billing.domain import quotas, subscriptions
+from billing.plans import Plans
+from billing.tables import Subscription
+from common import errors, rpc, timestamps
+from common.db import Sessions, now
+from loupe.billing.v1 import billing_pb2 as pb
+from loupe.billing.v1 import billing_pb2_grpc
+
+CALLERS = {
+    "GetEntitlement": rpc.ANY_USER,
+    "SetPlan": rpc.services("operator"),
+    "Reserve": rpc.services("images"),
+    "RenewReservations": rpc.services("images"),
+    "Release": rpc.services("images"),
+}
+
+
+class BillingService(billing_pb2_grpc.BillingServiceServicer):
+    def __init__(self, sessions: Sessions, plans: Plans, reservation_seconds: float) -> None:
+        self._sessions = sessions
+        self._plans = plans
+        self._reserved_for = timedelta(seconds=reservation_seconds)
+
+    async def GetEntitlement(
+        self, request: pb.GetEntitlementRequest, context: rpc.Context
+    ) -> pb.GetEntitlementResponse:
+        user_id = rpc.principal().user_id
+        async with self._sessions.begin() as session:
+            subscription = await subscriptions.of_user(session, user_id)
+            plan = subscriptions.plan_of(self._plans, subscription)
+            usage = await quotas.usage(session, user_id, plan)
+        return pb.GetEntitlementResponse(
+            plan=plan.to_proto(),
+            subscription=subscription_to_proto(subscription),
+            usage=usage.to_proto(),
+            is_active=subscriptions.is_active(subscription),
+        )
+
+    async def SetPlan(self, request: pb.SetPlanRequest, context: rpc.Context) -> pb.SetPlanResponse:
+        async with self._sessions.begin() as session:
+            await subscriptions.set_plan(session, self._plans, request.user_id, request.plan)
+            subscription = await subscriptions.of_user(session, request.user_id)
+        plan = subscriptions.plan_of(self._plans, subscription)
+        return pb.SetPlanResponse(plan=plan.to_proto(), subscription=subscription_to_proto(subscription))
+
+    async def Reserve(self, request: pb.ReserveRequest, context: rpc.Context) -> pb.ReserveResponse:
+        expires_at = self._expiry()
+        async with self._sessions.begin() as session:
+            usage, plan = await quotas.reserve(
+                session,
+                self._plans,
+                reservation_id=to_uuid(request.reservation_id),
+                user_id=request.user_id,
+                api_request=request.api_request,
+                expires_at=expires_at,
+            )
+        return pb.ReserveResponse(
+            usage=usage.to_proto(), plan=plan.to_proto(), expires_at=timestamps.to_proto(expires_at)
+        )
+
+    async def RenewReservations(
+        self, request: pb.RenewReservationsRequest, context: rpc.Context
+    ) -> pb.RenewReservationsResponse:
+        expires_at = self._expiry()
+        async with self._sessions.begin() as session:
+            await quotas.renew(session, [to_uuid(text) for text in request.reservation_ids], expires_at)
+        return pb.RenewReservationsResponse(expires_at=timestamps.to_proto(expires_at))
+
+    async def Release(self, request: pb.ReleaseRequest, context: rpc.Context) -> pb.ReleaseResponse:
+        async with self._sessions.begin() as session:
+            await quotas.release(session, to_uuid(request.reservation_id))
+        return pb.ReleaseResponse()
+
+    def _expiry(self) -> datetime:
+        return now() + self._reserved_for
+
+
+def to_uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError as error:
+        raise errors.InvalidArgument(f"{text!r} is no UUID", reason="invalid_reservation_id") from error
+
+
+def subscription_to_proto(subscription: Subscription | None) -> pb.Subscription | None:
+    if subscription is None:
+        return None
+    return pb.Subscription(
+        id=subscription.id or 0,
+        type=subscription.type,
+        status=subscription.status,
+        quantity=subscription.quantity,
+        trial_ends_at=timestamps.to_proto(subscription.trial_ends_at),
+        ends_at=timestamps.to_proto(subscription.ends_at),
+        created_at=timestamps.to_proto(subscription.created_at),
+    )

@@ -1,0 +1,74 @@
+"""What billing stores: who is on which plan, and the images of each month as a counter and its reservations."""
+
+import uuid
+from datetime import date, datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import registry
+from sqlmodel import Field, MetaData, SQLModel
+
+from common.db import NAMING, now, text_enum
+from common.outbox import OutboxColumns
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
+    pass
+
+
+INSTANT = sa.DateTime(timezone=True)
+
+
+class State(StrEnum):
+    """A reservation's life. Only `reserved` and `captured` count; `expired` counts again if its image
+    completes.
+    """
+
+    RESERVED = "reserved"
+    CAPTURED = "captured"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+class Subscription(Base, table=True):
+    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
+    user_id: int = Field(sa_type=sa.BigInteger, unique=True)
+    plan: str = Field(sa_type=sa.String)
+    type: str = Field(default="default", sa_type=sa.String)
+    status: str = Field(default="active", sa_type=sa.String)
+    quantity: int = 1
+    images_per_month: int | None = None
+    trial_ends_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    ends_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+    updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+
+
+class Quota(Base, table=True):
+    """One user's month (UTC). `version` grows with each change, so that readers can tell news from old."""
+
+    __table_args__ = (sa.CheckConstraint("used >= 0", name="used_is_a_count"),)
+
+    user_id: int = Field(sa_type=sa.BigInteger, primary_key=True)
+    period_start: date = Field(primary_key=True)
+    used: int
+    version: int = Field(sa_type=sa.BigInteger)
+
+
+class Reservation(Base, table=True):
+    __table_args__ = (
+        sa.Index("ix_reservation_open", "expires_at", postgresql_where=sa.text("state = 'reserved'")),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    user_id: int = Field(sa_type=sa.BigInteger)
+    period_start: date
+    state: State = Field(
+        sa_type=text_enum(State),
+    )
+    expires_at: datetime = Field(sa_type=INSTANT)
+    created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+
+
+class Outbox(OutboxColumns, Base, table=True):
+    """Events on their way into the stream; see common.outbox."""

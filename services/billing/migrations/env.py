@@ -1,0 +1,13 @@
+"""Applies billing's migrations to the database in BILLING_DATABASE_URL; two at once wait for each other."""
+
+import os
+
+from alembic import context
+from sqlalchemy import create_engine, text
+
+from billing.tables import Base
+
+with create_engine(os.environ["BILLING_DATABASE_URL"]).begin() as connection:
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('alembic'))"))
+    context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=True)
+    context.run_migrations()

@@ -1,0 +1,99 @@
+"""Objects in S3-compatible storage through the `minio` client, whose blocking calls run in threads.
+
+Presigned URLs are signed for the public endpoint, since the host is part of the signature; `region` is set so
+that signing needs no request. Only plain S3 is used, so any server will do.
+"""
+
+import asyncio
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import urllib3
+from minio import Minio
+from minio.deleteobjects import DeleteObject
+from pydantic import SecretStr
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 60.0
+CONNECTIONS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the objects are: endpoints are `http://host:port` or `https://host`."""
+
+    endpoint: str
+    public_endpoint: str
+    region: str
+    bucket: str
+    access_key: str
+    secret_key: SecretStr
+
+
+class Blobs:
+    """One bucket. Errors are urllib3's when the store is away and `minio.error.S3Error` when it refuses."""
+
+    def __init__(self, store: Store) -> None:
+        self._bucket = store.bucket
+        self._client = _client(store, store.endpoint)
+        self._public = _client(store, store.public_endpoint)
+
+    async def put(self, key: str, data: bytes, content_type: str) -> None:
+        await asyncio.to_thread(
+            self._client.put_object, self._bucket, key, io.BytesIO(data), len(data), content_type=content_type
+        )
+
+    async def get(self, key: str) -> bytes:
+        return await asyncio.to_thread(self._read, key)
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Keys that hold nothing are fine."""
+        await asyncio.to_thread(self._remove, list(keys))
+
+    async def ping(self) -> None:
+        """Raises unless the bucket can be reached."""
+        if not await asyncio.to_thread(self._client.bucket_exists, self._bucket):
+            raise LookupError(f"no bucket {self._bucket}")
+
+    def presigned_url(self, key: str, expires: timedelta, *, content_type: str, disposition: str) -> str:
+        """A link that anybody may GET until it expires; computed here, without a request."""
+        return self._public.presigned_get_object(
+            self._bucket,
+            key,
+            expires=expires,
+            response_headers={
+                "response-content-type": content_type,
+                "response-content-disposition": disposition,
+            },
+        )
+
+    def _read(self, key: str) -> bytes:
+        response = self._client.get_object(self._bucket, key)
+        try:
+            return response.read()
+        finally:
+            response.close()
+            response.release_conn()
+
+    def _remove(self, keys: list[str]) -> None:
+        problems = list(self._client.remove_objects(self._bucket, [DeleteObject(key) for key in keys]))
+        if problems:
+            raise OSError(f"could not delete {problems[0].name}: {problems[0].message}")
+
+
+def _client(store: Store, endpoint: str) -> Minio:
+    scheme, _, host = endpoint.rpartition("://")
+    return Minio(
+        host,
+        access_key=store.access_key,
+        secret_key=store.secret_key.get_secret_value(),
+        secure=scheme == "https",
+        region=store.region,
+        http_client=urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+            maxsize=CONNECTIONS,
+            retries=urllib3.Retry(total=3, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504]),
+        ),
+    )

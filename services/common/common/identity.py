@@ -1,0 +1,116 @@
+"""Internal tokens: short-lived JWTs (EdDSA, RFC 8037) that say who asks, checked against auth's public keys.
+
+A service never trusts the network: each call brings a token whose audience is the called service.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+
+from common import errors
+
+ISSUER = "loupe-auth"
+ALGORITHM = "EdDSA"
+REMEMBERED_TOKENS = 10_000
+REFETCH_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Either a user with an API token, or another service of ours."""
+
+    service: str = ""
+    user_id: int = 0
+    token_id: int = 0
+    abilities: frozenset[str] = frozenset()
+    is_verified: bool = False
+
+
+class Verifier:
+    """Checks tokens for one audience. Verified tokens are remembered until they expire: one signature check
+    each.
+    """
+
+    def __init__(self, audience: str, fetch_jwks: Callable[[], Awaitable[str]]) -> None:
+        self._audience = audience
+        self._fetch_jwks = fetch_jwks
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._fetching = asyncio.Lock()
+        self._known: dict[str, tuple[Principal, float]] = {}
+
+    async def verify(self, token: str) -> Principal:
+        known = self._known.get(token)
+        if known and known[1] > time.time():
+            return known[0]
+        claims = await self._claims(token)
+        principal = to_principal(claims)
+        if len(self._known) >= REMEMBERED_TOKENS:
+            self._known.clear()
+        self._known[token] = (principal, float(claims["exp"]))
+        return principal
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            key = await self._key(jwt.get_unverified_header(token).get("kid", ""))
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=self._audience,
+                issuer=ISSUER,
+                options={"require": ["exp", "sub", "aud", "iss"]},
+            )
+        except jwt.PyJWTError as error:
+            raise errors.Unauthenticated(
+                f"internal token refused: {error}", reason="internal_token_invalid"
+            ) from error
+
+    async def _key(self, key_id: str) -> jwt.PyJWK:
+        """A key that is not known may be a new one: the set is fetched again, at most every five seconds."""
+        async with self._fetching:
+            if key_id not in self._keys and time.monotonic() - self._fetched_at > REFETCH_SECONDS:
+                key_set = jwt.PyJWKSet.from_json(await self._fetch_jwks())
+                self._keys = {str(key.key_id): key for key in key_set.keys}
+                self._fetched_at = time.monotonic()
+        if key_id not in self._keys:
+            raise jwt.InvalidKeyError(f"no signing key {key_id!r}")
+        return self._keys[key_id]
+
+
+def to_principal(claims: dict[str, Any]) -> Principal:
+    """The subject is `service:<name>` or a user's id."""
+    subject = str(claims["sub"])
+    if subject.startswith("service:"):
+        return Principal(service=subject.removeprefix("service:"))
+    return Principal(
+        user_id=int(subject),
+        token_id=int(claims["token_id"]),
+        abilities=frozenset(claims["abilities"]),
+        is_verified=bool(claims["verified"]),
+    )
+
+
+class ServiceTokens:
+    """A service's own tokens for calling others, fetched when needed and renewed before they expire."""
+
+    RENEW_BEFORE = timedelta(seconds=20)
+
+    def __init__(self, issue: Callable[[str], Awaitable[tuple[str, datetime]]]) -> None:
+        """`issue(audience)` gives a token and when it expires."""
+        self._issue = issue
+        self._tokens: dict[str, tuple[str, datetime]] = {}
+        self._issuing = asyncio.Lock()
+
+    async def for_audience(self, audience: str) -> str:
+        async with self._issuing:
+            token, expires_at = self._tokens.get(audience, ("", datetime.now(UTC)))
+            if expires_at - datetime.now(UTC) < self.RENEW_BEFORE:
+                token, expires_at = await self._issue(audience)
+                self._tokens[audience] = (token, expires_at)
+            return token

@@ -1,0 +1,52 @@
+"""Logs: one JSON object a line on standard output, or readable lines where a person watches.
+
+Whatever is bound with `bound(...)` (request id, image id) is in every line written meanwhile.
+"""
+
+import logging
+import sys
+
+import structlog
+from structlog.contextvars import bound_contextvars as bound
+from structlog.typing import Processor
+
+__all__ = ["bound", "get", "setup"]
+
+
+def setup(service: str, *, level: str = "INFO", readable: bool = False) -> None:
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.format_exc_info,
+    ]
+    if readable:
+        render: list[Processor] = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+    else:
+        stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+        render = [stamp, _name(service), structlog.processors.JSONRenderer()]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    return structlog.stdlib.get_logger(name)
+
+
+def _name(service: str) -> Processor:
+    def add(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["service"] = service
+        return event
+
+    return add

@@ -1,0 +1,114 @@
+"""Events that commit with the change that caused them, and the relay that carries them to JetStream.
+
+`publish` writes a row in the caller's transaction; the relay, woken by NOTIFY, sends rows under a row lock
+and deletes them once the stream has acknowledged. Delivery is at least once and unordered.
+"""
+
+import asyncio
+import contextlib
+from datetime import datetime
+
+import psycopg
+import sqlalchemy as sa
+from google.protobuf.message import Message
+from nats.js import JetStreamContext
+from sqlalchemy.engine import make_url
+from sqlmodel import Field, SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from common import log, trace
+from common.db import Sessions
+
+LOG = log.get(__name__)
+BATCH = 64
+LOOK_AGAIN_SECONDS = 5.0
+
+INSERT = sa.text("""
+    INSERT INTO outbox (subject, payload, message_id, trace_parent)
+    VALUES (:subject, :payload, coalesce(:message_id, gen_random_uuid()::text), :trace_parent)
+""")
+NOTIFY = sa.text("SELECT pg_notify('outbox', '')")
+CLAIM = sa.text("""
+    DELETE FROM outbox WHERE id IN (
+        SELECT id FROM outbox ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED
+    ) RETURNING subject, payload, message_id, trace_parent
+""")
+
+
+class OutboxColumns(SQLModel):
+    """Base of each service's own `Outbox` table."""
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
+    subject: str = Field(sa_type=sa.String)
+    payload: bytes
+    message_id: str = Field(sa_type=sa.String)
+    trace_parent: str | None = Field(default=None, sa_type=sa.String)
+    created_at: datetime = Field(
+        sa_type=sa.DateTime(timezone=True),  # pyright: ignore[reportArgumentType]  sqlmodel wants a class
+        sa_column_kwargs={"server_default": sa.func.now()},
+    )
+
+
+async def publish(
+    session: AsyncSession, subject: str, event: Message, *, message_id: str | None = None
+) -> None:
+    """Two events with the same `message_id` within the stream's window of two minutes are one."""
+    connection = await session.connection()
+    await connection.execute(
+        INSERT,
+        {
+            "subject": subject,
+            "payload": event.SerializeToString(),
+            "message_id": message_id,
+            "trace_parent": trace.parent(),
+        },
+    )
+    await connection.execute(NOTIFY)
+
+
+async def relay(sessions: Sessions, stream: JetStreamContext, url: str) -> None:
+    """Runs for ever. A broker or database that is away costs a log line and a wait, never an event."""
+    woken = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_listen(url, woken))
+        while True:
+            woken.clear()
+            try:
+                while await _send_batch(sessions, stream):
+                    pass
+            except Exception as error:  # noqa: BLE001  the rows stay, the next round tries again
+                LOG.warning("outbox waits", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(1.0)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), LOOK_AGAIN_SECONDS)
+
+
+async def _send_batch(sessions: Sessions, stream: JetStreamContext) -> bool:
+    async with sessions.begin() as session:
+        connection = await session.connection()
+        rows = (await connection.execute(CLAIM, {"batch": BATCH})).all()
+        await asyncio.gather(*(_send(stream, *row) for row in rows))
+    return len(rows) == BATCH
+
+
+async def _send(
+    stream: JetStreamContext, subject: str, payload: bytes, message_id: str, parent: str | None
+) -> None:
+    headers = {"Nats-Msg-Id": message_id} | ({"traceparent": parent} if parent else {})
+    await stream.publish(subject, payload, headers=headers, timeout=5)
+
+
+async def _listen(url: str, woken: asyncio.Event) -> None:
+    """A connection of its own that only listens; without it the relay still looks every few seconds."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(plain, autocommit=True) as connection:
+                await connection.execute("LISTEN outbox")
+                woken.set()
+                async for _ in connection.notifies():
+                    woken.set()
+        except psycopg.Error as error:
+            LOG.warning("outbox does not hear the database", error=str(error))
+            await asyncio.sleep(1.0)

@@ -1,0 +1,164 @@
+"""gRPC between services: one edge on each side.
+
+The server's edge checks who may call (a method that is not listed is refused), turns `ServiceError` into a
+status, and measures. The client's edge adds a deadline, the internal token and the trace, and raises the same
+error again.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc.aio import ServicerContext
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from opentelemetry.trace import SpanKind
+
+from common import errors, log, metrics, trace
+from common.identity import Principal, Verifier
+from common.rpc_failures import to_service_error
+
+LOG = log.get(__name__)
+Context = ServicerContext[Any, Any]
+TOKEN_KEY = "authorization"  # noqa: S105  the name of a header
+DRAIN_SECONDS = 20.0
+
+OPTIONS = [
+    ("grpc.max_receive_message_length", 8 << 20),
+    ("grpc.max_send_message_length", 8 << 20),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+SERVER_OPTIONS = [
+    *OPTIONS,
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.max_connection_age_ms", 300_000),  # so that new replicas get their share
+    ("grpc.max_connection_age_grace_ms", 60_000),
+]
+
+_principal: ContextVar[Principal] = ContextVar("principal")
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Who may call a method: users with an ability, services by name, or anybody."""
+
+    ability: str | None = None
+    services: frozenset[str] = frozenset()
+    anybody: bool = False
+
+    def admit(self, principal: Principal) -> None:
+        if principal.service:
+            if principal.service not in self.services:
+                raise errors.PermissionDenied(
+                    f"not for the service {principal.service}", reason="caller_refused"
+                )
+        elif self.ability is None:
+            raise errors.PermissionDenied("not for users", reason="caller_refused")
+        elif self.ability and self.ability not in principal.abilities:
+            raise errors.PermissionDenied(
+                f"The token lacks the ability {self.ability}.", reason="missing_ability"
+            )
+
+
+ANYBODY = Callers(anybody=True)
+ANY_USER = Callers(ability="")
+
+
+def users(ability: str) -> Callers:
+    return Callers(ability=ability)
+
+
+def services(*names: str) -> Callers:
+    return Callers(services=frozenset(names))
+
+
+def principal() -> Principal:
+    """Who makes the call that is being answered."""
+    return _principal.get()
+
+
+class _Edge(grpc.aio.ServerInterceptor):
+    def __init__(self, verifier: Verifier, callers: Mapping[str, Callers]) -> None:
+        self._verifier = verifier
+        self._callers = callers
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith("/grpc.health.v1.") or handler.response_streaming:
+            return handler
+        metadata = {
+            key: value for key, value in handler_call_details.invocation_metadata if isinstance(value, str)
+        }
+        wrap = grpc.stream_unary_rpc_method_handler if handler.request_streaming else None
+        wrap = wrap or grpc.unary_unary_rpc_method_handler
+        return wrap(
+            self._answer(handler.stream_unary or handler.unary_unary, method, metadata),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+
+    def _answer(
+        self, behaviour: Callable[..., Awaitable[Any]], method: str, metadata: dict[str, str]
+    ) -> Callable[..., Awaitable[Any]]:
+        async def answer(request: Any, context: Context) -> Any:
+            request_id = metadata.get(trace.REQUEST_ID_KEY, "")
+            trace.request_id.set(request_id)
+            started, code = time.perf_counter(), "OK"
+            try:
+                with log.bound(request_id=request_id), trace.span(method, SpanKind.SERVER, metadata):
+                    _principal.set(await self._admitted(method, metadata))
+                    return await behaviour(request, context)
+            except asyncio.CancelledError:
+                code = "CANCELLED"
+                raise
+            except Exception as error:  # noqa: BLE001  this is the edge
+                failure = to_service_error(error, method)
+                code = failure.code.name
+                details = ((errors.DETAILS_KEY, errors.to_details(failure)),)
+                await context.abort(failure.code, failure.message, details)
+            finally:
+                metrics.rpc_seconds.labels(method, code).observe(time.perf_counter() - started)
+
+        return answer
+
+    async def _admitted(self, method: str, metadata: dict[str, str]) -> Principal:
+        callers = self._callers.get(method.rpartition("/")[2], Callers())
+        if callers.anybody:
+            return Principal()
+        principal = await self._verifier.verify(metadata.get(TOKEN_KEY, ""))
+        callers.admit(principal)
+        return principal
+
+
+class Server:
+    """A `grpc.aio` server with our edge and the health service. Register servicers on `.grpc`."""
+
+    def __init__(self, verifier: Verifier, callers: Mapping[str, Callers]) -> None:
+        self.grpc = grpc.aio.server(interceptors=[_Edge(verifier, callers)], options=SERVER_OPTIONS)
+        self._health = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue]  not in the stubs
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+
+    def bind(self, listen: str) -> int:
+        """Binds `host:port` and gives the port, which is another one where 0 was asked for."""
+        return self.grpc.add_insecure_port(listen)
+
+    async def serve(self) -> None:
+        """Answers until cancelled; calls under way may then finish."""
+        await self.grpc.start()
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        try:
+            await self.grpc.wait_for_termination()
+        finally:
+            await self._health.enter_graceful_shutdown()
+            await self.grpc.stop(DRAIN_SECONDS)

@@ -1,0 +1,17 @@
+"""Instants between Python (aware datetimes in UTC) and protobuf."""
+
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+
+def to_proto(instant: datetime | None) -> Timestamp | None:
+    if instant is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(instant)
+    return stamp
+
+
+def from_proto(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)

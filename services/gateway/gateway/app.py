@@ -1,0 +1,94 @@
+"""The ASGI application: routes, and around them one edge for request ids, headers, logs and metrics."""
+
+import re
+import time
+import uuid
+
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+from opentelemetry.trace import SpanKind
+from prometheus_client import Histogram
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common import log, trace
+from common.metrics import SECONDS_BUCKETS, Readiness
+from gateway import failures
+from gateway.backend import Backend
+from gateway.routes import account, auth, images
+
+LOG = log.get(__name__)
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+EXPOSED = [
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-Request-Id",
+]
+
+http_seconds = Histogram(
+    "loupe_http_seconds", "Requests answered", ["method", "route", "status"], buckets=SECONDS_BUCKETS
+)
+
+
+def create(backend: Backend, readiness: Readiness) -> FastAPI:
+    app = FastAPI(title="Loupe", version="0.1.0", docs_url=None, redoc_url=None)
+    app.state.backend = backend
+    failures.install(app)
+    for resource in (auth, images, account):
+        app.include_router(resource.router)
+    app.include_router(account.pictures)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> PlainTextResponse:
+        missing = readiness.missing()
+        text = "\n".join(f"waiting for {need}" for need in missing) or "ok"
+        return PlainTextResponse(text, 503 if missing else 200)
+
+    app.add_middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED
+    )
+    app.add_middleware(Edge)
+    return app
+
+
+class Edge:
+    """Gives each request an id and adds the headers that routes leave in `request.state.headers`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"])
+        sent_id = given.get(b"x-request-id", b"")
+        request_id = sent_id.decode() if SANE_REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex
+        headers: dict[str, str] = {"X-Request-Id": request_id}
+        state = scope.setdefault("state", {})
+        state["request_id"], state["headers"] = request_id, headers
+        trace.request_id.set(request_id)
+        started, status = time.perf_counter(), 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                answered = MutableHeaders(scope=message)
+                for name, value in headers.items():
+                    answered[name] = value
+            await send(message)
+
+        carrier = {"traceparent": given[b"traceparent"].decode("latin-1")} if b"traceparent" in given else {}
+        with log.bound(request_id=request_id), trace.span(scope["path"], SpanKind.SERVER, carrier):
+            await self._app(scope, receive, send_with_headers)
+        route = getattr(scope.get("route"), "path", "none")
+        http_seconds.labels(scope["method"], route, status).observe(time.perf_counter() - started)

@@ -1,0 +1,55 @@
+"""What routes work with: stubs of the services, the callers that are known, and the hourly limits."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from common.channel import Channel
+from common.credentials import Credentials
+from gateway.callers import Callers, token_for
+from gateway.limits import Limits
+from gateway.settings import Settings
+from loupe.auth.v1 import auth_pb2, auth_pb2_grpc
+from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
+from loupe.images.v1 import images_pb2, images_pb2_grpc
+
+if TYPE_CHECKING:
+    from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
+    from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
+
+AUTH = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
+BILLING = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
+IMAGES = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """`accounts` speaks as the gateway, for those who have no token yet; `auth` and `images` as the user."""
+
+    settings: Settings
+    accounts: "AuthServiceAsyncStub"
+    auth: "AuthServiceAsyncStub"
+    images: "ImagesServiceAsyncStub"
+    callers: Callers
+    limits: Limits
+    channels: tuple[Channel, ...]
+
+
+def connect(settings: Settings) -> Backend:
+    """Needs nothing to be there yet: calls fail as unavailable until it is."""
+    credentials = Credentials(settings.auth_target, "gateway", settings.client_secret)
+    as_gateway = Channel(settings.auth_target, AUTH, credentials.token_for("auth"))
+    auth = Channel(settings.auth_target, AUTH, token_for("auth"))
+    billing = Channel(settings.billing_target, BILLING, token_for("billing"))
+    images = Channel(settings.images_target, IMAGES, token_for("images"))
+    accounts = auth_pb2_grpc.AuthServiceStub(as_gateway.grpc)
+    return Backend(
+        settings=settings,
+        accounts=accounts,
+        auth=auth_pb2_grpc.AuthServiceStub(auth.grpc),
+        images=images_pb2_grpc.ImagesServiceStub(images.grpc),
+        callers=Callers(
+            accounts, billing_pb2_grpc.BillingServiceStub(billing.grpc), settings.principal_seconds
+        ),
+        limits=Limits(settings.replicas),
+        channels=(auth, billing, images),
+    )

@@ -1,0 +1,126 @@
+"""Who is behind a bearer token: remembered for a short while by the token's SHA-256, forgotten as soon as an
+event says that a token, a user, a plan or a count has changed.
+"""
+
+import hashlib
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from common import errors
+from common.channel import TokenSource
+from loupe.auth.v1 import auth_pb2
+from loupe.billing.v1 import billing_pb2
+
+if TYPE_CHECKING:
+    from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
+    from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
+
+REMEMBERED = 10_000
+_internal_tokens: ContextVar[dict[str, str]] = ContextVar("internal_tokens")
+
+
+def token_for(audience: str) -> TokenSource:
+    """The internal token of the user whose request is being answered."""
+
+    async def source() -> str:
+        return _internal_tokens.get()[audience]
+
+    return source
+
+
+@dataclass(slots=True)
+class Caller:
+    user: auth_pb2.User
+    token_id: int
+    abilities: frozenset[str]
+    internal_tokens: dict[str, str]
+    entitlement: billing_pb2.GetEntitlementResponse
+    known_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def quota_is_used_up(self) -> bool:
+        usage = self.entitlement.usage
+        return usage.HasField("limit") and usage.used >= usage.limit
+
+    def speak(self) -> None:
+        """Calls to services from now on are made in this user's name."""
+        _internal_tokens.set(self.internal_tokens)
+
+
+class Callers:
+    def __init__(
+        self, auth: "AuthServiceAsyncStub", billing: "BillingServiceAsyncStub", remember_seconds: float
+    ) -> None:
+        self._auth = auth
+        self._billing = billing
+        self._remember_seconds = remember_seconds
+        self._known: dict[bytes, Caller] = {}
+        self._changes = 0
+
+    async def of_token(self, text: str) -> Caller:
+        """Raises `Unauthenticated` for anything but a live token."""
+        if not text:
+            raise errors.Unauthenticated("Unauthenticated.", reason="unauthenticated")
+        key = hashlib.sha256(text.encode()).digest()
+        caller = self._known.get(key)
+        if caller is None or time.monotonic() - caller.known_at > self._remember_seconds:
+            changes = self._changes
+            caller = await self._ask(text)
+            if changes == self._changes:  # else what was asked may be old already
+                self._remember(key, caller)
+        caller.speak()
+        return caller
+
+    async def refreshed(self, caller: Caller) -> Caller:
+        """The same caller with the entitlement of this moment."""
+        caller.entitlement = await self._billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
+        return caller
+
+    def forget(self, user_id: int) -> None:
+        self._changes += 1
+        self._known = {key: one for key, one in self._known.items() if one.user.id != user_id}
+
+    def count(self, user_id: int, usage: billing_pb2.Usage) -> None:
+        """Takes over the month's count from an event."""
+        for caller in self._known.values():
+            ours = caller.entitlement.usage
+            if caller.user.id == user_id and ours.period_start == usage.period_start:
+                ours.used = usage.used
+
+    async def listen(self, nc: Client) -> None:
+        """Plain subscriptions: every gateway hears every event; one that is lost ends with the entry's age."""
+
+        async def tokens_revoked(message: Msg) -> None:
+            self.forget(auth_pb2.TokensRevoked.FromString(message.data).user_id)
+
+        async def user_changed(message: Msg) -> None:
+            self.forget(auth_pb2.UserChanged.FromString(message.data).user_id)
+
+        async def plan_changed(message: Msg) -> None:
+            self.forget(billing_pb2.PlanChanged.FromString(message.data).user_id)
+
+        async def usage_changed(message: Msg) -> None:
+            event = billing_pb2.UsageChanged.FromString(message.data)
+            self.count(event.user_id, event.usage)
+
+        await nc.subscribe("auth.tokens_revoked", cb=tokens_revoked)
+        await nc.subscribe("auth.user_changed", cb=user_changed)
+        await nc.subscribe("billing.plan_changed", cb=plan_changed)
+        await nc.subscribe("billing.usage_changed", cb=usage_changed)
+
+    async def _ask(self, text: str) -> Caller:
+        who = await self._auth.Authenticate(auth_pb2.AuthenticateRequest(token=text))
+        internal_tokens = dict(who.internal_tokens)
+        _internal_tokens.set(internal_tokens)
+        entitlement = await self._billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
+        return Caller(who.user, who.token_id, frozenset(who.abilities), internal_tokens, entitlement)
+
+    def _remember(self, key: bytes, caller: Caller) -> None:
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        self._known[key] = caller

@@ -1,0 +1,67 @@
+"""The shape of every answer, and how single values are written in it."""
+
+from typing import Generic, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import BaseModel
+
+from common import timestamps
+
+Data = TypeVar("Data")
+
+
+class Message(BaseModel):
+    success: bool = True
+    message: str
+
+
+class Envelope(BaseModel, Generic[Data]):
+    success: bool = True
+    message: str
+    data: Data
+
+
+class Meta(BaseModel):
+    current_page: int
+    last_page: int
+    per_page: int
+    total: int
+
+
+class Links(BaseModel):
+    first: str
+    last: str
+    prev: str | None
+    next: str | None
+
+
+class Page(BaseModel, Generic[Data]):
+    success: bool = True
+    message: str
+    data: list[Data]
+    meta: Meta
+    links: Links
+
+
+class Problem(BaseModel):
+    """Every error. `errors` only where a field is at fault."""
+
+    success: bool = False
+    message: str
+    errors: dict[str, list[str]] | None = None
+    code: str
+    request_id: str
+
+
+def instant(stamp: Timestamp) -> str:
+    """UTC with six fractional digits and `Z`."""
+    return timestamps.from_proto(stamp).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def human_size(size: int) -> str:
+    """1024-based, two decimals, trailing zeros trimmed: `512 B`, `1.95 MB`, `2 MB`."""
+    units = ("B", "KB", "MB", "GB")
+    scaled, unit = float(size), 0
+    while scaled >= 1024 and unit < len(units) - 1:
+        scaled, unit = scaled / 1024, unit + 1
+    return f"{scaled:.2f}".rstrip("0").rstrip(".") + f" {units[unit]}"

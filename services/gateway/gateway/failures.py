@@ -1,0 +1,113 @@
+"""Errors as the contract tells them: one table from gRPC codes to HTTP, one envelope for all of them."""
+
+from http import HTTPStatus
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import Match
+
+from common import errors, log
+from common.rpc_failures import to_service_error
+from gateway.envelope import Problem
+
+LOG = log.get(__name__)
+HTTP_STATUS: dict[type[errors.ServiceError], int] = {
+    errors.InvalidArgument: 422,
+    errors.Unauthenticated: 401,
+    errors.PermissionDenied: 403,
+    errors.NotFound: 404,
+    errors.AlreadyExists: 409,
+    errors.FailedPrecondition: 400,
+    errors.ResourceExhausted: 429,
+    errors.Unavailable: 503,
+    errors.DeadlineExceeded: 504,
+}
+RETRY_AFTER_SECONDS = 2
+NOT_FOUND = {"image_id": "Image not found.", "token_id": "Token not found."}
+
+
+class Malformed(errors.FailedPrecondition):
+    """A body that cannot be read at all: 400."""
+
+
+class TooLarge(errors.ServiceError):
+    """A body over the hard cap: 413, not read to its end."""
+
+    code = errors.grpc.StatusCode.OUT_OF_RANGE
+
+
+def answer(
+    request: Request, error: errors.ServiceError, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    status = 413 if isinstance(error, TooLarge) else HTTP_STATUS.get(type(error), 500)
+    status = 400 if isinstance(error, Malformed) else status
+    extra = dict(headers or {})
+    if status == HTTPStatus.UNAUTHORIZED:
+        extra["WWW-Authenticate"] = "Bearer"
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
+        extra.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    return problem(request, status, error.message, error.reason, fields=error.fields, headers=extra)
+
+
+def problem(
+    request: Request,
+    status: int,
+    message: str,
+    code: str,
+    *,
+    fields: dict[str, list[str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    body = Problem(message=message, errors=fields or None, code=code, request_id=request.state.request_id)
+    return JSONResponse(body.model_dump(exclude_none=True), status, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Every way in which FastAPI or we can fail ends in the envelope."""
+
+    @app.exception_handler(errors.ServiceError)
+    async def on_service_error(request: Request, error: errors.ServiceError) -> JSONResponse:
+        return answer(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        return _invalid(request, error)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            allow = {"Allow": ", ".join(_methods(app, request))}
+            return problem(request, 405, "Method not allowed.", "method_not_allowed", headers=allow)
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            return problem(request, 404, "Not found.", "not_found")
+        phrase = HTTPStatus(error.status_code).phrase
+        code = phrase.lower().replace(" ", "_")
+        return problem(request, error.status_code, f"{phrase}.", code, headers=dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def on_exception(request: Request, error: Exception) -> JSONResponse:
+        return answer(request, to_service_error(error, f"{request.method} {request.url.path}"))
+
+
+def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    fields: dict[str, list[str]] = {}
+    for detail in error.errors():
+        where, *names = detail["loc"]
+        if where == "path":
+            message = NOT_FOUND.get(str(names[0]), "Not found.")
+            return problem(request, 404, message, message.lower().rstrip(".").replace(" ", "_"))
+        name = ".".join(str(name) for name in names) or str(where)
+        fields.setdefault(name, []).append(f"The {name.replace('_', ' ')} is invalid.")
+    return answer(request, errors.invalid(fields))
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """Every method that this path has, over all of its routes."""
+    methods: set[str] = set()
+    for route in app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)

@@ -1,0 +1,92 @@
+"""Getting in and out: register, login, logout, the verification link."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel
+
+from gateway import bodies
+from gateway.access import Access, public
+from gateway.backend import Backend
+from gateway.callers import Caller
+from gateway.envelope import Envelope, Message
+from gateway.routes.account import User, to_user
+from loupe.auth.v1 import auth_pb2
+
+router = APIRouter(prefix="/api", tags=["auth"])
+Anyone = Annotated[Caller, Depends(Access(verified=False))]
+LONGEST_LABEL = 255
+
+
+class Registration(BaseModel):
+    name: str = ""
+    email: str = ""
+    password: str = ""
+    password_confirmation: str = ""
+    device_name: str = ""
+
+
+class Login(BaseModel):
+    email: str = ""
+    password: str = ""
+    device_name: str = ""
+
+
+class Session(BaseModel):
+    user: User
+    token: str
+    token_type: str = "Bearer"  # noqa: S105  the scheme's name
+
+
+@router.post("/auth/register", status_code=201, dependencies=[Depends(public)])
+async def register(request: Request) -> Envelope[Session]:
+    backend: Backend = request.app.state.backend
+    values = bodies.checked(Registration, await bodies.read(request))
+    values["device_name"] = _label(request, values["device_name"])
+    response = await backend.accounts.Register(auth_pb2.RegisterRequest(**values))
+    message = "Registration successful. Please verify your email to access all features."
+    return Envelope(message=message, data=await _session(request, response.user, response.token))
+
+
+@router.post("/auth/login", dependencies=[Depends(public)])
+async def login(request: Request) -> Envelope[Session]:
+    backend: Backend = request.app.state.backend
+    values = bodies.checked(Login, await bodies.read(request))
+    values["device_name"] = _label(request, values["device_name"])
+    response = await backend.accounts.Login(auth_pb2.LoginRequest(**values))
+    return Envelope(message="Login successful", data=await _session(request, response.user, response.token))
+
+
+@router.post("/auth/logout")
+async def logout(request: Request, caller: Anyone) -> Message:
+    backend: Backend = request.app.state.backend
+    await backend.auth.RevokeToken(auth_pb2.RevokeTokenRequest(token_id=caller.token_id))
+    backend.callers.forget(caller.user.id)
+    return Message(message="Logout successful")
+
+
+@router.post("/auth/revoke-all")
+async def revoke_all(request: Request, caller: Anyone) -> Message:
+    backend: Backend = request.app.state.backend
+    await backend.auth.RevokeAllTokens(auth_pb2.RevokeAllTokensRequest())
+    backend.callers.forget(caller.user.id)
+    return Message(message="All tokens revoked successfully")
+
+
+@router.get("/email/verify/{signed}", dependencies=[Depends(public)])
+async def verify_email(request: Request, signed: str) -> Message:
+    """The link in the verification mail: needs no session and may be opened twice."""
+    backend: Backend = request.app.state.backend
+    response = await backend.accounts.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
+    backend.callers.forget(response.user.id)
+    return Message(message="Email verified successfully")
+
+
+async def _session(request: Request, user: auth_pb2.User, token: str) -> Session:
+    backend: Backend = request.app.state.backend
+    caller = await backend.callers.of_token(token)
+    return Session(user=to_user(request, user, caller.entitlement.plan), token=token)
+
+
+def _label(request: Request, device_name: str) -> str:
+    return (device_name or request.headers.get("user-agent", ""))[:LONGEST_LABEL]

@@ -1,0 +1,224 @@
+"""Images: upscale, look, list, download, delete."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import BaseModel
+
+from common import errors
+from gateway import uploads
+from gateway.access import Access, tell_quota
+from gateway.backend import Backend
+from gateway.callers import Caller
+from gateway.envelope import Envelope, Links, Message, Meta, Page, human_size, instant
+from gateway.routes.account import base_url
+from loupe.images.v1 import images_pb2 as pb
+
+router = APIRouter(prefix="/api/images", tags=["images"])
+Writer = Annotated[Caller, Depends(Access("images:write", creates=True))]
+Reader = Annotated[Caller, Depends(Access("images:read"))]
+Poller = Annotated[Caller, Depends(Access("images:read", polls=True))]
+Deleter = Annotated[Caller, Depends(Access("images:delete"))]
+ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+STATUSES = {
+    "pending": pb.STATUS_PENDING,
+    "processing": pb.STATUS_PROCESSING,
+    "completed": pb.STATUS_COMPLETED,
+    "failed": pb.STATUS_FAILED,
+}
+STATUS_NAMES = {number: name for name, number in STATUSES.items()}
+MOST_PER_PAGE = 100
+USUAL_PER_PAGE = 15
+LAST_PAGE = 2**31 // MOST_PER_PAGE
+
+
+class Failure(BaseModel):
+    code: str
+    message: str
+    retryable: bool
+
+
+class AcceptedImage(BaseModel):
+    id: int
+    original_filename: str
+    original_size: int
+    original_size_human: str
+    original_dimensions: str | None
+    status: str
+    scale_factor: int | None
+    target_width: int | None
+    target_height: int | None
+    api_request: bool
+    created_at: str
+    updated_at: str
+
+
+class Image(BaseModel):
+    id: int
+    original_filename: str
+    original_path: str
+    upscaled_path: str | None
+    original_size: int
+    upscaled_size: int | None
+    original_size_human: str
+    upscaled_size_human: str | None
+    original_dimensions: str | None
+    upscaled_dimensions: str | None
+    original_dimensions_formatted: str | None
+    upscaled_dimensions_formatted: str | None
+    status: str
+    scale_factor: int | None
+    target_width: int | None
+    target_height: int | None
+    processing_time: float | None
+    api_request: bool
+    download_url: str | None
+    created_at: str
+    updated_at: str
+    queue_time: float | None
+    download_expires_at: str | None
+    error: Failure | None
+
+
+class Download(BaseModel):
+    download_url: str
+    filename: str
+    expires_at: str
+
+
+@router.post("/upscale", status_code=202)
+async def upscale(request: Request, caller: Writer) -> Envelope[AcceptedImage]:
+    backend: Backend = request.app.state.backend
+    response = await backend.images.Upscale(uploads.one_image(request))
+    if response.HasField("quota_limit"):
+        tell_quota(request, response.quota_used, response.quota_limit)
+    caller.entitlement.usage.used = response.quota_used
+    return Envelope(
+        message="Image uploaded and queued for processing", data=to_accepted_image(response.image)
+    )
+
+
+@router.get("")
+async def list_images(
+    request: Request, caller: Reader, page: str = "1", per_page: str = "15", status: str | None = None
+) -> Page[Image]:
+    backend: Backend = request.app.state.backend
+    if status is not None and status not in STATUSES:
+        raise errors.invalid({"status": ["The selected status is invalid."]})
+    number, size = _within(page, 1, LAST_PAGE), _within(per_page, USUAL_PER_PAGE, MOST_PER_PAGE)
+    wanted = STATUSES[status] if status else pb.STATUS_UNSPECIFIED
+    response = await backend.images.ListImages(
+        pb.ListImagesRequest(page=number, per_page=size, status=wanted)
+    )
+    last = max(1, -(-response.total // size))
+    return Page(
+        message="Images retrieved successfully",
+        data=[to_image(image) for image in response.images],
+        meta=Meta(current_page=number, last_page=last, per_page=size, total=response.total),
+        links=_links(request, number, last),
+    )
+
+
+@router.get("/{image_id}")
+async def get_image(request: Request, image_id: ImageId, caller: Poller) -> Envelope[Image]:
+    backend: Backend = request.app.state.backend
+    response = await backend.images.GetImage(pb.GetImageRequest(id=image_id))
+    return Envelope(message="Image retrieved successfully", data=to_image(response.image))
+
+
+@router.get("/{image_id}/download")
+async def download(request: Request, image_id: ImageId, caller: Reader) -> Envelope[Download]:
+    backend: Backend = request.app.state.backend
+    response = await backend.images.GetDownload(pb.GetDownloadRequest(id=image_id))
+    link = Download(
+        download_url=response.download_url,
+        filename=response.filename,
+        expires_at=instant(response.expires_at),
+    )
+    return Envelope(message="Download URL generated successfully", data=link)
+
+
+@router.delete("/{image_id}")
+async def delete_image(request: Request, image_id: ImageId, caller: Deleter) -> Message:
+    backend: Backend = request.app.state.backend
+    await backend.images.DeleteImage(pb.DeleteImageRequest(id=image_id))
+    return Message(message="Image deleted successfully")
+
+
+def to_accepted_image(image: pb.Image) -> AcceptedImage:
+    return AcceptedImage(
+        id=image.id,
+        original_filename=image.original_filename,
+        original_size=image.original_bytes,
+        original_size_human=human_size(image.original_bytes),
+        original_dimensions=None,
+        status=STATUS_NAMES[image.status],
+        scale_factor=image.scale_factor or None,
+        target_width=image.target_width or None,
+        target_height=image.target_height or None,
+        api_request=image.api_request,
+        created_at=instant(image.created_at),
+        updated_at=instant(image.updated_at),
+    )
+
+
+def to_image(image: pb.Image) -> Image:
+    is_done = image.status == pb.STATUS_COMPLETED
+    return Image(
+        id=image.id,
+        original_filename=image.original_filename,
+        original_path=image.original_path,
+        upscaled_path=image.upscaled_path or None,
+        original_size=image.original_bytes,
+        upscaled_size=image.upscaled_bytes if is_done else None,
+        original_size_human=human_size(image.original_bytes),
+        upscaled_size_human=human_size(image.upscaled_bytes) if is_done else None,
+        original_dimensions=_size(image.original_size, "x"),
+        upscaled_dimensions=_size(image.upscaled_size, "x"),
+        original_dimensions_formatted=_size(image.original_size, " x "),
+        upscaled_dimensions_formatted=_size(image.upscaled_size, " x "),
+        status=STATUS_NAMES[image.status],
+        scale_factor=image.scale_factor or None,
+        target_width=image.target_width or None,
+        target_height=image.target_height or None,
+        processing_time=round(image.processing_seconds, 2) if image.HasField("processing_seconds") else None,
+        api_request=image.api_request,
+        download_url=image.download_url or None,
+        created_at=instant(image.created_at),
+        updated_at=instant(image.updated_at),
+        queue_time=round(image.queue_seconds, 2) if image.HasField("queue_seconds") else None,
+        download_expires_at=instant(image.download_expires_at) if image.download_url else None,
+        error=_failure(image),
+    )
+
+
+def _failure(image: pb.Image) -> Failure | None:
+    if not image.HasField("failure"):
+        return None
+    failure = image.failure
+    return Failure(code=failure.code, message=failure.message, retryable=failure.retryable)
+
+
+def _size(size: pb.Size, between: str) -> str | None:
+    return f"{size.width}{between}{size.height}" if size.width else None
+
+
+def _within(text: str, usual: int, most: int) -> int:
+    """A number from the query, clamped to 1..most; the usual one where it is none."""
+    return min(most, max(1, int(text))) if text.isascii() and text.isdecimal() else usual
+
+
+def _links(request: Request, number: int, last: int) -> Links:
+    """Addresses of other pages, which keep `per_page` and `status` as they were asked for."""
+    kept = {name: value for name, value in request.query_params.items() if name in ("per_page", "status")}
+
+    def link(page: int) -> str:
+        return f"{base_url(request)}{request.url.path}?{urlencode({'page': page} | kept)}"
+
+    return Links(
+        first=link(1),
+        last=link(last),
+        prev=link(number - 1) if number > 1 else None,
+        next=link(number + 1) if number < last else None,
+    )

@@ -1,0 +1,64 @@
+"""Starts images."""
+
+from datetime import timedelta
+
+from common import bus, db, log, metrics, outbox, process, rpc, trace
+from common.blobs import Blobs
+from common.channel import Channel
+from common.credentials import Credentials
+from images import events
+from images.domain import jobs
+from images.rpc import CALLERS, ImagesService
+from images.settings import Settings
+from images.uploads import Uploads
+from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
+from loupe.images.v1 import images_pb2_grpc
+
+
+async def run() -> None:
+    settings = Settings()  # pyright: ignore[reportCallIssue]  the environment fills it
+    log.setup("images", level=settings.log_level, readable=settings.log_readable)
+    trace.setup("images")
+    readiness = metrics.Readiness("database", "object store", "broker")
+    await process.run(metrics.serve(settings.metrics_listen, readiness), serve(settings, readiness))
+
+
+async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
+    engine = db.engine(settings.database_url)
+    await db.wait(engine, readiness)
+    blobs = Blobs(settings.store())
+    await process.wait_for("object store", blobs.ping)
+    readiness.have("object store")
+    sessions = db.sessions(engine)
+    credentials = Credentials(settings.auth_target, "images", settings.client_secret)
+    billing = billing_pb2_grpc.BillingServiceStub(
+        Channel(
+            settings.billing_target,
+            billing_pb2.DESCRIPTOR.services_by_name["BillingService"],
+            credentials.token_for("billing"),
+        ).grpc
+    )
+    rules = jobs.Rules(
+        settings.unfinished_per_user, settings.attempts, timedelta(seconds=settings.worker_silent_seconds)
+    )
+    accepting = Uploads(sessions, blobs, billing, settings, rules)
+    server = rpc.Server(credentials.verifier("images"), CALLERS)
+    service = ImagesService(sessions, blobs, accepting, settings, rules)
+    images_pb2_grpc.add_ImagesServiceServicer_to_server(service, server.grpc)
+    server.bind(settings.listen)
+    results = events.Results(sessions, blobs, rules)
+    async with bus.connection(settings.nats_url, "images", readiness) as nc:
+        js = nc.jetstream()
+        await process.wait_for("streams", lambda: bus.declare(js, events.JOBS, events.EVENTS, bus.DEAD))
+        sweeper = events.Sweeper(sessions, js, billing, rules)
+        await process.together(
+            server.serve(),
+            outbox.relay(sessions, js, settings.database_url),
+            bus.consume(js, events.FINISHED, results.finished, parallel=2),
+            bus.consume(js, events.DROPPED, results.dropped),
+            process.every(settings.sweep_seconds, sweeper.sweep),
+        )
+
+
+if __name__ == "__main__":
+    process.main(run)

@@ -1,0 +1,67 @@
+"""Rows to protobuf."""
+
+from datetime import datetime
+
+from common import timestamps
+from images.formats import Format
+from images.tables import Image, Status
+from loupe.images.v1 import images_pb2 as pb
+
+STATUS = {
+    Status.PENDING: pb.STATUS_PENDING,
+    Status.PROCESSING: pb.STATUS_PROCESSING,
+    Status.COMPLETED: pb.STATUS_COMPLETED,
+    Status.FAILED: pb.STATUS_FAILED,
+}
+STATUS_FROM_PROTO = {number: status for status, number in STATUS.items()}
+
+
+def to_proto(image: Image, link: tuple[str, datetime] | None = None) -> pb.Image:
+    """`link` is the download's address and when it expires."""
+    result = pb.Image(
+        id=image.id or 0,
+        original_filename=image.original_filename,
+        original_path=image.original_path,
+        original_bytes=image.original_bytes,
+        original_size=pb.Size(width=image.original_width, height=image.original_height),
+        status=STATUS[image.status],
+        scale_factor=image.scale_factor or 0,
+        target_width=image.target_width or 0,
+        target_height=image.target_height or 0,
+        processing_seconds=image.processing_seconds,
+        queue_seconds=_queued(image),
+        api_request=image.api_request,
+        created_at=timestamps.to_proto(image.created_at),
+        updated_at=timestamps.to_proto(image.updated_at),
+    )
+    if image.status == Status.COMPLETED:
+        result.upscaled_path = image.upscaled_path
+        result.upscaled_bytes = image.upscaled_bytes or 0
+        result.upscaled_size.CopyFrom(pb.Size(width=image.upscaled_width, height=image.upscaled_height))
+    if image.status == Status.FAILED:
+        result.failure.CopyFrom(
+            pb.Failure(
+                code=image.failure_code or "",
+                message=image.failure_message or "",
+                retryable=image.failure_retryable or False,
+            )
+        )
+    if link:
+        result.download_url = link[0]
+        result.download_expires_at.FromDatetime(link[1])
+    return result
+
+
+def to_order(image: Image) -> pb.WorkOrder:
+    return pb.WorkOrder(
+        image_id=image.id or 0,
+        fence=image.attempt,
+        original_path=image.original_path,
+        upscaled_path=image.upscaled_path,
+        size=pb.Size(width=image.upscaled_width, height=image.upscaled_height),
+        format=pb.Format.Value(f"FORMAT_{Format(image.upscaled_format).name}"),
+    )
+
+
+def _queued(image: Image) -> float | None:
+    return (image.started_at - image.created_at).total_seconds() if image.started_at else None

@@ -1,0 +1,1 @@
+"""What may happen to an image, and when. Every function takes the caller's open transaction first."""

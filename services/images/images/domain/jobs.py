@@ -1,0 +1,177 @@
+"""From accepted to ended: which images go into the stream, who works on them, and how they end.
+
+JetStream is first in, first out, so fairness is made here: only a few unfinished images of a user are in the
+stream. Attempts are counted here too; each is the fence of its work, and an older fence changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy import func
+from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from common import errors, outbox
+from common.db import now
+from images.tables import UNFINISHED, Image, Status
+from loupe.images.v1 import images_pb2 as pb
+from loupe.inference.v1 import inference_pb2
+
+ONE_USER_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
+DISPATCH = sa.text("""
+    UPDATE image SET dispatched_at = now() WHERE id IN (
+        SELECT id FROM image
+        WHERE user_id = :user_id AND status = 'pending' AND dispatched_at IS NULL
+        ORDER BY id
+        LIMIT greatest(0, :window - (
+            SELECT count(*) FROM image
+            WHERE user_id = :user_id AND status IN ('pending', 'processing') AND dispatched_at IS NOT NULL))
+    ) RETURNING id, is_priority, attempt
+""")
+
+
+class Busy(errors.FailedPrecondition):
+    """Another worker is at it; asking again later is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    window: int
+    """Unfinished images of one user in the stream at a time."""
+    attempts: int
+    silent: timedelta
+    """A worker that has not called for this long no longer owns its image."""
+
+
+async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
+    """Puts the user's oldest waiting images into the stream, as far as the window allows."""
+    connection = await session.connection()
+    await connection.execute(ONE_USER_AT_A_TIME, {"user_id": user_id})
+    rows = await connection.execute(DISPATCH, {"user_id": user_id, "window": rules.window})
+    for image_id, is_priority, attempt in rows.all():
+        subject = "images.submitted.priority" if is_priority else "images.submitted.standard"
+        event = pb.ImageSubmitted(image_id=image_id)
+        await outbox.publish(session, subject, event, message_id=f"image-{image_id}-{attempt}")
+
+
+async def start(session: AsyncSession, image_id: int, rules: Rules) -> Image | None:
+    """Counts an attempt and gives the image to the caller; None where it wants no work any more."""
+    image = await _locked(session, image_id)
+    if image is None or image.status not in UNFINISHED:
+        return None
+    if image.status == Status.PROCESSING and not _is_silent(image, rules):
+        raise Busy(f"image {image_id} is being worked on", reason="image_busy")
+    if image.attempt >= rules.attempts:
+        message = f"The image could not be processed in {rules.attempts} attempts."
+        failure = inference_pb2.Failure(code="attempts_exhausted", message=message, retryable=True)
+        await _fail(session, image, failure, rules)
+        return None
+    image.attempt += 1
+    image.status = Status.PROCESSING
+    image.started_at = image.heartbeat_at = image.updated_at = now()
+    return image
+
+
+async def stop(session: AsyncSession, image_id: int, fence: int) -> None:
+    """The worker gave up this attempt: nobody owns the image until the next one starts."""
+    await session.exec(
+        update(Image)
+        .where(col(Image.id) == image_id, col(Image.status) == Status.PROCESSING, col(Image.attempt) == fence)
+        .values(heartbeat_at=None)
+    )
+
+
+async def keep(session: AsyncSession, image_id: int, fence: int) -> bool:
+    """A sign of life of the worker; false where its work is not wanted any more."""
+    kept = await session.exec(
+        update(Image)
+        .where(col(Image.id) == image_id, col(Image.status) == Status.PROCESSING, col(Image.attempt) == fence)
+        .values(heartbeat_at=now())
+        .returning(col(Image.id))
+    )
+    return kept.one_or_none() is not None
+
+
+async def finish(session: AsyncSession, finished: inference_pb2.Finished, rules: Rules) -> None:
+    """Applies a result. The second time, and with an older fence, nothing changes."""
+    image = await _locked(session, finished.image_id)
+    if image is None:
+        await drop_objects(session, finished.upscaled_path)
+    elif image.status == Status.PROCESSING and image.attempt == finished.fence:
+        if finished.HasField("output"):
+            await _complete(session, image, finished.output, rules)
+        else:
+            await _fail(session, image, finished.failure, rules)
+
+
+async def cancel(session: AsyncSession, image: Image) -> None:
+    """The image ends without a result: its quota goes back."""
+    await outbox.publish(session, "images.cancelled", _ended(image))
+
+
+async def drop_objects(session: AsyncSession, *keys: str) -> None:
+    await outbox.publish(session, "images.objects_dropped", pb.ObjectsDropped(keys=keys))
+
+
+async def abandoned(session: AsyncSession, rules: Rules) -> list[int]:
+    """Makes images whose worker fell silent wait again; gives their users, to dispatch for."""
+    silent_since = func.coalesce(col(Image.heartbeat_at), col(Image.started_at))
+    is_silent = silent_since < now() - 3 * rules.silent
+    users = await session.exec(
+        update(Image)
+        .where(col(Image.status) == Status.PROCESSING, is_silent)
+        .values(status=Status.PENDING, dispatched_at=None, updated_at=now())
+        .returning(col(Image.user_id))
+    )
+    return sorted(set(users.scalars().all()))
+
+
+async def lost(session: AsyncSession, silent_for: timedelta) -> list[int]:
+    """Makes images that were dispatched that long ago and never started wait again; gives their users.
+
+    For when the stream is known to hold nothing, or after so long that a second copy does no harm.
+    """
+    users = await session.exec(
+        update(Image)
+        .where(col(Image.status) == Status.PENDING, col(Image.dispatched_at) < now() - silent_for)
+        .values(dispatched_at=None)
+        .returning(col(Image.user_id))
+    )
+    return sorted(set(users.scalars().all()))
+
+
+async def _locked(session: AsyncSession, image_id: int) -> Image | None:
+    found = await session.exec(select(Image).where(Image.id == image_id).with_for_update())
+    return found.one_or_none()
+
+
+def _is_silent(image: Image, rules: Rules) -> bool:
+    return image.heartbeat_at is None or image.heartbeat_at < now() - rules.silent
+
+
+async def _complete(session: AsyncSession, image: Image, output: inference_pb2.Output, rules: Rules) -> None:
+    image.status = Status.COMPLETED
+    image.upscaled_bytes = output.bytes
+    image.processing_seconds = output.seconds
+    image.updated_at = now()
+    await session.flush()
+    await outbox.publish(session, "images.completed", _ended(image))
+    await dispatch(session, image.user_id, rules)
+
+
+async def _fail(session: AsyncSession, image: Image, failure: inference_pb2.Failure, rules: Rules) -> None:
+    image.status = Status.FAILED
+    image.failure_code = failure.code
+    image.failure_message = failure.message
+    image.failure_retryable = failure.retryable
+    image.updated_at = now()
+    await session.flush()
+    await outbox.publish(session, "images.failed", _ended(image))
+    await dispatch(session, image.user_id, rules)
+
+
+def _ended(image: Image) -> pb.ImageEnded:
+    return pb.ImageEnded(
+        image_id=image.id or 0, user_id=image.user_id, reservation_id=str(image.reservation_id)
+    )

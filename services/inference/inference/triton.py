@@ -1,0 +1,53 @@
+"""Tensors to NVIDIA Triton and back over gRPC, a few at a time: the queue is here, for Triton has none that
+we trust.
+"""
+
+import asyncio
+
+import numpy as np
+from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from inference.picture import Pixels
+
+PROBE_SECONDS = 5.0
+
+
+class TritonFailed(Exception):
+    """Triton is away, too slow, or reports an error; another attempt may succeed."""
+
+
+class Triton:
+    def __init__(self, target: str, *, in_flight: int, seconds: float) -> None:
+        self._client = InferenceServerClient(target)
+        self._free = asyncio.Semaphore(in_flight)
+        self._seconds = seconds
+
+    async def wait_ready(self, *models: str) -> None:
+        """Raises unless each model is loaded. The server's own readiness turns false while any model loads."""
+        for model in models:
+            if not await self._client.is_model_ready(model, client_timeout=PROBE_SECONDS):
+                raise TritonFailed(f"the model {model} is not ready")
+
+    async def infer(self, model: str, tile: Pixels) -> Pixels:
+        """`tile` is uint8, N x 3 x height x width; the answer the same, larger by the model's scale."""
+        given = InferInput("IMAGE", list(tile.shape), "UINT8")
+        given.set_data_from_numpy(tile)
+        async with self._free:
+            try:
+                answer = await self._client.infer(
+                    model,
+                    [given],
+                    outputs=[InferRequestedOutput("UPSCALED")],
+                    client_timeout=self._seconds,
+                )
+            except InferenceServerException as error:
+                raise TritonFailed(f"{model}: {error}") from error
+        upscaled = answer.as_numpy("UPSCALED")
+        if upscaled is None:
+            raise TritonFailed(f"{model} answered without UPSCALED")
+        return np.asarray(upscaled)
+
+    async def close(self) -> None:
+        await self._client.close()

@@ -1,0 +1,150 @@
+"""One job: claim it, fetch, decode, upscale, encode, store, tell. Doing it twice writes the same key twice.
+
+What went wrong with the picture ends the image; what went wrong around it is raised, and another attempt
+follows.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client import Histogram
+
+from common import log
+from common.blobs import Blobs
+from inference.codec import Decoder, Undecodable, encode
+from inference.picture import Format
+from inference.triton import Triton
+from inference.upscale import upscale
+from loupe.images.v1 import images_pb2
+from loupe.inference.v1 import inference_pb2 as pb
+
+if TYPE_CHECKING:
+    from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
+
+LOG = log.get(__name__)
+Publish = Callable[[pb.Finished], Awaitable[None]]
+FORMATS: dict[int, Format] = {
+    images_pb2.FORMAT_JPEG: "JPEG",
+    images_pb2.FORMAT_PNG: "PNG",
+    images_pb2.FORMAT_WEBP: "WEBP",
+    images_pb2.FORMAT_TIFF: "TIFF",
+}
+MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
+
+stage_seconds = Histogram(
+    "loupe_stage_seconds",
+    "Time in each stage of a job",
+    ["stage"],
+    buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120),
+)
+
+
+class NotWanted(Exception):
+    """The image was cancelled, or another worker has it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    images: "ImagesServiceAsyncStub"
+    blobs: Blobs
+    triton: Triton
+    decoder: Decoder
+    publish: Publish
+    tile: int
+    heartbeat_seconds: float
+
+    async def submitted(self, data: bytes) -> None:
+        event = images_pb2.ImageSubmitted.FromString(data)
+        response = await self.images.StartWork(images_pb2.StartWorkRequest(image_id=event.image_id))
+        if not response.HasField("order"):
+            return
+        order = response.order
+        with log.bound(image_id=order.image_id, fence=order.fence):
+            async with self._given_back_on_failure(order):
+                await self._work(order)
+
+    async def _work(self, order: images_pb2.WorkOrder) -> None:
+        finished = pb.Finished(image_id=order.image_id, fence=order.fence, upscaled_path=order.upscaled_path)
+        try:
+            output = await self._while_wanted(order)
+        except NotWanted:
+            LOG.info("not wanted any more")
+            return
+        except Undecodable as error:
+            LOG.info("undecodable", reason=error.reason)
+            finished.failure.CopyFrom(pb.Failure(code="undecodable", message=str(error), retryable=False))
+        else:
+            LOG.info("done", seconds=round(output.seconds, 3), bytes=output.bytes)
+            finished.output.CopyFrom(output)
+        await self.publish(finished)
+
+    async def _while_wanted(self, order: images_pb2.WorkOrder) -> pb.Output:
+        """The work, ended early when `images` says so."""
+        working = asyncio.create_task(self._produce(order))
+        keeping = asyncio.create_task(self._keep(order))
+        try:
+            await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                keeping.result()
+                raise NotWanted
+            return working.result()
+        finally:
+            for task in (working, keeping):
+                task.cancel()
+            await asyncio.gather(working, keeping, return_exceptions=True)
+
+    async def _keep(self, order: images_pb2.WorkOrder) -> None:
+        """Returns when the work is not wanted any more; while `images` is away it goes on."""
+        request = images_pb2.KeepWorkingRequest(image_id=order.image_id, fence=order.fence)
+        wanted = True
+        while wanted:
+            await asyncio.sleep(self.heartbeat_seconds)
+            try:
+                wanted = (await self.images.KeepWorking(request)).wanted
+            except Exception as error:  # noqa: BLE001  the result is worth having all the same
+                LOG.warning("could not tell that work goes on", error=str(error))
+
+    async def _produce(self, order: images_pb2.WorkOrder) -> pb.Output:
+        started = time.perf_counter()
+        with _timed("fetch"):
+            original = await self.blobs.get(order.original_path)
+        with _timed("decode"):
+            picture = await self.decoder.decode(original)
+        del original
+        size = (order.size.width, order.size.height)
+        with _timed("infer"):
+            result = await upscale(picture, size, self.triton.infer, tile=self.tile)
+        del picture
+        with _timed("encode"):
+            data = await asyncio.to_thread(encode, result, FORMATS[order.format])
+        with _timed("store"):
+            await self.blobs.put(order.upscaled_path, data, MEDIA_TYPES[FORMATS[order.format]])
+        return pb.Output(
+            bytes=len(data),
+            width=result.width,
+            height=result.height,
+            seconds=time.perf_counter() - started,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _given_back_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:
+        """Whatever ends this attempt, also our own end, lets the next one start at once."""
+        try:
+            yield
+        except BaseException:
+            request = images_pb2.StopWorkRequest(image_id=order.image_id, fence=order.fence)
+            stopping = asyncio.ensure_future(self.images.StopWork(request))
+            with contextlib.suppress(Exception, asyncio.CancelledError):
+                await asyncio.shield(stopping)
+            raise
+
+
+@contextlib.contextmanager
+def _timed(stage: str) -> Generator[None]:
+    started = time.perf_counter()
+    yield
+    stage_seconds.labels(stage).observe(time.perf_counter() - started)

@@ -1,0 +1,1 @@
+"""Builds the Triton model repository from published weights."""

@@ -1,0 +1,130 @@
+"""Resampling agrees with Pillow whole, and transparency stays what it was."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference import resize as module
+from inference.picture import Picture, Pixels
+from inference.resize import bleed, resize, resize_alpha
+
+PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
+RED, GREEN = (255, 0, 0), (0, 255, 0)
+
+
+def photo(mode: str = "RGB") -> Pixels:
+    pixels = np.asarray(Image.open(PHOTO).convert(mode))
+    return pixels if mode == "RGB" else pixels[:, :, np.newaxis]
+
+
+def half_hidden(hidden: tuple[int, int, int] = GREEN, size: tuple[int, int] = (64, 48)) -> Picture:
+    """Red that is seen on the left, on the right another colour that is not."""
+    pixels = np.full((size[1], size[0], 3), RED, np.uint8)
+    alpha = np.full((size[1], size[0]), 255, np.uint8)
+    pixels[:, size[0] // 2 :] = hidden
+    alpha[:, size[0] // 2 :] = 0
+    return Picture(pixels, "PNG", alpha=alpha, has_alpha=True)
+
+
+def test_the_same_size_is_the_same_array() -> None:
+    pixels = photo()
+
+    assert resize(pixels, (600, 400)) is pixels
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("size", [(1200, 800), (450, 300), (599, 401), (601, 7), (1, 1), (3000, 10)])
+def test_it_has_the_exact_size_and_is_pillows_lanczos(mode: str, size: tuple[int, int]) -> None:
+    pixels = photo(mode)
+
+    resized = resize(pixels, size)
+
+    across = Image.open(PHOTO).convert(mode).resize((size[0], 400), Image.Resampling.LANCZOS)
+    expected = across.resize(size, Image.Resampling.LANCZOS)
+    assert resized.shape == (size[1], size[0], pixels.shape[2])
+    assert np.array_equal(resized.squeeze(), np.asarray(expected).squeeze())
+
+
+@pytest.mark.parametrize("strip_pixels", [1, 10_000, 100_000])
+@pytest.mark.parametrize("size", [(1200, 800), (450, 300), (150, 100), (599, 401), (601, 77)])
+def test_strips_leave_no_trace(
+    monkeypatch: pytest.MonkeyPatch, strip_pixels: int, size: tuple[int, int]
+) -> None:
+    whole = resize(photo(), size).astype(int)
+    monkeypatch.setattr(module, "STRIP_PIXELS", strip_pixels)
+
+    in_strips = resize(photo(), size)
+
+    # Pillow takes the height of a strip in single precision, which now and then tips a rounding
+    difference = np.abs(in_strips - whole)
+    assert difference.max() <= 1
+    assert difference.mean() < 0.002
+
+
+def test_a_constant_alpha_channel_stays_constant() -> None:
+    resized = resize_alpha(np.full((3, 4), 77, np.uint8), (13, 11))
+
+    assert resized.shape == (11, 13)
+    assert (resized == 77).all()
+
+
+def test_an_alpha_channel_is_resampled() -> None:
+    alpha = np.asarray(Image.linear_gradient("L"))
+
+    resized = resize_alpha(alpha, (512, 600))
+
+    expected = Image.linear_gradient("L").resize((512, 600), Image.Resampling.LANCZOS)
+    assert np.array_equal(resized, np.asarray(expected))
+
+
+def test_hidden_colours_give_way_to_their_neighbours() -> None:
+    picture = half_hidden()
+
+    filled = bleed(picture)
+
+    assert np.abs(filled - np.array(RED)).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(1, 7), (7, 1), (33, 5), (61, 47), (2, 2)])
+def test_colours_spread_in_pictures_of_any_size(size: tuple[int, int]) -> None:
+    width, height = size
+    picture = Picture(
+        np.full((height, width, 3), GREEN, np.uint8), "PNG", alpha=np.zeros((height, width), np.uint8)
+    )
+    assert picture.alpha is not None
+    picture.pixels[-1, -1] = RED
+    picture.alpha[-1, -1] = 1
+
+    filled = bleed(picture)
+
+    assert np.abs(filled - np.array(RED)).max() <= 8
+
+
+def test_visible_colours_stay_however_faint() -> None:
+    pixels = photo()
+    alpha = np.random.default_rng(1).integers(0, 3, pixels.shape[:2], np.uint8)
+
+    filled = bleed(Picture(pixels, "PNG", alpha=alpha))
+
+    assert np.array_equal(filled[alpha > 0], pixels[alpha > 0])
+    assert not np.array_equal(filled, pixels)
+
+
+def test_grey_spreads_as_well() -> None:
+    colour = half_hidden()
+    grey = Picture(colour.pixels[:, :, :1], "PNG", alpha=colour.alpha)
+
+    filled = bleed(grey)
+
+    assert filled.shape == grey.pixels.shape
+    assert (filled >= 253).all()
+
+
+@pytest.mark.parametrize("alpha", [None, 0, 255])
+def test_nothing_spreads_where_all_or_nothing_is_hidden(alpha: int | None) -> None:
+    pixels = photo()
+    channel = None if alpha is None else np.full(pixels.shape[:2], alpha, np.uint8)
+
+    assert bleed(Picture(pixels, "PNG", alpha=channel)) is pixels

@@ -1,0 +1,96 @@
+"""Plans hold for every length, not for chosen ones."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from inference.tiles import QUANTUM, cut, paste, plan, spans
+
+GRIDS = [(512, 20), (512, 42), (256, 16), (128, 20), (64, 8), (48, 20), (40, 0)]
+
+
+@pytest.mark.parametrize(("tile", "overlap"), GRIDS)
+def test_along_an_axis_every_pixel_is_kept_once_and_far_from_cut_edges(tile: int, overlap: int) -> None:
+    for length in range(1, 1501):
+        line = spans(length, tile, overlap)
+
+        assert line[0].start == line[0].keep_from == 0
+        assert line[-1].end == line[-1].keep_to == length
+        assert len({span.end - span.start for span in line}) == 1
+        assert line[0].end <= tile
+        for span in line:
+            assert 0 <= span.start <= span.keep_from < span.keep_to <= span.end <= length
+        for left, right in pairwise(line):
+            assert left.keep_to == right.keep_from
+            assert left.end - left.keep_to >= overlap
+            assert right.keep_from - right.start >= overlap
+
+
+@pytest.mark.parametrize(("tile", "overlap"), GRIDS)
+def test_cut_pictures_have_tiles_of_few_sizes(tile: int, overlap: int) -> None:
+    sizes = {spans(length, tile, overlap)[0].end for length in range(tile + 1, 1501)}
+
+    assert all(size % QUANTUM == 0 or size == tile for size in sizes)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (64, 64), (65, 64), (64, 65), (100, 333), (301, 150)])
+def test_the_keeps_of_a_plan_cover_the_picture_once(width: int, height: int) -> None:
+    covered = np.zeros((height, width), int)
+
+    for tile in plan(width, height, 64, 8):
+        covered[tile.keep.top : tile.keep.bottom, tile.keep.left : tile.keep.right] += 1
+
+    assert (covered == 1).all()
+
+
+def test_a_picture_no_larger_than_a_tile_is_one() -> None:
+    (tile,) = plan(512, 300, 512, 20)
+
+    assert tile.source == tile.keep == (0, 0, 512, 300)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "most"),
+    [
+        (512, 512, 1.0),
+        (640, 480, 1.15),
+        (800, 600, 1.15),
+        (1024, 768, 1.15),
+        (1280, 720, 1.15),
+        (1280, 960, 1.15),
+        (1920, 1080, 1.2),
+        (4000, 3000, 1.2),
+        (8000, 6000, 1.2),
+    ],
+)
+def test_overlap_costs_little(width: int, height: int, most: float) -> None:
+    tiles = plan(width, height, 512, 20)
+
+    assert sum(tile.source.width * tile.source.height for tile in tiles) <= most * width * height
+
+
+def test_a_tile_that_is_all_overlap_is_refused() -> None:
+    with pytest.raises(ValueError, match="leave nothing"):
+        plan(1000, 1000, 42, 20)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiles_cut_and_pasted_make_the_picture_again(channels: int) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (150, 301, channels), np.uint8)
+    target = np.zeros((300, 602, channels), np.uint8)
+
+    for tile in plan(301, 150, 64, 8):
+        tensor = cut(pixels, tile)
+        paste(tensor.repeat(2, axis=2).repeat(2, axis=3), tile, 2, target)
+
+    assert np.array_equal(target, pixels.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_grey_is_the_rounded_mean_of_the_channels() -> None:
+    (tile,) = plan(1, 1, 64, 8)
+    target = np.zeros((1, 1, 1), np.uint8)
+
+    paste(np.array([254, 255, 255], np.uint8).reshape(1, 3, 1, 1), tile, 1, target)
+
+    assert target.item() == 255

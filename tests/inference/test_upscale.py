@@ -1,0 +1,265 @@
+"""Upscaling around a model that is a pure function, so that every pixel is known."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference.picture import Picture, Pixels
+from inference.upscale import SPAN, BadAnswer, Net, upscale
+
+PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
+SCALES = {net.name: net.scale for net in SPAN}
+REACH = 6
+SMALL = (Net("span_x2", scale=2, overlap=REACH),)
+
+
+async def nearest(name: str, tensor: Pixels) -> Pixels:
+    return tensor.repeat(SCALES[name], axis=2).repeat(SCALES[name], axis=3)
+
+
+async def bicubic(name: str, tensor: Pixels) -> Pixels:
+    scale = SCALES[name]
+    image = Image.fromarray(np.ascontiguousarray(tensor[0].transpose(1, 2, 0)))
+    larger = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
+    return np.asarray(larger).transpose(2, 0, 1)[np.newaxis]
+
+
+async def far_reaching(name: str, tensor: Pixels) -> Pixels:
+    """Each pixel depends on all others up to REACH away, with zeros beyond the border, as in a real net."""
+    padded = np.pad(tensor.astype(np.int64), ((0, 0), (0, 0), (REACH + 1, REACH), (REACH + 1, REACH)))
+    sums = padded.cumsum(axis=2).cumsum(axis=3)
+    side = 2 * REACH + 1
+    near = (
+        sums[:, :, side:, side:]
+        - sums[:, :, :-side, side:]
+        - sums[:, :, side:, :-side]
+        + sums[:, :, :-side, :-side]
+    )
+    return await nearest(name, (near * 7 % 251).astype(np.uint8))
+
+
+@dataclass
+class Watched:
+    """Counts what is asked of a model."""
+
+    names: list[str] = field(default_factory=list[str])
+    running: int = 0
+    most_running: int = 0
+
+    async def __call__(self, name: str, tensor: Pixels) -> Pixels:
+        self.names.append(name)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        await asyncio.sleep(0.001)
+        self.running -= 1
+        return await nearest(name, tensor)
+
+
+def a_picture(
+    size: tuple[int, int] = (50, 40), *, grey: bool = False, alpha: Pixels | None = None
+) -> Picture:
+    image = Image.open(PHOTO).convert("L" if grey else "RGB").resize(size)
+    pixels = np.array(image).reshape(size[1], size[0], -1)
+    return Picture(pixels, "PNG", alpha=alpha, has_alpha=alpha is not None, icc=b"profile")
+
+
+async def whole(picture: Picture) -> Pixels:
+    result = await far_reaching(
+        "span_x2", np.ascontiguousarray(picture.pixels.transpose(2, 0, 1)[np.newaxis])
+    )
+    return result[0].transpose(1, 2, 0)
+
+
+@pytest.mark.parametrize("height", [1, 31, 40, 41, 97])
+async def test_tiled_is_whole_for_every_size(height: int) -> None:
+    for width in range(1, 140, 3):
+        picture = a_picture((width, height))
+
+        result = await upscale(picture, (width * 2, height * 2), far_reaching, nets=SMALL, tile=40)
+
+        assert np.array_equal(result.pixels, await whole(picture)), width
+
+
+async def test_less_overlap_than_the_reach_of_the_model_would_show() -> None:
+    picture = a_picture((97, 97))
+    short = (Net("span_x2", scale=2, overlap=REACH - 1),)
+
+    result = await upscale(picture, (194, 194), far_reaching, nets=short, tile=38)
+
+    assert not np.array_equal(result.pixels, await whole(picture))
+
+
+@pytest.mark.parametrize(
+    ("size", "name"),
+    [
+        ((51, 40), "span_x2"),
+        ((100, 80), "span_x2"),
+        ((101, 80), "span_x4"),
+        ((50, 160), "span_x4"),
+        ((200, 160), "span_x4"),
+    ],
+)
+async def test_the_smallest_net_that_reaches_the_size_is_used(size: tuple[int, int], name: str) -> None:
+    model = Watched()
+
+    result = await upscale(a_picture(), size, model)
+
+    assert set(model.names) == {name}
+    assert result.size == size
+
+
+async def test_more_than_the_largest_scale_is_refused() -> None:
+    with pytest.raises(ValueError, match="no model"):
+        await upscale(a_picture(), (201, 160), nearest)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+async def test_a_photo_stays_itself(factor: int) -> None:
+    photo = a_picture((300, 200))
+    size = (300 * factor, 200 * factor)
+
+    result = await upscale(photo, size, bicubic, tile=128)
+
+    expected = np.asarray(Image.fromarray(photo.pixels).resize(size, Image.Resampling.BICUBIC)).astype(int)
+    assert np.abs(result.pixels - expected).mean() < 1
+
+
+async def test_grey_goes_through_the_model_as_colour_and_comes_back_as_one_channel() -> None:
+    seen: list[Pixels] = []
+
+    async def tinting(name: str, tensor: Pixels) -> Pixels:
+        seen.append(tensor)
+        tint = np.array([0, 1, 2], np.uint8).reshape(1, 3, 1, 1)
+        return await nearest(name, tensor // 2 + tint)
+
+    picture = a_picture(grey=True)
+
+    result = await upscale(picture, (100, 80), tinting)
+
+    assert seen[0].shape == (1, 3, 40, 50)
+    assert (seen[0] == seen[0][:, :1]).all()
+    assert np.array_equal(result.pixels, (picture.pixels // 2 + 1).repeat(2, axis=0).repeat(2, axis=1))
+
+
+async def test_alpha_comes_from_the_original_alpha_alone() -> None:
+    alpha = np.asarray(Image.linear_gradient("L").resize((50, 40)))
+
+    result = await upscale(a_picture(alpha=alpha), (150, 120), nearest)
+
+    expected = Image.fromarray(alpha).resize((150, 120), Image.Resampling.LANCZOS)
+    assert result.alpha is not None
+    assert np.array_equal(result.alpha, np.asarray(expected))
+    assert result.has_alpha
+
+
+async def test_hidden_colours_do_not_reach_the_model() -> None:
+    alpha = np.full((40, 50), 255, np.uint8)
+    alpha[:, 25:] = 0
+    picture = a_picture(alpha=alpha)
+    picture.pixels[:, :25] = (200, 0, 0)
+    picture.pixels[:, 25:] = (0, 255, 0)
+
+    result = await upscale(picture, (200, 160), bicubic)
+
+    assert np.abs(result.pixels[:, :100] - np.array([200, 0, 0])).max() <= 2
+
+
+async def test_what_belongs_to_the_picture_stays_with_it() -> None:
+    opaque = Picture(a_picture().pixels, "WEBP", has_alpha=True, is_lossless=False, icc=b"profile")
+
+    result = await upscale(opaque, (100, 80), nearest)
+
+    assert (result.source_format, result.has_alpha, result.alpha) == ("WEBP", True, None)
+    assert (result.is_lossless, result.icc) == (False, b"profile")
+
+
+@pytest.mark.parametrize("in_flight", [1, 2, 5])
+async def test_as_many_tiles_are_in_flight_as_allowed(in_flight: int) -> None:
+    model = Watched()
+
+    await upscale(a_picture((400, 300)), (800, 600), model, tile=64, in_flight=in_flight)
+
+    assert model.most_running == in_flight
+
+
+async def test_progress_is_told_tile_by_tile() -> None:
+    told: list[tuple[int, int]] = []
+
+    def tell(done: int, total: int) -> None:
+        told.append((done, total))
+
+    await upscale(a_picture((200, 40)), (400, 80), nearest, tile=64, progress=tell)
+
+    total = len(told)
+    assert total > 2
+    assert told == [(done, total) for done in range(1, total + 1)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        np.zeros((1, 3, 80, 99), np.uint8),
+        np.zeros((1, 3, 40, 50), np.uint8),
+        np.zeros((3, 80, 100), np.uint8),
+        np.zeros((1, 3, 80, 100), np.float32),
+        np.zeros(0, np.uint8),
+    ],
+)
+async def test_an_answer_of_another_shape_or_type_is_refused(answer: Pixels) -> None:
+    async def wrong(name: str, tensor: Pixels) -> Pixels:
+        return answer
+
+    with pytest.raises(BadAnswer):
+        await upscale(a_picture(), (100, 80), wrong)
+
+
+async def test_a_failure_of_the_model_is_raised_as_itself_and_stops_the_rest() -> None:
+    asked = 0
+
+    async def failing(name: str, tensor: Pixels) -> Pixels:
+        nonlocal asked
+        asked += 1
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError):
+        await upscale(a_picture((400, 300)), (800, 600), failing, tile=64)
+
+    assert asked <= 2
+
+
+async def test_a_tile_cancelled_from_outside_is_not_left_empty() -> None:
+    asked = 0
+
+    async def cancelling(name: str, tensor: Pixels) -> Pixels:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise asyncio.CancelledError
+        return await nearest(name, tensor)
+
+    with pytest.raises(BadAnswer):
+        await upscale(a_picture((400, 300)), (800, 600), cancelling, tile=64)
+
+
+async def test_cancelling_stops_the_tiles() -> None:
+    asked = asyncio.Event()
+    calls = 0
+
+    async def hanging(name: str, tensor: Pixels) -> Pixels:
+        nonlocal calls
+        calls += 1
+        asked.set()
+        return await asyncio.Future()
+
+    work = asyncio.create_task(upscale(a_picture((400, 300)), (800, 600), hanging, tile=64))
+    await asked.wait()
+
+    work.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert calls <= 2

@@ -1,0 +1,101 @@
+"""What is left when a run ends, however it ends: the data, and no process."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from local import traces
+
+from loupe_local.postgres_home import MAPPED
+from loupe_local.process import OWN, is_alive, launch
+from loupe_local.state import State, write
+from loupe_local.stores import stores
+from loupe_local.supervisor import Supervisor
+
+
+@contextmanager
+def a_supervisor(folder: Path, identity: str = OWN) -> Generator[subprocess.Popen[str]]:
+    """Stores in a process of its own, with traces left in each of them."""
+    argv = launch(identity, folder, sys.executable, traces.__file__, str(folder / "state"))
+    with (folder / "log").open("a") as log:
+        running = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True)
+    with running:
+        try:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "ready\n", (folder / "log").read_text()
+            yield running
+        finally:
+            running.kill()
+
+
+async def traces_after(folder: Path) -> dict[str, int]:
+    """What the next start finds."""
+    async with stores(folder / "state", sink=lambda name, line: None, durable=False, triton=False) as again:
+        return await traces.count(again)
+
+
+def a_sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "60"], start_new_session=True)
+
+
+def wait_for_the_end(of: list[psutil.Process]) -> None:
+    deadline = time.monotonic() + 10
+    while alive := [one for one in of if is_alive(one)]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.02)
+
+
+async def test_a_killed_supervisor_leaves_no_process_and_all_data(tmp_path: Path) -> None:
+    with a_supervisor(tmp_path) as supervisor:
+        children = psutil.Process(supervisor.pid).children(recursive=True)
+        supervisor.kill()
+        await asyncio.to_thread(wait_for_the_end, children)
+
+    assert len(children) >= 4
+    assert await traces_after(tmp_path) == {"postgres": 1, "nats": 1, "objects": 1}
+
+
+AS_NOBODY = pytest.param(MAPPED, marks=pytest.mark.skipif(os.geteuid() != 0, reason="we are not root anyway"))
+
+
+@pytest.mark.parametrize("identity", [OWN, AS_NOBODY])
+async def test_a_stopped_supervisor_leaves_no_process_and_all_data(tmp_path: Path, identity: str) -> None:
+    with a_supervisor(tmp_path, identity) as supervisor:
+        children = psutil.Process(supervisor.pid).children(recursive=True)
+        supervisor.send_signal(signal.SIGTERM)
+        status = await asyncio.to_thread(supervisor.wait, timeout=30)
+
+    (tmp_path / "state" / "ports.json").unlink()  # so that the next run gets others
+
+    assert status == 0
+    assert not [one for one in children if is_alive(one)]
+    assert not (tmp_path / "state" / "local.json").exists()
+    assert await traces_after(tmp_path) == {"postgres": 1, "nats": 1, "objects": 1}
+
+
+async def test_the_next_start_ends_what_survived(tmp_path: Path) -> None:
+    with a_sleeper() as survivor:
+        started = psutil.Process(survivor.pid).create_time()
+        State(tmp_path)
+        write(tmp_path / "local.json", {"components": {"old": {"pid": survivor.pid, "started": started}}})
+
+        async with Supervisor(tmp_path, lambda name, line: None):
+            assert survivor.wait(timeout=5) == -signal.SIGKILL
+
+
+async def test_the_next_start_spares_another_process_with_the_same_number(tmp_path: Path) -> None:
+    with a_sleeper() as stranger:
+        started = psutil.Process(stranger.pid).create_time() - 3600
+        write(tmp_path / "local.json", {"components": {"old": {"pid": stranger.pid, "started": started}}})
+
+        async with Supervisor(tmp_path, lambda name, line: None):
+            assert stranger.poll() is None
+        stranger.kill()

@@ -1,0 +1,70 @@
+"""Leaves something in every store, looks whether it is still there; as a program it is a supervisor to kill.
+
+`python traces.py FOLDER` starts the stores, leaves the traces, says `ready` and stays until SIGTERM.
+"""
+
+import asyncio
+import signal
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import nats
+import psycopg
+
+from loupe_local.log import to_stream
+from loupe_local.stores import Stores, stores
+
+CONTENT = b"a picture, let us say"
+
+
+def plain(url: str) -> str:
+    """The URL for psycopg itself."""
+    return url.replace("postgresql+psycopg", "postgresql")
+
+
+async def leave(running: Stores) -> None:
+    async with await psycopg.AsyncConnection.connect(plain(running.database_url("images"))) as connection:
+        await connection.execute("CREATE TABLE IF NOT EXISTS trace (id int)")
+        await connection.execute("INSERT INTO trace VALUES (1)")
+    client = await nats.connect(running.nats_url("images"))
+    jetstream = client.jetstream()
+    await jetstream.add_stream(name="TRACES", subjects=["traces"])
+    await jetstream.publish("traces", b"1")
+    await client.close()
+    images = running.s3.client("images")
+    await asyncio.to_thread(images.put_object, running.s3.bucket, "trace", BytesIO(CONTENT), len(CONTENT))
+
+
+async def count(running: Stores) -> dict[str, int]:
+    """How often traces were left, by store."""
+    async with await psycopg.AsyncConnection.connect(plain(running.database_url("images"))) as connection:
+        row = await (await connection.execute("SELECT count(*) FROM trace")).fetchone()
+    assert row is not None
+    client = await nats.connect(running.nats_url("inference"))
+    stream = await client.jetstream().stream_info("TRACES")
+    await client.close()
+    objects = await asyncio.to_thread(read, running, "trace")
+    return {"postgres": row[0], "nats": stream.state.messages, "objects": int(objects == CONTENT)}
+
+
+def read(running: Stores, key: str) -> bytes:
+    response = running.s3.client("inference").get_object(running.s3.bucket, key)
+    try:
+        return response.read()
+    finally:
+        response.close()
+
+
+async def main(folder: Path) -> None:
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    async with stores(folder, sink=to_stream(sys.stderr), durable=False, triton=False) as running:
+        await leave(running)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await stopped.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
