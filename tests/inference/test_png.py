@@ -2,13 +2,14 @@
 
 import io
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
-from inference import png
+from inference import png, tiff
 from inference.codec import encode
 from inference.picture import Format, Picture, Pixels
 
@@ -58,25 +59,29 @@ def samples(picture: Picture) -> Pixels:
     return together[:, :, 0] if together.shape[2] == 1 else together
 
 
+@pytest.mark.parametrize("module", [png, tiff])
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (7, 5), (700, 1), (1024, 700)])
 @pytest.mark.parametrize(
     ("grey", "alpha", "mode"), [(0, 0, "RGB"), (0, 1, "RGBA"), (1, 0, "L"), (1, 1, "LA")]
 )
-def test_a_png_comes_back_exactly(size: tuple[int, int], grey: int, alpha: int, mode: str) -> None:
+def test_our_own_writers_lose_nothing(
+    module: ModuleType, size: tuple[int, int], grey: int, alpha: int, mode: str
+) -> None:
     picture = a_picture(size, grey=bool(grey), alpha=bool(alpha))
 
-    image = opened(png.encode(picture))
+    image = opened(module.encode(picture))
 
     assert image.mode == mode
     assert np.array_equal(np.asarray(image), samples(picture))
 
 
 @pytest.mark.parametrize("strip_bytes", [1, 1000, 1 << 30])
-def test_strips_leave_no_trace(monkeypatch: pytest.MonkeyPatch, strip_bytes: int) -> None:
-    monkeypatch.setattr(png, "STRIP_BYTES", strip_bytes)
+@pytest.mark.parametrize("module", [png, tiff])
+def test_strips_leave_no_trace(monkeypatch: pytest.MonkeyPatch, module: ModuleType, strip_bytes: int) -> None:
+    monkeypatch.setattr(module, "STRIP_BYTES", strip_bytes)
     picture = a_picture(alpha=True)
 
-    image = opened(png.encode(picture))
+    image = opened(module.encode(picture))
 
     assert np.array_equal(np.asarray(image), samples(picture))
 

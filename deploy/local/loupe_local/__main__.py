@@ -9,7 +9,7 @@ from pathlib import Path
 from loupe_local import demo
 from loupe_local.component import NotReady
 from loupe_local.stack import Stack, stack
-from loupe_local.state import AlreadyRunning, REPOSITORY
+from loupe_local.state import REPOSITORY, AlreadyRunning
 
 READY = """
 Loupe is ready at {api}
@@ -25,15 +25,14 @@ Addresses and tokens are in .loupe/local.json too. Ctrl-C stops everything.
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loupe_local", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    commands.add_parser("up").set_defaults(run=lambda _: up())
+    commands = parser.add_subparsers(required=True, dest="command")
+    commands.add_parser("up")
     trying = commands.add_parser("demo")
     trying.add_argument("--photo", type=Path, default=demo.PHOTO)
     trying.add_argument("--scale", type=int, default=4, choices=(2, 3, 4))
-    trying.set_defaults(run=lambda arguments: demo.run(arguments.photo, arguments.scale))
     arguments = parser.parse_args()
     try:
-        asyncio.run(arguments.run(arguments))
+        asyncio.run(up() if arguments.command == "up" else demo.run(arguments.photo, arguments.scale))
     except (AlreadyRunning, NotReady, demo.DemoFailed) as error:
         sys.exit(f"loupe: {error}")
 

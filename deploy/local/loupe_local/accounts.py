@@ -1,4 +1,6 @@
-"""Two users of the local stack, made as a person would: register, open the link in the mail, be put on a plan."""
+"""Two users of the local stack, made as a person would: register, open the link in the mail, be put on a
+plan.
+"""
 
 import asyncio
 import email

@@ -47,7 +47,7 @@ def main() -> None:
         if os.getppid() != int(supervisor):
             sys.exit("the supervisor is gone")
         os.chdir(folder)
-        os.umask(0o077)
+        os.umask(0o022)
         os.execvp(argv[0], argv)  # noqa: S606 (no shell is wanted)
     except OSError as error:
         sys.exit(f"cannot start {argv[0]}: {error}")

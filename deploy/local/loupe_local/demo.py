@@ -1,12 +1,14 @@
-"""The main job, end to end: a photo goes in by REST and comes out upscaled, with a picture of before and after."""
+"""The main job, end to end: a photo goes in by REST and comes out upscaled, with a picture of before and
+after.
+"""
 
 import asyncio
 import io
 import json
 import re
 import time
-from contextlib import contextmanager
 from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2

@@ -98,7 +98,9 @@ async def output_of(
 ) -> tuple[int, str]:
     """Exit status and output of a program that ends by itself, or with us."""
     stdin = PIPE if given else DEVNULL
-    running = await asyncio.create_subprocess_exec(*argv, stdin=stdin, stdout=PIPE, stderr=STDOUT, env=env, cwd=cwd)
+    running = await asyncio.create_subprocess_exec(
+        *argv, stdin=stdin, stdout=PIPE, stderr=STDOUT, env=env, cwd=cwd
+    )
     try:
         output, _ = await running.communicate(given or None)
     finally:

@@ -5,7 +5,7 @@ import os
 import sys
 from asyncio import gather
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loupe_local.ports import HOST
 from loupe_local.probes import http_ok
@@ -33,6 +33,8 @@ class Services:
     stores: Stores
     ports: Mapping[str, int]
     secrets: Mapping[str, str]
+    overrides: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables such as INFERENCE_PARALLEL that win over ours and those of our environment."""
 
     @property
     def api(self) -> str:
@@ -55,7 +57,7 @@ class Services:
         return f"{HOST}:{self.ports[name]}"
 
     def environment(self, name: str) -> dict[str, str]:
-        """Settings of one service; a variable of ours with its prefix wins."""
+        """Settings of one service; a variable of our environment with its prefix wins."""
         prefix = f"{name.upper()}_"
         common = {
             "metrics_listen": f"{HOST}:{self.ports[f'{name}.metrics']}",
@@ -65,7 +67,9 @@ class Services:
         settings = common | getattr(self, f"_{name}")()
         ours = {f"{prefix}{setting}".upper(): value for setting, value in settings.items()}
         inherited = {key: value for key, value in os.environ.items() if key.startswith((prefix, "OTEL_"))}
-        return ours | inherited
+        return (
+            ours | inherited | {key: self.overrides[key] for key in self.overrides if key.startswith(prefix)}
+        )
 
     def process(self, name: str) -> Process:
         return Process(
@@ -158,7 +162,7 @@ class Services:
         }
 
 
-def services(stores: Stores) -> Services:
+def services(stores: Stores, overrides: Mapping[str, str]) -> Services:
     state = stores.supervisor.state
     names = [*NAMES, *(f"{name}.metrics" for name in NAMES)]
     ports = state.ports(*(f"service.{name}" for name in names))
@@ -166,4 +170,5 @@ def services(stores: Stores) -> Services:
         stores=stores,
         ports={name: ports[f"service.{name}"] for name in names},
         secrets={name: state.secret(f"service/{name}") for name in (*CLIENTS, "auth")},
+        overrides=overrides,
     )

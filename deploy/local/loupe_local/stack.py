@@ -1,6 +1,8 @@
-"""The whole system, started for a person or a script: stores, services, two users, and a file that tells where all is."""
+"""The whole system, started for a person or a script: stores, services, two users, and a file that tells
+where all is.
+"""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +29,15 @@ class Stack:
 
 @asynccontextmanager
 async def stack(
-    folder: Path = FOLDER, *, sink: Sink | None = None, durable: bool = True
+    folder: Path = FOLDER,
+    *,
+    sink: Sink | None = None,
+    durable: bool = True,
+    overrides: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Stack]:
     """All ready; `local.json` beside the folder tells scripts what they need, for as long as it runs."""
     async with stores(folder, sink=sink, durable=durable, told=folder.parent / "local.json") as running:
-        services = services_of(running)
+        services = services_of(running, overrides or {})
         await services.start()
         token, other_token = await accounts.tokens(running, services)
         running.supervisor.tell(

@@ -33,6 +33,10 @@ class Unprocessable(Exception):
     """No attempt will ever succeed with this message."""
 
 
+class Later(Exception):
+    """Not now, and not the message's fault: something that handling it needs is away or taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """`durable` is named after the consuming service. `max_attempts` None: for ever."""
@@ -182,7 +186,8 @@ async def _failed(
     is_last = consumer.max_attempts is not None and attempt >= consumer.max_attempts
     try:
         if not is_last and not isinstance(error, Unprocessable):
-            LOG.warning("again later", subject=message.subject, attempt=attempt, exc_info=error)
+            details = {"reason": str(error)} if isinstance(error, Later) else {"exc_info": error}
+            LOG.warning("again later", subject=message.subject, attempt=attempt, **details)
             await message.nak(delay=consumer.pause(attempt))
             return "again"
         LOG.error("giving up", subject=message.subject, attempt=attempt, exc_info=error)

@@ -8,7 +8,7 @@ when unavailable.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 import grpc
@@ -16,11 +16,14 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from common import errors, trace
-from common.rpc import OPTIONS, TOKEN_KEY
+from common.rpc import CLIENT_OPTIONS, TOKEN_KEY
 
+Call = grpc.aio.StreamUnaryCall[Any, Any]
+Ending = tuple[grpc.StatusCode, grpc.aio.Metadata | None, str | None]
 TokenSource = Callable[[], Awaitable[str]]
 DEADLINE_SECONDS = 5.0
 STREAM_DEADLINE_SECONDS = 120.0
+STATUS_SECONDS = 1.0
 RETRY = {
     "maxAttempts": 3,
     "initialBackoff": "0.05s",
@@ -38,7 +41,7 @@ class Channel:
 
     def __init__(self, target: str, service: ServiceDescriptor, token: TokenSource | None = None) -> None:
         config = json.dumps(_service_config(service))
-        self._channel = grpc.aio.insecure_channel(target, [*OPTIONS, ("grpc.service_config", config)])
+        self._channel = grpc.aio.insecure_channel(target, [*CLIENT_OPTIONS, ("grpc.service_config", config)])
         self._token = token
         self.grpc = cast("grpc.aio.Channel", self)
 
@@ -60,14 +63,19 @@ class Channel:
 
         async def call(requests: AsyncIterable[Any], *, timeout: float = STREAM_DEADLINE_SECONDS) -> Any:  # noqa: ASYNC109
             started = method(timeout=timeout, metadata=await self._metadata())
+            first: list[Ending] = []
+            started.add_done_callback(lambda ended: first.append(_ending(ended)))
             try:
-                with contextlib.suppress(asyncio.InvalidStateError):  # answered before all was sent
-                    async for request in requests:
+                async for request in requests:
+                    try:
                         await started.write(request)
+                    except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+                        break  # answered before all was sent
+                else:
                     await started.done_writing()
                 return await started
             except grpc.aio.AioRpcError as error:
-                raise errors.from_rpc(error) from error
+                raise errors.from_rpc(await _servers_own(started, first)) from error
             finally:
                 started.cancel()
 
@@ -90,6 +98,33 @@ class Channel:
 
     async def close(self, grace: float | None = None) -> None:
         await self._channel.close(grace)
+
+
+async def _servers_own(call: Call, first: list[Ending]) -> grpc.aio.AioRpcError:
+    """A write on a call that the server has ended makes grpc.aio put an INTERNAL of its own in the place of
+    the server's status, a moment before that arrives or after it.
+    """
+    ending = first[0] if first else _ending(call)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STATUS_SECONDS):
+            while ending[0] is grpc.StatusCode.INTERNAL and not ending[1]:
+                await asyncio.sleep(0.001)
+                ending = _ending(call)
+    code, trailing, details = ending
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing or grpc.aio.Metadata(), details)
+
+
+def _ending(call: Call) -> Ending:
+    return _at_once(call.code()), _at_once(call.trailing_metadata()), _at_once(call.details())
+
+
+def _at_once(answer: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns that has nothing to wait for."""
+    try:
+        answer.send(None)
+    except StopIteration as returned:
+        return returned.value
+    raise RuntimeError("it waits")
 
 
 def _service_config(service: ServiceDescriptor) -> dict[str, Any]:

@@ -99,10 +99,10 @@ def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
     """The error that the other side raised; a failure of the way itself becomes `Unavailable` or
     `DeadlineExceeded`.
     """
-    kind = type_of_code.get(error.code(), Internal)
     details = dict(error.trailing_metadata() or ()).get(DETAILS_KEY)
     if not isinstance(details, bytes):
-        return kind(error.details() or error.code().name, reason=error.code().name.lower())
+        return _of_the_way(error)
+    kind = type_of_code.get(error.code(), Internal)
     status = Status.FromString(details)
     info, bad = ErrorInfo(), BadRequest()
     for detail in status.details:
@@ -111,6 +111,17 @@ def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
     for violation in bad.field_violations:
         fields.setdefault(violation.field, []).append(violation.description)
     return kind(status.message, reason=info.reason, fields=fields)
+
+
+def _of_the_way(error: grpc.aio.AioRpcError) -> ServiceError:
+    """No service of ours has raised this; its words name addresses that are nobody's business."""
+    match error.code():
+        case grpc.StatusCode.UNAVAILABLE:
+            return Unavailable("Service temporarily unavailable.", reason="service_unavailable")
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineExceeded("The service took too long to answer.", reason="deadline_exceeded")
+        case code:
+            return Internal(f"{code.name}: {error.details()}", reason="internal_error")
 
 
 def _packed(detail: ErrorInfo | BadRequest) -> AnyMessage:

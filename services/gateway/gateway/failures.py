@@ -26,6 +26,7 @@ HTTP_STATUS: dict[type[errors.ServiceError], int] = {
     errors.DeadlineExceeded: 504,
 }
 RETRY_AFTER_SECONDS = 2
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 NOT_FOUND = {"image_id": "Image not found.", "token_id": "Token not found."}
 
 
@@ -106,8 +107,9 @@ def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
     """Every method that this path has, over all of its routes."""
-    methods: set[str] = set()
-    for route in app.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return sorted(methods)
+
+    def is_there(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+
+    return [method for method in METHODS if is_there(method)]

@@ -50,7 +50,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
         js = nc.jetstream()
         await process.wait_for("streams", lambda: bus.declare(js, events.JOBS, events.EVENTS, bus.DEAD))
-        sweeper = events.Sweeper(sessions, js, billing, rules)
+        sweeper = events.Sweeper(sessions, js, billing, rules, timedelta(seconds=settings.lost_after_seconds))
         await process.together(
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),

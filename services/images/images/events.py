@@ -23,8 +23,6 @@ EVENTS = bus.stream(
 FINISHED = bus.Consumer(stream="RESULTS", durable="images", subjects=("inference.finished",))
 DROPPED = bus.Consumer(stream="IMAGES", durable="images-objects", subjects=("images.objects_dropped",))
 
-LOST_AFTER = timedelta(seconds=30)
-"""With an empty stream, an image dispatched this long ago is not in it."""
 FORGOTTEN_AFTER = timedelta(minutes=30)
 """Without knowing: then it is dispatched again, and a second copy finds nothing to do."""
 RENEW_WITHIN = timedelta(minutes=30)
@@ -55,7 +53,9 @@ class Sweeper:
         js: JetStreamContext,
         billing: "BillingServiceAsyncStub",
         rules: jobs.Rules,
+        lost_after: timedelta,
     ) -> None:
+        self._lost_after = lost_after
         self._sessions = sessions
         self._js = js
         self._billing = billing
@@ -63,7 +63,7 @@ class Sweeper:
 
     async def sweep(self) -> None:
         stream = await self._js.stream_info(JOBS.name or "")
-        lost_after = FORGOTTEN_AFTER if stream.state.messages else LOST_AFTER
+        lost_after = FORGOTTEN_AFTER if stream.state.messages else self._lost_after
         async with self._sessions.begin() as session:
             users = await jobs.abandoned(session, self._rules) + await jobs.lost(session, lost_after)
         for user_id in sorted(set(users)):

@@ -94,7 +94,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
 
     async def StopWork(self, request: pb.StopWorkRequest, context: rpc.Context) -> pb.StopWorkResponse:
         async with self._sessions.begin() as session:
-            await jobs.stop(session, request.image_id, request.fence)
+            await jobs.stop(session, request.image_id, request.fence, excused=request.excused)
         return pb.StopWorkResponse()
 
     async def KeepWorking(

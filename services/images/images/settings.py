@@ -36,6 +36,8 @@ class Settings(ServiceSettings):
     worker_silent_seconds: float = 20.0
     """A worker that has not called for this long no longer owns its image. Less than the stream's ack_wait."""
     sweep_seconds: float = 10.0
+    lost_after_seconds: float = 30.0
+    """While the stream is empty, a job dispatched this long ago is not in it and is dispatched again."""
 
     def store(self) -> Store:
         return Store(

@@ -94,10 +94,9 @@ def _check_targets(
         field = name if name in asked else asked[0]
         words = field.replace("_", " ")
         if size[side] < original[side]:
-            fields.setdefault(field, []).append(f"The {words} must not be smaller than the original.")
+            fields[field] = [f"The {words} must not be smaller than the original."]
         elif size[side] > original[side] * limits.max_scale:
-            text = f"The {words} may not be more than {limits.max_scale} times the original."
-            fields.setdefault(field, []).append(text)
+            fields[field] = [f"The {words} may not be more than {limits.max_scale} times the original."]
     if not fields and size == original:
         fields = {field: ["The target must be larger than the original."] for field in asked}
     if fields:

@@ -8,7 +8,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
@@ -38,28 +38,37 @@ def sniff(data: bytes, *, largest_pixels: int) -> Header:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=[*Format]) as image:
-                header = _header(image)
+                return _header(image, data, largest_pixels)
+    except errors.InvalidArgument:
+        raise
     except UnidentifiedImageError as error:
         raise _refused("The image must be a file of type: jpeg, png, webp, bmp, tiff, gif.") from error
     except Exception as error:  # Pillow's parsers raise whatever the broken bytes lead them to
         raise _refused("The image is corrupt or incomplete.") from error
-    if header.width * header.height > largest_pixels:
-        limit = f"{largest_pixels / 1e6:g}"
-        raise _refused(f"The image may not have more than {limit} megapixels.")
-    if not IS_COMPLETE[header.format](data):
-        raise _refused("The image is corrupt or incomplete.")
-    return header
 
 
 def _refused(text: str) -> errors.InvalidArgument:
     return errors.invalid({"image": [text]})
 
 
-def _header(image: ImageFile.ImageFile) -> Header:
-    width, height = image.size
-    if image.getexif().get(ExifTags.Base.Orientation) in TURNED:
-        width, height = height, width
-    return Header(Format(image.format or ""), width, height)
+def _header(image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Header:
+    format_, (width, height) = Format(image.format or ""), image.size
+    if width * height > largest_pixels:
+        raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
+    if not IS_COMPLETE[format_](data):
+        raise _refused("The image is corrupt or incomplete.")
+    exif = _png_exif(data) if format_ is Format.PNG else image.getexif()
+    is_turned = exif.get(ExifTags.Base.Orientation) in TURNED
+    return Header(format_, *((height, width) if is_turned else (width, height)))
+
+
+def _png_exif(data: bytes) -> Image.Exif:
+    """Its eXIf chunk, wherever it stands: Pillow would decode the pixels to get there."""
+    exif = Image.Exif()
+    for kind, body in _png_chunks(data):
+        if kind == b"eXIf":
+            exif.load(bytes(body))
+    return exif
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
@@ -68,20 +77,22 @@ def _jpeg_is_complete(data: bytes) -> bool:
 
 
 def _png_is_complete(data: bytes) -> bool:
-    """Every chunk up to IEND is whole and its CRC-32 is right (ISO/IEC 15948, 5.3)."""
+    """There is an IEND, and every chunk before it is whole and undamaged."""
+    return any(kind == b"IEND" for kind, _ in _png_chunks(data))
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Chunks up to the first that is cut off or whose CRC-32 is wrong (ISO/IEC 15948, 5.3)."""
     position, view = 8, memoryview(data)
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 8 + length
-        if (
-            end + 4 > len(data)
-            or zlib.crc32(view[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]
-        ):
-            return False
-        if kind == b"IEND":
-            return True
+        if end + 4 > len(data):
+            return
+        if zlib.crc32(view[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            return
+        yield kind, view[position + 8 : end]
         position = end + 4
-    return False
 
 
 def _webp_is_complete(data: bytes) -> bool:

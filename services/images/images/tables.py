@@ -64,6 +64,8 @@ class Image(Base, table=True):
     reserved_until: datetime = Field(sa_type=INSTANT)
     dispatched_at: datetime | None = Field(default=None, sa_type=INSTANT)
     attempt: int = 0
+    excused: int = 0
+    """Attempts that ended through no fault of the image; they do not count against it."""
     started_at: datetime | None = Field(default=None, sa_type=INSTANT)
     heartbeat_at: datetime | None = Field(default=None, sa_type=INSTANT)
     processing_seconds: float | None = None

@@ -45,3 +45,13 @@ class Picture:
     @property
     def is_grey(self) -> bool:
         return self.pixels.shape[2] == 1
+
+    def samples(self, top: int, bottom: int) -> Pixels:
+        """Some rows with all channels, alpha last, as files store them."""
+        colour = self.pixels[top:bottom]
+        if not self.has_alpha:
+            return colour
+        together = np.empty((*colour.shape[:2], colour.shape[2] + 1), np.uint8)
+        together[:, :, :-1] = colour
+        together[:, :, -1] = 255 if self.alpha is None else self.alpha[top:bottom]
+        return together

@@ -53,21 +53,10 @@ def filtered_strips(picture: Picture) -> Iterator[Pixels]:
     rows = max(1, STRIP_BYTES // (picture.width * channels))
     above = np.zeros(picture.width * channels, np.uint8)
     for top in range(0, picture.height, rows):
-        strip = interleaved(picture, top, min(top + rows, picture.height))
+        strip = picture.samples(top, top + rows).reshape(-1, picture.width * channels)
         filtered = np.empty((len(strip), 1 + strip.shape[1]), np.uint8)
         filtered[:, 0] = UP
         np.subtract(strip[0], above, out=filtered[0, 1:])
         np.subtract(strip[1:], strip[:-1], out=filtered[1:, 1:])
         above = strip[-1]
         yield filtered
-
-
-def interleaved(picture: Picture, top: int, bottom: int) -> Pixels:
-    """Rows of samples with the alpha channel, where there is one, after each pixel's colour."""
-    colour = picture.pixels[top:bottom]
-    if not picture.has_alpha:
-        return colour.reshape(bottom - top, -1)
-    samples = np.empty((*colour.shape[:2], colour.shape[2] + 1), np.uint8)
-    samples[:, :, :-1] = colour
-    samples[:, :, -1] = 255 if picture.alpha is None else picture.alpha[top:bottom]
-    return samples.reshape(bottom - top, -1)

@@ -18,6 +18,10 @@ class TritonFailed(Exception):
     """Triton is away, too slow, or reports an error; another attempt may succeed."""
 
 
+class TritonAway(TritonFailed):
+    """It cannot be reached: no fault of the picture."""
+
+
 class Triton:
     def __init__(self, target: str, *, in_flight: int, seconds: float) -> None:
         self._client = InferenceServerClient(target)
@@ -43,7 +47,8 @@ class Triton:
                     client_timeout=self._seconds,
                 )
             except InferenceServerException as error:
-                raise TritonFailed(f"{model}: {error}") from error
+                kind = TritonAway if error.status() == "StatusCode.UNAVAILABLE" else TritonFailed
+                raise kind(f"{model}: {error}") from error
         upscaled = answer.as_numpy("UPSCALED")
         if upscaled is None:
             raise TritonFailed(f"{model} answered without UPSCALED")

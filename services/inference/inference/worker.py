@@ -11,13 +11,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import nats.errors
+import urllib3.exceptions
 from prometheus_client import Histogram
 
-from common import log
+from common import bus, errors, log
 from common.blobs import Blobs
 from inference.codec import Decoder, Undecodable, encode
 from inference.picture import Format
-from inference.triton import Triton
+from inference.triton import Triton, TritonAway
 from inference.upscale import upscale
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2 as pb
@@ -42,6 +44,15 @@ stage_seconds = Histogram(
     buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120),
 )
 
+EXCUSED = (
+    asyncio.CancelledError,
+    TritonAway,
+    errors.Unavailable,
+    nats.errors.Error,
+    urllib3.exceptions.HTTPError,
+)
+"""What ends an attempt through no fault of the picture."""
+
 
 class NotWanted(Exception):
     """The image was cancelled, or another worker has it now."""
@@ -59,7 +70,10 @@ class Worker:
 
     async def submitted(self, data: bytes) -> None:
         event = images_pb2.ImageSubmitted.FromString(data)
-        response = await self.images.StartWork(images_pb2.StartWorkRequest(image_id=event.image_id))
+        try:
+            response = await self.images.StartWork(images_pb2.StartWorkRequest(image_id=event.image_id))
+        except (errors.Unavailable, errors.FailedPrecondition) as error:
+            raise bus.Later(error.message) from error
         if not response.HasField("order"):
             return
         order = response.order
@@ -135,11 +149,16 @@ class Worker:
         """Whatever ends this attempt, also our own end, lets the next one start at once."""
         try:
             yield
-        except BaseException:
-            request = images_pb2.StopWorkRequest(image_id=order.image_id, fence=order.fence)
+        except BaseException as error:
+            is_excused = isinstance(error, EXCUSED)
+            request = images_pb2.StopWorkRequest(
+                image_id=order.image_id, fence=order.fence, excused=is_excused
+            )
             stopping = asyncio.ensure_future(self.images.StopWork(request))
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 await asyncio.shield(stopping)
+            if is_excused and isinstance(error, Exception):
+                raise bus.Later(f"{type(error).__name__}: {error}") from error
             raise
 
 

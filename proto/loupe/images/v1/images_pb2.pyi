@@ -573,17 +573,21 @@ class StopWorkRequest(_message.Message):
 
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
+    EXCUSED_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
+    excused: _builtins.bool
+    """Something that the work needs was away, or the worker was told to stop: the attempt does not count."""
     def __init__(
         self,
         *,
         image_id: _builtins.int = ...,
         fence: _builtins.int = ...,
+        excused: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "image_id", b"image_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excused", b"excused", "fence", b"fence", "image_id", b"image_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

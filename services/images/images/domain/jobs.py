@@ -27,7 +27,7 @@ DISPATCH = sa.text("""
         LIMIT greatest(0, :window - (
             SELECT count(*) FROM image
             WHERE user_id = :user_id AND status IN ('pending', 'processing') AND dispatched_at IS NOT NULL))
-    ) RETURNING id, is_priority, attempt
+    ) RETURNING id, is_priority
 """)
 
 
@@ -49,10 +49,9 @@ async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
     connection = await session.connection()
     await connection.execute(ONE_USER_AT_A_TIME, {"user_id": user_id})
     rows = await connection.execute(DISPATCH, {"user_id": user_id, "window": rules.window})
-    for image_id, is_priority, attempt in rows.all():
+    for image_id, is_priority in rows.all():
         subject = "images.submitted.priority" if is_priority else "images.submitted.standard"
-        event = pb.ImageSubmitted(image_id=image_id)
-        await outbox.publish(session, subject, event, message_id=f"image-{image_id}-{attempt}")
+        await outbox.publish(session, subject, pb.ImageSubmitted(image_id=image_id))
 
 
 async def start(session: AsyncSession, image_id: int, rules: Rules) -> Image | None:
@@ -62,7 +61,7 @@ async def start(session: AsyncSession, image_id: int, rules: Rules) -> Image | N
         return None
     if image.status == Status.PROCESSING and not _is_silent(image, rules):
         raise Busy(f"image {image_id} is being worked on", reason="image_busy")
-    if image.attempt >= rules.attempts:
+    if image.attempt - image.excused >= rules.attempts:
         message = f"The image could not be processed in {rules.attempts} attempts."
         failure = inference_pb2.Failure(code="attempts_exhausted", message=message, retryable=True)
         await _fail(session, image, failure, rules)
@@ -73,12 +72,12 @@ async def start(session: AsyncSession, image_id: int, rules: Rules) -> Image | N
     return image
 
 
-async def stop(session: AsyncSession, image_id: int, fence: int) -> None:
+async def stop(session: AsyncSession, image_id: int, fence: int, *, excused: bool) -> None:
     """The worker gave up this attempt: nobody owns the image until the next one starts."""
     await session.exec(
         update(Image)
         .where(col(Image.id) == image_id, col(Image.status) == Status.PROCESSING, col(Image.attempt) == fence)
-        .values(heartbeat_at=None)
+        .values(heartbeat_at=None, excused=col(Image.excused) + int(excused))
     )
 
 

@@ -65,8 +65,9 @@ class TritonPythonModel:
 
     def _upscale(self, request: Request) -> Response:
         image = pb_utils.get_input_tensor_by_name(request, "IMAGE").as_numpy()
-        self._inference.infer([image], share_inputs=True)
+        # Never share_inputs=True: with changing shapes OpenVINO writes past the end of an earlier array.
+        self._inference.infer([image])
         wanted = [name for name in self._outputs if name in request.requested_output_names()]
-        return pb_utils.InferenceResponse(
-            [pb_utils.Tensor(name, self._inference.get_tensor(name).data) for name in wanted]
-        )
+        # copied, since the next request overwrites them before Triton has read them
+        tensors = [pb_utils.Tensor(name, self._inference.get_tensor(name).data.copy()) for name in wanted]
+        return pb_utils.InferenceResponse(tensors)

@@ -1,0 +1,85 @@
+"""A schema with an outbox (auth's), the broker through our own connection, and streams of the test's own."""
+
+import secrets
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+
+import nats.js.errors
+import pytest
+from nats.js import JetStreamContext
+from pydantic import SecretStr
+
+from common import bus, db
+from common.blobs import Blobs, Store
+from common.db import Sessions
+from common.metrics import Readiness
+from loupe_local.services import services
+from loupe_local.stores import Stores
+
+sys.path.append(str(Path(__file__).parent))  # for the helpers: `common` itself is the name of what they test
+
+from internal_tokens import Issuer
+from scripted_images import Images, Serve, serving
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+async def serve(issuer: Issuer) -> AsyncGenerator[Serve]:
+    """Starts servers whose methods are the test's functions, and gives clients of them."""
+    running: list[Images] = []
+
+    async def start(**methods: Callable[..., Awaitable[object]]) -> Images:
+        images = await serving(issuer, methods)
+        running.append(images)
+        return images
+
+    yield start
+    for images in running:
+        await images.close()
+
+
+@pytest.fixture(scope="session")
+async def sessions(stores: Stores) -> AsyncGenerator[Sessions]:
+    await services(stores, {}).migrate("auth")
+    engine = db.engine(stores.database_url("auth"))
+    yield db.sessions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
+    async with bus.connection(stores.nats_url("auth"), "tests", Readiness("broker")) as client:
+        yield client.jetstream()
+
+
+@pytest.fixture
+async def stream(js: JetStreamContext) -> AsyncGenerator[str]:
+    """A stream of its own for the test, which takes all subjects below its name; DEAD is empty beside it."""
+    name = f"TEST-{secrets.token_hex(4)}"
+    await bus.declare(js, bus.stream(name, f"{name}.>"), bus.DEAD)
+    await js.purge_stream("DEAD")
+    yield name
+    try:
+        await js.delete_stream(name)
+    except nats.js.errors.NotFoundError:
+        pass
+
+
+@pytest.fixture
+def blobs(stores: Stores) -> Blobs:
+    access_key, secret_key = stores.s3.keys["images"]
+    return Blobs(
+        Store(
+            endpoint=f"http://{stores.s3.endpoint}",
+            public_endpoint=f"http://localhost:{stores.s3.ports['s3']}",
+            region=stores.s3.region,
+            bucket=stores.s3.bucket,
+            access_key=access_key,
+            secret_key=SecretStr(secret_key),
+        )
+    )

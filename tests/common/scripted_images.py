@@ -1,0 +1,81 @@
+"""The images service in a real server, with methods that the test wrote, and clients of it by any token."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from internal_tokens import Issuer, always
+
+from common import rpc
+from common.channel import Channel
+from common.identity import Verifier
+from loupe.images.v1 import images_pb2 as pb
+from loupe.images.v1 import images_pb2_grpc
+
+if TYPE_CHECKING:
+    from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
+
+SERVICE = pb.DESCRIPTOR.services_by_name["ImagesService"]
+CALLERS = {
+    "GetImage": rpc.users("images:read"),
+    "DeleteImage": rpc.ANY_USER,
+    "Upscale": rpc.ANY_USER,
+    "StopWork": rpc.services("inference"),
+    "ListImages": rpc.ANYBODY,
+}
+
+
+class Images:
+    def __init__(self, issuer: Issuer, port: int, server: asyncio.Task[None]) -> None:
+        self.port = port
+        self._issuer = issuer
+        self._server = server
+        self._channels: list[Channel] = []
+
+    def by(self, token: str) -> "ImagesServiceAsyncStub":
+        return self._stub(Channel(f"127.0.0.1:{self.port}", SERVICE, always(token)))
+
+    def by_nobody(self) -> "ImagesServiceAsyncStub":
+        return self._stub(Channel(f"127.0.0.1:{self.port}", SERVICE))
+
+    @property
+    def stub(self) -> "ImagesServiceAsyncStub":
+        """By a user who may do everything."""
+        return self.by(self._issuer.user(abilities=("images:read",)))
+
+    async def stop(self) -> None:
+        self._server.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._server
+
+    async def close(self) -> None:
+        for channel in self._channels:
+            await channel._channel.close()
+        await self.stop()
+
+    def _stub(self, channel: Channel) -> "ImagesServiceAsyncStub":
+        self._channels.append(channel)
+        return images_pb2_grpc.ImagesServiceStub(channel.grpc)
+
+
+class Serve(Protocol):
+    async def __call__(self, **methods: Callable[..., Awaitable[object]]) -> Images: ...
+
+
+async def serving(issuer: Issuer, methods: Mapping[str, Callable[..., Awaitable[object]]]) -> Images:
+    servicer = images_pb2_grpc.ImagesServiceServicer()
+    for name, method in methods.items():
+        setattr(servicer, name, method)
+    server = rpc.Server(Verifier("images", issuer.jwks), CALLERS)
+    images_pb2_grpc.add_ImagesServiceServicer_to_server(servicer, server.grpc)
+    port = server.bind("127.0.0.1:0")
+    images = Images(issuer, port, asyncio.create_task(server.serve()))
+    await _answers(port)
+    return images
+
+
+async def _answers(port: int) -> None:
+    channel = Channel(f"127.0.0.1:{port}", SERVICE)
+    await channel.ready()
+    await channel._channel.close()

@@ -1,0 +1,235 @@
+"""Who may call: a method that is not listed is refused, and a token must be for us, alive and signed."""
+
+import time
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from internal_tokens import Issuer
+from scripted_images import Images, Serve
+
+from common import errors, identity, rpc
+from common.identity import Principal
+from loupe.images.v1 import images_pb2 as pb
+
+GET = pb.GetImageRequest(id=1)
+STOP = pb.StopWorkRequest(image_id=1)
+
+
+@pytest.fixture
+def principals() -> list[Principal]:
+    """Who got through."""
+    return []
+
+
+@pytest.fixture
+async def images(serve: Serve, principals: list[Principal]) -> Images:
+    async def get(request: object, context: rpc.Context) -> pb.GetImageResponse:
+        principals.append(rpc.principal())
+        return pb.GetImageResponse()
+
+    async def stop(request: object, context: rpc.Context) -> pb.StopWorkResponse:
+        principals.append(rpc.principal())
+        return pb.StopWorkResponse()
+
+    async def delete(request: object, context: rpc.Context) -> pb.DeleteImageResponse:
+        return pb.DeleteImageResponse()
+
+    async def everybody(request: object, context: rpc.Context) -> pb.ListImagesResponse:
+        return pb.ListImagesResponse()
+
+    async def unlisted(request: object, context: rpc.Context) -> pb.StartWorkResponse:
+        return pb.StartWorkResponse()
+
+    return await serve(
+        GetImage=get, StopWork=stop, DeleteImage=delete, ListImages=everybody, StartWork=unlisted
+    )
+
+
+async def test_a_user_with_the_ability_gets_through(
+    images: Images, issuer: Issuer, principals: list[Principal]
+) -> None:
+    token = issuer.user(7, abilities=("images:read", "user:read"), verified=False)
+
+    await images.by(token).GetImage(GET)
+
+    assert principals == [
+        Principal(
+            user_id=7, token_id=70, abilities=frozenset({"images:read", "user:read"}), is_verified=False
+        )
+    ]
+
+
+async def test_a_user_without_the_ability_is_refused(images: Images, issuer: Issuer) -> None:
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await images.by(issuer.user(abilities=("images:write",))).GetImage(GET)
+
+    assert caught.value.reason == "missing_ability"
+
+
+async def test_any_user_needs_no_ability(images: Images, issuer: Issuer) -> None:
+    await images.by(issuer.user(abilities=())).DeleteImage(pb.DeleteImageRequest(id=1))
+
+
+async def test_a_service_that_is_named_gets_through(
+    images: Images, issuer: Issuer, principals: list[Principal]
+) -> None:
+    await images.by(issuer.service("inference")).StopWork(STOP)
+
+    assert principals == [Principal(service="inference")]
+
+
+async def test_another_service_is_refused(images: Images, issuer: Issuer) -> None:
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await images.by(issuer.service("gateway")).StopWork(STOP)
+
+    assert caught.value.reason == "caller_refused"
+
+
+async def test_a_user_is_refused_where_services_call(images: Images, issuer: Issuer) -> None:
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await images.by(issuer.user(abilities=("images:read",))).StopWork(STOP)
+
+    assert caught.value.reason == "caller_refused"
+
+
+async def test_a_service_is_refused_where_users_call(images: Images, issuer: Issuer) -> None:
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await images.by(issuer.service("inference")).DeleteImage(pb.DeleteImageRequest(id=1))
+
+    assert caught.value.reason == "caller_refused"
+
+
+@pytest.mark.parametrize("who", ["user", "service"])
+async def test_a_method_that_is_not_listed_is_refused(images: Images, issuer: Issuer, who: str) -> None:
+    token = issuer.user(abilities=("images:read",)) if who == "user" else issuer.service("inference")
+
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await images.by(token).StartWork(pb.StartWorkRequest(image_id=1))
+
+    assert caught.value.reason == "caller_refused"
+
+
+async def test_anybody_needs_no_token(images: Images, issuer: Issuer) -> None:
+    await images.by_nobody().ListImages(pb.ListImagesRequest())
+    await images.by("nonsense").ListImages(pb.ListImagesRequest())
+
+    assert issuer.fetched == 0
+
+
+async def test_no_token_is_unauthenticated(images: Images) -> None:
+    with pytest.raises(errors.Unauthenticated) as caught:
+        await images.by_nobody().GetImage(GET)
+
+    assert caught.value.reason == "internal_token_invalid"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "billing"},
+        {"iss": "somebody"},
+        {"exp": int(time.time()) - 1},
+        {"exp": None},
+        {"aud": None},
+        {"iss": None},
+        {"sub": None},
+    ],
+    ids=str,
+)
+async def test_a_token_that_is_not_for_us_or_over_is_unauthenticated(
+    images: Images, issuer: Issuer, claims: dict[str, object]
+) -> None:
+    token = issuer.user(abilities=("images:read",), **claims)
+
+    with pytest.raises(errors.Unauthenticated) as caught:
+        await images.by(token).GetImage(GET)
+
+    assert caught.value.reason == "internal_token_invalid"
+
+
+async def test_a_remembered_token_ends_when_it_expires(
+    images: Images, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = images.by(issuer.user(abilities=("images:read",), exp=int(time.time()) + 60))
+    await user.GetImage(GET)
+    now = time.time()
+    monkeypatch.setattr(identity.time, "time", lambda: now + 61)
+    monkeypatch.setattr(
+        jwt.PyJWT, "_validate_exp", _expired
+    )  # it reads the clock of the C library; ours is the one above
+
+    with pytest.raises(errors.Unauthenticated):
+        await user.GetImage(GET)
+
+
+def _expired(*_: object) -> None:
+    raise jwt.ExpiredSignatureError("Signature has expired")
+
+
+async def test_a_signature_of_another_key_is_unauthenticated(images: Images, issuer: Issuer) -> None:
+    known = issuer.key_id
+    issuer.rotate(publish=False)
+    issuer.key_id = known
+
+    with pytest.raises(errors.Unauthenticated):
+        await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+
+
+async def test_an_altered_token_is_unauthenticated(images: Images, issuer: Issuer) -> None:
+    header, _, signature = issuer.user(7, abilities=("images:read",)).split(".")
+    _, payload, _ = issuer.user(8, abilities=("images:read",)).split(".")
+
+    with pytest.raises(errors.Unauthenticated):
+        await images.by(f"{header}.{payload}.{signature}").GetImage(GET)
+
+
+async def test_a_token_without_a_signature_is_unauthenticated(images: Images, issuer: Issuer) -> None:
+    claims = jwt.decode(issuer.user(abilities=("images:read",)), options={"verify_signature": False})
+    token = jwt.encode(claims, None, algorithm="none", headers={"kid": issuer.key_id})
+
+    with pytest.raises(errors.Unauthenticated):
+        await images.by(token).GetImage(GET)
+
+
+async def test_the_public_key_is_no_shared_secret(images: Images, issuer: Issuer) -> None:
+    """The classic confusion: HMAC keyed with the public key that anybody may read."""
+    claims = jwt.decode(issuer.user(abilities=("images:read",)), options={"verify_signature": False})
+    public = issuer.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    token = jwt.encode(claims, public, algorithm="HS256", headers={"kid": issuer.key_id})
+
+    with pytest.raises(errors.Unauthenticated):
+        await images.by(token).GetImage(GET)
+
+
+async def test_an_unknown_key_makes_the_verifier_fetch_the_set_again(
+    images: Images, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = issuer.user(abilities=("images:read",))
+    await images.by(old).GetImage(GET)
+    issuer.rotate()
+    monkeypatch.setattr(identity, "REFETCH_SECONDS", 0.0)
+
+    await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+    await images.by(old).GetImage(GET)
+
+    assert issuer.fetched == 2
+
+
+async def test_unknown_keys_do_not_make_it_fetch_each_time(images: Images, issuer: Issuer) -> None:
+    await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+    for _ in range(5):
+        issuer.rotate(publish=False)
+        with pytest.raises(errors.Unauthenticated):
+            await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+
+    assert issuer.fetched == 1
+
+
+async def test_one_token_is_checked_once(images: Images, issuer: Issuer) -> None:
+    user = images.stub
+
+    for _ in range(3):
+        await user.GetImage(GET)
+
+    assert issuer.fetched == 1

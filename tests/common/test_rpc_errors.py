@@ -1,0 +1,283 @@
+"""What a servicer raises is what the caller catches, and what goes wrong on the way has a kind of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from scripted_images import Serve
+from sqlalchemy.exc import OperationalError
+
+from common import errors, rpc
+from loupe.images.v1 import images_pb2 as pb
+
+KINDS = [kind for kind in errors.type_of_code.values() if kind is not errors.Unavailable]
+REQUEST = pb.GetImageRequest(id=1)
+
+
+def raising(error: Exception) -> Callable[..., Awaitable[object]]:
+    async def method(request: object, context: rpc.Context) -> object:
+        raise error
+
+    return method
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_service_error_crosses_with_kind_reason_message_and_fields(
+    serve: Serve, kind: type[errors.ServiceError]
+) -> None:
+    fields = {"image": ["Too large — 11 MB.", "Corrupt."], "scale_factor": ["Not a number."]}
+    images = await serve(GetImage=raising(kind("no image 1 — größer", reason="the_reason", fields=fields)))
+
+    with pytest.raises(kind) as caught:
+        await images.stub.GetImage(REQUEST)
+
+    assert type(caught.value) is kind
+    assert caught.value.reason == "the_reason"
+    assert caught.value.message == str(caught.value) == "no image 1 — größer"
+    assert caught.value.fields == fields
+
+
+async def test_an_unexpected_error_tells_the_caller_nothing(serve: Serve) -> None:
+    images = await serve(GetImage=raising(KeyError("password=hunter2")))
+
+    with pytest.raises(errors.Internal) as caught:
+        await images.stub.GetImage(REQUEST)
+
+    assert caught.value.reason == "internal_error"
+    assert "hunter2" not in caught.value.message
+
+
+async def test_a_database_that_is_away_is_unavailable(serve: Serve) -> None:
+    images = await serve(DeleteImage=raising(OperationalError("SELECT secret", {}, Exception("no route"))))
+
+    with pytest.raises(errors.Unavailable) as caught:
+        await images.stub.DeleteImage(pb.DeleteImageRequest(id=1))
+
+    assert caught.value.reason == "database_unavailable"
+    assert "secret" not in caught.value.message
+
+
+async def test_the_answer_comes_back(serve: Serve) -> None:
+    async def get(request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
+        return pb.GetImageResponse(image=pb.Image(id=request.id))
+
+    images = await serve(GetImage=get)
+
+    assert (await images.stub.GetImage(pb.GetImageRequest(id=42))).image.id == 42
+
+
+async def test_a_passed_deadline_is_told_and_cancels_the_servicer(serve: Serve) -> None:
+    cancelled = asyncio.Event()
+
+    async def hang(request: object, context: rpc.Context) -> object:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        raise AssertionError
+
+    images = await serve(GetImage=hang)
+
+    with pytest.raises(errors.DeadlineExceeded):
+        await images.stub.GetImage(REQUEST, timeout=0.3)
+
+    await asyncio.wait_for(cancelled.wait(), 5)
+
+
+async def test_a_server_that_is_away_is_unavailable(serve: Serve) -> None:
+    images = await serve()
+    await images.stop()
+
+    with pytest.raises(errors.Unavailable):
+        await images.stub.GetImage(REQUEST)
+
+
+def failing_at_first(times: int) -> tuple[list[int], Callable[..., Awaitable[object]]]:
+    """A method that is unavailable so many times, and the list of its calls."""
+    calls: list[int] = []
+
+    async def method(request: pb.GetImageRequest, context: rpc.Context) -> object:
+        calls.append(request.id)
+        if len(calls) <= times:
+            raise errors.Unavailable("not now", reason="not_now")
+        return pb.GetImageResponse() if isinstance(request, pb.GetImageRequest) else pb.DeleteImageResponse()
+
+    return calls, method
+
+
+async def test_an_idempotent_method_is_tried_again(serve: Serve) -> None:
+    calls, method = failing_at_first(2)
+    images = await serve(GetImage=method)
+
+    await images.stub.GetImage(REQUEST)
+
+    assert calls == [1, 1, 1]
+
+
+async def test_an_idempotent_method_is_tried_three_times_at_most(serve: Serve) -> None:
+    calls, method = failing_at_first(10)
+    images = await serve(GetImage=method)
+
+    with pytest.raises(errors.Unavailable) as caught:
+        await images.stub.GetImage(REQUEST)
+
+    assert caught.value.reason == "not_now"
+    assert calls == [1, 1, 1]
+
+
+async def test_another_method_is_never_tried_again(serve: Serve) -> None:
+    calls, method = failing_at_first(1)
+    images = await serve(DeleteImage=method)
+
+    with pytest.raises(errors.Unavailable):
+        await images.stub.DeleteImage(pb.DeleteImageRequest(id=1))
+
+    assert calls == [1]
+
+
+async def test_a_refusal_is_never_tried_again(serve: Serve) -> None:
+    calls: list[int] = []
+
+    async def refuse(request: pb.GetImageRequest, context: rpc.Context) -> object:
+        calls.append(request.id)
+        raise errors.NotFound("no image 1", reason="image_not_found")
+
+    images = await serve(GetImage=refuse)
+
+    with pytest.raises(errors.NotFound):
+        await images.stub.GetImage(REQUEST)
+
+    assert calls == [1]
+
+
+async def test_health_needs_no_token(serve: Serve) -> None:
+    images = await serve()
+
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{images.port}") as channel:
+        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def chunk() -> pb.UpscaleRequest:
+    return pb.UpscaleRequest(chunk=bytes(200_000))
+
+
+async def test_a_stream_is_answered_after_its_end(serve: Serve) -> None:
+    async def upscale(requests: AsyncIterator[pb.UpscaleRequest], context: rpc.Context) -> object:
+        return pb.UpscaleResponse(quota_used=sum([len(request.chunk) async for request in requests]))
+
+    async def upload() -> AsyncIterator[pb.UpscaleRequest]:
+        for _ in range(5):
+            yield chunk()
+
+    images = await serve(Upscale=upscale)
+
+    assert (await images.stub.Upscale(upload())).quota_used == 1_000_000
+
+
+@pytest.mark.parametrize("attempt", range(20))  # gRPC loses the status in one of thirty
+async def test_a_refusal_ends_the_upload_that_is_still_under_way(serve: Serve, attempt: int) -> None:
+    sent = 0
+
+    async def upscale(requests: AsyncIterator[pb.UpscaleRequest], context: rpc.Context) -> object:
+        await anext(requests)
+        raise errors.invalid({"image": ["The image is too large."]})
+
+    async def upload() -> AsyncIterator[pb.UpscaleRequest]:
+        nonlocal sent
+        while sent < 2000:
+            sent += 1
+            yield chunk()
+
+    images = await serve(Upscale=upscale)
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await images.stub.Upscale(upload())
+
+    assert caught.value.fields == {"image": ["The image is too large."]}
+    assert sent < 2000
+
+
+async def test_an_early_answer_ends_the_upload_too(serve: Serve) -> None:
+    async def upscale(requests: AsyncIterator[pb.UpscaleRequest], context: rpc.Context) -> object:
+        await anext(requests)
+        return pb.UpscaleResponse(quota_used=3)
+
+    async def upload() -> AsyncIterator[pb.UpscaleRequest]:
+        for _ in range(2000):
+            yield chunk()
+
+    images = await serve(Upscale=upscale)
+
+    assert (await images.stub.Upscale(upload())).quota_used == 3
+
+
+class Gone(Exception):
+    pass
+
+
+async def test_what_the_uploader_raises_comes_out_as_it_is_and_cancels_the_server(serve: Serve) -> None:
+    received, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def upscale(requests: AsyncIterator[pb.UpscaleRequest], context: rpc.Context) -> object:
+        try:
+            async for _ in requests:
+                received.set()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return pb.UpscaleResponse()
+
+    async def upload() -> AsyncIterator[pb.UpscaleRequest]:
+        yield chunk()
+        await received.wait()
+        raise Gone("the browser went away")
+
+    images = await serve(Upscale=upscale)
+
+    with pytest.raises(Gone, match="the browser went away"):
+        await images.stub.Upscale(upload())
+
+    await asyncio.wait_for(cancelled.wait(), 5)
+
+
+async def test_a_caller_who_is_cancelled_cancels_the_server(serve: Serve) -> None:
+    received, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def upscale(requests: AsyncIterator[pb.UpscaleRequest], context: rpc.Context) -> object:
+        try:
+            async for _ in requests:
+                received.set()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return pb.UpscaleResponse()
+
+    async def upload() -> AsyncIterator[pb.UpscaleRequest]:
+        yield chunk()
+        await asyncio.Event().wait()
+
+    images = await serve(Upscale=upscale)
+    call = asyncio.ensure_future(images.stub.Upscale(upload()))
+    await asyncio.wait_for(received.wait(), 5)
+
+    call.cancel()
+
+    await asyncio.wait_for(cancelled.wait(), 5)
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_a_stream_is_refused_without_a_token(serve: Serve) -> None:
+    async def upload() -> AsyncIterator[pb.UpscaleRequest]:
+        for _ in range(2000):
+            yield chunk()
+
+    images = await serve(Upscale=raising(AssertionError("nobody gets here")))
+
+    with pytest.raises(errors.Unauthenticated):
+        await images.by_nobody().Upscale(upload())

@@ -1,0 +1,48 @@
+"""Real servers for all tests: the stores once a session, and the whole system once for those that need it.
+
+Both lie in the session's temporary folder; their logs are `stores.log` and `stack.log` there.
+"""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from loupe_local.log import to_file
+from loupe_local.stack import Stack
+from loupe_local.stack import stack as run_stack
+from loupe_local.stores import Stores
+from loupe_local.stores import stores as run_stores
+
+QUICK = {
+    "IMAGES_WORKER_SILENT_SECONDS": "2",
+    "IMAGES_SWEEP_SECONDS": "1",
+    "IMAGES_LOST_AFTER_SECONDS": "2",
+    "INFERENCE_ACK_WAIT_SECONDS": "3",
+    "INFERENCE_HEARTBEAT_SECONDS": "0.5",
+}
+"""Times that a person would not wait for in a test; the rules are the same."""
+
+
+@pytest.fixture(scope="session")
+async def stores(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stores]:
+    """PostgreSQL, NATS, the object store and the mail sink, without any service of ours."""
+    folder = tmp_path_factory.mktemp("stores")
+    sink = to_file(folder / "stores.log")
+    async with run_stores(folder / "state", sink=sink, durable=False, triton=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stack]:
+    """The whole system, Triton included, with two verified users."""
+    folder = tmp_path_factory.mktemp("stack")
+    sink = to_file(folder / "stack.log")
+    async with run_stack(folder / "state", sink=sink, durable=False, overrides=QUICK) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """Real photos; see docs/photos/README.md for where they are from."""
+    return Path(__file__).parents[1] / "docs" / "photos"

@@ -1,0 +1,27 @@
+"""Two users of the running system, and people who have no token."""
+
+from collections.abc import AsyncGenerator
+
+import httpx2
+import pytest
+from client import client_of
+
+from loupe_local.stack import Stack
+
+
+@pytest.fixture(scope="session")
+async def jane(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with client_of(stack, stack.token) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def omar(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with client_of(stack, stack.other_token) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def anyone(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with client_of(stack) as client:
+        yield client

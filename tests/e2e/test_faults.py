@@ -1,0 +1,156 @@
+"""What happens when something dies in the middle: every image still ends, and each is charged once."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+from client import accepted, result_of, until, until_used, used
+from PIL import Image
+from pixels import encoded, opened
+
+from loupe_local.stack import Stack
+
+SECONDS_TO_RECOVER = 60.0
+
+
+def a_large_photo(photos: Path) -> bytes:
+    """A few seconds of work."""
+    return encoded(Image.open(photos / "astronaut.png").convert("RGB").resize((640, 480)))
+
+
+async def until_ready(client: httpx2.AsyncClient) -> None:
+    deadline = time.monotonic() + SECONDS_TO_RECOVER
+    while (answer := await client.get("/readyz")).is_error:
+        assert time.monotonic() < deadline, answer.text
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("victim", ["inference", "nats", "triton", "images"])
+async def test_an_image_survives_a_kill_in_mid_work_and_is_charged_once(
+    stack: Stack, jane: httpx2.AsyncClient, photos: Path, victim: str
+) -> None:
+    before = await used(jane)
+    image_id = await accepted(jane, a_large_photo(photos), scale_factor=4)
+    await until(jane, image_id, "processing")
+
+    await stack.stores.supervisor.kill(victim)
+    await stack.stores.supervisor.restart(victim)
+    await until_ready(jane)
+    result = opened(await result_of(jane, image_id))
+
+    assert result.size == (2560, 1920)
+    await until_used(jane, before + 1)
+
+
+async def test_a_worker_that_is_stopped_gives_its_image_to_the_next(
+    stack: Stack, jane: httpx2.AsyncClient, photos: Path
+) -> None:
+    image_id = await accepted(jane, a_large_photo(photos), scale_factor=4)
+    await until(jane, image_id, "processing")
+
+    await stack.stores.supervisor.restart("inference")
+    found = await until(jane, image_id, "completed")
+
+    assert found["upscaled_dimensions"] == "2560x1920"
+
+
+async def test_a_deleted_image_stops_and_its_quota_comes_back(
+    stack: Stack, jane: httpx2.AsyncClient, photos: Path
+) -> None:
+    before = await used(jane)
+    image_id = await accepted(jane, a_large_photo(photos), scale_factor=4)
+    found = await until(jane, image_id, "processing")
+
+    answer = await jane.delete(f"/api/images/{image_id}")
+
+    assert (answer.status_code, answer.json()["message"]) == (200, "Image deleted successfully")
+    assert (await jane.get(f"/api/images/{image_id}")).status_code == 404
+    await until_used(jane, before)
+    await until_gone(stack, found["original_path"])
+    await until_gone(stack, found["original_path"].replace("originals", "upscaled"))
+
+
+async def test_a_service_that_is_away_is_told_with_503_and_when_to_come_back(
+    stack: Stack, jane: httpx2.AsyncClient
+) -> None:
+    await stack.stores.supervisor.stop("images")
+
+    answer = await jane.get("/api/images")
+    await stack.stores.supervisor.restart("images")
+    await until_ready(jane)
+    later = await jane.get("/api/images")
+
+    assert (answer.status_code, answer.json()["success"]) == (503, False)
+    assert int(answer.headers["retry-after"]) > 0
+    assert later.status_code == 200
+
+
+async def test_a_stream_that_lost_everything_loses_no_image(
+    stack: Stack, jane: httpx2.AsyncClient, photos: Path
+) -> None:
+    import nats  # noqa: PLC0415
+
+    await stack.stores.supervisor.stop("inference")
+    image_id = await accepted(jane, a_large_photo(photos), scale_factor=2)
+    client = await nats.connect(stack.stores.nats_url("images"))
+    purged = await until_purged(client.jetstream())
+    await client.close()
+
+    await stack.stores.supervisor.restart("inference")
+    found = await until(jane, image_id, "completed", seconds=SECONDS_TO_RECOVER)
+
+    assert purged >= 1
+    assert found["status"] == "completed"
+
+
+@pytest.mark.parametrize("away", ["nats", "postgres", "objects", "triton"])
+async def test_services_wait_for_what_is_missing_at_their_start(
+    stack: Stack, jane: httpx2.AsyncClient, away: str
+) -> None:
+    supervisor = stack.stores.supervisor
+    services = ("auth", "billing", "images", "inference", "gateway")
+    await supervisor.stop(away)
+    await asyncio.gather(*(supervisor.stop(name) for name in services))
+
+    starting = [asyncio.create_task(supervisor.restart(name)) for name in services]
+    answer = await refused(jane)
+    await supervisor.restart(away)
+    await asyncio.gather(*starting)
+    await until_ready(jane)
+
+    assert answer is None or answer.status_code == 503
+    assert (await jane.get("/api/user")).status_code == 200
+
+
+async def refused(client: httpx2.AsyncClient) -> httpx2.Response | None:
+    """The first answer that the gateway gives, if it needs anything that is missing."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            answer = await client.get("/api/images")
+        except httpx2.TransportError:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        else:
+            return answer if answer.is_error else None
+
+
+async def until_gone(stack: Stack, key: str) -> None:
+    store = stack.stores.s3.client("images")
+    deadline = time.monotonic() + SECONDS_TO_RECOVER
+    while await asyncio.to_thread(
+        lambda: list(store.list_objects(stack.stores.s3.bucket, prefix=key, recursive=True))
+    ):
+        assert time.monotonic() < deadline, f"{key} is still there"
+        await asyncio.sleep(0.1)
+
+
+async def until_purged(js) -> int:  # noqa: ANN001
+    deadline = time.monotonic() + 10
+    while not (waiting := (await js.stream_info("JOBS")).state.messages):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    await js.purge_stream("JOBS")
+    return waiting

@@ -1,0 +1,201 @@
+"""Bad input gets the contract's answer, and leaves nothing behind: no row, no object, no reservation."""
+
+import asyncio
+import io
+import zlib
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+from client import accepted, until, upscale, used
+from PIL import Image
+from pixels import encoded
+
+from loupe_local.stack import Stack
+
+SMALL = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
+PIXEL = encoded(Image.new("RGB", (1, 1)), "PNG")
+
+
+def a_png_of(width: int, height: int) -> bytes:
+    """Header and checksums are right, and the pixels are few bytes."""
+    data = bytearray(encoded(Image.new("1", (8, 8)), "PNG"))
+    data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    return bytes(data)
+
+
+async def traces(stack: Stack, client: httpx2.AsyncClient) -> tuple[int, int, int]:
+    """Rows, objects, and images used."""
+    url = stack.stores.database_url("images").replace("postgresql+psycopg", "postgresql")
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        row = await (await connection.execute("SELECT count(*) FROM image")).fetchone()
+    store = stack.stores.s3.client("images")
+    objects = await asyncio.to_thread(
+        lambda: len(list(store.list_objects(stack.stores.s3.bucket, recursive=True)))
+    )
+    return (row or (0,))[0], objects, await used(client)
+
+
+NOT_AN_IMAGE = "The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."
+BROKEN = "The image is corrupt or incomplete."
+
+
+@pytest.mark.parametrize(
+    ("data", "fields", "wrong"),
+    [
+        (b"", {}, {"image": ["The image field is required."]}),
+        (b"hello, I am a text", {}, {"image": [NOT_AN_IMAGE]}),
+        (b"%PDF-1.7 nor am I", {}, {"image": [NOT_AN_IMAGE]}),
+        (SMALL[: len(SMALL) // 2], {}, {"image": [BROKEN]}),
+        (PIXEL[:-9], {}, {"image": [BROKEN]}),
+        (PIXEL[:-16] + b"\0" + PIXEL[-15:], {}, {"image": [BROKEN]}),
+        (a_png_of(9000, 9000), {}, {"image": ["The image may not have more than 50 megapixels."]}),
+        (
+            a_png_of(6000, 6000),
+            {"scale_factor": 4},
+            {"scale_factor": ["The scale factor makes a side of 24000 pixels; at most 16384 are possible."]},
+        ),
+        (b"\xff" * (10 * 2**20 + 1), {}, {"image": ["The image may not be greater than 10 MB."]}),
+        (SMALL, {"scale_factor": 5}, {"scale_factor": ["The scale factor must be between 2 and 4."]}),
+        (SMALL, {"scale_factor": "2.0"}, {"scale_factor": ["The scale factor must be an integer."]}),
+        (SMALL, {"target_width": 0}, {"target_width": ["The target width must be between 1 and 16384."]}),
+        (
+            SMALL,
+            {"target_width": 23},
+            {"target_width": ["The target width must not be smaller than the original."]},
+        ),
+        (
+            SMALL,
+            {"target_width": 24, "target_height": 16},
+            {
+                "target_width": ["The target must be larger than the original."],
+                "target_height": ["The target must be larger than the original."],
+            },
+        ),
+        (
+            SMALL,
+            {"target_width": 97},
+            {"target_width": ["The target width may not be more than 4 times the original."]},
+        ),
+        (
+            SMALL,
+            {"scale_factor": 2, "target_width": 48},
+            {
+                "scale_factor": ["The scale factor cannot be used with target width or target height."],
+                "target_width": ["The target width cannot be used with scale factor."],
+            },
+        ),
+        (
+            b"text",
+            {"scale_factor": 9},
+            {"image": [NOT_AN_IMAGE], "scale_factor": ["The scale factor must be between 2 and 4."]},
+        ),
+    ],
+)
+async def test_bad_input_is_refused_and_leaves_nothing(
+    stack: Stack, jane: httpx2.AsyncClient, data: bytes, fields: dict[str, Any], wrong: dict[str, list[str]]
+) -> None:
+    before = await traces(stack, jane)
+
+    answer = await upscale(jane, data, **fields)
+
+    body = answer.json()
+    assert answer.status_code == 422
+    assert (body["success"], body["message"], body["errors"]) == (False, "Validation failed", wrong)
+    assert body["code"] == "validation_failed"
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert await traces(stack, jane) == before
+
+
+async def test_a_body_without_an_image_is_refused(jane: httpx2.AsyncClient) -> None:
+    multipart = await jane.post("/api/images/upscale", files={"other": b"x"}, data={"scale_factor": "2"})
+    json = await jane.post("/api/images/upscale", json={"image": "x"})
+
+    required = {"image": ["The image field is required."]}
+    assert (multipart.status_code, multipart.json()["errors"]) == (422, required)
+    assert (json.status_code, json.json()["errors"]) == (422, required)
+
+
+async def test_a_broken_multipart_body_is_malformed(jane: httpx2.AsyncClient) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=here"}
+
+    answer = await jane.post("/api/images/upscale", content=b"--here\r\nnonsense", headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+
+
+async def test_a_body_over_the_cap_is_not_read(stack: Stack) -> None:
+    host, _, port = stack.api.removeprefix("http://").partition(":")
+    head = (
+        f"POST /api/images/upscale HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {stack.token}\r\n"
+        f"Content-Type: multipart/form-data; boundary=here\r\nContent-Length: {12 << 20}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(host, int(port))
+
+    writer.write(head.encode())
+    answer = await asyncio.wait_for(reader.readuntil(b"body_too_large"), timeout=10)
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("token", ["", "Bearer", "Bearer nonsense", "Bearer 1|abc", "Basic eDp5"])
+async def test_without_a_good_token_nothing_is_told(anyone: httpx2.AsyncClient, token: str) -> None:
+    headers = {"Authorization": token} if token else {}
+
+    for method, path in (("GET", "/api/images"), ("GET", "/api/images/1"), ("POST", "/api/images/upscale")):
+        answer = await anyone.request(method, path, headers=headers)
+
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert (answer.json()["message"], answer.json()["code"]) == ("Unauthenticated.", "unauthenticated")
+
+
+async def test_another_users_image_is_not_found(jane: httpx2.AsyncClient, omar: httpx2.AsyncClient) -> None:
+    image_id = await accepted(jane, SMALL)
+    await until(jane, image_id, "completed")
+
+    for method, path in (("GET", ""), ("GET", "/download"), ("DELETE", "")):
+        answer = await omar.request(method, f"/api/images/{image_id}{path}")
+
+        assert (answer.status_code, answer.json()["code"]) == (404, "image_not_found")
+    assert (await until(jane, image_id, "completed"))["id"] == image_id
+
+
+@pytest.mark.parametrize("image_id", ["0", "abc", "1.5", "-1", str(2**63), "999999999"])
+async def test_an_id_that_is_none_is_not_found(jane: httpx2.AsyncClient, image_id: str) -> None:
+    answer = await jane.get(f"/api/images/{image_id}")
+
+    assert (answer.status_code, answer.json()["message"]) == (404, "Image not found.")
+
+
+async def test_unknown_paths_and_methods_are_told_in_the_envelope(jane: httpx2.AsyncClient) -> None:
+    missing = await jane.get("/api/nothing", headers={"Accept": "text/html"})
+    wrong = await jane.put("/api/images/1")
+
+    assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
+    assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
+    assert wrong.headers["allow"] == "DELETE, GET"
+
+
+async def test_a_picture_that_only_looks_whole_fails_and_costs_nothing(
+    jane: httpx2.AsyncClient, photos: Path
+) -> None:
+    photo = Image.open(photos / "chelsea.png").convert("RGB").resize((64, 64))
+    out = io.BytesIO()
+    photo.save(out, "TIFF", compression="tiff_lzw")
+    data = bytearray(out.getvalue())
+    data[8:400] = b"\xff" * 392
+    before = await used(jane)
+
+    image_id = await accepted(jane, bytes(data), "broken.tif")
+    found = await until(jane, image_id, "failed")
+    download = await jane.get(f"/api/images/{image_id}/download")
+
+    assert found["error"]["code"] == "undecodable"
+    assert found["error"]["retryable"] is False
+    assert (download.status_code, download.json()["message"]) == (400, "Image processing failed")
+    assert await used(jane) == before
