@@ -52,7 +52,7 @@ proto: .venv/dev  ## generate the code of the contracts anew
 models: .loupe/models/manifest.json  ## fetch the weights, convert them, compare with the original runtime
 
 bench: .venv/dev models  ## measure; prints ratios and writes .loupe/bench.json
-	@$(BIN)/python -m loupe_local bench
+	@PYTHONPATH=tests $(BIN)/python -m bench
 
 lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 	@$(UV) lock --upgrade

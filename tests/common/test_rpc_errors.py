@@ -227,6 +227,7 @@ async def test_what_the_uploader_raises_comes_out_as_it_is_and_cancels_the_serve
         try:
             async for _ in requests:
                 received.set()
+            await asyncio.Event().wait()  # gRPC ends the iterator first, and cancels then
         except asyncio.CancelledError:
             cancelled.set()
             raise
@@ -252,6 +253,7 @@ async def test_a_caller_who_is_cancelled_cancels_the_server(serve: Serve) -> Non
         try:
             async for _ in requests:
                 received.set()
+            await asyncio.Event().wait()  # gRPC ends the iterator first, and cancels then
         except asyncio.CancelledError:
             cancelled.set()
             raise

@@ -160,23 +160,31 @@ async def _bind(js: JetStreamContext, consumer: Consumer) -> JetStreamContext.Pu
 async def _settle(
     js: JetStreamContext, consumer: Consumer, message: Msg, handle: Handler, give_up: GiveUp | None
 ) -> None:
-    started, outcome = time.perf_counter(), "done"
+    started, outcome = time.perf_counter(), "cancelled"
     try:
         async with _heartbeat(message, consumer.ack_wait_seconds / 3):
             with trace.span(f"{message.subject} process", SpanKind.CONSUMER, message.headers or {}):
                 await handle(message.data)
-        await message.ack_sync(timeout=5)
     except asyncio.CancelledError:
-        await message.nak()
+        with contextlib.suppress(nats.errors.Error):
+            await message.nak()
         raise
-    except nats.errors.Error as error:
-        outcome = "unacknowledged"
-        LOG.warning("could not acknowledge", subject=message.subject, error=str(error))
     except Exception as error:  # noqa: BLE001  this is the edge
         outcome = await _failed(js, consumer, message, error, give_up)
+    else:
+        outcome = await _acknowledge(message)
     finally:
         metrics.messages.labels(consumer.durable, outcome).inc()
         metrics.message_seconds.labels(consumer.durable).observe(time.perf_counter() - started)
+
+
+async def _acknowledge(message: Msg) -> str:
+    try:
+        await message.ack_sync(timeout=5)
+    except nats.errors.Error as error:
+        LOG.warning("could not acknowledge", subject=message.subject, error=str(error))
+        return "unacknowledged"
+    return "done"
 
 
 async def _failed(

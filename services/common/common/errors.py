@@ -116,7 +116,7 @@ def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
 def _of_the_way(error: grpc.aio.AioRpcError) -> ServiceError:
     """No service of ours has raised this; its words name addresses that are nobody's business."""
     match error.code():
-        case grpc.StatusCode.UNAVAILABLE:
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:  # cancelled by a server that stops
             return Unavailable("Service temporarily unavailable.", reason="service_unavailable")
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded("The service took too long to answer.", reason="deadline_exceeded")

@@ -73,11 +73,12 @@ class Verifier:
 
     async def _key(self, key_id: str) -> jwt.PyJWK:
         """A key that is not known may be a new one: the set is fetched again, at most every five seconds."""
-        async with self._fetching:
-            if key_id not in self._keys and time.monotonic() - self._fetched_at > REFETCH_SECONDS:
-                key_set = jwt.PyJWKSet.from_json(await self._fetch_jwks())
-                self._keys = {str(key.key_id): key for key in key_set.keys}
-                self._fetched_at = time.monotonic()
+        if key_id not in self._keys:
+            async with self._fetching:
+                if key_id not in self._keys and time.monotonic() - self._fetched_at > REFETCH_SECONDS:
+                    key_set = jwt.PyJWKSet.from_json(await self._fetch_jwks())
+                    self._keys = {str(key.key_id): key for key in key_set.keys}
+                    self._fetched_at = time.monotonic()
         if key_id not in self._keys:
             raise jwt.InvalidKeyError(f"no signing key {key_id!r}")
         return self._keys[key_id]

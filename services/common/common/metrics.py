@@ -8,8 +8,9 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import Counter, Histogram, make_wsgi_app
 
@@ -48,7 +49,7 @@ class Readiness:
 async def serve(listen: str, readiness: Readiness) -> None:
     """Serves `/metrics`, `/healthz` and `/readyz` on `host:port` until cancelled."""
     host, _, port = listen.rpartition(":")
-    server = make_server(host, int(port), _application(readiness), handler_class=_Quiet)
+    server = make_server(host, int(port), _application(readiness), _Threads, _Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
     thread.start()
     try:
@@ -60,7 +61,15 @@ async def serve(listen: str, readiness: Readiness) -> None:
         server.server_close()
 
 
+class _Threads(ThreadingMixIn, WSGIServer):
+    """A client that connects and says nothing keeps nobody else waiting."""
+
+    daemon_threads = True
+
+
 class _Quiet(WSGIRequestHandler):
+    timeout = 30
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  named by the base class
         pass
 

@@ -129,7 +129,8 @@ class _Edge(grpc.aio.ServerInterceptor):
                 code = "CANCELLED"
                 raise
             except Exception as error:  # noqa: BLE001  this is the edge
-                failure = to_service_error(error, method)
+                with log.bound(request_id=request_id):
+                    failure = to_service_error(error, method)
                 code = failure.code.name
                 details = ((errors.DETAILS_KEY, errors.to_details(failure)),)
                 await context.abort(failure.code, failure.message, details)

@@ -35,7 +35,7 @@ async def create(
     secret = "".join(secrets.choice(LETTERS) for _ in range(40))
     token = Token(
         user_id=user.id or 0,
-        name=name[:LONGEST_NAME] or "API token",
+        name=name.replace("\0", "")[:LONGEST_NAME] or "API token",
         abilities=list(abilities),
         secret_hash=_digest(secret),
     )

@@ -21,6 +21,8 @@ def check_registration(name: str, email: str, password: str, confirmation: str) 
         fields["name"] = ["The name field is required."]
     elif len(name) > LONGEST:
         fields["name"] = [f"The name may not be greater than {LONGEST} characters."]
+    elif "\0" in name:
+        fields["name"] = ["The name may not contain null characters."]
     normalized = normalize(email)
     if not email.strip():
         fields["email"] = ["The email field is required."]
@@ -78,7 +80,8 @@ async def by_id(session: AsyncSession, user_id: int) -> User:
 
 
 async def by_email(session: AsyncSession, email: str) -> User | None:
-    return (await session.exec(select(User).where(User.email == email.strip().lower()))).one_or_none()
+    """However the address is written; what is no address is nobody's."""
+    return (await session.exec(select(User).where(User.email == normalize(email)))).one_or_none()
 
 
 def admit(user: User | None, *, password_is_right: bool) -> User:

@@ -41,7 +41,7 @@ def activate(graph: Graph, layer: Layer, source: str) -> None:
     kind, output = layer.integer(9), layer.outputs[0]
     if kind == 1:
         graph.add("Relu", [source], output)
-    elif kind == 2:  # noqa: PLR2004  these are ncnn's numbers
+    elif kind == 2:
         graph.add("LeakyRelu", [source], output, alpha=layer.arrays[10][0])
     else:
         raise Refused(f"{layer.name}: unknown activation {kind}")

@@ -47,7 +47,7 @@ def reducing_taps(scale: int) -> npt.NDArray[np.float64]:
     distance = np.abs(np.arange(5 * scale) - (5 * scale - 1) / 2) / scale
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
-    taps = np.where(distance < 1, near, np.where(distance < 2, far, 0))  # noqa: PLR2004
+    taps = np.where(distance < 1, near, np.where(distance < 2, far, 0))
     return (taps / taps.sum()).reshape(5, scale)
 
 

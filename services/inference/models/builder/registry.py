@@ -21,7 +21,10 @@ class Model:
     licence: str
     """That of the weights; the package around them has its own."""
     overlap: int
-    """Input pixels at an inner tile edge whose result differs from that of the whole image."""
+    """How far an input pixel reaches: what lies nearer to an inner tile edge may differ from the whole image.
+
+    `DOUBT` reaches two pixels further.
+    """
     padding: int = 0
     """Pixels by which the network shrinks its input at each border, made up for by repeating the edge."""
     guarded: bool = False
@@ -39,7 +42,7 @@ MODELS = (
         architecture="SPAN, 48 channels",
         origin="hongyuanyu/SPAN",
         licence="Apache-2.0",
-        overlap=20,
+        overlap=21,
         guarded=True,
     ),
     Model(
@@ -52,7 +55,7 @@ MODELS = (
         architecture="SPAN, 48 channels",
         origin="hongyuanyu/SPAN",
         licence="Apache-2.0",
-        overlap=20,
+        overlap=21,
         guarded=True,
     ),
     Model(
@@ -65,7 +68,7 @@ MODELS = (
         architecture="UpConv7 (waifu2x upconv_7_photo, noise 1)",
         origin="nagadomi/waifu2x",
         licence="MIT",
-        overlap=8,
+        overlap=7,
         padding=7,
     ),
 )

@@ -1,0 +1,132 @@
+"""Auth's servicer behind a real port, and its callers: other services, operators, and users by their tokens."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import sqlalchemy as sa
+from google.protobuf.message import Message
+from pydantic import SecretStr
+
+from auth.domain.keys import KeyRing
+from auth.passwords import Hasher
+from auth.rpc import CALLERS, AuthService
+from common import rpc
+from common.channel import Channel, TokenSource
+from common.db import Sessions
+from common.identity import Verifier
+from loupe.auth.v1 import auth_pb2 as pb
+from loupe.auth.v1 import auth_pb2_grpc
+
+if TYPE_CHECKING:
+    from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
+
+SECRET = "the secret of this installation, 32 and more"
+CLIENTS = {"gateway": SecretStr("gateway's"), "images": SecretStr("images'"), "operator": SecretStr("operator's")}
+PASSWORD = "Correct1horse"
+ALL_ABILITIES = ["images:read", "images:write", "images:delete", "user:read"]
+
+
+class Auth:
+    def __init__(self, sessions: Sessions, ring: KeyRing, port: int) -> None:
+        self.sessions = sessions
+        self.ring = ring
+        self.port = port
+        self._channels: list[Channel] = []
+        self.anybody = self._stub(None)
+        self.gateway = self._stub(self._service("gateway"))
+        self.operator = self._stub(self._service("operator"))
+
+    async def register(self, **changes: str) -> pb.RegisterResponse:
+        return await self.gateway.Register(a_registration(**changes))
+
+    async def verified(self, **changes: str) -> pb.RegisterResponse:
+        """A user whose address an operator has marked."""
+        registered = await self.register(**changes)
+        await self.operator.MarkEmailVerified(pb.MarkEmailVerifiedRequest(user_id=registered.user.id))
+        return registered
+
+    async def login(self, email: str = "jane@example.com", password: str = PASSWORD) -> pb.LoginResponse:
+        return await self.gateway.Login(pb.LoginRequest(email=email, password=password, device_name="test"))
+
+    async def authenticate(self, token: str) -> pb.AuthenticateResponse:
+        return await self.gateway.Authenticate(pb.AuthenticateRequest(token=token))
+
+    async def user(self, token: str) -> "AuthServiceAsyncStub":
+        """Calls as the holder of this API token, the way the gateway does."""
+        internal = (await self.authenticate(token)).internal_tokens["auth"]
+
+        async def source() -> str:
+            return internal
+
+        return self._stub(source)
+
+    async def rows(self, statement: str, **values: object) -> list[sa.Row[Any]]:
+        async with self.sessions.begin() as session:
+            connection = await session.connection()
+            return list((await connection.execute(sa.text(statement), values)).all())
+
+    async def change(self, statement: str, **values: object) -> None:
+        async with self.sessions.begin() as session:
+            await (await session.connection()).execute(sa.text(statement), values)
+
+    async def close(self) -> None:
+        for channel in self._channels:
+            await channel.close()
+
+    def _service(self, client: str) -> TokenSource:
+        async def source() -> str:
+            request = pb.IssueServiceTokenRequest(
+                client=client, secret=CLIENTS[client].get_secret_value(), audience="auth"
+            )
+            return (await self.anybody.IssueServiceToken(request)).token
+
+        return source
+
+    def _stub(self, token: TokenSource | None) -> "AuthServiceAsyncStub":
+        channel = Channel(f"127.0.0.1:{self.port}", pb.DESCRIPTOR.services_by_name["AuthService"], token)
+        self._channels.append(channel)
+        return auth_pb2_grpc.AuthServiceStub(channel.grpc)
+
+
+def a_registration(**changes: str) -> pb.RegisterRequest:
+    usual = {
+        "name": "Jane Smith",
+        "email": "jane@example.com",
+        "password": PASSWORD,
+        "password_confirmation": changes.get("password", PASSWORD),
+        "device_name": "Firefox",
+    }
+    return pb.RegisterRequest(**(usual | changes))
+
+
+@contextlib.asynccontextmanager
+async def running(sessions: Sessions, *, email_verification: bool = True) -> AsyncGenerator[Auth]:
+    ring = KeyRing(sessions, SECRET)
+    servicer = AuthService(
+        sessions, ring, Hasher(2), clients=CLIENTS, secret=SECRET, email_verification=email_verification
+    )
+    server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
+    auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server.grpc)
+    auth = Auth(sessions, ring, server.bind("127.0.0.1:0"))
+    serving = asyncio.create_task(server.serve())
+    await auth._channels[0].ready()
+    try:
+        yield auth
+    finally:
+        await auth.close()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+
+def claims(token: str) -> dict[str, Any]:
+    return jwt.decode(token, options={"verify_signature": False})
+
+
+async def events(auth: Auth, subject: str, kind: type[Message]) -> list[Any]:
+    """What waits in the outbox."""
+    rows = await auth.rows("SELECT payload FROM outbox WHERE subject = :subject ORDER BY id", subject=subject)
+    return [kind.FromString(payload) for (payload,) in rows]

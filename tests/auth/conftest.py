@@ -1,0 +1,46 @@
+"""Auth in a real server on its own schema; each test starts with empty tables and a key ring of its own."""
+
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from common import db
+from common.db import Sessions
+from loupe_local.services import services
+from loupe_local.stores import Stores
+
+sys.path.append(str(Path(__file__).parent))  # for the helpers: `auth` itself is the name of what they test
+
+from auth_under_test import Auth, running
+
+
+@pytest.fixture(scope="session")
+async def schema(stores: Stores) -> AsyncGenerator[Sessions]:
+    await services(stores, {}).migrate("auth")
+    engine = db.engine(stores.database_url("auth"), pool_size=20)
+    yield db.sessions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def sessions(schema: Sessions) -> Sessions:
+    async with schema.begin() as session:
+        tables = sa.text("TRUNCATE outbox, signing_key, token, user_account RESTART IDENTITY")
+        await (await session.connection()).execute(tables)
+    return schema
+
+
+@pytest.fixture
+async def auth(sessions: Sessions) -> AsyncGenerator[Auth]:
+    async with running(sessions) as under_test:
+        yield under_test
+
+
+@pytest.fixture
+async def auth_without_mail(sessions: Sessions) -> AsyncGenerator[Auth]:
+    """An installation that does without verified addresses."""
+    async with running(sessions, email_verification=False) as under_test:
+        yield under_test

@@ -1,0 +1,219 @@
+"""Who may have an account, in the words that the contract has for it."""
+
+import asyncio
+
+import pytest
+from auth_under_test import PASSWORD, Auth, events
+
+from common import errors
+from loupe.auth.v1 import auth_pb2 as pb
+
+
+async def refused(auth: Auth, **changes: str) -> dict[str, list[str]]:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await auth.register(**changes)
+    assert caught.value.message == "Validation failed"
+    assert caught.value.reason == "validation_failed"
+    return caught.value.fields
+
+
+async def test_a_user_is_made_with_a_token(auth: Auth) -> None:
+    made = await auth.register(name="  Jane Smith ", email=" Jane@Example.COM ")
+
+    assert made.user.name == "Jane Smith"
+    assert made.user.email == "jane@example.com"
+    assert not made.user.HasField("email_verified_at")
+    assert made.user.HasField("created_at")
+    assert (await auth.authenticate(made.token)).user.id == made.user.id
+
+
+async def test_the_password_is_kept_as_argon2id_only(auth: Auth) -> None:
+    await auth.register()
+
+    [(password_hash,)] = await auth.rows("SELECT password_hash FROM user_account")
+    assert password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"name": ""}, {"name": ["The name field is required."]}),
+        ({"name": "   "}, {"name": ["The name field is required."]}),
+        ({"name": "x" * 256}, {"name": ["The name may not be greater than 255 characters."]}),
+        ({"email": ""}, {"email": ["The email field is required."]}),
+        ({"email": "  "}, {"email": ["The email field is required."]}),
+        ({"email": "jane"}, {"email": ["The email must be a valid email address."]}),
+        ({"email": "jane@"}, {"email": ["The email must be a valid email address."]}),
+        ({"email": "jane@example"}, {"email": ["The email must be a valid email address."]}),
+        ({"email": "jane@example.com, x@example.com"}, {"email": ["The email must be a valid email address."]}),
+        ({"email": "Jane <jane@example.com>"}, {"email": ["The email must be a valid email address."]}),
+        ({"email": "jane@example.com\r\nBcc: all@x.com"}, {"email": ["The email must be a valid email address."]}),
+        (
+            {"email": "x" * 250 + "@x.com"},
+            {"email": ["The email may not be greater than 255 characters."]},
+        ),
+        ({"password": ""}, {"password": ["The password field is required."]}),
+        ({"password": "Short1x"}, {"password": ["The password must be at least 8 characters."]}),
+        (
+            {"password": "no-upper-case-1"},
+            {"password": ["The password must contain at least one uppercase and one lowercase letter."]},
+        ),
+        (
+            {"password": "NO-LOWER-CASE-1"},
+            {"password": ["The password must contain at least one uppercase and one lowercase letter."]},
+        ),
+        ({"password": "No-Number-Here"}, {"password": ["The password must contain at least one number."]}),
+        (
+            {"password_confirmation": "Another1horse"},
+            {"password": ["The password confirmation does not match."]},
+        ),
+        ({"password_confirmation": ""}, {"password": ["The password confirmation does not match."]}),
+        (
+            {"password": "Aa1" + "x" * 1022},
+            {"password": ["The password may not be greater than 1024 characters."]},
+        ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+async def test_a_field_at_fault_is_named(
+    auth: Auth, changes: dict[str, str], fields: dict[str, list[str]]
+) -> None:
+    assert await refused(auth, **changes) == fields
+    assert await auth.rows("SELECT 1 FROM user_account") == []
+
+
+async def test_every_field_at_fault_is_named_at_once(auth: Auth) -> None:
+    fields = await refused(auth, name="", email="jane", password="short", password_confirmation="other")
+
+    assert fields == {
+        "name": ["The name field is required."],
+        "email": ["The email must be a valid email address."],
+        "password": [
+            "The password must be at least 8 characters.",
+            "The password must contain at least one uppercase and one lowercase letter.",
+            "The password must contain at least one number.",
+            "The password confirmation does not match.",
+        ],
+    }
+
+
+async def test_what_is_just_within_the_limits_is_taken(auth: Auth) -> None:
+    made = await auth.register(name="x" * 255, password="Aa345678")
+
+    assert made.user.name == "x" * 255
+
+
+async def test_a_password_may_have_spaces_and_any_letters(auth: Auth) -> None:
+    await auth.verified(password=" Grüße 1 日本 ")
+
+    assert (await auth.login(password=" Grüße 1 日本 ")).token
+
+
+@pytest.mark.parametrize("email", ["jane@example.com", "JANE@example.com", " Jane@EXAMPLE.com"])
+async def test_an_address_is_taken_once_whatever_its_case(auth: Auth, email: str) -> None:
+    await auth.register()
+
+    assert await refused(auth, email=email) == {"email": ["The email has already been taken."]}
+    assert len(await auth.rows("SELECT 1 FROM user_account")) == 1
+    assert len(await auth.rows("SELECT 1 FROM token")) == 1
+
+
+async def test_two_at_once_with_one_address_make_one_user(auth: Auth) -> None:
+    results = await asyncio.gather(*(auth.register() for _ in range(4)), return_exceptions=True)
+
+    assert sum(isinstance(result, pb.RegisterResponse) for result in results) == 1
+    assert sum(isinstance(result, errors.InvalidArgument) for result in results) == 3
+
+
+async def test_an_international_address_logs_in_however_it_is_written(auth: Auth) -> None:
+    await auth.verified(email="Jané@Bücher.example.com")
+
+    for spelling in ("jané@bücher.example.com", "JANÉ@BÜCHER.example.com", "jané@xn--bcher-kva.example.com"):
+        assert (await auth.login(spelling)).user.email == "jané@bücher.example.com"
+
+
+@pytest.mark.parametrize("field", ["name", "device_name"])
+async def test_a_null_character_is_no_failure_of_ours(auth: Auth, field: str) -> None:
+    """PostgreSQL does not store it in a text."""
+    try:
+        await auth.register(**{field: "a\0b"})
+    except errors.InvalidArgument as refusal:
+        assert refusal.fields.keys() == {field}  # noqa: PT017  either is fine, an internal error is not
+
+
+async def test_a_null_character_at_login_is_a_wrong_login(auth: Auth) -> None:
+    with pytest.raises(errors.Unauthenticated) as caught:
+        await auth.login("jane\0@example.com")
+
+    assert caught.value.reason == "invalid_credentials"
+
+
+async def test_the_verification_mail_is_asked_for_in_the_same_transaction(auth: Auth) -> None:
+    made = await auth.register()
+
+    assert await events(auth, "auth.mail_wanted", pb.MailWanted) == [
+        pb.MailWanted(user_id=made.user.id, template="verify", email="jane@example.com")
+    ]
+
+
+async def test_without_verification_the_user_counts_as_verified_and_gets_no_mail(
+    auth_without_mail: Auth,
+) -> None:
+    made = await auth_without_mail.register()
+
+    assert made.user.HasField("email_verified_at")
+    assert await events(auth_without_mail, "auth.mail_wanted", pb.MailWanted) == []
+    assert (await auth_without_mail.login()).token
+
+
+async def test_users_cannot_register_by_themselves(auth: Auth) -> None:
+    registered = await auth.verified()
+    jane = await auth.user(registered.token)
+
+    with pytest.raises(errors.PermissionDenied):
+        await jane.Register(pb.RegisterRequest())
+    with pytest.raises(errors.Unauthenticated):
+        await auth.anybody.Register(pb.RegisterRequest())
+
+
+async def test_a_wrong_password_is_told_before_an_unverified_address(auth: Auth) -> None:
+    await auth.register()
+
+    with pytest.raises(errors.Unauthenticated) as wrong:
+        await auth.login(password="Wrong1horse")
+    with pytest.raises(errors.PermissionDenied) as unverified:
+        await auth.login()
+
+    assert (wrong.value.message, wrong.value.reason) == ("Invalid credentials", "invalid_credentials")
+    assert wrong.value.fields == {"email": ["The provided credentials are incorrect."]}
+    assert unverified.value.reason == "email_unverified"
+
+
+async def test_a_login_that_is_refused_makes_no_token(auth: Auth) -> None:
+    await auth.register()
+
+    for password in (PASSWORD, "Wrong1horse"):
+        with pytest.raises(errors.ServiceError):
+            await auth.login(password=password)
+
+    assert len(await auth.rows("SELECT 1 FROM token")) == 1
+
+
+@pytest.mark.parametrize("email", ["nobody@example.com", "", "no address", "' OR 1=1 --"])
+async def test_an_unknown_address_is_told_like_a_wrong_password(auth: Auth, email: str) -> None:
+    with pytest.raises(errors.Unauthenticated) as caught:
+        await auth.login(email)
+
+    assert caught.value.reason == "invalid_credentials"
+    assert caught.value.fields == {"email": ["The provided credentials are incorrect."]}
+
+
+async def test_login_makes_another_token(auth: Auth) -> None:
+    made = await auth.verified()
+
+    login = await auth.login(" JANE@example.com ")
+
+    assert login.user.id == made.user.id
+    assert login.user.HasField("email_verified_at")
+    assert login.token != made.token
+    assert {(await auth.authenticate(token)).user.id for token in (login.token, made.token)} == {made.user.id}

@@ -1,0 +1,72 @@
+"""`make bench`: starts the system, measures, prints each figure beside its target, writes .loupe/bench.json."""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from loupe_local.log import to_file
+from loupe_local.stack import Stack, stack
+from loupe_local.state import REPOSITORY
+
+from bench import gateway, pipeline
+from bench.measure import memory_mib
+
+RESULTS = REPOSITORY / ".loupe" / "bench.json"
+SERVICES = ("gateway", "auth", "billing", "images", "inference")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    value: float
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def is_met(self) -> bool:
+        return (self.at_least is None or self.value >= self.at_least) and (
+            self.at_most is None or self.value <= self.at_most
+        )
+
+
+async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[str, Figure]:
+    idle = {name: memory_mib(running.stores.supervisor.pid(name)) for name in SERVICES}
+    polls = await gateway.get_image_cpu(running)
+    upload, growth = await gateway.uploads(running)
+    started = await pipeline.seconds_to_start(running)
+    ratio = await pipeline.throughput(running, rounds)
+    return {
+        "up_seconds_to_ready": Figure(seconds_to_ready, at_most=30),
+        **{f"idle_memory_mib_{name}": Figure(value, at_most=100) for name, value in idle.items()},
+        "get_image_gateway_cpu_over_hello": Figure(polls, at_most=6),
+        "upload_rate_over_discarding": Figure(upload, at_least=0.3),
+        "upload_gateway_growth_mib_8_at_once": Figure(growth, at_most=32),
+        "accepted_to_started_p50_ms": Figure(started * 1000, at_most=30),
+        "images_per_second_over_bare_model": Figure(ratio, at_least=0.8),
+    }
+
+
+async def run(rounds: int) -> bool:
+    with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
+        started = time.perf_counter()
+        async with stack(Path(folder) / "state", sink=to_file(Path(folder) / "log")) as running:
+            figures = await measure(time.perf_counter() - started, running, rounds)
+    for name, figure in figures.items():
+        target = f">= {figure.at_least}" if figure.at_least is not None else f"<= {figure.at_most}"
+        print(f"{'ok  ' if figure.is_met else 'MISS'} {name:<42} {figure.value:9.2f}   {target}")  # noqa: T201
+    RESULTS.write_text(json.dumps({name: asdict(each) for name, each in figures.items()}, indent=2))
+    return all(figure.is_met for figure in figures.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="of the comparison with the bare model")
+    sys.exit(0 if asyncio.run(run(parser.parse_args().rounds)) else 1)
+
+
+if __name__ == "__main__":
+    main()

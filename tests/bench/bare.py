@@ -1,0 +1,59 @@
+"""The yardstick: one process that decodes, infers and encodes the same pictures with the same codecs, tiles and threads.
+
+Run as `python -m bench.bare MODEL THREADS COUNT FILE FORMAT`; prints the seconds that COUNT pictures took.
+"""
+
+import asyncio
+import io
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import openvino
+from inference.codec import encode
+from inference.picture import Format, Picture, Pixels
+from inference.upscale import SPAN, upscale
+from PIL import Image
+
+
+def compiled(path: Path, threads: int) -> openvino.CompiledModel:
+    settings = {
+        "INFERENCE_NUM_THREADS": str(threads),
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    return openvino.Core().compile_model(path, "CPU", settings)
+
+
+async def run(model: Path, threads: int, count: int, data: bytes, file_format: Format) -> float:
+    request = compiled(model, threads).create_infer_request()
+
+    async def infer(_model: str, tile: Pixels) -> Pixels:
+        request.infer({"IMAGE": tile})
+        return np.array(request.get_tensor("UPSCALED").data)
+
+    async def one() -> None:
+        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        picture = Picture(pixels=pixels, source_format=file_format)
+        scale = next(net.scale for net in SPAN if net.name == model.parents[1].name)
+        size = (picture.width * scale, picture.height * scale)
+        encode(await upscale(picture, size, infer, in_flight=1), file_format)
+
+    await one()
+    started = time.perf_counter()
+    for _ in range(count):
+        await one()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    model, threads, count, file, file_format = sys.argv[1:]
+    data = Path(file).read_bytes()
+    seconds = asyncio.run(run(Path(model), int(threads), int(count), data, cast("Format", file_format)))
+    print(seconds)  # noqa: T201  read by the benchmark
+
+
+if __name__ == "__main__":
+    main()

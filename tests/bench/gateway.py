@@ -1,0 +1,85 @@
+"""What the gateway costs over a bare FastAPI."""
+
+import asyncio
+import time
+
+import httpx2
+import numpy as np
+from client import accepted, client_of, until
+from loupe_local.stack import Stack
+from PIL import Image
+from pixels import encoded
+
+from bench.measure import cpu_seconds, growth_mib, hello_server, repeated
+
+CALLS = 1500
+UPLOADS = 8
+NEARLY_TEN_MB = (9_900_000, 10_485_760)
+
+
+async def get_image_cpu(running: Stack) -> float:
+    """CPU of the gateway for one status poll, over that of a bare server for one hello."""
+    gateway_pid = running.stores.supervisor.pid("gateway")
+    async with client_of(running, running.token) as client, hello_server() as (hello, hello_pid):
+        image_id = await accepted(client, encoded(Image.new("RGB", (16, 16))))
+        await until(client, image_id, "completed")
+        ours = await _cpu_of(gateway_pid, lambda: client.get(f"/api/images/{image_id}"))
+        bare = await _cpu_of(hello_pid, lambda: client.get(f"{hello}/hello"))
+    return ours / bare
+
+
+async def _cpu_of(pid: int, call) -> float:  # noqa: ANN001
+    await repeated(100, 4, call)
+    before = cpu_seconds(pid)
+    await repeated(CALLS, 4, call)
+    return cpu_seconds(pid) - before
+
+
+async def uploads(running: Stack) -> tuple[float, float]:
+    """Uploads of 10 MB that end stored, over the same bodies read and thrown away; growth of the gateway in MiB.
+
+    The worker rests meanwhile, so that the pictures need not be upscaled.
+    """
+    supervisor = running.stores.supervisor
+    data = await asyncio.to_thread(_a_large_file)
+    await supervisor.stop("inference")
+    async with client_of(running, running.token) as client, hello_server() as (hello, _):
+        files = {"image": ("large.jpg", data)}
+        ids: list[int] = []
+
+        async def store() -> None:
+            ids.append(await accepted(client, data, "large.jpg"))
+
+        async def discard() -> None:
+            await client.post(f"{hello}/discard", files=files)
+
+        await store()
+        ours, bare = [], []
+        for _ in range(UPLOADS):
+            ours.append(await _seconds(store))
+            bare.append(await _seconds(discard))
+        growth = await growth_mib(supervisor.pid("gateway"), repeated(8, 8, store))
+        await _delete(client, ids)
+    await supervisor.restart("inference")
+    return float(np.median(bare) / np.median(ours)), growth
+
+
+def _a_large_file() -> bytes:
+    """A JPEG of noise just under the limit."""
+    noise = np.random.default_rng(1).integers(0, 256, (1840, 1840, 3), np.uint8)
+    picture, quality = Image.fromarray(noise), 100
+    while len(data := encoded(picture, quality=quality)) > NEARLY_TEN_MB[1]:
+        picture = picture.crop((0, 0, picture.width - 40, picture.height - 40))
+    assert len(data) > NEARLY_TEN_MB[0], len(data)
+    return data
+
+
+async def _delete(client: httpx2.AsyncClient, ids: list[int]) -> None:
+    for image_id in ids:
+        (await client.delete(f"/api/images/{image_id}")).raise_for_status()
+
+
+async def _seconds(call) -> float:  # noqa: ANN001
+    started = time.perf_counter()
+    await call()
+    return time.perf_counter() - started

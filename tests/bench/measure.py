@@ -1,0 +1,70 @@
+"""Processes seen from outside: CPU seconds, memory, and a server of ours to compare with."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import httpx2
+import psutil
+
+MIB = 1 << 20
+
+
+def cpu_seconds(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def memory_mib(pid: int) -> float:
+    """Resident memory of a process and all that it started."""
+    process = psutil.Process(pid)
+    return sum(each.memory_info().rss for each in (process, *process.children(recursive=True))) / MIB
+
+
+async def growth_mib(pid: int, work: Awaitable[object]) -> float:
+    """How much more memory the process had at its most while the work was done."""
+    before = peak = memory_mib(pid)
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        peak = max(peak, memory_mib(pid))
+        await asyncio.sleep(0.02)
+    await task
+    return peak - before
+
+
+@contextlib.asynccontextmanager
+async def hello_server() -> AsyncGenerator[tuple[str, int]]:
+    """Address and process id of the bare server."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = f"from bench.hello import serve; serve({port})"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    try:
+        await until_answering(f"http://127.0.0.1:{port}/hello")
+        yield f"http://127.0.0.1:{port}", process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def until_answering(url: str) -> None:
+    async with asyncio.timeout(30), httpx2.AsyncClient() as client:
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                await client.get(url)
+                return
+            await asyncio.sleep(0.05)
+
+
+async def repeated(count: int, parallel: int, call: Callable[[], Awaitable[object]]) -> None:
+    """Calls `count` times, `parallel` at a time."""
+    left = iter(range(count))
+
+    async def work() -> None:
+        for _ in left:
+            await call()
+
+    await asyncio.gather(*(work() for _ in range(parallel)))
