@@ -12,6 +12,9 @@ SERVICES := gateway auth images billing inference
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
 INSTALL_MEMBERS := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 
+DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic' \
+	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
+
 export UV_NO_CONFIG := 1
 export UV_LINK_MODE ?= copy
 
@@ -37,10 +40,11 @@ lint: .venv/dev  ## format, style, types, imports, contracts, migrations
 	@$(BIN)/ruff check .
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
-	@for each in $(SERVICES); do (cd services/$$each && ../../$(BIN)/deptry .); done
+	@for each in $(SERVICES) common; do (cd services/$$each && ../../$(BIN)/deptry . $(DEPTRY)); done
 	@$(BIN)/buf lint proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check
-	@$(BIN)/squawk --config squawk.toml <($(BIN)/python -m loupe_local sql)
+	@for each in auth billing images; do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
+		| ../../$(BIN)/squawk --config ../../squawk.toml); done
 
 fmt: .venv/dev  ## format and mend what can be mended
 	@$(BIN)/ruff format .
@@ -49,7 +53,8 @@ fmt: .venv/dev  ## format and mend what can be mended
 proto: .venv/dev  ## generate the code of the contracts anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate
 
-models: .loupe/models/manifest.json  ## fetch the weights, convert them, compare with the original runtime
+models: .loupe/triton/ready  ## fetch the weights, convert them, compare with the original runtime
+	@PYTHONPATH=services/inference/models .loupe/triton/bin/python -m builder .loupe/models
 
 bench: .venv/dev models  ## measure; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench
@@ -61,6 +66,14 @@ lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 	@$(EXPORT) --group dev -o requirements/dev.txt
 	@$(UV) pip compile --quiet requirements/triton.in --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade -o requirements/triton.txt
+	@! grep -rn '://' requirements
+
+# Triton and the builder of its models need numpy 1, and with it Python 3.11 or 3.12: uv finds or fetches one.
+.loupe/triton/ready: $(UV) requirements/triton.txt requirements/pytriton.txt
+	@test -d .loupe/triton || $(UV) venv --quiet --python '>=3.11,<3.13' .loupe/triton
+	@$(UV) pip install --quiet --python .loupe/triton/bin/python --require-hashes -r requirements/triton.txt
+	@$(UV) pip install --quiet --python .loupe/triton/bin/python --no-deps --require-hashes -r requirements/pytriton.txt
+	@touch $@
 
 clean:  ## remove everything that make made, data included
 	@rm -rf .venv .loupe

@@ -1,1 +1,1 @@
-"""What Loupe costs, as ratios taken in one run: machines differ and are shared, so absolute times say little."""
+"""What Loupe costs, as ratios taken in one run: machines differ and are shared."""

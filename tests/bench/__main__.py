@@ -1,4 +1,4 @@
-"""`make bench`: starts the system, measures, prints each figure beside its target, writes .loupe/bench.json."""
+"""`make bench`: starts the system, measures, prints figures beside their targets; see .loupe/bench.json."""
 
 import argparse
 import asyncio
@@ -9,12 +9,11 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench import gateway, pipeline
+from bench.measure import memory_mib
 from loupe_local.log import to_file
 from loupe_local.stack import Stack, stack
 from loupe_local.state import REPOSITORY
-
-from bench import gateway, pipeline
-from bench.measure import memory_mib
 
 RESULTS = REPOSITORY / ".loupe" / "bench.json"
 SERVICES = ("gateway", "auth", "billing", "images", "inference")
@@ -57,7 +56,7 @@ async def run(rounds: int) -> bool:
             figures = await measure(time.perf_counter() - started, running, rounds)
     for name, figure in figures.items():
         target = f">= {figure.at_least}" if figure.at_least is not None else f"<= {figure.at_most}"
-        print(f"{'ok  ' if figure.is_met else 'MISS'} {name:<42} {figure.value:9.2f}   {target}")  # noqa: T201
+        print(f"{'ok  ' if figure.is_met else 'MISS'} {name:<42} {figure.value:9.2f}   {target}")
     RESULTS.write_text(json.dumps({name: asdict(each) for name, each in figures.items()}, indent=2))
     return all(figure.is_met for figure in figures.values())
 

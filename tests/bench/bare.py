@@ -1,4 +1,5 @@
-"""The yardstick: one process that decodes, infers and encodes the same pictures with the same codecs, tiles and threads.
+"""The yardstick: one process that decodes, infers and encodes the same pictures with the same codecs, tiles
+and threads.
 
 Run as `python -m bench.bare MODEL THREADS COUNT FILE FORMAT`; prints the seconds that COUNT pictures took.
 """
@@ -12,10 +13,11 @@ from typing import cast
 
 import numpy as np
 import openvino
+from PIL import Image
+
 from inference.codec import encode
 from inference.picture import Format, Picture, Pixels
 from inference.upscale import SPAN, upscale
-from PIL import Image
 
 
 def compiled(path: Path, threads: int) -> openvino.CompiledModel:
@@ -52,7 +54,7 @@ def main() -> None:
     model, threads, count, file, file_format = sys.argv[1:]
     data = Path(file).read_bytes()
     seconds = asyncio.run(run(Path(model), int(threads), int(count), data, cast("Format", file_format)))
-    print(seconds)  # noqa: T201  read by the benchmark
+    print(seconds)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,18 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import httpx2
 import numpy as np
 from client import accepted, client_of, until
-from loupe_local.stack import Stack
 from PIL import Image
 from pixels import encoded
 
 from bench.measure import cpu_seconds, growth_mib, hello_server, repeated
+from loupe_local.stack import Stack
 
+Call = Callable[[], Awaitable[object]]
 CALLS = 1500
 UPLOADS = 8
 NEARLY_TEN_MB = (9_900_000, 10_485_760)
@@ -28,7 +30,7 @@ async def get_image_cpu(running: Stack) -> float:
     return ours / bare
 
 
-async def _cpu_of(pid: int, call) -> float:  # noqa: ANN001
+async def _cpu_of(pid: int, call: Call) -> float:
     await repeated(100, 4, call)
     before = cpu_seconds(pid)
     await repeated(CALLS, 4, call)
@@ -36,7 +38,8 @@ async def _cpu_of(pid: int, call) -> float:  # noqa: ANN001
 
 
 async def uploads(running: Stack) -> tuple[float, float]:
-    """Uploads of 10 MB that end stored, over the same bodies read and thrown away; growth of the gateway in MiB.
+    """Uploads of 10 MB that end stored, over the same bodies read and thrown away; growth of the gateway in
+    MiB.
 
     The worker rests meanwhile, so that the pictures need not be upscaled.
     """
@@ -54,7 +57,7 @@ async def uploads(running: Stack) -> tuple[float, float]:
             await client.post(f"{hello}/discard", files=files)
 
         await store()
-        ours, bare = [], []
+        ours, bare = list[float](), list[float]()
         for _ in range(UPLOADS):
             ours.append(await _seconds(store))
             bare.append(await _seconds(discard))
@@ -79,7 +82,7 @@ async def _delete(client: httpx2.AsyncClient, ids: list[int]) -> None:
         (await client.delete(f"/api/images/{image_id}")).raise_for_status()
 
 
-async def _seconds(call) -> float:  # noqa: ANN001
+async def _seconds(call: Call) -> float:
     started = time.perf_counter()
     await call()
     return time.perf_counter() - started

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import psycopg
 from client import accepted, client_of, until
-from loupe_local.stack import Stack
-from loupe_local.triton import MODELS
 from PIL import Image
 from pixels import encoded
 
 from bench.measure import repeated
+from loupe_local.stack import Stack
+from loupe_local.triton import MODELS
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
 MODEL = MODELS / "span_x4" / "1" / "model.onnx"

@@ -51,7 +51,7 @@ class Images:
 
     async def close(self) -> None:
         for channel in self._channels:
-            await channel._channel.close()
+            await channel.close()
         await self.stop()
 
     def _stub(self, channel: Channel) -> "ImagesServiceAsyncStub":
@@ -78,4 +78,4 @@ async def serving(issuer: Issuer, methods: Mapping[str, Callable[..., Awaitable[
 async def _answers(port: int) -> None:
     channel = Channel(f"127.0.0.1:{port}", SERVICE)
     await channel.ready()
-    await channel._channel.close()
+    await channel.close()

@@ -1,6 +1,8 @@
 """Who may call: a method that is not listed is refused, and a token must be for us, alive and signed."""
 
+import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
@@ -9,7 +11,7 @@ from internal_tokens import Issuer
 from scripted_images import Images, Serve
 
 from common import errors, identity, rpc
-from common.identity import Principal
+from common.identity import Principal, ServiceTokens, Verifier
 from loupe.images.v1 import images_pb2 as pb
 
 GET = pb.GetImageRequest(id=1)
@@ -233,3 +235,56 @@ async def test_one_token_is_checked_once(images: Images, issuer: Issuer) -> None
         await user.GetImage(GET)
 
     assert issuer.fetched == 1
+
+
+async def test_known_keys_verify_while_the_set_is_being_fetched(issuer: Issuer) -> None:
+    fetching, may_end = asyncio.Event(), asyncio.Event()
+
+    async def jwks() -> str:
+        if issuer.fetched:
+            fetching.set()
+            await may_end.wait()
+        return await issuer.jwks()
+
+    verifier = Verifier("images", jwks)
+    await verifier.verify(issuer.user(1))
+    verifier._fetched_at = float("-inf")  # long ago
+    known = issuer.user(2)
+    issuer.rotate()
+    waiting = asyncio.create_task(verifier.verify(issuer.user(3)))
+    await asyncio.wait_for(fetching.wait(), 5)
+
+    assert (await asyncio.wait_for(verifier.verify(known), 5)).user_id == 2
+
+    may_end.set()
+    assert (await waiting).user_id == 3
+
+
+async def test_keys_that_cannot_be_fetched_are_no_refusal(issuer: Issuer) -> None:
+    async def jwks() -> str:
+        raise errors.Unavailable("auth is away", reason="service_unavailable")
+
+    with pytest.raises(errors.Unavailable):
+        await Verifier("images", jwks).verify(issuer.user())
+
+
+async def test_service_tokens_are_asked_for_once_and_renewed_before_they_end() -> None:
+    asked: list[str] = []
+    seconds = 21.0
+
+    async def issue(audience: str) -> tuple[str, datetime]:
+        asked.append(audience)
+        return f"{audience} {len(asked)}", datetime.now(UTC) + timedelta(seconds=seconds)
+
+    tokens = ServiceTokens(issue)
+
+    first = await asyncio.gather(*(tokens.for_audience("billing") for _ in range(5)))
+    other = await tokens.for_audience("images")
+    seconds = 19.0
+    await tokens.for_audience("auth")
+    again = await tokens.for_audience("auth")
+
+    assert first == ["billing 1"] * 5
+    assert other == "images 2"
+    assert again == "auth 4"
+    assert asked == ["billing", "images", "auth", "auth"]

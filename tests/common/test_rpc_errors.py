@@ -95,6 +95,48 @@ async def test_a_server_that_is_away_is_unavailable(serve: Serve) -> None:
         await images.stub.GetImage(REQUEST)
 
 
+async def test_a_server_that_stops_meanwhile_is_unavailable(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc, "DRAIN_SECONDS", 0.1)
+    started = asyncio.Event()
+
+    async def hang(request: object, context: rpc.Context) -> object:
+        started.set()
+        return await asyncio.Event().wait()
+
+    images = await serve(DeleteImage=hang)
+    call = asyncio.ensure_future(images.stub.DeleteImage(pb.DeleteImageRequest(id=1)))
+    await asyncio.wait_for(started.wait(), 5)
+
+    await images.stop()
+
+    with pytest.raises(errors.Unavailable):
+        await call
+
+
+async def test_a_server_that_stops_finishes_what_it_began(serve: Serve) -> None:
+    started, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: object, context: rpc.Context) -> pb.DeleteImageResponse:
+        started.set()
+        await may_end.wait()
+        return pb.DeleteImageResponse()
+
+    images = await serve(DeleteImage=slow)
+    call = asyncio.ensure_future(images.stub.DeleteImage(pb.DeleteImageRequest(id=1)))
+    await asyncio.wait_for(started.wait(), 5)
+
+    stopping = asyncio.create_task(images.stop())
+    await asyncio.wait({stopping}, timeout=0.3)
+    is_waiting = not stopping.done()
+    may_end.set()
+
+    assert await call == pb.DeleteImageResponse()
+    assert is_waiting
+    await asyncio.wait_for(stopping, 5)
+
+
 def failing_at_first(times: int) -> tuple[list[int], Callable[..., Awaitable[object]]]:
     """A method that is unavailable so many times, and the list of its calls."""
     calls: list[int] = []

@@ -5,8 +5,10 @@ import time
 from pathlib import Path
 
 import httpx2
+import nats
 import pytest
 from client import accepted, result_of, until, until_used, used
+from nats.js import JetStreamContext
 from PIL import Image
 from pixels import encoded, opened
 
@@ -90,8 +92,6 @@ async def test_a_service_that_is_away_is_told_with_503_and_when_to_come_back(
 async def test_a_stream_that_lost_everything_loses_no_image(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path
 ) -> None:
-    import nats  # noqa: PLC0415
-
     await stack.stores.supervisor.stop("inference")
     image_id = await accepted(jane, a_large_photo(photos), scale_factor=2)
     client = await nats.connect(stack.stores.nats_url("images"))
@@ -147,7 +147,7 @@ async def until_gone(stack: Stack, key: str) -> None:
         await asyncio.sleep(0.1)
 
 
-async def until_purged(js) -> int:  # noqa: ANN001
+async def until_purged(js: JetStreamContext) -> int:
     deadline = time.monotonic() + 10
     while not (waiting := (await js.stream_info("JOBS")).state.messages):
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""The main job: a real photo goes in, and what comes out is nearer to the truth than any plain enlargement."""
+"""The main job: a real photo goes in, and what comes out is nearer to it than any plain enlargement."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ async def test_the_result_has_exactly_the_size_that_was_asked_for(
 ) -> None:
     photo = Image.open(photos / "coffee.png").convert("RGB").resize((100, 80))
 
-    image_id = await accepted(jane, encoded(photo), **fields)
+    image_id = await accepted(jane, encoded(photo), "photo.jpg", **fields)
     result = opened(await result_of(jane, image_id))
 
     assert result.size == size

@@ -108,7 +108,7 @@ class Component:
             self._changed()
 
     async def _probe(self, settled: asyncio.Future[None]) -> None:
-        while not await self._answers():  # noqa: ASYNC110 (the server is another process)
+        while not await self._answers():
             await asyncio.sleep(PROBE_SECONDS)
         self.is_ready = True
         self._changed()

@@ -102,7 +102,7 @@ def process(store: ObjectStore, state: State) -> Process:
             "mini",
             *(f"-{name}={value}" for name, value in options.items()),
         ),
-        env={"GOMEMLIMIT": "256MiB"},
+        env={"GOMEMLIMIT": "512MiB"},  # with half of it a 10 MB object takes twice as long
         cwd=folder,
         tidy=lambda: forget_sockets(store),
         ready=_stores_objects(store),

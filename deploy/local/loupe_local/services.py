@@ -1,4 +1,4 @@
-"""The five services as processes: each with its own credentials, and with whatever our environment overrides."""
+"""The five services as processes: each with its own credentials, and what our environment overrides."""
 
 import json
 import os

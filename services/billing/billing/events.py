@@ -2,6 +2,8 @@
 
 import uuid
 
+from google.protobuf.message import DecodeError
+
 from billing.domain import quotas
 from common import bus
 from common.db import Sessions
@@ -19,15 +21,22 @@ class Endings:
         self._sessions = sessions
 
     async def completed(self, data: bytes) -> None:
-        event = images_pb2.ImageEnded.FromString(data)
+        reservation_id = reservation_of(data)
         async with self._sessions.begin() as session:
-            await quotas.capture(session, uuid.UUID(event.reservation_id))
+            await quotas.capture(session, reservation_id)
 
     async def not_completed(self, data: bytes) -> None:
-        event = images_pb2.ImageEnded.FromString(data)
+        reservation_id = reservation_of(data)
         async with self._sessions.begin() as session:
-            await quotas.release(session, uuid.UUID(event.reservation_id))
+            await quotas.release(session, reservation_id)
 
     async def expire(self) -> None:
         async with self._sessions.begin() as session:
             await quotas.expire(session)
+
+
+def reservation_of(data: bytes) -> uuid.UUID:
+    try:
+        return uuid.UUID(images_pb2.ImageEnded.FromString(data).reservation_id)
+    except (DecodeError, ValueError) as error:
+        raise bus.Unprocessable(f"no reservation in it: {error}") from error

@@ -3,8 +3,9 @@
 import tomllib
 from importlib import resources
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common import errors
 from loupe.billing.v1 import billing_pb2 as pb
@@ -44,6 +45,13 @@ class Plans(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     plan: tuple[Plan, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _are_distinct(self) -> Self:
+        for name in ("id", "slug"):
+            if len({getattr(plan, name) for plan in self.plan}) < len(self.plan):
+                raise ValueError(f"two plans have the same {name}")
+        return self
 
     @property
     def free(self) -> Plan:

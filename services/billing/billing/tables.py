@@ -1,4 +1,4 @@
-"""What billing stores: who is on which plan, and the images of each month as a counter and its reservations."""
+"""What billing stores: who is on which plan, and the images of each month: a count and its reservations."""
 
 import uuid
 from datetime import date, datetime

@@ -18,6 +18,8 @@ from pydantic import SecretStr
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
 CONNECTIONS = 16
+ONE_PART = 1 << 30
+"""Objects go up in one request: the client would cut them into pieces of 5 MiB, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,13 @@ class Blobs:
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         await asyncio.to_thread(
-            self._client.put_object, self._bucket, key, io.BytesIO(data), len(data), content_type=content_type
+            self._client.put_object,
+            self._bucket,
+            key,
+            io.BytesIO(data),
+            len(data),
+            content_type=content_type,
+            part_size=ONE_PART,
         )
 
     async def get(self, key: str) -> bytes:

@@ -55,7 +55,7 @@ class Consumer:
 
 @contextlib.asynccontextmanager
 async def connection(url: str, name: str, readiness: metrics.Readiness) -> AsyncGenerator[Client]:
-    """Waits for the broker, keeps the connection for as long as the block lasts, and closes it with all sent."""
+    """Waits for the broker, keeps the connection while the block lasts, and closes it with all sent."""
     client = await process.wait_for("broker", functools.partial(_connect, url, name))
     readiness.watch("broker", lambda: client.is_connected)
     try:

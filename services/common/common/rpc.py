@@ -165,7 +165,8 @@ class Server:
         await self.grpc.start()
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         try:
-            await self.grpc.wait_for_termination()
+            # shielded: cancelling it cancels the future that stop() waits for, which then drains nothing
+            await asyncio.shield(self.grpc.wait_for_termination())
         finally:
             await self._health.enter_graceful_shutdown()
             await self.grpc.stop(DRAIN_SECONDS)

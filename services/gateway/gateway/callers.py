@@ -93,7 +93,7 @@ class Callers:
                 ours.used = usage.used
 
     async def listen(self, nc: Client) -> None:
-        """Plain subscriptions: every gateway hears every event; one that is lost ends with the entry's age."""
+        """Plain subscriptions: every gateway hears every event; a lost one ends with the entry's age."""
 
         async def tokens_revoked(message: Msg) -> None:
             self.forget(auth_pb2.TokensRevoked.FromString(message.data).user_id)

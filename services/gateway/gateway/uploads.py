@@ -74,8 +74,7 @@ class _Form:
             return self._begin(event)
         if self._name == "image":
             self._chunk += event or b""
-            is_due = len(self._chunk) >= CHUNK_BYTES or (event is None and self._chunk)
-            return self._flushed() if is_due else []
+            return self._flushed(is_end=event is None)
         if event and self._name in OPTIONS:
             text = self._texts[self._name]
             text += event
@@ -99,9 +98,13 @@ class _Form:
         start = pb.UpscaleRequest.Start(filename=segment.filename or "", api_request=True)
         return [pb.UpscaleRequest(start=start)]
 
-    def _flushed(self) -> list[pb.UpscaleRequest]:
-        chunk, self._chunk = bytes(self._chunk), bytearray()
-        return [pb.UpscaleRequest(chunk=chunk)]
+    def _flushed(self, *, is_end: bool) -> list[pb.UpscaleRequest]:
+        """Whole chunks, and the rest at the end of the file."""
+        messages: list[pb.UpscaleRequest] = []
+        while len(self._chunk) >= CHUNK_BYTES or (is_end and self._chunk):
+            messages.append(pb.UpscaleRequest(chunk=bytes(self._chunk[:CHUNK_BYTES])))
+            del self._chunk[:CHUNK_BYTES]
+        return messages
 
 
 async def _body(request: Request, largest: int) -> AsyncGenerator[bytes]:

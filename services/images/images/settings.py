@@ -30,11 +30,11 @@ class Settings(ServiceSettings):
     longest_output_side: int = 16_384
     download_seconds: float = 3600.0
     unfinished_per_user: int = 16
-    """Jobs of one user in the stream at a time; the rest wait here, so that nobody queues behind a thousand."""
+    """Jobs of one user in the stream at a time; the rest wait, so that nobody queues behind a thousand."""
     attempts: int = 3
     """Starts of one image before it fails for good."""
     worker_silent_seconds: float = 20.0
-    """A worker that has not called for this long no longer owns its image. Less than the stream's ack_wait."""
+    """A worker that has not called for this long no longer owns its image. Below the stream's ack_wait."""
     sweep_seconds: float = 10.0
     lost_after_seconds: float = 30.0
     """While the stream is empty, a job dispatched this long ago is not in it and is dispatched again."""

@@ -55,7 +55,7 @@ def _integer(
     if not text:
         return None
     words, (least, most) = name.replace("_", " "), bounds
-    if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()):
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
         fields[name] = [f"The {words} must be an integer."]
     elif not least <= int(text) <= most:
         fields[name] = [f"The {words} must be between {least} and {most}."]

@@ -5,6 +5,7 @@ its format.
 """
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -19,6 +20,12 @@ from images.formats import Format
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
+SAME_FORMAT = {"MPO": Format.JPEG}
+"""A JPEG with further pictures behind the first, such as a camera's preview."""
+JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+"""None of those that may stand in the midst of pixels (ITU-T T.81, B.1.1.5)."""
+PNG_METADATA = (b"IHDR", b"eXIf", b"iTXt", b"tEXt", b"zTXt")
+PNG_WITHOUT_PIXELS = b"\0\0\0\0IDAT\x35\xaf\x06\x1e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +59,46 @@ def _refused(text: str) -> errors.InvalidArgument:
 
 
 def _header(image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Header:
-    format_, (width, height) = Format(image.format or ""), image.size
+    format_ = SAME_FORMAT.get(image.format or "") or Format(image.format or "")
+    width, height = image.size
     if width * height > largest_pixels:
         raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
     if not IS_COMPLETE[format_](data):
         raise _refused("The image is corrupt or incomplete.")
-    exif = _png_exif(data) if format_ is Format.PNG else image.getexif()
-    is_turned = exif.get(ExifTags.Base.Orientation) in TURNED
-    return Header(format_, *((height, width) if is_turned else (width, height)))
+    return Header(format_, *((height, width) if _is_turned(image, data) else (width, height)))
+
+
+def _is_turned(image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Whether the decoder will turn it on its side; broken metadata does not spoil a picture."""
+    if ExifTags.Base.Orientation in getattr(image, "tag_v2", ()):
+        return False  # a TIFF, whose size Pillow tells upright
+    try:
+        exif = _png_exif(data) if image.format == Format.PNG else image.getexif()
+    except Exception:  # noqa: BLE001
+        return False
+    return exif.get(ExifTags.Base.Orientation) in TURNED
 
 
 def _png_exif(data: bytes) -> Image.Exif:
-    """Its eXIf chunk, wherever it stands: Pillow would decode the pixels to get there."""
-    exif = Image.Exif()
-    for kind, body in _png_chunks(data):
-        if kind == b"eXIf":
-            exif.load(bytes(body))
-    return exif
+    """Metadata may stand behind the pixels, which Pillow would decode to get there: it is given the rest."""
+    kept = b"".join(chunk for kind, chunk in _png_chunks(data) if kind in PNG_METADATA)
+    with Image.open(io.BytesIO(data[:8] + kept + PNG_WITHOUT_PIXELS), formats=[Format.PNG]) as image:
+        return Image.Image.getexif(image)
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
-    """Something follows the start of scan, and the end-of-image marker is there (ITU-T T.81, B.1.1.3)."""
-    return b"\xff\xda" in data and b"\xff\xd9" in data[data.rindex(b"\xff\xda") :]
+    """Segments lead to a scan, and behind it there is an end-of-image marker (ITU-T T.81, B.1).
+
+    Previews lie within segments, which are stepped over; in pixels the marker cannot stand.
+    """
+    position = 2
+    while marker := JPEG_MARKER.search(data, position):
+        position, kind = marker.end(), data[marker.end() - 1]
+        if kind == 0xDA:
+            return data.rfind(b"\xff\xd9", position) != -1
+        if kind not in (0x01, 0xD8):  # these two have no length
+            position += int.from_bytes(data[position : position + 2], "big")
+    return False
 
 
 def _png_is_complete(data: bytes) -> bool:
@@ -91,7 +116,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
             return
         if zlib.crc32(view[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
             return
-        yield kind, view[position + 8 : end]
+        yield kind, view[position : end + 4]
         position = end + 4
 
 
@@ -103,6 +128,9 @@ def _webp_is_complete(data: bytes) -> bool:
 def _bmp_is_complete(data: bytes) -> bool:
     """Pixels as long as rows of whole 32-bit words make them, where they are not compressed."""
     offset, header_size = struct.unpack_from("<II", data, 10)
+    if header_size == 12:
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        return len(data) >= offset + (width * bits + 31) // 32 * 4 * height
     if header_size < 40:
         return len(data) > offset
     width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)

@@ -37,24 +37,26 @@ class Upload:
 
     filename: str = ""
     api_request: bool = True
-    data: bytearray = field(default_factory=bytearray)
+    data: bytes = b""
     options: pb.UpscaleRequest.Options = field(default_factory=pb.UpscaleRequest.Options)
 
 
 async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int) -> Upload:
     """Reads a call's messages; a file over the limit is refused as soon as it is."""
-    upload = Upload()
+    upload, chunks, size = Upload(), list[bytes](), 0
     async for part in parts:
         match part.WhichOneof("part"):
             case "start":
                 upload.filename = names.clean(part.start.filename)
                 upload.api_request = part.start.api_request
             case "chunk":
-                upload.data += part.chunk
+                chunks.append(part.chunk)
+                size += len(chunks[-1])
             case _:
                 upload.options = part.options
-        if len(upload.data) > largest_bytes:
+        if size > largest_bytes:
             raise errors.invalid({"image": [f"The image may not be greater than {largest_bytes >> 20} MB."]})
+    upload.data = b"".join(chunks)
     return upload
 
 
@@ -88,8 +90,7 @@ class Uploads:
         image = self._image(user_id, upload, header, reservation_id, reserved)
         async with self._undone_on_failure(image):
             self._fit(image, options, header, reserved.plan.max_scale)
-            media = media_type(header.format)
-            await self._blobs.put(image.original_path, bytes(upload.data), media)
+            await self._store(image.original_path, upload.data, media_type(header.format))
             async with self._sessions.begin() as session:
                 session.add(image)
                 await session.flush()
@@ -109,7 +110,7 @@ class Uploads:
         except errors.InvalidArgument as error:
             fields |= error.fields
         try:
-            header = sniff(bytes(upload.data), largest_pixels=self._settings.largest_input_pixels)
+            header = sniff(upload.data, largest_pixels=self._settings.largest_input_pixels)
         except errors.InvalidArgument as error:
             fields = error.fields | fields
         if fields or header is None:
@@ -155,6 +156,15 @@ class Uploads:
             reserved_until=timestamps.from_proto(reserved.expires_at),
         )
 
+    async def _store(self, key: str, data: bytes, media: str) -> None:
+        """A thread writes it, which no cancellation stops: only what has been written can be undone."""
+        storing = asyncio.create_task(self._blobs.put(key, data, media))
+        try:
+            await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            await asyncio.wait({storing})
+            raise
+
     @contextlib.asynccontextmanager
     async def _undone_on_failure(self, image: Image) -> AsyncGenerator[None]:
         try:
@@ -166,9 +176,12 @@ class Uploads:
             raise
 
     async def _undo(self, image: Image) -> None:
-        try:
-            request = billing_pb2.ReleaseRequest(reservation_id=str(image.reservation_id))
-            await self._billing.Release(request)
-            await self._blobs.delete([image.original_path])
-        except Exception as error:  # noqa: BLE001  the reservation expires by itself
-            LOG.warning("could not undo an upload", key=image.original_path, error=str(error))
+        release = billing_pb2.ReleaseRequest(reservation_id=str(image.reservation_id))
+        results = await asyncio.gather(
+            self._billing.Release(release),
+            self._blobs.delete([image.original_path]),
+            return_exceptions=True,
+        )
+        for error in results:
+            if isinstance(error, BaseException):  # the reservation expires by itself
+                LOG.warning("could not undo an upload", key=image.original_path, error=str(error))

@@ -1,4 +1,7 @@
-"""Applies images's migrations to the database in IMAGES_DATABASE_URL; two at once wait for each other."""
+"""Applies images's migrations to the database in IMAGES_DATABASE_URL; two at once wait for each other.
+
+With `--sql` it prints them instead, for whoever wants to read them first.
+"""
 
 import os
 
@@ -7,7 +10,11 @@ from sqlalchemy import create_engine, text
 
 from images.tables import Base
 
-with create_engine(os.environ["IMAGES_DATABASE_URL"]).begin() as connection:
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('alembic'))"))
-    context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=True)
+if context.is_offline_mode():
+    context.configure(dialect_name="postgresql", literal_binds=True)
     context.run_migrations()
+else:
+    with create_engine(os.environ["IMAGES_DATABASE_URL"]).begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('alembic'))"))
+        context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=True)
+        context.run_migrations()

@@ -3,8 +3,8 @@ we trust.
 """
 
 import asyncio
+from typing import cast
 
-import numpy as np
 from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -29,7 +29,7 @@ class Triton:
         self._seconds = seconds
 
     async def wait_ready(self, *models: str) -> None:
-        """Raises unless each model is loaded. The server's own readiness turns false while any model loads."""
+        """Raises unless each is loaded. The server's own readiness turns false while any model loads."""
         for model in models:
             if not await self._client.is_model_ready(model, client_timeout=PROBE_SECONDS):
                 raise TritonFailed(f"the model {model} is not ready")
@@ -49,10 +49,10 @@ class Triton:
             except InferenceServerException as error:
                 kind = TritonAway if error.status() == "StatusCode.UNAVAILABLE" else TritonFailed
                 raise kind(f"{model}: {error}") from error
-        upscaled = answer.as_numpy("UPSCALED")
+        upscaled = answer.as_numpy("UPSCALED") if answer else None
         if upscaled is None:
             raise TritonFailed(f"{model} answered without UPSCALED")
-        return np.asarray(upscaled)
+        return cast("Pixels", upscaled)
 
     async def close(self) -> None:
         await self._client.close()

@@ -28,7 +28,7 @@ class Net:
     """At least the model's reach in pixels of its input, so that no seam can be seen."""
 
 
-SPAN = (Net("span_x2", scale=2, overlap=20), Net("span_x4", scale=4, overlap=20))
+SPAN = (Net("span_x2", scale=2, overlap=21), Net("span_x4", scale=4, overlap=21))
 
 
 class BadAnswer(Exception):

@@ -52,7 +52,8 @@ class KeyRing:
         return jwt.encode(payload, key, algorithm=ALGORITHM, headers={"kid": key_id})
 
     async def jwks(self) -> str:
-        """Public keys only (RFC 7517)."""
+        """Public keys only (RFC 7517), read anew: who asks has seen a key that another replica made."""
+        self.forget()
         keys = [_public(key_id, key) for key_id, key in await self._current()]
         return json.dumps({"keys": keys})
 

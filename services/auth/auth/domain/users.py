@@ -105,7 +105,7 @@ async def found_by_email(session: AsyncSession, email: str) -> User:
 
 
 async def mark_verified(session: AsyncSession, user_id: int, email: str | None = None) -> User:
-    """Marks the address as verified; a second time changes nothing. A link names the address it was sent to."""
+    """Marks the address as verified, once; a link names the address that it was sent to."""
     user = await by_id(session, user_id)
     if email is not None and user.email != email:
         raise errors.PermissionDenied("This link is invalid or has expired.", reason="invalid_signature")

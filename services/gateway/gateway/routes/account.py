@@ -167,13 +167,13 @@ def base_url(request: Request) -> str:
 
 
 def to_user(request: Request, user: auth_pb2.User, plan: billing_pb2.Plan) -> User:
-    initials = "".join(word[0] for word in user.name.split()[:2]).upper() or "?"
+    initials = quote("".join(word[0] for word in user.name.split()[:2]).upper() or "?", safe="")
     return User(
         id=user.id,
         name=user.name,
         email=user.email,
         email_verified_at=instant(user.email_verified_at) if user.HasField("email_verified_at") else None,
-        profile_photo_url=f"{base_url(request)}/photos/{quote(initials, safe='')}.svg?shade={user.id % len(COLOURS)}",
+        profile_photo_url=f"{base_url(request)}/photos/{initials}.svg?shade={user.id % len(COLOURS)}",
         created_at=instant(user.created_at),
         updated_at=instant(user.updated_at),
         pricing_plan=PricingPlan(id=plan.id, name=plan.name, slug=plan.slug),

@@ -1,0 +1,358 @@
+"""API tokens: their text, what is kept of them, and what ends them."""
+
+import hashlib
+import re
+import zlib
+
+import pytest
+from auth_under_test import ALL_ABILITIES, Auth, claims, events
+
+from common import errors
+from loupe.auth.v1 import auth_pb2 as pb
+
+
+def token_id(text: str) -> int:
+    return int(text.partition("|")[0])
+
+
+async def is_alive(auth: Auth, text: str) -> bool:
+    try:
+        await auth.authenticate(text)
+    except errors.Unauthenticated:
+        return False
+    return True
+
+
+async def limit_to(auth: Auth, text: str, *abilities: str) -> None:
+    await auth.change(
+        "UPDATE token SET abilities = :abilities WHERE id = :id", abilities=list(abilities), id=token_id(text)
+    )
+
+
+async def refused(auth: Auth, text: str) -> None:
+    with pytest.raises(errors.Unauthenticated) as caught:
+        await auth.authenticate(text)
+    assert (caught.value.message, caught.value.reason) == ("Unauthenticated.", "unauthenticated")
+
+
+async def test_the_text_is_id_secret_and_checksum(auth: Auth) -> None:
+    text = (await auth.register()).token
+
+    match = re.fullmatch(r"([0-9]+)\|([A-Za-z0-9]{40})([0-9a-f]{8})", text)
+    assert match
+    assert await auth.rows("SELECT id FROM token") == [(int(match[1]),)]
+    assert int(match[3], 16) == zlib.crc32(match[2].encode())
+
+
+async def test_only_the_sha256_of_the_secret_is_stored(auth: Auth) -> None:
+    text = (await auth.register()).token
+    secret = text.partition("|")[2][:40]
+
+    [(row,)] = await auth.rows("SELECT to_jsonb(token) FROM token")
+    [(kept,)] = await auth.rows("SELECT secret_hash FROM token")
+
+    assert bytes(kept) == hashlib.sha256(secret.encode()).digest()
+    assert secret not in str(row)
+
+
+async def test_a_token_of_ones_own_may_do_everything(auth: Auth) -> None:
+    answer = await auth.authenticate((await auth.register()).token)
+
+    assert list(answer.abilities) == ALL_ABILITIES
+    assert not answer.HasField("expires_at")
+
+
+async def test_the_label_is_the_device(auth: Auth) -> None:
+    registered = await auth.register(device_name="x" * 300)
+    second = await auth.verified(email="omar@example.com", device_name="")
+
+    jane, omar = await auth.user(registered.token), await auth.user(second.token)
+
+    assert [token.name for token in (await jane.ListTokens(pb.ListTokensRequest())).tokens] == ["x" * 255]
+    assert [token.name for token in (await omar.ListTokens(pb.ListTokensRequest())).tokens] == ["API token"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "|",
+        "1",
+        "Bearer 1|abc",
+        "0|" + "a" * 48,
+        "1|" + "a" * 47,
+        "1|" + "a" * 49,
+        "-1|" + "a" * 48,
+        "9" * 30 + "|" + "a" * 48,
+        "١|" + "a" * 40 + "00000000",
+        "1|" + "ä" * 48,
+        "1|\0" + "a" * 47,
+    ],
+)
+async def test_what_is_no_token_is_refused(auth: Auth, text: str) -> None:
+    await refused(auth, text)
+
+
+async def test_a_token_is_refused_when_anything_in_it_is_altered(auth: Auth) -> None:
+    text = (await auth.register()).token
+    number, _, rest = text.partition("|")
+    secret, checksum = rest[:40], rest[40:]
+    other = "A" * 40
+    right = f"{zlib.crc32(other.encode()):08x}"
+
+    await refused(auth, f"{number}|{secret}{int(checksum, 16) ^ 1:08x}")
+    await refused(auth, f"{number}|{secret[::-1]}{checksum}")
+    await refused(auth, f"{number}|{other}{right}")
+    await refused(auth, f"{int(number) + 1}|{rest}")
+    await refused(auth, f"{text}\n")
+    assert await is_alive(auth, text)
+
+
+async def test_a_wrong_checksum_is_refused_without_asking_the_database(auth: Auth) -> None:
+    text = (await auth.register()).token
+    await auth.change("ALTER TABLE token RENAME TO token_away")
+
+    try:
+        await refused(auth, text[:-8] + f"{int(text[-8:], 16) ^ 1:08x}")
+    finally:
+        await auth.change("ALTER TABLE token_away RENAME TO token")
+
+
+async def test_one_users_id_with_anothers_secret_is_refused(auth: Auth) -> None:
+    jane = (await auth.register()).token
+    omar = (await auth.register(email="omar@example.com")).token
+
+    await refused(auth, f"{token_id(jane)}|{omar.partition('|')[2]}")
+
+
+async def test_an_expired_token_is_refused_and_not_listed(auth: Auth) -> None:
+    registered = await auth.verified()
+    other = (await auth.login()).token
+    await auth.change(
+        "UPDATE token SET expires_at = now() - interval '1 second' WHERE id = :id", id=token_id(other)
+    )
+
+    await refused(auth, other)
+    jane = await auth.user(registered.token)
+    assert [one.id for one in (await jane.ListTokens(pb.ListTokensRequest())).tokens] == [
+        token_id(registered.token)
+    ]
+
+
+async def test_a_token_tells_when_it_will_expire(auth: Auth) -> None:
+    text = (await auth.register()).token
+    await auth.change("UPDATE token SET expires_at = '2999-01-01T00:00:00Z'")
+
+    answer = await auth.authenticate(text)
+
+    assert answer.expires_at.ToJsonString() == "2999-01-01T00:00:00Z"
+
+
+async def test_last_use_is_written_once_a_minute_at_most(auth: Auth) -> None:
+    text = (await auth.register()).token
+    used = "SELECT last_used_at FROM token"
+    assert await auth.rows(used) == [(None,)]
+
+    await auth.authenticate(text)
+    [(first,)] = await auth.rows(used)
+    await auth.authenticate(text)
+    [(second,)] = await auth.rows(used)
+    await auth.change("UPDATE token SET last_used_at = last_used_at - interval '61 seconds'")
+    await auth.authenticate(text)
+    [(third,)] = await auth.rows(used)
+
+    assert first is not None
+    assert second == first
+    assert third > first
+
+
+async def test_the_internal_tokens_say_who_asks_one_for_each_service(auth: Auth) -> None:
+    registered = await auth.register()
+
+    answer = await auth.authenticate(registered.token)
+
+    assert set(answer.internal_tokens) == {"auth", "billing", "images"}
+    for audience, internal in answer.internal_tokens.items():
+        told = claims(internal)
+        assert told["aud"] == audience
+        assert told["iss"] == "loupe-auth"
+        assert told["sub"] == str(registered.user.id)
+        assert told["token_id"] == answer.token_id == token_id(registered.token)
+        assert told["abilities"] == ALL_ABILITIES
+        assert told["verified"] is False
+        assert told["exp"] - told["iat"] == 60
+
+
+async def test_the_internal_tokens_say_that_a_user_is_verified(auth: Auth) -> None:
+    registered = await auth.verified()
+
+    answer = await auth.authenticate(registered.token)
+
+    assert claims(answer.internal_tokens["images"])["verified"] is True
+
+
+async def test_an_internal_token_for_another_service_is_refused(auth: Auth) -> None:
+    text = (await auth.register()).token
+    internal = (await auth.authenticate(text)).internal_tokens["images"]
+
+    async def source() -> str:
+        return internal
+
+    with pytest.raises(errors.Unauthenticated):
+        await auth._stub(source).GetUser(pb.GetUserRequest())
+
+
+async def test_a_user_sees_themselves(auth: Auth) -> None:
+    registered = await auth.register()
+    jane = await auth.user(registered.token)
+
+    assert (await jane.GetUser(pb.GetUserRequest())).user == registered.user
+
+
+async def test_reading_the_account_needs_its_ability(auth: Auth) -> None:
+    text = (await auth.register()).token
+    await limit_to(auth, text, "images:read", "images:write", "images:delete")
+    jane = await auth.user(text)
+
+    for call in (jane.GetUser(pb.GetUserRequest()), jane.ListTokens(pb.ListTokensRequest())):
+        with pytest.raises(errors.PermissionDenied) as caught:
+            await call
+        assert caught.value.reason == "missing_ability"
+
+
+async def test_tokens_are_listed_to_their_owner_only(auth: Auth) -> None:
+    first = (await auth.verified()).token
+    second = (await auth.login()).token
+    await auth.register(email="omar@example.com")
+    jane = await auth.user(first)
+
+    listed = (await jane.ListTokens(pb.ListTokensRequest())).tokens
+
+    assert [one.id for one in listed] == [token_id(first), token_id(second)]
+    assert listed[0].HasField("last_used_at")
+    assert not listed[1].HasField("last_used_at")
+
+
+async def test_logging_out_ends_this_token_only(auth: Auth) -> None:
+    first = (await auth.verified()).token
+    second = (await auth.login()).token
+    jane = await auth.user(first)
+
+    await jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(first)))
+
+    assert not await is_alive(auth, first)
+    assert await is_alive(auth, second)
+    assert await events(auth, "auth.tokens_revoked", pb.TokensRevoked) == [
+        pb.TokensRevoked(user_id=1, token_ids=[token_id(first)])
+    ]
+
+
+async def test_any_token_may_end_itself(auth: Auth) -> None:
+    text = (await auth.register()).token
+    await limit_to(auth, text)
+    jane = await auth.user(text)
+
+    await jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(text)))
+
+    assert not await is_alive(auth, text)
+
+
+@pytest.mark.parametrize("missing", ALL_ABILITIES)
+async def test_ending_other_tokens_needs_every_ability(auth: Auth, missing: str) -> None:
+    first = (await auth.verified()).token
+    second = (await auth.login()).token
+    await limit_to(auth, first, *(ability for ability in ALL_ABILITIES if ability != missing))
+    jane = await auth.user(first)
+
+    for call in (
+        jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(second))),
+        jane.RevokeAllTokens(pb.RevokeAllTokensRequest()),
+    ):
+        with pytest.raises(errors.PermissionDenied) as caught:
+            await call
+        assert caught.value.reason == "missing_ability"
+    assert await is_alive(auth, second)
+
+
+async def test_another_token_of_ones_own_can_be_ended(auth: Auth) -> None:
+    first = (await auth.verified()).token
+    second = (await auth.login()).token
+    jane = await auth.user(first)
+
+    await jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(second)))
+
+    assert await is_alive(auth, first)
+    assert not await is_alive(auth, second)
+
+
+async def test_all_tokens_end_together_and_nobody_elses(auth: Auth) -> None:
+    tokens = [(await auth.verified()).token, (await auth.login()).token]
+    omar = (await auth.register(email="omar@example.com")).token
+    jane = await auth.user(tokens[0])
+
+    await jane.RevokeAllTokens(pb.RevokeAllTokensRequest())
+
+    assert [await is_alive(auth, token) for token in tokens] == [False, False]
+    assert await is_alive(auth, omar)
+    [event] = await events(auth, "auth.tokens_revoked", pb.TokensRevoked)
+    assert sorted(event.token_ids) == sorted(token_id(token) for token in tokens)
+
+
+async def test_an_unverified_user_may_log_out(auth: Auth) -> None:
+    jane = await auth.user((await auth.register()).token)
+
+    await jane.RevokeAllTokens(pb.RevokeAllTokensRequest())
+
+    assert await auth.rows("SELECT 1 FROM token") == []
+
+
+@pytest.mark.parametrize("which", ["another user's", "none", "zero", "negative"])
+async def test_a_token_that_is_not_ones_own_is_not_found(auth: Auth, which: str) -> None:
+    omar = (await auth.register(email="omar@example.com")).token
+    jane = await auth.user((await auth.register()).token)
+    number = {"another user's": token_id(omar), "none": 4711, "zero": 0, "negative": -1}[which]
+
+    with pytest.raises(errors.NotFound) as caught:
+        await jane.RevokeToken(pb.RevokeTokenRequest(token_id=number))
+
+    assert (caught.value.message, caught.value.reason) == ("Token not found.", "token_not_found")
+    assert await is_alive(auth, omar)
+
+
+async def test_a_token_is_ended_once(auth: Auth) -> None:
+    first = (await auth.verified()).token
+    second = (await auth.login()).token
+    jane = await auth.user(first)
+    await jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(second)))
+
+    with pytest.raises(errors.NotFound):
+        await jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(second)))
+
+
+async def test_operators_find_users_by_any_spelling_of_the_address(auth: Auth) -> None:
+    registered = await auth.register()
+
+    found = await auth.operator.FindUser(pb.FindUserRequest(email=" JANE@example.com"))
+
+    assert found.user == registered.user
+    with pytest.raises(errors.NotFound) as caught:
+        await auth.operator.FindUser(pb.FindUserRequest(email="nobody@example.com"))
+    assert caught.value.reason == "user_not_found"
+
+
+async def test_what_operators_do_is_not_for_other_services(auth: Auth) -> None:
+    for call in (
+        auth.gateway.FindUser(pb.FindUserRequest()),
+        auth.gateway.MarkEmailVerified(pb.MarkEmailVerifiedRequest()),
+        auth.gateway.RotateKeys(pb.RotateKeysRequest()),
+    ):
+        with pytest.raises(errors.PermissionDenied) as caught:
+            await call
+        assert caught.value.reason == "caller_refused"
+
+
+async def test_marking_a_user_that_is_not_there_is_not_found(auth: Auth) -> None:
+    with pytest.raises(errors.NotFound) as caught:
+        await auth.operator.MarkEmailVerified(pb.MarkEmailVerifiedRequest(user_id=4711))
+
+    assert caught.value.reason == "user_not_found"

@@ -1,0 +1,165 @@
+"""Billing's servicer behind a real port, its callers, a clock to move, and a look into its tables."""
+
+import asyncio
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.message import Message
+from jwt.algorithms import OKPAlgorithm
+
+from billing import plans
+from billing.domain import quotas
+from billing.rpc import CALLERS, BillingService
+from common import rpc
+from common.channel import Channel
+from common.db import Sessions
+from common.identity import Verifier
+from loupe.billing.v1 import billing_pb2 as pb
+from loupe.billing.v1 import billing_pb2_grpc
+
+if TYPE_CHECKING:
+    from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
+
+RESERVED_FOR = timedelta(hours=1)
+JANE, OMAR = 7, 8
+KEY = Ed25519PrivateKey.generate()
+
+
+class Clock:
+    """Stands still in the middle of a month until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2031, 3, 15, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class Billing:
+    def __init__(self, sessions: Sessions, clock: Clock, port: int) -> None:
+        self.sessions = sessions
+        self.clock = clock
+        self._port = port
+        self._channels: list[Channel] = []
+        self.images = self._stub(sub="service:images")
+        self.operator = self._stub(sub="service:operator")
+        self.gateway = self._stub(sub="service:gateway")
+
+    def user(self, user_id: int = JANE) -> "BillingServiceAsyncStub":
+        return self._stub(sub=str(user_id), token_id=1, abilities=[], verified=True)
+
+    async def set_plan(self, plan: str, user_id: int = JANE, *, images_per_month: int | None = None) -> None:
+        """`images_per_month` is what an operator wrote into the subscription."""
+        await self.operator.SetPlan(pb.SetPlanRequest(user_id=user_id, plan=plan))
+        if images_per_month is not None:
+            await self.change(
+                "UPDATE subscription SET images_per_month = :limit WHERE user_id = :id",
+                limit=images_per_month,
+                id=user_id,
+            )
+
+    async def entitlement(self, user_id: int = JANE) -> pb.GetEntitlementResponse:
+        return await self.user(user_id).GetEntitlement(pb.GetEntitlementRequest())
+
+    async def reserve(
+        self, reservation_id: str = "", user_id: int = JANE, *, api_request: bool = False
+    ) -> str:
+        """The reservation's id, a new one where none is given."""
+        reservation_id = reservation_id or str(uuid.uuid4())
+        await self.images.Reserve(
+            pb.ReserveRequest(reservation_id=reservation_id, user_id=user_id, api_request=api_request)
+        )
+        return reservation_id
+
+    async def release(self, reservation_id: str) -> None:
+        await self.images.Release(pb.ReleaseRequest(reservation_id=reservation_id))
+
+    async def renew(self, *reservation_ids: str) -> None:
+        await self.images.RenewReservations(pb.RenewReservationsRequest(reservation_ids=reservation_ids))
+
+    async def capture(self, reservation_id: str) -> None:
+        async with self.sessions.begin() as session:
+            await quotas.capture(session, uuid.UUID(reservation_id))
+
+    async def expire(self) -> int:
+        async with self.sessions.begin() as session:
+            return await quotas.expire(session)
+
+    async def used(self, user_id: int = JANE, period_start: date | None = None) -> int:
+        """The month's counter."""
+        period_start = period_start or self.clock.now.date().replace(day=1)
+        found = await self.rows(
+            "SELECT used FROM quota WHERE user_id = :user_id AND period_start = :period_start",
+            user_id=user_id,
+            period_start=period_start,
+        )
+        return found[0][0] if found else 0
+
+    async def state(self, reservation_id: str) -> str:
+        [(state,)] = await self.rows("SELECT state FROM reservation WHERE id = :id", id=reservation_id)
+        return state
+
+    async def events(self, subject: str, kind: type[Message]) -> list[Any]:
+        """What waits in the outbox."""
+        rows = await self.rows(
+            "SELECT payload FROM outbox WHERE subject = :subject ORDER BY id", subject=subject
+        )
+        return [kind.FromString(payload) for (payload,) in rows]
+
+    async def rows(self, statement: str, **values: object) -> list[sa.Row[Any]]:
+        async with self.sessions.begin() as session:
+            connection = await session.connection()
+            return list((await connection.execute(sa.text(statement), values)).all())
+
+    async def change(self, statement: str, **values: object) -> None:
+        async with self.sessions.begin() as session:
+            await (await session.connection()).execute(sa.text(statement), values)
+
+    async def close(self) -> None:
+        for channel in self._channels:
+            await channel.close()
+
+    async def ready(self) -> None:
+        await self._channels[0].ready()
+
+    def _stub(self, **claims: object) -> "BillingServiceAsyncStub":
+        async def source() -> str:
+            usual = {"aud": "billing", "iss": "loupe-auth", "exp": int(time.time()) + 60}
+            return jwt.encode(usual | claims, KEY, algorithm="EdDSA", headers={"kid": "tests"})
+
+        service = pb.DESCRIPTOR.services_by_name["BillingService"]
+        channel = Channel(f"127.0.0.1:{self._port}", service, source)
+        self._channels.append(channel)
+        return billing_pb2_grpc.BillingServiceStub(channel.grpc)
+
+
+async def jwks() -> str:
+    return json.dumps({"keys": [OKPAlgorithm.to_jwk(KEY.public_key(), as_dict=True) | {"kid": "tests"}]})
+
+
+@contextlib.asynccontextmanager
+async def running(sessions: Sessions, clock: Clock) -> AsyncGenerator[Billing]:
+    server = rpc.Server(Verifier("billing", jwks), CALLERS)
+    servicer = BillingService(sessions, plans.load(""), RESERVED_FOR.total_seconds())
+    billing_pb2_grpc.add_BillingServiceServicer_to_server(servicer, server.grpc)
+    billing = Billing(sessions, clock, server.bind("127.0.0.1:0"))
+    serving = asyncio.create_task(server.serve())
+    await billing.ready()
+    try:
+        yield billing
+    finally:
+        await billing.close()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving

@@ -1,0 +1,48 @@
+"""Billing in a real server on its own schema; each test starts with empty tables."""
+
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from common import db
+from common.db import Sessions
+from loupe_local.services import services
+from loupe_local.stores import Stores
+
+sys.path.append(str(Path(__file__).parent))  # for the helpers: `billing` itself is the name of what they test
+
+from billing_under_test import Billing, Clock, running
+
+
+@pytest.fixture(scope="session")
+async def schema(stores: Stores) -> AsyncGenerator[Sessions]:
+    await services(stores, {}).migrate("billing")
+    engine = db.engine(stores.database_url("billing"))
+    yield db.sessions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def sessions(schema: Sessions) -> Sessions:
+    async with schema.begin() as session:
+        tables = sa.text("TRUNCATE outbox, quota, reservation, subscription RESTART IDENTITY")
+        await (await session.connection()).execute(tables)
+    return schema
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What billing takes for now."""
+    clock = Clock()
+    for module in ("domain.quotas", "domain.subscriptions", "rpc"):
+        monkeypatch.setattr(f"billing.{module}.now", clock)
+    return clock
+
+
+@pytest.fixture
+async def billing(sessions: Sessions, clock: Clock) -> AsyncGenerator[Billing]:
+    async with running(sessions, clock) as under_test:
+        yield under_test

@@ -1,0 +1,152 @@
+"""How images ended, as billing hears it from the stream."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncGenerator, Callable, Coroutine
+
+import nats.js.errors
+import pytest
+from billing_under_test import JANE, Billing
+from nats.js import JetStreamContext
+
+from billing import events
+from common import bus, outbox
+from common.metrics import Readiness
+from loupe.billing.v1 import billing_pb2 as pb
+from loupe.images.v1 import images_pb2
+from loupe_local.stores import Stores
+
+
+@pytest.fixture
+async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
+    """The streams as their publishers declare them, empty."""
+    async with bus.connection(stores.nats_url("billing"), "tests", Readiness("broker")) as client:
+        js = client.jetstream()
+        for name in ("IMAGES", "BILLING", "DEAD"):
+            with contextlib.suppress(nats.js.errors.NotFoundError):
+                await js.delete_stream(name)
+        ended = ("images.completed", "images.failed", "images.cancelled")
+        await bus.declare(js, bus.stream("IMAGES", *ended), events.STREAM, bus.DEAD)
+        yield js
+        await js.delete_stream("IMAGES")
+
+
+@pytest.fixture
+async def consuming(billing: Billing, js: JetStreamContext) -> AsyncGenerator[None]:
+    endings = events.Endings(billing.sessions)
+    async with in_background(
+        bus.consume(js, events.COMPLETED, endings.completed),
+        bus.consume(js, events.NOT_COMPLETED, endings.not_completed),
+    ):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def in_background(*loops: Coroutine[None, None, None]) -> AsyncGenerator[None]:
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def ended(reservation_id: str) -> bytes:
+    return images_pb2.ImageEnded(image_id=1, user_id=JANE, reservation_id=reservation_id).SerializeToString()
+
+
+async def until(condition: Callable[[], Coroutine[None, None, bool]]) -> None:
+    async with asyncio.timeout(15):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def until_settled(js: JetStreamContext, consumer: bus.Consumer) -> None:
+    async def is_settled() -> bool:
+        try:
+            info = await js.consumer_info("IMAGES", consumer.durable)
+        except nats.js.errors.NotFoundError:
+            return False
+        return info.num_pending == 0 and info.num_ack_pending == 0
+
+    await until(is_settled)
+
+
+@pytest.mark.usefixtures("consuming")
+async def test_a_completed_image_keeps_its_place(billing: Billing, js: JetStreamContext) -> None:
+    reservation_id = await billing.reserve()
+
+    await js.publish("images.completed", ended(reservation_id))
+    await js.publish("images.completed", ended(reservation_id))
+
+    await until_settled(js, events.COMPLETED)
+    assert await billing.state(reservation_id) == "captured"
+    assert await billing.used() == 1
+
+
+@pytest.mark.usefixtures("consuming")
+@pytest.mark.parametrize("subject", ["images.failed", "images.cancelled"])
+async def test_an_image_without_output_gives_its_place_back(
+    billing: Billing, js: JetStreamContext, subject: str
+) -> None:
+    reservation_id, other = await billing.reserve(), await billing.reserve()
+
+    await js.publish(subject, ended(reservation_id))
+    await js.publish(subject, ended(reservation_id))
+
+    await until_settled(js, events.NOT_COMPLETED)
+    assert await billing.state(reservation_id) == "released"
+    assert await billing.state(other) == "reserved"
+    assert await billing.used() == 1
+
+
+@pytest.mark.usefixtures("consuming")
+async def test_an_ending_of_an_unknown_reservation_is_done_with(
+    billing: Billing, js: JetStreamContext
+) -> None:
+    await js.publish("images.completed", ended(str(uuid.uuid4())))
+
+    await until_settled(js, events.COMPLETED)
+    assert await billing.used() == 0
+
+
+@pytest.mark.usefixtures("consuming")
+@pytest.mark.parametrize("data", [b"\xff\xff\xff", ended("")], ids=["gibberish", "no reservation"])
+async def test_an_ending_that_nobody_can_read_is_put_aside(
+    billing: Billing, js: JetStreamContext, data: bytes
+) -> None:
+    reservation_id = await billing.reserve()
+
+    await js.publish("images.failed", data)
+    await js.publish("images.failed", ended(reservation_id))
+
+    await until_settled(js, events.NOT_COMPLETED)
+    assert await billing.state(reservation_id) == "released"
+    assert (await js.get_last_msg("DEAD", "dead.IMAGES.billing-release")).data == data
+
+
+async def test_a_change_of_the_counter_goes_out_on_the_stream(
+    billing: Billing, js: JetStreamContext, stores: Stores
+) -> None:
+    async with in_background(outbox.relay(billing.sessions, js, stores.database_url("billing"))):
+        await billing.reserve()
+
+        async def is_out() -> bool:
+            return await billing.rows("SELECT 1 FROM outbox") == []
+
+        await until(is_out)
+
+    message = await js.get_last_msg("BILLING", "billing.usage_changed")
+    event = pb.UsageChanged.FromString(message.data or b"")
+    assert (event.user_id, event.usage.used, event.version) == (JANE, 1, 1)
+
+
+async def test_overdue_reservations_expire_by_the_periodic_step(billing: Billing) -> None:
+    reservation_id = await billing.reserve()
+    billing.clock.forward(hours=2)
+
+    await events.Endings(billing.sessions).expire()
+
+    assert await billing.state(reservation_id) == "expired"

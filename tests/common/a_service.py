@@ -1,0 +1,57 @@
+"""A service of nothing but our edges, for tests that read its standard output: makes one call that succeeds,
+one that breaks, and says a few things of its own.
+"""
+
+import asyncio
+import contextlib
+import logging
+
+from internal_tokens import Issuer, always
+
+from common import errors, log, process, rpc, trace
+from common.channel import Channel
+from common.identity import Verifier
+from loupe.images.v1 import images_pb2 as pb
+from loupe.images.v1 import images_pb2_grpc
+
+LOG = log.get(__name__)
+
+
+class Images(images_pb2_grpc.ImagesServiceServicer):
+    async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
+        LOG.info("looked up", image_id=request.id)
+        return pb.GetImageResponse()
+
+    async def DeleteImage(self, request: pb.DeleteImageRequest, context: rpc.Context) -> pb.DeleteImageResponse:
+        raise KeyError("the cause")
+
+
+async def run() -> None:
+    log.setup("images", level="INFO")
+    issuer = Issuer()
+    callers = {"GetImage": rpc.ANY_USER, "DeleteImage": rpc.ANY_USER}
+    server = rpc.Server(Verifier("images", issuer.jwks), callers)
+    images_pb2_grpc.add_ImagesServiceServicer_to_server(Images(), server.grpc)
+    port = server.bind("127.0.0.1:0")
+    await process.run(server.serve(), _calls(port, issuer))
+
+
+async def _calls(port: int, issuer: Issuer) -> None:
+    service = pb.DESCRIPTOR.services_by_name["ImagesService"]
+    channel = Channel(f"127.0.0.1:{port}", service, always(issuer.user()))
+    images = images_pb2_grpc.ImagesServiceStub(channel.grpc)
+    trace.request_id.set("req-1")
+    await images.GetImage(pb.GetImageRequest(id=42))
+    with contextlib.suppress(errors.Internal):
+        await images.DeleteImage(pb.DeleteImageRequest(id=42))
+    with log.bound(request_id="req-2"):
+        LOG.warning("ours", text="Grüße\nzweite Zeile")
+        logging.getLogger("a.library").warning("theirs %d", 7)
+    LOG.debug("too quiet to be heard")
+    LOG.info("ready")
+    await channel.close()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    process.main(run)

@@ -1,0 +1,19 @@
+"""A gateway that remembers nobody, beside the running system, and people to use it."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from loupe_local.stack import Stack
+from tests.gateway.gateway_rig import Gateway, People, gateway_on, settings_of
+
+
+@pytest.fixture(scope="session")
+async def gateway(stack: Stack) -> AsyncGenerator[Gateway]:
+    async with gateway_on(settings_of(stack, principal_seconds=0.0)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def people(stack: Stack) -> People:
+    return People(stack)

@@ -1,0 +1,121 @@
+"""Hourly limits: exact over all gateways, there without the broker too, and told in the draft's headers."""
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import AsyncGenerator
+
+import pytest
+from prometheus_client import REGISTRY
+
+from common import bus
+from common.metrics import Readiness
+from gateway.limits import Count, Limits
+from loupe_local.stores import Stores
+
+
+def local() -> float:
+    return REGISTRY.get_sample_value("loupe_limits_local_total") or 0.0
+
+
+def a_key() -> str:
+    return f"user-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+async def two(stores: Stores) -> AsyncGenerator[tuple[Limits, Limits]]:
+    """Gateways with a connection each."""
+    async with (
+        bus.connection(stores.nats_url("gateway"), "one", Readiness()) as first,
+        bus.connection(stores.nats_url("gateway"), "two", Readiness()) as second,
+    ):
+        limits = Limits(2), Limits(2)
+        await limits[0].use(first)
+        await limits[1].use(second)
+        yield limits
+
+
+async def test_gateways_count_together_and_miss_nobody(two: tuple[Limits, Limits]) -> None:
+    key = a_key()
+
+    counts = await asyncio.gather(*(two[number % 2].count(key, 60) for number in range(100)))
+
+    assert sum(count.is_over for count in counts) == 40
+    assert sorted(count.remaining for count in counts if not count.is_over) == list(range(60))
+    assert {count.remaining for count in counts if count.is_over} == {0}
+
+
+async def test_the_limit_itself_is_still_within(two: tuple[Limits, Limits]) -> None:
+    key = a_key()
+
+    counts = [await two[0].count(key, 2) for _ in range(3)]
+
+    assert [(count.remaining, count.is_over) for count in counts] == [(1, False), (0, False), (0, True)]
+
+
+async def test_keys_count_apart(two: tuple[Limits, Limits]) -> None:
+    await two[0].count(key := a_key(), 5)
+
+    assert (await two[0].count(a_key(), 5)).remaining == 4
+    assert (await two[1].count(key, 5)).remaining == 3
+
+
+async def test_a_window_ends_with_the_hour(two: tuple[Limits, Limits]) -> None:
+    before = time.time()
+
+    count = await two[0].count(a_key(), 5)
+
+    assert 0 < count.resets_in <= 3600
+    ends = before + count.resets_in
+    assert min(ends % 3600, -ends % 3600) <= 2
+
+
+def test_the_headers_are_those_of_the_draft() -> None:
+    headers = Count(limit=100, remaining=7, resets_in=1800, is_over=False).headers()
+
+    assert headers == {"RateLimit-Policy": '"hour";q=100;w=3600', "RateLimit": '"hour";r=7;t=1800'}
+    for value in headers.values():
+        assert re.fullmatch(r'"[a-z]+"(;[a-z]=\d+)+', value)
+
+
+async def test_before_the_broker_is_there_each_gateway_counts_its_share() -> None:
+    limits, key, before = Limits(2), a_key(), local()
+
+    counts = [await limits.count(key, 10) for _ in range(6)]
+
+    assert [count.is_over for count in counts] == [False] * 5 + [True]
+    assert {count.limit for count in counts} == {10}
+    assert local() == before + 6
+
+
+async def test_a_broker_that_dies_is_done_without_and_used_again_when_it_is_back(
+    stores: Stores, two: tuple[Limits, Limits]
+) -> None:
+    await asyncio.gather(*(limits.count(a_key(), 10) for limits in two))
+    before, key = local(), a_key()
+
+    await stores.supervisor.kill("nats")
+    started = time.monotonic()
+    without = [await two[0].count(key, 10) for _ in range(6)]
+    seconds = time.monotonic() - started
+    counted = local() - before
+    await stores.supervisor.restart("nats")
+    together = await counted_together(two)
+
+    assert [count.is_over for count in without] == [False] * 5 + [True]
+    assert counted == 6
+    assert seconds < 5
+    assert together
+
+
+async def counted_together(two: tuple[Limits, Limits]) -> bool:
+    """Whether, soon, the two see each other's requests again."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        key = a_key()
+        counts = [await limits.count(key, 1000) for limits in (*two, *two)]
+        if [count.remaining for count in counts] == [999, 998, 997, 996]:
+            return True
+        await asyncio.sleep(0.1)
+    return False

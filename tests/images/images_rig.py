@@ -1,0 +1,228 @@
+"""The images service and billing as they run, each with its own database, in this process; the tokens are the test's."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.descriptor import ServiceDescriptor
+from jwt.algorithms import OKPAlgorithm
+
+from billing import plans
+from billing import rpc as billing_rpc
+from common import db, rpc
+from common.blobs import Blobs
+from common.channel import Channel
+from common.db import Sessions, now
+from common.identity import Verifier
+from images import rpc as images_rpc
+from images.domain import jobs
+from images.settings import Settings
+from images.tables import Image, Outbox
+from images.uploads import Uploads
+from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
+from loupe.images.v1 import images_pb2, images_pb2_grpc
+from loupe_local.services import services
+from loupe_local.stores import Stores
+
+if TYPE_CHECKING:
+    from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
+    from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
+
+IMAGES = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]
+BILLING = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
+ABILITIES = ("images:read", "images:write", "images:delete")
+RULES = jobs.Rules(window=2, attempts=3, silent=timedelta(seconds=20))
+
+
+class Tokens:
+    """Signs internal tokens, as auth does, with a key of its own."""
+
+    def __init__(self) -> None:
+        self._key = Ed25519PrivateKey.generate()
+
+    async def jwks(self) -> str:
+        public = OKPAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        return json.dumps({"keys": [public | {"kid": "test", "alg": "EdDSA"}]})
+
+    def user(self, user_id: int, *abilities: str) -> str:
+        return self._sign("images", sub=str(user_id), token_id=1, abilities=list(abilities), verified=True)
+
+    def service(self, name: str, audience: str) -> str:
+        return self._sign(audience, sub=f"service:{name}")
+
+    def _sign(self, audience: str, **claims: Any) -> str:
+        usual = {"aud": audience, "iss": "loupe-auth", "exp": int(time.time()) + 600}
+        return jwt.encode(usual | claims, self._key, algorithm="EdDSA", headers={"kid": "test"})
+
+
+@dataclass
+class Rig:
+    """Everything of images that a test may want to look at or to replace."""
+
+    sessions: Sessions
+    billing_sessions: Sessions
+    settings: Settings
+    blobs: Blobs
+    tokens: Tokens
+    billing: "BillingServiceAsyncStub"
+    target: str = ""
+    channels: list[Channel] = field(default_factory=list[Channel])
+
+    def user(self, user_id: int = 1, *abilities: str) -> "ImagesServiceAsyncStub":
+        """Without abilities: with all of them."""
+        return self.by(self.tokens.user(user_id, *(abilities or ABILITIES)))
+
+    def service(self, name: str = "inference") -> "ImagesServiceAsyncStub":
+        return self.by(self.tokens.service(name, "images"))
+
+    def by(self, token: str) -> "ImagesServiceAsyncStub":
+        return images_pb2_grpc.ImagesServiceStub(self._channel(self.target, IMAGES, token).grpc)
+
+    def uploads(self, **replaced: Any) -> Uploads:
+        parts: dict[str, Any] = {
+            "sessions": self.sessions,
+            "blobs": self.blobs,
+            "billing": self.billing,
+            "settings": self.settings,
+            "rules": RULES,
+        }
+        return Uploads(**(parts | replaced))
+
+    def blobs_at(self, endpoint: str) -> Blobs:
+        return Blobs(self.settings.model_copy(update={"s3_endpoint": endpoint}).store())
+
+    def billing_at(self, target: str) -> "BillingServiceAsyncStub":
+        token = self.tokens.service("images", "billing")
+        return billing_pb2_grpc.BillingServiceStub(self._channel(target, BILLING, token).grpc)
+
+    def _channel(self, target: str, service: ServiceDescriptor, token: str) -> Channel:
+        async def source() -> str:
+            return token
+
+        self.channels.append(Channel(target, service, source))
+        return self.channels[-1]
+
+
+@contextlib.asynccontextmanager
+async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
+    """Schemas from the migrations, billing with the plans that ship, and both servers on ports of their own."""
+    ours = services(stores, {})
+    await asyncio.gather(ours.migrate("images"), ours.migrate("billing"))
+    environment = ours.environment("images")
+    values = {name.removeprefix("IMAGES_").lower(): value for name, value in environment.items()}
+    settings = Settings(**values)  # pyright: ignore[reportArgumentType]  pydantic reads the texts
+    engines = [db.engine(stores.database_url(name)) for name in ("images", "billing")]
+    tokens = Tokens()
+    rig = Rig(
+        sessions=db.sessions(engines[0]),
+        billing_sessions=db.sessions(engines[1]),
+        settings=settings,
+        blobs=Blobs(settings.store()),
+        tokens=tokens,
+        billing=None,  # pyright: ignore[reportArgumentType]  follows when its server runs
+    )
+    async with contextlib.AsyncExitStack() as until_end:
+        billing = rpc.Server(Verifier("billing", tokens.jwks), billing_rpc.CALLERS)
+        billing_pb2_grpc.add_BillingServiceServicer_to_server(
+            billing_rpc.BillingService(rig.billing_sessions, plans.load(""), 3600), billing.grpc
+        )
+        rig.billing = rig.billing_at(await until_end.enter_async_context(serving(billing)))
+        images = rpc.Server(Verifier("images", tokens.jwks), images_rpc.CALLERS)
+        images_pb2_grpc.add_ImagesServiceServicer_to_server(
+            images_rpc.ImagesService(rig.sessions, rig.blobs, rig.uploads(), settings, RULES), images.grpc
+        )
+        rig.target = await until_end.enter_async_context(serving(images))
+        yield rig
+        for channel in rig.channels:
+            await channel.close()
+    for engine in engines:
+        await engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def serving(server: rpc.Server) -> AsyncGenerator[str]:
+    """Gives the address."""
+    port = server.bind("127.0.0.1:0")
+    running = asyncio.create_task(server.serve())
+    yield f"127.0.0.1:{port}"
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def emptied(rig: Rig) -> None:
+    """No row and no object is left of the test before."""
+    async with rig.sessions.begin() as session:
+        await (await session.connection()).execute(sa.text("TRUNCATE image, outbox RESTART IDENTITY"))
+    async with rig.billing_sessions.begin() as session:
+        tables = sa.text("TRUNCATE subscription, quota, reservation, outbox")
+        await (await session.connection()).execute(tables)
+    await rig.blobs.delete(await keys(rig))
+
+
+async def keys(rig: Rig) -> list[str]:
+    """What the object store holds of images."""
+    client, bucket = rig.blobs._client, rig.settings.s3_bucket
+    found = await asyncio.to_thread(
+        lambda: [str(one.object_name) for one in client.list_objects(bucket, "images/", recursive=True)]
+    )
+    return sorted(key for key in found if not key.endswith("/"))
+
+
+async def an_image(sessions: Sessions, user_id: int = 1, **fields: Any) -> Image:
+    """A row as an accepted upload leaves it, of 4 x 3 pixels to be doubled."""
+    stem = secrets.token_hex(16)
+    usual: dict[str, Any] = {
+        "original_filename": "photo.png",
+        "original_path": f"images/originals/{stem}.png",
+        "original_bytes": 100,
+        "original_width": 4,
+        "original_height": 3,
+        "upscaled_path": f"images/upscaled/{stem}.png",
+        "upscaled_format": "PNG",
+        "upscaled_width": 8,
+        "upscaled_height": 6,
+        "scale_factor": 2,
+        "api_request": True,
+        "is_priority": False,
+        "reservation_id": uuid.uuid4(),
+        "reserved_until": now() + timedelta(hours=1),
+    }
+    async with sessions.begin() as session:
+        image = Image(user_id=user_id, **(usual | fields))
+        session.add(image)
+    return image
+
+
+async def row(sessions: Sessions, image_id: int | None) -> Image:
+    async with sessions.begin() as session:
+        found = await session.get(Image, image_id)
+    assert found is not None
+    return found
+
+
+async def events(sessions: Sessions) -> list[tuple[str, bytes]]:
+    """What waits for the relay, oldest first."""
+    async with sessions.begin() as session:
+        rows = await (await session.connection()).execute(
+            sa.select(sa.column("subject"), sa.column("payload"))
+            .select_from(sa.table(Outbox.__tablename__))  # pyright: ignore[reportArgumentType]
+            .order_by(sa.column("id"))
+        )
+    return [(subject, payload) for subject, payload in rows.all()]
+
+
+async def poll(condition: Callable[[], Awaitable[object]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.02)

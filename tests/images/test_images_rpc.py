@@ -1,0 +1,235 @@
+"""Who may call what, and what the messages say: the service behind its real server, beside a real billing."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import httpx2
+import pytest
+from PIL import Image
+from pixels import encoded
+
+from common import errors
+from images.domain import jobs
+from images.tables import Status
+from loupe.images.v1 import images_pb2 as pb
+from loupe.inference.v1 import inference_pb2
+from tests.images.images_rig import ABILITIES, RULES, Rig, an_image
+
+if TYPE_CHECKING:
+    from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
+
+JANE, OMAR = 1, 2
+PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
+NEEDS = {
+    "Upscale": "images:write",
+    "GetImage": "images:read",
+    "ListImages": "images:read",
+    "GetDownload": "images:read",
+    "DeleteImage": "images:delete",
+}
+WORKERS_OWN = ("StartWork", "StopWork", "KeepWorking")
+
+
+async def call(images: "ImagesServiceAsyncStub", method: str, **fields: Any) -> Any:
+    if method == "Upscale":
+        return await images.Upscale(an_upload(**fields))
+    return await getattr(images, method)(getattr(pb, f"{method}Request")(**fields))
+
+
+async def an_upload(
+    data: bytes = PHOTO, filename: str = "photo.jpg", **options: str
+) -> AsyncIterator[pb.UpscaleRequest]:
+    yield pb.UpscaleRequest(start=pb.UpscaleRequest.Start(filename=filename, api_request=False))
+    for start in range(0, len(data), 1000):
+        yield pb.UpscaleRequest(chunk=data[start : start + 1000])
+    yield pb.UpscaleRequest(options=pb.UpscaleRequest.Options(**options))
+
+
+@pytest.mark.parametrize("method", NEEDS)
+async def test_each_method_needs_its_own_ability(rig: Rig, method: str) -> None:
+    others = [ability for ability in ABILITIES if ability != NEEDS[method]]
+
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await call(rig.user(JANE, *others), method)
+
+    assert caught.value.reason == "missing_ability"
+
+
+@pytest.mark.parametrize("method", NEEDS)
+async def test_its_own_ability_is_enough(rig: Rig, method: str) -> None:
+    try:
+        await call(rig.user(JANE, NEEDS[method]), method)
+    except errors.NotFound as error:
+        assert error.reason == "image_not_found"
+
+
+@pytest.mark.parametrize("method", WORKERS_OWN)
+async def test_users_are_no_workers(rig: Rig, method: str) -> None:
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await call(rig.user(JANE), method)
+
+    assert caught.value.reason == "caller_refused"
+
+
+@pytest.mark.parametrize("method", [*NEEDS, *WORKERS_OWN])
+async def test_other_services_may_call_nothing(rig: Rig, method: str) -> None:
+    for service in ("gateway", "billing", "operator"):
+        with pytest.raises(errors.PermissionDenied) as caught:
+            await call(rig.service(service), method)
+
+        assert caught.value.reason == "caller_refused"
+
+
+@pytest.mark.parametrize("method", NEEDS)
+async def test_a_worker_acts_for_no_user(rig: Rig, method: str) -> None:
+    with pytest.raises(errors.PermissionDenied):
+        await call(rig.service("inference"), method)
+
+
+@pytest.mark.parametrize("method", [*NEEDS, *WORKERS_OWN])
+async def test_a_token_for_another_service_opens_nothing(rig: Rig, method: str) -> None:
+    with pytest.raises(errors.Unauthenticated):
+        await call(rig.by(rig.tokens.service("inference", "billing")), method)
+
+
+async def test_an_upload_is_answered_with_the_image_and_the_months_count(rig: Rig) -> None:
+    answer = await rig.user(JANE).Upscale(an_upload(target_width="30"))
+
+    image = answer.image
+    assert (answer.quota_used, answer.quota_limit) == (1, 2)
+    assert (image.status, image.original_bytes, image.api_request) == (pb.STATUS_PENDING, len(PHOTO), False)
+    assert (image.scale_factor, image.target_width, image.target_height) == (0, 30, 0)
+    assert (image.original_size.width, image.original_size.height) == (24, 16)
+    assert not image.HasField("upscaled_size")
+    assert not image.HasField("queue_seconds")
+
+
+async def test_every_field_at_fault_comes_over_the_wire(rig: Rig) -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await rig.user(JANE).Upscale(an_upload(b"text", scale_factor="9"))
+
+    assert caught.value.reason == "validation_failed"
+    assert sorted(caught.value.fields) == ["image", "scale_factor"]
+
+
+async def test_a_file_over_the_limit_is_refused_while_it_comes(rig: Rig) -> None:
+    async def endless() -> AsyncIterator[pb.UpscaleRequest]:
+        while True:
+            yield pb.UpscaleRequest(chunk=b"\xff" * (256 << 10))
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await rig.user(JANE).Upscale(endless(), timeout=30)
+
+    assert caught.value.fields == {"image": ["The image may not be greater than 10 MB."]}
+
+
+async def test_one_job_from_order_to_download(rig: Rig) -> None:
+    user, worker = rig.user(JANE), rig.service()
+    image_id = (await user.Upscale(an_upload(filename="кот.jpg"))).image.id
+
+    order = (await worker.StartWork(pb.StartWorkRequest(image_id=image_id))).order
+    kept = await worker.KeepWorking(pb.KeepWorkingRequest(image_id=image_id, fence=order.fence))
+    working = (await user.GetImage(pb.GetImageRequest(id=image_id))).image
+
+    assert (order.image_id, order.fence, order.format) == (image_id, 1, pb.FORMAT_JPEG)
+    assert (order.size.width, order.size.height) == (48, 32)
+    assert order.upscaled_path == order.original_path.replace("originals", "upscaled")
+    assert kept.wanted
+    assert working.status == pb.STATUS_PROCESSING
+    assert working.queue_seconds >= 0
+    assert working.download_url == ""
+
+
+async def test_a_worker_that_stops_frees_the_image_at_once(rig: Rig) -> None:
+    image = await an_image(rig.sessions)
+    worker, image_id = rig.service(), image.id or 0
+    await worker.StartWork(pb.StartWorkRequest(image_id=image_id))
+
+    with pytest.raises(errors.FailedPrecondition) as caught:
+        await worker.StartWork(pb.StartWorkRequest(image_id=image_id))
+    await worker.StopWork(pb.StopWorkRequest(image_id=image_id, fence=1))
+    again = await worker.StartWork(pb.StartWorkRequest(image_id=image_id))
+
+    assert caught.value.reason == "image_busy"
+    assert again.order.fence == 2
+
+
+async def test_an_image_that_is_none_wants_no_work(rig: Rig) -> None:
+    worker = rig.service()
+
+    started = await worker.StartWork(pb.StartWorkRequest(image_id=12345))
+    kept = await worker.KeepWorking(pb.KeepWorkingRequest(image_id=12345, fence=1))
+    await worker.StopWork(pb.StopWorkRequest(image_id=12345, fence=1))
+
+    assert not started.HasField("order")
+    assert not kept.wanted
+
+
+async def test_a_failed_image_says_why_and_has_no_result(rig: Rig) -> None:
+    image = await an_image(
+        rig.sessions,
+        status=Status.FAILED,
+        failure_code="undecodable",
+        failure_message="Broken.",
+        failure_retryable=False,
+    )
+
+    found = (await rig.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image
+
+    assert found.failure == pb.Failure(code="undecodable", message="Broken.", retryable=False)
+    assert (found.upscaled_path, found.download_url) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "name", ['my "cat".png', "кот.png", "🐈" * 255, "a;b%c'd.png", "x" * 10_000 + ".png"]
+)
+async def test_a_link_downloads_under_the_name_of_the_original(rig: Rig, name: str) -> None:
+    png = encoded(Image.new("RGB", (4, 4)), "PNG")
+    accepted = (await rig.user(JANE).Upscale(an_upload(png, name))).image
+    order = (await rig.service().StartWork(pb.StartWorkRequest(image_id=accepted.id))).order
+    await rig.blobs.put(order.upscaled_path, png, "image/png")
+    await finish(rig, order)
+
+    link = await rig.user(JANE).GetDownload(pb.GetDownloadRequest(id=accepted.id))
+    async with httpx2.AsyncClient() as anyone:
+        answer = await anyone.get(link.download_url)
+
+    assert (answer.status_code, answer.content) == (200, png)
+    assert answer.headers["content-type"] == "image/png"
+    told = answer.headers["content-disposition"].partition("filename*=UTF-8''")[2]
+    assert unquote(told) == link.filename
+    assert link.filename.endswith(".png")
+
+
+async def finish(rig: Rig, order: pb.WorkOrder) -> None:
+    event = inference_pb2.Finished(image_id=order.image_id, fence=order.fence)
+    event.output.CopyFrom(inference_pb2.Output(bytes=1, width=8, height=8, seconds=0.5))
+    async with rig.sessions.begin() as session:
+        await jobs.finish(session, event, RULES)
+
+
+async def test_another_users_image_is_not_found_and_stays(rig: Rig) -> None:
+    image = await an_image(rig.sessions, JANE, status=Status.COMPLETED)
+
+    for method in ("GetImage", "GetDownload", "DeleteImage"):
+        with pytest.raises(errors.NotFound) as caught:
+            await call(rig.user(OMAR), method, id=image.id)
+        assert caught.value.reason == "image_not_found"
+
+    assert (await rig.user(OMAR).ListImages(pb.ListImagesRequest(page=1, per_page=15))).total == 0
+    assert (await rig.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image.id == image.id
+
+
+async def test_a_list_is_of_one_status_where_one_is_named(rig: Rig) -> None:
+    done = await an_image(rig.sessions, status=Status.COMPLETED)
+    await an_image(rig.sessions)
+
+    all_of_them = await rig.user(JANE).ListImages(pb.ListImagesRequest(page=1, per_page=15))
+    completed = await rig.user(JANE).ListImages(
+        pb.ListImagesRequest(page=1, per_page=15, status=pb.STATUS_COMPLETED)
+    )
+
+    assert all_of_them.total == 2
+    assert [image.id for image in completed.images] == [done.id]
+    assert completed.images[0].download_url

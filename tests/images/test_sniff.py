@@ -1,0 +1,256 @@
+"""What a file is told by its content: six formats, whole, upright, and not too large; and nothing is decoded."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from pixels import encoded
+
+from common import errors
+from images.formats import Format
+from images.sniff import Header, sniff
+from inference.decode import decode
+
+SIZE = (24, 16)
+NOISE = Image.effect_noise(SIZE, 80).convert("RGB")
+MANY = 50_000_000
+NOT_AN_IMAGE = "The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."
+BROKEN = "The image is corrupt or incomplete."
+
+FILES: dict[str, tuple[Format, bytes]] = {
+    "jpeg": (Format.JPEG, encoded(NOISE)),
+    "jpeg progressive": (Format.JPEG, encoded(NOISE, progressive=True)),
+    "jpeg with restarts": (Format.JPEG, encoded(NOISE, restart_marker_blocks=1)),
+    "jpeg grey": (Format.JPEG, encoded(NOISE.convert("L"))),
+    "jpeg cmyk": (Format.JPEG, encoded(NOISE.convert("CMYK"))),
+    "png": (Format.PNG, encoded(NOISE, "PNG")),
+    "png palette": (Format.PNG, encoded(NOISE.convert("P"), "PNG")),
+    "webp": (Format.WEBP, encoded(NOISE, "WEBP")),
+    "webp lossless": (Format.WEBP, encoded(NOISE, "WEBP", lossless=True)),
+    "bmp": (Format.BMP, encoded(NOISE, "BMP")),
+    "bmp palette": (Format.BMP, encoded(NOISE.convert("P"), "BMP")),
+    "bmp 1 bit": (Format.BMP, encoded(NOISE.convert("1"), "BMP")),
+    "tiff": (Format.TIFF, encoded(NOISE, "TIFF")),
+    "tiff lzw": (Format.TIFF, encoded(NOISE, "TIFF", compression="tiff_lzw")),
+    "tiff jpeg": (Format.TIFF, encoded(NOISE, "TIFF", compression="jpeg")),
+    "gif": (Format.GIF, encoded(NOISE.convert("P"), "GIF")),
+}
+
+UNNOTICED = {"gif": 1, "tiff jpeg": 289}
+"""Last bytes that may be missing: the end of a GIF's list of pictures, which does no harm, and the coding tables
+behind a TIFF's directory, which only the decoder misses."""
+
+
+def refusal(data: bytes, largest_pixels: int = MANY) -> str:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        sniff(data, largest_pixels=largest_pixels)
+    assert list(caught.value.fields) == ["image"]
+    return caught.value.fields["image"][0]
+
+
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def a_png(*chunks: tuple[bytes, bytes]) -> bytes:
+    """The noise, with chunks of the test's own behind the pixels."""
+    plain = encoded(NOISE, "PNG")
+    more = b"".join(
+        struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    return plain[:-12] + more + plain[-12:]
+
+
+def an_os2_bmp() -> bytes:
+    """With the 12-byte header of old."""
+    whole = encoded(NOISE, "BMP")
+    pixels = whole[54:]
+    header = struct.pack("<IHHHH", 12, *SIZE, 1, 24)
+    return b"BM" + struct.pack("<IHHI", 26 + len(pixels), 0, 0, 26) + header + pixels
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_each_format_is_known_by_its_content(kind: str) -> None:
+    format_, data = FILES[kind]
+
+    assert sniff(data, largest_pixels=MANY) == Header(format_, *SIZE)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_that_was_cut_off_anywhere_is_refused(kind: str) -> None:
+    _, data = FILES[kind]
+
+    for length in range(1, len(data) - UNNOTICED.get(kind, 0)):
+        assert refusal(data[:length]) in (BROKEN, NOT_AN_IMAGE), length
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_follows_a_whole_file_does_not_matter(kind: str) -> None:
+    format_, data = FILES[kind]
+
+    assert sniff(data + b"\xff\xda" + b"trailer" * 9, largest_pixels=MANY) == Header(format_, *SIZE)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\0", b"BM", b"GIF89a", b"\xff\xd8", b"RIFF\0\0\0\0WEBP", b"II*\0", b"%PDF-1.7"]
+)
+def test_the_first_bytes_alone_are_no_image(data: bytes) -> None:
+    assert refusal(data) in (BROKEN, NOT_AN_IMAGE)
+
+
+def test_nothing_is_a_missing_field() -> None:
+    assert refusal(b"") == "The image field is required."
+
+
+def test_garbage_never_raises_anything_else() -> None:
+    for format_, data in FILES.values():
+        for position in range(0, min(len(data), 400)):
+            damaged = data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :]
+            try:
+                header = sniff(damaged, largest_pixels=MANY)
+            except errors.InvalidArgument as error:
+                assert list(error.fields) == ["image"], (format_, position)
+            else:
+                assert header.width * header.height <= MANY
+
+
+def test_other_formats_are_refused_whatever_they_could_be() -> None:
+    for other in ("PPM", "TGA", "ICO", "PCX", "JPEG2000"):
+        out = io.BytesIO()
+        NOISE.save(out, other)
+
+        assert refusal(out.getvalue()) == NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_that_of_the_upright_picture_as_the_decoder_makes_it(
+    format_: str, orientation: int
+) -> None:
+    data = encoded(NOISE, format_, exif=turned(orientation))
+
+    header = sniff(data, largest_pixels=MANY)
+
+    assert (header.width, header.height) == (SIZE if orientation < 5 else SIZE[::-1])
+    assert (header.width, header.height) == decode(data, MANY).size
+
+
+def xmp(orientation: int) -> str:
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="{orientation}"/></x:xmpmeta>'
+
+
+def with_text(key: str, value: str) -> PngInfo:
+    info = PngInfo()
+    info.add_itxt(key, value) if key.startswith("XML") else info.add_text(key, value)
+    return info
+
+
+RAW_EXIF = turned(6).tobytes()
+RAW_PROFILE = f"\nexif\n{len(RAW_EXIF):8}\n{RAW_EXIF.hex()}\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(lambda: a_png((b"eXIf", RAW_EXIF.removeprefix(b"Exif\0\0"))), id="png exif at the end"),
+        pytest.param(
+            lambda: encoded(NOISE, "PNG", pnginfo=with_text("XML:com.adobe.xmp", xmp(6))), id="png xmp"
+        ),
+        pytest.param(
+            lambda: a_png((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(8).encode())),
+            id="png xmp at the end",
+        ),
+        pytest.param(
+            lambda: encoded(NOISE, "PNG", pnginfo=with_text("Raw profile type exif", RAW_PROFILE)),
+            id="png raw profile",
+        ),
+        pytest.param(lambda: encoded(NOISE, "JPEG", xmp=xmp(6).encode()), id="jpeg xmp"),
+        pytest.param(lambda: encoded(NOISE, "WEBP", xmp=xmp(6).encode()), id="webp xmp"),
+    ],
+)
+def test_an_orientation_is_found_wherever_the_decoder_finds_it(data: Callable[[], bytes]) -> None:
+    file = data()
+
+    header = sniff(file, largest_pixels=MANY)
+
+    assert decode(file, MANY).size == SIZE[::-1]
+    assert (header.width, header.height) == SIZE[::-1]
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "WEBP", "PNG"])
+def test_broken_metadata_does_not_spoil_a_picture(format_: str) -> None:
+    data = encoded(NOISE, format_, exif=b"Exif\0\0nonsense, and not even long")
+
+    header = sniff(data, largest_pixels=MANY)
+
+    assert (header.width, header.height) == decode(data, MANY).size
+
+
+def test_a_photo_with_a_preview_inside_is_a_jpeg() -> None:
+    """As many cameras write it: CIPA DC-007, which Pillow calls MPO."""
+    out = io.BytesIO()
+    NOISE.save(out, "MPO", save_all=True, append_images=[NOISE.resize((6, 4))])
+
+    assert sniff(out.getvalue(), largest_pixels=MANY) == Header(Format.JPEG, *SIZE)
+
+
+def test_a_thumbnail_in_the_metadata_does_not_stand_for_the_photo() -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0" + encoded(NOISE.resize((6, 4)))
+    data = encoded(NOISE, exif=exif)
+
+    assert sniff(data, largest_pixels=MANY) == Header(Format.JPEG, *SIZE)
+    for length in range(len(exif) // 2, len(data)):
+        assert refusal(data[:length]) in (BROKEN, NOT_AN_IMAGE), length
+
+
+def test_a_bmp_with_an_old_header_must_be_whole_too() -> None:
+    data = an_os2_bmp()
+
+    assert sniff(data, largest_pixels=MANY) == Header(Format.BMP, *SIZE)
+    assert refusal(data[:-1]) == BROKEN
+
+
+def test_the_limit_of_pixels_is_inclusive() -> None:
+    for format_, data in FILES.values():
+        assert sniff(data, largest_pixels=24 * 16) == Header(format_, *SIZE)
+        assert (
+            refusal(data, largest_pixels=24 * 16 - 1)
+            == "The image may not have more than 0.000383 megapixels."
+        )
+
+
+def a_png_header(width: int, height: int) -> bytes:
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    checked = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    return b"\x89PNG\r\n\x1a\n" + checked + struct.pack(">I4s", 9, b"IDAT") + b"\0" * 13
+
+
+def a_jpeg_header(width: int, height: int) -> bytes:
+    data = bytearray(FILES["jpeg"][1])
+    start = data.index(b"\xff\xc0")
+    data[start + 5 : start + 9] = struct.pack(">HH", height, width)
+    return bytes(data[: data.index(b"\xff\xda") + 14])
+
+
+def a_bmp_header(width: int, height: int) -> bytes:
+    return FILES["bmp"][1][:18] + struct.pack("<ii", width, height) + FILES["bmp"][1][26:54]
+
+
+def a_gif_header(width: int, height: int) -> bytes:
+    data = FILES["gif"][1]
+    return data[:6] + struct.pack("<HH", width, height) + data[10:-40]
+
+
+@pytest.mark.parametrize("header_of", [a_png_header, a_jpeg_header, a_bmp_header, a_gif_header])
+def test_a_header_that_promises_too_many_pixels_is_refused_before_they_are_looked_for(
+    header_of: Callable[[int, int], bytes],
+) -> None:
+    assert refusal(header_of(60_000, 60_000)) == "The image may not have more than 50 megapixels."
+    assert refusal(header_of(24, 16)) == BROKEN

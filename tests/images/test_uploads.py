@@ -1,0 +1,274 @@
+"""An upload is all there, row, object, place and event, or nothing is, whatever fails on the way."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import urllib3.exceptions
+from PIL import Image
+from pixels import encoded
+
+from billing.domain import subscriptions
+from billing.plans import load
+from common import errors
+from common.blobs import Blobs
+from common.db import Sessions
+from images.uploads import Upload, receive
+from loupe.images.v1 import images_pb2 as pb
+from tests.images.images_rig import Rig, events, keys
+from tests.images.slow_store import Door
+
+JANE = 1
+PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
+
+
+def an_upload(data: bytes = PHOTO, *, api_request: bool = False, **options: str) -> Upload:
+    return Upload(
+        filename="photo.jpg",
+        api_request=api_request,
+        data=data,
+        options=pb.UpscaleRequest.Options(**options),
+    )
+
+
+async def put_on(rig: Rig, slug: str, user_id: int = JANE) -> None:
+    async with rig.billing_sessions.begin() as session:
+        await subscriptions.set_plan(session, load(""), user_id, slug)
+
+
+async def one(sessions: Sessions, statement: str) -> Any:
+    async with sessions.begin() as session:
+        return (await (await session.connection()).execute(sa.text(statement))).scalar()
+
+
+async def used(rig: Rig) -> int:
+    return await one(rig.billing_sessions, f"SELECT coalesce(sum(used), 0) FROM quota WHERE user_id = {JANE}")
+
+
+async def nothing_is_left(rig: Rig) -> bool:
+    rows = await one(rig.sessions, "SELECT count(*) FROM image")
+    return (rows, await keys(rig), await used(rig), await events(rig.sessions)) == (0, [], 0, [])
+
+
+@contextlib.asynccontextmanager
+async def refusing(sessions: Sessions, table: str, when: str) -> AsyncGenerator[None]:
+    """The database itself raises, at the commit of a change of the table's rows."""
+
+    async def run(*statements: str) -> None:
+        async with sessions.begin() as session:
+            for statement in statements:
+                await (await session.connection()).execute(sa.text(statement))
+
+    await run(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$",
+        f"CREATE CONSTRAINT TRIGGER refuse AFTER {when} ON {table} "
+        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    try:
+        yield
+    finally:
+        await run(f"DROP TRIGGER refuse ON {table}", "DROP FUNCTION refuse()")
+
+
+async def test_an_accepted_upload_is_stored_counted_and_on_its_way(rig: Rig) -> None:
+    image, usage = await rig.uploads().accept(JANE, an_upload(scale_factor="3"))
+
+    assert (image.original_width, image.original_height) == (24, 16)
+    assert (image.upscaled_width, image.upscaled_height, image.scale_factor) == (72, 48, 3)
+    assert await rig.blobs.get(image.original_path) == PHOTO
+    assert (usage.used, usage.limit, await used(rig)) == (1, 2, 1)
+    [(subject, payload)] = await events(rig.sessions)
+    assert subject == "images.submitted.standard"
+    assert pb.ImageSubmitted.FromString(payload).image_id == image.id
+
+
+async def test_the_keys_tell_nothing_and_belong_together(rig: Rig) -> None:
+    bmp = encoded(Image.new("RGB", (4, 4)), "BMP")
+
+    image, _ = await rig.uploads().accept(JANE, an_upload(bmp))
+    other, _ = await rig.uploads().accept(JANE, an_upload(bmp))
+
+    stem = image.original_path.removeprefix("images/originals/").removesuffix(".bmp")
+    assert image.upscaled_path == f"images/upscaled/{stem}.png"
+    assert len(stem) == 32
+    assert image.original_path != other.original_path
+
+
+async def test_a_plan_with_a_queue_of_its_own_makes_priority_images(rig: Rig) -> None:
+    await put_on(rig, "enterprise")
+
+    await rig.uploads().accept(JANE, an_upload())
+
+    assert [subject for subject, _ in await events(rig.sessions)] == ["images.submitted.priority"]
+
+
+async def test_a_quota_that_is_used_up_stores_nothing(rig: Rig) -> None:
+    for _ in range(2):
+        await rig.uploads().accept(JANE, an_upload())
+    before = await keys(rig)
+
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await rig.uploads().accept(JANE, an_upload())
+
+    assert caught.value.reason == "quota_exceeded"
+    assert await keys(rig) == before
+    assert await used(rig) == 2
+
+
+async def test_the_last_place_is_given_once(rig: Rig) -> None:
+    got = await asyncio.gather(
+        *(rig.uploads().accept(JANE, an_upload()) for _ in range(6)), return_exceptions=True
+    )
+
+    assert sum(isinstance(one, tuple) for one in got) == 2
+    assert sum(isinstance(one, errors.PermissionDenied) for one in got) == 4
+    assert len(await keys(rig)) == await used(rig) == 2
+
+
+async def test_an_api_request_needs_a_plan_with_api_access(rig: Rig) -> None:
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await rig.uploads().accept(JANE, an_upload(api_request=True))
+
+    assert caught.value.reason == "no_api_access"
+    assert await nothing_is_left(rig)
+
+
+async def test_what_is_wrong_is_told_before_a_place_is_taken(rig: Rig) -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await rig.uploads().accept(JANE, an_upload(b"text", scale_factor="9", target_width="x"))
+
+    assert list(caught.value.fields) == ["image", "scale_factor", "target_width"]
+    assert await nothing_is_left(rig)
+    assert await one(rig.billing_sessions, "SELECT count(*) FROM reservation") == 0
+
+
+async def test_a_store_that_is_away_gives_the_place_back(rig: Rig) -> None:
+    away = rig.blobs_at("http://127.0.0.1:9")
+
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        await rig.uploads(blobs=away).accept(JANE, an_upload())
+
+    assert await nothing_is_left(rig)
+    assert await one(rig.billing_sessions, "SELECT state FROM reservation") == "released"
+
+
+async def test_a_store_that_refuses_gives_the_place_back(rig: Rig) -> None:
+    elsewhere = Blobs(replace(rig.settings.store(), bucket="no-such-bucket"))
+
+    with pytest.raises(Exception, match="NoSuchBucket|AccessDenied"):
+        await rig.uploads(blobs=elsewhere).accept(JANE, an_upload())
+
+    assert await nothing_is_left(rig)
+
+
+async def test_a_commit_that_fails_takes_object_and_place_back(rig: Rig) -> None:
+    async with refusing(rig.sessions, "image", "INSERT"):
+        with pytest.raises(sa.exc.DBAPIError, match="refused"):
+            await rig.uploads().accept(JANE, an_upload())
+
+    assert await nothing_is_left(rig)
+
+
+async def test_the_object_goes_even_when_the_place_cannot_be_given_back(rig: Rig) -> None:
+    async with (
+        refusing(rig.sessions, "image", "INSERT"),
+        refusing(rig.billing_sessions, "reservation", "UPDATE"),
+    ):
+        with pytest.raises(sa.exc.DBAPIError, match="refused"):
+            await rig.uploads().accept(JANE, an_upload())
+
+    assert await keys(rig) == []
+    assert await one(rig.billing_sessions, "SELECT state FROM reservation") == "reserved"
+
+
+async def test_an_upload_that_is_cancelled_while_it_is_stored_leaves_nothing(rig: Rig) -> None:
+    async with Door(rig.settings.s3_endpoint.removeprefix("http://")) as door:
+        accepting = asyncio.create_task(
+            rig.uploads(blobs=rig.blobs_at(door.address)).accept(JANE, an_upload())
+        )
+        await asyncio.wait_for(door.arrived.wait(), 10)
+
+        accepting.cancel()
+        too_early, _ = await asyncio.wait({accepting}, timeout=0.3)
+        door.opened.set()
+        await asyncio.wait({accepting}, timeout=20)
+
+        assert not too_early, "it was undone before the thread had stored it"
+        assert accepting.cancelled()
+        assert await nothing_is_left(rig)
+
+
+async def test_a_caller_who_hangs_up_leaves_nothing(rig: Rig) -> None:
+    arrived = asyncio.Event()
+
+    async def never_ending() -> AsyncIterator[pb.UpscaleRequest]:
+        yield pb.UpscaleRequest(start=pb.UpscaleRequest.Start(filename="photo.jpg"))
+        yield pb.UpscaleRequest(chunk=PHOTO)
+        arrived.set()
+        await asyncio.Event().wait()
+
+    calling = asyncio.ensure_future(rig.user(JANE).Upscale(never_ending()))
+    await asyncio.wait_for(arrived.wait(), 10)
+
+    calling.cancel()
+    await asyncio.wait({calling})
+
+    assert await nothing_is_left(rig)
+
+
+async def test_a_place_that_was_used_up_by_a_slow_upload_counts_while_it_lasts(rig: Rig) -> None:
+    async with Door(rig.settings.s3_endpoint.removeprefix("http://")) as door:
+        slow = asyncio.create_task(rig.uploads(blobs=rig.blobs_at(door.address)).accept(JANE, an_upload()))
+        await asyncio.wait_for(door.arrived.wait(), 10)
+
+        during = await used(rig)
+        door.opened.set()
+        await slow
+
+    assert during == 1
+    assert await used(rig) == 1
+
+
+async def parts_of(*parts: pb.UpscaleRequest) -> AsyncIterator[pb.UpscaleRequest]:
+    for part in parts:
+        yield part
+
+
+def chunks(size: int, count: int) -> Iterator[pb.UpscaleRequest]:
+    return (pb.UpscaleRequest(chunk=b"x" * size) for _ in range(count))
+
+
+async def test_a_file_of_exactly_the_limit_is_received() -> None:
+    upload = await receive(parts_of(*chunks(256, 4)), 1024)
+
+    assert len(upload.data) == 1024
+
+
+async def test_a_file_over_the_limit_is_refused_before_the_rest_is_read() -> None:
+    read = 0
+
+    async def counted() -> AsyncIterator[pb.UpscaleRequest]:
+        nonlocal read
+        for part in chunks(1 << 20, 100):
+            read += 1
+            yield part
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await receive(counted(), 10 << 20)
+
+    assert caught.value.fields == {"image": ["The image may not be greater than 10 MB."]}
+    assert read == 11
+
+
+async def test_options_and_name_are_kept_whatever_their_order() -> None:
+    options = pb.UpscaleRequest(options=pb.UpscaleRequest.Options(scale_factor="3"))
+    start = pb.UpscaleRequest(start=pb.UpscaleRequest.Start(filename="a/b\r.png", api_request=True))
+
+    upload = await receive(parts_of(options, start, *chunks(2, 3)), 1024)
+
+    assert (upload.filename, upload.api_request, upload.data) == ("b.png", True, b"x" * 6)
+    assert upload.options.scale_factor == "3"
