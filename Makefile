@@ -18,7 +18,7 @@ DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores '
 export UV_NO_CONFIG := 1
 export UV_LINK_MODE ?= copy
 
-.PHONY: help demo up test test-e2e lint fmt proto models bench lock clean
+.PHONY: help demo up test test-e2e lint breaking fmt proto models bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -45,6 +45,9 @@ lint: .venv/dev  ## format, style, types, imports, contracts, migrations
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check
 	@for each in auth billing images; do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
 		| ../../$(BIN)/squawk --config ../../squawk.toml); done
+
+breaking: .venv/dev  ## contracts against those of BASE, a revision
+	@$(BIN)/buf breaking proto --against '.git#ref=$(BASE),subdir=proto'
 
 fmt: .venv/dev  ## format and mend what can be mended
 	@$(BIN)/ruff format .
