@@ -17,6 +17,8 @@ DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores '
 
 export UV_NO_CONFIG := 1
 export UV_LINK_MODE ?= copy
+# git has used the certificates of the system to come here; so does uv
+export UV_SYSTEM_CERTS ?= 1
 
 .PHONY: help demo up test test-e2e lint breaking fmt proto models bench lock clean
 
