@@ -10,6 +10,8 @@ MEMBERS := proto services/common services/gateway services/auth services/images 
 PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
 SERVICES := gateway auth images billing inference
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
+# OpenVINO reports its use to its makers where this is installed, and does without where it is not.
+NO_TELEMETRY := --no-emit-package openvino-telemetry
 INSTALL_MEMBERS := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 
 DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic' \
@@ -68,15 +70,15 @@ lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 	@$(UV) lock --upgrade
 	@for each in $(SERVICES); do $(EXPORT) --package loupe-$$each --no-default-groups -o requirements/$$each.txt; done
 	@$(EXPORT) --only-group run -o requirements/run.txt
-	@$(EXPORT) --group dev -o requirements/dev.txt
+	@$(EXPORT) --group dev $(NO_TELEMETRY) -o requirements/dev.txt
 	@$(UV) pip compile --quiet requirements/triton.in --universal --python-version 3.11 --generate-hashes \
-		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade -o requirements/triton.txt
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(NO_TELEMETRY) --upgrade -o requirements/triton.txt
 	@! grep -rn '://' requirements
 
 # Triton and the builder of its models need numpy 1, and with it Python 3.11 or 3.12: uv finds or fetches one.
 .loupe/triton/ready: $(UV) requirements/triton.txt requirements/pytriton.txt
 	@test -d .loupe/triton || $(UV) venv --quiet --python '>=3.11,<3.13' .loupe/triton
-	@$(UV) pip install --quiet --python .loupe/triton/bin/python --require-hashes -r requirements/triton.txt
+	@$(UV) pip install --quiet --python .loupe/triton/bin/python --no-deps --require-hashes -r requirements/triton.txt
 	@$(UV) pip install --quiet --python .loupe/triton/bin/python --no-deps --require-hashes -r requirements/pytriton.txt
 	@touch $@
 
@@ -92,10 +94,10 @@ $(UV): requirements/uv.txt
 
 .venv/run: $(UV) requirements/run.txt $(PROJECTS)
 	@test -d .venv || $(UV) venv --quiet --python $(PYTHON) .venv
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/run.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/run.txt
 	@$(INSTALL_MEMBERS)
 	@touch $@
 
 .venv/dev: .venv/run requirements/dev.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
 
 SECRET = "the secret of this installation, 32 and more"
-CLIENTS = {"gateway": SecretStr("gateway's"), "images": SecretStr("images'"), "operator": SecretStr("operator's")}
+CLIENTS = {
+    "gateway": SecretStr("gateway's"),
+    "images": SecretStr("images'"),
+    "operator": SecretStr("operator's"),
+}
 PASSWORD = "Correct1horse"
 ALL_ABILITIES = ["images:read", "images:write", "images:delete", "user:read"]
 

@@ -45,9 +45,15 @@ async def test_the_password_is_kept_as_argon2id_only(auth: Auth) -> None:
         ({"email": "jane"}, {"email": ["The email must be a valid email address."]}),
         ({"email": "jane@"}, {"email": ["The email must be a valid email address."]}),
         ({"email": "jane@example"}, {"email": ["The email must be a valid email address."]}),
-        ({"email": "jane@example.com, x@example.com"}, {"email": ["The email must be a valid email address."]}),
+        (
+            {"email": "jane@example.com, x@example.com"},
+            {"email": ["The email must be a valid email address."]},
+        ),
         ({"email": "Jane <jane@example.com>"}, {"email": ["The email must be a valid email address."]}),
-        ({"email": "jane@example.com\r\nBcc: all@x.com"}, {"email": ["The email must be a valid email address."]}),
+        (
+            {"email": "jane@example.com\r\nBcc: all@x.com"},
+            {"email": ["The email must be a valid email address."]},
+        ),
         (
             {"email": "x" * 250 + "@x.com"},
             {"email": ["The email may not be greater than 255 characters."]},

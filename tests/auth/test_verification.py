@@ -139,9 +139,9 @@ async def test_a_link_ends_after_an_hour(auth: Auth, monkeypatch: pytest.MonkeyP
 async def test_an_altered_link_is_refused(auth: Auth) -> None:
     registered = await auth.register()
     omar = await auth.register(email="omar@example.com")
-    header, payload, signature = links.sign(
-        SECRET, "verify", registered.user.id, "jane@example.com"
-    ).split(".")
+    header, payload, signature = links.sign(SECRET, "verify", registered.user.id, "jane@example.com").split(
+        "."
+    )
     _, anothers, _ = links.sign(SECRET, "verify", omar.user.id, "omar@example.com").split(".")
 
     await refused(auth, f"{header}.{anothers}.{signature}")

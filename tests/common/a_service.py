@@ -22,7 +22,9 @@ class Images(images_pb2_grpc.ImagesServiceServicer):
         LOG.info("looked up", image_id=request.id)
         return pb.GetImageResponse()
 
-    async def DeleteImage(self, request: pb.DeleteImageRequest, context: rpc.Context) -> pb.DeleteImageResponse:
+    async def DeleteImage(
+        self, request: pb.DeleteImageRequest, context: rpc.Context
+    ) -> pb.DeleteImageResponse:
         raise KeyError("the cause")
 
 

@@ -326,7 +326,8 @@ async def test_a_message_whose_consumer_died_comes_again_after_the_broker_was_ki
     recorder = Recorder()
     await js.publish(f"{stream}.a", b"1")
     await js.add_consumer(
-        stream, bus.api.ConsumerConfig(durable_name="tests", ack_wait=2.0, ack_policy=bus.api.AckPolicy.EXPLICIT)
+        stream,
+        bus.api.ConsumerConfig(durable_name="tests", ack_wait=2.0, ack_policy=bus.api.AckPolicy.EXPLICIT),
     )
     dying = await js.pull_subscribe_bind("tests", stream)
     await dying.fetch(1, timeout=5)

@@ -78,9 +78,7 @@ async def test_it_lives_while_the_loop_turns(get: Get) -> None:
     assert (answer.status_code, answer.text) == (200, "ok")
 
 
-async def test_it_does_not_live_when_the_loop_is_silent(
-    get: Get, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_it_does_not_live_when_the_loop_is_silent(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "LOOP_SILENT_SECONDS", -1.0)
 
     answer = await get("/healthz")

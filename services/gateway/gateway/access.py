@@ -100,7 +100,8 @@ def _address(backend: Backend, request: Request) -> str:
     """The client's address in hexadecimal: the last one in X-Forwarded-For that no trusted proxy of ours
     wrote.
     """
-    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))  # a proxy may add a line of its own
+    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
     address = request.client.host if request.client else "0.0.0.0"  # noqa: S104  no socket, as in tests
     while hops and _is_trusted(backend, address):
         address = hops.pop()

@@ -35,7 +35,7 @@ http_seconds = Histogram(
 
 
 def create(backend: Backend, readiness: Readiness) -> FastAPI:
-    app = FastAPI(title="Loupe", version="0.1.0", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Loupe", version="0.1.0", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.backend = backend
     failures.install(app)
     for resource in (auth, images, account):

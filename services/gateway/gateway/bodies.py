@@ -26,7 +26,7 @@ async def read(request: Request) -> dict[str, object]:
         if kind == "application/x-www-form-urlencoded":
             return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
         parsed = json.loads(body or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed("The request body is malformed.", reason="malformed_body") from error
     if not isinstance(parsed, dict):
         raise Malformed("The request body must be an object.", reason="malformed_body")

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common import errors, log
 from common.rpc_failures import to_service_error
@@ -88,9 +89,33 @@ def install(app: FastAPI) -> None:
         code = phrase.lower().replace(" ", "_")
         return problem(request, error.status_code, f"{phrase}.", code, headers=dict(error.headers or {}))
 
-    @app.exception_handler(Exception)
-    async def on_exception(request: Request, error: Exception) -> JSONResponse:
-        return answer(request, to_service_error(error, f"{request.method} {request.url.path}"))
+    app.add_middleware(Failsafe)
+
+
+class Failsafe:
+    """Answers what nobody expected. A handler for `Exception` would do so outside of all middleware, without
+    the headers that every answer has.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if has_begun or scope["type"] != "http":
+                raise
+            request = Request(scope)
+            failure = to_service_error(error, f"{request.method} {request.url.path}")
+            await answer(request, failure)(scope, receive, send)
 
 
 def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -4,6 +4,7 @@ the total.
 Without the broker each gateway counts its own share of the limit; `loupe_limits_local_total` says so.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from common import bus
 HOUR = 3600
 COUNT_SECONDS = 1.0
 LOCAL_KEYS = 100_000
+ONE_MORE = {"Nats-Incr": "1"}
 STREAM = api.StreamConfig(
     name="LIMITS",
     subjects=["limits.>"],
@@ -69,9 +71,9 @@ class Limits:
     async def _add(self, subject: str, limit: int) -> tuple[int, int]:
         if self._nc and self._js and self._nc.is_connected:
             try:
-                ack = await self._js.publish(subject, b"", headers={"Nats-Incr": "1"}, timeout=COUNT_SECONDS)
-                return int(ack.val or 0), limit
-            except (nats.errors.Error, nats.js.errors.Error):
+                async with asyncio.timeout(COUNT_SECONDS):
+                    return await _total(self._js, subject), limit
+            except (nats.errors.Error, TimeoutError):
                 pass
         return self._add_locally(subject), max(1, limit // self._replicas)
 
@@ -81,3 +83,13 @@ class Limits:
             self._local.clear()
         self._local[subject] = self._local.get(subject, 0) + 1
         return self._local[subject]
+
+
+async def _total(js: JetStreamContext, subject: str) -> int:
+    """The stream is in memory only: a broker that started anew has none until somebody declares it."""
+    try:
+        ack = await js.publish(subject, b"", headers=ONE_MORE)
+    except nats.js.errors.NoStreamResponseError:
+        await bus.declare(js, STREAM)
+        ack = await js.publish(subject, b"", headers=ONE_MORE)
+    return int(ack.val or 0)

@@ -1,0 +1,211 @@
+"""The order in which a request is refused, before any of its body is read, and the headers that go with it."""
+
+import re
+import time
+
+import httpx2
+import pytest
+from PIL import Image
+from pixels import encoded
+
+from common import bus
+from common.metrics import Readiness
+from gateway.limits import HOUR, STREAM
+from loupe_local.stack import Stack
+from tests.gateway.gateway_rig import Gateway, People, Person
+
+PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
+NO_ABILITIES = "UPDATE token SET abilities = '{}' WHERE user_id = %s"
+ALL_ABILITIES = (
+    "UPDATE token SET abilities = '{images:read,images:write,images:delete,user:read}' WHERE user_id = %s"
+)
+ENDED = "UPDATE subscription SET ends_at = now() - interval '1 minute' WHERE user_id = %s"
+USED_UP = """
+    INSERT INTO quota (user_id, period_start, used, version)
+    VALUES (%s, date_trunc('month', now() AT TIME ZONE 'UTC'), %s, 1)
+    ON CONFLICT (user_id, period_start) DO UPDATE SET used = excluded.used
+"""
+
+
+async def spend(stack: Stack, key: str, requests: int) -> None:
+    """As if that many requests had been made in this hour."""
+    async with bus.connection(stack.stores.nats_url("gateway"), "tests", Readiness()) as client:
+        js = client.jetstream()
+        await bus.declare(js, STREAM)
+        subject = f"limits.{key}.{int(time.time()) // HOUR}"
+        await js.publish(subject, b"", headers={"Nats-Incr": str(requests)})
+
+
+async def post(gateway: Gateway, person: Person, **headers: str) -> httpx2.Response:
+    """Not even multipart: whoever reads it answers 422."""
+    async with gateway.client(person.token, **headers) as client:
+        return await client.post("/api/images/upscale", content=b"no body of ours")
+
+
+async def told(gateway: Gateway, person: Person) -> tuple[int, str]:
+    answer = await post(gateway, person)
+    body = answer.json()
+    assert body["success"] is False
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return answer.status_code, body["code"]
+
+
+async def test_of_all_that_is_wrong_the_first_in_the_order_is_told(
+    stack: Stack, gateway: Gateway, people: People
+) -> None:
+    person = await people.new("starter", verified=False)
+    await people.change("auth", NO_ABILITIES, person.id)
+    await people.change("billing", ENDED, person.id)
+    await people.change("billing", USED_UP, person.id, 25)
+    await spend(stack, f"user-{person.id}", 500)
+    seen = [await told(gateway, Person(person.id, person.email, person.token[:-1] + "x"))]
+
+    seen.append(await told(gateway, person))
+    await spend(stack, f"user-{person.id}", -500)
+    seen.append(await told(gateway, person))
+    await people.verify(person)
+    seen.append(await told(gateway, person))
+    await people.put_on(person, "free")
+    seen.append(await told(gateway, person))
+    await people.put_on(person, "starter")
+    seen.append(await told(gateway, person))
+    await people.change("auth", ALL_ABILITIES, person.id)
+    seen.append(await told(gateway, person))
+    await people.change("billing", USED_UP, person.id, 24)
+    seen.append(await told(gateway, person))
+
+    assert seen == [
+        (401, "unauthenticated"),
+        (429, "too_many_requests"),
+        (403, "email_unverified"),
+        (403, "subscription_expired"),
+        (403, "no_api_access"),
+        (403, "missing_ability"),
+        (403, "quota_exceeded"),
+        (422, "validation_failed"),
+    ]
+
+
+async def test_a_plan_that_has_ended_still_reads(gateway: Gateway, people: People) -> None:
+    person = await people.new("starter")
+    await people.change("billing", ENDED, person.id)
+
+    async with gateway.client(person.token) as client:
+        answers = [await client.get(path) for path in ("/api/images", "/api/usage", "/api/subscription")]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
+async def test_an_unverified_user_reaches_the_account_only(gateway: Gateway, people: People) -> None:
+    person = await people.new(verified=False)
+
+    async with gateway.client(person.token) as client:
+        account = [await client.get("/api/user"), await client.get("/api/user/tokens")]
+        others = [await client.get(path) for path in ("/api/images", "/api/images/1", "/api/usage")]
+        out = await client.post("/api/auth/logout")
+
+    assert [answer.status_code for answer in account] == [200, 200]
+    assert {answer.json()["code"] for answer in others} == {"email_unverified"}
+    assert out.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "ability"),
+    [
+        ("GET", "/api/images", "images:read"),
+        ("GET", "/api/images/1", "images:read"),
+        ("GET", "/api/images/1/download", "images:read"),
+        ("DELETE", "/api/images/1", "images:delete"),
+        ("POST", "/api/images/upscale", "images:write"),
+        ("GET", "/api/user", "user:read"),
+        ("GET", "/api/usage", "user:read"),
+        ("GET", "/api/subscription", "user:read"),
+        ("GET", "/api/user/tokens", "user:read"),
+    ],
+)
+async def test_each_route_needs_its_ability_and_no_other(
+    gateway: Gateway, people: People, starter: Person, method: str, path: str, ability: str
+) -> None:
+    all_of_them = {"images:read", "images:write", "images:delete", "user:read"}
+    statement = "UPDATE token SET abilities = %s WHERE user_id = %s"
+
+    async with gateway.client(starter.token) as client:
+        await people.change("auth", statement, sorted(all_of_them - {ability}), starter.id)
+        without = await client.request(method, path)
+        await people.change("auth", statement, [ability], starter.id)
+        with_it = await client.request(method, path)
+
+    assert (without.status_code, without.json()["code"]) == (403, "missing_ability")
+    assert with_it.status_code != 403
+
+
+@pytest.fixture(scope="module")
+async def starter(people: People) -> Person:
+    return await people.new("starter")
+
+
+async def test_a_limit_that_is_reached_says_when_to_come_back(
+    stack: Stack, gateway: Gateway, people: People
+) -> None:
+    person = await people.new("starter")
+    await spend(stack, f"user-{person.id}", 499)
+
+    async with gateway.client(person.token) as client:
+        last = await client.get("/api/images")
+        over = await client.get("/api/images")
+        poll = await client.get("/api/images/1")
+        account = await client.get("/api/user")
+
+    assert last.status_code == 200
+    assert last.headers["ratelimit"].startswith('"hour";r=0;t=')
+    assert over.status_code == account.status_code == 429
+    assert (over.json()["message"], over.json()["code"]) == ("Too many requests.", "too_many_requests")
+    assert over.headers["ratelimit-policy"] == '"hour";q=500;w=3600'
+    assert over.headers["ratelimit"] == f'"hour";r=0;t={over.headers["retry-after"]}'
+    assert 0 < int(over.headers["retry-after"]) <= HOUR
+    assert poll.status_code == 404
+    assert poll.headers["ratelimit-policy"] == '"hour";q=5000;w=3600'
+    assert poll.headers["ratelimit"].startswith('"hour";r=4999;')
+
+
+async def test_each_request_takes_one_from_the_hour(gateway: Gateway, people: People) -> None:
+    person = await people.new("professional")
+
+    async with gateway.client(person.token) as client:
+        answers = [await client.get("/api/user") for _ in range(3)]
+
+    left = [re.search(r"r=(\d+)", answer.headers["ratelimit"]) for answer in answers]
+    assert [int(found[1]) for found in left if found] == [1999, 1998, 1997]
+
+
+async def test_the_months_quota_goes_with_every_answer_about_images(
+    gateway: Gateway, people: People
+) -> None:
+    person = await people.new("starter")
+
+    async with gateway.client(person.token) as client:
+        listed = await client.get("/api/images")
+        missing = await client.get("/api/images/999999")
+        refused = await client.post("/api/images/upscale", content=b"")
+        accepted = await client.post("/api/images/upscale", files={"image": ("a.jpg", PHOTO)})
+        account = await client.get("/api/user")
+        after = await client.get("/api/images")
+
+    left = [answer.headers["x-ratelimit-remaining"] for answer in (listed, missing, refused, accepted, after)]
+    assert left == ["25", "25", "25", "24", "24"]
+    assert {answer.headers["x-ratelimit-limit"] for answer in (listed, missing, refused, accepted)} == {"25"}
+    assert "x-ratelimit-limit" not in account.headers
+
+
+async def test_a_stranger_is_counted_by_address_and_tokens_do_not_matter(
+    stack: Stack, gateway: Gateway
+) -> None:
+    async with gateway.client() as client:
+        before = await client.get("/api/user")
+        forged = await client.get("/api/user", headers={"X-Forwarded-For": "198.51.100.7"})
+        after = await client.get("/api/user", headers={"Authorization": "Bearer 1|nonsense"})
+
+    left = [re.search(r"r=(\d+)", answer.headers["ratelimit"]) for answer in (before, forged, after)]
+    counts = [int(found[1]) for found in left if found]
+    assert counts == [counts[0], counts[0] - 1, counts[0] - 2]
+    assert before.headers["ratelimit-policy"] == '"hour";q=1000;w=3600'

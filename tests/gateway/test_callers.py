@@ -1,0 +1,114 @@
+"""Who a token stands for is remembered, and forgotten at once when it is not so any more."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import httpx2
+import pytest
+
+from loupe_local.stack import Stack
+from tests.gateway.gateway_rig import Gateway, People, gateway_on, settings_of
+
+NO_ABILITIES = "UPDATE token SET abilities = '{}' WHERE user_id = %s"
+
+
+@pytest.fixture(scope="module")
+async def other(stack: Stack) -> AsyncGenerator[Gateway]:
+    """A second gateway, which believes a token for an hour unless it hears otherwise."""
+    async with gateway_on(settings_of(stack, principal_seconds=3600.0)) as running:
+        yield running
+
+
+async def soon(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> bool:
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.02)
+    return True
+
+
+def answers(client: httpx2.AsyncClient, path: str, status: int) -> Callable[[], Awaitable[bool]]:
+    async def condition() -> bool:
+        return (await client.get(path)).status_code == status
+
+    return condition
+
+
+@pytest.mark.parametrize("way", ["logout", "revoke-all"])
+async def test_a_token_that_is_revoked_here_is_refused_there(
+    stack: Stack, other: Gateway, people: People, way: str
+) -> None:
+    person = await people.new("starter")
+    async with other.client(person.token) as there, httpx2.AsyncClient(base_url=stack.api) as here:
+        known = await there.get("/api/user")
+
+        await here.post(f"/api/auth/{way}", headers={"Authorization": f"Bearer {person.token}"})
+
+        assert known.status_code == 200
+        assert await soon(answers(there, "/api/user", 401))
+        assert (await there.get("/api/user")).status_code == 401
+
+
+async def test_a_logout_is_believed_by_its_own_gateway_before_it_is_answered(
+    other: Gateway, people: People
+) -> None:
+    person = await people.new("starter")
+
+    async with other.client(person.token) as client:
+        before = await client.get("/api/user")
+        await client.post("/api/auth/logout")
+        after = await client.get("/api/user")
+
+    assert (before.status_code, after.status_code) == (200, 401)
+
+
+async def test_a_new_plan_is_heard(other: Gateway, people: People) -> None:
+    person = await people.new()
+    async with other.client(person.token) as client:
+
+        async def is_on(slug: str) -> bool:
+            return (await client.get("/api/user")).json()["data"]["pricing_plan"]["slug"] == slug
+
+        assert await is_on("free")
+
+        await people.put_on(person, "enterprise")
+
+        assert await soon(lambda: is_on("enterprise"))
+
+
+async def test_a_verified_address_is_heard(other: Gateway, people: People) -> None:
+    person = await people.new(verified=False)
+    async with other.client(person.token) as client:
+        assert (await client.get("/api/usage")).status_code == 403
+
+        await people.verify(person)
+
+        assert await soon(answers(client, "/api/usage", 200))
+
+
+async def test_what_no_event_tells_is_believed_until_it_is_old(
+    stack: Stack, gateway: Gateway, other: Gateway, people: People
+) -> None:
+    person = await people.new("starter")
+    async with gateway.client(person.token) as forgetful, other.client(person.token) as faithful:
+        before = [(await client.get("/api/images")).status_code for client in (forgetful, faithful)]
+
+        await people.change("auth", NO_ABILITIES, person.id)
+
+        after = [(await client.get("/api/images")).status_code for client in (forgetful, faithful)]
+    assert before == [200, 200]
+    assert after[0] == 403
+    assert after[1] == 200
+
+
+async def test_one_users_news_leave_the_others_remembered(other: Gateway, people: People) -> None:
+    first, second = await people.new("starter"), await people.new("starter")
+    async with other.client(first.token) as one, other.client(second.token) as two:
+        await one.get("/api/user")
+        await two.get("/api/user")
+        known = {caller.user.id for caller in other.backend.callers._known.values()}
+
+        other.backend.callers.forget(first.id)
+
+        left = {caller.user.id for caller in other.backend.callers._known.values()}
+    assert {first.id, second.id} <= known
+    assert known - left == {first.id}

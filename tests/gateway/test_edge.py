@@ -1,0 +1,210 @@
+"""Around every route: the request's id, headers for browsers, the envelope of every error, and the API's description."""
+
+import json
+import re
+from collections.abc import AsyncGenerator
+
+import httpx2
+import pytest
+
+from tests.gateway.gateway_rig import Gateway
+
+ROUTES = {
+    ("post", "/api/auth/register"),
+    ("post", "/api/auth/login"),
+    ("post", "/api/auth/logout"),
+    ("post", "/api/auth/revoke-all"),
+    ("get", "/api/email/verify/{signed}"),
+    ("get", "/api/user"),
+    ("get", "/api/usage"),
+    ("get", "/api/subscription"),
+    ("get", "/api/user/tokens"),
+    ("delete", "/api/user/tokens/{token_id}"),
+    ("post", "/api/images/upscale"),
+    ("get", "/api/images"),
+    ("get", "/api/images/{image_id}"),
+    ("get", "/api/images/{image_id}/download"),
+    ("delete", "/api/images/{image_id}"),
+}
+EXPOSED = {
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-request-id",
+}
+
+
+@pytest.fixture
+async def anyone(gateway: Gateway) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with gateway.client() as client:
+        yield client
+
+
+@pytest.mark.parametrize("sent", ["abc", "A-1_2.3", "x" * 128, "0"])
+async def test_a_sane_request_id_is_echoed(anyone: httpx2.AsyncClient, sent: str) -> None:
+    answer = await anyone.get("/api/user", headers={"X-Request-Id": sent})
+
+    assert answer.headers.get_list("x-request-id") == [sent]
+    assert answer.json()["request_id"] == sent
+
+
+@pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "a;b", "<script>", "ä", "a\tb", '"', "../x"])
+async def test_any_other_is_replaced(anyone: httpx2.AsyncClient, sent: str) -> None:
+    answer = await anyone.get("/api/user", headers={b"X-Request-Id": sent.encode()})
+
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_each_request_has_an_id_of_its_own(anyone: httpx2.AsyncClient) -> None:
+    answers = [await anyone.get(path) for path in ("/healthz", "/openapi.json", "/api/user", "/api/user")]
+
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 4
+
+
+@pytest.mark.parametrize("path", ["/api/user", "/api/nothing", "/api/broken", "/openapi.json"])
+async def test_a_page_of_another_origin_may_read_answer_and_headers(
+    anyone: httpx2.AsyncClient, path: str
+) -> None:
+    answer = await anyone.get(path, headers={"Origin": "https://example.com"})
+
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+    exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
+    assert set(exposed) == EXPOSED
+
+
+async def test_a_browser_may_ask_before_it_sends(anyone: httpx2.AsyncClient) -> None:
+    answer = await anyone.options(
+        "/api/images/upscale",
+        headers={
+            "Origin": "https://example.com",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type,x-request-id",
+        },
+    )
+
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert "authorization" in answer.headers["access-control-allow-headers"].lower()
+
+
+async def test_what_nobody_expected_is_told_in_the_envelope_without_its_words(
+    anyone: httpx2.AsyncClient,
+) -> None:
+    answer = await anyone.get("/api/broken", headers={"X-Request-Id": "mine"})
+
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == "mine"
+    assert answer.json() == {
+        "success": False,
+        "message": "Something went wrong on our end. Try again later.",
+        "code": "internal_error",
+        "request_id": "mine",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/nothing", 404, "not_found"),
+        ("GET", "/api", 404, "not_found"),
+        ("GET", "/", 404, "not_found"),
+        ("PATCH", "/api/images", 405, "method_not_allowed"),
+        ("GET", "/api/auth/login", 405, "method_not_allowed"),
+        ("OPTIONS", "/api/images", 405, "method_not_allowed"),
+        ("GET", "/api/images", 401, "unauthenticated"),
+        ("DELETE", "/api/images/abc", 401, "unauthenticated"),
+        ("GET", "/api/email/verify/nonsense", 403, None),
+        ("GET", "/api/user/", 404, "not_found"),
+    ],
+)
+async def test_every_error_is_the_envelope(
+    anyone: httpx2.AsyncClient, method: str, path: str, status: int, code: str | None
+) -> None:
+    answer = await anyone.request(method, path, headers={"Accept": "text/html"})
+
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/json"
+    assert (body["success"], body["request_id"]) == (False, answer.headers["x-request-id"])
+    assert list(body) in (["success", "message", "code", "request_id"], ["success", "message", "errors", "code", "request_id"])
+    assert answer.status_code == status
+    assert code is None or body["code"] == code
+
+
+async def test_a_refused_method_names_those_that_are_there(anyone: httpx2.AsyncClient) -> None:
+    images = await anyone.put("/api/images/1")
+    login = await anyone.get("/api/auth/login")
+
+    assert images.headers["allow"] == "DELETE, GET"
+    assert login.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b"{"),
+        ("application/json", b"[]"),
+        ("application/json", b'"x"'),
+        ("application/json", b"\xff\xfe"),
+        ("application/json", b"[" * 20_000),
+        ("", b"email=x"),
+        ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % number for number in range(200))),
+        ("application/x-www-form-urlencoded", b"email=\xff"),
+    ],
+)
+async def test_a_small_body_that_cannot_be_read_is_malformed(
+    anyone: httpx2.AsyncClient, content_type: str, body: bytes
+) -> None:
+    answer = await anyone.post("/api/auth/login", content=body, headers={"Content-Type": content_type})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+
+
+async def test_a_small_body_over_its_cap_is_too_large(anyone: httpx2.AsyncClient) -> None:
+    answer = await anyone.post("/api/auth/login", content=json.dumps({"email": "x" * 70_000}))
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("value", [1, True, ["x"], {"a": "b"}])
+async def test_a_field_that_is_no_text_is_named(anyone: httpx2.AsyncClient, value: object) -> None:
+    answer = await anyone.post("/api/auth/login", json={"email": value, "password": "x"})
+
+    assert (answer.status_code, answer.json()["errors"]) == (422, {"email": ["The email must be a string."]})
+
+
+async def test_the_api_describes_itself(anyone: httpx2.AsyncClient) -> None:
+    described = (await anyone.get("/openapi.json")).raise_for_status().json()
+
+    operations = {
+        (method, path) for path, methods in described["paths"].items() for method in methods
+    } - {("get", "/api/broken")}
+    assert described["openapi"].startswith("3.1.")
+    assert operations >= ROUTES
+    assert described["info"]["title"] == "Loupe"
+
+
+async def test_every_reference_in_the_description_leads_somewhere(anyone: httpx2.AsyncClient) -> None:
+    text = (await anyone.get("/openapi.json")).text
+    described = json.loads(text)
+
+    references = set(re.findall(r'"\$ref":\s*"#/([^"]+)"', text))
+
+    assert references
+    for reference in references:
+        found = described
+        for name in reference.split("/"):
+            found = found[name]
+    ids = [one["operationId"] for methods in described["paths"].values() for one in methods.values()]
+    assert len(ids) == len(set(ids))
+
+
+async def test_probes_answer_without_a_token(anyone: httpx2.AsyncClient) -> None:
+    alive, ready = await anyone.get("/healthz"), await anyone.get("/readyz")
+
+    assert (alive.status_code, alive.text) == (200, "ok")
+    assert (ready.status_code, ready.text) == (200, "ok")
