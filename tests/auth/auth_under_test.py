@@ -1,4 +1,4 @@
-"""Auth's servicer behind a real port, and its callers: other services, operators, and users by their tokens."""
+"""Auth's servicer behind a real port, and its callers: services, operators, users by their tokens."""
 
 import asyncio
 import contextlib

@@ -6,8 +6,8 @@ import time
 
 import jwt
 import pytest
-from cryptography.fernet import InvalidToken
 from auth_under_test import CLIENTS, SECRET, Auth, claims, running
+from cryptography.fernet import InvalidToken
 
 from auth.domain.keys import KeyRing
 from common import errors, identity

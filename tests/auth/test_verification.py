@@ -1,6 +1,7 @@
 """From the registration to the verified address, over real mail; and links that must not work."""
 
 import asyncio
+import base64
 import contextlib
 import email
 import re
@@ -10,14 +11,13 @@ from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 
-import jwt
 import nats.js.errors
 import pytest
 from auth_under_test import SECRET, Auth, events
 from pydantic import SecretStr
 
-from auth import links
 from auth import events as auth_events
+from auth import links
 from auth.mail import Mailer
 from auth.settings import Settings
 from common import bus, db, errors, outbox
@@ -155,10 +155,10 @@ async def test_an_altered_link_is_refused(auth: Auth) -> None:
 async def test_a_link_signed_by_anybody_else_is_refused(auth: Auth) -> None:
     registered = await auth.register()
     token = links.sign(SECRET, "verify", registered.user.id, "jane@example.com")
-    told = jwt.decode(token, options={"verify_signature": False})
+    header = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
 
     await refused(auth, links.sign("x" * 40, "verify", registered.user.id, "jane@example.com"))
-    await refused(auth, jwt.encode(told, None, algorithm="none"))
+    await refused(auth, f"{header}.{token.split('.')[1]}.")
 
 
 async def test_a_link_for_another_purpose_is_refused(auth: Auth) -> None:

@@ -1,4 +1,4 @@
-"""The plans that Loupe ships are the contract's; another file takes their place, and a bad one stops the start."""
+"""The plans that Loupe ships are the contract's; another file takes their place, and a bad one is refused."""
 
 import tomllib
 from pathlib import Path

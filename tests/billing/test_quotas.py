@@ -1,4 +1,4 @@
-"""The monthly quota: a place is taken, kept or given back exactly once, whatever comes how often and in what order."""
+"""The monthly quota: a place is taken, kept or given back once, whatever comes how often and in what order."""
 
 import asyncio
 import uuid
@@ -280,7 +280,8 @@ async def test_what_expired_has_nothing_more_to_give_back(billing: Billing) -> N
 async def test_more_expire_than_go_at_once(billing: Billing) -> None:
     await billing.change(
         "INSERT INTO reservation (id, user_id, period_start, state, expires_at, created_at) "
-        "SELECT gen_random_uuid(), 7, '2031-03-01', 'reserved', '2031-03-01', now() FROM generate_series(1, 450)"
+        "SELECT gen_random_uuid(), 7, '2031-03-01', 'reserved', '2031-03-01', now() "
+        "FROM generate_series(1, 450)"
     )
     await billing.change("INSERT INTO quota VALUES (7, '2031-03-01', 450, 450)")
 

@@ -142,7 +142,7 @@ class Walk:
             states = await connection.execute(sa.text("SELECT id, state FROM reservation"))
         used = {(user_id, period_start): used for user_id, period_start, used in counted if used}
         assert used == dict(self.model.used())
-        assert {reservation_id: state for reservation_id, state in states} == {
+        assert dict(list(states)) == {
             reservation_id: known.state for reservation_id, known in self.model.reservations.items()
         }
 

@@ -33,7 +33,7 @@ async def run() -> None:
     issuer = Issuer()
     callers = {"GetImage": rpc.ANY_USER, "DeleteImage": rpc.ANY_USER}
     server = rpc.Server(Verifier("images", issuer.jwks), callers)
-    images_pb2_grpc.add_ImagesServiceServicer_to_server(Images(), server.grpc)
+    images_pb2_grpc.add_ImagesServiceServicer_to_server(Images(), server.grpc)  # pyright: ignore[reportAbstractUsage]  the other methods are not called
     port = server.bind("127.0.0.1:0")
     await process.run(server.serve(), _calls(port, issuer))
 

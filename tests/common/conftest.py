@@ -1,5 +1,6 @@
 """A schema with an outbox (auth's), the broker through our own connection, and streams of the test's own."""
 
+import contextlib
 import secrets
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -64,10 +65,8 @@ async def stream(js: JetStreamContext) -> AsyncGenerator[str]:
     await bus.declare(js, bus.stream(name, f"{name}.>"), bus.DEAD)
     await js.purge_stream("DEAD")
     yield name
-    try:
+    with contextlib.suppress(nats.js.errors.NotFoundError):
         await js.delete_stream(name)
-    except nats.js.errors.NotFoundError:
-        pass
 
 
 @pytest.fixture

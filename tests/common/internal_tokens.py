@@ -1,5 +1,6 @@
 """Internal tokens signed by the test with keys of its own, and the key set that a verifier fetches."""
 
+import base64
 import json
 import secrets
 import time
@@ -13,7 +14,7 @@ from common.channel import TokenSource
 
 
 class Issuer:
-    """Stands where auth's key ring is. `published` keys are in the set; `fetched` counts how often it was asked for."""
+    """Stands where auth's key ring is. `published` keys are in the set, which was `fetched` so many times."""
 
     def __init__(self) -> None:
         self.published: dict[str, Ed25519PrivateKey] = {}
@@ -46,6 +47,13 @@ class Issuer:
         usual = {"aud": "images", "iss": "loupe-auth", "iat": int(time.time()), "exp": int(time.time()) + 60}
         payload = {name: value for name, value in (usual | claims).items() if value is not None}
         return jwt.encode(payload, self.key, algorithm="EdDSA", headers={"kid": self.key_id})
+
+
+def unsigned(token: str, **headers: str) -> str:
+    """The same claims under the algorithm `none`."""
+    header = {"alg": "none", "typ": "JWT"} | headers
+    encoded = base64.urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
+    return f"{encoded}.{token.split('.')[1]}."
 
 
 def always(token: str) -> TokenSource:

@@ -64,7 +64,7 @@ class Serve(Protocol):
 
 
 async def serving(issuer: Issuer, methods: Mapping[str, Callable[..., Awaitable[object]]]) -> Images:
-    servicer = images_pb2_grpc.ImagesServiceServicer()
+    servicer = images_pb2_grpc.ImagesServiceServicer()  # pyright: ignore[reportAbstractUsage]
     for name, method in methods.items():
         setattr(servicer, name, method)
     server = rpc.Server(Verifier("images", issuer.jwks), CALLERS)

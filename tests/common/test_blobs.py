@@ -1,4 +1,4 @@
-"""Objects: stored, read, removed; and links that work for anybody, for a while, and only as they were signed."""
+"""Objects: stored, read, removed; and links that work for anybody, for a while, only as they were signed."""
 
 import asyncio
 import secrets

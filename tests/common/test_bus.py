@@ -1,4 +1,4 @@
-"""Consumers: what returns is done once, what raises comes again and at last is given up, and nothing is lost."""
+"""Consumers: what returns is done once, what raises comes again and at last is given up; nothing is lost."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 
 import nats.errors
 import nats.js.errors
-import pytest
 from nats.js import JetStreamContext
 from waiting import until
 
@@ -232,6 +231,27 @@ async def test_a_cancelled_consumer_hands_its_message_back_at_once(js: JetStream
 
     async with consuming(js, a_consumer(stream, ack_wait_seconds=60.0), recorder.handle):
         await until(lambda: recorder.handled, seconds=10)
+
+
+async def test_a_cancellation_that_is_lost_on_the_way_still_ends_the_consumer(
+    js: JetStreamContext, stream: str
+) -> None:
+    """As `asyncio.wait_for` loses one that comes together with the result."""
+    started = asyncio.Event()
+
+    async def loses(data: bytes) -> None:
+        started.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    await js.publish(f"{stream}.a", b"1")
+    async with consuming(js, a_consumer(stream), loses) as task:
+        await asyncio.wait_for(started.wait(), 10)
+
+        task.cancel()
+
+        await asyncio.wait({task}, timeout=10)
+        assert task.done()
 
 
 async def test_so_many_are_handled_at_a_time(js: JetStreamContext, stream: str) -> None:

@@ -1,4 +1,4 @@
-"""What a service writes and how it ends, from outside: a process of its own, its standard output, and SIGTERM."""
+"""What a service writes and how it ends, from outside: a process, its standard output, and SIGTERM."""
 
 import asyncio
 import json

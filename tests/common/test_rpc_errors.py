@@ -141,7 +141,7 @@ def failing_at_first(times: int) -> tuple[list[int], Callable[..., Awaitable[obj
     """A method that is unavailable so many times, and the list of its calls."""
     calls: list[int] = []
 
-    async def method(request: pb.GetImageRequest, context: rpc.Context) -> object:
+    async def method(request: pb.GetImageRequest | pb.DeleteImageRequest, context: rpc.Context) -> object:
         calls.append(request.id)
         if len(calls) <= times:
             raise errors.Unavailable("not now", reason="not_now")
@@ -199,7 +199,9 @@ async def test_health_needs_no_token(serve: Serve) -> None:
     images = await serve()
 
     async with grpc.aio.insecure_channel(f"127.0.0.1:{images.port}") as channel:
-        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        answer = await health_pb2_grpc.HealthStub(channel).Check(  # pyright: ignore[reportAttributeAccessIssue]
+            health_pb2.HealthCheckRequest()
+        )
 
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from loupe_local import demo
 from loupe_local.component import NotReady
 from loupe_local.stack import Stack, stack
-from loupe_local.state import REPOSITORY, AlreadyRunning
+from loupe_local.state import FOLDER, REPOSITORY, AlreadyRunning
 
 READY = """
 Loupe is ready at {api}
@@ -26,24 +26,28 @@ Addresses and tokens are in .loupe/local.json too. Ctrl-C stops everything.
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loupe_local", description=__doc__)
     commands = parser.add_subparsers(required=True, dest="command")
+    parser.add_argument("--state", type=Path, default=FOLDER, help="where data, secrets and logs are kept")
     commands.add_parser("up")
     trying = commands.add_parser("demo")
     trying.add_argument("--photo", type=Path, default=demo.PHOTO)
     trying.add_argument("--scale", type=int, default=4, choices=(2, 3, 4))
     arguments = parser.parse_args()
     try:
-        asyncio.run(up() if arguments.command == "up" else demo.run(arguments.photo, arguments.scale))
+        if arguments.command == "up":
+            asyncio.run(up(arguments.state))
+        else:
+            asyncio.run(demo.run(arguments.state, arguments.photo, arguments.scale))
     except (AlreadyRunning, NotReady, demo.DemoFailed) as error:
         sys.exit(f"loupe: {error}")
 
 
-async def up() -> None:
+async def up(folder: Path) -> None:
     """Until Ctrl-C or SIGTERM, also while it is still starting."""
     main_task, loop = asyncio.current_task(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _cancel_once, main_task)
     try:
-        async with stack() as running:
+        async with stack(folder) as running:
             tell(running)
             await asyncio.Event().wait()
     except asyncio.CancelledError:

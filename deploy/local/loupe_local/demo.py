@@ -16,11 +16,10 @@ from PIL import Image, ImageDraw
 
 from loupe_local.log import to_file
 from loupe_local.stack import Stack, stack
-from loupe_local.state import FOLDER, REPOSITORY
+from loupe_local.state import REPOSITORY
 
 PHOTO = REPOSITORY / "docs" / "photos" / "chelsea.png"
 RESULTS = REPOSITORY / ".loupe" / "demo"
-LOG = FOLDER / "demo.log"
 LONGEST_WAIT_SECONDS = 300
 CROP = 640
 """Side of the detail shown before and after, in pixels of the result."""
@@ -30,15 +29,16 @@ class DemoFailed(Exception):
     """What went wrong, for the person who watches."""
 
 
-async def run(photo: Path, scale: int) -> None:
+async def run(folder: Path, photo: Path, scale: int) -> None:
     original = await asyncio.to_thread(_read, photo)
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    log = folder / "demo.log"
+    folder.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    LOG.unlink(missing_ok=True)
-    print(f"starting Loupe; its log is {_shown(LOG)}", flush=True)
+    log.unlink(missing_ok=True)
+    print(f"starting Loupe; its log is {_shown(log)}", flush=True)
     seconds: dict[str, float] = {}
     with _timed(seconds, "start"):
-        running_stack = stack(sink=to_file(LOG))
+        running_stack = stack(folder, sink=to_file(log))
         running = await running_stack.__aenter__()
     try:
         image, result = await upscale(running, photo.name, original, scale, seconds)
@@ -79,7 +79,7 @@ async def _finished(client: httpx2.AsyncClient, image_id: int) -> dict[str, obje
         if image["status"] == "failed":
             raise DemoFailed(f"the image failed: {image['error']}")
         await asyncio.sleep(0.1)
-    raise DemoFailed(f"the image did not end within {LONGEST_WAIT_SECONDS} s; see {_shown(LOG)}")
+    raise DemoFailed(f"the image did not end within {LONGEST_WAIT_SECONDS} s")
 
 
 async def _stages(running: Stack) -> dict[str, float]:

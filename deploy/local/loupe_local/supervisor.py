@@ -33,6 +33,8 @@ class Supervisor:
         self.state.lock()
         try:
             await leftovers.end(self.state.folder / "local.json", self.sink)
+            if self._told:
+                self._told.unlink(missing_ok=True)
         except BaseException:
             self.state.unlock()
             raise

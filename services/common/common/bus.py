@@ -128,6 +128,7 @@ async def consume(
 async def _loop(js: JetStreamContext, consumer: Consumer, handle: Handler, give_up: GiveUp | None) -> None:
     subscription: JetStreamContext.PullSubscription | None = None
     while True:
+        process.end_if_cancelled()
         try:
             subscription = subscription or await _bind(js, consumer)
             message = (await subscription.fetch(1, timeout=FETCH_SECONDS))[0]
@@ -162,6 +163,7 @@ async def _settle(
 ) -> None:
     started, outcome = time.perf_counter(), "cancelled"
     try:
+        process.end_if_cancelled()
         async with _heartbeat(message, consumer.ack_wait_seconds / 3):
             with trace.span(f"{message.subject} process", SpanKind.CONSUMER, message.headers or {}):
                 await handle(message.data)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlmodel import Field, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import log, trace
+from common import log, process, trace
 from common.db import Sessions
 
 LOG = log.get(__name__)
@@ -73,6 +73,7 @@ async def relay(sessions: Sessions, stream: JetStreamContext, url: str) -> None:
         group.create_task(_listen(url, woken))
         while True:
             woken.clear()
+            process.end_if_cancelled()
             try:
                 while await _send_batch(sessions, stream):
                     pass
@@ -81,7 +82,8 @@ async def relay(sessions: Sessions, stream: JetStreamContext, url: str) -> None:
                 await asyncio.sleep(1.0)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), LOOK_AGAIN_SECONDS)
+                async with asyncio.timeout(LOOK_AGAIN_SECONDS):  # `wait_for` may lose a cancellation
+                    await woken.wait()
 
 
 async def _send_batch(sessions: Sessions, stream: JetStreamContext) -> bool:

@@ -81,9 +81,19 @@ async def wait_for(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
             return result
 
 
+def end_if_cancelled() -> None:
+    """For loops that would never end otherwise: `asyncio.wait_for`, which nats-py and psycopg wait with, loses a
+    cancellation that comes together with the result (python/cpython#81839, until 3.12).
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
     """Runs `step` again and again; a failing step is logged and the next one comes all the same."""
     while True:
+        end_if_cancelled()
         try:
             await step()
         except Exception:

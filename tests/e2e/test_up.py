@@ -1,0 +1,121 @@
+"""`make up` as a person and a script find it: ready, told in a file, healed, and gone without a trace."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+
+SECONDS = 90
+KEYS = {"api", "token", "other_token", "mails", "s3", "metrics", "admin", "pids"}
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> Path:
+    """Where somebody keeps their Loupe."""
+    (tmp_path / ".loupe").mkdir()
+    return tmp_path
+
+
+@contextlib.asynccontextmanager
+async def up(home: Path) -> AsyncGenerator[Process]:
+    command = [sys.executable, "-m", "loupe_local", "--state", str(home / ".loupe" / "local"), "up"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=STDOUT, cwd=home)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+def told(home: Path) -> dict[str, Any]:
+    return json.loads((home / ".loupe" / "local.json").read_text())
+
+
+async def until_told(home: Path, process: Process, without_pid: int | None = None) -> dict[str, Any]:
+    """The file for scripts, once there is one; with `without_pid`, once that process was replaced."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            assert process.returncode is None
+            with contextlib.suppress(FileNotFoundError):
+                found = told(home)
+                pids = found["pids"].values()
+                if all(pids) and without_pid not in pids:
+                    return found
+            await asyncio.sleep(0.05)
+
+
+async def status(api: str, token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(base_url=api, headers=headers) as client:
+        return (await client.get("/api/user")).status_code
+
+
+async def test_it_is_told_healed_administered_and_gone(home: Path) -> None:
+    async with up(home) as process:
+        found = await until_told(home, process)
+        statuses = [await status(found["api"], found[name]) for name in ("token", "other_token")]
+        os.kill(found["pids"]["gateway"], signal.SIGKILL)
+        healed = await until_told(home, process, without_pid=found["pids"]["gateway"])
+        async with asyncio.timeout(SECONDS):
+            while not await answers(healed["api"]):
+                await asyncio.sleep(0.1)
+        later = await status(healed["api"], healed["token"])
+        admin = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "gateway.admin",
+            "--json",
+            "user",
+            "show",
+            "jane@example.com",
+            stdout=PIPE,
+            cwd=home,
+        )
+        user, _ = await admin.communicate()
+        process.send_signal(signal.SIGINT)
+        output, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+
+    assert set(found) == KEYS
+    assert statuses == [200, 200]
+    assert later == 200
+    assert json.loads(user)["user"]["email"] == "jane@example.com"
+    assert process.returncode == 0
+    assert f"Loupe is ready at {found['api']}".encode() in output
+    assert b"curl -s" in output
+    assert not (home / ".loupe" / "local.json").exists()
+    assert not [pid for pid in healed["pids"].values() if psutil.pid_exists(pid)]
+
+
+async def test_after_a_kill_the_next_start_cleans_up_and_keeps_the_data(home: Path) -> None:
+    async with up(home) as first:
+        before = await until_told(home, first)
+        first.kill()
+        await first.communicate()
+        async with up(home) as second:
+            after = await until_told(home, second, without_pid=before["pids"]["gateway"])
+            old_token = await status(after["api"], before["token"])
+            second.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(second.communicate(), SECONDS)
+
+    assert old_token == 200
+    assert not [pid for pid in before["pids"].values() if psutil.pid_exists(pid)]
+    assert second.returncode == 0
+
+
+async def answers(api: str) -> bool:
+    async with httpx2.AsyncClient() as client:
+        try:
+            return (await client.get(f"{api}/readyz")).is_success
+        except httpx2.TransportError:
+            return False
