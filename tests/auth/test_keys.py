@@ -8,8 +8,10 @@ import jwt
 import pytest
 from auth_under_test import CLIENTS, SECRET, Auth, claims, running
 from cryptography.fernet import InvalidToken
+from sqlmodel import select
 
 from auth.domain.keys import KeyRing
+from auth.tables import SigningKey
 from common import errors, identity
 from common.db import Sessions
 from common.identity import Principal, Verifier
@@ -140,6 +142,8 @@ async def test_two_rings_at_once_make_one_key(sessions: Sessions) -> None:
     signed = await asyncio.gather(*(ring.sign("billing", "service:images", 60) for ring in rings))
 
     assert len({key_id(token) for token in signed}) == 1
+    async with sessions.begin() as session:
+        assert len((await session.exec(select(SigningKey))).all()) == 1
 
 
 async def test_two_rotations_at_once_leave_one_key_that_signs(

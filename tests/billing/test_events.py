@@ -140,7 +140,7 @@ async def test_a_change_of_the_counter_goes_out_on_the_stream(
 
     message = await js.get_last_msg("BILLING", "billing.usage_changed")
     event = pb.UsageChanged.FromString(message.data or b"")
-    assert (event.user_id, event.usage.used, event.version) == (JANE, 1, 1)
+    assert (event.user_id, event.usage.used, event.usage.version) == (JANE, 1, 1)
 
 
 async def test_overdue_reservations_expire_by_the_periodic_step(billing: Billing) -> None:

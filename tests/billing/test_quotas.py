@@ -1,4 +1,4 @@
-"""The monthly quota: a place is taken, kept or given back once, whatever comes how often and in what order."""
+"""The monthly quota: a place is taken, kept or given back once, whatever comes how often, in any order."""
 
 import asyncio
 import uuid
@@ -350,7 +350,7 @@ async def test_every_change_of_the_counter_is_told_with_a_growing_version(billin
 
     told = await billing.events("billing.usage_changed", pb.UsageChanged)
 
-    assert [(event.user_id, event.usage.used, event.version) for event in told] == [
+    assert [(event.user_id, event.usage.used, event.usage.version) for event in told] == [
         (JANE, 1, 1),
         (JANE, 2, 2),
         (JANE, 1, 3),

@@ -7,11 +7,18 @@ from collections.abc import AsyncGenerator
 
 import nats.errors
 import nats.js.errors
+import pytest
 from nats.js import JetStreamContext
 from waiting import until
 
 from common import bus
 from loupe_local.stores import Stores
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pull that was lost with its connection or its consumer is made again sooner."""
+    monkeypatch.setattr(bus, "FETCH_SECONDS", 1.0)
 
 
 def a_consumer(stream: str, **options: float | None) -> bus.Consumer:

@@ -178,9 +178,7 @@ async def test_each_request_takes_one_from_the_hour(gateway: Gateway, people: Pe
     assert [int(found[1]) for found in left if found] == [1999, 1998, 1997]
 
 
-async def test_the_months_quota_goes_with_every_answer_about_images(
-    gateway: Gateway, people: People
-) -> None:
+async def test_the_months_quota_goes_with_every_answer_about_images(gateway: Gateway, people: People) -> None:
     person = await people.new("starter")
 
     async with gateway.client(person.token) as client:

@@ -130,7 +130,10 @@ async def test_every_error_is_the_envelope(
     body = answer.json()
     assert answer.headers["content-type"] == "application/json"
     assert (body["success"], body["request_id"]) == (False, answer.headers["x-request-id"])
-    assert list(body) in (["success", "message", "code", "request_id"], ["success", "message", "errors", "code", "request_id"])
+    assert list(body) in (
+        ["success", "message", "code", "request_id"],
+        ["success", "message", "errors", "code", "request_id"],
+    )
     assert answer.status_code == status
     assert code is None or body["code"] == code
 
@@ -180,9 +183,9 @@ async def test_a_field_that_is_no_text_is_named(anyone: httpx2.AsyncClient, valu
 async def test_the_api_describes_itself(anyone: httpx2.AsyncClient) -> None:
     described = (await anyone.get("/openapi.json")).raise_for_status().json()
 
-    operations = {
-        (method, path) for path, methods in described["paths"].items() for method in methods
-    } - {("get", "/api/broken")}
+    operations = {(method, path) for path, methods in described["paths"].items() for method in methods} - {
+        ("get", "/api/broken")
+    }
     assert described["openapi"].startswith("3.1.")
     assert operations >= ROUTES
     assert described["info"]["title"] == "Loupe"

@@ -111,7 +111,7 @@ def test_nothing_is_a_missing_field() -> None:
 
 def test_garbage_never_raises_anything_else() -> None:
     for format_, data in FILES.values():
-        for position in range(0, min(len(data), 400)):
+        for position in range(min(len(data), 400)):
             damaged = data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :]
             try:
                 header = sniff(damaged, largest_pixels=MANY)

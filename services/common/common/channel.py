@@ -22,7 +22,8 @@ Call = grpc.aio.StreamUnaryCall[Any, Any]
 Ending = tuple[grpc.StatusCode, grpc.aio.Metadata | None, str | None]
 TokenSource = Callable[[], Awaitable[str]]
 DEADLINE_SECONDS = 5.0
-STREAM_DEADLINE_SECONDS = 120.0
+STREAM_DEADLINE_SECONDS = 600.0
+"""Ten megabytes over a slow line."""
 STATUS_SECONDS = 1.0
 RETRY = {
     "maxAttempts": 3,

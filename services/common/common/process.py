@@ -82,8 +82,8 @@ async def wait_for(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 def end_if_cancelled() -> None:
-    """For loops that would never end otherwise: `asyncio.wait_for`, which nats-py and psycopg wait with, loses a
-    cancellation that comes together with the result (python/cpython#81839, until 3.12).
+    """For loops that would never end otherwise: `asyncio.wait_for`, which nats-py and psycopg wait with,
+    loses a cancellation that comes together with the result (python/cpython#81839, until 3.12).
     """
     task = asyncio.current_task()
     if task and task.cancelling():

@@ -4,6 +4,7 @@ event says that a token, a user, a plan or a count has changed.
 
 import hashlib
 import time
+from collections import defaultdict
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ class Callers:
         self._billing = billing
         self._remember_seconds = remember_seconds
         self._known: dict[bytes, Caller] = {}
+        self._keys_of: defaultdict[int, set[bytes]] = defaultdict(set)
         self._changes = 0
 
     async def of_token(self, text: str) -> Caller:
@@ -83,14 +85,15 @@ class Callers:
 
     def forget(self, user_id: int) -> None:
         self._changes += 1
-        self._known = {key: one for key, one in self._known.items() if one.user.id != user_id}
+        for key in self._keys_of.pop(user_id, ()):
+            self._known.pop(key, None)
 
     def count(self, user_id: int, usage: billing_pb2.Usage) -> None:
-        """Takes over the month's count from an event."""
-        for caller in self._known.values():
-            ours = caller.entitlement.usage
-            if caller.user.id == user_id and ours.period_start == usage.period_start:
-                ours.used = usage.used
+        """Takes over the month's count from an event, unless it is older than what is known."""
+        for key in self._keys_of.get(user_id, ()):
+            ours = self._known[key].entitlement.usage
+            if ours.period_start == usage.period_start and ours.version < usage.version:
+                ours.used, ours.version = usage.used, usage.version
 
     async def listen(self, nc: Client) -> None:
         """Plain subscriptions: every gateway hears every event; a lost one ends with the entry's age."""
@@ -123,4 +126,6 @@ class Callers:
     def _remember(self, key: bytes, caller: Caller) -> None:
         if len(self._known) >= REMEMBERED:
             self._known.clear()
+            self._keys_of.clear()
         self._known[key] = caller
+        self._keys_of[caller.user.id].add(key)

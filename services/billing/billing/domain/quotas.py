@@ -47,6 +47,7 @@ class Usage:
     used: int
     limit: int | None
     period_start: date
+    version: int
 
     def to_proto(self) -> pb.Usage:
         return pb.Usage(
@@ -54,6 +55,7 @@ class Usage:
             limit=self.limit,
             period_start=timestamps.to_proto(_midnight(self.period_start)),
             resets_at=timestamps.to_proto(_midnight(next_period(self.period_start))),
+            version=self.version,
         )
 
 
@@ -69,9 +71,10 @@ def next_period(period_start: date) -> date:
 async def usage(session: AsyncSession, user_id: int, plan: Plan) -> Usage:
     period_start = period_of(now())
     counted = await session.exec(
-        select(Quota.used).where(Quota.user_id == user_id, Quota.period_start == period_start)
+        select(Quota.used, Quota.version).where(Quota.user_id == user_id, Quota.period_start == period_start)
     )
-    return Usage(counted.one_or_none() or 0, plan.images_per_month, period_start)
+    used, version = counted.one_or_none() or (0, 0)
+    return Usage(used, plan.images_per_month, period_start, version)
 
 
 async def reserve(
@@ -92,10 +95,10 @@ async def reserve(
     if (await connection.execute(NEW_RESERVATION, row)).one_or_none() is None:
         return await usage(session, user_id, plan), plan
     _require_entitled(plan, is_active=subscriptions.is_active(subscription), api_request=api_request)
-    used = await _take(session, user_id, period_start, plan.images_per_month)
-    if used is None:
+    taken = await _take(session, user_id, period_start, plan.images_per_month)
+    if taken is None:
         raise errors.PermissionDenied("You have exceeded your monthly image quota.", reason="quota_exceeded")
-    return Usage(used, plan.images_per_month, period_start), plan
+    return taken, plan
 
 
 async def capture(session: AsyncSession, reservation_id: uuid.UUID) -> None:
@@ -156,29 +159,29 @@ async def _locked(session: AsyncSession, reservation_id: uuid.UUID) -> Reservati
     return found.one_or_none()
 
 
-async def _take(session: AsyncSession, user_id: int, period_start: date, limit: int | None) -> int | None:
+async def _take(session: AsyncSession, user_id: int, period_start: date, limit: int | None) -> Usage | None:
     """The count with one more, or None where the limit is reached."""
     if limit == 0:
         return None
-    return await _change(session, TAKE, user_id, period_start, limit=limit)
+    return await _change(session, TAKE, user_id, period_start, limit)
 
 
 async def _change(
-    session: AsyncSession, statement: sa.TextClause, user_id: int, period_start: date, **values: int | None
-) -> int | None:
+    session: AsyncSession,
+    statement: sa.TextClause,
+    user_id: int,
+    period_start: date,
+    limit: int | None = None,
+) -> Usage | None:
     connection = await session.connection()
-    keys = {"user_id": user_id, "period_start": period_start}
-    row = (await connection.execute(statement, keys | values)).one_or_none()
+    values = {"user_id": user_id, "period_start": period_start, "limit": limit}
+    row = (await connection.execute(statement, values)).one_or_none()
     if row is None:
         return None
-    used, version = row
-    event = pb.UsageChanged(
-        user_id=user_id,
-        usage=pb.Usage(used=used, period_start=timestamps.to_proto(_midnight(period_start))),
-        version=version,
-    )
+    changed = Usage(row.used, limit, period_start, row.version)
+    event = pb.UsageChanged(user_id=user_id, usage=changed.to_proto())
     await outbox.publish(session, "billing.usage_changed", event)
-    return used
+    return changed
 
 
 def _midnight(day: date) -> datetime:

@@ -97,7 +97,7 @@ async def finish(session: AsyncSession, finished: inference_pb2.Finished, rules:
     image = await _locked(session, finished.image_id)
     if image is None:
         await drop_objects(session, finished.upscaled_path)
-    elif image.status == Status.PROCESSING and image.attempt == finished.fence:
+    elif image.status in UNFINISHED and image.attempt == finished.fence:
         if finished.HasField("output"):
             await _complete(session, image, finished.output, rules)
         else:

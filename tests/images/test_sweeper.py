@@ -1,0 +1,128 @@
+"""What got lost between database, stream and billing is carried on; and objects that nobody wants go."""
+
+from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from nats.js import JetStreamContext
+
+from common import bus
+from common.db import Sessions, now
+from common.metrics import Readiness
+from images.events import JOBS, Results, Sweeper
+from images.tables import Image, Status
+from loupe.billing.v1 import billing_pb2
+from loupe.images.v1 import images_pb2 as pb
+from loupe_local.stores import Stores
+from tests.images.images_rig import RULES, Rig, an_image, events, keys, row
+
+
+@pytest.fixture
+async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
+    """The stream of jobs, empty, and nobody takes from it."""
+    async with bus.connection(stores.nats_url("images"), "tests", Readiness()) as client:
+        js = client.jetstream()
+        await bus.declare(js, JOBS)
+        await js.purge_stream("JOBS")
+        yield js
+        await js.delete_stream("JOBS")
+
+
+@pytest.fixture
+def sweeper(rig: Rig, js: JetStreamContext) -> Sweeper:
+    return Sweeper(rig.sessions, js, rig.billing, RULES, timedelta(seconds=30))
+
+
+async def submitted(sessions: Sessions) -> list[int]:
+    return [pb.ImageSubmitted.FromString(payload).image_id for _, payload in await events(sessions)]
+
+
+def ago(**time: float) -> datetime:
+    return now() - timedelta(**time)
+
+
+async def test_a_job_that_the_stream_has_lost_is_published_again(rig: Rig, sweeper: Sweeper) -> None:
+    lost = await an_image(rig.sessions, 1, dispatched_at=ago(seconds=31))
+    await an_image(rig.sessions, 2, dispatched_at=ago(seconds=29))
+
+    await sweeper.sweep()
+    await sweeper.sweep()
+
+    assert await submitted(rig.sessions) == [lost.id]
+
+
+async def test_while_the_stream_holds_jobs_a_waiting_one_is_left_alone_for_half_an_hour(
+    rig: Rig, sweeper: Sweeper, js: JetStreamContext
+) -> None:
+    await js.publish("images.submitted.standard", b"")
+    await an_image(rig.sessions, 1, dispatched_at=ago(minutes=29))
+    forgotten = await an_image(rig.sessions, 2, dispatched_at=ago(minutes=31))
+
+    await sweeper.sweep()
+
+    assert await submitted(rig.sessions) == [forgotten.id]
+
+
+async def test_an_image_whose_worker_fell_silent_is_published_again(rig: Rig, sweeper: Sweeper) -> None:
+    working = {"status": Status.PROCESSING, "attempt": 1, "dispatched_at": ago(hours=1)}
+    silent = await an_image(rig.sessions, 1, heartbeat_at=ago(seconds=61), started_at=ago(hours=1), **working)
+    await an_image(rig.sessions, 2, heartbeat_at=ago(seconds=1), started_at=ago(hours=1), **working)
+
+    await sweeper.sweep()
+
+    assert await submitted(rig.sessions) == [silent.id]
+
+
+async def test_the_window_holds_for_the_sweeper_too(rig: Rig, sweeper: Sweeper) -> None:
+    for _ in range(5):
+        await an_image(rig.sessions, dispatched_at=ago(minutes=1))
+
+    await sweeper.sweep()
+
+    assert len(await submitted(rig.sessions)) == RULES.window
+
+
+async def test_a_place_is_kept_for_as_long_as_its_image_waits(rig: Rig, sweeper: Sweeper) -> None:
+    image = await reserved(rig, await an_image(rig.sessions, reserved_until=now() + timedelta(minutes=29)))
+    later = await an_image(rig.sessions, reserved_until=now() + timedelta(minutes=31))
+    await expire_in(rig, image, minutes=29)
+
+    await sweeper.sweep()
+
+    assert (await row(rig.sessions, image.id)).reserved_until > now() + timedelta(minutes=59)
+    assert (await row(rig.sessions, later.id)).reserved_until == later.reserved_until
+    assert await expires_at(rig, image) > now() + timedelta(minutes=59)
+
+
+async def test_objects_that_were_dropped_go_and_may_be_gone_already(rig: Rig) -> None:
+    await rig.blobs.put("images/originals/a.png", b"a", "image/png")
+    await rig.blobs.put("images/originals/b.png", b"b", "image/png")
+    dropped = pb.ObjectsDropped(keys=["images/originals/a.png", "images/upscaled/a.png"])
+    results = Results(rig.sessions, rig.blobs, RULES)
+
+    await results.dropped(dropped.SerializeToString())
+    await results.dropped(dropped.SerializeToString())
+
+    assert await keys(rig) == ["images/originals/b.png"]
+
+
+async def reserved(rig: Rig, image: Image) -> Image:
+    await rig.billing.Reserve(
+        billing_pb2.ReserveRequest(reservation_id=str(image.reservation_id), user_id=image.user_id)
+    )
+    return image
+
+
+async def expire_in(rig: Rig, image: Image, **time: float) -> None:
+    statement = sa.text("UPDATE reservation SET expires_at = :at WHERE id = :id")
+    async with rig.billing_sessions.begin() as session:
+        values = {"at": now() + timedelta(**time), "id": image.reservation_id}
+        await (await session.connection()).execute(statement, values)
+
+
+async def expires_at(rig: Rig, image: Image) -> datetime:
+    statement = sa.text("SELECT expires_at FROM reservation WHERE id = :id")
+    async with rig.billing_sessions.begin() as session:
+        found = await (await session.connection()).execute(statement, {"id": image.reservation_id})
+    return found.scalar_one()

@@ -1,0 +1,188 @@
+"""Tensors to the real Triton and back; and what a Triton that misbehaves is taken for."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from inference.picture import Picture
+from inference.triton import Triton, TritonAway, TritonFailed
+from inference.upscale import SPAN, BadAnswer, upscale
+from loupe_local.stack import Stack
+from tests.inference.conftest import FaultyTriton, an_answer, pixels_of, triton_at
+
+TILE = np.random.default_rng(7).integers(0, 256, (1, 3, 24, 40), np.uint8)
+
+
+@pytest.fixture(scope="module")
+async def real(stack: Stack) -> AsyncGenerator[Triton]:
+    assert stack.stores.triton
+    async with triton_at(stack.stores.triton.grpc, seconds=60) as client:
+        yield client
+
+
+def a_picture() -> Picture:
+    return Picture(np.ascontiguousarray(TILE[0].transpose(1, 2, 0)), "PNG")
+
+
+@pytest.mark.parametrize("net", SPAN, ids=lambda net: net.name)
+async def test_a_model_enlarges_by_its_scale_and_always_the_same(real: Triton, net: Any) -> None:
+    first = await real.infer(net.name, TILE)
+    second = await real.infer(net.name, TILE)
+
+    assert (first.dtype, first.shape) == (np.uint8, (1, 3, 24 * net.scale, 40 * net.scale))
+    assert np.array_equal(first, second)
+    assert first.std() > 10
+
+
+async def test_each_size_gets_its_own_answer_also_side_by_side(real: Triton) -> None:
+    tiles = [np.full((1, 3, 16 + number, 20), 20 * number, np.uint8) for number in range(6)]
+
+    results = await asyncio.gather(*(real.infer("span_x2", tile) for tile in tiles))
+
+    for number, result in enumerate(results):
+        assert result.shape == (1, 3, 2 * (16 + number), 40)
+        assert abs(float(result.mean()) - 20 * number) < 8
+
+
+async def test_every_model_is_ready(real: Triton) -> None:
+    await real.wait_ready(*(net.name for net in SPAN))
+
+
+async def test_a_model_that_is_not_there_is_not_ready_and_fails(real: Triton) -> None:
+    with pytest.raises(Exception, match="no_such_model"):
+        await real.wait_ready("no_such_model")
+    with pytest.raises(TritonFailed, match="no_such_model"):
+        await real.infer("no_such_model", TILE)
+
+
+async def test_a_triton_that_hangs_is_given_up_at_the_deadline(faulty: FaultyTriton, triton: Triton) -> None:
+    faulty.answer = hanging
+    started = time.monotonic()
+
+    with pytest.raises(TritonFailed) as caught:
+        await triton.infer("span_x2", TILE)
+
+    assert not isinstance(caught.value, TritonAway)
+    assert 0.9 < time.monotonic() - started < 3
+
+
+async def test_a_triton_that_cannot_be_reached_is_away() -> None:
+    async with triton_at("127.0.0.1:9", seconds=1.0) as nowhere:
+        with pytest.raises(TritonAway):
+            await nowhere.infer("span_x2", TILE)
+        with pytest.raises(Exception, match="UNAVAILABLE"):
+            await nowhere.wait_ready("span_x2")
+
+
+@pytest.mark.parametrize(
+    ("code", "is_away"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, True),
+        (grpc.StatusCode.INTERNAL, False),
+        (grpc.StatusCode.INVALID_ARGUMENT, False),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, False),
+        (grpc.StatusCode.CANCELLED, False),
+    ],
+)
+async def test_an_error_is_the_models_and_only_unavailable_is_away(
+    faulty: FaultyTriton, triton: Triton, code: grpc.StatusCode, is_away: bool
+) -> None:
+    faulty.answer = aborting(code)
+
+    with pytest.raises(TritonFailed) as caught:
+        await triton.infer("span_x2", TILE)
+
+    assert isinstance(caught.value, TritonAway) is is_away
+
+
+async def test_a_missing_output_is_a_failure(faulty: FaultyTriton, triton: Triton) -> None:
+    async def other(request: Any, _: Any) -> Any:
+        return an_answer(pixels_of(request), name="OTHER")
+
+    faulty.answer = other
+
+    with pytest.raises(TritonFailed, match="without UPSCALED"):
+        await triton.infer("span_x2", TILE)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "datatype"),
+    [
+        ((1, 3, 24, 40), np.uint8, "UINT8"),
+        ((1, 3, 80, 48), np.uint8, "UINT8"),
+        ((1, 1, 48, 80), np.uint8, "UINT8"),
+        ((3, 48, 80), np.uint8, "UINT8"),
+        ((2, 3, 48, 80), np.uint8, "UINT8"),
+        ((1, 3, 48, 80), np.float32, "FP32"),
+        ((0,), np.uint8, "UINT8"),
+    ],
+)
+async def test_an_answer_of_another_shape_never_becomes_a_picture(
+    faulty: FaultyTriton, triton: Triton, shape: tuple[int, ...], dtype: Any, datatype: str
+) -> None:
+    async def wrong(*_: Any) -> Any:
+        return an_answer(np.zeros(shape, dtype), datatype=datatype)
+
+    faulty.answer = wrong
+
+    with pytest.raises(BadAnswer):
+        await upscale(a_picture(), (80, 48), triton.infer)
+
+
+async def test_bytes_that_do_not_fit_their_shape_never_become_a_picture(
+    faulty: FaultyTriton, triton: Triton
+) -> None:
+    async def short(request: Any, _: Any) -> Any:
+        answer = an_answer(np.zeros((1, 3, 48, 80), np.uint8))
+        answer.raw_output_contents[0] = answer.raw_output_contents[0][:-1]
+        return answer
+
+    faulty.answer = short
+
+    with pytest.raises((TritonFailed, BadAnswer, ValueError)):
+        await upscale(a_picture(), (80, 48), triton.infer)
+
+
+async def test_no_more_tiles_than_allowed_are_at_triton(faulty: FaultyTriton) -> None:
+    there = most = 0
+
+    async def counted(request: Any, _: Any) -> Any:
+        nonlocal there, most
+        there += 1
+        most = max(most, there)
+        await asyncio.sleep(0.02)
+        there -= 1
+        return an_answer(pixels_of(request))
+
+    faulty.answer = counted
+    async with triton_at(faulty.target, seconds=5, in_flight=3) as client:
+        await asyncio.gather(*(client.infer("span_x2", TILE) for _ in range(20)))
+
+    assert (most, faulty.asked) == (3, 20)
+
+
+async def test_a_failure_gives_its_turn_to_the_next(faulty: FaultyTriton) -> None:
+    async with triton_at(faulty.target, seconds=5, in_flight=1) as client:
+        good, faulty.answer = faulty.answer, aborting(grpc.StatusCode.INTERNAL)
+        for _ in range(3):
+            with pytest.raises(TritonFailed):
+                await client.infer("span_x2", TILE)
+        faulty.answer = good
+
+        assert (await client.infer("span_x2", TILE)).shape == (1, 3, 48, 80)
+
+
+async def hanging(*_: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+def aborting(code: grpc.StatusCode) -> Any:
+    async def answer(_: Any, context: Any) -> Any:
+        await context.abort(code, "as the test wants it")
+
+    return answer

@@ -1,0 +1,463 @@
+"""A job as the worker does it: with the real queue, store, decoder and images, and a Triton that may misbehave."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from nats.js import JetStreamContext
+from PIL import Image
+from pixels import encoded, opened
+
+from common import bus
+from common.blobs import Blobs
+from common.metrics import Readiness
+from images.domain import jobs, library
+from images.events import JOBS
+from images.tables import Image as Row
+from images.tables import Status
+from inference import events
+from inference.codec import Decoder
+from inference.settings import Settings
+from inference.triton import TritonFailed
+from inference.upscale import BadAnswer
+from inference.worker import Worker
+from loupe.images.v1 import images_pb2
+from loupe.inference.v1 import inference_pb2
+from loupe_local.services import services
+from loupe_local.stores import Stores
+from tests.images.images_rig import RULES, Rig, an_image, emptied, keys, poll, row
+from tests.inference.conftest import FaultyTriton, an_answer, doubled, triton_at
+
+PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"), "PNG")
+
+
+@pytest.fixture
+async def rig(images_running: Rig) -> Rig:
+    await emptied(images_running)
+    return images_running
+
+
+@pytest.fixture
+async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
+    """The two streams that a worker stands between, empty."""
+    async with bus.connection(stores.nats_url("inference"), "tests", Readiness()) as client:
+        js = client.jetstream()
+        await bus.declare(js, JOBS, events.RESULTS, bus.DEAD)
+        for stream in ("JOBS", "RESULTS"):
+            await js.purge_stream(stream)
+        yield js
+        for stream in ("JOBS", "RESULTS"):
+            await js.delete_stream(stream)
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncGenerator[Decoder]:
+    decoder = Decoder(processes=1)
+    yield decoder
+    await decoder.aclose()
+
+
+@dataclass
+class Bench:
+    """A worker, what it is given, and what it has told."""
+
+    rig: Rig
+    js: JetStreamContext
+    worker: Worker
+
+    async def job(self, data: bytes = PHOTO, **fields: Any) -> Row:
+        """An image with its original stored, as images has it when it publishes the job."""
+        sizes = {"original_width": 24, "original_height": 16, "upscaled_width": 48, "upscaled_height": 32}
+        image = await an_image(self.rig.sessions, **(sizes | fields))
+        await self.rig.blobs.put(image.original_path, data, "image/png")
+        return image
+
+    async def do(self, image: Row) -> None:
+        """Once, without the queue."""
+        await self.worker.submitted(a_message(image))
+
+    async def submit(self, image: Row) -> None:
+        await self.js.publish("images.submitted.standard", a_message(image))
+
+    @contextlib.asynccontextmanager
+    async def consuming(self, ack_wait_seconds: float = 1.0) -> AsyncGenerator[asyncio.Task[None]]:
+        consumer = replace(events.submitted(ack_wait_seconds), longest_pause_seconds=0.1)
+        consuming = asyncio.create_task(bus.consume(self.js, consumer, self.worker.submitted))
+        yield consuming
+        await ended(consuming)
+
+    async def told(self) -> list[inference_pb2.Finished]:
+        """Every result in the stream, oldest first."""
+        state = (await self.js.stream_info("RESULTS")).state
+        numbers = range(state.first_seq, state.last_seq + 1) if state.messages else ()
+        messages = [await self.js.get_msg("RESULTS", number) for number in numbers]
+        return [inference_pb2.Finished.FromString(message.data or b"") for message in messages]
+
+    async def has_told(self) -> bool:
+        return bool(await self.told())
+
+    async def is_idle(self) -> bool:
+        """No job is left in the stream: each one was acknowledged."""
+        return (await self.js.stream_info("JOBS")).state.messages == 0
+
+    async def row(self, image: Row) -> Row:
+        return await row(self.rig.sessions, image.id)
+
+
+def a_message(image: Row) -> bytes:
+    return images_pb2.ImageSubmitted(image_id=image.id or 0).SerializeToString()
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+@pytest.fixture
+async def bench(
+    rig: Rig, js: JetStreamContext, faulty: FaultyTriton, decoder: Decoder, stores: Stores
+) -> AsyncGenerator[Bench]:
+    given = services(stores, {}).environment("inference")
+    settings = Settings(**{name.removeprefix("INFERENCE_").lower(): text for name, text in given.items()})  # pyright: ignore[reportArgumentType]
+    async with triton_at(faulty.target, seconds=20) as triton:
+        worker = Worker(
+            images=rig.service(),
+            blobs=Blobs(settings.store()),
+            triton=triton,
+            decoder=decoder,
+            publish=events.Teller(js).finished,
+            tile=64,
+            heartbeat_seconds=0.1,
+        )
+        yield Bench(rig, js, worker)
+
+
+class Held:
+    """A Triton that answers when the test lets it."""
+
+    def __init__(self) -> None:
+        self.arrived, self.opened = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, request: Any, context: Any) -> Any:
+        self.arrived.set()
+        await self.opened.wait()
+        return await doubled(request, context)
+
+    async def holds(self) -> None:
+        await asyncio.wait_for(self.arrived.wait(), 20)
+
+
+def aborting(code: grpc.StatusCode) -> Callable[[Any, Any], Awaitable[Any]]:
+    async def answer(_: Any, context: Any) -> Any:
+        await context.abort(code, "as the test wants it")
+
+    return answer
+
+
+async def test_a_job_is_done_and_told_with_the_stored_result(bench: Bench) -> None:
+    image = await bench.job()
+    await bench.submit(image)
+
+    async with bench.consuming():
+        await poll(bench.has_told)
+        await poll(bench.is_idle)
+
+    [finished] = await bench.told()
+    stored = await bench.rig.blobs.get(image.upscaled_path)
+    assert (finished.image_id, finished.fence, finished.upscaled_path) == (image.id, 1, image.upscaled_path)
+    assert (finished.output.bytes, finished.output.width, finished.output.height) == (len(stored), 48, 32)
+    assert finished.output.seconds > 0
+    assert (opened(stored).format, opened(stored).size) == ("PNG", (48, 32))
+    nearest = Image.fromarray(np.asarray(opened(PHOTO)).repeat(2, 0).repeat(2, 1))
+    assert opened(stored).tobytes() == nearest.tobytes()
+
+
+async def test_a_job_delivered_twice_is_done_once(bench: Bench, faulty: FaultyTriton) -> None:
+    image = await bench.job()
+    await bench.do(image)
+    async with bench.rig.sessions.begin() as session:
+        await jobs.finish(session, (await bench.told())[0], RULES)
+
+    await bench.do(image)
+
+    assert len(await bench.told()) == 1
+    assert faulty.asked == 1
+    assert (await bench.row(image)).status == Status.COMPLETED
+
+
+@pytest.mark.parametrize("data", [b"no picture", PHOTO[:60], b""])
+async def test_a_picture_that_cannot_be_decoded_fails_for_good(
+    bench: Bench, faulty: FaultyTriton, data: bytes
+) -> None:
+    image = await bench.job(data)
+    await bench.submit(image)
+
+    async with bench.consuming():
+        await poll(bench.has_told)
+        await poll(bench.is_idle)
+
+    [finished] = await bench.told()
+    assert (finished.failure.code, finished.failure.retryable) == ("undecodable", False)
+    assert finished.failure.message
+    assert not finished.HasField("output")
+    assert faulty.asked == 0
+    assert await keys(bench.rig) == [image.original_path]
+
+
+async def test_work_that_is_not_wanted_any_more_stops_and_tells_nothing(
+    bench: Bench, faulty: FaultyTriton
+) -> None:
+    faulty.answer = held = Held()
+    image = await bench.job()
+    await bench.submit(image)
+
+    async with bench.consuming():
+        await held.holds()
+        async with bench.rig.sessions.begin() as session:
+            await library.delete(session, image.user_id, image.id or 0, RULES)
+        await poll(bench.is_idle)
+
+    assert await bench.told() == []
+    assert image.upscaled_path not in await keys(bench.rig)
+
+
+async def test_a_worker_whose_image_another_one_has_stops_too(bench: Bench, faulty: FaultyTriton) -> None:
+    faulty.answer = held = Held()
+    image = await bench.job()
+    working = asyncio.create_task(bench.do(image))
+    await held.holds()
+
+    async with bench.rig.sessions.begin() as session:
+        await jobs.start(session, image.id or 0, replace(RULES, silent=timedelta(0)))
+    await asyncio.wait_for(working, 10)
+
+    assert await bench.told() == []
+    assert (await bench.row(image)).attempt == 2
+
+
+async def test_a_job_that_wants_no_work_is_acknowledged(bench: Bench, faulty: FaultyTriton) -> None:
+    deleted = await bench.job(status=Status.COMPLETED)
+    await bench.submit(deleted)
+    await bench.js.publish(
+        "images.submitted.priority", images_pb2.ImageSubmitted(image_id=987).SerializeToString()
+    )
+
+    async with bench.consuming():
+        await poll(bench.is_idle)
+
+    assert await bench.told() == []
+    assert faulty.asked == 0
+
+
+async def test_a_busy_image_is_asked_for_again_later(bench: Bench, faulty: FaultyTriton) -> None:
+    faulty.answer = held = Held()
+    image = await bench.job()
+    working = asyncio.create_task(bench.do(image))
+    await held.holds()
+
+    with pytest.raises(bus.Later):
+        await bench.do(image)
+    held.opened.set()
+    await working
+
+    assert len(await bench.told()) == 1
+
+
+async def test_images_that_are_away_are_waited_for(bench: Bench) -> None:
+    image = await bench.job()
+    worker = replace(bench.worker, images=nowhere(bench.rig))
+
+    with pytest.raises(bus.Later):
+        await worker.submitted(a_message(image))
+
+    assert (await bench.row(image)).attempt == 0
+
+
+def nowhere(rig: Rig) -> Any:
+    return replace(rig, target="127.0.0.1:9", channels=rig.channels).service()
+
+
+@pytest.mark.parametrize(
+    ("code", "is_excused"), [(grpc.StatusCode.UNAVAILABLE, True), (grpc.StatusCode.INTERNAL, False)]
+)
+async def test_only_a_triton_that_is_away_excuses_the_attempt(
+    bench: Bench, faulty: FaultyTriton, code: grpc.StatusCode, is_excused: bool
+) -> None:
+    faulty.answer = aborting(code)
+    image = await bench.job()
+
+    with pytest.raises(bus.Later if is_excused else TritonFailed):
+        await bench.do(image)
+
+    found = await bench.row(image)
+    assert (found.status, found.attempt, found.excused) == (Status.PROCESSING, 1, int(is_excused))
+    assert found.heartbeat_at is None
+    assert await bench.told() == []
+
+
+async def test_a_hanging_triton_costs_an_attempt(bench: Bench, faulty: FaultyTriton) -> None:
+    faulty.answer = Held()
+    image = await bench.job()
+
+    async with triton_at(faulty.target, seconds=0.5) as impatient:
+        with pytest.raises(TritonFailed):
+            await replace(bench.worker, triton=impatient).submitted(a_message(image))
+
+    found = await bench.row(image)
+    assert (found.attempt, found.excused) == (1, 0)
+
+
+async def test_a_wrong_answer_costs_an_attempt_and_stores_nothing(bench: Bench, faulty: FaultyTriton) -> None:
+    async def small(*_: Any) -> Any:
+        return an_answer(np.zeros((1, 3, 16, 24), np.uint8))
+
+    faulty.answer = small
+    image = await bench.job()
+
+    with pytest.raises(BadAnswer):
+        await bench.do(image)
+
+    found = await bench.row(image)
+    assert (found.attempt, found.excused) == (1, 0)
+    assert await keys(bench.rig) == [image.original_path]
+
+
+async def test_an_original_that_is_gone_costs_an_attempt(bench: Bench) -> None:
+    image = await bench.job()
+    await bench.rig.blobs.delete([image.original_path])
+
+    with pytest.raises(Exception, match="NoSuchKey"):
+        await bench.do(image)
+
+    found = await bench.row(image)
+    assert (found.attempt, found.excused, found.heartbeat_at) == (1, 0, None)
+
+
+async def test_a_store_that_is_away_excuses_the_attempt(bench: Bench) -> None:
+    image = await bench.job()
+    away = replace(bench.worker, blobs=bench.rig.blobs_at("http://127.0.0.1:9"))
+
+    with pytest.raises(bus.Later):
+        await away.submitted(a_message(image))
+
+    assert (await bench.row(image)).excused == 1
+
+
+async def test_an_image_that_always_fails_ends_after_its_attempts(bench: Bench, faulty: FaultyTriton) -> None:
+    faulty.answer = aborting(grpc.StatusCode.INTERNAL)
+    image = await bench.job()
+    await bench.submit(image)
+
+    async with bench.consuming():
+        await poll(bench.is_idle)
+
+    found = await bench.row(image)
+    assert (found.status, found.failure_code, found.attempt) == (Status.FAILED, "attempts_exhausted", 3)
+    assert await bench.told() == []
+
+
+async def test_a_triton_that_comes_back_finds_the_image_waiting(bench: Bench, faulty: FaultyTriton) -> None:
+    """However often it was away."""
+    faulty.answer = aborting(grpc.StatusCode.UNAVAILABLE)
+    image = await bench.job()
+    await bench.submit(image)
+
+    async with bench.consuming():
+        await poll(lambda: asked(faulty, 5))
+        faulty.answer = doubled
+        await poll(bench.has_told)
+
+    [finished] = await bench.told()
+    assert finished.HasField("output")
+    assert finished.fence > RULES.attempts
+
+
+async def asked(faulty: FaultyTriton, times: int) -> bool:
+    return faulty.asked >= times
+
+
+async def test_a_job_longer_than_the_streams_patience_is_delivered_once(
+    bench: Bench, faulty: FaultyTriton
+) -> None:
+    faulty.answer = held = Held()
+    image = await bench.job()
+    await bench.submit(image)
+
+    async with bench.consuming(ack_wait_seconds=0.5):
+        await held.holds()
+        with contextlib.suppress(TimeoutError):
+            await poll(lambda: asked(faulty, 2), seconds=2)
+        held.opened.set()
+        await poll(bench.has_told)
+        await poll(bench.is_idle)
+
+    assert faulty.asked == 1
+    assert (await bench.row(image)).attempt == 1
+    assert len(await bench.told()) == 1
+
+
+async def test_a_worker_that_is_stopped_hands_its_image_on_at_once(
+    bench: Bench, faulty: FaultyTriton
+) -> None:
+    faulty.answer = held = Held()
+    image = await bench.job()
+    await bench.submit(image)
+    async with bench.consuming(ack_wait_seconds=30) as first:
+        await held.holds()
+        await ended(first)
+    stopped = await bench.row(image)
+
+    faulty.answer = doubled
+    async with bench.consuming(ack_wait_seconds=30):
+        await poll(bench.has_told, seconds=10)
+
+    assert (stopped.attempt, stopped.excused, stopped.heartbeat_at) == (1, 1, None)
+    assert [finished.fence for finished in await bench.told()] == [2]
+
+
+async def test_a_result_told_twice_is_in_the_stream_once(bench: Bench) -> None:
+    finished = inference_pb2.Finished(image_id=5, fence=2)
+
+    for _ in range(3):
+        await bench.worker.publish(finished)
+    await bench.worker.publish(inference_pb2.Finished(image_id=5, fence=3))
+
+    assert [one.fence for one in await bench.told()] == [2, 3]
+
+
+async def test_while_images_is_away_the_work_goes_on(bench: Bench, faulty: FaultyTriton) -> None:
+    """Images starts the work, and then nobody hears the worker's signs of life."""
+    faulty.answer = held = Held()
+    image = await bench.job()
+    deaf = Deaf(bench.rig)
+    working = asyncio.create_task(replace(bench.worker, images=deaf).submitted(a_message(image)))  # pyright: ignore[reportArgumentType]
+    await held.holds()
+
+    await poll(deaf.was_tried)
+    held.opened.set()
+    await asyncio.wait_for(working, 20)
+
+    assert [one.HasField("output") for one in await bench.told()] == [True]
+
+
+class Deaf:
+    """The real service for the start, and an address where nobody listens for what follows."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._away = nowhere(rig)
+        self._tried = 0
+        self.StartWork = rig.service().StartWork
+        self.StopWork = self._away.StopWork
+
+    async def KeepWorking(self, request: images_pb2.KeepWorkingRequest) -> Any:
+        self._tried += 1
+        return await self._away.KeepWorking(request)
+
+    async def was_tried(self) -> bool:
+        return self._tried >= 2
