@@ -1,4 +1,4 @@
-"""Requests as the server hands them over, gateways of the test's own beside the running system, and new users."""
+"""Requests as the server hands them over, gateways beside the running system, and new users."""
 
 import argparse
 import asyncio

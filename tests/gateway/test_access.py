@@ -1,4 +1,4 @@
-"""The order in which a request is refused, before any of its body is read, and the headers that go with it."""
+"""The order in which a request is refused, before its body is read, and the headers that go with it."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Around every route: the request's id, headers for browsers, the envelope of every error, and the API's description."""
+"""Around every route: request ids, headers for browsers, errors' envelope, and the API's description."""
 
 import json
 import re

@@ -43,6 +43,12 @@ async def parsed(pieces: Iterable[bytes]) -> tuple[str, bytes, dict[str, str]]:
     return start.start.filename, b"".join(chunk.chunk for chunk in chunks), texts
 
 
+async def collect(sent: AsyncGenerator[pb.UpscaleRequest], seen: list[pb.UpscaleRequest]) -> None:
+    """What came before a failure is in `seen`."""
+    async for message in sent:
+        seen.append(message)  # noqa: PERF401
+
+
 async def refused(pieces: Iterable[bytes], kind: type[errors.ServiceError]) -> errors.ServiceError:
     with pytest.raises(kind) as caught:
         async for _ in messages(pieces):
@@ -171,13 +177,12 @@ async def test_a_body_that_cannot_be_read_is_malformed(body: bytes, size: int) -
 
 async def test_a_broken_body_never_becomes_a_whole_call() -> None:
     """The options come last and stand for the end: without them nothing is accepted."""
-    seen: list[str | None] = []
+    seen: list[pb.UpscaleRequest] = []
 
     with pytest.raises(Malformed):
-        async for message in messages([a_part("image", PICTURE, "a.png")]):
-            seen.append(message.WhichOneof("part"))  # noqa: PERF401  what came before the failure
+        await collect(messages([a_part("image", PICTURE, "a.png")]), seen)
 
-    assert "options" not in seen
+    assert [message.WhichOneof("part") for message in seen] == ["start"]
 
 
 async def test_a_client_that_hangs_up_is_malformed() -> None:
@@ -221,10 +226,9 @@ async def test_a_body_that_says_it_is_too_long_is_not_read() -> None:
 
 async def test_a_body_that_lies_about_its_length_is_cut_off_at_the_cap() -> None:
     pieces = [a_part("image", b"", "a.png")[:-2], *(bytes(1 << 20) for _ in range(20))]
-    sent = 0
+    seen: list[pb.UpscaleRequest] = []
 
     with pytest.raises(TooLarge):
-        async for message in messages(pieces, content_length="12"):
-            sent += len(message.chunk)
+        await collect(messages(pieces, content_length="12"), seen)
 
-    assert sent <= 11 << 20
+    assert 10 << 20 <= sum(len(message.chunk) for message in seen) <= 11 << 20

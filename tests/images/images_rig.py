@@ -1,4 +1,4 @@
-"""The images service and billing as they run, each with its own database, in this process; the tokens are the test's."""
+"""The images service and billing as they run, in this process, with a database each; the tokens are ours."""
 
 import asyncio
 import contextlib
@@ -115,7 +115,7 @@ class Rig:
 
 @contextlib.asynccontextmanager
 async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
-    """Schemas from the migrations, billing with the plans that ship, and both servers on ports of their own."""
+    """Schemas from the migrations, billing with the plans that ship, both servers on ports of their own."""
     ours = services(stores, {})
     await asyncio.gather(ours.migrate("images"), ours.migrate("billing"))
     environment = ours.environment("images")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Self
 
 
 class Door:
@@ -13,7 +14,7 @@ class Door:
         self.arrived, self.opened = asyncio.Event(), asyncio.Event()
         self.address = ""
 
-    async def __aenter__(self) -> "Door":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._let_through, "127.0.0.1", 0)
         self.address = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self

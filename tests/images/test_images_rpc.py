@@ -61,7 +61,7 @@ async def test_its_own_ability_is_enough(rig: Rig, method: str) -> None:
     try:
         await call(rig.user(JANE, NEEDS[method]), method)
     except errors.NotFound as error:
-        assert error.reason == "image_not_found"
+        assert error.reason == "image_not_found"  # noqa: PT017  there is no image of that id
 
 
 @pytest.mark.parametrize("method", WORKERS_OWN)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, update
 
 from common import errors
@@ -416,18 +417,24 @@ async def test_a_lost_image_is_dispatched_again(sessions: Sessions) -> None:
     assert (await row(sessions, waiting.id)).dispatched_at is None
 
 
-async def test_an_abandoned_worker_that_comes_back_is_not_wanted(sessions: Sessions) -> None:
-    image = await an_image(sessions)
-    await start(sessions, image)
-    await silence(sessions, image, 61)
+async def test_an_abandoned_worker_is_not_wanted_but_its_result_is_while_nobody_else_has_begun(
+    sessions: Sessions,
+) -> None:
+    early, late = await an_image(sessions, JANE), await an_image(sessions, OMAR)
+    for image in (early, late):
+        await start(sessions, image)
+        await silence(sessions, image, 61)
     async with sessions.begin() as session:
         await jobs.abandoned(session, RULES)
 
-    wanted = await keep(sessions, image, 1)
-    await finish(sessions, image, 1)
+    wanted = await keep(sessions, early, 1)
+    await finish(sessions, early, 1)
+    await start(sessions, late)
+    await finish(sessions, late, 1)
 
     assert wanted is False
-    assert (await row(sessions, image.id)).status == Status.PENDING
+    assert (await row(sessions, early.id)).status == Status.COMPLETED
+    assert (await row(sessions, late.id)).status == Status.PROCESSING
 
 
 async def test_ageing_reservations_are_those_of_unfinished_images_that_end_soon(sessions: Sessions) -> None:
@@ -450,7 +457,7 @@ async def test_a_change_that_fails_leaves_no_event(sessions: Sessions) -> None:
     image = await an_image(sessions)
     await start(sessions, image)
 
-    with pytest.raises(sa.exc.DBAPIError):  # noqa: PT012  the failure comes after the change
+    with pytest.raises(DBAPIError):  # noqa: PT012  the failure comes after the change
         async with sessions.begin() as session:
             event = inference_pb2.Finished(image_id=image.id or 0, fence=1)
             event.output.CopyFrom(inference_pb2.Output(bytes=1))

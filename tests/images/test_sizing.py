@@ -56,7 +56,23 @@ def test_integers_as_texts_are_understood(
 
 
 @pytest.mark.parametrize(
-    "text", ["2.0", "2,0", "two", "0x2", "2 3", "--2", " ", "1e1", "9" * 19, "2\x00", "²", "２", "٢", "null"]
+    "text",
+    [
+        "2.0",
+        "2,0",
+        "two",
+        "0x2",
+        "2 3",
+        "--2",
+        " ",
+        "1e1",
+        "9" * 19,
+        "2\x00",
+        "\u00b2",
+        "\uff12",
+        "\u0662",
+        "null",
+    ],
 )
 def test_a_text_that_is_no_integer_is_refused_on_its_field(text: str) -> None:
     assert wrong_with(scale=text) == {"scale_factor": ["The scale factor must be an integer."]}

@@ -1,4 +1,4 @@
-"""What a file is told by its content: six formats, whole, upright, and not too large; and nothing is decoded."""
+"""What a file is told by its content: six formats, whole, upright, not too large; nothing is decoded."""
 
 import io
 import struct
@@ -41,8 +41,9 @@ FILES: dict[str, tuple[Format, bytes]] = {
 }
 
 UNNOTICED = {"gif": 1, "tiff jpeg": 289}
-"""Last bytes that may be missing: the end of a GIF's list of pictures, which does no harm, and the coding tables
-behind a TIFF's directory, which only the decoder misses."""
+"""Last bytes that may be missing: the end of a GIF's list of pictures, which does no harm, and the coding
+tables behind a TIFF's directory, which only the decoder misses.
+"""
 
 
 def refusal(data: bytes, largest_pixels: int = MANY) -> str:
@@ -116,7 +117,7 @@ def test_garbage_never_raises_anything_else() -> None:
             try:
                 header = sniff(damaged, largest_pixels=MANY)
             except errors.InvalidArgument as error:
-                assert list(error.fields) == ["image"], (format_, position)
+                assert list(error.fields) == ["image"], (format_, position)  # noqa: PT017  either is right
             else:
                 assert header.width * header.height <= MANY
 

@@ -36,7 +36,7 @@ def pixels_of(request: Request) -> np.ndarray[Any, Any]:
 
 
 def an_answer(pixels: np.ndarray[Any, Any], name: str = "UPSCALED", datatype: str = "UINT8") -> Any:
-    response = service_pb2.ModelInferResponse(model_name="span_x2")
+    response: Any = service_pb2.ModelInferResponse(model_name="span_x2")  # pyright: ignore[reportAttributeAccessIssue]  made at run time
     response.outputs.add(name=name, datatype=datatype, shape=pixels.shape)
     response.raw_output_contents.append(pixels.tobytes())
     return response

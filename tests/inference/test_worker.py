@@ -1,4 +1,4 @@
-"""A job as the worker does it: with the real queue, store, decoder and images, and a Triton that may misbehave."""
+"""A job as the worker does it: with the real queue, store, decoder and images; Triton may misbehave."""
 
 import asyncio
 import contextlib

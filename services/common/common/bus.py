@@ -195,7 +195,7 @@ async def _failed(
     attempt = message.metadata.num_delivered
     is_last = consumer.max_attempts is not None and attempt >= consumer.max_attempts
     try:
-        if not is_last and not isinstance(error, Unprocessable):
+        if isinstance(error, Later) or not (is_last or isinstance(error, Unprocessable)):
             details = {"reason": str(error)} if isinstance(error, Later) else {"exc_info": error}
             LOG.warning("again later", subject=message.subject, attempt=attempt, **details)
             await message.nak(delay=consumer.pause(attempt))

@@ -7,7 +7,9 @@ and deletes them once the stream has acknowledged. Delivery is at least once and
 import asyncio
 import contextlib
 from datetime import datetime
+from typing import Any
 
+import nats.errors
 import psycopg
 import sqlalchemy as sa
 from google.protobuf.message import Message
@@ -29,10 +31,10 @@ INSERT = sa.text("""
 """)
 NOTIFY = sa.text("SELECT pg_notify('outbox', '')")
 CLAIM = sa.text("""
-    DELETE FROM outbox WHERE id IN (
-        SELECT id FROM outbox ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED
-    ) RETURNING subject, payload, message_id, trace_parent
+    SELECT id, subject, payload, message_id, trace_parent FROM outbox
+    ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED
 """)
+SENT = sa.text("DELETE FROM outbox WHERE id = ANY(:ids)")
 
 
 class OutboxColumns(SQLModel):
@@ -87,18 +89,29 @@ async def relay(sessions: Sessions, stream: JetStreamContext, url: str) -> None:
 
 
 async def _send_batch(sessions: Sessions, stream: JetStreamContext) -> bool:
+    """Whether there may be more. A row that cannot be sent stays and holds up no other of its batch."""
     async with sessions.begin() as session:
         connection = await session.connection()
         rows = (await connection.execute(CLAIM, {"batch": BATCH})).all()
-        await asyncio.gather(*(_send(stream, *row) for row in rows))
+        results = await asyncio.gather(*(_send(stream, row) for row in rows), return_exceptions=True)
+        sent = [row.id for row, result in zip(rows, results, strict=True) if result is None]
+        if sent:
+            await connection.execute(SENT, {"ids": sent})
+    failures = [result for result in results if result is not None]
+    if failures:
+        raise failures[0]
     return len(rows) == BATCH
 
 
-async def _send(
-    stream: JetStreamContext, subject: str, payload: bytes, message_id: str, parent: str | None
-) -> None:
-    headers = {"Nats-Msg-Id": message_id} | ({"traceparent": parent} if parent else {})
-    await stream.publish(subject, payload, headers=headers, timeout=5)
+async def _send(stream: JetStreamContext, row: sa.Row[Any]) -> None:
+    headers = {"Nats-Msg-Id": row.message_id}
+    if row.trace_parent:
+        headers["traceparent"] = row.trace_parent
+    try:
+        await stream.publish(row.subject, row.payload, headers=headers, timeout=5)
+    except nats.errors.Error as error:
+        LOG.warning("event not sent", subject=row.subject, error=f"{type(error).__name__}: {error}")
+        raise
 
 
 async def _listen(url: str, woken: asyncio.Event) -> None:

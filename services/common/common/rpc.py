@@ -101,8 +101,10 @@ class _Edge(grpc.aio.ServerInterceptor):
     ) -> Any:
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method.startswith("/grpc.health.v1.") or handler.response_streaming:
+        if handler is None or method.startswith("/grpc.health.v1."):
             return handler
+        if handler.response_streaming:
+            raise TypeError(f"{method} streams its answer, which this edge does not guard")
         metadata = {
             key: value for key, value in handler_call_details.invocation_metadata if isinstance(value, str)
         }

@@ -43,7 +43,7 @@ class Upload:
 
 async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int) -> Upload:
     """Reads a call's messages; a file over the limit is refused as soon as it is."""
-    upload, chunks, size = Upload(), list[bytes](), 0
+    upload, chunks, size, is_whole = Upload(), list[bytes](), 0, False
     async for part in parts:
         match part.WhichOneof("part"):
             case "start":
@@ -53,9 +53,11 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int) -
                 chunks.append(part.chunk)
                 size += len(chunks[-1])
             case _:
-                upload.options = part.options
+                upload.options, is_whole = part.options, True
         if size > largest_bytes:
             raise errors.invalid({"image": [f"The image may not be greater than {largest_bytes >> 20} MB."]})
+    if not is_whole:  # the caller went away: gRPC ends the iterator first, and cancels a moment later
+        raise errors.InvalidArgument("The upload ended early.", reason="incomplete_upload")
     upload.data = b"".join(chunks)
     return upload
 

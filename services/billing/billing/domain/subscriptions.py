@@ -8,10 +8,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.plans import Plan, Plans
 from billing.tables import Subscription
-from common import outbox
+from common import errors, log, outbox
 from common.db import now
 from loupe.billing.v1 import billing_pb2 as pb
 
+LOG = log.get(__name__)
 UPSERT = sa.text("""
     INSERT INTO subscription (user_id, plan, type, status, quantity, created_at, updated_at)
     VALUES (:user_id, :plan, 'default', 'active', 1, now(), now())
@@ -40,7 +41,11 @@ def plan_of(plans: Plans, subscription: Subscription | None) -> Plan:
     """The plan with this subscription's own quota, where it has one."""
     if subscription is None:
         return plans.free
-    plan = plans.by_slug(subscription.plan)
+    try:
+        plan = plans.by_slug(subscription.plan)
+    except errors.NotFound:
+        LOG.exception("a subscription's plan is not in the file of plans", user_id=subscription.user_id)
+        return plans.free
     if subscription.images_per_month is None:
         return plan
     return plan.model_copy(update={"images_per_month": subscription.images_per_month})
