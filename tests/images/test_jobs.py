@@ -417,7 +417,7 @@ async def test_a_lost_image_is_dispatched_again(sessions: Sessions) -> None:
     assert (await row(sessions, waiting.id)).dispatched_at is None
 
 
-async def test_an_abandoned_worker_is_not_wanted_but_its_result_is_while_nobody_else_has_begun(
+async def test_an_abandoned_worker_has_its_image_again_while_nobody_else_has_begun(
     sessions: Sessions,
 ) -> None:
     early, late = await an_image(sessions, JANE), await an_image(sessions, OMAR)
@@ -432,7 +432,7 @@ async def test_an_abandoned_worker_is_not_wanted_but_its_result_is_while_nobody_
     await start(sessions, late)
     await finish(sessions, late, 1)
 
-    assert wanted is False
+    assert wanted is True
     assert (await row(sessions, early.id)).status == Status.COMPLETED
     assert (await row(sessions, late.id)).status == Status.PROCESSING
 

@@ -26,6 +26,8 @@ from tests.images.slow_store import Door
 JANE = 1
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
 
+NO_OPTIONS = pb.UpscaleRequest.Options()
+
 
 def an_upload(data: bytes = PHOTO, *, api_request: bool = False, **options: str) -> Upload:
     return Upload(
@@ -244,9 +246,17 @@ def chunks(size: int, count: int) -> Iterator[pb.UpscaleRequest]:
 
 
 async def test_a_file_of_exactly_the_limit_is_received() -> None:
-    upload = await receive(parts_of(*chunks(256, 4)), 1024)
+    upload = await receive(parts_of(*chunks(256, 4), pb.UpscaleRequest(options=NO_OPTIONS)), 1024)
 
     assert len(upload.data) == 1024
+
+
+async def test_an_upload_that_ends_before_its_options_is_not_whole() -> None:
+    """A caller who goes away ends the messages first, and is told of a moment later."""
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await receive(parts_of(*chunks(256, 4)), 1024)
+
+    assert caught.value.reason == "incomplete_upload"
 
 
 async def test_a_file_over_the_limit_is_refused_before_the_rest_is_read() -> None:

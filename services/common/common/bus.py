@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import nats
 import nats.errors
 import nats.js.errors
+from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
@@ -195,7 +196,7 @@ async def _failed(
     attempt = message.metadata.num_delivered
     is_last = consumer.max_attempts is not None and attempt >= consumer.max_attempts
     try:
-        if isinstance(error, Later) or not (is_last or isinstance(error, Unprocessable)):
+        if isinstance(error, Later) or not (is_last or isinstance(error, Unprocessable | DecodeError)):
             details = {"reason": str(error)} if isinstance(error, Later) else {"exc_info": error}
             LOG.warning("again later", subject=message.subject, attempt=attempt, **details)
             await message.nak(delay=consumer.pause(attempt))

@@ -12,6 +12,8 @@ from gateway.backend import Backend
 from gateway.callers import Caller
 from gateway.limits import Count
 
+IPV6_NETWORK_BYTES = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -98,7 +100,7 @@ def tell_quota(request: Request, used: int, limit: int) -> None:
 
 def _address(backend: Backend, request: Request) -> str:
     """The client's address in hexadecimal: the last one in X-Forwarded-For that no trusted proxy of ours
-    wrote.
+    wrote. Of IPv6 only the network counts, since a client has all of its addresses.
     """
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))  # a proxy may add a line of its own
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
@@ -106,9 +108,11 @@ def _address(backend: Backend, request: Request) -> str:
     while hops and _is_trusted(backend, address):
         address = hops.pop()
     try:
-        return ipaddress.ip_address(address).packed.hex()
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return (mapped or parsed).packed[:IPV6_NETWORK_BYTES].hex()
 
 
 def _is_trusted(backend: Backend, address: str) -> bool:

@@ -17,7 +17,7 @@ from common import errors, log, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
 from images import names, sizing
-from images.domain import jobs
+from images.domain import jobs, library
 from images.formats import KINDS, extension, media_type
 from images.settings import Settings
 from images.sniff import Header, sniff
@@ -178,6 +178,9 @@ class Uploads:
             raise
 
     async def _undo(self, image: Image) -> None:
+        """Nothing, where the row may be there after all: a commit can fail in being told."""
+        if not await self._is_known_absent(image):
+            return
         release = billing_pb2.ReleaseRequest(reservation_id=str(image.reservation_id))
         results = await asyncio.gather(
             self._billing.Release(release),
@@ -187,3 +190,11 @@ class Uploads:
         for error in results:
             if isinstance(error, BaseException):  # the reservation expires by itself
                 LOG.warning("could not undo an upload", key=image.original_path, error=str(error))
+
+    async def _is_known_absent(self, image: Image) -> bool:
+        try:
+            async with self._sessions.begin() as session:
+                return not await library.exists(session, image.reservation_id)
+        except Exception as error:  # noqa: BLE001  an object too many is better than an image without one
+            LOG.warning("an upload is not undone", key=image.original_path, error=str(error))
+            return False

@@ -82,9 +82,10 @@ class Worker:
                 await self._work(order)
 
     async def _work(self, order: images_pb2.WorkOrder) -> None:
+        started = time.perf_counter()
         finished = pb.Finished(image_id=order.image_id, fence=order.fence, upscaled_path=order.upscaled_path)
         try:
-            output = await self._while_wanted(order)
+            data = await self._while_wanted(order)
         except NotWanted:
             LOG.info("not wanted any more")
             return
@@ -92,13 +93,15 @@ class Worker:
             LOG.info("undecodable", reason=error.reason)
             finished.failure.CopyFrom(pb.Failure(code="undecodable", message=str(error), retryable=False))
         else:
-            LOG.info("done", seconds=round(output.seconds, 3), bytes=output.bytes)
-            finished.output.CopyFrom(output)
+            with _timed("store"):  # told in any case, so that `images` can drop what nobody wants any more
+                await self.blobs.put(order.upscaled_path, data, MEDIA_TYPES[FORMATS[order.format]])
+            finished.output.CopyFrom(_output(order, len(data), time.perf_counter() - started))
+            LOG.info("done", seconds=round(finished.output.seconds, 3), bytes=len(data))
         await self.publish(finished)
 
-    async def _while_wanted(self, order: images_pb2.WorkOrder) -> pb.Output:
-        """The work, ended early when `images` says so."""
-        working = asyncio.create_task(self._produce(order))
+    async def _while_wanted(self, order: images_pb2.WorkOrder) -> bytes:
+        """The encoded result; the work ends early when `images` says so."""
+        working = asyncio.create_task(self._upscaled(order))
         keeping = asyncio.create_task(self._keep(order))
         try:
             await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
@@ -122,8 +125,7 @@ class Worker:
             except Exception as error:  # noqa: BLE001  the result is worth having all the same
                 LOG.warning("could not tell that work goes on", error=str(error))
 
-    async def _produce(self, order: images_pb2.WorkOrder) -> pb.Output:
-        started = time.perf_counter()
+    async def _upscaled(self, order: images_pb2.WorkOrder) -> bytes:
         with _timed("fetch"):
             original = await self.blobs.get(order.original_path)
         with _timed("decode"):
@@ -134,15 +136,7 @@ class Worker:
             result = await upscale(picture, size, self.triton.infer, tile=self.tile)
         del picture
         with _timed("encode"):
-            data = await asyncio.to_thread(encode, result, FORMATS[order.format])
-        with _timed("store"):
-            await self.blobs.put(order.upscaled_path, data, MEDIA_TYPES[FORMATS[order.format]])
-        return pb.Output(
-            bytes=len(data),
-            width=result.width,
-            height=result.height,
-            seconds=time.perf_counter() - started,
-        )
+            return await asyncio.to_thread(encode, result, FORMATS[order.format])
 
     @contextlib.asynccontextmanager
     async def _given_back_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:
@@ -160,6 +154,10 @@ class Worker:
             if is_excused and isinstance(error, Exception):
                 raise bus.Later(f"{type(error).__name__}: {error}") from error
             raise
+
+
+def _output(order: images_pb2.WorkOrder, size: int, seconds: float) -> pb.Output:
+    return pb.Output(bytes=size, width=order.size.width, height=order.size.height, seconds=seconds)
 
 
 @contextlib.contextmanager

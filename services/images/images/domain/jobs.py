@@ -82,11 +82,14 @@ async def stop(session: AsyncSession, image_id: int, fence: int, *, excused: boo
 
 
 async def keep(session: AsyncSession, image_id: int, fence: int) -> bool:
-    """A sign of life of the worker; false where its work is not wanted any more."""
+    """A sign of life of the worker; false where its work is not wanted any more.
+
+    One that was only thought lost has its image again, as long as no other has begun.
+    """
     kept = await session.exec(
         update(Image)
-        .where(col(Image.id) == image_id, col(Image.status) == Status.PROCESSING, col(Image.attempt) == fence)
-        .values(heartbeat_at=now())
+        .where(col(Image.id) == image_id, col(Image.status).in_(UNFINISHED), col(Image.attempt) == fence)
+        .values(heartbeat_at=now(), status=Status.PROCESSING)
         .returning(col(Image.id))
     )
     return kept.one_or_none() is not None

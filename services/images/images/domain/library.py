@@ -58,6 +58,11 @@ async def delete(session: AsyncSession, user_id: int, image_id: int, rules: jobs
     await jobs.dispatch(session, user_id, rules)
 
 
+async def exists(session: AsyncSession, reservation_id: uuid.UUID) -> bool:
+    found = await session.exec(select(Image.id).where(Image.reservation_id == reservation_id))
+    return found.one_or_none() is not None
+
+
 async def with_ageing_reservations(session: AsyncSession, within: timedelta, limit: int) -> list[uuid.UUID]:
     """Reservations of unfinished images that would expire soon."""
     found = await session.exec(
