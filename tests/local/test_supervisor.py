@@ -123,7 +123,7 @@ async def test_leaving_while_something_starts_stops_it(tmp_path: Path) -> None:
 
     async with a_supervisor(tmp_path, said) as supervisor:
         starting = asyncio.create_task(supervisor.start(a_process(STUBBORN, said, ready="never")))
-        while not said:  # noqa: ASYNC110 (what we wait for is another process)
+        while not said:
             await asyncio.sleep(0.02)
         pid = supervisor.pid("it")
 
