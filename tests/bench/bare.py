@@ -17,7 +17,7 @@ from PIL import Image
 
 from inference.codec import encode
 from inference.picture import Format, Picture, Pixels
-from inference.upscale import SPAN, upscale
+from inference.upscale import SPAN, Answer, upscale
 
 
 def compiled(path: Path, threads: int) -> openvino.CompiledModel:
@@ -32,9 +32,9 @@ def compiled(path: Path, threads: int) -> openvino.CompiledModel:
 async def run(model: Path, threads: int, count: int, data: bytes, file_format: Format) -> float:
     request = compiled(model, threads).create_infer_request()
 
-    async def infer(_model: str, tile: Pixels) -> Pixels:
+    async def infer(_model: str, tile: Pixels) -> Answer:
         request.infer({"IMAGE": tile})
-        return np.array(request.get_tensor("UPSCALED").data)
+        return Answer(np.array(request.get_tensor("UPSCALED").data))
 
     async def one() -> None:
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from client import accepted, result_of, until
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from pixels import encoded, opened, psnr, shrunk
 
 # What SPAN is better by than Lanczos on clean photos is 2.7 to 3.5 dB; JPEG at 95 costs some of it.
@@ -96,3 +96,25 @@ async def test_a_download_is_an_attachment_with_the_right_name_and_type(
     assert answer.headers["content-disposition"].startswith("attachment; filename=")
     assert answer.headers["content-disposition"].endswith("filename*=UTF-8''%D0%BA%D0%BE%D1%82.png")
     assert opened(answer.content).size == (80, 80)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+async def test_small_text_comes_back_as_text(jane: httpx2.AsyncClient, factor: int) -> None:
+    """The photo model alone makes garbage of it, many dB below any plain enlargement."""
+    whole = a_page(factor)
+    small = whole.resize((whole.width // factor, whole.height // factor), Image.Resampling.BICUBIC)
+
+    image_id = await accepted(jane, encoded(small, "PNG"), "page.png", scale_factor=factor)
+    result = opened(await result_of(jane, image_id))
+
+    lanczos = small.resize(whole.size, Image.Resampling.LANCZOS)
+    assert psnr(result, whole) > psnr(lanczos, whole)
+
+
+def a_page(factor: int) -> Image.Image:
+    """Black on white, as large as makes it 11 pixels high once it is reduced."""
+    page = Image.new("RGB", (160 * factor, 96 * factor), "white")
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=11 * factor)
+    for line in range(6):
+        pen.text((4 * factor, (4 + 15 * line) * factor), "Sphinx of black quartz, 0123", "black", font)
+    return page

@@ -31,12 +31,14 @@ def a_picture() -> Picture:
 
 @pytest.mark.parametrize("net", SPAN, ids=lambda net: net.name)
 async def test_a_model_enlarges_by_its_scale_and_always_the_same(real: Triton, net: Any) -> None:
-    first = await real.infer(net.name, TILE)
-    second = await real.infer(net.name, TILE)
+    first, doubt = await real.infer(net.name, TILE)
+    second, _ = await real.infer(net.name, TILE)
 
     assert (first.dtype, first.shape) == (np.uint8, (1, 3, 24 * net.scale, 40 * net.scale))
     assert np.array_equal(first, second)
     assert first.std() > 10
+    assert doubt is not None
+    assert (doubt.dtype, doubt.shape) == (np.uint8, (1, 1, 24, 40))
 
 
 async def test_each_size_gets_its_own_answer_also_side_by_side(real: Triton) -> None:
@@ -44,7 +46,7 @@ async def test_each_size_gets_its_own_answer_also_side_by_side(real: Triton) -> 
 
     results = await asyncio.gather(*(real.infer("span_x2", tile) for tile in tiles))
 
-    for number, result in enumerate(results):
+    for number, (result, _) in enumerate(results):
         assert result.shape == (1, 3, 2 * (16 + number), 40)
         assert abs(float(result.mean()) - 20 * number) < 8
 
@@ -174,7 +176,7 @@ async def test_a_failure_gives_its_turn_to_the_next(faulty: FaultyTriton) -> Non
                 await client.infer("span_x2", TILE)
         faulty.answer = good
 
-        assert (await client.infer("span_x2", TILE)).shape == (1, 3, 48, 80)
+        assert (await client.infer("span_x2", TILE)).upscaled.shape == (1, 3, 48, 80)
 
 
 async def hanging(*_: Any) -> Any:

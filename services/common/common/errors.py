@@ -33,7 +33,8 @@ class ServiceError(Exception):
         self.fields = {name: list(texts) for name, texts in (fields or {}).items()}
 
     def __init_subclass__(cls) -> None:
-        type_of_code[cls.code] = cls
+        if "code" in cls.__dict__:  # a service's own kinds cross as what they are kinds of
+            type_of_code[cls.code] = cls
 
 
 class InvalidArgument(ServiceError):

@@ -87,13 +87,17 @@ def cut(pixels: Pixels, tile: Tile) -> Pixels:
 
 
 def paste(result: Pixels, tile: Tile, scale: int, target: Pixels) -> None:
-    """Puts what is kept of a result into the upscaled picture; grey is the mean of the three channels."""
+    """Puts what is kept of a result into the upscaled picture."""
+    keep = tile.keep
+    place = target[keep.top * scale : keep.bottom * scale, keep.left * scale : keep.right * scale]
+    place[:] = kept(result, tile, scale, target.shape[2])
+
+
+def kept(result: Pixels, tile: Tile, scale: int, channels: int) -> Pixels:
+    """The part of a tensor that counts, height x width x channels; grey is the mean of its channels."""
     keep, source = tile.keep, tile.source
     top, left = (keep.top - source.top) * scale, (keep.left - source.left) * scale
-    kept = result[0, :, top : top + keep.height * scale, left : left + keep.width * scale]
-    place = target[keep.top * scale : keep.bottom * scale, keep.left * scale : keep.right * scale]
-    if target.shape[2] == 1:
-        place[:, :, 0] = (kept.sum(axis=0, dtype=np.uint16) + 1) // 3
-        return
-    for channel in range(3):
-        place[:, :, channel] = kept[channel]
+    part = result[0, :, top : top + keep.height * scale, left : left + keep.width * scale]
+    if channels < len(part):
+        part = ((part.sum(axis=0, keepdims=True, dtype=np.uint16) + 1) // len(part)).astype(np.uint8)
+    return part.transpose(1, 2, 0)

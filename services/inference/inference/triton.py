@@ -5,11 +5,12 @@ we trust.
 import asyncio
 from typing import cast
 
-from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from inference.picture import Pixels
+from inference.upscale import Answer
 
 PROBE_SECONDS = 5.0
 
@@ -34,25 +35,20 @@ class Triton:
             if not await self._client.is_model_ready(model, client_timeout=PROBE_SECONDS):
                 raise TritonFailed(f"the model {model} is not ready")
 
-    async def infer(self, model: str, tile: Pixels) -> Pixels:
-        """`tile` is uint8, N x 3 x height x width; the answer the same, larger by the model's scale."""
+    async def infer(self, model: str, tile: Pixels) -> Answer:
+        """`tile` is uint8, N x 3 x height x width; asks for all outputs that the model has."""
         given = InferInput("IMAGE", list(tile.shape), "UINT8")
         given.set_data_from_numpy(tile)
         async with self._free:
             try:
-                answer = await self._client.infer(
-                    model,
-                    [given],
-                    outputs=[InferRequestedOutput("UPSCALED")],
-                    client_timeout=self._seconds,
-                )
+                answer = await self._client.infer(model, [given], client_timeout=self._seconds)
             except InferenceServerException as error:
                 kind = TritonAway if error.status() == "StatusCode.UNAVAILABLE" else TritonFailed
                 raise kind(f"{model}: {error}") from error
         upscaled = answer.as_numpy("UPSCALED") if answer else None
-        if upscaled is None:
+        if answer is None or upscaled is None:
             raise TritonFailed(f"{model} answered without UPSCALED")
-        return cast("Pixels", upscaled)
+        return Answer(cast("Pixels", upscaled), cast("Pixels | None", answer.as_numpy("DOUBT")))
 
     async def close(self) -> None:
         await self._client.close()
