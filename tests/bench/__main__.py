@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench import gateway, pipeline
-from bench.measure import memory_mib
+from bench.measure import share_mib
 from loupe_local.log import to_file
 from loupe_local.stack import Stack, stack
 from loupe_local.state import REPOSITORY
@@ -33,9 +33,9 @@ class Figure:
 
 
 async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[str, Figure]:
-    idle = {name: memory_mib(running.stores.supervisor.pid(name)) for name in SERVICES}
+    idle = {name: share_mib(running.stores.supervisor.pid(name)) for name in SERVICES}
     polls = await gateway.get_image_cpu(running)
-    upload, growth = await gateway.uploads(running)
+    upload, over_put, growth = await gateway.uploads(running)
     started = await pipeline.seconds_to_start(running)
     ratio = await pipeline.throughput(running, rounds)
     return {
@@ -43,6 +43,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
         **{f"idle_memory_mib_{name}": Figure(value, at_most=100) for name, value in idle.items()},
         "get_image_gateway_cpu_over_hello": Figure(polls, at_most=6),
         "upload_rate_over_discarding": Figure(upload, at_least=0.3),
+        "upload_rate_over_bare_put": Figure(over_put),
         "upload_gateway_growth_mib_8_at_once": Figure(growth, at_most=32),
         "accepted_to_started_p50_ms": Figure(started * 1000, at_most=30),
         "images_per_second_over_bare_model": Figure(ratio, at_least=0.8),
@@ -56,6 +57,7 @@ async def run(rounds: int) -> bool:
             figures = await measure(time.perf_counter() - started, running, rounds)
     for name, figure in figures.items():
         target = f">= {figure.at_least}" if figure.at_least is not None else f"<= {figure.at_most}"
+        target = "" if figure.at_least is figure.at_most is None else target
         print(f"{'ok  ' if figure.is_met else 'MISS'} {name:<42} {figure.value:9.2f}   {target}")
     RESULTS.write_text(json.dumps({name: asdict(each) for name, each in figures.items()}, indent=2))
     return all(figure.is_met for figure in figures.values())

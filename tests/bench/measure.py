@@ -19,8 +19,17 @@ def cpu_seconds(pid: int) -> float:
 
 def memory_mib(pid: int) -> float:
     """Resident memory of a process and all that it started."""
+    return sum(each.memory_info().rss for each in _family(pid)) / MIB
+
+
+def share_mib(pid: int) -> float:
+    """Proportional set size: pages of its own, and its share of those (libraries) that others use as well."""
+    return sum(each.memory_full_info().pss for each in _family(pid)) / MIB
+
+
+def _family(pid: int) -> list[psutil.Process]:
     process = psutil.Process(pid)
-    return sum(each.memory_info().rss for each in (process, *process.children(recursive=True))) / MIB
+    return [process, *process.children(recursive=True)]
 
 
 async def growth_mib(pid: int, work: Awaitable[object]) -> float:

@@ -1,16 +1,18 @@
 """Logs: one JSON object a line on standard output, or readable lines where a person watches.
 
-Whatever is bound with `bound(...)` (request id, image id) is in every line written meanwhile.
+Whatever is bound (request id, image id) is in every line written meanwhile: with `bound(...)` for the length
+of a block, with `bind(...)` to the end of the task.
 """
 
 import logging
 import sys
 
 import structlog
+from structlog.contextvars import bind_contextvars as bind
 from structlog.contextvars import bound_contextvars as bound
 from structlog.typing import Processor
 
-__all__ = ["bound", "get", "setup"]
+__all__ = ["bind", "bound", "get", "setup"]
 
 
 def setup(service: str, *, level: str = "INFO", readable: bool = False) -> None:

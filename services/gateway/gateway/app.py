@@ -1,14 +1,13 @@
 """The ASGI application: routes, and around them one edge for request ids, headers, logs and metrics."""
 
+import random
 import re
 import time
-import uuid
 
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from opentelemetry.trace import SpanKind
 from prometheus_client import Histogram
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,7 +37,7 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
     app = FastAPI(title="Loupe", version="0.1.0", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.backend = backend
     failures.install(app)
-    for resource in (auth, images, account):
+    for resource in (images, auth, account):  # polls first
         app.include_router(resource.router)
     app.include_router(account.pictures)
 
@@ -53,10 +52,18 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
         return PlainTextResponse(text, 503 if missing else 200)
 
     app.add_middleware(
-        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED
+        Cors, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED
     )
     app.add_middleware(Edge)
     return app
+
+
+class Cors(CORSMiddleware):
+    """For requests that say where they come from; all others need none of it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_origin = any(name == b"origin" for name, _ in scope.get("headers", ()))
+        await (super().__call__ if has_origin else self.app)(scope, receive, send)
 
 
 class Edge:
@@ -71,7 +78,9 @@ class Edge:
             return
         given = dict(scope["headers"])
         sent_id = given.get(b"x-request-id", b"")
-        request_id = sent_id.decode() if SANE_REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex
+        request_id = (
+            sent_id.decode() if SANE_REQUEST_ID.fullmatch(sent_id) else f"{random.getrandbits(128):032x}"
+        )
         headers: dict[str, str] = {"X-Request-Id": request_id}
         state = scope.setdefault("state", {})
         state["request_id"], state["headers"] = request_id, headers
@@ -82,13 +91,14 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                answered = MutableHeaders(scope=message)
-                for name, value in headers.items():
-                    answered[name] = value
+                message["headers"].extend(
+                    (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
+                )
             await send(message)
 
         carrier = {"traceparent": given[b"traceparent"].decode("latin-1")} if b"traceparent" in given else {}
-        with log.bound(request_id=request_id), trace.span(scope["path"], SpanKind.SERVER, carrier):
+        log.bind(request_id=request_id)  # each request is a task of its own
+        with trace.span(scope["path"], SpanKind.SERVER, carrier):
             await self._app(scope, receive, send_with_headers)
         route = getattr(scope.get("route"), "path", "none")
         http_seconds.labels(scope["method"], route, status).observe(time.perf_counter() - started)

@@ -55,7 +55,7 @@ class Problem(BaseModel):
 
 def instant(stamp: Timestamp) -> str:
     """UTC with six fractional digits and `Z`."""
-    return timestamps.from_proto(stamp).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{timestamps.from_proto(stamp).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def human_size(size: int) -> str:

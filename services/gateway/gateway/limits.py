@@ -6,6 +6,7 @@ Without the broker each gateway counts its own share of the limit; `loupe_limits
 
 import asyncio
 import time
+from collections import deque
 from dataclasses import dataclass
 
 import nats.errors
@@ -18,8 +19,6 @@ from common import bus
 
 HOUR = 3600
 COUNT_SECONDS = 1.0
-LOCAL_KEYS = 100_000
-ONE_MORE = {"Nats-Incr": "1"}
 STREAM = api.StreamConfig(
     name="LIMITS",
     subjects=["limits.>"],
@@ -54,6 +53,8 @@ class Limits:
         self._replicas = replicas
         self._nc: Client | None = None
         self._js: JetStreamContext | None = None
+        self._window = 0
+        self._places: dict[str, deque[int]] = {}
         self._local: dict[str, int] = {}
 
     async def use(self, nc: Client) -> None:
@@ -61,35 +62,48 @@ class Limits:
         await bus.declare(js, STREAM)
         self._nc, self._js = nc, js
 
-    async def count(self, key: str, limit: int) -> Count:
-        """Counts one request under `key`, which is made of letters, digits, `-` and `_`."""
+    async def count(self, key: str, limit: int, at_once: int = 1) -> Count:
+        """Counts one request under `key`, which is made of letters, digits, `-` and `_`.
+
+        With `at_once` the broker is asked for so many places at a time, which then are used up here. Places
+        are given out once, so the limit is never passed; those that another gateway holds unused come short
+        of it.
+        """
         seconds = int(time.time())
         window, resets_in = seconds // HOUR, HOUR - seconds % HOUR
-        used, limit_here = await self._add(f"limits.{key}.{window}", limit)
-        return Count(limit, max(0, limit_here - used), resets_in, used > limit_here)
+        if window != self._window:
+            self._window, self._places, self._local = window, {}, {}
+        place, limit_here = await self._place(f"limits.{key}.{window}", limit, at_once)
+        return Count(limit, max(0, limit_here - place), resets_in, place > limit_here)
 
-    async def _add(self, subject: str, limit: int) -> tuple[int, int]:
+    async def _place(self, subject: str, limit: int, at_once: int) -> tuple[int, int]:
+        """Which request of the hour this one is, and the limit that it has to keep within."""
+        if held := self._places.get(subject):
+            return held.popleft(), limit
         if self._nc and self._js and self._nc.is_connected:
             try:
                 async with asyncio.timeout(COUNT_SECONDS):
-                    return await _total(self._js, subject), limit
+                    total = await _total(self._js, subject, at_once)
             except (nats.errors.Error, TimeoutError):
                 pass
+            else:
+                if at_once > 1:
+                    self._places.setdefault(subject, deque()).extend(range(total - at_once + 2, total + 1))
+                return total - at_once + 1, limit
         return self._add_locally(subject), max(1, limit // self._replicas)
 
     def _add_locally(self, subject: str) -> int:
         counted_locally.inc()
-        if len(self._local) >= LOCAL_KEYS:
-            self._local.clear()
         self._local[subject] = self._local.get(subject, 0) + 1
         return self._local[subject]
 
 
-async def _total(js: JetStreamContext, subject: str) -> int:
+async def _total(js: JetStreamContext, subject: str, more: int) -> int:
     """The stream is in memory only: a broker that started anew has none until somebody declares it."""
+    headers = {"Nats-Incr": str(more)}
     try:
-        ack = await js.publish(subject, b"", headers=ONE_MORE)
+        ack = await js.publish(subject, b"", headers=headers)
     except nats.js.errors.NoStreamResponseError:
         await bus.declare(js, STREAM)
-        ack = await js.publish(subject, b"", headers=ONE_MORE)
+        ack = await js.publish(subject, b"", headers=headers)
     return int(ack.val or 0)
