@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -50,7 +49,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
     }
 
 
-async def run(rounds: int) -> bool:
+async def run(rounds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         started = time.perf_counter()
         async with stack(Path(folder) / "state", sink=to_file(Path(folder) / "log")) as running:
@@ -60,13 +59,12 @@ async def run(rounds: int) -> bool:
         target = "" if figure.at_least is figure.at_most is None else target
         print(f"{'ok  ' if figure.is_met else 'MISS'} {name:<42} {figure.value:9.2f}   {target}")
     RESULTS.write_text(json.dumps({name: asdict(each) for name, each in figures.items()}, indent=2))
-    return all(figure.is_met for figure in figures.values())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison with the bare model")
-    sys.exit(0 if asyncio.run(run(parser.parse_args().rounds)) else 1)
+    asyncio.run(run(parser.parse_args().rounds))
 
 
 if __name__ == "__main__":

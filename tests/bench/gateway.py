@@ -1,6 +1,7 @@
 """What the gateway costs over a bare FastAPI."""
 
 import asyncio
+import io
 import time
 from collections.abc import Awaitable, Callable
 
@@ -37,9 +38,9 @@ async def _cpu_of(pid: int, call: Call) -> float:
     return cpu_seconds(pid) - before
 
 
-async def uploads(running: Stack) -> tuple[float, float]:
-    """Uploads of 10 MB that end stored, over the same bodies read and thrown away; growth of the gateway in
-    MiB.
+async def uploads(running: Stack) -> tuple[float, float, float]:
+    """Uploads of 10 MB that end stored, over the same bodies read and thrown away, and over the same bytes
+    put into the store by its own client; growth of the gateway in MiB.
 
     The worker rests meanwhile, so that the pictures need not be upscaled.
     """
@@ -56,15 +57,26 @@ async def uploads(running: Stack) -> tuple[float, float]:
         async def discard() -> None:
             await client.post(f"{hello}/discard", files=files)
 
+        async def put() -> None:
+            await asyncio.to_thread(_put, running, data)
+
         await store()
-        ours, bare = list[float](), list[float]()
+        ours, bare, puts = list[float](), list[float](), list[float]()
         for _ in range(UPLOADS):
             ours.append(await _seconds(store))
             bare.append(await _seconds(discard))
+            puts.append(await _seconds(put))
         growth = await growth_mib(supervisor.pid("gateway"), repeated(8, 8, store))
         await _delete(client, ids)
     await supervisor.restart("inference")
-    return float(np.median(bare) / np.median(ours)), growth
+    stored = np.median(ours)
+    return float(np.median(bare) / stored), float(np.median(puts) / stored), growth
+
+
+def _put(running: Stack, data: bytes) -> None:
+    store = running.stores.s3
+    client = store.client("images")
+    client.put_object(store.bucket, "bench", io.BytesIO(data), len(data), part_size=1 << 30)
 
 
 def _a_large_file() -> bytes:
