@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 import jwt
-import sqlalchemy as sa
+from database import Tables
 from google.protobuf.message import Message
 from pydantic import SecretStr
 
@@ -33,7 +33,7 @@ PASSWORD = "Correct1horse"
 ALL_ABILITIES = ["images:read", "images:write", "images:delete", "user:read"]
 
 
-class Auth:
+class Auth(Tables):
     def __init__(self, sessions: Sessions, ring: KeyRing, port: int) -> None:
         self.sessions = sessions
         self.ring = ring
@@ -66,15 +66,6 @@ class Auth:
             return internal
 
         return self._stub(source)
-
-    async def rows(self, statement: str, **values: object) -> list[sa.Row[Any]]:
-        async with self.sessions.begin() as session:
-            connection = await session.connection()
-            return list((await connection.execute(sa.text(statement), values)).all())
-
-    async def change(self, statement: str, **values: object) -> None:
-        async with self.sessions.begin() as session:
-            await (await session.connection()).execute(sa.text(statement), values)
 
     async def close(self) -> None:
         for channel in self._channels:

@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import jwt
-import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from database import Tables
 from google.protobuf.message import Message
 from jwt.algorithms import OKPAlgorithm
 
@@ -46,7 +46,7 @@ class Clock:
         self.now += timedelta(**by)
 
 
-class Billing:
+class Billing(Tables):
     def __init__(self, sessions: Sessions, clock: Clock, port: int) -> None:
         self.sessions = sessions
         self.clock = clock
@@ -116,15 +116,6 @@ class Billing:
             "SELECT payload FROM outbox WHERE subject = :subject ORDER BY id", subject=subject
         )
         return [kind.FromString(payload) for (payload,) in rows]
-
-    async def rows(self, statement: str, **values: object) -> list[sa.Row[Any]]:
-        async with self.sessions.begin() as session:
-            connection = await session.connection()
-            return list((await connection.execute(sa.text(statement), values)).all())
-
-    async def change(self, statement: str, **values: object) -> None:
-        async with self.sessions.begin() as session:
-            await (await session.connection()).execute(sa.text(statement), values)
 
     async def close(self) -> None:
         for channel in self._channels:

@@ -21,15 +21,14 @@ from nats.js.api import StorageType, StreamConfig
 from loupe_local.log import to_file
 from loupe_local.state import AlreadyRunning
 from loupe_local.stores import Stores, stores
-from loupe_local.triton import is_built
 
-STORES = ("postgres", "nats", "objects", "smtp", *(["triton"] if is_built() else []))
+STORES = ("postgres", "nats", "objects", "smtp", "triton")
 
 
 @pytest.fixture(scope="session")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stores]:
     folder = tmp_path_factory.mktemp("stores")
-    async with stores(folder, sink=to_file(folder / "log"), durable=False, triton=is_built()) as up:
+    async with stores(folder, sink=to_file(folder / "log"), durable=False) as up:
         yield up
 
 
@@ -112,7 +111,6 @@ async def test_a_mail_becomes_a_file(running: Stores) -> None:
     assert len(list(running.mails.iterdir())) == 4
 
 
-@pytest.mark.skipif(not is_built(), reason="Triton or its models are not built")
 async def test_triton_is_ready_to_infer(running: Stores) -> None:
     assert running.triton is not None
 

@@ -30,11 +30,6 @@ class Triton:
         return f"http://{HOST}:{self.metrics_port}/metrics"
 
 
-def is_built(venv: Path = VENV, models: Path = MODELS) -> bool:
-    """Whether there is a server to start and a model for it."""
-    return SCRIPT.exists() and (venv / "bin" / "python").exists() and any(models.glob("*/config.pbtxt"))
-
-
 def triton(state: State) -> Triton:
     ports = state.ports("triton.grpc", "triton.http", "triton.metrics")
     return Triton(
