@@ -57,21 +57,25 @@ class Consumer:
 @contextlib.asynccontextmanager
 async def connection(url: str, name: str, readiness: metrics.Readiness) -> AsyncGenerator[Client]:
     """Waits for the broker, keeps the connection while the block lasts, and closes it with all sent."""
-    client = await process.wait_for("broker", functools.partial(_connect, url, name))
+    leaving = asyncio.Event()
+    client = await process.wait_for("broker", functools.partial(_connect, url, name, leaving))
     readiness.watch("broker", lambda: client.is_connected)
     try:
         yield client
     finally:
+        leaving.set()
         await client.close()
 
 
-async def _connect(url: str, name: str) -> Client:
+async def _connect(url: str, name: str, leaving: asyncio.Event) -> Client:
+    """Comes back by itself for as long as the process lives."""
 
     async def on_error(error: Exception) -> None:
         LOG.warning("broker", error=f"{type(error).__name__}: {error}")
 
     async def on_disconnect() -> None:
-        LOG.warning("broker lost")
+        if not leaving.is_set():
+            LOG.warning("broker lost")
 
     async def on_reconnect() -> None:
         LOG.info("broker back")

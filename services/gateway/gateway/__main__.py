@@ -58,6 +58,7 @@ async def serve(application: FastAPI, listen: str) -> None:
             lifespan="off",
             access_log=False,
             log_config=None,
+            log_level="warning",
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
