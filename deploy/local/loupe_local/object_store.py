@@ -30,6 +30,7 @@ OPTIONS = {
     "volume.preStopSeconds": "0",
     "webdav": "false",
     "admin.ui": "false",
+    "filer.maxMB": "1",  # in pieces of 4 MB, as usual, an object takes a third longer and twice the memory
     "s3.port.iceberg": "0",
     "s3.port.lance": "0",
     "s3.autoCreateBucket": "false",
