@@ -19,6 +19,7 @@ CALLERS = {
     "Login": rpc.services("gateway"),
     "Authenticate": rpc.services("gateway"),
     "VerifyEmail": rpc.services("gateway"),
+    "ResendVerification": rpc.services("gateway"),
     "GetUser": rpc.users("user:read"),
     "ListTokens": rpc.users("user:read"),
     "RevokeToken": rpc.ANY_USER,
@@ -95,6 +96,13 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         async with self._sessions.begin() as session:
             user = await users.mark_verified(session, user_id, email)
         return pb.VerifyEmailResponse(user=user_to_proto(user))
+
+    async def ResendVerification(
+        self, request: pb.ResendVerificationRequest, context: rpc.Context
+    ) -> pb.ResendVerificationResponse:
+        async with self._sessions.begin() as session:
+            await users.want_verification(session, request.email)
+        return pb.ResendVerificationResponse()
 
     async def GetUser(self, request: pb.GetUserRequest, context: rpc.Context) -> pb.GetUserResponse:
         async with self._sessions.begin() as session:

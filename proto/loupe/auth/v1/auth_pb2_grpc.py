@@ -55,6 +55,11 @@ class AuthServiceStub:
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.VerifyEmailRequest.SerializeToString,
                 response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.VerifyEmailResponse.FromString,
                 _registered_method=True)
+        self.ResendVerification = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/ResendVerification',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResendVerificationRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResendVerificationResponse.FromString,
+                _registered_method=True)
         self.GetUser = channel.unary_unary(
                 '/loupe.auth.v1.AuthService/GetUser',
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.GetUserRequest.SerializeToString,
@@ -129,6 +134,13 @@ class AuthServiceServicer:
 
     def VerifyEmail(self, request, context):
         """Marks the mail address of a signed link as verified. Opening the link twice is the same as once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResendVerification(self, request, context):
+        """Sends the verification mail again, if there is such a user and they are not verified; never tells.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -216,6 +228,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.VerifyEmail,
                     request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.VerifyEmailRequest.FromString,
                     response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.VerifyEmailResponse.SerializeToString,
+            ),
+            'ResendVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResendVerification,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResendVerificationRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResendVerificationResponse.SerializeToString,
             ),
             'GetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUser,
@@ -372,6 +389,33 @@ class AuthService:
             '/loupe.auth.v1.AuthService/VerifyEmail',
             loupe_dot_auth_dot_v1_dot_auth__pb2.VerifyEmailRequest.SerializeToString,
             loupe_dot_auth_dot_v1_dot_auth__pb2.VerifyEmailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResendVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/ResendVerification',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ResendVerificationRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ResendVerificationResponse.FromString,
             options,
             channel_credentials,
             insecure,

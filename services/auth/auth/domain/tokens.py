@@ -23,7 +23,7 @@ from loupe.auth.v1 import auth_pb2 as pb
 
 ABILITIES = ("images:read", "images:write", "images:delete", "user:read")
 LETTERS = string.ascii_letters + string.digits
-TEXT = re.compile(r"([1-9]\d{0,17})\|([A-Za-z0-9]{40})([0-9a-f]{8})")
+TEXT = re.compile(r"([1-9][0-9]{0,17})\|([A-Za-z0-9]{40})([0-9a-f]{8})")
 USED_EVERY = timedelta(minutes=1)
 LONGEST_NAME = 255
 

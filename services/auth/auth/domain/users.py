@@ -72,6 +72,13 @@ async def want_mail(session: AsyncSession, user: User, template: str) -> None:
     )
 
 
+async def want_verification(session: AsyncSession, email: str) -> None:
+    """Nothing for those who are verified, or whom nobody knows."""
+    user = await by_email(session, email)
+    if user and user.email_verified_at is None:
+        await want_mail(session, user, "verify")
+
+
 async def by_id(session: AsyncSession, user_id: int) -> User:
     user = await session.get(User, user_id)
     if user is None:

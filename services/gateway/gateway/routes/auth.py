@@ -32,6 +32,10 @@ class Login(BaseModel):
     device_name: str = ""
 
 
+class Resend(BaseModel):
+    email: str = ""
+
+
 class Session(BaseModel):
     user: User
     token: str
@@ -80,6 +84,21 @@ async def verify_email(request: Request, signed: str) -> Message:
     response = await backend.accounts.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
     backend.callers.forget(response.user.id)
     return Message(message="Email verified successfully")
+
+
+@router.post("/email/verification-notification", status_code=202)
+async def resend_verification(request: Request) -> Message:
+    """With a token for its user, without one for `email`; the answer never tells whether there is such a
+    user.
+    """
+    backend: Backend = request.app.state.backend
+    if "authorization" in request.headers:
+        email = (await Access(verified=False)(request)).user.email
+    else:
+        await public(request)
+        email = bodies.checked(Resend, await bodies.read(request))["email"]
+    await backend.accounts.ResendVerification(auth_pb2.ResendVerificationRequest(email=email))
+    return Message(message="Verification link sent")
 
 
 async def _session(request: Request, user: auth_pb2.User, token: str) -> Session:

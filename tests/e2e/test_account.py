@@ -1,0 +1,130 @@
+"""An account's life over REST: registered, verified by mail, logged in, looked at, logged out."""
+
+import asyncio
+import re
+from typing import Any
+
+import httpx2
+from client import client_of
+
+from loupe_local.accounts import LINK, mail_to
+from loupe_local.stack import Stack
+
+PASSWORD = "Correct1horse"
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+REGISTERED = "Registration successful. Please verify your email to access all features."
+
+
+async def registered(client: httpx2.AsyncClient, email: str) -> dict[str, Any]:
+    body = {
+        "name": "Ada Lovelace",
+        "email": email,
+        "password": PASSWORD,
+        "password_confirmation": PASSWORD,
+        "device_name": "engine",
+    }
+    answer = await client.post("/api/auth/register", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def link_to(stack: Stack, email: str, mails: int = 1) -> str:
+    """The link in the newest mail, once so many have come."""
+    async with asyncio.timeout(20):
+        while len(list(stack.stores.mails.glob(f"*-{email}.eml"))) < mails:
+            await asyncio.sleep(0.05)
+    found = LINK.search(await mail_to(stack.stores.mails, email))
+    assert found
+    return found[0]
+
+
+async def test_registration_answers_as_the_contract_says(anyone: httpx2.AsyncClient) -> None:
+    body = await registered(anyone, "ada.contract@example.com")
+
+    user = body["data"]["user"]
+    assert list(body) == ["success", "message", "data"]
+    assert (body["success"], body["message"]) == (True, REGISTERED)
+    assert list(body["data"]) == ["user", "token", "token_type"]
+    assert list(user) == [
+        "id", "name", "email", "email_verified_at", "profile_photo_url", "created_at", "updated_at",
+        "pricing_plan",
+    ]  # fmt: skip
+    assert (user["email_verified_at"], user["pricing_plan"]["slug"]) == (None, "free")
+    assert INSTANT.fullmatch(user["created_at"])
+    assert (await anyone.get(user["profile_photo_url"])).headers["content-type"] == "image/svg+xml"
+
+
+async def test_an_account_from_registration_to_logout(stack: Stack, anyone: httpx2.AsyncClient) -> None:
+    email = "ada.life@example.com"
+    login = {"email": email.upper(), "password": PASSWORD}
+    first = (await registered(anyone, email))["data"]["token"]
+
+    too_early = await anyone.post("/api/auth/login", json=login)
+    link = await link_to(stack, email)
+    verified = [await anyone.get(link), await anyone.get(link)]
+    logged_in = await anyone.post("/api/auth/login", data=login)
+    async with client_of(stack, logged_in.json()["data"]["token"]) as ada, client_of(stack, first) as other:
+        user = (await ada.get("/api/user")).json()["data"]
+        tokens = (await ada.get("/api/user/tokens")).json()["data"]
+        logout = await ada.post("/api/auth/logout")
+        after = [await ada.get("/api/user"), await other.get("/api/user")]
+        all_revoked = await other.post("/api/auth/revoke-all")
+        at_last = await other.get("/api/user")
+
+    assert (too_early.status_code, too_early.json()["code"]) == (403, "email_unverified")
+    assert [answer.json()["message"] for answer in verified] == ["Email verified successfully"] * 2
+    assert (logged_in.status_code, logged_in.json()["message"]) == (200, "Login successful")
+    assert INSTANT.fullmatch(user["email_verified_at"])
+    assert tokens["tokens"][0]["name"] == "engine"
+    assert tokens["count"] == 2
+    assert logout.json() == {"success": True, "message": "Logout successful"}
+    assert [answer.status_code for answer in after] == [401, 200]
+    assert all_revoked.json() == {"success": True, "message": "All tokens revoked successfully"}
+    assert at_last.status_code == 401
+
+
+async def test_a_wrong_login_names_the_mail_address_and_no_more(anyone: httpx2.AsyncClient) -> None:
+    unknown = await anyone.post("/api/auth/login", json={"email": "nobody@example.com", "password": "x"})
+    wrong = await anyone.post("/api/auth/login", json={"email": "jane@example.com", "password": "x"})
+
+    for answer in (unknown, wrong):
+        assert (answer.status_code, answer.json()["message"]) == (401, "Invalid credentials")
+        assert list(answer.json()["errors"]) == ["email"]
+    assert unknown.json()["errors"] == wrong.json()["errors"]
+
+
+async def test_the_verification_mail_is_sent_again_and_never_tells_who_is_known(
+    stack: Stack, anyone: httpx2.AsyncClient
+) -> None:
+    email = "ada.again@example.com"
+    path = "/api/email/verification-notification"
+    token = (await registered(anyone, email))["data"]["token"]
+    await link_to(stack, email)
+
+    async with client_of(stack, token) as ada:
+        answers = [await anyone.post(path, json={"email": email}), await ada.post(path)]
+    answers.append(await anyone.post(path, json={"email": "nobody@example.com"}))
+    link = await link_to(stack, email, mails=3)
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.text for answer in answers}) == 1
+    assert (await anyone.get(link)).status_code == 200
+    assert not list(stack.stores.mails.glob("*-nobody@example.com.eml"))
+
+
+async def test_usage_and_subscription_answer_as_the_contract_says(jane: httpx2.AsyncClient) -> None:
+    usage = (await jane.get("/api/usage")).json()
+    subscription = (await jane.get("/api/subscription")).json()
+
+    assert usage["message"] == "Usage statistics retrieved successfully"
+    assert list(usage["data"]) == ["plan", "image_uploads", "features"]
+    assert list(usage["data"]["image_uploads"])[:6] == [
+        "used", "limit", "remaining", "unlimited", "exceeded", "percentage"
+    ]  # fmt: skip
+    assert usage["data"]["features"] == ["api_access", "priority_support", "batch_processing"]
+    assert list(subscription["data"]["subscription"]) == [
+        "id", "type", "status", "quantity", "trial_ends_at", "ends_at", "created_at",
+        "is_active", "is_on_trial", "is_cancelled", "is_on_grace_period",
+    ]  # fmt: skip
+    assert list(subscription["data"]["plan"]) == ["name", "slug", "price", "features", "limits"]
+    assert subscription["data"]["subscription"]["is_active"] is True
