@@ -18,6 +18,8 @@ DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores '
 	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
 
 export UV_NO_CONFIG := 1
+export UV_CACHE_DIR ?= $(CURDIR)/.loupe/cache
+export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
 export UV_LINK_MODE ?= copy
 # git has used the certificates of the system to come here; so does uv
 export UV_SYSTEM_CERTS ?= 1
@@ -84,6 +86,7 @@ lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 
 clean:  ## remove everything that make made, data included
 	@rm -rf .venv .loupe
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV): requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loupe needs Python 3.11 or newer")'

@@ -367,3 +367,16 @@ async def test_the_counter_cannot_fall_below_zero(billing: Billing) -> None:
 
     assert await billing.used() == 0
     assert await billing.state(reservation_id) == "reserved"
+
+
+async def test_several_replicas_expire_side_by_side(billing: Billing) -> None:
+    for user_id in (JANE, OMAR):
+        await billing.set_plan("professional", user_id)
+        for _ in range(30):
+            await billing.reserve(user_id=user_id)
+    billing.clock.forward(hours=2)
+
+    counts = await asyncio.gather(*(billing.expire() for _ in range(4)))
+
+    assert sum(counts) == 60
+    assert (await billing.used(JANE), await billing.used(OMAR)) == (0, 0)

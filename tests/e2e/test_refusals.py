@@ -165,7 +165,7 @@ async def test_another_users_image_is_not_found(jane: httpx2.AsyncClient, omar: 
     assert (await until(jane, image_id, "completed"))["id"] == image_id
 
 
-@pytest.mark.parametrize("image_id", ["0", "abc", "1.5", "-1", str(2**63), "999999999"])
+@pytest.mark.parametrize("image_id", ["0", "abc", "1.5", "1.0", "01", "%2B1", "-1", str(2**63), "999999999"])
 async def test_an_id_that_is_none_is_not_found(jane: httpx2.AsyncClient, image_id: str) -> None:
     answer = await jane.get(f"/api/images/{image_id}")
 
@@ -199,3 +199,47 @@ async def test_a_picture_that_only_looks_whole_fails_and_costs_nothing(
     assert found["error"]["retryable"] is False
     assert (download.status_code, download.json()["message"]) == (400, "Image processing failed")
     assert await used(jane) == before
+
+
+async def test_what_is_refused_before_its_body_ends_the_connection(stack: Stack) -> None:
+    host, _, port = stack.api.removeprefix("http://").partition(":")
+    head = (
+        f"POST /api/images/upscale HTTP/1.1\r\nHost: {host}\r\n"
+        f"Content-Type: multipart/form-data; boundary=here\r\nContent-Length: {1 << 30}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(host, int(port))
+
+    writer.write(head.encode())
+    answer = await asyncio.wait_for(reader.read(), timeout=10)
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"connection: close" in answer.lower()
+
+
+async def test_headers_without_an_end_are_refused(stack: Stack) -> None:
+    host, _, port = stack.api.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+
+    padding = "".join(f"X-Padding-{number}: {'x' * 1000}\r\n" for number in range(65))
+    writer.write(f"GET /api/images HTTP/1.1\r\nHost: {host}\r\n{padding}".encode())
+    answer = await asyncio.wait_for(reader.readuntil(b"headers_too_large"), timeout=10)
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_jpeg_of_padding_is_refused_at_once(jane: httpx2.AsyncClient) -> None:
+    padded = SMALL[:2] + b"\xff" * 5_000_000 + SMALL[2:]
+
+    answer = await asyncio.wait_for(upscale(jane, padded), timeout=10)
+
+    assert (answer.status_code, answer.json()["errors"]) == (422, {"image": [BROKEN]})
+
+
+@pytest.mark.parametrize("page", ["9" * 5000, "x", "-3", ""])
+async def test_a_page_that_is_no_number_is_the_first(jane: httpx2.AsyncClient, page: str) -> None:
+    answer = await jane.get("/api/images", params={"page": page, "per_page": "-5"})
+
+    assert answer.status_code == 200
+    assert (answer.json()["meta"]["current_page"], answer.json()["meta"]["per_page"]) == (1, 1)

@@ -466,3 +466,27 @@ async def test_a_change_that_fails_leaves_no_event(sessions: Sessions) -> None:
 
     assert (await row(sessions, image.id)).status == Status.PROCESSING
     assert await events(sessions) == []
+
+
+async def test_ends_and_deletions_of_one_user_do_not_wait_for_each_other(sessions: Sessions) -> None:
+    running = [await an_image(sessions) for _ in range(5)]
+    for image in running:
+        await start(sessions, image)
+    waiting = [await an_image(sessions) for _ in range(5)]
+
+    await asyncio.gather(
+        *(finish(sessions, image, 1) for image in running), *(delete(sessions, image) for image in waiting)
+    )
+
+    assert [(await row(sessions, image.id)).status for image in running] == [Status.COMPLETED] * 5
+
+
+async def test_a_picture_during_which_everything_dies_fails_in_the_end(sessions: Sessions) -> None:
+    image = await an_image(sessions)
+    starts = 0
+    while await start(sessions, image):
+        starts += 1
+        await stop(sessions, image, starts, excused=True)
+
+    assert starts == RULES.attempts + jobs.MOST_EXCUSED
+    assert (await row(sessions, image.id)).failure_code == "attempts_exhausted"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from loupe_local.log import to_file
 from loupe_local.stack import Stack, stack
@@ -20,7 +20,7 @@ from loupe_local.state import REPOSITORY
 
 PHOTO = REPOSITORY / "docs" / "photos" / "chelsea.png"
 RESULTS = REPOSITORY / ".loupe" / "demo"
-LONGEST_WAIT_SECONDS = 300
+LONGEST_WAIT_SECONDS = 1800
 CROP = 640
 """Side of the detail shown before and after, in pixels of the result."""
 
@@ -34,7 +34,6 @@ async def run(folder: Path, photo: Path, scale: int) -> None:
     log = folder / "demo.log"
     folder.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
     print(f"starting Loupe; its log is {_shown(log)}", flush=True)
     seconds: dict[str, float] = {}
     with _timed(seconds, "start"):
@@ -56,7 +55,9 @@ async def upscale(
     running: Stack, name: str, original: bytes, scale: int, seconds: dict[str, float]
 ) -> tuple[dict[str, object], bytes]:
     headers = {"Authorization": f"Bearer {running.token}"}
-    async with httpx2.AsyncClient(base_url=running.api, headers=headers, timeout=60) as client:
+    async with httpx2.AsyncClient(
+        base_url=running.api, headers=headers, timeout=60, trust_env=False
+    ) as client:
         with _timed(seconds, "upload"):
             form = {"scale_factor": str(scale)}
             answer = await client.post("/api/images/upscale", files={"image": (name, original)}, data=form)
@@ -65,7 +66,7 @@ async def upscale(
             image = await _finished(client, int(str(image["id"])))
         link = _data(await client.get(f"/api/images/{image['id']}/download"))
         with _timed(seconds, "download"):
-            async with httpx2.AsyncClient(timeout=60) as anyone:
+            async with httpx2.AsyncClient(timeout=60, trust_env=False) as anyone:
                 result = (await anyone.get(str(link["download_url"]))).raise_for_status().content
     return image, result
 
@@ -84,7 +85,7 @@ async def _finished(client: httpx2.AsyncClient, image_id: int) -> dict[str, obje
 
 async def _stages(running: Stack) -> dict[str, float]:
     """Seconds that the worker spent in each stage, from its own metrics."""
-    async with httpx2.AsyncClient(timeout=10) as client:
+    async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
         text = (await client.get(running.services.metrics["inference"])).text
     found = re.findall(r'^loupe_stage_seconds_sum\{stage="(\w+)"\} (\S+)$', text, re.MULTILINE)
     return {stage: float(value) for stage, value in found}
@@ -92,14 +93,16 @@ async def _stages(running: Stack) -> dict[str, float]:
 
 def before_and_after(original: bytes, result: bytes, scale: int) -> Path:
     """The middle of the picture: left as it came, enlarged with bicubic; right as Loupe made it."""
-    after = Image.open(io.BytesIO(result)).convert("RGB")
-    before = Image.open(io.BytesIO(original)).convert("RGB").resize(after.size, Image.Resampling.BICUBIC)
+    Image.MAX_IMAGE_PIXELS = None  # both are our own by now
+    after = Image.open(io.BytesIO(result))
+    before = ImageOps.exif_transpose(Image.open(io.BytesIO(original)))
     width, height = min(CROP, after.width), min(CROP, after.height)
     left, top = (after.width - width) // 2, (after.height - height) // 3
-    box = (left, top, left + width, top + height)
+    source = (left / scale, top / scale, (left + width) / scale, (top + height) / scale)
     sheet = Image.new("RGB", (2 * width + 8, height), "white")
-    sheet.paste(before.crop(box), (0, 0))
-    sheet.paste(after.crop(box), (width + 8, 0))
+    enlarged = before.convert("RGB").resize((width, height), Image.Resampling.BICUBIC, box=source)
+    sheet.paste(enlarged, (0, 0))
+    sheet.paste(after.crop((left, top, left + width, top + height)).convert("RGB"), (width + 8, 0))
     pen = ImageDraw.Draw(sheet)
     for start, label in ((0, f"bicubic x{scale}"), (width + 8, f"Loupe x{scale}")):
         pen.rectangle((start, height - 22, start + 96, height), fill="black")
@@ -142,7 +145,9 @@ def _read(photo: Path) -> bytes:
 
 def _data(answer: httpx2.Response) -> dict[str, object]:
     if answer.is_error:
-        raise DemoFailed(f"{answer.request.url.path} answered {answer.status_code}: {answer.text}")
+        told = answer.json()
+        fields = [text for texts in told.get("errors", {}).values() for text in texts]
+        raise DemoFailed(" ".join(fields) or str(told["message"]))
     return answer.json()["data"]
 
 

@@ -16,6 +16,11 @@ TEMPLATES = Environment(
     trim_blocks=True,
 )
 SMTP_SECONDS = 20.0
+FOR_GOOD = 500
+
+
+class Refused(Exception):
+    """For good (RFC 5321, 4.2.1: codes from 500 on)."""
 
 
 class Mailer:
@@ -23,12 +28,24 @@ class Mailer:
         self._settings = settings
 
     async def send(self, template: str, to: str, **values: str) -> None:
-        """Raises `aiosmtplib.SMTPException` or OSError when the server is away or refuses."""
+        """Raises `Refused`, or `aiosmtplib.SMTPException` or OSError when a later try may succeed."""
         subject, _, body = TEMPLATES.get_template(f"{template}.txt").render(values).partition("\n")
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = self._settings.mail_from, to, subject
         mail["Message-ID"] = make_msgid(domain="loupe")
-        mail.set_content(body.lstrip("\n"))
+        mail.set_content(body.lstrip("\n"), cte="8bit")  # a link is not broken over lines
+        try:
+            await self._send(mail)
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            if all(each.code >= FOR_GOOD for each in error.recipients):
+                raise Refused(str(error)) from error
+            raise
+        except aiosmtplib.SMTPResponseException as error:
+            if error.code >= FOR_GOOD:
+                raise Refused(str(error)) from error
+            raise
+
+    async def _send(self, mail: EmailMessage) -> None:
         await aiosmtplib.send(
             mail,
             hostname=self._settings.smtp_host,

@@ -13,6 +13,7 @@ from loupe.billing.v1 import billing_pb2_grpc
 
 CALLERS = {
     "GetEntitlement": rpc.ANY_USER,
+    "ListPlans": rpc.services("gateway", "operator"),
     "SetPlan": rpc.services("operator"),
     "Reserve": rpc.services("images"),
     "RenewReservations": rpc.services("images"),
@@ -40,6 +41,9 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
             usage=usage.to_proto(),
             is_active=subscriptions.is_active(subscription),
         )
+
+    async def ListPlans(self, request: pb.ListPlansRequest, context: rpc.Context) -> pb.ListPlansResponse:
+        return pb.ListPlansResponse(plans=[plan.to_proto() for plan in self._plans.plan])
 
     async def SetPlan(self, request: pb.SetPlanRequest, context: rpc.Context) -> pb.SetPlanResponse:
         async with self._sessions.begin() as session:

@@ -141,6 +141,9 @@ async def _loop(js: JetStreamContext, consumer: Consumer, handle: Handler, give_
             continue
         except (nats.errors.Error, OSError) as error:
             LOG.warning("consumer waits", durable=consumer.durable, error=f"{type(error).__name__}: {error}")
+            if subscription:
+                with contextlib.suppress(nats.errors.Error):
+                    await subscription.unsubscribe()  # else it would go on taking messages for nobody
             subscription = None
             await asyncio.sleep(1.0)
             continue

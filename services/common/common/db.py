@@ -33,6 +33,7 @@ def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
+        hide_parameters=True,  # errors are logged, and parameters hold hashes and addresses
         connect_args={"connect_timeout": 5},
     )
 

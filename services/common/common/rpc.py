@@ -35,6 +35,7 @@ OPTIONS = [
 ]
 CLIENT_OPTIONS = [
     *OPTIONS,
+    ("grpc.enable_http_proxy", 0),  # services are near
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -44,7 +45,7 @@ SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.max_connection_age_ms", 300_000),  # so that new replicas get their share
-    ("grpc.max_connection_age_grace_ms", 60_000),
+    ("grpc.max_connection_age_grace_ms", 660_000),  # the longest upload may end
 ]
 
 _principal: ContextVar[Principal] = ContextVar("principal")

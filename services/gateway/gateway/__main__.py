@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from common import bus, log, metrics, process, trace
 from gateway import app, backend
+from gateway.protocol import Protocol
 from gateway.settings import Settings
 
 DRAIN_SECONDS = 20
@@ -54,7 +55,7 @@ async def serve(application: FastAPI, listen: str) -> None:
             application,
             host=host,
             port=int(port),
-            http="httptools",
+            http=Protocol,
             lifespan="off",
             access_log=False,
             log_config=None,

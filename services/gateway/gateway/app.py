@@ -86,11 +86,20 @@ class Edge:
         state["request_id"], state["headers"] = request_id, headers
         trace.request_id.set(request_id)
         started, status = time.perf_counter(), 500
+        body_is_read = given.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in given
+
+        async def receive_body() -> Message:
+            nonlocal body_is_read
+            message = await receive()
+            body_is_read = not message.get("more_body", False)
+            return message
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if not body_is_read:  # the rest of it is not waited for
+                    headers["Connection"] = "close"
                 message["headers"].extend(
                     (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
                 )
@@ -98,7 +107,8 @@ class Edge:
 
         carrier = {"traceparent": given[b"traceparent"].decode("latin-1")} if b"traceparent" in given else {}
         log.bind(request_id=request_id)  # each request is a task of its own
-        with trace.span(scope["path"], SpanKind.SERVER, carrier):
-            await self._app(scope, receive, send_with_headers)
-        route = getattr(scope.get("route"), "path", "none")
-        http_seconds.labels(scope["method"], route, status).observe(time.perf_counter() - started)
+        with trace.span(f"HTTP {scope['method']}", SpanKind.SERVER, carrier):
+            await self._app(scope, receive if body_is_read else receive_body, send_with_headers)
+        http_seconds.labels(scope["method"], failures.route_of(scope), status).observe(
+            time.perf_counter() - started
+        )

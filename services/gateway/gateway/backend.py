@@ -14,6 +14,7 @@ from loupe.images.v1 import images_pb2, images_pb2_grpc
 
 if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
+    from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
 
 AUTH = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
@@ -23,10 +24,13 @@ IMAGES = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """`accounts` speaks as the gateway, for those who have no token yet; `auth` and `images` as the user."""
+    """`accounts` and `plans` speak as the gateway, for those who have no token yet; `auth` and `images` as
+    the user.
+    """
 
     settings: Settings
     accounts: "AuthServiceAsyncStub"
+    plans: "BillingServiceAsyncStub"
     auth: "AuthServiceAsyncStub"
     images: "ImagesServiceAsyncStub"
     callers: Callers
@@ -38,6 +42,7 @@ def connect(settings: Settings) -> Backend:
     """Needs nothing to be there yet: calls fail as unavailable until it is."""
     credentials = Credentials(settings.auth_target, "gateway", settings.client_secret)
     as_gateway = Channel(settings.auth_target, AUTH, credentials.token_for("auth"))
+    plans = Channel(settings.billing_target, BILLING, credentials.token_for("billing"))
     auth = Channel(settings.auth_target, AUTH, token_for("auth"))
     billing = Channel(settings.billing_target, BILLING, token_for("billing"))
     images = Channel(settings.images_target, IMAGES, token_for("images"))
@@ -45,6 +50,7 @@ def connect(settings: Settings) -> Backend:
     return Backend(
         settings=settings,
         accounts=accounts,
+        plans=billing_pb2_grpc.BillingServiceStub(plans.grpc),
         auth=auth_pb2_grpc.AuthServiceStub(auth.grpc),
         images=images_pb2_grpc.ImagesServiceStub(images.grpc),
         callers=Callers(

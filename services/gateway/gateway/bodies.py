@@ -26,6 +26,7 @@ async def read(request: Request) -> dict[str, object]:
         if kind == "application/x-www-form-urlencoded":
             return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
         parsed = json.loads(body or b"{}")
+        json.dumps(parsed, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise Malformed("The request body is malformed.", reason="malformed_body") from error
     if not isinstance(parsed, dict):

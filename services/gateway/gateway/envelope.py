@@ -1,5 +1,6 @@
 """The shape of every answer, and how single values are written in it."""
 
+import re
 from typing import Generic, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -51,6 +52,13 @@ class Problem(BaseModel):
     errors: dict[str, list[str]] | None = None
     code: str
     request_id: str
+
+
+def plain_id(text: str) -> int:
+    """An id as it stands in a path: digits, without a sign, a point or leading zeros, and within 63 bits."""
+    if not re.fullmatch(r"[1-9][0-9]{0,18}", text) or int(text) >= 1 << 63:
+        raise ValueError("no id")
+    return int(text)
 
 
 def instant(stamp: Timestamp) -> str:

@@ -27,6 +27,8 @@ HTTP_STATUS: dict[type[errors.ServiceError], int] = {
     errors.DeadlineExceeded: 504,
 }
 RETRY_AFTER_SECONDS = 2
+AMONG_SERVICES = {"internal_token_invalid", "client_refused", "caller_refused"}
+INTERNAL_ERROR = errors.Internal("Something went wrong on our end. Try again later.", reason="internal_error")
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 NOT_FOUND = {"image_id": "Image not found.", "token_id": "Token not found."}
 
@@ -44,6 +46,7 @@ class TooLarge(errors.ServiceError):
 def answer(
     request: Request, error: errors.ServiceError, headers: dict[str, str] | None = None
 ) -> JSONResponse:
+    error = _for_clients(error)
     status = 413 if isinstance(error, TooLarge) else HTTP_STATUS.get(type(error), 500)
     status = 400 if isinstance(error, Malformed) else status
     extra = dict(headers or {})
@@ -52,6 +55,15 @@ def answer(
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
         extra.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     return problem(request, status, error.message, error.reason, fields=error.fields, headers=extra)
+
+
+def _for_clients(error: errors.ServiceError) -> errors.ServiceError:
+    """What went wrong among services is their business: it is logged, and no client is told."""
+    if not isinstance(error, errors.Internal) and error.reason not in AMONG_SERVICES:
+        return error
+    if error.reason != "internal_error" or error.message != INTERNAL_ERROR.message:
+        LOG.error("services disagree", reason=error.reason, error=error.message)
+    return INTERNAL_ERROR
 
 
 def problem(
@@ -114,8 +126,13 @@ class Failsafe:
             if has_begun or scope["type"] != "http":
                 raise
             request = Request(scope)
-            failure = to_service_error(error, f"{request.method} {request.url.path}")
+            failure = to_service_error(error, f"{request.method} {route_of(scope)}")
             await answer(request, failure)(scope, receive, send)
+
+
+def route_of(scope: Scope) -> str:
+    """The route's pattern: paths can hold what is secret."""
+    return getattr(scope.get("route"), "path", "none")
 
 
 def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -22,8 +22,9 @@ TURNED = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 SAME_FORMAT = {"MPO": Format.JPEG}
 """A JPEG with further pictures behind the first, such as a camera's preview."""
-JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """None of those that may stand in the midst of pixels (ITU-T T.81, B.1.1.5)."""
+JPEG_PADDING = b"\xff" * 4096
 PNG_METADATA = (b"IHDR", b"eXIf", b"iTXt", b"tEXt", b"zTXt")
 PNG_WITHOUT_PIXELS = b"\0\0\0\0IDAT\x35\xaf\x06\x1e"
 
@@ -41,6 +42,8 @@ def sniff(data: bytes, *, largest_pixels: int) -> Header:
     """Raises `InvalidArgument` on `image` for anything that cannot be upscaled."""
     if not data:
         raise _refused("The image field is required.")
+    if data.startswith(b"\xff\xd8") and JPEG_PADDING in data:  # parsers take seconds to step over it
+        raise _refused("The image is corrupt or incomplete.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

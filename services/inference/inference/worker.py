@@ -7,9 +7,9 @@ follows.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nats.errors
 import urllib3.exceptions
@@ -36,6 +36,13 @@ FORMATS: dict[int, Format] = {
     images_pb2.FORMAT_TIFF: "TIFF",
 }
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
+
+WORDS = {
+    "unsupported_format": "The image is of a kind that cannot be upscaled.",
+    "corrupt_image": "The image is corrupt or incomplete.",
+    "too_many_pixels": "The image has too many pixels.",
+    "too_much_memory": "The image needs too much memory to decode.",
+}
 
 stage_seconds = Histogram(
     "loupe_stage_seconds",
@@ -84,35 +91,34 @@ class Worker:
     async def _work(self, order: images_pb2.WorkOrder) -> None:
         started = time.perf_counter()
         finished = pb.Finished(image_id=order.image_id, fence=order.fence, upscaled_path=order.upscaled_path)
-        try:
-            data = await self._while_wanted(order)
-        except NotWanted:
-            LOG.info("not wanted any more")
-            return
-        except Undecodable as error:
-            LOG.info("undecodable", reason=error.reason)
-            finished.failure.CopyFrom(pb.Failure(code="undecodable", message=str(error), retryable=False))
-        else:
-            with _timed("store"):  # told in any case, so that `images` can drop what nobody wants any more
-                await self.blobs.put(order.upscaled_path, data, MEDIA_TYPES[FORMATS[order.format]])
-            finished.output.CopyFrom(_output(order, len(data), time.perf_counter() - started))
-            LOG.info("done", seconds=round(finished.output.seconds, 3), bytes=len(data))
+        async with self._kept(order) as unwanted:
+            try:
+                data = await _unless(unwanted, self._upscaled(order))
+            except NotWanted:
+                LOG.info("not wanted any more")
+                return
+            except Undecodable as error:
+                LOG.info("undecodable", reason=error.reason, error=str(error))
+                failure = pb.Failure(code="undecodable", message=WORDS[error.reason], retryable=False)
+                finished.failure.CopyFrom(failure)
+            else:
+                with _timed(
+                    "store"
+                ):  # told in any case, so that `images` can drop what nobody wants any more
+                    await self.blobs.put(order.upscaled_path, data, MEDIA_TYPES[FORMATS[order.format]])
+                finished.output.CopyFrom(_output(order, len(data), time.perf_counter() - started))
+                LOG.info("done", seconds=round(finished.output.seconds, 3), bytes=len(data))
         await self.publish(finished)
 
-    async def _while_wanted(self, order: images_pb2.WorkOrder) -> bytes:
-        """The encoded result; the work ends early when `images` says so."""
-        working = asyncio.create_task(self._upscaled(order))
+    @contextlib.asynccontextmanager
+    async def _kept(self, order: images_pb2.WorkOrder) -> AsyncGenerator[asyncio.Task[None]]:
+        """Signs of life until the block ends; the task ends when the work is not wanted any more."""
         keeping = asyncio.create_task(self._keep(order))
         try:
-            await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                keeping.result()
-                raise NotWanted
-            return working.result()
+            yield keeping
         finally:
-            for task in (working, keeping):
-                task.cancel()
-            await asyncio.gather(working, keeping, return_exceptions=True)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
 
     async def _keep(self, order: images_pb2.WorkOrder) -> None:
         """Returns when the work is not wanted any more; while `images` is away it goes on."""
@@ -154,6 +160,20 @@ class Worker:
             if is_excused and isinstance(error, Exception):
                 raise bus.Later(f"{type(error).__name__}: {error}") from error
             raise
+
+
+async def _unless(unwanted: asyncio.Task[None], work: Coroutine[Any, Any, bytes]) -> bytes:
+    """What `work` makes, unless the other task ends first."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait({working, unwanted}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            unwanted.result()
+            raise NotWanted
+        return working.result()
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 def _output(order: images_pb2.WorkOrder, size: int, seconds: float) -> pb.Output:

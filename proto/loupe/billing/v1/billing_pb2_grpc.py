@@ -40,6 +40,11 @@ class BillingServiceStub:
                 request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetEntitlementRequest.SerializeToString,
                 response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetEntitlementResponse.FromString,
                 _registered_method=True)
+        self.ListPlans = channel.unary_unary(
+                '/loupe.billing.v1.BillingService/ListPlans',
+                request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ListPlansRequest.SerializeToString,
+                response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ListPlansResponse.FromString,
+                _registered_method=True)
         self.SetPlan = channel.unary_unary(
                 '/loupe.billing.v1.BillingService/SetPlan',
                 request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetPlanRequest.SerializeToString,
@@ -68,6 +73,13 @@ class BillingServiceServicer:
 
     def GetEntitlement(self, request, context):
         """What the caller may do this month: plan, subscription and usage.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlans(self, request, context):
+        """What this installation offers. The first plan is that of users who never subscribed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,6 +121,11 @@ def add_BillingServiceServicer_to_server(servicer, server):
                     servicer.GetEntitlement,
                     request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetEntitlementRequest.FromString,
                     response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetEntitlementResponse.SerializeToString,
+            ),
+            'ListPlans': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlans,
+                    request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ListPlansRequest.FromString,
+                    response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ListPlansResponse.SerializeToString,
             ),
             'SetPlan': grpc.unary_unary_rpc_method_handler(
                     servicer.SetPlan,
@@ -159,6 +176,33 @@ class BillingService:
             '/loupe.billing.v1.BillingService/GetEntitlement',
             loupe_dot_billing_dot_v1_dot_billing__pb2.GetEntitlementRequest.SerializeToString,
             loupe_dot_billing_dot_v1_dot_billing__pb2.GetEntitlementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlans(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.billing.v1.BillingService/ListPlans',
+            loupe_dot_billing_dot_v1_dot_billing__pb2.ListPlansRequest.SerializeToString,
+            loupe_dot_billing_dot_v1_dot_billing__pb2.ListPlansResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class BillingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> BillingServiceAsyncStub: ...
     GetEntitlement: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetEntitlementRequest, _billing_pb2.GetEntitlementResponse]
     """What the caller may do this month: plan, subscription and usage."""
+    ListPlans: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListPlansRequest, _billing_pb2.ListPlansResponse]
+    """What this installation offers. The first plan is that of users who never subscribed."""
     SetPlan: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SetPlanRequest, _billing_pb2.SetPlanResponse]
     """For operators: puts a user on a plan."""
     Reserve: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]
@@ -53,6 +55,8 @@ class BillingServiceAsyncStub(BillingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetEntitlement: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetEntitlementRequest, _billing_pb2.GetEntitlementResponse]  # type: ignore[assignment]
     """What the caller may do this month: plan, subscription and usage."""
+    ListPlans: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListPlansRequest, _billing_pb2.ListPlansResponse]  # type: ignore[assignment]
+    """What this installation offers. The first plan is that of users who never subscribed."""
     SetPlan: _aio.UnaryUnaryMultiCallable[_billing_pb2.SetPlanRequest, _billing_pb2.SetPlanResponse]  # type: ignore[assignment]
     """For operators: puts a user on a plan."""
     Reserve: _aio.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]  # type: ignore[assignment]
@@ -74,6 +78,14 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.GetEntitlementResponse, _abc.Awaitable[_billing_pb2.GetEntitlementResponse]]:
         """What the caller may do this month: plan, subscription and usage."""
+
+    @_abc_1.abstractmethod
+    def ListPlans(
+        self,
+        request: _billing_pb2.ListPlansRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.ListPlansResponse, _abc.Awaitable[_billing_pb2.ListPlansResponse]]:
+        """What this installation offers. The first plan is that of users who never subscribed."""
 
     @_abc_1.abstractmethod
     def SetPlan(

@@ -22,6 +22,8 @@ from common.db import now
 from loupe.billing.v1 import billing_pb2 as pb
 
 EXPIRED_AT_ONCE = 200
+USER_BY_USER = (col(Reservation.user_id), col(Reservation.period_start), col(Reservation.id))
+"""Whoever changes several counters does so in this order, so that two never wait for each other."""
 
 NEW_RESERVATION = sa.text("""
     INSERT INTO reservation (id, user_id, period_start, state, expires_at, created_at)
@@ -122,10 +124,14 @@ async def release(session: AsyncSession, reservation_id: uuid.UUID, becomes: Sta
 
 async def renew(session: AsyncSession, reservation_ids: Sequence[uuid.UUID], expires_at: datetime) -> None:
     """Their images still wait. One that had expired takes its place again."""
-    for reservation_id in sorted(reservation_ids):
-        reservation = await _locked(session, reservation_id)
-        if reservation is None or reservation.state not in (State.RESERVED, State.EXPIRED):
-            continue
+    found = await session.exec(
+        select(Reservation)
+        .where(col(Reservation.id).in_(reservation_ids))
+        .where(col(Reservation.state).in_((State.RESERVED, State.EXPIRED)))
+        .order_by(*USER_BY_USER)
+        .with_for_update()
+    )
+    for reservation in found.all():
         if reservation.state == State.EXPIRED:
             await _take(session, reservation.user_id, reservation.period_start, None)
             reservation.state = State.RESERVED
@@ -137,7 +143,7 @@ async def expire(session: AsyncSession) -> int:
     overdue = await session.exec(
         select(Reservation.id)
         .where(Reservation.state == State.RESERVED, Reservation.expires_at < now())
-        .order_by(col(Reservation.id))
+        .order_by(*USER_BY_USER)
         .limit(EXPIRED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )

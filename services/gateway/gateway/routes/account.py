@@ -5,12 +5,12 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from gateway.access import Access
 from gateway.backend import Backend
 from gateway.callers import Caller
-from gateway.envelope import Envelope, Message, instant
+from gateway.envelope import Envelope, Message, instant, plain_id
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 
@@ -19,7 +19,7 @@ pictures = APIRouter(include_in_schema=False)
 Reader = Annotated[Caller, Depends(Access("user:read", verified=False))]
 VerifiedReader = Annotated[Caller, Depends(Access("user:read"))]
 Anyone = Annotated[Caller, Depends(Access(verified=False))]
-TokenId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+TokenId = Annotated[int, BeforeValidator(plain_id)]
 COLOURS = ("#2f5d8a", "#7a4e8c", "#2e7d63", "#9a5b2d", "#8a3b4f", "#4b5f2a")
 
 

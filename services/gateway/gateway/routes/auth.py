@@ -12,6 +12,7 @@ from gateway.callers import Caller
 from gateway.envelope import Envelope, Message
 from gateway.routes.account import User, to_user
 from loupe.auth.v1 import auth_pb2
+from loupe.billing.v1 import billing_pb2
 
 router = APIRouter(prefix="/api", tags=["auth"])
 Anyone = Annotated[Caller, Depends(Access(verified=False))]
@@ -47,9 +48,11 @@ async def register(request: Request) -> Envelope[Session]:
     backend: Backend = request.app.state.backend
     values = bodies.checked(Registration, await bodies.read(request))
     values["device_name"] = _label(request, values["device_name"])
+    plans = await backend.plans.ListPlans(billing_pb2.ListPlansRequest())  # before anything has happened
     response = await backend.accounts.Register(auth_pb2.RegisterRequest(**values))
+    user = to_user(request, response.user, plans.plans[0])
     message = "Registration successful. Please verify your email to access all features."
-    return Envelope(message=message, data=await _session(request, response.user, response.token))
+    return Envelope(message=message, data=Session(user=user, token=response.token))
 
 
 @router.post("/auth/login", dependencies=[Depends(public)])
@@ -58,7 +61,9 @@ async def login(request: Request) -> Envelope[Session]:
     values = bodies.checked(Login, await bodies.read(request))
     values["device_name"] = _label(request, values["device_name"])
     response = await backend.accounts.Login(auth_pb2.LoginRequest(**values))
-    return Envelope(message="Login successful", data=await _session(request, response.user, response.token))
+    caller = await backend.callers.of_token(response.token)
+    user = to_user(request, response.user, caller.entitlement.plan)
+    return Envelope(message="Login successful", data=Session(user=user, token=response.token))
 
 
 @router.post("/auth/logout")
@@ -99,12 +104,6 @@ async def resend_verification(request: Request) -> Message:
         email = bodies.checked(Resend, await bodies.read(request))["email"]
     await backend.accounts.ResendVerification(auth_pb2.ResendVerificationRequest(email=email))
     return Message(message="Verification link sent")
-
-
-async def _session(request: Request, user: auth_pb2.User, token: str) -> Session:
-    backend: Backend = request.app.state.backend
-    caller = await backend.callers.of_token(token)
-    return Session(user=to_user(request, user, caller.entitlement.plan), token=token)
 
 
 def _label(request: Request, device_name: str) -> str:

@@ -1,17 +1,18 @@
 """Images: upscale, look, list, download, delete."""
 
+import re
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Path, Request
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, BeforeValidator
 
 from common import errors
 from gateway import uploads
 from gateway.access import Access, tell_quota
 from gateway.backend import Backend
 from gateway.callers import Caller
-from gateway.envelope import Envelope, Links, Message, Meta, Page, human_size, instant
+from gateway.envelope import Envelope, Links, Message, Meta, Page, human_size, instant, plain_id
 from gateway.routes.account import base_url
 from loupe.images.v1 import images_pb2 as pb
 
@@ -20,7 +21,7 @@ Writer = Annotated[Caller, Depends(Access("images:write", creates=True))]
 Reader = Annotated[Caller, Depends(Access("images:read"))]
 Poller = Annotated[Caller, Depends(Access("images:read", polls=True))]
 Deleter = Annotated[Caller, Depends(Access("images:delete"))]
-ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+ImageId = Annotated[int, BeforeValidator(plain_id)]
 STATUSES = {
     "pending": pb.STATUS_PENDING,
     "processing": pb.STATUS_PROCESSING,
@@ -206,7 +207,7 @@ def _size(size: pb.Size, between: str) -> str | None:
 
 def _within(text: str, usual: int, most: int) -> int:
     """A number from the query, clamped to 1..most; the usual one where it is none."""
-    return min(most, max(1, int(text))) if text.isascii() and text.isdecimal() else usual
+    return min(most, max(1, int(text))) if re.fullmatch(r"-?[0-9]{1,12}", text) else usual
 
 
 def _links(request: Request, number: int, last: int) -> Links:

@@ -18,6 +18,8 @@ from images.tables import UNFINISHED, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
 
+MOST_EXCUSED = 20
+"""A picture during which something dies that often is taken for the cause."""
 ONE_USER_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
 DISPATCH = sa.text("""
     UPDATE image SET dispatched_at = now() WHERE id IN (
@@ -46,12 +48,18 @@ class Rules:
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
     """Puts the user's oldest waiting images into the stream, as far as the window allows."""
+    await lock_user(session, user_id)
     connection = await session.connection()
-    await connection.execute(ONE_USER_AT_A_TIME, {"user_id": user_id})
     rows = await connection.execute(DISPATCH, {"user_id": user_id, "window": rules.window})
     for image_id, is_priority in rows.all():
         subject = "images.submitted.priority" if is_priority else "images.submitted.standard"
         await outbox.publish(session, subject, pb.ImageSubmitted(image_id=image_id))
+
+
+async def lock_user(session: AsyncSession, user_id: int) -> None:
+    """Whoever changes a user's images and dispatches does so alone, and takes this lock before any row's."""
+    connection = await session.connection()
+    await connection.execute(ONE_USER_AT_A_TIME, {"user_id": user_id})
 
 
 async def start(session: AsyncSession, image_id: int, rules: Rules) -> Image | None:
@@ -61,7 +69,7 @@ async def start(session: AsyncSession, image_id: int, rules: Rules) -> Image | N
         return None
     if image.status == Status.PROCESSING and not _is_silent(image, rules):
         raise Busy(f"image {image_id} is being worked on", reason="image_busy")
-    if image.attempt - image.excused >= rules.attempts:
+    if image.attempt - min(image.excused, MOST_EXCUSED) >= rules.attempts:
         message = f"The image could not be processed in {rules.attempts} attempts."
         failure = inference_pb2.Failure(code="attempts_exhausted", message=message, retryable=True)
         await _fail(session, image, failure, rules)
@@ -76,7 +84,12 @@ async def stop(session: AsyncSession, image_id: int, fence: int, *, excused: boo
     """The worker gave up this attempt: nobody owns the image until the next one starts."""
     await session.exec(
         update(Image)
-        .where(col(Image.id) == image_id, col(Image.status) == Status.PROCESSING, col(Image.attempt) == fence)
+        .where(
+            col(Image.id) == image_id,
+            col(Image.status) == Status.PROCESSING,
+            col(Image.attempt) == fence,
+            col(Image.heartbeat_at).is_not(None),
+        )
         .values(heartbeat_at=None, excused=col(Image.excused) + int(excused))
     )
 
@@ -144,6 +157,10 @@ async def lost(session: AsyncSession, silent_for: timedelta) -> list[int]:
 
 
 async def _locked(session: AsyncSession, image_id: int) -> Image | None:
+    owner = (await session.exec(select(Image.user_id).where(Image.id == image_id))).one_or_none()
+    if owner is None:
+        return None
+    await lock_user(session, owner)
     found = await session.exec(select(Image).where(Image.id == image_id).with_for_update())
     return found.one_or_none()
 

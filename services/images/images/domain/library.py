@@ -44,6 +44,7 @@ async def downloadable(session: AsyncSession, user_id: int, image_id: int) -> Im
 
 async def delete(session: AsyncSession, user_id: int, image_id: int, rules: jobs.Rules) -> None:
     """Removes the row now and the objects soon after; unfinished work is cancelled."""
+    await jobs.lock_user(session, user_id)
     found = await session.exec(
         select(Image).where(Image.id == image_id, Image.user_id == user_id).with_for_update()
     )
