@@ -18,9 +18,9 @@ DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores '
 	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
 
 export UV_NO_CONFIG := 1
+export PIP_NO_CACHE_DIR := 1
 export UV_CACHE_DIR ?= $(CURDIR)/.loupe/cache
 export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
-export UV_LINK_MODE ?= copy
 # git has used the certificates of the system to come here; so does uv
 export UV_SYSTEM_CERTS ?= 1
 

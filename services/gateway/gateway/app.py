@@ -3,8 +3,10 @@
 import random
 import re
 import time
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import PlainTextResponse
 from opentelemetry.trace import SpanKind
 from prometheus_client import Histogram
@@ -15,6 +17,7 @@ from common import log, trace
 from common.metrics import SECONDS_BUCKETS, Readiness
 from gateway import failures
 from gateway.backend import Backend
+from gateway.envelope import Problem
 from gateway.routes import account, auth, images
 
 LOG = log.get(__name__)
@@ -28,13 +31,22 @@ EXPOSED = [
     "X-Request-Id",
 ]
 
+PUBLIC_PATHS = {"/api/auth/register", "/api/auth/login", "/api/email/verify/{signed}"}
+
 http_seconds = Histogram(
     "loupe_http_seconds", "Requests answered", ["method", "route", "status"], buckets=SECONDS_BUCKETS
 )
 
 
 def create(backend: Backend, readiness: Readiness) -> FastAPI:
-    app = FastAPI(title="Loupe", version="0.1.0", docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Loupe",
+        version="0.1.0",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={"default": {"model": Problem, "description": "What went wrong"}},
+    )
     app.state.backend = backend
     failures.install(app)
     for resource in (images, auth, account):  # polls first
@@ -51,11 +63,24 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
         text = "\n".join(f"waiting for {need}" for need in missing) or "ok"
         return PlainTextResponse(text, 503 if missing else 200)
 
+    app.openapi = lambda: described(app)
     app.add_middleware(
         Cors, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED
     )
     app.add_middleware(Edge)
     return app
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """The API as OpenAPI 3.1, with how to authenticate."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path, operations in schema["paths"].items():
+            for operation in operations.values():
+                operation["security"] = [] if path in PUBLIC_PATHS else [{"token": []}]
+        app.openapi_schema = schema
+    return app.openapi_schema
 
 
 class Cors(CORSMiddleware):

@@ -1,6 +1,7 @@
 """Small bodies, as JSON or urlencoded, of the account routes."""
 
 import json
+from typing import Any
 from urllib.parse import parse_qsl
 
 from multipart import parse_options_header
@@ -11,6 +12,13 @@ from common import errors
 from gateway.failures import Malformed, TooLarge
 
 LARGEST = 64 << 10
+
+
+def described(model: type[BaseModel], *required: str) -> dict[str, Any]:
+    """The body for OpenAPI."""
+    schema = {"schema": model.model_json_schema() | {"required": list(required)}}
+    kinds = ("application/json", "application/x-www-form-urlencoded")
+    return {"requestBody": {"content": dict.fromkeys(kinds, schema)}}
 
 
 async def read(request: Request) -> dict[str, object]:

@@ -43,7 +43,12 @@ class Session(BaseModel):
     token_type: str = "Bearer"  # noqa: S105  the scheme's name
 
 
-@router.post("/auth/register", status_code=201, dependencies=[Depends(public)])
+@router.post(
+    "/auth/register",
+    status_code=201,
+    dependencies=[Depends(public)],
+    openapi_extra=bodies.described(Registration, "name", "email", "password", "password_confirmation"),
+)
 async def register(request: Request) -> Envelope[Session]:
     backend: Backend = request.app.state.backend
     values = bodies.checked(Registration, await bodies.read(request))
@@ -55,7 +60,11 @@ async def register(request: Request) -> Envelope[Session]:
     return Envelope(message=message, data=Session(user=user, token=response.token))
 
 
-@router.post("/auth/login", dependencies=[Depends(public)])
+@router.post(
+    "/auth/login",
+    dependencies=[Depends(public)],
+    openapi_extra=bodies.described(Login, "email", "password"),
+)
 async def login(request: Request) -> Envelope[Session]:
     backend: Backend = request.app.state.backend
     values = bodies.checked(Login, await bodies.read(request))
@@ -91,7 +100,7 @@ async def verify_email(request: Request, signed: str) -> Message:
     return Message(message="Email verified successfully")
 
 
-@router.post("/email/verification-notification", status_code=202)
+@router.post("/email/verification-notification", status_code=202, openapi_extra=bodies.described(Resend))
 async def resend_verification(request: Request) -> Message:
     """With a token for its user, without one for `email`; the answer never tells whether there is such a
     user.

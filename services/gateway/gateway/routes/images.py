@@ -88,7 +88,27 @@ class Download(BaseModel):
     expires_at: str
 
 
-@router.post("/upscale", status_code=202)
+SIDE = {"type": "integer", "minimum": 1, "maximum": 16384}
+UPSCALE_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["image"],
+                "properties": {
+                    "image": {"type": "string", "format": "binary", "description": "At most 10 MB."},
+                    "scale_factor": {"type": "integer", "enum": [2, 3, 4], "default": 2},
+                    "target_width": SIDE,
+                    "target_height": SIDE,
+                },
+            }
+        }
+    },
+}
+
+
+@router.post("/upscale", status_code=202, openapi_extra={"requestBody": UPSCALE_BODY})
 async def upscale(request: Request, caller: Writer) -> Envelope[AcceptedImage]:
     backend: Backend = request.app.state.backend
     response = await backend.images.Upscale(uploads.one_image(request))
