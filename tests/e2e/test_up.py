@@ -113,6 +113,26 @@ async def test_after_a_kill_the_next_start_cleans_up_and_keeps_the_data(home: Pa
     assert second.returncode == 0
 
 
+async def test_a_start_that_was_cut_short_is_made_good_by_the_next(home: Path) -> None:
+    mails = home / ".loupe" / "local" / "mails"
+    async with up(home) as first:
+        async with asyncio.timeout(SECONDS):
+            while not list(mails.glob("*-jane@example.com.eml")):
+                await asyncio.sleep(0.02)
+        first.send_signal(signal.SIGINT)
+        await asyncio.wait_for(first.communicate(), SECONDS)
+    async with up(home) as second:
+        found = await until_told(home, second)
+        headers = {"Authorization": f"Bearer {found['token']}"}
+        async with httpx2.AsyncClient(base_url=found["api"], headers=headers) as client:
+            usage = (await client.get("/api/usage")).json()
+        second.send_signal(signal.SIGINT)
+        await asyncio.wait_for(second.communicate(), SECONDS)
+
+    assert first.returncode == 0
+    assert usage["data"]["plan"] == "professional"
+
+
 async def answers(api: str) -> bool:
     async with httpx2.AsyncClient() as client:
         try:
