@@ -15,14 +15,17 @@ RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def allocate(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, int]:
-    """One free port a name, the remembered one where nobody else has it now."""
+    """One free port a name, the remembered one where nobody else has it now; never one that is remembered for
+    another name, which may be about to use it.
+    """
     held: list[socket.socket] = []
     ports: dict[str, int] = {}
     try:
         for name in names:
             listener = _listen(remembered[name]) if name in remembered else None
             while listener is None:
-                listener = _listen(random.randrange(LOWEST, _highest()))  # noqa: S311 (not a secret)
+                port = random.randrange(LOWEST, _highest())  # noqa: S311 (not a secret)
+                listener = None if port in remembered.values() else _listen(port)
             held.append(listener)
             ports[name] = listener.getsockname()[1]
     finally:

@@ -1,0 +1,17 @@
+"""Ports that two components were given one after the other never are the same."""
+
+import random
+
+import pytest
+
+from loupe_local import ports
+
+
+def test_a_port_that_is_remembered_for_another_is_not_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = ports.allocate(["nats"], {})
+    drawn = iter([first["nats"], first["nats"] + 1])
+    monkeypatch.setattr(random, "randrange", lambda *_: next(drawn))
+
+    second = ports.allocate(["s3"], first)
+
+    assert second == {"s3": first["nats"] + 1}
