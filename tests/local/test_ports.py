@@ -10,7 +10,11 @@ from loupe_local import ports
 def test_a_port_that_is_remembered_for_another_is_not_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
     first = ports.allocate(["nats"], {})
     drawn = iter([first["nats"], first["nats"] + 1])
-    monkeypatch.setattr(random, "randrange", lambda *_: next(drawn))
+
+    def draw(_start: int, _stop: int) -> int:
+        return next(drawn)
+
+    monkeypatch.setattr(random, "randrange", draw)
 
     second = ports.allocate(["s3"], first)
 
