@@ -8,7 +8,7 @@ from client import accepted, result_of, until
 from PIL import Image, ImageDraw, ImageFont
 from pixels import encoded, opened, psnr, shrunk
 
-# What SPAN is better by than Lanczos on clean photos is 2.7 to 3.5 dB; JPEG at 95 costs some of it.
+# On this photo SPAN is better than Lanczos by 4.5 dB at 2 and 3.1 dB at 4; JPEG at 95 costs some of it.
 GAIN_DB = {"PNG": 1.5, "JPEG": 0.8}
 
 
