@@ -101,12 +101,14 @@ def process(server: Postgres, home: Home, *, durable: bool) -> Process:
 
 
 def forget_pid(data: Path) -> None:
-    """The file of a killed server stops the next one when another program has the number by now."""
+    """The file of a killed server stops the next one when another program has the number by now, be it the
+    server of another folder: each works in its own.
+    """
     path = data / "postmaster.pid"
     with contextlib.suppress(FileNotFoundError, ValueError):
         pid = int(path.read_text().split()[0])
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if psutil.Process(pid).name() == "postgres":
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if Path(psutil.Process(pid).cwd()) == data.resolve():
                 return
         path.unlink()
 

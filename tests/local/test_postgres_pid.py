@@ -1,0 +1,32 @@
+"""The pid file that a killed PostgreSQL leaves behind."""
+
+import os
+from pathlib import Path
+
+import psycopg
+import pytest
+from local.traces import plain
+
+from loupe_local.postgres import forget_pid
+from loupe_local.stores import Stores
+
+
+async def test_the_number_of_another_server_does_not_count(tmp_path: Path, stores: Stores) -> None:
+    async with await psycopg.AsyncConnection.connect(plain(stores.database_url("auth"))) as connection:
+        row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+        (tmp_path / "postmaster.pid").write_text(f"{(row or (0,))[0]}\n{tmp_path}\n")
+
+        forget_pid(tmp_path)
+
+    assert not (tmp_path / "postmaster.pid").exists()
+
+
+def test_a_server_that_works_in_the_folder_keeps_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "postmaster.pid").write_text(f"{os.getpid()}\n")
+
+    forget_pid(tmp_path)
+
+    assert (tmp_path / "postmaster.pid").exists()
