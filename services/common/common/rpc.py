@@ -21,7 +21,6 @@ from common import errors, log, metrics, trace
 from common.identity import Principal, Verifier
 from common.rpc_failures import to_service_error
 
-LOG = log.get(__name__)
 Context = ServicerContext[Any, Any]
 TOKEN_KEY = "authorization"  # noqa: S105  the name of a header
 DRAIN_SECONDS = 20.0

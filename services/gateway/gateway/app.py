@@ -20,7 +20,6 @@ from gateway.backend import Backend
 from gateway.envelope import Problem
 from gateway.routes import account, auth, images
 
-LOG = log.get(__name__)
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 EXPOSED = [
     "RateLimit",
@@ -31,7 +30,12 @@ EXPOSED = [
     "X-Request-Id",
 ]
 
-PUBLIC_PATHS = {"/api/auth/register", "/api/auth/login", "/api/email/verify/{signed}"}
+PUBLIC_PATHS = {
+    "/api/auth/register",
+    "/api/auth/login",
+    "/api/email/verify/{signed}",
+    "/api/email/verification-notification",
+}
 
 http_seconds = Histogram(
     "loupe_http_seconds", "Requests answered", ["method", "route", "status"], buckets=SECONDS_BUCKETS

@@ -1,4 +1,4 @@
-"""Hourly limits, exact over all gateways: each request is one publish to a JetStream counter, whose ack is
+"""Hourly limits, never passed by all gateways together: places come from a JetStream counter, whose ack is
 the total.
 
 Without the broker each gateway counts its own share of the limit; `loupe_limits_local_total` says so.

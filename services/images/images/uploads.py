@@ -2,7 +2,7 @@
 transaction.
 
 Whatever fails on the way leaves nothing behind; if the process dies in between, the reservation expires by
-itself.
+itself, and the object stays without a row.
 """
 
 import asyncio
