@@ -78,12 +78,12 @@ class Billing(Tables):
         """The reservation's id, a new one where none is given."""
         reservation_id = reservation_id or str(uuid.uuid4())
         await self.images.Reserve(
-            pb.ReserveRequest(reservation_id=reservation_id, user_id=user_id, api_request=api_request)
+            pb.ReserveRequest(reservation_ids=[reservation_id], user_id=user_id, api_request=api_request)
         )
         return reservation_id
 
     async def release(self, reservation_id: str) -> None:
-        await self.images.Release(pb.ReleaseRequest(reservation_id=reservation_id))
+        await self.images.Release(pb.ReleaseRequest(reservation_ids=[reservation_id]))
 
     async def renew(self, *reservation_ids: str) -> None:
         await self.images.RenewReservations(pb.RenewReservationsRequest(reservation_ids=reservation_ids))

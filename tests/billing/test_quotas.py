@@ -23,7 +23,7 @@ async def test_a_reservation_takes_one_place(billing: Billing) -> None:
     await billing.set_plan("starter")
 
     answer = await billing.images.Reserve(
-        pb.ReserveRequest(reservation_id=str(uuid.uuid4()), user_id=JANE, api_request=True)
+        pb.ReserveRequest(reservation_ids=[str(uuid.uuid4())], user_id=JANE, api_request=True)
     )
 
     assert (answer.usage.used, answer.usage.limit) == (1, 25)
@@ -101,8 +101,8 @@ async def test_reserving_the_same_id_at_once_counts_once(billing: Billing) -> No
 @pytest.mark.parametrize("text", ["", "7", "not-a-uuid"])
 async def test_an_id_that_is_no_uuid_is_refused(billing: Billing, text: str) -> None:
     for call in (
-        billing.images.Reserve(pb.ReserveRequest(reservation_id=text, user_id=JANE)),
-        billing.images.Release(pb.ReleaseRequest(reservation_id=text)),
+        billing.images.Reserve(pb.ReserveRequest(reservation_ids=[text], user_id=JANE)),
+        billing.images.Release(pb.ReleaseRequest(reservation_ids=[text])),
         billing.images.RenewReservations(pb.RenewReservationsRequest(reservation_ids=[text])),
     ):
         with pytest.raises(errors.InvalidArgument) as caught:

@@ -81,7 +81,7 @@ class Walk:
                 await quotas.reserve(
                     session,
                     PLANS,
-                    reservation_id=reservation_id,
+                    reservation_ids=[reservation_id],
                     user_id=user_id,
                     api_request=False,
                     expires_at=expires_at,

@@ -109,7 +109,7 @@ async def test_objects_that_were_dropped_go_and_may_be_gone_already(rig: Rig) ->
 
 async def reserved(rig: Rig, image: Image) -> Image:
     await rig.billing.Reserve(
-        billing_pb2.ReserveRequest(reservation_id=str(image.reservation_id), user_id=image.user_id)
+        billing_pb2.ReserveRequest(reservation_ids=[str(image.reservation_id)], user_id=image.user_id)
     )
     return image
 

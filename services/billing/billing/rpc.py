@@ -58,9 +58,10 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
             usage, plan = await quotas.reserve(
                 session,
                 self._plans,
-                reservation_id=to_uuid(request.reservation_id),
+                reservation_ids=[to_uuid(text) for text in request.reservation_ids],
                 user_id=request.user_id,
                 api_request=request.api_request,
+                feature=request.feature,
                 expires_at=expires_at,
             )
         return pb.ReserveResponse(
@@ -77,7 +78,8 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
 
     async def Release(self, request: pb.ReleaseRequest, context: rpc.Context) -> pb.ReleaseResponse:
         async with self._sessions.begin() as session:
-            await quotas.release(session, to_uuid(request.reservation_id))
+            for text in sorted(request.reservation_ids):
+                await quotas.release(session, to_uuid(text))
         return pb.ReleaseResponse()
 
     def _expiry(self) -> datetime:

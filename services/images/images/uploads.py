@@ -86,7 +86,7 @@ class Uploads:
         reservation_id = uuid.uuid4()
         reserved = await self._billing.Reserve(
             billing_pb2.ReserveRequest(
-                reservation_id=str(reservation_id), user_id=user_id, api_request=upload.api_request
+                reservation_ids=[str(reservation_id)], user_id=user_id, api_request=upload.api_request
             )
         )
         image = self._image(user_id, upload, header, reservation_id, reserved)
@@ -181,7 +181,7 @@ class Uploads:
         """Nothing, where the row may be there after all: a commit can fail in being told."""
         if not await self._is_known_absent(image):
             return
-        release = billing_pb2.ReleaseRequest(reservation_id=str(image.reservation_id))
+        release = billing_pb2.ReleaseRequest(reservation_ids=[str(image.reservation_id)])
         results = await asyncio.gather(
             self._billing.Release(release),
             self._blobs.delete([image.original_path]),

@@ -48,6 +48,18 @@ class AuthServiceStub:
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _auth_pb2.RevokeTokenResponse]
     """Revokes one token of the caller. NOT_FOUND `token_not_found` for anybody else's."""
     RevokeAllTokens: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeAllTokensRequest, _auth_pb2.RevokeAllTokensResponse]
+    CreateToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateTokenRequest, _auth_pb2.CreateTokenResponse]
+    """Makes another API token of the caller, who needs all abilities for it."""
+    ForgotPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ForgotPasswordRequest, _auth_pb2.ForgotPasswordResponse]
+    """Sends a mail with a link for setting a new password, if there is such a user; never tells."""
+    ResetPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]
+    """Sets the password of the user whom a mailed link names, once, and ends all tokens. PERMISSION_DENIED `invalid_signature`."""
+    ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]
+    """Sets the caller's password and ends their other tokens. INVALID_ARGUMENT on `current_password` where it is wrong."""
+    UpdateUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]
+    """Changes what is sent. A new address is unverified, and gets a verification mail."""
+    DeleteUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteUserRequest, _auth_pb2.DeleteUserResponse]
+    """Deletes the caller's account; other services follow by the event `auth.user_deleted`."""
     FindUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]
     """For operators: the user behind a mail address."""
     MarkEmailVerified: _grpc.UnaryUnaryMultiCallable[_auth_pb2.MarkEmailVerifiedRequest, _auth_pb2.MarkEmailVerifiedResponse]
@@ -79,6 +91,18 @@ class AuthServiceAsyncStub(AuthServiceStub):
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _auth_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """Revokes one token of the caller. NOT_FOUND `token_not_found` for anybody else's."""
     RevokeAllTokens: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeAllTokensRequest, _auth_pb2.RevokeAllTokensResponse]  # type: ignore[assignment]
+    CreateToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateTokenRequest, _auth_pb2.CreateTokenResponse]  # type: ignore[assignment]
+    """Makes another API token of the caller, who needs all abilities for it."""
+    ForgotPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ForgotPasswordRequest, _auth_pb2.ForgotPasswordResponse]  # type: ignore[assignment]
+    """Sends a mail with a link for setting a new password, if there is such a user; never tells."""
+    ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]  # type: ignore[assignment]
+    """Sets the password of the user whom a mailed link names, once, and ends all tokens. PERMISSION_DENIED `invalid_signature`."""
+    ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]  # type: ignore[assignment]
+    """Sets the caller's password and ends their other tokens. INVALID_ARGUMENT on `current_password` where it is wrong."""
+    UpdateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]  # type: ignore[assignment]
+    """Changes what is sent. A new address is unverified, and gets a verification mail."""
+    DeleteUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteUserRequest, _auth_pb2.DeleteUserResponse]  # type: ignore[assignment]
+    """Deletes the caller's account; other services follow by the event `auth.user_deleted`."""
     FindUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]  # type: ignore[assignment]
     """For operators: the user behind a mail address."""
     MarkEmailVerified: _aio.UnaryUnaryMultiCallable[_auth_pb2.MarkEmailVerifiedRequest, _auth_pb2.MarkEmailVerifiedResponse]  # type: ignore[assignment]
@@ -161,6 +185,54 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.RevokeAllTokensRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RevokeAllTokensResponse, _abc.Awaitable[_auth_pb2.RevokeAllTokensResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateToken(
+        self,
+        request: _auth_pb2.CreateTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.CreateTokenResponse, _abc.Awaitable[_auth_pb2.CreateTokenResponse]]:
+        """Makes another API token of the caller, who needs all abilities for it."""
+
+    @_abc_1.abstractmethod
+    def ForgotPassword(
+        self,
+        request: _auth_pb2.ForgotPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ForgotPasswordResponse, _abc.Awaitable[_auth_pb2.ForgotPasswordResponse]]:
+        """Sends a mail with a link for setting a new password, if there is such a user; never tells."""
+
+    @_abc_1.abstractmethod
+    def ResetPassword(
+        self,
+        request: _auth_pb2.ResetPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ResetPasswordResponse, _abc.Awaitable[_auth_pb2.ResetPasswordResponse]]:
+        """Sets the password of the user whom a mailed link names, once, and ends all tokens. PERMISSION_DENIED `invalid_signature`."""
+
+    @_abc_1.abstractmethod
+    def ChangePassword(
+        self,
+        request: _auth_pb2.ChangePasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ChangePasswordResponse, _abc.Awaitable[_auth_pb2.ChangePasswordResponse]]:
+        """Sets the caller's password and ends their other tokens. INVALID_ARGUMENT on `current_password` where it is wrong."""
+
+    @_abc_1.abstractmethod
+    def UpdateUser(
+        self,
+        request: _auth_pb2.UpdateUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.UpdateUserResponse, _abc.Awaitable[_auth_pb2.UpdateUserResponse]]:
+        """Changes what is sent. A new address is unverified, and gets a verification mail."""
+
+    @_abc_1.abstractmethod
+    def DeleteUser(
+        self,
+        request: _auth_pb2.DeleteUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.DeleteUserResponse, _abc.Awaitable[_auth_pb2.DeleteUserResponse]]:
+        """Deletes the caller's account; other services follow by the event `auth.user_deleted`."""
 
     @_abc_1.abstractmethod
     def FindUser(

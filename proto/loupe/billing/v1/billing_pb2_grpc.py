@@ -50,6 +50,16 @@ class BillingServiceStub:
                 request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetPlanRequest.SerializeToString,
                 response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetPlanResponse.FromString,
                 _registered_method=True)
+        self.SetQuota = channel.unary_unary(
+                '/loupe.billing.v1.BillingService/SetQuota',
+                request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaRequest.SerializeToString,
+                response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaResponse.FromString,
+                _registered_method=True)
+        self.GetLedger = channel.unary_unary(
+                '/loupe.billing.v1.BillingService/GetLedger',
+                request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerRequest.SerializeToString,
+                response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerResponse.FromString,
+                _registered_method=True)
         self.Reserve = channel.unary_unary(
                 '/loupe.billing.v1.BillingService/Reserve',
                 request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ReserveRequest.SerializeToString,
@@ -86,15 +96,29 @@ class BillingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetPlan(self, request, context):
-        """For operators: puts a user on a plan.
+        """For operators: puts a user on a plan. NOT_FOUND `plan_not_found`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetQuota(self, request, context):
+        """For operators: gives a subscription a monthly quota of its own. FAILED_PRECONDITION `no_subscription`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLedger(self, request, context):
+        """For operators: a month of a user, entry by entry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reserve(self, request, context):
-        """For `images`: takes places in the month's quota. Repeating a reservation id changes nothing.
-        RESOURCE_EXHAUSTED never; PERMISSION_DENIED `quota_exceeded`, `no_api_access` or `subscription_expired`.
+        """For `images`: takes places in the month's quota, all of them or none. Repeating reservation ids changes nothing.
+        PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +132,7 @@ class BillingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Release(self, request, context):
-        """For `images`: gives a place back when an upload was refused after it was reserved.
+        """For `images`: gives places back when an upload was refused after they were reserved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,6 +155,16 @@ def add_BillingServiceServicer_to_server(servicer, server):
                     servicer.SetPlan,
                     request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetPlanRequest.FromString,
                     response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetPlanResponse.SerializeToString,
+            ),
+            'SetQuota': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetQuota,
+                    request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaRequest.FromString,
+                    response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaResponse.SerializeToString,
+            ),
+            'GetLedger': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLedger,
+                    request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerRequest.FromString,
+                    response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerResponse.SerializeToString,
             ),
             'Reserve': grpc.unary_unary_rpc_method_handler(
                     servicer.Reserve,
@@ -230,6 +264,60 @@ class BillingService:
             '/loupe.billing.v1.BillingService/SetPlan',
             loupe_dot_billing_dot_v1_dot_billing__pb2.SetPlanRequest.SerializeToString,
             loupe_dot_billing_dot_v1_dot_billing__pb2.SetPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetQuota(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.billing.v1.BillingService/SetQuota',
+            loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaRequest.SerializeToString,
+            loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLedger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.billing.v1.BillingService/GetLedger',
+            loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerRequest.SerializeToString,
+            loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,15 +38,19 @@ class BillingServiceStub:
     ListPlans: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListPlansRequest, _billing_pb2.ListPlansResponse]
     """What this installation offers. The first plan is that of users who never subscribed."""
     SetPlan: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SetPlanRequest, _billing_pb2.SetPlanResponse]
-    """For operators: puts a user on a plan."""
+    """For operators: puts a user on a plan. NOT_FOUND `plan_not_found`."""
+    SetQuota: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SetQuotaRequest, _billing_pb2.SetQuotaResponse]
+    """For operators: gives a subscription a monthly quota of its own. FAILED_PRECONDITION `no_subscription`."""
+    GetLedger: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetLedgerRequest, _billing_pb2.GetLedgerResponse]
+    """For operators: a month of a user, entry by entry."""
     Reserve: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]
-    """For `images`: takes places in the month's quota. Repeating a reservation id changes nothing.
-    RESOURCE_EXHAUSTED never; PERMISSION_DENIED `quota_exceeded`, `no_api_access` or `subscription_expired`.
+    """For `images`: takes places in the month's quota, all of them or none. Repeating reservation ids changes nothing.
+    PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
     """
     RenewReservations: _grpc.UnaryUnaryMultiCallable[_billing_pb2.RenewReservationsRequest, _billing_pb2.RenewReservationsResponse]
     """For `images`: keeps reservations of unfinished images from expiring."""
     Release: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ReleaseRequest, _billing_pb2.ReleaseResponse]
-    """For `images`: gives a place back when an upload was refused after it was reserved."""
+    """For `images`: gives places back when an upload was refused after they were reserved."""
 
 @_typing.type_check_only
 class BillingServiceAsyncStub(BillingServiceStub):
@@ -58,15 +62,19 @@ class BillingServiceAsyncStub(BillingServiceStub):
     ListPlans: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListPlansRequest, _billing_pb2.ListPlansResponse]  # type: ignore[assignment]
     """What this installation offers. The first plan is that of users who never subscribed."""
     SetPlan: _aio.UnaryUnaryMultiCallable[_billing_pb2.SetPlanRequest, _billing_pb2.SetPlanResponse]  # type: ignore[assignment]
-    """For operators: puts a user on a plan."""
+    """For operators: puts a user on a plan. NOT_FOUND `plan_not_found`."""
+    SetQuota: _aio.UnaryUnaryMultiCallable[_billing_pb2.SetQuotaRequest, _billing_pb2.SetQuotaResponse]  # type: ignore[assignment]
+    """For operators: gives a subscription a monthly quota of its own. FAILED_PRECONDITION `no_subscription`."""
+    GetLedger: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetLedgerRequest, _billing_pb2.GetLedgerResponse]  # type: ignore[assignment]
+    """For operators: a month of a user, entry by entry."""
     Reserve: _aio.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]  # type: ignore[assignment]
-    """For `images`: takes places in the month's quota. Repeating a reservation id changes nothing.
-    RESOURCE_EXHAUSTED never; PERMISSION_DENIED `quota_exceeded`, `no_api_access` or `subscription_expired`.
+    """For `images`: takes places in the month's quota, all of them or none. Repeating reservation ids changes nothing.
+    PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
     """
     RenewReservations: _aio.UnaryUnaryMultiCallable[_billing_pb2.RenewReservationsRequest, _billing_pb2.RenewReservationsResponse]  # type: ignore[assignment]
     """For `images`: keeps reservations of unfinished images from expiring."""
     Release: _aio.UnaryUnaryMultiCallable[_billing_pb2.ReleaseRequest, _billing_pb2.ReleaseResponse]  # type: ignore[assignment]
-    """For `images`: gives a place back when an upload was refused after it was reserved."""
+    """For `images`: gives places back when an upload was refused after they were reserved."""
 
 class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Plans, subscriptions and the monthly quota of images."""
@@ -93,7 +101,23 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.SetPlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.SetPlanResponse, _abc.Awaitable[_billing_pb2.SetPlanResponse]]:
-        """For operators: puts a user on a plan."""
+        """For operators: puts a user on a plan. NOT_FOUND `plan_not_found`."""
+
+    @_abc_1.abstractmethod
+    def SetQuota(
+        self,
+        request: _billing_pb2.SetQuotaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.SetQuotaResponse, _abc.Awaitable[_billing_pb2.SetQuotaResponse]]:
+        """For operators: gives a subscription a monthly quota of its own. FAILED_PRECONDITION `no_subscription`."""
+
+    @_abc_1.abstractmethod
+    def GetLedger(
+        self,
+        request: _billing_pb2.GetLedgerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.GetLedgerResponse, _abc.Awaitable[_billing_pb2.GetLedgerResponse]]:
+        """For operators: a month of a user, entry by entry."""
 
     @_abc_1.abstractmethod
     def Reserve(
@@ -101,8 +125,8 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.ReserveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.ReserveResponse, _abc.Awaitable[_billing_pb2.ReserveResponse]]:
-        """For `images`: takes places in the month's quota. Repeating a reservation id changes nothing.
-        RESOURCE_EXHAUSTED never; PERMISSION_DENIED `quota_exceeded`, `no_api_access` or `subscription_expired`.
+        """For `images`: takes places in the month's quota, all of them or none. Repeating reservation ids changes nothing.
+        PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
         """
 
     @_abc_1.abstractmethod
@@ -119,6 +143,6 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.ReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.ReleaseResponse, _abc.Awaitable[_billing_pb2.ReleaseResponse]]:
-        """For `images`: gives a place back when an upload was refused after it was reserved."""
+        """For `images`: gives places back when an upload was refused after they were reserved."""
 
 def add_BillingServiceServicer_to_server(servicer: BillingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

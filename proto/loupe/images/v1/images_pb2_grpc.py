@@ -60,6 +60,36 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageResponse.FromString,
                 _registered_method=True)
+        self.CreateBatch = channel.stream_unary(
+                '/loupe.images.v1.ImagesService/CreateBatch',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchResponse.FromString,
+                _registered_method=True)
+        self.GetBatch = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/GetBatch',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchResponse.FromString,
+                _registered_method=True)
+        self.ListBatches = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/ListBatches',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchesRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchesResponse.FromString,
+                _registered_method=True)
+        self.DeleteBatch = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/DeleteBatch',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchResponse.FromString,
+                _registered_method=True)
+        self.ListDeadMessages = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/ListDeadMessages',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListDeadMessagesRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListDeadMessagesResponse.FromString,
+                _registered_method=True)
+        self.RedriveDeadMessage = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/RedriveDeadMessage',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RedriveDeadMessageRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RedriveDeadMessageResponse.FromString,
+                _registered_method=True)
         self.StartWork = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/StartWork',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.StartWorkRequest.SerializeToString,
@@ -116,6 +146,48 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateBatch(self, request_iterator, context):
+        """Several uploads at once, all of them or none. For each file `file`, then its `chunk`s; `options` at the end.
+        INVALID_ARGUMENT names the files at fault as `images.0`; PERMISSION_DENIED `quota_exceeded` or `plan_feature_missing`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBatch(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBatches(self, request, context):
+        """Newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBatch(self, request, context):
+        """Cancels an unfinished batch: its unfinished images fail and their quota goes back. Deletes one that has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeadMessages(self, request, context):
+        """For operators: messages that their consumer gave up, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedriveDeadMessage(self, request, context):
+        """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StartWork(self, request, context):
         """For `inference`: counts an attempt and hands out the work, or nothing when the image wants none.
         """
@@ -164,6 +236,36 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.DeleteImage,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageResponse.SerializeToString,
+            ),
+            'CreateBatch': grpc.stream_unary_rpc_method_handler(
+                    servicer.CreateBatch,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchResponse.SerializeToString,
+            ),
+            'GetBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBatch,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchResponse.SerializeToString,
+            ),
+            'ListBatches': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBatches,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchesRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchesResponse.SerializeToString,
+            ),
+            'DeleteBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBatch,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchResponse.SerializeToString,
+            ),
+            'ListDeadMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadMessages,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListDeadMessagesRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListDeadMessagesResponse.SerializeToString,
+            ),
+            'RedriveDeadMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedriveDeadMessage,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RedriveDeadMessageRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RedriveDeadMessageResponse.SerializeToString,
             ),
             'StartWork': grpc.unary_unary_rpc_method_handler(
                     servicer.StartWork,
@@ -317,6 +419,168 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/DeleteImage',
             loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBatch(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/loupe.images.v1.ImagesService/CreateBatch',
+            loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/GetBatch',
+            loupe_dot_images_dot_v1_dot_images__pb2.GetBatchRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.GetBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBatches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/ListBatches',
+            loupe_dot_images_dot_v1_dot_images__pb2.ListBatchesRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.ListBatchesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/DeleteBatch',
+            loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/ListDeadMessages',
+            loupe_dot_images_dot_v1_dot_images__pb2.ListDeadMessagesRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.ListDeadMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedriveDeadMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/RedriveDeadMessage',
+            loupe_dot_images_dot_v1_dot_images__pb2.RedriveDeadMessageRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.RedriveDeadMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,19 @@ class ImagesServiceStub:
     """FAILED_PRECONDITION `image_processing` or `image_failed`."""
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
     """Cancels unfinished work, gives its quota back, removes the objects."""
+    CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
+    """Several uploads at once, all of them or none. For each file `file`, then its `chunk`s; `options` at the end.
+    INVALID_ARGUMENT names the files at fault as `images.0`; PERMISSION_DENIED `quota_exceeded` or `plan_feature_missing`.
+    """
+    GetBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]
+    ListBatches: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]
+    """Newest first."""
+    DeleteBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]
+    """Cancels an unfinished batch: its unfinished images fail and their quota goes back. Deletes one that has ended."""
+    ListDeadMessages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListDeadMessagesRequest, _images_pb2.ListDeadMessagesResponse]
+    """For operators: messages that their consumer gave up, newest first."""
+    RedriveDeadMessage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]
+    """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`."""
     StartWork: _grpc.UnaryUnaryMultiCallable[_images_pb2.StartWorkRequest, _images_pb2.StartWorkResponse]
     """For `inference`: counts an attempt and hands out the work, or nothing when the image wants none."""
     StopWork: _grpc.UnaryUnaryMultiCallable[_images_pb2.StopWorkRequest, _images_pb2.StopWorkResponse]
@@ -67,6 +80,19 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """FAILED_PRECONDITION `image_processing` or `image_failed`."""
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Cancels unfinished work, gives its quota back, removes the objects."""
+    CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
+    """Several uploads at once, all of them or none. For each file `file`, then its `chunk`s; `options` at the end.
+    INVALID_ARGUMENT names the files at fault as `images.0`; PERMISSION_DENIED `quota_exceeded` or `plan_feature_missing`.
+    """
+    GetBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]  # type: ignore[assignment]
+    ListBatches: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]  # type: ignore[assignment]
+    """Newest first."""
+    DeleteBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]  # type: ignore[assignment]
+    """Cancels an unfinished batch: its unfinished images fail and their quota goes back. Deletes one that has ended."""
+    ListDeadMessages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListDeadMessagesRequest, _images_pb2.ListDeadMessagesResponse]  # type: ignore[assignment]
+    """For operators: messages that their consumer gave up, newest first."""
+    RedriveDeadMessage: _aio.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]  # type: ignore[assignment]
+    """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`."""
     StartWork: _aio.UnaryUnaryMultiCallable[_images_pb2.StartWorkRequest, _images_pb2.StartWorkResponse]  # type: ignore[assignment]
     """For `inference`: counts an attempt and hands out the work, or nothing when the image wants none."""
     StopWork: _aio.UnaryUnaryMultiCallable[_images_pb2.StopWorkRequest, _images_pb2.StopWorkResponse]  # type: ignore[assignment]
@@ -117,6 +143,55 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.DeleteImageResponse, _abc.Awaitable[_images_pb2.DeleteImageResponse]]:
         """Cancels unfinished work, gives its quota back, removes the objects."""
+
+    @_abc_1.abstractmethod
+    def CreateBatch(
+        self,
+        request_iterator: _MaybeAsyncIterator[_images_pb2.CreateBatchRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.CreateBatchResponse, _abc.Awaitable[_images_pb2.CreateBatchResponse]]:
+        """Several uploads at once, all of them or none. For each file `file`, then its `chunk`s; `options` at the end.
+        INVALID_ARGUMENT names the files at fault as `images.0`; PERMISSION_DENIED `quota_exceeded` or `plan_feature_missing`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetBatch(
+        self,
+        request: _images_pb2.GetBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.GetBatchResponse, _abc.Awaitable[_images_pb2.GetBatchResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListBatches(
+        self,
+        request: _images_pb2.ListBatchesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.ListBatchesResponse, _abc.Awaitable[_images_pb2.ListBatchesResponse]]:
+        """Newest first."""
+
+    @_abc_1.abstractmethod
+    def DeleteBatch(
+        self,
+        request: _images_pb2.DeleteBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.DeleteBatchResponse, _abc.Awaitable[_images_pb2.DeleteBatchResponse]]:
+        """Cancels an unfinished batch: its unfinished images fail and their quota goes back. Deletes one that has ended."""
+
+    @_abc_1.abstractmethod
+    def ListDeadMessages(
+        self,
+        request: _images_pb2.ListDeadMessagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.ListDeadMessagesResponse, _abc.Awaitable[_images_pb2.ListDeadMessagesResponse]]:
+        """For operators: messages that their consumer gave up, newest first."""
+
+    @_abc_1.abstractmethod
+    def RedriveDeadMessage(
+        self,
+        request: _images_pb2.RedriveDeadMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.RedriveDeadMessageResponse, _abc.Awaitable[_images_pb2.RedriveDeadMessageResponse]]:
+        """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`."""
 
     @_abc_1.abstractmethod
     def StartWork(

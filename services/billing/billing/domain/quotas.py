@@ -6,7 +6,7 @@ Locks are taken on the reservation first, then on the counter.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -25,19 +25,20 @@ EXPIRED_AT_ONCE = 200
 USER_BY_USER = (col(Reservation.user_id), col(Reservation.period_start), col(Reservation.id))
 """Whoever changes several counters does so in this order, so that two never wait for each other."""
 
-NEW_RESERVATION = sa.text("""
+NEW_RESERVATIONS = sa.text("""
     INSERT INTO reservation (id, user_id, period_start, state, expires_at, created_at)
-    VALUES (:id, :user_id, :period_start, 'reserved', :expires_at, now())
+    SELECT id, :user_id, :period_start, 'reserved', :expires_at, now() FROM unnest(CAST(:ids AS uuid[])) AS id
     ON CONFLICT (id) DO NOTHING RETURNING id
 """)
 TAKE = sa.text("""
-    INSERT INTO quota (user_id, period_start, used, version) VALUES (:user_id, :period_start, 1, 1)
-    ON CONFLICT (user_id, period_start) DO UPDATE SET used = quota.used + 1, version = quota.version + 1
-    WHERE CAST(:limit AS bigint) IS NULL OR quota.used < CAST(:limit AS bigint)
+    INSERT INTO quota (user_id, period_start, used, version) VALUES (:user_id, :period_start, :count, 1)
+    ON CONFLICT (user_id, period_start)
+    DO UPDATE SET used = quota.used + excluded.used, version = quota.version + 1
+    WHERE CAST(:limit AS bigint) IS NULL OR quota.used + excluded.used <= CAST(:limit AS bigint)
     RETURNING used, version
 """)
 GIVE_BACK = sa.text("""
-    UPDATE quota SET used = used - 1, version = version + 1
+    UPDATE quota SET used = used - :count, version = version + 1
     WHERE user_id = :user_id AND period_start = :period_start RETURNING used, version
 """)
 
@@ -83,21 +84,29 @@ async def reserve(
     session: AsyncSession,
     plans: Plans,
     *,
-    reservation_id: uuid.UUID,
+    reservation_ids: Sequence[uuid.UUID],
     user_id: int,
     api_request: bool,
+    feature: str = "",
     expires_at: datetime,
 ) -> tuple[Usage, Plan]:
-    """Takes one place, or says why there is none. The same reservation again changes nothing."""
+    """Takes a place for each, or says why there are not enough. The same ids again change nothing."""
     subscription = await subscriptions.of_user(session, user_id)
     plan = subscriptions.plan_of(plans, subscription)
     period_start = period_of(now())
     connection = await session.connection()
-    row = {"id": reservation_id, "user_id": user_id, "period_start": period_start, "expires_at": expires_at}
-    if (await connection.execute(NEW_RESERVATION, row)).one_or_none() is None:
+    rows = {
+        "ids": list(reservation_ids),
+        "user_id": user_id,
+        "period_start": period_start,
+        "expires_at": expires_at,
+    }
+    new = (await connection.execute(NEW_RESERVATIONS, rows)).all()
+    if not new:
         return await usage(session, user_id, plan), plan
-    _require_entitled(plan, is_active=subscriptions.is_active(subscription), api_request=api_request)
-    taken = await _take(session, user_id, period_start, plan.images_per_month)
+    features = [name for name in ("api_access" if api_request else "", feature) if name]
+    _require_entitled(plan, is_active=subscriptions.is_active(subscription), features=features)
+    taken = await _take(session, user_id, period_start, plan.images_per_month, len(new))
     if taken is None:
         raise errors.PermissionDenied("You have exceeded your monthly image quota.", reason="quota_exceeded")
     return taken, plan
@@ -153,11 +162,14 @@ async def expire(session: AsyncSession) -> int:
     return len(reservation_ids)
 
 
-def _require_entitled(plan: Plan, *, is_active: bool, api_request: bool) -> None:
+def _require_entitled(plan: Plan, *, is_active: bool, features: Collection[str]) -> None:
     if not is_active:
         raise errors.PermissionDenied("Your subscription has expired.", reason="subscription_expired")
-    if api_request and "api_access" not in plan.features:
-        raise errors.PermissionDenied("Your plan does not include API access.", reason="no_api_access")
+    for feature in features:
+        if feature not in plan.features:
+            words = feature.replace("_", " ").replace("api", "API")
+            reason = "no_api_access" if feature == "api_access" else "plan_feature_missing"
+            raise errors.PermissionDenied(f"Your plan does not include {words}.", reason=reason)
 
 
 async def _locked(session: AsyncSession, reservation_id: uuid.UUID) -> Reservation | None:
@@ -165,11 +177,13 @@ async def _locked(session: AsyncSession, reservation_id: uuid.UUID) -> Reservati
     return found.one_or_none()
 
 
-async def _take(session: AsyncSession, user_id: int, period_start: date, limit: int | None) -> Usage | None:
-    """The count with one more, or None where the limit is reached."""
-    if limit == 0:
+async def _take(
+    session: AsyncSession, user_id: int, period_start: date, limit: int | None, count: int = 1
+) -> Usage | None:
+    """The count with so many more, or None where the limit is passed."""
+    if limit is not None and count > limit:  # the first of a month is inserted, whatever the limit
         return None
-    return await _change(session, TAKE, user_id, period_start, limit)
+    return await _change(session, TAKE, user_id, period_start, limit, count)
 
 
 async def _change(
@@ -178,9 +192,10 @@ async def _change(
     user_id: int,
     period_start: date,
     limit: int | None = None,
+    count: int = 1,
 ) -> Usage | None:
     connection = await session.connection()
-    values = {"user_id": user_id, "period_start": period_start, "limit": limit}
+    values = {"user_id": user_id, "period_start": period_start, "limit": limit, "count": count}
     row = (await connection.execute(statement, values)).one_or_none()
     if row is None:
         return None
