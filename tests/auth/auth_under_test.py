@@ -6,14 +6,16 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 import jwt
+import sqlalchemy as sa
 from database import Tables
 from google.protobuf.message import Message
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth.domain.keys import KeyRing
 from auth.passwords import Hasher
 from auth.rpc import CALLERS, AuthService
-from common import rpc
+from common import errors, rpc
 from common.channel import Channel, TokenSource
 from common.db import Sessions
 from common.identity import Verifier
@@ -67,6 +69,21 @@ class Auth(Tables):
 
         return self._stub(source)
 
+    async def is_alive(self, token: str) -> bool:
+        try:
+            await self.authenticate(token)
+        except errors.Unauthenticated:
+            return False
+        return True
+
+    async def limit(self, token: str, *abilities: str) -> None:
+        """From now on the token may do no more than this."""
+        await self.change(
+            "UPDATE token SET abilities = :abilities WHERE id = :id",
+            abilities=list(abilities),
+            id=token_id(token),
+        )
+
     async def close(self) -> None:
         for channel in self._channels:
             await channel.close()
@@ -84,6 +101,10 @@ class Auth(Tables):
         channel = Channel(f"127.0.0.1:{self.port}", pb.DESCRIPTOR.services_by_name["AuthService"], token)
         self._channels.append(channel)
         return auth_pb2_grpc.AuthServiceStub(channel.grpc)
+
+
+def token_id(text: str) -> int:
+    return int(text.partition("|")[0])
 
 
 def a_registration(**changes: str) -> pb.RegisterRequest:
@@ -115,6 +136,23 @@ async def running(sessions: Sessions, *, email_verification: bool = True) -> Asy
         serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await serving
+
+
+@contextlib.asynccontextmanager
+async def held(auth: Auth, email: str = "jane@example.com") -> AsyncGenerator[AsyncConnection]:
+    """The user's row is held; what the block does with the connection is committed at its end."""
+    async with auth.sessions.begin() as session:
+        connection = await session.connection()
+        row = sa.text("SELECT id FROM user_account WHERE email = :email FOR UPDATE")
+        await connection.execute(row, {"email": email})
+        yield connection
+
+
+async def waits(auth: Auth) -> None:
+    """Returns when somebody waits for a row that somebody else holds."""
+    async with asyncio.timeout(10):
+        while not await auth.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
 
 
 def claims(token: str) -> dict[str, Any]:

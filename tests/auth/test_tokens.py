@@ -5,28 +5,10 @@ import re
 import zlib
 
 import pytest
-from auth_under_test import ALL_ABILITIES, Auth, claims, events
+from auth_under_test import ALL_ABILITIES, Auth, claims, token_id
 
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
-
-
-def token_id(text: str) -> int:
-    return int(text.partition("|")[0])
-
-
-async def is_alive(auth: Auth, text: str) -> bool:
-    try:
-        await auth.authenticate(text)
-    except errors.Unauthenticated:
-        return False
-    return True
-
-
-async def limit_to(auth: Auth, text: str, *abilities: str) -> None:
-    await auth.change(
-        "UPDATE token SET abilities = :abilities WHERE id = :id", abilities=list(abilities), id=token_id(text)
-    )
 
 
 async def refused(auth: Auth, text: str) -> None:
@@ -105,7 +87,7 @@ async def test_a_token_is_refused_when_anything_in_it_is_altered(auth: Auth) -> 
     await refused(auth, f"{number}|{other}{right}")
     await refused(auth, f"{int(number) + 1}|{rest}")
     await refused(auth, f"{text}\n")
-    assert await is_alive(auth, text)
+    assert await auth.is_alive(text)
 
 
 async def test_a_wrong_checksum_is_refused_without_asking_the_database(auth: Auth) -> None:
@@ -211,7 +193,7 @@ async def test_a_user_sees_themselves(auth: Auth) -> None:
 
 async def test_reading_the_account_needs_its_ability(auth: Auth) -> None:
     text = (await auth.register()).token
-    await limit_to(auth, text, "images:read", "images:write", "images:delete")
+    await auth.limit(text, "images:read", "images:write", "images:delete")
     jane = await auth.user(text)
 
     for call in (jane.GetUser(pb.GetUserRequest()), jane.ListTokens(pb.ListTokensRequest())):
@@ -231,102 +213,6 @@ async def test_tokens_are_listed_to_their_owner_only(auth: Auth) -> None:
     assert [one.id for one in listed] == [token_id(first), token_id(second)]
     assert listed[0].HasField("last_used_at")
     assert not listed[1].HasField("last_used_at")
-
-
-async def test_logging_out_ends_this_token_only(auth: Auth) -> None:
-    first = (await auth.verified()).token
-    second = (await auth.login()).token
-    jane = await auth.user(first)
-
-    await jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(first)))
-
-    assert not await is_alive(auth, first)
-    assert await is_alive(auth, second)
-    assert await events(auth, "auth.tokens_revoked", pb.TokensRevoked) == [
-        pb.TokensRevoked(user_id=1, token_ids=[token_id(first)])
-    ]
-
-
-async def test_any_token_may_end_itself(auth: Auth) -> None:
-    text = (await auth.register()).token
-    await limit_to(auth, text)
-    jane = await auth.user(text)
-
-    await jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(text)))
-
-    assert not await is_alive(auth, text)
-
-
-@pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_ending_other_tokens_needs_every_ability(auth: Auth, missing: str) -> None:
-    first = (await auth.verified()).token
-    second = (await auth.login()).token
-    await limit_to(auth, first, *(ability for ability in ALL_ABILITIES if ability != missing))
-    jane = await auth.user(first)
-
-    for call in (
-        jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(second))),
-        jane.RevokeAllTokens(pb.RevokeAllTokensRequest()),
-    ):
-        with pytest.raises(errors.PermissionDenied) as caught:
-            await call
-        assert caught.value.reason == "missing_ability"
-    assert await is_alive(auth, second)
-
-
-async def test_another_token_of_ones_own_can_be_ended(auth: Auth) -> None:
-    first = (await auth.verified()).token
-    second = (await auth.login()).token
-    jane = await auth.user(first)
-
-    await jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(second)))
-
-    assert await is_alive(auth, first)
-    assert not await is_alive(auth, second)
-
-
-async def test_all_tokens_end_together_and_nobody_elses(auth: Auth) -> None:
-    tokens = [(await auth.verified()).token, (await auth.login()).token]
-    omar = (await auth.register(email="omar@example.com")).token
-    jane = await auth.user(tokens[0])
-
-    await jane.RevokeAllTokens(pb.RevokeAllTokensRequest())
-
-    assert [await is_alive(auth, token) for token in tokens] == [False, False]
-    assert await is_alive(auth, omar)
-    [event] = await events(auth, "auth.tokens_revoked", pb.TokensRevoked)
-    assert sorted(event.token_ids) == sorted(token_id(token) for token in tokens)
-
-
-async def test_an_unverified_user_may_log_out(auth: Auth) -> None:
-    jane = await auth.user((await auth.register()).token)
-
-    await jane.RevokeAllTokens(pb.RevokeAllTokensRequest())
-
-    assert await auth.rows("SELECT 1 FROM token") == []
-
-
-@pytest.mark.parametrize("which", ["another user's", "none", "zero", "negative"])
-async def test_a_token_that_is_not_ones_own_is_not_found(auth: Auth, which: str) -> None:
-    omar = (await auth.register(email="omar@example.com")).token
-    jane = await auth.user((await auth.register()).token)
-    number = {"another user's": token_id(omar), "none": 4711, "zero": 0, "negative": -1}[which]
-
-    with pytest.raises(errors.NotFound) as caught:
-        await jane.RevokeToken(pb.RevokeTokenRequest(token_id=number))
-
-    assert (caught.value.message, caught.value.reason) == ("Token not found.", "token_not_found")
-    assert await is_alive(auth, omar)
-
-
-async def test_a_token_is_ended_once(auth: Auth) -> None:
-    first = (await auth.verified()).token
-    second = (await auth.login()).token
-    jane = await auth.user(first)
-    await jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(second)))
-
-    with pytest.raises(errors.NotFound):
-        await jane.RevokeToken(pb.RevokeTokenRequest(token_id=token_id(second)))
 
 
 async def test_operators_find_users_by_any_spelling_of_the_address(auth: Auth) -> None:

@@ -2,70 +2,19 @@
 
 import asyncio
 import base64
-import contextlib
-import email
 import re
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from email.message import EmailMessage
-from email.policy import default
-from pathlib import Path
 
-import nats.js.errors
 import pytest
 from auth_under_test import SECRET, Auth, events
-from pydantic import SecretStr
+from mailing import PUBLIC_URL, mail_to, mailing, mails_of
 
-from auth import events as auth_events
 from auth import links
-from auth.mail import Mailer
-from auth.settings import Settings
-from common import bus, db, errors, outbox
-from common.metrics import Readiness
+from common import db, errors
 from loupe.auth.v1 import auth_pb2 as pb
-from loupe_local.ports import HOST
 from loupe_local.stores import Stores
 
-PUBLIC_URL = "https://loupe.example.com"
 LINK = re.compile(rf"{re.escape(PUBLIC_URL)}/api/email/verify/(\S+)")
-
-
-@contextlib.asynccontextmanager
-async def mailing(auth: Auth, stores: Stores) -> AsyncGenerator[None]:
-    """The loops of the service that turn its events into mails."""
-    url = stores.database_url("auth")
-    settings = Settings(
-        database_url=url,
-        nats_url=stores.nats_url("auth"),
-        secret=SecretStr(SECRET),
-        clients={},
-        public_url=PUBLIC_URL,
-        smtp_host=HOST,
-        smtp_port_number=stores.smtp.port,
-    )
-    mails = auth_events.Mails(auth.sessions, Mailer(settings), secret=SECRET, public_url=PUBLIC_URL)
-    async with bus.connection(stores.nats_url("auth"), "tests", Readiness("broker")) as client:
-        js = client.jetstream()
-        with contextlib.suppress(nats.js.errors.NotFoundError):
-            await js.delete_stream("AUTH")
-        await bus.declare(js, auth_events.STREAM, bus.DEAD)
-        loops = [
-            asyncio.create_task(outbox.relay(auth.sessions, js, url)),
-            asyncio.create_task(bus.consume(js, auth_events.MAIL_WANTED, mails.wanted)),
-        ]
-        try:
-            yield
-        finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
-
-
-async def mail_to(folder: Path, address: str) -> EmailMessage:
-    async with asyncio.timeout(20):
-        while not (found := sorted(folder.glob(f"*-{address}.eml"))):
-            await asyncio.sleep(0.02)
-    return email.message_from_bytes(found[-1].read_bytes(), EmailMessage, policy=default)
 
 
 async def verify(auth: Auth, token: str) -> pb.User:
@@ -164,7 +113,7 @@ async def test_a_link_signed_by_anybody_else_is_refused(auth: Auth) -> None:
 async def test_a_link_for_another_purpose_is_refused(auth: Auth) -> None:
     registered = await auth.register()
 
-    await refused(auth, links.sign(SECRET, "reset-password", registered.user.id, "jane@example.com"))
+    await refused(auth, links.sign(SECRET, "reset", registered.user.id, "jane@example.com"))
 
 
 async def test_an_internal_token_is_no_link(auth: Auth) -> None:
@@ -180,6 +129,65 @@ async def test_a_link_to_an_address_that_changed_is_refused(auth: Auth) -> None:
 
     await refused(auth, token)
     assert await auth.rows("SELECT email_verified_at FROM user_account") == [(None,)]
+
+
+async def test_a_link_to_an_account_that_is_gone_is_refused(auth: Auth) -> None:
+    registered = await auth.register()
+    token = links.sign(SECRET, "verify", registered.user.id, "jane@example.com")
+    await auth.change("DELETE FROM user_account")
+
+    await refused(auth, token)
+
+
+async def test_the_mail_is_sent_again_once_a_minute(auth: Auth) -> None:
+    again = pb.ResendVerificationRequest(email=" JANE@example.com")
+    await auth.register()
+    await auth.change("UPDATE user_account SET last_mail_at = last_mail_at - interval '61 seconds'")
+
+    for _ in range(3):
+        await auth.gateway.ResendVerification(again)
+
+    wanted = pb.MailWanted(user_id=1, template="verify", email="jane@example.com")
+    assert await events(auth, "auth.mail_wanted", pb.MailWanted) == [wanted] * 2
+
+
+async def test_many_who_ask_at_once_cause_one_mail(auth: Auth) -> None:
+    await auth.register()
+    await auth.change("UPDATE user_account SET last_mail_at = NULL")
+
+    await asyncio.gather(
+        *(
+            auth.gateway.ResendVerification(pb.ResendVerificationRequest(email="jane@example.com"))
+            for _ in range(8)
+        )
+    )
+
+    assert len(await events(auth, "auth.mail_wanted", pb.MailWanted)) == 2
+
+
+@pytest.mark.parametrize("email", ["jane@example.com", "nobody@example.com", "no address", ""])
+async def test_whom_no_mail_would_help_gets_none(auth: Auth, email: str) -> None:
+    await auth.verified()
+    await auth.change("UPDATE user_account SET last_mail_at = NULL")
+
+    await auth.gateway.ResendVerification(pb.ResendVerificationRequest(email=email))
+
+    assert len(await events(auth, "auth.mail_wanted", pb.MailWanted)) == 1
+
+
+async def test_an_address_that_is_nobodys_any_more_gets_no_mail(auth: Auth, stores: Stores) -> None:
+    await auth.register(email="moved@example.com")
+    await auth.register(email="gone@example.com")
+    wanted = await auth.rows("SELECT payload FROM outbox WHERE subject = 'auth.mail_wanted' ORDER BY id")
+    await auth.change("UPDATE user_account SET email = 'new@example.com' WHERE email = 'moved@example.com'")
+    await auth.change("DELETE FROM user_account WHERE email = 'gone@example.com'")
+
+    for (payload,) in wanted:
+        await mails_of(auth, stores).wanted(payload)
+
+    assert len(wanted) == 2
+    for address in ("moved@example.com", "gone@example.com", "new@example.com"):
+        assert not list(stores.mails.glob(f"*-{address}.eml"))
 
 
 async def test_a_mail_that_the_server_refuses_is_tried_again(auth: Auth, stores: Stores) -> None:

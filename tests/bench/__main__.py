@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import gateway, pipeline
+from bench import gateway, pages, pipeline
 from bench.measure import share_mib
 from loupe_local.log import to_file
 from loupe_local.stack import Stack, stack
@@ -37,6 +37,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
     upload, over_put, growth = await gateway.uploads(running)
     started = await pipeline.seconds_to_start(running)
     ratio = await pipeline.throughput(running, rounds)
+    far = await pages.far_over_first(running)
     return {
         "up_seconds_to_ready": Figure(seconds_to_ready, at_most=30),
         **{f"idle_memory_mib_{name}": Figure(value, at_most=100) for name, value in idle.items()},
@@ -46,6 +47,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
         "upload_gateway_growth_mib_8_at_once": Figure(growth, at_most=32),
         "accepted_to_started_p50_ms": Figure(started * 1000, at_most=30),
         "images_per_second_over_bare_model": Figure(ratio, at_least=0.8),
+        "page_60000_over_page_1_of_a_million": Figure(far, at_most=3),
     }
 
 

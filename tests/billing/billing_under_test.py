@@ -18,7 +18,7 @@ from jwt.algorithms import OKPAlgorithm
 from billing import plans
 from billing.domain import quotas
 from billing.rpc import CALLERS, BillingService
-from common import rpc
+from common import rpc, timestamps
 from common.channel import Channel
 from common.db import Sessions
 from common.identity import Verifier
@@ -59,18 +59,53 @@ class Billing(Tables):
     def user(self, user_id: int = JANE) -> "BillingServiceAsyncStub":
         return self._stub(sub=str(user_id), token_id=1, abilities=[], verified=True)
 
-    async def set_plan(self, plan: str, user_id: int = JANE, *, images_per_month: int | None = None) -> None:
-        """`images_per_month` is what an operator wrote into the subscription."""
-        await self.operator.SetPlan(pb.SetPlanRequest(user_id=user_id, plan=plan))
-        if images_per_month is not None:
-            await self.change(
-                "UPDATE subscription SET images_per_month = :limit WHERE user_id = :id",
-                limit=images_per_month,
-                id=user_id,
+    async def set_plan(
+        self,
+        plan: str,
+        user_id: int = JANE,
+        *,
+        images_per_month: int | None = None,
+        trial_ends_at: datetime | None = None,
+        ends_at: datetime | None = None,
+        past_due: bool = False,
+    ) -> pb.SetPlanResponse:
+        """`images_per_month` is a quota of the subscription's own."""
+        answer = await self.operator.SetPlan(
+            pb.SetPlanRequest(
+                user_id=user_id,
+                plan=plan,
+                trial_ends_at=timestamps.to_proto(trial_ends_at),
+                ends_at=timestamps.to_proto(ends_at),
+                past_due=past_due,
             )
+        )
+        if images_per_month is not None:
+            await self.set_quota(images_per_month, user_id)
+        return answer
+
+    async def set_quota(self, images_per_month: int | None, user_id: int = JANE) -> pb.SetQuotaResponse:
+        return await self.operator.SetQuota(
+            pb.SetQuotaRequest(user_id=user_id, images_per_month=images_per_month)
+        )
+
+    async def ledger(self, user_id: int = JANE, period_start: str = "") -> pb.GetLedgerResponse:
+        return await self.operator.GetLedger(pb.GetLedgerRequest(user_id=user_id, period_start=period_start))
+
+    async def is_balanced(self) -> bool:
+        """Whether each month's counter is the sum of its entries in the ledger."""
+        counters = "SELECT user_id, period_start, used FROM quota"
+        sums = "SELECT user_id, period_start, sum(change) FROM ledger_entry GROUP BY 1, 2"
+        return sorted(await self.rows(counters)) == sorted(await self.rows(sums))
 
     async def entitlement(self, user_id: int = JANE) -> pb.GetEntitlementResponse:
         return await self.user(user_id).GetEntitlement(pb.GetEntitlementRequest())
+
+    async def reserve_all(
+        self, reservation_ids: list[str], user_id: int = JANE, *, feature: str = ""
+    ) -> pb.ReserveResponse:
+        return await self.images.Reserve(
+            pb.ReserveRequest(reservation_ids=reservation_ids, user_id=user_id, feature=feature)
+        )
 
     async def reserve(
         self, reservation_id: str = "", user_id: int = JANE, *, api_request: bool = False
@@ -82,15 +117,15 @@ class Billing(Tables):
         )
         return reservation_id
 
-    async def release(self, reservation_id: str) -> None:
-        await self.images.Release(pb.ReleaseRequest(reservation_ids=[reservation_id]))
+    async def release(self, *reservation_ids: str) -> None:
+        await self.images.Release(pb.ReleaseRequest(reservation_ids=reservation_ids))
 
     async def renew(self, *reservation_ids: str) -> None:
         await self.images.RenewReservations(pb.RenewReservationsRequest(reservation_ids=reservation_ids))
 
     async def capture(self, reservation_id: str) -> None:
         async with self.sessions.begin() as session:
-            await quotas.capture(session, uuid.UUID(reservation_id))
+            await quotas.capture(session, [uuid.UUID(reservation_id)])
 
     async def expire(self) -> int:
         async with self.sessions.begin() as session:

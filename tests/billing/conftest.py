@@ -28,7 +28,7 @@ async def schema(stores: Stores) -> AsyncGenerator[Sessions]:
 @pytest.fixture
 async def sessions(schema: Sessions) -> Sessions:
     async with schema.begin() as session:
-        tables = sa.text("TRUNCATE outbox, quota, reservation, subscription RESTART IDENTITY")
+        tables = sa.text("TRUNCATE outbox, quota, reservation, ledger_entry, subscription RESTART IDENTITY")
         await (await session.connection()).execute(tables)
     return schema
 

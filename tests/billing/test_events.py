@@ -1,18 +1,21 @@
-"""How images ended, as billing hears it from the stream."""
+"""How images ended and which users left, as billing hears it from the streams."""
 
 import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import replace
 
 import nats.js.errors
 import pytest
-from billing_under_test import JANE, Billing
-from nats.js import JetStreamContext
+import sqlalchemy as sa
+from billing_under_test import JANE, OMAR, Billing
+from nats.js import JetStreamContext, api
 
 from billing import events
 from common import bus, outbox
 from common.metrics import Readiness
+from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2 as pb
 from loupe.images.v1 import images_pb2
 from loupe_local.stores import Stores
@@ -23,21 +26,24 @@ async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
     """The streams as their publishers declare them, empty."""
     async with bus.connection(stores.nats_url("billing"), "tests", Readiness("broker")) as client:
         js = client.jetstream()
-        for name in ("IMAGES", "BILLING", "DEAD"):
+        for name in ("IMAGES", "AUTH", "BILLING", "DEAD"):
             with contextlib.suppress(nats.js.errors.NotFoundError):
                 await js.delete_stream(name)
         ended = ("images.completed", "images.failed", "images.cancelled")
-        await bus.declare(js, bus.stream("IMAGES", *ended), events.STREAM, bus.DEAD)
+        publishers = bus.stream("IMAGES", *ended), bus.stream("AUTH", "auth.>")
+        await bus.declare(js, *publishers, events.STREAM, bus.DEAD)
         yield js
         await js.delete_stream("IMAGES")
+        await js.delete_stream("AUTH")
 
 
 @pytest.fixture
 async def consuming(billing: Billing, js: JetStreamContext) -> AsyncGenerator[None]:
-    endings = events.Endings(billing.sessions)
+    endings, users = events.Endings(billing.sessions), events.Users(billing.sessions)
     async with in_background(
         bus.consume(js, events.COMPLETED, endings.completed),
         bus.consume(js, events.NOT_COMPLETED, endings.not_completed),
+        bus.consume(js, events.USER_DELETED, users.deleted),
     ):
         yield
 
@@ -57,8 +63,12 @@ def ended(reservation_id: str) -> bytes:
     return images_pb2.ImageEnded(image_id=1, user_id=JANE, reservation_id=reservation_id).SerializeToString()
 
 
+def left(user_id: int) -> bytes:
+    return auth_pb2.UserDeleted(user_id=user_id).SerializeToString()
+
+
 async def until(condition: Callable[[], Coroutine[None, None, bool]]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not await condition():
             await asyncio.sleep(0.02)
 
@@ -66,12 +76,29 @@ async def until(condition: Callable[[], Coroutine[None, None, bool]]) -> None:
 async def until_settled(js: JetStreamContext, consumer: bus.Consumer) -> None:
     async def is_settled() -> bool:
         try:
-            info = await js.consumer_info("IMAGES", consumer.durable)
+            info = await js.consumer_info(consumer.stream, consumer.durable)
         except nats.js.errors.NotFoundError:
             return False
         return info.num_pending == 0 and info.num_ack_pending == 0
 
     await until(is_settled)
+
+
+async def was_delivered(js: JetStreamContext, consumer: bus.Consumer, times: int) -> bool:
+    try:
+        info = await js.consumer_info(consumer.stream, consumer.durable)
+    except nats.js.errors.NotFoundError:
+        return False
+    return info.delivered is not None and info.delivered.consumer_seq >= times
+
+
+async def until_another_was_delivered_twice(js: JetStreamContext, consumer: bus.Consumer) -> None:
+    """One like it that gives no sign of life: its `ack_wait` is over then."""
+    config = api.ConsumerConfig(ack_wait=consumer.ack_wait_seconds)
+    silent = await js.pull_subscribe(consumer.subjects[0], "silent", consumer.stream, config=config)
+    for times in (1, 2):
+        [message] = await silent.fetch(1, timeout=60)
+        assert message.metadata.num_delivered == times
 
 
 @pytest.mark.usefixtures("consuming")
@@ -125,6 +152,71 @@ async def test_an_ending_that_nobody_can_read_is_put_aside(
     await until_settled(js, events.NOT_COMPLETED)
     assert await billing.state(reservation_id) == "released"
     assert (await js.get_last_msg("DEAD", "dead.IMAGES.billing-release")).data == data
+
+
+@pytest.mark.usefixtures("consuming")
+async def test_a_user_who_left_has_no_subscription_and_the_books_stay(
+    billing: Billing, js: JetStreamContext
+) -> None:
+    for user_id in (JANE, OMAR):
+        await billing.set_plan("starter", user_id)
+    reservation_id = await billing.reserve()
+    await billing.capture(reservation_id)
+    before = (await billing.ledger()).entries
+
+    await js.publish("auth.user_deleted", left(JANE))
+    await js.publish("auth.user_deleted", left(JANE))
+
+    await until_settled(js, events.USER_DELETED)
+    assert await billing.rows("SELECT user_id FROM subscription") == [(OMAR,)]
+    assert (await billing.ledger()).entries == before
+    assert await billing.used() == 1
+
+
+@pytest.mark.usefixtures("consuming")
+async def test_what_is_no_news_of_a_user_is_put_aside(billing: Billing, js: JetStreamContext) -> None:
+    await billing.set_plan("starter")
+
+    await js.publish("auth.user_deleted", b"\xff\xff\xff")
+    await js.publish("auth.user_deleted", left(JANE))
+
+    await until_settled(js, events.USER_DELETED)
+    assert await billing.rows("SELECT 1 FROM subscription") == []
+    assert (await js.get_last_msg("DEAD", "dead.AUTH.billing-users")).data == b"\xff\xff\xff"
+
+
+async def test_news_that_wait_for_the_database_longer_than_ack_wait_come_once(
+    billing: Billing, js: JetStreamContext
+) -> None:
+    consumer = replace(events.USER_DELETED, ack_wait_seconds=2.0)
+    await billing.set_plan("starter")
+
+    async with in_background(bus.consume(js, consumer, events.Users(billing.sessions).deleted)):
+        async with billing.sessions.begin() as session:
+            await (await session.connection()).execute(sa.text("SELECT 1 FROM subscription FOR UPDATE"))
+            await js.publish("auth.user_deleted", left(JANE))
+            await until(lambda: was_delivered(js, consumer, 1))
+            await until_another_was_delivered_twice(js, consumer)
+        await until_settled(js, consumer)
+
+    assert await billing.rows("SELECT 1 FROM subscription") == []
+    assert not await was_delivered(js, consumer, 2)
+
+
+async def test_news_that_the_database_fails_on_come_again(billing: Billing, js: JetStreamContext) -> None:
+    await billing.set_plan("starter")
+    await billing.change("ALTER TABLE subscription RENAME TO elsewhere")
+    consumer = replace(events.USER_DELETED, longest_pause_seconds=0.1)
+
+    async with in_background(bus.consume(js, consumer, events.Users(billing.sessions).deleted)):
+        try:
+            await js.publish("auth.user_deleted", left(JANE))
+            await until(lambda: was_delivered(js, consumer, 2))
+        finally:
+            await billing.change("ALTER TABLE elsewhere RENAME TO subscription")
+        await until_settled(js, consumer)
+
+    assert await billing.rows("SELECT 1 FROM subscription") == []
 
 
 async def test_a_change_of_the_counter_goes_out_on_the_stream(

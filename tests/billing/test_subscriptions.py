@@ -1,12 +1,22 @@
 """What a user may do by their plan, and how operators change it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 from billing_under_test import JANE, OMAR, Billing
 
-from common import errors
+from common import errors, timestamps
 from loupe.billing.v1 import billing_pb2 as pb
+
+
+def at(billing: Billing, days: int | None) -> datetime | None:
+    """So many days from now."""
+    return None if days is None else billing.clock.now + timedelta(days=days)
+
+
+def instant(subscription: pb.Subscription, name: Literal["trial_ends_at", "ends_at"]) -> datetime | None:
+    return timestamps.from_proto(getattr(subscription, name)) if subscription.HasField(name) else None
 
 
 async def test_who_never_subscribed_is_on_the_free_plan(billing: Billing) -> None:
@@ -83,60 +93,171 @@ async def test_a_plan_that_is_not_there_changes_nothing(billing: Billing) -> Non
 
 
 async def test_a_new_plan_makes_an_ended_subscription_active(billing: Billing) -> None:
-    await billing.set_plan("starter")
-    await billing.change("UPDATE subscription SET ends_at = '2000-01-01Z', status = 'canceled'")
+    await billing.set_plan("starter", trial_ends_at=at(billing, -9), ends_at=at(billing, -1))
+    before = (await billing.entitlement()).is_active
 
     await billing.set_plan("professional")
 
-    assert (await billing.entitlement()).is_active
+    told = await billing.entitlement()
+    assert (before, told.is_active) == (False, True)
+    assert not told.subscription.HasField("ends_at")
+    assert not told.subscription.HasField("trial_ends_at")
 
 
 async def test_a_change_of_plan_is_told(billing: Billing) -> None:
     await billing.set_plan("starter")
+    await billing.set_plan("free")
 
-    assert await billing.events("billing.plan_changed", pb.PlanChanged) == [pb.PlanChanged(user_id=JANE)]
+    told = await billing.events("billing.plan_changed", pb.PlanChanged)
 
-
-async def test_a_subscription_may_have_a_quota_of_its_own(billing: Billing) -> None:
-    await billing.set_plan("starter", images_per_month=40)
-
-    told = await billing.entitlement()
-
-    assert told.usage.limit == told.plan.images_per_month == 40
-    assert {limit.key: limit.value for limit in told.plan.limits}["images_per_month"] == 40
+    assert told == [pb.PlanChanged(user_id=JANE), pb.PlanChanged(user_id=JANE)]
 
 
 @pytest.mark.parametrize(
-    ("status", "trial_ends", "ends", "is_active"),
+    ("status", "trial", "ends", "past_due", "is_active"),
     [
-        ("active", None, None, True),
-        ("active", None, +1, True),  # the grace period
-        ("active", None, -1, False),
-        ("canceled", None, +1, True),
-        ("canceled", None, -1, False),
-        ("trialing", +1, None, True),
-        ("trialing", -1, None, False),
-        ("past_due", None, None, False),
+        ("active", None, None, False, True),
+        ("active", None, +1, False, True),  # the grace period
+        ("active", -1, None, False, True),  # a trial of long ago
+        ("trialing", +1, None, False, True),
+        ("trialing", +1, +1, False, True),  # cancelled while on trial
+        ("trialing", +1, None, True, True),
+        ("canceled", None, -1, False, False),
+        ("canceled", +1, -1, False, False),
+        ("canceled", None, 0, False, False),
+        ("canceled", None, -1, True, False),
+        ("past_due", None, None, True, False),
+        ("past_due", -1, None, True, False),
+        ("past_due", None, +1, True, True),
     ],
 )
-async def test_trial_and_grace_period_are_active(
-    billing: Billing, status: str, trial_ends: int | None, ends: int | None, is_active: bool
+async def test_a_subscription_is_in_cashiers_state(
+    billing: Billing, status: str, trial: int | None, ends: int | None, past_due: bool, is_active: bool
 ) -> None:
-    def day(offset: int | None) -> datetime | None:
-        return None if offset is None else billing.clock.now + timedelta(days=offset)
+    trial_ends_at, ends_at = at(billing, trial), at(billing, ends)
 
-    await billing.set_plan("starter")
-    await billing.change(
-        "UPDATE subscription SET status = :status, trial_ends_at = :trial_ends, ends_at = :ends",
-        status=status,
-        trial_ends=day(trial_ends),
-        ends=day(ends),
+    answer = await billing.set_plan(
+        "starter", trial_ends_at=trial_ends_at, ends_at=ends_at, past_due=past_due
     )
 
     told = await billing.entitlement()
+    assert (told.subscription.status, told.is_active) == (status, is_active)
+    assert instant(told.subscription, "trial_ends_at") == trial_ends_at
+    assert instant(told.subscription, "ends_at") == ends_at
+    assert answer.subscription == told.subscription
 
-    assert told.is_active is is_active
-    assert told.subscription.HasField("ends_at") is (ends is not None)
+
+async def test_after_a_trial_the_first_payment_is_waited_for(billing: Billing) -> None:
+    ends = at(billing, 14)
+    await billing.set_plan("starter", trial_ends_at=ends)
+    billing.clock.forward(days=14)
+
+    waiting = await billing.entitlement()
+    await billing.set_plan("starter", trial_ends_at=ends)
+    paid = await billing.entitlement()
+
+    assert (waiting.subscription.status, waiting.is_active) == ("past_due", False)
+    assert (paid.subscription.status, paid.is_active) == ("active", True)
+    assert instant(paid.subscription, "trial_ends_at") == ends
+
+
+async def test_a_grace_period_ends_by_itself(billing: Billing) -> None:
+    await billing.set_plan("starter", ends_at=at(billing, 1))
+    await billing.reserve(api_request=True)
+
+    billing.clock.forward(days=1)
+
+    told = await billing.entitlement()
+    assert (told.subscription.status, told.is_active) == ("canceled", False)
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await billing.reserve(api_request=True)
+    assert caught.value.reason == "subscription_expired"
+
+
+async def test_what_was_accepted_before_the_end_is_still_settled(billing: Billing) -> None:
+    await billing.set_plan("starter", ends_at=at(billing, 1))
+    completed, failed = await billing.reserve(), await billing.reserve()
+    billing.clock.forward(days=2)
+
+    await billing.renew(completed, failed)
+    await billing.capture(completed)
+    await billing.release(failed)
+
+    assert await billing.used() == 1
+
+
+@pytest.mark.parametrize("what", [{"trial": 1}, {"ends": 1}, {"past_due": True}], ids=str)
+async def test_the_free_plan_has_no_trial_no_end_and_no_payments(
+    billing: Billing, what: dict[str, int]
+) -> None:
+    await billing.set_plan("starter")
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await billing.set_plan(
+            "free",
+            trial_ends_at=at(billing, what.get("trial")),
+            ends_at=at(billing, what.get("ends")),
+            past_due=bool(what.get("past_due")),
+        )
+
+    assert caught.value.reason == "free_plan"
+    assert (await billing.entitlement()).plan.slug == "starter"
+
+
+async def test_a_subscription_may_have_a_quota_of_its_own(billing: Billing) -> None:
+    await billing.set_plan("starter")
+
+    answer = await billing.set_quota(40)
+
+    told = await billing.entitlement()
+    assert answer.plan == told.plan
+    assert told.usage.limit == told.plan.images_per_month == 40
+    assert {limit.key: limit.value for limit in told.plan.limits}["images_per_month"] == 40
+    assert (await billing.ledger()).usage.limit == 40
+    assert await billing.events("billing.plan_changed", pb.PlanChanged) == [pb.PlanChanged(user_id=JANE)] * 2
+
+
+async def test_a_quota_of_its_own_can_be_taken_away(billing: Billing) -> None:
+    await billing.set_plan("starter", images_per_month=0)
+
+    await billing.set_quota(None)
+
+    assert (await billing.entitlement()).usage.limit == 25
+
+
+async def test_a_quota_of_its_own_stays_as_long_as_the_plan(billing: Billing) -> None:
+    await billing.set_plan("enterprise", images_per_month=12_500)
+
+    await billing.set_plan("enterprise", ends_at=at(billing, 30))
+    same = (await billing.entitlement()).usage.limit
+    await billing.set_plan("professional")
+    other = (await billing.entitlement()).usage.limit
+    await billing.set_plan("enterprise")
+    back = (await billing.entitlement()).usage.limit
+
+    assert (same, other, back) == (12_500, 250, 1_000)
+
+
+@pytest.mark.parametrize("images_per_month", [-1, 2**31])
+async def test_a_quota_that_is_no_count_is_refused(billing: Billing, images_per_month: int) -> None:
+    await billing.set_plan("starter", images_per_month=7)
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await billing.set_quota(images_per_month)
+
+    assert caught.value.reason == "invalid_quota"
+    assert (await billing.entitlement()).usage.limit == 7
+
+
+async def test_without_a_subscription_there_is_no_quota_to_set(billing: Billing) -> None:
+    await billing.set_plan("starter", OMAR)
+
+    with pytest.raises(errors.FailedPrecondition) as caught:
+        await billing.set_quota(5)
+
+    assert caught.value.reason == "no_subscription"
+    assert (await billing.entitlement(OMAR)).usage.limit == 25
+    assert await billing.events("billing.plan_changed", pb.PlanChanged) == [pb.PlanChanged(user_id=OMAR)]
 
 
 async def test_each_call_is_for_its_callers_only(billing: Billing) -> None:
@@ -146,6 +267,10 @@ async def test_each_call_is_for_its_callers_only(billing: Billing) -> None:
         billing.user().SetPlan(plan),
         billing.images.SetPlan(plan),
         billing.gateway.SetPlan(plan),
+        billing.user().SetQuota(pb.SetQuotaRequest(user_id=JANE)),
+        billing.gateway.SetQuota(pb.SetQuotaRequest(user_id=JANE)),
+        billing.user().GetLedger(pb.GetLedgerRequest(user_id=JANE)),
+        billing.images.GetLedger(pb.GetLedgerRequest(user_id=JANE)),
         billing.user().Reserve(place),
         billing.gateway.Reserve(place),
         billing.operator.GetEntitlement(pb.GetEntitlementRequest()),

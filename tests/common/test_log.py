@@ -78,3 +78,30 @@ async def test_the_level_is_kept(lines: list[Line]) -> None:
 
 async def test_it_says_that_it_stops(lines: list[Line]) -> None:
     assert lines[-1]["event"] == "stopping"
+
+
+FAILING = """
+import logging
+from common import log
+log.setup("images", readable=True)
+def fail():
+    token = "what nobody may read"
+    raise KeyError("the cause")
+for logger in (log.get("ours"), logging.getLogger("a library")):
+    try:
+        fail()
+    except KeyError:
+        logger.exception("failed")
+"""
+
+
+async def test_a_readable_traceback_shows_no_values() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FAILING, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+
+    output, _ = await process.communicate()
+
+    told = output.decode()
+    assert told.count("KeyError: 'the cause'") == 2
+    assert "what nobody may read" not in told

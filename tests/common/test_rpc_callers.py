@@ -200,13 +200,10 @@ async def test_the_public_key_is_no_shared_secret(images: Images, issuer: Issuer
         await images.by(token).GetImage(GET)
 
 
-async def test_an_unknown_key_makes_the_verifier_fetch_the_set_again(
-    images: Images, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unknown_key_makes_the_verifier_fetch_the_set_again(images: Images, issuer: Issuer) -> None:
     old = issuer.user(abilities=("images:read",))
     await images.by(old).GetImage(GET)
     issuer.rotate()
-    monkeypatch.setattr(identity, "REFETCH_SECONDS", 0.0)
 
     await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
     await images.by(old).GetImage(GET)
@@ -214,14 +211,38 @@ async def test_an_unknown_key_makes_the_verifier_fetch_the_set_again(
     assert issuer.fetched == 2
 
 
+async def test_keys_that_are_rotated_in_a_row_are_known_at_once(images: Images, issuer: Issuer) -> None:
+    for _ in range(identity.FETCHES_IN_A_ROW):
+        issuer.rotate()
+
+        await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+
+    assert issuer.fetched == identity.FETCHES_IN_A_ROW
+
+
 async def test_unknown_keys_do_not_make_it_fetch_each_time(images: Images, issuer: Issuer) -> None:
     await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
-    for _ in range(5):
+    for _ in range(2 * identity.FETCHES_IN_A_ROW):
         issuer.rotate(publish=False)
         with pytest.raises(errors.Unauthenticated):
             await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
 
-    assert issuer.fetched == 1
+    assert issuer.fetched == identity.FETCHES_IN_A_ROW
+
+
+async def test_after_a_pause_a_new_key_is_fetched_again(
+    images: Images, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2 * identity.FETCHES_IN_A_ROW):
+        issuer.rotate(publish=False)
+        with pytest.raises(errors.Unauthenticated):
+            await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+    issuer.rotate()
+    monkeypatch.setattr(identity, "REFETCH_SECONDS", 0.0)
+
+    await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+
+    assert issuer.fetched == identity.FETCHES_IN_A_ROW + 1
 
 
 async def test_one_token_is_checked_once(images: Images, issuer: Issuer) -> None:

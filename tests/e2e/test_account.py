@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import httpx2
+import psycopg
 from client import client_of
 
 from loupe_local.accounts import LINK, mail_to
@@ -36,6 +37,13 @@ async def link_to(stack: Stack, email: str, mails: int = 1) -> str:
     found = LINK.search(await mail_to(stack.stores.mails, email))
     assert found
     return found[0]
+
+
+async def a_minute_later(stack: Stack, email: str) -> None:
+    """Nobody gets more than one mail a minute."""
+    url = stack.stores.database_url("auth").replace("postgresql+psycopg", "postgresql")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute("UPDATE user_account SET last_mail_at = NULL WHERE email = %s", (email,))
 
 
 async def test_registration_answers_as_the_contract_says(anyone: httpx2.AsyncClient) -> None:
@@ -100,11 +108,12 @@ async def test_the_verification_mail_is_sent_again_and_never_tells_who_is_known(
     path = "/api/email/verification-notification"
     token = (await registered(anyone, email))["data"]["token"]
     await link_to(stack, email)
+    await a_minute_later(stack, email)
 
     async with client_of(stack, token) as ada:
         answers = [await anyone.post(path, json={"email": email}), await ada.post(path)]
     answers.append(await anyone.post(path, json={"email": "nobody@example.com"}))
-    link = await link_to(stack, email, mails=3)
+    link = await link_to(stack, email, mails=2)
 
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.text for answer in answers}) == 1

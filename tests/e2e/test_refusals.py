@@ -178,7 +178,7 @@ async def test_unknown_paths_and_methods_are_told_in_the_envelope(jane: httpx2.A
 
     assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
-    assert wrong.headers["allow"] == "DELETE, GET"
+    assert wrong.headers["allow"] == "DELETE, GET, HEAD"
 
 
 async def test_a_picture_that_only_looks_whole_fails_and_costs_nothing(

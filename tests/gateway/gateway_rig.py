@@ -1,9 +1,11 @@
 """Requests as the server hands them over, gateways beside the running system, and new users."""
 
-import argparse
 import asyncio
 import contextlib
+import itertools
+import re
 import secrets
+import time
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +14,14 @@ import httpx2
 import psycopg
 import uvicorn
 from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
+from common import bus
 from common.metrics import Readiness
 from gateway import app, backend
-from gateway.__main__ import follow
+from gateway.__main__ import NEEDS, follow, server_of
 from gateway.admin import Operator
+from gateway.limits import HOUR, STREAM
 from gateway.settings import Settings
 from loupe_local.stack import Stack
 
@@ -47,10 +52,45 @@ def a_request(
     return Request(scope, receive)
 
 
+def left(told: str) -> int:
+    """What `RateLimit` says is left."""
+    found = re.search(r";r=(\d+);", told)
+    assert found
+    return int(found[1])
+
+
+def an_address() -> str:
+    """Of a client that nobody else is."""
+    return f"fd{secrets.token_hex(1)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
+
+
 def settings_of(stack: Stack, **changed: Any) -> Settings:
     given = stack.services.environment("gateway")
     values: dict[str, Any] = {name.removeprefix("GATEWAY_").lower(): text for name, text in given.items()}
     return Settings(**(values | changed))
+
+
+def unconnected(**changed: object) -> Settings:
+    """No service is there, and what needs none is answered."""
+    nowhere = "127.0.0.1:1"
+    values = {
+        "nats_url": f"nats://{nowhere}",
+        "auth_target": nowhere,
+        "billing_target": nowhere,
+        "images_target": nowhere,
+        "client_secret": "x",
+        "unauthenticated_requests_per_hour": 1_000_000,
+    }
+    return Settings.model_validate(values | changed)
+
+
+async def spent(stack: Stack, key: str, requests: int) -> None:
+    """As if that many requests had been made in this hour."""
+    async with bus.connection(stack.stores.nats_url("gateway"), "tests", Readiness()) as client:
+        js = client.jetstream()
+        await bus.declare(js, STREAM)
+        subject = f"limits.{key}.{int(time.time()) // HOUR}"
+        await js.publish(subject, b"", headers={"Nats-Incr": str(requests)})
 
 
 @dataclass
@@ -58,6 +98,7 @@ class Gateway:
     url: str
     backend: backend.Backend
     readiness: Readiness
+    server: uvicorn.Server
 
     def client(self, token: str = "", **headers: str) -> httpx2.AsyncClient:
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
@@ -70,26 +111,29 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway_on(settings: Settings) -> AsyncGenerator[Gateway]:
-    """Another gateway, in this process and on a port of its own, ready."""
-    connected, readiness = backend.connect(settings), Readiness("broker", "auth", "billing", "images")
+async def gateway_on(settings: Settings, *, alone: bool = False) -> AsyncGenerator[Gateway]:
+    """Another gateway, in this process and on a port of its own, ready unless there are no services."""
+    connected, readiness = backend.connect(settings), Readiness(*NEEDS)
     application = app.create(connected, readiness)
 
-    @application.get("/api/broken")
+    @application.get("/api/broken", include_in_schema=False)
     async def broken() -> None:  # pyright: ignore[reportUnusedFunction]  a route
         raise RuntimeError("secret words")
 
-    config = uvicorn.Config(application, port=0, lifespan="off", log_config=None, proxy_headers=False)
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # pyright: ignore[reportAttributeAccessIssue]
+    @application.get("/api/endless", include_in_schema=False)
+    async def endless() -> StreamingResponse:  # pyright: ignore[reportUnusedFunction]  a route
+        return StreamingResponse(itertools.repeat(bytes(64 << 10)))
+
+    server = server_of(application, settings.model_copy(update={"listen": "127.0.0.1:0"}))
     tasks = [asyncio.create_task(server.serve()), asyncio.create_task(follow(connected, readiness))]
     async with asyncio.timeout(20):
         while not server.started:
             await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    gateway = Gateway(f"http://127.0.0.1:{port}", connected, readiness)
+    gateway = Gateway(f"http://127.0.0.1:{port}", connected, readiness, server)
     try:
-        await gateway.ready()
+        if not alone:
+            await gateway.ready()
         yield gateway
     finally:
         server.should_exit = True
@@ -97,6 +141,13 @@ async def gateway_on(settings: Settings) -> AsyncGenerator[Gateway]:
         await asyncio.gather(*tasks, return_exceptions=True)
         for channel in connected.channels:
             await channel.close()
+
+
+async def nobody_is_left(gateway: Gateway) -> None:
+    async with asyncio.timeout(20):
+        state = gateway.server.server_state
+        while state.connections or state.tasks:
+            await asyncio.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -111,8 +162,7 @@ class People:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        admin = stack.services.admin
-        self._operator = Operator(admin["auth_target"], admin["billing_target"], admin["operator_secret"])
+        self.operator = Operator(stack.services.admin)
 
     async def new(self, plan: str = "", *, verified: bool = True) -> Person:
         email = f"{secrets.token_hex(6)}@example.com"
@@ -129,10 +179,10 @@ class People:
         return person
 
     async def verify(self, person: Person) -> None:
-        await self._operator.verify_user(argparse.Namespace(email=person.email))
+        await self.operator.verify_user(person.email)
 
     async def put_on(self, person: Person, plan: str) -> None:
-        await self._operator.set_plan(argparse.Namespace(email=person.email, plan=plan))
+        await self.operator.set_plan(person.email, plan)
 
     async def change(self, service: str, statement: str, *values: object) -> None:
         """What no API of ours does yet."""

@@ -1,13 +1,14 @@
 """Who a token stands for is remembered, and forgotten at once when it is not so any more."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import httpx2
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import Gateway, People, gateway_on, settings_of
+from tests.gateway.gateway_rig import Gateway, People, an_address, gateway_on, settings_of
 
 NO_ABILITIES = "UPDATE token SET abilities = '{}' WHERE user_id = %s"
 
@@ -105,10 +106,49 @@ async def test_one_users_news_leave_the_others_remembered(other: Gateway, people
     async with other.client(first.token) as one, other.client(second.token) as two:
         await one.get("/api/user")
         await two.get("/api/user")
-        known = {caller.user.id for caller in other.backend.callers._known.values()}
+        known = believed(other)
 
         other.backend.callers.forget(first.id)
 
-        left = {caller.user.id for caller in other.backend.callers._known.values()}
+        left = believed(other)
     assert {first.id, second.id} <= known
     assert known - left == {first.id}
+
+
+def believed(gateway: Gateway) -> set[int]:
+    known = gateway.backend.callers._known.values()
+    return {caller.user.id for caller in known if caller.known_at > 0}
+
+
+async def test_guessing_costs_auth_nothing_and_known_tokens_stay_good(stack: Stack, people: People) -> None:
+    """Five are a limit; what is refused once is not asked again, and does not count again."""
+    settings = settings_of(
+        stack, principal_seconds=0.0, unauthenticated_requests_per_hour=5, trusted_proxies="127.0.0.0/8"
+    )
+    good, late = await people.new("starter"), await people.new("starter")
+    async with gateway_on(settings) as guessed, httpx2.AsyncClient(base_url=guessed.url) as client:
+
+        async def status(token: str, address: str) -> int:
+            headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": address}
+            return (await client.get("/api/user", headers=headers)).status_code
+
+        here, elsewhere = an_address(), an_address()
+        first = await status(good.token, here)
+        before = await authentications(stack)
+        revoked = [await status("1|revoked", here) for _ in range(20)]
+        guesses = [await status(f"{number}|guess", here) for number in range(20)]
+        asked = await authentications(stack) - before
+        after = [await status(token, here) for token in (good.token, late.token)]
+        after.append(await status(late.token, elsewhere))
+
+    assert set(revoked + guesses) == {401}
+    assert asked == 5
+    assert (first, after) == (200, [200, 401, 200])
+
+
+async def authentications(stack: Stack) -> int:
+    """How often auth was asked whose a token is."""
+    async with httpx2.AsyncClient() as client:
+        text = (await client.get(stack.services.metrics["auth"])).raise_for_status().text
+    counts = re.findall(r'^loupe_rpc_server_seconds_count\{.*Authenticate".*\} (\S+)', text, re.MULTILINE)
+    return int(sum(float(count) for count in counts))

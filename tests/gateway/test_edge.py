@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator
 import httpx2
 import pytest
 
-from tests.gateway.gateway_rig import Gateway
+from tests.gateway.gateway_rig import Gateway, People, left
+from tests.gateway.raw_http import wire
 
 ROUTES = {
     ("post", "/api/auth/register"),
@@ -25,14 +26,6 @@ ROUTES = {
     ("get", "/api/images/{image_id}"),
     ("get", "/api/images/{image_id}/download"),
     ("delete", "/api/images/{image_id}"),
-}
-EXPOSED = {
-    "ratelimit",
-    "ratelimit-policy",
-    "retry-after",
-    "x-ratelimit-limit",
-    "x-ratelimit-remaining",
-    "x-request-id",
 }
 
 
@@ -64,32 +57,98 @@ async def test_each_request_has_an_id_of_its_own(anyone: httpx2.AsyncClient) -> 
     assert len({answer.headers["x-request-id"] for answer in answers}) == 4
 
 
-@pytest.mark.parametrize("path", ["/api/user", "/api/nothing", "/api/broken", "/openapi.json"])
-async def test_a_page_of_another_origin_may_read_answer_and_headers(
-    anyone: httpx2.AsyncClient, path: str
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/photos/AB.svg", "/openapi.json", "/nothing"])
+async def test_what_is_not_the_api_is_not_limited(anyone: httpx2.AsyncClient, path: str) -> None:
+    answer = await anyone.get(path)
+
+    assert "ratelimit" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api", 404),
+        ("GET", "/api/nothing", 404),
+        ("POST", "/api/images/1/nothing", 404),
+        ("PUT", "/api/images", 405),
+        ("OPTIONS", "/api/images", 405),
+        ("GET", "/api/user", 401),
+        ("GET", "/api/images/abc", 401),
+        ("GET", "/api/broken", 500),
+        ("POST", "/api/auth/login", 401),
+        ("POST", "/api/auth/register", 422),
+        ("GET", "/api/email/verify/nonsense", 403),
+        ("POST", "/api/email/verification-notification", 202),
+    ],
+)
+async def test_every_answer_of_the_api_tells_the_limit(
+    anyone: httpx2.AsyncClient, method: str, path: str, status: int
 ) -> None:
-    answer = await anyone.get(path, headers={"Origin": "https://example.com"})
+    answer = await anyone.request(method, path, json={"email": "a@example.com", "password": "x"})
 
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert "access-control-allow-credentials" not in answer.headers
-    exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
-    assert set(exposed) == EXPOSED
+    assert answer.status_code == status
+    assert re.fullmatch(r'"hour";q=\d+;w=3600', answer.headers["ratelimit-policy"])
+    assert re.fullmatch(r'"hour";r=\d+;t=\d+', answer.headers["ratelimit"])
 
 
-async def test_a_browser_may_ask_before_it_sends(anyone: httpx2.AsyncClient) -> None:
-    answer = await anyone.options(
-        "/api/images/upscale",
-        headers={
-            "Origin": "https://example.com",
-            "Access-Control-Request-Method": "POST",
-            "Access-Control-Request-Headers": "authorization,content-type,x-request-id",
-        },
-    )
+@pytest.mark.parametrize(("method", "path"), [("GET", "/api/nothing"), ("PUT", "/api/images")])
+async def test_what_no_route_answers_counts_for_whoever_asks(
+    gateway: Gateway, people: People, anyone: httpx2.AsyncClient, method: str, path: str
+) -> None:
+    person = await people.new("starter")
+    async with gateway.client(person.token) as client:
+        mine = [(await client.request(method, path)).headers for _ in range(3)]
+    theirs = [(await anyone.request(method, path)).headers["ratelimit"] for _ in range(2)]
 
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert "POST" in answer.headers["access-control-allow-methods"]
-    assert "authorization" in answer.headers["access-control-allow-headers"].lower()
+    assert [left(headers["ratelimit"]) for headers in mine] == [499, 498, 497]
+    assert left(theirs[0]) - left(theirs[1]) == 1
+    assert ("x-ratelimit-limit" in mine[0]) == (path == "/api/images")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/user", "/api/nothing", "/api/broken", "/api/images/1", "/healthz", "/openapi.json"]
+)
+async def test_head_is_get_without_the_body(anyone: httpx2.AsyncClient, path: str) -> None:
+    kept = ("content-type", "content-length", "ratelimit-policy", "www-authenticate")
+
+    full, head = await anyone.get(path), await anyone.head(path)
+
+    assert full.content
+    assert (head.status_code, head.content) == (full.status_code, b"")
+    assert [head.headers.get(name) for name in kept] == [full.headers.get(name) for name in kept]
+
+
+async def test_head_of_what_cannot_be_got_is_refused(anyone: httpx2.AsyncClient) -> None:
+    answer = await anyone.head("/api/auth/login")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_head_of_a_stream_ends(gateway: Gateway) -> None:
+    async with wire(gateway.url) as opened:
+        await opened.send(b"HEAD /api/endless HTTP/1.1\r\nHost: here\r\n\r\n")
+        head = await opened.answer(has_body=False)
+        await opened.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+        after = await opened.answer()
+
+    assert (head.status, after.status, after.body) == (200, 200, b"ok")
+
+
+async def test_links_name_the_host_that_the_target_names(gateway: Gateway, people: People) -> None:
+    person = await people.new("starter")
+    async with wire(gateway.url) as opened:
+        bearer = f"Authorization: Bearer {person.token}\r\n\r\n"
+        await opened.send(f"GET http://there:81/api/user HTTP/1.1\r\nHost: here\r\n{bearer}".encode())
+        answer = await opened.answer()
+
+    assert answer.json["data"]["profile_photo_url"].startswith("http://there:81/photos/")
+
+
+async def test_no_answer_names_the_server(anyone: httpx2.AsyncClient) -> None:
+    answers = [await anyone.get(path) for path in ("/healthz", "/api/nothing", "/api/broken", "/docs")]
+
+    assert not [answer for answer in answers if "server" in answer.headers]
+    assert all("date" in answer.headers for answer in answers)
 
 
 async def test_what_nobody_expected_is_told_in_the_envelope_without_its_words(
@@ -142,7 +201,7 @@ async def test_a_refused_method_names_those_that_are_there(anyone: httpx2.AsyncC
     images = await anyone.put("/api/images/1")
     login = await anyone.get("/api/auth/login")
 
-    assert images.headers["allow"] == "DELETE, GET"
+    assert images.headers["allow"] == "DELETE, GET, HEAD"
     assert login.headers["allow"] == "POST"
 
 

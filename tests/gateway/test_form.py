@@ -120,6 +120,12 @@ async def test_an_image_without_a_name_is_an_image() -> None:
     assert await parsed([a_body(a_part("image", PICTURE))]) == ("", PICTURE, {})
 
 
+async def test_a_name_of_ten_thousand_letters_is_a_name() -> None:
+    name = "ä" * 5000 + ".png"
+
+    assert await parsed([a_body(a_part("image", PICTURE, name))]) == (name, PICTURE, {})
+
+
 async def test_an_empty_file_has_no_chunks() -> None:
     assert await parsed([a_body(a_part("image", b"", ""))]) == ("", b"", {})
 
@@ -165,7 +171,7 @@ async def test_a_text_that_does_not_end_is_refused() -> None:
             id="a name that is no UTF-8",
         ),
         pytest.param(
-            b'--here\r\nContent-Disposition: form-data; name="image"\r\n' + b"X: " + b"y" * 10_000,
+            b'--here\r\nContent-Disposition: form-data; name="image"\r\n' + b"X: " + b"y" * 20_000,
             id="an endless header",
         ),
     ],

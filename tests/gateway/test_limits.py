@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 
+import psutil
 import pytest
 from prometheus_client import REGISTRY
 
@@ -61,14 +62,50 @@ async def test_keys_count_apart(two: tuple[Limits, Limits]) -> None:
     assert (await two[1].count(key, 5)).remaining == 3
 
 
-async def test_a_window_ends_with_the_hour(two: tuple[Limits, Limits]) -> None:
-    before = time.time()
+async def test_a_window_ends_with_the_hour_to_the_second(two: tuple[Limits, Limits]) -> None:
+    before = int(time.time())
 
     count = await two[0].count(a_key(), 5)
 
-    assert 0 < count.resets_in <= 3600
-    ends = before + count.resets_in
-    assert min(ends % 3600, -ends % 3600) <= 2
+    possible = {3600 - second % 3600 for second in range(before, int(time.time()) + 1)}
+    assert count.resets_in in possible
+
+
+async def test_places_that_are_taken_ten_at_a_time_never_pass_the_limit(two: tuple[Limits, Limits]) -> None:
+    key = a_key()
+
+    counts = await asyncio.gather(*(two[number % 2].count(key, 95, 10) for number in range(150)))
+
+    places = [count.remaining for count in counts if not count.is_over]
+    assert len(places) == len(set(places))
+    assert len(places) == 95
+
+
+async def test_a_broker_that_hangs_keeps_the_many_waiting_no_longer_than_one(
+    stores: Stores, two: tuple[Limits, Limits]
+) -> None:
+    broker, before = psutil.Process(stores.supervisor.pid("nats")), local()
+    broker.suspend()
+    try:
+        counts = await asyncio.wait_for(
+            asyncio.gather(*(two[0].count(key, 40, 10) for key in [a_key()] * 30)), 15
+        )
+    finally:
+        broker.resume()
+
+    assert [count.is_over for count in counts] == [False] * 20 + [True] * 10
+    assert local() == before + 30
+
+
+async def test_what_is_only_told_is_not_counted(two: tuple[Limits, Limits]) -> None:
+    key, alone, before = a_key(), Limits(1), local()
+
+    told = [await limits.count(key, 5, 0) for limits in (two[0], two[1], alone) for _ in range(9)]
+
+    assert {(count.remaining, count.is_over) for count in told} == {(5, False)}
+    assert local() == before
+    assert (await two[0].count(key, 5)).remaining == 4
+    assert (await two[1].count(key, 5, 0)).remaining == 4
 
 
 def test_the_headers_are_those_of_the_draft() -> None:

@@ -7,7 +7,7 @@ import secrets
 import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +16,24 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.descriptor import ServiceDescriptor
 from jwt.algorithms import OKPAlgorithm
+from nats.js import JetStreamContext
 
 from billing import plans
 from billing import rpc as billing_rpc
-from common import db, rpc
+from common import bus, db, rpc
 from common.blobs import Blobs
 from common.channel import Channel
 from common.db import Sessions, now
 from common.identity import Verifier
+from common.metrics import Readiness
 from images import rpc as images_rpc
+from images.batch_uploads import BatchUploads
+from images.dead import DeadMessages
 from images.domain import jobs
+from images.events import EVENTS
+from images.intake import Means
 from images.settings import Settings
-from images.tables import Image, Outbox
+from images.tables import Batch, Image, Outbox
 from images.uploads import Uploads
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2, images_pb2_grpc
@@ -75,6 +81,7 @@ class Rig:
     blobs: Blobs
     tokens: Tokens
     billing: "BillingServiceAsyncStub"
+    js: JetStreamContext
     target: str = ""
     channels: list[Channel] = field(default_factory=list[Channel])
 
@@ -88,15 +95,15 @@ class Rig:
     def by(self, token: str) -> "ImagesServiceAsyncStub":
         return images_pb2_grpc.ImagesServiceStub(self._channel(self.target, IMAGES, token).grpc)
 
+    @property
+    def means(self) -> Means:
+        return Means(self.sessions, self.blobs, self.billing, self.settings, RULES)
+
     def uploads(self, **replaced: Any) -> Uploads:
-        parts: dict[str, Any] = {
-            "sessions": self.sessions,
-            "blobs": self.blobs,
-            "billing": self.billing,
-            "settings": self.settings,
-            "rules": RULES,
-        }
-        return Uploads(**(parts | replaced))
+        return Uploads(replace(self.means, **replaced))
+
+    def batch_uploads(self, **replaced: Any) -> BatchUploads:
+        return BatchUploads(replace(self.means, **replaced))
 
     def blobs_at(self, endpoint: str) -> Blobs:
         return Blobs(self.settings.model_copy(update={"s3_endpoint": endpoint}).store())
@@ -123,24 +130,28 @@ async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
     settings = Settings(**values)  # pyright: ignore[reportArgumentType]  pydantic reads the texts
     engines = [db.engine(stores.database_url(name)) for name in ("images", "billing")]
     tokens = Tokens()
-    rig = Rig(
-        sessions=db.sessions(engines[0]),
-        billing_sessions=db.sessions(engines[1]),
-        settings=settings,
-        blobs=Blobs(settings.store()),
-        tokens=tokens,
-        billing=None,  # pyright: ignore[reportArgumentType]  follows when its server runs
-    )
     async with contextlib.AsyncExitStack() as until_end:
+        nats = await until_end.enter_async_context(
+            bus.connection(stores.nats_url("images"), "tests", Readiness())
+        )
+        rig = Rig(
+            sessions=db.sessions(engines[0]),
+            billing_sessions=db.sessions(engines[1]),
+            settings=settings,
+            blobs=Blobs(settings.store()),
+            tokens=tokens,
+            billing=None,  # pyright: ignore[reportArgumentType]  follows when its server runs
+            js=nats.jetstream(),
+        )
+        await bus.declare(rig.js, EVENTS, bus.DEAD)
         billing = rpc.Server(Verifier("billing", tokens.jwks), billing_rpc.CALLERS)
         billing_pb2_grpc.add_BillingServiceServicer_to_server(
             billing_rpc.BillingService(rig.billing_sessions, plans.load(""), 3600), billing.grpc
         )
         rig.billing = rig.billing_at(await until_end.enter_async_context(serving(billing)))
         images = rpc.Server(Verifier("images", tokens.jwks), images_rpc.CALLERS)
-        images_pb2_grpc.add_ImagesServiceServicer_to_server(
-            images_rpc.ImagesService(rig.sessions, rig.blobs, rig.uploads(), settings, RULES), images.grpc
-        )
+        service = images_rpc.ImagesService(rig.means, DeadMessages(rig.js, rig.means))
+        images_pb2_grpc.add_ImagesServiceServicer_to_server(service, images.grpc)
         rig.target = await until_end.enter_async_context(serving(images))
         yield rig
         for channel in rig.channels:
@@ -163,7 +174,8 @@ async def serving(server: rpc.Server) -> AsyncGenerator[str]:
 async def emptied(rig: Rig) -> None:
     """No row and no object is left of the test before."""
     async with rig.sessions.begin() as session:
-        await (await session.connection()).execute(sa.text("TRUNCATE image, outbox RESTART IDENTITY"))
+        tables = sa.text("TRUNCATE batch, image, former_user, outbox RESTART IDENTITY")
+        await (await session.connection()).execute(tables)
     async with rig.billing_sessions.begin() as session:
         tables = sa.text("TRUNCATE subscription, quota, reservation, outbox")
         await (await session.connection()).execute(tables)
@@ -181,6 +193,13 @@ async def keys(rig: Rig) -> list[str]:
 
 async def an_image(sessions: Sessions, user_id: int = 1, **fields: Any) -> Image:
     """A row as an accepted upload leaves it, of 4 x 3 pixels to be doubled."""
+    async with sessions.begin() as session:
+        image = new_image(user_id, **fields)
+        session.add(image)
+    return image
+
+
+def new_image(user_id: int = 1, **fields: Any) -> Image:
     stem = secrets.token_hex(16)
     usual: dict[str, Any] = {
         "original_filename": "photo.png",
@@ -198,10 +217,18 @@ async def an_image(sessions: Sessions, user_id: int = 1, **fields: Any) -> Image
         "reservation_id": uuid.uuid4(),
         "reserved_until": now() + timedelta(hours=1),
     }
+    return Image(user_id=user_id, **(usual | fields))
+
+
+async def a_batch(
+    sessions: Sessions, count: int = 3, user_id: int = 1, **fields: Any
+) -> tuple[Batch, list[Image]]:
+    """As it was accepted, with so many images."""
+    usual: dict[str, Any] = {"scale_factor": 2, "total_images": count}
     async with sessions.begin() as session:
-        image = Image(user_id=user_id, **(usual | fields))
-        session.add(image)
-    return image
+        batch = Batch(user_id=user_id, **(usual | fields))
+        session.add(batch)
+    return batch, [await an_image(sessions, user_id, batch_id=batch.id) for _ in range(count)]
 
 
 async def row(sessions: Sessions, image_id: int | None) -> Image:

@@ -15,6 +15,7 @@ from images.tables import Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
 from tests.images.images_rig import ABILITIES, RULES, Rig, an_image
+from tests.images.leftovers import put_on
 
 if TYPE_CHECKING:
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
@@ -27,13 +28,20 @@ NEEDS = {
     "ListImages": "images:read",
     "GetDownload": "images:read",
     "DeleteImage": "images:delete",
+    "CreateBatch": "images:write",
+    "GetBatch": "images:read",
+    "ListBatches": "images:read",
+    "DeleteBatch": "images:delete",
 }
 WORKERS_OWN = ("StartWork", "StopWork", "KeepWorking")
+OPERATORS_OWN = ("ListDeadMessages", "RedriveDeadMessage")
 
 
 async def call(images: "ImagesServiceAsyncStub", method: str, **fields: Any) -> Any:
     if method == "Upscale":
         return await images.Upscale(an_upload(**fields))
+    if method == "CreateBatch":
+        return await images.CreateBatch(a_batch_upload())
     return await getattr(images, method)(getattr(pb, f"{method}Request")(**fields))
 
 
@@ -44,6 +52,12 @@ async def an_upload(
     for start in range(0, len(data), 1000):
         yield pb.UpscaleRequest(chunk=data[start : start + 1000])
     yield pb.UpscaleRequest(options=pb.UpscaleRequest.Options(**options))
+
+
+async def a_batch_upload() -> AsyncIterator[pb.CreateBatchRequest]:
+    yield pb.CreateBatchRequest(file=pb.CreateBatchRequest.File(filename="photo.jpg"))
+    yield pb.CreateBatchRequest(chunk=PHOTO)
+    yield pb.CreateBatchRequest(options=pb.CreateBatchRequest.Options())
 
 
 @pytest.mark.parametrize("method", NEEDS)
@@ -58,18 +72,29 @@ async def test_each_method_needs_its_own_ability(rig: Rig, method: str) -> None:
 
 @pytest.mark.parametrize("method", NEEDS)
 async def test_its_own_ability_is_enough(rig: Rig, method: str) -> None:
+    await put_on(rig, "professional", JANE)
+
     try:
         await call(rig.user(JANE, NEEDS[method]), method)
     except errors.NotFound as error:
-        assert error.reason == "image_not_found"  # noqa: PT017  there is no image of that id
+        assert error.reason in ("image_not_found", "batch_not_found")  # noqa: PT017  there is none of that id
 
 
-@pytest.mark.parametrize("method", WORKERS_OWN)
-async def test_users_are_no_workers(rig: Rig, method: str) -> None:
+@pytest.mark.parametrize("method", [*WORKERS_OWN, *OPERATORS_OWN])
+async def test_users_are_no_workers_and_no_operators(rig: Rig, method: str) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
         await call(rig.user(JANE), method)
 
     assert caught.value.reason == "caller_refused"
+
+
+@pytest.mark.parametrize("method", OPERATORS_OWN)
+async def test_services_are_no_operators(rig: Rig, method: str) -> None:
+    for service in ("gateway", "billing", "inference"):
+        with pytest.raises(errors.PermissionDenied) as caught:
+            await call(rig.service(service), method)
+
+        assert caught.value.reason == "caller_refused"
 
 
 @pytest.mark.parametrize("method", [*NEEDS, *WORKERS_OWN])
@@ -87,7 +112,7 @@ async def test_a_worker_acts_for_no_user(rig: Rig, method: str) -> None:
         await call(rig.service("inference"), method)
 
 
-@pytest.mark.parametrize("method", [*NEEDS, *WORKERS_OWN])
+@pytest.mark.parametrize("method", [*NEEDS, *WORKERS_OWN, *OPERATORS_OWN])
 async def test_a_token_for_another_service_opens_nothing(rig: Rig, method: str) -> None:
     with pytest.raises(errors.Unauthenticated):
         await call(rig.by(rig.tokens.service("inference", "billing")), method)

@@ -4,7 +4,7 @@ import pytest
 
 from common import errors
 from common.db import Sessions
-from images.domain import library
+from images.domain import library, pages
 from images.tables import Image, Status
 from tests.images.images_rig import RULES, an_image
 
@@ -15,7 +15,7 @@ async def page(
     sessions: Sessions, number: int = 1, size: int = 15, status: Status | None = None, user_id: int = JANE
 ) -> tuple[list[int | None], int]:
     async with sessions.begin() as session:
-        images, total = await library.page(session, user_id, status, number=number, size=size)
+        images, total = await pages.page(session, user_id, status, number=number, size=size)
     return [image.id for image in images], total
 
 

@@ -1,26 +1,21 @@
 """An upload is all there, row, object, place and event, or nothing is, whatever fails on the way."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 import urllib3.exceptions
 from PIL import Image
 from pixels import encoded
 from sqlalchemy.exc import DBAPIError
 
-from billing.domain import subscriptions
-from billing.plans import load
 from common import errors
 from common.blobs import Blobs
-from common.db import Sessions
 from images.uploads import Upload, receive
 from loupe.images.v1 import images_pb2 as pb
 from tests.images.images_rig import Rig, events, keys
+from tests.images.leftovers import nothing_is_left, one, put_on, refusing, used
 from tests.images.slow_store import Door
 
 JANE = 1
@@ -36,45 +31,6 @@ def an_upload(data: bytes = PHOTO, *, api_request: bool = False, **options: str)
         data=data,
         options=pb.UpscaleRequest.Options(**options),
     )
-
-
-async def put_on(rig: Rig, slug: str, user_id: int = JANE) -> None:
-    async with rig.billing_sessions.begin() as session:
-        await subscriptions.set_plan(session, load(""), user_id, slug)
-
-
-async def one(sessions: Sessions, statement: str) -> Any:
-    async with sessions.begin() as session:
-        return (await (await session.connection()).execute(sa.text(statement))).scalar()
-
-
-async def used(rig: Rig) -> int:
-    return await one(rig.billing_sessions, "SELECT coalesce(sum(used), 0) FROM quota")
-
-
-async def nothing_is_left(rig: Rig) -> bool:
-    rows = await one(rig.sessions, "SELECT count(*) FROM image")
-    return (rows, await keys(rig), await used(rig), await events(rig.sessions)) == (0, [], 0, [])
-
-
-@contextlib.asynccontextmanager
-async def refusing(sessions: Sessions, table: str, when: str) -> AsyncGenerator[None]:
-    """The database itself raises, at the commit of a change of the table's rows."""
-
-    async def run(*statements: str) -> None:
-        async with sessions.begin() as session:
-            for statement in statements:
-                await (await session.connection()).execute(sa.text(statement))
-
-    await run(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$",
-        f"CREATE CONSTRAINT TRIGGER refuse AFTER {when} ON {table} "
-        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
-    )
-    try:
-        yield
-    finally:
-        await run(f"DROP TRIGGER refuse ON {table}", "DROP FUNCTION refuse()")
 
 
 async def test_an_accepted_upload_is_stored_counted_and_on_its_way(rig: Rig) -> None:

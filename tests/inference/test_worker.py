@@ -14,10 +14,10 @@ from nats.js import JetStreamContext
 from PIL import Image
 from pixels import encoded, opened
 
-from common import bus
+from common import bus, outbox
 from common.blobs import Blobs
 from common.metrics import Readiness
-from images.domain import jobs, library
+from images.domain import batches, jobs, library
 from images.events import JOBS
 from images.tables import Image as Row
 from images.tables import Status
@@ -31,7 +31,7 @@ from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2
 from loupe_local.services import services
 from loupe_local.stores import Stores
-from tests.images.images_rig import RULES, Rig, an_image, emptied, keys, poll, row
+from tests.images.images_rig import RULES, Rig, a_batch, an_image, emptied, keys, poll, row
 from tests.inference.conftest import FaultyTriton, an_answer, doubled, triton_at
 
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"), "PNG")
@@ -91,6 +91,17 @@ class Bench:
         consuming = asyncio.create_task(bus.consume(self.js, consumer, self.worker.submitted))
         yield consuming
         await ended(consuming)
+
+    @contextlib.asynccontextmanager
+    async def hearing(self, worker: Worker, stores: Stores) -> AsyncGenerator[None]:
+        """What images has in its outbox is published, and the worker listens as its process does."""
+        url = stores.database_url("images")
+        relaying = asyncio.create_task(outbox.relay(self.rig.sessions, self.rig.js, url))
+        async with bus.connection(stores.nats_url("inference"), "tests", Readiness()) as client:
+            await client.subscribe("images.cancelled", cb=worker.cancellations.heard)
+            await client.flush()
+            yield
+        await ended(relaying)
 
     async def told(self) -> list[inference_pb2.Finished]:
         """Every result in the stream, oldest first."""
@@ -225,6 +236,66 @@ async def test_work_that_is_not_wanted_any_more_stops_and_tells_nothing(
 
     assert await bench.told() == []
     assert image.upscaled_path not in await keys(bench.rig)
+
+
+@pytest.mark.parametrize("is_in_a_batch", [False, True], ids=["deleted", "cancelled"])
+async def test_a_cancellation_is_heard_without_waiting_for_the_next_sign_of_life(
+    bench: Bench, faulty: FaultyTriton, stores: Stores, is_in_a_batch: bool
+) -> None:
+    faulty.answer = held = Held()
+    batch, _ = await a_batch(bench.rig.sessions, count=0, total_images=1)
+    image = await bench.job(batch_id=batch.id if is_in_a_batch else None)
+    rarely = replace(bench.worker, heartbeat_seconds=3600.0)
+    working = asyncio.create_task(rarely.submitted(a_message(image)))
+    await held.holds()
+
+    async with bench.hearing(rarely, stores):
+        async with bench.rig.sessions.begin() as session:
+            if is_in_a_batch:
+                await batches.delete(session, image.user_id, batch.id or 0, RULES)
+            else:
+                await library.delete(session, image.user_id, image.id or 0, RULES)
+        await asyncio.wait_for(working, 20)
+
+    assert await bench.told() == []
+
+
+async def test_news_of_a_cancellation_do_not_stop_an_image_that_is_wanted_again(
+    bench: Bench, faulty: FaultyTriton, stores: Stores
+) -> None:
+    faulty.answer = held = Held()
+    image, other = await bench.job(), await bench.job()
+    asking = Asking(bench.rig)
+    rarely = replace(bench.worker, heartbeat_seconds=3600.0, images=asking)  # pyright: ignore[reportArgumentType]
+    working = asyncio.create_task(rarely.submitted(a_message(image)))
+    await held.holds()
+
+    async with bench.hearing(rarely, stores):
+        for cancelled in (other, image):
+            event = images_pb2.ImageEnded(image_id=cancelled.id or 0)
+            await bench.js.publish("images.cancelled", event.SerializeToString())
+        await poll(asking.has_asked)
+        held.opened.set()
+        await asyncio.wait_for(working, 20)
+
+    assert asking.asked == [image.id]
+    assert [one.HasField("output") for one in await bench.told()] == [True]
+
+
+class Asking:
+    """The real service, and which images were asked about."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._images = rig.service()
+        self.asked = list[int]()
+        self.StartWork, self.StopWork = self._images.StartWork, self._images.StopWork
+
+    async def KeepWorking(self, request: images_pb2.KeepWorkingRequest) -> Any:
+        self.asked.append(request.image_id)
+        return await self._images.KeepWorking(request)
+
+    async def has_asked(self) -> bool:
+        return bool(self.asked)
 
 
 async def test_a_worker_whose_image_another_one_has_stops_too(bench: Bench, faulty: FaultyTriton) -> None:

@@ -50,6 +50,7 @@ class Services:
         return {
             "auth_target": self.target("auth"),
             "billing_target": self.target("billing"),
+            "images_target": self.target("images"),
             "operator_secret": self.secrets["operator"],
         }
 

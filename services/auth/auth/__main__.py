@@ -36,7 +36,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(service, server.grpc)
     server.bind(settings.listen)
-    mails = events.Mails(sessions, Mailer(settings), secret=secret, public_url=settings.public_url)
+    mails = events.Mails(sessions, Mailer(settings), settings)
     async with bus.connection(settings.nats_url, "auth", readiness) as nc:
         js = nc.jetstream()
         await process.wait_for("streams", lambda: bus.declare(js, events.STREAM, bus.DEAD))

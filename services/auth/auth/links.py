@@ -1,5 +1,11 @@
-"""Signed texts in mails: JWTs (HS256) that name the user, the address and what they are for."""
+"""Signed texts in mails: JWTs (HS256) that name the user, the address and what they are for.
 
+One that sets a password also bears the seal of the present one, so that it works until there is another.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
 from datetime import timedelta
 
 import jwt
@@ -10,17 +16,31 @@ from common.db import now
 VALID = timedelta(minutes=60)
 
 
-def sign(secret: str, purpose: str, user_id: int, email: str) -> str:
-    claims = {"sub": str(user_id), "email": email, "aud": purpose, "exp": now() + VALID}
+@dataclass(frozen=True, slots=True)
+class Link:
+    user_id: int
+    email: str
+    seal: str
+
+
+def sign(secret: str, purpose: str, user_id: int, email: str, seal: str = "") -> str:
+    claims = {"sub": str(user_id), "email": email, "aud": purpose, "exp": now() + VALID, "seal": seal}
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
-def read(secret: str, purpose: str, text: str) -> tuple[int, str]:
-    """User id and address of a link made for `purpose`; refused when altered or older than an hour."""
+def read(secret: str, purpose: str, text: str) -> Link:
+    """A link made for `purpose`; refused when altered or older than an hour."""
     try:
         claims = jwt.decode(text, secret, algorithms=["HS256"], audience=purpose)
     except jwt.PyJWTError as error:
-        raise errors.PermissionDenied(
-            "This link is invalid or has expired.", reason="invalid_signature"
-        ) from error
-    return int(claims["sub"]), str(claims["email"])
+        raise refused() from error
+    return Link(int(claims["sub"]), str(claims["email"]), str(claims.get("seal", "")))
+
+
+def seal_of(secret: str, password_hash: str) -> str:
+    """Tells one password from the next, and nothing about either."""
+    return hmac.new(secret.encode(), f"password {password_hash}".encode(), hashlib.sha256).hexdigest()
+
+
+def refused() -> errors.PermissionDenied:
+    return errors.PermissionDenied("This link is invalid or has expired.", reason="invalid_signature")

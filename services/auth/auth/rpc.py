@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from auth import links
-from auth.domain import keys, tokens, users
+from auth.domain import credentials, keys, tokens, users
 from auth.passwords import Hasher
 from auth.tables import Token, User
 from common import errors, rpc, timestamps
@@ -24,6 +24,12 @@ CALLERS = {
     "ListTokens": rpc.users("user:read"),
     "RevokeToken": rpc.ANY_USER,
     "RevokeAllTokens": rpc.ANY_USER,
+    "CreateToken": rpc.ANY_USER,
+    "ForgotPassword": rpc.services("gateway"),
+    "ResetPassword": rpc.services("gateway"),
+    "ChangePassword": rpc.ANY_USER,
+    "UpdateUser": rpc.ANY_USER,
+    "DeleteUser": rpc.ANY_USER,
     "FindUser": rpc.services("operator"),
     "MarkEmailVerified": rpc.services("operator"),
     "RotateKeys": rpc.services("operator"),
@@ -71,8 +77,9 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         async with self._sessions.begin() as session:
             user = await users.by_email(session, request.email)
         is_right = await self._hasher.matches(request.password, user.password_hash if user else None)
-        user = users.admit(user, password_is_right=is_right)
+        user = credentials.admit(user, password_is_right=is_right)
         async with self._sessions.begin() as session:
+            await credentials.hold_admitted(session, user)
             _, text = await tokens.create(session, user, request.device_name)
         return pb.LoginResponse(user=user_to_proto(user), token=text)
 
@@ -92,9 +99,9 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
     async def VerifyEmail(
         self, request: pb.VerifyEmailRequest, context: rpc.Context
     ) -> pb.VerifyEmailResponse:
-        user_id, email = links.read(self._secret, "verify", request.token)
+        link = links.read(self._secret, "verify", request.token)
         async with self._sessions.begin() as session:
-            user = await users.mark_verified(session, user_id, email)
+            user = await users.verify(session, link)
         return pb.VerifyEmailResponse(user=user_to_proto(user))
 
     async def ResendVerification(
@@ -129,8 +136,78 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         principal = rpc.principal()
         tokens.require_all_abilities(principal.abilities)
         async with self._sessions.begin() as session:
-            await tokens.revoke(session, principal.user_id)
+            await tokens.revoke_all(session, principal.user_id)
         return pb.RevokeAllTokensResponse()
+
+    async def CreateToken(
+        self, request: pb.CreateTokenRequest, context: rpc.Context
+    ) -> pb.CreateTokenResponse:
+        principal = rpc.principal()
+        tokens.require_all_abilities(principal.abilities)
+        wanted = tokens.check_wanted(request.name, list(request.abilities), request.expires_at)
+        async with self._sessions.begin() as session:
+            token, text = await tokens.create_another(session, principal, wanted)
+        return pb.CreateTokenResponse(token=token_to_proto(token), text=text)
+
+    async def ForgotPassword(
+        self, request: pb.ForgotPasswordRequest, context: rpc.Context
+    ) -> pb.ForgotPasswordResponse:
+        async with self._sessions.begin() as session:
+            await users.want_reset(session, request.email)
+        return pb.ForgotPasswordResponse()
+
+    async def ResetPassword(
+        self, request: pb.ResetPasswordRequest, context: rpc.Context
+    ) -> pb.ResetPasswordResponse:
+        link = links.read(self._secret, "reset", request.token)
+        async with self._sessions.begin() as session:
+            user = await credentials.by_link(session, link, self._secret)
+        credentials.check_reset(request.password, request.password_confirmation)
+        password_hash = await self._hasher.hash(request.password)
+        async with self._sessions.begin() as session:
+            await credentials.reset(session, user, password_hash)
+            await tokens.revoke_all(session, link.user_id)
+        return pb.ResetPasswordResponse()
+
+    async def ChangePassword(
+        self, request: pb.ChangePasswordRequest, context: rpc.Context
+    ) -> pb.ChangePasswordResponse:
+        principal = rpc.principal()
+        tokens.require_all_abilities(principal.abilities)
+        async with self._sessions.begin() as session:
+            user = await users.by_id(session, principal.user_id)
+        is_right = await self._hasher.matches(request.current_password, user.password_hash)
+        credentials.check_change(
+            request.current_password,
+            request.password,
+            request.password_confirmation,
+            current_is_right=is_right,
+        )
+        password_hash = await self._hasher.hash(request.password)
+        async with self._sessions.begin() as session:
+            await credentials.change(session, user, password_hash)
+            await tokens.revoke_all(session, principal.user_id, but=principal.token_id)
+        return pb.ChangePasswordResponse()
+
+    async def UpdateUser(self, request: pb.UpdateUserRequest, context: rpc.Context) -> pb.UpdateUserResponse:
+        principal = rpc.principal()
+        tokens.require_all_abilities(principal.abilities)
+        name = request.name if request.HasField("name") else None
+        email = request.email if request.HasField("email") else None
+        users.check_changes(name, email)
+        async with self._sessions.begin() as session:
+            user = await users.change(
+                session, principal.user_id, name=name, email=email, is_verified=not self._email_verification
+            )
+        return pb.UpdateUserResponse(user=user_to_proto(user))
+
+    async def DeleteUser(self, request: pb.DeleteUserRequest, context: rpc.Context) -> pb.DeleteUserResponse:
+        principal = rpc.principal()
+        tokens.require_all_abilities(principal.abilities)
+        async with self._sessions.begin() as session:
+            await tokens.revoke_all(session, principal.user_id)
+            await users.remove(session, principal.user_id)
+        return pb.DeleteUserResponse()
 
     async def FindUser(self, request: pb.FindUserRequest, context: rpc.Context) -> pb.FindUserResponse:
         async with self._sessions.begin() as session:
@@ -199,4 +276,5 @@ def token_to_proto(token: Token) -> pb.Token:
         abilities=token.abilities,
         last_used_at=timestamps.to_proto(token.last_used_at),
         created_at=timestamps.to_proto(token.created_at),
+        expires_at=timestamps.to_proto(token.expires_at),
     )

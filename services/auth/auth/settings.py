@@ -20,6 +20,10 @@ class Settings(ServiceSettings):
     """Secret of each service that may ask for tokens, as JSON: {"images": "...", "operator": "..."}."""
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/]+$")]
     """The API as users reach it, for the links in mails."""
+    reset_url: Annotated[str, StringConstraints(pattern=r"^$|^https?://[^#\s]+$")] = ""
+    """The page where users set a new password, which finds the signed text behind the `#`; empty: the
+    gateway's own.
+    """
     email_verification: bool = True
     """Off: new users count as verified, and no mail is needed."""
     smtp_host: str = "localhost"

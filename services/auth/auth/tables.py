@@ -26,6 +26,7 @@ class User(Base, table=True):
     email: str = Field(sa_type=sa.String, unique=True)
     password_hash: str = Field(sa_type=sa.String)
     email_verified_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    last_mail_at: datetime | None = Field(default=None, sa_type=INSTANT)
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 

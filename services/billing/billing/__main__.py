@@ -26,7 +26,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     service = BillingService(sessions, plans.load(settings.plans_file), settings.reservation_seconds)
     billing_pb2_grpc.add_BillingServiceServicer_to_server(service, server.grpc)
     server.bind(settings.listen)
-    endings = events.Endings(sessions)
+    endings, users = events.Endings(sessions), events.Users(sessions)
     async with bus.connection(settings.nats_url, "billing", readiness) as nc:
         js = nc.jetstream()
         await process.wait_for("streams", lambda: bus.declare(js, events.STREAM, bus.DEAD))
@@ -35,6 +35,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.COMPLETED, endings.completed),
             bus.consume(js, events.NOT_COMPLETED, endings.not_completed),
+            bus.consume(js, events.USER_DELETED, users.deleted),
             process.every(EXPIRE_EVERY_SECONDS, endings.expire),
         )
 

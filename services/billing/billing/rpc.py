@@ -1,11 +1,13 @@
 """Protobuf in, domain, protobuf out."""
 
+import re
 import uuid
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Literal
 
-from billing.domain import quotas, subscriptions
+from billing.domain import ledger, quotas, subscriptions
 from billing.plans import Plans
-from billing.tables import Subscription
+from billing.tables import LedgerEntry, Subscription
 from common import errors, rpc, timestamps
 from common.db import Sessions, now
 from loupe.billing.v1 import billing_pb2 as pb
@@ -15,6 +17,8 @@ CALLERS = {
     "GetEntitlement": rpc.ANY_USER,
     "ListPlans": rpc.services("gateway", "operator"),
     "SetPlan": rpc.services("operator"),
+    "SetQuota": rpc.services("operator"),
+    "GetLedger": rpc.services("operator"),
     "Reserve": rpc.services("images"),
     "RenewReservations": rpc.services("images"),
     "Release": rpc.services("images"),
@@ -47,10 +51,36 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
 
     async def SetPlan(self, request: pb.SetPlanRequest, context: rpc.Context) -> pb.SetPlanResponse:
         async with self._sessions.begin() as session:
-            await subscriptions.set_plan(session, self._plans, request.user_id, request.plan)
+            await subscriptions.set_plan(
+                session,
+                self._plans,
+                request.user_id,
+                request.plan,
+                trial_ends_at=to_instant(request, "trial_ends_at"),
+                ends_at=to_instant(request, "ends_at"),
+                past_due=request.past_due,
+            )
             subscription = await subscriptions.of_user(session, request.user_id)
         plan = subscriptions.plan_of(self._plans, subscription)
         return pb.SetPlanResponse(plan=plan.to_proto(), subscription=subscription_to_proto(subscription))
+
+    async def SetQuota(self, request: pb.SetQuotaRequest, context: rpc.Context) -> pb.SetQuotaResponse:
+        wanted = request.images_per_month if request.HasField("images_per_month") else None
+        async with self._sessions.begin() as session:
+            await subscriptions.set_quota(session, request.user_id, wanted)
+            subscription = await subscriptions.of_user(session, request.user_id)
+        return pb.SetQuotaResponse(plan=subscriptions.plan_of(self._plans, subscription).to_proto())
+
+    async def GetLedger(self, request: pb.GetLedgerRequest, context: rpc.Context) -> pb.GetLedgerResponse:
+        period_start = to_period(request.period_start)
+        async with self._sessions.begin() as session:
+            subscription = await subscriptions.of_user(session, request.user_id)
+            plan = subscriptions.plan_of(self._plans, subscription)
+            usage = await quotas.usage(session, request.user_id, plan, period_start)
+            entries = await ledger.of_month(session, request.user_id, period_start)
+        return pb.GetLedgerResponse(
+            usage=usage.to_proto(), entries=[entry_to_proto(entry) for entry in entries]
+        )
 
     async def Reserve(self, request: pb.ReserveRequest, context: rpc.Context) -> pb.ReserveResponse:
         expires_at = self._expiry()
@@ -78,8 +108,7 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
 
     async def Release(self, request: pb.ReleaseRequest, context: rpc.Context) -> pb.ReleaseResponse:
         async with self._sessions.begin() as session:
-            for text in sorted(request.reservation_ids):
-                await quotas.release(session, to_uuid(text))
+            await quotas.release(session, [to_uuid(text) for text in request.reservation_ids])
         return pb.ReleaseResponse()
 
     def _expiry(self) -> datetime:
@@ -93,13 +122,36 @@ def to_uuid(text: str) -> uuid.UUID:
         raise errors.InvalidArgument(f"{text!r} is no UUID", reason="invalid_reservation_id") from error
 
 
+def to_instant(request: pb.SetPlanRequest, name: Literal["trial_ends_at", "ends_at"]) -> datetime | None:
+    return timestamps.from_proto(getattr(request, name)) if request.HasField(name) else None
+
+
+def to_period(text: str) -> date:
+    """The month that begins on this day; this month where nothing is said."""
+    if not text:
+        return quotas.period_of(now())
+    if not re.fullmatch(r"2[0-9]{3}-(0[1-9]|1[0-2])-01", text):
+        message = f"{text!r} is not the first day of a month, such as 2026-02-01"
+        raise errors.InvalidArgument(message, reason="invalid_period")
+    return date.fromisoformat(text)
+
+
+def entry_to_proto(entry: LedgerEntry) -> pb.LedgerEntry:
+    return pb.LedgerEntry(
+        reservation_id=str(entry.reservation_id),
+        change=entry.change,
+        reason=entry.reason,
+        created_at=timestamps.to_proto(entry.created_at),
+    )
+
+
 def subscription_to_proto(subscription: Subscription | None) -> pb.Subscription | None:
     if subscription is None:
         return None
     return pb.Subscription(
         id=subscription.id or 0,
         type=subscription.type,
-        status=subscription.status,
+        status=subscriptions.status(subscription),
         quantity=subscription.quantity,
         trial_ends_at=timestamps.to_proto(subscription.trial_ends_at),
         ends_at=timestamps.to_proto(subscription.ends_at),

@@ -1,4 +1,6 @@
-"""What billing stores: who is on which plan, and the images of each month: a count and its reservations."""
+"""What billing stores: who is on which plan, and the images of each month: a count, its reservations, and the
+ledger of every change.
+"""
 
 import uuid
 from datetime import date, datetime
@@ -30,7 +32,21 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
+class Reason(StrEnum):
+    """Why there is an entry in the ledger."""
+
+    RESERVED = "reserved"
+    CAPTURED = "captured"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    RETAKEN = "retaken"
+
+
 class Subscription(Base, table=True):
+    """`status` is what it was set to; what it is now follows from the instants too, see domain.subscriptions.
+    `images_per_month` None: what the plan says.
+    """
+
     id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
     user_id: int = Field(sa_type=sa.BigInteger, unique=True)
     plan: str = Field(sa_type=sa.String)
@@ -68,6 +84,21 @@ class Reservation(Base, table=True):
     )
     expires_at: datetime = Field(sa_type=INSTANT)
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+
+
+class LedgerEntry(Base, table=True):
+    """Only ever added: the database refuses to change or delete one. A month's sum is what is used of it."""
+
+    __tablename__ = "ledger_entry"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (sa.Index("ix_ledger_entry_month", "user_id", "period_start"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
+    reservation_id: uuid.UUID
+    user_id: int = Field(sa_type=sa.BigInteger)
+    period_start: date
+    change: int
+    reason: Reason = Field(sa_type=text_enum(Reason))
+    created_at: datetime = Field(sa_type=INSTANT)
 
 
 class Outbox(OutboxColumns, Base, table=True):

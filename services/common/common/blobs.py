@@ -6,9 +6,10 @@ that signing needs no request. Only plain S3 is used, so any server will do.
 
 import asyncio
 import io
-from collections.abc import Iterable
+import itertools
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import urllib3
 from minio import Minio
@@ -18,6 +19,8 @@ from pydantic import SecretStr
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
 CONNECTIONS = 16
+PAGE = 1000
+"""Keys that a server lists at a time."""
 ONE_PART = 1 << 30
 """Objects go up in one request: the client would cut them into pieces of 5 MiB, one after the other."""
 
@@ -43,15 +46,16 @@ class Blobs:
         self._public = _client(store, store.public_endpoint)
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        await asyncio.to_thread(
-            self._client.put_object,
-            self._bucket,
-            key,
-            io.BytesIO(data),
-            len(data),
-            content_type=content_type,
-            part_size=ONE_PART,
-        )
+        with io.BytesIO(data) as body:  # the thread keeps its arguments a little longer than it needs them
+            await asyncio.to_thread(
+                self._client.put_object,
+                self._bucket,
+                key,
+                body,
+                len(data),
+                content_type=content_type,
+                part_size=ONE_PART,
+            )
 
     async def get(self, key: str) -> bytes:
         return await asyncio.to_thread(self._read, key)
@@ -59,6 +63,16 @@ class Blobs:
     async def delete(self, keys: Iterable[str]) -> None:
         """Keys that hold nothing are fine."""
         await asyncio.to_thread(self._remove, list(keys))
+
+    async def pages(self, prefix: str) -> AsyncGenerator[list[tuple[str, datetime]]]:
+        """All keys that begin so, a thousand at a time, and when their objects were last written."""
+        listing = self._client.list_objects(self._bucket, prefix, recursive=True)
+        while found := await asyncio.to_thread(lambda: list(itertools.islice(listing, PAGE))):
+            yield [
+                (one.object_name, one.last_modified)
+                for one in found
+                if one.object_name and one.last_modified and not one.is_dir
+            ]
 
     async def ping(self) -> None:
         """Raises unless the bucket can be reached."""

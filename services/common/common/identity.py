@@ -18,6 +18,7 @@ ISSUER = "loupe-auth"
 ALGORITHM = "EdDSA"
 REMEMBERED_TOKENS = 10_000
 REFETCH_SECONDS = 5.0
+FETCHES_IN_A_ROW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Verifier:
         self._fetch_jwks = fetch_jwks
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
+        self._fetched_in_a_row = 0
         self._fetching = asyncio.Lock()
         self._known: dict[str, tuple[Principal, float]] = {}
 
@@ -75,16 +77,24 @@ class Verifier:
             ) from error
 
     async def _key(self, key_id: str) -> jwt.PyJWK:
-        """A key that is not known may be a new one: the set is fetched again, at most every five seconds."""
+        """A key that is not known may be a new one: the set is fetched again, a few times in a row and then
+        after a pause, so that invented keys do not make us ask each time.
+        """
         if key_id not in self._keys:
             async with self._fetching:
-                if key_id not in self._keys and time.monotonic() - self._fetched_at > REFETCH_SECONDS:
+                if key_id not in self._keys and self._may_fetch():
                     key_set = jwt.PyJWKSet.from_json(await self._fetch_jwks())
                     self._keys = {str(key.key_id): key for key in key_set.keys}
                     self._fetched_at = time.monotonic()
+                    self._fetched_in_a_row += 1
         if key_id not in self._keys:
             raise jwt.InvalidKeyError(f"no signing key {key_id!r}")
         return self._keys[key_id]
+
+    def _may_fetch(self) -> bool:
+        if time.monotonic() - self._fetched_at > REFETCH_SECONDS:
+            self._fetched_in_a_row = 0
+        return self._fetched_in_a_row < FETCHES_IN_A_ROW
 
 
 def to_principal(claims: dict[str, Any]) -> Principal:

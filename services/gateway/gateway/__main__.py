@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Generator
 
 import uvicorn
@@ -15,16 +16,19 @@ from gateway.settings import Settings
 DRAIN_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75
 
+NEEDS = ("broker", "events", "auth", "billing", "images")
+"""Without events it would not hear that a token was revoked."""
+
 
 async def run() -> None:
     settings = Settings()  # pyright: ignore[reportCallIssue]  the environment fills it
     log.setup("gateway", level=settings.log_level, readable=settings.log_readable)
     trace.setup("gateway")
-    readiness = metrics.Readiness("broker", "auth", "billing", "images")
+    readiness = metrics.Readiness(*NEEDS)
     connected = backend.connect(settings)
     await process.run(
         metrics.serve(settings.metrics_listen, readiness),
-        serve(app.create(connected, readiness), settings.listen),
+        serve(server_of(app.create(connected, readiness), settings)),
         follow(connected, readiness),
     )
 
@@ -37,6 +41,7 @@ async def follow(connected: backend.Backend, readiness: metrics.Readiness) -> No
     async with bus.connection(connected.settings.nats_url, "gateway", readiness) as nc:
         await process.wait_for("limits", lambda: connected.limits.use(nc))
         await connected.callers.listen(nc)
+        readiness.have("events")
         await asyncio.Event().wait()
 
 
@@ -48,14 +53,15 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(application: FastAPI, listen: str) -> None:
-    host, _, port = listen.rpartition(":")
-    server = _Server(
+def server_of(application: FastAPI, settings: Settings) -> uvicorn.Server:
+    host, _, port = settings.listen.rpartition(":")
+    return _Server(
         uvicorn.Config(
             application,
             host=host,
             port=int(port),
-            http=Protocol,
+            http=functools.partial(Protocol, settings=settings),  # pyright: ignore[reportArgumentType]  as good
+            ws="none",
             lifespan="off",
             access_log=False,
             log_config=None,
@@ -66,6 +72,9 @@ async def serve(application: FastAPI, listen: str) -> None:
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
     )
+
+
+async def serve(server: uvicorn.Server) -> None:
     serving = asyncio.create_task(server.serve())
     try:
         await asyncio.shield(serving)

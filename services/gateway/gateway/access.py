@@ -5,6 +5,8 @@
 import ipaddress
 from dataclasses import dataclass
 
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.requests import Request
 
 from common import errors
@@ -12,6 +14,7 @@ from gateway.backend import Backend
 from gateway.callers import Caller
 from gateway.limits import Count
 
+ABILITIES = ("images:read", "images:write", "images:delete", "user:read")
 IPV6_NETWORK_BYTES = 8
 POLLS_AT_ONCE = 10
 """Asking the broker for each would cost a poll a fifth more."""
@@ -19,26 +22,41 @@ POLLS_AT_ONCE = 10
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A dependency: gives the caller, or refuses. `creates` marks routes that make new images."""
+    """A dependency: gives the caller, or refuses. `creates` marks routes that make new images;
+    `feature` is one of the plan's; `everything` stands for all abilities.
+    """
 
     ability: str = ""
     verified: bool = True
     polls: bool = False
     creates: bool = False
+    feature: str = ""
+    everything: bool = False
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What the token must be able to do."""
+        return ABILITIES if self.everything else (self.ability,) if self.ability else ()
 
     async def __call__(self, request: Request) -> Caller:
         backend: Backend = request.app.state.backend
         caller = await _authenticated(backend, request)
         _tell_quota(request, caller)
-        await self._count(backend, request, caller)
+        await _count(backend, request, caller, polls=self.polls)
         if self.verified and not caller.user.HasField("email_verified_at"):
             raise errors.PermissionDenied("Your email address is not verified.", reason="email_unverified")
         if self.creates:
             _require_entitled(caller)
-        if self.ability and self.ability not in caller.abilities:
+        if self.feature and self.feature not in caller.entitlement.plan.features:
+            words = self.feature.replace("_", " ")
             raise errors.PermissionDenied(
-                f"The token lacks the ability {self.ability}.", reason="missing_ability"
+                f"Your plan does not include {words}.", reason="plan_feature_missing"
             )
+        for ability in self.abilities:
+            if ability not in caller.abilities:
+                raise errors.PermissionDenied(
+                    f"The token lacks the ability {ability}.", reason="missing_ability"
+                )
         if self.creates and caller.quota_is_used_up:
             await backend.callers.refreshed(caller)
             _tell_quota(request, caller)
@@ -48,32 +66,72 @@ class Access:
                 )
         return caller
 
-    async def _count(self, backend: Backend, request: Request, caller: Caller) -> None:
-        limit = caller.entitlement.plan.requests_per_hour
-        if self.polls:
-            polls = limit * backend.settings.poll_multiplier
-            count = await backend.limits.count(f"poll-{caller.user.id}", polls, POLLS_AT_ONCE)
-        else:
-            count = await backend.limits.count(f"user-{caller.user.id}", limit)
-        _admit(request, count)
+
+def access_of(app: FastAPI) -> list[tuple[str, str, Access]]:
+    """Method and path of every route that asks who calls, and what it asks."""
+    return [
+        (method, str(route.path_format), dependency.call)
+        for route in iter_route_contexts(app.routes)
+        for method in sorted(route.methods or ())
+        for dependency in (route.dependant.dependencies if hasattr(route, "dependant") else ())
+        if isinstance(dependency.call, Access)
+    ]
 
 
 async def public(request: Request) -> None:
     """A dependency of routes that need no token: limited by the client's address."""
+    _admit(request, await _by_address(request))
+
+
+async def unmatched(request: Request) -> None:
+    """What no route answers counts all the same: for the token's user, or else by the client's address."""
     backend: Backend = request.app.state.backend
-    limit = backend.settings.unauthenticated_requests_per_hour
-    _admit(request, await backend.limits.count(f"address-{_address(backend, request)}", limit))
+    try:
+        caller = await _caller(backend, request)
+    except errors.ServiceError:
+        await public(request)
+    else:
+        _tell_quota(request, caller)
+        await _count(backend, request, caller, polls=False)
+
+
+async def told(request: Request) -> dict[str, str]:
+    """The limit's headers where a request has failed before it was counted."""
+    return (await _by_address(request, 0)).headers()
+
+
+def is_limited(path: str) -> bool:
+    return path == "/api" or path.startswith("/api/")
 
 
 async def _authenticated(backend: Backend, request: Request) -> Caller:
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
     try:
-        return await backend.callers.of_token(text.strip() if scheme.lower() == "bearer" else "")
+        return await _caller(backend, request)
     except errors.Unauthenticated:
-        limit = backend.settings.unauthenticated_requests_per_hour
-        count = await backend.limits.count(f"address-{_address(backend, request)}", limit)
-        request.state.headers.update(count.headers())
+        request.state.headers.update((await _by_address(request)).headers())
         raise
+
+
+async def _caller(backend: Backend, request: Request) -> Caller:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    token = text.strip() if scheme.lower() == "bearer" else ""
+    return await backend.callers.of_token(token, lambda: _address(backend, request))
+
+
+async def _count(backend: Backend, request: Request, caller: Caller, *, polls: bool) -> None:
+    limit = caller.entitlement.plan.requests_per_hour
+    if polls:
+        most = limit * backend.settings.poll_multiplier
+        count = await backend.limits.count(f"poll-{caller.user.id}", most, POLLS_AT_ONCE)
+    else:
+        count = await backend.limits.count(f"user-{caller.user.id}", limit)
+    _admit(request, count)
+
+
+async def _by_address(request: Request, at_once: int = 1) -> Count:
+    backend: Backend = request.app.state.backend
+    limit = backend.settings.unauthenticated_requests_per_hour
+    return await backend.limits.count(f"address-{_address(backend, request)}", limit, at_once)
 
 
 def _admit(request: Request, count: Count) -> None:

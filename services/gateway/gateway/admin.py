@@ -1,7 +1,7 @@
 """`loupe-admin`: what operators do, over gRPC with a credential of its own.
 
-Finds a local stack by itself; elsewhere LOUPE_AUTH_TARGET, LOUPE_BILLING_TARGET and LOUPE_OPERATOR_SECRET say
-where and who.
+Finds a local stack by itself; elsewhere LOUPE_AUTH_TARGET, LOUPE_BILLING_TARGET, LOUPE_IMAGES_TARGET and
+LOUPE_OPERATOR_SECRET say where and who.
 """
 
 import argparse
@@ -10,74 +10,112 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from pydantic import SecretStr
 
-from common import errors
+from common import errors, timestamps
 from common.channel import Channel
 from common.credentials import Credentials
 from loupe.auth.v1 import auth_pb2, auth_pb2_grpc
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
+from loupe.images.v1 import images_pb2, images_pb2_grpc
 
 if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
+    from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
 
 LOCAL_STACK = Path(".loupe/local.json")
-NAMES = ("auth_target", "billing_target", "operator_secret")
+NAMES = ("auth_target", "billing_target", "images_target", "operator_secret")
+MOST_DEAD = 1000
 
 
 class Operator:
     """Calls as an operator."""
 
-    def __init__(self, auth_target: str, billing_target: str, secret: str) -> None:
-        credentials = Credentials(auth_target, "operator", SecretStr(secret))
-        auth = Channel(
-            auth_target, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], credentials.token_for("auth")
-        )
-        billing = Channel(
-            billing_target,
-            billing_pb2.DESCRIPTOR.services_by_name["BillingService"],
-            credentials.token_for("billing"),
-        )
+    def __init__(self, where: dict[str, str]) -> None:
+        credentials = Credentials(where["auth_target"], "operator", SecretStr(where["operator_secret"]))
+
+        def channel(name: str, descriptor: ServiceDescriptor) -> Channel:
+            return Channel(where[f"{name}_target"], descriptor, credentials.token_for(name))
+
+        auth = channel("auth", auth_pb2.DESCRIPTOR.services_by_name["AuthService"])
+        billing = channel("billing", billing_pb2.DESCRIPTOR.services_by_name["BillingService"])
+        images = channel("images", images_pb2.DESCRIPTOR.services_by_name["ImagesService"])
         self._auth: AuthServiceAsyncStub = auth_pb2_grpc.AuthServiceStub(auth.grpc)
         self._billing: BillingServiceAsyncStub = billing_pb2_grpc.BillingServiceStub(billing.grpc)
+        self._images: ImagesServiceAsyncStub = images_pb2_grpc.ImagesServiceStub(images.grpc)
 
-    async def set_plan(self, arguments: argparse.Namespace) -> Message:
-        user = await self._auth.FindUser(auth_pb2.FindUserRequest(email=arguments.email))
-        request = billing_pb2.SetPlanRequest(user_id=user.user.id, plan=arguments.plan)
+    async def list_plans(self) -> Message:
+        return await self._billing.ListPlans(billing_pb2.ListPlansRequest())
+
+    async def set_plan(
+        self,
+        email: str,
+        plan: str,
+        trial_until: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        past_due: bool = False,
+    ) -> Message:
+        request = billing_pb2.SetPlanRequest(
+            user_id=await self._id_of(email),
+            plan=plan,
+            trial_ends_at=timestamps.to_proto(trial_until),
+            ends_at=timestamps.to_proto(until),
+            past_due=past_due,
+        )
         return await self._billing.SetPlan(request)
 
-    async def show_user(self, arguments: argparse.Namespace) -> Message:
-        return await self._auth.FindUser(auth_pb2.FindUserRequest(email=arguments.email))
+    async def set_quota(self, email: str, images: int | None = None) -> Message:
+        request = billing_pb2.SetQuotaRequest(user_id=await self._id_of(email), images_per_month=images)
+        return await self._billing.SetQuota(request)
 
-    async def verify_user(self, arguments: argparse.Namespace) -> Message:
-        user = await self._auth.FindUser(auth_pb2.FindUserRequest(email=arguments.email))
-        return await self._auth.MarkEmailVerified(auth_pb2.MarkEmailVerifiedRequest(user_id=user.user.id))
+    async def show_quota(self, email: str, month: str = "") -> Message:
+        request = billing_pb2.GetLedgerRequest(user_id=await self._id_of(email), period_start=month)
+        return await self._billing.GetLedger(request)
 
-    async def rotate_keys(self, arguments: argparse.Namespace) -> Message:
+    async def show_user(self, email: str) -> Message:
+        return await self._auth.FindUser(auth_pb2.FindUserRequest(email=email))
+
+    async def verify_user(self, email: str) -> Message:
+        request = auth_pb2.MarkEmailVerifiedRequest(user_id=await self._id_of(email))
+        return await self._auth.MarkEmailVerified(request)
+
+    async def list_dead(self, limit: int = MOST_DEAD) -> Message:
+        return await self._images.ListDeadMessages(images_pb2.ListDeadMessagesRequest(limit=limit))
+
+    async def redrive_dead(self, sequence: int) -> Message:
+        request = images_pb2.RedriveDeadMessageRequest(sequence=sequence)
+        return await self._images.RedriveDeadMessage(request)
+
+    async def rotate_keys(self) -> Message:
         return await self._auth.RotateKeys(auth_pb2.RotateKeysRequest())
+
+    async def _id_of(self, email: str) -> int:
+        return (await self._auth.FindUser(auth_pb2.FindUserRequest(email=email))).user.id
 
 
 def main() -> None:
-    arguments = _parser().parse_args()
+    arguments = vars(_parser().parse_args())
+    command, as_json = arguments.pop("command"), arguments.pop("json")
     try:
-        where = _where()
-        result = asyncio.run(_call(where, arguments))
+        result = asyncio.run(_call(_where(), command, arguments))
     except (errors.ServiceError, LookupError) as error:
         sys.exit(f"loupe-admin: {error}")
     fields = MessageToDict(result, preserving_proto_field_name=True)
-    print(json.dumps(fields, indent=None if arguments.json else 2))  # noqa: T201  a command's output
+    print(json.dumps(fields, indent=None if as_json else 2))  # noqa: T201  a command's output
 
 
-async def _call(where: dict[str, str], arguments: argparse.Namespace) -> Message:
-    operator = Operator(where["auth_target"], where["billing_target"], where["operator_secret"])
-    command: Callable[[argparse.Namespace], Awaitable[Message]] = getattr(operator, arguments.command)
-    return await command(arguments)
+async def _call(where: dict[str, str], command: str, arguments: dict[str, Any]) -> Message:
+    method: Callable[..., Awaitable[Message]] = getattr(Operator(where), command)
+    return await method(**arguments)
 
 
 def _where() -> dict[str, str]:
@@ -97,19 +135,61 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="loupe-admin", description="What operators of Loupe do.")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     nouns = parser.add_subparsers(required=True, metavar="NOUN")
-    plan = nouns.add_parser("plan", help="plans of users").add_subparsers(required=True, metavar="VERB")
-    set_plan = plan.add_parser("set", help="put a user on a plan")
-    set_plan.add_argument("email")
-    set_plan.add_argument("plan", help="its slug, such as professional")
-    set_plan.set_defaults(command="set_plan")
-    user = nouns.add_parser("user", help="users").add_subparsers(required=True, metavar="VERB")
-    for verb, text in (("show", "show a user"), ("verify", "mark a user's address as verified")):
-        command = user.add_parser(verb, help=text)
-        command.add_argument("email")
-        command.set_defaults(command=f"{verb}_user")
-    keys = nouns.add_parser("keys", help="signing keys").add_subparsers(required=True, metavar="VERB")
-    keys.add_parser("rotate", help="sign with a new key").set_defaults(command="rotate_keys")
+
+    def verbs(noun: str, text: str) -> Callable[[str, str, str], argparse.ArgumentParser]:
+        group = nouns.add_parser(noun, help=text, description=text).add_subparsers(
+            required=True, metavar="VERB"
+        )
+
+        def verb(name: str, command: str, text: str) -> argparse.ArgumentParser:
+            added = group.add_parser(name, help=text, description=text)
+            added.set_defaults(command=command)
+            return added
+
+        return verb
+
+    _add_plans(verbs("plan", "plans of users"))
+    _add_quotas(verbs("quota", "monthly quotas of users"))
+    user = verbs("user", "users")
+    user("show", "show_user", "show a user").add_argument("email")
+    user("verify", "verify_user", "mark a user's address as verified").add_argument("email")
+    dead = verbs("dead", "messages that their consumer gave up, failed jobs among them")
+    listed = dead("list", "list_dead", "list them, newest first")
+    listed.add_argument("--limit", type=int, default=MOST_DEAD, help=f"at most so many, up to {MOST_DEAD}")
+    dead("redrive", "redrive_dead", "give one to its consumer again").add_argument("sequence", type=int)
+    verbs("keys", "signing keys")("rotate", "rotate_keys", "sign with a new key")
     return parser
+
+
+def _add_plans(verb: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    verb("list", "list_plans", "what this installation offers")
+    to_set = verb(
+        "set", "set_plan", "put a user on a plan; what is not named, the subscription will not have"
+    )
+    to_set.add_argument("email")
+    to_set.add_argument("plan", help="its slug, such as professional")
+    to_set.add_argument("--trial-until", type=_instant, metavar="TIME", help="on trial until then")
+    to_set.add_argument("--until", type=_instant, metavar="TIME", help="cancelled, and over then")
+    to_set.add_argument("--past-due", action="store_true", help="a payment is missing: no new images")
+
+
+def _add_quotas(verb: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    show = verb("show", "show_quota", "a user's month, entry by entry")
+    show.add_argument("email")
+    show.add_argument("--month", default="", metavar="YYYY-MM-01", help="its first day; this month if absent")
+    to_set = verb("set", "set_quota", "give a subscription a quota of its own")
+    to_set.add_argument("email")
+    to_set.add_argument("images", type=int, help="images a month")
+    verb("reset", "set_quota", "back to what the plan says").add_argument("email")
+
+
+def _instant(text: str) -> datetime:
+    """ISO 8601; UTC where it does not say."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no instant as in ISO 8601") from error
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 if __name__ == "__main__":

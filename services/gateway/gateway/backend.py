@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from common.channel import Channel
 from common.credentials import Credentials
 from gateway.callers import Callers, token_for
+from gateway.guesses import Guesses
 from gateway.limits import Limits
 from gateway.settings import Settings
 from loupe.auth.v1 import auth_pb2, auth_pb2_grpc
@@ -54,7 +55,10 @@ def connect(settings: Settings) -> Backend:
         auth=auth_pb2_grpc.AuthServiceStub(auth.grpc),
         images=images_pb2_grpc.ImagesServiceStub(images.grpc),
         callers=Callers(
-            accounts, billing_pb2_grpc.BillingServiceStub(billing.grpc), settings.principal_seconds
+            accounts,
+            billing_pb2_grpc.BillingServiceStub(billing.grpc),
+            settings.principal_seconds,
+            Guesses(settings.unauthenticated_requests_per_hour),
         ),
         limits=Limits(settings.replicas),
         channels=(auth, billing, images),

@@ -3,8 +3,10 @@ event says that a token, a user, a plan or a count has changed.
 """
 
 import hashlib
+import math
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from nats.aio.msg import Msg
 
 from common import errors
 from common.channel import TokenSource
+from gateway.guesses import Guesses, unauthenticated
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 
@@ -41,7 +44,12 @@ class Caller:
     abilities: frozenset[str]
     internal_tokens: dict[str, str]
     entitlement: billing_pb2.GetEntitlementResponse
+    expires_at: float = math.inf
     known_at: float = field(default_factory=time.monotonic)
+
+    def is_believed(self, seconds: float) -> bool:
+        """Until so long after auth was asked, and until the token ends."""
+        return time.monotonic() - self.known_at <= seconds and time.time() < self.expires_at
 
     @property
     def quota_is_used_up(self) -> bool:
@@ -55,24 +63,32 @@ class Caller:
 
 class Callers:
     def __init__(
-        self, auth: "AuthServiceAsyncStub", billing: "BillingServiceAsyncStub", remember_seconds: float
+        self,
+        auth: "AuthServiceAsyncStub",
+        billing: "BillingServiceAsyncStub",
+        remember_seconds: float,
+        guesses: Guesses,
     ) -> None:
         self._auth = auth
         self._billing = billing
         self._remember_seconds = remember_seconds
         self._known: dict[bytes, Caller] = {}
         self._keys_of: defaultdict[int, set[bytes]] = defaultdict(set)
+        self._guesses = guesses
         self._changes = 0
 
-    async def of_token(self, text: str) -> Caller:
-        """Raises `Unauthenticated` for anything but a live token."""
+    async def of_token(self, text: str, address: Callable[[], str] | None = None) -> Caller:
+        """Raises `Unauthenticated` for anything but a live token; wrong ones count against the address."""
         if not text:
-            raise errors.Unauthenticated("Unauthenticated.", reason="unauthenticated")
+            raise unauthenticated()
         key = hashlib.sha256(text.encode()).digest()
         caller = self._known.get(key)
-        if caller is None or time.monotonic() - caller.known_at > self._remember_seconds:
+        if caller is None or not caller.is_believed(self._remember_seconds):
             changes = self._changes
-            caller = await self._ask(text)
+            if caller or not address:
+                caller = await self._ask(text)
+            else:
+                caller = await self._guess(text, key, address())
             if changes == self._changes:  # else what was asked may be old already
                 self._remember(key, caller)
         caller.speak()
@@ -85,8 +101,8 @@ class Callers:
 
     def forget(self, user_id: int) -> None:
         self._changes += 1
-        for key in self._keys_of.pop(user_id, ()):
-            self._known.pop(key, None)
+        for key in self._keys_of.get(user_id, ()):
+            self._known[key].known_at = -math.inf  # that it was no guess is still known
 
     def count(self, user_id: int, usage: billing_pb2.Usage) -> None:
         """Takes over the month's count from an event, unless it is older than what is known."""
@@ -116,12 +132,23 @@ class Callers:
         await nc.subscribe("billing.plan_changed", cb=plan_changed)
         await nc.subscribe("billing.usage_changed", cb=usage_changed)
 
+    async def _guess(self, text: str, key: bytes, address: str) -> Caller:
+        self._guesses.check(key, address)
+        try:
+            return await self._ask(text)
+        except errors.Unauthenticated as error:
+            if error.reason == unauthenticated().reason:  # else it is we that auth refuses
+                self._guesses.add(key, address)
+            raise
+
     async def _ask(self, text: str) -> Caller:
         who = await self._auth.Authenticate(auth_pb2.AuthenticateRequest(token=text))
         internal_tokens = dict(who.internal_tokens)
         _internal_tokens.set(internal_tokens)
         entitlement = await self._billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
-        return Caller(who.user, who.token_id, frozenset(who.abilities), internal_tokens, entitlement)
+        expires_at = who.expires_at.ToNanoseconds() / 1e9 if who.HasField("expires_at") else math.inf
+        abilities = frozenset(who.abilities)
+        return Caller(who.user, who.token_id, abilities, internal_tokens, entitlement, expires_at)
 
     def _remember(self, key: bytes, caller: Caller) -> None:
         if len(self._known) >= REMEMBERED:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common import errors, log
 from common.rpc_failures import to_service_error
+from gateway import access
 from gateway.envelope import Problem
 
 LOG = log.get(__name__)
@@ -29,8 +30,8 @@ HTTP_STATUS: dict[type[errors.ServiceError], int] = {
 RETRY_AFTER_SECONDS = 2
 AMONG_SERVICES = {"internal_token_invalid", "client_refused", "caller_refused"}
 INTERNAL_ERROR = errors.Internal("Something went wrong on our end. Try again later.", reason="internal_error")
-METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
-NOT_FOUND = {"image_id": "Image not found.", "token_id": "Token not found."}
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+NOT_FOUND = {"batch_id": "Batch not found.", "image_id": "Image not found.", "token_id": "Token not found."}
 
 
 class Malformed(errors.FailedPrecondition):
@@ -43,12 +44,26 @@ class TooLarge(errors.ServiceError):
     code = errors.grpc.StatusCode.OUT_OF_RANGE
 
 
+class TargetTooLong(TooLarge):
+    """414."""
+
+
+class HeadersTooLarge(TooLarge):
+    """431."""
+
+
+class Late(errors.FailedPrecondition):
+    """A request that does not arrive in time: 408."""
+
+
+HTTP_STATUS.update({Malformed: 400, TooLarge: 413, TargetTooLong: 414, HeadersTooLarge: 431, Late: 408})
+
+
 def answer(
     request: Request, error: errors.ServiceError, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     error = _for_clients(error)
-    status = 413 if isinstance(error, TooLarge) else HTTP_STATUS.get(type(error), 500)
-    status = 400 if isinstance(error, Malformed) else status
+    status = HTTP_STATUS.get(type(error), 500)
     extra = dict(headers or {})
     if status == HTTPStatus.UNAUTHORIZED:
         extra["WWW-Authenticate"] = "Bearer"
@@ -92,6 +107,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+        if access.is_limited(request.scope["path"]) and "RateLimit" not in request.state.headers:
+            try:
+                await access.unmatched(request)
+            except errors.ServiceError as refusal:
+                return answer(request, refusal)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             allow = {"Allow": ", ".join(_methods(app, request))}
             return problem(request, 405, "Method not allowed.", "method_not_allowed", headers=allow)
@@ -151,7 +171,7 @@ def _methods(app: FastAPI, request: Request) -> list[str]:
     """Every method that this path has, over all of its routes."""
 
     def is_there(method: str) -> bool:
-        scope = {**request.scope, "method": method}
+        scope = {**request.scope, "method": "GET" if method == "HEAD" else method}
         return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
 
     return [method for method in METHODS if is_there(method)]

@@ -55,47 +55,64 @@ class Limits:
         self._js: JetStreamContext | None = None
         self._window = 0
         self._places: dict[str, deque[int]] = {}
+        self._taking: dict[str, asyncio.Lock] = {}
         self._local: dict[str, int] = {}
+        self._missed_at = 0.0
 
     async def use(self, nc: Client) -> None:
         js = nc.jetstream()
         await bus.declare(js, STREAM)
         self._nc, self._js = nc, js
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the broker counts."""
+        return self._nc is not None and self._nc.is_connected
+
     async def count(self, key: str, limit: int, at_once: int = 1) -> Count:
         """Counts one request under `key`, which is made of letters, digits, `-` and `_`.
 
         With `at_once` the broker is asked for so many places at a time, which then are used up here. Places
         are given out once, so the limit is never passed; those that another gateway holds unused come short
-        of it.
+        of it. With none at once, this one is not counted.
         """
         seconds = int(time.time())
         window, resets_in = seconds // HOUR, HOUR - seconds % HOUR
         if window != self._window:
-            self._window, self._places, self._local = window, {}, {}
+            self._window, self._places, self._taking, self._local = window, {}, {}, {}
         place, limit_here = await self._place(f"limits.{key}.{window}", limit, at_once)
         return Count(limit, max(0, limit_here - place), resets_in, place > limit_here)
 
     async def _place(self, subject: str, limit: int, at_once: int) -> tuple[int, int]:
         """Which request of the hour this one is, and the limit that it has to keep within."""
-        if held := self._places.get(subject):
-            return held.popleft(), limit
-        if self._nc and self._js and self._nc.is_connected:
+        if at_once <= 1:
+            return await self._take(subject, limit, at_once)
+        came_at = time.monotonic()
+        async with self._taking.setdefault(subject, asyncio.Lock()):  # many at once share what one takes
+            if held := self._places.get(subject):
+                return held.popleft(), limit
+            if self._missed_at > came_at:  # one has waited for the broker in vain, and that is enough
+                return self._locally(subject, limit, at_once)
+            return await self._take(subject, limit, at_once)
+
+    async def _take(self, subject: str, limit: int, at_once: int) -> tuple[int, int]:
+        if self._js and self.is_shared:
             try:
                 async with asyncio.timeout(COUNT_SECONDS):
                     total = await _total(self._js, subject, at_once)
             except (nats.errors.Error, TimeoutError):
-                pass
+                self._missed_at = time.monotonic()
             else:
                 if at_once > 1:
                     self._places.setdefault(subject, deque()).extend(range(total - at_once + 2, total + 1))
-                return total - at_once + 1, limit
-        return self._add_locally(subject), max(1, limit // self._replicas)
+                return total - max(at_once, 1) + 1, limit
+        return self._locally(subject, limit, at_once)
 
-    def _add_locally(self, subject: str) -> int:
-        counted_locally.inc()
-        self._local[subject] = self._local.get(subject, 0) + 1
-        return self._local[subject]
+    def _locally(self, subject: str, limit: int, at_once: int) -> tuple[int, int]:
+        more = min(at_once, 1)
+        counted_locally.inc(more)
+        self._local[subject] = self._local.get(subject, 0) + more
+        return self._local[subject], max(1, limit // self._replicas)
 
 
 async def _total(js: JetStreamContext, subject: str, more: int) -> int:

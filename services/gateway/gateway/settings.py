@@ -30,6 +30,13 @@ class Settings(ServiceSettings):
     """How long a token is believed without asking auth again, where no revocation was heard."""
     replicas: int = 1
     """Gateways that share the hourly limits while the broker is away."""
+    head_seconds: float = Field(default=15.0, gt=0)
+    """From a request's first byte, and on a new connection from its start, until the headers are over."""
+    body_seconds: float = Field(default=30.0, gt=0)
+    """In each such span of time a body ends or grows at the rate below, unless we keep it waiting."""
+    body_bytes_per_second: int = 4096
+    write_seconds: float = Field(default=60.0, gt=0)
+    """A client that reads nothing of its answer for so long is cut off."""
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -7,10 +7,12 @@ from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
 from images import events
+from images.dead import DeadMessages
 from images.domain import jobs
+from images.intake import Means
+from images.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
 from images.settings import Settings
-from images.uploads import Uploads
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2_grpc
 
@@ -41,22 +43,25 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     rules = jobs.Rules(
         settings.unfinished_per_user, settings.attempts, timedelta(seconds=settings.worker_silent_seconds)
     )
-    accepting = Uploads(sessions, blobs, billing, settings, rules)
-    server = rpc.Server(credentials.verifier("images"), CALLERS)
-    service = ImagesService(sessions, blobs, accepting, settings, rules)
-    images_pb2_grpc.add_ImagesServiceServicer_to_server(service, server.grpc)
-    server.bind(settings.listen)
+    means = Means(sessions, blobs, billing, settings, rules)
+    orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
         js = nc.jetstream()
         await process.wait_for("streams", lambda: bus.declare(js, events.JOBS, events.EVENTS, bus.DEAD))
+        server = rpc.Server(credentials.verifier("images"), CALLERS)
+        service = ImagesService(means, DeadMessages(js, means))
+        images_pb2_grpc.add_ImagesServiceServicer_to_server(service, server.grpc)
+        server.bind(settings.listen)
         sweeper = events.Sweeper(sessions, js, billing, rules, timedelta(seconds=settings.lost_after_seconds))
         await process.together(
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.FINISHED, results.finished, parallel=2),
             bus.consume(js, events.DROPPED, results.dropped),
+            bus.consume(js, events.USER_DELETED, events.Users(sessions).deleted),
             process.every(settings.sweep_seconds, sweeper.sweep),
+            process.every(settings.orphans_seconds, orphans.sweep),
         )
 
 

@@ -1,10 +1,11 @@
 """Rows to protobuf."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from common import timestamps
 from images.formats import Format
-from images.tables import Image, Status
+from images.tables import Batch, BatchStatus, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 
 STATUS = {
@@ -14,6 +15,15 @@ STATUS = {
     Status.FAILED: pb.STATUS_FAILED,
 }
 STATUS_FROM_PROTO = {number: status for status, number in STATUS.items()}
+BATCH_STATUS = {
+    BatchStatus.PENDING: pb.BATCH_STATUS_PENDING,
+    BatchStatus.PROCESSING: pb.BATCH_STATUS_PROCESSING,
+    BatchStatus.COMPLETED: pb.BATCH_STATUS_COMPLETED,
+    BatchStatus.PARTIALLY_FAILED: pb.BATCH_STATUS_PARTIALLY_FAILED,
+    BatchStatus.FAILED: pb.BATCH_STATUS_FAILED,
+    BatchStatus.CANCELLED: pb.BATCH_STATUS_CANCELLED,
+}
+BATCH_STATUS_FROM_PROTO = {number: status for status, number in BATCH_STATUS.items()}
 
 
 def to_proto(image: Image, link: tuple[str, datetime] | None = None) -> pb.Image:
@@ -33,6 +43,7 @@ def to_proto(image: Image, link: tuple[str, datetime] | None = None) -> pb.Image
         api_request=image.api_request,
         created_at=timestamps.to_proto(image.created_at),
         updated_at=timestamps.to_proto(image.updated_at),
+        batch_id=image.batch_id or 0,
     )
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path
@@ -50,6 +61,24 @@ def to_proto(image: Image, link: tuple[str, datetime] | None = None) -> pb.Image
         result.download_url = link[0]
         result.download_expires_at.FromDatetime(link[1])
     return result
+
+
+def batch_to_proto(batch: Batch, images: Iterable[pb.Image]) -> pb.Batch:
+    return pb.Batch(
+        id=batch.id or 0,
+        name=batch.name,
+        status=BATCH_STATUS[batch.status],
+        total_images=batch.total_images,
+        completed_images=batch.completed_images,
+        failed_images=batch.failed_images,
+        scale_factor=batch.scale_factor or 0,
+        target_width=batch.target_width or 0,
+        target_height=batch.target_height or 0,
+        images=images,
+        created_at=timestamps.to_proto(batch.created_at),
+        updated_at=timestamps.to_proto(batch.updated_at),
+        completed_at=timestamps.to_proto(batch.completed_at),
+    )
 
 
 def to_order(image: Image) -> pb.WorkOrder:

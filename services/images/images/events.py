@@ -1,4 +1,6 @@
-"""The streams of images, what it makes of results, and the sweeper that carries on what got lost."""
+"""The streams of images, what it makes of results and of accounts that went, and the sweeper that carries on
+what got lost.
+"""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -8,7 +10,8 @@ from nats.js import JetStreamContext
 from common import bus, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
-from images.domain import jobs, library
+from images.domain import former_users, jobs, library
+from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
@@ -22,6 +25,7 @@ EVENTS = bus.stream(
 )
 FINISHED = bus.Consumer(stream="RESULTS", durable="images", subjects=("inference.finished",))
 DROPPED = bus.Consumer(stream="IMAGES", durable="images-objects", subjects=("images.objects_dropped",))
+USER_DELETED = bus.Consumer(stream="AUTH", durable="images-users", subjects=("auth.user_deleted",))
 
 FORGOTTEN_AFTER = timedelta(minutes=30)
 """Without knowing: then it is dispatched again, and a second copy finds nothing to do."""
@@ -42,6 +46,20 @@ class Results:
 
     async def dropped(self, data: bytes) -> None:
         await self._blobs.delete(pb.ObjectsDropped.FromString(data).keys)
+
+
+class Users:
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def deleted(self, data: bytes) -> None:
+        user_id = auth_pb2.UserDeleted.FromString(data).user_id
+        async with self._sessions.begin() as session:
+            await former_users.remember(session, user_id)
+        is_left = True
+        while is_left:
+            async with self._sessions.begin() as session:
+                is_left = await former_users.forget_some(session, user_id)
 
 
 class Sweeper:

@@ -33,3 +33,8 @@ def disposition(filename: str) -> str:
         character if character.isascii() and character not in '"\\%;' else "_" for character in filename
     )
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def title(text: str) -> str | None:
+    """A name for people to read, without control characters; None where nothing is left."""
+    return "".join(character for character in text if unicodedata.category(character) != "Cc").strip() or None

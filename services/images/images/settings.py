@@ -38,6 +38,10 @@ class Settings(ServiceSettings):
     sweep_seconds: float = 10.0
     lost_after_seconds: float = 30.0
     """While the stream is empty, a job dispatched this long ago is not in it and is dispatched again."""
+    orphans_seconds: float = 86_400.0
+    """Between two sweeps of the object store for objects that no image names."""
+    orphan_age_seconds: float = 86_400.0
+    """Younger ones may belong to an upload under way."""
 
     def store(self) -> Store:
         return Store(

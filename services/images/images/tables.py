@@ -1,4 +1,7 @@
-"""What images stores: a row an image, which is the truth about its job; the stream only carries it."""
+"""What images stores: a row an image, which is the truth about its job; the stream only carries it.
+
+`image_block` is kept by triggers of the database: see its migration.
+"""
 
 import uuid
 from datetime import datetime
@@ -26,14 +29,49 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+class BatchStatus(StrEnum):
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    PARTIALLY_FAILED = "partially_failed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 UNFINISHED = (Status.PENDING, Status.PROCESSING)
+UNFINISHED_BATCH = (BatchStatus.PENDING, BatchStatus.PROCESSING)
 IS_UNFINISHED = sa.text("status IN ('pending', 'processing')")
+
+
+class Batch(Base, table=True):
+    """Images uploaded together. The counts say how they ended, also of those deleted since."""
+
+    __table_args__ = (
+        sa.Index("ix_batch_user_id_id", "user_id", "id"),
+        sa.Index("ix_batch_user_id_status_id", "user_id", "status", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
+    user_id: int = Field(sa_type=sa.BigInteger)
+    name: str | None = Field(default=None, sa_type=sa.String)
+    status: BatchStatus = Field(default=BatchStatus.PENDING, sa_type=text_enum(BatchStatus))
+    scale_factor: int | None = None
+    target_width: int | None = None
+    target_height: int | None = None
+    total_images: int
+    completed_images: int = 0
+    failed_images: int = 0
+    created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+    updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+    completed_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
 class Image(Base, table=True):
     """Sizes are pixels after the EXIF orientation. `attempt` is the fence of the work under way."""
 
     __table_args__ = (
+        sa.Index("ix_image_batch_id", "batch_id", "id", postgresql_where=sa.text("batch_id IS NOT NULL")),
+        sa.Index("ix_image_original_path", "original_path", postgresql_using="hash"),
         sa.Index("ix_image_user_id_id", "user_id", "id"),
         sa.Index("ix_image_user_id_status_id", "user_id", "status", "id"),
         sa.Index("ix_image_unfinished", "user_id", "id", postgresql_where=IS_UNFINISHED),
@@ -41,6 +79,7 @@ class Image(Base, table=True):
 
     id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
     user_id: int = Field(sa_type=sa.BigInteger)
+    batch_id: int | None = Field(default=None, sa_type=sa.BigInteger, foreign_key="batch.id")
     original_filename: str = Field(sa_type=sa.String)
     original_path: str = Field(sa_type=sa.String)
     original_bytes: int
@@ -66,6 +105,8 @@ class Image(Base, table=True):
     attempt: int = 0
     excused: int = 0
     """Attempts that ended through no fault of the image; they do not count against it."""
+    attempts_from: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Attempts before an operator gave it another chance: they count no more, while the fence goes on."""
     started_at: datetime | None = Field(default=None, sa_type=INSTANT)
     heartbeat_at: datetime | None = Field(default=None, sa_type=INSTANT)
     processing_seconds: float | None = None
@@ -74,6 +115,30 @@ class Image(Base, table=True):
     failure_retryable: bool | None = None
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+
+
+class ImageBlock(Base, table=True):
+    """How many images there are of a user's next thousand, from `first_id` up to the next block's."""
+
+    __tablename__ = "image_block"  # pyright: ignore[reportAssignmentType]
+
+    user_id: int = Field(sa_type=sa.BigInteger, primary_key=True)
+    first_id: int = Field(sa_type=sa.BigInteger, primary_key=True)
+    last_id: int = Field(sa_type=sa.BigInteger)
+    added: int
+    """All that were ever in it: a thousand close it."""
+    total: int
+    completed: int
+    failed: int
+
+
+class FormerUser(Base, table=True):
+    """An account that is gone: nothing of it may come any more."""
+
+    __tablename__ = "former_user"  # pyright: ignore[reportAssignmentType]
+
+    user_id: int = Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    deleted_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 
 
 class Outbox(OutboxColumns, Base, table=True):

@@ -50,6 +50,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             tile=settings.tile,
             heartbeat_seconds=settings.heartbeat_seconds,
         )
+        await nc.subscribe("images.cancelled", cb=worker.cancellations.heard)
         try:
             await bus.consume(
                 js,

@@ -8,11 +8,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import nats.errors
 import urllib3.exceptions
+from nats.aio.msg import Msg
 from prometheus_client import Histogram
 
 from common import bus, errors, log
@@ -65,6 +66,31 @@ class NotWanted(Exception):
     """The image was cancelled, or another worker has it now."""
 
 
+class Cancellations:
+    """Hears at once that an image was cancelled or deleted.
+
+    Such news may be late, and the image wanted again by then: the worker is only made to ask.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, asyncio.Event]] = []
+
+    async def heard(self, message: Msg) -> None:
+        image_id = images_pb2.ImageEnded.FromString(message.data).image_id
+        for waiting_for, event in self._waiting:
+            if waiting_for == image_id:
+                event.set()
+
+    @contextlib.contextmanager
+    def of(self, image_id: int) -> Generator[asyncio.Event]:
+        entry = (image_id, asyncio.Event())
+        self._waiting.append(entry)
+        try:
+            yield entry[1]
+        finally:
+            self._waiting.remove(entry)
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     images: "ImagesServiceAsyncStub"
@@ -74,6 +100,7 @@ class Worker:
     publish: Publish
     tile: int
     heartbeat_seconds: float
+    cancellations: Cancellations = field(default_factory=Cancellations)
 
     async def submitted(self, data: bytes) -> None:
         event = images_pb2.ImageSubmitted.FromString(data)
@@ -113,19 +140,23 @@ class Worker:
     @contextlib.asynccontextmanager
     async def _kept(self, order: images_pb2.WorkOrder) -> AsyncGenerator[asyncio.Task[None]]:
         """Signs of life until the block ends; the task ends when the work is not wanted any more."""
-        keeping = asyncio.create_task(self._keep(order))
-        try:
-            yield keeping
-        finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+        with self.cancellations.of(order.image_id) as cancelled:
+            keeping = asyncio.create_task(self._keep(order, cancelled))
+            try:
+                yield keeping
+            finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
 
-    async def _keep(self, order: images_pb2.WorkOrder) -> None:
+    async def _keep(self, order: images_pb2.WorkOrder, cancelled: asyncio.Event) -> None:
         """Returns when the work is not wanted any more; while `images` is away it goes on."""
         request = images_pb2.KeepWorkingRequest(image_id=order.image_id, fence=order.fence)
         wanted = True
         while wanted:
-            await asyncio.sleep(self.heartbeat_seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.heartbeat_seconds):
+                    await cancelled.wait()
+            cancelled.clear()
             try:
                 wanted = (await self.images.KeepWorking(request)).wanted
             except Exception as error:  # noqa: BLE001  the result is worth having all the same

@@ -9,12 +9,14 @@ import re
 import secrets
 import string
 import zlib
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from sqlmodel import col, delete, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from auth.domain import users
 from auth.tables import Token, User
 from common import errors, outbox
 from common.db import now
@@ -24,12 +26,49 @@ from loupe.auth.v1 import auth_pb2 as pb
 ABILITIES = ("images:read", "images:write", "images:delete", "user:read")
 LETTERS = string.ascii_letters + string.digits
 TEXT = re.compile(r"([1-9][0-9]{0,17})\|([A-Za-z0-9]{40})([0-9a-f]{8})")
+INSTANT = re.compile(  # RFC 3339
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 USED_EVERY = timedelta(minutes=1)
 LONGEST_NAME = 255
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A token as its user asks for it."""
+
+    name: str
+    abilities: Sequence[str]
+    expires_at: datetime | None
+
+
+def check_wanted(name: str, abilities: Sequence[str], expires_at: str) -> Wanted:
+    """No abilities are all of them, and no instant is never; raises with every field at fault."""
+    until = _instant(expires_at)
+    users.refuse(
+        {
+            "name": users.name_problems(name),
+            "abilities": _ability_problems(abilities),
+            "expires_at": _expiry_problems(expires_at, until),
+        }
+    )
+    return Wanted(name.strip(), abilities or ABILITIES, until)
+
+
+async def create_another(session: AsyncSession, principal: Principal, wanted: Wanted) -> tuple[Token, str]:
+    """A token that was ended a moment ago leaves no other behind."""
+    user = await users.hold(session, principal.user_id)
+    if user is None or await session.get(Token, principal.token_id) is None:
+        raise _refused()
+    return await create(session, user, wanted.name, wanted.abilities, wanted.expires_at)
+
+
 async def create(
-    session: AsyncSession, user: User, name: str, abilities: Collection[str] = ABILITIES
+    session: AsyncSession,
+    user: User,
+    name: str,
+    abilities: Collection[str] = ABILITIES,
+    expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
     """The row and the text, which is told only now."""
     secret = "".join(secrets.choice(LETTERS) for _ in range(40))
@@ -38,6 +77,7 @@ async def create(
         name=name.replace("\0", "")[:LONGEST_NAME] or "API token",
         abilities=list(abilities),
         secret_hash=_digest(secret),
+        expires_at=expires_at,
     )
     session.add(token)
     await session.flush()
@@ -67,17 +107,24 @@ async def of_user(session: AsyncSession, user_id: int) -> list[Token]:
     return list(found.all())
 
 
-async def revoke(session: AsyncSession, user_id: int, *token_ids: int) -> None:
-    """Revokes these tokens of the user, or all of them where none is named."""
-    statement = delete(Token).where(col(Token.user_id) == user_id)
-    if token_ids:
-        statement = statement.where(col(Token.id).in_(token_ids))
+async def revoke(session: AsyncSession, user_id: int, token_id: int) -> None:
+    statement = delete(Token).where(col(Token.user_id) == user_id, col(Token.id) == token_id)
     revoked = (await session.exec(statement.returning(col(Token.id)))).scalars().all()
-    if token_ids and not revoked:
+    if not revoked:
         raise errors.NotFound("Token not found.", reason="token_not_found")
-    await outbox.publish(
-        session, "auth.tokens_revoked", pb.TokensRevoked(user_id=user_id, token_ids=list(revoked))
-    )
+    await _tell(session, user_id, revoked)
+
+
+async def revoke_all(session: AsyncSession, user_id: int, *, but: int = 0) -> None:
+    """All tokens of the user, those included that are being made at this moment."""
+    await users.hold(session, user_id)
+    statement = delete(Token).where(col(Token.user_id) == user_id, col(Token.id) != but)
+    await _tell(session, user_id, (await session.exec(statement.returning(col(Token.id)))).scalars().all())
+
+
+async def _tell(session: AsyncSession, user_id: int, token_ids: Sequence[int | None]) -> None:
+    ids = [token_id for token_id in token_ids if token_id]
+    await outbox.publish(session, "auth.tokens_revoked", pb.TokensRevoked(user_id=user_id, token_ids=ids))
 
 
 def require_may_revoke(principal: Principal, token_id: int) -> None:
@@ -87,10 +134,29 @@ def require_may_revoke(principal: Principal, token_id: int) -> None:
 
 
 def require_all_abilities(abilities: Collection[str]) -> None:
-    """Ending tokens other than one's own takes a token that may do everything."""
+    """What changes the account, its other tokens among it, takes a token that may do everything."""
     for ability in ABILITIES:
         if ability not in abilities:
             raise errors.PermissionDenied(f"The token lacks the ability {ability}.", reason="missing_ability")
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC) if INSTANT.fullmatch(text) else None
+    except (ValueError, OverflowError):  # the 30th of February; the year 0 in UTC
+        return None
+
+
+def _ability_problems(abilities: Sequence[str]) -> list[str]:
+    if any(ability not in ABILITIES for ability in abilities):
+        return [f"The abilities may only be: {', '.join(ABILITIES)}."]
+    return ["The abilities may not name one twice."] if len(set(abilities)) < len(abilities) else []
+
+
+def _expiry_problems(text: str, until: datetime | None) -> list[str]:
+    if text and until is None:
+        return ["The expires at must be an instant such as 2030-01-31T12:00:00Z."]
+    return ["The expires at must be in the future."] if until and until <= now() else []
 
 
 async def _touch(session: AsyncSession, token: Token) -> None:

@@ -1,8 +1,8 @@
 """The monthly quota: places are reserved when an image is accepted, captured when it completes, else given
 back.
 
-The counter of a month and the reservations that count in it change in one transaction, so they always agree.
-Locks are taken on the reservation first, then on the counter.
+Reservations, the ledger of what happened to them, and the counter of their month change in one transaction,
+so they always agree. Locks are taken on reservations first, then on counters.
 """
 
 import uuid
@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing.domain import subscriptions
+from billing.domain import ledger, subscriptions
 from billing.plans import Plan, Plans
-from billing.tables import Quota, Reservation, State
+from billing.tables import Quota, Reason, Reservation, State
 from common import errors, outbox, timestamps
 from common.db import now
 from loupe.billing.v1 import billing_pb2 as pb
@@ -27,18 +27,19 @@ USER_BY_USER = (col(Reservation.user_id), col(Reservation.period_start), col(Res
 
 NEW_RESERVATIONS = sa.text("""
     INSERT INTO reservation (id, user_id, period_start, state, expires_at, created_at)
-    SELECT id, :user_id, :period_start, 'reserved', :expires_at, now() FROM unnest(CAST(:ids AS uuid[])) AS id
+    SELECT id, :user_id, :period_start, 'reserved', :expires_at, now()
+    FROM unnest(CAST(:ids AS uuid[])) AS id ORDER BY id
     ON CONFLICT (id) DO NOTHING RETURNING id
 """)
 TAKE = sa.text("""
-    INSERT INTO quota (user_id, period_start, used, version) VALUES (:user_id, :period_start, :count, 1)
+    INSERT INTO quota (user_id, period_start, used, version) VALUES (:user_id, :period_start, :change, 1)
     ON CONFLICT (user_id, period_start)
     DO UPDATE SET used = quota.used + excluded.used, version = quota.version + 1
     WHERE CAST(:limit AS bigint) IS NULL OR quota.used + excluded.used <= CAST(:limit AS bigint)
     RETURNING used, version
 """)
 GIVE_BACK = sa.text("""
-    UPDATE quota SET used = used - :count, version = version + 1
+    UPDATE quota SET used = used + :change, version = version + 1
     WHERE user_id = :user_id AND period_start = :period_start RETURNING used, version
 """)
 
@@ -71,8 +72,9 @@ def next_period(period_start: date) -> date:
     return (period_start + timedelta(days=31)).replace(day=1)
 
 
-async def usage(session: AsyncSession, user_id: int, plan: Plan) -> Usage:
-    period_start = period_of(now())
+async def usage(session: AsyncSession, user_id: int, plan: Plan, period_start: date | None = None) -> Usage:
+    """Of this month where no other is asked for."""
+    period_start = period_start or period_of(now())
     counted = await session.exec(
         select(Quota.used, Quota.version).where(Quota.user_id == user_id, Quota.period_start == period_start)
     )
@@ -93,73 +95,63 @@ async def reserve(
     """Takes a place for each, or says why there are not enough. The same ids again change nothing."""
     subscription = await subscriptions.of_user(session, user_id)
     plan = subscriptions.plan_of(plans, subscription)
-    period_start = period_of(now())
     connection = await session.connection()
     rows = {
         "ids": list(reservation_ids),
         "user_id": user_id,
-        "period_start": period_start,
+        "period_start": period_of(now()),
         "expires_at": expires_at,
     }
-    new = (await connection.execute(NEW_RESERVATIONS, rows)).all()
+    new = (await connection.execute(NEW_RESERVATIONS, rows)).scalars().all()
     if not new:
         return await usage(session, user_id, plan), plan
     features = [name for name in ("api_access" if api_request else "", feature) if name]
     _require_entitled(plan, is_active=subscriptions.is_active(subscription), features=features)
-    taken = await _take(session, user_id, period_start, plan.images_per_month, len(new))
-    if taken is None:
+    taken = await _count(session, Reason.RESERVED, new, plan.images_per_month)
+    if not taken:
         raise errors.PermissionDenied("You have exceeded your monthly image quota.", reason="quota_exceeded")
-    return taken, plan
+    return taken[0], plan
 
 
-async def capture(session: AsyncSession, reservation_id: uuid.UUID) -> None:
-    """The image completed: its place is used for good, also when the reservation had expired meanwhile."""
-    reservation = await _locked(session, reservation_id)
-    if reservation is None or reservation.state not in (State.RESERVED, State.EXPIRED):
-        return
-    if reservation.state == State.EXPIRED:
-        await _take(session, reservation.user_id, reservation.period_start, None)
-    reservation.state = State.CAPTURED
+async def capture(session: AsyncSession, reservation_ids: Collection[uuid.UUID]) -> None:
+    """Images completed: their places are used for good, also where a reservation had expired meanwhile."""
+    found = await _locked(session, reservation_ids, State.RESERVED, State.EXPIRED)
+    await _retake(session, found)
+    for reservation in found:
+        reservation.state = State.CAPTURED
+    await ledger.enter(session, Reason.CAPTURED, [one.id for one in found])
 
 
-async def release(session: AsyncSession, reservation_id: uuid.UUID, becomes: State = State.RELEASED) -> None:
-    """Gives the place back, once; a captured one stays used."""
-    reservation = await _locked(session, reservation_id)
-    if reservation is None or reservation.state != State.RESERVED:
-        return
-    reservation.state = becomes
-    await _change(session, GIVE_BACK, reservation.user_id, reservation.period_start)
+async def release(session: AsyncSession, reservation_ids: Collection[uuid.UUID]) -> None:
+    """Gives the places back, each once; captured ones stay used."""
+    found = await _locked(session, reservation_ids, State.RESERVED)
+    for reservation in found:
+        reservation.state = State.RELEASED
+    await _count(session, Reason.RELEASED, [one.id for one in found])
 
 
-async def renew(session: AsyncSession, reservation_ids: Sequence[uuid.UUID], expires_at: datetime) -> None:
+async def renew(session: AsyncSession, reservation_ids: Collection[uuid.UUID], expires_at: datetime) -> None:
     """Their images still wait. One that had expired takes its place again."""
-    found = await session.exec(
-        select(Reservation)
-        .where(col(Reservation.id).in_(reservation_ids))
-        .where(col(Reservation.state).in_((State.RESERVED, State.EXPIRED)))
-        .order_by(*USER_BY_USER)
-        .with_for_update()
-    )
-    for reservation in found.all():
-        if reservation.state == State.EXPIRED:
-            await _take(session, reservation.user_id, reservation.period_start, None)
-            reservation.state = State.RESERVED
-        reservation.expires_at = expires_at
+    found = await _locked(session, reservation_ids, State.RESERVED, State.EXPIRED)
+    await _retake(session, found)
+    for reservation in found:
+        reservation.state, reservation.expires_at = State.RESERVED, expires_at
 
 
 async def expire(session: AsyncSession) -> int:
     """Releases reservations that nobody renewed or settled; gives how many there were."""
     overdue = await session.exec(
-        select(Reservation.id)
+        select(Reservation)
         .where(Reservation.state == State.RESERVED, Reservation.expires_at < now())
         .order_by(*USER_BY_USER)
         .limit(EXPIRED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    reservation_ids = overdue.all()
-    for reservation_id in reservation_ids:
-        await release(session, reservation_id, State.EXPIRED)
-    return len(reservation_ids)
+    found = overdue.all()
+    for reservation in found:
+        reservation.state = State.EXPIRED
+    await _count(session, Reason.EXPIRED, [one.id for one in found])
+    return len(found)
 
 
 def _require_entitled(plan: Plan, *, is_active: bool, features: Collection[str]) -> None:
@@ -172,31 +164,44 @@ def _require_entitled(plan: Plan, *, is_active: bool, features: Collection[str])
             raise errors.PermissionDenied(f"Your plan does not include {words}.", reason=reason)
 
 
-async def _locked(session: AsyncSession, reservation_id: uuid.UUID) -> Reservation | None:
-    found = await session.exec(select(Reservation).where(Reservation.id == reservation_id).with_for_update())
-    return found.one_or_none()
+async def _locked(
+    session: AsyncSession, reservation_ids: Collection[uuid.UUID], *states: State
+) -> Sequence[Reservation]:
+    """Those of them that are in one of the states."""
+    found = await session.exec(
+        select(Reservation)
+        .where(col(Reservation.id).in_(reservation_ids), col(Reservation.state).in_(states))
+        .order_by(*USER_BY_USER)
+        .with_for_update()
+    )
+    return found.all()
 
 
-async def _take(
-    session: AsyncSession, user_id: int, period_start: date, limit: int | None, count: int = 1
-) -> Usage | None:
-    """The count with so many more, or None where the limit is passed."""
-    if limit is not None and count > limit:  # the first of a month is inserted, whatever the limit
-        return None
-    return await _change(session, TAKE, user_id, period_start, limit, count)
+async def _retake(session: AsyncSession, reservations: Sequence[Reservation]) -> None:
+    """Those that have expired count again, whatever the limit: their images had been accepted."""
+    expired = [one.id for one in reservations if one.state == State.EXPIRED]
+    await _count(session, Reason.RETAKEN, expired)
+
+
+async def _count(
+    session: AsyncSession, reason: Reason, reservation_ids: Sequence[uuid.UUID], limit: int | None = None
+) -> list[Usage]:
+    """Enters them into the ledger and changes each month's counter by what was entered. A month that would
+    pass the limit is missing in what it gives, and nothing of this may then be committed.
+    """
+    months = await ledger.enter(session, reason, reservation_ids)
+    counts = [await _change(session, *month, limit) for month in months]
+    return [count for count in counts if count]
 
 
 async def _change(
-    session: AsyncSession,
-    statement: sa.TextClause,
-    user_id: int,
-    period_start: date,
-    limit: int | None = None,
-    count: int = 1,
+    session: AsyncSession, user_id: int, period_start: date, change: int, limit: int | None
 ) -> Usage | None:
+    if limit is not None and change > limit:  # the first of a month is inserted, whatever the limit
+        return None
     connection = await session.connection()
-    values = {"user_id": user_id, "period_start": period_start, "limit": limit, "count": count}
-    row = (await connection.execute(statement, values)).one_or_none()
+    values = {"user_id": user_id, "period_start": period_start, "limit": limit, "change": change}
+    row = (await connection.execute(TAKE if change > 0 else GIVE_BACK, values)).one_or_none()
     if row is None:
         return None
     changed = Usage(row.used, limit, period_start, row.version)

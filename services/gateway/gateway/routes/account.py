@@ -1,16 +1,17 @@
-"""The caller's own account: profile, usage, subscription, tokens."""
+"""The caller's own account: profile, password, usage, subscription."""
 
 from html import escape
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel
 
+from gateway import bodies
 from gateway.access import Access
 from gateway.backend import Backend
 from gateway.callers import Caller
-from gateway.envelope import Envelope, Message, instant, plain_id
+from gateway.envelope import Envelope, Message, instant
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 
@@ -18,8 +19,7 @@ router = APIRouter(prefix="/api", tags=["account"])
 pictures = APIRouter(include_in_schema=False)
 Reader = Annotated[Caller, Depends(Access("user:read", verified=False))]
 VerifiedReader = Annotated[Caller, Depends(Access("user:read"))]
-Anyone = Annotated[Caller, Depends(Access(verified=False))]
-TokenId = Annotated[int, BeforeValidator(plain_id)]
+Owner = Annotated[Caller, Depends(Access(everything=True, verified=False))]
 COLOURS = ("#2f5d8a", "#7a4e8c", "#2e7d63", "#9a5b2d", "#8a3b4f", "#4b5f2a")
 
 
@@ -90,23 +90,53 @@ class SubscriptionAndPlan(BaseModel):
     plan: Plan
 
 
-class Token(BaseModel):
-    id: int
-    name: str
-    abilities: list[str]
-    last_used_at: str | None
-    created_at: str
+class Changes(BaseModel):
+    name: str | None = None
+    email: str | None = None
 
 
-class Tokens(BaseModel):
-    tokens: list[Token]
-    count: int
+class PasswordChange(BaseModel):
+    current_password: str = ""
+    password: str = ""
+    password_confirmation: str = ""
 
 
 @router.get("/user")
 async def get_user(request: Request, caller: Reader) -> Envelope[User]:
     user = to_user(request, caller.user, caller.entitlement.plan)
     return Envelope(message="User retrieved successfully", data=user)
+
+
+@router.patch("/user", openapi_extra=bodies.described(Changes))
+async def update_user(request: Request, caller: Owner) -> Envelope[User]:
+    """What is not sent stays as it is. A new address has to be verified."""
+    backend: Backend = request.app.state.backend
+    values = bodies.checked(Changes, await bodies.read(request))
+    response = await backend.auth.UpdateUser(auth_pb2.UpdateUserRequest(**values))
+    backend.callers.forget(caller.user.id)
+    user = to_user(request, response.user, caller.entitlement.plan)
+    return Envelope(message="User updated successfully", data=user)
+
+
+@router.delete("/user")
+async def delete_user(request: Request, caller: Owner) -> Message:
+    backend: Backend = request.app.state.backend
+    await backend.auth.DeleteUser(auth_pb2.DeleteUserRequest())
+    backend.callers.forget(caller.user.id)
+    return Message(message="Account deleted successfully")
+
+
+@router.put(
+    "/user/password",
+    openapi_extra=bodies.described(PasswordChange, "current_password", "password", "password_confirmation"),
+)
+async def change_password(request: Request, caller: Owner) -> Message:
+    """All other tokens end."""
+    backend: Backend = request.app.state.backend
+    values = bodies.checked(PasswordChange, await bodies.read(request))
+    await backend.auth.ChangePassword(auth_pb2.ChangePasswordRequest(**values))
+    backend.callers.forget(caller.user.id)
+    return Message(message="Password updated successfully")
 
 
 @router.get("/usage")
@@ -127,24 +157,6 @@ async def get_subscription(request: Request, caller: VerifiedReader) -> Envelope
     entitlement = (await backend.callers.refreshed(caller)).entitlement
     details = SubscriptionAndPlan(subscription=to_subscription(entitlement), plan=to_plan(entitlement.plan))
     return Envelope(message="Subscription details retrieved successfully", data=details)
-
-
-@router.get("/user/tokens")
-async def list_tokens(request: Request, caller: Reader) -> Envelope[Tokens]:
-    backend: Backend = request.app.state.backend
-    response = await backend.auth.ListTokens(auth_pb2.ListTokensRequest())
-    tokens = [to_token(token) for token in response.tokens]
-    return Envelope(
-        message="API tokens retrieved successfully", data=Tokens(tokens=tokens, count=len(tokens))
-    )
-
-
-@router.delete("/user/tokens/{token_id}")
-async def revoke_token(request: Request, token_id: TokenId, caller: Anyone) -> Message:
-    backend: Backend = request.app.state.backend
-    await backend.auth.RevokeToken(auth_pb2.RevokeTokenRequest(token_id=token_id))
-    backend.callers.forget(caller.user.id)
-    return Message(message="Token revoked successfully")
 
 
 @pictures.get("/photos/{initials}.svg")
@@ -225,14 +237,4 @@ def to_plan(plan: billing_pb2.Plan) -> Plan:
             Limit(key=limit.key, value=limit.value if limit.HasField("value") else None, unit=limit.unit)
             for limit in plan.limits
         ],
-    )
-
-
-def to_token(token: auth_pb2.Token) -> Token:
-    return Token(
-        id=token.id,
-        name=token.name,
-        abilities=list(token.abilities),
-        last_used_at=instant(token.last_used_at) if token.HasField("last_used_at") else None,
-        created_at=instant(token.created_at),
     )

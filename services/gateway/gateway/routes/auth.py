@@ -1,4 +1,4 @@
-"""Getting in and out: register, login, logout, the verification link."""
+"""Getting in and out: register, login, logout, a forgotten password, the verification link."""
 
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from loupe.billing.v1 import billing_pb2
 
 router = APIRouter(prefix="/api", tags=["auth"])
 Anyone = Annotated[Caller, Depends(Access(verified=False))]
+Owner = Annotated[Caller, Depends(Access(everything=True, verified=False))]
 LONGEST_LABEL = 255
 
 
@@ -35,6 +36,17 @@ class Login(BaseModel):
 
 class Resend(BaseModel):
     email: str = ""
+
+
+class Forgotten(BaseModel):
+    email: str = ""
+
+
+class NewPassword(BaseModel):
+    token: str = ""
+    """The text behind the `#` of the mailed link."""
+    password: str = ""
+    password_confirmation: str = ""
 
 
 class Session(BaseModel):
@@ -84,11 +96,37 @@ async def logout(request: Request, caller: Anyone) -> Message:
 
 
 @router.post("/auth/revoke-all")
-async def revoke_all(request: Request, caller: Anyone) -> Message:
+async def revoke_all(request: Request, caller: Owner) -> Message:
     backend: Backend = request.app.state.backend
     await backend.auth.RevokeAllTokens(auth_pb2.RevokeAllTokensRequest())
     backend.callers.forget(caller.user.id)
     return Message(message="All tokens revoked successfully")
+
+
+@router.post(
+    "/auth/forgot-password",
+    dependencies=[Depends(public)],
+    openapi_extra=bodies.described(Forgotten, "email"),
+)
+async def forgot_password(request: Request) -> Message:
+    """The answer never tells whether there is such a user."""
+    backend: Backend = request.app.state.backend
+    values = bodies.checked(Forgotten, await bodies.read(request))
+    await backend.accounts.ForgotPassword(auth_pb2.ForgotPasswordRequest(**values))
+    return Message(message="If that address is known, a mail with a link is on its way")
+
+
+@router.post(
+    "/auth/reset-password",
+    dependencies=[Depends(public)],
+    openapi_extra=bodies.described(NewPassword, "token", "password", "password_confirmation"),
+)
+async def reset_password(request: Request) -> Message:
+    """All tokens end."""
+    backend: Backend = request.app.state.backend
+    values = bodies.checked(NewPassword, await bodies.read(request))
+    await backend.accounts.ResetPassword(auth_pb2.ResetPasswordRequest(**values))
+    return Message(message="Password reset successfully")
 
 
 @router.get("/email/verify/{signed}", dependencies=[Depends(public)])

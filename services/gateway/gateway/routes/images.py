@@ -1,19 +1,15 @@
 """Images: upscale, look, list, download, delete."""
 
-import re
-from typing import Annotated
-from urllib.parse import urlencode
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, BeforeValidator
 
-from common import errors
-from gateway import uploads
+from gateway import pages, uploads
 from gateway.access import Access, tell_quota
 from gateway.backend import Backend
 from gateway.callers import Caller
-from gateway.envelope import Envelope, Links, Message, Meta, Page, human_size, instant, plain_id
-from gateway.routes.account import base_url
+from gateway.envelope import Envelope, Message, Page, human_size, instant, plain_id
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/images", tags=["images"])
@@ -29,9 +25,7 @@ STATUSES = {
     "failed": pb.STATUS_FAILED,
 }
 STATUS_NAMES = {number: name for name, number in STATUSES.items()}
-MOST_PER_PAGE = 100
-USUAL_PER_PAGE = 15
-LAST_PAGE = 2**31 // MOST_PER_PAGE
+WantedStatus = Annotated[str | None, Query(json_schema_extra={"enum": [*STATUSES]})]
 
 
 class Failure(BaseModel):
@@ -55,7 +49,7 @@ class AcceptedImage(BaseModel):
     updated_at: str
 
 
-class Image(BaseModel):
+class ImageFields(BaseModel):
     id: int
     original_filename: str
     original_path: str
@@ -82,13 +76,23 @@ class Image(BaseModel):
     error: Failure | None
 
 
+class Image(ImageFields):
+    batch_id: int | None
+
+
 class Download(BaseModel):
     download_url: str
     filename: str
     expires_at: str
 
 
+FILE: dict[str, Any] = {"type": "string", "format": "binary", "description": "At most 10 MB."}
 SIDE = {"type": "integer", "minimum": 1, "maximum": 16384}
+SIZES: dict[str, Any] = {
+    "scale_factor": {"type": "integer", "enum": [2, 3, 4], "default": 2},
+    "target_width": SIDE,
+    "target_height": SIDE,
+}
 UPSCALE_BODY = {
     "required": True,
     "content": {
@@ -96,12 +100,7 @@ UPSCALE_BODY = {
             "schema": {
                 "type": "object",
                 "required": ["image"],
-                "properties": {
-                    "image": {"type": "string", "format": "binary", "description": "At most 10 MB."},
-                    "scale_factor": {"type": "integer", "enum": [2, 3, 4], "default": 2},
-                    "target_width": SIDE,
-                    "target_height": SIDE,
-                },
+                "properties": {"image": FILE} | SIZES,
             }
         }
     },
@@ -122,23 +121,15 @@ async def upscale(request: Request, caller: Writer) -> Envelope[AcceptedImage]:
 
 @router.get("")
 async def list_images(
-    request: Request, caller: Reader, page: str = "1", per_page: str = "15", status: str | None = None
+    request: Request, caller: Reader, paging: pages.Paging, status: WantedStatus = None
 ) -> Page[Image]:
     backend: Backend = request.app.state.backend
-    if status is not None and status not in STATUSES:
-        raise errors.invalid({"status": ["The selected status is invalid."]})
-    number, size = _within(page, 1, LAST_PAGE), _within(per_page, USUAL_PER_PAGE, MOST_PER_PAGE)
-    wanted = STATUSES[status] if status else pb.STATUS_UNSPECIFIED
+    wanted = pages.selected(status, STATUSES, pb.STATUS_UNSPECIFIED)
     response = await backend.images.ListImages(
-        pb.ListImagesRequest(page=number, per_page=size, status=wanted)
+        pb.ListImagesRequest(page=paging.number, per_page=paging.size, status=wanted)
     )
-    last = max(1, -(-response.total // size))
-    return Page(
-        message="Images retrieved successfully",
-        data=[to_image(image) for image in response.images],
-        meta=Meta(current_page=number, last_page=last, per_page=size, total=response.total),
-        links=_links(request, number, last),
-    )
+    images = [to_image(image) for image in response.images]
+    return pages.page(request, "Images retrieved successfully", images, paging, response.total)
 
 
 @router.get("/{image_id}")
@@ -211,6 +202,7 @@ def to_image(image: pb.Image) -> Image:
         queue_time=round(image.queue_seconds, 2) if image.HasField("queue_seconds") else None,
         download_expires_at=instant(image.download_expires_at) if image.download_url else None,
         error=_failure(image),
+        batch_id=image.batch_id or None,
     )
 
 
@@ -223,23 +215,3 @@ def _failure(image: pb.Image) -> Failure | None:
 
 def _size(size: pb.Size, between: str) -> str | None:
     return f"{size.width}{between}{size.height}" if size.width else None
-
-
-def _within(text: str, usual: int, most: int) -> int:
-    """A number from the query, clamped to 1..most; the usual one where it is none."""
-    return min(most, max(1, int(text))) if re.fullmatch(r"-?[0-9]{1,12}", text) else usual
-
-
-def _links(request: Request, number: int, last: int) -> Links:
-    """Addresses of other pages, which keep `per_page` and `status` as they were asked for."""
-    kept = {name: value for name, value in request.query_params.items() if name in ("per_page", "status")}
-
-    def link(page: int) -> str:
-        return f"{base_url(request)}{request.url.path}?{urlencode({'page': page} | kept)}"
-
-    return Links(
-        first=link(1),
-        last=link(last),
-        prev=link(number - 1) if number > 1 else None,
-        next=link(number + 1) if number < last else None,
-    )

@@ -4,8 +4,10 @@ JetStream is first in, first out, so fairness is made here: only a few unfinishe
 stream. Attempts are counted here too; each is the fence of its work, and an older fence changes nothing.
 """
 
+import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import func
@@ -14,10 +16,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors, outbox
 from common.db import now
+from images.domain import progress
 from images.tables import UNFINISHED, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
 
+DEAD_JOB = "dead.JOBS.inference"
+"""As `common.bus` names it; attempts are counted here, so it is published here."""
+EXHAUSTED = "attempts_exhausted"
+CANCELLED = "The image was cancelled."
 MOST_EXCUSED = 20
 """A picture during which something dies that often is taken for the cause."""
 ONE_USER_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
@@ -57,7 +64,7 @@ async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
 
 
 async def lock_user(session: AsyncSession, user_id: int) -> None:
-    """Whoever changes a user's images and dispatches does so alone, and takes this lock before any row's."""
+    """Whoever adds, ends or deletes a user's images does so alone, and takes this lock before any row's."""
     connection = await session.connection()
     await connection.execute(ONE_USER_AT_A_TIME, {"user_id": user_id})
 
@@ -69,14 +76,13 @@ async def start(session: AsyncSession, image_id: int, rules: Rules) -> Image | N
         return None
     if image.status == Status.PROCESSING and not _is_silent(image, rules):
         raise Busy(f"image {image_id} is being worked on", reason="image_busy")
-    if image.attempt - min(image.excused, MOST_EXCUSED) >= rules.attempts:
-        message = f"The image could not be processed in {rules.attempts} attempts."
-        failure = inference_pb2.Failure(code="attempts_exhausted", message=message, retryable=True)
-        await _fail(session, image, failure, rules)
+    if image.attempt - image.attempts_from - min(image.excused, MOST_EXCUSED) >= rules.attempts:
+        await _exhaust(session, image, rules)
         return None
     image.attempt += 1
     image.status = Status.PROCESSING
     image.started_at = image.heartbeat_at = image.updated_at = now()
+    await progress.started(session, image)
     return image
 
 
@@ -121,8 +127,40 @@ async def finish(session: AsyncSession, finished: inference_pb2.Finished, rules:
 
 
 async def cancel(session: AsyncSession, image: Image) -> None:
-    """The image ends without a result: its quota goes back."""
+    """The image ends without a result: its quota goes back, and its worker stops."""
+    _set_failed(image, inference_pb2.Failure(code="cancelled", message=CANCELLED, retryable=True))
+    await progress.ended(session, image, is_completed=False)
     await outbox.publish(session, "images.cancelled", _ended(image))
+
+
+async def revive(
+    session: AsyncSession, image_id: int, reservation_id: uuid.UUID, reserved_until: datetime, rules: Rules
+) -> bool:
+    """Makes an image that had used up its attempts wait again, with as many; whether there is such a one.
+
+    Its old reservation was released when it failed.
+    """
+    image = await _locked(session, image_id)
+    if image is None or not is_exhausted(image):
+        return False
+    image.status = Status.PENDING
+    image.failure_code = image.failure_message = image.failure_retryable = None
+    image.reservation_id, image.reserved_until = reservation_id, reserved_until
+    image.attempts_from, image.excused = image.attempt, 0
+    image.dispatched_at = image.started_at = image.heartbeat_at = None
+    image.updated_at = now()
+    await progress.reopened(session, image)
+    await session.flush()
+    await dispatch(session, image.user_id, rules)
+    return True
+
+
+def is_exhausted(image: Image) -> bool:
+    return image.status == Status.FAILED and image.failure_code == EXHAUSTED
+
+
+def keys(images: Iterable[Image]) -> list[str]:
+    return [key for image in images for key in (image.original_path, image.upscaled_path)]
 
 
 async def drop_objects(session: AsyncSession, *keys: str) -> None:
@@ -135,7 +173,7 @@ async def abandoned(session: AsyncSession, rules: Rules) -> list[int]:
     is_silent = silent_since < now() - 3 * rules.silent
     users = await session.exec(
         update(Image)
-        .where(col(Image.status) == Status.PROCESSING, is_silent)
+        .where(_is_free(col(Image.status) == Status.PROCESSING, is_silent))
         .values(status=Status.PENDING, dispatched_at=None, updated_at=now())
         .returning(col(Image.user_id))
     )
@@ -149,7 +187,7 @@ async def lost(session: AsyncSession, silent_for: timedelta) -> list[int]:
     """
     users = await session.exec(
         update(Image)
-        .where(col(Image.status) == Status.PENDING, col(Image.dispatched_at) < now() - silent_for)
+        .where(_is_free(col(Image.status) == Status.PENDING, col(Image.dispatched_at) < now() - silent_for))
         .values(dispatched_at=None)
         .returning(col(Image.user_id))
     )
@@ -165,6 +203,14 @@ async def _locked(session: AsyncSession, image_id: int) -> Image | None:
     return found.one_or_none()
 
 
+def _is_free(*wanted: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """For changes of many users' images, without their locks: what another changes now is left alone, so that
+    nobody waits for each other.
+    """
+    found = select(Image.id).where(*wanted).with_for_update(skip_locked=True)
+    return col(Image.id).in_(found)
+
+
 def _is_silent(image: Image, rules: Rules) -> bool:
     return image.heartbeat_at is None or image.heartbeat_at < now() - rules.silent
 
@@ -174,20 +220,33 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.upscaled_bytes = output.bytes
     image.processing_seconds = output.seconds
     image.updated_at = now()
+    await progress.ended(session, image, is_completed=True)
     await session.flush()
     await outbox.publish(session, "images.completed", _ended(image))
     await dispatch(session, image.user_id, rules)
 
 
+async def _exhaust(session: AsyncSession, image: Image, rules: Rules) -> None:
+    """A message for operators stays, with which they can give it another chance."""
+    message = f"The image could not be processed in {rules.attempts} attempts."
+    await _fail(session, image, inference_pb2.Failure(code=EXHAUSTED, message=message, retryable=True), rules)
+    await outbox.publish(session, DEAD_JOB, pb.ImageSubmitted(image_id=image.id or 0))
+
+
 async def _fail(session: AsyncSession, image: Image, failure: inference_pb2.Failure, rules: Rules) -> None:
+    _set_failed(image, failure)
+    await progress.ended(session, image, is_completed=False)
+    await session.flush()
+    await outbox.publish(session, "images.failed", _ended(image))
+    await dispatch(session, image.user_id, rules)
+
+
+def _set_failed(image: Image, failure: inference_pb2.Failure) -> None:
     image.status = Status.FAILED
     image.failure_code = failure.code
     image.failure_message = failure.message
     image.failure_retryable = failure.retryable
     image.updated_at = now()
-    await session.flush()
-    await outbox.publish(session, "images.failed", _ended(image))
-    await dispatch(session, image.user_id, rules)
 
 
 def _ended(image: Image) -> pb.ImageEnded:

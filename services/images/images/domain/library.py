@@ -1,17 +1,16 @@
-"""A user's images: get, list, delete. Another user's image is not found."""
+"""A user's images: add, get, delete. Another user's image is not found."""
 
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
 from common.db import now
-from images.domain import jobs
-from images.tables import UNFINISHED, Image, Status
+from images.domain import former_users, jobs
+from images.tables import UNFINISHED, Batch, Image, Status
 
 
 async def of_user(session: AsyncSession, user_id: int, image_id: int) -> Image:
@@ -22,15 +21,39 @@ async def of_user(session: AsyncSession, user_id: int, image_id: int) -> Image:
     return image
 
 
-async def page(
-    session: AsyncSession, user_id: int, status: Status | None, *, number: int, size: int
-) -> tuple[Sequence[Image], int]:
-    """One page, newest first, and how many images there are in all."""
-    wanted = [col(Image.user_id) == user_id] + ([col(Image.status) == status] if status else [])
-    total = (await session.exec(select(func.count()).select_from(Image).where(*wanted))).one()
-    newest = select(Image).where(*wanted).order_by(col(Image.id).desc())
-    rows = await session.exec(newest.limit(size).offset((number - 1) * size))
-    return rows.all(), total
+async def add(
+    session: AsyncSession,
+    user_id: int,
+    images: Sequence[Image],
+    rules: jobs.Rules,
+    batch: Batch | None = None,
+) -> None:
+    """The images are there and wait; in the order of their ids they are also in that of their times."""
+    await jobs.lock_user(session, user_id)
+    await former_users.refuse(session, user_id)
+    created_at = now()
+    if batch:
+        batch.created_at = batch.updated_at = created_at
+        session.add(batch)
+        await session.flush()
+    for image in images:
+        image.created_at = image.updated_at = created_at
+        image.batch_id = batch.id if batch else None
+    session.add_all(images)
+    await session.flush()
+    await jobs.dispatch(session, user_id, rules)
+
+
+async def by_id(session: AsyncSession, image_ids: Sequence[int]) -> dict[int, Image]:
+    """Whosever they are."""
+    found = await session.exec(select(Image).where(col(Image.id).in_(image_ids)))
+    return {image.id or 0: image for image in found.all()}
+
+
+async def with_originals(session: AsyncSession, keys: Sequence[str]) -> Sequence[str]:
+    """Those of the keys that are an image's."""
+    found = await session.exec(select(Image.original_path).where(col(Image.original_path).in_(keys)))
+    return found.all()
 
 
 async def downloadable(session: AsyncSession, user_id: int, image_id: int) -> Image:
@@ -55,7 +78,7 @@ async def delete(session: AsyncSession, user_id: int, image_id: int, rules: jobs
         await jobs.cancel(session, image)
     await session.delete(image)
     await session.flush()
-    await jobs.drop_objects(session, image.original_path, image.upscaled_path)
+    await jobs.drop_objects(session, *jobs.keys([image]))
     await jobs.dispatch(session, user_id, rules)
 
 
@@ -77,9 +100,14 @@ async def with_ageing_reservations(session: AsyncSession, within: timedelta, lim
 async def set_reserved_until(
     session: AsyncSession, reservation_ids: Sequence[uuid.UUID], until: datetime
 ) -> None:
-    await session.exec(
-        update(Image).where(col(Image.reservation_id).in_(reservation_ids)).values(reserved_until=until)
+    """One that is being changed now is left for the next time."""
+    is_one_of_them = col(Image.reservation_id).in_(reservation_ids)
+    found = (
+        select(Image.id)
+        .where(col(Image.status).in_(UNFINISHED), is_one_of_them)
+        .with_for_update(skip_locked=True)
     )
+    await session.exec(update(Image).where(col(Image.id).in_(found)).values(reserved_until=until))
 
 
 def _not_found() -> errors.NotFound:

@@ -1,0 +1,168 @@
+"""Examples in the API's description: one account, its images, and one batch."""
+
+from typing import Any
+
+DAY = "2026-02-15T12:00:00.000000Z"
+LATER = "2026-02-15T12:00:05.000000Z"
+
+
+def user(plan: int, name: str, verified_at: str | None) -> dict[str, Any]:
+    return {
+        "id": 1,
+        "name": "Jane Smith",
+        "email": "jane@example.com",
+        "email_verified_at": verified_at,
+        "profile_photo_url": "https://loupe.example.com/photos/JS.svg?shade=1",
+        "created_at": DAY,
+        "updated_at": DAY,
+        "pricing_plan": {"id": plan, "name": name, "slug": name.lower()},
+    }
+
+
+def accepted(number: int, name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        **more,
+        "original_filename": name,
+        "original_size": 2097152,
+        "original_size_human": "2 MB",
+        "original_dimensions": None,
+        "status": "pending",
+        "scale_factor": 2,
+        "target_width": None,
+        "target_height": None,
+        "api_request": True,
+        "created_at": DAY,
+        "updated_at": DAY,
+    }
+
+
+def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        **more,
+        "original_filename": name,
+        "original_path": "images/originals/abc123.jpg",
+        "upscaled_path": "images/upscaled/abc123.jpg",
+        "original_size": 2097152,
+        "upscaled_size": 8194304,
+        "original_size_human": "2 MB",
+        "upscaled_size_human": "7.81 MB",
+        "original_dimensions": "1920x1080",
+        "upscaled_dimensions": "3840x2160",
+        "original_dimensions_formatted": "1920 x 1080",
+        "upscaled_dimensions_formatted": "3840 x 2160",
+        "status": "completed",
+        "scale_factor": 2,
+        "target_width": None,
+        "target_height": None,
+        "processing_time": 4.82,
+        "api_request": True,
+        "download_url": "https://files.example.com/images/upscaled/abc123.jpg?X-Amz-Signature=5f0c",
+        "created_at": DAY,
+        "updated_at": LATER,
+        "queue_time": 0.18,
+        "download_expires_at": "2026-02-15T13:00:05.000000Z",
+        "error": None,
+    }
+
+
+def _batch(status: str, images: list[dict[str, Any]], done: int, ended_at: str | None) -> dict[str, Any]:
+    return {
+        "id": 7,
+        "name": "Product photos",
+        "status": status,
+        "total_images": len(images),
+        "completed_images": done,
+        "failed_images": 0,
+        "scale_factor": 2,
+        "progress": 100 * done // len(images),
+        "images": images,
+        "created_at": DAY,
+        "updated_at": ended_at or DAY,
+        "completed_at": ended_at,
+        "target_width": None,
+        "target_height": None,
+    }
+
+
+FILES = ((101, "photo1.jpg"), (102, "photo2.jpg"), (103, "photo3.jpg"))
+PENDING_BATCH = _batch("pending", [accepted(number, name, batch_id=7) for number, name in FILES], 0, None)
+COMPLETED_BATCH = _batch(
+    "completed", [completed(number, name, batch_id=7) for number, name in FILES], 3, LATER
+)
+JANE = user(1, "Free", None)
+PAID_JANE = user(2, "Starter", "2026-02-15T12:05:00.000000Z")
+NEW_PASSWORD = {"password": "A-good-one-1", "password_confirmation": "A-good-one-1"}
+REGISTRATION = {
+    "name": "Jane Smith",
+    "email": "jane@example.com",
+    **NEW_PASSWORD,
+    "device_name": "My laptop",
+}
+PAGE = {
+    "meta": {"current_page": 1, "last_page": 3, "per_page": 10, "total": 27},
+    "links": {
+        "first": "https://loupe.example.com/api/images?page=1&per_page=10",
+        "last": "https://loupe.example.com/api/images?page=3&per_page=10",
+        "prev": None,
+        "next": "https://loupe.example.com/api/images?page=2&per_page=10",
+    },
+}
+ABILITIES = ["images:read", "images:write", "images:delete", "user:read"]
+TOKEN = {
+    "id": 1,
+    "name": "My App",
+    "abilities": ABILITIES,
+    "last_used_at": "2026-02-15T11:30:00.000000Z",
+    "created_at": "2026-01-15T09:00:00.000000Z",
+    "expires_at": None,
+}
+USAGE = {
+    "plan": "starter",
+    "image_uploads": {
+        "used": 42,
+        "limit": 100,
+        "remaining": 58,
+        "unlimited": False,
+        "exceeded": False,
+        "percentage": 42.0,
+        "period_start": "2026-02-01T00:00:00.000000Z",
+        "resets_at": "2026-03-01T00:00:00.000000Z",
+    },
+    "features": ["api_access", "priority_support"],
+}
+STARTER = {
+    "name": "Starter",
+    "slug": "starter",
+    "price": 9,
+    "features": ["api_access", "priority_support"],
+    "limits": [
+        {"key": "images_per_month", "value": 25, "unit": "images"},
+        {"key": "requests_per_hour", "value": 500, "unit": "requests"},
+        {"key": "max_scale", "value": 4, "unit": "factor"},
+    ],
+}
+SUBSCRIPTION = {
+    "subscription": {
+        "id": 1,
+        "type": "default",
+        "status": "active",
+        "quantity": 1,
+        "trial_ends_at": None,
+        "ends_at": None,
+        "created_at": "2026-01-01T00:00:00.000000Z",
+        "is_active": True,
+        "is_on_trial": False,
+        "is_cancelled": False,
+        "is_on_grace_period": False,
+    },
+    "plan": STARTER,
+}
+PLAN = {"id": 2, **STARTER, "max_scale": 4}
+IMAGE = {**completed(42, "photo.jpg"), "batch_id": None}
+DOWNLOAD = {
+    "download_url": IMAGE["download_url"],
+    "filename": "photo.jpg",
+    "expires_at": IMAGE["download_expires_at"],
+}

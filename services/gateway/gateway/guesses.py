@@ -1,0 +1,39 @@
+"""Tokens that auth has refused in this hour: it is not asked about them again, nor about any new token of an
+address that has brought too many. So guessing costs it nothing, and one old token in a loop is no guessing.
+"""
+
+import time
+from collections import Counter
+
+from common import errors
+from gateway.limits import HOUR
+
+REMEMBERED = 10_000
+
+
+class Guesses:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._window = 0
+        self._refused: set[bytes] = set()
+        self._tries: Counter[str] = Counter()
+
+    def check(self, key: bytes, address: str) -> None:
+        """Raises for what need not be asked."""
+        window = int(time.time()) // HOUR
+        if window != self._window:
+            self._window, self._refused, self._tries = window, set(), Counter()
+        if key in self._refused or self._tries[address] >= self._limit:
+            raise unauthenticated()
+
+    def add(self, key: bytes, address: str) -> None:
+        if len(self._refused) >= REMEMBERED:
+            self._refused.clear()
+        if len(self._tries) >= REMEMBERED:
+            self._tries.clear()
+        self._refused.add(key)
+        self._tries[address] += 1
+
+
+def unauthenticated() -> errors.Unauthenticated:
+    return errors.Unauthenticated("Unauthenticated.", reason="unauthenticated")

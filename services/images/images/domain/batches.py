@@ -1,0 +1,80 @@
+"""A user's batches: get, list, cancel, delete. Another user's batch is not found."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from common import errors
+from common.db import now
+from images.domain import jobs
+from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Image
+
+Found = tuple[Batch, list[Image]]
+"""A batch and its images, in the order of the upload."""
+
+
+async def of_user(session: AsyncSession, user_id: int, batch_id: int) -> Found:
+    batch = await _of_user(session, user_id, batch_id)
+    return batch, (await _images(session, [batch]))[batch_id]
+
+
+async def page(
+    session: AsyncSession, user_id: int, status: BatchStatus | None, *, number: int, size: int
+) -> tuple[list[Found], int]:
+    """One page, newest first, and how many batches there are in all.
+
+    They are counted and skipped one by one: a batch stands for up to twenty images, and is made by hand.
+    """
+    wanted = [col(Batch.user_id) == user_id] + ([col(Batch.status) == status] if status else [])
+    total = (await session.exec(select(func.count()).select_from(Batch).where(*wanted))).one()
+    newest = select(Batch).where(*wanted).order_by(col(Batch.id).desc())
+    batches = (await session.exec(newest.limit(size).offset((number - 1) * size))).all()
+    images = await _images(session, batches)
+    return [(batch, images[batch.id or 0]) for batch in batches], total
+
+
+async def delete(session: AsyncSession, user_id: int, batch_id: int, rules: jobs.Rules) -> bool:
+    """Cancels a batch that is unfinished, and returns True; one that has ended goes with all its images."""
+    await jobs.lock_user(session, user_id)
+    batch = await _of_user(session, user_id, batch_id)
+    found = select(Image).where(Image.batch_id == batch_id).order_by(col(Image.id)).with_for_update()
+    images = (await session.exec(found)).all()
+    is_unfinished = batch.status in UNFINISHED_BATCH
+    for image in images:
+        if image.status in UNFINISHED:
+            await jobs.cancel(session, image)
+    if is_unfinished:
+        batch.status = BatchStatus.CANCELLED
+        batch.completed_at = batch.updated_at = now()
+    else:
+        await _remove(session, batch, images)
+    await session.flush()
+    await jobs.dispatch(session, user_id, rules)
+    return is_unfinished
+
+
+async def _remove(session: AsyncSession, batch: Batch, images: Sequence[Image]) -> None:
+    for image in images:
+        await session.delete(image)
+    await session.flush()
+    await session.delete(batch)
+    if images:
+        await jobs.drop_objects(session, *jobs.keys(images))
+
+
+async def _of_user(session: AsyncSession, user_id: int, batch_id: int) -> Batch:
+    found = await session.exec(select(Batch).where(Batch.id == batch_id, Batch.user_id == user_id))
+    batch = found.one_or_none()
+    if batch is None:
+        raise errors.NotFound("Batch not found.", reason="batch_not_found")
+    return batch
+
+
+async def _images(session: AsyncSession, batches: Iterable[Batch]) -> dict[int, list[Image]]:
+    images: dict[int, list[Image]] = {batch.id or 0: [] for batch in batches}
+    found = await session.exec(select(Image).where(col(Image.batch_id).in_(images)).order_by(col(Image.id)))
+    for image in found.all():
+        images[image.batch_id or 0].append(image)
+    return images

@@ -1,0 +1,212 @@
+"""A user's name and address change, and the account ends."""
+
+import asyncio
+
+import pytest
+from auth_under_test import ALL_ABILITIES, SECRET, Auth, events, token_id
+
+from auth import links
+from common import errors
+from loupe.auth.v1 import auth_pb2 as pb
+
+
+async def update(auth: Auth, token: str, **changes: str) -> pb.User:
+    user = await auth.user(token)
+    return (await user.UpdateUser(pb.UpdateUserRequest(**changes))).user
+
+
+async def remove(auth: Auth, token: str) -> None:
+    await (await auth.user(token)).DeleteUser(pb.DeleteUserRequest())
+
+
+async def mails(auth: Auth) -> list[tuple[str, str]]:
+    """All but the one at registration."""
+    wanted = await events(auth, "auth.mail_wanted", pb.MailWanted)
+    return [(mail.template, mail.email) for mail in wanted[1:]]
+
+
+async def forget_mails_and_news(auth: Auth) -> None:
+    await auth.change("DELETE FROM outbox WHERE subject <> 'auth.mail_wanted'")
+
+
+async def test_a_name_changes_and_nothing_else(auth: Auth) -> None:
+    registered = await auth.verified()
+    before = (await auth.login()).user
+    await forget_mails_and_news(auth)
+
+    user = await update(auth, registered.token, name="  Jane Doe ")
+
+    assert user.name == "Jane Doe"
+    assert (user.email, user.email_verified_at) == (before.email, before.email_verified_at)
+    assert user.updated_at.ToNanoseconds() > before.updated_at.ToNanoseconds()
+    assert await events(auth, "auth.user_changed", pb.UserChanged) == [pb.UserChanged(user_id=1)]
+    assert await mails(auth) == []
+
+
+async def test_a_new_address_is_unverified_and_gets_a_mail_at_once(auth: Auth) -> None:
+    """Whoever has mistyped it at registration does not wait for a minute."""
+    token = (await auth.verified()).token
+    await forget_mails_and_news(auth)
+
+    user = await update(auth, token, email=" Jane.Doe@Example.COM")
+
+    assert user.email == "jane.doe@example.com"
+    assert not user.HasField("email_verified_at")
+    assert await mails(auth) == [("verify", "jane.doe@example.com")]
+    assert await events(auth, "auth.user_changed", pb.UserChanged) == [pb.UserChanged(user_id=1)]
+    with pytest.raises(errors.PermissionDenied):
+        await auth.login("jane.doe@example.com")
+    with pytest.raises(errors.Unauthenticated):
+        await auth.login("jane@example.com")
+
+
+async def test_the_new_addresss_link_verifies_it_and_the_former_ones_does_not(auth: Auth) -> None:
+    token = (await auth.register()).token
+    former = links.sign(SECRET, "verify", 1, "jane@example.com")
+
+    user = await update(auth, token, email="jane.doe@example.com")
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await auth.gateway.VerifyEmail(pb.VerifyEmailRequest(token=former))
+    current = links.sign(SECRET, "verify", 1, user.email)
+    verified = (await auth.gateway.VerifyEmail(pb.VerifyEmailRequest(token=current))).user
+
+    assert caught.value.reason == "invalid_signature"
+    assert verified.HasField("email_verified_at")
+
+
+async def test_without_verification_a_new_address_counts_as_verified(auth_without_mail: Auth) -> None:
+    token = (await auth_without_mail.register()).token
+
+    user = await update(auth_without_mail, token, email="jane.doe@example.com")
+
+    assert user.HasField("email_verified_at")
+    assert await events(auth_without_mail, "auth.mail_wanted", pb.MailWanted) == []
+    assert (await auth_without_mail.login("jane.doe@example.com")).token
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"email": "jane@example.com"},
+        {"email": " JANE@Example.com "},
+        {"name": "Jane Smith"},
+        {"name": " Jane Smith ", "email": "Jane@example.com"},
+    ],
+)
+async def test_what_is_so_already_changes_nothing(auth: Auth, changes: dict[str, str]) -> None:
+    token = (await auth.verified()).token
+    before = (await auth.login()).user
+    await forget_mails_and_news(auth)
+
+    user = await update(auth, token, **changes)
+
+    assert user == before
+    assert await events(auth, "auth.user_changed", pb.UserChanged) == []
+    assert await mails(auth) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"name": ""}, {"name": ["The name field is required."]}),
+        ({"name": "x" * 256}, {"name": ["The name may not be greater than 255 characters."]}),
+        ({"email": " "}, {"email": ["The email field is required."]}),
+        ({"email": "jane"}, {"email": ["The email must be a valid email address."]}),
+        ({"email": "OMAR@example.com"}, {"email": ["The email has already been taken."]}),
+        (
+            {"name": "Jane Doe", "email": "x" * 250 + "@x.com"},
+            {"email": ["The email may not be greater than 255 characters."]},
+        ),
+        (
+            {"name": " ", "email": "jane@"},
+            {
+                "name": ["The name field is required."],
+                "email": ["The email must be a valid email address."],
+            },
+        ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+async def test_a_field_at_fault_is_named_and_nothing_changes(
+    auth: Auth, changes: dict[str, str], fields: dict[str, list[str]]
+) -> None:
+    token = (await auth.verified()).token
+    await auth.register(email="omar@example.com")
+    rows = "SELECT to_jsonb(user_account) FROM user_account ORDER BY id"
+    before = await auth.rows(rows)
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await update(auth, token, **changes)
+
+    assert caught.value.fields == fields
+    assert await auth.rows(rows) == before
+    assert await mails(auth) == [("verify", "omar@example.com")]
+
+
+async def test_two_who_want_one_address_at_once_do_not_both_get_it(auth: Auth) -> None:
+    tokens = [(await auth.register(email=f"user{number}@example.com")).token for number in range(3)]
+
+    results = await asyncio.gather(
+        *(update(auth, token, email="same@example.com") for token in tokens), return_exceptions=True
+    )
+
+    assert sorted(type(result).__name__ for result in results) == ["InvalidArgument"] * 2 + ["User"]
+
+
+@pytest.mark.parametrize("missing", ALL_ABILITIES)
+async def test_changes_and_the_end_need_every_ability(auth: Auth, missing: str) -> None:
+    token = (await auth.verified()).token
+    await auth.limit(token, *(ability for ability in ALL_ABILITIES if ability != missing))
+
+    for call in (update(auth, token, name="Jane Doe"), remove(auth, token)):
+        with pytest.raises(errors.PermissionDenied) as caught:
+            await call
+        assert caught.value.reason == "missing_ability"
+    assert await auth.rows("SELECT name FROM user_account") == [("Jane Smith",)]
+
+
+async def test_a_deleted_account_leaves_nothing_but_the_news(auth: Auth) -> None:
+    tokens = [(await auth.verified()).token, (await auth.login()).token]
+    omar = (await auth.register(email="omar@example.com")).token
+
+    await remove(auth, tokens[0])
+
+    assert await auth.rows("SELECT email FROM user_account") == [("omar@example.com",)]
+    assert [await auth.is_alive(token) for token in (*tokens, omar)] == [False, False, True]
+    assert await events(auth, "auth.user_deleted", pb.UserDeleted) == [pb.UserDeleted(user_id=1)]
+    [revoked] = await events(auth, "auth.tokens_revoked", pb.TokensRevoked)
+    assert (revoked.user_id, sorted(revoked.token_ids)) == (1, sorted(map(token_id, tokens)))
+    with pytest.raises(errors.Unauthenticated) as caught:
+        await auth.login()
+    assert caught.value.reason == "invalid_credentials"
+
+
+async def test_the_address_of_a_deleted_account_is_free_for_another(auth: Auth) -> None:
+    first = await auth.register()
+    await remove(auth, first.token)
+
+    second = await auth.register()
+
+    assert second.user.id != first.user.id
+    assert not await auth.is_alive(first.token)
+
+
+async def test_deleting_twice_at_once_is_the_same_as_once(auth: Auth) -> None:
+    jane = await auth.user((await auth.register()).token)
+
+    await asyncio.gather(*(jane.DeleteUser(pb.DeleteUserRequest()) for _ in range(3)))
+
+    assert await events(auth, "auth.user_deleted", pb.UserDeleted) == [pb.UserDeleted(user_id=1)]
+
+
+async def test_a_user_who_is_gone_is_not_found(auth: Auth) -> None:
+    """What a gateway remembers of the token lives on for a moment."""
+    token = (await auth.register()).token
+    jane = await auth.user(token)
+    await remove(auth, token)
+
+    with pytest.raises(errors.NotFound):
+        await jane.UpdateUser(pb.UpdateUserRequest(name="Jane Doe"))
+    with pytest.raises(errors.Unauthenticated):
+        await jane.CreateToken(pb.CreateTokenRequest(name="survivor"))

@@ -1,0 +1,157 @@
+"""Tokens that a user makes for programs: what they may do, until when, and who may make them."""
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+from auth_under_test import ALL_ABILITIES, Auth, held, token_id, waits
+
+from common import errors
+from loupe.auth.v1 import auth_pb2 as pb
+
+ONLY_KNOWN = ["The abilities may only be: images:read, images:write, images:delete, user:read."]
+NO_INSTANT = ["The expires at must be an instant such as 2030-01-31T12:00:00Z."]
+
+
+async def create(
+    auth: Auth, token: str, *, name: str = "CI", abilities: tuple[str, ...] = (), expires_at: str = ""
+) -> pb.CreateTokenResponse:
+    user = await auth.user(token)
+    return await user.CreateToken(
+        pb.CreateTokenRequest(name=name, abilities=abilities, expires_at=expires_at)
+    )
+
+
+async def test_a_new_token_may_do_what_was_asked_for_and_no_more(auth: Auth) -> None:
+    jane = (await auth.verified()).token
+
+    made = await create(auth, jane, name=" CI server ", abilities=("user:read", "images:read"))
+
+    answer = await auth.authenticate(made.text)
+    assert list(answer.abilities) == list(made.token.abilities) == ["user:read", "images:read"]
+    assert answer.user.email == "jane@example.com"
+    assert (made.token.id, made.token.name) == (token_id(made.text), "CI server")
+    assert not made.token.HasField("expires_at")
+    assert not made.token.HasField("last_used_at")
+
+
+async def test_without_a_word_about_abilities_it_may_do_all(auth: Auth) -> None:
+    jane = (await auth.verified()).token
+
+    made = await create(auth, jane)
+
+    assert list((await auth.authenticate(made.text)).abilities) == ALL_ABILITIES
+
+
+async def test_it_is_listed_with_its_end(auth: Auth) -> None:
+    jane = (await auth.verified()).token
+
+    made = await create(auth, jane, expires_at="2999-01-31T12:00:00.5+02:00")
+
+    listed = (await (await auth.user(jane)).ListTokens(pb.ListTokensRequest())).tokens
+    assert listed[-1] == made.token
+    assert listed[-1].expires_at.ToJsonString() == "2999-01-31T10:00:00.500Z"
+    assert not listed[0].HasField("expires_at")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"name": ""}, {"name": ["The name field is required."]}),
+        ({"name": "  "}, {"name": ["The name field is required."]}),
+        ({"name": "x" * 256}, {"name": ["The name may not be greater than 255 characters."]}),
+        ({"name": "a\0b"}, {"name": ["The name may not contain null characters."]}),
+        ({"abilities": ("images:fly",)}, {"abilities": ONLY_KNOWN}),
+        ({"abilities": ("images:read", "")}, {"abilities": ONLY_KNOWN}),
+        ({"abilities": ("*",)}, {"abilities": ONLY_KNOWN}),
+        (
+            {"abilities": ("images:read", "images:read")},
+            {"abilities": ["The abilities may not name one twice."]},
+        ),
+        ({"expires_at": "tomorrow"}, {"expires_at": NO_INSTANT}),
+        ({"expires_at": "2999-01-31"}, {"expires_at": NO_INSTANT}),
+        ({"expires_at": "2999-01-31T12:00:00"}, {"expires_at": NO_INSTANT}),
+        ({"expires_at": "2999-02-30T12:00:00Z"}, {"expires_at": NO_INSTANT}),
+        ({"expires_at": "9999-12-31T23:59:59-23:59"}, {"expires_at": NO_INSTANT}),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, {"expires_at": ["The expires at must be in the future."]}),
+        (
+            {"name": "", "abilities": ("x",), "expires_at": "x"},
+            {"name": ["The name field is required."], "abilities": ONLY_KNOWN, "expires_at": NO_INSTANT},
+        ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+async def test_a_field_at_fault_is_named(
+    auth: Auth, changes: dict[str, str], fields: dict[str, list[str]]
+) -> None:
+    jane = (await auth.verified()).token
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await create(auth, jane, **changes)  # pyright: ignore[reportArgumentType]  abilities are no text
+
+    assert caught.value.fields == fields
+    assert len(await auth.rows("SELECT 1 FROM token")) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["2999-01-31t12:00:00z", "2999-01-31 12:00:00Z", "2999-01-31T12:00:00.0000000Z"]
+)
+async def test_an_instant_may_be_written_in_any_way_of_its_standard(auth: Auth, text: str) -> None:
+    jane = (await auth.verified()).token
+
+    made = await create(auth, jane, expires_at=text)
+
+    assert made.token.expires_at.ToJsonString() == "2999-01-31T12:00:00Z"
+
+
+@pytest.mark.parametrize("missing", ALL_ABILITIES)
+async def test_making_tokens_needs_every_ability(auth: Auth, missing: str) -> None:
+    jane = (await auth.verified()).token
+    await auth.limit(jane, *(ability for ability in ALL_ABILITIES if ability != missing))
+
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await create(auth, jane, name="")
+
+    assert caught.value.reason == "missing_ability"
+    assert caught.value.message == f"The token lacks the ability {missing}."
+
+
+async def test_a_token_that_was_ended_makes_no_other(auth: Auth) -> None:
+    """What a gateway remembers of it lives on for a moment."""
+    token = (await auth.verified()).token
+    jane = await auth.user(token)
+    await jane.RevokeAllTokens(pb.RevokeAllTokensRequest())
+
+    with pytest.raises(errors.Unauthenticated):
+        await jane.CreateToken(pb.CreateTokenRequest(name="survivor"))
+
+    assert await auth.rows("SELECT 1 FROM token") == []
+
+
+async def test_no_token_is_made_while_all_are_being_ended(auth: Auth) -> None:
+    token = (await auth.verified()).token
+    jane = await auth.user(token)
+
+    async with held(auth) as revoking:
+        making = asyncio.ensure_future(jane.CreateToken(pb.CreateTokenRequest(name="survivor")))
+        await waits(auth)
+        await revoking.execute(sa.text("DELETE FROM token"))
+    with pytest.raises(errors.Unauthenticated):
+        await making
+
+    assert await auth.rows("SELECT 1 FROM token") == []
+
+
+async def test_ending_all_ends_those_that_are_being_made(auth: Auth) -> None:
+    token = (await auth.verified()).token
+    jane = await auth.user(token)
+    columns = "user_id, name, abilities, secret_hash, created_at"
+    new = sa.text(f"INSERT INTO token ({columns}) SELECT {columns} FROM token")  # noqa: S608  ours
+
+    async with held(auth) as making:
+        revoking = asyncio.ensure_future(jane.RevokeAllTokens(pb.RevokeAllTokensRequest()))
+        await waits(auth)
+        await making.execute(new)
+    await revoking
+
+    assert await auth.rows("SELECT 1 FROM token") == []

@@ -1,0 +1,109 @@
+"""Who knows the present password sets another, and ends all other tokens with it."""
+
+import asyncio
+
+import pytest
+from auth_under_test import ALL_ABILITIES, PASSWORD, Auth, events, token_id
+
+from common import errors
+from loupe.auth.v1 import auth_pb2 as pb
+
+NEW = "Another1horse"
+
+
+async def change(auth: Auth, token: str, current: str = PASSWORD, new: str = NEW) -> None:
+    jane = await auth.user(token)
+    await jane.ChangePassword(
+        pb.ChangePasswordRequest(current_password=current, password=new, password_confirmation=new)
+    )
+
+
+async def can_login(auth: Auth, password: str) -> bool:
+    try:
+        await auth.login(password=password)
+    except errors.Unauthenticated:
+        return False
+    return True
+
+
+async def test_who_knows_the_password_sets_another(auth: Auth) -> None:
+    token = (await auth.verified()).token
+
+    await change(auth, token)
+
+    assert await can_login(auth, NEW)
+    assert not await can_login(auth, PASSWORD)
+
+
+async def test_a_new_password_ends_all_tokens_but_this(auth: Auth) -> None:
+    token = (await auth.verified()).token
+    other = (await auth.login()).token
+    omar = (await auth.register(email="omar@example.com")).token
+
+    await change(auth, token)
+
+    assert [await auth.is_alive(one) for one in (token, other, omar)] == [True, False, True]
+    assert await events(auth, "auth.tokens_revoked", pb.TokensRevoked) == [
+        pb.TokensRevoked(user_id=1, token_ids=[token_id(other)])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "fields"),
+    [
+        ("Wrong1horse", NEW, {"current_password": ["The current password is incorrect."]}),
+        (PASSWORD + "x" * 2000, NEW, {"current_password": ["The current password is incorrect."]}),
+        ("", NEW, {"current_password": ["The current password field is required."]}),
+        (PASSWORD, "", {"password": ["The password field is required."]}),
+        (
+            "Wrong1horse",
+            "Short1x",
+            {
+                "current_password": ["The current password is incorrect."],
+                "password": ["The password must be at least 8 characters."],
+            },
+        ),
+    ],
+)
+async def test_a_field_at_fault_is_named_and_nothing_changes(
+    auth: Auth, current: str, new: str, fields: dict[str, list[str]]
+) -> None:
+    token = (await auth.verified()).token
+    other = (await auth.login()).token
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await change(auth, token, current, new)
+
+    assert caught.value.fields == fields
+    assert await can_login(auth, PASSWORD)
+    assert await auth.is_alive(other)
+
+
+async def test_two_changes_at_once_leave_one_password(auth: Auth) -> None:
+    token = (await auth.verified()).token
+
+    results = await asyncio.gather(
+        *(change(auth, token, new=f"Another{number}horse") for number in range(3)), return_exceptions=True
+    )
+
+    assert sorted(type(result).__name__ for result in results) == ["InvalidArgument"] * 2 + ["NoneType"]
+
+
+@pytest.mark.parametrize("missing", ALL_ABILITIES)
+async def test_a_new_password_needs_every_ability(auth: Auth, missing: str) -> None:
+    token = (await auth.verified()).token
+    await auth.limit(token, *(ability for ability in ALL_ABILITIES if ability != missing))
+
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await change(auth, token)
+
+    assert caught.value.reason == "missing_ability"
+    assert await can_login(auth, PASSWORD)
+
+
+async def test_an_unverified_user_may_change_the_password(auth: Auth) -> None:
+    token = (await auth.register()).token
+
+    await change(auth, token)
+
+    assert await auth.rows("SELECT email_verified_at FROM user_account") == [(None,)]

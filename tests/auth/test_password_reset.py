@@ -1,0 +1,252 @@
+"""A forgotten password: a mailed link sets another, once."""
+
+import asyncio
+import re
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from auth_under_test import PASSWORD, SECRET, Auth, events, held, token_id, waits
+from mailing import PUBLIC_URL, mail_to, mailing, mails_of
+
+from auth import links
+from common import db, errors
+from loupe.auth.v1 import auth_pb2 as pb
+from loupe_local.stores import Stores
+
+NEW = "Another1horse"
+LINK = re.compile(rf"{re.escape(PUBLIC_URL)}/reset-password#(\S+)")
+MISMATCH = ["The password confirmation does not match."]
+
+
+async def forgot(auth: Auth, email: str = "jane@example.com") -> None:
+    assert await auth.gateway.ForgotPassword(pb.ForgotPasswordRequest(email=email)) == (
+        pb.ForgotPasswordResponse()
+    )
+
+
+async def reset(auth: Auth, token: str, password: str = NEW, confirmation: str = "") -> None:
+    await auth.gateway.ResetPassword(
+        pb.ResetPasswordRequest(
+            token=token, password=password, password_confirmation=confirmation or password
+        )
+    )
+
+
+async def refused(auth: Auth, token: str) -> None:
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await reset(auth, token)
+    assert caught.value.reason == "invalid_signature"
+    assert caught.value.message == "This link is invalid or has expired."
+
+
+async def a_link(auth: Auth) -> str:
+    """As the mail to the first user has it now."""
+    [user] = await auth.rows("SELECT password_hash, email FROM user_account WHERE id = 1")
+    return links.sign(SECRET, "reset", 1, user.email, links.seal_of(SECRET, user.password_hash))
+
+
+async def test_the_link_in_the_mail_sets_a_new_password(auth: Auth, stores: Stores) -> None:
+    async with mailing(auth, stores):
+        await auth.verified(email="forgetful@example.com")
+        await auth.change("UPDATE user_account SET last_mail_at = NULL")
+        await forgot(auth, " Forgetful@EXAMPLE.com")
+        mail = await mail_to(stores.mails, "forgetful@example.com", "Reset")
+    link = LINK.search(mail.get_content())
+    assert link
+
+    await reset(auth, link[1])
+
+    assert mail["Subject"] == "Reset your password"
+    assert "Hello Jane Smith," in mail.get_content()
+    assert (await auth.login("forgetful@example.com", NEW)).token
+    with pytest.raises(errors.Unauthenticated):
+        await auth.login("forgetful@example.com", PASSWORD)
+
+
+async def test_an_installation_may_have_a_page_of_its_own(auth: Auth, stores: Stores) -> None:
+    await auth.verified(email="own.page@example.com")
+    wanted = pb.MailWanted(user_id=1, template="reset", email="own.page@example.com")
+    mails = mails_of(auth, stores, reset_url="https://www.example.com/new?lang=en")
+
+    await mails.wanted(wanted.SerializeToString())
+
+    mail = await mail_to(stores.mails, "own.page@example.com")
+    link = re.search(r"https://www\.example\.com/new\?lang=en#(\S+)", mail.get_content())
+    assert link
+    await reset(auth, link[1])
+
+
+async def test_a_reset_ends_all_tokens_and_nobody_elses(auth: Auth) -> None:
+    tokens = [(await auth.verified()).token, (await auth.login()).token]
+    omar = (await auth.register(email="omar@example.com")).token
+
+    await reset(auth, await a_link(auth))
+
+    assert [await auth.is_alive(token) for token in tokens] == [False, False]
+    assert await auth.is_alive(omar)
+    [event] = await events(auth, "auth.tokens_revoked", pb.TokensRevoked)
+    assert sorted(event.token_ids) == sorted(token_id(token) for token in tokens)
+
+
+async def test_a_reset_verifies_the_address_that_it_was_mailed_to(auth: Auth) -> None:
+    await auth.register()
+
+    await reset(auth, await a_link(auth))
+
+    assert (await auth.login(password=NEW)).user.HasField("email_verified_at")
+    assert pb.UserChanged(user_id=1) in await events(auth, "auth.user_changed", pb.UserChanged)
+
+
+async def test_a_reset_leaves_all_else_as_it_is(auth: Auth) -> None:
+    kept = "SELECT id, name, email, email_verified_at, created_at FROM user_account"
+    await auth.verified()
+    before = await auth.rows(kept)
+
+    await reset(auth, await a_link(auth))
+
+    assert await auth.rows(kept) == before
+
+
+async def test_a_link_works_once(auth: Auth) -> None:
+    await auth.register()
+    link = await a_link(auth)
+    await reset(auth, link)
+
+    await refused(auth, link)
+
+
+async def test_a_link_used_twice_at_once_works_once(auth: Auth) -> None:
+    await auth.register()
+    link = await a_link(auth)
+
+    results = await asyncio.gather(
+        *(reset(auth, link, f"Another{number}horse") for number in range(4)), return_exceptions=True
+    )
+
+    assert sorted(type(result).__name__ for result in results) == ["NoneType"] + ["PermissionDenied"] * 3
+
+
+async def test_a_refused_password_leaves_the_link_good(auth: Auth) -> None:
+    await auth.register()
+    link = await a_link(auth)
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await reset(auth, link, NEW, "Yet1another")
+    await reset(auth, link)
+
+    assert caught.value.fields == {"password": MISMATCH}
+    assert (await auth.login(password=NEW)).token
+
+
+async def test_a_link_ends_when_the_password_is_changed_otherwise(auth: Auth) -> None:
+    jane = await auth.user((await auth.verified()).token)
+    link = await a_link(auth)
+    await jane.ChangePassword(
+        pb.ChangePasswordRequest(current_password=PASSWORD, password=NEW, password_confirmation=NEW)
+    )
+
+    await refused(auth, link)
+    assert (await auth.login(password=NEW)).token
+
+
+async def test_a_link_ends_with_the_address_and_with_the_account(auth: Auth) -> None:
+    await auth.register()
+    link = await a_link(auth)
+
+    await auth.change("UPDATE user_account SET email = 'other@example.com'")
+    await refused(auth, link)
+    await auth.change("DELETE FROM user_account")
+    await refused(auth, link)
+
+
+async def test_a_link_ends_after_an_hour(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
+    await auth.register()
+    start = db.now()
+    monkeypatch.setattr(links, "now", lambda: start - timedelta(minutes=60, seconds=1))
+    over = await a_link(auth)
+    monkeypatch.setattr(links, "now", lambda: start - timedelta(minutes=59))
+    alive = await a_link(auth)
+
+    await refused(auth, over)
+    await reset(auth, alive)
+
+
+async def test_what_was_not_signed_for_this_is_refused(auth: Auth) -> None:
+    registered = await auth.register()
+    omar = await auth.register(email="omar@example.com")
+    header, payload, signature = (await a_link(auth)).split(".")
+    [(omars_hash,)] = await auth.rows("SELECT password_hash FROM user_account WHERE id = 2")
+    _, omars, _ = links.sign(
+        SECRET, "reset", omar.user.id, "omar@example.com", links.seal_of(SECRET, omars_hash)
+    ).split(".")
+
+    await refused(auth, "")
+    await refused(auth, f"{header}.{omars}.{signature}")
+    await refused(auth, f"{header}.{payload}.")
+    await refused(auth, links.sign(SECRET, "verify", registered.user.id, "jane@example.com"))
+    await refused(auth, links.sign(SECRET, "reset", registered.user.id, "jane@example.com"))
+    await refused(auth, (await auth.authenticate(registered.token)).internal_tokens["auth"])
+    assert await auth.is_alive(registered.token)
+
+
+async def test_an_unknown_address_gets_the_same_answer_and_no_mail(auth: Auth) -> None:
+    await auth.verified()
+
+    await forgot(auth, "nobody@example.com")
+
+    sent = await events(auth, "auth.mail_wanted", pb.MailWanted)
+    assert [mail.template for mail in sent] == ["verify"]
+
+
+@pytest.mark.parametrize("email", ["no address", "", "jane\0@example.com"])
+async def test_what_is_no_address_is_refused(auth: Auth, email: str) -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await forgot(auth, email)
+
+    assert list(caught.value.fields) == ["email"]
+
+
+async def test_a_user_gets_one_mail_a_minute(auth: Auth) -> None:
+    await auth.verified()
+    await auth.verified(email="omar@example.com")
+    await auth.change("UPDATE user_account SET last_mail_at = NULL")
+
+    for _ in range(3):
+        await forgot(auth)
+    await forgot(auth, "omar@example.com")
+    await auth.change("UPDATE user_account SET last_mail_at = last_mail_at - interval '61 seconds'")
+    await forgot(auth)
+
+    sent = await events(auth, "auth.mail_wanted", pb.MailWanted)
+    assert [mail.user_id for mail in sent if mail.template == "reset"] == [1, 2, 1]
+
+
+async def test_a_login_that_a_reset_overtakes_gets_no_token(auth: Auth) -> None:
+    """The old password was right when it was judged."""
+    await auth.verified()
+
+    async with held(auth) as resetting:
+        login = asyncio.create_task(auth.login())
+        await waits(auth)
+        await resetting.execute(sa.text("DELETE FROM token"))
+        await resetting.execute(sa.text("UPDATE user_account SET password_hash = 'another'"))
+    with pytest.raises(errors.Unauthenticated) as caught:
+        await login
+
+    assert caught.value.reason == "invalid_credentials"
+    assert await auth.rows("SELECT 1 FROM token") == []
+
+
+async def test_links_are_used_through_the_gateway_only(auth: Auth) -> None:
+    jane = await auth.user((await auth.register()).token)
+
+    for call in (
+        jane.ForgotPassword(pb.ForgotPasswordRequest()),
+        jane.ResetPassword(pb.ResetPasswordRequest()),
+        auth.operator.ResetPassword(pb.ResetPasswordRequest()),
+        auth.gateway.ChangePassword(pb.ChangePasswordRequest()),
+    ):
+        with pytest.raises(errors.PermissionDenied) as caught:
+            await call
+        assert caught.value.reason == "caller_refused"

@@ -1,0 +1,43 @@
+"""The sixty thousandth page of a million images, over the first."""
+
+import statistics
+import time
+
+import sqlalchemy as sa
+from million import a_million_images
+
+from common import db
+from common.db import Sessions
+from images.domain import pages
+from loupe_local.stack import Stack
+
+USER, OTHER = 1_000_001, 1_000_002
+SIZE = 15
+ROUNDS = 200
+REMOVE = sa.text("DELETE FROM image WHERE user_id IN (1000001, 1000002)")
+
+
+async def far_over_first(running: Stack) -> float:
+    """Medians, taken in turns."""
+    engine = db.engine(running.stores.database_url("images"))
+    sessions = db.sessions(engine)
+    try:
+        async with sessions.begin() as session:
+            await a_million_images(session, USER, OTHER)
+        first, far = list[float](), list[float]()
+        for _ in range(ROUNDS):
+            first.append(await _seconds(sessions, 1))
+            far.append(await _seconds(sessions, 60_000))
+        return statistics.median(far) / statistics.median(first)
+    finally:
+        async with sessions.begin() as session:
+            await (await session.connection()).execute(REMOVE)
+        await engine.dispose()
+
+
+async def _seconds(sessions: Sessions, number: int) -> float:
+    started = time.perf_counter()
+    async with sessions.begin() as session:
+        images, _ = await pages.page(session, USER, None, number=number, size=SIZE)
+    assert len(images) == SIZE
+    return time.perf_counter() - started

@@ -1,0 +1,99 @@
+"""What the contract's tests ask for, and how."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from PIL import Image
+from pixels import encoded, opened
+
+from loupe_local.stack import Stack
+from tests.contract.shapes import Schema, a_failure, a_success, check
+
+PHOTOS = Path(__file__).parents[2] / "docs" / "photos"
+SMALL = encoded(Image.open(PHOTOS / "chelsea.png").convert("RGB").crop((100, 60, 124, 76)))
+"""24 x 16 pixels of a real photo, as JPEG."""
+_TIFF = encoded(opened(SMALL).resize((64, 64)), "TIFF", compression="tiff_lzw")
+CORRUPT = _TIFF[:8] + b"\xff" * 392 + _TIFF[400:]
+"""A TIFF that only looks whole: no pixel of it can be decoded."""
+PASSWORD = "Correct-Horse-1"
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=here"}
+
+
+def told(answer: httpx2.Response, message: str, shape: Schema | None = None, status: int = 200) -> Any:
+    """The data of a success that says exactly this."""
+    assert answer.status_code == status, answer.text
+    check(answer.json(), a_success(shape))
+    assert answer.json()["message"] == message
+    return answer.json().get("data")
+
+
+def refusal(answer: httpx2.Response) -> tuple[int, str, str]:
+    """Status, code and message of an error that has the documented shape."""
+    body = answer.json()
+    check(body, a_failure(on_fields="errors" in body))
+    assert answer.headers["content-type"] == "application/json"
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return answer.status_code, body["code"], body["message"]
+
+
+def at_fault(answer: httpx2.Response) -> dict[str, list[str]]:
+    """The fields of a validation error."""
+    assert refusal(answer) == (422, "validation_failed", "Validation failed")
+    return answer.json()["errors"]
+
+
+def an_email() -> str:
+    return f"{secrets.token_hex(6)}@example.com"
+
+
+def registration(email: str) -> dict[str, str]:
+    return {"name": "New", "email": email, "password": PASSWORD, "password_confirmation": PASSWORD}
+
+
+async def a_batch(client: httpx2.AsyncClient, *files: bytes, **fields: object) -> httpx2.Response:
+    form = {field: str(value) for field, value in fields.items()}
+    named = [("images[]", (f"photo{number}.jpg", data)) for number, data in enumerate(files, 1)]
+    return await client.post("/api/batches", files=named, data=form)
+
+
+@contextlib.contextmanager
+def nobody_working(stack: Stack) -> Generator[None]:
+    """The worker stands still, so that images stay pending."""
+    pid = stack.stores.supervisor.pid("inference")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def answer_to_head(stack: Stack, path: str, length: int, token: str = "") -> str:
+    """The first line of the answer to a request of which no byte of the body is sent."""
+    host, _, port = stack.api.removeprefix("http://").partition(":")
+    lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {length}"]
+    lines += [f"{name}: {value}" for name, value in MULTIPART.items()]
+    lines += [f"Authorization: Bearer {token}"] if token else []
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    answer = await asyncio.wait_for(reader.readline(), timeout=10)
+    writer.close()
+    return answer.decode().strip()
+
+
+async def until_gone(stack: Stack, *keys: str) -> None:
+    """No object has one of these keys any more."""
+    store, bucket = stack.stores.s3.client("images"), stack.stores.s3.bucket
+
+    def found() -> set[str]:
+        return {str(one.object_name) for one in store.list_objects(bucket, recursive=True)} & {*keys}
+
+    async with asyncio.timeout(20):
+        while await asyncio.to_thread(found):
+            await asyncio.sleep(0.05)

@@ -1,0 +1,34 @@
+"""People who use the running system as the contract's clients do."""
+
+from collections.abc import AsyncGenerator
+
+import httpx2
+import pytest
+from client import client_of
+
+from loupe_local.stack import Stack
+from tests.gateway.gateway_rig import People
+
+
+@pytest.fixture(scope="session")
+def people(stack: Stack) -> People:
+    return People(stack)
+
+
+@pytest.fixture(scope="session")
+async def jane(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
+    """On the professional plan, as is Omar."""
+    async with client_of(stack, stack.token) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def omar(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with client_of(stack, stack.other_token) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def anyone(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with client_of(stack) as client:
+        yield client

@@ -1,0 +1,230 @@
+"""Accounts, line by line. That links end after an hour is for tests/auth."""
+
+import asyncio
+import re
+
+import httpx2
+import pytest
+from client import accepted, client_of, until
+
+from loupe_local.accounts import LINK, mail_to
+from loupe_local.stack import Stack
+from tests.contract.asking import PASSWORD, SMALL, an_email, at_fault, refusal, registration, told, until_gone
+from tests.contract.shapes import SESSION, USER
+from tests.gateway.gateway_rig import People
+
+REGISTERED = "Registration successful. Please verify your email to access all features."
+REQUIRED = {
+    "name": ["The name field is required."],
+    "email": ["The email field is required."],
+    "password": ["The password field is required."],
+}
+LONG = "x" * 256
+
+
+async def test_registering_gives_a_user_and_a_token(stack: Stack, anyone: httpx2.AsyncClient) -> None:
+    email = an_email()
+
+    data = told(await anyone.post("/api/auth/register", json=registration(email)), REGISTERED, SESSION, 201)
+
+    assert (data["user"]["email"], data["user"]["email_verified_at"]) == (email, None)
+    assert data["user"]["pricing_plan"] == {"id": 1, "name": "Free", "slug": "free"}
+    assert LINK.search(await mail_to(stack.stores.mails, email))
+
+
+@pytest.mark.parametrize(
+    ("changed", "wrong"),
+    [
+        ({"name": "", "email": "", "password": "", "password_confirmation": ""}, REQUIRED),
+        ({"name": LONG}, {"name": ["The name may not be greater than 255 characters."]}),
+        ({"email": "nobody"}, {"email": ["The email must be a valid email address."]}),
+        ({"email": f"{LONG}@example.com"}, {"email": ["The email may not be greater than 255 characters."]}),
+        ({"email": "JANE@Example.com"}, {"email": ["The email has already been taken."]}),
+        ({"password": "Abcdef1"}, {"password": ["The password must be at least 8 characters."]}),
+        (
+            {"password": "abcdefg1"},
+            {"password": ["The password must contain at least one uppercase and one lowercase letter."]},
+        ),
+        (
+            {"password": "ABCDEFG1"},
+            {"password": ["The password must contain at least one uppercase and one lowercase letter."]},
+        ),
+        ({"password": "Abcdefgh"}, {"password": ["The password must contain at least one number."]}),
+        (
+            {"password_confirmation": "Another-1"},
+            {"password": ["The password confirmation does not match."]},
+        ),
+    ],
+)
+async def test_a_registration_names_every_field_at_fault(
+    anyone: httpx2.AsyncClient, changed: dict[str, str], wrong: dict[str, list[str]]
+) -> None:
+    confirmed = {"password_confirmation": changed["password"]} if "password" in changed else {}
+
+    answer = await anyone.post("/api/auth/register", json=registration(an_email()) | confirmed | changed)
+
+    assert at_fault(answer) == wrong
+
+
+async def test_an_email_is_stored_in_lower_case(anyone: httpx2.AsyncClient) -> None:
+    email = an_email()
+
+    answer = await anyone.post("/api/auth/register", json=registration(email.upper()))
+
+    assert answer.json()["data"]["user"]["email"] == email
+
+
+async def test_a_login_judges_the_password_before_the_address(
+    anyone: httpx2.AsyncClient, people: People
+) -> None:
+    person = await people.new(verified=False)
+
+    wrong = await anyone.post("/api/auth/login", json={"email": person.email, "password": "x"})
+    right = await anyone.post("/api/auth/login", json={"email": person.email.upper(), "password": PASSWORD})
+
+    assert refusal(wrong)[:2] == (401, "invalid_credentials")
+    assert refusal(right)[:2] == (403, "email_unverified")
+    assert "token" not in right.text.lower()
+
+
+async def test_an_unverified_token_reaches_the_account_alone(stack: Stack, people: People) -> None:
+    person = await people.new("professional", verified=False)
+    closed = ["/api/images", "/api/images/1", "/api/batches", "/api/usage", "/api/subscription"]
+
+    async with client_of(stack, person.token) as client:
+        refused = [await client.get(path) for path in closed]
+        refused += [await client.post(path) for path in ("/api/images/upscale", "/api/batches")]
+        opened = [await client.get(path) for path in ("/api/user", "/api/user/tokens")]
+        resent = await client.post("/api/email/verification-notification")
+        out = await client.post("/api/auth/revoke-all")
+
+    assert {refusal(answer)[:2] for answer in refused} == {(403, "email_unverified")}
+    assert [answer.status_code for answer in (*opened, resent, out)] == [200, 200, 202, 200]
+
+
+async def test_the_link_needs_no_session_may_be_opened_twice_and_not_be_changed(
+    stack: Stack, anyone: httpx2.AsyncClient, people: People
+) -> None:
+    person = await people.new(verified=False)
+    link = LINK.search(await mail_to(stack.stores.mails, person.email))
+    assert link
+
+    changed = await anyone.get(link[0][:-1] + ("A" if link[0][-1] != "A" else "B"))
+    opened = [await anyone.get(link[0]), await anyone.get(link[0])]
+
+    assert refusal(changed)[:2] == (403, "invalid_signature")
+    assert [answer.status_code for answer in opened] == [200, 200]
+
+
+async def test_asking_for_the_mail_again_never_tells_who_is_known(
+    anyone: httpx2.AsyncClient, people: People
+) -> None:
+    person = await people.new(verified=False)
+    path = "/api/email/verification-notification"
+
+    known = await anyone.post(path, json={"email": person.email})
+    unknown = await anyone.post(path, json={"email": an_email()})
+
+    assert [known.status_code, unknown.status_code] == [202, 202]
+    assert known.json() == unknown.json()
+
+
+async def test_a_user_is_told_with_their_plan(stack: Stack, people: People) -> None:
+    person = await people.new("starter")
+
+    async with client_of(stack, person.token) as client:
+        user = told(await client.get("/api/user"), "User retrieved successfully", USER)
+
+    assert (user["id"], user["email"]) == (person.id, person.email)
+    assert user["email_verified_at"]
+    assert user["pricing_plan"] == {"id": 2, "name": "Starter", "slug": "starter"}
+
+
+async def test_the_profile_photo_is_drawn_here(stack: Stack, people: People) -> None:
+    person = await people.new()
+
+    async with client_of(stack, person.token) as client:
+        url = (await client.get("/api/user")).json()["data"]["profile_photo_url"]
+    async with httpx2.AsyncClient() as anyone:
+        photo = await anyone.get(url)
+
+    assert url.startswith(stack.api)
+    assert photo.headers["content-type"] == "image/svg+xml"
+    assert ">N</text>" in photo.text
+
+
+async def test_a_forgotten_password_is_set_by_a_mailed_link(stack: Stack, people: People) -> None:
+    person = await people.new("starter")
+    again = {"password": "Another-Horse-2", "password_confirmation": "Another-Horse-2"}
+    await people.change("auth", "UPDATE user_account SET last_mail_at = NULL WHERE id = %s", person.id)
+
+    async with client_of(stack) as client:
+        asked = [
+            await client.post("/api/auth/forgot-password", json={"email": email})
+            for email in (person.email, an_email())
+        ]
+        body = {"token": await reset_text(stack, person.email)} | again
+        answers = [await client.post("/api/auth/reset-password", json=body) for _ in range(2)]
+        login = await client.post(
+            "/api/auth/login", json={"email": person.email, "password": body["password"]}
+        )
+    async with client_of(stack, person.token) as before:
+        ended = await before.get("/api/user")
+
+    assert asked[0].json() == asked[1].json()
+    assert [answer.status_code for answer in (*asked, answers[0], login, ended)] == [200, 200, 200, 200, 401]
+    assert refusal(answers[1])[:2] == (403, "invalid_signature")
+
+
+async def test_a_changed_password_ends_the_other_tokens(stack: Stack, people: People) -> None:
+    person = await people.new("starter")
+    async with client_of(stack) as anyone:
+        login = await anyone.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
+    other = login.json()["data"]["token"]
+    new = {"password": "Another-Horse-2", "password_confirmation": "Another-Horse-2"}
+
+    async with client_of(stack, person.token) as client, client_of(stack, other) as ended:
+        wrong = await client.put("/api/user/password", json={"current_password": "x"} | new)
+        right = await client.put("/api/user/password", json={"current_password": PASSWORD} | new)
+        after = [await client.get("/api/user"), await ended.get("/api/user")]
+
+    assert at_fault(wrong) == {"current_password": ["The current password is incorrect."]}
+    assert right.status_code == 200
+    assert [answer.status_code for answer in after] == [200, 401]
+
+
+async def test_a_profile_changes_by_what_is_sent_and_a_new_address_is_unverified(
+    stack: Stack, people: People
+) -> None:
+    person, email = await people.new("starter"), an_email()
+
+    async with client_of(stack, person.token) as client:
+        named = told(await client.patch("/api/user", json={"name": "Ada"}), "User updated successfully", USER)
+        moved = await client.patch("/api/user", json={"email": email})
+        after = await client.get("/api/usage")
+
+    assert (named["name"], named["email"], named["email_verified_at"] is None) == ("Ada", person.email, False)
+    assert (moved.json()["data"]["email"], moved.json()["data"]["email_verified_at"]) == (email, None)
+    assert refusal(after)[:2] == (403, "email_unverified")
+    assert LINK.search(await mail_to(stack.stores.mails, email))
+
+
+async def test_an_account_is_deleted_with_its_images_and_files(stack: Stack, people: People) -> None:
+    person = await people.new("starter")
+    async with client_of(stack, person.token) as client:
+        image = await until(client, await accepted(client, SMALL), "completed")
+
+        answer = await client.delete("/api/user")
+        after = await client.get("/api/user")
+
+    assert answer.status_code == 200
+    assert after.status_code == 401
+    await until_gone(stack, image["original_path"], image["upscaled_path"])
+
+
+async def reset_text(stack: Stack, email: str) -> str:
+    """What a mail with a link to a new password carries behind the `#`."""
+    async with asyncio.timeout(20):
+        while not (found := re.search(r"#(\S+)", await mail_to(stack.stores.mails, email))):
+            await asyncio.sleep(0.05)
+    return found[1]

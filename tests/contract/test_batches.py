@@ -1,0 +1,238 @@
+"""Batches, line by line; test_lists.py has their list."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from client import client_of, until_used, used
+from PIL import Image
+from pixels import encoded
+
+from loupe_local.stack import Stack
+from tests.contract.asking import CORRUPT, SMALL, a_batch, at_fault, nobody_working, refusal, told, until_gone
+from tests.contract.shapes import ACCEPTED_BATCH, BATCH, IMAGE
+from tests.gateway.gateway_rig import People
+
+QUEUED = "Batch created and images queued for processing"
+BROKEN = "The image is corrupt or incomplete."
+UNFINISHED = ("pending", "processing")
+
+
+async def batch_of(client: httpx2.AsyncClient, batch_id: int) -> dict[str, Any]:
+    return told(await client.get(f"/api/batches/{batch_id}"), "Batch retrieved successfully", BATCH)
+
+
+async def until_ended(client: httpx2.AsyncClient, batch_id: int) -> list[dict[str, Any]]:
+    """What was seen on the way, the end included."""
+    deadline, seen = time.monotonic() + 90, [await batch_of(client, batch_id)]
+    while seen[-1]["status"] in UNFINISHED:
+        assert time.monotonic() < deadline, seen[-1]
+        await asyncio.sleep(0.03)
+        seen.append(await batch_of(client, batch_id))
+    return seen
+
+
+async def test_a_batch_is_accepted_with_its_images_in_order(jane: httpx2.AsyncClient) -> None:
+    batch = told(await a_batch(jane, SMALL, SMALL, name="Product photos"), QUEUED, ACCEPTED_BATCH, 202)
+
+    assert (batch["name"], batch["status"], batch["progress"]) == ("Product photos", "pending", 0)
+    assert [batch[name] for name in ("total_images", "completed_images", "failed_images")] == [2, 0, 0]
+    assert (batch["scale_factor"], batch["completed_at"]) == (2, None)
+    assert [image["original_filename"] for image in batch["images"]] == ["photo1.jpg", "photo2.jpg"]
+    assert {image["batch_id"] for image in batch["images"]} == {batch["id"]}
+
+
+@pytest.mark.parametrize("names", [["images[]"] * 3, ["images"] * 3, ["images[0]", "images[1]", "images[2]"]])
+async def test_files_may_be_named_in_three_ways_and_keep_their_order(
+    jane: httpx2.AsyncClient, names: list[str]
+) -> None:
+    files = [(name, (f"{number}.jpg", SMALL)) for number, name in enumerate(names)]
+
+    batch = told(await jane.post("/api/batches", files=files), QUEUED, ACCEPTED_BATCH, 202)
+
+    assert [image["original_filename"] for image in batch["images"]] == ["0.jpg", "1.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("files", "fields", "wrong"),
+    [
+        pytest.param([], {}, {"images": ["The images field is required."]}, id="none"),
+        pytest.param(
+            [SMALL] * 21, {}, {"images": ["The images may not have more than 20 items."]}, id="twenty-one"
+        ),
+        pytest.param([b"x", SMALL, SMALL[:-200]], {}, None, id="bad files"),
+        pytest.param(
+            [SMALL],
+            {"scale_factor": 5},
+            {"scale_factor": ["The scale factor must be between 2 and 4."]},
+            id="scale factor",
+        ),
+        pytest.param(
+            [SMALL],
+            {"scale_factor": 2, "target_width": 48},
+            {
+                "scale_factor": ["The scale factor cannot be used with target width or target height."],
+                "target_width": ["The target width cannot be used with scale factor."],
+            },
+            id="both",
+        ),
+        pytest.param(
+            [SMALL],
+            {"name": "x" * 256},
+            {"name": ["The name may not be greater than 255 characters."]},
+            id="name",
+        ),
+    ],
+)
+async def test_one_thing_wrong_refuses_the_whole_batch_and_leaves_nothing(
+    stack: Stack,
+    people: People,
+    files: list[bytes],
+    fields: dict[str, Any],
+    wrong: dict[str, list[str]] | None,
+) -> None:
+    person = await people.new("professional")
+
+    async with client_of(stack, person.token) as client:
+        answer = await a_batch(client, *files, **({"scale_factor": 2} | fields))
+        counted = await used(client)
+        totals = [
+            (await client.get(f"/api/{noun}")).json()["meta"]["total"] for noun in ("images", "batches")
+        ]
+
+    kinds = ["The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."]
+    assert at_fault(answer) == (wrong or {"images.0": kinds, "images.2": [BROKEN]})
+    assert (counted, totals) == (0, [0, 0])
+
+
+async def test_twenty_files_are_accepted(stack: Stack, people: People) -> None:
+    person = await people.new("professional")
+
+    async with client_of(stack, person.token) as client:
+        batch = told(await a_batch(client, *[SMALL] * 20), QUEUED, ACCEPTED_BATCH, 202)
+        counted = await used(client)
+        await client.delete(f"/api/batches/{batch['id']}")
+
+    assert (batch["total_images"], counted) == (20, 20)
+
+
+async def test_more_files_than_quota_left_refuse_the_whole_batch(stack: Stack, people: People) -> None:
+    person = await people.new("professional")
+    await people.operator.set_quota(person.email, 2)
+
+    async with client_of(stack, person.token) as client:
+        over = await a_batch(client, SMALL, SMALL, SMALL)
+        counted = await used(client)
+        exact = await a_batch(client, SMALL, SMALL)
+
+    assert refusal(over)[:2] == (403, "quota_exceeded")
+    assert counted == 0
+    assert (exact.status_code, exact.headers["x-ratelimit-remaining"]) == (202, "0")
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "counters"),
+    [
+        ([SMALL, SMALL], "completed", (2, 0)),
+        ([SMALL, CORRUPT], "partially_failed", (1, 1)),
+        ([CORRUPT, CORRUPT], "failed", (0, 2)),
+    ],
+)
+async def test_a_batch_ends_as_its_images_do(
+    jane: httpx2.AsyncClient, files: list[bytes], status: str, counters: tuple[int, int]
+) -> None:
+    batch_id = (await a_batch(jane, *files)).json()["data"]["id"]
+
+    batch = (await until_ended(jane, batch_id))[-1]
+
+    assert (batch["status"], batch["progress"]) == (status, 100)
+    assert (batch["completed_images"], batch["failed_images"]) == counters
+    assert batch["completed_at"] is not None
+    assert [bool(image["download_url"]) for image in batch["images"]] == [file == SMALL for file in files]
+
+
+async def test_progress_is_the_share_of_ended_images_rounded_down(
+    jane: httpx2.AsyncClient, photos: Path
+) -> None:
+    photo = encoded(Image.open(photos / "coffee.png").convert("RGB").resize((200, 140)))
+    batch_id = (await a_batch(jane, photo, photo, photo, scale_factor=4)).json()["data"]["id"]
+
+    seen = await until_ended(jane, batch_id)
+
+    assert {"processing", "completed"} <= {batch["status"] for batch in seen}
+    for batch in seen:
+        ended = batch["completed_images"] + batch["failed_images"]
+        assert batch["progress"] == 100 * ended // 3
+        assert (batch["completed_at"] is None) == (ended < 3)
+
+
+async def test_an_unfinished_batch_is_cancelled_and_then_deleted(stack: Stack, people: People) -> None:
+    person = await people.new("professional")
+    async with client_of(stack, person.token) as client:
+        with nobody_working(stack):
+            made = (await a_batch(client, SMALL, SMALL)).json()["data"]
+            path = f"/api/batches/{made['id']}"
+            pending = await batch_of(client, made["id"])
+            cancelled = await client.delete(path)
+            batch = await batch_of(client, made["id"])
+            await until_used(client, 0)
+        later = await batch_of(client, made["id"])
+        deleted = await client.delete(path)
+        after = await client.get(path)
+
+    assert (pending["status"], pending["progress"]) == ("pending", 0)
+    told(cancelled, "Batch cancelled successfully")
+    assert (batch["status"], batch["failed_images"], batch["progress"]) == ("cancelled", 2, 100)
+    assert batch["completed_at"] is not None
+    assert {(image["status"], image["error"]["code"]) for image in batch["images"]} == {
+        ("failed", "cancelled")
+    }
+    assert later["status"] == "cancelled"
+    told(deleted, "Batch deleted successfully")
+    assert refusal(after)[:2] == (404, "batch_not_found")
+
+
+async def test_a_deleted_batch_takes_its_images_and_objects_along(
+    stack: Stack, jane: httpx2.AsyncClient
+) -> None:
+    batch_id = (await a_batch(jane, SMALL, SMALL)).json()["data"]["id"]
+    batch = (await until_ended(jane, batch_id))[-1]
+
+    answer = await jane.delete(f"/api/batches/{batch_id}")
+    images = [await jane.get(f"/api/images/{image['id']}") for image in batch["images"]]
+
+    told(answer, "Batch deleted successfully")
+    assert {refusal(image)[:2] for image in images} == {(404, "image_not_found")}
+    await until_gone(stack, *(image["upscaled_path"] for image in batch["images"]))
+
+
+async def test_deleting_one_of_its_images_leaves_the_counters(jane: httpx2.AsyncClient) -> None:
+    batch_id = (await a_batch(jane, SMALL, SMALL)).json()["data"]["id"]
+    before = (await until_ended(jane, batch_id))[-1]
+
+    answer = await jane.delete(f"/api/images/{before['images'][0]['id']}")
+    after = await batch_of(jane, batch_id)
+
+    told(answer, "Image deleted successfully")
+    counters = ("status", "total_images", "completed_images", "failed_images", "progress")
+    assert [after[name] for name in counters] == [before[name] for name in counters]
+    assert [image["id"] for image in after["images"]] == [before["images"][1]["id"]]
+
+
+async def test_targets_are_those_of_the_batch_and_of_each_image(jane: httpx2.AsyncClient) -> None:
+    answer = await a_batch(jane, SMALL, SMALL, target_width=60)
+    batch = (await until_ended(jane, answer.json()["data"]["id"]))[-1]
+
+    assert (batch["scale_factor"], batch["target_width"], batch["target_height"]) == (None, 60, None)
+    assert {image["upscaled_dimensions"] for image in batch["images"]} == {"60x40"}
+
+
+async def test_an_image_of_a_batch_is_an_image(jane: httpx2.AsyncClient) -> None:
+    batch = (await a_batch(jane, SMALL)).json()["data"]
+
+    answer = await jane.get(f"/api/images/{batch['images'][0]['id']}")
+
+    assert told(answer, "Image retrieved successfully", IMAGE)["batch_id"] == batch["id"]

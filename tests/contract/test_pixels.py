@@ -1,0 +1,123 @@
+"""What comes back for what went in, line by line; tests/inference goes into the depths."""
+
+import httpx2
+import pytest
+from client import accepted, result_of
+from PIL import ExifTags, Image, ImageCms
+from pixels import encoded, opened
+
+from tests.contract.asking import SMALL
+
+PHOTO = opened(SMALL)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+async def upscaled(client: httpx2.AsyncClient, data: bytes, **fields: object) -> Image.Image:
+    form = {name: str(value) for name, value in fields.items()}
+    return opened(await result_of(client, await accepted(client, data, "photo", **form)))
+
+
+@pytest.mark.parametrize(
+    ("given", "becomes"),
+    [("JPEG", "JPEG"), ("PNG", "PNG"), ("WEBP", "WEBP"), ("TIFF", "TIFF"), ("BMP", "PNG"), ("GIF", "PNG")],
+)
+async def test_the_format_stays_but_bmp_and_still_gif_become_png(
+    jane: httpx2.AsyncClient, given: str, becomes: str
+) -> None:
+    picture = PHOTO.convert("P") if given == "GIF" else PHOTO
+
+    result = await upscaled(jane, encoded(picture, given))
+
+    assert (result.format, result.size) == (becomes, (48, 32))
+
+
+@pytest.mark.parametrize(
+    ("mode", "file_format"), [("L", "PNG"), ("L", "JPEG"), ("RGBA", "PNG"), ("LA", "PNG")]
+)
+async def test_greyscale_stays_greyscale_and_alpha_is_kept(
+    jane: httpx2.AsyncClient, mode: str, file_format: str
+) -> None:
+    result = await upscaled(jane, encoded(PHOTO.convert(mode), file_format))
+
+    assert result.mode == mode
+
+
+async def test_cmyk_is_handled(jane: httpx2.AsyncClient) -> None:
+    result = await upscaled(jane, encoded(PHOTO.convert("CMYK")))
+
+    before, after = (picture.convert("RGB").resize((1, 1)).getpixel((0, 0)) for picture in (PHOTO, result))
+    assert isinstance(before, tuple)
+    assert isinstance(after, tuple)
+    assert max(abs(one - other) for one, other in zip(before, after, strict=True)) < 12
+
+
+async def test_orientation_is_applied_the_profile_kept_and_where_it_was_taken_stripped(
+    jane: httpx2.AsyncClient,
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Artist] = "Jane"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+
+    result = await upscaled(jane, encoded(PHOTO, exif=exif, icc_profile=PROFILE))
+
+    assert result.size == (32, 48)
+    assert result.info["icc_profile"] == PROFILE
+    assert not result.getexif()
+    assert not result.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+
+
+NOT_YET = pytest.mark.xfail(strict=True, reason="not built yet")
+
+
+@NOT_YET
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+async def test_sixteen_bits_stay_sixteen(jane: httpx2.AsyncClient, file_format: str) -> None:
+    result = await upscaled(jane, encoded(PHOTO.convert("L").convert("I;16"), file_format))
+
+    assert result.mode == "I;16"
+
+
+@NOT_YET
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
+async def test_an_animation_comes_back_with_every_frame(jane: httpx2.AsyncClient, file_format: str) -> None:
+    frames = [PHOTO, PHOTO.transpose(Image.Transpose.FLIP_LEFT_RIGHT), PHOTO.rotate(180)]
+
+    result = await upscaled(jane, encoded(frames[0], file_format, save_all=True, append_images=frames[1:]))
+
+    assert getattr(result, "n_frames", 1) == 3
+
+
+@NOT_YET
+@pytest.mark.parametrize("fit", ["cover", "contain"])
+async def test_fit_keeps_the_aspect_ratio_of_two_targets(jane: httpx2.AsyncClient, fit: str) -> None:
+    picture = Image.new("RGB", (24, 16), "white")
+    picture.paste((0, 0, 0), (0, 0, 24, 4))
+
+    stretched = await upscaled(jane, encoded(picture, "PNG"), target_width=48, target_height=64)
+    fitted = await upscaled(jane, encoded(picture, "PNG"), target_width=48, target_height=64, fit=fit)
+
+    assert fitted.size == stretched.size == (48, 64)
+    assert fitted.tobytes() != stretched.tobytes()
+
+
+@NOT_YET
+async def test_format_and_quality_may_be_asked_for(jane: httpx2.AsyncClient) -> None:
+    data = encoded(PHOTO, "PNG")
+
+    fine = await accepted(jane, data, output_format="jpeg", quality="95")
+    coarse = await accepted(jane, data, output_format="jpeg", quality="30")
+    results = [await result_of(jane, image_id) for image_id in (fine, coarse)]
+
+    assert [opened(result).format for result in results] == ["JPEG", "JPEG"]
+    assert len(results[1]) < len(results[0])
+
+
+@NOT_YET
+async def test_metadata_is_kept_on_request(jane: httpx2.AsyncClient) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Jane"
+
+    result = await upscaled(jane, encoded(PHOTO, exif=exif), metadata="keep")
+
+    assert result.getexif()[ExifTags.Base.Artist] == "Jane"

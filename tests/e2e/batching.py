@@ -1,0 +1,51 @@
+"""Batches as a client uses them."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import httpx2
+from client import UNFINISHED, WAIT_SECONDS
+from PIL import Image
+from pixels import encoded
+
+Files = Sequence[tuple[str, bytes]]
+PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
+TEN_MB = 10_485_760
+
+
+def photos_of(count: int) -> Files:
+    return [(f"photo{number}.jpg", PHOTO) for number in range(1, count + 1)]
+
+
+async def post(
+    client: httpx2.AsyncClient, files: Files, field: str = "images[]", **fields: object
+) -> httpx2.Response:
+    form = {name: str(value) for name, value in fields.items()}
+    parts = [(field.format(place), file) for place, file in enumerate(files)]
+    return await client.post("/api/batches", files=parts, data=form)
+
+
+async def created(client: httpx2.AsyncClient, files: Files, **fields: Any) -> dict[str, Any]:
+    answer = await post(client, files, **fields)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["data"]
+
+
+async def batch(client: httpx2.AsyncClient, batch_id: int) -> dict[str, Any]:
+    answer = await client.get(f"/api/batches/{batch_id}")
+    assert (answer.status_code, answer.json()["message"]) == (200, "Batch retrieved successfully")
+    return answer.json()["data"]
+
+
+async def until_ended(client: httpx2.AsyncClient, batch_id: int) -> dict[str, Any]:
+    """Polls; progress never goes back on the way."""
+    deadline, progress = time.monotonic() + WAIT_SECONDS, 0
+    while (found := await batch(client, batch_id))["status"] in UNFINISHED:
+        assert found["progress"] >= progress
+        assert found["completed_at"] is None
+        assert time.monotonic() < deadline, found
+        progress = found["progress"]
+        await asyncio.sleep(0.05)
+    return found

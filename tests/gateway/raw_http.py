@@ -1,0 +1,76 @@
+"""HTTP as it stands on the wire: bytes to a gateway, and what comes back until it closes."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+PATIENCE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Wire:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    sent: int = 0
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+        self.sent += len(data)
+
+    async def answer(self, *, has_body: bool = True) -> Answer:
+        """The next one; `100 Continue` counts as one."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            first, *lines = head.rstrip().split("\r\n")
+            headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+            length = int(headers.get("content-length", 0)) if has_body else 0
+            return Answer(int(first.split()[1]), headers, await self.reader.readexactly(length))
+
+    async def rest(self) -> bytes:
+        """All that comes until the other side ends."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self.reader.read()
+
+
+@contextlib.asynccontextmanager
+async def wire(url: str) -> AsyncGenerator[Wire]:
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield Wire(reader, writer)
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def exchange(url: str, data: bytes) -> tuple[Answer, bytes]:
+    """The first answer to these bytes, and whatever follows it until the connection ends."""
+    async with wire(url) as opened:
+        await opened.send(data)
+        return await opened.answer(), await opened.rest()
+
+
+def assert_refused(answer: Answer, rest: bytes, status: int, code: str) -> None:
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+    assert answer.headers["connection"] == "close"
+    assert list(answer.json) == ["success", "message", "code", "request_id"]
+    assert (answer.json["success"], answer.json["code"]) == (False, code)
+    assert answer.json["request_id"] == answer.headers["x-request-id"]
+    assert "server" not in answer.headers
+    assert rest == b""

@@ -1,0 +1,279 @@
+"""How a batch is written in answers, and who may ask for one."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from client import upscale
+from PIL import Image
+from pixels import encoded
+
+from common import timestamps
+from gateway.routes.batches import STATUSES, to_accepted_batch_image, to_batch, to_batch_images
+from loupe.images.v1 import images_pb2 as pb
+from tests.gateway.gateway_rig import Gateway, People, Person
+from tests.gateway.test_access import ALL_ABILITIES, ENDED, NO_ABILITIES, USED_UP
+
+NOON = datetime(2026, 2, 15, 12, tzinfo=UTC)
+PHOTO = encoded(Image.new("RGB", (2, 2)))
+ROUTES = [
+    ("POST", "/api/batches"),
+    ("GET", "/api/batches"),
+    ("GET", "/api/batches/1"),
+    ("DELETE", "/api/batches/1"),
+]
+ABILITIES = {"POST": "images:write", "GET": "images:read", "DELETE": "images:delete"}
+
+
+def an_image(image_id: int = 101, status: pb.Status.ValueType = pb.STATUS_PENDING) -> pb.Image:
+    return pb.Image(
+        id=image_id,
+        batch_id=7,
+        original_filename=f"photo{image_id}.jpg",
+        original_bytes=2 << 20,
+        status=status,
+        scale_factor=2,
+        created_at=timestamps.to_proto(NOON),
+        updated_at=timestamps.to_proto(NOON),
+    )
+
+
+def a_batch(completed: int = 0, failed: int = 0, total: int = 3) -> pb.Batch:
+    return pb.Batch(
+        id=7,
+        name="Product photos",
+        status=pb.BATCH_STATUS_PENDING,
+        total_images=total,
+        completed_images=completed,
+        failed_images=failed,
+        scale_factor=2,
+        images=[an_image(101), an_image(102)],
+        created_at=timestamps.to_proto(NOON),
+        updated_at=timestamps.to_proto(NOON),
+    )
+
+
+def test_a_new_batch_is_written_as_the_reference_has_it() -> None:
+    batch = a_batch()
+
+    written = to_batch(batch, [to_accepted_batch_image(image) for image in batch.images]).model_dump()
+
+    images = written.pop("images")
+    assert list(written.items()) == [
+        ("id", 7),
+        ("name", "Product photos"),
+        ("status", "pending"),
+        ("total_images", 3),
+        ("completed_images", 0),
+        ("failed_images", 0),
+        ("scale_factor", 2),
+        ("progress", 0),
+        ("created_at", "2026-02-15T12:00:00.000000Z"),
+        ("updated_at", "2026-02-15T12:00:00.000000Z"),
+        ("completed_at", None),
+        ("target_width", None),
+        ("target_height", None),
+    ]
+    assert list(images[0].items()) == [
+        ("id", 101),
+        ("batch_id", 7),
+        ("original_filename", "photo101.jpg"),
+        ("original_size", 2 << 20),
+        ("original_size_human", "2 MB"),
+        ("original_dimensions", None),
+        ("status", "pending"),
+        ("scale_factor", 2),
+        ("target_width", None),
+        ("target_height", None),
+        ("api_request", False),
+        ("created_at", "2026-02-15T12:00:00.000000Z"),
+        ("updated_at", "2026-02-15T12:00:00.000000Z"),
+    ]
+    assert [image["id"] for image in images] == [101, 102]
+
+
+def test_the_images_stand_between_the_progress_and_the_dates() -> None:
+    batch = a_batch()
+
+    keys = list(to_batch(batch, to_batch_images(batch)).model_dump())
+
+    assert keys[7:10] == ["progress", "images", "created_at"]
+
+
+def test_a_batch_that_has_ended_has_all_there_is_to_know() -> None:
+    batch = a_batch(completed=2, failed=1)
+    batch.ClearField("name")
+    batch.scale_factor, batch.target_width, batch.status = 0, 300, pb.BATCH_STATUS_PARTIALLY_FAILED
+    batch.completed_at.CopyFrom(timestamps.to_proto(NOON + timedelta(seconds=5)) or batch.completed_at)
+
+    written = to_batch(batch, to_batch_images(batch))
+
+    assert (written.name, written.status, written.progress) == (None, "partially_failed", 100)
+    assert (written.scale_factor, written.target_width, written.target_height) == (None, 300, None)
+    assert written.completed_at == "2026-02-15T12:00:05.000000Z"
+    assert list(written.images[0].model_dump())[:3] == ["id", "batch_id", "original_filename"]
+    assert list(written.images[0].model_dump())[-2:] == ["download_expires_at", "error"]
+
+
+@pytest.mark.parametrize(
+    ("completed", "failed", "total", "progress"),
+    [
+        (0, 0, 3, 0),
+        (1, 0, 3, 33),
+        (0, 1, 3, 33),
+        (1, 1, 3, 66),
+        (2, 1, 3, 100),
+        (0, 20, 20, 100),
+        (1, 0, 1, 100),
+        (19, 0, 20, 95),
+        (6, 0, 7, 85),
+    ],
+)
+def test_progress_is_the_share_of_ended_images_rounded_down(
+    completed: int, failed: int, total: int, progress: int
+) -> None:
+    assert to_batch(a_batch(completed, failed, total), []).progress == progress
+
+
+def test_every_status_has_a_name() -> None:
+    assert set(STATUSES.values()) == set(pb.BatchStatus.values()) - {pb.BATCH_STATUS_UNSPECIFIED}
+
+
+async def told(gateway: Gateway, person: Person, method: str, path: str) -> tuple[int, str]:
+    async with gateway.client(person.token) as client:
+        answer = await client.request(method, path)
+    return answer.status_code, answer.json().get("code", "")
+
+
+async def test_of_all_that_is_wrong_with_a_new_batch_the_first_in_the_order_is_told(
+    gateway: Gateway, people: People
+) -> None:
+    person = await people.new("professional", verified=False)
+    await people.change("auth", NO_ABILITIES, person.id)
+    await people.change("billing", ENDED, person.id)
+    await people.change("billing", USED_UP, person.id, 250)
+    seen = [await told(gateway, person, *ROUTES[0])]
+
+    await people.verify(person)
+    seen.append(await told(gateway, person, *ROUTES[0]))
+    await people.put_on(person, "free")
+    seen.append(await told(gateway, person, *ROUTES[0]))
+    await people.put_on(person, "starter")
+    seen.append(await told(gateway, person, *ROUTES[0]))
+    await people.put_on(person, "professional")
+    seen.append(await told(gateway, person, *ROUTES[0]))
+    await people.change("auth", ALL_ABILITIES, person.id)
+    seen.append(await told(gateway, person, *ROUTES[0]))
+    await people.change("billing", USED_UP, person.id, 249)
+    seen.append(await told(gateway, person, *ROUTES[0]))
+
+    assert seen == [
+        (403, "email_unverified"),
+        (403, "subscription_expired"),
+        (403, "no_api_access"),
+        (403, "plan_feature_missing"),
+        (403, "missing_ability"),
+        (403, "quota_exceeded"),
+        (422, "validation_failed"),
+    ]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_a_plan_without_batches_has_none_of_the_four(
+    gateway: Gateway, people: People, method: str, path: str
+) -> None:
+    person = await people.new("starter")
+    await people.change("auth", NO_ABILITIES, person.id)
+
+    assert await told(gateway, person, method, path) == (403, "plan_feature_missing")
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_each_route_needs_its_ability_and_no_other(
+    gateway: Gateway, people: People, method: str, path: str
+) -> None:
+    person, needed = await people.new("professional"), ABILITIES[method]
+    statement = "UPDATE token SET abilities = %s WHERE user_id = %s"
+
+    await people.change("auth", statement, sorted({*ABILITIES.values()} - {needed}), person.id)
+    without = await told(gateway, person, method, path)
+    await people.change("auth", statement, [needed], person.id)
+    with_it = await told(gateway, person, method, path)
+
+    assert without == (403, "missing_ability")
+    assert with_it[0] in (200, 404, 422)
+
+
+async def test_a_plan_that_has_ended_still_reads_and_deletes(gateway: Gateway, people: People) -> None:
+    person = await people.new("professional")
+    await people.change("billing", ENDED, person.id)
+
+    seen = [await told(gateway, person, method, path) for method, path in ROUTES]
+
+    assert seen == [
+        (403, "subscription_expired"),
+        (200, ""),
+        (404, "batch_not_found"),
+        (404, "batch_not_found"),
+    ]
+
+
+@pytest.mark.parametrize("batch_id", ["0", "abc", "1.5", "1.0", "01", "%2B1", "-1", str(2**63), "999999999"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_an_id_that_is_none_is_not_found(
+    gateway: Gateway, owner: Person, method: str, batch_id: str
+) -> None:
+    async with gateway.client(owner.token) as client:
+        answer = await client.request(method, f"/api/batches/{batch_id}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "batch_not_found")
+    assert answer.json()["message"] == "Batch not found."
+
+
+@pytest.fixture(scope="module")
+async def owner(people: People) -> Person:
+    return await people.new("professional")
+
+
+@pytest.mark.parametrize("status", ["done", "Pending", "partially failed", ""])
+async def test_a_status_that_batches_do_not_have_is_named(
+    gateway: Gateway, owner: Person, status: str
+) -> None:
+    async with gateway.client(owner.token) as client:
+        answer = await client.get("/api/batches", params={"status": status})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == {"status": ["The selected status is invalid."]}
+
+
+@pytest.mark.parametrize("status", [*STATUSES])
+async def test_every_status_may_be_asked_for(gateway: Gateway, owner: Person, status: str) -> None:
+    async with gateway.client(owner.token) as client:
+        answer = await client.get("/api/batches", params={"status": status, "per_page": 7})
+
+    body = answer.json()
+    assert (answer.status_code, body["message"]) == (200, "Batches retrieved successfully")
+    assert (body["data"], body["meta"]["per_page"]) == ([], 7)
+    assert body["links"]["first"].endswith(f"/api/batches?page=1&per_page=7&status={status}")
+
+
+async def test_polls_of_a_batch_count_in_their_own_bucket_with_the_quota_told(
+    gateway: Gateway, owner: Person
+) -> None:
+    async with gateway.client(owner.token) as client:
+        poll = await client.get("/api/batches/1")
+        page = await client.get("/api/batches")
+
+    assert poll.headers["ratelimit-policy"] == '"hour";q=20000;w=3600'
+    assert page.headers["ratelimit-policy"] == '"hour";q=2000;w=3600'
+    assert [answer.headers["x-ratelimit-limit"] for answer in (poll, page)] == ["250", "250"]
+
+
+async def test_an_image_that_came_alone_has_no_batch(gateway: Gateway, people: People) -> None:
+    person = await people.new("starter")
+    async with gateway.client(person.token) as client:
+        posted = (await upscale(client, PHOTO)).json()["data"]
+
+        image = (await client.get(f"/api/images/{posted['id']}")).json()["data"]
+
+    assert "batch_id" not in posted
+    assert list(image.items())[-1] == ("batch_id", None)

@@ -1,0 +1,79 @@
+"""Pages of any origin may use the API, without credentials, and nothing else that is here."""
+
+from collections.abc import AsyncGenerator
+
+import httpx2
+import pytest
+
+from tests.gateway.gateway_rig import Gateway, left
+
+EXPOSED = {
+    "allow",
+    "www-authenticate",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-request-id",
+}
+
+
+@pytest.fixture
+async def anyone(gateway: Gateway) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with gateway.client() as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/api/user", "/api/nothing", "/api/broken", "/openapi.json"])
+async def test_a_page_of_another_origin_may_read_answer_and_headers(
+    anyone: httpx2.AsyncClient, path: str
+) -> None:
+    answer = await anyone.get(path, headers={"Origin": "https://example.com"})
+
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+    exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
+    assert set(exposed) == EXPOSED
+
+
+async def test_a_browser_may_ask_before_it_sends(anyone: httpx2.AsyncClient) -> None:
+    answer = await anyone.options(
+        "/api/images/upscale",
+        headers={
+            "Origin": "https://example.com",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type,x-request-id",
+        },
+    )
+
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert "authorization" in answer.headers["access-control-allow-headers"].lower()
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "GET", "HEAD"])
+async def test_it_may_ask_about_any_method_and_is_not_counted(
+    anyone: httpx2.AsyncClient, method: str
+) -> None:
+    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization"}
+    before = (await anyone.get("/api/user")).headers["ratelimit"]
+
+    answer = await anyone.options("/api/user", headers={"Origin": "null"} | asked)
+
+    assert (answer.status_code, answer.json()["success"]) == (200, True)
+    assert method in answer.headers["access-control-allow-methods"].split(", ")
+    assert answer.headers["access-control-allow-headers"] == "authorization"
+    assert answer.headers["access-control-max-age"] == "7200"
+    assert "ratelimit" not in answer.headers
+    assert left((await anyone.get("/api/user")).headers["ratelimit"]) == left(before) - 1
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/photos/AB.svg", "/", "/nothing"])
+async def test_pages_of_other_origins_may_read_the_api_only(anyone: httpx2.AsyncClient, path: str) -> None:
+    plain = await anyone.get(path, headers={"Origin": "https://example.com"})
+    asked = await anyone.options(path, headers={"Origin": "x", "Access-Control-Request-Method": "GET"})
+
+    headers = plain.headers.keys() | asked.headers.keys()
+    assert not [name for name in headers if name.startswith("access-control")]

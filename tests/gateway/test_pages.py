@@ -1,0 +1,167 @@
+"""A list in pages: each request gets the page that it asks for, and addresses of the others that work."""
+
+from typing import Any
+
+import httpx2
+import pytest
+from client import accepted, until
+from PIL import Image
+from pixels import encoded
+
+from tests.gateway.gateway_rig import Gateway, People, Person
+
+PHOTO = encoded(Image.new("RGB", (2, 2)))
+
+
+@pytest.fixture(scope="module")
+async def owner(gateway: Gateway, people: People) -> tuple[Person, list[int]]:
+    """A user, and the ids of five finished images, newest first."""
+    person = await people.new("starter")
+    async with gateway.client(person.token) as client:
+        ids = [await accepted(client, PHOTO) for _ in range(5)]
+        for image_id in ids:
+            await until(client, image_id, "completed")
+    return person, ids[::-1]
+
+
+async def listed(gateway: Gateway, person: Person, query: str, path: str = "/api/images") -> dict[str, Any]:
+    async with gateway.client(person.token) as client:
+        answer = await client.get(f"{path}?{query}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def pages_of(links: dict[str, str | None]) -> dict[str, str | None]:
+    """The number of the page that each link leads to."""
+    return {name: httpx2.URL(url).params["page"] if url else None for name, url in links.items()}
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "current", "prev", "following"),
+    [
+        ("per_page=2", slice(0, 2), 1, None, "2"),
+        ("per_page=2&page=1", slice(0, 2), 1, None, "2"),
+        ("per_page=2&page=2", slice(2, 4), 2, "1", "3"),
+        ("per_page=2&page=3", slice(4, 5), 3, "2", None),
+        ("per_page=2&page=4", slice(0, 0), 4, "3", None),
+        ("per_page=2&page=900", slice(0, 0), 900, "3", None),
+        ("per_page=2&page=0", slice(0, 2), 1, None, "2"),
+        ("per_page=2&page=-1", slice(0, 2), 1, None, "2"),
+        ("per_page=2&page=two", slice(0, 2), 1, None, "2"),
+        ("per_page=2&page=2.0", slice(0, 2), 1, None, "2"),
+        ("per_page=2&page=", slice(0, 2), 1, None, "2"),
+        ("per_page=2&page=1&page=2", slice(2, 4), 2, "1", "3"),
+    ],
+)
+async def test_each_page_has_its_images_and_leads_to_the_others(
+    gateway: Gateway,
+    owner: tuple[Person, list[int]],
+    query: str,
+    found: slice,
+    current: int,
+    prev: str | None,
+    following: str | None,
+) -> None:
+    person, ids = owner
+
+    page = await listed(gateway, person, query)
+
+    assert [image["id"] for image in page["data"]] == ids[found]
+    assert list(page["meta"].items()) == [
+        ("current_page", current),
+        ("last_page", 3),
+        ("per_page", 2),
+        ("total", 5),
+    ]
+    assert pages_of(page["links"]) == {"first": "1", "last": "3", "prev": prev, "next": following}
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "last"),
+    [
+        ("", 15, 1),
+        ("per_page=", 15, 1),
+        ("per_page=many", 15, 1),
+        ("per_page=1.5", 15, 1),
+        ("per_page=0", 1, 5),
+        ("per_page=-3", 1, 5),
+        ("per_page=4", 4, 2),
+        ("per_page=5", 5, 1),
+        ("per_page=100", 100, 1),
+        ("per_page=101", 100, 1),
+        ("per_page=999999999999", 100, 1),
+    ],
+)
+async def test_a_page_has_one_to_a_hundred_images_and_usually_fifteen(
+    gateway: Gateway, owner: tuple[Person, list[int]], asked: str, given: int, last: int
+) -> None:
+    page = await listed(gateway, owner[0], asked)
+
+    assert (page["meta"]["per_page"], page["meta"]["last_page"]) == (given, last)
+
+
+async def test_a_number_beyond_all_pages_is_still_an_empty_page(
+    gateway: Gateway, owner: tuple[Person, list[int]]
+) -> None:
+    page = await listed(gateway, owner[0], "page=999999999999&per_page=100")
+
+    assert (page["data"], page["meta"]["total"]) == ([], 5)
+    assert pages_of(page["links"])["prev"] == "1"
+
+
+async def test_links_are_whole_addresses_that_keep_what_was_asked(
+    gateway: Gateway, owner: tuple[Person, list[int]]
+) -> None:
+    base = gateway.backend.settings.public_url or gateway.url
+
+    page = await listed(gateway, owner[0], "other=1&status=completed&page=2&per_page=2")
+
+    assert page["links"] == {
+        name: f"{base}/api/images?page={number}&per_page=2&status=completed"
+        for name, number in {"first": 1, "last": 3, "prev": 1, "next": 3}.items()
+    }
+
+
+async def test_following_next_meets_every_image_once(
+    gateway: Gateway, owner: tuple[Person, list[int]]
+) -> None:
+    person, ids = owner
+    met: list[int] = []
+    url: str | None = f"{gateway.url}/api/images?per_page=2&status=completed"
+
+    async with gateway.client(person.token) as client:
+        while url:
+            page = (await client.get(url)).raise_for_status().json()
+            met += [image["id"] for image in page["data"]]
+            url = page["links"]["next"]
+
+    assert met == ids
+
+
+async def test_a_filter_counts_only_what_it_lets_through(
+    gateway: Gateway, owner: tuple[Person, list[int]]
+) -> None:
+    page = await listed(gateway, owner[0], "status=failed&page=3")
+
+    assert page["data"] == []
+    assert page["meta"] == {"current_page": 3, "last_page": 1, "per_page": 15, "total": 0}
+    assert pages_of(page["links"]) == {"first": "1", "last": "1", "prev": "1", "next": None}
+
+
+async def test_a_filter_left_empty_lets_everything_through(
+    gateway: Gateway, owner: tuple[Person, list[int]]
+) -> None:
+    page = await listed(gateway, owner[0], "status=")
+
+    assert page["meta"]["total"] == 5
+
+
+@pytest.mark.parametrize("status", ["done", "PENDING", "pending,failed", "cancelled", " "])
+async def test_a_status_that_images_do_not_have_is_named(
+    gateway: Gateway, owner: tuple[Person, list[int]], status: str
+) -> None:
+    async with gateway.client(owner[0].token) as client:
+        answer = await client.get("/api/images", params={"status": status})
+
+    assert (answer.status_code, answer.json()["message"]) == (422, "Validation failed")
+    assert answer.json()["errors"] == {"status": ["The selected status is invalid."]}

@@ -1,0 +1,67 @@
+"""The plans of this installation, for everybody."""
+
+import re
+
+from tests.gateway.gateway_rig import Gateway, People
+
+
+async def test_whoever_asks_is_told_the_plans(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        answer = await client.get("/api/plans")
+
+    body = answer.json()
+    assert (answer.status_code, list(body)) == (200, ["success", "message", "data"])
+    assert (body["success"], body["message"]) == (True, "Plans retrieved successfully")
+    assert [plan["slug"] for plan in body["data"]] == ["free", "starter", "professional", "enterprise"]
+    assert list(body["data"][1].items()) == [
+        ("id", 2),
+        ("name", "Starter"),
+        ("slug", "starter"),
+        ("price", 9),
+        ("features", ["api_access", "priority_support"]),
+        (
+            "limits",
+            [
+                {"key": "images_per_month", "value": 25, "unit": "images"},
+                {"key": "requests_per_hour", "value": 500, "unit": "requests"},
+                {"key": "max_scale", "value": 4, "unit": "factor"},
+            ],
+        ),
+        ("max_scale", 4),
+    ]
+    assert [plan["price"] for plan in body["data"]] == [0, 9, None, None]
+
+
+async def test_a_plan_is_the_same_as_in_the_subscription(gateway: Gateway, people: People) -> None:
+    person = await people.new("professional")
+
+    async with gateway.client(person.token) as client:
+        offered = (await client.get("/api/plans")).json()["data"][2]
+        ours = (await client.get("/api/subscription")).json()["data"]["plan"]
+
+    assert list(ours) == ["name", "slug", "price", "features", "limits"]
+    assert ours == {key: offered[key] for key in ours}
+
+
+async def test_strangers_are_limited_by_their_address_whatever_token_they_show(
+    gateway: Gateway, people: People
+) -> None:
+    person = await people.new("starter")
+
+    async with gateway.client() as stranger, gateway.client(person.token) as known:
+        answers = [await client.get("/api/plans") for client in (stranger, known)]
+        answers.append(await stranger.get("/api/plans", headers={"Authorization": "Bearer 1|nonsense"}))
+
+    found = [re.search(r"r=(\d+)", answer.headers["ratelimit"]) for answer in answers]
+    left = [int(each[1]) for each in found if each]
+    assert left == [left[0], left[0] - 1, left[0] - 2]
+    assert {answer.status_code for answer in answers} == {200}
+    limit = gateway.backend.settings.unauthenticated_requests_per_hour
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {f'"hour";q={limit};w=3600'}
+
+
+async def test_the_description_says_that_it_needs_no_token(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        described = (await client.get("/openapi.json")).json()
+
+    assert described["paths"]["/api/plans"]["get"]["security"] == []

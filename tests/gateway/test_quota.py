@@ -1,0 +1,109 @@
+"""The monthly quota through the API: never passed, however many come at once, and given back once."""
+
+import asyncio
+from collections import Counter
+from typing import cast
+
+import httpx2
+import pytest
+from client import accepted, client_of, until, until_used, upscale, used
+
+from loupe.billing.v1 import billing_pb2 as pb
+from loupe_local.stack import Stack
+from tests.contract.asking import CORRUPT, SMALL, nobody_working
+from tests.gateway.gateway_rig import People, Person, gateway_on, settings_of
+
+
+async def with_quota(people: People, images: int) -> Person:
+    person = await people.new("professional")
+    await people.operator.set_quota(person.email, images)
+    return person
+
+
+async def entered(people: People, person: Person) -> Counter[str]:
+    """How often the ledger has which reason."""
+    ledger = cast("pb.GetLedgerResponse", await people.operator.show_quota(person.email))
+    assert sum(entry.change for entry in ledger.entries) == ledger.usage.used
+    return Counter(entry.reason for entry in ledger.entries)
+
+
+def codes(answers: list[httpx2.Response]) -> Counter[tuple[int, str]]:
+    return Counter((answer.status_code, answer.json().get("code", "")) for answer in answers)
+
+
+async def test_fifty_uploads_at_once_take_exactly_the_ten_places(stack: Stack, people: People) -> None:
+    person = await with_quota(people, 10)
+
+    async with client_of(stack, person.token) as client:
+        answers = await asyncio.gather(*(upscale(client, SMALL) for _ in range(50)))
+        usage = (await client.get("/api/usage")).json()["data"]["image_uploads"]
+        listed = (await client.get("/api/images")).json()["meta"]["total"]
+
+    assert codes(answers) == {(202, ""): 10, (403, "quota_exceeded"): 40}
+    assert (usage["used"], usage["limit"], usage["remaining"], usage["exceeded"]) == (10, 10, 0, True)
+    assert listed == 10
+    left = {answer.headers["x-ratelimit-remaining"] for answer in answers if answer.status_code == 202}
+    assert left == {str(number) for number in range(10)}
+    assert (await entered(people, person))["reserved"] == 10
+
+
+async def test_what_is_cancelled_gives_its_place_back_once(stack: Stack, people: People) -> None:
+    person = await with_quota(people, 4)
+
+    with nobody_working(stack):
+        async with client_of(stack, person.token) as client:
+            ids = [await accepted(client, SMALL) for _ in range(4)]
+            full = await upscale(client, SMALL)
+            paths = [f"/api/images/{image_id}" for image_id in ids[:3]] * 3
+            deleted = await asyncio.gather(*(client.delete(path) for path in paths))
+            await until_used(client, 1)
+            again = await asyncio.gather(*(upscale(client, SMALL) for _ in range(12)))
+            books = await entered(people, person)
+            for answer in (await client.get("/api/images")).json()["data"]:
+                await client.delete(f"/api/images/{answer['id']}")
+            await until_used(client, 0)
+
+    assert full.status_code == 403
+    assert {answer.status_code for answer in deleted} <= {200, 404}
+    assert codes(list(again)) == {(202, ""): 3, (403, "quota_exceeded"): 9}
+    assert books == {"reserved": 7, "released": 3}
+    assert await entered(people, person) == {"reserved": 7, "released": 7}
+
+
+async def test_what_fails_gives_its_place_back_and_what_completes_keeps_it(
+    stack: Stack, people: People
+) -> None:
+    person = await with_quota(people, 2)
+
+    async with client_of(stack, person.token) as client:
+        with nobody_working(stack):
+            broken, whole = await accepted(client, CORRUPT, "broken.tif"), await accepted(client, SMALL)
+            full = await upscale(client, SMALL)
+        await until(client, broken, "failed")
+        await until(client, whole, "completed")
+        await until_used(client, 1)
+        deleted = [await client.delete(f"/api/images/{image_id}") for image_id in (broken, whole)]
+        await accepted(client, SMALL)
+
+        assert await used(client) == 2
+    assert full.status_code == 403
+    assert [answer.status_code for answer in deleted] == [200, 200]
+    books = await entered(people, person)
+    assert (books["reserved"], books["released"]) == (3, 1)
+
+
+@pytest.mark.parametrize("images", [7, None])
+async def test_a_quota_that_an_operator_sets_is_heard(
+    stack: Stack, people: People, images: int | None
+) -> None:
+    person = await with_quota(people, 3)
+    faithful = gateway_on(settings_of(stack, principal_seconds=3600.0))
+    async with faithful as gateway, gateway.client(person.token) as client:
+        before = (await client.get("/api/images")).headers["x-ratelimit-limit"]
+
+        await people.operator.set_quota(person.email, images)
+
+        async with asyncio.timeout(10):
+            while (found := (await client.get("/api/images")).headers["x-ratelimit-limit"]) == before:
+                await asyncio.sleep(0.02)
+    assert (before, found) == ("3", str(images or 250))

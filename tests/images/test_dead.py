@@ -1,0 +1,296 @@
+"""Operators see what was given up, and give it to its consumer again; a failed image waits again."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+from nats.js import JetStreamContext
+
+from common import bus, errors
+from common.db import Sessions
+from images.domain import batches, jobs, library
+from images.events import EVENTS, JOBS
+from images.tables import BatchStatus, Image, Status
+from loupe.images.v1 import images_pb2 as pb
+from loupe.inference.v1 import inference_pb2
+from tests.images.images_rig import RULES, Rig, a_batch, an_image, events, poll, row
+from tests.images.leftovers import one, put_on, refusing, used
+
+JANE = 1
+DEAD_JOB = "dead.JOBS.inference"
+
+
+@pytest.fixture
+async def js(rig: Rig) -> AsyncGenerator[JetStreamContext]:
+    """The streams of jobs, of images and of the dead, empty."""
+    await bus.declare(rig.js, JOBS, EVENTS, bus.DEAD)
+    for stream in ("JOBS", "IMAGES", "DEAD"):
+        await rig.js.purge_stream(stream)
+    yield rig.js
+    await rig.js.delete_stream("JOBS")
+
+
+async def listed(rig: Rig, limit: int = 100) -> list[pb.DeadMessage]:
+    operator = rig.service("operator")
+    return list((await operator.ListDeadMessages(pb.ListDeadMessagesRequest(limit=limit))).messages)
+
+
+async def redrive(rig: Rig, sequence: int) -> None:
+    await rig.service("operator").RedriveDeadMessage(pb.RedriveDeadMessageRequest(sequence=sequence))
+
+
+async def give_up(rig: Rig, data: bytes) -> None:
+    """As a consumer does, with a message that it cannot process."""
+    consumer = bus.Consumer(stream="IMAGES", durable="billing-release", subjects=("images.failed",))
+
+    async def handle(_: bytes) -> None:
+        raise bus.Unprocessable("no reservation\nin it")
+
+    before = (await rig.js.stream_info("DEAD")).state.messages
+    await rig.js.publish("images.failed", data)
+    consuming = asyncio.create_task(bus.consume(rig.js, consumer, handle))
+
+    async def is_dead() -> bool:
+        return (await rig.js.stream_info("DEAD")).state.messages > before
+
+    await poll(is_dead)
+    consuming.cancel()
+    await asyncio.wait({consuming})
+    await rig.js.delete_consumer("IMAGES", "billing-release")
+
+
+async def exhausted(rig: Rig, image: Image) -> Image:
+    """All its attempts are used up, and its dead message is in the stream."""
+    for fence in (1, 2, 3):
+        async with rig.sessions.begin() as session:
+            await jobs.start(session, image.id or 0, RULES)
+        async with rig.sessions.begin() as session:
+            await jobs.stop(session, image.id or 0, fence, excused=False)
+    async with rig.sessions.begin() as session:
+        assert await jobs.start(session, image.id or 0, RULES) is None
+    for subject, payload in await events(rig.sessions):
+        if subject == DEAD_JOB and pb.ImageSubmitted.FromString(payload).image_id == image.id:
+            await rig.js.publish(subject, payload)
+    return await row(rig.sessions, image.id)
+
+
+async def submitted(sessions: Sessions) -> list[int]:
+    return [
+        pb.ImageSubmitted.FromString(payload).image_id
+        for subject, payload in await events(sessions)
+        if subject.startswith("images.submitted.")
+    ]
+
+
+async def test_what_a_consumer_gave_up_is_listed_with_its_cause(rig: Rig, js: JetStreamContext) -> None:
+    await give_up(rig, pb.ImageEnded(image_id=42).SerializeToString())
+
+    [message] = await listed(rig)
+
+    assert (message.subject, message.consumer, message.image_id) == ("images.failed", "billing-release", 42)
+    assert message.error == "Unprocessable: no reservation in it"
+    assert message.created_at.seconds > 0
+
+
+async def test_a_message_that_cannot_be_read_is_about_no_image(rig: Rig, js: JetStreamContext) -> None:
+    await give_up(rig, b"\xff")
+
+    assert [message.image_id for message in await listed(rig)] == [0]
+
+
+async def test_lists_are_newest_first_limited_and_have_no_gaps(rig: Rig, js: JetStreamContext) -> None:
+    sequences = [(await js.publish(DEAD_JOB, b"")).seq for _ in range(40)]
+    for sequence in sequences[10:35]:
+        await js.delete_msg("DEAD", sequence)
+
+    kept = [*sequences[:10], *sequences[35:]][::-1]
+    assert [message.sequence for message in await listed(rig)] == kept
+    assert [message.sequence for message in await listed(rig, 7)] == kept[:7]
+    assert [message.sequence for message in await listed(rig, 0)] == kept[:1]
+
+
+async def test_without_dead_messages_the_list_is_empty(rig: Rig, js: JetStreamContext) -> None:
+    assert await listed(rig) == []
+
+
+async def test_a_redriven_message_is_where_it_came_from_and_dead_no_more(
+    rig: Rig, js: JetStreamContext
+) -> None:
+    data = pb.ImageEnded(image_id=42).SerializeToString()
+    await give_up(rig, data)
+    [message] = await listed(rig)
+
+    await redrive(rig, message.sequence)
+
+    last = await js.get_last_msg("IMAGES", "images.failed")
+    assert (last.data, (await js.stream_info("IMAGES")).state.messages) == (data, 2)
+    assert await listed(rig) == []
+
+
+@pytest.mark.parametrize("sequence", [0, 1, 10**9])
+async def test_what_is_not_dead_is_not_found(rig: Rig, js: JetStreamContext, sequence: int) -> None:
+    with pytest.raises(errors.NotFound) as caught:
+        await redrive(rig, sequence)
+
+    assert caught.value.reason == "dead_message_not_found"
+
+
+async def test_a_second_redrive_finds_nothing(rig: Rig, js: JetStreamContext) -> None:
+    await give_up(rig, b"")
+    [message] = await listed(rig)
+    await redrive(rig, message.sequence)
+
+    with pytest.raises(errors.NotFound):
+        await redrive(rig, message.sequence)
+
+    assert (await js.stream_info("IMAGES")).state.messages == 2
+
+
+@pytest.mark.parametrize("is_priority", [False, True])
+async def test_an_image_without_attempts_left_is_a_dead_job(
+    rig: Rig, js: JetStreamContext, is_priority: bool
+) -> None:
+    image = await exhausted(rig, await an_image(rig.sessions, is_priority=is_priority))
+
+    [message] = await listed(rig)
+
+    assert message.subject == f"images.submitted.{'priority' if is_priority else 'standard'}"
+    assert (message.consumer, message.image_id) == ("inference", image.id)
+    assert message.error == "The image could not be processed in 3 attempts."
+
+
+async def test_a_failure_for_good_leaves_no_dead_job(rig: Rig, js: JetStreamContext) -> None:
+    image = await an_image(rig.sessions)
+    event = inference_pb2.Finished(image_id=image.id or 0, failure=inference_pb2.Failure(code="undecodable"))
+
+    async with rig.sessions.begin() as session:
+        await jobs.finish(session, event, RULES)
+
+    assert [subject for subject, _ in await events(rig.sessions)] == ["images.failed"]
+
+
+async def test_a_redriven_image_waits_again_with_all_its_attempts_and_a_place_of_its_own(
+    rig: Rig, js: JetStreamContext
+) -> None:
+    image = await exhausted(rig, await an_image(rig.sessions))
+    [message] = await listed(rig)
+
+    await redrive(rig, message.sequence)
+
+    revived = await row(rig.sessions, image.id)
+    assert (revived.status, revived.failure_code, revived.failure_message) == (Status.PENDING, None, None)
+    assert revived.reservation_id != image.reservation_id
+    assert await used(rig) == 1
+    assert await submitted(rig.sessions) == [image.id]
+    assert await listed(rig) == []
+    fences = list[int]()
+    for _ in range(RULES.attempts):
+        async with rig.sessions.begin() as session:
+            started = await jobs.start(session, image.id or 0, RULES)
+        assert started
+        fences.append(started.attempt)
+        async with rig.sessions.begin() as session:
+            await jobs.stop(session, image.id or 0, started.attempt, excused=False)
+    assert fences == [4, 5, 6]
+    async with rig.sessions.begin() as session:
+        assert await jobs.start(session, image.id or 0, RULES) is None
+    assert (await row(rig.sessions, image.id)).failure_code == "attempts_exhausted"
+
+
+async def test_a_result_of_an_attempt_before_changes_nothing(rig: Rig, js: JetStreamContext) -> None:
+    image = await exhausted(rig, await an_image(rig.sessions))
+    [message] = await listed(rig)
+    await redrive(rig, message.sequence)
+    async with rig.sessions.begin() as session:
+        await jobs.start(session, image.id or 0, RULES)
+
+    late = inference_pb2.Finished(image_id=image.id or 0, fence=3, output=inference_pb2.Output(bytes=1))
+    async with rig.sessions.begin() as session:
+        await jobs.finish(session, late, RULES)
+
+    assert (await row(rig.sessions, image.id)).status == Status.PROCESSING
+
+
+async def test_its_batch_goes_on(rig: Rig, js: JetStreamContext) -> None:
+    batch, [image] = await a_batch(rig.sessions, 1)
+    await exhausted(rig, image)
+    [message] = await listed(rig)
+
+    await redrive(rig, message.sequence)
+
+    async with rig.sessions.begin() as session:
+        reopened, _ = await batches.of_user(session, JANE, batch.id or 0)
+    assert (reopened.status, reopened.failed_images) == (BatchStatus.PROCESSING, 0)
+    assert reopened.completed_at is None
+
+
+async def test_a_quota_that_is_used_up_is_told_and_the_message_stays(rig: Rig, js: JetStreamContext) -> None:
+    image = await exhausted(rig, await an_image(rig.sessions))
+    [message] = await listed(rig)
+    await fill_quota(rig)
+
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await redrive(rig, message.sequence)
+
+    assert caught.value.reason == "quota_exceeded"
+    assert [each.sequence for each in await listed(rig)] == [message.sequence]
+    assert (await row(rig.sessions, image.id)).status == Status.FAILED
+
+
+async def fill_quota(rig: Rig) -> None:
+    statement = (
+        "INSERT INTO quota VALUES (1, date_trunc('month', now() AT TIME ZONE 'UTC'), 2, 1) RETURNING used"
+    )
+    assert await one(rig.billing_sessions, statement) == 2
+
+
+@pytest.mark.parametrize("end", ["deleted", "cancelled", "waiting"])
+async def test_an_image_that_needs_no_other_chance_is_told_and_its_message_goes(
+    rig: Rig, js: JetStreamContext, end: str
+) -> None:
+    image = await exhausted(rig, await an_image(rig.sessions))
+    [message] = await listed(rig)
+    async with rig.sessions.begin() as session:
+        if end == "deleted":
+            await library.delete(session, JANE, image.id or 0, RULES)
+        else:
+            found = (await library.by_id(session, [image.id or 0]))[image.id or 0]
+            found.failure_code, found.status = "cancelled", Status[{"waiting": "PENDING"}.get(end, "FAILED")]
+
+    with pytest.raises(errors.FailedPrecondition) as caught:
+        await redrive(rig, message.sequence)
+
+    assert caught.value.reason == "image_not_failed"
+    assert await listed(rig) == []
+    assert await used(rig) == 0
+
+
+async def test_two_redrives_at_once_revive_it_once(rig: Rig, js: JetStreamContext) -> None:
+    await put_on(rig, "professional", JANE)
+    await exhausted(rig, await an_image(rig.sessions))
+    [message] = await listed(rig)
+    await js.publish(DEAD_JOB, pb.ImageSubmitted(image_id=message.image_id).SerializeToString())
+
+    sequences = [each.sequence for each in await listed(rig)]
+    results = await asyncio.gather(*(redrive(rig, each) for each in sequences), return_exceptions=True)
+
+    assert sum(each is None for each in results) == 1
+    assert sum(isinstance(each, errors.FailedPrecondition) for each in results) == 1
+    assert await used(rig) == 1
+    assert await listed(rig) == []
+
+
+async def test_a_redrive_that_fails_gives_the_place_back_and_can_be_repeated(
+    rig: Rig, js: JetStreamContext
+) -> None:
+    await exhausted(rig, await an_image(rig.sessions))
+    [message] = await listed(rig)
+
+    async with refusing(rig.sessions, "image", "UPDATE"):
+        with pytest.raises(errors.Internal):
+            await redrive(rig, message.sequence)
+    between = await used(rig)
+    await redrive(rig, message.sequence)
+
+    assert between == 0
+    assert await used(rig) == 1

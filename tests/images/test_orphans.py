@@ -1,0 +1,79 @@
+"""Objects that no image names are swept away once they are old; no other is."""
+
+from datetime import timedelta
+
+import pytest
+
+from common.blobs import PAGE
+from images.formats import Format, extension
+from images.orphans import Orphans
+from images.tables import Status
+from tests.images.images_rig import Rig, an_image, keys
+
+AT_ONCE = timedelta(0)
+
+
+async def put(rig: Rig, *object_keys: str) -> None:
+    for key in object_keys:
+        await rig.blobs.put(key, b"x", "image/png")
+
+
+async def sweep(rig: Rig, older_than: timedelta = AT_ONCE) -> None:
+    await Orphans(rig.sessions, rig.blobs, older_than).sweep()
+
+
+async def test_objects_without_an_image_go(rig: Rig) -> None:
+    await put(rig, "images/originals/aa.png", "images/originals/bb.jpg", "images/upscaled/cc.png")
+
+    await sweep(rig)
+
+    assert await keys(rig) == []
+
+
+@pytest.mark.parametrize("status", Status)
+async def test_those_of_an_image_stay_whatever_its_state(rig: Rig, status: Status) -> None:
+    image = await an_image(rig.sessions, status=status)
+    await put(rig, image.original_path, image.upscaled_path, "images/originals/aa.png")
+
+    await sweep(rig)
+
+    assert await keys(rig) == sorted([image.original_path, image.upscaled_path])
+
+
+@pytest.mark.parametrize("format_", Format)
+async def test_a_result_of_another_format_than_its_original_stays(rig: Rig, format_: Format) -> None:
+    original = f"images/originals/{format_.name}.{extension(format_)}"
+    upscaled = f"images/upscaled/{format_.name}.png"
+    await an_image(rig.sessions, original_path=original, upscaled_path=upscaled)
+    await put(rig, original, upscaled)
+
+    await sweep(rig)
+
+    assert await keys(rig) == [original, upscaled]
+
+
+async def test_young_objects_may_belong_to_an_upload_under_way(rig: Rig) -> None:
+    await put(rig, "images/originals/aa.png", "images/upscaled/aa.png")
+
+    await sweep(rig, timedelta(hours=1))
+
+    assert len(await keys(rig)) == 2
+
+
+async def test_more_than_a_page_is_swept(rig: Rig) -> None:
+    image = await an_image(rig.sessions, original_path="images/originals/0500x.png")
+    orphans = [f"images/originals/{number:04}.png" for number in range(PAGE + 5)]
+    await put(rig, image.original_path, *orphans)
+
+    await sweep(rig)
+
+    assert await keys(rig) == [image.original_path]
+
+
+async def test_other_folders_are_none_of_its_business(rig: Rig) -> None:
+    await put(rig, "elsewhere/aa.png")
+
+    await sweep(rig)
+
+    assert await rig.blobs.get("elsewhere/aa.png") == b"x"
+    await rig.blobs.delete(["elsewhere/aa.png"])
