@@ -14,7 +14,7 @@ EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
 NO_TELEMETRY := --no-emit-package openvino-telemetry
 INSTALL_MEMBERS := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 
-DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic' \
+DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic|pyvips-binary' \
 	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
 
 export UV_NO_CONFIG := 1
@@ -24,10 +24,10 @@ export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
 # git has used the certificates of the system to come here; so does uv
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo up test test-e2e lint breaking fmt proto models bench lock clean
+.PHONY: help demo up test test-e2e lint breaking fmt proto models bench bench-quality lock clean
 
 help:  ## this list
-	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 demo: .venv/run models  ## upscale a photo through the whole system: make demo [PHOTO=file] [SCALE=2|3|4]
 	@$(BIN)/python -m loupe_local demo $(if $(PHOTO),--photo '$(PHOTO)') $(if $(SCALE),--scale $(SCALE))
@@ -67,6 +67,9 @@ models: .loupe/triton/ready  ## fetch the weights, convert them, compare with th
 
 bench: .venv/dev models  ## measure; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench
+
+bench-quality: .venv/dev models  ## measure the quality of auto and of each model
+	@PYTHONPATH=tests $(BIN)/python -m bench.quality
 
 lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 	@$(UV) lock --upgrade

@@ -1,7 +1,11 @@
 """The REST API as a client uses it."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import time
+from collections.abc import Generator
 from typing import Any
 
 import httpx2
@@ -68,3 +72,14 @@ async def until_used(client: httpx2.AsyncClient, count: int, seconds: float = 20
     while (found := await used(client)) != count:
         assert time.monotonic() < deadline, f"{found} images used, not {count}"
         await asyncio.sleep(0.05)
+
+
+@contextlib.contextmanager
+def nobody_working(stack: Stack) -> Generator[None]:
+    """The worker stands still, so that images stay pending."""
+    pid = stack.stores.supervisor.pid("inference")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -15,9 +15,12 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from inference.codec import encode
-from inference.picture import Format, Picture, Pixels
-from inference.upscale import SPAN, Answer, upscale
+from inference.bands import Answer
+from inference.encoding import open_writer
+from inference.picture import Format, Picture
+from inference.registry import FAITHFUL
+from inference.tiles import Tensor
+from inference.upscale import upscale
 
 
 def compiled(path: Path, threads: int) -> openvino.CompiledModel:
@@ -32,16 +35,18 @@ def compiled(path: Path, threads: int) -> openvino.CompiledModel:
 async def run(model: Path, threads: int, count: int, data: bytes, file_format: Format) -> float:
     request = compiled(model, threads).create_infer_request()
 
-    async def infer(_model: str, tile: Pixels) -> Answer:
+    async def infer(_model: str, tile: Tensor) -> Answer:
         request.infer({"IMAGE": tile})
         return Answer(np.array(request.get_tensor("UPSCALED").data))
 
     async def one() -> None:
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         picture = Picture(pixels=pixels, source_format=file_format)
-        scale = next(net.scale for net in SPAN if net.name == model.parents[1].name)
+        scale = next(net.scale for net in FAITHFUL.nets if net.name == model.parents[1].name)
         size = (picture.width * scale, picture.height * scale)
-        encode(await upscale(picture, size, infer, in_flight=1), file_format)
+        writer = open_writer(file_format, picture.header(size))
+        await upscale(picture, size, infer, writer.write, in_flight=1)
+        writer.finish()
 
     await one()
     started = time.perf_counter()

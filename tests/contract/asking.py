@@ -1,11 +1,7 @@
 """What the contract's tests ask for, and how."""
 
 import asyncio
-import contextlib
-import os
 import secrets
-import signal
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +57,6 @@ async def a_batch(client: httpx2.AsyncClient, *files: bytes, **fields: object) -
     form = {field: str(value) for field, value in fields.items()}
     named = [("images[]", (f"photo{number}.jpg", data)) for number, data in enumerate(files, 1)]
     return await client.post("/api/batches", files=named, data=form)
-
-
-@contextlib.contextmanager
-def nobody_working(stack: Stack) -> Generator[None]:
-    """The worker stands still, so that images stay pending."""
-    pid = stack.stores.supervisor.pid("inference")
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 async def answer_to_head(stack: Stack, path: str, length: int, token: str = "") -> str:

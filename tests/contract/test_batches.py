@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from client import client_of, until_used, used
+from client import client_of, nobody_working, until_used, used
 from PIL import Image
 from pixels import encoded
 
 from loupe_local.stack import Stack
-from tests.contract.asking import CORRUPT, SMALL, a_batch, at_fault, nobody_working, refusal, told, until_gone
+from tests.contract.asking import CORRUPT, SMALL, a_batch, at_fault, refusal, told, until_gone
 from tests.contract.shapes import ACCEPTED_BATCH, BATCH, IMAGE
 from tests.gateway.gateway_rig import People
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from client import accepted, client_of, image, result_of, until, upscale
+from client import accepted, client_of, image, nobody_working, result_of, until, upscale
 from PIL import Image
 from pixels import encoded, opened
 
 from loupe_local.stack import Stack
-from tests.contract.asking import CORRUPT, SMALL, at_fault, nobody_working, refusal, told, until_gone
+from tests.contract.asking import CORRUPT, SMALL, at_fault, refusal, told, until_gone
 from tests.contract.shapes import ACCEPTED, DOWNLOAD, IMAGE
 from tests.gateway.gateway_rig import People
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from client import accepted, client_of, until, until_used, upscale, used
+from client import accepted, client_of, nobody_working, until, until_used, upscale, used
 
 from common import timestamps
 from gateway.routes.account import to_image_uploads
 from loupe.billing.v1 import billing_pb2
 from loupe_local.stack import Stack
-from tests.contract.asking import CORRUPT, SMALL, a_batch, nobody_working, refusal, told
+from tests.contract.asking import CORRUPT, SMALL, a_batch, refusal, told
 from tests.contract.shapes import PLANS, USAGE
 from tests.gateway.gateway_rig import People
 

@@ -6,11 +6,11 @@ from typing import cast
 
 import httpx2
 import pytest
-from client import accepted, client_of, until, until_used, upscale, used
+from client import accepted, client_of, nobody_working, until, until_used, upscale, used
 
 from loupe.billing.v1 import billing_pb2 as pb
 from loupe_local.stack import Stack
-from tests.contract.asking import CORRUPT, SMALL, nobody_working
+from tests.contract.asking import CORRUPT, SMALL
 from tests.gateway.gateway_rig import People, Person, gateway_on, settings_of
 
 

@@ -1,5 +1,6 @@
 """What a client may ask for, in which words it is refused, and the exact size of the result."""
 
+from dataclasses import replace
 from fractions import Fraction
 from math import floor
 
@@ -8,10 +9,12 @@ import pytest
 from common import errors
 from images.sizing import Limits, Options, output_size, parse
 
-LIMITS = Limits(max_scale=4, longest_side=16_384, largest_pixels=268_435_456)
+LIMITS = Limits(
+    max_scale=4, longest_side=16_384, largest_pixels=268_435_456, largest_animation_pixels=1_000_000
+)
 
 
-def wrong_with(scale: str | None = None, width: str | None = None, height: str | None = None) -> object:
+def wrong_with(scale: str = "", width: str = "", height: str = "") -> object:
     with pytest.raises(errors.InvalidArgument) as caught:
         parse(scale, width, height)
     return caught.value.fields
@@ -37,21 +40,18 @@ def half_up(value: Fraction) -> int:
 @pytest.mark.parametrize(
     ("texts", "options"),
     [
-        ((None, None, None), Options(2)),
         (("", "", ""), Options(2)),
-        (("2", None, None), Options(2)),
+        (("2", "", ""), Options(2)),
         (("3", "", ""), Options(3)),
-        ((" 4 ", None, None), Options(4)),
-        (("+2", None, None), Options(2)),
-        (("02", None, None), Options(2)),
-        ((None, "1", None), Options(None, 1, None)),
-        (("", None, "16384"), Options(None, None, 16_384)),
-        ((None, "300", "200"), Options(None, 300, 200)),
+        ((" 4 ", "", ""), Options(4)),
+        (("+2", "", ""), Options(2)),
+        (("02", "", ""), Options(2)),
+        (("", "1", ""), Options(None, 1, None)),
+        (("", "", "16384"), Options(None, None, 16_384)),
+        (("", "300", "200"), Options(None, 300, 200)),
     ],
 )
-def test_integers_as_texts_are_understood(
-    texts: tuple[str | None, str | None, str | None], options: Options
-) -> None:
+def test_integers_as_texts_are_understood(texts: tuple[str, str, str], options: Options) -> None:
     assert parse(*texts) == options
 
 
@@ -102,7 +102,7 @@ def test_a_factor_and_targets_exclude_each_other_on_all_that_were_sent() -> None
 
 
 def test_all_that_is_wrong_with_a_field_is_told_at_once() -> None:
-    assert wrong_with("x", "0", None) == {
+    assert wrong_with("x", "0") == {
         "scale_factor": [
             "The scale factor must be an integer.",
             "The scale factor cannot be used with target width or target height.",
@@ -181,7 +181,7 @@ def test_more_than_the_plans_factor_is_refused_on_the_field_that_was_sent() -> N
     assert refused((24, 16), None, 65) == {
         "target_height": ["The target height may not be more than 4 times the original."]
     }
-    two = Limits(2, 16_384, 268_435_456)
+    two = replace(LIMITS, max_scale=2)
     assert refused((24, 16), scale=3, limits=two) == {
         "scale_factor": ["The scale factor may not be greater than 2."]
     }
@@ -201,7 +201,7 @@ def test_one_side_may_stay_when_the_other_grows() -> None:
 
 
 def test_the_bounds_of_the_result_are_inclusive() -> None:
-    limits = Limits(4, longest_side=100, largest_pixels=4000)
+    limits = replace(LIMITS, longest_side=100, largest_pixels=4000)
 
     assert output_size(25, 10, Options(4), limits) == (100, 40)
     assert refused((26, 9), scale=4, limits=limits) == {
@@ -212,4 +212,25 @@ def test_the_bounds_of_the_result_are_inclusive() -> None:
     }
     assert refused((20, 30), 80, limits=limits) == {
         "target_width": ["The target width makes a side of 120 pixels; at most 100 are possible."]
+    }
+
+
+@pytest.mark.parametrize(("side", "frames", "fits"), [(100, 100, True), (101, 100, False), (500, 1, True)])
+def test_all_frames_of_an_animation_count(side: int, frames: int, fits: bool) -> None:
+    limits = LIMITS.within(longest_side=16_383, frames=frames)
+
+    if fits:
+        assert output_size(side // 2, side // 2, Options(None, side, side), limits) == (side, side)
+    else:
+        fields = refused((side // 2, side // 2), side, side, limits=limits)
+        assert fields == {
+            "target_width": ["The target width makes 101 x 101 pixels; at most 10000 are possible."]
+        }
+
+
+def test_a_format_has_a_longest_side_of_its_own() -> None:
+    limits = LIMITS.within(longest_side=16_383, frames=1)
+
+    assert refused((4096, 16), scale=4, limits=limits) == {
+        "scale_factor": ["The scale factor makes a side of 16384 pixels; at most 16383 are possible."]
     }

@@ -13,7 +13,7 @@ from pixels import encoded
 from common import errors
 from images.formats import Format
 from images.sniff import Header, sniff
-from inference.decode import decode
+from inference.decode import decode, open_file
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")
@@ -140,7 +140,7 @@ def test_the_size_is_that_of_the_upright_picture_as_the_decoder_makes_it(
     header = sniff(data, largest_pixels=MANY)
 
     assert (header.width, header.height) == (SIZE if orientation < 5 else SIZE[::-1])
-    assert (header.width, header.height) == decode(data, MANY).size
+    assert (header.width, header.height) == decode(open_file(data, MANY), data).size
 
 
 def xmp(orientation: int) -> str:
@@ -181,7 +181,7 @@ def test_an_orientation_is_found_wherever_the_decoder_finds_it(data: Callable[[]
 
     header = sniff(file, largest_pixels=MANY)
 
-    assert decode(file, MANY).size == SIZE[::-1]
+    assert decode(open_file(file, MANY), file).size == SIZE[::-1]
     assert (header.width, header.height) == SIZE[::-1]
 
 
@@ -191,7 +191,7 @@ def test_broken_metadata_does_not_spoil_a_picture(format_: str) -> None:
 
     header = sniff(data, largest_pixels=MANY)
 
-    assert (header.width, header.height) == decode(data, MANY).size
+    assert (header.width, header.height) == decode(open_file(data, MANY), data).size
 
 
 def test_a_photo_with_a_preview_inside_is_a_jpeg() -> None:
@@ -255,3 +255,37 @@ def test_a_header_that_promises_too_many_pixels_is_refused_before_they_are_looke
 ) -> None:
     assert refusal(header_of(60_000, 60_000)) == "The image may not have more than 50 megapixels."
     assert refusal(header_of(24, 16)) == BROKEN
+
+
+def animated(file_format: str, frames: int, size: tuple[int, int] = SIZE) -> bytes:
+    pictures = [Image.effect_noise(size, 10 + index).convert("P") for index in range(frames)]
+    return encoded(pictures[0], file_format, save_all=True, append_images=pictures[1:])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7])
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
+def test_the_frames_of_an_animation_are_counted(file_format: str, frames: int) -> None:
+    assert sniff(animated(file_format, frames), largest_pixels=MANY).frames == frames
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
+def test_all_frames_together_keep_to_the_limit_of_pixels(file_format: str) -> None:
+    data = animated(file_format, 5)
+
+    assert sniff(data, largest_pixels=5 * 24 * 16).frames == 5
+    assert refusal(data, 5 * 24 * 16 - 1).startswith("The frames may not have more than")
+
+
+def test_too_many_frames_are_refused() -> None:
+    one = animated("GIF", 1, (1, 1))
+    head = one[: one.index(b"\x2c")]
+    frame = one[one.index(b"\x2c") : -1]
+
+    assert sniff(head + frame * 2000 + b";", largest_pixels=MANY).frames == 2000
+    assert refusal(head + frame * 2001 + b";") == "The image may not have more than 2000 frames."
+
+
+def test_an_animation_cut_off_in_a_later_frame_is_refused() -> None:
+    data = animated("GIF", 3)
+
+    assert refusal(data[:-20]) == BROKEN

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from inference.codec import Decoder, Undecodable
 from inference.picture import Picture
+from tests.inference.pictures import moving, still
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "chelsea.png"
 UNDO = {
@@ -80,7 +81,7 @@ def same(picture: Picture, image: Image.Image) -> bool:
 async def test_lossless_files_come_back_exactly(decoder: Decoder, mode: str, file_format: str) -> None:
     image = photo(mode)
 
-    picture = await decoder.decode(file_of(image, file_format))
+    picture = await still(decoder, file_of(image, file_format))
 
     assert same(picture, image.convert("L" if mode in ("1", "L", "LA") else "RGB"))
     assert picture.is_grey == (mode in ("1", "L", "LA"))
@@ -110,7 +111,7 @@ async def test_every_format_is_read(
 ) -> None:
     image = photo(mode)
 
-    picture = await decoder.decode(file_of(image, file_format, **options))
+    picture = await still(decoder, file_of(image, file_format, **options))
 
     expected = np.asarray(image.convert("L" if mode == "L" else "RGB")).astype(int)
     assert picture.source_format == file_format
@@ -123,17 +124,17 @@ async def test_every_format_is_read(
 async def test_several_pictures_in_one_jpeg_give_the_first(decoder: Decoder) -> None:
     data = file_of(photo(), "MPO", save_all=True, append_images=[Image.new("RGB", (90, 60))])
 
-    picture = await decoder.decode(data)
+    picture = await still(decoder, data)
 
     assert picture.source_format == "JPEG"
     assert picture.pixels.max() > 128
 
 
-@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "TIFF", "PNG"])
+@pytest.mark.parametrize("file_format", ["TIFF", "PNG"])
 async def test_several_frames_give_the_first(decoder: Decoder, file_format: str) -> None:
     frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
 
-    picture = await decoder.decode(file_of(frames[0], file_format, save_all=True, append_images=frames[1:]))
+    picture = await still(decoder, file_of(frames[0], file_format, save_all=True, append_images=frames[1:]))
 
     red, _, blue = picture.pixels.mean(axis=(0, 1))
     assert picture.size == (20, 10)
@@ -141,11 +142,48 @@ async def test_several_frames_give_the_first(decoder: Decoder, file_format: str)
     assert blue < 5
 
 
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
+async def test_an_animation_has_every_frame_as_it_is_seen(decoder: Decoder, file_format: str) -> None:
+    """The second frame of the file tells only what has changed."""
+    first = Image.new("RGB", (20, 10), "red")
+    second = first.copy()
+    second.paste("blue", (0, 0, 5, 5))
+    data = file_of(
+        first, file_format, save_all=True, append_images=[second], duration=[40, 70], loop=2, lossless=True
+    )
+
+    animation = await moving(decoder, data)
+
+    assert (animation.milliseconds, animation.loop) == ([40, 70], 2)
+    for frame, image in zip(animation.frames, (first, second), strict=True):
+        assert same(frame, image)
+
+
+async def test_frames_that_are_seen_through_have_an_alpha_channel(decoder: Decoder) -> None:
+    images = [Image.new("RGBA", (6, 4), (255, 0, 0, alpha)) for alpha in (0, 255)]
+
+    animation = await moving(
+        decoder, file_of(images[0], "WEBP", save_all=True, append_images=images[1:], lossless=True)
+    )
+
+    assert [frame.has_alpha for frame in animation.frames] == [True, True]
+    assert [int(frame.alpha.max()) for frame in animation.frames if frame.alpha is not None] == [0, 255]
+
+
+async def test_frames_of_too_many_pixels_together_are_refused(decoder: Decoder) -> None:
+    frames = [Image.new("P", (2000, 2000), index) for index in range(13)]
+
+    with pytest.raises(Undecodable) as caught:
+        await decoder.decode(file_of(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+
+    assert caught.value.reason == "too_many_pixels"
+
+
 async def test_an_opaque_alpha_channel_is_remembered_but_not_kept(decoder: Decoder) -> None:
     image = photo()
     image.putalpha(255)
 
-    picture = await decoder.decode(file_of(image, "PNG"))
+    picture = await still(decoder, file_of(image, "PNG"))
 
     assert picture.has_alpha
     assert picture.alpha is None
@@ -155,7 +193,7 @@ async def test_an_opaque_alpha_channel_is_remembered_but_not_kept(decoder: Decod
 async def test_a_palette_may_be_transparent(decoder: Decoder, transparent: int | bytes) -> None:
     image = photo("P")
 
-    picture = await decoder.decode(file_of(image, "PNG", transparency=transparent))
+    picture = await still(decoder, file_of(image, "PNG", transparency=transparent))
 
     index = np.asarray(image)
     opacity = np.full(256, 255, np.uint8)
@@ -174,7 +212,7 @@ async def test_shallow_grey_fills_the_range_and_its_transparent_sample_is_found(
     rows = {1: b"\0\x40", 2: b"\0\x1b", 4: b"\0\x05\xaf", 8: b"\0\x00\x55\xaa\xff"}[depth]
     width, second = {1: (2, 1), 2: (4, 1), 4: (4, 5), 8: (4, 0x55)}[depth]
 
-    picture = await decoder.decode(png_of(width, 1, depth, 0, rows, tRNS=struct.pack(">H", second)))
+    picture = await still(decoder, png_of(width, 1, depth, 0, rows, tRNS=struct.pack(">H", second)))
 
     assert picture.alpha is not None
     assert picture.pixels.ravel().tolist() == ([0, 255] if depth == 1 else [0, 85, 170, 255])
@@ -184,41 +222,69 @@ async def test_shallow_grey_fills_the_range_and_its_transparent_sample_is_found(
 async def test_a_colour_may_be_declared_transparent(decoder: Decoder) -> None:
     colours = bytes((1, 2, 3, 1, 2, 4))
 
-    picture = await decoder.decode(png_of(2, 1, 8, 2, b"\0" + colours, tRNS=struct.pack(">3H", 1, 2, 4)))
+    picture = await still(decoder, png_of(2, 1, 8, 2, b"\0" + colours, tRNS=struct.pack(">3H", 1, 2, 4)))
 
     assert picture.alpha is not None
     assert picture.alpha.ravel().tolist() == [255, 0]
 
 
-async def test_16_bit_grey_is_rounded_to_8(decoder: Decoder) -> None:
-    samples = struct.pack(">5H", 0, 128, 129, 0x8080, 65535)
+async def test_16_bit_grey_keeps_its_bits_and_its_transparent_sample(decoder: Decoder) -> None:
+    levels = (0, 128, 129, 0x8080, 65535)
 
-    picture = await decoder.decode(png_of(5, 1, 16, 0, b"\0" + samples, tRNS=struct.pack(">H", 129)))
-
-    assert picture.is_grey
-    assert picture.pixels.ravel().tolist() == [0, 0, 1, 128, 255]
-    assert picture.alpha is not None
-    assert picture.alpha.ravel().tolist() == [255, 255, 0, 255, 255]
-
-
-async def test_16_bit_colour_is_reduced_to_8(decoder: Decoder) -> None:
-    samples = struct.pack(">6H", 0, 0x8000, 0xFFFF, 0x1234, 0, 0)
-
-    picture = await decoder.decode(
-        png_of(2, 1, 16, 2, b"\0" + samples, tRNS=struct.pack(">3H", 0x1234, 0, 0))
+    picture = await still(
+        decoder, png_of(5, 1, 16, 0, b"\0" + struct.pack(">5H", *levels), tRNS=struct.pack(">H", 129))
     )
 
-    assert picture.pixels.ravel().tolist() == [0, 128, 255, 0x12, 0, 0]
+    assert picture.is_grey
+    assert picture.pixels.ravel().tolist() == list(levels)
     assert picture.alpha is not None
-    assert picture.alpha.ravel().tolist() == [255, 0]
+    assert picture.alpha.ravel().tolist() == [65535, 65535, 0, 65535, 65535]
 
 
-async def test_a_16_bit_tiff_is_reduced_to_8(decoder: Decoder) -> None:
-    image = Image.fromarray(np.array([[0, 257, 65535]], np.uint16))
+async def test_16_bit_colour_keeps_its_bits_and_its_transparent_sample(decoder: Decoder) -> None:
+    samples = struct.pack(">6H", 0, 0x8000, 0xFFFF, 0x1234, 0, 0)
 
-    picture = await decoder.decode(file_of(image, "TIFF"))
+    picture = await still(
+        decoder, png_of(2, 1, 16, 2, b"\0" + samples, tRNS=struct.pack(">3H", 0x1234, 0, 0))
+    )
 
-    assert picture.pixels.ravel().tolist() == [0, 1, 255]
+    assert picture.pixels.ravel().tolist() == [0, 0x8000, 0xFFFF, 0x1234, 0, 0]
+    assert picture.alpha is not None
+    assert picture.alpha.ravel().tolist() == [65535, 0]
+
+
+async def test_a_16_bit_tiff_keeps_its_bits(decoder: Decoder) -> None:
+    image = Image.fromarray(np.array([[0, 258, 65535]], np.uint16))
+
+    picture = await still(decoder, file_of(image, "TIFF"))
+
+    assert picture.pixels.ravel().tolist() == [0, 258, 65535]
+
+
+async def test_half_a_16_bit_picture_is_refused(decoder: Decoder) -> None:
+    samples = np.random.default_rng(1).integers(0, 65536, (300, 200), np.uint16)
+    whole = file_of(Image.fromarray(samples), "PNG")
+
+    with pytest.raises(Undecodable) as caught:
+        await decoder.decode(whole[: len(whole) // 2])
+
+    assert caught.value.reason == "corrupt_image"
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+async def test_the_orientation_of_16_bit_pictures_is_applied_once(
+    decoder: Decoder, file_format: str, orientation: int
+) -> None:
+    upright = np.arange(15, dtype=np.uint16).reshape(3, 5) * np.uint16(4000)
+    undo = UNDO[orientation]
+    image = Image.fromarray((upright // 257).astype(np.uint8))
+    stored = np.asarray(image if undo is None else image.transpose(undo), np.uint16) * np.uint16(257)
+    data = file_of(Image.fromarray(stored), file_format, exif=with_orientation(orientation))
+
+    picture = await still(decoder, data)
+
+    assert np.array_equal(picture.pixels[:, :, 0] // 257, upright // 257)
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
@@ -237,7 +303,7 @@ async def test_the_orientation_is_applied_once(decoder: Decoder, orientation: in
     stored = upright if undo is None else upright.transpose(undo)
     data = file_of(stored, file_format, exif=with_orientation(orientation), **NEARLY_LOSSLESS[file_format])
 
-    picture = await decoder.decode(data)
+    picture = await still(decoder, data)
 
     assert picture.size == upright.size
     assert np.abs(picture.pixels - np.asarray(upright).astype(int)).mean() < (
@@ -248,7 +314,7 @@ async def test_the_orientation_is_applied_once(decoder: Decoder, orientation: in
 async def test_broken_exif_does_not_spoil_a_picture(decoder: Decoder) -> None:
     data = file_of(photo(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\0\0")
 
-    picture = await decoder.decode(data)
+    picture = await still(decoder, data)
 
     assert picture.size == (90, 60)
 
@@ -278,3 +344,40 @@ async def test_too_many_pixels_are_refused_by_the_header(decoder: Decoder) -> No
         await decoder.decode(png_of(50_000, 1_001, 8, 2, b""))
 
     assert caught.value.reason == "too_many_pixels"
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+async def test_what_a_file_tells_of_itself_is_read_less_what_would_be_wrong(
+    decoder: Decoder, file_format: str
+) -> None:
+    exif = with_orientation(6)
+    exif[ExifTags.Base.Artist] = "Jane"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExifImageWidth] = 90
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] = 100
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+
+    picture = await still(decoder, file_of(photo(), file_format, exif=exif))
+
+    kept = Image.Exif()
+    kept.load(b"Exif\0\0" + (picture.exif or b""))
+    assert kept[ExifTags.Base.Artist] == "Jane"
+    assert ExifTags.Base.Orientation not in kept
+    assert kept.get_ifd(ExifTags.IFD.Exif) == {ExifTags.Base.ISOSpeedRatings: 100}
+    assert kept.get_ifd(ExifTags.IFD.GPSInfo) == {ExifTags.GPS.GPSLatitudeRef: "N"}
+
+
+async def test_more_metadata_than_a_jpeg_holds_loses_the_makers_own(decoder: Decoder) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Jane"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] = bytes(70_000)
+
+    picture = await still(decoder, file_of(photo(), "PNG", exif=exif))
+
+    kept = Image.Exif()
+    kept.load(b"Exif\0\0" + (picture.exif or b""))
+    assert kept[ExifTags.Base.Artist] == "Jane"
+    assert not kept.get_ifd(ExifTags.IFD.Exif)
+
+
+async def test_a_file_that_tells_nothing_has_no_metadata(decoder: Decoder) -> None:
+    assert (await still(decoder, file_of(photo(), "JPEG"))).exif is None

@@ -18,6 +18,7 @@ from PIL import Image
 from inference.codec import Decoder, DecoderCrashed, Undecodable
 from inference.decode import Limits
 from inference.picture import Picture
+from tests.inference.pictures import still
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "chelsea.png"
 
@@ -62,7 +63,7 @@ async def stopped_in_the_middle(decoder: Decoder) -> asyncio.Task[Picture]:
     """A decode whose child has been frozen and will not answer."""
     await decoder.decode(png_of(photo()))
     child_of(decoder).suspend()
-    work = asyncio.create_task(decoder.decode(png_of(photo())))
+    work = asyncio.create_task(still(decoder, png_of(photo())))
     await asyncio.sleep(0)
     return work
 
@@ -70,7 +71,7 @@ async def stopped_in_the_middle(decoder: Decoder) -> asyncio.Task[Picture]:
 async def test_the_limit_of_pixels_is_inclusive(start: Callable[..., Decoder]) -> None:
     decoder = start(Limits(pixels=5400))
 
-    picture = await decoder.decode(png_of(photo((90, 60))))
+    picture = await still(decoder, png_of(photo((90, 60))))
 
     assert picture.size == (90, 60)
     with pytest.raises(Undecodable):
@@ -87,7 +88,7 @@ async def test_a_file_that_wants_too_much_memory_is_undecodable_and_harms_no_oth
         await decoder.decode(bomb)
 
     assert caught.value.reason == "too_much_memory"
-    assert (await decoder.decode(png_of(photo()))).size == (90, 60)
+    assert (await still(decoder, png_of(photo()))).size == (90, 60)
 
 
 async def test_the_child_is_confined(start: Callable[..., Decoder]) -> None:
@@ -116,7 +117,7 @@ async def test_a_child_killed_at_work_is_a_crash_and_the_next_file_is_decoded(
 
     with pytest.raises(DecoderCrashed):
         await work
-    assert (await decoder.decode(png_of(photo()))).size == (90, 60)
+    assert (await still(decoder, png_of(photo()))).size == (90, 60)
 
 
 async def test_a_child_that_hangs_is_a_crash_and_the_next_file_is_decoded(
@@ -130,7 +131,7 @@ async def test_a_child_that_hangs_is_a_crash_and_the_next_file_is_decoded(
         await work
 
     assert not hung.is_running()
-    assert (await decoder.decode(png_of(photo()))).size == (90, 60)
+    assert (await still(decoder, png_of(photo()))).size == (90, 60)
 
 
 async def test_a_cancelled_decode_leaves_nothing_for_the_next(start: Callable[..., Decoder]) -> None:
@@ -143,7 +144,7 @@ async def test_a_cancelled_decode_leaves_nothing_for_the_next(start: Callable[..
         await work
 
     assert not left.is_running()
-    assert (await decoder.decode(png_of(photo((30, 20))))).size == (30, 20)
+    assert (await still(decoder, png_of(photo((30, 20))))).size == (30, 20)
 
 
 async def test_a_child_that_died_idle_is_replaced_unnoticed(start: Callable[..., Decoder]) -> None:
@@ -154,7 +155,7 @@ async def test_a_child_that_died_idle_is_replaced_unnoticed(start: Callable[...,
     idle.kill()
     await asyncio.to_thread(wait_for_death, idle)
 
-    assert (await decoder.decode(png_of(photo()))).size == (90, 60)
+    assert (await still(decoder, png_of(photo()))).size == (90, 60)
 
 
 async def test_a_child_is_replaced_after_so_many_files(start: Callable[..., Decoder]) -> None:
@@ -174,7 +175,7 @@ async def test_files_are_decoded_side_by_side_in_as_many_children(start: Callabl
     decoder = start(processes=2)
     sizes = [(width, 20) for width in range(30, 40)]
 
-    pictures = await asyncio.gather(*(decoder.decode(png_of(photo(size))) for size in sizes))
+    pictures = await asyncio.gather(*(still(decoder, png_of(photo(size))) for size in sizes))
 
     assert [picture.size for picture in pictures] == sizes
     assert len(decoder._children) == 2
@@ -195,7 +196,7 @@ async def test_closing_ends_the_children(start: Callable[..., Decoder]) -> None:
 def test_it_runs_under_uvloop() -> None:
     async def decoded() -> Picture:
         decoder = Decoder()
-        picture = await decoder.decode(png_of(photo()))
+        picture = await still(decoder, png_of(photo()))
         await decoder.aclose()
         return picture
 
@@ -205,6 +206,7 @@ def test_it_runs_under_uvloop() -> None:
 PARENT = """
 import asyncio, sys
 from inference.codec import Decoder
+from tests.inference.pictures import still
 
 async def main():
     decoder = Decoder()

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from inference.bands import CLEAN, Answer
 from inference.picture import Picture, Pixels
-from inference.upscale import CLEAN, Answer, upscale
+from tests.inference.pictures import upscaled
 
 WIDTH, HEIGHT = 300, 280
 PHOTO_LEVEL, CLEAN_LEVEL = 40, 200
@@ -17,9 +18,9 @@ def a_model(doubtful: tuple[slice, slice] | None, asked: list[tuple[str, tuple[i
         asked.append((name, tensor.shape))
         scale = 4 if name == "span_x4" else 2
         height, width = tensor.shape[2:]
-        level = CLEAN_LEVEL if name == CLEAN.name else PHOTO_LEVEL
+        level = CLEAN_LEVEL if name == CLEAN[2].name else PHOTO_LEVEL
         doubt = None
-        if name != CLEAN.name:
+        if name != CLEAN[2].name:
             doubt = np.zeros((1, 1, height, width), np.uint8)
             if doubtful is not None:
                 doubt[0, 0][doubtful] = 255
@@ -38,7 +39,7 @@ async def test_doubtful_places_are_the_clean_models_and_the_rest_is_not(scale: i
     asked: list[tuple[str, tuple[int, ...]]] = []
     model = a_model((slice(100, 110), slice(140, 160)), asked)
 
-    result = await upscale(a_picture(channels), (WIDTH * scale, HEIGHT * scale), model)
+    result = await upscaled(a_picture(channels), (WIDTH * scale, HEIGHT * scale), model)
 
     pixels = result.pixels[:, :, 0].astype(int)
     assert (pixels[100 * scale : 110 * scale, 140 * scale : 160 * scale] == CLEAN_LEVEL).all()
@@ -51,7 +52,7 @@ async def test_doubtful_places_are_the_clean_models_and_the_rest_is_not(scale: i
 async def test_without_a_doubt_the_clean_model_is_not_asked() -> None:
     asked: list[tuple[str, tuple[int, ...]]] = []
 
-    result = await upscale(a_picture(), (WIDTH * 2, HEIGHT * 2), a_model(None, asked))
+    result = await upscaled(a_picture(), (WIDTH * 2, HEIGHT * 2), a_model(None, asked))
 
     assert {name for name, _ in asked} == {"span_x2"}
     assert (result.pixels == PHOTO_LEVEL).all()
@@ -61,15 +62,15 @@ async def test_only_tiles_with_a_doubt_are_done_again() -> None:
     asked: list[tuple[str, tuple[int, ...]]] = []
     model = a_model((slice(0, 4), slice(0, 4)), asked)
 
-    await upscale(a_picture(), (WIDTH * 2, HEIGHT * 2), model)
+    await upscaled(a_picture(), (WIDTH * 2, HEIGHT * 2), model)
 
-    assert [name for name, _ in asked].count(CLEAN.name) == 1
+    assert [name for name, _ in asked].count(CLEAN[2].name) == 1
 
 
 async def test_doubt_everywhere_leaves_nothing_of_the_photo_model() -> None:
     asked: list[tuple[str, tuple[int, ...]]] = []
     model = a_model((slice(None), slice(None)), asked)
 
-    result = await upscale(a_picture(), (WIDTH * 4, HEIGHT * 4), model)
+    result = await upscaled(a_picture(), (WIDTH * 4, HEIGHT * 4), model)
 
     assert (result.pixels == CLEAN_LEVEL).all()

@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 
 from inference.codec import Decoder
 from inference.decode import ICC_BYTES
+from tests.inference.pictures import still
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 RED_INK = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
@@ -44,9 +45,9 @@ def grey_ink_profile() -> bytes:
 async def test_a_profile_is_kept_where_it_fits_the_pixels(decoder: Decoder) -> None:
     grey_profile = SRGB[:16] + b"GRAY" + SRGB[20:]
 
-    colour = await decoder.decode(file_of(GREEN, "JPEG", icc_profile=SRGB))
-    grey = await decoder.decode(file_of(GREEN.convert("L"), "JPEG", icc_profile=grey_profile))
-    mistaken = await decoder.decode(file_of(GREEN.convert("L"), "JPEG", icc_profile=SRGB))
+    colour = await still(decoder, file_of(GREEN, "JPEG", icc_profile=SRGB))
+    grey = await still(decoder, file_of(GREEN.convert("L"), "JPEG", icc_profile=grey_profile))
+    mistaken = await still(decoder, file_of(GREEN.convert("L"), "JPEG", icc_profile=SRGB))
 
     assert colour.icc == SRGB
     assert grey.icc == grey_profile
@@ -55,21 +56,21 @@ async def test_a_profile_is_kept_where_it_fits_the_pixels(decoder: Decoder) -> N
 
 @pytest.mark.parametrize("profile", [b"nonsense" * 30, SRGB + bytes(ICC_BYTES)])
 async def test_a_profile_that_is_none_or_too_large_is_dropped(decoder: Decoder, profile: bytes) -> None:
-    picture = await decoder.decode(file_of(GREEN, "TIFF", icc_profile=profile))
+    picture = await still(decoder, file_of(GREEN, "TIFF", icc_profile=profile))
 
     assert picture.icc is None
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
 async def test_ink_without_a_profile_becomes_colour(decoder: Decoder, file_format: str) -> None:
-    picture = await decoder.decode(file_of(RED_INK, file_format))
+    picture = await still(decoder, file_of(RED_INK, file_format))
 
     assert np.abs(picture.pixels - np.array([255, 0, 0])).max() <= 2
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
 async def test_ink_goes_through_its_profile(decoder: Decoder, file_format: str) -> None:
-    picture = await decoder.decode(file_of(RED_INK, file_format, icc_profile=grey_ink_profile()))
+    picture = await still(decoder, file_of(RED_INK, file_format, icc_profile=grey_ink_profile()))
 
     assert np.ptp(picture.pixels[0, 0]) <= 2
     assert 110 < picture.pixels.mean() < 130
@@ -77,6 +78,6 @@ async def test_ink_goes_through_its_profile(decoder: Decoder, file_format: str) 
 
 
 async def test_ink_with_a_broken_profile_becomes_colour_all_the_same(decoder: Decoder) -> None:
-    picture = await decoder.decode(file_of(RED_INK, "JPEG", icc_profile=grey_ink_profile()[:200]))
+    picture = await still(decoder, file_of(RED_INK, "JPEG", icc_profile=grey_ink_profile()[:200]))
 
     assert np.abs(picture.pixels - np.array([255, 0, 0])).max() <= 2

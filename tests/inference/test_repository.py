@@ -7,7 +7,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from inference.upscale import CLEAN, SPAN
+from inference.registry import served
 
 REPOSITORY = Path(__file__).parents[2] / "services" / "inference" / "models" / "repository"
 MODELS = sorted(path.name for path in REPOSITORY.iterdir())
@@ -19,7 +19,7 @@ def config_of(model: str, file: str) -> Any:
 
 
 def test_every_model_that_the_worker_asks_for_is_there() -> None:
-    assert {net.name for net in (*SPAN, CLEAN)} <= set(MODELS)
+    assert {name.removesuffix("_float") for name in served()} <= set(MODELS)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -8,7 +8,8 @@ from PIL import Image
 
 from inference import resize as module
 from inference.picture import Picture, Pixels
-from inference.resize import bleed, resize, resize_alpha
+from inference.resize import bleed, resized
+from tests.inference.pictures import resampled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
 RED, GREEN = (255, 0, 0), (0, 255, 0)
@@ -28,10 +29,10 @@ def half_hidden(hidden: tuple[int, int, int] = GREEN, size: tuple[int, int] = (6
     return Picture(pixels, "PNG", alpha=alpha, has_alpha=True)
 
 
-def test_the_same_size_is_the_same_array() -> None:
+def test_the_same_size_is_left_alone() -> None:
     pixels = photo()
 
-    assert resize(pixels, (600, 400)) is pixels
+    assert np.array_equal(resampled(pixels, (600, 400)), pixels)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -39,12 +40,12 @@ def test_the_same_size_is_the_same_array() -> None:
 def test_it_has_the_exact_size_and_is_pillows_lanczos(mode: str, size: tuple[int, int]) -> None:
     pixels = photo(mode)
 
-    resized = resize(pixels, size)
+    result = resampled(pixels, size)
 
     across = Image.open(PHOTO).convert(mode).resize((size[0], 400), Image.Resampling.LANCZOS)
     expected = across.resize(size, Image.Resampling.LANCZOS)
-    assert resized.shape == (size[1], size[0], pixels.shape[2])
-    assert np.array_equal(resized.squeeze(), np.asarray(expected).squeeze())
+    assert result.shape == (size[1], size[0], pixels.shape[2])
+    assert np.array_equal(result.squeeze(), np.asarray(expected).squeeze())
 
 
 @pytest.mark.parametrize("strip_pixels", [1, 10_000, 100_000])
@@ -52,10 +53,10 @@ def test_it_has_the_exact_size_and_is_pillows_lanczos(mode: str, size: tuple[int
 def test_strips_leave_no_trace(
     monkeypatch: pytest.MonkeyPatch, strip_pixels: int, size: tuple[int, int]
 ) -> None:
-    whole = resize(photo(), size).astype(int)
+    whole = resampled(photo(), size, piece=10_000).astype(int)
     monkeypatch.setattr(module, "STRIP_PIXELS", strip_pixels)
 
-    in_strips = resize(photo(), size)
+    in_strips = resampled(photo(), size, piece=7)
 
     # Pillow takes the height of a strip in single precision, which now and then tips a rounding
     difference = np.abs(in_strips - whole)
@@ -63,20 +64,25 @@ def test_strips_leave_no_trace(
     assert difference.mean() < 0.002
 
 
-def test_a_constant_alpha_channel_stays_constant() -> None:
-    resized = resize_alpha(np.full((3, 4), 77, np.uint8), (13, 11))
+@pytest.mark.parametrize("size", [(1200, 800), (450, 300), (599, 401)])
+def test_16_bits_are_resampled_as_8_are_with_more_between_them(size: tuple[int, int]) -> None:
+    deep = photo().astype(np.uint16) * np.uint16(257)
 
-    assert resized.shape == (11, 13)
-    assert (resized == 77).all()
+    result = resampled(deep, size)
+
+    coarse = resampled(photo(), size).astype(np.float64)
+    assert result.dtype == np.uint16
+    assert np.abs(result / 257 - coarse).max() <= 1.5
+    assert len(np.unique(result)) > 1000
 
 
-def test_an_alpha_channel_is_resampled() -> None:
-    alpha = np.asarray(Image.linear_gradient("L"))
+def test_some_rows_of_a_whole_picture_are_those_of_the_whole_result() -> None:
+    alpha = np.asarray(Image.linear_gradient("L"))[:, :, np.newaxis]
 
-    resized = resize_alpha(alpha, (512, 600))
+    middle = resized(alpha, (512, 600), 200, 300)
 
     expected = Image.linear_gradient("L").resize((512, 600), Image.Resampling.LANCZOS)
-    assert np.array_equal(resized, np.asarray(expected))
+    assert np.array_equal(middle[:, :, 0], np.asarray(expected)[200:300])
 
 
 def test_hidden_colours_give_way_to_their_neighbours() -> None:

@@ -9,11 +9,13 @@ import grpc
 import numpy as np
 import pytest
 
+from inference.bands import BadAnswer
 from inference.picture import Picture
+from inference.registry import FAITHFUL
 from inference.triton import Triton, TritonAway, TritonFailed
-from inference.upscale import SPAN, BadAnswer, upscale
 from loupe_local.stack import Stack
 from tests.inference.conftest import FaultyTriton, an_answer, pixels_of, triton_at
+from tests.inference.pictures import upscaled
 
 TILE = np.random.default_rng(7).integers(0, 256, (1, 3, 24, 40), np.uint8)
 
@@ -29,7 +31,7 @@ def a_picture() -> Picture:
     return Picture(np.ascontiguousarray(TILE[0].transpose(1, 2, 0)), "PNG")
 
 
-@pytest.mark.parametrize("net", SPAN, ids=lambda net: net.name)
+@pytest.mark.parametrize("net", FAITHFUL.nets, ids=lambda net: net.name)
 async def test_a_model_enlarges_by_its_scale_and_always_the_same(real: Triton, net: Any) -> None:
     first, doubt = await real.infer(net.name, TILE)
     second, _ = await real.infer(net.name, TILE)
@@ -52,7 +54,7 @@ async def test_each_size_gets_its_own_answer_also_side_by_side(real: Triton) -> 
 
 
 async def test_every_model_is_ready(real: Triton) -> None:
-    await real.wait_ready(*(net.name for net in SPAN))
+    await real.wait_ready(*(net.name for net in FAITHFUL.nets))
 
 
 async def test_a_model_that_is_not_there_is_not_ready_and_fails(real: Triton) -> None:
@@ -133,7 +135,7 @@ async def test_an_answer_of_another_shape_never_becomes_a_picture(
     faulty.answer = wrong
 
     with pytest.raises(BadAnswer):
-        await upscale(a_picture(), (80, 48), triton.infer)
+        await upscaled(a_picture(), (80, 48), triton.infer)
 
 
 async def test_bytes_that_do_not_fit_their_shape_never_become_a_picture(
@@ -147,7 +149,7 @@ async def test_bytes_that_do_not_fit_their_shape_never_become_a_picture(
     faulty.answer = short
 
     with pytest.raises((TritonFailed, BadAnswer, ValueError)):
-        await upscale(a_picture(), (80, 48), triton.infer)
+        await upscaled(a_picture(), (80, 48), triton.infer)
 
 
 async def test_no_more_tiles_than_allowed_are_at_triton(faulty: FaultyTriton) -> None:

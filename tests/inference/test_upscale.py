@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inference.bands import Answer, BadAnswer, Net
 from inference.picture import Picture, Pixels
-from inference.upscale import SPAN, Answer, BadAnswer, Net
-from inference.upscale import upscale as upscale_by
+from inference.registry import FAITHFUL
+from tests.inference.pictures import upscaled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
-SCALES = {net.name: net.scale for net in SPAN}
+SCALES = {net.name: net.scale for net in FAITHFUL.nets}
 REACH = 6
 SMALL = (Net("span_x2", scale=2, overlap=REACH),)
 
@@ -31,7 +32,7 @@ async def upscale(
     async def infer(name: str, tensor: Pixels) -> Answer:
         return Answer(await model(name, tensor))
 
-    return await upscale_by(picture, size, infer, **options)
+    return await upscaled(picture, size, infer, **options)
 
 
 async def nearest(name: str, tensor: Pixels) -> Pixels:

@@ -22,10 +22,10 @@ from images.events import JOBS
 from images.tables import Image as Row
 from images.tables import Status
 from inference import events
+from inference.bands import BadAnswer
 from inference.codec import Decoder
 from inference.settings import Settings
 from inference.triton import TritonFailed
-from inference.upscale import BadAnswer
 from inference.worker import Worker
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2

@@ -44,6 +44,10 @@ IN_FORMS: Json = {
     "scale_factor": {"description": "Not together with `target_width` or `target_height`."},
     "target_width": {"description": f"Exact width in pixels; {TARGET}"},
     "target_height": {"description": f"Exact height in pixels; {TARGET}"},
+    "fit": {"description": "How the picture fills two targets of another aspect ratio."},
+    "output_format": {"description": "That of the original unless told; BMP and still GIF become PNG."},
+    "quality": {"description": "Of JPEG and WebP."},
+    "metadata": {"description": "`keep` passes EXIF data on, the place of a photo with it."},
     "name": {"description": "A label for the batch."},
 }
 SET_ANEW: dict[tuple[str, str], Json] = {

@@ -25,7 +25,15 @@ LONGEST_TEXT = 4096
 LONGEST_HEADER = 16 << 10
 """Of a part, and with it the longest name of a file."""
 MOST_PARTS = 64
-SIZES = ("scale_factor", "target_width", "target_height")
+OPTIONS = (
+    "scale_factor",
+    "target_width",
+    "target_height",
+    "fit",
+    "output_format",
+    "quality",
+    "metadata",
+)
 Sent = TypeVar("Sent", pb.UpscaleRequest, pb.CreateBatchRequest)
 
 
@@ -143,7 +151,7 @@ class _Form(ABC, Generic[Sent]):
 class _OneImage(_Form[pb.UpscaleRequest]):
     field = "image"
     names = re.compile("image")
-    texts = SIZES
+    texts = OPTIONS
     largest_body = 11 << 20
     most_files = 1
     too_many = "The image field must be a single file."
@@ -161,7 +169,7 @@ class _OneImage(_Form[pb.UpscaleRequest]):
 class _SeveralImages(_Form[pb.CreateBatchRequest]):
     field = "images"
     names = re.compile(r"images(\[[0-9]*\])?")
-    texts = (*SIZES, "name")
+    texts = (*OPTIONS, "name")
     largest_body = 211 << 20
     most_files = 20
     too_many = f"The images may not have more than {most_files} items."

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from common import errors
 from images import names, sizing
-from images.intake import Intake, Means, Original, Reserved
+from images.intake import Intake, Means, Original, Reserved, Wishes
 from images.sniff import sniff
 from images.tables import Batch, Image
 from images.uploads import incomplete, parse, too_large
@@ -33,51 +33,51 @@ class BatchUploads:
         async with Intake(self._means, user_id) as intake:
             receiving = _Receiving(self._means, intake)
             options = await receiving.read(parts)
-            sizes = self._checked(receiving, options)
+            wishes = self._checked(receiving, options)
             reserved = await intake.reserve(receiving.count, api_request=options.api_request, feature=FEATURE)
-            images = self._images(user_id, receiving, sizes, reserved, api_request=options.api_request)
+            images = self._images(user_id, receiving, wishes, reserved, api_request=options.api_request)
             batch = Batch(
                 user_id=user_id,
                 name=names.title(options.name),
-                scale_factor=sizes.scale_factor,
-                target_width=sizes.target_width,
-                target_height=sizes.target_height,
+                scale_factor=wishes.sizes.scale_factor,
+                target_width=wishes.sizes.target_width,
+                target_height=wishes.sizes.target_height,
                 total_images=len(images),
             )
             await intake.insert(images, batch)
         return batch, images, reserved.usage
 
-    def _checked(self, receiving: "_Receiving", options: pb.CreateBatchRequest.Options) -> sizing.Options:
+    def _checked(self, receiving: "_Receiving", options: pb.CreateBatchRequest.Options) -> Wishes:
         """All that can be said without knowing the plan; every field at fault is named at once."""
-        fields, sizes = receiving.fields, sizing.Options()
+        fields, wishes = receiving.fields, Wishes()
         if not receiving.count:
             fields["images"] = ["The images field is required."]
         if len(names.title(options.name) or "") > LONGEST_NAME:
             fields["name"] = [f"The name may not be greater than {LONGEST_NAME} characters."]
         try:
-            sizes = parse(options)
+            wishes = parse(options)
         except errors.InvalidArgument as error:
             fields |= error.fields
         else:
-            fields |= _misfits(receiving.originals, sizes, self._means.limits(max_scale=sizing.SCALES[1]))
+            fields |= _misfits(receiving.originals, wishes, self._means.limits(max_scale=sizing.SCALES[1]))
         if fields:
             raise errors.invalid(fields)
-        return sizes
+        return wishes
 
     def _images(
         self,
         user_id: int,
         receiving: "_Receiving",
-        sizes: sizing.Options,
+        wishes: Wishes,
         reserved: Reserved,
         *,
         api_request: bool,
     ) -> list[Image]:
         limits = self._means.limits(reserved.max_scale)
-        if fields := _misfits(receiving.originals, sizes, limits):
+        if fields := _misfits(receiving.originals, wishes, limits):
             raise errors.invalid(fields)
         return [
-            each.image(user_id, sizes, each.result_size(sizes, limits), place, api_request=api_request)
+            each.image(user_id, wishes, each.result_size(wishes, limits), place, api_request=api_request)
             for each, place in zip(receiving.originals.values(), reserved.places, strict=True)
         ]
 
@@ -156,12 +156,12 @@ class _Receiving:
         return f"images.{self.count - 1}"
 
 
-def _misfits(originals: Mapping[int, Original], sizes: sizing.Options, limits: sizing.Limits) -> Fields:
+def _misfits(originals: Mapping[int, Original], wishes: Wishes, limits: sizing.Limits) -> Fields:
     """Which options do not suit which image. The option is at fault, for there is one for all."""
     fields: Fields = {}
     for place, original in originals.items():
         try:
-            original.result_size(sizes, limits)
+            original.result_size(wishes, limits)
         except errors.InvalidArgument as error:
             for name, texts in error.fields.items():
                 told = [f"{text.removesuffix('.')} (images.{place})." for text in texts]

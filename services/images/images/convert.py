@@ -89,6 +89,9 @@ def to_order(image: Image) -> pb.WorkOrder:
         upscaled_path=image.upscaled_path,
         size=pb.Size(width=image.upscaled_width, height=image.upscaled_height),
         format=pb.Format.Value(f"FORMAT_{Format(image.upscaled_format).name}"),
+        fit=pb.Fit.Value(f"FIT_{image.fit.upper()}"),
+        quality=image.quality or 0,
+        keeps_metadata=image.keeps_metadata,
     )
 
 

@@ -19,6 +19,7 @@ from common.db import Sessions
 from images import sizing
 from images.domain import jobs, library
 from images.formats import KINDS, extension, media_type
+from images.output import Output
 from images.settings import Settings
 from images.sniff import Header
 from images.tables import Batch, Image
@@ -44,8 +45,19 @@ class Means:
 
     def limits(self, max_scale: int) -> sizing.Limits:
         return sizing.Limits(
-            max_scale, self.settings.longest_output_side, self.settings.largest_output_pixels
+            max_scale,
+            self.settings.longest_output_side,
+            self.settings.largest_output_pixels,
+            self.settings.largest_animation_pixels,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a client asked for."""
+
+    sizes: sizing.Options = field(default_factory=sizing.Options)
+    output: Output = field(default_factory=Output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +74,22 @@ class Original:
     def path(self) -> str:
         return f"images/originals/{self.stem}.{extension(self.header.format)}"
 
-    def result_size(self, options: sizing.Options, limits: sizing.Limits) -> tuple[int, int]:
+    def result_size(self, wishes: Wishes, limits: sizing.Limits) -> tuple[int, int]:
         """Raises `InvalidArgument` on the option at fault."""
-        return sizing.output_size(self.header.width, self.header.height, options, limits)
+        longest = KINDS[wishes.output.format_for(self.header)].longest_side
+        limits = limits.within(longest, wishes.output.frames_for(self.header))
+        return sizing.output_size(self.header.width, self.header.height, wishes.sizes, limits)
 
     def image(
         self,
         user_id: int,
-        options: sizing.Options,
+        wishes: Wishes,
         size: tuple[int, int],
         place: "Place",
         *,
         api_request: bool,
     ) -> Image:
-        becomes = KINDS[self.header.format].becomes
+        becomes, sizes = wishes.output.format_for(self.header), wishes.sizes
         return Image(
             user_id=user_id,
             original_filename=self.filename,
@@ -87,9 +101,12 @@ class Original:
             upscaled_format=becomes,
             upscaled_width=size[0],
             upscaled_height=size[1],
-            scale_factor=options.scale_factor,
-            target_width=options.target_width,
-            target_height=options.target_height,
+            scale_factor=sizes.scale_factor,
+            target_width=sizes.target_width,
+            target_height=sizes.target_height,
+            fit=wishes.output.fit,
+            quality=wishes.output.quality,
+            keeps_metadata=wishes.output.keeps_metadata,
             api_request=api_request,
             is_priority=place.is_priority,
             reservation_id=place.reservation_id,

@@ -28,6 +28,8 @@ class Settings(ServiceSettings):
     largest_input_pixels: int = 50_000_000
     largest_output_pixels: int = 268_435_456
     longest_output_side: int = 16_384
+    largest_animation_pixels: int = 100_000_000
+    """Of all frames of a result together."""
     download_seconds: float = 3600.0
     unfinished_per_user: int = 16
     """Jobs of one user in the stream at a time; the rest wait, so that nobody queues behind a thousand."""

@@ -1,7 +1,8 @@
 """From what a client asked for to the exact size of the result, or what is wrong with the question."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from common import errors
 
@@ -26,9 +27,20 @@ class Limits:
     max_scale: int
     longest_side: int
     largest_pixels: int
+    largest_animation_pixels: int
+    """Of all frames together."""
+
+    def within(self, longest_side: int, frames: int) -> Self:
+        """What a format and a number of frames leave of it."""
+        pixels = self.largest_pixels if frames == 1 else self.largest_animation_pixels // frames
+        return replace(
+            self,
+            longest_side=min(self.longest_side, longest_side),
+            largest_pixels=min(self.largest_pixels, pixels),
+        )
 
 
-def parse(scale_factor: str | None, target_width: str | None, target_height: str | None) -> Options:
+def parse(scale_factor: str, target_width: str, target_height: str) -> Options:
     """Texts as they came in the form; an empty one counts as not sent."""
     fields: dict[str, list[str]] = {}
     scale = _integer("scale_factor", scale_factor, SCALES, fields)
@@ -49,9 +61,7 @@ def parse(scale_factor: str | None, target_width: str | None, target_height: str
     return Options(scale_factor=None, target_width=width, target_height=height)
 
 
-def _integer(
-    name: str, text: str | None, bounds: tuple[int, int], fields: dict[str, list[str]]
-) -> int | None:
+def _integer(name: str, text: str, bounds: tuple[int, int], fields: dict[str, list[str]]) -> int | None:
     if not text:
         return None
     words, (least, most) = name.replace("_", " "), bounds

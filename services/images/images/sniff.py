@@ -18,6 +18,7 @@ from common import errors
 from images.formats import Format
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
+MOST_FRAMES = 2000
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 SAME_FORMAT = {"MPO": Format.JPEG}
@@ -36,6 +37,7 @@ class Header:
     format: Format
     width: int
     height: int
+    frames: int = 1
 
 
 def sniff(data: bytes, *, largest_pixels: int) -> Header:
@@ -68,7 +70,19 @@ def _header(image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Hea
         raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
     if not IS_COMPLETE[format_](data):
         raise _refused("The image is corrupt or incomplete.")
-    return Header(format_, *((height, width) if _is_turned(image, data) else (width, height)))
+    frames = _frames(image, data)
+    if frames > MOST_FRAMES:
+        raise _refused(f"The image may not have more than {MOST_FRAMES} frames.")
+    if frames * width * height > largest_pixels:
+        raise _refused(f"The frames may not have more than {largest_pixels / 1e6:g} megapixels together.")
+    return Header(format_, *((height, width) if _is_turned(image, data) else (width, height)), frames)
+
+
+def _frames(image: ImageFile.ImageFile, data: bytes) -> int:
+    """Of an animation, at most one more than is allowed. Pillow knows it of WebP once it is open."""
+    if image.format == Format.GIF:
+        return _gif_frames(data)
+    return getattr(image, "n_frames", 1) if image.format == Format.WEBP else 1
 
 
 def _is_turned(image: ImageFile.ImageFile, data: bytes) -> bool:
@@ -158,21 +172,28 @@ def _many(value: int | tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _gif_is_complete(data: bytes) -> bool:
-    """Blocks follow each other until the first picture's last one (GIF89a, 20 to 22)."""
-    flags, position = data[10], 13
+    return _gif_frames(data) > 0
+
+
+def _gif_frames(data: bytes) -> int:
+    """Pictures, block by block (GIF89a, 20 to 22); 0 where one of them is cut off. What follows the last
+    does no harm.
+    """
+    flags, position, frames = data[10], 13, 0
     position += 3 << (flags & 7) + 1 if flags & 0x80 else 0
-    while position < len(data):
+    while position < len(data) and frames <= MOST_FRAMES:
         if data[position] == 0x2C and position + 10 < len(data):
             local = data[position + 9]
-            position += 10 + (3 << (local & 7) + 1 if local & 0x80 else 0) + 1
-            return _after_sub_blocks(data, position) is not None
-        if data[position] != 0x21:
-            return False
-        after = _after_sub_blocks(data, position + 2)
+            after = _after_sub_blocks(data, position + 11 + (3 << (local & 7) + 1 if local & 0x80 else 0))
+            frames = frames + 1 if after else 0
+        elif data[position] == 0x21:
+            after = _after_sub_blocks(data, position + 2)
+        else:
+            after = None
         if after is None:
-            return False
+            return frames
         position = after
-    return False
+    return frames
 
 
 def _after_sub_blocks(data: bytes, position: int) -> int | None:

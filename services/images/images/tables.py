@@ -97,6 +97,9 @@ class Image(Base, table=True):
     scale_factor: int | None = None
     target_width: int | None = None
     target_height: int | None = None
+    fit: str = Field(default="stretch", sa_type=sa.String, sa_column_kwargs={"server_default": "stretch"})
+    quality: int | None = None
+    keeps_metadata: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     api_request: bool
     is_priority: bool
     reservation_id: uuid.UUID

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from common import errors
-from images import names, sizing
-from images.intake import Intake, Means, Original
+from images import names, output, sizing
+from images.intake import Intake, Means, Original, Wishes
 from images.sniff import Header, sniff
 from images.tables import Image
 from loupe.billing.v1 import billing_pb2
@@ -51,12 +51,23 @@ def incomplete() -> errors.InvalidArgument:
     return errors.InvalidArgument("The upload ended early.", reason="incomplete_upload")
 
 
-def parse(options: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options) -> sizing.Options:
-    return sizing.parse(
-        options.scale_factor if options.HasField("scale_factor") else None,
-        options.target_width if options.HasField("target_width") else None,
-        options.target_height if options.HasField("target_height") else None,
-    )
+def parse(options: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options) -> Wishes:
+    """Every field at fault is named at once."""
+    fields: dict[str, list[str]] = {}
+    wishes = Wishes()
+    try:
+        sizes = (options.scale_factor, options.target_width, options.target_height)
+        wishes = replace(wishes, sizes=sizing.parse(*sizes))
+    except errors.InvalidArgument as error:
+        fields |= error.fields
+    try:
+        written = (options.fit, options.output_format, options.quality, options.metadata)
+        wishes = replace(wishes, output=output.parse(*written))
+    except errors.InvalidArgument as error:
+        fields |= error.fields
+    if fields:
+        raise errors.invalid(fields)
+    return wishes
 
 
 class Uploads:
@@ -64,23 +75,23 @@ class Uploads:
         self._means = means
 
     async def accept(self, user_id: int, upload: Upload) -> tuple[Image, billing_pb2.Usage]:
-        options, header = await asyncio.to_thread(self._check, upload)
+        wishes, header = await asyncio.to_thread(self._check, upload)
         original = Original(upload.filename, len(upload.data), header)
-        original.result_size(options, self._means.limits(max_scale=sizing.SCALES[1]))
+        original.result_size(wishes, self._means.limits(max_scale=sizing.SCALES[1]))
         async with Intake(self._means, user_id) as intake:
             reserved = await intake.reserve(1, api_request=upload.api_request)
-            size = original.result_size(options, self._means.limits(reserved.max_scale))
+            size = original.result_size(wishes, self._means.limits(reserved.max_scale))
             await intake.store(original, upload.data)
-            image = original.image(user_id, options, size, reserved.places[0], api_request=upload.api_request)
+            image = original.image(user_id, wishes, size, reserved.places[0], api_request=upload.api_request)
             await intake.insert([image])
         return image, reserved.usage
 
-    def _check(self, upload: Upload) -> tuple[sizing.Options, Header]:
+    def _check(self, upload: Upload) -> tuple[Wishes, Header]:
         """Every field at fault is named at once."""
         fields: dict[str, list[str]] = {}
-        options, header = sizing.Options(), None
+        wishes, header = Wishes(), None
         try:
-            options = parse(upload.options)
+            wishes = parse(upload.options)
         except errors.InvalidArgument as error:
             fields |= error.fields
         try:
@@ -89,4 +100,4 @@ class Uploads:
             fields = error.fields | fields
         if fields or header is None:
             raise errors.invalid(fields)
-        return options, header
+        return wishes, header

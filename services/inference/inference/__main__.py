@@ -6,11 +6,10 @@ from common import bus, log, metrics, process, trace
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
-from inference import events
+from inference import events, registry
 from inference.codec import Decoder
 from inference.settings import Settings
 from inference.triton import Triton
-from inference.upscale import CLEAN, SPAN
 from inference.worker import Worker
 from loupe.images.v1 import images_pb2, images_pb2_grpc
 
@@ -28,9 +27,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     await process.wait_for("object store", blobs.ping)
     readiness.have("object store")
     triton = Triton(settings.triton_target, in_flight=settings.tiles_in_flight, seconds=settings.tile_seconds)
-    await process.wait_for(
-        "triton", functools.partial(triton.wait_ready, *(net.name for net in (*SPAN, CLEAN)))
-    )
+    await process.wait_for("triton", functools.partial(triton.wait_ready, *sorted(registry.served())))
     readiness.have("triton")
     credentials = Credentials(settings.auth_target, "inference", settings.client_secret)
     service = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]

@@ -1,7 +1,7 @@
 """The decoding child: a process of its own, with limits, that turns untrusted files into raw pixels.
 
 It reads files from stdin, answers on stdout and ends when stdin does. It imports no numpy, to stay small.
-16-bit samples are reduced to 8; 32-bit and floating-point ones are refused, since their range is unknown.
+32-bit and floating-point samples are refused, since their range is unknown.
 """
 
 import io
@@ -15,15 +15,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from typing import BinaryIO, TypedDict
+from typing import BinaryIO
 
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from inference import deep, frames, metadata, modes
+from inference.wear import jpeg_quality
+from inference.wire import LENGTH, Answer, Refusal
 
 for plugin in ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):  # before the process is confined
     import_module(f"PIL.{plugin}ImagePlugin")
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-LENGTH = struct.Struct(">Q")
 ICC_BYTES = 4 << 20
 STRIP_BYTES = 1 << 20
 ORIENTATION = 0x0112
@@ -37,14 +40,6 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP"}
-PLAIN = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA"} | {
-    "RGB": "RGB", "RGBX": "RGB", "RGBA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB"
-}  # fmt: skip
-EIGHT_OF_SIXTEEN = [(sample + 128) // 257 for sample in range(65536)]
-
-
-class Unsupported(Exception):
-    """A sound file with pixels of a kind that is not handled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +49,6 @@ class Limits:
     """Address space of the child; the dearest kind, a WebP of so many pixels, takes 813 MB."""
     cpu_seconds: int = 30
     """Of processor time for one file."""
-
-
-class Answer(TypedDict):
-    """Goes ahead of the pixels, the alpha channel and the profile, in this order."""
-
-    width: int
-    height: int
-    channels: int
-    format: str
-    has_alpha: bool
-    alpha_follows: bool
-    is_lossless: bool
-    icc_bytes: int
-
-
-class Refusal(TypedDict):
-    reason: str
-    message: str
 
 
 def main() -> None:
@@ -110,16 +87,84 @@ def allow_cpu(seconds: int) -> None:
 
 def answer(data: bytes, most_pixels: int, out: BinaryIO) -> None:
     try:
-        image = decode(data, most_pixels)
+        exif = exif_of(data)
+        if deep.is_deep(data):
+            send_deep(deep.read(data, most_pixels), data, exif, out)
+            return
+        opened = open_file(data, most_pixels)
+        if frames.are_many(opened):
+            send_frames(frames.read(opened, most_pixels), opened, data, out)
+            return
+        image = decode(opened, data)
     except Exception as error:  # noqa: BLE001  a hostile file raises anything, and each of it means the same
         send(out, Refusal(reason=reason(error), message=f"{type(error).__name__}: {error}"[:300]))
         return
-    send(out, described(image, data))
+    header = described(image, data)
+    header["exif_bytes"] = len(exif)
+    send(out, header)
     grey = image.mode in ("L", "LA")
     write_strips(image, "L" if grey else "RGB", out)
     if alpha_follows(image):
         write_strips(image.getchannel("A"), "L", out)
     out.write(image.info["icc_profile"] or b"")
+    out.write(exif)
+    out.flush()
+
+
+def exif_of(data: bytes) -> bytes:
+    """Before the file is decoded, for then Pillow closes it."""
+    try:
+        return metadata.kept(Image.open(io.BytesIO(data), formats=FORMATS).getexif())
+    except Exception:  # noqa: BLE001  broken metadata does not spoil a picture
+        return b""
+
+
+def send_deep(picture: deep.Deep, data: bytes, exif: bytes, out: BinaryIO) -> None:
+    """All is read before anything is sent: the file may turn out to be broken at its end."""
+    strips = list(picture.strips)
+    is_png = picture.file_format == "PNG"  # where Pillow finds it in more places
+    orientation = orientation_of(Image.open(io.BytesIO(data))) if is_png else picture.orientation
+    icc = fitting_profile(picture.icc, is_grey=picture.channels < 3) or b""
+    header = Answer(
+        width=picture.width,
+        height=picture.height,
+        channels=picture.channels,
+        depth=16,
+        orientation=orientation,
+        format=picture.file_format,
+        has_alpha=picture.channels in (2, 4),
+        alpha_follows=False,
+        is_lossless=True,
+        jpeg_quality=None,
+        icc_bytes=len(icc),
+        exif_bytes=len(exif),
+        milliseconds=[],
+        loop=None,
+    )
+    send(out, header)
+    out.writelines(strips)
+    out.write(icc)
+    out.write(exif)
+    out.flush()
+
+
+def send_frames(picture: frames.Frames, opened: Image.Image, data: bytes, out: BinaryIO) -> None:
+    """Each frame's colours, followed by its alpha channel where there is one."""
+    first = picture.images[0]
+    first.info = {
+        "icc_profile": fitting_profile(opened.info.get("icc_profile") or b"", is_grey=False),
+        "source_format": opened.format or "",
+    }
+    has_alpha = first.mode == "RGBA"
+    header = described(first, data)
+    header["alpha_follows"] = has_alpha
+    header["milliseconds"], header["loop"] = picture.milliseconds, picture.loop
+    send(out, header)
+    for image in picture.images:
+        write_strips(image, "RGB", out)
+        if has_alpha:
+            write_strips(image.getchannel("A"), "L", out)
+    out.write(first.info["icc_profile"] or b"")
     out.flush()
 
 
@@ -131,7 +176,7 @@ def send(out: BinaryIO, header: Answer | Refusal) -> None:
 
 def reason(error: Exception) -> str:
     match error:
-        case UnidentifiedImageError() | Unsupported():
+        case UnidentifiedImageError() | modes.Unsupported():
             return "unsupported_format"
         case Image.DecompressionBombError() | Image.DecompressionBombWarning():
             return "too_many_pixels"
@@ -141,22 +186,29 @@ def reason(error: Exception) -> str:
             return "corrupt_image"
 
 
-def decode(data: bytes, most_pixels: int) -> Image.Image:
-    """An upright picture in one of L, LA, RGB, RGBA, whatever the file held."""
+def open_file(data: bytes, most_pixels: int) -> Image.Image:
     opened = Image.open(io.BytesIO(data), formats=FORMATS)
     if opened.width * opened.height > most_pixels:
         raise Image.DecompressionBombError(f"{opened.width} x {opened.height} pixels, at most {most_pixels}")
+    return opened
+
+
+def decode(opened: Image.Image, data: bytes) -> Image.Image:
+    """An upright picture in one of L, LA, RGB, RGBA, whatever the file held."""
     opened.load()
     orientation = orientation_of(opened)
     if opened.format == "PNG":
-        scale_transparent_sample(opened, depth=data[24])
-    image = to_plain_mode(opened)
+        modes.scale_transparent_sample(opened, depth=data[24])
+    image = modes.to_plain_mode(opened)
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
     source = opened.format or ""
     image.info = {
-        "icc_profile": fitting_profile(opened, is_grey=image.mode in ("L", "LA")),
+        "icc_profile": fitting_profile(
+            opened.info.get("icc_profile") or b"", is_grey=image.mode in ("L", "LA")
+        ),
         "source_format": SAME_FORMAT.get(source, source),
+        "jpeg_quality": jpeg_quality(getattr(opened, "quantization", None)),
     }
     return image
 
@@ -169,63 +221,8 @@ def orientation_of(image: Image.Image) -> int:
         return 1
 
 
-def scale_transparent_sample(image: Image.Image, depth: int) -> None:
-    """Pillow scales a PNG's samples to 8 bits, but not the sample that tRNS declares transparent."""
-    transparent = image.info.get("transparency")
-    if image.mode == "L" and depth in (2, 4) and transparent is not None:
-        image.info["transparency"] = transparent * (255 // (2**depth - 1))
-    elif image.mode == "RGB" and depth == 16 and transparent is not None:
-        image.info["transparency"] = tuple(sample >> 8 for sample in transparent)
-
-
-def to_plain_mode(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        return from_16_bit_grey(image)
-    if image.mode in ("CMYK", "LAB"):
-        return to_srgb(image)
-    if image.mode not in PLAIN:
-        raise Unsupported(f"pixels of mode {image.mode}")
-    mode = PLAIN[image.mode]
-    if "transparency" in image.info and not mode.endswith("A"):
-        mode += "A"
-    return image if mode == image.mode else image.convert(mode)
-
-
-def from_16_bit_grey(image: Image.Image) -> Image.Image:
-    samples = image.convert("I")
-    grey = samples.point(EIGHT_OF_SIXTEEN, "L")
-    transparent = image.info.get("transparency")
-    if transparent is None:
-        return grey
-    opacity = [255] * 65536
-    opacity[transparent] = 0
-    return Image.merge("LA", (grey, samples.point(opacity, "L")))
-
-
-def to_srgb(image: Image.Image) -> Image.Image:
-    """Ink goes through the file's own profile; without a usable one, through Pillow's plain formula."""
-    profile = (
-        ImageCms.createProfile("LAB")
-        if image.mode == "LAB"
-        else io.BytesIO(image.info.get("icc_profile", b""))
-    )
-    with suppress(ImageCms.PyCMSError):
-        converted = ImageCms.profileToProfile(
-            image,
-            profile,
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-        if converted is not None:
-            return converted
-    return image.convert("RGB")
-
-
-def fitting_profile(image: Image.Image, *, is_grey: bool) -> bytes | None:
+def fitting_profile(icc: bytes, *, is_grey: bool) -> bytes | None:
     """Bytes 16 to 19 of a profile name its colour space, 36 to 39 its being one."""
-    icc: bytes = image.info.get("icc_profile") or b""
     if len(icc) > ICC_BYTES or icc[36:40] != b"acsp" or icc[16:20] != (b"GRAY" if is_grey else b"RGB "):
         return None
     return icc
@@ -237,11 +234,17 @@ def described(image: Image.Image, data: bytes) -> Answer:
         width=image.width,
         height=image.height,
         channels=1 if image.mode in ("L", "LA") else 3,
+        depth=8,
+        orientation=1,
         format=source,
         has_alpha=image.mode in ("LA", "RGBA"),
         alpha_follows=alpha_follows(image),
         is_lossless=source != "JPEG" and not (source == "WEBP" and is_lossy_webp(data)),
+        jpeg_quality=image.info.get("jpeg_quality"),
         icc_bytes=len(image.info["icc_profile"] or b""),
+        exif_bytes=0,
+        milliseconds=[],
+        loop=None,
     )
 
 

@@ -14,14 +14,21 @@ WIDEN = 25
 """Side of the square, in pixels of the original, that one doubtful pixel spoils."""
 SOFTEN = 3.0
 """Standard deviation of the blend's edge, in pixels of the original."""
+REACH = 32
+"""How far doubt is felt: half of WIDEN, and where the softened edge has come to nothing."""
 
 
-def weight_of(doubt: Pixels) -> Image.Image | None:
-    """How much of the clean model each pixel gets, 0 to 255; None where nothing is doubtful."""
-    if not doubt.any():
+def weight_of(doubt: Pixels, top: int, bottom: int) -> Image.Image | None:
+    """How much of the clean model each pixel of some rows gets, 0 to 255; None where that is nothing.
+
+    `doubt` is that of the whole picture, height x width, right as far as REACH beyond the rows.
+    """
+    first, last = max(0, top - REACH), min(len(doubt), bottom + REACH)
+    if not doubt[first:last].any():
         return None
-    widened = Image.fromarray(doubt).filter(ImageFilter.MaxFilter(WIDEN))
-    return widened.filter(ImageFilter.GaussianBlur(SOFTEN))
+    widened = Image.fromarray(doubt[first:last]).filter(ImageFilter.MaxFilter(WIDEN))
+    softened = widened.filter(ImageFilter.GaussianBlur(SOFTEN))
+    return softened.crop((0, top - first, doubt.shape[1], bottom - first))
 
 
 def is_needed(weight: Image.Image, box: Box) -> bool:
@@ -33,6 +40,7 @@ def blend(native: Pixels, clean: Pixels, weight: Image.Image, box: Box, scale: i
     width x channels at the same scale.
     """
     size = (box.width * scale, box.height * scale)
-    share = np.asarray(weight.resize(size, Image.Resampling.BILINEAR, box), np.uint16)[:, :, np.newaxis]
+    wide = np.uint32 if native.dtype == np.uint16 else np.uint16
+    share = np.asarray(weight.resize(size, Image.Resampling.BILINEAR, box), wide)[:, :, np.newaxis]
     place = native[box.top * scale : box.bottom * scale, box.left * scale : box.right * scale]
     place[:] = (place * (255 - share) + clean * share + 127) // 255

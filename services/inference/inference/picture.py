@@ -1,19 +1,42 @@
-"""What a picture is between its file and the model: plain 8-bit pixels, upright, without the file's metadata.
+"""What a picture is between its file and the model: plain pixels of 8 or 16 bits, upright.
 
 Colour is never premultiplied by alpha. An alpha channel that hides nothing is not stored, but remembered,
 so that the result has the channels of the file it came from.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[Any]
+"""Samples of 8 or 16 bits (uint8, uint16)."""
 Size = tuple[int, int]
 """Width and height, in that order as in Pillow; arrays have them the other way round."""
 Format = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of a picture ahead of its rows."""
+
+    width: int
+    height: int
+    channels: int
+    """1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
+    depth: int = 8
+    """Bits a sample: 8 or 16."""
+    icc: bytes | None = None
+    exif: bytes | None = None
+    """A TIFF structure, without the `Exif` that JPEG puts ahead of it."""
+
+    @property
+    def is_grey(self) -> bool:
+        return self.channels < 3
+
+    @property
+    def has_alpha(self) -> bool:
+        return self.channels in (2, 4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,8 +50,12 @@ class Picture:
     """True as well where the file's alpha channel was opaque everywhere."""
     is_lossless: bool = True
     """How the source was compressed; decides between the two kinds of WebP."""
+    jpeg_quality: int | None = None
+    """As its quantisation tables tell, 1 to 100; None for what is no JPEG."""
     icc: bytes | None = None
     """A profile for the colour space of `pixels`, never for another."""
+    exif: bytes | None = None
+    """What the file told of itself, less its orientation and its thumbnail."""
 
     @property
     def width(self) -> int:
@@ -46,12 +73,22 @@ class Picture:
     def is_grey(self) -> bool:
         return self.pixels.shape[2] == 1
 
-    def samples(self, top: int, bottom: int) -> Pixels:
-        """Some rows with all channels, alpha last, as files store them."""
-        colour = self.pixels[top:bottom]
-        if not self.has_alpha:
-            return colour
-        together = np.empty((*colour.shape[:2], colour.shape[2] + 1), np.uint8)
-        together[:, :, :-1] = colour
-        together[:, :, -1] = 255 if self.alpha is None else self.alpha[top:bottom]
-        return together
+    @property
+    def depth(self) -> int:
+        return self.pixels.dtype.itemsize * 8
+
+    def header(self, size: Size) -> Header:
+        """Of this picture, upscaled to `size`."""
+        channels = self.pixels.shape[2] + self.has_alpha
+        return Header(*size, channels, self.depth, self.icc, self.exif)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Animation:
+    """Pictures of one size, one after the other; either all have an alpha channel or none."""
+
+    frames: list[Picture]
+    milliseconds: list[int]
+    """How long each frame is seen."""
+    loop: int | None
+    """How often it is played, 0 for ever; None: once."""

@@ -1,62 +1,64 @@
-"""PNG, written some twenty times faster than Pillow's default at about 14 % more bytes.
+"""PNG (W3C, third edition), written some twenty times faster than Pillow's default at about 14 % more bytes.
 
-Every row has the up filter, and ISA-L deflates; strips keep what is held beside the picture small.
+Every row has the up filter, and ISA-L deflates; rows are taken as they come, so that no picture is held.
 """
 
 import io
 import struct
-from collections.abc import Iterator
 
 import numpy as np
 from isal import isal_zlib
 
-from inference.picture import Picture, Pixels
+from inference.picture import Header, Pixels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOUR_TYPES = {(True, False): 0, (False, False): 2, (True, True): 4, (False, True): 6}
+COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+"""By the number of channels: grey, grey and alpha, RGB, RGB and alpha."""
 UP = 2
 LEVEL = 2
 STRIP_BYTES = 1 << 20
 
 
-def encode(picture: Picture) -> bytes:
-    out = io.BytesIO()
-    out.write(SIGNATURE)
-    colour_type = COLOUR_TYPES[picture.is_grey, picture.has_alpha]
-    write_chunk(out, b"IHDR", struct.pack(">IIBBBBB", *picture.size, 8, colour_type, 0, 0, 0))
-    if picture.icc is not None:
-        write_chunk(out, b"iCCP", b"icc\0\0" + isal_zlib.compress(picture.icc))
-    for data in deflated(filtered_strips(picture)):
-        write_chunk(out, b"IDAT", data)
-    write_chunk(out, b"IEND", b"")
-    return out.getvalue()
+class Writer:
+    def __init__(self, header: Header) -> None:
+        self._out = io.BytesIO()
+        self._row_bytes = header.width * header.channels * header.depth // 8
+        self._above = np.zeros(self._row_bytes, np.uint8)
+        self._compressor = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, 15)
+        self._out.write(SIGNATURE)
+        colour_type = COLOUR_TYPES[header.channels]
+        described = struct.pack(">IIBBBBB", header.width, header.height, header.depth, colour_type, 0, 0, 0)
+        self._chunk(b"IHDR", described)
+        if header.icc:
+            self._chunk(b"iCCP", b"icc\0\0" + isal_zlib.compress(header.icc))
+        if header.exif:
+            self._chunk(b"eXIf", header.exif)
 
+    def write(self, samples: Pixels) -> None:
+        rows = max(1, STRIP_BYTES // self._row_bytes)
+        for top in range(0, len(samples), rows):
+            strip = samples[top : top + rows]
+            big_endian = strip.astype(">u2") if strip.dtype == np.uint16 else np.ascontiguousarray(strip)
+            if data := self._compressor.compress(self._filtered(big_endian.view(np.uint8))):
+                self._chunk(b"IDAT", data)
 
-def write_chunk(out: io.BytesIO, name: bytes, data: bytes) -> None:
-    out.write(struct.pack(">I", len(data)))
-    out.write(name)
-    out.write(data)
-    out.write(struct.pack(">I", isal_zlib.crc32(data, isal_zlib.crc32(name))))
+    def finish(self) -> bytes:
+        self._chunk(b"IDAT", self._compressor.flush())
+        self._chunk(b"IEND", b"")
+        return self._out.getvalue()
 
-
-def deflated(strips: Iterator[Pixels]) -> Iterator[bytes]:
-    compressor = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, 15)
-    for strip in strips:
-        if data := compressor.compress(strip):
-            yield data
-    yield compressor.flush()
-
-
-def filtered_strips(picture: Picture) -> Iterator[Pixels]:
-    """Rows as PNG stores them: the filter's number, then the difference to the row above, modulo 256."""
-    channels = picture.pixels.shape[2] + picture.has_alpha
-    rows = max(1, STRIP_BYTES // (picture.width * channels))
-    above = np.zeros(picture.width * channels, np.uint8)
-    for top in range(0, picture.height, rows):
-        strip = picture.samples(top, top + rows).reshape(-1, picture.width * channels)
-        filtered = np.empty((len(strip), 1 + strip.shape[1]), np.uint8)
+    def _filtered(self, strip: Pixels) -> Pixels:
+        """Rows as PNG stores them: the filter's number, then the difference to the row above, modulo 256."""
+        rows = strip.reshape(-1, self._row_bytes)
+        filtered = np.empty((len(rows), 1 + self._row_bytes), np.uint8)
         filtered[:, 0] = UP
-        np.subtract(strip[0], above, out=filtered[0, 1:])
-        np.subtract(strip[1:], strip[:-1], out=filtered[1:, 1:])
-        above = strip[-1]
-        yield filtered
+        np.subtract(rows[0], self._above, out=filtered[0, 1:])
+        np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+        self._above = rows[-1].copy()
+        return filtered
+
+    def _chunk(self, name: bytes, data: bytes) -> None:
+        self._out.write(struct.pack(">I", len(data)))
+        self._out.write(name)
+        self._out.write(data)
+        self._out.write(struct.pack(">I", isal_zlib.crc32(data, isal_zlib.crc32(name))))

@@ -4,14 +4,19 @@ At the picture's own borders nothing is cut away: there the model's zero padding
 Cut edges lose at least the overlap: with one of the model's reach the result is that of the whole picture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from inference.picture import Pixels
 
+Tensor = npt.NDArray[Any]
+"""N x channels x height x width, uint8 or float32."""
+DEEPEST = 65535
 QUANTUM = 8
 """Tile sizes are multiples of it: thirty sizes an axis instead of two hundred, for 1.5 % more pixels."""
 
@@ -29,6 +34,10 @@ class Box(NamedTuple):
     @property
     def height(self) -> int:
         return self.bottom - self.top
+
+    def lifted(self, by: int) -> "Box":
+        """The same box where rows are counted from `by` on."""
+        return Box(self.left, self.top - by, self.right, self.bottom - by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +86,59 @@ def ceil_div(value: int, by: int) -> int:
     return -(-value // by)
 
 
-def cut(pixels: Pixels, tile: Tile) -> Pixels:
-    """The tile as the model takes it, 1 x 3 x height x width; grey fills all three channels."""
+def rows_of(tiles: Sequence[Tile]) -> list[list[Tile]]:
+    """The tiles of a plan, row by row."""
+    return [list(row) for _, row in groupby(tiles, key=lambda tile: tile.keep.top)]
+
+
+def plan_band(width: int, height: int, top: int, bottom: int, tile: int, overlap: int) -> list[Tile]:
+    """Tiles whose keeps cover the picture's rows from `top` to `bottom`; they see beyond both."""
+    step = tile - 2 * overlap
+    return [
+        Tile(
+            Box(x.start, max(0, y - overlap), x.end, min(height, min(y + step, bottom) + overlap)),
+            Box(x.keep_from, y, x.keep_to, min(y + step, bottom)),
+        )
+        for y in range(top, bottom, step)
+        for x in spans(width, tile, overlap)
+    ]
+
+
+def cut(pixels: Pixels, tile: Tile) -> Tensor:
+    """The tile as a model takes it, 1 x 3 x height x width: uint8, or float32 from 0 to 1 where the picture
+    has 16 bits. Grey fills all three channels.
+    """
     source = tile.source
     seen = pixels[source.top : source.bottom, source.left : source.right].transpose(2, 0, 1)
-    tensor = np.empty((1, 3, source.height, source.width), np.uint8)
-    tensor[0] = seen
+    is_deep = pixels.dtype == np.uint16
+    tensor = np.empty((1, 3, source.height, source.width), np.float32 if is_deep else np.uint8)
+    if is_deep:
+        np.divide(seen, np.float32(DEEPEST), out=tensor[0])
+    else:
+        tensor[0] = seen
     return tensor
 
 
-def paste(result: Pixels, tile: Tile, scale: int, target: Pixels) -> None:
-    """Puts what is kept of a result into the upscaled picture."""
+def paste(result: Tensor, tile: Tile, scale: int, target: Pixels, top: int = 0) -> None:
+    """Puts what is kept of a result into its place; `target` begins at the picture's row `top`."""
     keep = tile.keep
-    place = target[keep.top * scale : keep.bottom * scale, keep.left * scale : keep.right * scale]
-    place[:] = kept(result, tile, scale, target.shape[2])
+    rows = slice((keep.top - top) * scale, (keep.bottom - top) * scale)
+    target[rows, keep.left * scale : keep.right * scale] = kept(result, tile, scale, target.shape[2])
 
 
-def kept(result: Pixels, tile: Tile, scale: int, channels: int) -> Pixels:
+def kept(result: Tensor, tile: Tile, scale: int, channels: int) -> Pixels:
     """The part of a tensor that counts, height x width x channels; grey is the mean of its channels."""
     keep, source = tile.keep, tile.source
     top, left = (keep.top - source.top) * scale, (keep.left - source.left) * scale
     part = result[0, :, top : top + keep.height * scale, left : left + keep.width * scale]
     if channels < len(part):
-        part = ((part.sum(axis=0, keepdims=True, dtype=np.uint16) + 1) // len(part)).astype(np.uint8)
+        part = mean(part)
+    if part.dtype == np.float32:
+        part = np.rint(part * np.float32(DEEPEST)).astype(np.uint16)
     return part.transpose(1, 2, 0)
+
+
+def mean(part: Tensor) -> Tensor:
+    if part.dtype == np.float32:
+        return part.mean(axis=0, keepdims=True)
+    return ((part.sum(axis=0, keepdims=True, dtype=np.uint16) + 1) // len(part)).astype(np.uint8)

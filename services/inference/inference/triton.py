@@ -5,12 +5,13 @@ we trust.
 import asyncio
 from typing import cast
 
+import numpy as np
 from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from inference.picture import Pixels
-from inference.upscale import Answer
+from inference.bands import Answer
+from inference.tiles import Tensor
 
 PROBE_SECONDS = 5.0
 
@@ -35,9 +36,9 @@ class Triton:
             if not await self._client.is_model_ready(model, client_timeout=PROBE_SECONDS):
                 raise TritonFailed(f"the model {model} is not ready")
 
-    async def infer(self, model: str, tile: Pixels) -> Answer:
-        """`tile` is uint8, N x 3 x height x width; asks for all outputs that the model has."""
-        given = InferInput("IMAGE", list(tile.shape), "UINT8")
+    async def infer(self, model: str, tile: Tensor) -> Answer:
+        """`tile` is uint8 or float32, N x 3 x height x width; asks for all outputs that the model has."""
+        given = InferInput("IMAGE", list(tile.shape), "UINT8" if tile.dtype == np.uint8 else "FP32")
         given.set_data_from_numpy(tile)
         async with self._free:
             try:
@@ -48,7 +49,7 @@ class Triton:
         upscaled = answer.as_numpy("UPSCALED") if answer else None
         if answer is None or upscaled is None:
             raise TritonFailed(f"{model} answered without UPSCALED")
-        return Answer(cast("Pixels", upscaled), cast("Pixels | None", answer.as_numpy("DOUBT")))
+        return Answer(cast("Tensor", upscaled), cast("Tensor | None", answer.as_numpy("DOUBT")))
 
     async def close(self) -> None:
         await self._client.close()

@@ -18,10 +18,12 @@ from prometheus_client import Histogram
 
 from common import bus, errors, log
 from common.blobs import Blobs
-from inference.codec import Decoder, Undecodable, encode
+from inference.codec import Decoder, Undecodable
+from inference.fit import Fit
 from inference.picture import Format
+from inference.registry import FAITHFUL
+from inference.render import Wish, render
 from inference.triton import Triton, TritonAway
-from inference.upscale import upscale
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2 as pb
 
@@ -35,8 +37,14 @@ FORMATS: dict[int, Format] = {
     images_pb2.FORMAT_PNG: "PNG",
     images_pb2.FORMAT_WEBP: "WEBP",
     images_pb2.FORMAT_TIFF: "TIFF",
+    images_pb2.FORMAT_GIF: "GIF",
 }
-MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
+FITS: dict[int, Fit] = {
+    images_pb2.FIT_STRETCH: "stretch",
+    images_pb2.FIT_COVER: "cover",
+    images_pb2.FIT_CONTAIN: "contain",
+}
+MEDIA_TYPES = {name: f"image/{name.lower()}" for name in FORMATS.values()}
 
 WORDS = {
     "unsupported_format": "The image is of a kind that cannot be upscaled.",
@@ -169,11 +177,17 @@ class Worker:
             picture = await self.decoder.decode(original)
         del original
         size = (order.size.width, order.size.height)
-        with _timed("infer"):
-            result = await upscale(picture, size, self.triton.infer, tile=self.tile)
-        del picture
-        with _timed("encode"):
-            return await asyncio.to_thread(encode, result, FORMATS[order.format])
+        wish = Wish(
+            size,
+            FORMATS[order.format],
+            FAITHFUL.nets,
+            self.tile,
+            fit=FITS[order.fit],
+            quality=order.quality or None,
+            keeps_metadata=order.keeps_metadata,
+        )
+        with _timed("infer"):  # and encode: rows are written as they are ready
+            return await render(picture, wish, self.triton.infer)
 
     @contextlib.asynccontextmanager
     async def _given_back_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:

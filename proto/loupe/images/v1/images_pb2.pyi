@@ -95,6 +95,30 @@ FORMAT_TIFF: Format.ValueType  # 5
 FORMAT_GIF: Format.ValueType  # 6
 Global___Format: _TypeAlias = Format  # noqa: Y015
 
+class _Fit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FIT_UNSPECIFIED: _Fit.ValueType  # 0
+    FIT_STRETCH: _Fit.ValueType  # 1
+    FIT_COVER: _Fit.ValueType  # 2
+    """What is too much is cut off."""
+    FIT_CONTAIN: _Fit.ValueType  # 3
+    """With a border."""
+
+class Fit(_Fit, metaclass=_FitEnumTypeWrapper):
+    """How a picture fills a result of another aspect ratio."""
+
+FIT_UNSPECIFIED: Fit.ValueType  # 0
+FIT_STRETCH: Fit.ValueType  # 1
+FIT_COVER: Fit.ValueType  # 2
+"""What is too much is cut off."""
+FIT_CONTAIN: Fit.ValueType  # 3
+"""With a border."""
+Global___Fit: _TypeAlias = Fit  # noqa: Y015
+
 @_typing.final
 class Size(_message.Message):
     """Width and height in pixels, after the EXIF orientation."""
@@ -340,26 +364,54 @@ class UpscaleRequest(_message.Message):
         SCALE_FACTOR_FIELD_NUMBER: _builtins.int
         TARGET_WIDTH_FIELD_NUMBER: _builtins.int
         TARGET_HEIGHT_FIELD_NUMBER: _builtins.int
+        FIT_FIELD_NUMBER: _builtins.int
+        OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
+        QUALITY_FIELD_NUMBER: _builtins.int
+        METADATA_FIELD_NUMBER: _builtins.int
         scale_factor: _builtins.str
         target_width: _builtins.str
         target_height: _builtins.str
+        fit: _builtins.str
+        output_format: _builtins.str
+        quality: _builtins.str
+        metadata: _builtins.str
         def __init__(
             self,
             *,
             scale_factor: _builtins.str | None = ...,
             target_width: _builtins.str | None = ...,
             target_height: _builtins.str | None = ...,
+            fit: _builtins.str | None = ...,
+            output_format: _builtins.str | None = ...,
+            quality: _builtins.str | None = ...,
+            metadata: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "fit", b"fit", "metadata", b"metadata", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "fit", b"fit", "metadata", b"metadata", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__fit: _TypeAlias = _typing.Literal["fit"]  # noqa: Y015
+        _WhichOneofArgType__fit: _TypeAlias = _typing.Literal["_fit", b"_fit"]  # noqa: Y015
+        _WhichOneofReturnType__metadata: _TypeAlias = _typing.Literal["metadata"]  # noqa: Y015
+        _WhichOneofArgType__metadata: _TypeAlias = _typing.Literal["_metadata", b"_metadata"]  # noqa: Y015
+        _WhichOneofReturnType__output_format: _TypeAlias = _typing.Literal["output_format"]  # noqa: Y015
+        _WhichOneofArgType__output_format: _TypeAlias = _typing.Literal["_output_format", b"_output_format"]  # noqa: Y015
+        _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
+        _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
         _WhichOneofReturnType__scale_factor: _TypeAlias = _typing.Literal["scale_factor"]  # noqa: Y015
         _WhichOneofArgType__scale_factor: _TypeAlias = _typing.Literal["_scale_factor", b"_scale_factor"]  # noqa: Y015
         _WhichOneofReturnType__target_height: _TypeAlias = _typing.Literal["target_height"]  # noqa: Y015
         _WhichOneofArgType__target_height: _TypeAlias = _typing.Literal["_target_height", b"_target_height"]  # noqa: Y015
         _WhichOneofReturnType__target_width: _TypeAlias = _typing.Literal["target_width"]  # noqa: Y015
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__fit) -> _WhichOneofReturnType__fit | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__metadata) -> _WhichOneofReturnType__metadata | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__output_format) -> _WhichOneofReturnType__output_format | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__scale_factor) -> _WhichOneofReturnType__scale_factor | None: ...
         @_typing.overload
@@ -620,11 +672,19 @@ class CreateBatchRequest(_message.Message):
         TARGET_WIDTH_FIELD_NUMBER: _builtins.int
         TARGET_HEIGHT_FIELD_NUMBER: _builtins.int
         API_REQUEST_FIELD_NUMBER: _builtins.int
+        FIT_FIELD_NUMBER: _builtins.int
+        OUTPUT_FORMAT_FIELD_NUMBER: _builtins.int
+        QUALITY_FIELD_NUMBER: _builtins.int
+        METADATA_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         scale_factor: _builtins.str
         target_width: _builtins.str
         target_height: _builtins.str
         api_request: _builtins.bool
+        fit: _builtins.str
+        output_format: _builtins.str
+        quality: _builtins.str
+        metadata: _builtins.str
         def __init__(
             self,
             *,
@@ -633,13 +693,25 @@ class CreateBatchRequest(_message.Message):
             target_width: _builtins.str | None = ...,
             target_height: _builtins.str | None = ...,
             api_request: _builtins.bool = ...,
+            fit: _builtins.str | None = ...,
+            output_format: _builtins.str | None = ...,
+            quality: _builtins.str | None = ...,
+            metadata: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "name", b"name", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "fit", b"fit", "metadata", b"metadata", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "api_request", b"api_request", "name", b"name", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "api_request", b"api_request", "fit", b"fit", "metadata", b"metadata", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__fit: _TypeAlias = _typing.Literal["fit"]  # noqa: Y015
+        _WhichOneofArgType__fit: _TypeAlias = _typing.Literal["_fit", b"_fit"]  # noqa: Y015
+        _WhichOneofReturnType__metadata: _TypeAlias = _typing.Literal["metadata"]  # noqa: Y015
+        _WhichOneofArgType__metadata: _TypeAlias = _typing.Literal["_metadata", b"_metadata"]  # noqa: Y015
         _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
         _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+        _WhichOneofReturnType__output_format: _TypeAlias = _typing.Literal["output_format"]  # noqa: Y015
+        _WhichOneofArgType__output_format: _TypeAlias = _typing.Literal["_output_format", b"_output_format"]  # noqa: Y015
+        _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
+        _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
         _WhichOneofReturnType__scale_factor: _TypeAlias = _typing.Literal["scale_factor"]  # noqa: Y015
         _WhichOneofArgType__scale_factor: _TypeAlias = _typing.Literal["_scale_factor", b"_scale_factor"]  # noqa: Y015
         _WhichOneofReturnType__target_height: _TypeAlias = _typing.Literal["target_height"]  # noqa: Y015
@@ -647,7 +719,15 @@ class CreateBatchRequest(_message.Message):
         _WhichOneofReturnType__target_width: _TypeAlias = _typing.Literal["target_width"]  # noqa: Y015
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
         @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__fit) -> _WhichOneofReturnType__fit | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__metadata) -> _WhichOneofReturnType__metadata | None: ...
+        @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__output_format) -> _WhichOneofReturnType__output_format | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__scale_factor) -> _WhichOneofReturnType__scale_factor | None: ...
         @_typing.overload
@@ -1002,11 +1082,19 @@ class WorkOrder(_message.Message):
     UPSCALED_PATH_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    FIT_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    KEEPS_METADATA_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
     original_path: _builtins.str
     upscaled_path: _builtins.str
     format: Global___Format.ValueType
+    fit: Global___Fit.ValueType
+    quality: _builtins.int
+    """1 to 100 for JPEG and WebP; zero: the usual one."""
+    keeps_metadata: _builtins.bool
+    """Whether what the original tells of itself goes along; colour profiles always do."""
     @_builtins.property
     def size(self) -> Global___Size:
         """Size of the result in pixels."""
@@ -1020,10 +1108,13 @@ class WorkOrder(_message.Message):
         upscaled_path: _builtins.str = ...,
         size: Global___Size | None = ...,
         format: Global___Format.ValueType = ...,
+        fit: Global___Fit.ValueType = ...,
+        quality: _builtins.int = ...,
+        keeps_metadata: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "format", b"format", "image_id", b"image_id", "original_path", b"original_path", "size", b"size", "upscaled_path", b"upscaled_path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "original_path", b"original_path", "quality", b"quality", "size", b"size", "upscaled_path", b"upscaled_path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

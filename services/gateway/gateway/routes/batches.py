@@ -10,7 +10,7 @@ from gateway.access import Access, tell_quota
 from gateway.backend import Backend
 from gateway.callers import Caller
 from gateway.envelope import Envelope, Message, Page, instant, plain_id
-from gateway.routes.images import FILE, SIZES, AcceptedImage, ImageFields, to_accepted_image, to_image
+from gateway.routes.images import FILE, OPTIONS, AcceptedImage, ImageFields, to_accepted_image, to_image
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/batches", tags=["batches"])
@@ -81,7 +81,7 @@ BATCH_BODY = {
                     },
                     "name": {"type": "string", "maxLength": 255},
                 }
-                | SIZES,
+                | OPTIONS,
             }
         }
     },

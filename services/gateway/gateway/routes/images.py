@@ -88,10 +88,14 @@ class Download(BaseModel):
 
 FILE: dict[str, Any] = {"type": "string", "format": "binary", "description": "At most 10 MB."}
 SIDE = {"type": "integer", "minimum": 1, "maximum": 16384}
-SIZES: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "scale_factor": {"type": "integer", "enum": [2, 3, 4], "default": 2},
     "target_width": SIDE,
     "target_height": SIDE,
+    "fit": {"type": "string", "enum": ["stretch", "cover", "contain"], "default": "stretch"},
+    "output_format": {"type": "string", "enum": ["jpeg", "jpg", "png", "webp", "tiff"]},
+    "quality": {"type": "integer", "minimum": 1, "maximum": 100},
+    "metadata": {"type": "string", "enum": ["strip", "keep"], "default": "strip"},
 }
 UPSCALE_BODY = {
     "required": True,
@@ -100,7 +104,7 @@ UPSCALE_BODY = {
             "schema": {
                 "type": "object",
                 "required": ["image"],
-                "properties": {"image": FILE} | SIZES,
+                "properties": {"image": FILE} | OPTIONS,
             }
         }
     },

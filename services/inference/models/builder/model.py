@@ -1,4 +1,5 @@
-"""Puts a network into a graph that takes and gives pictures: uint8, planar RGB, any height and width.
+"""Puts a network into a graph that takes and gives pictures: planar RGB, any height and width; uint8, or
+float32 from 0 to 1.
 
 `DOUBT` tells per input pixel where the network ran away (255) and where not (0): small high-contrast
 patterns make SPAN's attention explode, which shows only before the output is clamped.
@@ -21,20 +22,28 @@ DRIFT = 0.06
 """How far the output, reduced to the input's size, may lie from the input."""
 
 
-def read_image(graph: Graph, padding: int, output: str) -> str:
+def read_image(graph: Graph, model: Model, output: str) -> str:
     """From `IMAGE` to the network's input; returns the image as 0..1."""
-    graph.add("Cast", ["IMAGE"], "image/levels", to=TensorProto.FLOAT)
-    levels = graph.constant("image/white", np.float32(255))
-    if not padding:
-        return graph.add("Div", ["image/levels", levels], output)
-    graph.add("Div", ["image/levels", levels], "image/unit")
+    unit = "image/unit" if model.padding else output
+    if model.floats:
+        graph.add("Identity", ["IMAGE"], unit)
+    else:
+        graph.add("Cast", ["IMAGE"], "image/levels", to=TensorProto.FLOAT)
+        levels = graph.constant("image/white", np.float32(255))
+        graph.add("Div", ["image/levels", levels], unit)
+    if not model.padding:
+        return output
+    padding = model.padding
     edges = graph.constant("image/padding", np.array([0, 0, padding, padding] * 2, np.int64))
     graph.add("Pad", ["image/unit", edges], output, mode="edge")
     return "image/unit"
 
 
-def write_upscaled(graph: Graph, raw: str) -> None:
+def write_upscaled(graph: Graph, model: Model, raw: str) -> None:
     low, high = graph.constant("upscaled/low", np.float32(0)), graph.constant("upscaled/high", np.float32(1))
+    if model.floats:
+        graph.add("Clip", [raw, low, high], "UPSCALED")
+        return
     graph.add("Clip", [raw, low, high], "upscaled/unit")
     levels = graph.constant("upscaled/white", np.float32(255))
     graph.add("Mul", ["upscaled/unit", levels], "upscaled/levels")
@@ -93,23 +102,24 @@ def write_doubt(graph: Graph, scale: int, image: str, blocks: str) -> None:
     graph.add("Cast", ["doubt/levels"], "DOUBT", to=TensorProto.UINT8)
 
 
-def tensor(name: str, channels: int, height: str, width: str) -> ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.UINT8, ["batch", channels, height, width])
+def tensor(name: str, channels: int, height: str, width: str, *, floats: bool = False) -> ValueInfoProto:
+    kind = TensorProto.FLOAT if floats else TensorProto.UINT8
+    return helper.make_tensor_value_info(name, kind, ["batch", channels, height, width])
 
 
 def build(model: Model, layers: list[Layer]) -> bytes:
     graph = Graph()
-    image = read_image(graph, model.padding, layers[0].outputs[0])
+    image = read_image(graph, model, layers[0].outputs[0])
     write_layers(graph, layers)
-    write_upscaled(graph, layers[-1].outputs[0])
-    outputs = [tensor("UPSCALED", CHANNELS, "upscaled_height", "upscaled_width")]
+    write_upscaled(graph, model, layers[-1].outputs[0])
+    outputs = [tensor("UPSCALED", CHANNELS, "upscaled_height", "upscaled_width", floats=model.floats)]
     if model.guarded:
         write_doubt(graph, model.scale, image, layers[-1].inputs[0])
         outputs.append(tensor("DOUBT", 1, "height", "width"))
     proto = helper.make_graph(
         graph.nodes,
         model.name,
-        [tensor("IMAGE", CHANNELS, "height", "width")],
+        [tensor("IMAGE", CHANNELS, "height", "width", floats=model.floats)],
         outputs,
         initializer=list(graph.constants.values()),
     )

@@ -3,7 +3,7 @@
 The packages carry more weights than these; the others are not used, several for their licence.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,13 @@ class Model:
     """Pixels by which the network shrinks its input at each border, made up for by repeating the edge."""
     guarded: bool = False
     """Whether the graph also tells where its output cannot be trusted (`DOUBT`)."""
+    floats: bool = False
+    """Takes and gives float32 from 0 to 1 instead of uint8: for pictures of 16 bits."""
+    served_as: str = ""
+    """The model whose configuration it has, but for its name and its types; empty: its own."""
 
 
-MODELS = (
+EIGHT_BITS = (
     Model(
         name="span_x2",
         scale=2,
@@ -71,4 +75,9 @@ MODELS = (
         overlap=7,
         padding=7,
     ),
+)
+
+MODELS = (
+    *EIGHT_BITS,
+    *(replace(model, name=f"{model.name}_float", floats=True, served_as=model.name) for model in EIGHT_BITS),
 )

@@ -44,8 +44,24 @@ def is_current(folder: Path, requirements: Path) -> bool:
         return False
 
 
+def configured(model: Model, text: str) -> str:
+    """The configuration of the model that this one is a variant of, under its own name and types."""
+    if not model.served_as:
+        return text
+    lines = text.replace(f'"{model.served_as}"', f'"{model.name}"').splitlines()
+    pictures = ("IMAGE", "UPSCALED")
+    return "\n".join(
+        line.replace("TYPE_UINT8", "TYPE_FP32") if any(name in line for name in pictures) else line
+        for line in (*lines, "")
+    )
+
+
 def write_model(model: Model, graph: bytes, folder: Path) -> None:
-    shutil.copytree(TEMPLATES / model.name, folder / model.name)
+    template = TEMPLATES / (model.served_as or model.name)
+    for path in sorted(template.rglob("*.pbtxt")):
+        target = folder / model.name / path.relative_to(template)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(configured(model, path.read_text()))
     version = folder / model.name / "1"
     version.mkdir()
     shutil.copyfile(BACKEND, version / "model.py")

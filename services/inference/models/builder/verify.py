@@ -50,14 +50,17 @@ def run_ncnn(param: bytes, weights: bytes, names: tuple[str, str], image: Floats
     return np.array(extractor.extract(names[1])[1])
 
 
-def run_graph(graph: bytes, image: Levels, also: list[str]) -> dict[str, npt.NDArray[np.generic]]:
+def run_graph(
+    model: Model, graph: bytes, image: Levels, also: list[str]
+) -> dict[str, npt.NDArray[np.generic]]:
     """The graph's outputs, and the tensors inside it that are named."""
+    given = image.astype(np.float32) / np.float32(255) if model.floats else image
     core = ov.Core()
-    model = core.read_model(graph)
+    read = core.read_model(graph)
     if also:
-        model.add_outputs(also)
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    result = compiled([image], share_inputs=False)
+        read.add_outputs(also)
+    compiled = core.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    result = compiled([given], share_inputs=False)
     return {name: result[port].copy() for port in compiled.outputs for name in port.get_names()}
 
 
@@ -67,22 +70,22 @@ def check_pixels(model: Model, graph: bytes, param: bytes, weights: bytes, names
     unit = image[0].astype(np.float32) / np.float32(255)
     sides = (model.padding, model.padding)
     expected = run_ncnn(param, weights, names, np.pad(unit, ((0, 0), sides, sides), mode="edge"))
-    outputs = run_graph(graph, image, [names[1]])
+    outputs = run_graph(model, graph, image, [names[1]])
     raw, upscaled = outputs[names[1]][0], outputs["UPSCALED"][0]
     if raw.shape != (3, HEIGHT * model.scale, WIDTH * model.scale) or raw.shape != expected.shape:
         raise Refused(f"{model.name}: the graph returns {raw.shape}, ncnn {expected.shape}")
     difference = float(np.abs(raw - expected).max())
     if not difference <= TOLERANCE:
         raise Refused(f"{model.name}: differs from ncnn by {difference:.1e}, allowed are {TOLERANCE:.0e}")
-    levels = np.rint(np.clip(raw, 0, 1) * 255)
-    if not np.array_equal(upscaled, levels):
+    unit = np.clip(raw, 0, 1)
+    if not np.array_equal(upscaled, unit if model.floats else np.rint(unit * 255)):
         raise Refused(f"{model.name}: UPSCALED is not the network's output, clamped and rounded")
     return difference
 
 
 def check_doubt(model: Model, graph: bytes) -> None:
-    smooth = run_graph(graph, waves(), [])["DOUBT"]
-    rough = run_graph(graph, noise(), [])["DOUBT"]
+    smooth = run_graph(model, graph, waves(), [])["DOUBT"]
+    rough = run_graph(model, graph, noise(), [])["DOUBT"]
     if smooth.shape != (1, 1, HEIGHT, WIDTH) or smooth.any() or np.mean(rough == 255) < 0.5:
         raise Refused(
             f"{model.name}: DOUBT must be nowhere on a smooth picture and nearly everywhere on noise"

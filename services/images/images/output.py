@@ -1,0 +1,68 @@
+"""How a result is written: format, quality, what of the metadata goes along, and how it fills its size."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from common import errors
+from images.formats import KINDS, MOVING, Format
+from images.sniff import Header
+
+FORMATS = {
+    "jpeg": Format.JPEG,
+    "jpg": Format.JPEG,
+    "png": Format.PNG,
+    "webp": Format.WEBP,
+    "tiff": Format.TIFF,
+}
+METADATA = {"strip": False, "keep": True}
+QUALITIES = (1, 100)
+
+
+class Fit(StrEnum):
+    STRETCH = "stretch"
+    COVER = "cover"
+    CONTAIN = "contain"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """`format` None: as the original, or what that becomes. `quality` None: the usual one."""
+
+    format: Format | None = None
+    quality: int | None = None
+    fit: Fit = Fit.STRETCH
+    keeps_metadata: bool = False
+
+    def format_for(self, header: Header) -> Format:
+        if self.format:
+            return self.format
+        if header.frames > 1 and header.format in MOVING:
+            return header.format
+        return KINDS[header.format].becomes
+
+    def frames_for(self, header: Header) -> int:
+        return header.frames if self.format_for(header) in MOVING else 1
+
+
+def parse(fit: str, output_format: str, quality: str, metadata: str) -> Output:
+    """Texts as they came in the form; an empty one counts as not sent."""
+    fields: dict[str, list[str]] = {}
+    if fit and fit not in [*Fit]:
+        fields["fit"] = ["The selected fit is invalid."]
+    if output_format and output_format.lower() not in FORMATS:
+        fields["output_format"] = ["The selected output format is invalid."]
+    if metadata and metadata not in METADATA:
+        fields["metadata"] = ["The selected metadata is invalid."]
+    if quality and not re.fullmatch(r"[+-]?[0-9]{1,18}", quality.strip()):
+        fields["quality"] = ["The quality must be an integer."]
+    elif quality and not QUALITIES[0] <= int(quality) <= QUALITIES[1]:
+        fields["quality"] = [f"The quality must be between {QUALITIES[0]} and {QUALITIES[1]}."]
+    if fields:
+        raise errors.invalid(fields)
+    return Output(
+        format=FORMATS[output_format.lower()] if output_format else None,
+        quality=int(quality) if quality else None,
+        fit=Fit(fit or Fit.STRETCH),
+        keeps_metadata=METADATA[metadata or "strip"],
+    )

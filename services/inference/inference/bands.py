@@ -1,0 +1,225 @@
+"""A picture through a model, tile by tile and row by row of tiles, at the model's own scale.
+
+Only a few rows of tiles are held. Where the model doubts itself, the clean model takes its place.
+"""
+
+import asyncio
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from inference import guard
+from inference.picture import Pixels
+from inference.tiles import Tensor, Tile, cut, kept, paste, plan, plan_band, rows_of
+
+
+class Answer(NamedTuple):
+    """What a model makes of a tile."""
+
+    upscaled: Tensor
+    """1 x 3 x (scale * height) x (scale * width), of the type that was given."""
+    doubt: Tensor | None = None
+    """1 x 1 x height x width, uint8: above 0 where the model failed. None from models that never do."""
+
+
+Infer = Callable[[str, Tensor], Awaitable[Answer]]
+"""Takes a model's name and a tensor of 1 x 3 x height x width."""
+Give = Callable[[Pixels], Awaitable[None]]
+"""Takes the next rows, height x width x channels."""
+Progress = Callable[[int, int], None]
+"""Told after each tile how many of how many are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """One network at Triton, or the same one several times over for a larger scale."""
+
+    name: str
+    scale: int
+    overlap: int
+    """At least the reach in pixels of its input, so that no seam can be seen."""
+    passes: int = 1
+
+    @property
+    def deep_name(self) -> str:
+        """The variant for pictures of 16 bits, which takes and gives float32."""
+        return f"{self.name}_float"
+
+    @property
+    def step(self) -> int:
+        """The scale of one pass."""
+        return round(self.scale ** (1 / self.passes))
+
+
+CLEAN = {
+    2: Net("waifu2x_photo_x2", scale=2, overlap=7),
+    4: Net("waifu2x_photo_x2", scale=4, overlap=11, passes=2),
+}
+"""What takes the place of another where that doubts itself, by scale."""
+CLEAN_TILE = 256
+HELD = 3
+"""Rows of tiles: one that waits for the doubt below it, and two under way."""
+
+
+class BadAnswer(Exception):
+    """The model gave no result for a tile, or one that cannot be it."""
+
+
+@dataclass(eq=False, slots=True)
+class Band:
+    """A row of tiles."""
+
+    tiles: Sequence[Tile]
+    native: Pixels | None = None
+    """What is there of it so far, at the net's scale."""
+    left: int = 0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def top(self) -> int:
+        return self.tiles[0].keep.top
+
+    @property
+    def bottom(self) -> int:
+        return self.tiles[0].keep.bottom
+
+
+class Passage:
+    """One picture's way through a net."""
+
+    def __init__(self, net: Net, source: Pixels, infer: Infer, tile: int, in_flight: int) -> None:
+        """`source` is height x width x channels."""
+        self._net = net
+        self._source = source
+        self._infer = infer
+        self._in_flight = in_flight
+        height, width = source.shape[:2]
+        self._doubt = np.zeros((height, width, 1), np.uint8)
+        self._tiles = plan(width, height, tile, net.overlap)
+        self._bands = [Band(row, left=len(row)) for row in rows_of(self._tiles)]
+        self._band_of = {band.top: band for band in self._bands}
+        self._room = asyncio.Semaphore(HELD)
+        self._opening = asyncio.Lock()
+        self._done = 0
+
+    async def run(self, give: Give, progress: Progress | None = None) -> None:
+        """Gives the rows at the net's scale, from the top."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._infer_all(progress))
+                above: Band | None = None
+                for band in self._bands:
+                    await band.done.wait()
+                    if above:  # its doubt is whole only now
+                        await self._finish(above, give)
+                    above = band
+                if above:
+                    await self._finish(above, give)
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+    async def _infer_all(self, progress: Progress | None) -> None:
+        async def work(tile: Tile) -> None:
+            band = await self._opened(tile)
+            answer = await asked(self._net, self._infer, await to_thread(cut, self._source, tile))
+            if band.native is not None:
+                await to_thread(paste, answer.upscaled, tile, self._net.scale, band.native, band.top)
+            if answer.doubt is not None:
+                paste(answer.doubt, tile, 1, self._doubt)
+            band.left -= 1
+            self._done += 1
+            if progress:
+                progress(self._done, len(self._tiles))
+            if not band.left:
+                band.done.set()
+
+        await for_each(self._tiles, work, self._in_flight)
+
+    async def _opened(self, tile: Tile) -> Band:
+        """The tile's band, with room for its result; waits while too many are held."""
+        band = self._band_of[tile.keep.top]
+        async with self._opening:
+            if band.native is None:
+                await self._room.acquire()
+                scale = self._net.scale
+                _, width, channels = self._source.shape
+                shape = ((band.bottom - band.top) * scale, width * scale, channels)
+                band.native = np.empty(shape, self._source.dtype)
+        return band
+
+    async def _finish(self, band: Band, give: Give) -> None:
+        native, band.native = band.native, None
+        if native is None:
+            raise BadAnswer(f"{self._net.name} left out the rows from {band.top} on")
+        weight = await to_thread(guard.weight_of, self._doubt[:, :, 0], band.top, band.bottom)
+        if weight is not None:
+            await self._mend(band, native, weight)
+        await give(native)
+        self._room.release()
+
+    async def _mend(self, band: Band, native: Pixels, weight: Image.Image) -> None:
+        """Puts the clean model's result where the other is doubtful."""
+        scale, (height, width) = self._net.scale, self._source.shape[:2]
+        net = CLEAN[scale]
+        tiles = plan_band(width, height, band.top, band.bottom, CLEAN_TILE, net.overlap)
+
+        async def work(tile: Tile) -> None:
+            answer = await asked(net, self._infer, await to_thread(cut, self._source, tile))
+            clean = kept(answer.upscaled, tile, scale, native.shape[2])
+            await to_thread(guard.blend, native, clean, weight, tile.keep.lifted(band.top), scale)
+
+        doubtful = [tile for tile in tiles if guard.is_needed(weight, tile.keep.lifted(band.top))]
+        await for_each(doubtful, work, self._in_flight)
+
+
+async def asked(net: Net, infer: Infer, tensor: Tensor) -> Answer:
+    """The net's answer after all of its passes."""
+    answer = await asked_once(net, infer, tensor)
+    for _ in range(net.passes - 1):
+        answer = await asked_once(net, infer, answer.upscaled)
+    return answer
+
+
+async def asked_once(net: Net, infer: Infer, tensor: Tensor) -> Answer:
+    """The model's answer, if it can be one."""
+    try:
+        answer = await infer(net.name if tensor.dtype == np.uint8 else net.deep_name, tensor)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise
+        raise BadAnswer(f"{net.name} was cancelled") from error  # a task group would take no offence
+    height, width = tensor.shape[2:]
+    check(answer.upscaled, (1, 3, height * net.step, width * net.step), tensor.dtype.name, net)
+    if tensor.dtype == np.float32 and not np.isfinite(answer.upscaled).all():
+        raise BadAnswer(f"{net.name} answered what are no numbers")
+    if answer.doubt is not None:
+        check(answer.doubt, (1, 1, height, width), "uint8", net)
+    return answer
+
+
+async def for_each(
+    tiles: Sequence[Tile], work: Callable[[Tile], Coroutine[None, None, None]], workers: int
+) -> None:
+    """The first failure stops the others and is raised as itself."""
+    waiting = iter(tiles)
+
+    async def one_after_another() -> None:
+        for each in waiting:
+            await work(each)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(one_after_another())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
+def check(tensor: Tensor, shape: tuple[int, ...], kind: str, net: Net) -> None:
+    if tensor.dtype != kind or tensor.shape != shape:
+        raise BadAnswer(f"{net.name} answered {tensor.dtype} {tensor.shape}, not {kind} {shape}")

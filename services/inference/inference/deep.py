@@ -1,0 +1,88 @@
+"""Pictures of 16 bits a sample, in the decoding child: PNG and TIFF through libvips, since Pillow knows
+their colours with 8 bits only.
+
+Regions are fetched instead of whole pictures: that needs no thread, of which the child may have none.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, TiffImagePlugin
+
+if TYPE_CHECKING:
+    import pyvips
+
+STRIP_BYTES = 1 << 20
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+BITS_PER_SAMPLE, SAMPLE_FORMAT, UNSIGNED = 258, 339, 1
+GREY, COLOUR, INK = ("b-w", "grey16"), ("srgb", "rgb16", "rgb"), ("cmyk",)
+
+
+@dataclass(frozen=True, slots=True)
+class Deep:
+    """Samples of 16 bits in the machine's order, alpha last; not turned upright."""
+
+    width: int
+    height: int
+    channels: int
+    file_format: str
+    icc: bytes
+    orientation: int
+    strips: Iterator[bytes]
+
+
+def is_deep(data: bytes) -> bool:
+    """Whether all its samples are integers of 16 bits."""
+    if data[:2] in (b"II", b"MM"):
+        tags = tags_of(data)
+        bits, kinds = tags.get(BITS_PER_SAMPLE, (1,)), tags.get(SAMPLE_FORMAT, (UNSIGNED,))
+        return set(bits) == {16} and set(kinds) == {UNSIGNED}
+    return data[:8] == PNG_SIGNATURE and data[24:25] == b"\x10"
+
+
+def tags_of(data: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """Of a TIFF's first picture; Pillow knows no grey with alpha of 16 bits as a picture."""
+    file = io.BytesIO(data)
+    head = file.read(16 if data[2:4] in (b"+\0", b"\0+") else 8)  # BigTIFF or not
+    directory = TiffImagePlugin.ImageFileDirectory_v2(head)
+    file.seek(directory.next)
+    directory.load(file)
+    return directory
+
+
+def read(data: bytes, most_pixels: int) -> Deep:
+    """Raises what libvips raises where the file is broken, at the latest while the strips are read."""
+    os.environ["VIPS_CONCURRENCY"] = "1"
+    import pyvips  # noqa: PLC0415  most children never meet such a picture
+
+    is_png = data.startswith(PNG_SIGNATURE)
+    load: Any = pyvips.Image.pngload_buffer if is_png else pyvips.Image.tiffload_buffer
+    image: pyvips.Image = load(data, access="sequential", fail_on="error")
+    if image.width * image.height > most_pixels:
+        raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels, at most {most_pixels}")
+    if image.interpretation in INK:
+        image = image.icc_transform("srgb", embedded=True, depth=16, black_point_compensation=True)
+    if image.format != "ushort" or image.interpretation not in (*GREY, *COLOUR) or image.bands > 4:
+        raise ValueError(f"{image.bands} samples of {image.format}, {image.interpretation}")
+    told: dict[str, Any] = {name: image.get(name) for name in image.get_fields()}
+    return Deep(
+        image.width,
+        image.height,
+        image.bands,
+        "PNG" if is_png else "TIFF",
+        bytes(told.get("icc-profile-data", b"")),
+        int(told.get("orientation", 1)),
+        strips(image),
+    )
+
+
+def strips(image: "pyvips.Image") -> Iterator[bytes]:
+    import pyvips  # noqa: PLC0415
+
+    region = pyvips.Region.new(image)
+    rows = max(1, STRIP_BYTES // (image.width * image.bands * 2))
+    for top in range(0, image.height, rows):
+        yield bytes(region.fetch(0, top, image.width, min(rows, image.height - top)))

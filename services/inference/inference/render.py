@@ -1,0 +1,120 @@
+"""From a decoded original to the bytes of its result: a still picture, or an animation frame by frame."""
+
+from asyncio import to_thread
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+import numpy as np
+from PIL import Image
+
+from inference import animation
+from inference.bands import Answer, Infer, Net, Progress
+from inference.encoding import open_writer
+from inference.fit import Fit, Frame, Placement, Write, placed
+from inference.picture import Animation, Format, Header, Picture, Pixels, Size
+from inference.tiles import Tensor
+from inference.upscale import upscale
+
+MOVING = ("GIF", "WEBP")
+"""Formats that can hold an animation."""
+REMEMBERED_BYTES = 128 << 20
+SMALLEST_TILE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the result is to be."""
+
+    size: Size
+    file_format: Format
+    nets: tuple[Net, ...]
+    tile: int
+    fit: Fit = "stretch"
+    quality: int | None = None
+    keeps_metadata: bool = False
+
+    def placement(self, picture: Picture) -> Placement:
+        return placed(picture.size, self.size, self.fit)
+
+    def header(self, picture: Picture) -> Header:
+        """With an alpha channel for a border, where the format has one."""
+        header = picture.header(self.size)
+        header = header if self.keeps_metadata else replace(header, exif=None)
+        has_border = self.fit == "contain" and self.placement(picture).inner != self.size
+        if has_border and self.file_format != "JPEG" and not header.has_alpha:
+            return replace(header, channels=header.channels + 1)
+        return header
+
+
+async def render(
+    original: Picture | Animation, wish: Wish, infer: Infer, progress: Progress | None = None
+) -> bytes:
+    """Of an animation only the first frame, where the format holds no more."""
+    if isinstance(original, Picture):
+        return await still(original, wish, infer, progress)
+    if wish.file_format not in MOVING:
+        return await still(original.frames[0], wish, infer, progress)
+    return await moving(original, wish, infer, progress)
+
+
+async def still(picture: Picture, wish: Wish, infer: Infer, progress: Progress | None) -> bytes:
+    header = wish.header(picture)
+    writer = open_writer(wish.file_format, header, quality=wish.quality, is_lossless=picture.is_lossless)
+    await fill(picture, wish, header, infer, writer.write, progress)
+    return await to_thread(writer.finish)
+
+
+async def moving(original: Animation, wish: Wish, infer: Infer, progress: Progress | None) -> bytes:
+    remembering = Remembering(infer)
+    images: list[Image.Image] = []
+    for frame in original.frames:
+        rows: list[Pixels] = []
+        await fill(frame, wish, wish.header(frame), remembering, rows.append, None)
+        images.append(await to_thread(held, rows, wish.file_format))
+        if progress:
+            progress(len(images), len(original.frames))
+    return await to_thread(animation.encode, images, original, wish.file_format, wish.quality)
+
+
+async def fill(
+    picture: Picture, wish: Wish, header: Header, infer: Infer, write: Write, progress: Progress | None
+) -> None:
+    """Writes all rows of the result."""
+    placement = wish.placement(picture)
+    frame = Frame(placement, header, write)
+    # a tile of floats is four times as large on its way
+    tile = wish.tile if picture.depth == 8 else max(SMALLEST_TILE, wish.tile // 2)
+    await upscale(picture, placement.inner, infer, frame.write, nets=wish.nets, tile=tile, progress=progress)
+    await to_thread(frame.end)
+
+
+def held(rows: list[Pixels], file_format: Format) -> Image.Image:
+    return animation.held(np.concatenate(rows), file_format)
+
+
+class Remembering:
+    """Asks once for tiles that come again, as most of an animation's do from frame to frame."""
+
+    def __init__(self, infer: Infer) -> None:
+        self._infer = infer
+        self._known: OrderedDict[tuple[str, tuple[int, ...], bytes], Answer] = OrderedDict()
+        self._bytes = 0
+
+    async def __call__(self, model: str, tensor: Tensor) -> Answer:
+        digest = await to_thread(digest_of, tensor)
+        key = (model, tensor.shape, digest)
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        answer = await self._infer(model, tensor)
+        self._known[key] = answer
+        self._bytes += answer.upscaled.nbytes
+        while self._bytes > REMEMBERED_BYTES:
+            _, forgotten = self._known.popitem(last=False)
+            self._bytes -= forgotten.upscaled.nbytes
+        return answer
+
+
+def digest_of(tensor: Tensor) -> bytes:
+    return blake2b(tensor.tobytes(), digest_size=16).digest()

@@ -1,0 +1,145 @@
+"""`make bench-quality`: what `auto` and each model are worth on pictures whose larger original is known.
+
+Files go the worker's way: decoded in the child, routed, through the models tile by tile with the guard,
+resampled. Only Triton is left out; OpenVINO runs its models in this process.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import openvino
+from PIL import Image
+
+from bench.quality_scores import psnr, ssim
+from bench.quality_sets import Case, cases
+from inference.bands import Answer
+from inference.codec import Decoder
+from inference.picture import Picture, Pixels, Size
+from inference.registry import MODELS, Model
+from inference.routing import choose
+from inference.tiles import Tensor
+from inference.upscale import upscale
+from loupe_local.state import REPOSITORY
+from loupe_local.triton import MODELS as REPOSITORY_OF_MODELS
+
+RESULTS = REPOSITORY / ".loupe" / "quality.json"
+FACTORS = (2, 3, 4)
+METHODS = ("bicubic", "lanczos", *MODELS, "auto")
+MOST_LOST = 0.1
+"""In dB, by which `auto` may stay behind the better model on a kind of pictures."""
+SETTINGS = {
+    "PERFORMANCE_HINT": "LATENCY",
+    "INFERENCE_PRECISION_HINT": "f32",
+    "ENABLE_CPU_PINNING": False,  # as Triton's back end; others may use the cores as well
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Means over the pictures of one kind at one factor."""
+
+    kind: str
+    factor: int
+    psnr: dict[str, float]
+    ssim: dict[str, float]
+    reasons: list[str]
+
+    @property
+    def lost(self) -> float:
+        return max(self.psnr[name] for name in MODELS) - self.psnr["auto"]
+
+
+class Models:
+    """Each is compiled when it is first asked."""
+
+    def __init__(self) -> None:
+        self._core = openvino.Core()
+        self._requests: dict[str, openvino.InferRequest] = {}
+
+    async def infer(self, name: str, tile: Tensor) -> Answer:
+        if name not in self._requests:
+            path = REPOSITORY_OF_MODELS / name / "1" / "model.onnx"
+            self._requests[name] = self._core.compile_model(path, "CPU", SETTINGS).create_infer_request()
+        request = self._requests[name]
+        request.infer({"IMAGE": tile})
+        has_doubt = len(request.model_outputs) > 1
+        doubt = np.array(request.get_tensor("DOUBT").data) if has_doubt else None
+        return Answer(np.array(request.get_tensor("UPSCALED").data), doubt)
+
+    async def upscaled(self, picture: Picture, size: Size, model: Model) -> Image.Image:
+        rows: list[Pixels] = []
+        await upscale(picture, size, self.infer, rows.append, nets=model.nets, in_flight=1)
+        return as_image(np.concatenate(rows))
+
+
+def as_image(pixels: Pixels) -> Image.Image:
+    return Image.fromarray(pixels.squeeze(axis=2) if pixels.shape[2] == 1 else pixels).convert("RGB")
+
+
+async def results_of(case: Case, decoder: Decoder, models: Models) -> tuple[dict[str, Image.Image], str]:
+    """The picture by every method, and why `auto` is what it is."""
+    picture = await decoder.decode(case.file)
+    if not isinstance(picture, Picture):
+        raise TypeError(f"{case.kind} is animated")
+    size, source = case.truth.size, as_image(picture.pixels)
+    images = {
+        "bicubic": source.resize(size, Image.Resampling.BICUBIC),
+        "lanczos": source.resize(size, Image.Resampling.LANCZOS),
+    }
+    for name, model in MODELS.items():
+        images[name] = await models.upscaled(picture, size, model)
+    choice = choose(picture)
+    return images | {"auto": images[choice.model.name]}, choice.reason
+
+
+async def measured(factor: int) -> list[Row]:
+    decoder, models = Decoder(), Models()
+    scores: dict[str, list[tuple[str, dict[str, tuple[float, float]]]]] = {}
+    for case in cases(factor):
+        images, reason = await results_of(case, decoder, models)
+        each = {name: (psnr(image, case.truth), ssim(image, case.truth)) for name, image in images.items()}
+        scores.setdefault(case.kind, []).append((reason, each))
+    await decoder.aclose()
+    return [row(kind, factor, of_kind) for kind, of_kind in scores.items()]
+
+
+def row(kind: str, factor: int, of_kind: Sequence[tuple[str, dict[str, tuple[float, float]]]]) -> Row:
+    means = {name: np.mean([scores[name] for _, scores in of_kind], axis=0) for name in METHODS}
+    return Row(
+        kind,
+        factor,
+        {name: round(float(mean[0]), 3) for name, mean in means.items()},
+        {name: round(float(mean[1]), 4) for name, mean in means.items()},
+        [reason for reason, _ in of_kind],
+    )
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    print(f"{'':5}{'kind':<18}{'':<4}" + "".join(f"{name:>15}" for name in METHODS) + "   auto takes")
+    for each in rows:
+        verdict = "ok" if each.lost <= MOST_LOST else "MISS"
+        figures = "".join(f"{each.psnr[name]:9.2f} {each.ssim[name]:.3f}" for name in METHODS)
+        reasons = ", ".join(sorted(set(each.reasons)))
+        print(f"{verdict:<5}{each.kind:<18}x{each.factor:<3}{figures}   {reasons}")
+
+
+def as_json(each: Row) -> dict[str, object]:
+    scores = {"psnr": each.psnr, "ssim": each.ssim}
+    return {"kind": each.kind, "factor": each.factor, **scores, "reasons": each.reasons}
+
+
+async def main() -> None:
+    started = time.perf_counter()
+    factors = [await measured(factor) for factor in FACTORS]
+    rows = [each for of_kind in zip(*factors, strict=True) for each in of_kind]
+    print_table(rows)
+    RESULTS.write_text(json.dumps([as_json(each) for each in rows], indent=2))
+    print(f"PSNR in dB and SSIM of luma; {time.perf_counter() - started:.0f} s; written to {RESULTS}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,65 @@
+"""Whole pictures for tests, where the worker only ever has rows."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from inference.bands import Infer
+from inference.codec import Decoder
+from inference.encoding import Writer, open_writer
+from inference.picture import Animation, Format, Picture, Pixels
+from inference.resize import Resampler
+from inference.upscale import upscale
+
+
+async def upscaled(picture: Picture, size: tuple[int, int], infer: Infer, **options: Any) -> Picture:
+    rows: list[Pixels] = []
+    await upscale(picture, size, infer, rows.append, **options)
+    samples = np.concatenate(rows)
+    colour = picture.pixels.shape[2]
+    alpha = samples[:, :, colour] if picture.alpha is not None else None
+    return replace(picture, pixels=samples[:, :, :colour], alpha=alpha)
+
+
+async def still(decoder: Decoder, data: bytes) -> Picture:
+    picture = await decoder.decode(data)
+    assert isinstance(picture, Picture)
+    return picture
+
+
+async def moving(decoder: Decoder, data: bytes) -> Animation:
+    animation = await decoder.decode(data)
+    assert isinstance(animation, Animation)
+    return animation
+
+
+def written(picture: Picture, file_format: Format, quality: int | None = None, piece: int = 77) -> bytes:
+    """A file, from pieces of so many rows."""
+    header = picture.header(picture.size)
+    return filled(
+        open_writer(file_format, header, quality=quality, is_lossless=picture.is_lossless), picture, piece
+    )
+
+
+def filled(writer: Writer, picture: Picture, piece: int = 77) -> bytes:
+    every = samples(picture)
+    for top in range(0, len(every), piece):
+        writer.write(every[top : top + piece])
+    return writer.finish()
+
+
+def samples(picture: Picture) -> Pixels:
+    """Height x width x channels, alpha last."""
+    if not picture.has_alpha:
+        return picture.pixels
+    most = np.iinfo(picture.pixels.dtype).max
+    opaque = np.full(picture.pixels.shape[:2], most, picture.pixels.dtype)
+    alpha = opaque if picture.alpha is None else picture.alpha
+    return np.concatenate([picture.pixels, alpha[:, :, np.newaxis]], axis=2)
+
+
+def resampled(pixels: Pixels, size: tuple[int, int], piece: int = 50) -> Pixels:
+    resampler = Resampler((pixels.shape[1], pixels.shape[0]), size)
+    rows = [row for top in range(0, len(pixels), piece) for row in resampler.push(pixels[top : top + piece])]
+    return np.concatenate(rows)

@@ -1,0 +1,208 @@
+"""From a decoded original to its file: fit, metadata, animations. The model repeats each pixel."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageDraw
+
+from inference.bands import Answer
+from inference.fit import Fit, placed
+from inference.picture import Animation, Format, Picture
+from inference.registry import FAITHFUL
+from inference.render import Wish, render
+from inference.tiles import Tensor
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+class Nearest:
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def __call__(self, name: str, tensor: Tensor) -> Answer:
+        self.asked += 1
+        scale = int(name.removesuffix("_float")[-1])
+        return Answer(tensor.repeat(scale, 2).repeat(scale, 3))
+
+
+def a_wish(
+    size: tuple[int, int], file_format: Format = "PNG", fit: Fit = "stretch", *, keeps_metadata: bool = False
+) -> Wish:
+    return Wish(size, file_format, FAITHFUL.nets, 64, fit=fit, keeps_metadata=keeps_metadata)
+
+
+def a_picture(size: tuple[int, int] = (40, 20), *, depth: int = 8, exif: bytes | None = None) -> Picture:
+    """The left half is red, the right one blue."""
+    pixels = np.zeros((size[1], size[0], 3), np.uint8)
+    pixels[:, : size[0] // 2], pixels[:, size[0] // 2 :] = RED, BLUE
+    if depth == 16:
+        pixels = pixels.astype(np.uint16) * np.uint16(257)
+    return Picture(pixels, "PNG", exif=exif)
+
+
+async def rendered(picture: Picture | Animation, wish: Wish) -> Image.Image:
+    image = Image.open(io.BytesIO(await render(picture, wish, Nearest())))
+    image.load()
+    return image
+
+
+def share(image: Image.Image, colour: tuple[int, ...]) -> float:
+    """Of the pixels that are nearly of this colour."""
+    distance = np.abs(np.asarray(image).astype(int) - np.array(colour)).max(axis=2)
+    return float((distance < 60).mean())
+
+
+@pytest.mark.parametrize(
+    ("fit", "inner", "left", "top"),
+    [
+        ("stretch", (80, 80), 0, 0),
+        ("cover", (160, 80), -40, 0),
+        ("contain", (80, 40), 0, 20),
+    ],
+)
+def test_where_a_picture_of_two_to_one_lies_in_a_square(
+    fit: Fit, inner: tuple[int, int], left: int, top: int
+) -> None:
+    placement = placed((40, 20), (80, 80), fit)
+
+    assert (placement.inner, placement.left, placement.top) == (inner, left, top)
+
+
+@pytest.mark.parametrize("fit", ["cover", "contain"])
+def test_every_size_is_covered_or_contained(fit: Fit) -> None:
+    for width in range(1, 40):
+        for height in range(1, 40, 3):
+            target = (width * 3, height * 2)
+            inner = placed((width, height), target, fit).inner
+            pairs = list(zip(inner, target, strict=True))
+
+            assert any(side == wanted for side, wanted in pairs)
+            assert all(side >= wanted if fit == "cover" else side <= wanted for side, wanted in pairs)
+
+
+async def test_cover_cuts_off_what_is_too_much() -> None:
+    image = await rendered(a_picture(), a_wish((80, 80), fit="cover"))
+
+    assert (image.size, image.mode) == ((80, 80), "RGB")
+    assert share(image.crop((0, 0, 38, 80)), RED) == 1
+    assert share(image.crop((42, 0, 80, 80)), BLUE) == 1
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
+async def test_contain_has_a_border_that_is_seen_through(file_format: Format) -> None:
+    image = await rendered(a_picture(), a_wish((80, 80), file_format, "contain"))
+
+    assert (image.size, image.mode) == ((80, 80), "RGBA")
+    alpha = np.asarray(image.getchannel("A"))
+    assert (alpha[:20] == 0).all()
+    assert (alpha[20:60] == 255).all()
+    assert (alpha[60:] == 0).all()
+
+
+async def test_contain_has_a_white_border_in_a_jpeg() -> None:
+    image = await rendered(a_picture(), a_wish((80, 80), "JPEG", "contain"))
+
+    assert image.mode == "RGB"
+    assert share(image.crop((0, 0, 80, 16)), (255, 255, 255)) == 1
+    assert share(image.crop((0, 24, 36, 56)), RED) == 1
+
+
+async def test_contain_without_a_border_adds_no_alpha_channel() -> None:
+    image = await rendered(a_picture(), a_wish((80, 40), fit="contain"))
+
+    assert image.mode == "RGB"
+
+
+@pytest.mark.parametrize("fit", ["stretch", "cover", "contain"])
+async def test_16_bits_fit_as_8_do(fit: Fit) -> None:
+    eight = await rendered(a_picture(), a_wish((80, 80), fit=fit))
+    sixteen = await rendered(a_picture(depth=16), a_wish((80, 80), fit=fit))
+
+    assert np.abs(np.asarray(sixteen).astype(int) - np.asarray(eight)).max() <= 2
+
+
+def some_exif() -> bytes:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Jane"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2026:02:15 12:00:00"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (1.0, 2.0, 3.0)
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+async def test_metadata_goes_along_where_it_is_kept(file_format: Format) -> None:
+    picture = a_picture(exif=some_exif())
+    wish = a_wish((80, 40), file_format, keeps_metadata=True)
+
+    exif = Image.open(io.BytesIO(await render(picture, wish, Nearest()))).getexif()
+
+    assert exif[ExifTags.Base.Artist] == "Jane"
+    assert exif.get_ifd(ExifTags.IFD.Exif) == {ExifTags.Base.DateTimeOriginal: "2026:02:15 12:00:00"}
+    assert exif.get_ifd(ExifTags.IFD.GPSInfo) == {ExifTags.GPS.GPSLatitude: (1.0, 2.0, 3.0)}
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+async def test_metadata_stays_behind_where_it_is_not(file_format: Format) -> None:
+    data = await render(a_picture(exif=some_exif()), a_wish((80, 40), file_format), Nearest())
+
+    assert b"Jane" not in data
+    assert b"2026:02:15" not in data
+
+
+def an_animation(*, alpha: bool = False) -> Animation:
+    """A white square wanders over two colours, or over nothing."""
+    frames: list[Picture] = []
+    for left in (0, 10, 20):
+        image = Image.fromarray(a_picture().pixels)
+        ImageDraw.Draw(image).rectangle((left, 5, left + 7, 12), fill="white")
+        hidden = np.full((20, 40), 255, np.uint8)
+        hidden[15:] = 0
+        frames.append(Picture(np.array(image), "GIF", alpha=hidden if alpha else None, has_alpha=alpha))
+    return Animation(frames, [50, 60, 70], 3)
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
+@pytest.mark.parametrize("alpha", [False, True])
+async def test_an_animation_keeps_frames_times_and_loops(file_format: Format, alpha: bool) -> None:
+    original = an_animation(alpha=alpha)
+
+    result = await rendered(original, a_wish((80, 40), file_format))
+
+    assert (result.format, result.size, getattr(result, "n_frames", 1)) == (file_format, (80, 40), 3)
+    assert result.info["loop"] == 3
+    for index, frame in enumerate(original.frames):
+        result.seek(index)
+        result.load()
+        assert result.info["duration"] == original.milliseconds[index]
+        seen = np.asarray(result.convert("RGBA"))[: 28 if alpha else 40]
+        expected = frame.pixels.repeat(2, 0).repeat(2, 1)[: len(seen)]
+        assert np.abs(seen[:, :, :3].astype(int) - expected).mean() < 3
+        assert np.asarray(result.convert("RGBA"))[36:, :, 3].max() == (0 if alpha else 255)
+
+
+async def test_a_format_for_still_pictures_takes_the_first_frame() -> None:
+    result = await rendered(an_animation(), a_wish((80, 40), "PNG"))
+
+    assert np.array_equal(np.asarray(result), an_animation().frames[0].pixels.repeat(2, 0).repeat(2, 1))
+
+
+async def test_tiles_that_come_again_are_asked_for_once() -> None:
+    still = a_picture((200, 100))
+    model = Nearest()
+
+    await render(Animation([still] * 5, [100] * 5, 0), a_wish((400, 200), "GIF"), model)
+
+    once = Nearest()
+    await render(still, a_wish((400, 200), "PNG"), once)
+    assert 1 < model.asked <= once.asked
+
+
+async def test_progress_of_an_animation_is_told_frame_by_frame() -> None:
+    told: list[tuple[int, int]] = []
+
+    await render(
+        an_animation(), a_wish((80, 40), "GIF"), Nearest(), lambda done, total: told.append((done, total))
+    )
+
+    assert told == [(1, 3), (2, 3), (3, 3)]

@@ -1,0 +1,233 @@
+"""Which model a picture takes by itself: pictures of every kind, from files through the decoding child."""
+
+from collections.abc import AsyncGenerator
+from itertools import product
+
+import numpy as np
+import pytest
+from bench.quality_sets import CUTS, cases, on_white, photo, screenshot, smaller
+from PIL import Image, ImageDraw, ImageOps
+from pixels import encoded
+
+from inference.codec import Decoder
+from inference.picture import Picture, Pixels
+from inference.registry import CLEANING, FAITHFUL
+from inference.routing import BLOCK, MOST_BLOCKS, PALETTE, Choice, choose, sample
+from inference.wear import jpeg_quality
+
+EXPECTED = {
+    "photo": {"clean_photo"},
+    "photo grey": {"clean_photo"},
+    "photo on white": {"clean_photo"},
+    "photo q95": {"clean_photo"},
+    "photo q90": {"worn_jpeg"},
+    "photo q75": {"worn_jpeg"},
+    "photo webp 80": {"worn_webp"},
+    "16 colours": {"few_colours"},
+    "64 colours": {"few_colours"},
+    "256 colours": {"clean_photo", "dithered"},
+    "16 dithered": {"few_colours"},
+    "64 dithered": {"few_colours"},
+    "256 dithered": {"clean_photo", "dithered"},
+    "screenshot": {"hard_edges"},
+    "screenshot q95": {"hard_edges"},
+    "screenshot q90": {"worn_jpeg"},
+    "photo in it": {"hard_edges"},
+    "line art": {"hard_edges", "few_colours"},
+    "1-bit": {"few_colours"},
+}
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncGenerator[Decoder]:
+    decoder = Decoder()
+    yield decoder
+    await decoder.aclose()
+
+
+async def decoded(decoder: Decoder, data: bytes) -> Picture:
+    picture = await decoder.decode(data)
+    assert isinstance(picture, Picture)
+    return picture
+
+
+def a_picture(image: Image.Image) -> Picture:
+    return Picture(np.asarray(image).reshape(image.height, image.width, -1), "PNG")
+
+
+def a_photo(number: int = 0) -> Image.Image:
+    return photo(*CUTS[number])
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+async def test_every_kind_takes_its_way(factor: int, decoder: Decoder) -> None:
+    choices = [(case.kind, choose(await decoded(decoder, case.file))) for case in cases(factor)]
+
+    assert {kind for kind, _ in choices} == set(EXPECTED)
+    for kind, choice in choices:
+        assert choice.reason in EXPECTED[kind], kind
+        assert choice.model is (FAITHFUL if choice.reason == "clean_photo" else CLEANING)
+        assert choice.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("quality", "subsampling", "mode"),
+    [*product([1, 50, 75, 92, 93, 100], [0, 2], ["RGB"]), (75, 0, "L"), (96, 0, "L"), (75, 0, "CMYK")],
+)
+async def test_wear_is_read_from_the_quantisation_tables(
+    quality: int, subsampling: int, mode: str, decoder: Decoder
+) -> None:
+    data = encoded(a_photo().convert(mode), quality=quality, subsampling=subsampling)
+
+    picture = await decoded(decoder, data)
+
+    assert picture.jpeg_quality is not None
+    if quality > 1:  # entries end at 255
+        assert abs(picture.jpeg_quality - quality) <= 1
+    assert choose(picture).reason == ("worn_jpeg" if quality < 93 else "clean_photo")
+
+
+async def test_a_turned_jpeg_is_as_worn_as_before(decoder: Decoder) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+
+    picture = await decoded(decoder, encoded(a_photo(), quality=80, exif=exif))
+
+    assert picture.jpeg_quality == 80
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF", "BMP", "GIF", "WEBP"])
+async def test_only_a_jpeg_has_its_quality(file_format: str, decoder: Decoder) -> None:
+    picture = await decoded(decoder, encoded(a_photo(), file_format))
+
+    assert picture.jpeg_quality is None
+
+
+async def test_lossless_webp_is_not_worn(decoder: Decoder) -> None:
+    picture = await decoded(decoder, encoded(a_photo(), "WEBP", lossless=True))
+
+    assert choose(picture).reason == "clean_photo"
+
+
+@pytest.mark.parametrize("number", range(len(CUTS)))
+def test_many_colours_are_worn_only_where_they_are_dithered(number: int) -> None:
+    image = smaller(a_photo(number), 3)
+    palette = image.quantize(PALETTE)
+
+    plain, dithered = (
+        choose(a_picture(image.quantize(palette=palette, dither=dither).convert("RGB")))
+        for dither in (Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG)
+    )
+
+    assert (plain.reason, dithered.reason) == ("clean_photo", "dithered")
+
+
+@pytest.mark.parametrize("number", range(len(CUTS)))
+def test_few_levels_of_grey_or_of_a_tone_are_no_palette(number: int) -> None:
+    grey = a_photo(number).convert("L")
+    faint = grey.point([80 + level // 6 for level in range(256)])
+    toned = ImageOps.colorize(grey, "#201000", "#fff0d0")
+
+    reasons = {choose(a_picture(each)).reason for each in (grey, faint, toned)}
+
+    assert reasons == {"clean_photo"}
+
+
+def test_a_photo_with_a_caption_stays_a_photo() -> None:
+    captioned = a_photo().copy()
+    ImageDraw.Draw(captioned).text((20, 215), "Eileen Collins, 1999", "white")
+
+    choice = choose(a_picture(captioned))
+
+    assert choice.reason == "clean_photo"
+
+
+def test_a_large_picture_is_judged_by_blocks_from_all_over() -> None:
+    page = Image.new("RGB", (2400, 1800), "white")
+    for left, top in product(range(0, 2400, 150), range(0, 1800, 120)):
+        page.paste(screenshot(0, 1), (left, top))
+    poster = smaller(on_white(), 2).resize((2400, 1800), Image.Resampling.BICUBIC)
+
+    choices = [choose(a_picture(each)).reason for each in (page, poster)]
+
+    assert choices == ["hard_edges", "clean_photo"]
+
+
+@pytest.mark.parametrize("image", [a_photo(), screenshot(1, 1)], ids=["photo", "screenshot"])
+def test_grey_alpha_and_16_bits_change_nothing(image: Image.Image) -> None:
+    plain = a_picture(image)
+    opaque = np.full(plain.pixels.shape[:2], 255, np.uint8)
+    opaque[:9] = 0
+    others = [
+        a_picture(image.convert("L")),
+        Picture(plain.pixels, "PNG", alpha=opaque, has_alpha=True),
+        Picture(plain.pixels.astype(np.uint16) * 257, "PNG"),
+        Picture(plain.pixels.astype(np.uint16) * 257, "TIFF", alpha=opaque.astype(np.uint16) * 257),
+    ]
+
+    choices = {choose(each).reason for each in others}
+
+    assert choices == {choose(plain).reason}
+
+
+@pytest.mark.parametrize(("shown", "hidden"), [("photo", "page"), ("page", "photo")])
+def test_what_is_hidden_tells_nothing(shown: str, hidden: str) -> None:
+    side = 108
+    parts = {"photo": a_photo().crop((0, 0, side, side)), "page": screenshot(0, 1).crop((0, 0, side, side))}
+    pixels = np.concatenate([np.asarray(parts[shown]), np.asarray(parts[hidden])])
+    alpha = np.repeat(np.array([255, 0], np.uint8), side)[:, np.newaxis].repeat(side, axis=1)
+
+    choice = choose(Picture(pixels, "PNG", alpha=alpha, has_alpha=True))
+
+    assert choice == choose(a_picture(parts[shown]))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 2), (2, 1), (3, 3), (1, 5000), (5000, 1), (7, 40000), (70000, 9)]
+)
+def test_no_size_is_too_odd(size: tuple[int, int], channels: int, kind: type[np.uint8 | np.uint16]) -> None:
+    noise: Pixels = np.random.default_rng(1).integers(0, np.iinfo(kind).max, (*size, channels), kind)
+    plain = np.full_like(noise, 7)
+    alphas = [None, np.zeros(size, kind), noise[:, :, 0]]
+
+    choices = [choose(Picture(pixels, "PNG", alpha=alpha)) for pixels in (noise, plain) for alpha in alphas]
+
+    assert all(isinstance(choice, Choice) for choice in choices)
+
+
+def test_one_pixel_is_taken_for_a_photo_and_a_large_plain_colour_is_not() -> None:
+    dot, wall = (a_picture(Image.new("RGB", size, "teal")) for size in ((1, 1), (300, 300)))
+
+    assert (choose(dot).reason, choose(wall).reason) == ("clean_photo", "few_colours")
+
+
+@pytest.mark.parametrize(
+    "size", [(512, 512), (513, 512), (6000, 8000), (64, 9999), (10, 900000), (900000, 3)]
+)
+def test_a_sample_is_bounded_and_reaches_every_corner(size: tuple[int, int]) -> None:
+    plane = np.zeros(size, np.uint8)
+    plane[0, 0], plane[0, -1], plane[-1, 0], plane[-1, -1] = 1, 2, 3, 4
+
+    blocks = sample(plane)
+
+    assert min(plane.size // 100, MOST_BLOCKS * BLOCK) <= blocks.size <= MOST_BLOCKS * BLOCK * BLOCK
+    assert {1, 2, 3, 4} <= set(np.unique(blocks).tolist())
+
+
+@pytest.mark.parametrize(
+    ("tables", "quality"),
+    [
+        (None, None),
+        ({}, None),
+        ({0: []}, 100),
+        ({0: [0] * 64}, 100),
+        ({0: [65535] * 64}, 1),
+        ({3: [255] * 64}, 11),
+    ],
+)
+def test_a_strangers_tables_give_a_quality_or_none(
+    tables: dict[int, list[int]] | None, quality: int | None
+) -> None:
+    assert jpeg_quality(tables) == quality
