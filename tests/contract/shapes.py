@@ -115,6 +115,10 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
     "queue_time": or_null(a("number", minimum=0)),
     "download_expires_at": or_null(INSTANT),
     "error": or_null(an_object({"code": TEXT, "message": TEXT, "retryable": FLAG})),
+    "model": an_object(
+        {"asked": TEXT, "used": or_null(TEXT), "reason": or_null(TEXT), "message": or_null(TEXT)}
+    ),
+    "progress": a("integer", minimum=0, maximum=100),
 }
 ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS)
 IMAGE = an_object({"id": ID} | IMAGE_KEYS, IMAGE_ADDITIVE | {"batch_id": or_null(ID)})

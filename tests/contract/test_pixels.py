@@ -1,8 +1,10 @@
 """What comes back for what went in, line by line; tests/inference goes into the depths."""
 
+from pathlib import Path
+
 import httpx2
 import pytest
-from client import accepted, result_of
+from client import accepted, result_of, until
 from PIL import ExifTags, Image, ImageCms
 from pixels import encoded, opened
 
@@ -113,3 +115,31 @@ async def test_metadata_is_kept_on_request(jane: httpx2.AsyncClient) -> None:
     result = await upscaled(jane, encoded(PHOTO, exif=exif), metadata="keep")
 
     assert result.getexif()[ExifTags.Base.Artist] == "Jane"
+
+
+@pytest.mark.parametrize(
+    ("asked", "used", "reason"),
+    [
+        ({}, "faithful", "clean_photo"),
+        ({"model": "auto"}, "faithful", "clean_photo"),
+        ({"model": "clean"}, "clean", "asked_for"),
+    ],
+)
+async def test_an_image_tells_which_model_it_took_and_why(
+    jane: httpx2.AsyncClient, photos: Path, asked: dict[str, str], used: str, reason: str
+) -> None:
+    photo = Image.open(photos / "coffee.png").convert("RGB").resize((90, 60))
+
+    found = await until(jane, await accepted(jane, encoded(photo, "PNG"), **asked), "completed")
+
+    assert found["model"]["asked"] == asked.get("model", "auto")
+    assert (found["model"]["used"], found["model"]["reason"]) == (used, reason)
+    assert found["model"]["message"].endswith(".")
+
+
+async def test_a_worn_jpeg_is_cleaned(jane: httpx2.AsyncClient, photos: Path) -> None:
+    photo = Image.open(photos / "coffee.png").convert("RGB").resize((90, 60))
+
+    found = await until(jane, await accepted(jane, encoded(photo, "JPEG", quality=70)), "completed")
+
+    assert (found["model"]["used"], found["model"]["reason"]) == ("clean", "worn_jpeg")

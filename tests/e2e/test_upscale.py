@@ -1,10 +1,11 @@
 """The main job: a real photo goes in, and what comes out is nearer to it than any plain enlargement."""
 
+import asyncio
 from pathlib import Path
 
 import httpx2
 import pytest
-from client import accepted, result_of, until
+from client import UNFINISHED, accepted, image, result_of, until
 from PIL import Image, ImageDraw, ImageFont
 from pixels import encoded, opened, psnr, shrunk
 
@@ -118,3 +119,17 @@ def a_page(factor: int) -> Image.Image:
     for line in range(6):
         pen.text((4 * factor, (4 + 15 * line) * factor), "Sphinx of black quartz, 0123", "black", font)
     return page
+
+
+async def test_progress_is_told_while_it_is_made(jane: httpx2.AsyncClient, photos: Path) -> None:
+    photo = Image.open(photos / "astronaut.png").convert("RGB").resize((1100, 800))
+    image_id = await accepted(jane, encoded(photo), scale_factor=4, model="faithful")
+    seen: list[int] = []
+
+    while (found := await image(jane, image_id))["status"] in UNFINISHED:
+        seen.append(found["progress"])
+        await asyncio.sleep(0.1)
+
+    assert (found["status"], found["progress"]) == ("completed", 100)
+    assert seen == sorted(seen)
+    assert any(0 < progress < 100 for progress in seen)

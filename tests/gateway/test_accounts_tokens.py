@@ -163,7 +163,7 @@ async def test_a_token_ends_when_it_said_whatever_is_remembered_of_it(stack: Sta
             async with asyncio.timeout(20):
                 while statuses[-1] == 200:
                     statuses.append((await program.get("/api/user")).status_code)
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.2)  # a hundred an hour are allowed
 
     assert made["token"]["expires_at"] == until.isoformat().replace("+00:00", "Z")
     assert (statuses[0], statuses[-1]) == (200, 401)

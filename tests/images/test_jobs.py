@@ -35,9 +35,9 @@ async def stop(sessions: Sessions, image: Image, fence: int, *, excused: bool = 
         await jobs.stop(session, image.id or 0, fence, excused=excused)
 
 
-async def keep(sessions: Sessions, image: Image, fence: int) -> bool:
+async def keep(sessions: Sessions, image: Image, fence: int, percent: int = 0) -> bool:
     async with sessions.begin() as session:
-        return await jobs.keep(session, image.id or 0, fence)
+        return await jobs.keep(session, image.id or 0, fence, percent)
 
 
 async def delete(sessions: Sessions, image: Image) -> None:
@@ -490,3 +490,29 @@ async def test_a_picture_during_which_everything_dies_fails_in_the_end(sessions:
 
     assert starts == RULES.attempts + jobs.MOST_EXCUSED
     assert (await row(sessions, image.id)).failure_code == "attempts_exhausted"
+
+
+async def test_progress_is_that_of_the_attempt_under_way_and_whole_only_at_the_end(
+    sessions: Sessions,
+) -> None:
+    image = await an_image(sessions)
+    seen: list[int] = []
+
+    for percent in (40, 140, 70):
+        await start(sessions, image)
+        await keep(sessions, image, (await row(sessions, image.id)).attempt, percent)
+        seen.append((await row(sessions, image.id)).progress)
+        await stop(sessions, image, (await row(sessions, image.id)).attempt)
+    await keep(sessions, image, 1, 99)
+    seen.append((await row(sessions, image.id)).progress)
+
+    assert seen == [40, 99, 70, 70]
+
+
+async def test_a_completed_image_is_whole(sessions: Sessions) -> None:
+    image = await an_image(sessions)
+    await start(sessions, image)
+
+    await finish(sessions, image, 1)
+
+    assert (await row(sessions, image.id)).progress == 100

@@ -12,28 +12,29 @@ MOVING = {name: Header(name, 4, 3, frames=2) for name in (Format.GIF, Format.WEB
 
 
 def test_what_is_left_empty_is_as_usual() -> None:
-    assert parse("", "", "", "") == Output(None, None, Fit.STRETCH, keeps_metadata=False)
+    assert parse("", "", "", "", "") == Output(None, None, Fit.STRETCH, keeps_metadata=False, model="auto")
 
 
 def test_what_is_asked_for_is_understood() -> None:
-    output = parse("cover", "JPG", " 80 ", "keep")
+    output = parse("cover", "JPG", " 80 ", "keep", "clean")
 
-    assert output == Output(Format.JPEG, 80, Fit.COVER, keeps_metadata=True)
+    assert output == Output(Format.JPEG, 80, Fit.COVER, keeps_metadata=True, model="clean")
 
 
 @pytest.mark.parametrize(
     ("texts", "field", "text"),
     [
-        (("fill", "", "", ""), "fit", "The selected fit is invalid."),
-        (("", "gif", "", ""), "output_format", "The selected output format is invalid."),
-        (("", "bmp", "", ""), "output_format", "The selected output format is invalid."),
-        (("", "", "0", ""), "quality", "The quality must be between 1 and 100."),
-        (("", "", "101", ""), "quality", "The quality must be between 1 and 100."),
-        (("", "", "80.0", ""), "quality", "The quality must be an integer."),
-        (("", "", "", "all"), "metadata", "The selected metadata is invalid."),
+        (("fill", "", "", "", ""), "fit", "The selected fit is invalid."),
+        (("", "gif", "", "", ""), "output_format", "The selected output format is invalid."),
+        (("", "bmp", "", "", ""), "output_format", "The selected output format is invalid."),
+        (("", "", "0", "", ""), "quality", "The quality must be between 1 and 100."),
+        (("", "", "101", "", ""), "quality", "The quality must be between 1 and 100."),
+        (("", "", "80.0", "", ""), "quality", "The quality must be an integer."),
+        (("", "", "", "all", ""), "metadata", "The selected metadata is invalid."),
+        (("", "", "", "", "best"), "model", "The selected model is invalid."),
     ],
 )
-def test_what_cannot_be_is_named(texts: tuple[str, str, str, str], field: str, text: str) -> None:
+def test_what_cannot_be_is_named(texts: tuple[str, str, str, str, str], field: str, text: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         parse(*texts)
 
@@ -42,9 +43,9 @@ def test_what_cannot_be_is_named(texts: tuple[str, str, str, str], field: str, t
 
 def test_everything_wrong_is_named_at_once() -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
-        parse("x", "x", "x", "x")
+        parse("x", "x", "x", "x", "x")
 
-    assert list(caught.value.fields) == ["fit", "output_format", "metadata", "quality"]
+    assert list(caught.value.fields) == ["fit", "output_format", "metadata", "model", "quality"]
 
 
 def test_formats_stay_but_bmp_and_still_gif_become_png() -> None:

@@ -3,20 +3,25 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from PIL import Image
 
-from inference.bands import BadAnswer
+from inference.bands import BadAnswer, Net
 from inference.picture import Picture
-from inference.registry import FAITHFUL
+from inference.registry import CLEANING, FAITHFUL
 from inference.triton import Triton, TritonAway, TritonFailed
 from loupe_local.stack import Stack
 from tests.inference.conftest import FaultyTriton, an_answer, pixels_of, triton_at
 from tests.inference.pictures import upscaled
 
+PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
+NETS = (*FAITHFUL.nets, *CLEANING.nets)
+EXACT = {net.name for net in CLEANING.nets}
 TILE = np.random.default_rng(7).integers(0, 256, (1, 3, 24, 40), np.uint8)
 
 
@@ -41,6 +46,32 @@ async def test_a_model_enlarges_by_its_scale_and_always_the_same(real: Triton, n
     assert first.std() > 10
     assert doubt is not None
     assert (doubt.dtype, doubt.shape) == (np.uint8, (1, 1, 24, 40))
+
+
+@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+async def test_a_picture_in_tiles_is_the_picture_in_one(real: Triton, net: Net, dtype: Any) -> None:
+    """Within a level of the 256, or sixteen of the 65,536: sums differ with the size of what is summed."""
+    photo = np.asarray(Image.open(PHOTO).convert("RGB").resize((230, 150)))
+    picture = Picture(photo.astype(dtype) * dtype(257 if dtype == np.uint16 else 1), "PNG")
+    size = (230 * net.scale, 150 * net.scale)
+
+    whole = await upscaled(picture, size, real.infer, nets=(net,), tile=512)
+    tiled = await upscaled(picture, size, real.infer, nets=(net,), tile=96)
+
+    difference = np.abs(whole.pixels.astype(int) - tiled.pixels)
+    assert difference.max() <= (1 if dtype == np.uint8 else 16)
+    assert (difference > 0).mean() < (1e-4 if dtype == np.uint8 else 0.2)
+
+
+@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
+@pytest.mark.parametrize("level", [0, 128, 255])
+async def test_plain_grey_stays_what_it_is(real: Triton, net: Net, level: int) -> None:
+    picture = Picture(np.full((60, 80, 3), level, np.uint8), "PNG")
+
+    result = await upscaled(picture, (80 * net.scale, 60 * net.scale), real.infer, nets=(net,))
+
+    assert np.abs(result.pixels[16:-16, 16:-16].astype(int) - level).max() <= (0 if net.name in EXACT else 1)
 
 
 async def test_each_size_gets_its_own_answer_also_side_by_side(real: Triton) -> None:

@@ -64,6 +64,13 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "queue_time": 0.18,
         "download_expires_at": "2026-02-15T13:00:05.000000Z",
         "error": None,
+        "model": {
+            "asked": "auto",
+            "used": "faithful",
+            "reason": "clean_photo",
+            "message": "A photo without visible wear: the model nearest to the original.",
+        },
+        "progress": 100,
     }
 
 

@@ -47,6 +47,7 @@ IN_FORMS: Json = {
     "fit": {"description": "How the picture fills two targets of another aspect ratio."},
     "output_format": {"description": "That of the original unless told; BMP and still GIF become PNG."},
     "quality": {"description": "Of JPEG and WebP."},
+    "model": {"description": "`auto` chooses by what the picture is, and tells which and why."},
     "metadata": {"description": "`keep` passes EXIF data on, the place of a photo with it."},
     "name": {"description": "A label for the batch."},
 }

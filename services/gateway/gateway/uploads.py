@@ -33,6 +33,7 @@ OPTIONS = (
     "output_format",
     "quality",
     "metadata",
+    "model",
 )
 Sent = TypeVar("Sent", pb.UpscaleRequest, pb.CreateBatchRequest)
 

@@ -43,6 +43,13 @@ def to_proto(image: Image, link: tuple[str, datetime] | None = None) -> pb.Image
         api_request=image.api_request,
         created_at=timestamps.to_proto(image.created_at),
         updated_at=timestamps.to_proto(image.updated_at),
+        model=pb.Model(
+            asked=image.model_asked,
+            used=image.model_used or "",
+            reason=image.model_reason or "",
+            message=image.model_message or "",
+        ),
+        progress=image.progress,
         batch_id=image.batch_id or 0,
     )
     if image.status == Status.COMPLETED:
@@ -92,6 +99,7 @@ def to_order(image: Image) -> pb.WorkOrder:
         fit=pb.Fit.Value(f"FIT_{image.fit.upper()}"),
         quality=image.quality or 0,
         keeps_metadata=image.keeps_metadata,
+        model=image.model_asked,
     )
 
 

@@ -107,6 +107,7 @@ class Original:
             fit=wishes.output.fit,
             quality=wishes.output.quality,
             keeps_metadata=wishes.output.keeps_metadata,
+            model_asked=wishes.output.model,
             api_request=api_request,
             is_priority=place.is_priority,
             reservation_id=place.reservation_id,

@@ -1,4 +1,4 @@
-"""How a result is written: format, quality, what of the metadata goes along, and how it fills its size."""
+"""How a result is made: model, fit, format, quality, and whether metadata goes along."""
 
 import re
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ FORMATS = {
     "webp": Format.WEBP,
     "tiff": Format.TIFF,
 }
+MODELS = ("auto", "faithful", "clean")
 METADATA = {"strip": False, "keep": True}
 QUALITIES = (1, 100)
 
@@ -33,6 +34,7 @@ class Output:
     quality: int | None = None
     fit: Fit = Fit.STRETCH
     keeps_metadata: bool = False
+    model: str = MODELS[0]
 
     def format_for(self, header: Header) -> Format:
         if self.format:
@@ -45,7 +47,7 @@ class Output:
         return header.frames if self.format_for(header) in MOVING else 1
 
 
-def parse(fit: str, output_format: str, quality: str, metadata: str) -> Output:
+def parse(fit: str, output_format: str, quality: str, metadata: str, model: str) -> Output:
     """Texts as they came in the form; an empty one counts as not sent."""
     fields: dict[str, list[str]] = {}
     if fit and fit not in [*Fit]:
@@ -54,6 +56,8 @@ def parse(fit: str, output_format: str, quality: str, metadata: str) -> Output:
         fields["output_format"] = ["The selected output format is invalid."]
     if metadata and metadata not in METADATA:
         fields["metadata"] = ["The selected metadata is invalid."]
+    if model and model not in MODELS:
+        fields["model"] = ["The selected model is invalid."]
     if quality and not re.fullmatch(r"[+-]?[0-9]{1,18}", quality.strip()):
         fields["quality"] = ["The quality must be an integer."]
     elif quality and not QUALITIES[0] <= int(quality) <= QUALITIES[1]:
@@ -65,4 +69,5 @@ def parse(fit: str, output_format: str, quality: str, metadata: str) -> Output:
         quality=int(quality) if quality else None,
         fit=Fit(fit or Fit.STRETCH),
         keeps_metadata=METADATA[metadata or "strip"],
+        model=model or MODELS[0],
     )

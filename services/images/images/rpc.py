@@ -151,7 +151,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request: pb.KeepWorkingRequest, context: rpc.Context
     ) -> pb.KeepWorkingResponse:
         async with self._sessions.begin() as session:
-            wanted = await jobs.keep(session, request.image_id, request.fence)
+            wanted = await jobs.keep(session, request.image_id, request.fence, request.percent)
         return pb.KeepWorkingResponse(wanted=wanted)
 
     def _all(self, found: Iterable[batches.Found]) -> list[pb.Batch]:

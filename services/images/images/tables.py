@@ -100,6 +100,10 @@ class Image(Base, table=True):
     fit: str = Field(default="stretch", sa_type=sa.String, sa_column_kwargs={"server_default": "stretch"})
     quality: int | None = None
     keeps_metadata: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    model_asked: str = Field(default="auto", sa_type=sa.String, sa_column_kwargs={"server_default": "auto"})
+    model_used: str | None = Field(default=None, sa_type=sa.String)
+    model_reason: str | None = Field(default=None, sa_type=sa.String)
+    model_message: str | None = Field(default=None, sa_type=sa.String)
     api_request: bool
     is_priority: bool
     reservation_id: uuid.UUID
@@ -112,6 +116,8 @@ class Image(Base, table=True):
     """Attempts before an operator gave it another chance: they count no more, while the fence goes on."""
     started_at: datetime | None = Field(default=None, sa_type=INSTANT)
     heartbeat_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    progress: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """In percent; 100 only where it is completed."""
     processing_seconds: float | None = None
     failure_code: str | None = Field(default=None, sa_type=sa.String)
     failure_message: str | None = Field(default=None, sa_type=sa.String)

@@ -61,8 +61,8 @@ def parse(options: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options) ->
     except errors.InvalidArgument as error:
         fields |= error.fields
     try:
-        written = (options.fit, options.output_format, options.quality, options.metadata)
-        wishes = replace(wishes, output=output.parse(*written))
+        made = (options.fit, options.output_format, options.quality, options.metadata, options.model)
+        wishes = replace(wishes, output=output.parse(*made))
     except errors.InvalidArgument as error:
         fields |= error.fields
     if fields:

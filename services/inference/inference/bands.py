@@ -56,8 +56,8 @@ class Net:
 
 
 CLEAN = {
-    2: Net("waifu2x_photo_x2", scale=2, overlap=7),
-    4: Net("waifu2x_photo_x2", scale=4, overlap=11, passes=2),
+    2: Net("waifu2x_photo_x2", scale=2, overlap=10),
+    4: Net("waifu2x_photo_x2", scale=4, overlap=15, passes=2),
 }
 """What takes the place of another where that doubts itself, by scale."""
 CLEAN_TILE = 256

@@ -13,8 +13,8 @@ from math import isqrt
 import numpy as np
 import numpy.typing as npt
 
-from inference.picture import Picture, Pixels
-from inference.registry import CLEANING, FAITHFUL, Model
+from inference.picture import Animation, Picture, Pixels
+from inference.registry import CLEANING, FAITHFUL, MODELS, Model
 
 BLOCK = 64
 MOST_BLOCKS = 64
@@ -54,6 +54,15 @@ class Choice:
     """For machines."""
     message: str
     """For people."""
+
+
+def chosen(asked: str, original: Picture | Animation) -> Choice:
+    """The model of that name, or for `auto` and names that nothing has the one that suits the picture; an
+    animation is judged by its first frame.
+    """
+    if model := MODELS.get(asked):
+        return Choice(model, "asked_for", "The model that was asked for.")
+    return choose(original if isinstance(original, Picture) else original.frames[0])
 
 
 PHOTO = Choice(FAITHFUL, "clean_photo", "A photo without visible wear: the model nearest to the original.")

@@ -9,20 +9,21 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import nats.errors
 import urllib3.exceptions
-from nats.aio.msg import Msg
 from prometheus_client import Histogram
 
 from common import bus, errors, log
 from common.blobs import Blobs
+from inference.bands import Progress
 from inference.codec import Decoder, Undecodable
 from inference.fit import Fit
+from inference.keeping import Cancellations, Keeping
 from inference.picture import Format
-from inference.registry import FAITHFUL
 from inference.render import Wish, render
+from inference.routing import Choice, chosen
 from inference.triton import Triton, TritonAway
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2 as pb
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
 
 LOG = log.get(__name__)
+Made = TypeVar("Made")
 Publish = Callable[[pb.Finished], Awaitable[None]]
 FORMATS: dict[int, Format] = {
     images_pb2.FORMAT_JPEG: "JPEG",
@@ -74,31 +76,6 @@ class NotWanted(Exception):
     """The image was cancelled, or another worker has it now."""
 
 
-class Cancellations:
-    """Hears at once that an image was cancelled or deleted.
-
-    Such news may be late, and the image wanted again by then: the worker is only made to ask.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: list[tuple[int, asyncio.Event]] = []
-
-    async def heard(self, message: Msg) -> None:
-        image_id = images_pb2.ImageEnded.FromString(message.data).image_id
-        for waiting_for, event in self._waiting:
-            if waiting_for == image_id:
-                event.set()
-
-    @contextlib.contextmanager
-    def of(self, image_id: int) -> Generator[asyncio.Event]:
-        entry = (image_id, asyncio.Event())
-        self._waiting.append(entry)
-        try:
-            yield entry[1]
-        finally:
-            self._waiting.remove(entry)
-
-
 @dataclass(frozen=True, slots=True)
 class Worker:
     images: "ImagesServiceAsyncStub"
@@ -126,9 +103,10 @@ class Worker:
     async def _work(self, order: images_pb2.WorkOrder) -> None:
         started = time.perf_counter()
         finished = pb.Finished(image_id=order.image_id, fence=order.fence, upscaled_path=order.upscaled_path)
-        async with self._kept(order) as unwanted:
+        keeping = Keeping(self.images, order)
+        async with keeping.signs(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
-                data = await _unless(unwanted, self._upscaled(order))
+                data, choice = await _unless(unwanted, self._upscaled(order, keeping.progress))
             except NotWanted:
                 LOG.info("not wanted any more")
                 return
@@ -141,53 +119,34 @@ class Worker:
                     "store"
                 ):  # told in any case, so that `images` can drop what nobody wants any more
                     await self.blobs.put(order.upscaled_path, data, MEDIA_TYPES[FORMATS[order.format]])
-                finished.output.CopyFrom(_output(order, len(data), time.perf_counter() - started))
-                LOG.info("done", seconds=round(finished.output.seconds, 3), bytes=len(data))
+                finished.output.CopyFrom(_output(order, len(data), choice, time.perf_counter() - started))
+                LOG.info(
+                    "done",
+                    seconds=round(finished.output.seconds, 3),
+                    bytes=len(data),
+                    model=choice.model.name,
+                    reason=choice.reason,
+                )
         await self.publish(finished)
 
-    @contextlib.asynccontextmanager
-    async def _kept(self, order: images_pb2.WorkOrder) -> AsyncGenerator[asyncio.Task[None]]:
-        """Signs of life until the block ends; the task ends when the work is not wanted any more."""
-        with self.cancellations.of(order.image_id) as cancelled:
-            keeping = asyncio.create_task(self._keep(order, cancelled))
-            try:
-                yield keeping
-            finally:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
-
-    async def _keep(self, order: images_pb2.WorkOrder, cancelled: asyncio.Event) -> None:
-        """Returns when the work is not wanted any more; while `images` is away it goes on."""
-        request = images_pb2.KeepWorkingRequest(image_id=order.image_id, fence=order.fence)
-        wanted = True
-        while wanted:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.heartbeat_seconds):
-                    await cancelled.wait()
-            cancelled.clear()
-            try:
-                wanted = (await self.images.KeepWorking(request)).wanted
-            except Exception as error:  # noqa: BLE001  the result is worth having all the same
-                LOG.warning("could not tell that work goes on", error=str(error))
-
-    async def _upscaled(self, order: images_pb2.WorkOrder) -> bytes:
+    async def _upscaled(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
         with _timed("fetch"):
             original = await self.blobs.get(order.original_path)
         with _timed("decode"):
             picture = await self.decoder.decode(original)
         del original
-        size = (order.size.width, order.size.height)
+        choice = await asyncio.to_thread(chosen, order.model, picture)
         wish = Wish(
-            size,
+            (order.size.width, order.size.height),
             FORMATS[order.format],
-            FAITHFUL.nets,
+            choice.model.nets,
             self.tile,
             fit=FITS[order.fit],
             quality=order.quality or None,
             keeps_metadata=order.keeps_metadata,
         )
         with _timed("infer"):  # and encode: rows are written as they are ready
-            return await render(picture, wish, self.triton.infer)
+            return await render(picture, wish, self.triton.infer, progress), choice
 
     @contextlib.asynccontextmanager
     async def _given_back_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:
@@ -207,7 +166,7 @@ class Worker:
             raise
 
 
-async def _unless(unwanted: asyncio.Task[None], work: Coroutine[Any, Any, bytes]) -> bytes:
+async def _unless(unwanted: asyncio.Task[None], work: Coroutine[Any, Any, Made]) -> Made:
     """What `work` makes, unless the other task ends first."""
     working = asyncio.create_task(work)
     try:
@@ -221,8 +180,16 @@ async def _unless(unwanted: asyncio.Task[None], work: Coroutine[Any, Any, bytes]
         await asyncio.gather(working, return_exceptions=True)
 
 
-def _output(order: images_pb2.WorkOrder, size: int, seconds: float) -> pb.Output:
-    return pb.Output(bytes=size, width=order.size.width, height=order.size.height, seconds=seconds)
+def _output(order: images_pb2.WorkOrder, size: int, choice: Choice, seconds: float) -> pb.Output:
+    return pb.Output(
+        bytes=size,
+        width=order.size.width,
+        height=order.size.height,
+        seconds=seconds,
+        model=choice.model.name,
+        model_reason=choice.reason,
+        model_message=choice.message,
+    )
 
 
 @contextlib.contextmanager

@@ -34,6 +34,13 @@ class Failure(BaseModel):
     retryable: bool
 
 
+class Model(BaseModel):
+    asked: str
+    used: str | None
+    reason: str | None
+    message: str | None
+
+
 class AcceptedImage(BaseModel):
     id: int
     original_filename: str
@@ -74,6 +81,8 @@ class ImageFields(BaseModel):
     queue_time: float | None
     download_expires_at: str | None
     error: Failure | None
+    model: Model
+    progress: int
 
 
 class Image(ImageFields):
@@ -96,6 +105,7 @@ OPTIONS: dict[str, Any] = {
     "output_format": {"type": "string", "enum": ["jpeg", "jpg", "png", "webp", "tiff"]},
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
     "metadata": {"type": "string", "enum": ["strip", "keep"], "default": "strip"},
+    "model": {"type": "string", "enum": ["auto", "faithful", "clean"], "default": "auto"},
 }
 UPSCALE_BODY = {
     "required": True,
@@ -206,6 +216,8 @@ def to_image(image: pb.Image) -> Image:
         queue_time=round(image.queue_seconds, 2) if image.HasField("queue_seconds") else None,
         download_expires_at=instant(image.download_expires_at) if image.download_url else None,
         error=_failure(image),
+        model=_model(image.model),
+        progress=image.progress,
         batch_id=image.batch_id or None,
     )
 
@@ -215,6 +227,15 @@ def _failure(image: pb.Image) -> Failure | None:
         return None
     failure = image.failure
     return Failure(code=failure.code, message=failure.message, retryable=failure.retryable)
+
+
+def _model(model: pb.Model) -> Model:
+    return Model(
+        asked=model.asked,
+        used=model.used or None,
+        reason=model.reason or None,
+        message=model.message or None,
+    )
 
 
 def _size(size: pb.Size, between: str) -> str | None:

@@ -80,6 +80,7 @@ async def start(session: AsyncSession, image_id: int, rules: Rules) -> Image | N
         await _exhaust(session, image, rules)
         return None
     image.attempt += 1
+    image.progress = 0
     image.status = Status.PROCESSING
     image.started_at = image.heartbeat_at = image.updated_at = now()
     await progress.started(session, image)
@@ -100,7 +101,7 @@ async def stop(session: AsyncSession, image_id: int, fence: int, *, excused: boo
     )
 
 
-async def keep(session: AsyncSession, image_id: int, fence: int) -> bool:
+async def keep(session: AsyncSession, image_id: int, fence: int, percent: int = 0) -> bool:
     """A sign of life of the worker; false where its work is not wanted any more.
 
     One that was only thought lost has its image again, as long as no other has begun.
@@ -108,7 +109,7 @@ async def keep(session: AsyncSession, image_id: int, fence: int) -> bool:
     kept = await session.exec(
         update(Image)
         .where(col(Image.id) == image_id, col(Image.status).in_(UNFINISHED), col(Image.attempt) == fence)
-        .values(heartbeat_at=now(), status=Status.PROCESSING)
+        .values(heartbeat_at=now(), status=Status.PROCESSING, progress=min(99, max(0, percent)))
         .returning(col(Image.id))
     )
     return kept.one_or_none() is not None
@@ -219,6 +220,10 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.status = Status.COMPLETED
     image.upscaled_bytes = output.bytes
     image.processing_seconds = output.seconds
+    image.progress = 100
+    image.model_used = output.model
+    image.model_reason = output.model_reason
+    image.model_message = output.model_message
     image.updated_at = now()
     await progress.ended(session, image, is_completed=True)
     await session.flush()

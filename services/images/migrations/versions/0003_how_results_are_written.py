@@ -1,4 +1,4 @@
-"""How results are written: fit, quality, metadata."""
+"""How results are made (model, fit, quality, metadata), and how far they are."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,9 +15,16 @@ def upgrade() -> None:
     op.add_column(
         "image", sa.Column("keeps_metadata", sa.Boolean(), server_default=sa.false(), nullable=False)
     )
+    op.add_column("image", sa.Column("model_asked", sa.String(), server_default="auto", nullable=False))
+    op.add_column("image", sa.Column("progress", sa.Integer(), server_default="0", nullable=False))
+    op.execute("UPDATE image SET progress = 100 WHERE status = 'completed'")
+    for name in ("model_used", "model_reason", "model_message"):
+        op.add_column("image", sa.Column(name, sa.String(), nullable=True))
 
 
 def downgrade() -> None:
+    for name in ("progress", "model_message", "model_reason", "model_used", "model_asked"):
+        op.drop_column("image", name)
     op.drop_column("image", "keeps_metadata")
     op.drop_column("image", "quality")
     op.drop_column("image", "fit")

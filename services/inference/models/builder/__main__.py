@@ -27,6 +27,8 @@ def build(model: Model, wheel: Path) -> tuple[bytes, float]:
     difference = verify.check_pixels(model, graph, param, weights, names)
     if model.guarded:
         verify.check_doubt(model, graph)
+    if model.drifts:
+        verify.check_plain(model, graph)
     sys.stdout.write(f"{model.name}: {len(graph) / 1e6:.1f} MB, differs from ncnn by {difference:.1e}\n")
     return graph, difference
 

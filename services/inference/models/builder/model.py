@@ -18,6 +18,9 @@ OPSET, IR_VERSION = 17, 8
 CHANNELS = 3
 LOWEST, HIGHEST = -0.2, 1.2
 """What the network may return where 0..1 is meant."""
+MOST_CORRECTED = 4 / 255
+"""A larger difference from the input is what the network was asked for."""
+NEIGHBOURS = 5
 DRIFT = 0.06
 """How far the output, reduced to the input's size, may lie from the input."""
 
@@ -49,6 +52,27 @@ def write_upscaled(graph: Graph, model: Model, raw: str) -> None:
     graph.add("Mul", ["upscaled/unit", levels], "upscaled/levels")
     graph.add("Round", ["upscaled/levels"], "upscaled/whole")
     graph.add("Cast", ["upscaled/whole"], "UPSCALED", to=TensorProto.UINT8)
+
+
+def write_corrected(graph: Graph, model: Model, image: str, raw: str) -> str:
+    """The output, lifted by what its blocks lack of their pixels; only by a little."""
+    side = [model.scale, model.scale]
+    graph.add("AveragePool", [raw], "corrected/reduced", kernel_shape=side, strides=side)
+    graph.add("Sub", [image, "corrected/reduced"], "corrected/lack")
+    bounds = [graph.constant(f"corrected/{x}", np.float32(x)) for x in (-MOST_CORRECTED, MOST_CORRECTED)]
+    graph.add("Clip", ["corrected/lack", *bounds], "corrected/little")
+    around = {"kernel_shape": [NEIGHBOURS] * 2, "pads": [NEIGHBOURS // 2] * 4, "count_include_pad": 0}
+    graph.add("AveragePool", ["corrected/little"], "corrected/mean", **around)
+    scales = graph.constant("corrected/scales", np.array([1, 1, *side], np.float32))
+    graph.add(
+        "Resize",
+        ["corrected/mean", "", scales],
+        "corrected/lift",
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+    return graph.add("Add", [raw, "corrected/lift"], "corrected/raw")
 
 
 def reducing_taps(scale: int) -> npt.NDArray[np.float64]:
@@ -111,7 +135,8 @@ def build(model: Model, layers: list[Layer]) -> bytes:
     graph = Graph()
     image = read_image(graph, model, layers[0].outputs[0])
     write_layers(graph, layers)
-    write_upscaled(graph, model, layers[-1].outputs[0])
+    raw = layers[-1].outputs[0]
+    write_upscaled(graph, model, write_corrected(graph, model, image, raw) if model.drifts else raw)
     outputs = [tensor("UPSCALED", CHANNELS, "upscaled_height", "upscaled_width", floats=model.floats)]
     if model.guarded:
         write_doubt(graph, model.scale, image, layers[-1].inputs[0])

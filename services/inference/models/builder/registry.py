@@ -29,6 +29,8 @@ class Model:
     """Pixels by which the network shrinks its input at each border, made up for by repeating the edge."""
     guarded: bool = False
     """Whether the graph also tells where its output cannot be trusted (`DOUBT`)."""
+    drifts: bool = False
+    """Whether the network shifts plain colours by a level or two, white among them; the graph undoes it."""
     floats: bool = False
     """Takes and gives float32 from 0 to 1 instead of uint8: for pictures of 16 bits."""
     served_as: str = ""
@@ -72,8 +74,9 @@ EIGHT_BITS = (
         architecture="UpConv7 (waifu2x upconv_7_photo, noise 1)",
         origin="nagadomi/waifu2x",
         licence="MIT",
-        overlap=7,
+        overlap=10,
         padding=7,
+        drifts=True,
     ),
 )
 
