@@ -24,7 +24,7 @@ export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
 # git has used the certificates of the system to come here; so does uv
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo up test test-e2e lint breaking fmt proto models bench bench-quality lock clean
+.PHONY: help demo up test test-corpus test-e2e lint breaking fmt proto models bench bench-quality lock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -37,6 +37,9 @@ up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it
 
 test: .venv/dev models  ## all tests, against real servers
 	@$(BIN)/pytest
+
+test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files that Pillow tests itself with
+	@LOUPE_CORPUS=.loupe/corpus $(BIN)/pytest tests/corpus
 
 test-e2e: .venv/dev models  ## the end-to-end tests alone
 	@$(BIN)/pytest tests/e2e
@@ -85,6 +88,14 @@ lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 	@test -d .loupe/triton || $(UV) venv --quiet --python '>=3.11,<3.13' .loupe/triton
 	@$(UV) pip install --quiet --python .loupe/triton/bin/python --no-deps --require-hashes -r requirements/triton.txt
 	@$(UV) pip install --quiet --python .loupe/triton/bin/python --no-deps --require-hashes -r requirements/pytriton.txt
+	@touch $@
+
+.loupe/corpus/ready: $(UV) requirements/corpus.txt
+	@rm -rf .loupe/corpus
+	@.loupe/uv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary pillow \
+		--require-hashes -r requirements/corpus.txt -d .loupe/corpus
+	@tar -xzf .loupe/corpus/*.tar.gz -C .loupe/corpus --strip-components 2 --wildcards '*/Tests/images'
+	@rm .loupe/corpus/*.tar.gz
 	@touch $@
 
 clean:  ## remove everything that make made, data included

@@ -152,10 +152,10 @@ async def test_an_unverified_user_may_make_tokens_that_are_as_unverified(
 
 async def test_a_token_ends_when_it_said_whatever_is_remembered_of_it(stack: Stack, people: People) -> None:
     person = await people.new()
-    until = datetime.now(UTC) + timedelta(seconds=6)
 
     async with gateway_on(settings_of(stack, principal_seconds=3600.0)) as gateway:
         async with gateway.client(person.token) as client:
+            until = datetime.now(UTC) + timedelta(seconds=6)
             sent = {"name": "CI", "expires_at": until.isoformat()}
             made = (await client.post("/api/user/tokens", json=sent)).json()["data"]
         async with gateway.client(made["plain_text"]) as program:

@@ -166,11 +166,6 @@ async def test_a_text_that_does_not_end_is_refused() -> None:
         pytest.param(b"--here\r\n\r\nx\r\n--here--\r\n", id="no headers"),
         pytest.param(b"--here\r\nnonsense\r\n\r\nx\r\n--here--\r\n", id="no header"),
         pytest.param(
-            b'--here\r\nContent-Disposition: form-data; name="image"; filename="\xff\xfe.png"\r\n\r\nx\r\n'
-            b"--here--\r\n",
-            id="a name that is no UTF-8",
-        ),
-        pytest.param(
             b'--here\r\nContent-Disposition: form-data; name="image"\r\n' + b"X: " + b"y" * 20_000,
             id="an endless header",
         ),

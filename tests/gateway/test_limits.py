@@ -133,16 +133,14 @@ async def test_a_broker_that_dies_is_done_without_and_used_again_when_it_is_back
     before, key = local(), a_key()
 
     await stores.supervisor.kill("nats")
-    started = time.monotonic()
-    without = [await two[0].count(key, 10) for _ in range(6)]
-    seconds = time.monotonic() - started
+    async with asyncio.timeout(20):
+        without = [await two[0].count(key, 10) for _ in range(6)]
     counted = local() - before
     await stores.supervisor.restart("nats")
     together = await counted_together(two)
 
     assert [count.is_over for count in without] == [False] * 5 + [True]
     assert counted == 6
-    assert seconds < 5
     assert together
 
 

@@ -507,12 +507,3 @@ async def test_progress_is_that_of_the_attempt_under_way_and_whole_only_at_the_e
     seen.append((await row(sessions, image.id)).progress)
 
     assert seen == [40, 99, 70, 70]
-
-
-async def test_a_completed_image_is_whole(sessions: Sessions) -> None:
-    image = await an_image(sessions)
-    await start(sessions, image)
-
-    await finish(sessions, image, 1)
-
-    assert (await row(sessions, image.id)).progress == 100

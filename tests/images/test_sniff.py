@@ -12,6 +12,7 @@ from pixels import encoded
 
 from common import errors
 from images.formats import Format
+from images.labour import is_laborious
 from images.sniff import Header, sniff
 from inference.decode import decode, open_file
 
@@ -289,3 +290,27 @@ def test_an_animation_cut_off_in_a_later_frame_is_refused() -> None:
     data = animated("GIF", 3)
 
     assert refusal(data[:-20]) == BROKEN
+
+
+MANY_PARTS: dict[str, bytes] = {
+    "jpeg segments": b"\xff\xd8" + b"\xff\xe1\0\x0cExif\0\0II*\0" * 700_000,
+    "jpeg fill bytes": b"\xff\xd8" + (b"\xff" * 4000 + b"\xfe\0\2") * 2_000,
+    "jpeg stuffing": b"\xff\xd8" + b"\xff\0" * 4_000_000,
+    "png chunks": encoded(NOISE, "PNG")[:33]
+    + (b"\0\0\0\0tEXt" + zlib.crc32(b"tEXt").to_bytes(4, "big")) * 800_000,
+    "gif extensions": b"GIF89a\1\0\1\0\0\0\0" + b"\x21\xfe\0" * 3_000_000,
+    "gif sub-blocks": b"GIF89a\1\0\1\0\0\0\0" + b"\x21\xfe" + b"\1x" * 5_000_000,
+    "tiff values": b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 273, 4, 2_000_000, 26) + bytes(8_000_100),
+}
+
+
+@pytest.mark.parametrize("kind", MANY_PARTS)
+def test_a_file_of_millions_of_parts_is_refused_without_reading_them(kind: str) -> None:
+    """Parsers would take up to half a minute: the test's own time limit is what it would break."""
+    assert is_laborious(MANY_PARTS[kind])
+    assert refusal(MANY_PARTS[kind]) == BROKEN
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_honest_files_have_few_parts(kind: str) -> None:
+    assert not is_laborious(FILES[kind][1])

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from inference.codec import Decoder, Undecodable
+from inference.codec import Decoder, DecoderCrashed, Undecodable
 from inference.picture import Picture
+from inference.wire import LENGTH, TOKEN_BYTES
 from tests.inference.pictures import moving, still
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "chelsea.png"
@@ -381,3 +382,79 @@ async def test_more_metadata_than_a_jpeg_holds_loses_the_makers_own(decoder: Dec
 
 async def test_a_file_that_tells_nothing_has_no_metadata(decoder: Decoder) -> None:
     assert (await still(decoder, file_of(photo(), "JPEG"))).exif is None
+
+
+async def test_a_frame_that_reaches_beyond_its_canvas_is_cut_to_it(decoder: Decoder) -> None:
+    first, larger = (file_of(Image.new("P", size, 1), "GIF") for size in ((15, 8), (20, 10)))
+    data = first[:-1] + larger[larger.index(b",\0\0\0\0") :]
+
+    animation = await moving(decoder, data)
+
+    assert [frame.size for frame in animation.frames] == [(15, 8), (15, 8)]
+
+
+def planes_in_tiles() -> bytes:
+    """A TIFF of 16 x 16 pixels and 16 bits, a plane for each colour, in tiles: libvips reads no such file."""
+    tile = np.full((16, 16), 0x1212, ">u2").tobytes()
+    head = 8 + 3 * len(tile)
+    behind = head + 2 + 11 * 12 + 4
+    places = [8 + index * len(tile) for index in range(3)]
+    plain = [(256, 16), (257, 16), None, (259, 1), (262, 2), (277, 3), (284, 2), (322, 16), (323, 16)]
+    fields = [struct.pack(">HHIHH", tag[0], 3, 1, tag[1], 0) for tag in plain if tag]
+    fields.insert(2, struct.pack(">HHII", 258, 3, 3, behind))
+    fields.append(struct.pack(">HHII", 324, 4, 3, behind + 6))
+    fields.append(struct.pack(">HHII", 325, 4, 3, behind + 18))
+    values = struct.pack(">3H3I3I", 16, 16, 16, *places, *[len(tile)] * 3)
+    directory = struct.pack(">H", 11) + b"".join(fields) + bytes(4)
+    return b"MM\0*" + struct.pack(">I", head) + tile * 3 + directory + values
+
+
+async def test_16_bits_of_a_kind_that_only_pillow_knows_become_8(decoder: Decoder) -> None:
+    picture = await still(decoder, planes_in_tiles())
+
+    assert (picture.size, picture.depth) == ((16, 16), 8)
+    assert np.unique(picture.pixels).tolist() == [0x12]
+
+
+async def test_what_one_file_makes_the_child_write_too_much_is_not_the_answer_to_the_next() -> None:
+    """An answer that nobody took is still in the pipe."""
+    decoder = Decoder()
+    good = file_of(photo(), "PNG")
+    await decoder.decode(good)
+    [child] = decoder._children
+
+    child._send(bytes(TOKEN_BYTES), LENGTH.pack(len(good)), good)
+    with pytest.raises(DecoderCrashed):
+        await decoder.decode(file_of(Image.new("RGB", (7, 7)), "PNG"))
+
+    assert (await still(decoder, good)).size == photo().size
+    await decoder.aclose()
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+async def test_the_orientation_of_an_animation_is_applied(decoder: Decoder, orientation: int) -> None:
+    images = [photo(), photo().rotate(180)]
+    undo = UNDO[orientation]
+    stored = [image if undo is None else image.transpose(undo) for image in images]
+    data = file_of(
+        stored[0],
+        "WEBP",
+        save_all=True,
+        append_images=stored[1:],
+        lossless=True,
+        exif=with_orientation(orientation),
+    )
+
+    animation = await moving(decoder, data)
+
+    assert all(same(frame, image) for frame, image in zip(animation.frames, images, strict=True))
+
+
+@pytest.mark.parametrize("artist", ["Jürgen", "山田"])
+async def test_names_keep_their_letters(decoder: Decoder, artist: str) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = artist.encode()
+
+    picture = await still(decoder, file_of(photo(), "JPEG", exif=exif))
+
+    assert artist.encode() in (picture.exif or b"")

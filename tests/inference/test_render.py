@@ -7,6 +7,7 @@ import pytest
 from PIL import ExifTags, Image, ImageDraw
 
 from inference.bands import Answer
+from inference.codec import Undecodable
 from inference.fit import Fit, placed
 from inference.picture import Animation, Format, Picture
 from inference.registry import FAITHFUL
@@ -206,3 +207,38 @@ async def test_progress_of_an_animation_is_told_frame_by_frame() -> None:
     )
 
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+async def test_more_frames_than_can_be_held_are_refused() -> None:
+    with pytest.raises(Undecodable) as caught:
+        await render(an_animation(), a_wish((16_000, 8_000), "GIF"), Nearest())
+
+    assert caught.value.reason == "too_many_pixels"
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
+async def test_frames_that_stay_for_ever_are_written_all_the_same(file_format: Format) -> None:
+    still = a_picture()
+
+    result = await rendered(
+        Animation([still, still, a_picture()], [16_777_215] * 3, 0), a_wish((80, 40), file_format)
+    )
+
+    assert result.size == (80, 40)
+
+
+async def test_metadata_of_an_animation_goes_along_where_it_can() -> None:
+    frames = [a_picture(exif=some_exif()), a_picture(exif=some_exif())]
+
+    data = await render(
+        Animation(frames, [50, 50], 0), a_wish((80, 40), "WEBP", keeps_metadata=True), Nearest()
+    )
+
+    assert Image.open(io.BytesIO(data)).getexif()[ExifTags.Base.Artist] == "Jane"
+
+
+async def test_a_grey_profile_does_not_describe_rgb() -> None:
+    profile = b"\0" * 16 + b"GRAY" + b"\0" * 16 + b"acsp" + b"\0" * 88
+    grey = Picture(np.zeros((20, 40, 1), np.uint8), "PNG", icc=profile)
+
+    assert "icc_profile" not in (await rendered(grey, a_wish((80, 40), "WEBP"))).info

@@ -83,6 +83,8 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
         )
 
     async def Reserve(self, request: pb.ReserveRequest, context: rpc.Context) -> pb.ReserveResponse:
+        if not request.reservation_ids:
+            raise errors.InvalidArgument("nothing to reserve", reason="invalid_reservation_id")
         expires_at = self._expiry()
         async with self._sessions.begin() as session:
             usage, plan = await quotas.reserve(

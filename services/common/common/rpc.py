@@ -26,8 +26,9 @@ TOKEN_KEY = "authorization"  # noqa: S105  the name of a header
 DRAIN_SECONDS = 20.0
 
 OPTIONS = [
-    ("grpc.max_receive_message_length", 8 << 20),
-    ("grpc.max_send_message_length", 8 << 20),
+    # a hundred batches of twenty images with the longest of names take eleven
+    ("grpc.max_receive_message_length", 32 << 20),
+    ("grpc.max_send_message_length", 32 << 20),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),

@@ -83,8 +83,10 @@ async def public(request: Request) -> None:
     _admit(request, await _by_address(request))
 
 
-async def unmatched(request: Request) -> None:
-    """What no route answers counts all the same: for the token's user, or else by the client's address."""
+async def anyone(request: Request) -> None:
+    """A dependency of routes that need no token and heed one: limited for its user, or else by the client's
+    address. So is what no route answers.
+    """
     backend: Backend = request.app.state.backend
     try:
         caller = await _caller(backend, request)
@@ -109,6 +111,10 @@ async def _authenticated(backend: Backend, request: Request) -> Caller:
         return await _caller(backend, request)
     except errors.Unauthenticated:
         request.state.headers.update((await _by_address(request)).headers())
+        raise
+    except errors.ResourceExhausted:  # too many wrong tokens have come from there
+        count = await _by_address(request, 0)
+        request.state.headers.update(count.headers() | {"Retry-After": str(count.resets_in)})
         raise
 
 
@@ -182,4 +188,6 @@ def _is_trusted(backend: Backend, address: str) -> bool:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
+    if isinstance(parsed, ipaddress.IPv6Address):  # a socket for both kinds tells both so
+        parsed = parsed.ipv4_mapped or parsed
     return any(parsed in network for network in backend.settings.trusted_proxies)

@@ -56,6 +56,12 @@ class Caller:
         usage = self.entitlement.usage
         return usage.HasField("limit") and usage.used >= usage.limit
 
+    def has_used(self, used: int, version: int) -> None:
+        """The month's count, unless what is known is as new."""
+        usage = self.entitlement.usage
+        if usage.version < version:
+            usage.used, usage.version = used, version
+
     def speak(self) -> None:
         """Calls to services from now on are made in this user's name."""
         _internal_tokens.set(self.internal_tokens)
@@ -86,7 +92,7 @@ class Callers:
         if caller is None or not caller.is_believed(self._remember_seconds):
             changes = self._changes
             if caller or not address:
-                caller = await self._ask(text)
+                caller = await self._ask_again(text, key)
             else:
                 caller = await self._guess(text, key, address())
             if changes == self._changes:  # else what was asked may be old already
@@ -96,7 +102,10 @@ class Callers:
 
     async def refreshed(self, caller: Caller) -> Caller:
         """The same caller with the entitlement of this moment."""
-        caller.entitlement = await self._billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
+        entitlement = await self._billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
+        known, caller.entitlement = caller.entitlement.usage, entitlement
+        if known.period_start == entitlement.usage.period_start:  # an event may have been faster
+            caller.has_used(known.used, known.version)
         return caller
 
     def forget(self, user_id: int) -> None:
@@ -107,9 +116,8 @@ class Callers:
     def count(self, user_id: int, usage: billing_pb2.Usage) -> None:
         """Takes over the month's count from an event, unless it is older than what is known."""
         for key in self._keys_of.get(user_id, ()):
-            ours = self._known[key].entitlement.usage
-            if ours.period_start == usage.period_start and ours.version < usage.version:
-                ours.used, ours.version = usage.used, usage.version
+            if self._known[key].entitlement.usage.period_start == usage.period_start:
+                self._known[key].has_used(usage.used, usage.version)
 
     async def listen(self, nc: Client) -> None:
         """Plain subscriptions: every gateway hears every event; a lost one ends with the entry's age."""
@@ -139,6 +147,17 @@ class Callers:
         except errors.Unauthenticated as error:
             if error.reason == unauthenticated().reason:  # else it is we that auth refuses
                 self._guesses.add(key, address)
+            raise
+
+    async def _ask_again(self, text: str, key: bytes) -> Caller:
+        """One that was right and is not any more is known to be wrong from now on."""
+        try:
+            return await self._ask(text)
+        except errors.Unauthenticated as error:
+            if error.reason == unauthenticated().reason:
+                if caller := self._known.pop(key, None):
+                    self._keys_of[caller.user.id].discard(key)
+                self._guesses.refuse(key)
             raise
 
     async def _ask(self, text: str) -> Caller:

@@ -109,7 +109,7 @@ def install(app: FastAPI) -> None:
     async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
         if access.is_limited(request.scope["path"]) and "RateLimit" not in request.state.headers:
             try:
-                await access.unmatched(request)
+                await access.anyone(request)
             except errors.ServiceError as refusal:
                 return answer(request, refusal)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -19,20 +19,27 @@ class Guesses:
         self._tries: Counter[str] = Counter()
 
     def check(self, key: bytes, address: str) -> None:
-        """Raises for what need not be asked."""
+        """Raises for what need not be asked: a token that is known to be wrong, and one that may be right
+        where too many were wrong.
+        """
         window = int(time.time()) // HOUR
         if window != self._window:
             self._window, self._refused, self._tries = window, set(), Counter()
-        if key in self._refused or self._tries[address] >= self._limit:
+        if key in self._refused:
             raise unauthenticated()
+        if self._tries[address] >= self._limit:
+            raise errors.ResourceExhausted("Too many requests.", reason="too_many_requests")
 
     def add(self, key: bytes, address: str) -> None:
-        if len(self._refused) >= REMEMBERED:
-            self._refused.clear()
         if len(self._tries) >= REMEMBERED:
             self._tries.clear()
-        self._refused.add(key)
         self._tries[address] += 1
+        self.refuse(key)
+
+    def refuse(self, key: bytes) -> None:
+        if len(self._refused) >= REMEMBERED:
+            self._refused.clear()
+        self._refused.add(key)
 
 
 def unauthenticated() -> errors.Unauthenticated:

@@ -78,7 +78,10 @@ def _parser_for(request: Request, form: "_Form[Sent]") -> PushMultipartParser:
         raise _too_large(form.largest_body)
     try:
         return PushMultipartParser(
-            parameters.get("boundary", ""), max_segment_count=MOST_PARTS, max_header_size=LONGEST_HEADER
+            parameters.get("boundary", ""),
+            max_segment_count=MOST_PARTS,
+            max_header_size=LONGEST_HEADER,
+            header_charset="latin-1",  # any bytes: `_text` tells what they mean
         )
     except MultipartError as error:
         raise Malformed("The request body is malformed.", reason="malformed_body") from error
@@ -129,7 +132,7 @@ class _Form(ABC, Generic[Sent]):
     def _options(self, texts: dict[str, str]) -> Sent: ...
 
     def _begin(self, segment: MultipartSegment) -> list[Sent]:
-        self._name = segment.name or ""
+        self._name = _text(segment.name or "")
         self._is_in_file = bool(self.names.fullmatch(self._name))
         if self._name in self.texts:
             self._texts[self._name] = bytearray()
@@ -138,7 +141,8 @@ class _Form(ABC, Generic[Sent]):
         if self._files == self.most_files:
             raise errors.invalid({self.field: [self.too_many]})
         self._files += 1
-        return [self._file(self._files - 1, segment.filename)]
+        filename = segment.filename
+        return [self._file(self._files - 1, None if filename is None else _text(filename))]
 
     def _flushed(self, *, is_end: bool) -> list[Sent]:
         """Whole chunks, and the rest at the end of the file."""
@@ -186,6 +190,11 @@ class _SeveralImages(_Form[pb.CreateBatchRequest]):
 
     def _options(self, texts: dict[str, str]) -> pb.CreateBatchRequest:
         return pb.CreateBatchRequest(options=pb.CreateBatchRequest.Options(api_request=True, **texts))
+
+
+def _text(header: str) -> str:
+    """UTF-8 as clients write it today; what is not is kept as far as it goes."""
+    return header.encode("latin-1").decode("utf-8", "replace")
 
 
 async def _body(request: Request, largest: int) -> AsyncGenerator[bytes]:

@@ -49,7 +49,7 @@ def to_proto(image: Image, link: tuple[str, datetime] | None = None) -> pb.Image
             reason=image.model_reason or "",
             message=image.model_message or "",
         ),
-        progress=image.progress,
+        progress=100 if image.status == Status.COMPLETED else image.progress,
         batch_id=image.batch_id or 0,
     )
     if image.status == Status.COMPLETED:

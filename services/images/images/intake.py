@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 LOG = log.get(__name__)
+UNDOING = set[asyncio.Task[None]]()
+"""The loop itself holds tasks only weakly."""
 QUEUE = "priority_queue"
 """The plan's feature that makes its images go first."""
 
@@ -147,6 +149,8 @@ class Intake:
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is not None:
             undo = asyncio.create_task(self._undo())
+            UNDOING.add(undo)
+            undo.add_done_callback(UNDOING.discard)
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(undo)
 

@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
 from images.formats import Format
+from images.labour import is_laborious
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
 MOST_FRAMES = 2000
@@ -44,7 +45,7 @@ def sniff(data: bytes, *, largest_pixels: int) -> Header:
     """Raises `InvalidArgument` on `image` for anything that cannot be upscaled."""
     if not data:
         raise _refused("The image field is required.")
-    if data.startswith(b"\xff\xd8") and JPEG_PADDING in data:  # parsers take seconds to step over it
+    if is_laborious(data) or (data.startswith(b"\xff\xd8") and JPEG_PADDING in data):
         raise _refused("The image is corrupt or incomplete.")
     try:
         with warnings.catch_warnings():

@@ -117,7 +117,7 @@ class Image(Base, table=True):
     started_at: datetime | None = Field(default=None, sa_type=INSTANT)
     heartbeat_at: datetime | None = Field(default=None, sa_type=INSTANT)
     progress: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    """In percent; 100 only where it is completed."""
+    """Of the work under way, in percent."""
     processing_seconds: float | None = None
     failure_code: str | None = Field(default=None, sa_type=sa.String)
     failure_message: str | None = Field(default=None, sa_type=sa.String)

@@ -10,6 +10,8 @@ from inference.resize import as_image
 from inference.webp import USUAL_QUALITY
 
 COLOURS = 256
+LONGEST_MILLISECONDS = {"GIF": 655_350, "WEBP": (1 << 31) - 1}
+"""GIF of a frame, for which equal frames are added up; WebP of all together."""
 
 
 def held(samples: Pixels, file_format: Format) -> Image.Image:
@@ -35,19 +37,25 @@ def with_transparent_colour(image: Image.Image) -> Image.Image:
 
 
 def encode(
-    images: list[Image.Image], animation: Animation, file_format: Format, quality: int | None = None
+    images: list[Image.Image],
+    animation: Animation,
+    file_format: Format,
+    quality: int | None = None,
+    exif: bytes | None = None,
 ) -> bytes:
-    """`images` are the upscaled frames as `held` gives them."""
+    """`images` are the upscaled frames as `held` gives them. GIF has no room for `exif`."""
     out = io.BytesIO()
     first = animation.frames[0]
     options: dict[str, object] = {"save_all": True, "append_images": images[1:]}
-    options["duration"] = animation.milliseconds
+    longest = LONGEST_MILLISECONDS[file_format] // len(images)
+    options["duration"] = [min(each, longest) for each in animation.milliseconds]
     if file_format == "GIF":
         if animation.loop is not None:
             options["loop"] = animation.loop
         images[0].save(out, "GIF", disposal=2 if first.has_alpha else 1, optimize=False, **options)
         return out.getvalue()
-    options |= {"loop": 1 if animation.loop is None else animation.loop, "icc_profile": first.icc or b""}
+    options |= {"loop": 1 if animation.loop is None else animation.loop}
+    options |= {"icc_profile": first.icc or b"", "exif": exif or b""}
     if first.is_lossless and quality is None:
         options |= {"lossless": True, "quality": 25, "method": 1}
     else:

@@ -7,6 +7,7 @@ worth another try. What the child sends is not trusted either: it has read a str
 import asyncio
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -20,7 +21,7 @@ from inference.decode import ICC_BYTES, Limits
 from inference.metadata import LARGEST
 from inference.picture import Animation, Format, Picture, Pixels
 from inference.tiles import DEEPEST
-from inference.wire import LENGTH, Answer, Refusal
+from inference.wire import LENGTH, TOKEN_BYTES, Answer, Refusal
 
 HEADER_BYTES = 32 << 10
 PIPE_BYTES = 1 << 20
@@ -141,8 +142,9 @@ class Child:
     def decode(self, data: bytes) -> Picture | Animation:
         self.files += 1
         try:
-            self._send(data)
-            return self._receive()
+            token = os.urandom(TOKEN_BYTES)
+            self._send(token, LENGTH.pack(len(data)), data)
+            return self._receive(token)
         except Undecodable:
             raise
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
@@ -159,16 +161,23 @@ class Child:
         self._answers.close()
         self._process.wait()
 
-    def _send(self, data: bytes) -> None:
-        for part in (LENGTH.pack(len(data)), data):
+    def _send(self, *parts: bytes) -> None:
+        for part in parts:
             rest = memoryview(part)
             while rest:
                 rest = rest[self._requests.write(rest) :]
 
-    def _receive(self) -> Picture | Animation:
+    def _receive(self, token: bytes) -> Picture | Animation:
         header = self._header()
-        if "reason" in header:
-            raise Undecodable(header["message"], reason=header["reason"])
+        picture = None if "reason" in header else self._picture(header)
+        if self._pixels(TOKEN_BYTES).tobytes() != token:
+            raise ValueError("the answer is not that to this file")
+        if picture is None:
+            refusal = cast("Refusal", header)
+            raise Undecodable(refusal["message"], reason=refusal["reason"])
+        return picture
+
+    def _picture(self, header: Answer) -> Picture | Animation:
         height, width = header["height"], header["width"]
         if header["icc_bytes"] > ICC_BYTES or header["exif_bytes"] > LARGEST:
             raise ValueError("more is told about the picture than is allowed")

@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from inference import deep, frames, metadata, modes
 from inference.wear import jpeg_quality
-from inference.wire import LENGTH, Answer, Refusal
+from inference.wire import LENGTH, TOKEN_BYTES, Answer, Refusal
 
 for plugin in ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):  # before the process is confined
     import_module(f"PIL.{plugin}ImagePlugin")
@@ -58,9 +58,12 @@ def main() -> None:
     os.dup2(2, 1)  # a C library that prints must not write into the answers
     confine(limits)
     with suppress(BrokenPipeError):
-        while length := requests.read(LENGTH.size):
+        while token := requests.read(TOKEN_BYTES):
+            length = LENGTH.unpack(requests.read(LENGTH.size))[0]
             allow_cpu(limits.cpu_seconds)
-            answer(requests.read(LENGTH.unpack(length)[0]), limits.pixels, answers)
+            answer(requests.read(length), limits.pixels, answers)
+            answers.write(token)
+            answers.flush()
 
 
 def confine(limits: Limits) -> None:
@@ -87,15 +90,18 @@ def allow_cpu(seconds: int) -> None:
 
 def answer(data: bytes, most_pixels: int, out: BinaryIO) -> None:
     try:
-        exif = exif_of(data)
-        if deep.is_deep(data):
-            send_deep(deep.read(data, most_pixels), data, exif, out)
+        if deep.is_deep(data) and (picture := deep.read(data, most_pixels)):
+            send_deep(picture, data, out)
             return
         opened = open_file(data, most_pixels)
         if frames.are_many(opened):
-            send_frames(frames.read(opened, most_pixels), opened, data, out)
+            exif, orientation = told_by(opened)
+            transpose = UPRIGHT.get(orientation)
+            send_frames(frames.read(opened, most_pixels, transpose), opened, data, exif, out)
             return
+        exif = told_by(opened)[0] if opened.format == "TIFF" else None  # which Pillow closes
         image = decode(opened, data)
+        exif = told_by(opened)[0] if exif is None else exif
     except Exception as error:  # noqa: BLE001  a hostile file raises anything, and each of it means the same
         send(out, Refusal(reason=reason(error), message=f"{type(error).__name__}: {error}"[:300]))
         return
@@ -108,22 +114,28 @@ def answer(data: bytes, most_pixels: int, out: BinaryIO) -> None:
         write_strips(image.getchannel("A"), "L", out)
     out.write(image.info["icc_profile"] or b"")
     out.write(exif)
-    out.flush()
 
 
-def exif_of(data: bytes) -> bytes:
-    """Before the file is decoded, for then Pillow closes it."""
+def told_by(opened: Image.Image) -> tuple[bytes, int]:
+    """What goes along of the EXIF data, and the orientation. A PNG is decoded for it, if it is not yet."""
     try:
-        return metadata.kept(Image.open(io.BytesIO(data), formats=FORMATS).getexif())
+        exif = opened.getexif()
+        return metadata.kept(exif), exif.get(ORIENTATION, 1)
     except Exception:  # noqa: BLE001  broken metadata does not spoil a picture
-        return b""
+        return b"", 1
 
 
-def send_deep(picture: deep.Deep, data: bytes, exif: bytes, out: BinaryIO) -> None:
-    """All is read before anything is sent: the file may turn out to be broken at its end."""
-    strips = list(picture.strips)
-    is_png = picture.file_format == "PNG"  # where Pillow finds it in more places
-    orientation = orientation_of(Image.open(io.BytesIO(data))) if is_png else picture.orientation
+def told_by_deep(picture: deep.Deep, data: bytes) -> tuple[bytes, int]:
+    """Of a PNG, Pillow finds the orientation in more places; it does not know every TIFF of 16 bits."""
+    try:
+        exif, orientation = told_by(Image.open(io.BytesIO(data), formats=FORMATS))
+    except UnidentifiedImageError:
+        return b"", picture.orientation
+    return exif, orientation if picture.file_format == "PNG" else picture.orientation
+
+
+def send_deep(picture: deep.Deep, data: bytes, out: BinaryIO) -> None:
+    exif, orientation = told_by_deep(picture, data)
     icc = fitting_profile(picture.icc, is_grey=picture.channels < 3) or b""
     header = Answer(
         width=picture.width,
@@ -142,13 +154,12 @@ def send_deep(picture: deep.Deep, data: bytes, exif: bytes, out: BinaryIO) -> No
         loop=None,
     )
     send(out, header)
-    out.writelines(strips)
+    out.writelines(picture.strips)
     out.write(icc)
     out.write(exif)
-    out.flush()
 
 
-def send_frames(picture: frames.Frames, opened: Image.Image, data: bytes, out: BinaryIO) -> None:
+def send_frames(picture: frames.Frames, opened: Image.Image, data: bytes, exif: bytes, out: BinaryIO) -> None:
     """Each frame's colours, followed by its alpha channel where there is one."""
     first = picture.images[0]
     first.info = {
@@ -158,6 +169,7 @@ def send_frames(picture: frames.Frames, opened: Image.Image, data: bytes, out: B
     has_alpha = first.mode == "RGBA"
     header = described(first, data)
     header["alpha_follows"] = has_alpha
+    header["exif_bytes"] = len(exif)
     header["milliseconds"], header["loop"] = picture.milliseconds, picture.loop
     send(out, header)
     for image in picture.images:
@@ -165,13 +177,12 @@ def send_frames(picture: frames.Frames, opened: Image.Image, data: bytes, out: B
         if has_alpha:
             write_strips(image.getchannel("A"), "L", out)
     out.write(first.info["icc_profile"] or b"")
-    out.flush()
+    out.write(exif)
 
 
 def send(out: BinaryIO, header: Answer | Refusal) -> None:
     encoded = json.dumps(header).encode()
     out.write(LENGTH.pack(len(encoded)) + encoded)
-    out.flush()
 
 
 def reason(error: Exception) -> str:

@@ -31,7 +31,7 @@ class Deep:
     file_format: str
     icc: bytes
     orientation: int
-    strips: Iterator[bytes]
+    strips: list[bytes]
 
 
 def is_deep(data: bytes) -> bool:
@@ -53,29 +53,37 @@ def tags_of(data: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
     return directory
 
 
-def read(data: bytes, most_pixels: int) -> Deep:
-    """Raises what libvips raises where the file is broken, at the latest while the strips are read."""
+def read(data: bytes, most_pixels: int) -> Deep | None:
+    """None where libvips cannot read it: broken, or of a kind that Pillow may know, with 8 bits."""
     os.environ["VIPS_CONCURRENCY"] = "1"
     import pyvips  # noqa: PLC0415  most children never meet such a picture
 
     is_png = data.startswith(PNG_SIGNATURE)
     load: Any = pyvips.Image.pngload_buffer if is_png else pyvips.Image.tiffload_buffer
-    image: pyvips.Image = load(data, access="sequential", fail_on="error")
-    if image.width * image.height > most_pixels:
-        raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels, at most {most_pixels}")
-    if image.interpretation in INK:
-        image = image.icc_transform("srgb", embedded=True, depth=16, black_point_compensation=True)
-    if image.format != "ushort" or image.interpretation not in (*GREY, *COLOUR) or image.bands > 4:
-        raise ValueError(f"{image.bands} samples of {image.format}, {image.interpretation}")
+    try:
+        image: pyvips.Image = load(data, access="sequential", fail_on="error")
+        if image.width * image.height > most_pixels:
+            size = f"{image.width} x {image.height}"
+            raise Image.DecompressionBombError(f"{size} pixels, at most {most_pixels}")
+        if image.interpretation in INK:
+            image = image.icc_transform("srgb", embedded=True, depth=16, black_point_compensation=True)
+        if image.format != "ushort" or image.interpretation not in (*GREY, *COLOUR) or image.bands > 4:
+            return None
+        return described(image, "PNG" if is_png else "TIFF")
+    except pyvips.Error:
+        return None
+
+
+def described(image: "pyvips.Image", file_format: str) -> Deep:
     told: dict[str, Any] = {name: image.get(name) for name in image.get_fields()}
     return Deep(
         image.width,
         image.height,
         image.bands,
-        "PNG" if is_png else "TIFF",
+        file_format,
         bytes(told.get("icc-profile-data", b"")),
         int(told.get("orientation", 1)),
-        strips(image),
+        list(strips(image)),
     )
 
 

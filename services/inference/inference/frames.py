@@ -21,9 +21,12 @@ def are_many(opened: Image.Image) -> bool:
     return opened.format in ("GIF", "WEBP") and getattr(opened, "is_animated", False)
 
 
-def read(opened: Image.Image, most_pixels: int) -> Frames:
-    """Pillow puts together what only tells its difference to the frame before."""
+def read(opened: Image.Image, most_pixels: int, transpose: Image.Transpose | None = None) -> Frames:
+    """Pillow puts together what only tells its difference to the frame before; a frame that reaches beyond
+    the canvas makes it larger, and is cut to it.
+    """
     count: int = getattr(opened, "n_frames", 1)
+    canvas = (0, 0, opened.width, opened.height)
     pixels = count * opened.width * opened.height
     if count > MOST_FRAMES or pixels > most_pixels:
         raise Image.DecompressionBombError(f"{count} frames of {opened.width} x {opened.height} pixels")
@@ -32,7 +35,8 @@ def read(opened: Image.Image, most_pixels: int) -> Frames:
     for index in range(count):
         opened.seek(index)
         opened.load()
-        images.append(opened.convert("RGBA"))
+        image = opened.convert("RGBA").crop(canvas)
+        images.append(image if transpose is None else image.transpose(transpose))
         milliseconds.append(round(opened.info.get("duration", USUAL_MILLISECONDS)))
     if all(image.getchannel("A").getextrema() == (255, 255) for image in images):
         images = [image.convert("RGB") for image in images]

@@ -29,15 +29,22 @@ def kept(exif: Image.Exif) -> bytes:
     result = Image.Exif()
     for tag in DESCRIPTIVE:
         if tag in exif:
-            result[tag] = exif[tag]
-    details = {tag: value for tag, value in exif.get_ifd(EXIF).items() if tag not in OUTDATED}
-    result.get_ifd(EXIF).update(details)
-    result.get_ifd(GPS).update(exif.get_ifd(GPS))
+            result[tag] = as_written(exif[tag])
+    for directory in (EXIF, GPS):
+        values = {tag: as_written(value) for tag, value in exif.get_ifd(directory).items()}
+        result.get_ifd(directory).update(values)
+    for tag in OUTDATED:
+        result.get_ifd(EXIF).pop(tag, None)
     written = written_bytes(result)
     if len(written) > LARGEST:  # it is the maker's own business, and the only thing that grows
         result.get_ifd(EXIF).pop(MAKER_NOTE, None)
         written = written_bytes(result)
     return written if len(written) <= LARGEST else b""
+
+
+def as_written(value: object) -> object:
+    """Pillow reads texts as Latin-1, whatever they are, and would write `?` for what is not ASCII."""
+    return value.encode("latin-1") if isinstance(value, str) else value
 
 
 def written_bytes(exif: Image.Exif) -> bytes:

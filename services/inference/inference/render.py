@@ -10,6 +10,7 @@ from PIL import Image
 
 from inference import animation
 from inference.bands import Answer, Infer, Net, Progress
+from inference.codec import Undecodable
 from inference.encoding import open_writer
 from inference.fit import Fit, Frame, Placement, Write, placed
 from inference.picture import Animation, Format, Header, Picture, Pixels, Size
@@ -20,6 +21,8 @@ MOVING = ("GIF", "WEBP")
 """Formats that can hold an animation."""
 REMEMBERED_BYTES = 128 << 20
 SMALLEST_TILE = 64
+MOST_PIXELS = 268_435_456
+"""Of all frames of a result; `images` allows less, but may have counted fewer frames in a damaged file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ async def render(
     original: Picture | Animation, wish: Wish, infer: Infer, progress: Progress | None = None
 ) -> bytes:
     """Of an animation only the first frame, where the format holds no more."""
+    if isinstance(original, Picture) and wish.file_format == "GIF":
+        original = Animation([original], [100], None)
     if isinstance(original, Picture):
         return await still(original, wish, infer, progress)
     if wish.file_format not in MOVING:
@@ -60,12 +65,17 @@ async def render(
 
 async def still(picture: Picture, wish: Wish, infer: Infer, progress: Progress | None) -> bytes:
     header = wish.header(picture)
-    writer = open_writer(wish.file_format, header, quality=wish.quality, is_lossless=picture.is_lossless)
+    writer = await to_thread(
+        open_writer, wish.file_format, header, quality=wish.quality, is_lossless=picture.is_lossless
+    )
     await fill(picture, wish, header, infer, writer.write, progress)
     return await to_thread(writer.finish)
 
 
 async def moving(original: Animation, wish: Wish, infer: Infer, progress: Progress | None) -> bytes:
+    if len(original.frames) * wish.size[0] * wish.size[1] > MOST_PIXELS:
+        count = len(original.frames)
+        raise Undecodable(f"{count} frames of {wish.size[0]} x {wish.size[1]}", reason="too_many_pixels")
     remembering = Remembering(infer)
     images: list[Image.Image] = []
     for frame in original.frames:
@@ -74,7 +84,8 @@ async def moving(original: Animation, wish: Wish, infer: Infer, progress: Progre
         images.append(await to_thread(held, rows, wish.file_format))
         if progress:
             progress(len(images), len(original.frames))
-    return await to_thread(animation.encode, images, original, wish.file_format, wish.quality)
+    exif = original.frames[0].exif if wish.keeps_metadata else None
+    return await to_thread(animation.encode, images, original, wish.file_format, wish.quality, exif)
 
 
 async def fill(
@@ -108,6 +119,8 @@ class Remembering:
             self._known.move_to_end(key)
             return self._known[key]
         answer = await self._infer(model, tensor)
+        if key in self._known:  # two alike were under way
+            return answer
         self._known[key] = answer
         self._bytes += answer.upscaled.nbytes
         while self._bytes > REMEMBERED_BYTES:

@@ -93,7 +93,7 @@ def told(out: io.BytesIO, exif: bytes) -> list[Entry]:
     listed: list[Entry] = []
     for tag, value in parsed.items():
         if isinstance(value, str):
-            text = value.encode() + b"\0"
+            text = value.encode("latin-1") + b"\0"
             listed.append((tag, ASCII, text))
     for tag in (EXIF, GPS):
         values = parsed.get_ifd(tag)

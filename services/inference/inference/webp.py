@@ -27,6 +27,7 @@ class Writer:
 
     def finish(self) -> bytes:
         out = io.BytesIO()
-        about = {"icc_profile": self._header.icc, "exif": self._header.exif or b""}
+        profile = None if self._header.is_grey else self._header.icc  # one for grey is none for RGB
+        about = {"icc_profile": profile, "exif": self._header.exif or b""}
         self._image.save(out, "WEBP", **about, **self._options)
         return out.getvalue()

@@ -4,6 +4,10 @@ import struct
 from typing import TypedDict
 
 LENGTH = struct.Struct(">Q")
+TOKEN_BYTES = 16
+"""Sent ahead of each file, and said again behind its answer, so that nothing a file made the child write too
+much is taken for the answer to the next.
+"""
 
 
 class Answer(TypedDict):

@@ -42,6 +42,7 @@ FORMATS: dict[int, Format] = {
     images_pb2.FORMAT_GIF: "GIF",
 }
 FITS: dict[int, Fit] = {
+    images_pb2.FIT_UNSPECIFIED: "stretch",
     images_pb2.FIT_STRETCH: "stretch",
     images_pb2.FIT_COVER: "cover",
     images_pb2.FIT_CONTAIN: "contain",

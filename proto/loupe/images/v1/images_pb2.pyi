@@ -499,9 +499,12 @@ class UpscaleResponse(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     QUOTA_USED_FIELD_NUMBER: _builtins.int
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
+    QUOTA_VERSION_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
     """The month's quota after this image; absent limit: unlimited."""
     quota_limit: _builtins.int
+    quota_version: _builtins.int
+    """Grows with each change of the count."""
     @_builtins.property
     def image(self) -> Global___Image: ...
     def __init__(
@@ -510,10 +513,11 @@ class UpscaleResponse(_message.Message):
         image: Global___Image | None = ...,
         quota_used: _builtins.int = ...,
         quota_limit: _builtins.int | None = ...,
+        quota_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015
@@ -822,9 +826,12 @@ class CreateBatchResponse(_message.Message):
     BATCH_FIELD_NUMBER: _builtins.int
     QUOTA_USED_FIELD_NUMBER: _builtins.int
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
+    QUOTA_VERSION_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
     """The month's quota after this batch; absent limit: unlimited."""
     quota_limit: _builtins.int
+    quota_version: _builtins.int
+    """Grows with each change of the count."""
     @_builtins.property
     def batch(self) -> Global___Batch: ...
     def __init__(
@@ -833,10 +840,11 @@ class CreateBatchResponse(_message.Message):
         batch: Global___Batch | None = ...,
         quota_used: _builtins.int = ...,
         quota_limit: _builtins.int | None = ...,
+        quota_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015

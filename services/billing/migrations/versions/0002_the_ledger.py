@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_entry")),
     )
     op.create_index("ix_ledger_entry_month", "ledger_entry", ["user_id", "period_start"], unique=False)
+    op.execute("LOCK TABLE reservation IN SHARE ROW EXCLUSIVE MODE")  # both statements see the same
     for statement in (ACCEPTED_BEFORE, SETTLED_BEFORE, REFUSAL, TRIGGER):
         op.execute(statement)
 

@@ -179,7 +179,8 @@ def base_url(request: Request) -> str:
 
 
 def to_user(request: Request, user: auth_pb2.User, plan: billing_pb2.Plan) -> User:
-    initials = quote("".join(word[0] for word in user.name.split()[:2]).upper() or "?", safe="")
+    letters = [word[0] for word in user.name.split() if word[0].isalnum()]
+    initials = quote("".join(letters[:2]).upper() or "?", safe="")
     return User(
         id=user.id,
         name=user.name,

@@ -94,7 +94,7 @@ async def create_batch(request: Request, caller: Writer) -> Envelope[Batch[Accep
     response = await backend.images.CreateBatch(uploads.several_images(request))
     if response.HasField("quota_limit"):
         tell_quota(request, response.quota_used, response.quota_limit)
-    caller.entitlement.usage.used = response.quota_used
+    caller.has_used(response.quota_used, response.quota_version)
     images = [to_accepted_batch_image(image) for image in response.batch.images]
     return Envelope(
         message="Batch created and images queued for processing", data=to_batch(response.batch, images)

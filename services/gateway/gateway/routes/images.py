@@ -127,7 +127,7 @@ async def upscale(request: Request, caller: Writer) -> Envelope[AcceptedImage]:
     response = await backend.images.Upscale(uploads.one_image(request))
     if response.HasField("quota_limit"):
         tell_quota(request, response.quota_used, response.quota_limit)
-    caller.entitlement.usage.used = response.quota_used
+    caller.has_used(response.quota_used, response.quota_version)
     return Envelope(
         message="Image uploaded and queued for processing", data=to_accepted_image(response.image)
     )

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
-from gateway.access import public
+from gateway.access import anyone
 from gateway.backend import Backend
 from gateway.envelope import Envelope
 from gateway.routes.account import Limit, to_plan
@@ -22,7 +22,7 @@ class OfferedPlan(BaseModel):
     max_scale: int
 
 
-@router.get("", dependencies=[Depends(public)])
+@router.get("", dependencies=[Depends(anyone)])
 async def list_plans(request: Request) -> Envelope[list[OfferedPlan]]:
     backend: Backend = request.app.state.backend
     response = await backend.plans.ListPlans(pb.ListPlansRequest())

@@ -144,7 +144,7 @@ async def revive(
     image = await _locked(session, image_id)
     if image is None or not is_exhausted(image):
         return False
-    image.status = Status.PENDING
+    image.status, image.progress = Status.PENDING, 0
     image.failure_code = image.failure_message = image.failure_retryable = None
     image.reservation_id, image.reserved_until = reservation_id, reserved_until
     image.attempts_from, image.excused = image.attempt, 0
@@ -175,7 +175,7 @@ async def abandoned(session: AsyncSession, rules: Rules) -> list[int]:
     users = await session.exec(
         update(Image)
         .where(_is_free(col(Image.status) == Status.PROCESSING, is_silent))
-        .values(status=Status.PENDING, dispatched_at=None, updated_at=now())
+        .values(status=Status.PENDING, progress=0, dispatched_at=None, updated_at=now())
         .returning(col(Image.user_id))
     )
     return sorted(set(users.scalars().all()))
@@ -220,7 +220,6 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.status = Status.COMPLETED
     image.upscaled_bytes = output.bytes
     image.processing_seconds = output.seconds
-    image.progress = 100
     image.model_used = output.model
     image.model_reason = output.model_reason
     image.model_message = output.model_message

@@ -17,7 +17,6 @@ def upgrade() -> None:
     )
     op.add_column("image", sa.Column("model_asked", sa.String(), server_default="auto", nullable=False))
     op.add_column("image", sa.Column("progress", sa.Integer(), server_default="0", nullable=False))
-    op.execute("UPDATE image SET progress = 100 WHERE status = 'completed'")
     for name in ("model_used", "model_reason", "model_message"):
         op.add_column("image", sa.Column(name, sa.String(), nullable=True))
 

@@ -1,0 +1,39 @@
+"""What must hold for any file whatsoever, from the header to the pixels."""
+
+import time
+from dataclasses import dataclass
+
+from common import errors
+from images.sniff import Header, sniff
+from inference.codec import Decoder, Undecodable
+from inference.picture import Picture
+
+LARGEST_PIXELS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    is_accepted: bool
+    """At the upload."""
+    is_decoded: bool
+    seconds: float
+
+
+async def checked(decoder: Decoder, data: bytes) -> Outcome:
+    """A file is refused at once, or fails alone; what is decoded has the size that was told. A child that
+    dies over it raises `DecoderCrashed`, and whatever else is raised is a bug.
+    """
+    started = time.perf_counter()
+    header: Header | None = None
+    try:
+        header = sniff(data, largest_pixels=LARGEST_PIXELS)
+    except errors.InvalidArgument as error:
+        assert list(error.fields) == ["image"]  # noqa: PT017
+    try:
+        decoded = await decoder.decode(data)
+    except Undecodable:
+        return Outcome(header is not None, False, time.perf_counter() - started)
+    frames = [decoded] if isinstance(decoded, Picture) else decoded.frames
+    if header:
+        assert {frame.size for frame in frames} == {(header.width, header.height)}
+    return Outcome(header is not None, True, time.perf_counter() - started)

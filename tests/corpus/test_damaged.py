@@ -1,0 +1,84 @@
+"""Files of every kind, damaged at random: none ends the decoder, or is told another size than it has."""
+
+import io
+import random
+from collections.abc import AsyncGenerator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference.codec import Decoder
+from tests.corpus.checked import checked
+
+NOISE = Image.effect_noise((33, 21), 60)
+DAMAGES = 150
+
+
+def file_of(mode: str, file_format: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image = Image.fromarray(np.asarray(NOISE, np.uint16) * 200) if mode == "I;16" else NOISE.convert(mode)
+    image.save(out, file_format, **options)
+    return out.getvalue()
+
+
+def animated(file_format: str) -> bytes:
+    return file_of("RGB", file_format, save_all=True, append_images=[NOISE.rotate(90), NOISE.rotate(180)])
+
+
+EXIF = Image.Exif()
+EXIF[0x0112] = 6
+EXIF[0x013B] = "Jane"
+FILES = {
+    "jpeg": file_of("RGB", "JPEG", exif=EXIF),
+    "jpeg progressive": file_of("RGB", "JPEG", progressive=True),
+    "jpeg cmyk": file_of("CMYK", "JPEG"),
+    "png": file_of("RGBA", "PNG", exif=EXIF),
+    "png palette": file_of("P", "PNG", bits=4),
+    "png 16": file_of("I;16", "PNG"),
+    "webp": file_of("RGB", "WEBP", exif=EXIF),
+    "webp lossless": file_of("RGBA", "WEBP", lossless=True),
+    "webp animated": animated("WEBP"),
+    "bmp": file_of("RGB", "BMP"),
+    "tiff": file_of("RGB", "TIFF", exif=EXIF),
+    "tiff lzw": file_of("L", "TIFF", compression="tiff_lzw"),
+    "tiff 16": file_of("I;16", "TIFF"),
+    "gif": file_of("P", "GIF"),
+    "gif animated": animated("GIF"),
+}
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncGenerator[Decoder]:
+    decoder = Decoder()
+    yield decoder
+    await decoder.aclose()
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """Some bytes changed, most of them near the beginning, or a piece left out, doubled or cut off."""
+    result = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 8))):
+        place = int(len(result) * chance.random() ** chance.choice((1, 3)))
+        result[min(place, len(result) - 1)] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
+    start, end = sorted(chance.randrange(len(result)) for _ in range(2))
+    match chance.randrange(6):
+        case 0:
+            del result[start:end]
+        case 1:
+            result[start:start] = result[start:end]
+        case 2:
+            del result[end:]
+        case _:
+            pass
+    return bytes(result)
+
+
+@pytest.mark.parametrize("kind", FILES)
+async def test_a_damaged_file_harms_nobody(decoder: Decoder, kind: str) -> None:
+    chance = random.Random(kind)
+
+    outcomes = [await checked(decoder, damaged(FILES[kind], chance)) for _ in range(DAMAGES)]
+
+    assert (await checked(decoder, FILES[kind])).is_decoded
+    assert any(not outcome.is_accepted for outcome in outcomes)

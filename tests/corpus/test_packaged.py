@@ -1,0 +1,37 @@
+"""The pictures that Pillow tests itself with, a thousand of them: crashes, bombs, truncated and odd ones."""
+
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from inference.codec import Decoder
+from tests.corpus.checked import checked
+
+FOLDER = Path(os.environ["LOUPE_CORPUS"])
+FILES = sorted(path for path in FOLDER.rglob("*") if path.is_file() and path.stat().st_size <= 10_485_760)
+LONGEST_SECONDS = 2.0
+"""No claim about speed: what takes longer has found a way to keep a decoder busy."""
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncGenerator[Decoder]:
+    decoder = Decoder(files_per_process=10_000)
+    yield decoder
+    await decoder.aclose()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+async def test_every_file_is_decoded_or_refused(decoder: Decoder, path: Path) -> None:
+    outcome = await checked(decoder, path.read_bytes())
+
+    assert outcome.seconds < LONGEST_SECONDS
+
+
+async def test_one_child_has_seen_them_all_and_has_not_grown(decoder: Decoder) -> None:
+    [child] = decoder._children
+
+    assert child.files == len(FILES)
+    assert psutil.Process(child.pid).memory_info().rss < 600 << 20
