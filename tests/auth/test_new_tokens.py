@@ -155,3 +155,15 @@ async def test_ending_all_ends_those_that_are_being_made(auth: Auth) -> None:
     await revoking
 
     assert await auth.rows("SELECT 1 FROM token") == []
+
+
+async def test_a_new_token_clears_away_those_that_have_expired(auth: Auth) -> None:
+    jane = (await auth.verified()).token
+    old = await create(auth, jane, name="old", expires_at="2999-01-31T12:00:00Z")
+    await auth.change("UPDATE token SET expires_at = now() - interval '1 second' WHERE name = 'old'")
+
+    await create(auth, jane)
+
+    left = [row.id for row in await auth.rows("SELECT id FROM token")]
+    assert len(left) == 2
+    assert token_id(old.text) not in left

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text()
 REASON = re.compile(r'(?:reason=|problem\(request, \d+, "[^"]+", |Error, )"([a-z_]+)"')
 NOT_TOLD_TO_CLIENTS = {
-    # among services
+    # within the worker, and among services
+    "too_many_pixels",
     "caller_refused", "client_refused", "internal_token_invalid", "invalid_reservation_id",
     "incomplete_upload", "malformed_upload", "image_busy",
     # to operators

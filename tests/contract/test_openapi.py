@@ -10,7 +10,7 @@ import jsonschema_rs
 from fastapi.routing import iter_route_contexts
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from gateway.access import access_of, public
+from gateway.access import access_of, anyone, public
 from loupe_local.stack import Stack
 from tests.contract.described import APPLICATION, DOCUMENT, OPERATIONS
 
@@ -48,7 +48,10 @@ async def test_every_route_says_who_may_call_it() -> None:
         (method, str(route.path_format))
         for route in iter_route_contexts(APPLICATION.routes)
         for method in route.methods or ()
-        if any(one.call is public for one in getattr(getattr(route, "dependant", None), "dependencies", ()))
+        if any(
+            one.call in (public, anyone)
+            for one in getattr(getattr(route, "dependant", None), "dependencies", ())
+        )
     }
     everything = {
         (method, str(route.path_format))

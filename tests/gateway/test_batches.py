@@ -111,7 +111,7 @@ def test_a_batch_that_has_ended_has_all_there_is_to_know() -> None:
     assert (written.scale_factor, written.target_width, written.target_height) == (None, 300, None)
     assert written.completed_at == "2026-02-15T12:00:05.000000Z"
     assert list(written.images[0].model_dump())[:3] == ["id", "batch_id", "original_filename"]
-    assert list(written.images[0].model_dump())[-2:] == ["download_expires_at", "error"]
+    assert list(written.images[0].model_dump())[-2:] == ["model", "progress"]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ def _png(data: bytes) -> bool:
     position, chunks = 8, 0
     while position + 8 <= len(data) and chunks <= MOST_CHUNKS:
         length, kind = struct.unpack_from(">I4s", data, position)
+        if kind == b"IEND":
+            return False
         chunks += kind != b"IDAT" or length < 64
         position += 12 + length
     return chunks > MOST_CHUNKS
