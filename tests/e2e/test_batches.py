@@ -15,8 +15,9 @@ from PIL import Image
 from pixels import encoded, opened
 
 from loupe_local.stack import Stack
+from tests.contract.asking import until_gone
 from tests.e2e.batching import TEN_MB, batch, created, photos_of, post, until_ended
-from tests.e2e.test_faults import a_large_photo, until_gone
+from tests.e2e.test_faults import a_large_photo
 from tests.gateway.gateway_rig import People
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from pixels import encoded, opened
 
 from loupe_local.stack import Stack
+from tests.contract.asking import until_gone
 
 SECONDS_TO_RECOVER = 60.0
 
@@ -135,16 +136,6 @@ async def refused(client: httpx2.AsyncClient) -> httpx2.Response | None:
             await asyncio.sleep(0.05)
         else:
             return answer if answer.is_error else None
-
-
-async def until_gone(stack: Stack, key: str) -> None:
-    store = stack.stores.s3.client("images")
-    deadline = time.monotonic() + SECONDS_TO_RECOVER
-    while await asyncio.to_thread(
-        lambda: list(store.list_objects(stack.stores.s3.bucket, prefix=key, recursive=True))
-    ):
-        assert time.monotonic() < deadline, f"{key} is still there"
-        await asyncio.sleep(0.1)
 
 
 async def until_purged(js: JetStreamContext) -> int:

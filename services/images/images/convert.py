@@ -43,12 +43,7 @@ def to_proto(image: Image, link: tuple[str, datetime] | None = None) -> pb.Image
         api_request=image.api_request,
         created_at=timestamps.to_proto(image.created_at),
         updated_at=timestamps.to_proto(image.updated_at),
-        model=pb.Model(
-            asked=image.model_asked,
-            used=image.model_used or "",
-            reason=image.model_reason or "",
-            message=image.model_message or "",
-        ),
+        model=_model(image),
         progress=100 if image.status == Status.COMPLETED else image.progress,
         batch_id=image.batch_id or 0,
     )
@@ -57,13 +52,7 @@ def to_proto(image: Image, link: tuple[str, datetime] | None = None) -> pb.Image
         result.upscaled_bytes = image.upscaled_bytes or 0
         result.upscaled_size.CopyFrom(pb.Size(width=image.upscaled_width, height=image.upscaled_height))
     if image.status == Status.FAILED:
-        result.failure.CopyFrom(
-            pb.Failure(
-                code=image.failure_code or "",
-                message=image.failure_message or "",
-                retryable=image.failure_retryable or False,
-            )
-        )
+        result.failure.CopyFrom(_failure(image))
     if link:
         result.download_url = link[0]
         result.download_expires_at.FromDatetime(link[1])
@@ -100,6 +89,23 @@ def to_order(image: Image) -> pb.WorkOrder:
         quality=image.quality or 0,
         keeps_metadata=image.keeps_metadata,
         model=image.model_asked,
+    )
+
+
+def _model(image: Image) -> pb.Model:
+    return pb.Model(
+        asked=image.model_asked,
+        used=image.model_used or "",
+        reason=image.model_reason or "",
+        message=image.model_message or "",
+    )
+
+
+def _failure(image: Image) -> pb.Failure:
+    return pb.Failure(
+        code=image.failure_code or "",
+        message=image.failure_message or "",
+        retryable=image.failure_retryable or False,
     )
 
 

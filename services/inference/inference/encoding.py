@@ -10,8 +10,6 @@ from inference.picture import Format, Header, Pixels
 
 JPEG_QUALITY = 95
 """With 4:4:4, 49 dB on a photo: far less lost than upscaling won. 4:2:0 would halve the colour detail."""
-DEEP = ("PNG", "TIFF")
-"""What can hold 16 bits."""
 
 
 class Writer(Protocol):

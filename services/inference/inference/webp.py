@@ -8,7 +8,6 @@ from inference.picture import Header, Pixels
 from inference.resize import as_image
 
 USUAL_QUALITY = 90
-LONGEST_SIDE = 16_383
 
 
 class Writer:
