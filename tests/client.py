@@ -42,7 +42,11 @@ async def image(client: httpx2.AsyncClient, image_id: int) -> dict[str, Any]:
 
 
 async def until(
-    client: httpx2.AsyncClient, image_id: int, *statuses: str, seconds: float = WAIT_SECONDS
+    client: httpx2.AsyncClient,
+    image_id: int,
+    *statuses: str,
+    seconds: float = WAIT_SECONDS,
+    every: float = 0.05,
 ) -> dict[str, Any]:
     """Polls until the image has one of the statuses."""
     deadline = time.monotonic() + seconds
@@ -51,7 +55,7 @@ async def until(
         if found["status"] in statuses:
             return found
         assert found["status"] in UNFINISHED, found
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(every)
     raise TimeoutError(f"image {image_id} did not become {' or '.join(statuses)}")
 
 

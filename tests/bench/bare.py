@@ -23,21 +23,25 @@ from inference.tiles import Tensor
 from inference.upscale import upscale
 
 
-def compiled(path: Path, threads: int) -> openvino.CompiledModel:
-    settings = {
-        "INFERENCE_NUM_THREADS": str(threads),
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
-    return openvino.Core().compile_model(path, "CPU", settings)
+class BareModel:
+    """One model in this process."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        settings = {
+            "INFERENCE_NUM_THREADS": str(threads),
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        compiled = openvino.Core().compile_model(path, "CPU", settings)
+        self._request = compiled.create_infer_request()
+
+    async def infer(self, _model: str, tile: Tensor) -> Answer:
+        self._request.infer({"IMAGE": tile})
+        return Answer(np.array(self._request.get_tensor("UPSCALED").data))
 
 
 async def run(model: Path, threads: int, count: int, data: bytes, file_format: Format) -> float:
-    request = compiled(model, threads).create_infer_request()
-
-    async def infer(_model: str, tile: Tensor) -> Answer:
-        request.infer({"IMAGE": tile})
-        return Answer(np.array(request.get_tensor("UPSCALED").data))
+    bare = BareModel(model, threads)
 
     async def one() -> None:
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
@@ -45,7 +49,7 @@ async def run(model: Path, threads: int, count: int, data: bytes, file_format: F
         scale = next(net.scale for net in FAITHFUL.nets if net.name == model.parents[1].name)
         size = (picture.width * scale, picture.height * scale)
         writer = open_writer(file_format, picture.header(size))
-        await upscale(picture, size, infer, writer.write, in_flight=1)
+        await upscale(picture, size, bare.infer, writer.write, in_flight=1)
         writer.finish()
 
     await one()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
 import httpx2
 import psutil
@@ -15,6 +15,11 @@ MIB = 1 << 20
 def cpu_seconds(pid: int) -> float:
     times = psutil.Process(pid).cpu_times()
     return times.user + times.system
+
+
+def cpu_seconds_of_all(pids: Iterable[int]) -> float:
+    """Of these processes and all that they started."""
+    return sum(cpu_seconds(each.pid) for pid in pids for each in _family(pid))
 
 
 def memory_mib(pid: int) -> float:

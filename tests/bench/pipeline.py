@@ -13,7 +13,7 @@ from client import accepted, client_of, until
 from PIL import Image
 from pixels import encoded
 
-from bench.measure import repeated
+from bench.measure import cpu_seconds_of_all, repeated
 from loupe_local.stack import Stack
 from loupe_local.triton import MODELS
 
@@ -37,17 +37,22 @@ async def seconds_to_start(running: Stack) -> float:
     return statistics.median(float(seconds) for (seconds,) in rows)
 
 
-async def throughput(running: Stack, rounds: int) -> float:
-    """Images a second through everything, over one process that only decodes, infers and encodes."""
+async def throughput(running: Stack, rounds: int) -> tuple[float, float]:
+    """Images a second through everything, over one process that only decodes, infers and encodes; and how
+    busy the cores are meanwhile, 0 to 1.
+    """
     data = encoded(Image.open(PHOTO).convert("RGB"))
-    ours, bare = list[float](), list[float]()
+    ours, bare, busy = list[float](), list[float](), list[float]()
     for _ in range(rounds):
         bare.append(await _bare(data))
-        ours.append(await _through_everything(running, data))
-    return statistics.median(bare) / statistics.median(ours)
+        seconds, share = await _through_everything(running, data)
+        ours.append(seconds)
+        busy.append(share)
+    return statistics.median(bare) / statistics.median(ours), statistics.median(busy)
 
 
-async def _through_everything(running: Stack, data: bytes) -> float:
+async def _through_everything(running: Stack, data: bytes) -> tuple[float, float]:
+    """Seconds for all images, and the share of the cores' time used until the last ones were begun."""
     async with client_of(running, running.token) as client:
 
         async def one() -> None:
@@ -55,11 +60,15 @@ async def _through_everything(running: Stack, data: bytes) -> float:
 
         ids = [await accepted(client, data, scale_factor=4)]
         await until(client, ids.pop(), "completed")
-        started = time.perf_counter()
+        started, before = time.perf_counter(), cpu_seconds_of_all([os.getpid()])
         await repeated(IMAGES, 4, one)
-        for image_id in ids:
+        busy = 0.0
+        for index, image_id in enumerate(ids):
             await until(client, image_id, "completed", seconds=300)
-        return time.perf_counter() - started
+            if index == IMAGES - 3:
+                spent = cpu_seconds_of_all([os.getpid()]) - before
+                busy = spent / (time.perf_counter() - started) / (os.cpu_count() or 1)
+        return time.perf_counter() - started, busy
 
 
 async def _bare(data: bytes) -> float:

@@ -30,11 +30,10 @@ class Triton:
         return f"http://{HOST}:{self.metrics_port}/metrics"
 
 
-def triton(state: State) -> Triton:
-    ports = state.ports("triton.grpc", "triton.http", "triton.metrics")
-    return Triton(
-        grpc_port=ports["triton.grpc"], http_port=ports["triton.http"], metrics_port=ports["triton.metrics"]
-    )
+def triton(state: State, name: str = "triton") -> Triton:
+    grpc, http, metrics = (f"{name}.{each}" for each in ("grpc", "http", "metrics"))
+    ports = state.ports(grpc, http, metrics)
+    return Triton(grpc_port=ports[grpc], http_port=ports[http], metrics_port=ports[metrics])
 
 
 def process(server: Triton, venv: Path = VENV, models: Path = MODELS) -> Process:

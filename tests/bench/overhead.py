@@ -1,0 +1,109 @@
+"""What the services cost where the model costs nothing: CPU per image over that of its codecs alone."""
+
+import asyncio
+import io
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from client import accepted, client_of, until
+from httpx2 import AsyncClient
+from PIL import Image
+from pixels import encoded
+
+from bench.measure import cpu_seconds_of_all, repeated
+from inference.encoding import open_writer
+from inference.picture import Picture
+from loupe_local import triton
+from loupe_local.stack import Stack
+from loupe_local.triton import MODELS
+
+PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
+NULL_MODEL = Path(__file__).with_name("null_model.py")
+SERVICES = ("gateway", "auth", "billing", "images", "inference.null")
+SCALE = 4
+IMAGES = 40
+
+
+async def cpu_seconds_per_image(running: Stack) -> tuple[float, float]:
+    """Of all services for a JPEG of 512 x 512 to 2048 x 2048, less that of decoding and encoding it; and the
+    latter.
+    """
+    data = encoded(Image.open(PHOTO).convert("RGB"))
+    codecs = await asyncio.to_thread(_codecs, data)
+    async with _null_worker(running), client_of(running, running.token) as client:
+        pids = [running.stores.supervisor.pid(name) for name in SERVICES]
+        await _upscaled(client, data, 8)
+        before = cpu_seconds_of_all(pids)
+        await _upscaled(client, data, IMAGES)
+        spent = cpu_seconds_of_all(pids) - before
+    return spent / IMAGES - codecs, codecs
+
+
+async def _upscaled(client: AsyncClient, data: bytes, count: int) -> None:
+    """Uploads them and asks rarely, since asking costs as well."""
+    ids = list[int]()
+
+    async def one() -> None:
+        ids.append(await accepted(client, data, scale_factor=SCALE))
+
+    await repeated(count, 4, one)
+    for image_id in ids:
+        await until(client, image_id, "completed", every=0.5)
+
+
+def _codecs(data: bytes, rounds: int = 10) -> float:
+    """CPU seconds of one thread that decodes, repeats the pixels, and encodes; without the repeating."""
+    spent = 0.0
+    for _ in range(rounds):
+        started = time.process_time()
+        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        spent += time.process_time() - started
+        large = pixels.repeat(SCALE, 0).repeat(SCALE, 1)
+        started = time.process_time()
+        picture = Picture(pixels=large, source_format="JPEG")
+        writer = open_writer("JPEG", picture.header(picture.size))
+        writer.write(large)
+        writer.finish()
+        spent += time.process_time() - started
+    return spent / rounds
+
+
+@asynccontextmanager
+async def _null_worker(running: Stack) -> AsyncGenerator[None]:
+    """In the worker's place another one, whose Triton serves the null model."""
+    supervisor, services = running.stores.supervisor, running.services
+    await supervisor.stop("inference")
+    server = triton.triton(supervisor.state, "triton.null")
+    with tempfile.TemporaryDirectory(prefix="loupe-null-") as folder:
+        write_repository(Path(folder))
+        await supervisor.start(replace(triton.process(server, models=Path(folder)), name="triton.null"))
+        overrides = {**services.overrides, "INFERENCE_TRITON_TARGET": server.grpc}
+        worker = replace(services, overrides=overrides).process("inference")
+        await supervisor.start(replace(worker, name="inference.null"))
+        try:
+            yield
+        finally:
+            await supervisor.stop("inference.null")
+            await supervisor.stop("triton.null")
+    await supervisor.restart("inference")
+
+
+def write_repository(folder: Path) -> None:
+    """The names, tensors and settings of the real models."""
+    manifest = json.loads((MODELS / "manifest.json").read_text())
+    for name, model in manifest["models"].items():
+        version = folder / name / "1"
+        version.mkdir(parents=True)
+        shutil.copyfile(NULL_MODEL, version / "model.py")
+        config = (MODELS / name / "configs" / "cpu.pbtxt").read_text()
+        scale = f'{{ key: "scale" value {{ string_value: "{model["scale"]}" }} }}'
+        (folder / name / "configs").mkdir()
+        (folder / name / "configs" / "cpu.pbtxt").write_text(f"{config}\nparameters {scale}\n")
+        shutil.copyfile(MODELS / name / "config.pbtxt", folder / name / "config.pbtxt")

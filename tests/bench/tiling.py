@@ -1,0 +1,69 @@
+"""What tiles cost: pixels computed twice, and time over a whole picture's."""
+
+import asyncio
+import os
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.bare import BareModel
+from inference.bands import Passage
+from inference.picture import Pixels
+from inference.registry import FAITHFUL
+from inference.settings import Settings
+from inference.tiles import plan
+from loupe_local.triton import MODELS
+
+PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
+NET = FAITHFUL.nets[1]
+ORDINARY = (
+    (640, 480), (800, 600), (1024, 768), (1280, 720), (1280, 960), (1600, 1200), (1920, 1080), (2048, 1536),
+    (3000, 2000), (4000, 3000), (6000, 4000),
+)  # fmt: skip
+TILE: int = Settings.model_fields["tile"].default
+SMALL_TILE = 192
+
+
+def pixels_over_picture() -> float:
+    """Of all tiles, over those of the picture; the mean over ordinary sizes, as the worker cuts them."""
+    return statistics.mean(
+        sum(tile.source.width * tile.source.height for tile in plan(*size, TILE, NET.overlap))
+        / (size[0] * size[1])
+        for size in ORDINARY
+    )
+
+
+async def time_over_ideal(rounds: int) -> float:
+    """Time by tiles over that of the whole picture, over the same of the pixels, which is ((T + 2p) / T)^2
+    where no border helps.
+    """
+    model = BareModel(MODELS / NET.name / "1" / "model.onnx", os.cpu_count() or 1)
+    photo = np.asarray(Image.open(PHOTO).convert("RGB"))
+    height, width = photo.shape[:2]
+    tiles = plan(width, height, SMALL_TILE, NET.overlap)
+    ideal = sum(tile.source.width * tile.source.height for tile in tiles) / (width * height)
+    whole, tiled = list[float](), list[float]()
+    for _ in range(rounds + 1):  # the first compiles kernels for each shape
+        whole.append(await _seconds(model, photo, max(width, height)))
+        tiled.append(await _seconds(model, photo, SMALL_TILE))
+    return statistics.median(tiled[1:]) / statistics.median(whole[1:]) / ideal
+
+
+async def _seconds(model: BareModel, photo: Pixels, tile: int) -> float:
+    async def drop(_rows: Pixels) -> None:
+        pass
+
+    started = time.perf_counter()
+    await Passage(NET, photo, model.infer, tile, 1).run(drop)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    print(pixels_over_picture(), asyncio.run(time_over_ideal(3)))
+
+
+if __name__ == "__main__":
+    main()
