@@ -27,23 +27,27 @@ from loupe_local.triton import MODELS
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
 NULL_MODEL = Path(__file__).with_name("null_model.py")
 SERVICES = ("gateway", "auth", "billing", "images", "inference.null")
+STORES = ("postgres", "nats", "objects")
 SCALE = 4
 IMAGES = 40
 
 
-async def cpu_seconds_per_image(running: Stack) -> tuple[float, float]:
-    """Of all services for a JPEG of 512 x 512 to 2048 x 2048, less that of decoding and encoding it; and the
-    latter.
+async def cpu_seconds_per_image(running: Stack) -> dict[str, float]:
+    """For a JPEG of 512 x 512 to 2048 x 2048, by service and by store; `codecs` is decoding and encoding
+    alone, `above_codecs` what all services add to it.
     """
     data = encoded(Image.open(PHOTO).convert("RGB"))
     codecs = await asyncio.to_thread(_codecs, data)
+    supervisor = running.stores.supervisor
     async with _null_worker(running), client_of(running, running.token) as client:
-        pids = [running.stores.supervisor.pid(name) for name in SERVICES]
+        pids = {name: supervisor.pid(name) for name in (*SERVICES, *STORES)}
         await _upscaled(client, data, 8)
-        before = cpu_seconds_of_all(pids)
+        before = {name: cpu_seconds_of_all([pid]) for name, pid in pids.items()}
         await _upscaled(client, data, IMAGES)
-        spent = cpu_seconds_of_all(pids) - before
-    return spent / IMAGES - codecs, codecs
+        each = {name: (cpu_seconds_of_all([pid]) - before[name]) / IMAGES for name, pid in pids.items()}
+    above = sum(each[name] for name in SERVICES) - codecs
+    each = {name.removesuffix(".null"): seconds for name, seconds in each.items()}
+    return {**each, "codecs": codecs, "above_codecs": above}
 
 
 async def _upscaled(client: AsyncClient, data: bytes, count: int) -> None:

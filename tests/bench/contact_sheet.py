@@ -1,0 +1,79 @@
+"""`python -m bench.contact_sheet FILE`: crops of the same places by every method, to be looked at; figures
+do not see a halo.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from bench.quality import METHODS, Models, results_of
+from bench.quality_sets import Case, cases
+from inference.codec import Decoder
+
+FACTOR = 4
+SIDE = 144
+"""Of a crop, in pixels of the result, shown as they are."""
+GAP, LABEL = 4, 18
+SHOWN = {
+    "photo": [(0, (250, 330)), (1, (330, 340))],
+    "photo q75": [(2, (330, 380))],
+    "64 dithered": [(1, (330, 340))],
+    "photo on white": [(0, (560, 200))],
+    "screenshot": [(0, (20, 100)), (1, (24, 240))],
+    "line art": [(0, (190, 130))],
+    "1-bit": [(0, (40, 130))],
+}
+"""By kind: which of its pictures, and left and top of the place."""
+Row = tuple[str, list[Image.Image]]
+
+
+async def rows() -> list[Row]:
+    decoder, models = Decoder(), Models()
+    found: dict[str, list[Case]] = {}
+    for case in cases(FACTOR):
+        found.setdefault(case.kind, []).append(case)
+    shown = [(found[kind][index], corner) for kind, places in SHOWN.items() for index, corner in places]
+    result = [await row(case, corner, decoder, models) for case, corner in shown]
+    await decoder.aclose()
+    return result
+
+
+async def row(case: Case, corner: tuple[int, int], decoder: Decoder, models: Models) -> Row:
+    images, reason = await results_of(case, decoder, models)
+    box = clipped(corner, case.truth.size)
+    crops = [image.convert("RGB").crop(box) for image in (case.truth, *(images[name] for name in METHODS))]
+    return f"{case.kind}: auto took {reason}", crops
+
+
+def clipped(corner: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    left, top = (max(0, min(at, side - SIDE)) for at, side in zip(corner, size, strict=True))
+    return left, top, left + SIDE, top + SIDE
+
+
+def sheet(content: Sequence[Row]) -> Image.Image:
+    columns = ("original", *METHODS)
+    width = GAP + len(columns) * (SIDE + GAP)
+    height = LABEL + len(content) * (LABEL + SIDE + GAP)
+    page, font = Image.new("RGB", (width, height), "white"), ImageFont.load_default(12)
+    draw = ImageDraw.Draw(page)
+    for column, name in enumerate(columns):
+        draw.text((GAP + column * (SIDE + GAP), 3), name, "black", font)
+    for index, (label, crops) in enumerate(content):
+        top = LABEL + index * (LABEL + SIDE + GAP)
+        draw.text((GAP, top + 3), label, "#666666", font)
+        for column, crop in enumerate(crops):
+            page.paste(crop, (GAP + column * (SIDE + GAP), top + LABEL))
+    return page
+
+
+def main() -> None:
+    target = Path(sys.argv[1])
+    sheet(asyncio.run(rows())).save(target, quality=90, subsampling=0)
+    print(f"written to {target}")
+
+
+if __name__ == "__main__":
+    main()
