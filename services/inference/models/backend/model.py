@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import openvino as ov
+import runtimes
 import triton_python_backend_utils as pb_utils
 
 Request = Any
@@ -26,17 +26,13 @@ def count_threads(parameters: dict[str, str]) -> int:
     return int(wanted) or len(os.sched_getaffinity(0))
 
 
-def compile_graph(path: Path, parameters: dict[str, str]) -> ov.CompiledModel:
-    options = {
-        "PERFORMANCE_HINT": "LATENCY",
-        # by itself OpenVINO takes bfloat16 where it can, which costs levels of smooth ramps and greys
-        "INFERENCE_PRECISION_HINT": parameters.get("precision", "f32"),
-        "INFERENCE_NUM_THREADS": count_threads(parameters),
-        # the models' processes share the cores, and each would pin its threads to the same ones
-        "ENABLE_CPU_PINNING": False,
-    }
-    core = ov.Core()
-    return core.compile_model(core.read_model(path), "CPU", options)
+def load(path: Path, config: dict[str, Any]) -> runtimes.Runtime:
+    """The environment overrides the configuration."""
+    parameters = parameters_of(config)
+    runtime = os.environ.get("LOUPE_TRITON_RUNTIME") or parameters.get("runtime", "auto")
+    floats = config["input"][0]["data_type"] == "TYPE_FP32"
+    precision, threads = parameters.get("precision", "f32"), count_threads(parameters)
+    return runtimes.load(path, runtime, precision, threads, floats=floats)
 
 
 def failure(message: str, code: int) -> Response:
@@ -48,9 +44,8 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         path = Path(args["model_repository"], args["model_version"], "model.onnx")
-        compiled = compile_graph(path, parameters_of(json.loads(args["model_config"])))
-        self._inference = compiled.create_infer_request()
-        self._outputs = [port.get_any_name() for port in compiled.outputs]
+        self._runtime = load(path, json.loads(args["model_config"]))
+        pb_utils.Logger.log_info(f"{args['model_name']} runs in {self._runtime.name}")
 
     def execute(self, requests: list[Request]) -> list[Response]:
         return [self._answer(request) for request in requests]
@@ -65,9 +60,8 @@ class TritonPythonModel:
 
     def _upscale(self, request: Request) -> Response:
         image = pb_utils.get_input_tensor_by_name(request, "IMAGE").as_numpy()
-        # Never share_inputs=True: with changing shapes OpenVINO writes past the end of an earlier array.
-        self._inference.infer([image])
-        wanted = [name for name in self._outputs if name in request.requested_output_names()]
-        # copied, since the next request overwrites them before Triton has read them
-        tensors = [pb_utils.Tensor(name, self._inference.get_tensor(name).data.copy()) for name in wanted]
-        return pb_utils.InferenceResponse(tensors)
+        wanted = [name for name in self._runtime.outputs if name in request.requested_output_names()]
+        results = self._runtime.run(image, wanted)
+        return pb_utils.InferenceResponse(
+            [pb_utils.Tensor(*each) for each in zip(wanted, results, strict=True)]
+        )

@@ -1,6 +1,7 @@
 """Writes ncnn layers as ONNX nodes.
 
-Weights of half precision are stored so and cast by the graph: exact, and half the size.
+Weights of half precision are stored so, and cast by the graph unless the network computes in half precision
+itself: exact, and half the size.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,9 @@ from builder.layers import Layer
 class Graph:
     """The nodes and constants written so far. Names of tensors are those of ncnn's blobs."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, half: bool = False) -> None:
+        self.half = half
+        """Whether the network itself computes in half precision."""
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, TensorProto] = {}
 
@@ -35,6 +38,28 @@ class Graph:
             self.add("Cast", [stored], name, to=TensorProto.FLOAT)
         return name
 
+    def weight(self, name: str, value: npt.ArrayLike) -> str:
+        """A constant that the network computes with, in its precision."""
+        if not self.half:
+            return self.constant(name, value)
+        array = np.asarray(value).astype(np.float16)
+        if not np.isfinite(array).all():
+            raise Refused(f"{name}: a weight is too large for half precision")
+        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return name
+
+    def entering(self, source: str, output: str) -> str:
+        """From single precision to the network's."""
+        if self.half:
+            return self.add("Cast", [source], output, to=TensorProto.FLOAT16)
+        return self.add("Identity", [source], output)
+
+    def leaving(self, source: str) -> str:
+        """The tensor of the network in single precision."""
+        if not self.half:
+            return source
+        return self.add("Cast", [source], f"{source}/single", to=TensorProto.FLOAT)
+
 
 def activate(graph: Graph, layer: Layer, source: str) -> None:
     """The activation that ncnn folds into a convolution, from `source` to the layer's output."""
@@ -50,9 +75,9 @@ def activate(graph: Graph, layer: Layer, source: str) -> None:
 def convolve(graph: Graph, layer: Layer, operator: str, weight: npt.ArrayLike) -> None:
     if layer.integer(4) < 0 or any(key in layer.numbers for key in (14, 15, 16, 18, 19)):
         raise Refused(f"{layer.name}: a padding that is not the same on all sides")
-    inputs = [layer.inputs[0], graph.constant(f"{layer.name}/weight", weight)]
+    inputs = [layer.inputs[0], graph.weight(f"{layer.name}/weight", weight)]
     if "bias" in layer.weights:
-        inputs.append(graph.constant(f"{layer.name}/bias", layer.weights["bias"]))
+        inputs.append(graph.weight(f"{layer.name}/bias", layer.weights["bias"]))
     plain = layer.integer(9) == 0
     output = layer.outputs[0] if plain else f"{layer.name}/linear"
     graph.add(
@@ -82,8 +107,22 @@ def binary(graph: Graph, layer: Layer) -> None:
         raise Refused(f"{layer.name}: unknown binary operation {layer.integer(0)}")
     inputs = list(layer.inputs)
     if layer.integer(1):
-        inputs.append(graph.constant(f"{layer.name}/operand", np.float32(layer.numbers.get(2, 0.0))))
+        inputs.append(graph.weight(f"{layer.name}/operand", np.float32(layer.numbers.get(2, 0.0))))
     graph.add(operators[layer.integer(0)], inputs, layer.outputs[0])
+
+
+def weighted_sum(graph: Graph, layer: Layer) -> None:
+    if layer.integer(0) != 1:
+        raise Refused(f"{layer.name}: unknown operation {layer.integer(0)} on elements")
+    terms = list(layer.inputs)
+    for index, factor in enumerate(layer.arrays.get(1, ())):
+        if factor != 1:
+            operand = graph.weight(f"{layer.name}/factor{index}", np.float32(factor))
+            terms[index] = graph.add("Mul", [terms[index], operand], f"{layer.name}/term{index}")
+    total = terms[0]
+    for term in terms[1:-1]:
+        total = graph.add("Add", [total, term], f"{layer.name}/{term}")
+    graph.add("Add", [total, terms[-1]], layer.outputs[0])
 
 
 def split(graph: Graph, layer: Layer) -> None:
@@ -107,12 +146,12 @@ def swish(graph: Graph, layer: Layer) -> None:
 
 
 def prelu(graph: Graph, layer: Layer) -> None:
-    slope = graph.constant(f"{layer.name}/slope", layer.weights["slope"].reshape(-1, 1, 1))
+    slope = graph.weight(f"{layer.name}/slope", layer.weights["slope"].reshape(-1, 1, 1))
     graph.add("PRelu", [layer.inputs[0], slope], layer.outputs[0])
 
 
 def memory(graph: Graph, layer: Layer) -> None:
-    graph.constant(layer.outputs[0], layer.weights["data"][None])
+    graph.weight(layer.outputs[0], layer.weights["data"][None])
 
 
 def pixel_shuffle(graph: Graph, layer: Layer) -> None:
@@ -141,6 +180,7 @@ WRITERS: dict[str, Callable[[Graph, Layer], None]] = {
     "Concat": concat,
     "Convolution": convolution,
     "Deconvolution": deconvolution,
+    "Eltwise": weighted_sum,
     "Interp": interpolate,
     "MemoryData": memory,
     "PReLU": prelu,

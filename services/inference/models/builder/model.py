@@ -12,7 +12,7 @@ from onnx import TensorProto, ValueInfoProto, helper
 
 from builder.graph import Graph, write_layers
 from builder.layers import Layer
-from builder.registry import Model
+from builder.registry import Drift, Model
 
 OPSET, IR_VERSION = 17, 8
 CHANNELS = 3
@@ -21,25 +21,26 @@ LOWEST, HIGHEST = -0.2, 1.2
 MOST_CORRECTED = 4 / 255
 """A larger difference from the input is what the network was asked for."""
 NEIGHBOURS = 5
+BLUR, BLUR_REACH = 2.0, 6
+"""In pixels of the input: standard deviation of the blur that makes the low band, and where it ends."""
 DRIFT = 0.06
 """How far the output, reduced to the input's size, may lie from the input."""
 
 
 def read_image(graph: Graph, model: Model, output: str) -> str:
     """From `IMAGE` to the network's input; returns the image as 0..1."""
-    unit = "image/unit" if model.padding else output
     if model.floats:
-        graph.add("Identity", ["IMAGE"], unit)
+        unit = "IMAGE"
     else:
         graph.add("Cast", ["IMAGE"], "image/levels", to=TensorProto.FLOAT)
         levels = graph.constant("image/white", np.float32(255))
-        graph.add("Div", ["image/levels", levels], unit)
-    if not model.padding:
-        return output
-    padding = model.padding
-    edges = graph.constant("image/padding", np.array([0, 0, padding, padding] * 2, np.int64))
-    graph.add("Pad", ["image/unit", edges], output, mode="edge")
-    return "image/unit"
+        unit = graph.add("Div", ["image/levels", levels], "image/unit")
+    padded, padding = unit, model.padding
+    if padding:
+        edges = graph.constant("image/padding", np.array([0, 0, padding, padding] * 2, np.int64))
+        padded = graph.add("Pad", [unit, edges], "image/padded", mode="edge")
+    graph.entering(padded, output)
+    return unit
 
 
 def write_upscaled(graph: Graph, model: Model, raw: str) -> None:
@@ -54,16 +55,21 @@ def write_upscaled(graph: Graph, model: Model, raw: str) -> None:
     graph.add("Cast", ["upscaled/whole"], "UPSCALED", to=TensorProto.UINT8)
 
 
-def write_corrected(graph: Graph, model: Model, image: str, raw: str) -> str:
-    """The output, lifted by what its blocks lack of their pixels; only by a little."""
-    side = [model.scale, model.scale]
+def write_lack(graph: Graph, scale: int, image: str, raw: str) -> str:
+    """What each block of the output, averaged, lacks of its pixel."""
+    side = [scale, scale]
     graph.add("AveragePool", [raw], "corrected/reduced", kernel_shape=side, strides=side)
-    graph.add("Sub", [image, "corrected/reduced"], "corrected/lack")
+    return graph.add("Sub", [image, "corrected/reduced"], "corrected/lack")
+
+
+def write_plain(graph: Graph, scale: int, image: str, raw: str) -> str:
+    """The output, lifted by what it lacks around each pixel; only by a little."""
+    write_lack(graph, scale, image, raw)
     bounds = [graph.constant(f"corrected/{x}", np.float32(x)) for x in (-MOST_CORRECTED, MOST_CORRECTED)]
     graph.add("Clip", ["corrected/lack", *bounds], "corrected/little")
     around = {"kernel_shape": [NEIGHBOURS] * 2, "pads": [NEIGHBOURS // 2] * 4, "count_include_pad": 0}
     graph.add("AveragePool", ["corrected/little"], "corrected/mean", **around)
-    scales = graph.constant("corrected/scales", np.array([1, 1, *side], np.float32))
+    scales = graph.constant("corrected/scales", np.array([1, 1, scale, scale], np.float32))
     graph.add(
         "Resize",
         ["corrected/mean", "", scales],
@@ -73,6 +79,33 @@ def write_corrected(graph: Graph, model: Model, image: str, raw: str) -> str:
         nearest_mode="floor",
     )
     return graph.add("Add", [raw, "corrected/lift"], "corrected/raw")
+
+
+def blurring_taps() -> npt.NDArray[np.float64]:
+    taps = np.exp(-(np.arange(-BLUR_REACH, BLUR_REACH + 1) ** 2) / (2 * BLUR**2))
+    return taps / taps.sum()
+
+
+def write_recoloured(graph: Graph, scale: int, image: str, raw: str) -> str:
+    """The output with the input's low band: its colours over wide areas, with the details left alone.
+
+    Dividing by the same blur of a white picture makes up for what falls outside at the borders.
+    """
+    write_lack(graph, scale, image, raw)
+    kernel = np.outer(blurring_taps(), blurring_taps()).astype(np.float32)
+    taps = graph.constant("corrected/taps", np.tile(kernel, (CHANNELS, 1, 1, 1)))
+    one = graph.constant("corrected/one", np.float32(1))
+    graph.add("Clip", [image, one, one], "corrected/white")
+    around = {"group": CHANNELS, "pads": [BLUR_REACH] * 4}
+    graph.add("Conv", ["corrected/lack", taps], "corrected/sum", **around)
+    graph.add("Conv", ["corrected/white", taps], "corrected/weight", **around)
+    graph.add("Div", ["corrected/sum", "corrected/weight"], "corrected/band")
+    scales = graph.constant("corrected/scales", np.array([1, 1, scale, scale], np.float32))
+    graph.add("Resize", ["corrected/band", "", scales], "corrected/lift", mode="linear")
+    return graph.add("Add", [raw, "corrected/lift"], "corrected/raw")
+
+
+CORRECTIONS = {Drift.NONE: None, Drift.LEVELS: write_plain, Drift.COLOURS: write_recoloured}
 
 
 def reducing_taps(scale: int) -> npt.NDArray[np.float64]:
@@ -91,7 +124,7 @@ def reducing_weights(scale: int) -> npt.NDArray[np.float32]:
     return np.einsum("cd,kyx->cdkyx", np.eye(CHANNELS), plane).reshape(CHANNELS, -1, 5, 5).astype(np.float32)
 
 
-def write_drift(graph: Graph, scale: int, image: str, blocks: str) -> str:
+def write_distance(graph: Graph, scale: int, image: str, blocks: str) -> str:
     """How far the output, reduced to the input's size, lies from the input.
 
     Dividing by the same for a white picture makes up for the weights that fall outside at the borders.
@@ -106,23 +139,28 @@ def write_drift(graph: Graph, scale: int, image: str, blocks: str) -> str:
     graph.add("Conv", [blocks, graph.constant("doubt/weights", weights)], "doubt/sum", pads=[2] * 4)
     graph.add("Div", ["doubt/sum", "doubt/weight"], "doubt/reduced")
     graph.add("Sub", ["doubt/reduced", image], "doubt/difference")
-    graph.add("Abs", ["doubt/difference"], "doubt/distance")
-    return graph.add("ReduceMax", ["doubt/distance"], "doubt/drift", axes=[1], keepdims=1)
+    return graph.add("Abs", ["doubt/difference"], "doubt/distance")
 
 
 def write_doubt(graph: Graph, scale: int, image: str, blocks: str) -> None:
-    """`blocks` holds each pixel's block of output as channels; with NaN every comparison is false: doubt."""
+    """`blocks` holds each pixel's block of output as channels.
+
+    NaN, into which half precision overflows, must doubt. The distance carries it, since each of its
+    colours sums over all of them, and every comparison with NaN is false. A minimum or maximum may drop it,
+    as a GPU's does, and is taken only of what is a number.
+    """
+    bounds = [graph.constant(f"doubt/{x}", np.float32(x)) for x in (LOWEST, HIGHEST, DRIFT)]
+    values = [graph.constant("doubt/no", np.float32(0)), graph.constant("doubt/yes", np.float32(255))]
+    distance = write_distance(graph, scale, image, blocks)
+    graph.add("Less", [distance, bounds[2]], "doubt/near")
+    graph.add("Where", ["doubt/near", *values], "doubt/colours")
+    graph.add("ReduceMax", ["doubt/colours"], "doubt/drift", axes=[1], keepdims=1)
     least = graph.add("ReduceMin", [blocks], "doubt/least", axes=[1], keepdims=1)
     most = graph.add("ReduceMax", [blocks], "doubt/most", axes=[1], keepdims=1)
-    drift = write_drift(graph, scale, image, blocks)
-    bounds = [graph.constant(f"doubt/{x}", np.float32(x)) for x in (LOWEST, HIGHEST, DRIFT)]
-    graph.add("GreaterOrEqual", [least, bounds[0]], "doubt/above")
-    graph.add("LessOrEqual", [most, bounds[1]], "doubt/below")
-    graph.add("LessOrEqual", [drift, bounds[2]], "doubt/near")
+    graph.add("Greater", [least, bounds[0]], "doubt/above")
+    graph.add("Less", [most, bounds[1]], "doubt/below")
     graph.add("And", ["doubt/above", "doubt/below"], "doubt/inside")
-    graph.add("And", ["doubt/inside", "doubt/near"], "doubt/sound")
-    values = [graph.constant("doubt/no", np.float32(0)), graph.constant("doubt/yes", np.float32(255))]
-    graph.add("Where", ["doubt/sound", *values], "doubt/levels")
+    graph.add("Where", ["doubt/inside", "doubt/drift", values[1]], "doubt/levels")
     graph.add("Cast", ["doubt/levels"], "DOUBT", to=TensorProto.UINT8)
 
 
@@ -131,15 +169,17 @@ def tensor(name: str, channels: int, height: str, width: str, *, floats: bool = 
     return helper.make_tensor_value_info(name, kind, ["batch", channels, height, width])
 
 
-def build(model: Model, layers: list[Layer]) -> bytes:
-    graph = Graph()
+def build(model: Model, layers: list[Layer], *, half: bool = False) -> bytes:
+    """With `half` the network computes in half precision; what is around it never does."""
+    graph = Graph(half=half)
     image = read_image(graph, model, layers[0].outputs[0])
     write_layers(graph, layers)
-    raw = layers[-1].outputs[0]
-    write_upscaled(graph, model, write_corrected(graph, model, image, raw) if model.drifts else raw)
+    raw = graph.leaving(layers[-1].outputs[0])
+    correct = CORRECTIONS[model.drift]
+    write_upscaled(graph, model, correct(graph, model.scale, image, raw) if correct else raw)
     outputs = [tensor("UPSCALED", CHANNELS, "upscaled_height", "upscaled_width", floats=model.floats)]
     if model.guarded:
-        write_doubt(graph, model.scale, image, layers[-1].inputs[0])
+        write_doubt(graph, model.scale, image, graph.leaving(layers[-1].inputs[0]))
         outputs.append(tensor("DOUBT", 1, "height", "width"))
     proto = helper.make_graph(
         graph.nodes,

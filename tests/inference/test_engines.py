@@ -1,0 +1,293 @@
+"""Engines are built once for each GPU, TensorRT, graph and shape, however many builders there are.
+
+NVIDIA's programs cannot run here: what is proven is what they are asked, and what becomes of their answers.
+"""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from serving.cache import disk_errors
+from serving.errors import Stopped
+from tests.inference.engine_room import Room, engine_in, furnished, manifest_of, sha256, until
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    room = furnished(tmp_path)
+    yield room
+    room.close()
+
+
+def names_in(cache: Path, pattern: str) -> set[str]:
+    return {path.name for path in cache.glob(pattern)}
+
+
+def test_every_model_gets_the_engine_of_its_precision(room: Room) -> None:
+    repository = room.repository()
+
+    code, _, error = room.run(repository)
+
+    span, plus = room.calls()
+    assert (code, error) == (0, "")
+    assert (Path(span["onnx"]).name, Path(plus["onnx"]).name) == ("half.onnx", "model.onnx")
+    assert "noTF32" not in span
+    assert "noTF32" in plus
+    assert all("stronglyTyped" in call and "fp16" not in call for call in (span, plus))
+    assert (span["minShapes"], span["optShapes"], span["maxShapes"]) == (
+        "IMAGE:1x3x1x1",
+        "IMAGE:4x3x512x512",
+        "IMAGE:8x3x512x512",
+    )
+    assert plus["maxShapes"] == "IMAGE:2x3x256x256"
+
+
+def test_the_manifest_tells_each_engine_and_what_it_was_built_from(room: Room) -> None:
+    repository = room.repository()
+
+    room.run(repository)
+
+    told = manifest_of(repository)["span_x2/1/model.plan"]
+    assert told["sha256"] == sha256(engine_in(repository))
+    assert told["built_from"]["onnx_sha256"] == sha256(repository / "span_x2" / "1" / "half.onnx")
+    assert told["built_from"]["gpu"] == "NVIDIA L4"
+    assert told["built_from"]["compute_capability"] == "8.9"
+    assert told["built_from"]["tensorrt"] == "10.16.2 b10"
+    assert told["built_from"]["precision"] == "half"
+
+
+def test_a_second_machine_of_the_kind_takes_what_the_first_built(room: Room) -> None:
+    first, second = room.repository("first"), room.repository("second")
+    room.run(first)
+    built = len(room.calls())
+
+    code, _, _ = room.run(second)
+
+    assert (code, len(room.calls())) == (0, built)
+    assert engine_in(second).read_bytes() == engine_in(first).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [
+        ({"tensorrt": "110201"}, ()),
+        ({"gpu": "NVIDIA L40S, 8.9"}, ()),
+        ({"gpu": "NVIDIA L4, 9.0"}, ()),
+        ({}, ("--max-batch", "1")),
+        ({}, ("--level", "5")),
+    ],
+)
+def test_what_an_engine_depends_on_makes_it_another(
+    room: Room, change: dict[str, Any], options: tuple[str, ...]
+) -> None:
+    repository = room.repository()
+    room.run(repository)
+    room.told(**change)
+
+    room.run(repository, *options)
+
+    assert len(room.calls()) == 4
+    room.told()
+    room.run(repository)
+    assert len(room.calls()) == 4  # the former ones were kept
+
+
+def test_another_graph_is_another_engine(room: Room) -> None:
+    room.run(room.repository("first"))
+
+    code, _, _ = room.run(room.repository("second", graph=b"changed"))
+
+    assert (code, len(room.calls())) == (0, 4)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "undescribed", "garbled"])
+def test_a_broken_engine_is_built_again(room: Room, damage: str) -> None:
+    room.run(room.repository("first"), "--models", "span_x2")
+    (engine,) = room.cache.glob("*.plan")
+    whole, description = engine.read_bytes(), engine.with_suffix(".json")
+    if damage == "gone":
+        engine.unlink()
+    elif damage == "undescribed":
+        description.unlink()
+    elif damage == "garbled":
+        description.write_text("{")
+    else:
+        engine.write_bytes(whole[:-4] if damage == "cut" else whole[::-1])
+    second = room.repository("second")
+
+    code, _, _ = room.run(second, "--models", "span_x2")
+
+    assert (code, len(room.calls())) == (0, 2)
+    assert engine_in(second).read_bytes() == engine.read_bytes() == whole
+
+
+def test_a_broken_copy_is_replaced_from_the_cache(room: Room) -> None:
+    repository = room.repository()
+    room.run(repository)
+    whole = engine_in(repository).read_bytes()
+    engine_in(repository).write_bytes(b"half of it")
+
+    room.run(repository)
+
+    assert engine_in(repository).read_bytes() == whole
+    assert len(room.calls()) == 2
+
+
+def test_builders_at_the_same_time_build_once(room: Room) -> None:
+    room.hold.touch()
+    repositories = [room.repository(str(number)) for number in range(4)]
+    builders = [room.start(repository, "--models", "span_x2") for repository in repositories]
+    until(room.calls, "one of them builds")
+    waiting = {builder for builder in builders if builder.poll() is None}
+    assert len(waiting) == 4
+
+    room.hold.unlink()
+    told = [builder.communicate(timeout=60) for builder in builders]
+
+    assert [builder.returncode for builder in builders] == [0] * 4, told
+    assert len(room.calls()) == 1
+    assert len({engine_in(repository).read_bytes() for repository in repositories}) == 1
+
+
+def test_nobody_builds_beside_what_a_killed_builder_left_running(room: Room) -> None:
+    room.hold.touch()
+    killed = room.start(room.repository("first"), "--models", "span_x2")
+    until(room.calls, "it builds")
+    killed.kill()
+    killed.communicate()
+    repository = room.repository("second")
+    second = room.start(repository, "--models", "span_x2")
+    assert second.stdout
+    assert "waits for another builder" in second.stdout.readline()
+
+    room.hold.unlink()
+    second.communicate(timeout=60)
+
+    assert second.returncode == 0
+    assert len(room.calls()) == 2
+    assert engine_in(repository).read_text().endswith("whole")
+    assert names_in(room.cache, "*.tmp") == set()
+
+
+def test_a_stopped_builder_stops_trtexec(room: Room) -> None:
+    room.hold.touch()
+    builder = room.start(room.repository(), "--models", "span_x2")
+    until(room.calls, "it builds")
+    trtexec = room.calls()[0]["pid"]
+
+    builder.terminate()
+    builder.communicate(timeout=60)
+
+    assert builder.returncode == 128 + signal.SIGTERM
+    assert not psutil.pid_exists(trtexec)
+    assert names_in(room.cache, "*.plan") == set()
+
+
+def test_where_the_memory_ends_the_batch_is_halved(room: Room) -> None:
+    repository = room.repository()
+    room.told(largest=2)
+
+    code, out, _ = room.run(repository, "--models", "span_x2")
+
+    asked = [call["maxShapes"] for call in room.calls()]
+    assert (code, asked) == (0, [f"IMAGE:{batch}x3x512x512" for batch in (8, 4, 2)])
+    assert "tries a batch of 2" in out
+    config = (repository / "span_x2" / "config.pbtxt").read_text()
+    assert "max_batch_size: 2" in config
+    assert "batch_size: 4" not in config
+
+
+def test_what_was_too_large_is_tried_again_only_when_asked(room: Room) -> None:
+    room.told(largest=4)
+    room.run(room.repository("first"), "--models", "span_x2")
+    room.told()
+
+    room.run(room.repository("second"), "--models", "span_x2")
+    assert len(room.calls()) == 2
+    room.run(room.repository("third"), "--models", "span_x2", "--retry")
+
+    assert room.calls()[2]["maxShapes"] == "IMAGE:8x3x512x512"
+
+
+def test_later_builds_get_the_timings_of_earlier_ones(room: Room) -> None:
+    room.run(room.repository())
+
+    assert [call["known"] for call in room.calls()] == ["", "timed "]
+
+
+def test_pruning_leaves_other_gpus_and_what_is_used(room: Room) -> None:
+    room.told(gpu="NVIDIA H100, 9.0")
+    room.run(room.repository("other"), "--models", "span_x2")
+    room.told(tensorrt="100300")
+    room.run(room.repository("older"), "--models", "span_x2")
+    before = names_in(room.cache, "*.plan")
+    room.told()
+
+    room.run(room.repository("now"), "--models", "span_x2", "--prune")
+
+    left = names_in(room.cache, "*.plan")
+    assert (len(before), len(before & left), len(left)) == (2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"gpu": "NVIDIA-SMI has failed", "smi_exit": 9}, "no GPU: nvidia-smi says: NVIDIA-SMI has failed"),
+        ({"gpu": ""}, "no GPU"),
+        (
+            {"gpu": "NVIDIA L4, 8.9\nNVIDIA T4, 7.5"},
+            "GPUs of different kinds (NVIDIA L4, 8.9; NVIDIA T4, 7.5)",
+        ),
+        ({"tensorrt": "8601"}, "TensorRT 8.6.1 is too old"),
+        ({"tensorrt": "?"}, "does not tell its TensorRT"),
+        ({"largest": 0}, "the memory of NVIDIA L4 does not suffice for one tile"),
+        (
+            {"failure": "[I] fine\n[E] [TRT] no such layer\n&&&& FAILED"},
+            "span_x2: trtexec failed (1): [E] [TRT] no such",
+        ),
+        ({"failure": "write: No space left on device"}, "the disk is full"),
+        ({"silent": True}, "trtexec failed (0)"),
+    ],
+)
+def test_one_line_says_why_there_is_no_engine(room: Room, change: dict[str, Any], said: str) -> None:
+    room.told(**change)
+    repository = room.repository()
+
+    code, _, error = room.run(repository)
+
+    assert (code, error.count("\n")) == (1, 1)
+    assert error.startswith("no engines: ")
+    assert said in error
+    assert not engine_in(repository).exists()
+
+
+@pytest.mark.parametrize(("program", "said"), [("nvidia-smi", "no GPU"), ("trtexec", "no trtexec")])
+def test_one_line_says_which_program_is_missing(room: Room, program: str, said: str) -> None:
+    (room.folder / "bin" / program).unlink()
+
+    code, _, error = room.run(room.repository())
+
+    assert (code, error.count("\n")) == (1, 1)
+    assert said in error
+
+
+def test_a_folder_that_is_no_repository_is_named(room: Room) -> None:
+    code, _, error = room.run(room.folder / "nothing")
+
+    assert (code, error.count("\n")) == (1, 1)
+    assert "nothing is no model repository" in error
+
+
+def test_a_model_that_is_not_there_is_named(room: Room) -> None:
+    code, _, error = room.run(room.repository(), "--models", "span_x3")
+
+    assert (code, error.endswith("has no model span_x3\n")) == (1, True)
+
+
+def test_a_full_disk_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(Stopped, match="the disk is full"), disk_errors(tmp_path):
+        Path("/dev/full").write_bytes(b"engine")

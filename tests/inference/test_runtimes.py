@@ -1,0 +1,107 @@
+"""On a CPU the real Triton runs a model in the runtime that is faster there, and with the same result."""
+
+import json
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from loupe_local import triton as triton_server
+from loupe_local.log import to_file
+from loupe_local.supervisor import Supervisor
+from tests.inference.conftest import triton_at
+
+LIBRARIES = {"openvino": "libopenvino", "onnxruntime": "onnxruntime_pybind11_state"}
+MODELS = ("span_x2", "waifu2x_photo_x2_float")
+
+
+@dataclass
+class Run:
+    answers: dict[str, Any]
+    runtimes: set[str]
+    """Those that the models' processes hold in memory."""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    unmeasured = shutil.ignore_patterns("runtime.json", "__pycache__")
+    for model in MODELS:
+        shutil.copytree(triton_server.MODELS / model, folder / model, ignore=unmeasured)
+    return folder
+
+
+@asynccontextmanager
+async def triton_with(repository: Path, runtime: str) -> AsyncGenerator[tuple[str, int]]:
+    """Its gRPC address and its process."""
+    folder = repository.parent / f"triton-{runtime}"
+    folder.mkdir(exist_ok=True)
+    async with Supervisor(folder, sink=to_file(folder / "log")) as supervisor:
+        server = triton_server.triton(supervisor.state)
+        process = triton_server.process(server, models=repository)
+        await supervisor.start(replace(process, env={**process.env, "LOUPE_TRITON_RUNTIME": runtime}))
+        yield server.grpc, supervisor.pid("triton")
+
+
+async def run(repository: Path, runtime: str, photo: Path) -> Run:
+    with Image.open(photo) as opened:
+        pixels = np.asarray(opened.convert("RGB").crop((60, 60, 188, 156)))
+    tile: Any = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+    async with triton_with(repository, runtime) as (target, pid), triton_at(target, seconds=60) as client:
+        given = {model: tile if model == "span_x2" else tile.astype(np.float32) / 255 for model in MODELS}
+        answers = {model: await client.infer(model, given[model]) for model in MODELS}
+        return Run(answers, runtimes_in(pid))
+
+
+def runtimes_in(pid: int) -> set[str]:
+    members = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    loaded = "\n".join(Path(f"/proc/{member.pid}/maps").read_text() for member in members)
+    return {name for name, library in LIBRARIES.items() if library in loaded}
+
+
+async def test_both_runtimes_give_the_same(repository: Path, photos: Path) -> None:
+    openvino = await run(repository, "openvino", photos / "coffee.png")
+    onnxruntime = await run(repository, "onnxruntime", photos / "coffee.png")
+
+    assert (openvino.runtimes, onnxruntime.runtimes) == ({"openvino"}, {"onnxruntime"})
+    one, other = (run.answers["span_x2"].upscaled.astype(np.int16) for run in (openvino, onnxruntime))
+    assert np.abs(one - other).max() <= 1
+    assert np.mean(one != other) <= 1e-3
+    one, other = (run.answers["waifu2x_photo_x2_float"].upscaled for run in (openvino, onnxruntime))
+    assert np.abs(one - other).max() <= 1 / 65535
+
+
+async def test_the_choice_is_measured_once_and_noted(repository: Path, photos: Path) -> None:
+    note = repository / "span_x2" / "1" / "runtime.json"
+
+    await run(repository, "auto", photos / "coffee.png")
+
+    first = note.read_text()
+    told = json.loads(first)
+    assert set(told["seconds"]) == set(LIBRARIES)
+    assert told["is_exact"]
+    again = await run(repository, "auto", photos / "coffee.png")
+    chosen = {
+        json.loads((repository / name / "1" / "runtime.json").read_text())["runtime"] for name in MODELS
+    }
+    assert note.read_text() == first
+    assert again.runtimes == chosen
+
+
+async def test_a_note_for_another_graph_does_not_hold(repository: Path, photos: Path) -> None:
+    note = repository / "span_x2" / "1" / "runtime.json"
+    await run(repository, "auto", photos / "coffee.png")
+    told = json.loads(note.read_text())
+    stale = {**told, "runtime": "stale", "holds_for": {**told["holds_for"], "graph": "another"}}
+    note.write_text(json.dumps(stale))
+
+    await run(repository, "auto", photos / "coffee.png")
+
+    assert json.loads(note.read_text())["holds_for"] == told["holds_for"]
