@@ -56,6 +56,17 @@ async def test_another_secret_cannot_read_the_keys(auth: Auth) -> None:
         await KeyRing(auth.sessions, "another secret of 32 characters and more").jwks()
 
 
+async def test_with_another_secret_and_without_the_old_keys_there_are_new_ones(auth: Auth) -> None:
+    await key_set(auth)
+    ring = KeyRing(auth.sessions, "another secret of 32 characters and more")
+
+    await auth.rows("DELETE FROM signing_key RETURNING id")
+    token = await ring.sign("images", "service:inference", 60)
+
+    [key] = json.loads(await ring.jwks())["keys"]
+    assert key["kid"] == key_id(token)
+
+
 async def test_a_service_token_says_which_service_calls_which(auth: Auth) -> None:
     response = await auth.anybody.IssueServiceToken(
         pb.IssueServiceTokenRequest(client="images", secret="images'", audience="billing")

@@ -15,11 +15,11 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from inference.bands import Answer
 from inference.encoding import open_writer
+from inference.nets import Answer
 from inference.picture import Format, Picture
 from inference.registry import FAITHFUL
-from inference.tiles import Tensor
+from inference.tiles import Tensor, Tiling
 from inference.upscale import upscale
 
 
@@ -49,7 +49,7 @@ async def run(model: Path, threads: int, count: int, data: bytes, file_format: F
         scale = next(net.scale for net in FAITHFUL.nets if net.name == model.parents[1].name)
         size = (picture.width * scale, picture.height * scale)
         writer = open_writer(file_format, picture.header(size))
-        await upscale(picture, size, bare.infer, writer.write, in_flight=1)
+        await upscale(picture, size, bare.infer, writer.write, tiling=Tiling(in_flight=1))
         writer.finish()
 
     await one()

@@ -16,12 +16,12 @@ from PIL import Image
 
 from bench.quality_scores import psnr, ssim
 from bench.quality_sets import Case, cases
-from inference.bands import Answer
 from inference.codec import Decoder
+from inference.nets import Answer
 from inference.picture import Picture, Pixels, Size
 from inference.registry import MODELS, Model
 from inference.routing import choose
-from inference.tiles import Tensor
+from inference.tiles import Tensor, Tiling
 from inference.upscale import upscale
 from loupe_local.state import REPOSITORY
 from loupe_local.triton import MODELS as REPOSITORY_OF_MODELS
@@ -72,7 +72,7 @@ class Models:
 
     async def upscaled(self, picture: Picture, size: Size, model: Model) -> Image.Image:
         rows: list[Pixels] = []
-        await upscale(picture, size, self.infer, rows.append, nets=model.nets, in_flight=1)
+        await upscale(picture, size, self.infer, rows.append, nets=model.nets, tiling=Tiling(in_flight=1))
         return as_image(np.concatenate(rows))
 
 

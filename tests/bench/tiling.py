@@ -14,7 +14,7 @@ from inference.bands import Passage
 from inference.picture import Pixels
 from inference.registry import FAITHFUL
 from inference.settings import Settings
-from inference.tiles import plan
+from inference.tiles import Tiling, plan
 from loupe_local.triton import MODELS
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
@@ -57,7 +57,7 @@ async def _seconds(model: BareModel, photo: Pixels, tile: int) -> float:
         pass
 
     started = time.perf_counter()
-    await Passage(NET, photo, model.infer, tile, 1).run(drop)
+    await Passage(NET, photo, model.infer, Tiling(tile, 1)).run(drop)
     return time.perf_counter() - started
 
 

@@ -30,6 +30,7 @@ class Images(images_pb2_grpc.ImagesServiceServicer):
 
 async def run() -> None:
     log.setup("images", level="INFO")
+    trace.setup("images")
     issuer = Issuer()
     callers = {"GetImage": rpc.ANY_USER, "DeleteImage": rpc.ANY_USER}
     server = rpc.Server(Verifier("images", issuer.jwks), callers)

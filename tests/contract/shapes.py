@@ -176,6 +176,20 @@ PLAN_KEYS: dict[str, Schema] = {
     "limits": listed(LIMIT),
 }
 PLANS = listed(an_object({"id": ID} | PLAN_KEYS, {"max_scale": {"enum": [2, 3, 4]}}))
+MODELS = listed(
+    an_object(
+        {
+            "name": TEXT,
+            "description": TEXT,
+            "best_for": TEXT,
+            "is_default": FLAG,
+            "scales": {"const": [2, 3, 4]},
+            "network": or_null(TEXT),
+            "source": or_null(a("string", pattern=r"^[\w.-]+/[\w.-]+$")),
+            "licence": or_null(TEXT),
+        }
+    )
+)
 SUBSCRIPTION = an_object(
     {
         "subscription": or_null(

@@ -17,7 +17,7 @@ NOT_TOLD_TO_CLIENTS = {
     # within the worker, and among services
     "too_many_pixels",
     "caller_refused", "client_refused", "internal_token_invalid", "invalid_reservation_id",
-    "incomplete_upload", "malformed_upload", "image_busy",
+    "incomplete_upload", "malformed_upload", "image_busy", "model_elsewhere",
     # to operators
     "dead_message_not_found", "image_not_failed", "plan_not_found", "no_subscription", "free_plan",
     "invalid_period", "invalid_quota",
@@ -34,6 +34,7 @@ EXAMPLES = {
     "User retrieved successfully": shapes.USER,
     "Usage statistics retrieved successfully": shapes.USAGE,
     "Subscription details retrieved successfully": shapes.SUBSCRIPTION,
+    "Models retrieved successfully": shapes.MODELS,
     "Plans retrieved successfully": shapes.PLANS,
 }
 

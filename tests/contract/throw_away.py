@@ -20,6 +20,12 @@ OURS, SPARE = os.environ["LOUPE_TOKEN"], os.environ["LOUPE_SPARE_TOKEN"]
 
 
 @schemathesis.hook
+def filter_query(context: schemathesis.HookContext, query: dict[str, Any] | None) -> bool:
+    """Without NUL: no route sees an address that has one, which is 400 `malformed_request` everywhere."""
+    return "\\x00" not in repr(query)
+
+
+@schemathesis.hook
 def before_call(
     context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
 ) -> None:

@@ -1,5 +1,6 @@
 """`loupe-admin` as an operator runs it."""
 
+import asyncio
 import json
 import sys
 import uuid
@@ -7,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import httpx2
-from client import client_of, until, upscale
+import psycopg
+from client import client_of, image, until, upscale, used
 from PIL import Image
 from pixels import encoded
 
@@ -31,6 +33,12 @@ async def told(stack: Stack, *arguments: str) -> dict[str, Any]:
     assert status == 0, output
     assert "\n" not in output
     return json.loads(output)
+
+
+async def lines(stack: Stack, *arguments: str) -> list[dict[str, Any]]:
+    status, output = await run(stack, "--json", *arguments)
+    assert status == 0, output
+    return [json.loads(line) for line in output.splitlines()]
 
 
 async def test_a_trial_a_cancellation_and_a_missing_payment(stack: Stack, people: People) -> None:
@@ -130,6 +138,59 @@ async def test_a_job_that_failed_for_good_is_driven_again(stack: Stack, people: 
     assert "Dead message not found" in output
 
 
+async def test_an_image_whose_result_is_gone_is_listed_and_fails_where_that_is_asked_for(
+    stack: Stack, people: People
+) -> None:
+    person = await people.new("starter")
+    async with client_of(stack, person.token) as client:
+        image_id = (await upscale(client, PHOTO)).json()["data"]["id"]
+        key = (await until(client, image_id, "completed"))["upscaled_path"]
+        store = stack.stores.s3
+        await asyncio.to_thread(store.client("images").remove_object, store.bucket, key)
+
+        listed = await lines(stack, "objects", "check")
+        between = await image(client, image_id)
+        await lines(stack, "objects", "check", "--mark")
+        marked = await image(client, image_id)
+        again = await lines(stack, "objects", "check")
+
+    [found] = [one for one in listed if one.get("image_id") == str(image_id)]
+    assert (found["status"], found["key"]) == ("STATUS_COMPLETED", key)
+    assert between["status"] == "completed"
+    assert (marked["status"], marked["error"]["code"]) == ("failed", "object_lost")
+    assert str(image_id) not in [one.get("image_id") for one in again]
+    assert int(listed[-1]["checked"]) == int(again[-1]["checked"]) + len(listed) - 1
+
+
+async def test_endings_that_billing_forgot_are_told_again(stack: Stack, people: People) -> None:
+    person = await people.new("starter")
+    async with client_of(stack, person.token) as client:
+        image_id = (await upscale(client, PHOTO)).json()["data"]["id"]
+        await until(client, image_id, "completed")
+        await until_reservation(stack, person.id, "captured")
+        forgotten = "UPDATE reservation SET state = 'reserved' WHERE user_id = %s"
+        await people.change("billing", forgotten, person.id)
+
+        none = await told(stack, "endings", "replay", "--since", "2999-01-01")
+        some = await told(stack, "endings", "replay", "--since", "1h")
+        await until_reservation(stack, person.id, "captured")
+
+        assert await used(client) == 1
+    assert none == {"replayed": "0"}
+    assert int(some["replayed"]) >= 1
+
+
+async def until_reservation(stack: Stack, user_id: int, state: str) -> None:
+    """The user's only one has that state."""
+    url = stack.stores.postgres.admin_url("billing")
+    async with asyncio.timeout(20), await psycopg.AsyncConnection.connect(url, autocommit=True) as billing:
+        found = None
+        while found != (state,):
+            rows = await billing.execute("SELECT state FROM reservation WHERE user_id = %s", [user_id])
+            found = await rows.fetchone()
+            await asyncio.sleep(0.05)
+
+
 async def test_what_is_wrong_is_said_in_a_line(stack: Stack) -> None:
     nobody = f"{uuid.uuid4().hex}@example.com"
 
@@ -147,7 +208,11 @@ async def test_what_is_wrong_is_said_in_a_line(stack: Stack) -> None:
 
 
 async def test_a_time_that_is_none_is_refused(stack: Stack) -> None:
-    status, output = await run(stack, "plan", "set", JANE, "starter", "--until", "tomorrow")
+    answers = [
+        await run(stack, "plan", "set", JANE, "starter", "--until", "tomorrow"),
+        await run(stack, "endings", "replay", "--since", "24"),
+    ]
 
-    assert status == 2
-    assert "'tomorrow' is no instant" in output
+    assert [status for status, _ in answers] == [2, 2]
+    assert "'tomorrow' is no instant" in answers[0][1]
+    assert "'24' is no instant" in answers[1][1]

@@ -33,8 +33,9 @@ NEEDS = {
     "ListBatches": "images:read",
     "DeleteBatch": "images:delete",
 }
-WORKERS_OWN = ("StartWork", "StopWork", "KeepWorking")
-OPERATORS_OWN = ("ListDeadMessages", "RedriveDeadMessage")
+WORKERS_OWN = ("StartWork", "StopWork", "KeepWorking", "AnnounceModels")
+GATEWAYS_OWN = ("ListModels",)
+OPERATORS_OWN = ("ListDeadMessages", "RedriveDeadMessage", "CheckObjects", "ReplayEndings")
 
 
 async def call(images: "ImagesServiceAsyncStub", method: str, **fields: Any) -> Any:
@@ -54,10 +55,10 @@ async def an_upload(
     yield pb.UpscaleRequest(options=pb.UpscaleRequest.Options(**options))
 
 
-async def a_batch_upload() -> AsyncIterator[pb.CreateBatchRequest]:
+async def a_batch_upload(**options: str) -> AsyncIterator[pb.CreateBatchRequest]:
     yield pb.CreateBatchRequest(file=pb.CreateBatchRequest.File(filename="photo.jpg"))
     yield pb.CreateBatchRequest(chunk=PHOTO)
-    yield pb.CreateBatchRequest(options=pb.CreateBatchRequest.Options())
+    yield pb.CreateBatchRequest(options=pb.CreateBatchRequest.Options(**options))
 
 
 @pytest.mark.parametrize("method", NEEDS)
@@ -80,7 +81,7 @@ async def test_its_own_ability_is_enough(rig: Rig, method: str) -> None:
         assert error.reason in ("image_not_found", "batch_not_found")  # noqa: PT017  there is none of that id
 
 
-@pytest.mark.parametrize("method", [*WORKERS_OWN, *OPERATORS_OWN])
+@pytest.mark.parametrize("method", [*WORKERS_OWN, *OPERATORS_OWN, *GATEWAYS_OWN])
 async def test_users_are_no_workers_and_no_operators(rig: Rig, method: str) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
         await call(rig.user(JANE), method)
@@ -112,7 +113,7 @@ async def test_a_worker_acts_for_no_user(rig: Rig, method: str) -> None:
         await call(rig.service("inference"), method)
 
 
-@pytest.mark.parametrize("method", [*NEEDS, *WORKERS_OWN, *OPERATORS_OWN])
+@pytest.mark.parametrize("method", [*NEEDS, *WORKERS_OWN, *OPERATORS_OWN, *GATEWAYS_OWN])
 async def test_a_token_for_another_service_opens_nothing(rig: Rig, method: str) -> None:
     with pytest.raises(errors.Unauthenticated):
         await call(rig.by(rig.tokens.service("inference", "billing")), method)

@@ -3,6 +3,7 @@
 import pytest
 
 from common import errors
+from images.catalogue import USUAL
 from images.formats import Format
 from images.output import Fit, Output, parse
 from images.sniff import Header
@@ -12,11 +13,13 @@ MOVING = {name: Header(name, 4, 3, frames=2) for name in (Format.GIF, Format.WEB
 
 
 def test_what_is_left_empty_is_as_usual() -> None:
-    assert parse("", "", "", "", "") == Output(None, None, Fit.STRETCH, keeps_metadata=False, model="auto")
+    assert parse("", "", "", "", "", models=USUAL) == Output(
+        None, None, Fit.STRETCH, keeps_metadata=False, model="auto"
+    )
 
 
 def test_what_is_asked_for_is_understood() -> None:
-    output = parse("cover", "JPG", " 80 ", "keep", "clean")
+    output = parse("cover", "JPG", " 80 ", "keep", "clean", models=USUAL)
 
     assert output == Output(Format.JPEG, 80, Fit.COVER, keeps_metadata=True, model="clean")
 
@@ -31,19 +34,23 @@ def test_what_is_asked_for_is_understood() -> None:
         (("", "", "101", "", ""), "quality", "The quality must be between 1 and 100."),
         (("", "", "80.0", "", ""), "quality", "The quality must be an integer."),
         (("", "", "", "all", ""), "metadata", "The selected metadata is invalid."),
-        (("", "", "", "", "best"), "model", "The selected model is invalid."),
+        (
+            ("", "", "", "", "best"),
+            "model",
+            "The selected model is invalid: there are auto, faithful, clean.",
+        ),
     ],
 )
 def test_what_cannot_be_is_named(texts: tuple[str, str, str, str, str], field: str, text: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
-        parse(*texts)
+        parse(*texts, models=USUAL)
 
     assert caught.value.fields == {field: [text]}
 
 
 def test_everything_wrong_is_named_at_once() -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
-        parse("x", "x", "x", "x", "x")
+        parse("x", "x", "x", "x", "x", models=USUAL)
 
     assert list(caught.value.fields) == ["fit", "output_format", "metadata", "model", "quality"]
 

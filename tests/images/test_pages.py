@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from common.db import Sessions
 from images.domain import pages
+from images.domain.measures import UNFINISHED_WORK
 from images.tables import Status
 from tests.images.images_rig import Rig, emptied
 
@@ -109,6 +110,13 @@ async def test_no_page_reads_much_more_than_the_first(sessions: Sessions, status
     read = {number: await blocks_read(sessions, number, status) for number in (5_000, 30_000, 60_000, LAST)}
 
     assert max(read.values()) <= max(3 * first, FEW), (first, read)
+
+
+async def test_measuring_what_is_unfinished_reads_no_other_images(sessions: Sessions) -> None:
+    plan = "\n".join(await execute(sessions, f"EXPLAIN {UNFINISHED_WORK.text}"))
+
+    assert "ix_image_unfinished" in plan
+    assert "Seq Scan" not in plan
 
 
 async def test_bulk_changes_leave_pages_and_totals_exact(sessions: Sessions) -> None:

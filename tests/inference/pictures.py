@@ -1,21 +1,24 @@
 """Whole pictures for tests, where the worker only ever has rows."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
-from inference.bands import Infer
 from inference.codec import Decoder
 from inference.encoding import Writer, open_writer
+from inference.nets import Infer
 from inference.picture import Animation, Format, Picture, Pixels
 from inference.resize import Resampler
+from inference.tiles import Tiling
 from inference.upscale import upscale
 
 
 async def upscaled(picture: Picture, size: tuple[int, int], infer: Infer, **options: Any) -> Picture:
+    """`options` are those of `upscale`, and of the tiling by name."""
     rows: list[Pixels] = []
-    await upscale(picture, size, infer, rows.append, **options)
+    named = {field.name: options.pop(field.name) for field in fields(Tiling) if field.name in options}
+    await upscale(picture, size, infer, rows.append, tiling=Tiling(**named), **options)
     samples = np.concatenate(rows)
     colour = picture.pixels.shape[2]
     alpha = samples[:, :, colour] if picture.alpha is not None else None

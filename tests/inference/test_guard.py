@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from inference.bands import CLEAN, Answer
+from inference.bands import CLEAN
+from inference.nets import Answer
 from inference.picture import Picture, Pixels
 from tests.inference.pictures import upscaled
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageDraw
 
-from inference.bands import Answer
 from inference.codec import Undecodable
 from inference.fit import Fit, placed
+from inference.nets import Answer
 from inference.picture import Animation, Format, Picture
 from inference.registry import FAITHFUL
 from inference.render import Wish, render
-from inference.tiles import Tensor
+from inference.tiles import Tensor, Tiling
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -30,7 +30,7 @@ class Nearest:
 def a_wish(
     size: tuple[int, int], file_format: Format = "PNG", fit: Fit = "stretch", *, keeps_metadata: bool = False
 ) -> Wish:
-    return Wish(size, file_format, FAITHFUL.nets, 64, fit=fit, keeps_metadata=keeps_metadata)
+    return Wish(size, file_format, FAITHFUL.nets, Tiling(64), fit=fit, keeps_metadata=keeps_metadata)
 
 
 def a_picture(size: tuple[int, int] = (40, 20), *, depth: int = 8, exif: bytes | None = None) -> Picture:

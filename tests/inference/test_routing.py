@@ -1,6 +1,7 @@
 """Which model a picture takes by itself: pictures of every kind, from files through the decoding child."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,8 +12,8 @@ from pixels import encoded
 
 from inference.codec import Decoder
 from inference.picture import Picture, Pixels
-from inference.registry import CLEANING, FAITHFUL
-from inference.routing import BLOCK, MOST_BLOCKS, PALETTE, Choice, choose, sample
+from inference.registry import CLEANING, ENHANCING, FAITHFUL, MODELS, Model
+from inference.routing import BLOCK, MOST_BLOCKS, PALETTE, Choice, NotServed, choose, chosen, sample
 from inference.wear import jpeg_quality
 
 EXPECTED = {
@@ -231,3 +232,39 @@ def test_a_strangers_tables_give_a_quality_or_none(
     tables: dict[int, list[int]] | None, quality: int | None
 ) -> None:
     assert jpeg_quality(tables) == quality
+
+
+def test_who_asks_for_a_model_gets_that_one() -> None:
+    offered = {**MODELS, "enhance": ENHANCING[1]}
+    picture = a_picture(a_photo())
+
+    choices = {name: chosen(name, picture, offered) for name in offered}
+
+    assert {name: choice.model for name, choice in choices.items()} == offered
+    assert {choice.reason for choice in choices.values()} == {"asked_for"}
+
+
+@pytest.mark.parametrize("name", ["enhance", "Faithful", "span_x2"])
+def test_what_is_not_served_is_replaced_by_nothing(name: str) -> None:
+    with pytest.raises(NotServed, match=name):
+        chosen(name, a_picture(a_photo()), MODELS)
+
+
+@pytest.mark.parametrize("asked", ["auto", ""])
+def test_enhance_is_never_chosen_by_itself(asked: str) -> None:
+    offered = {"enhance": ENHANCING[0], **MODELS}
+    worn = replace(a_picture(a_photo()), jpeg_quality=10)
+
+    assert chosen(asked, worn, offered).model is CLEANING
+    assert chosen(asked, a_picture(a_photo()), offered).model is FAITHFUL
+
+
+@pytest.mark.parametrize("model", [FAITHFUL, CLEANING], ids=lambda model: model.name)
+def test_where_only_one_is_served_every_picture_takes_it(model: Model) -> None:
+    offered = {"enhance": ENHANCING[0], model.name: model}
+    clean = a_picture(a_photo())
+
+    choices = [chosen("auto", picture, offered) for picture in (clean, replace(clean, jpeg_quality=10))]
+
+    assert [choice.model for choice in choices] == [model, model]
+    assert sorted({choice.reason for choice in choices} - {"clean_photo", "worn_jpeg"}) == ["only_model"]

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from inference.tiles import QUANTUM, cut, paste, plan, spans
+from inference.tiles import QUANTUM, cut, paste, plan, plan_band, spans
 
 GRIDS = [(512, 20), (512, 42), (256, 16), (128, 20), (64, 8), (48, 20), (40, 0)]
 
@@ -94,3 +94,68 @@ def test_grey_is_the_rounded_mean_of_the_channels() -> None:
     paste(np.array([254, 255, 255], np.uint8).reshape(1, 3, 1, 1), tile, 1, target)
 
     assert target.item() == 255
+
+
+@pytest.mark.parametrize(("tile", "overlap"), GRIDS)
+def test_fixed_tiles_along_an_axis_are_whole_or_the_axis(tile: int, overlap: int) -> None:
+    for length in range(1, 1501):
+        line = spans(length, tile, overlap, is_fixed=True)
+
+        assert line[0].start == line[0].keep_from == 0
+        assert line[-1].end == line[-1].keep_to == length
+        assert {span.end - span.start for span in line} == {min(length, tile)}
+        for left, right in pairwise(line):
+            assert left.keep_to == right.keep_from
+            assert left.end - left.keep_to >= overlap
+            assert right.keep_from - right.start >= overlap
+
+
+@pytest.mark.parametrize("overlap", [15, 21, 96])
+def test_fixed_tiles_of_pictures_of_all_sizes_have_few_shapes(overlap: int) -> None:
+    sizes = [(width, height) for width in range(512, 3000, 97) for height in range(512, 3000, 89)]
+
+    shapes = {
+        (tile.source.width, tile.source.height)
+        for size in sizes
+        for tile in plan(*size, 512, overlap, is_fixed=True)
+    }
+
+    assert shapes <= {(side, side) for side in (256, 384, 512)}
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "most"),
+    [
+        (300, 200, 1.0),
+        (512, 512, 1.0),
+        (640, 480, 1.6),
+        (1024, 768, 1.7),
+        (1280, 720, 1.3),
+        (1920, 1080, 1.5),
+        (4000, 3000, 1.4),
+    ],
+)
+def test_fixed_tiles_cost_what_they_must(width: int, height: int, most: float) -> None:
+    tiles = plan(width, height, 512, 21, is_fixed=True)
+
+    assert sum(tile.source.width * tile.source.height for tile in tiles) <= most * width * height
+
+
+@pytest.mark.parametrize(("width", "height"), [(300, 280), (256, 700), (100, 900), (1000, 257)])
+@pytest.mark.parametrize("is_fixed", [False, True])
+def test_tiles_of_a_band_cover_its_rows_once_and_see_beyond_them(
+    width: int, height: int, is_fixed: bool
+) -> None:
+    for top, bottom in ((0, 90), (90, min(height, 250)), (height // 2, height)):
+        covered = np.zeros((height, width), int)
+
+        for tile in plan_band((width, height), (top, bottom), 256, 15, is_fixed=is_fixed):
+            source, keep = tile.source, tile.keep
+            covered[keep.top : keep.bottom, keep.left : keep.right] += 1
+            assert source.top <= max(0, keep.top - 15)
+            assert source.bottom >= min(height, keep.bottom + 15)
+            if is_fixed:
+                assert (source.width, source.height) == (min(width, 256), min(height, 256))
+
+        assert (covered[top:bottom] == 1).all()
+        assert covered.sum() == (bottom - top) * width

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.bands import BadAnswer, Net
+from inference.failures import TritonAway, TritonFailed
+from inference.nets import Answer, BadAnswer, Net, TooLarge
 from inference.picture import Picture
 from inference.registry import CLEANING, FAITHFUL
-from inference.triton import Triton, TritonAway, TritonFailed
+from inference.tiles import Tensor
+from inference.triton import Triton
 from loupe_local.stack import Stack
 from tests.inference.conftest import FaultyTriton, an_answer, pixels_of, triton_at
 from tests.inference.pictures import upscaled
@@ -62,6 +64,22 @@ async def test_a_picture_in_tiles_is_the_picture_in_one(real: Triton, net: Net, 
     difference = np.abs(whole.pixels.astype(int) - tiled.pixels)
     assert difference.max() <= (1 if dtype == np.uint8 else 16)
     assert (difference > 0).mean() < (1e-4 if dtype == np.uint8 else 0.2)
+
+
+@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
+async def test_a_picture_in_halves_is_the_picture_in_one(real: Triton, net: Net) -> None:
+    async def small(name: str, tile: Tensor) -> Answer:
+        if tile.shape[2] * tile.shape[3] > 14_000:
+            raise TooLarge(name)
+        return await real.infer(name, tile)
+
+    photo = np.asarray(Image.open(PHOTO).convert("RGB").resize((170, 130)))
+    size = (170 * net.scale, 130 * net.scale)
+
+    whole = await upscaled(Picture(photo, "PNG"), size, real.infer, nets=(net,))
+    halved = await upscaled(Picture(photo, "PNG"), size, small, nets=(net,))
+
+    assert np.abs(whole.pixels.astype(int) - halved.pixels).max() <= 1
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")

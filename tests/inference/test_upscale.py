@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.bands import Answer, BadAnswer, Net
+from inference.nets import Answer, BadAnswer, Net
 from inference.picture import Picture, Pixels
 from inference.registry import FAITHFUL
 from tests.inference.pictures import upscaled
@@ -92,12 +92,15 @@ async def whole(picture: Picture) -> Pixels:
     return result[0].transpose(1, 2, 0)
 
 
+@pytest.mark.parametrize("is_fixed", [False, True])
 @pytest.mark.parametrize("height", [1, 31, 40, 41, 97])
-async def test_tiled_is_whole_for_every_size(height: int) -> None:
+async def test_tiled_is_whole_for_every_size(height: int, is_fixed: bool) -> None:
     for width in range(1, 140, 3):
         picture = a_picture((width, height))
 
-        result = await upscale(picture, (width * 2, height * 2), far_reaching, nets=SMALL, tile=40)
+        result = await upscale(
+            picture, (width * 2, height * 2), far_reaching, nets=SMALL, tile=40, is_fixed=is_fixed
+        )
 
         assert np.array_equal(result.pixels, await whole(picture)), width
 

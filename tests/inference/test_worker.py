@@ -22,17 +22,21 @@ from images.events import JOBS
 from images.tables import Image as Row
 from images.tables import Status
 from inference import events
-from inference.bands import BadAnswer
 from inference.codec import Decoder
+from inference.failures import TritonFailed
+from inference.nets import BadAnswer
+from inference.offer import Offer
+from inference.registry import ENHANCING, MODELS
 from inference.settings import Settings
-from inference.triton import TritonFailed
+from inference.tiles import Tiling
 from inference.worker import Worker
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2
 from loupe_local.services import services
 from loupe_local.stores import Stores
 from tests.images.images_rig import RULES, Rig, a_batch, an_image, emptied, keys, poll, row
-from tests.inference.conftest import FaultyTriton, an_answer, doubled, triton_at
+from tests.inference.conftest import FaultyTriton, an_answer, doubled, pixels_of, triton_at
+from tests.inference.scratch import QUICK, scratch_triton
 
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"), "PNG")
 
@@ -141,9 +145,10 @@ async def bench(
             images=rig.service(),
             blobs=Blobs(settings.store()),
             triton=triton,
+            offer=Offer(triton),
             decoder=decoder,
             publish=events.Teller(js).finished,
-            tile=64,
+            tiling=Tiling(64),
             heartbeat_seconds=0.1,
         )
         yield Bench(rig, js, worker)
@@ -399,6 +404,24 @@ async def test_a_wrong_answer_costs_an_attempt_and_stores_nothing(bench: Bench, 
     assert await keys(bench.rig) == [image.original_path]
 
 
+@pytest.mark.parametrize("level", [0, 77])
+async def test_a_black_or_blank_answer_costs_an_attempt_and_stores_nothing(
+    bench: Bench, faulty: FaultyTriton, level: int
+) -> None:
+    async def blank(*_: Any) -> Any:
+        return an_answer(np.full((1, 3, 32, 48), level, np.uint8))
+
+    faulty.answer = blank
+    image = await bench.job()
+
+    with pytest.raises(BadAnswer, match=r"span_x2 answered (black|one colour) for the tile at 0, 0"):
+        await bench.do(image)
+
+    found = await bench.row(image)
+    assert (found.attempt, found.excused) == (1, 0)
+    assert await keys(bench.rig) == [image.original_path]
+
+
 async def test_an_original_that_is_gone_costs_an_attempt(bench: Bench) -> None:
     image = await bench.job()
     await bench.rig.blobs.delete([image.original_path])
@@ -447,6 +470,21 @@ async def test_a_triton_that_comes_back_finds_the_image_waiting(bench: Bench, fa
     [finished] = await bench.told()
     assert finished.HasField("output")
     assert finished.fence > RULES.attempts
+
+
+async def test_a_model_that_dies_costs_no_attempt(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    image = await bench.job()
+    async with (
+        scratch_triton(tmp_path_factory.mktemp("triton")) as scratch,
+        triton_at(scratch.target, seconds=30) as triton,
+    ):
+        scratch.kill(QUICK)
+        await replace(bench.worker, triton=triton).submitted(a_message(image))
+
+    assert [one.HasField("output") for one in await bench.told()] == [True]
+    assert (await bench.row(image)).attempt == 1
 
 
 async def asked(faulty: FaultyTriton, times: int) -> bool:
@@ -532,3 +570,71 @@ class Deaf:
 
     async def was_tried(self) -> bool:
         return self._tried >= 2
+
+
+async def test_a_picture_takes_the_model_that_it_asks_for(bench: Bench, faulty: FaultyTriton) -> None:
+    async def fourfold(request: Any, _: Any) -> Any:
+        return an_answer(pixels_of(request).repeat(4, axis=2).repeat(4, axis=3))
+
+    faulty.answer = fourfold
+    bench.worker.offer.models = {**MODELS, "enhance": ENHANCING[1]}
+    image = await bench.job(model_asked="enhance")
+
+    await bench.do(image)
+
+    [finished] = await bench.told()
+    assert (finished.output.model, finished.output.model_reason) == ("enhance", "asked_for")
+
+
+async def test_an_image_whose_model_nobody_has_any_more_fails_and_is_no_job(
+    bench: Bench, faulty: FaultyTriton
+) -> None:
+    image = await bench.job(model_asked="enhance")
+    await bench.submit(image)
+
+    async with bench.consuming():
+        await poll(bench.is_idle)
+
+    found = await bench.row(image)
+    assert (found.status, found.failure_code, found.attempt) == (Status.FAILED, "model_unavailable", 0)
+    assert (faulty.asked, await bench.told()) == (0, [])
+
+
+async def test_an_image_whose_model_another_worker_has_waits_for_that_one(
+    bench: Bench, faulty: FaultyTriton
+) -> None:
+    offers = [images_pb2.AnnounceModelsRequest.Offer(name="enhance", nets=["realesr_general_x4v3"])]
+    await bench.rig.service().AnnounceModels(images_pb2.AnnounceModelsRequest(models=offers))
+    image = await bench.job(model_asked="enhance")
+
+    with pytest.raises(bus.Later):
+        await bench.do(image)
+
+    found = await bench.row(image)
+    assert (found.status, found.attempt, faulty.asked) == (Status.PENDING, 0, 0)
+
+
+async def test_a_model_that_goes_while_the_picture_is_decoded_excuses_the_attempt(bench: Bench) -> None:
+    bench.worker.offer.models = {**MODELS, "enhance": ENHANCING[1]}
+    going = Going(bench.rig, bench.worker.offer)
+    image = await bench.job(model_asked="enhance")
+
+    with pytest.raises(bus.Later, match="enhance is not served"):
+        await replace(bench.worker, images=going).submitted(a_message(image))  # pyright: ignore[reportArgumentType]
+
+    found = await bench.row(image)
+    assert (found.status, found.attempt, found.excused) == (Status.PROCESSING, 1, 1)
+    assert await bench.told() == []
+
+
+class Going:
+    """The real service, and with the order that it gives the model goes."""
+
+    def __init__(self, rig: Rig, offer: Offer) -> None:
+        self._images, self._offer = rig.service(), offer
+        self.StopWork, self.KeepWorking = self._images.StopWork, self._images.KeepWorking
+
+    async def StartWork(self, request: images_pb2.StartWorkRequest) -> Any:
+        response = await self._images.StartWork(request)
+        self._offer.models = MODELS
+        return response

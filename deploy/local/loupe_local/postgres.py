@@ -95,7 +95,7 @@ def process(server: Postgres, home: Home, *, durable: bool) -> Process:
         cwd=home.folder,
         tidy=lambda: forget_pid(home.data),
         identity=home.identity,
-        ready=_answers(server),
+        ready=answers(server),
         stop_signal=signal.SIGINT,  # without waiting for the clients to leave
     )
 
@@ -133,7 +133,7 @@ async def _names(admin: psycopg.AsyncConnection[tuple[str]], query: LiteralStrin
     return {name for (name,) in await (await admin.execute(query)).fetchall()}
 
 
-def _answers(server: Postgres) -> Probe:
+def answers(server: Postgres) -> Probe:
     async def probe() -> bool:
         try:
             async with await psycopg.AsyncConnection.connect(

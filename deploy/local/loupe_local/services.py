@@ -46,8 +46,10 @@ class Services:
 
     @property
     def admin(self) -> dict[str, str]:
-        """What `loupe-admin` needs."""
+        """What `loupe-admin` needs; overrides that begin with LOUPE_ are for it."""
+        ours = {key: value for key, value in self.overrides.items() if key.startswith("LOUPE_")}
         return {
+            **{key.removeprefix("LOUPE_").lower(): value for key, value in ours.items()},
             "auth_target": self.target("auth"),
             "billing_target": self.target("billing"),
             "images_target": self.target("images"),
@@ -138,6 +140,7 @@ class Services:
             "images_target": self.target("images"),
             "client_secret": self.secrets["inference"],
             "triton_target": triton.grpc if triton else f"{HOST}:1",
+            "shared_memory": "true",
             **self._s3("inference"),
         }
 

@@ -12,7 +12,7 @@ from loupe_local.log import Sink
 from loupe_local.services import Services
 from loupe_local.services import services as services_of
 from loupe_local.state import FOLDER
-from loupe_local.stores import Stores, stores
+from loupe_local.stores import WHEELS, Servers, Stores, stores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,11 @@ async def stack(
     sink: Sink | None = None,
     durable: bool = True,
     overrides: Mapping[str, str] | None = None,
+    servers: Servers = WHEELS,
 ) -> AsyncGenerator[Stack]:
     """All ready; `local.json` beside the folder tells scripts what they need, for as long as it runs."""
-    async with stores(folder, sink=sink, durable=durable, told=folder.parent / "local.json") as running:
+    told = folder.parent / "local.json"
+    async with stores(folder, sink=sink, durable=durable, told=told, servers=servers) as running:
         services = services_of(running, overrides or {})
         await services.start()
         token, other_token = await accounts.tokens(running, services)

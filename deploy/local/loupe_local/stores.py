@@ -5,10 +5,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from loupe_local import nats_server, object_store, postgres, postgres_home, smtp
 from loupe_local import triton as triton_server
 from loupe_local.log import Sink, to_stream
+from loupe_local.process import Process
 from loupe_local.supervisor import Supervisor
 
 
@@ -39,6 +41,30 @@ class Stores:
         return {"objects": self.s3.metrics, "nats": f"{self.nats.monitor}/varz", **triton}
 
 
+class Servers(Protocol):
+    """Where PostgreSQL, NATS and the object store come from; ports and secrets are those of `running`."""
+
+    async def postgres(self, running: Stores, *, durable: bool) -> Process: ...
+    async def nats(self, running: Stores, *, durable: bool) -> Process: ...
+    async def objects(self, running: Stores) -> Process: ...
+
+
+class Wheels:
+    async def postgres(self, running: Stores, *, durable: bool) -> Process:
+        home = await postgres_home.find(running.supervisor.state, running.supervisor.sink)
+        await postgres.create_cluster(running.postgres, home, durable=durable)
+        return postgres.process(running.postgres, home, durable=durable)
+
+    async def nats(self, running: Stores, *, durable: bool) -> Process:
+        return nats_server.process(running.nats, running.supervisor.state, durable=durable)
+
+    async def objects(self, running: Stores) -> Process:
+        return object_store.process(running.s3, running.supervisor.state)
+
+
+WHEELS = Wheels()
+
+
 @asynccontextmanager
 async def stores(
     folder: Path,
@@ -47,6 +73,7 @@ async def stores(
     durable: bool = True,
     triton: bool = True,
     told: Path | None = None,
+    servers: Servers = WHEELS,
 ) -> AsyncGenerator[Stores]:
     """All ready, on the data of the last time; `durable=False` survives our crashes but not the machine's."""
     async with Supervisor(folder, sink or to_stream(), told) as supervisor:
@@ -59,17 +86,17 @@ async def stores(
             smtp=smtp.smtp(state),
             triton=triton_server.triton(state) if triton else None,
         )
-        await _start(running, durable=durable)
+        await _start(running, servers, durable=durable)
         supervisor.publish(addresses=_addresses(running))
         yield running
 
 
-async def _start(running: Stores, *, durable: bool) -> None:
+async def _start(running: Stores, servers: Servers, *, durable: bool) -> None:
     supervisor = running.supervisor
     starts = [
-        _start_postgres(running, durable=durable),
-        supervisor.start(nats_server.process(running.nats, supervisor.state, durable=durable)),
-        _start_objects(running, durable=durable),
+        _start_postgres(running, servers, durable=durable),
+        _start_nats(running, servers, durable=durable),
+        _start_objects(running, servers, durable=durable),
         supervisor.start(smtp.process(running.smtp)),
     ]
     if running.triton:
@@ -83,16 +110,17 @@ async def _start(running: Stores, *, durable: bool) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _start_postgres(running: Stores, *, durable: bool) -> None:
-    supervisor = running.supervisor
-    home = await postgres_home.find(supervisor.state, supervisor.sink)
-    await postgres.create_cluster(running.postgres, home, durable=durable)
-    await supervisor.start(postgres.process(running.postgres, home, durable=durable))
+async def _start_postgres(running: Stores, servers: Servers, *, durable: bool) -> None:
+    await running.supervisor.start(await servers.postgres(running, durable=durable))
     await postgres.create_databases(running.postgres)
 
 
-async def _start_objects(running: Stores, *, durable: bool) -> None:
-    await running.supervisor.start(object_store.process(running.s3, running.supervisor.state))
+async def _start_nats(running: Stores, servers: Servers, *, durable: bool) -> None:
+    await running.supervisor.start(await servers.nats(running, durable=durable))
+
+
+async def _start_objects(running: Stores, servers: Servers, *, durable: bool) -> None:
+    await running.supervisor.start(await servers.objects(running))
     if durable:
         await object_store.write_through(running.s3)
 

@@ -6,7 +6,7 @@ from auth.mail import Mailer
 from auth.passwords import Hasher
 from auth.rpc import CALLERS, AuthService
 from auth.settings import Settings
-from common import bus, db, log, metrics, outbox, process, rpc, trace
+from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
 from common.identity import Verifier
 from loupe.auth.v1 import auth_pb2_grpc
 
@@ -15,8 +15,13 @@ async def run() -> None:
     settings = Settings()  # pyright: ignore[reportCallIssue]  the environment fills it
     log.setup("auth", level=settings.log_level, readable=settings.log_readable)
     trace.setup("auth")
+    metrics.setup("auth")
     readiness = metrics.Readiness("database", "broker")
-    await process.run(metrics.serve(settings.metrics_listen, readiness), serve(settings, readiness))
+    await process.run(
+        metrics.serve(settings.metrics_listen, readiness),
+        tls.end_when_renewed(settings.tls),
+        serve(settings, readiness),
+    )
 
 
 async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
@@ -35,7 +40,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     )
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(service, server.grpc)
-    server.bind(settings.listen)
+    server.bind(settings.listen, settings.tls)
     mails = events.Mails(sessions, Mailer(settings), settings)
     async with bus.connection(settings.nats_url, "auth", readiness) as nc:
         js = nc.jetstream()

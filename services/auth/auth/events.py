@@ -1,6 +1,7 @@
 """The stream of auth's events, and the mails that it sends itself when its own events ask for them."""
 
 from aiosmtplib import SMTPException
+from prometheus_client import Counter
 
 from auth import links
 from auth.domain import users
@@ -18,6 +19,10 @@ MAIL_WANTED = bus.Consumer(
     subjects=("auth.mail_wanted",),
     max_attempts=12,
     longest_pause_seconds=600,
+)
+
+mails = Counter(
+    "loupe_mails_total", "Mails brought to the mail server, or tried in vain", ["kind", "outcome"]
 )
 
 
@@ -42,9 +47,12 @@ class Mails:
         try:
             await self._mailer.send(event.template, user.email, name=user.name, link=link)
         except Refused as error:
+            mails.labels(event.template, "refused").inc()
             raise bus.Unprocessable(str(error)) from error
         except (SMTPException, OSError) as error:
+            mails.labels(event.template, "again").inc()
             raise bus.Later(f"{type(error).__name__}: {error}") from error
+        mails.labels(event.template, "sent").inc()
 
     def _link(self, template: str, user: User) -> str:
         """The text that resets a password stands behind the `#`: browsers send that to no server."""

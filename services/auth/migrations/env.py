@@ -6,15 +6,14 @@ With `--sql` it prints them instead, for whoever wants to read them first.
 import os
 
 from alembic import context
-from sqlalchemy import create_engine, text
 
 from auth.tables import Base
+from common import db
 
 if context.is_offline_mode():
     context.configure(dialect_name="postgresql", literal_binds=True)
     context.run_migrations()
 else:
-    with create_engine(os.environ["AUTH_DATABASE_URL"]).begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('alembic'))"))
+    with db.migrating(os.environ["AUTH_DATABASE_URL"]) as connection:
         context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=True)
         context.run_migrations()

@@ -1,9 +1,12 @@
 """Starts billing."""
 
+import functools
+
 from billing import events, plans
+from billing.domain import measures
 from billing.rpc import CALLERS, BillingService
 from billing.settings import Settings
-from common import bus, db, log, metrics, outbox, process, rpc, trace
+from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
 from common.credentials import Credentials
 from loupe.billing.v1 import billing_pb2_grpc
 
@@ -14,18 +17,24 @@ async def run() -> None:
     settings = Settings()  # pyright: ignore[reportCallIssue]  the environment fills it
     log.setup("billing", level=settings.log_level, readable=settings.log_readable)
     trace.setup("billing")
+    metrics.setup("billing")
     readiness = metrics.Readiness("database", "broker")
-    await process.run(metrics.serve(settings.metrics_listen, readiness), serve(settings, readiness))
+    await process.run(
+        metrics.serve(settings.metrics_listen, readiness),
+        tls.end_when_renewed(settings.tls),
+        serve(settings, readiness),
+    )
 
 
 async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     engine = db.engine(settings.database_url)
     await db.wait(engine, readiness)
     sessions = db.sessions(engine)
-    server = rpc.Server(Credentials(settings.auth_target).verifier("billing"), CALLERS)
+    credentials = Credentials(settings.auth_target, tls=settings.tls)
+    server = rpc.Server(credentials.verifier("billing"), CALLERS)
     service = BillingService(sessions, plans.load(settings.plans_file), settings.reservation_seconds)
     billing_pb2_grpc.add_BillingServiceServicer_to_server(service, server.grpc)
-    server.bind(settings.listen)
+    server.bind(settings.listen, settings.tls)
     endings, users = events.Endings(sessions), events.Users(sessions)
     async with bus.connection(settings.nats_url, "billing", readiness) as nc:
         js = nc.jetstream()
@@ -37,6 +46,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             bus.consume(js, events.NOT_COMPLETED, endings.not_completed),
             bus.consume(js, events.USER_DELETED, users.deleted),
             process.every(EXPIRE_EVERY_SECONDS, endings.expire),
+            metrics.keep("reservations", functools.partial(measures.measure, sessions)),
         )
 
 

@@ -5,16 +5,24 @@ that signing needs no request. Only plain S3 is used, so any server will do.
 """
 
 import asyncio
+import contextlib
 import io
 import itertools
-from collections.abc import AsyncGenerator, Iterable
+import time
+from collections.abc import AsyncGenerator, Generator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
+from minio.error import S3Error
+from opentelemetry.trace import SpanKind
+from prometheus_client import Histogram
 from pydantic import SecretStr
+
+from common import trace
+from common.metrics import SECONDS_BUCKETS
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
@@ -23,6 +31,14 @@ PAGE = 1000
 """Keys that a server lists at a time."""
 ONE_PART = 1 << 30
 """Objects go up in one request: the client would cut them into pieces of 5 MiB, one after the other."""
+
+
+seconds = Histogram(
+    "loupe_object_store_seconds",
+    "Requests to the object store, tries again included",
+    ["operation", "outcome"],
+    buckets=SECONDS_BUCKETS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +62,10 @@ class Blobs:
         self._public = _client(store, store.public_endpoint)
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        with io.BytesIO(data) as body:  # the thread keeps its arguments a little longer than it needs them
+        with (
+            self._asked("put", key),
+            io.BytesIO(data) as body,
+        ):  # the thread keeps its arguments a little longer than it needs them
             await asyncio.to_thread(
                 self._client.put_object,
                 self._bucket,
@@ -58,16 +77,33 @@ class Blobs:
             )
 
     async def get(self, key: str) -> bytes:
-        return await asyncio.to_thread(self._read, key)
+        with self._asked("get", key):
+            return await asyncio.to_thread(self._read, key)
+
+    async def holds(self, key: str) -> bool:
+        """Whether there is an object of that key. The bucket must be there, see `ping`."""
+        try:
+            with self._asked("head", key):
+                await asyncio.to_thread(self._client.stat_object, self._bucket, key)
+        except S3Error as error:
+            if error.code != "NoSuchKey":
+                raise
+            return False
+        return True
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Keys that hold nothing are fine."""
-        await asyncio.to_thread(self._remove, list(keys))
+        with self._asked("delete"):
+            await asyncio.to_thread(self._remove, list(keys))
 
     async def pages(self, prefix: str) -> AsyncGenerator[list[tuple[str, datetime]]]:
         """All keys that begin so, a thousand at a time, and when their objects were last written."""
         listing = self._client.list_objects(self._bucket, prefix, recursive=True)
-        while found := await asyncio.to_thread(lambda: list(itertools.islice(listing, PAGE))):
+        while True:
+            with self._asked("list"):
+                found = await asyncio.to_thread(lambda: list(itertools.islice(listing, PAGE)))
+            if not found:
+                return
             yield [
                 (one.object_name, one.last_modified)
                 for one in found
@@ -90,6 +126,23 @@ class Blobs:
                 "response-content-disposition": disposition,
             },
         )
+
+    @contextlib.contextmanager
+    def _asked(self, operation: str, key: str = "") -> Generator[None]:
+        started, outcome = time.perf_counter(), "failed"
+        attributes = {"aws.s3.bucket": self._bucket} | ({"aws.s3.key": key} if key else {})
+        try:
+            with trace.span(f"S3 {operation}", SpanKind.CLIENT, attributes):
+                yield
+            outcome = "done"
+        except S3Error as error:
+            outcome = "absent" if error.code == "NoSuchKey" else "refused"
+            raise
+        except urllib3.exceptions.HTTPError:
+            outcome = "away"
+            raise
+        finally:
+            seconds.labels(operation, outcome).observe(time.perf_counter() - started)
 
     def _read(self, key: str) -> bytes:
         response = self._client.get_object(self._bucket, key)

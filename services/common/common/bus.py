@@ -18,13 +18,17 @@ from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
+from prometheus_client import Counter, Gauge
 
-from common import log, metrics, process, trace
+from common import lag, log, metrics, process, trace
 
 LOG = log.get(__name__)
 FETCH_SECONDS = 5.0
 DEAD = api.StreamConfig(name="DEAD", subjects=["dead.>"], storage=api.StorageType.FILE, max_age=30 * 86_400)
+
+connected = Gauge("loupe_nats_connected", "Whether the broker is there")
+losses = Counter("loupe_nats_disconnects_total", "Connections to the broker that were lost")
 
 Handler = Callable[[bytes], Awaitable[None]]
 GiveUp = Callable[[bytes, Exception], Awaitable[None]]
@@ -60,6 +64,7 @@ async def connection(url: str, name: str, readiness: metrics.Readiness) -> Async
     leaving = asyncio.Event()
     client = await process.wait_for("broker", functools.partial(_connect, url, name, leaving))
     readiness.watch("broker", lambda: client.is_connected)
+    connected.set_function(lambda: client.is_connected)
     try:
         yield client
     finally:
@@ -75,6 +80,7 @@ async def _connect(url: str, name: str, leaving: asyncio.Event) -> Client:
 
     async def on_disconnect() -> None:
         if not leaving.is_set():
+            losses.inc()
             LOG.warning("broker lost")
 
     async def on_reconnect() -> None:
@@ -116,6 +122,28 @@ async def declare(js: JetStreamContext, *streams: api.StreamConfig) -> None:
             await js.update_stream(config)
 
 
+async def publish(
+    js: JetStreamContext, subject: str, data: bytes, *, message_id: str, origin: trace.Origin | None = None
+) -> None:
+    """Returns when the stream has it. The message carries the request that it belongs to: `origin`, or the
+    one at work.
+    """
+    carrier = origin.headers() if origin else None
+    told = _described("publish", "send", subject) | {"messaging.message.id": message_id}
+    with trace.span(f"publish {subject}", SpanKind.PRODUCER, told, carrier=carrier):
+        headers = (carrier or {}) | dict(trace.outgoing()) | {"Nats-Msg-Id": message_id}
+        await js.publish(subject, data, headers=headers, timeout=5)
+
+
+def _described(name: str, kind: str, subject: str) -> dict[str, str | int]:
+    return {
+        "messaging.system": "nats",
+        "messaging.operation.name": name,
+        "messaging.operation.type": kind,
+        "messaging.destination.name": subject,
+    }
+
+
 async def consume(
     js: JetStreamContext,
     consumer: Consumer,
@@ -125,17 +153,27 @@ async def consume(
     parallel: int = 1,
 ) -> None:
     """Runs for ever, `parallel` messages at a time. A broker that is away is waited for."""
+    is_bound = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for _ in range(parallel):
-            group.create_task(_loop(js, consumer, handle, give_up))
+            group.create_task(_loop(js, consumer, handle, give_up, is_bound))
+        await is_bound.wait()
+        await lag.watch(js, consumer.stream, consumer.durable)
 
 
-async def _loop(js: JetStreamContext, consumer: Consumer, handle: Handler, give_up: GiveUp | None) -> None:
+async def _loop(
+    js: JetStreamContext,
+    consumer: Consumer,
+    handle: Handler,
+    give_up: GiveUp | None,
+    is_bound: asyncio.Event,
+) -> None:
     subscription: JetStreamContext.PullSubscription | None = None
     while True:
         process.end_if_cancelled()
         try:
             subscription = subscription or await _bind(js, consumer)
+            is_bound.set()
             message = (await subscription.fetch(1, timeout=FETCH_SECONDS))[0]
         except nats.errors.TimeoutError:
             continue
@@ -147,7 +185,7 @@ async def _loop(js: JetStreamContext, consumer: Consumer, handle: Handler, give_
             subscription = None
             await asyncio.sleep(1.0)
             continue
-        await _settle(js, consumer, message, handle, give_up)
+        await _take(js, consumer, message, handle, give_up)
 
 
 async def _bind(js: JetStreamContext, consumer: Consumer) -> JetStreamContext.PullSubscription:
@@ -166,20 +204,43 @@ async def _bind(js: JetStreamContext, consumer: Consumer) -> JetStreamContext.Pu
     return await js.pull_subscribe_bind(consumer.durable, consumer.stream)
 
 
-async def _settle(
+async def _take(
     js: JetStreamContext, consumer: Consumer, message: Msg, handle: Handler, give_up: GiveUp | None
+) -> None:
+    """What is done with the message belongs to the request that it comes from."""
+    headers = message.headers or {}
+    request_id = headers.get(trace.REQUEST_ID_KEY, "")
+    trace.request_id.set(request_id)
+    told = _described("process", "process", message.subject) | {
+        "messaging.consumer.group.name": consumer.durable,
+        "messaging.message.body.size": len(message.data),
+    }
+    with (
+        log.bound(**({"request_id": request_id} if request_id else {})),
+        trace.span(f"process {message.subject}", SpanKind.CONSUMER, told, carrier=headers) as span,
+    ):
+        await _settle(js, consumer, message, handle, give_up, span)
+
+
+async def _settle(
+    js: JetStreamContext,
+    consumer: Consumer,
+    message: Msg,
+    handle: Handler,
+    give_up: GiveUp | None,
+    span: Span,
 ) -> None:
     started, outcome = time.perf_counter(), "cancelled"
     try:
         process.end_if_cancelled()
         async with _heartbeat(message, consumer.ack_wait_seconds / 3):
-            with trace.span(f"{message.subject} process", SpanKind.CONSUMER, message.headers or {}):
-                await handle(message.data)
+            await handle(message.data)
     except asyncio.CancelledError:
         with contextlib.suppress(nats.errors.Error):
             await message.nak()
         raise
     except Exception as error:  # noqa: BLE001  this is the edge
+        trace.fail(span, type(error).__qualname__, error)
         outcome = await _failed(js, consumer, message, error, give_up)
     else:
         outcome = await _acknowledge(message)
@@ -212,11 +273,12 @@ async def _failed(
         if give_up:
             await give_up(message.data, error)
         reason = f"{type(error).__name__}: {error}"[:500].replace("\n", " ")
-        headers = {"Loupe-Subject": message.subject, "Loupe-Error": reason}
+        headers = dict(trace.outgoing()) | {"Loupe-Subject": message.subject, "Loupe-Error": reason}
         await js.publish(f"dead.{consumer.stream}.{consumer.durable}", message.data, headers=headers)
         await message.term()
     except Exception as failure:  # noqa: BLE001  the broker delivers it again after ack_wait
         LOG.warning("could not settle", subject=message.subject, error=str(failure))
+        return "unsettled"
     return "dead"
 
 

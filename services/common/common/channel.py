@@ -8,15 +8,18 @@ when unavailable.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
+import time
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator
 from typing import Any, cast
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
+from opentelemetry.trace import SpanKind
 
-from common import errors, trace
-from common.rpc import CLIENT_OPTIONS, TOKEN_KEY
+from common import errors, metrics, trace
+from common.rpc import CLIENT_OPTIONS, TOKEN_KEY, described
+from common.tls import Tls
 
 Call = grpc.aio.StreamUnaryCall[Any, Any]
 Ending = tuple[grpc.StatusCode, grpc.aio.Metadata | None, str | None]
@@ -40,45 +43,42 @@ class Channel:
     A generated stub takes `.grpc`; it only ever asks that for `unary_unary` and `stream_unary`.
     """
 
-    def __init__(self, target: str, service: ServiceDescriptor, token: TokenSource | None = None) -> None:
-        config = json.dumps(_service_config(service))
-        self._channel = grpc.aio.insecure_channel(target, [*CLIENT_OPTIONS, ("grpc.service_config", config)])
+    def __init__(
+        self,
+        target: str,
+        service: ServiceDescriptor,
+        token: TokenSource | None = None,
+        *,
+        tls: Tls | None = None,
+    ) -> None:
+        options = [*CLIENT_OPTIONS, ("grpc.service_config", json.dumps(_service_config(service)))]
+        if tls:
+            self._channel = grpc.aio.secure_channel(target, tls.of_client(), options)
+        else:
+            self._channel = grpc.aio.insecure_channel(target, options)
         self._token = token
         self.grpc = cast("grpc.aio.Channel", self)
 
-    def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
-        method = self._channel.unary_unary(*args, **kwargs)
+    def unary_unary(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        method = self._channel.unary_unary(name, *args, **kwargs)
 
         async def call(request: Any, *, timeout: float = DEADLINE_SECONDS) -> Any:  # noqa: ASYNC109
-            metadata = await self._metadata()
-            try:
-                return await method(request, timeout=timeout, metadata=metadata)
-            except grpc.aio.AioRpcError as error:
-                raise errors.from_rpc(error) from error
+            with _called(name):
+                return await method(request, timeout=timeout, metadata=await self._metadata())
 
         return call
 
-    def stream_unary(self, *args: Any, **kwargs: Any) -> Any:
+    def stream_unary(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """What the caller's iterator raises cancels the call and comes out of it as it is."""
-        method = self._channel.stream_unary(*args, **kwargs)
+        method = self._channel.stream_unary(name, *args, **kwargs)
 
         async def call(requests: AsyncIterable[Any], *, timeout: float = STREAM_DEADLINE_SECONDS) -> Any:  # noqa: ASYNC109
-            started = method(timeout=timeout, metadata=await self._metadata())
-            first: list[Ending] = []
-            started.add_done_callback(lambda ended: first.append(_ending(ended)))
-            try:
-                async for request in requests:
-                    try:
-                        await started.write(request)
-                    except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-                        break  # answered before all was sent
-                else:
-                    await started.done_writing()
-                return await started
-            except grpc.aio.AioRpcError as error:
-                raise errors.from_rpc(await _servers_own(started, first)) from error
-            finally:
-                started.cancel()
+            with _called(name):
+                started = method(timeout=timeout, metadata=await self._metadata())
+                try:
+                    return await _streamed(started, requests)
+                finally:
+                    started.cancel()
 
         return call
 
@@ -99,6 +99,39 @@ class Channel:
 
     async def close(self, grace: float | None = None) -> None:
         await self._channel.close(grace)
+
+
+@contextlib.contextmanager
+def _called(method: str) -> Generator[None]:
+    """Measures a call, and raises what the other side has raised."""
+    started, code = time.perf_counter(), "CANCELLED"
+    try:
+        with trace.span(method[1:], SpanKind.CLIENT, described(method)) as span:
+            try:
+                yield
+            except grpc.aio.AioRpcError as error:
+                code = error.code().name
+                span.set_attribute("rpc.response.status_code", code)
+                raise errors.from_rpc(error) from error
+        code = "OK"
+    finally:
+        metrics.rpc_client_seconds.labels(method, code).observe(time.perf_counter() - started)
+
+
+async def _streamed(started: Call, requests: AsyncIterable[Any]) -> Any:
+    first: list[Ending] = []
+    started.add_done_callback(lambda ended: first.append(_ending(ended)))
+    try:
+        async for request in requests:
+            try:
+                await started.write(request)
+            except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+                break  # answered before all was sent
+        else:
+            await started.done_writing()
+        return await started
+    except grpc.aio.AioRpcError as error:
+        raise await _servers_own(started, first) from error
 
 
 async def _servers_own(call: Call, first: list[Ending]) -> grpc.aio.AioRpcError:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from common import timestamps
 from common.channel import Channel, TokenSource
 from common.identity import ServiceTokens, Verifier
+from common.tls import Tls
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe.auth.v1 import auth_pb2_grpc
 
@@ -16,11 +17,18 @@ from loupe.auth.v1 import auth_pb2_grpc
 class Credentials:
     """`client` and `secret` are what auth knows this service by; a service that calls no other needs none."""
 
-    def __init__(self, auth_target: str, client: str = "", secret: SecretStr | None = None) -> None:
+    def __init__(
+        self,
+        auth_target: str,
+        client: str = "",
+        secret: SecretStr | None = None,
+        *,
+        tls: Tls | None = None,
+    ) -> None:
         self._client = client
         self._secret = secret or SecretStr("")
         self._tokens = ServiceTokens(self._issue)
-        channel = Channel(auth_target, pb.DESCRIPTOR.services_by_name["AuthService"])
+        channel = Channel(auth_target, pb.DESCRIPTOR.services_by_name["AuthService"], tls=tls)
         self._auth = auth_pb2_grpc.AuthServiceStub(channel.grpc)
 
     def verifier(self, audience: str) -> Verifier:

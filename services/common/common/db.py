@@ -2,11 +2,19 @@
 naming rules.
 """
 
+import contextlib
+import time
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
+import sqlalchemy.exc
+from prometheus_client import Gauge, Histogram
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 from sqlalchemy.sql import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -22,13 +30,43 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
+pool_connections = Gauge("loupe_database_connections", "Connections to the database", ["state"])
+pool_limit = Gauge("loupe_database_connections_limit", "Connections that the pool may open")
+wait_seconds = Histogram(
+    "loupe_database_wait_seconds",
+    "Time until a connection is there and answers",
+    ["outcome"],
+    buckets=metrics.SECONDS_BUCKETS,
+)
+transaction_seconds = Histogram(
+    "loupe_database_transaction_seconds",
+    "Time that a transaction held its connection",
+    ["outcome"],
+    buckets=metrics.SECONDS_BUCKETS,
+)
+
+
+class _Pool(AsyncAdaptedQueuePool):
+    def connect(self) -> PoolProxiedConnection:
+        started, outcome = time.perf_counter(), "failed"
+        try:
+            connection = super().connect()
+            outcome = "connected"
+        except sqlalchemy.exc.TimeoutError:
+            outcome = "timeout"
+            raise
+        finally:
+            wait_seconds.labels(outcome).observe(time.perf_counter() - started)
+        return connection
+
 
 def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """`url` as in `postgresql+psycopg://role:password@host:5432/name`. A dead connection is noticed before it
     is used.
     """
-    return create_async_engine(
+    made = create_async_engine(
         url,
+        poolclass=_Pool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
@@ -36,6 +74,34 @@ def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         hide_parameters=True,  # errors are logged, and parameters hold hashes and addresses
         connect_args={"connect_timeout": 5},
     )
+    _measure(made, pool_size)
+    return made
+
+
+def _measure(measured: AsyncEngine, limit: int) -> None:
+    """A process has one engine; where a test has more, gauges are the newest one's."""
+    engine = measured.sync_engine
+
+    def pool() -> _Pool:
+        assert isinstance(engine.pool, _Pool)  # noqa: S101  as we have made it
+        return engine.pool
+
+    def taken(_: Any, record: Any, __: Any) -> None:
+        record.info.update(taken_at=time.perf_counter(), outcome="committed")
+
+    def rolled_back(connection: sa.Connection) -> None:
+        connection.info["outcome"] = "rolled back"
+
+    def returned(_: Any, record: Any) -> None:
+        if taken_at := record.info.pop("taken_at", None):
+            transaction_seconds.labels(record.info["outcome"]).observe(time.perf_counter() - taken_at)
+
+    pool_limit.set(limit)
+    pool_connections.labels("in use").set_function(lambda: pool().checkedout())
+    pool_connections.labels("idle").set_function(lambda: pool().checkedin())
+    event.listen(engine, "checkout", taken)
+    event.listen(engine, "rollback", rolled_back)
+    event.listen(engine, "checkin", returned)
 
 
 def sessions(source: AsyncEngine) -> Sessions:
@@ -51,6 +117,23 @@ async def wait(source: AsyncEngine, readiness: metrics.Readiness) -> None:
 
     await process.wait_for("database", ping)
     readiness.have("database")
+
+
+def once_committed(session: AsyncSession, then: Callable[[], None]) -> None:
+    """Calls `then` after the transaction's commit, and never where there is none: what is counted is done."""
+
+    def committed(_: object) -> None:
+        then()
+
+    event.listen(session.sync_session, "after_commit", committed, once=True)
+
+
+@contextlib.contextmanager
+def migrating(url: str) -> Generator[sa.Connection]:
+    """The one transaction of all migrations; whoever comes second waits until the first has ended."""
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('alembic'))"))
+        yield connection
 
 
 def text_enum(states: type[StrEnum]) -> sa.Enum:

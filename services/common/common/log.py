@@ -1,7 +1,7 @@
 """Logs: one JSON object a line on standard output, or readable lines where a person watches.
 
-Whatever is bound (request id, image id) is in every line written meanwhile: with `bound(...)` for the length
-of a block, with `bind(...)` to the end of the task.
+Whatever is bound (a request's id, say) is in every line written meanwhile: with `bound(...)` for the length
+of a block, with `bind(...)` to the end of the task. While traces are on, so are the ids of trace and span.
 """
 
 import logging
@@ -10,7 +10,9 @@ import sys
 import structlog
 from structlog.contextvars import bind_contextvars as bind
 from structlog.contextvars import bound_contextvars as bound
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+from common import trace
 
 __all__ = ["bind", "bound", "get", "setup"]
 
@@ -18,6 +20,7 @@ __all__ = ["bind", "bound", "get", "setup"]
 def setup(service: str, *, level: str = "INFO", readable: bool = False) -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        *([_with_trace] if trace.is_on else []),
         structlog.processors.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.format_exc_info,
@@ -47,8 +50,13 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def _name(service: str) -> Processor:
-    def add(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    def add(_logger: object, _method: str, event: EventDict) -> EventDict:
         event["service"] = service
         return event
 
     return add
+
+
+def _with_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event.update(trace.ids())
+    return event

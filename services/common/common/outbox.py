@@ -1,11 +1,13 @@
 """Events that commit with the change that caused them, and the relay that carries them to JetStream.
 
 `publish` writes a row in the caller's transaction; the relay, woken by NOTIFY, sends rows under a row lock
-and deletes them once the stream has acknowledged. Delivery is at least once and unordered.
+and deletes them once the stream has acknowledged. Delivery is at least once and unordered. A row keeps the
+request that caused it, so that whoever hears the event belongs to that too.
 """
 
 import asyncio
 import contextlib
+import functools
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +16,12 @@ import psycopg
 import sqlalchemy as sa
 from google.protobuf.message import Message
 from nats.js import JetStreamContext
+from prometheus_client import Counter, Gauge
 from sqlalchemy.engine import make_url
 from sqlmodel import Field, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import log, process, trace
+from common import bus, log, metrics, process, trace
 from common.db import Sessions
 
 LOG = log.get(__name__)
@@ -26,15 +29,23 @@ BATCH = 64
 LOOK_AGAIN_SECONDS = 5.0
 
 INSERT = sa.text("""
-    INSERT INTO outbox (subject, payload, message_id, trace_parent)
-    VALUES (:subject, :payload, coalesce(:message_id, gen_random_uuid()::text), :trace_parent)
+    INSERT INTO outbox (subject, payload, message_id, request_id, trace_parent)
+    VALUES (:subject, :payload, coalesce(:message_id, gen_random_uuid()::text), :request_id, :trace_parent)
 """)
 NOTIFY = sa.text("SELECT pg_notify('outbox', '')")
 CLAIM = sa.text("""
-    SELECT id, subject, payload, message_id, trace_parent FROM outbox
+    SELECT id, subject, payload, message_id, request_id, trace_parent FROM outbox
     ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED
 """)
 SENT = sa.text("DELETE FROM outbox WHERE id = ANY(:ids)")
+LAG = sa.text("""
+    SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)
+    FROM (SELECT created_at FROM outbox ORDER BY id LIMIT 10000) AS oldest
+""")
+
+rows_waiting = Gauge("loupe_outbox_rows", "Events that wait to be sent, counted up to 10,000")
+oldest_seconds = Gauge("loupe_outbox_oldest_seconds", "Age of the oldest event that waits")
+sends = Counter("loupe_outbox_sends_total", "Events sent, or tried in vain", ["outcome"])
 
 
 class OutboxColumns(SQLModel):
@@ -44,6 +55,7 @@ class OutboxColumns(SQLModel):
     subject: str = Field(sa_type=sa.String)
     payload: bytes
     message_id: str = Field(sa_type=sa.String)
+    request_id: str | None = Field(default=None, sa_type=sa.String)
     trace_parent: str | None = Field(default=None, sa_type=sa.String)
     created_at: datetime = Field(
         sa_type=sa.DateTime(timezone=True),  # pyright: ignore[reportArgumentType]  sqlmodel wants a class
@@ -52,9 +64,17 @@ class OutboxColumns(SQLModel):
 
 
 async def publish(
-    session: AsyncSession, subject: str, event: Message, *, message_id: str | None = None
+    session: AsyncSession,
+    subject: str,
+    event: Message,
+    *,
+    message_id: str | None = None,
+    origin: trace.Origin | None = None,
 ) -> None:
-    """Two events with the same `message_id` within the stream's window of two minutes are one."""
+    """Two events with the same `message_id` within the stream's window of two minutes are one. `origin` is
+    the request that it belongs to, where that is not the one at work.
+    """
+    origin = origin or trace.here()
     connection = await session.connection()
     await connection.execute(
         INSERT,
@@ -62,7 +82,8 @@ async def publish(
             "subject": subject,
             "payload": event.SerializeToString(),
             "message_id": message_id,
-            "trace_parent": trace.parent(),
+            "request_id": origin.request_id,
+            "trace_parent": origin.trace_parent,
         },
     )
     await connection.execute(NOTIFY)
@@ -73,6 +94,7 @@ async def relay(sessions: Sessions, stream: JetStreamContext, url: str) -> None:
     woken = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(_listen(url, woken))
+        group.create_task(metrics.keep("outbox", functools.partial(_measure, sessions)))
         while True:
             woken.clear()
             process.end_if_cancelled()
@@ -104,14 +126,21 @@ async def _send_batch(sessions: Sessions, stream: JetStreamContext) -> bool:
 
 
 async def _send(stream: JetStreamContext, row: sa.Row[Any]) -> None:
-    headers = {"Nats-Msg-Id": row.message_id}
-    if row.trace_parent:
-        headers["traceparent"] = row.trace_parent
+    origin = trace.Origin(row.request_id, row.trace_parent)
     try:
-        await stream.publish(row.subject, row.payload, headers=headers, timeout=5)
+        await bus.publish(stream, row.subject, row.payload, message_id=row.message_id, origin=origin)
     except nats.errors.Error as error:
+        sends.labels("failed").inc()
         LOG.warning("event not sent", subject=row.subject, error=f"{type(error).__name__}: {error}")
         raise
+    sends.labels("sent").inc()
+
+
+async def _measure(sessions: Sessions) -> None:
+    async with sessions.begin() as session:
+        rows, seconds = (await (await session.connection()).execute(LAG)).one()
+    rows_waiting.set(rows)
+    oldest_seconds.set(max(0.0, float(seconds)))
 
 
 async def _listen(url: str, woken: asyncio.Event) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from common import log
+from common import log, trace
 
 LOG = log.get(__name__)
 T = TypeVar("T")
@@ -26,8 +26,11 @@ REMIND_AFTER_SECONDS = 10.0
 def main(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs a service's `run` on uvloop until it is told to stop."""
     _give_memory_back()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run())
+    finally:
+        trace.finish()
 
 
 def _give_memory_back() -> None:

@@ -6,6 +6,7 @@ error again.
 """
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
@@ -15,11 +16,12 @@ from typing import Any
 import grpc
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
 
 from common import errors, log, metrics, trace
 from common.identity import Principal, Verifier
 from common.rpc_failures import to_service_error
+from common.tls import Tls
 
 Context = ServicerContext[Any, Any]
 TOKEN_KEY = "authorization"  # noqa: S105  the name of a header
@@ -47,6 +49,16 @@ SERVER_OPTIONS = [
     ("grpc.max_connection_age_ms", 300_000),  # so that new replicas get their share
     ("grpc.max_connection_age_grace_ms", 660_000),  # the longest upload may end
 ]
+
+OUR_FAULT = {
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DATA_LOSS,
+}
+"""With others a server has done well to refuse; its span is no failed one."""
 
 _principal: ContextVar[Principal] = ContextVar("principal")
 
@@ -125,18 +137,22 @@ class _Edge(grpc.aio.ServerInterceptor):
             trace.request_id.set(request_id)
             started, code = time.perf_counter(), "OK"
             try:
-                with log.bound(request_id=request_id), trace.span(method, SpanKind.SERVER, metadata):
-                    _principal.set(await self._admitted(method, metadata))
-                    return await behaviour(request, context)
+                with (
+                    log.bound(request_id=request_id),
+                    trace.span(method[1:], SpanKind.SERVER, described(method), carrier=metadata) as span,
+                ):
+                    try:
+                        _principal.set(await self._admitted(method, metadata))
+                        return await behaviour(request, context)
+                    except Exception as error:  # noqa: BLE001  this is the edge
+                        failure = to_service_error(error, method)
+                        code = failure.code.name
+                        _tell(span, method, failure, error)
+                details = ((errors.DETAILS_KEY, errors.to_details(failure)),)
+                await context.abort(failure.code, failure.message, details)
             except asyncio.CancelledError:
                 code = "CANCELLED"
                 raise
-            except Exception as error:  # noqa: BLE001  this is the edge
-                with log.bound(request_id=request_id):
-                    failure = to_service_error(error, method)
-                code = failure.code.name
-                details = ((errors.DETAILS_KEY, errors.to_details(failure)),)
-                await context.abort(failure.code, failure.message, details)
             finally:
                 metrics.rpc_seconds.labels(method, code).observe(time.perf_counter() - started)
 
@@ -151,6 +167,19 @@ class _Edge(grpc.aio.ServerInterceptor):
         return principal
 
 
+@functools.cache
+def described(method: str) -> trace.Attributes:
+    """A call, as its spans tell it on both sides."""
+    return {"rpc.system.name": "grpc", "rpc.method": method[1:]}
+
+
+def _tell(span: Span, method: str, failure: errors.ServiceError, error: Exception) -> None:
+    metrics.refusals.labels(method, failure.reason).inc()
+    span.set_attribute("rpc.response.status_code", failure.code.name)
+    if failure.code in OUR_FAULT:
+        trace.fail(span, failure.reason, error)
+
+
 class Server:
     """A `grpc.aio` server with our edge and the health service. Register servicers on `.grpc`."""
 
@@ -159,8 +188,10 @@ class Server:
         self._health = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue]  not in the stubs
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
 
-    def bind(self, listen: str) -> int:
+    def bind(self, listen: str, tls: Tls | None = None) -> int:
         """Binds `host:port` and gives the port, which is another one where 0 was asked for."""
+        if tls:
+            return self.grpc.add_secure_port(listen, tls.of_server())
         return self.grpc.add_insecure_port(listen)
 
     async def serve(self) -> None:

@@ -1,23 +1,44 @@
 """W3C trace context and request ids: what a call carries so that its lines and spans can be joined later.
 
 Spans are OpenTelemetry's and cost next to nothing until an SDK is configured by
-`OTEL_EXPORTER_OTLP_ENDPOINT`.
+`OTEL_EXPORTER_OTLP_ENDPOINT`. Their attributes are named by its semantic conventions.
 """
 
+import contextlib
 import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+import threading
+import uuid
+from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
+from importlib import metadata
+from typing import NamedTuple
 
 from opentelemetry import propagate
 from opentelemetry import trace as otel
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 REQUEST_ID_KEY = "x-request-id"
-is_on = bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
+PARENT_KEY = "traceparent"
+FINISH_SECONDS = 3.0
+Attributes = Mapping[str, str | int]
+is_on = any(
+    os.environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+)
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _tracer = otel.get_tracer("loupe")
+_endings = list[Callable[[], None]]()
+
+
+class Origin(NamedTuple):
+    """The request that caused something; kept with what is done later, so that it still belongs to it."""
+
+    request_id: str | None = None
+    trace_parent: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        named = {REQUEST_ID_KEY: self.request_id, PARENT_KEY: self.trace_parent}
+        return {key: value for key, value in named.items() if value}
 
 
 def setup(service: str) -> None:
@@ -29,9 +50,24 @@ def setup(service: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-    provider = TracerProvider(resource=Resource.create({"service.name": f"loupe-{service}"}))
+    described = {
+        "service.name": f"loupe-{service}",
+        "service.version": metadata.version(f"loupe-{service}"),
+        "service.instance.id": str(uuid.uuid4()),
+    }
+    provider = TracerProvider(resource=Resource.create(described), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     otel.set_tracer_provider(provider)
+    _endings.append(provider.shutdown)
+
+
+def finish() -> None:
+    """Sends what is left, for a moment: a collector that does not answer keeps nobody from ending."""
+    for end in _endings:
+        ending = threading.Thread(target=end, daemon=True)
+        ending.start()
+        ending.join(FINISH_SECONDS)
+    _endings.clear()
 
 
 def outgoing() -> list[tuple[str, str]]:
@@ -44,16 +80,51 @@ def outgoing() -> list[tuple[str, str]]:
     return headers
 
 
-def parent() -> str | None:
-    """The `traceparent` of the current span (W3C Trace Context), if any."""
-    return dict(outgoing()).get("traceparent") if is_on else None
+def here() -> Origin:
+    """The request at work, and its current span (W3C Trace Context) where there is one."""
+    headers = dict(outgoing())
+    return Origin(headers.get(REQUEST_ID_KEY), headers.get(PARENT_KEY))
 
 
-@contextmanager
-def span(name: str, kind: SpanKind, carrier: Mapping[str, str]) -> Generator[None]:
-    """A span that continues the trace found in `carrier`; nothing while tracing is off."""
+def ids() -> dict[str, str]:
+    """Of the current span, as lines name them."""
+    context = otel.get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+
+
+@contextlib.contextmanager
+def span(
+    name: str,
+    kind: SpanKind,
+    attributes: Attributes | None = None,
+    *,
+    carrier: Mapping[str, str] | None = None,
+) -> Generator[Span]:
+    """A span of the current trace, or of the one found in `carrier`; it does nothing while tracing is off.
+
+    What is raised in it fails it; who knows better catches that and calls `fail`, or nothing.
+    """
     if not is_on:
-        yield
+        yield otel.INVALID_SPAN
         return
-    with _tracer.start_as_current_span(name, context=propagate.extract(dict(carrier)), kind=kind):
-        yield
+    context = None if carrier is None else propagate.extract(carrier)
+    with _tracer.start_as_current_span(
+        name, context, kind, dict(attributes or {}), record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except Exception as error:
+            fail(current, type(error).__qualname__, error)
+            raise
+
+
+def fail(current: Span, kind: str, error: Exception | None = None) -> None:
+    """Marks the span as failed; `error` leaves its traceback there."""
+    if not current.is_recording():
+        return
+    current.set_attribute("error.type", kind)
+    current.set_status(Status(StatusCode.ERROR, str(error) if error else None))
+    if error:
+        current.record_exception(error)

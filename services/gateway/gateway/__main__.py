@@ -8,7 +8,7 @@ from collections.abc import Generator
 import uvicorn
 from fastapi import FastAPI
 
-from common import bus, log, metrics, process, trace
+from common import bus, log, metrics, process, tls, trace
 from gateway import app, backend
 from gateway.protocol import Protocol
 from gateway.settings import Settings
@@ -24,10 +24,12 @@ async def run() -> None:
     settings = Settings()  # pyright: ignore[reportCallIssue]  the environment fills it
     log.setup("gateway", level=settings.log_level, readable=settings.log_readable)
     trace.setup("gateway")
+    metrics.setup("gateway")
     readiness = metrics.Readiness(*NEEDS)
     connected = backend.connect(settings)
     await process.run(
         metrics.serve(settings.metrics_listen, readiness),
+        tls.end_when_renewed(settings.tls),
         serve(server_of(app.create(connected, readiness), settings)),
         follow(connected, readiness),
     )

@@ -1,16 +1,18 @@
 """`loupe-admin`: what operators do, over gRPC with a credential of its own.
 
 Finds a local stack by itself; elsewhere LOUPE_AUTH_TARGET, LOUPE_BILLING_TARGET, LOUPE_IMAGES_TARGET and
-LOUPE_OPERATOR_SECRET say where and who.
+LOUPE_OPERATOR_SECRET say where and who, and where services speak TLS to each other, LOUPE_TLS_CERTIFICATE,
+LOUPE_TLS_KEY and LOUPE_TLS_AUTHORITY with which files.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import re
 import sys
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from pydantic import SecretStr
 from common import errors, timestamps
 from common.channel import Channel
 from common.credentials import Credentials
+from common.tls import Tls
 from loupe.auth.v1 import auth_pb2, auth_pb2_grpc
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2, images_pb2_grpc
@@ -33,17 +36,23 @@ if TYPE_CHECKING:
 
 LOCAL_STACK = Path(".loupe/local.json")
 NAMES = ("auth_target", "billing_target", "images_target", "operator_secret")
+TLS_FILES = ("tls_certificate", "tls_key", "tls_authority")
 MOST_DEAD = 1000
+PAGE_SECONDS = 60.0
+"""For some hundred images, each of which the store is asked for."""
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class Operator:
     """Calls as an operator."""
 
     def __init__(self, where: dict[str, str]) -> None:
-        credentials = Credentials(where["auth_target"], "operator", SecretStr(where["operator_secret"]))
+        secret, files = SecretStr(where["operator_secret"]), [where.get(name, "") for name in TLS_FILES]
+        tls = Tls(*map(Path, files)) if all(files) else None
+        credentials = Credentials(where["auth_target"], "operator", secret, tls=tls)
 
         def channel(name: str, descriptor: ServiceDescriptor) -> Channel:
-            return Channel(where[f"{name}_target"], descriptor, credentials.token_for(name))
+            return Channel(where[f"{name}_target"], descriptor, credentials.token_for(name), tls=tls)
 
         auth = channel("auth", auth_pb2.DESCRIPTOR.services_by_name["AuthService"])
         billing = channel("billing", billing_pb2.DESCRIPTOR.services_by_name["BillingService"])
@@ -95,6 +104,28 @@ class Operator:
         request = images_pb2.RedriveDeadMessageRequest(sequence=sequence)
         return await self._images.RedriveDeadMessage(request)
 
+    async def check_objects(self, *, mark: bool = False) -> AsyncIterator[Message]:
+        """Each image that lacks its object as it is found, and how many were looked at."""
+        request, checked = images_pb2.CheckObjectsRequest(mark=mark), 0
+        while True:
+            page = await self._images.CheckObjects(request, timeout=PAGE_SECONDS)
+            for image in page.images:
+                yield image
+            checked += page.checked
+            request.after_id = page.next_after_id
+            if not page.next_after_id:
+                break
+        yield images_pb2.CheckObjectsResponse(checked=checked)
+
+    async def replay_endings(self, since: datetime) -> Message:
+        request, replayed = images_pb2.ReplayEndingsRequest(since=timestamps.to_proto(since)), 0
+        while True:
+            page = await self._images.ReplayEndings(request, timeout=PAGE_SECONDS)
+            replayed += page.replayed
+            request.after_id = page.next_after_id
+            if not page.next_after_id:
+                return images_pb2.ReplayEndingsResponse(replayed=replayed)
+
     async def rotate_keys(self) -> Message:
         return await self._auth.RotateKeys(auth_pb2.RotateKeysRequest())
 
@@ -106,23 +137,30 @@ def main() -> None:
     arguments = vars(_parser().parse_args())
     command, as_json = arguments.pop("command"), arguments.pop("json")
     try:
-        result = asyncio.run(_call(_where(), command, arguments))
+        asyncio.run(_call(_where(), command, arguments, indent=None if as_json else 2))
     except (errors.ServiceError, LookupError) as error:
         sys.exit(f"loupe-admin: {error}")
-    fields = MessageToDict(result, preserving_proto_field_name=True)
-    print(json.dumps(fields, indent=None if as_json else 2))  # noqa: T201  a command's output
 
 
-async def _call(where: dict[str, str], command: str, arguments: dict[str, Any]) -> Message:
-    method: Callable[..., Awaitable[Message]] = getattr(Operator(where), command)
-    return await method(**arguments)
+async def _call(where: dict[str, str], command: str, arguments: dict[str, Any], indent: int | None) -> None:
+    answer = getattr(Operator(where), command)(**arguments)
+    if isinstance(answer, AsyncIterator):
+        async for message in answer:
+            _show(message, indent)
+    else:
+        _show(await answer, indent)
+
+
+def _show(message: Message, indent: int | None) -> None:
+    fields = MessageToDict(message, preserving_proto_field_name=True)
+    print(json.dumps(fields, indent=indent))  # noqa: T201  a command's output
 
 
 def _where() -> dict[str, str]:
     """From the environment, else from the local stack of this folder or one above it."""
     told = {name: os.environ.get(f"LOUPE_{name.upper()}", "") for name in NAMES}
     if all(told.values()):
-        return told
+        return told | {name: os.environ.get(f"LOUPE_{name.upper()}", "") for name in TLS_FILES}
     for folder in (Path.cwd(), *Path.cwd().parents):
         if (folder / LOCAL_STACK).exists():
             local: dict[str, str] = json.loads((folder / LOCAL_STACK).read_text())["admin"]
@@ -157,6 +195,14 @@ def _parser() -> argparse.ArgumentParser:
     listed = dead("list", "list_dead", "list them, newest first")
     listed.add_argument("--limit", type=int, default=MOST_DEAD, help=f"at most so many, up to {MOST_DEAD}")
     dead("redrive", "redrive_dead", "give one to its consumer again").add_argument("sequence", type=int)
+    objects = verbs("objects", "originals and results in the object store")
+    check = objects("check", "check_objects", "list images whose original or result is not there any more")
+    check.add_argument("--mark", action="store_true", help="let them fail; read the list without it first")
+    endings = verbs("endings", "how images ended")
+    replay = endings("replay", "replay_endings", "tell billing again; what it knows changes nothing")
+    replay.add_argument(
+        "--since", type=_past, required=True, metavar="TIME", help="ended since then: an instant, or 24h, 7d"
+    )
     verbs("keys", "signing keys")("rotate", "rotate_keys", "sign with a new key")
     return parser
 
@@ -190,6 +236,13 @@ def _instant(text: str) -> datetime:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no instant as in ISO 8601") from error
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _past(text: str) -> datetime:
+    """So long ago, or an instant."""
+    if found := re.fullmatch(r"(\d{1,5})([mhd])", text):
+        return datetime.now(UTC) - timedelta(**{UNITS[found[2]]: int(found[1])})
+    return _instant(text)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from gateway import docs, failures, openapi
 from gateway.backend import Backend
 from gateway.edge import Edge
 from gateway.envelope import Problem
-from gateway.routes import account, auth, batches, images, plans, reset_page, tokens
+from gateway.routes import account, auth, batches, images, models, plans, reset_page, tokens
 
 
 def create(backend: Backend, readiness: Readiness) -> FastAPI:
@@ -18,11 +18,12 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # its spans tell paths; see edge
         responses={"default": {"model": Problem, "description": "What went wrong"}},
     )
     app.state.backend = backend
     failures.install(app)
-    for resource in (images, batches, auth, account, tokens, plans, reset_page):  # polls first
+    for resource in (images, batches, auth, account, tokens, models, plans, reset_page):  # polls first
         app.include_router(resource.router)
     app.include_router(account.pictures)
 

@@ -1,5 +1,6 @@
 """What routes work with: stubs of the services, the callers that are known, and the hourly limits."""
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,14 @@ IMAGES = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """`accounts` and `plans` speak as the gateway, for those who have no token yet; `auth` and `images` as
-    the user.
+    """`accounts`, `plans` and `models` speak as the gateway, for those who have no token yet; `auth` and
+    `images` as the user.
     """
 
     settings: Settings
     accounts: "AuthServiceAsyncStub"
     plans: "BillingServiceAsyncStub"
+    models: "ImagesServiceAsyncStub"
     auth: "AuthServiceAsyncStub"
     images: "ImagesServiceAsyncStub"
     callers: Callers
@@ -41,17 +43,20 @@ class Backend:
 
 def connect(settings: Settings) -> Backend:
     """Needs nothing to be there yet: calls fail as unavailable until it is."""
-    credentials = Credentials(settings.auth_target, "gateway", settings.client_secret)
-    as_gateway = Channel(settings.auth_target, AUTH, credentials.token_for("auth"))
-    plans = Channel(settings.billing_target, BILLING, credentials.token_for("billing"))
-    auth = Channel(settings.auth_target, AUTH, token_for("auth"))
-    billing = Channel(settings.billing_target, BILLING, token_for("billing"))
-    images = Channel(settings.images_target, IMAGES, token_for("images"))
+    credentials = Credentials(settings.auth_target, "gateway", settings.client_secret, tls=settings.tls)
+    channel = functools.partial(Channel, tls=settings.tls)
+    as_gateway = channel(settings.auth_target, AUTH, credentials.token_for("auth"))
+    plans = channel(settings.billing_target, BILLING, credentials.token_for("billing"))
+    models = channel(settings.images_target, IMAGES, credentials.token_for("images"))
+    auth = channel(settings.auth_target, AUTH, token_for("auth"))
+    billing = channel(settings.billing_target, BILLING, token_for("billing"))
+    images = channel(settings.images_target, IMAGES, token_for("images"))
     accounts = auth_pb2_grpc.AuthServiceStub(as_gateway.grpc)
     return Backend(
         settings=settings,
         accounts=accounts,
         plans=billing_pb2_grpc.BillingServiceStub(plans.grpc),
+        models=images_pb2_grpc.ImagesServiceStub(models.grpc),
         auth=auth_pb2_grpc.AuthServiceStub(auth.grpc),
         images=images_pb2_grpc.ImagesServiceStub(images.grpc),
         callers=Callers(

@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 
 from common import errors
 from common.channel import TokenSource
-from gateway.guesses import Guesses, unauthenticated
+from gateway.guesses import Guesses, token_checks, unauthenticated
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 REMEMBERED = 10_000
+remembered = token_checks.labels("remembered")
 _internal_tokens: ContextVar[dict[str, str]] = ContextVar("internal_tokens")
 
 
@@ -89,7 +90,9 @@ class Callers:
             raise unauthenticated()
         key = hashlib.sha256(text.encode()).digest()
         caller = self._known.get(key)
-        if caller is None or not caller.is_believed(self._remember_seconds):
+        if caller and caller.is_believed(self._remember_seconds):
+            remembered.inc()
+        else:
             changes = self._changes
             if caller or not address:
                 caller = await self._ask_again(text, key)
@@ -161,6 +164,7 @@ class Callers:
             raise
 
     async def _ask(self, text: str) -> Caller:
+        token_checks.labels("asked").inc()
         who = await self._auth.Authenticate(auth_pb2.AuthenticateRequest(token=text))
         internal_tokens = dict(who.internal_tokens)
         _internal_tokens.set(internal_tokens)

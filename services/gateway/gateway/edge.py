@@ -4,8 +4,8 @@ import time
 from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
-from opentelemetry.trace import SpanKind
-from prometheus_client import Histogram
+from opentelemetry.trace import Span, SpanKind
+from prometheus_client import Gauge, Histogram
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +24,10 @@ PREFLIGHT = {
     "Vary": "Access-Control-Request-Headers",
 }
 
+METHODS = {*failures.METHODS, "OPTIONS"}
+"""A label's values are ours: others would be as many as strangers like."""
+
+in_flight = Gauge("loupe_http_requests_in_flight", "Requests being answered")
 http_seconds = Histogram(
     "loupe_http_seconds", "Requests answered", ["method", "route", "status"], buckets=SECONDS_BUCKETS
 )
@@ -52,11 +56,19 @@ class Edge:
         inner = scope if method != "HEAD" else {**scope, "method": "GET"}
         carrier = {"traceparent": given[b"traceparent"].decode("latin-1")} if b"traceparent" in given else {}
         log.bind(request_id=request_id)  # each request is a task of its own
-        with trace.span(f"HTTP {method}", SpanKind.SERVER, carrier):
-            await app(inner, exchange.receive, exchange.send)
-        http_seconds.labels(method, failures.route_of(inner), exchange.status).observe(
-            time.perf_counter() - started
-        )
+        in_flight.inc()
+        try:
+            with trace.span(f"HTTP {method}", SpanKind.SERVER, carrier=carrier) as span:
+                try:
+                    await app(inner, exchange.receive, exchange.send)
+                finally:
+                    if trace.is_on:
+                        _tell(span, method, failures.route_of(inner), exchange.status)
+        finally:
+            in_flight.dec()
+            http_seconds.labels(
+                method if method in METHODS else "other", failures.route_of(inner), exchange.status
+            ).observe(time.perf_counter() - started)
 
 
 class _Exchange:
@@ -99,6 +111,16 @@ class _Exchange:
         message["headers"].extend(
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
         )
+
+
+def _tell(span: Span, method: str, route: str, status: int) -> None:
+    """Nothing of the path itself: it can hold what is secret."""
+    span.update_name(f"{method} {route}")
+    span.set_attributes(
+        {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+    )
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        trace.fail(span, str(status))
 
 
 def _is_open(path: str) -> bool:

@@ -167,6 +167,28 @@ SUBSCRIPTION = {
     "plan": STARTER,
 }
 PLAN = {"id": 2, **STARTER, "max_scale": 4}
+MODELS = [
+    {
+        "name": "auto",
+        "description": "Takes faithful or clean, by what the picture is, and tells which and why.",
+        "best_for": "everything, unless you know better",
+        "is_default": True,
+        "scales": [2, 3, 4],
+        "network": None,
+        "source": None,
+        "licence": None,
+    },
+    {
+        "name": "faithful",
+        "description": "Stays nearest to the original.",
+        "best_for": "clean photos",
+        "is_default": False,
+        "scales": [2, 3, 4],
+        "network": "SPAN, 48 channels",
+        "source": "hongyuanyu/SPAN",
+        "licence": "Apache-2.0",
+    },
+]
 IMAGE = {**completed(42, "photo.jpg"), "batch_id": None}
 DOWNLOAD = {
     "download_url": IMAGE["download_url"],

@@ -5,10 +5,13 @@ address that has brought too many. So guessing costs it nothing, and one old tok
 import time
 from collections import Counter
 
+import prometheus_client
+
 from common import errors
 from gateway.limits import HOUR
 
 REMEMBERED = 10_000
+token_checks = prometheus_client.Counter("loupe_token_checks_total", "Bearer tokens looked at", ["outcome"])
 
 
 class Guesses:
@@ -26,8 +29,10 @@ class Guesses:
         if window != self._window:
             self._window, self._refused, self._tries = window, set(), Counter()
         if key in self._refused:
+            token_checks.labels("known wrong").inc()
             raise unauthenticated()
         if self._tries[address] >= self._limit:
+            token_checks.labels("too many wrong").inc()
             raise errors.ResourceExhausted("Too many requests.", reason="too_many_requests")
 
     def add(self, key: bytes, address: str) -> None:

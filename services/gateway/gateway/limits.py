@@ -29,6 +29,7 @@ STREAM = api.StreamConfig(
     allow_direct=True,
 )
 counted_locally = Counter("loupe_limits_local_total", "Requests counted without the broker")
+decisions = Counter("loupe_limit_decisions_total", "Requests counted", ["bucket", "outcome"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Limits:
         return self._nc is not None and self._nc.is_connected
 
     async def count(self, key: str, limit: int, at_once: int = 1) -> Count:
-        """Counts one request under `key`, which is made of letters, digits, `-` and `_`.
+        """Counts one request under `key`: the kind of limit, `-`, and letters, digits, `-` or `_`.
 
         With `at_once` the broker is asked for so many places at a time, which then are used up here. Places
         are given out once, so the limit is never passed; those that another gateway holds unused come short
@@ -81,6 +82,8 @@ class Limits:
         if window != self._window:
             self._window, self._places, self._taking, self._local = window, {}, {}, {}
         place, limit_here = await self._place(f"limits.{key}.{window}", limit, at_once)
+        if at_once:
+            decisions.labels(key.partition("-")[0], "refused" if place > limit_here else "admitted").inc()
         return Count(limit, max(0, limit_here - place), resets_in, place > limit_here)
 
     async def _place(self, subject: str, limit: int, at_once: int) -> tuple[int, int]:

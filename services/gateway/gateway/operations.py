@@ -152,6 +152,13 @@ OPERATIONS = {
         ("Batch cancelled successfully", "Batch deleted successfully"),
         about="What is unfinished is cancelled, and counts no more. One that has ended goes with its images.",
     ),
+    "GET /api/models": Operation(
+        "listModels",
+        "List the models",
+        "Models retrieved successfully",
+        examples.MODELS,
+        about="Those of this installation; what another one has too, this one refuses.",
+    ),
     "GET /api/plans": Operation(
         "listPlans",
         "List the plans",

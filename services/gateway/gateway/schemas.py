@@ -16,6 +16,7 @@ IN_ANSWERS: Json = {
     r".*_at|period_start": {"format": "date-time"},
     r".*_url|first|last|prev|next": {"format": "uri"},
     r"scale_factor": {"enum": [2, 3, 4, None]},
+    r"scales": {"items": {"type": "integer", "enum": [2, 3, 4]}},
     r"abilities": {"items": {"type": "string", "enum": [*ABILITIES]}},
     r"progress": {"minimum": 0, "maximum": 100},
 }
@@ -47,7 +48,7 @@ IN_FORMS: Json = {
     "fit": {"description": "How the picture fills two targets of another aspect ratio."},
     "output_format": {"description": "That of the original unless told; BMP and still GIF become PNG."},
     "quality": {"description": "Of JPEG and WebP."},
-    "model": {"description": "`auto` chooses by what the picture is, and tells which and why."},
+    "model": {"description": "One that `GET /api/models` lists. `auto` tells which it chose, and why."},
     "metadata": {"description": "`keep` passes EXIF data on, the place of a photo with it."},
     "name": {"description": "A label for the batch."},
 }

@@ -14,6 +14,7 @@ from multipart import (
     PushMultipartParser,
     parse_options_header,
 )
+from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 
 from common import errors
@@ -25,6 +26,7 @@ LONGEST_TEXT = 4096
 LONGEST_HEADER = 16 << 10
 """Of a part, and with it the longest name of a file."""
 MOST_PARTS = 64
+uploaded_bytes = Counter("loupe_upload_bytes_total", "Bytes of uploads received")
 OPTIONS = (
     "scale_factor",
     "target_width",
@@ -199,12 +201,15 @@ def _text(header: str) -> str:
 
 async def _body(request: Request, largest: int) -> AsyncGenerator[bytes]:
     received = 0
-    async for piece in request.stream():
-        received += len(piece)
-        if received > largest:
-            raise _too_large(largest)
-        if piece:
-            yield piece
+    try:
+        async for piece in request.stream():
+            received += len(piece)
+            if received > largest:
+                raise _too_large(largest)
+            if piece:
+                yield piece
+    finally:
+        uploaded_bytes.inc(received)
 
 
 def _too_large(largest: int) -> TooLarge:

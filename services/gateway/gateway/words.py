@@ -38,6 +38,7 @@ TAGS = {
     "images": "Upload an image, poll until its `status` is `completed` or `failed`, download the result.",
     "batches": "Up to 20 images in one request, each done on its own. For plans with `batch_processing`.",
     "account": "Your profile, your tokens, and what your plan leaves you this month.",
+    "models": "What an image can be upscaled with here.",
     "plans": "What this installation offers.",
 }
 MESSAGES = {

@@ -1,14 +1,15 @@
 """Starts images."""
 
+import functools
 from datetime import timedelta
 
-from common import bus, db, log, metrics, outbox, process, rpc, trace
+from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
 from images import events
 from images.dead import DeadMessages
-from images.domain import jobs
+from images.domain import jobs, measures
 from images.intake import Means
 from images.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
@@ -21,8 +22,13 @@ async def run() -> None:
     settings = Settings()  # pyright: ignore[reportCallIssue]  the environment fills it
     log.setup("images", level=settings.log_level, readable=settings.log_readable)
     trace.setup("images")
+    metrics.setup("images")
     readiness = metrics.Readiness("database", "object store", "broker")
-    await process.run(metrics.serve(settings.metrics_listen, readiness), serve(settings, readiness))
+    await process.run(
+        metrics.serve(settings.metrics_listen, readiness),
+        tls.end_when_renewed(settings.tls),
+        serve(settings, readiness),
+    )
 
 
 async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
@@ -32,16 +38,15 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     await process.wait_for("object store", blobs.ping)
     readiness.have("object store")
     sessions = db.sessions(engine)
-    credentials = Credentials(settings.auth_target, "images", settings.client_secret)
-    billing = billing_pb2_grpc.BillingServiceStub(
-        Channel(
-            settings.billing_target,
-            billing_pb2.DESCRIPTOR.services_by_name["BillingService"],
-            credentials.token_for("billing"),
-        ).grpc
-    )
+    credentials = Credentials(settings.auth_target, "images", settings.client_secret, tls=settings.tls)
+    service = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
+    channel = Channel(settings.billing_target, service, credentials.token_for("billing"), tls=settings.tls)
+    billing = billing_pb2_grpc.BillingServiceStub(channel.grpc)
     rules = jobs.Rules(
-        settings.unfinished_per_user, settings.attempts, timedelta(seconds=settings.worker_silent_seconds)
+        settings.unfinished_per_user,
+        settings.attempts,
+        timedelta(seconds=settings.worker_silent_seconds),
+        timedelta(seconds=settings.model_gone_seconds),
     )
     means = Means(sessions, blobs, billing, settings, rules)
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
@@ -50,9 +55,9 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         js = nc.jetstream()
         await process.wait_for("streams", lambda: bus.declare(js, events.JOBS, events.EVENTS, bus.DEAD))
         server = rpc.Server(credentials.verifier("images"), CALLERS)
-        service = ImagesService(means, DeadMessages(js, means))
-        images_pb2_grpc.add_ImagesServiceServicer_to_server(service, server.grpc)
-        server.bind(settings.listen)
+        dead = DeadMessages(js, means)
+        images_pb2_grpc.add_ImagesServiceServicer_to_server(ImagesService(means, dead), server.grpc)
+        server.bind(settings.listen, settings.tls)
         sweeper = events.Sweeper(sessions, js, billing, rules, timedelta(seconds=settings.lost_after_seconds))
         await process.together(
             server.serve(),
@@ -62,6 +67,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             bus.consume(js, events.USER_DELETED, events.Users(sessions).deleted),
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
+            metrics.keep("images", functools.partial(measures.measure, sessions)),
+            metrics.keep("dead messages", dead.measure),
         )
 
 

@@ -5,7 +5,7 @@ them is told together, and then nothing is left.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from common import errors
 from images import names, sizing
@@ -33,7 +33,7 @@ class BatchUploads:
         async with Intake(self._means, user_id) as intake:
             receiving = _Receiving(self._means, intake)
             options = await receiving.read(parts)
-            wishes = self._checked(receiving, options)
+            wishes = self._checked(receiving, options, await self._means.models(options.model))
             reserved = await intake.reserve(receiving.count, api_request=options.api_request, feature=FEATURE)
             images = self._images(user_id, receiving, wishes, reserved, api_request=options.api_request)
             batch = Batch(
@@ -47,7 +47,9 @@ class BatchUploads:
             await intake.insert(images, batch)
         return batch, images, reserved.usage
 
-    def _checked(self, receiving: "_Receiving", options: pb.CreateBatchRequest.Options) -> Wishes:
+    def _checked(
+        self, receiving: "_Receiving", options: pb.CreateBatchRequest.Options, models: Collection[str]
+    ) -> Wishes:
         """All that can be said without knowing the plan; every field at fault is named at once."""
         fields, wishes = receiving.fields, Wishes()
         if not receiving.count:
@@ -55,7 +57,7 @@ class BatchUploads:
         if len(names.title(options.name) or "") > LONGEST_NAME:
             fields["name"] = [f"The name may not be greater than {LONGEST_NAME} characters."]
         try:
-            wishes = parse(options)
+            wishes = parse(options, models)
         except errors.InvalidArgument as error:
             fields |= error.fields
         else:

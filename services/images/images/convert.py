@@ -1,9 +1,11 @@
 """Rows to protobuf."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from common import timestamps
+from images import sizing
+from images.catalogue import AUTO, Model
 from images.formats import Format
 from images.tables import Batch, BatchStatus, Image, Status
 from loupe.images.v1 import images_pb2 as pb
@@ -90,6 +92,20 @@ def to_order(image: Image) -> pb.WorkOrder:
         keeps_metadata=image.keeps_metadata,
         model=image.model_asked,
     )
+
+
+def model_to_proto(model: Model, nets: Sequence[str]) -> pb.ServedModel:
+    """`nets` are those that the workers have announced."""
+    result = pb.ServedModel(
+        name=model.name,
+        description=model.description,
+        best_for=model.best_for,
+        is_default=model.name == AUTO,
+        scales=range(sizing.SCALES[0], sizing.SCALES[1] + 1),
+    )
+    if network := model.network(nets):
+        result.network, result.source, result.licence = network.title, network.source, network.licence
+    return result
 
 
 def _model(image: Image) -> pb.Model:

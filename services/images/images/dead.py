@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator, Sequence
 from google.protobuf.message import DecodeError
 from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError
+from prometheus_client import Gauge
 
-from common import bus, errors, timestamps
+from common import bus, errors, timestamps, trace
 from images.domain import jobs, library
 from images.intake import Intake, Means
 from images.tables import Image
@@ -28,6 +29,8 @@ ABOUT_AN_IMAGE = {
     "images.cancelled": pb.ImageEnded,
     "inference.finished": inference_pb2.Finished,
 }
+
+kept = Gauge("loupe_dead_messages", "Messages that were given up and are kept for people")
 
 
 class NotFailed(errors.FailedPrecondition):
@@ -54,14 +57,19 @@ class DeadMessages:
         message = await self._get(sequence)
         try:
             if subject := _subject(message):
-                headers = {"Nats-Msg-Id": f"redriven-{sequence}"}
-                await self._js.publish(subject, message.data or b"", headers=headers, timeout=5)
+                headers = message.headers or {}
+                origin = trace.Origin(headers.get(trace.REQUEST_ID_KEY), headers.get(trace.PARENT_KEY))
+                name = f"redriven-{sequence}"
+                await bus.publish(self._js, subject, message.data or b"", message_id=name, origin=origin)
             else:
                 await self._revive(_image_id(message))
         except NotFailed:
             await self._js.delete_msg(STREAM, sequence)
             raise
         await self._js.delete_msg(STREAM, sequence)
+
+    async def measure(self) -> None:
+        kept.set((await self._js.stream_info(STREAM)).state.messages)
 
     async def _revive(self, image_id: int) -> None:
         """It takes a place in the quota again, whatever the plan says of how it came."""

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
@@ -17,7 +17,8 @@ from common import errors, log, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
 from images import sizing
-from images.domain import jobs, library
+from images.catalogue import USUAL
+from images.domain import jobs, library, models
 from images.formats import KINDS, extension, media_type
 from images.output import Output
 from images.settings import Settings
@@ -52,6 +53,13 @@ class Means:
             self.settings.largest_output_pixels,
             self.settings.largest_animation_pixels,
         )
+
+    async def models(self, asked: str) -> Collection[str]:
+        """Names that may be asked for now; it need not be looked where none is."""
+        if not asked:
+            return USUAL
+        async with self.sessions.begin() as session:
+            return await models.names(session, self.rules.model_gone_after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """How a result is made: model, fit, format, quality, and whether metadata goes along."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
 from common import errors
+from images.catalogue import AUTO
 from images.formats import KINDS, MOVING, Format
 from images.sniff import Header
 
@@ -15,7 +17,6 @@ FORMATS = {
     "webp": Format.WEBP,
     "tiff": Format.TIFF,
 }
-MODELS = ("auto", "faithful", "clean")
 METADATA = {"strip": False, "keep": True}
 QUALITIES = (1, 100)
 
@@ -34,7 +35,7 @@ class Output:
     quality: int | None = None
     fit: Fit = Fit.STRETCH
     keeps_metadata: bool = False
-    model: str = MODELS[0]
+    model: str = AUTO
 
     def format_for(self, header: Header) -> Format:
         if self.format:
@@ -47,8 +48,10 @@ class Output:
         return header.frames if self.format_for(header) in MOVING else 1
 
 
-def parse(fit: str, output_format: str, quality: str, metadata: str, model: str) -> Output:
-    """Texts as they came in the form; an empty one counts as not sent."""
+def parse(
+    fit: str, output_format: str, quality: str, metadata: str, model: str, *, models: Collection[str]
+) -> Output:
+    """Texts as they came in the form; an empty one counts as not sent. `models` are those that are served."""
     fields: dict[str, list[str]] = {}
     if fit and fit not in [*Fit]:
         fields["fit"] = ["The selected fit is invalid."]
@@ -56,8 +59,8 @@ def parse(fit: str, output_format: str, quality: str, metadata: str, model: str)
         fields["output_format"] = ["The selected output format is invalid."]
     if metadata and metadata not in METADATA:
         fields["metadata"] = ["The selected metadata is invalid."]
-    if model and model not in MODELS:
-        fields["model"] = ["The selected model is invalid."]
+    if model and model not in models:
+        fields["model"] = [f"The selected model is invalid: there are {', '.join(models)}."]
     if quality and not re.fullmatch(r"[+-]?[0-9]{1,18}", quality.strip()):
         fields["quality"] = ["The quality must be an integer."]
     elif quality and not QUALITIES[0] <= int(quality) <= QUALITIES[1]:
@@ -69,5 +72,5 @@ def parse(fit: str, output_format: str, quality: str, metadata: str, model: str)
         quality=int(quality) if quality else None,
         fit=Fit(fit or Fit.STRETCH),
         keeps_metadata=METADATA[metadata or "strip"],
-        model=model or MODELS[0],
+        model=model or AUTO,
     )

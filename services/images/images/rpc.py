@@ -8,11 +8,20 @@ from common import rpc, timestamps
 from common.db import now
 from images import names, uploads
 from images.batch_uploads import BatchUploads
-from images.convert import BATCH_STATUS_FROM_PROTO, STATUS_FROM_PROTO, batch_to_proto, to_order, to_proto
+from images.catalogue import USUAL
+from images.convert import (
+    BATCH_STATUS_FROM_PROTO,
+    STATUS_FROM_PROTO,
+    batch_to_proto,
+    model_to_proto,
+    to_order,
+    to_proto,
+)
 from images.dead import DeadMessages
-from images.domain import batches, jobs, library, pages
+from images.domain import batches, endings, jobs, library, models, pages
 from images.formats import Format, media_type
 from images.intake import Means
+from images.missing import MissingObjects
 from images.tables import Batch, Image, Status
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
@@ -30,9 +39,13 @@ CALLERS = {
     "DeleteBatch": rpc.users("images:delete"),
     "ListDeadMessages": rpc.services("operator"),
     "RedriveDeadMessage": rpc.services("operator"),
+    "CheckObjects": rpc.services("operator"),
+    "ReplayEndings": rpc.services("operator"),
     "StartWork": rpc.services("inference"),
     "StopWork": rpc.services("inference"),
     "KeepWorking": rpc.services("inference"),
+    "AnnounceModels": rpc.services("inference"),
+    "ListModels": rpc.services("gateway"),
 }
 
 
@@ -43,6 +56,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self._uploads = uploads.Uploads(means)
         self._batch_uploads = BatchUploads(means)
         self._dead = dead
+        self._missing = MissingObjects(means)
         self._largest_bytes = means.settings.largest_upload_bytes
         self._downloadable_for = timedelta(seconds=means.settings.download_seconds)
         self._rules = means.rules
@@ -137,9 +151,22 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         await self._dead.redrive(request.sequence)
         return pb.RedriveDeadMessageResponse()
 
+    async def CheckObjects(
+        self, request: pb.CheckObjectsRequest, context: rpc.Context
+    ) -> pb.CheckObjectsResponse:
+        return await self._missing.check(request.after_id, mark=request.mark)
+
+    async def ReplayEndings(
+        self, request: pb.ReplayEndingsRequest, context: rpc.Context
+    ) -> pb.ReplayEndingsResponse:
+        since = timestamps.from_proto(request.since)
+        async with self._sessions.begin() as session:
+            replayed, next_after_id = await endings.replay(session, request.after_id, since)
+        return pb.ReplayEndingsResponse(replayed=replayed, next_after_id=next_after_id)
+
     async def StartWork(self, request: pb.StartWorkRequest, context: rpc.Context) -> pb.StartWorkResponse:
         async with self._sessions.begin() as session:
-            image = await jobs.start(session, request.image_id, self._rules)
+            image = await jobs.start(session, request.image_id, self._rules, request.models or USUAL)
         return pb.StartWorkResponse(order=to_order(image) if image else None)
 
     async def StopWork(self, request: pb.StopWorkRequest, context: rpc.Context) -> pb.StopWorkResponse:
@@ -153,6 +180,18 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         async with self._sessions.begin() as session:
             wanted = await jobs.keep(session, request.image_id, request.fence, request.percent)
         return pb.KeepWorkingResponse(wanted=wanted)
+
+    async def AnnounceModels(
+        self, request: pb.AnnounceModelsRequest, context: rpc.Context
+    ) -> pb.AnnounceModelsResponse:
+        async with self._sessions.begin() as session:
+            await models.announce(session, {offer.name: offer.nets for offer in request.models})
+        return pb.AnnounceModelsResponse()
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: rpc.Context) -> pb.ListModelsResponse:
+        async with self._sessions.begin() as session:
+            found = await models.served(session, self._rules.model_gone_after)
+        return pb.ListModelsResponse(models=[model_to_proto(model, nets) for model, nets in found])
 
     def _all(self, found: Iterable[batches.Found]) -> list[pb.Batch]:
         return [self._batch(batch, images) for batch, images in found]

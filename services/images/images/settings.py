@@ -37,6 +37,8 @@ class Settings(ServiceSettings):
     """Starts of one image before it fails for good."""
     worker_silent_seconds: float = 20.0
     """A worker that has not called for this long no longer owns its image. Below the stream's ack_wait."""
+    model_gone_seconds: float = 60.0
+    """A model that workers announced without for this long is served no more."""
     sweep_seconds: float = 10.0
     lost_after_seconds: float = 30.0
     """While the stream is empty, a job dispatched this long ago is not in it and is dispatched again."""

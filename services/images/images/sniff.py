@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
+from images import tiff
 from images.formats import Format
 from images.labour import is_laborious
 
@@ -50,8 +51,7 @@ def sniff(data: bytes, *, largest_pixels: int) -> Header:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=[*Format]) as image:
-                return _header(image, data, largest_pixels)
+            return _opened(data, largest_pixels)
     except errors.InvalidArgument:
         raise
     except UnidentifiedImageError as error:
@@ -64,6 +64,16 @@ def _refused(text: str) -> errors.InvalidArgument:
     return errors.invalid({"image": [text]})
 
 
+def _opened(data: bytes, largest_pixels: int) -> Header:
+    try:
+        with Image.open(io.BytesIO(data), formats=[*Format]) as image:
+            return _header(image, data, largest_pixels)
+    except UnidentifiedImageError:
+        if header := _unknown_to_pillow(data, largest_pixels):
+            return header
+        raise
+
+
 def _header(image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Header:
     format_ = SAME_FORMAT.get(image.format or "") or Format(image.format or "")
     width, height = image.size
@@ -71,12 +81,33 @@ def _header(image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Hea
         raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
     if not IS_COMPLETE[format_](data):
         raise _refused("The image is corrupt or incomplete.")
+    if format_ == Format.TIFF and not tiff.is_readable(tiff.tags_of(data)):
+        raise _refused("The image is of a kind that cannot be upscaled.")
     frames = _frames(image, data)
     if frames > MOST_FRAMES:
         raise _refused(f"The image may not have more than {MOST_FRAMES} frames.")
     if frames * width * height > largest_pixels:
         raise _refused(f"The frames may not have more than {largest_pixels / 1e6:g} megapixels together.")
     return Header(format_, *((height, width) if _is_turned(image, data) else (width, height)), frames)
+
+
+def _unknown_to_pillow(data: bytes, largest_pixels: int) -> Header | None:
+    """Grey with alpha of 16 bits, in a TIFF."""
+    if data[:2] not in (b"II", b"MM"):
+        return None
+    try:
+        tags = tiff.tags_of(data)
+        size = tiff.deep_grey_with_alpha(tags)
+        is_complete = tiff.is_complete(tags, len(data))
+    except Exception:  # noqa: BLE001  as above
+        return None
+    if size is None:
+        return None
+    if size[0] * size[1] > largest_pixels:
+        raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
+    if not is_complete:
+        raise _refused("The image is corrupt or incomplete.")
+    return Header(Format.TIFF, *size)
 
 
 def _frames(image: ImageFile.ImageFile, data: bytes) -> int:
@@ -120,8 +151,9 @@ def _jpeg_is_complete(data: bytes) -> bool:
 
 
 def _png_is_complete(data: bytes) -> bool:
-    """There is an IEND, and every chunk before it is whole and undamaged."""
-    return any(kind == b"IEND" for kind, _ in _png_chunks(data))
+    """There are pixels and an IEND, and every chunk before it is whole and undamaged."""
+    kinds = {kind for kind, _ in _png_chunks(data)}
+    return {b"IDAT", b"IEND"} <= kinds
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -144,7 +176,9 @@ def _webp_is_complete(data: bytes) -> bool:
 
 
 def _bmp_is_complete(data: bytes) -> bool:
-    """Pixels as long as rows of whole 32-bit words make them, where they are not compressed."""
+    """Pixels as long as rows of whole 32-bit words make them, where they are not compressed; no palette
+    of more than 256 colours.
+    """
     offset, header_size = struct.unpack_from("<II", data, 10)
     if header_size == 12:
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
@@ -152,24 +186,14 @@ def _bmp_is_complete(data: bytes) -> bool:
     if header_size < 40:
         return len(data) > offset
     width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    if bits <= 8 and struct.unpack_from("<I", data, 46)[0] > 256:
+        return False
     is_plain = compression in (0, 3)
     return len(data) >= offset + ((width * bits + 31) // 32 * 4 * abs(height) if is_plain else 1)
 
 
 def _tiff_is_complete(data: bytes) -> bool:
-    """Every strip or tile of the first page lies within the file (TIFF 6.0, section 8)."""
-    with Image.open(io.BytesIO(data), formats=[Format.TIFF]) as image:
-        tags = image.tag_v2  # pyright: ignore[reportAttributeAccessIssue]  a TIFF has them
-        offsets, lengths = (tags.get(273), tags.get(279)) if 273 in tags else (tags.get(324), tags.get(325))
-    if not offsets or not lengths:
-        return False
-    return all(
-        offset + length <= len(data) for offset, length in zip(_many(offsets), _many(lengths), strict=False)
-    )
-
-
-def _many(value: int | tuple[int, ...]) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,)
+    return tiff.is_complete(tiff.tags_of(data), len(data))
 
 
 def _gif_is_complete(data: bytes) -> bool:

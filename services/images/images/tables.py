@@ -122,6 +122,9 @@ class Image(Base, table=True):
     failure_code: str | None = Field(default=None, sa_type=sa.String)
     failure_message: str | None = Field(default=None, sa_type=sa.String)
     failure_retryable: bool | None = None
+    request_id: str | None = Field(default=None, sa_type=sa.String)
+    """Of its upload, to which all that is done with it later belongs."""
+    trace_parent: str | None = Field(default=None, sa_type=sa.String)
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 
@@ -148,6 +151,18 @@ class FormerUser(Base, table=True):
 
     user_id: int = Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
     deleted_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+
+
+class OfferedModel(Base, table=True):
+    """A model that a worker has announced; `nets` are the networks that it is made of."""
+
+    __tablename__ = "offered_model"  # pyright: ignore[reportAssignmentType]
+
+    name: str = Field(sa_type=sa.String, primary_key=True)
+    nets: list[str] = Field(sa_type=sa.ARRAY(sa.String))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    announced_at: datetime = Field(sa_type=INSTANT)
+    missing_since: datetime | None = Field(default=None, sa_type=INSTANT)
+    """Since then workers announce what they have without it."""
 
 
 class Outbox(OutboxColumns, Base, table=True):

@@ -1,7 +1,7 @@
 """One upload, from the bytes to the row."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field, replace
 
 from common import errors
@@ -51,8 +51,10 @@ def incomplete() -> errors.InvalidArgument:
     return errors.InvalidArgument("The upload ended early.", reason="incomplete_upload")
 
 
-def parse(options: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options) -> Wishes:
-    """Every field at fault is named at once."""
+def parse(
+    options: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options, models: Collection[str]
+) -> Wishes:
+    """Every field at fault is named at once. `models` are those that are served."""
     fields: dict[str, list[str]] = {}
     wishes = Wishes()
     try:
@@ -62,7 +64,7 @@ def parse(options: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options) ->
         fields |= error.fields
     try:
         made = (options.fit, options.output_format, options.quality, options.metadata, options.model)
-        wishes = replace(wishes, output=output.parse(*made))
+        wishes = replace(wishes, output=output.parse(*made, models=models))
     except errors.InvalidArgument as error:
         fields |= error.fields
     if fields:
@@ -75,7 +77,8 @@ class Uploads:
         self._means = means
 
     async def accept(self, user_id: int, upload: Upload) -> tuple[Image, billing_pb2.Usage]:
-        wishes, header = await asyncio.to_thread(self._check, upload)
+        models = await self._means.models(upload.options.model)
+        wishes, header = await asyncio.to_thread(self._check, upload, models)
         original = Original(upload.filename, len(upload.data), header)
         original.result_size(wishes, self._means.limits(max_scale=sizing.SCALES[1]))
         async with Intake(self._means, user_id) as intake:
@@ -86,12 +89,12 @@ class Uploads:
             await intake.insert([image])
         return image, reserved.usage
 
-    def _check(self, upload: Upload) -> tuple[Wishes, Header]:
+    def _check(self, upload: Upload, models: Collection[str]) -> tuple[Wishes, Header]:
         """Every field at fault is named at once."""
         fields: dict[str, list[str]] = {}
         wishes, header = Wishes(), None
         try:
-            wishes = parse(upload.options)
+            wishes = parse(upload.options, models)
         except errors.InvalidArgument as error:
             fields |= error.fields
         try:

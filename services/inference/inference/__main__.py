@@ -1,63 +1,99 @@
 """Starts the inference worker."""
 
-import functools
-
-from common import bus, log, metrics, process, trace
+from common import bus, log, metrics, process, tls, trace
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
-from inference import events, registry
+from inference import events, machine, registry
 from inference.codec import Decoder
+from inference.offer import Offer
 from inference.settings import Settings
+from inference.tiles import Tiling
 from inference.triton import Triton
 from inference.worker import Worker
 from loupe.images.v1 import images_pb2, images_pb2_grpc
+
+LOG = log.get(__name__)
 
 
 async def run() -> None:
     settings = Settings()  # pyright: ignore[reportCallIssue]  the environment fills it
     log.setup("inference", level=settings.log_level, readable=settings.log_readable)
     trace.setup("inference")
+    metrics.setup("inference")
     readiness = metrics.Readiness("object store", "triton", "images", "broker")
-    await process.run(metrics.serve(settings.metrics_listen, readiness), serve(settings, readiness))
+    await process.run(
+        metrics.serve(settings.metrics_listen, readiness),
+        tls.end_when_renewed(settings.tls),
+        serve(settings, readiness),
+    )
 
 
 async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     blobs = Blobs(settings.store())
     await process.wait_for("object store", blobs.ping)
     readiness.have("object store")
-    triton = Triton(settings.triton_target, in_flight=settings.tiles_in_flight, seconds=settings.tile_seconds)
-    await process.wait_for("triton", functools.partial(triton.wait_ready, *sorted(registry.served())))
-    readiness.have("triton")
-    credentials = Credentials(settings.auth_target, "inference", settings.client_secret)
+    triton = Triton(
+        settings.triton_target, seconds=settings.tile_seconds, shares_memory=settings.shared_memory
+    )
+    offer = Offer(triton, settings.models)
+    parallel, tiling = await process.wait_for("triton", lambda: opened(triton, offer, settings))
+    readiness.watch("triton", lambda: triton.is_well)
+    credentials = Credentials(settings.auth_target, "inference", settings.client_secret, tls=settings.tls)
     service = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]
-    images = Channel(settings.images_target, service, credentials.token_for("images"))
+    images = Channel(settings.images_target, service, credentials.token_for("images"), tls=settings.tls)
     await process.wait_for("images", images.ready)
     readiness.watch("images", images.is_connected)
-    decoder = Decoder(processes=settings.parallel)
+    decoder = Decoder(processes=parallel)
     async with bus.connection(settings.nats_url, "inference", readiness) as nc:
         js = nc.jetstream()
         await process.wait_for("streams", lambda: bus.declare(js, events.RESULTS, bus.DEAD))
+        stub = images_pb2_grpc.ImagesServiceStub(images.grpc)
         worker = Worker(
-            images=images_pb2_grpc.ImagesServiceStub(images.grpc),
+            images=stub,
             blobs=blobs,
             triton=triton,
+            offer=offer,
             decoder=decoder,
             publish=events.Teller(js).finished,
-            tile=settings.tile,
+            tiling=tiling,
             heartbeat_seconds=settings.heartbeat_seconds,
         )
         await nc.subscribe("images.cancelled", cb=worker.cancellations.heard)
         try:
-            await bus.consume(
-                js,
-                events.submitted(settings.ack_wait_seconds),
-                worker.submitted,
-                parallel=settings.parallel,
+            await process.together(
+                process.every(settings.announce_seconds, lambda: offer.tell(stub)),
+                triton.look_after(lambda: offer.nets, settings.canary_seconds),
+                bus.consume(
+                    js,
+                    events.submitted(settings.ack_wait_seconds),
+                    worker.submitted,
+                    parallel=parallel,
+                ),
             )
         finally:
             await decoder.aclose()
             await triton.close()
+
+
+async def opened(triton: Triton, offer: Offer, settings: Settings) -> tuple[int, Tiling]:
+    """Once every model has answered: how many images are worked on at a time, and in which tiles."""
+    await offer.wait_ready()
+    await triton.open()
+    await triton.ask_canaries(sorted(offer.nets))
+    found, triton_has = machine.this_machine(), await triton.capacity(min(registry.served()))
+    parallel = settings.parallel or machine.jobs_for(found, triton_has)
+    in_flight = settings.tiles_in_flight or machine.tiles_for(found, triton_has)
+    triton.allow(in_flight)
+    LOG.info(
+        "machine",
+        cores=found.cores,
+        memory_mib=found.memory_bytes >> 20,
+        triton="gpu" if triton_has.is_gpu else "cpu",
+        parallel=parallel,
+        tiles_in_flight=in_flight,
+    )
+    return parallel, Tiling(settings.tile, in_flight, settings.fixed_tiles)
 
 
 if __name__ == "__main__":

@@ -7,53 +7,20 @@ import asyncio
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from inference import guard
+from inference.asking import asked
+from inference.nets import BadAnswer, Infer, Net
 from inference.picture import Pixels
-from inference.tiles import Tensor, Tile, cut, kept, paste, plan, plan_band, rows_of
+from inference.tiles import Tile, Tiling, cut, kept, paste, plan, plan_band, rows_of
 
-
-class Answer(NamedTuple):
-    """What a model makes of a tile."""
-
-    upscaled: Tensor
-    """1 x 3 x (scale * height) x (scale * width), of the type that was given."""
-    doubt: Tensor | None = None
-    """1 x 1 x height x width, uint8: above 0 where the model failed. None from models that never do."""
-
-
-Infer = Callable[[str, Tensor], Awaitable[Answer]]
-"""Takes a model's name and a tensor of 1 x 3 x height x width."""
 Give = Callable[[Pixels], Awaitable[None]]
 """Takes the next rows, height x width x channels."""
 Progress = Callable[[int, int], None]
 """Told after each tile how many of how many are done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Net:
-    """One network at Triton, or the same one several times over for a larger scale."""
-
-    name: str
-    scale: int
-    overlap: int
-    """At least the reach in pixels of its input, so that no seam can be seen."""
-    passes: int = 1
-
-    @property
-    def deep_name(self) -> str:
-        """The variant for pictures of 16 bits, which takes and gives float32."""
-        return f"{self.name}_float"
-
-    @property
-    def step(self) -> int:
-        """The scale of one pass."""
-        return round(self.scale ** (1 / self.passes))
-
 
 CLEAN = {
     2: Net("waifu2x_photo_x2", scale=2, overlap=10),
@@ -63,10 +30,6 @@ CLEAN = {
 CLEAN_TILE = 256
 HELD = 3
 """Rows of tiles: one that waits for the doubt below it, and two under way."""
-
-
-class BadAnswer(Exception):
-    """The model gave no result for a tile, or one that cannot be it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -91,15 +54,15 @@ class Band:
 class Passage:
     """One picture's way through a net."""
 
-    def __init__(self, net: Net, source: Pixels, infer: Infer, tile: int, in_flight: int) -> None:
+    def __init__(self, net: Net, source: Pixels, infer: Infer, tiling: Tiling) -> None:
         """`source` is height x width x channels."""
         self._net = net
         self._source = source
         self._infer = infer
-        self._in_flight = in_flight
+        self._tiling = tiling
         height, width = source.shape[:2]
         self._doubt = np.zeros((height, width, 1), np.uint8)
-        self._tiles = plan(width, height, tile, net.overlap)
+        self._tiles = plan(width, height, tiling.tile, net.overlap, is_fixed=tiling.is_fixed)
         self._bands = [Band(row, left=len(row)) for row in rows_of(self._tiles)]
         self._band_of = {band.top: band for band in self._bands}
         self._room = asyncio.Semaphore(HELD)
@@ -125,7 +88,9 @@ class Passage:
     async def _infer_all(self, progress: Progress | None) -> None:
         async def work(tile: Tile) -> None:
             band = await self._opened(tile)
-            answer = await asked(self._net, self._infer, await to_thread(cut, self._source, tile))
+            answer = await asked(
+                self._net, self._infer, await to_thread(cut, self._source, tile), tile.source
+            )
             if band.native is not None:
                 await to_thread(paste, answer.upscaled, tile, self._net.scale, band.native, band.top)
             if answer.doubt is not None:
@@ -137,7 +102,7 @@ class Passage:
             if not band.left:
                 band.done.set()
 
-        await for_each(self._tiles, work, self._in_flight)
+        await for_each(self._tiles, work, self._tiling.in_flight)
 
     async def _opened(self, tile: Tile) -> Band:
         """The tile's band, with room for its result; waits while too many are held."""
@@ -165,41 +130,16 @@ class Passage:
         """Puts the clean model's result where the other is doubtful."""
         scale, (height, width) = self._net.scale, self._source.shape[:2]
         net = CLEAN[scale]
-        tiles = plan_band(width, height, band.top, band.bottom, CLEAN_TILE, net.overlap)
+        rows = (band.top, band.bottom)
+        tiles = plan_band((width, height), rows, CLEAN_TILE, net.overlap, is_fixed=self._tiling.is_fixed)
 
         async def work(tile: Tile) -> None:
-            answer = await asked(net, self._infer, await to_thread(cut, self._source, tile))
+            answer = await asked(net, self._infer, await to_thread(cut, self._source, tile), tile.source)
             clean = kept(answer.upscaled, tile, scale, native.shape[2])
             await to_thread(guard.blend, native, clean, weight, tile.keep.lifted(band.top), scale)
 
         doubtful = [tile for tile in tiles if guard.is_needed(weight, tile.keep.lifted(band.top))]
-        await for_each(doubtful, work, self._in_flight)
-
-
-async def asked(net: Net, infer: Infer, tensor: Tensor) -> Answer:
-    """The net's answer after all of its passes."""
-    answer = await asked_once(net, infer, tensor)
-    for _ in range(net.passes - 1):
-        answer = await asked_once(net, infer, answer.upscaled)
-    return answer
-
-
-async def asked_once(net: Net, infer: Infer, tensor: Tensor) -> Answer:
-    """The model's answer, if it can be one."""
-    try:
-        answer = await infer(net.name if tensor.dtype == np.uint8 else net.deep_name, tensor)
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task and task.cancelling():
-            raise
-        raise BadAnswer(f"{net.name} was cancelled") from error  # a task group would take no offence
-    height, width = tensor.shape[2:]
-    check(answer.upscaled, (1, 3, height * net.step, width * net.step), tensor.dtype.name, net)
-    if tensor.dtype == np.float32 and not np.isfinite(answer.upscaled).all():
-        raise BadAnswer(f"{net.name} answered what are no numbers")
-    if answer.doubt is not None:
-        check(answer.doubt, (1, 1, height, width), "uint8", net)
-    return answer
+        await for_each(doubtful, work, self._tiling.in_flight)
 
 
 async def for_each(
@@ -218,8 +158,3 @@ async def for_each(
                 group.create_task(one_after_another())
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
-
-
-def check(tensor: Tensor, shape: tuple[int, ...], kind: str, net: Net) -> None:
-    if tensor.dtype != kind or tensor.shape != shape:
-        raise BadAnswer(f"{net.name} answered {tensor.dtype} {tensor.shape}, not {kind} {shape}")

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 STRIP_BYTES = 1 << 20
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-BITS_PER_SAMPLE, SAMPLE_FORMAT, UNSIGNED = 258, 339, 1
+BITS_PER_SAMPLE, SAMPLES, PLANES, EXTRA_SAMPLES, SAMPLE_FORMAT, UNSIGNED = 258, 277, 284, 338, 339, 1
+NO_ALPHA = 0
+"""Of an extra sample: nobody knows what it is (TIFF 6.0, section 18)."""
 GREY, COLOUR, INK = ("b-w", "grey16"), ("srgb", "rgb16", "rgb"), ("cmyk",)
 
 
@@ -39,7 +41,9 @@ def is_deep(data: bytes) -> bool:
     if data[:2] in (b"II", b"MM"):
         tags = tags_of(data)
         bits, kinds = tags.get(BITS_PER_SAMPLE, (1,)), tags.get(SAMPLE_FORMAT, (UNSIGNED,))
-        return set(bits) == {16} and set(kinds) == {UNSIGNED}
+        # libvips mixes up two channels in planes of their own
+        is_mixed_up = tags.get(PLANES) == 2 and tags.get(SAMPLES) == 2
+        return set(bits) == {16} and set(kinds) == {UNSIGNED} and not is_mixed_up
     return data[:8] == PNG_SIGNATURE and data[24:25] == b"\x10"
 
 
@@ -69,6 +73,8 @@ def read(data: bytes, most_pixels: int) -> Deep | None:
             image = image.icc_transform("srgb", embedded=True, depth=16, black_point_compensation=True)
         if image.format != "ushort" or image.interpretation not in (*GREY, *COLOUR) or image.bands > 4:
             return None
+        if not is_png and image.bands in (2, 4) and tags_of(data).get(EXTRA_SAMPLES) == (NO_ALPHA,):
+            image = image.extract_band(0, n=image.bands - 1)
         return described(image, "PNG" if is_png else "TIFF")
     except pyvips.Error:
         return None

@@ -25,6 +25,4 @@ class Teller:
 
     async def finished(self, event: pb.Finished) -> None:
         message_id = f"finished-{event.image_id}-{event.fence}"
-        await self._js.publish(
-            "inference.finished", event.SerializeToString(), headers={"Nats-Msg-Id": message_id}, timeout=5
-        )
+        await bus.publish(self._js, "inference.finished", event.SerializeToString(), message_id=message_id)

@@ -1,8 +1,10 @@
 """The models that a client can ask for by name, and what each of them is made of."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from inference.bands import CLEAN, Net
+from inference.bands import CLEAN
+from inference.nets import Net
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +18,19 @@ FAITHFUL = Model("faithful", (Net("span_x2", scale=2, overlap=21), Net("span_x4"
 """Nearest to the original on clean photos."""
 CLEANING = Model("clean", (CLEAN[2], CLEAN[4]))
 """For worn JPEGs, text, line art and flat colours."""
+ENHANCING = (
+    Model("enhance", (Net("realesrgan_x4plus", scale=4, overlap=96),)),
+    Model("enhance", (Net("realesr_general_x4v3", scale=4, overlap=45),)),
+)
+"""Invents edges and removes noise: looks best on worn input, is further from the original by PSNR, and is
+never chosen by `auto`. Not every Triton has it; the first whose networks are there is taken.
+"""
+AUTO = "auto"
 MODELS = {model.name: model for model in (FAITHFUL, CLEANING)}
+"""What `auto` chooses among. Triton must have their networks: `faithful` falls back on those of `clean`."""
+NAMES = (*MODELS, ENHANCING[0].name)
 
 
-def served(models: tuple[Model, ...] = tuple(MODELS.values())) -> set[str]:
+def served(models: Iterable[Model] = tuple(MODELS.values())) -> set[str]:
     """The names that Triton must know."""
     return {name for model in models for net in model.nets for name in (net.name, net.deep_name)}

@@ -9,12 +9,13 @@ import numpy as np
 from PIL import Image
 
 from inference import animation
-from inference.bands import Answer, Infer, Net, Progress
+from inference.bands import Progress
 from inference.codec import Undecodable
 from inference.encoding import open_writer
 from inference.fit import Fit, Frame, Placement, Write, placed
+from inference.nets import Answer, Infer, Net
 from inference.picture import Animation, Format, Header, Picture, Pixels, Size
-from inference.tiles import Tensor
+from inference.tiles import QUANTUM, Tensor, Tiling
 from inference.upscale import upscale
 
 MOVING = ("GIF", "WEBP")
@@ -32,7 +33,7 @@ class Wish:
     size: Size
     file_format: Format
     nets: tuple[Net, ...]
-    tile: int
+    tiling: Tiling
     fit: Fit = "stretch"
     quality: int | None = None
     keeps_metadata: bool = False
@@ -95,8 +96,12 @@ async def fill(
     placement = wish.placement(picture)
     frame = Frame(placement, header, write)
     # a tile of floats is four times as large on its way
-    tile = wish.tile if picture.depth == 8 else max(SMALLEST_TILE, wish.tile // 2)
-    await upscale(picture, placement.inner, infer, frame.write, nets=wish.nets, tile=tile, progress=progress)
+    tile = wish.tiling.tile if picture.depth == 8 else wish.tiling.tile // 2
+    tile = max(tile, SMALLEST_TILE, *(2 * net.overlap + QUANTUM for net in wish.nets))
+    tiling = replace(wish.tiling, tile=tile)
+    await upscale(
+        picture, placement.inner, infer, frame.write, nets=wish.nets, tiling=tiling, progress=progress
+    )
     await to_thread(frame.end)
 
 

@@ -5,7 +5,7 @@ the file was compressed and from the steps between neighbouring pixels of a samp
 gradually even where it is sharp. `make bench-quality` measures what these rules are worth.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import isqrt
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.picture import Animation, Picture, Pixels
-from inference.registry import CLEANING, FAITHFUL, MODELS, Model
+from inference.registry import AUTO, CLEANING, FAITHFUL, MODELS, Model
 
 BLOCK = 64
 MOST_BLOCKS = 64
@@ -56,13 +56,23 @@ class Choice:
     """For people."""
 
 
-def chosen(asked: str, original: Picture | Animation) -> Choice:
-    """The model of that name, or for `auto` and names that nothing has the one that suits the picture; an
-    animation is judged by its first frame.
+class NotServed(Exception):
+    """Another model instead would not be what was asked for."""
+
+
+def chosen(asked: str, original: Picture | Animation, offered: Mapping[str, Model] = MODELS) -> Choice:
+    """The model of that name, or for `auto` the one that suits the picture; an animation is judged by its
+    first frame.
     """
-    if model := MODELS.get(asked):
-        return Choice(model, "asked_for", "The model that was asked for.")
-    return choose(original if isinstance(original, Picture) else original.frames[0])
+    if asked and asked != AUTO:
+        if model := offered.get(asked):
+            return Choice(model, "asked_for", "The model that was asked for.")
+        raise NotServed(f"the model {asked} is not served")
+    choice = choose(original if isinstance(original, Picture) else original.frames[0])
+    if choice.model.name in offered:
+        return choice
+    only = next(model for name, model in offered.items() if name in MODELS)
+    return Choice(only, "only_model", "This installation chooses no other by itself.")
 
 
 PHOTO = Choice(FAITHFUL, "clean_photo", "A photo without visible wear: the model nearest to the original.")

@@ -1,10 +1,13 @@
 """What the worker is told by its environment."""
 
-from pydantic import Field, SecretStr
-from pydantic_settings import SettingsConfigDict
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.blobs import Store
 from common.settings import ServiceSettings
+from inference.registry import MODELS, NAMES
 
 
 class Settings(ServiceSettings):
@@ -22,19 +25,47 @@ class Settings(ServiceSettings):
     s3_secret_key: SecretStr
     triton_target: str
     """Triton's gRPC address, `host:port`."""
-    parallel: int = Field(default=2, ge=1)
-    """Images worked on at a time: while one is in Triton, others are fetched, decoded, encoded, stored."""
-    tiles_in_flight: int = Field(default=2, ge=1)
-    """Tiles at Triton at a time, over all images: one that is computed and the next ones, so that it never
-    waits.
-    """
+    models: Annotated[tuple[str, ...], NoDecode] = ()
+    """Those to serve, separated by commas; none: all that Triton has."""
+    announce_seconds: float = Field(default=10.0, gt=0)
+    """Between two looks at what Triton has, each of which `images` is told."""
+    parallel: int = Field(default=0, ge=0)
+    """Images worked on at a time; 0: what cores, memory and Triton allow."""
+    tiles_in_flight: int = Field(default=0, ge=0)
+    """Tiles at Triton at a time, over all images; 0: what Triton's instances and batches take."""
     tile: int = Field(default=512, ge=64)
     """Longest side of a tile in pixels of the original."""
+    fixed_tiles: bool = False
+    """Tiles are squares of three sizes, so that Triton can put those of several images into one batch: they
+    have a fifth more pixels in all, which a GPU gets back and a CPU does not.
+    """
+    shared_memory: bool = False
+    """Tiles go through /dev/shm where Triton runs on the same machine (in the same pod), as the same user."""
+    canary_seconds: float = Field(default=30.0, gt=0)
+    """A model that has not answered for so long is asked whether it is there."""
     tile_seconds: float = 120.0
     """Longest wait for one tile."""
     heartbeat_seconds: float = 5.0
     ack_wait_seconds: float = 30.0
     """A job whose worker died is delivered to another after this long."""
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _from_commas(cls, value: object) -> object:
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("models")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in NAMES]:
+            raise ValueError(f"there is no model {unknown[0]}, only {', '.join(NAMES)}")
+        if names and not set(names) & set(MODELS):
+            raise ValueError(f"one of {', '.join(MODELS)} must be served")
+        return names
 
     def store(self) -> Store:
         return Store(

@@ -50,6 +50,17 @@ class Tile:
     """What of it is used; the keeps of a plan cover the picture without a gap or an overlap."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How pictures are cut, and how many tiles of each are at Triton at a time."""
+
+    tile: int = 512
+    """Longest side in pixels of the original."""
+    in_flight: int = 2
+    is_fixed: bool = False
+    """Squares of few sizes; see `plan`."""
+
+
 class Span(NamedTuple):
     """A tile along one axis: what it sees and what of it is kept."""
 
@@ -59,24 +70,46 @@ class Span(NamedTuple):
     keep_to: int
 
 
-def plan(width: int, height: int, tile: int, overlap: int) -> list[Tile]:
-    """Tiles of one common size, at most `tile` a side, row by row."""
+def plan(width: int, height: int, tile: int, overlap: int, *, is_fixed: bool = False) -> list[Tile]:
+    """Tiles of one common size, at most `tile` a side, row by row.
+
+    Fixed ones are squares of few sizes, whatever the picture's, so that Triton can put those of several
+    pictures into one batch: it does that with equal shapes only. Only an axis shorter than the square has
+    its own length, since pixels are never invented.
+    """
     if tile < 2 * overlap + QUANTUM:
         raise ValueError(f"tiles of {tile} leave nothing beside two overlaps of {overlap}")
+    if is_fixed:
+        tile = square_for(width, height, tile, overlap)
     return [
         Tile(Box(x.start, y.start, x.end, y.end), Box(x.keep_from, y.keep_from, x.keep_to, y.keep_to))
-        for y in spans(height, tile, overlap)
-        for x in spans(width, tile, overlap)
+        for y in spans(height, tile, overlap, is_fixed=is_fixed)
+        for x in spans(width, tile, overlap, is_fixed=is_fixed)
     ]
 
 
-def spans(length: int, tile: int, overlap: int) -> list[Span]:
+def square_for(width: int, height: int, tile: int, overlap: int) -> int:
+    """The side of fixed tiles that covers the picture with the fewest pixels."""
+
+    def pixels(side: int) -> int:
+        return covered(width, side, overlap) * covered(height, side, overlap)
+
+    sides = (tile, tile * 3 // 4, tile // 2)
+    return min((side for side in sides if side >= 2 * overlap + QUANTUM), key=pixels)
+
+
+def covered(length: int, side: int, overlap: int) -> int:
+    """What all tiles along an axis have together."""
+    return length if length <= side else side * ceil_div(length - 2 * overlap, side - 2 * overlap)
+
+
+def spans(length: int, tile: int, overlap: int, *, is_fixed: bool = False) -> list[Span]:
     """Evenly spread from border to border; neighbours part in the middle of what both see."""
     if length <= tile:
         return [Span(0, length, 0, length)]
     count = ceil_div(length - 2 * overlap, tile - 2 * overlap)
     size = ceil_div(length + 2 * overlap * (count - 1), count)
-    size = min(ceil_div(size, QUANTUM) * QUANTUM, tile)
+    size = tile if is_fixed else min(ceil_div(size, QUANTUM) * QUANTUM, tile)
     starts = [index * (length - size) // (count - 1) for index in range(count)]
     cuts = [0, *((left + size + right) // 2 for left, right in pairwise(starts)), length]
     return [Span(start, start + size, *cut) for start, cut in zip(starts, pairwise(cuts), strict=True)]
@@ -91,16 +124,26 @@ def rows_of(tiles: Sequence[Tile]) -> list[list[Tile]]:
     return [list(row) for _, row in groupby(tiles, key=lambda tile: tile.keep.top)]
 
 
-def plan_band(width: int, height: int, top: int, bottom: int, tile: int, overlap: int) -> list[Tile]:
-    """Tiles whose keeps cover the picture's rows from `top` to `bottom`; they see beyond both."""
+def plan_band(
+    size: tuple[int, int], rows: tuple[int, int], tile: int, overlap: int, *, is_fixed: bool = False
+) -> list[Tile]:
+    """Tiles whose keeps cover some rows of a picture, first and end; they see beyond both."""
+    (width, height), (top, bottom) = size, rows
     step = tile - 2 * overlap
+
+    def seen(first: int, last: int) -> tuple[int, int]:
+        if not is_fixed:
+            return max(0, first - overlap), min(height, last + overlap)
+        start = max(0, min(first - overlap, height - tile))
+        return start, min(height, start + tile)
+
     return [
-        Tile(
-            Box(x.start, max(0, y - overlap), x.end, min(height, min(y + step, bottom) + overlap)),
-            Box(x.keep_from, y, x.keep_to, min(y + step, bottom)),
+        Tile(Box(x.start, y.start, x.end, y.end), Box(x.keep_from, y.keep_from, x.keep_to, y.keep_to))
+        for y in (
+            Span(*seen(first, min(first + step, bottom)), first, min(first + step, bottom))
+            for first in range(top, bottom, step)
         )
-        for y in range(top, bottom, step)
-        for x in spans(width, tile, overlap)
+        for x in spans(width, tile, overlap, is_fixed=is_fixed)
     ]
 
 
@@ -123,7 +166,10 @@ def paste(result: Tensor, tile: Tile, scale: int, target: Pixels, top: int = 0) 
     """Puts what is kept of a result into its place; `target` begins at the picture's row `top`."""
     keep = tile.keep
     rows = slice((keep.top - top) * scale, (keep.bottom - top) * scale)
-    target[rows, keep.left * scale : keep.right * scale] = kept(result, tile, scale, target.shape[2])
+    place = target[rows, keep.left * scale : keep.right * scale]
+    part = kept(result, tile, scale, target.shape[2])
+    for channel in range(target.shape[2]):  # five times faster than all at once
+        place[:, :, channel] = part[:, :, channel]
 
 
 def kept(result: Tensor, tile: Tile, scale: int, channels: int) -> Pixels:

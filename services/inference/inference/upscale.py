@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from inference.bands import Infer, Net, Passage, Progress
+from inference.bands import Passage, Progress
+from inference.nets import Infer, Net
 from inference.picture import Picture, Pixels, Size
 from inference.registry import FAITHFUL
 from inference.resize import Resampler, bleed, resized
+from inference.tiles import Tiling
 
 Write = Callable[[Pixels], None]
 """Takes the next rows, height x width x channels with alpha last; called in a thread."""
@@ -25,12 +27,11 @@ async def upscale(
     write: Write,
     *,
     nets: Sequence[Net] = FAITHFUL.nets,
-    tile: int = 512,
-    in_flight: int = 2,
+    tiling: Tiling = Tiling(),  # noqa: B008  frozen
     progress: Progress | None = None,
 ) -> None:
     net = net_for(nets, picture.size, size)
-    passage = Passage(net, await to_thread(bleed, picture), infer, tile, in_flight)
+    passage = Passage(net, await to_thread(bleed, picture), infer, tiling)
     finish = Finish(picture, size, net.scale)
 
     def put(native: Pixels) -> None:

@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import nats.errors
 import urllib3.exceptions
-from prometheus_client import Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from common import bus, errors, log
 from common.blobs import Blobs
 from inference.bands import Progress
 from inference.codec import Decoder, Undecodable
+from inference.failures import TritonAway
 from inference.fit import Fit
 from inference.keeping import Cancellations, Keeping
-from inference.picture import Format
-from inference.render import Wish, render
-from inference.routing import Choice, chosen
-from inference.triton import Triton, TritonAway
+from inference.offer import Offer
+from inference.picture import Animation, Format
+from inference.render import MOVING, Wish, render
+from inference.routing import Choice, NotServed, chosen
+from inference.tiles import Tiling
+from inference.triton import Triton
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2 as pb
 
@@ -63,9 +66,13 @@ stage_seconds = Histogram(
     buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120),
 )
 
+jobs_in_flight = Gauge("loupe_jobs_in_flight", "Images that are being worked on")
+pixels = Counter("loupe_pixels_total", "Pixels of images that were upscaled", ["direction"])
+
 EXCUSED = (
     asyncio.CancelledError,
     TritonAway,
+    NotServed,
     errors.Unavailable,
     nats.errors.Error,
     urllib3.exceptions.HTTPError,
@@ -82,22 +89,24 @@ class Worker:
     images: "ImagesServiceAsyncStub"
     blobs: Blobs
     triton: Triton
+    offer: Offer
     decoder: Decoder
     publish: Publish
-    tile: int
+    tiling: Tiling
     heartbeat_seconds: float
     cancellations: Cancellations = field(default_factory=Cancellations)
 
     async def submitted(self, data: bytes) -> None:
         event = images_pb2.ImageSubmitted.FromString(data)
+        request = images_pb2.StartWorkRequest(image_id=event.image_id, models=self.offer.names)
         try:
-            response = await self.images.StartWork(images_pb2.StartWorkRequest(image_id=event.image_id))
+            response = await self.images.StartWork(request)
         except (errors.Unavailable, errors.FailedPrecondition) as error:
             raise bus.Later(error.message) from error
         if not response.HasField("order"):
             return
         order = response.order
-        with log.bound(image_id=order.image_id, fence=order.fence):
+        with log.bound(image_id=order.image_id, fence=order.fence), jobs_in_flight.track_inprogress():
             async with self._given_back_on_failure(order):
                 await self._work(order)
 
@@ -136,18 +145,23 @@ class Worker:
         with _timed("decode"):
             picture = await self.decoder.decode(original)
         del original
-        choice = await asyncio.to_thread(chosen, order.model, picture)
+        choice = await asyncio.to_thread(chosen, order.model, picture, self.offer.models)
         wish = Wish(
             (order.size.width, order.size.height),
             FORMATS[order.format],
             choice.model.nets,
-            self.tile,
+            self.tiling,
             fit=FITS[order.fit],
             quality=order.quality or None,
             keeps_metadata=order.keeps_metadata,
         )
         with _timed("infer"):  # and encode: rows are written as they are ready
-            return await render(picture, wish, self.triton.infer, progress), choice
+            data = await render(picture, wish, self.triton.infer, progress)
+        frames = picture.frames if isinstance(picture, Animation) else [picture]
+        count = len(frames) if wish.file_format in MOVING else 1
+        pixels.labels("in").inc(count * frames[0].width * frames[0].height)
+        pixels.labels("out").inc(count * order.size.width * order.size.height)
+        return data, choice
 
     @contextlib.asynccontextmanager
     async def _given_back_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:

@@ -90,6 +90,16 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RedriveDeadMessageRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RedriveDeadMessageResponse.FromString,
                 _registered_method=True)
+        self.CheckObjects = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/CheckObjects',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CheckObjectsRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CheckObjectsResponse.FromString,
+                _registered_method=True)
+        self.ReplayEndings = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/ReplayEndings',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReplayEndingsRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReplayEndingsResponse.FromString,
+                _registered_method=True)
         self.StartWork = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/StartWork',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.StartWorkRequest.SerializeToString,
@@ -104,6 +114,16 @@ class ImagesServiceStub:
                 '/loupe.images.v1.ImagesService/KeepWorking',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.KeepWorkingRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.KeepWorkingResponse.FromString,
+                _registered_method=True)
+        self.AnnounceModels = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/AnnounceModels',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.AnnounceModelsRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.AnnounceModelsResponse.FromString,
+                _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/ListModels',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
 
 
@@ -188,6 +208,20 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckObjects(self, request, context):
+        """For operators: which of the next images lack the object that they need, some hundred at a time. With `mark` these fail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayEndings(self, request, context):
+        """For operators: tells billing again how images ended, some hundred at a time. What it knows already changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StartWork(self, request, context):
         """For `inference`: counts an attempt and hands out the work, or nothing when the image wants none.
         """
@@ -204,6 +238,20 @@ class ImagesServiceServicer:
 
     def KeepWorking(self, request, context):
         """For `inference`, every few seconds while it works. `wanted` turns false when the image was cancelled or given to another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnnounceModels(self, request, context):
+        """For `inference`, when it starts and every few seconds: which models it serves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModels(self, request, context):
+        """For the gateway: what clients may ask for now, `auto` first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -267,6 +315,16 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RedriveDeadMessageRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RedriveDeadMessageResponse.SerializeToString,
             ),
+            'CheckObjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckObjects,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CheckObjectsRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CheckObjectsResponse.SerializeToString,
+            ),
+            'ReplayEndings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayEndings,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReplayEndingsRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReplayEndingsResponse.SerializeToString,
+            ),
             'StartWork': grpc.unary_unary_rpc_method_handler(
                     servicer.StartWork,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.StartWorkRequest.FromString,
@@ -281,6 +339,16 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.KeepWorking,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.KeepWorkingRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.KeepWorkingResponse.SerializeToString,
+            ),
+            'AnnounceModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnnounceModels,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.AnnounceModelsRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.AnnounceModelsResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -592,6 +660,60 @@ class ImagesService:
             _registered_method=True)
 
     @staticmethod
+    def CheckObjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/CheckObjects',
+            loupe_dot_images_dot_v1_dot_images__pb2.CheckObjectsRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.CheckObjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayEndings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/ReplayEndings',
+            loupe_dot_images_dot_v1_dot_images__pb2.ReplayEndingsRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.ReplayEndingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def StartWork(request,
             target,
             options=(),
@@ -662,6 +784,60 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/KeepWorking',
             loupe_dot_images_dot_v1_dot_images__pb2.KeepWorkingRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.KeepWorkingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnnounceModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/AnnounceModels',
+            loupe_dot_images_dot_v1_dot_images__pb2.AnnounceModelsRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.AnnounceModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/ListModels',
+            loupe_dot_images_dot_v1_dot_images__pb2.ListModelsRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

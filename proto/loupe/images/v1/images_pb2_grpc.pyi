@@ -57,12 +57,20 @@ class ImagesServiceStub:
     """For operators: messages that their consumer gave up, newest first."""
     RedriveDeadMessage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]
     """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`."""
+    CheckObjects: _grpc.UnaryUnaryMultiCallable[_images_pb2.CheckObjectsRequest, _images_pb2.CheckObjectsResponse]
+    """For operators: which of the next images lack the object that they need, some hundred at a time. With `mark` these fail."""
+    ReplayEndings: _grpc.UnaryUnaryMultiCallable[_images_pb2.ReplayEndingsRequest, _images_pb2.ReplayEndingsResponse]
+    """For operators: tells billing again how images ended, some hundred at a time. What it knows already changes nothing."""
     StartWork: _grpc.UnaryUnaryMultiCallable[_images_pb2.StartWorkRequest, _images_pb2.StartWorkResponse]
     """For `inference`: counts an attempt and hands out the work, or nothing when the image wants none."""
     StopWork: _grpc.UnaryUnaryMultiCallable[_images_pb2.StopWorkRequest, _images_pb2.StopWorkResponse]
     """For `inference`: this attempt ended without a result; the next may start at once."""
     KeepWorking: _grpc.UnaryUnaryMultiCallable[_images_pb2.KeepWorkingRequest, _images_pb2.KeepWorkingResponse]
     """For `inference`, every few seconds while it works. `wanted` turns false when the image was cancelled or given to another."""
+    AnnounceModels: _grpc.UnaryUnaryMultiCallable[_images_pb2.AnnounceModelsRequest, _images_pb2.AnnounceModelsResponse]
+    """For `inference`, when it starts and every few seconds: which models it serves."""
+    ListModels: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListModelsRequest, _images_pb2.ListModelsResponse]
+    """For the gateway: what clients may ask for now, `auto` first."""
 
 @_typing.type_check_only
 class ImagesServiceAsyncStub(ImagesServiceStub):
@@ -93,12 +101,20 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """For operators: messages that their consumer gave up, newest first."""
     RedriveDeadMessage: _aio.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]  # type: ignore[assignment]
     """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`."""
+    CheckObjects: _aio.UnaryUnaryMultiCallable[_images_pb2.CheckObjectsRequest, _images_pb2.CheckObjectsResponse]  # type: ignore[assignment]
+    """For operators: which of the next images lack the object that they need, some hundred at a time. With `mark` these fail."""
+    ReplayEndings: _aio.UnaryUnaryMultiCallable[_images_pb2.ReplayEndingsRequest, _images_pb2.ReplayEndingsResponse]  # type: ignore[assignment]
+    """For operators: tells billing again how images ended, some hundred at a time. What it knows already changes nothing."""
     StartWork: _aio.UnaryUnaryMultiCallable[_images_pb2.StartWorkRequest, _images_pb2.StartWorkResponse]  # type: ignore[assignment]
     """For `inference`: counts an attempt and hands out the work, or nothing when the image wants none."""
     StopWork: _aio.UnaryUnaryMultiCallable[_images_pb2.StopWorkRequest, _images_pb2.StopWorkResponse]  # type: ignore[assignment]
     """For `inference`: this attempt ended without a result; the next may start at once."""
     KeepWorking: _aio.UnaryUnaryMultiCallable[_images_pb2.KeepWorkingRequest, _images_pb2.KeepWorkingResponse]  # type: ignore[assignment]
     """For `inference`, every few seconds while it works. `wanted` turns false when the image was cancelled or given to another."""
+    AnnounceModels: _aio.UnaryUnaryMultiCallable[_images_pb2.AnnounceModelsRequest, _images_pb2.AnnounceModelsResponse]  # type: ignore[assignment]
+    """For `inference`, when it starts and every few seconds: which models it serves."""
+    ListModels: _aio.UnaryUnaryMultiCallable[_images_pb2.ListModelsRequest, _images_pb2.ListModelsResponse]  # type: ignore[assignment]
+    """For the gateway: what clients may ask for now, `auto` first."""
 
 class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     """Images, their objects and their jobs."""
@@ -194,6 +210,22 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`."""
 
     @_abc_1.abstractmethod
+    def CheckObjects(
+        self,
+        request: _images_pb2.CheckObjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.CheckObjectsResponse, _abc.Awaitable[_images_pb2.CheckObjectsResponse]]:
+        """For operators: which of the next images lack the object that they need, some hundred at a time. With `mark` these fail."""
+
+    @_abc_1.abstractmethod
+    def ReplayEndings(
+        self,
+        request: _images_pb2.ReplayEndingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.ReplayEndingsResponse, _abc.Awaitable[_images_pb2.ReplayEndingsResponse]]:
+        """For operators: tells billing again how images ended, some hundred at a time. What it knows already changes nothing."""
+
+    @_abc_1.abstractmethod
     def StartWork(
         self,
         request: _images_pb2.StartWorkRequest,
@@ -216,5 +248,21 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.KeepWorkingResponse, _abc.Awaitable[_images_pb2.KeepWorkingResponse]]:
         """For `inference`, every few seconds while it works. `wanted` turns false when the image was cancelled or given to another."""
+
+    @_abc_1.abstractmethod
+    def AnnounceModels(
+        self,
+        request: _images_pb2.AnnounceModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.AnnounceModelsResponse, _abc.Awaitable[_images_pb2.AnnounceModelsResponse]]:
+        """For `inference`, when it starts and every few seconds: which models it serves."""
+
+    @_abc_1.abstractmethod
+    def ListModels(
+        self,
+        request: _images_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.ListModelsResponse, _abc.Awaitable[_images_pb2.ListModelsResponse]]:
+        """For the gateway: what clients may ask for now, `auto` first."""
 
 def add_ImagesServiceServicer_to_server(servicer: ImagesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -4,13 +4,16 @@ Passwords are hashed and judged outside of any transaction. What is done then is
 `seen`, and refused where password or address have become others meanwhile.
 """
 
+from prometheus_client import Counter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links, passwords
 from auth.domain import users
 from auth.tables import User
 from common import errors
-from common.db import now
+from common.db import now, once_committed
+
+logins = Counter("loupe_logins_total", "Logins", ["outcome"])
 
 
 def admit(user: User | None, *, password_is_right: bool) -> User:
@@ -18,6 +21,7 @@ def admit(user: User | None, *, password_is_right: bool) -> User:
     if user is None or not password_is_right:
         raise _wrong_login()
     if user.email_verified_at is None:
+        logins.labels("unverified").inc()
         raise errors.PermissionDenied("Your email address is not verified.", reason="email_unverified")
     return user
 
@@ -26,6 +30,7 @@ async def hold_admitted(session: AsyncSession, seen: User) -> None:
     """No new token for a password that was changed, and all tokens ended, while it was being judged."""
     if await users.hold_unchanged(session, seen) is None:
         raise _wrong_login()
+    once_committed(session, logins.labels("admitted").inc)
 
 
 def check_change(current: str, password: str, confirmation: str, *, current_is_right: bool) -> None:
@@ -69,6 +74,7 @@ async def reset(session: AsyncSession, seen: User, password_hash: str) -> None:
 
 
 def _wrong_login() -> errors.Unauthenticated:
+    logins.labels("wrong").inc()
     return errors.Unauthenticated(
         "Invalid credentials",
         reason="invalid_credentials",

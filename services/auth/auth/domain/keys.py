@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
+from prometheus_client import Gauge
 from sqlmodel import col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -28,6 +29,8 @@ SERVICE_TOKEN_SECONDS = 300
 VERIFIES_FOR = timedelta(seconds=SERVICE_TOKEN_SECONDS * 2)
 LOOK_AGAIN_SECONDS = 30.0
 ONE_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(hashtext('signing_key'))")
+
+key_made_at = Gauge("loupe_signing_key_created_timestamp_seconds", "When the key was made that signs now")
 
 
 class KeyRing:
@@ -80,6 +83,7 @@ class KeyRing:
                     rows = await _live(session) or [self._add(session)]
             self._keys = [(row.id, self._private(row)) for row in rows]
             self._read_at = time.monotonic()
+            key_made_at.set(rows[0].created_at.timestamp())
         return self._keys
 
     def _add(self, session: AsyncSession) -> SigningKey:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from billing.domain import measures
 from billing.tables import LedgerEntry, Reason
 
 CHANGES: Mapping[Reason, int] = {
@@ -39,6 +40,7 @@ async def enter(
     connection = await session.connection()
     values = {"reason": reason.value, "change": CHANGES[reason], "ids": list(reservation_ids)}
     months = await connection.execute(ENTER, values)
+    measures.count(session, reason, len(reservation_ids))
     return [(user_id, period_start, change) for user_id, period_start, change in months]
 
 

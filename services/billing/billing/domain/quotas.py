@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing.domain import ledger, subscriptions
+from billing.domain import ledger, measures, subscriptions
 from billing.plans import Plan, Plans
 from billing.tables import Quota, Reason, Reservation, State
-from common import errors, outbox, timestamps
+from common import outbox, timestamps
 from common.db import now
 from loupe.billing.v1 import billing_pb2 as pb
 
@@ -109,7 +109,7 @@ async def reserve(
     _require_entitled(plan, is_active=subscriptions.is_active(subscription), features=features)
     taken = await _count(session, Reason.RESERVED, new, plan.images_per_month)
     if not taken:
-        raise errors.PermissionDenied("You have exceeded your monthly image quota.", reason="quota_exceeded")
+        raise measures.refusal("You have exceeded your monthly image quota.", "quota_exceeded")
     return taken[0], plan
 
 
@@ -156,12 +156,12 @@ async def expire(session: AsyncSession) -> int:
 
 def _require_entitled(plan: Plan, *, is_active: bool, features: Collection[str]) -> None:
     if not is_active:
-        raise errors.PermissionDenied("Your subscription has expired.", reason="subscription_expired")
+        raise measures.refusal("Your subscription has expired.", "subscription_expired")
     for feature in features:
         if feature not in plan.features:
             words = feature.replace("_", " ").replace("api", "API")
             reason = "no_api_access" if feature == "api_access" else "plan_feature_missing"
-            raise errors.PermissionDenied(f"Your plan does not include {words}.", reason=reason)
+            raise measures.refusal(f"Your plan does not include {words}.", reason)
 
 
 async def _locked(

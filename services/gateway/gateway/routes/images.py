@@ -105,7 +105,7 @@ OPTIONS: dict[str, Any] = {
     "output_format": {"type": "string", "enum": ["jpeg", "jpg", "png", "webp", "tiff"]},
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
     "metadata": {"type": "string", "enum": ["strip", "keep"], "default": "strip"},
-    "model": {"type": "string", "enum": ["auto", "faithful", "clean"], "default": "auto"},
+    "model": {"type": "string", "enum": ["auto", "faithful", "clean", "enhance"], "default": "auto"},
 }
 UPSCALE_BODY = {
     "required": True,

@@ -5,7 +5,7 @@ stream. Attempts are counted here too; each is the fence of its work, and an old
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,9 +14,10 @@ from sqlalchemy import func
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import errors, outbox
+from common import errors, outbox, trace
 from common.db import now
-from images.domain import progress
+from images.catalogue import USUAL
+from images.domain import measures, models, progress
 from images.tables import UNFINISHED, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
@@ -36,12 +37,12 @@ DISPATCH = sa.text("""
         LIMIT greatest(0, :window - (
             SELECT count(*) FROM image
             WHERE user_id = :user_id AND status IN ('pending', 'processing') AND dispatched_at IS NOT NULL))
-    ) RETURNING id, is_priority
+    ) RETURNING id, is_priority, request_id, trace_parent
 """)
 
 
 class Busy(errors.FailedPrecondition):
-    """Another worker is at it; asking again later is right."""
+    """Another worker is at it, or must be; asking again later is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Rules:
     attempts: int
     silent: timedelta
     """A worker that has not called for this long no longer owns its image."""
+    model_gone_after: timedelta = timedelta(minutes=1)
+    """A model that workers announced without for this long is served no more."""
 
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
@@ -58,9 +61,10 @@ async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
     await lock_user(session, user_id)
     connection = await session.connection()
     rows = await connection.execute(DISPATCH, {"user_id": user_id, "window": rules.window})
-    for image_id, is_priority in rows.all():
+    for image_id, is_priority, *origin in rows.all():
         subject = "images.submitted.priority" if is_priority else "images.submitted.standard"
-        await outbox.publish(session, subject, pb.ImageSubmitted(image_id=image_id))
+        event = pb.ImageSubmitted(image_id=image_id)
+        await outbox.publish(session, subject, event, origin=trace.Origin(*origin))
 
 
 async def lock_user(session: AsyncSession, user_id: int) -> None:
@@ -69,13 +73,20 @@ async def lock_user(session: AsyncSession, user_id: int) -> None:
     await connection.execute(ONE_USER_AT_A_TIME, {"user_id": user_id})
 
 
-async def start(session: AsyncSession, image_id: int, rules: Rules) -> Image | None:
-    """Counts an attempt and gives the image to the caller; None where it wants no work any more."""
-    image = await _locked(session, image_id)
+async def start(
+    session: AsyncSession, image_id: int, rules: Rules, served: Collection[str] = USUAL
+) -> Image | None:
+    """Counts an attempt and gives the image to the caller, who serves these models; None where it wants no
+    work any more.
+    """
+    image = await locked(session, image_id)
     if image is None or image.status not in UNFINISHED:
         return None
     if image.status == Status.PROCESSING and not _is_silent(image, rules):
         raise Busy(f"image {image_id} is being worked on", reason="image_busy")
+    if image.model_asked not in served:
+        await _find_nobody(session, image, rules)
+        return None
     if image.attempt - image.attempts_from - min(image.excused, MOST_EXCUSED) >= rules.attempts:
         await _exhaust(session, image, rules)
         return None
@@ -84,6 +95,7 @@ async def start(session: AsyncSession, image_id: int, rules: Rules) -> Image | N
     image.status = Status.PROCESSING
     image.started_at = image.heartbeat_at = image.updated_at = now()
     await progress.started(session, image)
+    measures.started(session, image)
     return image
 
 
@@ -117,21 +129,22 @@ async def keep(session: AsyncSession, image_id: int, fence: int, percent: int = 
 
 async def finish(session: AsyncSession, finished: inference_pb2.Finished, rules: Rules) -> None:
     """Applies a result. The second time, and with an older fence, nothing changes."""
-    image = await _locked(session, finished.image_id)
+    image = await locked(session, finished.image_id)
     if image is None:
         await drop_objects(session, finished.upscaled_path)
     elif image.status in UNFINISHED and image.attempt == finished.fence:
         if finished.HasField("output"):
             await _complete(session, image, finished.output, rules)
         else:
-            await _fail(session, image, finished.failure, rules)
+            await fail(session, image, finished.failure, rules)
 
 
 async def cancel(session: AsyncSession, image: Image) -> None:
     """The image ends without a result: its quota goes back, and its worker stops."""
     _set_failed(image, inference_pb2.Failure(code="cancelled", message=CANCELLED, retryable=True))
     await progress.ended(session, image, is_completed=False)
-    await outbox.publish(session, "images.cancelled", _ended(image))
+    measures.ended(session, image)
+    await outbox.publish(session, "images.cancelled", ending(image))
 
 
 async def revive(
@@ -141,7 +154,7 @@ async def revive(
 
     Its old reservation was released when it failed.
     """
-    image = await _locked(session, image_id)
+    image = await locked(session, image_id)
     if image is None or not is_exhausted(image):
         return False
     image.status, image.progress = Status.PENDING, 0
@@ -195,7 +208,7 @@ async def lost(session: AsyncSession, silent_for: timedelta) -> list[int]:
     return sorted(set(users.scalars().all()))
 
 
-async def _locked(session: AsyncSession, image_id: int) -> Image | None:
+async def locked(session: AsyncSession, image_id: int) -> Image | None:
     owner = (await session.exec(select(Image.user_id).where(Image.id == image_id))).one_or_none()
     if owner is None:
         return None
@@ -226,22 +239,34 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.updated_at = now()
     await progress.ended(session, image, is_completed=True)
     await session.flush()
-    await outbox.publish(session, "images.completed", _ended(image))
+    measures.ended(session, image)
+    await outbox.publish(session, "images.completed", ending(image))
     await dispatch(session, image.user_id, rules)
+
+
+async def _find_nobody(session: AsyncSession, image: Image, rules: Rules) -> None:
+    """Fails an image whose model no worker has any more: another one is not what was asked for."""
+    name = image.model_asked
+    if name in await models.names(session, rules.model_gone_after):
+        raise Busy(f"another worker has the model {name}", reason="model_elsewhere")
+    message = f"The model {name} is not served any more."
+    failure = inference_pb2.Failure(code="model_unavailable", message=message, retryable=True)
+    await fail(session, image, failure, rules)
 
 
 async def _exhaust(session: AsyncSession, image: Image, rules: Rules) -> None:
     """A message for operators stays, with which they can give it another chance."""
     message = f"The image could not be processed in {rules.attempts} attempts."
-    await _fail(session, image, inference_pb2.Failure(code=EXHAUSTED, message=message, retryable=True), rules)
+    await fail(session, image, inference_pb2.Failure(code=EXHAUSTED, message=message, retryable=True), rules)
     await outbox.publish(session, DEAD_JOB, pb.ImageSubmitted(image_id=image.id or 0))
 
 
-async def _fail(session: AsyncSession, image: Image, failure: inference_pb2.Failure, rules: Rules) -> None:
+async def fail(session: AsyncSession, image: Image, failure: inference_pb2.Failure, rules: Rules) -> None:
     _set_failed(image, failure)
     await progress.ended(session, image, is_completed=False)
     await session.flush()
-    await outbox.publish(session, "images.failed", _ended(image))
+    measures.ended(session, image)
+    await outbox.publish(session, "images.failed", ending(image))
     await dispatch(session, image.user_id, rules)
 
 
@@ -253,7 +278,7 @@ def _set_failed(image: Image, failure: inference_pb2.Failure) -> None:
     image.updated_at = now()
 
 
-def _ended(image: Image) -> pb.ImageEnded:
+def ending(image: Image) -> pb.ImageEnded:
     return pb.ImageEnded(
         image_id=image.id or 0, user_id=image.user_id, reservation_id=str(image.reservation_id)
     )

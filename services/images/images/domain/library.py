@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import errors
+from common import errors, trace
 from common.db import now
-from images.domain import former_users, jobs
+from images.domain import former_users, jobs, measures
 from images.tables import UNFINISHED, Batch, Image, Status
 
 
@@ -39,8 +39,10 @@ async def add(
     for image in images:
         image.created_at = image.updated_at = created_at
         image.batch_id = batch.id if batch else None
+        image.request_id, image.trace_parent = trace.here()
     session.add_all(images)
     await session.flush()
+    measures.accepted(session, images)
     await jobs.dispatch(session, user_id, rules)
 
 

@@ -28,6 +28,13 @@ async def ended(session: AsyncSession, image: Image, *, is_completed: bool) -> N
         batch.completed_at = batch.updated_at
 
 
+async def uncompleted(session: AsyncSession, image: Image) -> None:
+    """One that had completed ends in another way after all."""
+    batch = await _of(session, image)
+    if batch:
+        batch.completed_images -= 1
+
+
 async def reopened(session: AsyncSession, image: Image) -> None:
     """One that had failed is unfinished again."""
     batch = await _of(session, image)

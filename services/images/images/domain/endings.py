@@ -1,0 +1,34 @@
+"""How images ended, told again: for when billing may not have heard it.
+
+It knows each ending by its reservation, and one that it has heard changes nothing.
+"""
+
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from common import outbox, trace
+from images.domain import jobs
+from images.tables import UNFINISHED, Image, Status
+
+AT_ONCE = 500
+
+
+async def replay(session: AsyncSession, after_id: int, since: datetime) -> tuple[int, int]:
+    """Publishes the endings since then among the next images; how many, and behind which image to go on, 0 at
+    the end.
+    """
+    wanted = select(Image).where(col(Image.id) > after_id).order_by(col(Image.id)).limit(AT_ONCE)
+    images = (await session.exec(wanted)).all()
+    ended = [image for image in images if image.status not in UNFINISHED and image.updated_at >= since]
+    for image in ended:
+        origin = trace.Origin(image.request_id, image.trace_parent)
+        await outbox.publish(session, _subject(image), jobs.ending(image), origin=origin)
+    return len(ended), (images[-1].id or 0) if len(images) == AT_ONCE else 0
+
+
+def _subject(image: Image) -> str:
+    if image.status == Status.COMPLETED:
+        return "images.completed"
+    return "images.cancelled" if image.failure_code == "cancelled" else "images.failed"

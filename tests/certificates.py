@@ -1,0 +1,59 @@
+"""An authority of the test's own, and certificates signed by it."""
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from common.tls import Tls
+
+DAY = timedelta(days=1)
+
+
+class Authority:
+    def __init__(self, folder: Path, name: str = "authority") -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._path = folder / f"{name}.crt"
+        builder = self._builder(self._subject, self._key).add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        )
+        self._path.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
+
+    def sign(self, name: str, *, address: str = "127.0.0.1") -> Tls:
+        """For a service that is reached at that address; signing the same name again renews it."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        signed = self._builder(subject, key).add_extension(names, critical=False)
+        certificate, secret = self._folder / f"{name}.crt", self._folder / f"{name}.key"
+        certificate.write_bytes(_pem(signed.sign(self._key, hashes.SHA256())))
+        secret.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return Tls(certificate, secret, self._path)
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        today = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(today - DAY)
+            .not_valid_after(today + DAY)
+        )
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)

@@ -1,0 +1,173 @@
+"""What the library measures of outbox, consumers, database and object store; whose request an event is."""
+
+import asyncio
+import contextlib
+
+import pytest
+import sqlalchemy as sa
+import sqlalchemy.exc
+from minio.error import S3Error
+from nats.js import JetStreamContext
+from prometheus_client import REGISTRY
+from pydantic import SecretStr
+from structlog.contextvars import get_contextvars
+from waiting import until
+
+from common import bus, db, lag, metrics, outbox, trace
+from common.blobs import Blobs, Store
+from common.db import Sessions
+from loupe.auth.v1 import auth_pb2 as pb
+from loupe_local.stores import Stores
+
+
+def value(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def keep_once(watching: "asyncio.Task[None]", name: str, **labels: str) -> None:
+    """Until it has measured, and then no more."""
+    await until(lambda: REGISTRY.get_sample_value(name, labels) is not None)
+    watching.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watching
+
+
+async def test_the_outbox_tells_how_many_wait_and_how_long(sessions: Sessions) -> None:
+    async with sessions.begin() as session:
+        connection = await session.connection()
+        await connection.execute(sa.text("TRUNCATE outbox"))
+        for number in range(3):
+            await outbox.publish(session, "nobody.listens", pb.UserChanged(user_id=number))
+        await connection.execute(
+            sa.text("UPDATE outbox SET created_at = now() - interval '1 hour' WHERE id % 2 = 0")
+        )
+
+    await outbox._measure(sessions)
+
+    assert value("loupe_outbox_rows") == 3
+    assert value("loupe_outbox_oldest_seconds") >= 3600
+    async with sessions.begin() as session:
+        await (await session.connection()).execute(sa.text("TRUNCATE outbox"))
+    await outbox._measure(sessions)
+    assert value("loupe_outbox_rows") == value("loupe_outbox_oldest_seconds") == 0
+
+
+async def test_an_event_belongs_to_the_request_that_caused_it(
+    sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    async def handle(_: bytes) -> None:
+        seen.append((trace.request_id.get(), get_contextvars().get("request_id")))
+
+    async def as_one(request_id: str, origin: trace.Origin | None = None) -> None:
+        trace.request_id.set(request_id)
+        async with sessions.begin() as session:
+            await outbox.publish(session, f"{stream}.changed", pb.UserChanged(user_id=1), origin=origin)
+
+    consumer = bus.Consumer(stream=stream, durable="tests", subjects=(f"{stream}.>",))
+    running = asyncio.gather(
+        outbox.relay(sessions, js, stores.database_url("auth")), bus.consume(js, consumer, handle)
+    )
+    await asyncio.create_task(as_one("the-first"))
+    await asyncio.create_task(as_one("the-second", trace.Origin("its-upload")))
+    await asyncio.create_task(as_one(""))
+    await until(lambda: len(seen) == 3)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+    assert sorted(seen, key=str) == [("", None), ("its-upload", "its-upload"), ("the-first", "the-first")]
+
+
+async def test_a_consumer_tells_how_far_it_is_behind(js: JetStreamContext, stream: str) -> None:
+    consumer = bus.Consumer(stream=stream, durable=f"behind-{stream}", subjects=(f"{stream}.>",))
+    subscription = await bus._bind(js, consumer)
+    for _ in range(5):
+        await js.publish(f"{stream}.a", b"1")
+    await subscription.fetch(2)
+
+    watching = asyncio.create_task(lag.watch(js, stream, consumer.durable))
+    await keep_once(watching, "loupe_consumer_redelivered_messages", durable=consumer.durable)
+
+    assert value("loupe_consumer_pending_messages", durable=consumer.durable) == 3
+    assert value("loupe_consumer_unsettled_messages", durable=consumer.durable) == 2
+
+
+async def test_what_cannot_be_measured_is_tried_again_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "MEASURE_SECONDS", 0.01)
+    tries: list[int] = []
+
+    async def measure() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OSError("away")
+
+    watching = asyncio.create_task(metrics.keep("a test", measure))
+    await keep_once(watching, "loupe_measured_timestamp_seconds", what="a test")
+
+    assert len(tries) >= 3
+
+
+async def test_a_pool_tells_what_is_in_use_and_who_waited_in_vain(stores: Stores) -> None:
+    engine = db.engine(stores.database_url("auth"), pool_size=1)
+    engine.sync_engine.pool._timeout = 0.05  # pyright: ignore[reportAttributeAccessIssue]  not one's five seconds
+    before = value("loupe_database_wait_seconds_count", outcome="timeout")
+    committed = value("loupe_database_transaction_seconds_count", outcome="committed")
+    rolled_back = value("loupe_database_transaction_seconds_count", outcome="rolled back")
+
+    async with db.sessions(engine).begin() as session:
+        await session.connection()
+        in_use = value("loupe_database_connections", state="in use")
+        with pytest.raises(sqlalchemy.exc.TimeoutError):
+            async with engine.connect():
+                pass
+    with contextlib.suppress(ZeroDivisionError):
+        async with db.sessions(engine).begin() as session:
+            await session.connection()
+            raise ZeroDivisionError
+    idle = value("loupe_database_connections", state="idle")
+    await engine.dispose()
+
+    assert (in_use, idle, value("loupe_database_connections_limit")) == (1, 1, 1)
+    assert value("loupe_database_wait_seconds_count", outcome="timeout") == before + 1
+    assert value("loupe_database_transaction_seconds_count", outcome="committed") == committed + 1
+    assert value("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
+
+
+async def test_a_database_that_is_away_is_no_wait_in_vain() -> None:
+    engine = db.engine("postgresql+psycopg://nobody:x@127.0.0.1:1/none")
+    before = value("loupe_database_wait_seconds_count", outcome="failed")
+
+    with pytest.raises(sqlalchemy.exc.OperationalError):
+        async with engine.connect():
+            pass
+    await engine.dispose()
+
+    assert value("loupe_database_wait_seconds_count", outcome="failed") == before + 1
+
+
+async def test_requests_to_the_object_store_are_counted_by_how_they_end(blobs: Blobs, stores: Stores) -> None:
+    def count(operation: str, outcome: str) -> float:
+        return value("loupe_object_store_seconds_count", operation=operation, outcome=outcome)
+
+    nobody = Blobs(
+        Store(
+            endpoint=f"http://{stores.s3.endpoint}",
+            public_endpoint=f"http://{stores.s3.endpoint}",
+            region=stores.s3.region,
+            bucket=stores.s3.bucket,
+            access_key="nobody",
+            secret_key=SecretStr("nothing"),
+        )
+    )
+    before = [count("put", "done"), count("get", "absent"), count("get", "refused")]
+
+    await blobs.put("images/originals/measured.png", b"1", "image/png")
+    with pytest.raises(S3Error):
+        await blobs.get("images/originals/there-is-none.png")
+    with pytest.raises(S3Error):
+        await nobody.get("images/originals/measured.png")
+
+    after = [count("put", "done"), count("get", "absent"), count("get", "refused")]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]

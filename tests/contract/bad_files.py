@@ -1,0 +1,191 @@
+"""Files that were made to do harm, or that somebody's disk has spoilt."""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+
+from PIL import Image
+from pixels import encoded
+
+PHOTO = Image.effect_noise((24, 16), 80).convert("RGB")
+JPEG, PNG, WEBP, BMP, TIFF = (encoded(PHOTO, name) for name in ("JPEG", "PNG", "WEBP", "BMP", "TIFF"))
+GIF = encoded(PHOTO.convert("P"), "GIF")
+GIGABYTE = 1 << 30
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def deflated_zeros(count: int, block: int = 1 << 24) -> bytes:
+    """So many, in a thousandth of it; the same full block over and over, which stands for itself."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    one = compressor.compress(bytes(block)) + compressor.flush(zlib.Z_FULL_FLUSH)
+    checksum = (count % 65521) << 16 | 1
+    return b"\x78\x9c" + one * (count // block) + b"\x03\x00" + struct.pack(">I", checksum)
+
+
+def png_of(width: int, height: int, pixels: bytes = b"", *more: bytes) -> bytes:
+    """RGB of 8 bits; `pixels` are deflated already."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    pixels = pixels or zlib.compress(bytes(1000))
+    return PNG[:8] + header + b"".join(more) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def png_with(kind: bytes, body: bytes) -> bytes:
+    """A sound picture, and a chunk of the test's own ahead of its pixels."""
+    return PNG[:33] + chunk(kind, body) + PNG[33:]
+
+
+def a_huge_png() -> bytes:
+    """13,000 x 13,000 pixels of white in half a megabyte, and each of them is there."""
+    compressor = zlib.compressobj(1)
+    row = b"\0" + b"\xff" * 39_000
+    pixels = b"".join(compressor.compress(row) for _ in range(13_000)) + compressor.flush()
+    return png_of(13_000, 13_000, pixels)
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    start = JPEG.index(b"\xff\xc0")
+    return JPEG[: start + 5] + struct.pack(">HH", height, width) + JPEG[start + 9 :]
+
+
+def gif_of(width: int, height: int) -> bytes:
+    return GIF[:6] + struct.pack("<HH", width, height) + GIF[10:]
+
+
+def bmp_of(width: int, height: int) -> bytes:
+    return BMP[:18] + struct.pack("<ii", width, height) + BMP[26:]
+
+
+def tiff_with(tag: int, value: int) -> bytes:
+    """The value of one of the tags that stand in the directory itself."""
+    data = bytearray(TIFF)
+    start = struct.unpack_from("<I", data, 4)[0]
+    for entry in range(start + 2, start + 2 + 12 * struct.unpack_from("<H", data, start)[0], 12):
+        if struct.unpack_from("<H", data, entry)[0] == tag:
+            struct.pack_into("<I", data, entry + 8, value)
+    return bytes(data)
+
+
+def riff(*chunks: tuple[bytes, bytes]) -> bytes:
+    body = b"".join(
+        kind + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for kind, data in chunks
+    )
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def webp_on_a_canvas(width: int, height: int) -> bytes:
+    """The picture of 24 x 16 pixels under a header that tells another size."""
+    canvas = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return riff((b"VP8X", bytes(4) + canvas), (WEBP[12:16], WEBP[20:]))
+
+
+def gif_of_frames(count: int) -> bytes:
+    one = encoded(Image.new("P", (1, 1)), "GIF")
+    start = one.index(b"\x2c")
+    return one[:start] + one[start:-1] * count + b";"
+
+
+def webp_of_frames(count: int) -> bytes:
+    pixel = encoded(Image.new("RGB", (1, 1)), "WEBP", lossless=True)[12:]
+    frame = bytes(12) + (100).to_bytes(3, "little") + b"\0" + pixel
+    return riff((b"VP8X", b"\2\0\0\0" + bytes(6)), (b"ANIM", bytes(6)), *[(b"ANMF", frame)] * count)
+
+
+def looping_exif() -> bytes:
+    """A directory whose Exif, GPS and interoperability directories are itself, as is the next one."""
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, 8) for tag in (0x8769, 0x8825, 0xA005))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", 3) + entries + struct.pack("<I", 8)
+
+
+def jpeg_with(marker: int, body: bytes) -> bytes:
+    return JPEG[:2] + struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body + JPEG[2:]
+
+
+def tiff_of_one_endless_chain() -> bytes:
+    """The directory says that it is followed by itself."""
+    data = bytearray(TIFF)
+    start = struct.unpack_from("<I", data, 4)[0]
+    count = struct.unpack_from("<H", data, start)[0]
+    struct.pack_into("<I", data, start + 2 + 12 * count, start)
+    return bytes(data)
+
+
+def cut_short() -> Iterator[tuple[str, bytes]]:
+    """Each file, ended at each of the seams between its parts."""
+    for name, data in (
+        ("jpeg", JPEG),
+        ("png", PNG),
+        ("webp", WEBP),
+        ("bmp", BMP),
+        ("tiff", TIFF),
+        ("gif", GIF),
+    ):
+        for seam in SEAMS[name](data):
+            yield f"{name} of {seam} of {len(data)} bytes", data[:seam]
+
+
+def jpeg_seams(data: bytes) -> list[int]:
+    """Between segments, and behind the pixels."""
+    seams = [2]
+    while data[seams[-1] + 1] != 0xDA:
+        seams.append(seams[-1] + 2 + int.from_bytes(data[seams[-1] + 2 : seams[-1] + 4], "big"))
+    return [*seams, seams[-1] + 2 + int.from_bytes(data[seams[-1] + 2 : seams[-1] + 4], "big"), len(data) - 2]
+
+
+def png_seams(data: bytes) -> list[int]:
+    seams = [8]
+    while seams[-1] < len(data) - 12:
+        seams.append(seams[-1] + 12 + int.from_bytes(data[seams[-1] : seams[-1] + 4], "big"))
+    return seams
+
+
+SEAMS: dict[str, Callable[[bytes], list[int]]] = {
+    "jpeg": jpeg_seams,
+    "png": png_seams,
+    "webp": lambda _: [12, 20, 30],
+    "bmp": lambda _: [14, 54, 54 + 72, 54 + 15 * 72],
+    "tiff": lambda data: [4, 8, struct.unpack_from("<I", data, 4)[0], len(data) - 4],
+    "gif": lambda data: [6, 13, 13 + (6 << (data[10] & 7)), 13 + (6 << (data[10] & 7)) + 10],
+}
+
+HARMFUL = {
+    "a png of 169 megapixels in half a megabyte": a_huge_png(),
+    "a png without width": png_of(0, 9),
+    "a png without height": png_of(9, 0),
+    "a png of the longest sides": png_of(2**31 - 1, 2**31 - 1),
+    "a png beyond the longest sides": png_of(2**32 - 1, 2**32 - 1),
+    "a jpeg of the longest sides": jpeg_of(65_535, 65_535),
+    "a jpeg without width": jpeg_of(0, 16),
+    "a jpeg without height": jpeg_of(24, 0),
+    "a gif of the longest sides": gif_of(65_535, 65_535),
+    "a bmp of the longest sides": bmp_of(2**31 - 1, 2**31 - 1),
+    "a bmp without height": bmp_of(24, 0),
+    "a bmp of negative width": bmp_of(-24, 16),
+    "a tiff of the longest sides": tiff_with(256, 2**32 - 1),
+    "a tiff without width": tiff_with(256, 0),
+    "a webp that tells a larger size": webp_on_a_canvas(16_384, 16_384),
+    "a webp that tells more than it has": WEBP[:4] + struct.pack("<I", 2**32 - 10) + WEBP[8:],
+    "a gif of 10,000 frames": gif_of_frames(10_000),
+    "a webp of 10,000 frames": webp_of_frames(10_000),
+    "a text of a gigabyte": png_with(b"zTXt", b"Comment\0\0" + deflated_zeros(GIGABYTE)),
+    "an international text of a gigabyte": png_with(b"iTXt", b"Comment\0\1\0\0\0" + deflated_zeros(GIGABYTE)),
+    "a profile of a gigabyte": png_with(b"iCCP", b"icc\0\0" + deflated_zeros(GIGABYTE)),
+    "a document that is a jpeg further on": b"%PDF-1.7\n" + JPEG,
+    "a page that is a gif further on": b"<html>" + GIF,
+    "an archive": b"PK\3\4" + bytes(26) + JPEG,
+    "a drawing": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+}
+"""Each is to be refused."""
+
+ODD = {
+    "a jpeg whose metadata leads back to itself": jpeg_with(0xE1, b"Exif\0\0" + looping_exif()),
+    "a png whose metadata leads back to itself": png_with(b"eXIf", looping_exif()),
+    "a tiff that follows itself": tiff_of_one_endless_chain(),
+    "a jpeg with a broken profile": encoded(PHOTO, "JPEG", icc_profile=b"nonsense" * 99),
+    "a png with a broken profile": encoded(PHOTO, "PNG", icc_profile=b"nonsense" * 99),
+    "a png that is an archive, too": PNG + b"PK\3\4" + bytes(26) + b"PK\5\6" + bytes(18),
+    "a jpeg that is a script, too": jpeg_with(0xFE, b"*/=alert(1)/*") + b"<script>alert(1)</script>",
+}
+"""Each is upscaled as if nothing were odd."""

@@ -1,0 +1,115 @@
+"""A backup as docs/backup.md says, and what it is restored into: servers that have never held anything."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from loupe_local.log import to_file
+from loupe_local.postgres_home import package
+from loupe_local.process import output_of
+from loupe_local.services import Services
+from loupe_local.services import services as services_of
+from loupe_local.state import write
+from loupe_local.stores import Servers, Stores, stores
+
+PROGRAMS = package() / "pginstall" / "bin"
+QUICK = {
+    "IMAGES_WORKER_SILENT_SECONDS": "2",
+    "IMAGES_SWEEP_SECONDS": "1",
+    "IMAGES_LOST_AFTER_SECONDS": "2",
+    "INFERENCE_ACK_WAIT_SECONDS": "3",
+    "INFERENCE_HEARTBEAT_SECONDS": "0.5",
+    "GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000",
+}
+
+LATER = {
+    "billing": "UPDATE reservation SET expires_at = expires_at - make_interval(hours => %s) RETURNING 1",
+    "images": "UPDATE image SET reserved_until = reserved_until - make_interval(hours => %s) RETURNING 1",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backup:
+    dumps: Path
+    objects: Mapping[str, bytes]
+    auth_secret: str
+    """The only secret without which something would be lost."""
+
+
+async def dump(running: Stores, service: str, folder: Path) -> None:
+    await _postgres("pg_dump", _url(running, service), "-Fc", f"--file={folder / service}")
+
+
+async def restore(running: Stores, service: str, folder: Path) -> None:
+    options = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
+    url = _url(running, service)
+    await _postgres("pg_restore", url, *options, str(folder / service))
+
+
+async def objects_of(running: Stores) -> dict[str, bytes]:
+    store, bucket = running.s3.client("images"), running.s3.bucket
+
+    def copy() -> dict[str, bytes]:
+        keys = [str(one.object_name) for one in store.list_objects(bucket, "images/", recursive=True)]
+        return {key: store.get_object(bucket, key).read() for key in keys if not key.endswith("/")}
+
+    return await asyncio.to_thread(copy)
+
+
+@contextlib.asynccontextmanager
+async def restored(
+    folder: Path, backup: Backup, servers: Servers, *, hours_later: int
+) -> AsyncGenerator[Services]:
+    """New servers and new secrets, but for auth's; NATS is empty."""
+    (folder / "state").mkdir(parents=True)
+    write(folder / "state" / "secrets.json", {"service/auth": backup.auth_secret}, mode=0o600)
+    sink = to_file(folder / "log")
+    async with stores(folder / "state", sink=sink, durable=False, servers=servers) as running:
+        for service in ("images", "billing", "auth"):
+            await restore(running, service, backup.dumps)
+        await _put(running, backup.objects)
+        await _let_time_pass(running, hours_later)
+        services = services_of(running, QUICK)
+        await services.start()
+        yield services
+
+
+async def rows(running: Stores, service: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    url = running.postgres.admin_url(service)
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        return await (await connection.execute(statement.encode(), values)).fetchall()
+
+
+async def until_row(running: Stores, service: str, wanted: object, statement: str, *values: object) -> None:
+    """Its first value becomes that."""
+    async with asyncio.timeout(60):
+        while (await rows(running, service, statement, *values))[0][0] != wanted:
+            await asyncio.sleep(0.05)
+
+
+async def _put(running: Stores, objects: Mapping[str, bytes]) -> None:
+    store, bucket = running.s3.client("images"), running.s3.bucket
+    for key, data in objects.items():
+        await asyncio.to_thread(store.put_object, bucket, key, BytesIO(data), len(data))
+
+
+async def _let_time_pass(running: Stores, hours: int) -> None:
+    """Who restores does so hours after the dump: reservations have expired meanwhile."""
+    for service, later in LATER.items():
+        await rows(running, service, later, hours)
+
+
+async def _postgres(program: str, url: str, *arguments: str) -> None:
+    status, output = await output_of([str(PROGRAMS / program), f"--dbname={url}", *arguments])
+    assert status == 0, output
+
+
+def _url(running: Stores, service: str) -> str:
+    """As the role that owns the database; nothing of a backup needs the superuser."""
+    return running.postgres.url(service, service, scheme="postgresql")

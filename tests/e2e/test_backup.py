@@ -1,0 +1,227 @@
+"""Databases, objects and one secret are enough: all else may be new, and what they cannot hold is mended."""
+
+import json
+import shutil
+import sys
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import nats
+import pytest
+from client import accepted, client_of, image, result_of, until, until_used, used
+from PIL import Image
+from pixels import encoded
+
+from loupe_local.log import to_file
+from loupe_local.process import output_of
+from loupe_local.services import Services
+from loupe_local.stack import Stack, stack
+from loupe_local.stores import Servers
+from tests.contract.asking import until_gone
+from tests.e2e.backups import QUICK, Backup, dump, objects_of, restored, rows, until_row
+from tests.e2e.batching import batch, created, photos_of, until_ended
+from tests.gateway.gateway_rig import People
+
+PHOTO = encoded(Image.effect_noise((48, 32), 80).convert("RGB"))
+STATE = "SELECT state FROM reservation WHERE id = %s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What was there, and what came while the backup was made and after it."""
+
+    token: str
+    backup: Backup
+    completed: int
+    result: bytes
+    batch: dict[str, Any]
+    unheard: int
+    """Completed, and billing has not heard of it."""
+    waiting: int
+    deleted: int
+    """Between the dump of its row and the copy of its objects."""
+    accepted_meanwhile: int
+    accepted_after: int
+    token_after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    before: Before
+    services: Services
+    jane: httpx2.AsyncClient
+
+    async def reservation(self, image_id: int) -> str:
+        [(found,)] = await rows(
+            self.services.stores, "images", "SELECT reservation_id::text FROM image WHERE id = %s", image_id
+        )
+        return found
+
+    async def admin(self, *arguments: str) -> list[dict[str, Any]]:
+        told = {f"LOUPE_{name.upper()}": value for name, value in self.services.admin.items()}
+        argv = [sys.executable, "-m", "gateway.admin", "--json", *arguments]
+        status, output = await output_of(argv, env=told)
+        assert status == 0, output
+        return [json.loads(line) for line in output.splitlines()]
+
+
+@pytest.fixture(scope="module")
+async def after(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> AsyncGenerator[Restored]:
+    first, second, dumps = (tmp_path_factory.mktemp(name) for name in ("first", "second", "dumps"))
+    sink = to_file(second / "log-of-the-first")
+    async with (
+        stack(first / "state", sink=sink, durable=False, overrides=QUICK, servers=servers) as running,
+        client_of(running, running.token) as jane,
+    ):
+        before = await lived(running, jane, dumps)
+    shutil.rmtree(first)
+    async with (
+        restored(second / "new", before.backup, servers, hours_later=5) as services,
+        httpx2.AsyncClient(base_url=services.api, timeout=30) as jane,
+    ):
+        jane.headers["Authorization"] = f"Bearer {before.token}"
+        yield Restored(before=before, services=services, jane=jane)
+
+
+async def lived(running: Stack, jane: httpx2.AsyncClient, dumps: Path) -> Before:
+    """Everything that an installation may be in the middle of, a backup, and what it does not hold."""
+    supervisor = running.stores.supervisor
+    completed = await accepted(jane, PHOTO)
+    result = await result_of(jane, completed)
+    whole = await until_ended(jane, (await created(jane, photos_of(2)))["id"])
+    deleted = await accepted(jane, PHOTO)
+    await until(jane, deleted, "completed")
+    await until_used(jane, 4)
+    unheard = await completed_unheard(running, jane)
+    await supervisor.stop("inference")
+    waiting = await accepted(jane, PHOTO)
+
+    await dump(running.stores, "images", dumps)
+    accepted_meanwhile = await accepted(jane, PHOTO)
+    keys = [(await image(jane, deleted))[name] for name in ("original_path", "upscaled_path")]
+    await jane.delete(f"/api/images/{deleted}")
+    await until_gone(running, *keys)
+    await dump(running.stores, "billing", dumps)
+    await dump(running.stores, "auth", dumps)
+    objects = await objects_of(running.stores)
+
+    await supervisor.restart("inference")
+    accepted_after = await accepted(jane, PHOTO)
+    await until(jane, accepted_after, "completed")
+    person = await People(running).new("professional")
+    return Before(
+        token=running.token,
+        backup=Backup(dumps=dumps, objects=objects, auth_secret=running.services.secrets["auth"]),
+        completed=completed,
+        result=result,
+        batch=whole,
+        unheard=unheard,
+        waiting=waiting,
+        deleted=deleted,
+        accepted_meanwhile=accepted_meanwhile,
+        accepted_after=accepted_after,
+        token_after=person.token,
+    )
+
+
+async def completed_unheard(running: Stack, jane: httpx2.AsyncClient) -> int:
+    """An image whose ending was in the stream, and got lost with it before billing came to it."""
+    supervisor = running.stores.supervisor
+    await supervisor.stop("inference")
+    image_id = await accepted(jane, PHOTO)
+    await supervisor.stop("billing")
+    await supervisor.restart("inference")
+    await until(jane, image_id, "completed")
+    await until_row(running.stores, "images", 0, "SELECT count(*) FROM outbox")
+    client = await nats.connect(running.stores.nats_url("images"))
+    await client.jetstream().purge_stream("IMAGES")
+    await client.close()
+    await supervisor.restart("billing")
+    return image_id
+
+
+async def test_tokens_go_on_and_those_of_later_are_gone(after: Restored) -> None:
+    user = await after.jane.get("/api/user")
+    stranger = await after.jane.get(
+        "/api/user", headers={"Authorization": f"Bearer {after.before.token_after}"}
+    )
+
+    assert (user.status_code, user.json()["data"]["pricing_plan"]["slug"]) == (200, "professional")
+    assert stranger.status_code == 401
+
+
+async def test_a_completed_image_downloads_as_it_was(after: Restored) -> None:
+    result = await result_of(after.jane, after.before.completed)
+
+    assert result == after.before.result
+
+
+async def test_a_batch_is_whole(after: Restored) -> None:
+    found = await batch(after.jane, after.before.batch["id"])
+
+    for name in ("status", "completed_images", "created_at", "completed_at"):
+        assert found[name] == after.before.batch[name]
+    for one in found["images"]:
+        assert await result_of(after.jane, one["id"]) == after.before.backup.objects[one["upscaled_path"]]
+
+
+async def test_what_waited_is_done_and_charged_once(after: Restored) -> None:
+    await until(after.jane, after.before.waiting, "completed")
+
+    reservation = await after.reservation(after.before.waiting)
+    await until_row(after.services.stores, "billing", "captured", STATE, reservation)
+    entries = "SELECT sum(change) FROM ledger_entry WHERE reservation_id = %s"
+    assert await rows(after.services.stores, "billing", entries, reservation) == [(1,)]
+
+
+@pytest.mark.parametrize("name", ["accepted_meanwhile", "accepted_after"])
+async def test_images_of_later_are_gone(after: Restored, name: str) -> None:
+    answer = await after.jane.get(f"/api/images/{getattr(after.before, name)}")
+
+    assert answer.status_code == 404
+
+
+async def test_an_ending_that_billing_never_heard_is_charged_when_told_again(after: Restored) -> None:
+    reservation = await after.reservation(after.before.unheard)
+    await until_row(after.services.stores, "billing", "expired", STATE, reservation)
+
+    [told] = await after.admin("endings", "replay", "--since", "24h")
+
+    assert int(told["replayed"]) >= 5
+    await until_row(after.services.stores, "billing", "captured", STATE, reservation)
+
+
+async def test_an_image_whose_objects_were_deleted_meanwhile_is_found_and_fails(after: Restored) -> None:
+    listed = await after.admin("objects", "check")
+    await after.admin("objects", "check", "--mark")
+    again = await after.admin("objects", "check")
+
+    failed = await image(after.jane, after.before.deleted)
+    assert [one.get("image_id") for one in listed] == [str(after.before.deleted), None]
+    assert [one.get("image_id") for one in again] == [None]
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "object_lost")
+
+
+async def test_every_image_that_is_there_was_counted_once_and_nothing_else(after: Restored) -> None:
+    """Five completed ones and the one that waited; the reservation without an image has expired."""
+    await until(after.jane, after.before.waiting, "completed")
+    await after.admin("endings", "replay", "--since", "24h")
+
+    await until_used(after.jane, 6)
+
+    states = "SELECT state, count(*) FROM reservation GROUP BY state ORDER BY state"
+    assert await rows(after.services.stores, "billing", states) == [("captured", 6), ("expired", 1)]
+    ledger = "SELECT sum(change) FROM ledger_entry"
+    assert await rows(after.services.stores, "billing", ledger) == [(6,)]
+
+
+async def test_work_goes_on(after: Restored) -> None:
+    before = await used(after.jane)
+
+    result = await result_of(after.jane, await accepted(after.jane, PHOTO))
+
+    assert result
+    await until_used(after.jane, before + 1)

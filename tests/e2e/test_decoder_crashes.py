@@ -1,0 +1,65 @@
+"""A picture that brings the decoder down ends alone: others come back, and it costs nothing."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+import httpx2
+import psutil
+from client import accepted, result_of, until, until_used, used
+from PIL import Image
+from pixels import encoded, opened
+
+from loupe_local.stack import Stack
+
+SMALL = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
+LARGE_BYTES = 90 << 20
+"""What a decoding child holds only while it is at a picture of many megapixels."""
+
+
+def a_heavy_picture() -> bytes:
+    """49 megapixels, of which a decoder has work for a good while."""
+    tile = Image.effect_noise((500, 500), 90).convert("L")
+    picture = Image.new("L", (7000, 7000))
+    for place in range(0, 7000, 500):
+        picture.paste(tile, (place, place))
+    return encoded(picture.convert("RGB"), "PNG", compress_level=1)
+
+
+@contextlib.asynccontextmanager
+async def a_decoder_that_dies_of_large_pictures(stack: Stack) -> AsyncGenerator[list[int]]:
+    """Its children are killed as a fault of memory would end them; tells which."""
+    killed: list[int] = []
+
+    async def watch() -> None:
+        while True:
+            worker = psutil.Process(stack.stores.supervisor.pid("inference"))
+            for child in worker.children():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if child.pid not in killed and child.memory_info().rss > LARGE_BYTES:
+                        child.kill()
+                        killed.append(child.pid)
+            await asyncio.sleep(0.005)
+
+    watching = asyncio.create_task(watch())
+    yield killed
+    watching.cancel()
+    await asyncio.wait({watching})
+
+
+async def test_a_picture_that_crashes_the_decoder_every_time_fails_alone_and_costs_nothing(
+    stack: Stack, jane: httpx2.AsyncClient, omar: httpx2.AsyncClient
+) -> None:
+    before = await used(jane)
+    async with a_decoder_that_dies_of_large_pictures(stack) as killed:
+        heavy = await accepted(jane, a_heavy_picture(), target_width=7001)
+        others = [await accepted(omar, SMALL) for _ in range(3)]
+
+        found = await until(jane, heavy, "failed")
+        results = [opened(await result_of(omar, other)) for other in others]
+
+    assert len(killed) == 3
+    assert found["error"]["code"] == "attempts_exhausted"
+    assert [result.size for result in results] == [(48, 32)] * 3
+    await until_used(jane, before)
+    assert opened(await result_of(jane, await accepted(jane, SMALL))).size == (48, 32)

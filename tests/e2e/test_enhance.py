@@ -1,0 +1,80 @@
+"""The model that invents edges and removes noise, through the whole system, where it was built."""
+
+import asyncio
+import secrets
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+from client import accepted, result_of, until
+from PIL import Image
+from pixels import encoded, opened, psnr, shrunk
+
+from inference.registry import ENHANCING, served
+from loupe_local.triton import MODELS
+
+BUILT = [one for one in ENHANCING if all((MODELS / name).is_dir() for name in served((one,)))]
+pytestmark = pytest.mark.skipif(
+    not BUILT,
+    reason="ENHANCE IS NOT TESTED: no network for it was built; `make models` builds one where there is npm",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def enhance(anyone: httpx2.AsyncClient) -> None:
+    """The worker tells within seconds what its Triton has."""
+    async with asyncio.timeout(30):
+        while "enhance" not in [one["name"] for one in (await anyone.get("/api/models")).json()["data"]]:
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+async def test_a_worn_photo_becomes_a_picture_of_the_same(
+    jane: httpx2.AsyncClient, photos: Path, factor: int
+) -> None:
+    whole, small = shrunk(photos / "astronaut.png", factor)
+    left, top = whole.width // 3 // factor, 0
+    small = small.crop((left, top, left + 96, top + 96))
+    truth = whole.crop((left * factor, 0, (left + 96) * factor, 96 * factor))
+
+    image_id = await accepted(jane, encoded(small, quality=60), scale_factor=factor, model="enhance")
+    found = await until(jane, image_id, "completed")
+    result = opened(await result_of(jane, image_id))
+
+    assert (found["model"]["used"], found["model"]["reason"]) == ("enhance", "asked_for")
+    assert result.size == truth.size
+    assert psnr(result, truth) > 20
+
+
+async def test_noise_is_removed(jane: httpx2.AsyncClient) -> None:
+    noisy = np.random.default_rng(7).normal(128, 12, (64, 64, 3)).clip(0, 255).astype(np.uint8)
+    small = Image.fromarray(noisy)
+
+    image_id = await accepted(jane, encoded(small, "PNG"), "noise.png", scale_factor=4, model="enhance")
+    result = opened(await result_of(jane, image_id))
+
+    lanczos = small.resize(result.size, Image.Resampling.LANCZOS)
+    assert np.asarray(result).std() < np.asarray(lanczos).std() / 2
+
+
+async def test_16_bits_stay_16_bits(jane: httpx2.AsyncClient) -> None:
+    ramp = np.linspace(0, 65535, 80, dtype=np.uint16)[None, :].repeat(64, 0)
+    small = Image.fromarray(ramp)
+
+    image_id = await accepted(jane, encoded(small, "PNG"), "ramp.png", scale_factor=2, model="enhance")
+    result = opened(await result_of(jane, image_id))
+
+    assert (result.mode, result.size) == ("I;16", (160, 128))
+    assert len(np.unique(np.asarray(result))) > 256
+
+
+async def test_every_image_of_a_batch_takes_it(omar: httpx2.AsyncClient, photos: Path) -> None:
+    small = encoded(Image.open(photos / "coffee.png").convert("RGB").resize((40, 30)))
+    files = [("images[]", (f"{secrets.token_hex(4)}.jpg", small)) for _ in range(2)]
+
+    answer = await omar.post("/api/batches", files=files, data={"model": "enhance"})
+    ids = [image["id"] for image in answer.json()["data"]["images"]]
+    found = [await until(omar, image_id, "completed") for image_id in ids]
+
+    assert [image["model"]["used"] for image in found] == ["enhance", "enhance"]

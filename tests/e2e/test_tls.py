@@ -1,0 +1,35 @@
+"""The whole system with mutual TLS between its services."""
+
+from pathlib import Path
+
+from certificates import Authority
+from client import client_of, result_of, upscale
+from PIL import Image
+from pixels import encoded, opened
+
+from loupe_local.log import to_file
+from loupe_local.services import NAMES
+from loupe_local.stack import stack
+
+
+def overrides_of(authority: Authority) -> dict[str, str]:
+    overrides: dict[str, str] = {}
+    for name in (*NAMES, "loupe"):
+        tls = authority.sign(name)
+        files = {"CERTIFICATE": tls.certificate, "KEY": tls.key, "AUTHORITY": tls.authority}
+        overrides |= {f"{name.upper()}_TLS_{part}": str(path) for part, path in files.items()}
+    return overrides
+
+
+async def test_an_image_is_upscaled_where_services_speak_tls(tmp_path: Path) -> None:
+    overrides = overrides_of(Authority(tmp_path))
+    sink = to_file(tmp_path / "log")
+
+    async with (
+        stack(tmp_path / "state", sink=sink, durable=False, overrides=overrides) as running,
+        client_of(running, running.token) as client,
+    ):
+        answer = await upscale(client, encoded(Image.new("RGB", (24, 16), "teal")), scale_factor=2)
+        result = await result_of(client, answer.json()["data"]["id"])
+
+    assert opened(result).size == (48, 32)

@@ -1,0 +1,110 @@
+"""What operators and scalers see of images: work to do, ages, and counts of what was committed."""
+
+import contextlib
+from datetime import timedelta
+
+import pytest
+from prometheus_client import REGISTRY
+
+from common.db import Sessions, now
+from images.domain import jobs, library, measures
+from images.tables import Status
+from loupe.inference.v1 import inference_pb2
+from tests.images.images_rig import RULES, an_image, new_image
+
+USER = 1
+
+
+def value(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_work_to_do_is_what_unfinished_images_have_left(sessions: Sessions) -> None:
+    await an_image(sessions, upscaled_width=4000, upscaled_height=3000)
+    await an_image(sessions, status=Status.PROCESSING, progress=75, upscaled_width=2000, upscaled_height=1000)
+    await an_image(sessions, status=Status.COMPLETED, upscaled_width=9000, upscaled_height=9000)
+    await an_image(sessions, status=Status.FAILED, upscaled_width=9000, upscaled_height=9000)
+
+    await measures.measure(sessions)
+
+    assert value("loupe_queued_work_megapixels") == pytest.approx(12.5)
+    assert value("loupe_images_unfinished", status="pending") == 1
+    assert value("loupe_images_unfinished", status="processing") == 1
+
+
+async def test_where_nothing_waits_all_is_zero(sessions: Sessions) -> None:
+    await an_image(sessions, status=Status.COMPLETED)
+
+    await measures.measure(sessions)
+
+    assert value("loupe_queued_work_megapixels") == 0
+    for status in ("pending", "processing"):
+        assert value("loupe_images_unfinished", status=status) == 0
+        assert value("loupe_images_oldest_seconds", status=status) == 0
+
+
+async def test_the_oldest_of_a_status_is_told(sessions: Sessions) -> None:
+    await an_image(sessions, created_at=now() - timedelta(days=1))
+    await an_image(sessions)
+
+    await measures.measure(sessions)
+
+    assert value("loupe_images_oldest_seconds", status="pending") >= 86_400
+    assert value("loupe_images_oldest_seconds", status="processing") == 0
+
+
+async def test_what_was_not_committed_is_not_counted(sessions: Sessions) -> None:
+    before = value("loupe_images_accepted_total", queue="standard")
+
+    with contextlib.suppress(ZeroDivisionError):
+        async with sessions.begin() as session:
+            await library.add(session, USER, [new_image()], RULES)
+            raise ZeroDivisionError
+    async with sessions.begin() as session:
+        await library.add(session, USER, [new_image(), new_image()], RULES)
+        during = value("loupe_images_accepted_total", queue="standard")
+
+    assert during == before
+    assert value("loupe_images_accepted_total", queue="standard") == before + 2
+
+
+async def test_an_image_is_in_the_queue_until_its_first_start(sessions: Sessions) -> None:
+    image = await an_image(sessions, created_at=now() - timedelta(minutes=10), is_priority=True)
+    counted = value("loupe_image_queue_seconds_count", queue="priority")
+    waited = value("loupe_image_queue_seconds_sum", queue="priority")
+    again = value("loupe_image_attempts_total", attempt="another")
+
+    for _ in range(2):
+        async with sessions.begin() as session:
+            order = await jobs.start(session, image.id or 0, RULES)
+            assert order
+            await jobs.stop(session, order.id or 0, order.attempt, excused=False)
+
+    assert value("loupe_image_queue_seconds_count", queue="priority") == counted + 1
+    assert value("loupe_image_queue_seconds_sum", queue="priority") >= waited + 600
+    assert value("loupe_image_attempts_total", attempt="another") == again + 1
+
+
+async def test_endings_are_counted_once_and_by_their_code(sessions: Sessions) -> None:
+    image = await an_image(sessions, status=Status.PROCESSING, attempt=1)
+    failure = inference_pb2.Failure(code="undecodable", message="It is no image.")
+    finished = inference_pb2.Finished(image_id=image.id or 0, fence=1, failure=failure)
+    labels = {"outcome": "failed", "code": "undecodable"}
+    before = value("loupe_images_finished_total", **labels)
+
+    for _ in range(2):
+        async with sessions.begin() as session:
+            await jobs.finish(session, finished, RULES)
+
+    assert value("loupe_images_finished_total", **labels) == before + 1
+
+
+async def test_a_cancelled_image_is_no_failure(sessions: Sessions) -> None:
+    image = await an_image(sessions)
+    labels = {"outcome": "cancelled", "code": "cancelled"}
+    before = value("loupe_images_finished_total", **labels)
+
+    async with sessions.begin() as session:
+        await library.delete(session, image.user_id, image.id or 0, RULES)
+
+    assert value("loupe_images_finished_total", **labels) == before + 1

@@ -1,0 +1,181 @@
+"""Images whose object is not in the store are found, and fail where an operator says so; nobody else does."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+import urllib3.exceptions
+from minio.error import S3Error
+
+from common import errors
+from common.blobs import Blobs
+from images.domain import batches, missing
+from images.missing import MissingObjects
+from images.tables import BatchStatus, Image, Status
+from loupe.images.v1 import images_pb2 as pb
+from tests.images.images_rig import RULES, Rig, a_batch, an_image, events, new_image, row
+from tests.images.test_batches import complete
+from tests.images.test_images_rpc import an_upload
+
+JANE = 1
+
+
+async def check(rig: Rig, after_id: int = 0, *, mark: bool = False) -> pb.CheckObjectsResponse:
+    request = pb.CheckObjectsRequest(after_id=after_id, mark=mark)
+    return await rig.service("operator").CheckObjects(request, timeout=60)
+
+
+async def stored(rig: Rig, *object_keys: str) -> None:
+    for key in object_keys:
+        await rig.blobs.put(key, b"x", "image/png")
+
+
+async def all_but(rig: Rig, status: Status, *, lacks: str) -> Image:
+    """An image whose objects are all there but that one."""
+    image = await an_image(rig.sessions, status=status)
+    await stored(rig, *({image.original_path, image.upscaled_path} - {getattr(image, lacks)}))
+    return image
+
+
+@pytest.mark.parametrize(
+    ("status", "lacks"),
+    [
+        (Status.PENDING, "original_path"),
+        (Status.PROCESSING, "original_path"),
+        (Status.COMPLETED, "upscaled_path"),
+    ],
+)
+async def test_an_image_without_the_object_that_it_needs_is_listed_and_stays(
+    rig: Rig, status: Status, lacks: str
+) -> None:
+    await an_image(rig.sessions, status=Status.FAILED)
+    image = await all_but(rig, status, lacks=lacks)
+
+    answer = await check(rig)
+
+    [found] = answer.images
+    assert (found.image_id, found.user_id, found.key) == (image.id, JANE, getattr(image, lacks))
+    assert found.status == getattr(pb, f"STATUS_{status.name}")
+    assert (answer.checked, answer.next_after_id) == (1, 0)
+    assert (await row(rig.sessions, image.id)).status == status
+    assert await events(rig.sessions) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "lacks"),
+    [
+        (Status.PENDING, "upscaled_path"),
+        (Status.COMPLETED, "original_path"),
+        (Status.FAILED, "original_path"),
+        (Status.FAILED, "upscaled_path"),
+    ],
+)
+async def test_an_object_that_nobody_needs_any_more_or_yet_is_not_missed(
+    rig: Rig, status: Status, lacks: str
+) -> None:
+    image = await all_but(rig, status, lacks=lacks)
+
+    answer = await check(rig, mark=True)
+
+    assert list(answer.images) == []
+    assert (await row(rig.sessions, image.id)).status == status
+
+
+async def test_one_that_waits_fails_when_marked_and_its_place_goes_back(rig: Rig) -> None:
+    accepted = (await rig.user(JANE).Upscale(an_upload())).image
+    await rig.blobs.delete([accepted.original_path])
+
+    [found] = (await check(rig, mark=True)).images
+
+    failed = await row(rig.sessions, accepted.id)
+    assert found.image_id == accepted.id
+    assert (failed.status, failed.failure_code, failed.failure_retryable) == (
+        Status.FAILED,
+        "object_lost",
+        True,
+    )
+    assert [subject for subject, _ in await events(rig.sessions)][-1] == "images.failed"
+    event = pb.ImageEnded.FromString((await events(rig.sessions))[-1][1])
+    assert event.reservation_id == str(failed.reservation_id)
+
+
+async def test_one_that_was_completed_fails_when_marked_and_its_download_says_so(rig: Rig) -> None:
+    image = await all_but(rig, Status.COMPLETED, lacks="upscaled_path")
+
+    await check(rig, mark=True)
+
+    with pytest.raises(errors.FailedPrecondition) as caught:
+        await rig.user(JANE).GetDownload(pb.GetDownloadRequest(id=image.id or 0))
+    found = (await rig.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image
+    assert caught.value.reason == "image_failed"
+    assert (found.failure.code, found.failure.message) == (
+        "object_lost",
+        "The image's file is no longer stored.",
+    )
+    assert list((await check(rig)).images) == []
+
+
+async def test_a_batch_counts_it_among_the_failed(rig: Rig) -> None:
+    batch, images = await a_batch(rig.sessions, 2, total_images=2)
+    for image in images:
+        await stored(rig, image.original_path)
+        await complete(rig.sessions, image)
+    await stored(rig, images[0].upscaled_path)
+
+    await check(rig, mark=True)
+
+    async with rig.sessions.begin() as session:
+        found, _ = await batches.of_user(session, JANE, batch.id or 0)
+    assert (found.status, found.completed_images, found.failed_images) == (BatchStatus.PARTIALLY_FAILED, 1, 1)
+
+
+async def test_a_page_tells_where_to_go_on(rig: Rig) -> None:
+    async with rig.sessions.begin() as session:
+        session.add_all(images := [new_image() for _ in range(missing.AT_ONCE + 1)])
+
+    first = await check(rig)
+    last = await check(rig, first.next_after_id)
+
+    ids = sorted(image.id or 0 for image in images)
+    assert [found.image_id for found in first.images] == ids[:-1]
+    assert [found.image_id for found in last.images] == ids[-1:]
+    assert [page.checked for page in (first, last)] == [missing.AT_ONCE, 1]
+    assert (first.next_after_id, last.next_after_id) == (ids[-2], 0)
+
+
+async def test_marking_twice_at_once_fails_it_once(rig: Rig) -> None:
+    await an_image(rig.sessions)
+
+    await asyncio.gather(check(rig, mark=True), check(rig, mark=True))
+
+    assert [subject for subject, _ in await events(rig.sessions)] == ["images.failed"]
+
+
+@pytest.mark.parametrize("end", ["completed", "deleted"])
+async def test_one_that_needs_the_object_no_more_when_it_comes_to_marking_is_left_alone(
+    rig: Rig, end: str
+) -> None:
+    image = await an_image(rig.sessions)
+    if end == "completed":
+        await complete(rig.sessions, image)
+    else:
+        await rig.user(JANE).DeleteImage(pb.DeleteImageRequest(id=image.id or 0))
+    before = await events(rig.sessions)
+
+    async with rig.sessions.begin() as session:
+        await missing.mark(session, image.id or 0, {image.original_path}, RULES)
+
+    assert await events(rig.sessions) == before
+
+
+@pytest.mark.parametrize(
+    "settings", [{"s3_endpoint": "http://127.0.0.1:1"}, {"s3_bucket": "elsewhere"}], ids=["away", "no bucket"]
+)
+async def test_a_store_that_cannot_tell_lets_nothing_fail(rig: Rig, settings: dict[str, str]) -> None:
+    image = await an_image(rig.sessions)
+    blobs = Blobs(rig.settings.model_copy(update=settings).store())
+
+    with pytest.raises((urllib3.exceptions.HTTPError, LookupError, S3Error)):
+        await MissingObjects(replace(rig.means, blobs=blobs)).check(0, mark=True)
+
+    assert (await row(rig.sessions, image.id)).status == Status.PENDING

@@ -1,0 +1,235 @@
+"""Which models may be asked for, as workers come, announce what they have, and go."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import col, update
+
+from common import errors
+from common.db import now
+from images.domain import jobs
+from images.tables import OfferedModel, Status
+from loupe.images.v1 import images_pb2 as pb
+from tests.images.images_rig import RULES, Rig, a_batch, an_image, events, keys, row
+from tests.images.leftovers import put_on, used
+from tests.images.test_images_rpc import a_batch_upload, an_upload
+
+USUAL = ["auto", "faithful", "clean"]
+ALL = {"faithful": ["span_x2", "span_x4"], "clean": ["waifu2x_photo_x2"], "enhance": ["realesr_general_x4v3"]}
+FEWER = {name: nets for name, nets in ALL.items() if name != "enhance"}
+
+
+async def announce(rig: Rig, offers: dict[str, list[str]]) -> None:
+    """As a worker with these models does every few seconds."""
+    told = [pb.AnnounceModelsRequest.Offer(name=name, nets=nets) for name, nets in offers.items()]
+    await rig.service("inference").AnnounceModels(pb.AnnounceModelsRequest(models=told))
+
+
+async def listed(rig: Rig) -> list[Any]:
+    return list((await rig.service("gateway").ListModels(pb.ListModelsRequest())).models)
+
+
+async def names(rig: Rig) -> list[str]:
+    return [model.name for model in await listed(rig)]
+
+
+async def pass_time(rig: Rig, time: timedelta) -> None:
+    """All that was announced, and all that was missed, was that much earlier."""
+    earlier = {
+        "announced_at": col(OfferedModel.announced_at) - time,
+        "missing_since": col(OfferedModel.missing_since) - time,
+    }
+    async with rig.sessions.begin() as session:
+        await session.exec(update(OfferedModel).values(**earlier))
+
+
+async def start(rig: Rig, image_id: int | None, *models: str) -> pb.StartWorkResponse:
+    return await rig.service().StartWork(pb.StartWorkRequest(image_id=image_id or 0, models=models))
+
+
+async def test_before_any_worker_has_come_the_usual_ones_are_known(rig: Rig) -> None:
+    assert await names(rig) == USUAL
+
+
+async def test_what_a_worker_announces_is_served_in_the_catalogues_order(rig: Rig) -> None:
+    await announce(rig, dict(reversed(ALL.items())))
+
+    found = await listed(rig)
+
+    assert [model.name for model in found] == [*USUAL, "enhance"]
+    assert [model.is_default for model in found] == [True, False, False, False]
+    assert [list(model.scales) for model in found] == [[2, 3, 4]] * 4
+    assert all(model.description and model.best_for for model in found)
+    assert [model.licence for model in found] == ["", "Apache-2.0", "MIT", "BSD-3-Clause"]
+
+
+@pytest.mark.parametrize(
+    ("net", "network"),
+    [("realesr_general_x4v3", "SRVGG, 32 layers"), ("realesrgan_x4plus", "RRDB, 23 blocks")],
+)
+async def test_the_network_told_is_the_one_that_the_workers_have(rig: Rig, net: str, network: str) -> None:
+    await announce(rig, {**ALL, "enhance": [net]})
+
+    assert (await listed(rig))[-1].network == network
+
+
+async def test_a_model_that_only_a_newer_release_knows_is_not_told(rig: Rig) -> None:
+    await announce(rig, {**ALL, "dream": ["dream_x8"]})
+
+    assert await names(rig) == [*USUAL, "enhance"]
+
+
+async def test_an_installation_may_serve_less_than_usual(rig: Rig) -> None:
+    await announce(rig, {"faithful": ALL["faithful"]})
+
+    assert await names(rig) == ["auto", "faithful"]
+
+
+async def test_with_no_worker_left_all_stays_served(rig: Rig) -> None:
+    await announce(rig, ALL)
+
+    await pass_time(rig, timedelta(days=30))
+
+    assert await names(rig) == [*USUAL, "enhance"]
+
+
+async def test_while_workers_of_both_kinds_run_all_is_served(rig: Rig) -> None:
+    for _ in range(3):
+        await announce(rig, ALL)
+        await pass_time(rig, RULES.model_gone_after / 2)
+        await announce(rig, FEWER)
+        await pass_time(rig, RULES.model_gone_after / 4)
+
+        assert "enhance" in await names(rig)
+
+
+async def test_a_model_that_workers_do_without_for_long_is_gone_until_it_is_announced_again(rig: Rig) -> None:
+    await announce(rig, ALL)
+    await announce(rig, FEWER)
+    await pass_time(rig, RULES.model_gone_after / 2)
+    before = await names(rig)
+    await announce(rig, FEWER)
+    await pass_time(rig, RULES.model_gone_after)
+    gone = await names(rig)
+
+    await announce(rig, ALL)
+
+    assert (before, gone) == ([*USUAL, "enhance"], USUAL)
+    assert await names(rig) == [*USUAL, "enhance"]
+
+
+async def test_a_worker_without_it_that_starts_first_does_not_take_it_away(rig: Rig) -> None:
+    await announce(rig, ALL)
+    await pass_time(rig, timedelta(days=30))
+
+    await announce(rig, FEWER)
+
+    assert "enhance" in await names(rig)
+
+
+@pytest.mark.parametrize("model", ["enhance", "dream", "Auto"])
+async def test_what_is_not_served_is_refused_with_what_is(rig: Rig, model: str) -> None:
+    await announce(rig, {**FEWER, "dream": ["dream_x8"]})
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await rig.user().Upscale(an_upload(model=model, fit="fill"))
+
+    assert caught.value.fields["model"] == ["The selected model is invalid: there are auto, faithful, clean."]
+    assert "fit" in caught.value.fields
+    assert (await keys(rig), await events(rig.sessions)) == ([], [])
+
+
+async def test_a_batch_is_refused_whole(rig: Rig) -> None:
+    await put_on(rig, "professional")
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await rig.user().CreateBatch(a_batch_upload(model="enhance"))
+    await announce(rig, ALL)
+    accepted = await rig.user().CreateBatch(a_batch_upload(model="enhance"))
+
+    assert list(caught.value.fields) == ["model"]
+    assert [image.model.asked for image in accepted.batch.images] == ["enhance"]
+
+
+async def test_what_is_served_is_accepted_and_handed_to_a_worker_that_has_it(rig: Rig) -> None:
+    await announce(rig, ALL)
+
+    image = (await rig.user().Upscale(an_upload(model="enhance"))).image
+    order = (await start(rig, image.id, *USUAL, "enhance")).order
+
+    assert image.model.asked == order.model == "enhance"
+
+
+@pytest.mark.parametrize("models", [USUAL, []], ids=["another offer", "an older release"])
+async def test_a_worker_without_the_model_leaves_the_image_to_others(rig: Rig, models: list[str]) -> None:
+    await announce(rig, ALL)
+    await announce(rig, FEWER)
+    image = await an_image(rig.sessions, model_asked="enhance")
+
+    reasons: list[str] = []
+    for _ in range(RULES.attempts + 1):
+        with pytest.raises(errors.FailedPrecondition) as caught:
+            await start(rig, image.id, *models)
+        reasons.append(caught.value.reason)
+
+    found = await row(rig.sessions, image.id)
+    assert set(reasons) == {"model_elsewhere"}
+    assert (found.status, found.attempt) == (Status.PENDING, 0)
+    assert (await start(rig, image.id, *USUAL, "enhance")).order.fence == 1
+
+
+async def test_an_image_whose_model_is_gone_fails_and_gets_no_other(rig: Rig) -> None:
+    await announce(rig, ALL)
+    accepted = (await rig.user().Upscale(an_upload(model="enhance"))).image
+    await announce(rig, FEWER)
+    await pass_time(rig, RULES.model_gone_after * 2)
+
+    answer = await start(rig, accepted.id, *USUAL)
+
+    found = (await rig.user().GetImage(pb.GetImageRequest(id=accepted.id))).image
+    assert not answer.HasField("order")
+    assert found.status == pb.STATUS_FAILED
+    assert (found.failure.code, found.failure.retryable) == ("model_unavailable", True)
+    assert found.failure.message == "The model enhance is not served any more."
+    assert "images.failed" in [subject for subject, _ in await events(rig.sessions)]
+    assert await used(rig) == 1  # until billing has heard of it
+
+
+async def test_a_batch_ends_whose_model_is_gone(rig: Rig) -> None:
+    batch, _ = await a_batch(rig.sessions, count=0, total_images=2)
+    images = [await an_image(rig.sessions, batch_id=batch.id, model_asked="enhance") for _ in range(2)]
+
+    for image in images:
+        await start(rig, image.id, *USUAL)
+
+    async with rig.sessions.begin() as session:
+        found = await session.get(type(batch), batch.id)
+    assert found
+    assert (found.status, found.failed_images) == ("failed", 2)
+
+
+async def test_an_image_that_died_with_its_worker_waits_for_its_model_too(rig: Rig) -> None:
+    await announce(rig, ALL)
+    image = await an_image(rig.sessions, model_asked="enhance")
+    await start(rig, image.id, "enhance")
+    async with rig.sessions.begin() as session:
+        await jobs.stop(session, image.id or 0, 1, excused=True)
+
+    with pytest.raises(errors.FailedPrecondition):
+        await start(rig, image.id, *USUAL)
+
+    assert (await start(rig, image.id, "enhance")).order.fence == 2
+
+
+async def test_workers_that_announce_at_the_same_moment_do_not_stop_each_other(rig: Rig) -> None:
+    both = [ALL, dict(reversed(ALL.items())), FEWER] * 5
+
+    await asyncio.gather(*(announce(rig, offers) for offers in both))
+    await announce(rig, ALL)
+
+    async with rig.sessions.begin() as session:
+        found = [await session.get(OfferedModel, name) for name in ALL]
+    assert [one.missing_since for one in found if one] == [None] * 3
+    assert all(one and now() - one.announced_at < timedelta(minutes=1) for one in found)

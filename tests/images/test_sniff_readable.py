@@ -1,0 +1,100 @@
+"""What the decoder could not read is refused at the upload, as far as headers tell; what it can is not."""
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from pixels import encoded
+
+from common import errors
+from images.formats import Format
+from images.sniff import Header, sniff
+
+SIZE = (24, 16)
+NOISE = Image.effect_noise(SIZE, 80).convert("RGB")
+MANY = 50_000_000
+BROKEN = "The image is corrupt or incomplete."
+NOT_AN_IMAGE = "The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."
+
+
+def refusal(data: bytes, largest_pixels: int = MANY) -> str:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        sniff(data, largest_pixels=largest_pixels)
+    return caught.value.fields["image"][0]
+
+
+def a_tiff(kind: str, channels: int = 1, **options: Any) -> bytes:
+    samples, out = np.ones((SIZE[1], SIZE[0], channels), kind).squeeze(), io.BytesIO()
+    with tifffile.TiffWriter(out) as writer:
+        writer.write(samples, photometric="minisblack", metadata=None, **options)
+    return out.getvalue()
+
+
+def deep_grey_with_alpha(orientation: int = 1) -> bytes:
+    tags = [(274, "H", 1, orientation, True)]
+    return a_tiff("uint16", 2, planarconfig="contig", extrasamples=["unassalpha"], extratags=tags)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_grey_with_alpha_of_16_bits_is_a_tiff_though_pillow_knows_none(orientation: int) -> None:
+    header = sniff(deep_grey_with_alpha(orientation), largest_pixels=MANY)
+
+    assert header == Header(Format.TIFF, *(SIZE if orientation < 5 else SIZE[::-1]))
+
+
+def test_grey_with_alpha_of_16_bits_keeps_to_the_limit_of_pixels() -> None:
+    data = deep_grey_with_alpha()
+
+    assert sniff(data, largest_pixels=24 * 16).width == 24
+    assert refusal(data, 24 * 16 - 1) == "The image may not have more than 0.000383 megapixels."
+
+
+def test_grey_with_alpha_of_16_bits_must_be_whole() -> None:
+    data = deep_grey_with_alpha()
+
+    for length in range(len(data)):
+        assert refusal(data[:length]) in (BROKEN, NOT_AN_IMAGE, "The image field is required."), length
+
+
+@pytest.mark.parametrize("kind", ["float32", "int8", "int16", "int32", "uint32"])
+def test_samples_of_unknown_range_are_refused(kind: str) -> None:
+    assert refusal(a_tiff(kind)) == "The image is of a kind that cannot be upscaled."
+
+
+def test_a_compression_that_the_decoder_does_not_have_is_refused() -> None:
+    """WebP within TIFF, by its number."""
+    entry = struct.pack("<HHI", 259, 3, 1)
+    data = bytearray(encoded(NOISE, "TIFF"))
+    start = data.index(entry) + len(entry)
+
+    data[start : start + 2] = struct.pack("<H", 50001)
+
+    assert refusal(bytes(data)) == "The image is of a kind that cannot be upscaled."
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+def test_grey_and_alpha_in_planes_of_their_own_are_refused(kind: str) -> None:
+    samples, out = np.ones((2, 16, 24), kind), io.BytesIO()
+    with tifffile.TiffWriter(out) as writer:
+        writer.write(samples, planarconfig="separate", extrasamples=["unassalpha"], metadata=None)
+
+    assert refusal(out.getvalue())
+
+
+def test_a_png_without_pixels_is_refused() -> None:
+    whole = encoded(NOISE, "PNG")
+    start, end = whole.index(b"IDAT") - 4, whole.index(b"IEND") - 4
+
+    assert refusal(whole[:start] + whole[end:]) == BROKEN
+
+
+def test_a_bmp_with_more_colours_than_a_palette_has_is_refused() -> None:
+    data = bytearray(encoded(NOISE.convert("P"), "BMP"))
+
+    data[46:50] = struct.pack("<I", 300)
+
+    assert refusal(bytes(data)) == BROKEN

@@ -1,0 +1,110 @@
+"""Tiles that are too large for the memory there is come back whole from their halves."""
+
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from inference.asking import asked
+from inference.failures import OutOfMemory, TritonFailed
+from inference.nets import Answer, Net, TooLarge
+from inference.tiles import Box, Tensor
+from inference.triton import Triton
+from tests.inference.conftest import FaultyTriton, doubled, pixels_of
+
+NET = Net("span_x2", scale=2, overlap=6)
+TWICE = Net("span_x2", scale=4, overlap=6, passes=2)
+RANDOM = np.random.default_rng(2)
+
+
+def a_tile(height: int, width: int) -> Tensor:
+    return RANDOM.integers(0, 256, (1, 3, height, width), np.uint8)
+
+
+def box_of(tile: Tensor) -> Box:
+    return Box(0, 0, tile.shape[3], tile.shape[2])
+
+
+class Small:
+    """Refuses tiles of more pixels than `most`; each pixel of an answer depends on all up to `reach` away."""
+
+    def __init__(self, most: int, reach: int = NET.overlap) -> None:
+        self.most, self.reach, self.refused = most, reach, 0
+
+    async def __call__(self, name: str, tile: Tensor) -> Answer:
+        height, width = tile.shape[2:]
+        if height * width > self.most:
+            self.refused += 1
+            raise TooLarge(f"{height} x {width}")
+        padded = np.pad(tile.astype(np.int64), ((0, 0), (0, 0), (self.reach,) * 2, (self.reach,) * 2))
+        side = 2 * self.reach + 1
+        near = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(2, 3)).sum(axis=(4, 5))
+        mixed = (near * 7 % 251).astype(np.uint8)
+        return Answer(mixed.repeat(2, 2).repeat(2, 3), (mixed[:, :1] > 125).astype(np.uint8))
+
+
+@pytest.mark.parametrize("net", [NET, TWICE], ids=["one pass", "two passes"])
+@pytest.mark.parametrize("size", [(150, 151), (97, 200), (200, 97)])
+@pytest.mark.parametrize("most", [20_000, 9_000, 5_000])
+async def test_halves_and_their_halves_are_the_whole(net: Net, size: tuple[int, int], most: int) -> None:
+    tile, small = a_tile(*size), Small(most)
+
+    whole = await asked(net, Small(1 << 30), tile, box_of(tile))
+    found = await asked(net, small, tile, box_of(tile))
+
+    assert np.array_equal(found.upscaled, whole.upscaled)
+    assert found.doubt is not None
+    assert whole.doubt is not None
+    assert np.array_equal(found.doubt, whole.doubt)
+    assert (small.refused > 0) is (size[0] * size[1] > most or net is TWICE)
+
+
+async def test_below_a_smallest_size_it_fails_as_it_would() -> None:
+    tile, small = a_tile(300, 300), Small(0)
+
+    with pytest.raises(TooLarge):
+        await asked(NET, small, tile, box_of(tile))
+
+    assert small.refused < 10
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "too much"),
+        (grpc.StatusCode.INTERNAL, "CUDA failure 2: out of memory"),
+        (grpc.StatusCode.INTERNAL, "Failed to allocate memory for requested buffer of size 3145728"),
+        (grpc.StatusCode.INTERNAL, "RuntimeError: std::bad_alloc"),
+        (grpc.StatusCode.INTERNAL, "Failed to increase the shared memory pool size for key 'x' to 9 bytes"),
+    ],
+)
+async def test_what_triton_says_of_memory_halves_the_tile(
+    faulty: FaultyTriton, triton: Triton, code: grpc.StatusCode, words: str
+) -> None:
+    async def refusing(request: Any, context: Any) -> Any:
+        if pixels_of(request).size > 3 * 100 * 100:
+            await context.abort(code, words)
+        return await doubled(request, context)
+
+    faulty.answer = refusing
+    tile = a_tile(120, 300)
+
+    answer = await asked(NET, triton.infer, tile, box_of(tile))
+
+    assert np.array_equal(answer.upscaled, tile.repeat(2, 2).repeat(2, 3))
+    assert faulty.asked > 3
+
+
+async def test_other_failures_halve_nothing(faulty: FaultyTriton, triton: Triton) -> None:
+    async def failing(_: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.INTERNAL, "an illegal instruction")
+
+    faulty.answer = failing
+    tile = a_tile(120, 300)
+
+    with pytest.raises(TritonFailed) as caught:
+        await asked(NET, triton.infer, tile, box_of(tile))
+
+    assert not isinstance(caught.value, OutOfMemory)
+    assert faulty.asked == 1

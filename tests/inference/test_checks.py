@@ -1,0 +1,119 @@
+"""No real picture is refused; what a broken device answers is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from inference.checks import check
+from inference.nets import Answer
+from inference.tiles import Tensor
+
+PHOTOS = sorted((Path(__file__).parents[2] / "docs" / "photos").glob("*.png"))
+NAMES = [path.stem for path in PHOTOS]
+SIZE = 128
+RANDOM = np.random.default_rng(11)
+
+
+def tensor_of(image: Image.Image) -> Tensor:
+    pixels = np.asarray(image.convert("RGB").resize((SIZE, SIZE)))
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis])
+
+
+def drawn(background: str, ink: str, width: int) -> Image.Image:
+    image = Image.new("RGB", (SIZE, SIZE), background)
+    ImageDraw.Draw(image).line((10, 20, 110, 25), fill=ink, width=width)
+    return image
+
+
+def grid(pitch: int) -> Image.Image:
+    """Single white pixels on black."""
+    pixels = np.zeros((SIZE, SIZE), np.uint8)
+    pixels[1::pitch, 1::pitch] = 255
+    return Image.fromarray(pixels)
+
+
+PICTURES = {
+    "black": Image.new("RGB", (SIZE, SIZE)),
+    "white": Image.new("RGB", (SIZE, SIZE), "white"),
+    "nearly black": Image.fromarray(RANDOM.integers(0, 4, (SIZE, SIZE, 3), np.uint8)),
+    "blue": Image.new("RGB", (SIZE, SIZE), (0, 0, 255)),
+    "half black": Image.fromarray(np.repeat([[0] * 64 + [255] * 64], SIZE, 0).astype(np.uint8)),
+    "a thin line": drawn("white", "black", 1),
+    "a thin light": drawn("black", "white", 1),
+    "a box": drawn("black", "white", 40),
+    "stars": grid(16),
+    "a grid": grid(4),
+    "checks": Image.fromarray((np.indices((SIZE, SIZE)).sum(axis=0) % 2 * 255).astype(np.uint8)),
+    "noise": Image.fromarray(RANDOM.integers(0, 256, (SIZE, SIZE, 3), np.uint8)),
+    **{path.stem: Image.open(path) for path in PHOTOS},
+}
+
+
+def enlarged(tensor: Tensor, step: int, kind: Image.Resampling) -> Tensor:
+    image = Image.fromarray(np.ascontiguousarray(tensor[0].transpose(1, 2, 0)))
+    return tensor_at(image.resize((SIZE * step, SIZE * step), kind))
+
+
+def tensor_at(image: Image.Image) -> Tensor:
+    return np.asarray(image).transpose(2, 0, 1)[np.newaxis]
+
+
+def as_float(tensor: Tensor) -> Tensor:
+    return tensor.astype(np.float32) / np.float32(255)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("step", [1, 2, 4])
+@pytest.mark.parametrize("kind", [Image.Resampling.NEAREST, Image.Resampling.BICUBIC, Image.Resampling.BOX])
+def test_no_enlarged_picture_is_refused(name: str, step: int, kind: Image.Resampling) -> None:
+    tensor = tensor_of(PICTURES[name])
+    answer = enlarged(tensor, step, kind)
+
+    assert check(tensor, Answer(answer), step) is None
+    assert check(as_float(tensor), Answer(as_float(answer)), step) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["white", "blue", "half black", "a thin line", *(path.stem for path in PHOTOS)]
+)
+@pytest.mark.parametrize("to", [np.float32, np.uint8])
+def test_black_where_there_was_light_is_refused(name: str, to: type) -> None:
+    tensor = tensor_of(PICTURES[name])
+    given = tensor if to is np.uint8 else as_float(tensor)
+
+    assert check(given, Answer(np.zeros((1, 3, 2 * SIZE, 2 * SIZE), to)), 2) == "black"
+
+
+@pytest.mark.parametrize("name", ["a thin line", "noise", "half black", *NAMES])
+@pytest.mark.parametrize("level", [1, 128, 255])
+def test_one_colour_of_many_is_refused(name: str, level: int) -> None:
+    answer = np.full((1, 3, 4 * SIZE, 4 * SIZE), level, np.uint8)
+
+    assert check(tensor_of(PICTURES[name]), Answer(answer), 4) == "one colour"
+
+
+@pytest.mark.parametrize("photo", PHOTOS, ids=lambda path: path.stem)
+def test_a_buffer_written_in_part_is_refused(photo: Path) -> None:
+    tensor = np.maximum(tensor_of(Image.open(photo)), 60)
+    answer = tensor.repeat(2, 2).repeat(2, 3)
+    answer[:, :, 128:] = 0
+
+    assert check(tensor, Answer(answer), 2) == "a black hole"
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_one_that_is_no_number_is_refused(odd: float) -> None:
+    tensor = as_float(tensor_of(PICTURES["noise"]))
+    answer = tensor.repeat(2, 2).repeat(2, 3)
+    answer[0, 1, 7, 9] = odd
+
+    assert check(tensor, Answer(answer), 2) == "what are no numbers"
+
+
+def test_a_doubt_of_another_size_is_refused() -> None:
+    tensor = tensor_of(PICTURES["noise"])
+    doubt = np.zeros((1, 1, SIZE, SIZE - 1), np.uint8)
+
+    assert "doubt" in (check(tensor, Answer(tensor.repeat(2, 2).repeat(2, 3), doubt), 2) or "")

@@ -1,0 +1,182 @@
+"""Every kind of BMP, written byte by byte: Pillow writes few of them, and no other library here any."""
+
+import struct
+from collections.abc import AsyncIterator, Callable
+
+import numpy as np
+import pytest
+
+from inference.codec import Decoder
+from inference.picture import Pixels
+from tests.inference.golden import assert_upscaled, noise, upscaled
+
+SIZES = [(1, 1), (2, 9), (7, 5), (8, 3), (33, 17)]
+SIZE = (33, 17)
+PLAIN, RLE8, RLE4, BITFIELDS = 0, 1, 2, 3
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncIterator[Decoder]:
+    decoder = Decoder()
+    yield decoder
+    await decoder.aclose()
+
+
+def a_bmp(
+    size: tuple[int, int],
+    bits: int,
+    pixels: bytes,
+    *,
+    compression: int = PLAIN,
+    palette: Pixels | None = None,
+    masks: tuple[int, ...] = (),
+    is_top_down: bool = False,
+) -> bytes:
+    """With the header of Windows 3 (BITMAPINFOHEADER), or of four masks: BITMAPV4HEADER."""
+    table = b"" if palette is None else b"".join(bytes((*entry[::-1].tolist(), 0)) for entry in palette)
+    header_size = 108 if len(masks) == 4 else 40
+    behind = struct.pack(f"<{len(masks)}I", *masks)
+    offset = 14 + max(header_size, 40 + len(behind)) + len(table)
+    height = -size[1] if is_top_down else size[1]
+    colours = 0 if palette is None else len(palette)
+    fields = (header_size, size[0], height, 1, bits, compression, len(pixels), 2835, 2835, colours, 0)
+    header = (struct.pack("<IiiHHIIiiII", *fields) + behind).ljust(header_size, b"\0")
+    return b"BM" + struct.pack("<IHHI", offset + len(pixels), 0, 0, offset) + header + table + pixels
+
+
+def rows_of(samples: Pixels, *, is_top_down: bool = False) -> bytes:
+    """From the bottom, each filled up to whole words of four bytes; `samples` are bytes already."""
+    rows = [row.tobytes() for row in (samples if is_top_down else samples[::-1])]
+    return b"".join(row + bytes(-len(row) % 4) for row in rows)
+
+
+def packed(indices: Pixels, bits: int) -> Pixels:
+    """So many to a byte, the first in the highest bits."""
+    planes = np.unpackbits(indices[:, :, np.newaxis].astype(np.uint8), axis=2)[:, :, 8 - bits :]
+    return np.packbits(planes.reshape(len(indices), -1), axis=1)
+
+
+def a_palette(count: int) -> Pixels:
+    return np.random.default_rng(count).integers(0, 256, (count, 3), np.uint8)
+
+
+def some_indices(count: int, size: tuple[int, int] = SIZE) -> Pixels:
+    """In runs, with single ones among them."""
+    chance = np.random.default_rng(count)
+    flat = np.repeat(chance.integers(0, count, size[0] * size[1]), chance.integers(1, 6, size[0] * size[1]))
+    return flat[: size[0] * size[1]].reshape(size[1], size[0]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("bits", [1, 4, 8])
+async def test_a_palette(decoder: Decoder, bits: int, size: tuple[int, int]) -> None:
+    palette, indices = a_palette(2**bits), some_indices(2**bits, size)
+
+    data = a_bmp(size, bits, rows_of(packed(indices, bits)), palette=palette)
+    result = await upscaled(decoder, data, "PNG")
+
+    assert_upscaled(result, palette[indices])
+
+
+async def test_a_palette_of_greys_becomes_grey(decoder: Decoder) -> None:
+    levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(256, 3)
+    indices = some_indices(256)
+
+    result = await upscaled(decoder, a_bmp(SIZE, 8, rows_of(indices), palette=levels), "PNG")
+
+    assert_upscaled(result, indices[:, :, np.newaxis])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("is_top_down", [False, True])
+async def test_24_bits_from_the_bottom_or_the_top(
+    decoder: Decoder, size: tuple[int, int], is_top_down: bool
+) -> None:
+    samples = noise(*size, 3)
+
+    pixels = rows_of(samples[:, :, ::-1], is_top_down=is_top_down)
+    result = await upscaled(decoder, a_bmp(size, 24, pixels, is_top_down=is_top_down), "PNG")
+
+    assert_upscaled(result, samples)
+
+
+async def test_32_bits_without_masks_have_no_alpha(decoder: Decoder) -> None:
+    samples = noise(*SIZE, 3)
+    unused = np.zeros((*samples.shape[:2], 1), np.uint8)
+
+    pixels = rows_of(np.concatenate([samples[:, :, ::-1], unused], axis=2))
+    result = await upscaled(decoder, a_bmp(SIZE, 32, pixels), "PNG")
+
+    assert_upscaled(result, samples)
+
+
+@pytest.mark.parametrize(
+    ("masks", "order"),
+    [((0xFF0000, 0xFF00, 0xFF, 0xFF000000), (2, 1, 0, 3)), ((0xFF, 0xFF00, 0xFF0000, 0xFF000000), range(4))],
+)
+async def test_32_bits_with_a_mask_for_alpha(
+    decoder: Decoder, masks: tuple[int, ...], order: tuple[int, ...]
+) -> None:
+    samples = noise(*SIZE, 4)
+
+    pixels = rows_of(samples[:, :, list(order)])
+    result = await upscaled(decoder, a_bmp(SIZE, 32, pixels, compression=BITFIELDS, masks=masks), "PNG")
+
+    assert_upscaled(result, samples)
+
+
+@pytest.mark.parametrize(
+    ("masks", "depths"),
+    [((), (5, 5, 5)), ((0x7C00, 0x3E0, 0x1F), (5, 5, 5)), ((0xF800, 0x7E0, 0x1F), (5, 6, 5))],
+)
+async def test_16_bits(decoder: Decoder, masks: tuple[int, ...], depths: tuple[int, ...]) -> None:
+    levels = [noise(*SIZE, 1)[:, :, 0].astype(np.uint16) % 2**depth for depth in depths]
+    words = levels[0] << (depths[1] + depths[2]) | levels[1] << depths[2] | levels[2]
+
+    data = a_bmp(
+        SIZE, 16, rows_of(words.astype("<u2")), compression=BITFIELDS if masks else PLAIN, masks=masks
+    )
+    result = await upscaled(decoder, data, "PNG")
+
+    spread = [level * 255 // (2**depth - 1) for level, depth in zip(levels, depths, strict=True)]
+    assert_upscaled(result, np.stack(spread, axis=2).astype(np.uint8))
+
+
+def runs(row: Pixels, bits: int) -> bytes:
+    """A row, run-length encoded: pairs of a count and a colour, which of 4 bits stands there twice."""
+    out, start = b"", 0
+    for end in range(1, len(row) + 1):
+        if end == len(row) or row[end] != row[start]:
+            colour = int(row[start]) * (17 if bits == 4 else 1)
+            out += bytes((end - start, colour))
+            start = end
+    return out + b"\0\0"
+
+
+def as_they_are(row: Pixels, bits: int) -> bytes:
+    """The same as one run of single colours, filled up to whole words of two bytes."""
+    body = packed(row[np.newaxis], bits).tobytes()
+    return bytes((0, len(row))) + body + bytes(len(body) % 2) + b"\0\0"
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("way", [runs, as_they_are])
+async def test_run_lengths(decoder: Decoder, bits: int, way: Callable[[Pixels, int], bytes]) -> None:
+    palette, indices = a_palette(2**bits), some_indices(2**bits)
+
+    pixels = b"".join(way(row, bits) for row in indices[::-1]) + b"\0\1"
+    data = a_bmp(SIZE, bits, pixels, compression=RLE8 if bits == 8 else RLE4, palette=palette)
+    result = await upscaled(decoder, data, "PNG")
+
+    assert_upscaled(result, palette[indices])
+
+
+async def test_the_header_of_os2(decoder: Decoder) -> None:
+    palette, indices = a_palette(16), some_indices(16)
+    table = palette[:, ::-1].tobytes()
+    pixels = rows_of(packed(indices, 4))
+    head = struct.pack("<IHHIIHHHH", 26 + len(table) + len(pixels), 0, 0, 26 + len(table), 12, *SIZE, 1, 4)
+
+    result = await upscaled(decoder, b"BM" + head + table + pixels, "PNG")
+
+    assert_upscaled(result, palette[indices])

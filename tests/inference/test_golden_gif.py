@@ -1,0 +1,204 @@
+"""Every kind of GIF, written byte by byte and put together as its specification says."""
+
+import struct
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvips
+
+from inference.codec import Decoder
+from inference.picture import Pixels
+from tests.inference.golden import assert_upscaled, read, repeated, upscaled
+
+SIZE = (20, 13)
+PALETTE = np.random.default_rng(1).integers(0, 256, (8, 3), np.uint8)
+OTHER = np.random.default_rng(2).integers(0, 256, (8, 3), np.uint8)
+KEEP, CLEAR, PREVIOUS = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Frame:
+    indices: Pixels
+    at: tuple[int, int] = (0, 0)
+    disposal: int = KEEP
+    transparent: int | None = None
+    milliseconds: int = 100
+    palette: Pixels | None = None
+    """Its own, in place of the file's."""
+    interlaced: bool = False
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncIterator[Decoder]:
+    decoder = Decoder()
+    yield decoder
+    await decoder.aclose()
+
+
+def some(number: int, size: tuple[int, int] = SIZE) -> Pixels:
+    return np.random.default_rng(number).integers(0, 8, (size[1], size[0]), np.uint8)
+
+
+def coded(indices: Pixels) -> bytes:
+    """LZW without any compression: a clear code ahead of every fourth colour keeps codes at 4 bits."""
+    flat = indices.ravel().tolist()
+    codes = [code for at in range(0, len(flat), 4) for code in (8, *flat[at : at + 4])] + [9]
+    bits = sum(code << 4 * number for number, code in enumerate(codes))
+    data = bits.to_bytes((len(codes) + 1) // 2, "little")
+    pieces = [data[at : at + 255] for at in range(0, len(data), 255)]
+    return b"\3" + b"".join(bytes((len(piece),)) + piece for piece in pieces) + b"\0"
+
+
+def interlaced(indices: Pixels) -> Pixels:
+    """GIF89a, appendix E."""
+    order = [
+        row for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)) for row in range(start, len(indices), step)
+    ]
+    return indices[order]
+
+
+def a_gif(*frames: Frame, loop: int | None = None, is_old: bool = False) -> bytes:
+    out = [b"GIF87a" if is_old else b"GIF89a", struct.pack("<HHBBB", *SIZE, 0xA2, 0, 0), PALETTE.tobytes()]
+    if loop is not None:
+        out.append(b"\x21\xff\x0bNETSCAPE2.0\3\1" + struct.pack("<H", loop) + b"\0")
+    for frame in frames:
+        if not is_old:
+            flags = frame.disposal << 2 | (frame.transparent is not None)
+            about = (flags, frame.milliseconds // 10, frame.transparent or 0)
+            out.append(b"\x21\xf9\4" + struct.pack("<BHB", *about) + b"\0")
+        height, width = frame.indices.shape
+        flags = (0x82 if frame.palette is not None else 0) | (0x40 if frame.interlaced else 0)
+        out.append(b"," + struct.pack("<HHHHB", *frame.at, width, height, flags))
+        out.append(b"" if frame.palette is None else frame.palette.tobytes())
+        out.append(coded(interlaced(frame.indices) if frame.interlaced else frame.indices))
+    return b"".join([*out, b";"])
+
+
+def seen(frames: Sequence[Frame]) -> list[Pixels]:
+    """Each as RGBA, on a canvas that is nothing at first (GIF89a, 23)."""
+    canvas = np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
+    shown: list[Pixels] = []
+    for frame in frames:
+        before = canvas.copy()
+        height, width = frame.indices.shape
+        place = canvas[frame.at[1] : frame.at[1] + height, frame.at[0] : frame.at[0] + width]
+        colours = (PALETTE if frame.palette is None else frame.palette)[frame.indices]
+        drawn = (
+            np.ones(frame.indices.shape, bool)
+            if frame.transparent is None
+            else frame.indices != frame.transparent
+        )
+        place[drawn] = np.dstack([colours, np.full(frame.indices.shape, 255, np.uint8)])[drawn]
+        shown.append(canvas.copy())
+        if frame.disposal == CLEAR:
+            place[:] = 0
+        elif frame.disposal == PREVIOUS:
+            canvas = before
+    return shown
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+@pytest.mark.parametrize("is_interlaced", [False, True])
+@pytest.mark.parametrize("palette", [None, OTHER])
+async def test_a_still_picture(
+    decoder: Decoder, is_old: bool, is_interlaced: bool, palette: Pixels | None
+) -> None:
+    frame = Frame(some(1), interlaced=is_interlaced, palette=palette)
+
+    result = await upscaled(decoder, a_gif(frame, is_old=is_old), "PNG")
+
+    assert_upscaled(result, (PALETTE if palette is None else palette)[frame.indices])
+
+
+async def test_a_still_picture_with_holes(decoder: Decoder) -> None:
+    frame = Frame(some(1), transparent=3)
+
+    result = await upscaled(decoder, a_gif(frame), "PNG")
+
+    assert_upscaled(result, seen([frame])[0])
+
+
+ANIMATIONS = {
+    "whole frames": [Frame(some(1)), Frame(some(2)), Frame(some(3))],
+    "parts": [Frame(some(1)), Frame(some(2, (7, 5)), at=(3, 4)), Frame(some(3, (4, 9)), at=(16, 4))],
+    "parts with holes": [Frame(some(1)), Frame(some(2, (9, 8)), at=(1, 2), transparent=5)],
+    "palettes of their own": [Frame(some(1)), Frame(some(2, (9, 8)), at=(5, 5), palette=OTHER)],
+    "restored": [
+        Frame(some(1)),
+        Frame(some(2, (9, 8)), at=(1, 2), disposal=PREVIOUS),
+        Frame(some(3, (5, 5)), at=(12, 6)),
+    ],
+    "interlaced": [Frame(some(1), interlaced=True), Frame(some(2), interlaced=True)],
+}
+SEEN_THROUGH = {
+    "cleared": [
+        Frame(some(1), disposal=CLEAR, transparent=2),
+        Frame(some(2), disposal=CLEAR, transparent=2),
+        Frame(some(3), disposal=CLEAR, transparent=2),
+    ],
+    "cleared in part": [
+        Frame(some(1), transparent=0),
+        Frame(some(2, (9, 8)), at=(1, 2), disposal=CLEAR, transparent=0),
+        Frame(some(3, (5, 5)), at=(12, 6)),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", ANIMATIONS)
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
+async def test_an_animation(decoder: Decoder, kind: str, file_format: str) -> None:
+    frames = ANIMATIONS[kind]
+
+    result = await upscaled(decoder, a_gif(*frames, loop=0), file_format)  # pyright: ignore[reportArgumentType]
+
+    found = pages(result)
+    assert len(found) == len(frames)
+    for page, expected in zip(found, seen(frames), strict=True):
+        assert np.array_equal(page[:, :, :3], repeated(expected)[:, :, :3])
+
+
+@pytest.mark.parametrize("kind", SEEN_THROUGH)
+async def test_an_animation_that_is_seen_through(decoder: Decoder, kind: str) -> None:
+    """Alpha is resampled softly and then cut at a half: only the pixels around an edge may differ."""
+    frames = SEEN_THROUGH[kind]
+
+    found = pages(await upscaled(decoder, a_gif(*frames, loop=0), "GIF"))
+
+    assert len(found) == len(frames)
+    for page, expected in zip(found, seen(frames), strict=True):
+        wanted = repeated(expected)
+        both = (page[:, :, 3] == 255) & (wanted[:, :, 3] == 255)
+        assert np.array_equal(page[both], wanted[both])
+        assert (page[:, :, 3] == wanted[:, :, 3]).mean() > 0.8
+
+
+@pytest.mark.parametrize("loop", [None, 0, 3])
+async def test_times_and_repetitions_stay(decoder: Decoder, loop: int | None) -> None:
+    frames = [Frame(some(1), milliseconds=40), Frame(some(2), milliseconds=250), Frame(some(3))]
+
+    result = await upscaled(decoder, a_gif(*frames, loop=loop), "GIF")
+
+    about = pyvips.Image.new_from_buffer(result, "", n=-1)
+    assert about.get("delay") == [40, 250, 100]
+    # libvips counts how often it is played, GIF how often it is played again
+    assert about.get("loop") == {None: 1, 0: 0, 3: 4}[loop]
+
+
+def pages(data: bytes) -> list[Pixels]:
+    image = pyvips.Image.new_from_buffer(data, "", n=-1)
+    height: Any = image.get("page-height")
+    samples = image.numpy()
+    return [samples[top : top + height] for top in range(0, len(samples), height)]
+
+
+async def test_one_frame_that_is_smaller_than_its_canvas_lies_on_nothing(decoder: Decoder) -> None:
+    frame = Frame(some(1, (9, 8)), at=(4, 3))
+
+    result = read(await upscaled(decoder, a_gif(frame), "PNG"))
+
+    wanted = repeated(seen([frame])[0])
+    inside = wanted[:, :, 3] > 0
+    assert np.array_equal(result[inside][:, :3], wanted[inside][:, :3])

@@ -1,0 +1,131 @@
+"""Every kind of JPEG, checked against the colours that were encoded; libvips and Pillow write them."""
+
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvips
+from PIL import Image
+
+from inference.codec import Decoder, Undecodable
+from inference.picture import Pixels
+from tests.inference.golden import psnr, read, repeated, slopes, upscaled
+
+SIZE = (61, 43)
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncIterator[Decoder]:
+    decoder = Decoder()
+    yield decoder
+    await decoder.aclose()
+
+
+def by_libvips(samples: Pixels, **options: Any) -> bytes:
+    flat = samples[:, :, 0] if samples.shape[2] == 1 else samples
+    return pyvips.Image.new_from_array(flat).jpegsave_buffer(Q=97, **options)
+
+
+def ink(samples: Pixels, adobe_transform: int | None) -> bytes:
+    """Four planes stored as they are. Pillow writes ink inverted, as Adobe does, and says so in an APP14
+    segment whose last byte is the transform: 0 for CMYK, 2 for YCCK; None takes the segment out.
+    """
+    out = io.BytesIO()
+    Image.fromarray(255 - samples, "CMYK").save(out, "JPEG", quality=97, subsampling=0)
+    data = out.getvalue()
+    segment = data.index(b"\xff\xee\x00\x0eAdobe")
+    if adobe_transform is None:
+        return data[:segment] + data[segment + 16 :]
+    return data[: segment + 15] + bytes((adobe_transform,)) + data[segment + 16 :]
+
+
+def from_ink(ink: Pixels) -> Pixels:
+    """Light that C, M, Y and K leave, each 0 to 255, by the plain formula."""
+    light = (255 - ink[:, :, :3].astype(float)) * (255 - ink[:, :, 3:].astype(float)) / 255
+    return np.rint(light).astype(np.uint8)
+
+
+def ycbcr(rgb: Pixels) -> Pixels:
+    """ITU-T T.871."""
+    matrix = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+    return np.rint((rgb @ matrix.T + [0, 128, 128]).clip(0, 255)).astype(np.uint8)
+
+
+def some_ink() -> Pixels:
+    return np.concatenate([slopes(*SIZE, 3), slopes(*SIZE, 1) // 3], axis=2)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("options", [{}, {"interlace": True}, {"optimize_coding": True}])
+@pytest.mark.parametrize("subsample", ["on", "off"])
+@pytest.mark.parametrize("factor", [2, 3, 4])
+async def test_grey_and_colour(
+    decoder: Decoder, channels: int, options: dict[str, Any], subsample: str, factor: int
+) -> None:
+    samples = slopes(*SIZE, channels)
+    data = by_libvips(samples, subsample_mode=subsample, **options)
+
+    result = read(await upscaled(decoder, data, "JPEG", factor))
+
+    assert psnr(result, repeated(samples, factor)) > 40
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:1:1"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 17), (16, 1), (17, 9)])
+async def test_any_size(decoder: Decoder, subsampling: str, size: tuple[int, int]) -> None:
+    """The last blocks are seldom whole."""
+    samples = slopes(*size, 3)
+    out = io.BytesIO()
+    Image.fromarray(samples).save(out, "JPEG", quality=97, subsampling=subsampling)
+
+    result = read(await upscaled(decoder, out.getvalue(), "PNG"))
+
+    assert psnr(result, repeated(samples)) > 32
+
+
+async def test_colour_that_was_not_transformed(decoder: Decoder) -> None:
+    samples = slopes(*SIZE, 3)
+    out = io.BytesIO()
+    Image.fromarray(samples).save(out, "JPEG", quality=97, keep_rgb=True)
+
+    result = read(await upscaled(decoder, out.getvalue(), "JPEG"))
+
+    assert psnr(result, repeated(samples)) > 40
+
+
+@pytest.mark.parametrize("transform", [0, None])
+async def test_ink_is_inverted_as_adobe_writes_it(decoder: Decoder, transform: int | None) -> None:
+    """With its mark or without: browsers take it so as well."""
+    samples = some_ink()
+
+    result = read(await upscaled(decoder, ink(255 - samples, transform), "JPEG"))
+
+    assert psnr(result, repeated(from_ink(samples))) > 36
+
+
+async def test_ink_as_luma_and_chroma(decoder: Decoder) -> None:
+    """YCCK, which Photoshop writes: C, M and Y transformed as if they were RGB, and K inverted."""
+    samples = some_ink()
+    planes = np.concatenate([ycbcr(samples[:, :, :3]), 255 - samples[:, :, 3:]], axis=2)
+
+    result = read(await upscaled(decoder, ink(planes, 2), "JPEG"))
+
+    assert psnr(result, repeated(from_ink(samples))) > 36
+
+
+@pytest.mark.parametrize("frame", [0xC3, 0xC5, 0xC7, 0xCB])
+async def test_kinds_that_nobody_reads_are_refused(decoder: Decoder, frame: int) -> None:
+    """Lossless, hierarchical and arithmetic ones, as their frame header says (ITU-T T.81, B.1)."""
+    data = by_libvips(slopes(*SIZE, 3)).replace(b"\xff\xc0", bytes((0xFF, frame)))
+
+    with pytest.raises(Undecodable):
+        await decoder.decode(data)
+
+
+async def test_twelve_bits_are_refused(decoder: Decoder) -> None:
+    data = by_libvips(slopes(*SIZE, 3)).replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc1\x00\x11\x0c")
+
+    with pytest.raises(Undecodable):
+        await decoder.decode(data)

@@ -1,0 +1,148 @@
+"""What a file tells beside its pixels stays behind, told from the parts that results are made of."""
+
+import io
+import struct
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
+
+from inference.codec import Decoder
+from inference.picture import Format
+from tests.inference.golden import slopes, upscaled
+
+SAMPLES = slopes(30, 20, 3)
+SECRETS = (b"Jane", b"Elm Street", b"secret")
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><dc:creator>Jane, Elm Street</dc:creator></x:xmpmeta>'
+IPTC = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", 9) + b"\x1c\x02\x50\0\x04Jane\0"
+PIXELS = {
+    "JPEG": {0xDB, 0xC0, 0xC4, 0xDA, 0xDD, 0xE0, 0xD8},
+    "PNG": {b"IHDR", b"IDAT", b"IEND"},
+    "WEBP": {b"VP8 ", b"VP8L", b"VP8X", b"ALPH"},
+    "TIFF": {256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 338},
+}
+"""The parts without which there is no picture."""
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncIterator[Decoder]:
+    decoder = Decoder()
+    yield decoder
+    await decoder.aclose()
+
+
+def exif() -> Image.Exif:
+    told = Image.Exif()
+    told[ExifTags.Base.Artist] = "Jane"
+    told[ExifTags.Base.ImageDescription] = "Elm Street"
+    told.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"ASCII\0\0\0secret"
+    told.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (51.0, 30.0, 1.0)
+    return told
+
+
+def file_of(file_format: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(SAMPLES).save(out, file_format, **options)
+    return out.getvalue()
+
+
+def a_jpeg() -> bytes:
+    plain = file_of("JPEG", exif=exif(), xmp=XMP, comment=b"secret")
+    return plain[:2] + struct.pack(">HH", 0xFFED, len(IPTC) + 2) + IPTC + plain[2:]
+
+
+def a_png() -> bytes:
+    told = PngInfo()
+    told.add_text("Author", "Jane")
+    told.add_text("Comment", "Elm Street", zip=True)
+    told.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    return file_of("PNG", pnginfo=told, exif=exif())
+
+
+def a_tiff() -> bytes:
+    out = io.BytesIO()
+    tags = [(315, 2, 0, "Jane", True), (700, 1, len(XMP), XMP, True), (33723, 7, len(IPTC), IPTC, True)]
+    tifffile.imwrite(
+        out, SAMPLES, photometric="rgb", description="Elm Street", software="secret", extratags=tags
+    )
+    return out.getvalue()
+
+
+FILES = {
+    "JPEG": a_jpeg(),
+    "PNG": a_png(),
+    "WEBP": file_of("WEBP", exif=exif(), xmp=XMP),
+    "TIFF": a_tiff(),
+    "GIF": file_of("GIF", comment=b"Jane, Elm Street"),
+}
+
+
+def parts(data: bytes, file_format: str) -> Iterator[int | bytes]:
+    """Segments, chunks or tags."""
+    match file_format:
+        case "JPEG":
+            position = 2
+            while data[position + 1] != 0xDA:
+                yield data[position + 1]
+                position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        case "PNG":
+            position = 8
+            while position < len(data):
+                length, kind = struct.unpack_from(">I4s", data, position)
+                yield kind
+                position += 12 + length
+        case "WEBP":
+            position = 12
+            while position < len(data):
+                kind, length = struct.unpack_from("<4sI", data, position)
+                yield kind
+                position += 8 + length + length % 2
+        case _:
+            yield from (tag.code for tag in tifffile.TiffFile(io.BytesIO(data)).pages.first.tags)
+
+
+@pytest.mark.parametrize("given", FILES)
+@pytest.mark.parametrize("becomes", PIXELS)
+async def test_a_result_has_the_parts_of_a_picture_and_no_others(
+    decoder: Decoder, given: str, becomes: Format
+) -> None:
+    assert any(secret in FILES[given] for secret in SECRETS)
+
+    result = await upscaled(decoder, FILES[given], becomes)
+
+    assert set(parts(result, becomes)) <= PIXELS[becomes]
+    assert not any(secret in result for secret in SECRETS)
+
+
+@pytest.mark.parametrize("given", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("becomes", ["JPEG", "PNG", "WEBP", "TIFF"])
+async def test_of_what_is_kept_on_request_there_is_exif_and_nothing_else(
+    decoder: Decoder, given: str, becomes: Format
+) -> None:
+    result = await upscaled(decoder, FILES[given], becomes, keeps_metadata=True)
+
+    told = Image.open(io.BytesIO(result)).getexif()
+    assert told[ExifTags.Base.Artist] == "Jane"
+    assert told[ExifTags.Base.ImageDescription] == "Elm Street"
+    assert XMP not in result
+    assert b"Photoshop" not in result
+
+
+async def test_a_thumbnail_does_not_come_along_even_when_metadata_is_kept(decoder: Decoder) -> None:
+    """It would show the picture as it was before it was cut."""
+    thumbnail = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(SAMPLES[:9, :9])).save(thumbnail, "JPEG", comment=b"secret")
+    body = thumbnail.getvalue()
+    first = struct.pack("<HHHII", 1, 0x013B, 2, 5, 44) + struct.pack("<I", 26)
+    second = struct.pack("<HHHII", 2, 0x0201, 4, 1, 60) + struct.pack("<HHIII", 0x0202, 4, 1, len(body), 0)
+    block = b"II*\0\x08\0\0\0" + first + second
+    told = block[:44].ljust(44, b"\0") + b"Jane\0" + bytes(11) + body
+
+    result = await upscaled(decoder, file_of("JPEG", exif=b"Exif\0\0" + told), "JPEG", keeps_metadata=True)
+
+    assert b"Jane" in result
+    assert b"secret" not in result

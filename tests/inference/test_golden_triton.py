@@ -1,0 +1,89 @@
+"""Each network at the real Triton: tiles leave no seam up to the borders, and 16 bits are 16."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from inference.nets import Net
+from inference.picture import Picture, Pixels
+from inference.registry import CLEANING, ENHANCING, FAITHFUL
+from inference.triton import Triton
+from loupe_local.stack import Stack
+from tests.inference.conftest import triton_at
+from tests.inference.pictures import upscaled
+
+PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
+NETS = (*FAITHFUL.nets, *CLEANING.nets, *(net for model in ENHANCING for net in model.nets))
+PRIMES = ((127, 101), (151, 137), (251, 241))
+"""Sizes, of which the first is taken that is larger than both sizes of tiles."""
+
+
+@pytest.fixture(scope="module")
+async def real(stack: Stack) -> AsyncGenerator[Triton]:
+    assert stack.stores.triton
+    async with triton_at(stack.stores.triton.grpc, seconds=120) as client:
+        yield client
+
+
+async def skip_without(real: Triton, net: Net) -> None:
+    if not await real.has(net.name):
+        pytest.skip(f"this Triton has no {net.name}")
+
+
+def photo(size: tuple[int, int], kind: type[np.uint8 | np.uint16]) -> Pixels:
+    samples = np.asarray(Image.open(PHOTO).convert("RGB").resize(size)).astype(kind)
+    return samples * kind(257) if kind is np.uint16 else samples
+
+
+@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+async def test_prime_sizes_in_tiles_are_the_picture_in_one_up_to_its_borders(
+    real: Triton, net: Net, kind: type[np.uint8 | np.uint16]
+) -> None:
+    """At two sizes of tiles: so much more than the two overlaps."""
+    await skip_without(real, net)
+    source = next(size for size in PRIMES if min(size) > 2 * net.overlap + 40)
+    picture = Picture(photo(source, kind), "PNG")
+    size = (source[0] * net.scale, source[1] * net.scale)
+
+    whole, *tiled = [
+        await upscaled(picture, size, real.infer, nets=(net,), tile=tile)
+        for tile in (512, 2 * net.overlap + 24, 2 * net.overlap + 40)
+    ]
+
+    for each in tiled:
+        difference = np.abs(whole.pixels.astype(int) - each.pixels)
+        assert difference.max() <= (1 if kind is np.uint8 else 32)
+
+
+@pytest.mark.parametrize("net", FAITHFUL.nets, ids=lambda net: net.name)
+async def test_text_that_the_photo_net_doubts_has_no_seams_between_tiles(real: Triton, net: Net) -> None:
+    width, height = PRIMES[0]
+    image = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(image)
+    for row in range(0, height, 12):
+        pen.text((2, row), "All work and no play makes Jack", fill="black")
+    picture = Picture(np.asarray(image), "PNG")
+    size = (width * net.scale, height * net.scale)
+
+    whole = await upscaled(picture, size, real.infer, nets=(net,), tile=512)
+    tiled = await upscaled(picture, size, real.infer, nets=(net,), tile=64)
+
+    assert np.abs(whole.pixels.astype(int) - tiled.pixels).max() <= 3
+
+
+@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
+async def test_a_ramp_of_16_bits_has_more_levels_than_8_have(real: Triton, net: Net) -> None:
+    await skip_without(real, net)
+    ramp = np.rint(np.linspace(8000, 57000, 400)).astype(np.uint16)
+    picture = Picture(np.broadcast_to(ramp[np.newaxis, :, np.newaxis], (40, 400, 3)).copy(), "PNG")
+
+    result = await upscaled(picture, (400 * net.scale, 40 * net.scale), real.infer, nets=(net,))
+
+    row = result.pixels[20 * net.scale, :, 1].astype(int)
+    assert result.pixels.dtype == np.uint16
+    assert len(np.unique(row)) > 300 * net.scale
+    assert np.abs(row[64:-64] - np.linspace(row[64], row[-65], len(row) - 128)).max() < 3 * 257

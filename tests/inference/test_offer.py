@@ -1,0 +1,236 @@
+"""What a worker serves: a Triton of its own whose networks come and go, and images that hears of it."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from tritonclient.grpc.aio import InferenceServerClient
+
+from inference.failures import TritonFailed
+from inference.offer import Offer
+from inference.registry import ENHANCING, NAMES
+from inference.settings import Settings
+from inference.triton import Triton
+from loupe.images.v1 import images_pb2 as pb
+from loupe_local import triton as triton_server
+from loupe_local.log import to_file
+from loupe_local.services import services
+from loupe_local.stores import Stores
+from loupe_local.supervisor import Supervisor
+from loupe_local.triton import MODELS
+from tests.images.images_rig import Rig, emptied
+from tests.inference.conftest import triton_at
+
+X4PLUS, GENERAL = (model.nets[0].name for model in ENHANCING)
+VARIANTS = ("", "_float")
+USUAL = ("span_x2", "span_x4", "waifu2x_photo_x2")
+
+
+def write_repository(folder: Path) -> None:
+    """The usual networks, and one of them under the names of those that not every Triton has: this is about
+    names, and the real ones need not be there.
+    """
+    for name in (f"{net}{variant}" for net in USUAL for variant in VARIANTS):
+        (folder / name).symlink_to(MODELS / name, target_is_directory=True)
+    for net, variant in ((net, variant) for net in (X4PLUS, GENERAL) for variant in VARIANTS):
+        copy = folder / f"{net}{variant}"
+        shutil.copytree(MODELS / f"span_x4{variant}", copy, ignore=shutil.ignore_patterns("__pycache__"))
+        for config in copy.rglob("*.pbtxt"):
+            config.write_text(config.read_text().replace(f'"span_x4{variant}"', f'"{copy.name}"'))
+
+
+@pytest.fixture(scope="module")
+async def target(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[str]:
+    """Of a Triton beside the stack's, which others use."""
+    folder, repository = tmp_path_factory.mktemp("offer"), tmp_path_factory.mktemp("repository")
+    write_repository(repository)
+    async with Supervisor(folder / "state", to_file(folder / "triton.log")) as supervisor:
+        server = triton_server.triton(supervisor.state)
+        await supervisor.start(replace(triton_server.process(server, models=repository), env=ENVIRONMENT))
+        yield server.grpc
+
+
+ENVIRONMENT = {"LOUPE_TRITON_VENV": str(triton_server.VENV), triton_server.THREADS: "1"}
+
+
+class Loaded:
+    """What of the optional networks is there."""
+
+    def __init__(self, client: InferenceServerClient) -> None:
+        self._client = client
+        self._there = {f"{net}{variant}" for net in (X4PLUS, GENERAL) for variant in VARIANTS}
+
+    async def only(self, *names: str) -> None:
+        for name in sorted(self._there - {*names}):
+            await self._client.unload_model(name)
+            await self._until(name, ready=False)
+        for name in sorted({*names} - self._there):
+            await self._client.load_model(name)
+            await self._until(name, ready=True)
+        self._there = {*names}
+
+    async def _until(self, name: str, *, ready: bool) -> None:
+        async with asyncio.timeout(30):
+            while await self._client.is_model_ready(name) is not ready:
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+async def loaded(target: str) -> AsyncGenerator[Loaded]:
+    client = InferenceServerClient(target)
+    yield Loaded(client)
+    await client.close()
+
+
+@pytest.fixture
+async def real(target: str) -> AsyncGenerator[Triton]:
+    async with triton_at(target, seconds=30) as client:
+        yield client
+
+
+@pytest.fixture
+async def rig(images_running: Rig) -> Rig:
+    await emptied(images_running)
+    return images_running
+
+
+async def served(rig: Rig) -> list[str]:
+    answer = await rig.service("gateway").ListModels(pb.ListModelsRequest())
+    return [model.name for model in answer.models]
+
+
+def both(net: str) -> tuple[str, ...]:
+    return tuple(f"{net}{variant}" for variant in VARIANTS)
+
+
+async def test_with_the_usual_networks_the_usual_models_are_served(real: Triton, loaded: Loaded) -> None:
+    await loaded.only()
+    offer = Offer(real)
+
+    await offer.wait_ready()
+
+    assert offer.names == ["auto", "faithful", "clean"]
+
+
+@pytest.mark.parametrize(
+    ("there", "net"),
+    [
+        (both(X4PLUS) + both(GENERAL), X4PLUS),
+        (both(X4PLUS), X4PLUS),
+        (both(GENERAL), GENERAL),
+        ((X4PLUS, *both(GENERAL)), GENERAL),
+        ((f"{GENERAL}_float",), None),
+        ((GENERAL,), None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+async def test_enhance_takes_the_best_network_that_is_there_for_8_and_16_bits(
+    real: Triton, loaded: Loaded, there: tuple[str, ...], net: str | None
+) -> None:
+    await loaded.only(*there)
+    offer = Offer(real)
+
+    await offer.wait_ready()
+
+    found = offer.models.get("enhance")
+    assert (found.nets[0].name if found else None) == net
+
+
+async def test_images_is_told_what_comes_and_what_goes(real: Triton, loaded: Loaded, rig: Rig) -> None:
+    offer, images = Offer(real), rig.service()
+    await loaded.only()
+    await offer.tell(images)
+    before = await served(rig)
+
+    await loaded.only(*both(GENERAL))
+    await offer.tell(images)
+    come = await served(rig)
+    await loaded.only()
+    await offer.tell(images)
+
+    assert before == ["auto", "faithful", "clean"]
+    assert come == [*before, "enhance"]
+    assert "enhance" not in offer.models
+
+
+@pytest.mark.parametrize("names", [("faithful",), ("clean",), ("clean", "faithful")])
+async def test_no_more_is_served_than_is_wanted(
+    real: Triton, loaded: Loaded, rig: Rig, names: tuple[str, ...]
+) -> None:
+    await loaded.only(*both(GENERAL))
+    offer = Offer(real, names)
+
+    await offer.wait_ready()
+    await offer.tell(rig.service())
+
+    assert set(await served(rig)) == {"auto", *names}
+
+
+async def test_a_worker_is_not_ready_without_what_the_operator_wants(real: Triton, loaded: Loaded) -> None:
+    await loaded.only()
+    offer = Offer(real, NAMES)
+
+    with pytest.raises(TritonFailed) as caught:
+        await offer.wait_ready()
+    await loaded.only(*both(GENERAL))
+    await offer.wait_ready()
+
+    assert str(caught.value) == (
+        "INFERENCE_MODELS names enhance, for which Triton has no realesrgan_x4plus or realesr_general_x4v3"
+    )
+    assert offer.names == ["auto", *NAMES]
+
+
+async def test_while_triton_is_away_nothing_is_announced_and_nothing_is_forgotten(rig: Rig) -> None:
+    async with triton_at("127.0.0.1:9", seconds=1) as nowhere:
+        offer = Offer(nowhere)
+        offer.models = {**offer.models, "enhance": ENHANCING[1]}
+
+        await offer.tell(rig.service())
+
+    assert "enhance" in offer.models
+    assert await served(rig) == ["auto", "faithful", "clean"]
+
+
+async def test_images_that_are_away_do_not_end_the_worker(real: Triton, rig: Rig) -> None:
+    away = replace(rig, target="127.0.0.1:9", channels=rig.channels).service()
+
+    await Offer(real).tell(away)
+
+    assert await served(rig) == ["auto", "faithful", "clean"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"), [("", ()), ("faithful, clean", ("faithful", "clean")), (" clean ,enhance,", NAMES[1:])]
+)
+def test_models_are_named_with_commas(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, text: str, names: tuple[str, ...]
+) -> None:
+    settings = settings_from(stores, monkeypatch, text)
+
+    assert settings.models == names
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("faithful,best", "there is no model best, only faithful, clean, enhance"),
+        ("enhance", "one of faithful, clean must be served"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_told_at_the_start(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, text: str, words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        settings_from(stores, monkeypatch, text)
+
+
+def settings_from(stores: Stores, monkeypatch: pytest.MonkeyPatch, models: str) -> Settings:
+    environment = services(stores, {"INFERENCE_MODELS": models}).environment("inference")
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+    return Settings()  # pyright: ignore[reportCallIssue]  the environment fills it

@@ -1,0 +1,200 @@
+"""Tiles through /dev/shm, with a real Triton beside us."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from inference.nets import Answer
+from inference.regions import FOLDER, NoMemory, Region, Regions, leftovers
+from inference.triton import Triton
+from tests.images.images_rig import poll
+from tests.inference.conftest import FaultyTriton
+from tests.inference.scratch import QUICK, SLOW, Scratch, scratch_triton
+
+RANDOM = np.random.default_rng(5)
+HOLDING = """
+import sys
+from inference.regions import Region
+region = Region(1 << 20)
+print(region.name, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+async def scratch(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Scratch]:
+    async with scratch_triton(tmp_path_factory.mktemp("triton")) as running:
+        yield running
+
+
+@pytest.fixture
+async def triton(scratch: Scratch) -> AsyncGenerator[Triton]:
+    client = Triton(scratch.target, seconds=30, in_flight=4, shares_memory=True)
+    await client.infer(QUICK, a_tile())
+    await client.infer(SLOW, a_tile())
+    yield client
+    await client.close()
+
+
+def a_tile(height: int = 40, width: int = 24) -> np.ndarray[Any, Any]:
+    return RANDOM.integers(0, 256, (1, 3, height, width), np.uint8)
+
+
+def larger(tile: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return tile.repeat(2, 2).repeat(2, 3)
+
+
+def are_larger(answers: list[Answer], tiles: list[np.ndarray[Any, Any]]) -> bool:
+    pairs = zip(answers, tiles, strict=True)
+    return all(np.array_equal(answer.upscaled, larger(tile)) for answer, tile in pairs)
+
+
+def files_of(triton: Triton) -> list[Path]:
+    regions = triton._transport._regions
+    return [FOLDER / region.name for region in (*regions._free, *regions._held)]
+
+
+async def known(triton: Triton) -> set[str]:
+    """To Triton, of ours."""
+    status = await triton._client.get_system_shared_memory_status()
+    return {path.name for path in files_of(triton)} & set(status.regions if status else ())
+
+
+async def test_answers_through_shared_memory_are_the_same(triton: Triton) -> None:
+    tiles = [a_tile(20 + number, 30) for number in range(12)]
+
+    answers = await asyncio.gather(*(triton.infer(QUICK, tile) for tile in tiles))
+
+    assert are_larger(answers, tiles)
+    assert 1 <= len(await known(triton)) <= 4
+
+
+async def test_a_larger_tile_takes_the_place_of_a_smaller_one(triton: Triton) -> None:
+    await triton.infer(QUICK, a_tile())
+    before = files_of(triton)
+    tile = a_tile(600, 500)
+
+    answer = await triton.infer(QUICK, tile)
+
+    assert np.array_equal(answer.upscaled, larger(tile))
+    assert len(files_of(triton)) == len(before) == 1
+    assert not before[0].exists()
+    assert files_of(triton)[0].stat().st_size >= 5 * tile.nbytes
+
+
+async def test_nothing_is_left_when_it_is_closed(scratch: Scratch) -> None:
+    triton = Triton(scratch.target, seconds=30, shares_memory=True)
+    for _ in range(2):
+        await triton.infer(QUICK, a_tile())
+    [file] = files_of(triton)
+    there = file.exists()
+
+    await triton.close()
+
+    assert there
+    assert not file.exists()
+
+
+async def test_a_triton_that_was_started_again_is_told_again(scratch: Scratch, triton: Triton) -> None:
+    await triton.infer(QUICK, a_tile())
+    before = await known(triton)
+    await scratch.supervisor.kill("triton")
+    await scratch.supervisor.restart("triton")
+    tiles = [a_tile() for _ in range(3)]
+
+    answers = [await triton.infer(QUICK, tile) for tile in tiles]
+
+    assert are_larger(answers, tiles)
+    assert await known(triton) == before != set()
+
+
+async def test_a_region_that_triton_still_writes_to_is_not_given_to_another_tile(triton: Triton) -> None:
+    late = asyncio.create_task(triton.infer(SLOW, a_tile()))
+    await poll(lambda: is_known(triton, late))
+    late.cancel()
+    await asyncio.wait({late})
+    tiles = [a_tile() for _ in range(3)]
+
+    answers = [await triton.infer(QUICK, tile) for tile in tiles]
+
+    assert are_larger(answers, tiles)
+    await triton.infer(SLOW, a_tile())
+    await poll(lambda: has_no_held(triton))
+
+
+async def is_known(triton: Triton, task: asyncio.Task[object]) -> bool:
+    """The tile's region is Triton's by now, so the tile is on its way."""
+    status = await triton._client.get_system_shared_memory_status()
+    return task.done() or bool(status and len(status.regions))
+
+
+async def has_no_held(triton: Triton) -> bool:
+    await triton._transport._regions._take_back()
+    return not triton._transport._regions._held
+
+
+async def test_a_triton_that_cannot_see_our_memory_is_asked_through_the_socket(faulty: FaultyTriton) -> None:
+    triton = Triton(faulty.target, seconds=5, shares_memory=True)
+    tiles = [a_tile() for _ in range(4)]
+
+    with capture_logs() as lines:
+        answers = [await triton.infer(QUICK, tile) for tile in tiles]
+    await triton.close()
+
+    assert are_larger(answers, tiles)
+    assert [line["event"] for line in lines] == ["tiles go through the socket"]
+    assert not files_of(triton)
+
+
+async def test_a_full_dev_shm_is_told_and_leaves_no_file(scratch: Scratch, triton: Triton) -> None:
+    regions = Regions(triton._client)
+    before = set(FOLDER.iterdir())
+
+    with pytest.raises(NoMemory, match="no room"):
+        async with regions.lent(1 << 50, 5):
+            pass
+
+    assert {path for path in set(FOLDER.iterdir()) - before if path.name.startswith("loupe")} == set()
+
+
+@contextlib.contextmanager
+def holding() -> Generator[tuple[subprocess.Popen[str], Path]]:
+    """Another worker, and the file that it holds."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout
+        file = FOLDER / running.stdout.readline().strip()
+        try:
+            yield running, file
+        finally:
+            running.kill()
+            running.wait()
+            file.unlink(missing_ok=True)
+
+
+async def test_what_a_killed_worker_left_is_removed_and_nobody_elses(
+    scratch: Scratch, triton: Triton
+) -> None:
+    with holding() as (killed, left), holding() as (_, alive):
+        ours = Region(1 << 20)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        found = left in leftovers()
+
+        await Triton(scratch.target, seconds=5, shares_memory=True).open()
+
+        assert found
+        assert not left.exists()
+        assert alive.exists()
+        assert (FOLDER / ours.name).exists()
+    ours.remove()

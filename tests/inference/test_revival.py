@@ -1,0 +1,114 @@
+"""A model's process is killed inside a real Triton, which goes on calling the model ready."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import numpy as np
+import pytest
+from prometheus_client import REGISTRY
+
+from inference.failures import TritonAway
+from inference.nets import Net
+from inference.picture import Picture
+from inference.triton import Triton
+from tests.images.images_rig import poll
+from tests.inference.conftest import triton_at
+from tests.inference.pictures import upscaled
+from tests.inference.scratch import QUICK, SLOW, Scratch, scratch_triton
+
+PIXELS = np.random.default_rng(3).integers(0, 256, (150, 200, 3), np.uint8)
+TILE = np.ascontiguousarray(PIXELS[:64, :64].transpose(2, 0, 1)[np.newaxis])
+NET = Net(SLOW, scale=2, overlap=4)
+
+
+@pytest.fixture(scope="module")
+async def scratch(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Scratch]:
+    async with scratch_triton(tmp_path_factory.mktemp("triton")) as running:
+        yield running
+
+
+@pytest.fixture
+async def triton(scratch: Scratch) -> AsyncGenerator[Triton]:
+    async with triton_at(scratch.target, seconds=30, in_flight=4) as client:
+        yield client
+
+
+def reloads(model: str, outcome: str = "done") -> float:
+    labels = {"model": model, "outcome": outcome}
+    return REGISTRY.get_sample_value("loupe_triton_reloads_total", labels) or 0.0
+
+
+async def test_a_picture_is_finished_by_a_model_that_is_killed_while_at_it(
+    scratch: Scratch, triton: Triton
+) -> None:
+    before, progressed = reloads(SLOW), asyncio.Event()
+
+    def progress(done: int, total: int) -> None:
+        progressed.set()
+
+    working = asyncio.create_task(
+        upscaled(
+            Picture(PIXELS, "PNG"),
+            (400, 300),
+            triton.infer,
+            nets=(NET,),
+            tile=64,
+            in_flight=4,
+            progress=progress,
+        )
+    )
+    await asyncio.wait_for(progressed.wait(), 30)
+    scratch.kill(SLOW)
+    result = await asyncio.wait_for(working, 60)
+
+    assert np.array_equal(result.pixels, PIXELS.repeat(2, 0).repeat(2, 1))
+    assert reloads(SLOW) == before + 1
+    assert triton.is_well
+
+
+async def test_a_canary_brings_a_model_back_before_anybody_needs_it(scratch: Scratch, triton: Triton) -> None:
+    await triton.infer(QUICK, TILE)
+    dead = scratch.process_of(QUICK)
+    before = reloads(QUICK)
+    dead.kill()
+
+    await triton.ask_canaries([QUICK])
+
+    assert scratch.process_of(QUICK).pid != dead.pid
+    assert reloads(QUICK) == before + 1
+
+
+async def test_two_workers_that_find_a_model_dead_both_get_their_answers(scratch: Scratch) -> None:
+    async with triton_at(scratch.target, seconds=30) as one, triton_at(scratch.target, seconds=30) as other:
+        await asyncio.gather(*(client.infer(QUICK, TILE) for client in (one, other)))
+        scratch.kill(QUICK)
+
+        answers = await asyncio.gather(*(client.infer(QUICK, TILE) for client in (one, other)))
+
+    assert all(np.array_equal(answer.upscaled, TILE.repeat(2, 2).repeat(2, 3)) for answer in answers)
+
+
+async def test_a_triton_that_loads_nothing_makes_the_worker_unready_until_it_is_another(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("triton")
+    async with (
+        scratch_triton(folder, {"LOUPE_TRITON_CONTROL": "none"}) as scratch,
+        triton_at(scratch.target, seconds=30) as triton,
+    ):
+        await triton.infer(QUICK, TILE)
+        scratch.kill(QUICK)
+        with pytest.raises(TritonAway, match="died"):
+            await triton.infer(QUICK, TILE)
+        was_well = triton.is_well
+
+        await scratch.supervisor.restart("triton")
+        looking = asyncio.create_task(triton.look_after(lambda: [QUICK], 0.1))
+        await poll(lambda: is_well(triton))
+        looking.cancel()
+
+    assert not was_well
+
+
+async def is_well(triton: Triton) -> bool:
+    return triton.is_well

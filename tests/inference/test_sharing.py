@@ -1,0 +1,63 @@
+"""Tiles of two jobs meet in one batch of a real Triton."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inference.machine import Capacity
+from inference.nets import Net
+from inference.picture import Picture
+from inference.triton import Triton
+from tests.inference.conftest import triton_at
+from tests.inference.pictures import upscaled
+from tests.inference.scratch import SLOW, scratch_triton
+
+NET = Net(SLOW, scale=2, overlap=4)
+RANDOM = np.random.default_rng(4)
+SIZES = (170, 240), (150, 300)
+
+
+@pytest.fixture(scope="module")
+async def triton(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Triton]:
+    async with (
+        scratch_triton(tmp_path_factory.mktemp("triton")) as running,
+        triton_at(running.target, seconds=30, in_flight=8) as client,
+    ):
+        yield client
+
+
+async def batches(triton: Triton) -> dict[int, int]:
+    """How many executions there were of each batch size."""
+    found: Any = await triton._client.get_inference_statistics(SLOW)
+    return {one.batch_size: one.compute_infer.count for one in found.model_stats[0].batch_stats}
+
+
+async def test_fixed_tiles_of_two_pictures_of_different_sizes_share_batches(triton: Triton) -> None:
+    """Each picture has two tiles at Triton at a time: three in a batch are of both."""
+    pixels = [RANDOM.integers(0, 256, (height, width, 3), np.uint8) for width, height in SIZES]
+
+    results = await asyncio.gather(
+        *(
+            upscaled(
+                Picture(each, "PNG"),
+                (2 * each.shape[1], 2 * each.shape[0]),
+                triton.infer,
+                nets=(NET,),
+                tile=64,
+                in_flight=2,
+                is_fixed=True,
+            )
+            for each in pixels
+        )
+    )
+
+    assert max(await batches(triton)) >= 3
+    for result, each in zip(results, pixels, strict=True):
+        assert np.array_equal(result.pixels, each.repeat(2, 0).repeat(2, 1))
+
+
+async def test_triton_tells_what_it_has_for_a_model(triton: Triton) -> None:
+    assert await triton.capacity(SLOW) == Capacity(is_gpu=False, instances=1, batch=8)

@@ -1,0 +1,76 @@
+"""A system whose services and Triton tell their spans to a collector of the test, and whose logs are JSON."""
+
+import json
+import os
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import httpx2
+import pytest
+from client import client_of
+from PIL import Image
+from pixels import encoded
+
+from loupe_local.log import to_file
+from loupe_local.services import NAMES
+from loupe_local.stack import Stack
+from loupe_local.stack import stack as run_stack
+from tests.observability.collector import Collector, Told, collector
+
+OVERRIDES = {
+    "IMAGES_UNFINISHED_PER_USER": "1",
+    "INFERENCE_HEARTBEAT_SECONDS": "0.02",
+    "GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000",
+    **{f"{name.upper()}_LOG_READABLE": "false" for name in NAMES},
+}
+"""A user's second image waits until the first has ended."""
+Lines = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Traced:
+    stack: Stack
+    collector: Collector
+    log: Path
+
+    def lines(self, service: str, event: str) -> Lines:
+        """What a service has written of that kind."""
+        written = [line.split("|", 1) for line in self.log.read_text().splitlines() if "|" in line]
+        texts = [text.strip() for name, text in written if name.split()[-1] == service]
+        found: Lines = [json.loads(text) for text in texts if text.startswith("{")]
+        return [line for line in found if line["event"] == event]
+
+    def trace_of(self, request_id: str) -> list[Told]:
+        """The spans of the trace in whose lines the worker names that request."""
+        [line] = [line for line in self.lines("inference", "done") if line["request_id"] == request_id]
+        return self.collector.trace(bytes.fromhex(line["trace_id"]))
+
+
+@pytest.fixture(scope="session")
+def collected() -> Generator[Collector]:
+    with collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def traced(tmp_path_factory: pytest.TempPathFactory, collected: Collector) -> AsyncGenerator[Traced]:
+    folder = tmp_path_factory.mktemp("traced")
+    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": collected.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    sink = to_file(folder / "stack.log")
+    with mock.patch.dict(os.environ, told):
+        async with run_stack(folder / "state", sink=sink, durable=False, overrides=OVERRIDES) as running:
+            yield Traced(running, collected, folder / "stack.log")
+
+
+@pytest.fixture
+async def jane(traced: Traced) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with client_of(traced.stack, traced.stack.token) as client:
+        yield client
+
+
+@pytest.fixture
+def photo(photos: Path) -> bytes:
+    return encoded(Image.open(photos / "chelsea.png").convert("RGB").resize((90, 60)))

@@ -1,0 +1,164 @@
+"""What happens to one upload is one trace, over every service and Triton, and its lines name its request."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+import httpx2
+import pytest
+from client import accepted, until
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from tests.observability.collector import Told
+from tests.observability.conftest import Traced
+
+UPLOAD = "POST /api/images/upscale"
+JOB = "process images.submitted.standard"
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def upscaled(client: httpx2.AsyncClient, photo: bytes, request_id: str) -> int:
+    client.headers["X-Request-Id"] = request_id
+    image_id = await accepted(client, photo, scale_factor=2)
+    del client.headers["X-Request-Id"]
+    return image_id
+
+
+async def trace_of(traced: Traced, request_id: str) -> list[Told]:
+    """Once billing, the last to hear, has told its part."""
+    names = {UPLOAD, "process images.completed"}
+    await eventually(lambda: names <= {one.span.name for one in traced.trace_of(request_id)})
+    return traced.trace_of(request_id)
+
+
+async def test_an_upload_is_one_trace(traced: Traced, jane: httpx2.AsyncClient, photo: bytes) -> None:
+    image_id = await upscaled(jane, photo, "one-trace")
+    await until(jane, image_id, "completed")
+
+    told = await trace_of(traced, "one-trace")
+
+    parents = {one.span.span_id: one.span.parent_span_id for one in told}
+    names = {(one.service, one.span.name) for one in told}
+    assert [one.span.name for one in told if one.span.parent_span_id not in parents] == [UPLOAD]
+    assert names >= {
+        ("loupe-gateway", "loupe.images.v1.ImagesService/Upscale"),
+        ("loupe-images", "loupe.images.v1.ImagesService/Upscale"),
+        ("loupe-images", "loupe.billing.v1.BillingService/Reserve"),
+        ("loupe-billing", "loupe.billing.v1.BillingService/Reserve"),
+        ("loupe-images", "S3 put"),
+        ("loupe-images", "publish images.submitted.standard"),
+        ("loupe-inference", JOB),
+        ("loupe-images", "loupe.images.v1.ImagesService/StartWork"),
+        ("loupe-images", "loupe.images.v1.ImagesService/KeepWorking"),
+        ("loupe-inference", "S3 get"),
+        ("loupe-inference", "publish inference.finished"),
+        ("loupe-images", "process inference.finished"),
+        ("loupe-billing", "process images.completed"),
+    }
+
+
+async def test_tritons_own_spans_are_part_of_it(
+    traced: Traced, jane: httpx2.AsyncClient, photo: bytes
+) -> None:
+    image_id = await upscaled(jane, photo, "with-triton")
+    await until(jane, image_id, "completed")
+
+    told = await trace_of(traced, "with-triton")
+    await eventually(lambda: "loupe-triton" in {one.service for one in traced.trace_of("with-triton")})
+
+    told = traced.trace_of("with-triton")
+    of_worker = {one.span.span_id for one in told if one.span.name.startswith("infer ")}
+    requests = [one for one in told if one.service == "loupe-triton" and one.span.parent_span_id in of_worker]
+    assert requests
+    assert {one.span.name for one in requests} == {"InferRequest"}
+
+
+async def test_a_client_brings_its_own_trace(traced: Traced, jane: httpx2.AsyncClient) -> None:
+    trace_id, span_id = secrets.token_bytes(16), secrets.token_bytes(8)
+    given = {"traceparent": f"00-{trace_id.hex()}-{span_id.hex()}-01"}
+
+    await jane.get("/api/images", headers=given)
+
+    await eventually(lambda: any(one.service == "loupe-images" for one in traced.collector.trace(trace_id)))
+    await eventually(
+        lambda: any(one.span.name.startswith("GET ") for one in traced.collector.trace(trace_id))
+    )
+    [entry] = [one for one in traced.collector.trace(trace_id) if one.span.name.startswith("GET ")]
+    assert entry.span.parent_span_id == span_id
+
+
+async def test_a_job_that_waited_for_another_belongs_to_its_own_upload(
+    traced: Traced, jane: httpx2.AsyncClient, photo: bytes
+) -> None:
+    first = await upscaled(jane, photo, "came-first")
+    second = await upscaled(jane, photo, "came-second")
+    await until(jane, first, "completed")
+    await until(jane, second, "completed")
+
+    done = {line["image_id"]: line["request_id"] for line in traced.lines("inference", "done")}
+    told = await trace_of(traced, "came-second")
+
+    assert (done[first], done[second]) == ("came-first", "came-second")
+    assert [one.service for one in told if one.span.name == JOB] == ["loupe-inference"]
+    assert (
+        len({one.span.trace_id for one in await trace_of(traced, "came-first")} & {told[0].span.trace_id})
+        == 0
+    )
+
+
+async def test_spans_say_what_was_asked_and_answered(traced: Traced, jane: httpx2.AsyncClient) -> None:
+    trace_id = secrets.token_bytes(16)
+
+    await jane.get("/api/images/999999999", headers={"traceparent": f"00-{trace_id.hex()}-{'1' * 16}-01"})
+
+    await eventually(lambda: len([one for one in traced.collector.trace(trace_id) if is_lookup(one)]) == 2)
+    await eventually(
+        lambda: any(one.span.name.startswith("GET ") for one in traced.collector.trace(trace_id))
+    )
+    told = traced.collector.trace(trace_id)
+    [entry] = [one for one in told if one.span.name.startswith("GET ")]
+    [caller] = [one for one in told if is_lookup(one) and one.span.kind == Span.SPAN_KIND_CLIENT]
+    [servicer] = [one for one in told if is_lookup(one) and one.span.kind == Span.SPAN_KIND_SERVER]
+    assert entry.span.name == "GET /api/images/{image_id}"
+    assert entry.attributes["http.route"] == "/api/images/{image_id}"
+    assert entry.attributes["http.response.status_code"] == 404
+    assert caller.attributes["rpc.response.status_code"] == "NOT_FOUND"
+    assert servicer.attributes["rpc.response.status_code"] == "NOT_FOUND"
+    assert caller.span.status.code == Status.STATUS_CODE_ERROR
+    assert servicer.span.status.code == Status.STATUS_CODE_UNSET
+    assert entry.span.status.code == Status.STATUS_CODE_UNSET
+
+
+def is_lookup(told: Told) -> bool:
+    return told.span.name == "loupe.images.v1.ImagesService/GetImage"
+
+
+async def test_no_span_tells_a_secret(traced: Traced, jane: httpx2.AsyncClient) -> None:
+    trace_id, link = secrets.token_bytes(16), secrets.token_hex(20)
+
+    await jane.get(f"/api/email/verify/{link}", headers={"traceparent": f"00-{trace_id.hex()}-{'1' * 16}-01"})
+
+    await eventually(lambda: any("/api/email" in one.span.name for one in traced.collector.trace(trace_id)))
+    everything = "".join(str(one.span) for one in traced.collector.told)
+    assert link not in everything
+    assert traced.stack.token not in everything
+
+
+@pytest.mark.parametrize("uploads", [3])
+async def test_a_collector_that_answers_nobody_slows_nobody(
+    traced: Traced, jane: httpx2.AsyncClient, photo: bytes, uploads: int
+) -> None:
+    with traced.collector.stuck():
+        before = traced.collector.requests
+        await eventually(lambda: traced.collector.requests > before)
+        answers = [await jane.get("/api/images") for _ in range(200)]  # more spans than a queue holds
+        images = [await upscaled(jane, photo, f"unheard-{number}") for number in range(uploads)]
+        ended = [await until(jane, image_id, "completed") for image_id in images]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(ended) == uploads
