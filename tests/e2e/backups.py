@@ -43,13 +43,15 @@ class Backup:
 
 
 async def dump(running: Stores, service: str, folder: Path) -> None:
-    await _postgres("pg_dump", _url(running, service), "-Fc", f"--file={folder / service}")
+    url = running.postgres.admin_url(service)
+    await _postgres("pg_dump", f"--dbname={url}", "--format=custom", f"--file={folder / service}")
 
 
 async def restore(running: Stores, service: str, folder: Path) -> None:
+    """All that is restored belongs to the service's role."""
     options = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
-    url = _url(running, service)
-    await _postgres("pg_restore", url, *options, str(folder / service))
+    where = (f"--dbname={running.postgres.admin_url(service)}", f"--role={service}")
+    await _postgres("pg_restore", *where, *options, str(folder / service))
 
 
 async def objects_of(running: Stores) -> dict[str, bytes]:
@@ -105,11 +107,6 @@ async def _let_time_pass(running: Stores, hours: int) -> None:
         await rows(running, service, later, hours)
 
 
-async def _postgres(program: str, url: str, *arguments: str) -> None:
-    status, output = await output_of([str(PROGRAMS / program), f"--dbname={url}", *arguments])
+async def _postgres(program: str, *arguments: str) -> None:
+    status, output = await output_of([str(PROGRAMS / program), *arguments])
     assert status == 0, output
-
-
-def _url(running: Stores, service: str) -> str:
-    """As the role that owns the database; nothing of a backup needs the superuser."""
-    return running.postgres.url(service, service, scheme="postgresql")

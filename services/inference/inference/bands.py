@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image
 
 from inference import guard
 from inference.asking import asked
@@ -126,7 +125,7 @@ class Passage:
         await give(native)
         self._room.release()
 
-    async def _mend(self, band: Band, native: Pixels, weight: Image.Image) -> None:
+    async def _mend(self, band: Band, native: Pixels, weight: guard.Weight) -> None:
         """Puts the clean model's result where the other is doubtful."""
         scale, (height, width) = self._net.scale, self._source.shape[:2]
         net = CLEAN[scale]
@@ -136,9 +135,9 @@ class Passage:
         async def work(tile: Tile) -> None:
             answer = await asked(net, self._infer, await to_thread(cut, self._source, tile), tile.source)
             clean = kept(answer.upscaled, tile, scale, native.shape[2])
-            await to_thread(guard.blend, native, clean, weight, tile.keep.lifted(band.top), scale)
+            await to_thread(guard.blend, native, band.top, clean, weight, tile.keep, scale)
 
-        doubtful = [tile for tile in tiles if guard.is_needed(weight, tile.keep.lifted(band.top))]
+        doubtful = [tile for tile in tiles if weight.is_needed(tile.keep)]
         await for_each(doubtful, work, self._tiling.in_flight)
 
 

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Runs once, when the cluster is new: a role and a database for each service, and no role reaches another's.
+set -eu
+
+psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --username postgres --dbname postgres <<'SQL'
+\getenv auth POSTGRES_PASSWORD_AUTH
+\getenv billing POSTGRES_PASSWORD_BILLING
+\getenv images POSTGRES_PASSWORD_IMAGES
+CREATE ROLE auth LOGIN PASSWORD :'auth';
+CREATE ROLE billing LOGIN PASSWORD :'billing';
+CREATE ROLE images LOGIN PASSWORD :'images';
+CREATE DATABASE auth OWNER auth;
+CREATE DATABASE billing OWNER billing;
+CREATE DATABASE images OWNER images;
+REVOKE ALL ON DATABASE postgres, template1, auth, billing, images FROM PUBLIC;
+SQL

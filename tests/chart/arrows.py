@@ -1,0 +1,124 @@
+"""The design's arrows: which part of the system calls which, and on which port it answers."""
+
+from ipaddress import ip_network
+
+from tests.chart.objects import Object, Release, found
+from tests.chart.reach import Arrow, Place, is_peer
+
+PORTS = {
+    "gateway": "8000",
+    **dict.fromkeys(("auth", "billing", "images"), "9000"),
+    "postgresql": "5432",
+    "nats": "4222",
+    "object-store": "8333",
+}
+CALLS = {
+    "gateway": {"auth", "billing", "images", "nats"},
+    "auth": {"postgresql", "nats"},
+    "billing": {"auth", "postgresql", "nats"},
+    "images": {"auth", "billing", "postgresql", "nats", "object-store"},
+    "inference": {"auth", "images", "nats", "object-store"},
+    "operator": {"auth", "billing", "images"},
+    "migrate-auth": {"postgresql"},
+    "migrate-billing": {"postgresql"},
+    "migrate-images": {"postgresql"},
+    "postgresql-roles": {"postgresql"},
+    "test": {"gateway", "auth", "billing", "images", "object-store"},
+}
+SERVICES = ("gateway", "auth", "billing", "images", "inference")
+SILENT = ("postgresql", "object-store")
+"""They call nobody, and need no names."""
+METRICS = {**dict.fromkeys(SERVICES, ("9090",)), "inference": ("9090", "8002")}
+NEIGHBOURS = {"prometheus": "monitoring", "keda": "keda", "stranger": "elsewhere", "dns": "kube-system"}
+"""Pods that are no part of the release, by their namespace."""
+WORLD = {"world": "203.0.113.9"}
+STRANGE = "31337"
+DNS = {"dns": ("53", "53/UDP")}
+
+
+def outside(release: Release) -> list[Place]:
+    """Who is no part of the release; each listens on all ports that anybody here wants, and on one more."""
+    wanted = tuple(sorted({*external_ports(release.values).values(), STRANGE}))
+    networks = sorted({one["cidr"] for one in found(release.values["networkPolicy"], "ipBlock")})
+    addresses = {name: str(ip_network(name)[-1]) for name in networks} | WORLD
+    namespaces = NEIGHBOURS | {"neighbour": release.namespace}
+    return [
+        *(
+            Place(name=name, namespace=namespace, labels={"app": name}, ports=(*wanted, *DNS.get(name, ())))
+            for name, namespace in namespaces.items()
+        ),
+        *(Place(name=name, ip=ip, labels={}, ports=wanted) for name, ip in addresses.items()),
+    ]
+
+
+def external_ports(values: Object) -> dict[str, str]:
+    """Of stores that run elsewhere, of the mail server and of the collector of traces."""
+    ports: dict[str, str] = {}
+    for key, name in (("postgresql", "postgresql"), ("nats", "nats"), ("objectStore", "object-store")):
+        if values[key]["mode"] == "external":
+            external = values[key]["external"]
+            ports[name] = str(external["port"]) if "port" in external else port_of(external["endpoint"])
+    if values["auth"]["smtp"]["host"]:
+        ports["smtp"] = str(values["auth"]["smtp"]["port"])
+    if values["tracing"]["endpoint"]:
+        ports["tracing"] = port_of(values["tracing"]["endpoint"])
+    return ports
+
+
+def expected(release: Release) -> set[Arrow]:
+    """Between pods of the release, and from and to those outside."""
+    here = {pod.component for pod in release.pods}
+    within = {arrow for source in here for arrow in _inside(source, here)}
+    leaving = {arrow for source in here for arrow in _leaving(release, source)}
+    metrics = {
+        (source, name, port)
+        for name in here
+        for port in METRICS.get(name, ())
+        for source in _who(release, release.values["networkPolicy"]["monitoring"])
+    }
+    return within | leaving | metrics | _of_clients(release) | _of_scaler(release)
+
+
+def _inside(source: str, here: set[str]) -> set[Arrow]:
+    cluster = {("nats", "nats", "6222")} if source == "nats" else set()
+    return {(source, name, PORTS[name]) for name in CALLS.get(source, set()) & here} | cluster
+
+
+def _leaving(release: Release, source: str) -> set[Arrow]:
+    ports, policy = external_ports(release.values), release.values["networkPolicy"]
+    calls = CALLS.get(source, set()) | ({"tracing"} if source in SERVICES else set())
+    calls |= {"smtp"} if source == "auth" else set()
+    peers = {name: policy["external"]["objectStore" if name == "object-store" else name] for name in ports}
+    names = () if source in SILENT else _who(release, policy["dns"])
+    to_names = {(source, place, port) for place in names for port in DNS.get(place, ())}
+    return to_names | {
+        (source, place, ports[name]) for name in calls & ports.keys() for place in _who(release, peers[name])
+    }
+
+
+def _of_clients(release: Release) -> set[Arrow]:
+    """They download from the store by signed links."""
+    store = release.values["objectStore"]
+    is_published = store["mode"] == "bundled" and store["bundled"]["host"]
+    published = ("gateway", "object-store") if is_published else ("gateway",)
+    clients = _who(release, release.values["networkPolicy"]["clients"])
+    return {(source, name, PORTS[name]) for source in clients for name in published}
+
+
+def _of_scaler(release: Release) -> set[Arrow]:
+    """KEDA asks for the work that waits."""
+    keda = release.values["inference"]["keda"]
+    asked = {"queued-work": ("images", "9090"), "consumer-lag": ("nats", "8222")}[keda["trigger"]]
+    is_here = asked[0] in {pod.component for pod in release.pods}
+    askers = _who(release, release.values["networkPolicy"]["keda"]) if keda["enabled"] and is_here else ()
+    return {(source, *asked) for source in askers}
+
+
+def _who(release: Release, peers: list[Object]) -> list[str]:
+    """Names of those outside who are meant."""
+    return [place.name for place in outside(release) if is_peer(release, peers, place)]
+
+
+def port_of(endpoint: str) -> str:
+    scheme, _, rest = endpoint.partition("://")
+    return rest.partition("/")[0].partition(":")[2] or ("443" if scheme == "https" else "80")

@@ -1,0 +1,13 @@
+"""All checks."""
+
+from tests.chart.checks import Check, names, pods, references, scaling, secrets, security, wiring
+
+CHECKS: tuple[Check, ...] = (
+    *names.CHECKS,
+    *wiring.CHECKS,
+    *references.CHECKS,
+    *scaling.CHECKS,
+    *security.CHECKS,
+    *secrets.CHECKS,
+    *pods.CHECKS,
+)

@@ -1,0 +1,129 @@
+"""Defects of what pods may do, and of where secrets stand."""
+
+from tests.chart.checks import secrets, security
+from tests.chart.defects import Defect
+from tests.chart.planting import CONTAINER, GONE, WEB, planted, sound
+
+POD = "spec.template.spec"
+CONTEXT = f"{CONTAINER}.securityContext"
+HOST_PATH = {"name": "scratch", "hostPath": {"path": "/var"}}
+IN_PLAIN = {"name": "WEB_SECRET", "value": "sesame"}
+IN_URL = {"name": "WEB_URL", "value": "postgresql://web:sesame@postgres/web"}
+ROLE = {"kind": "Role", "metadata": {"name": "web"}, "rules": []}
+INIT = {"name": "first", "image": "first:1"}
+IMAGE = f"{CONTAINER}.image"
+
+DEFECTS: tuple[Defect, ...] = (
+    (security.pods_are_restricted, planted(WEB, f"{POD}.hostNetwork", True), "Deployment/web: hostNetwork"),
+    (security.pods_are_restricted, planted(WEB, f"{POD}.hostPID", True), "hostPID"),
+    (
+        security.pods_are_restricted,
+        planted(WEB, f"{POD}.volumes.0", HOST_PATH),
+        "a volume scratch of hostPath",
+    ),
+    (
+        security.pods_are_restricted,
+        planted(WEB, f"{POD}.securityContext.sysctls", [{"name": "kernel.msgmax", "value": "1"}]),
+        "sysctls",
+    ),
+    (
+        security.containers_are_restricted,
+        planted(WEB, f"{POD}.securityContext.runAsNonRoot", GONE),
+        "Deployment/web, web: runAsNonRoot is not set",
+    ),
+    (security.containers_are_restricted, planted(WEB, f"{CONTEXT}.runAsUser", 0), "it runs as root"),
+    (
+        security.containers_are_restricted,
+        planted("Job/setup", f"{POD}.securityContext.seccompProfile.type", "Unconfined"),
+        "Job/setup, setup: no seccomp profile",
+    ),
+    (
+        security.containers_are_restricted,
+        planted(WEB, f"{CONTEXT}.allowPrivilegeEscalation", GONE),
+        "allowPrivilegeEscalation is not off",
+    ),
+    (security.containers_are_restricted, planted(WEB, f"{CONTEXT}.capabilities", GONE), "keeps capabilities"),
+    (
+        security.containers_are_restricted,
+        planted(WEB, f"{CONTEXT}.capabilities.add", ["SYS_ADMIN"]),
+        "it adds capabilities",
+    ),
+    (security.containers_are_restricted, planted(WEB, f"{CONTEXT}.privileged", True), "it is privileged"),
+    (security.containers_are_restricted, planted(WEB, f"{CONTEXT}.procMount", "Unmasked"), "all of /proc"),
+    (
+        security.containers_are_restricted,
+        planted(WEB, f"{CONTAINER}.ports.0.hostPort", 80),
+        "a port of the node",
+    ),
+    (
+        security.containers_are_restricted,
+        planted(WEB, f"{POD}.initContainers", [INIT]),
+        "Deployment/web, first: allowPrivilegeEscalation",
+    ),
+    (
+        security.roots_are_read_only,
+        planted(WEB, f"{CONTEXT}.readOnlyRootFilesystem", False),
+        "its root can be written",
+    ),
+    (
+        security.nobody_gets_a_token,
+        planted(WEB, f"{POD}.automountServiceAccountToken", GONE),
+        "Deployment/web: it gets a token",
+    ),
+    (security.nobody_gets_a_token, planted(WEB, f"{POD}.serviceAccountName", GONE), "the account default"),
+    (
+        security.nobody_gets_a_token,
+        planted("ServiceAccount/web", "automountServiceAccountToken", GONE),
+        "ServiceAccount/web: its pods get a token",
+    ),
+    (
+        security.services_are_not_linked,
+        planted(WEB, f"{POD}.enableServiceLinks", GONE),
+        "Deployment/web: enableServiceLinks is on",
+    ),
+    (security.nobody_asks_for_rights, sound(ROLE), "Role/web: nothing of Loupe talks to Kubernetes"),
+    (security.images_are_pinned, planted(WEB, IMAGE, "localhost:5000/web"), "has neither tag nor digest"),
+    (security.images_are_pinned, planted(WEB, IMAGE, "web:latest"), "web:latest is another one every day"),
+    (security.images_are_pinned, planted(WEB, IMAGE, "web@1.0"), "1.0 is no digest"),
+    (security.images_are_pinned, planted(WEB, IMAGE, "example.com//web:1"), "is no image"),
+    (
+        secrets.secret_variables_come_from_secrets,
+        planted(WEB, f"{CONTAINER}.env.0", IN_PLAIN),
+        "WEB_SECRET stands in plain text",
+    ),
+    (
+        secrets.secret_variables_come_from_secrets,
+        planted(WEB, f"{CONTAINER}.env.1", IN_URL),
+        "WEB_URL holds a password",
+    ),
+    (
+        secrets.maps_hold_no_secrets,
+        planted("ConfigMap/web", "data", {"web.conf": "url = nats://web:sesame@nats:4222"}),
+        "ConfigMap/web: web.conf holds a password",
+    ),
+    (
+        secrets.secrets_stand_nowhere_else,
+        planted("Job/setup", f"{CONTAINER}.args.1", "nobody-guesses-this-one"),
+        "Job/setup: a value of Secret/web",
+    ),
+    (
+        secrets.secrets_stand_nowhere_else,
+        planted("ConfigMap/web", "data", {"web.conf": "key = nobody-guesses-this-one"}),
+        "ConfigMap/web: a value of Secret/web",
+    ),
+    (
+        secrets.secrets_are_no_defaults,
+        planted("Secret/web", "stringData", {"secret": "loupe"}),
+        "Secret/web: secret has 5 characters",
+    ),
+    (
+        secrets.names_in_values_are_known,
+        planted(WEB, f"{CONTAINER}.env.0.name", "SECRET"),
+        "WEB_DATABASE_URL wants WEB_SECRET",
+    ),
+    (
+        secrets.names_in_values_are_known,
+        planted("Job/setup", f"{CONTAINER}.env", []),
+        "a word of its command wants SETUP_NAME",
+    ),
+)

@@ -1,0 +1,78 @@
+"""What a container finds in its environment once Kubernetes has filled it."""
+
+import importlib
+import re
+from collections.abc import Mapping
+
+from common.settings import ServiceSettings
+from gateway import admin
+from loupe_local.triton import THREADS
+from tests.chart.checks.secrets import NAMED, plain
+from tests.chart.objects import Object, Pod, Release
+
+WORD = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
+SERVICES = ("gateway", "auth", "images", "billing", "inference")
+GIVEN = "given-by-a-secret-that-is-there-already-0123456789"
+"""In the place of what an existing Secret holds."""
+OF_LIBRARIES = re.compile(r"OTEL_\w+|HOME|TMPDIR|PYTHON\w+")
+OF_COMMANDS = {THREADS, *(f"LOUPE_{name.upper()}" for name in admin.NAMES)}
+"""Triton's start script, and loupe-admin."""
+
+
+def settings_of(service: str) -> type[ServiceSettings]:
+    return importlib.import_module(f"{service}.settings").Settings
+
+
+def variables_of(service: str) -> set[str]:
+    return {f"{service}_{name}".upper() for name in settings_of(service).model_fields}
+
+
+def containers_of(release: Release, service: str) -> list[tuple[Pod, Object]]:
+    return [
+        (pod, container)
+        for pod in release.pods
+        for container in pod.spec["containers"]
+        if pod.component == service and container["name"] == service
+    ]
+
+
+def environment(release: Release, container: Object) -> dict[str, str]:
+    """As the process sees it."""
+    filled: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        filled |= _all_of(release, source)
+    for variable in container.get("env", []):
+        value = variable["value"] if "value" in variable else _referred(release, variable["valueFrom"])
+        filled[variable["name"]] = NAMED.sub(lambda match: filled.get(match[1], match[0]), value)
+    return filled
+
+
+def unknown(container: Object) -> list[str]:
+    """Variables that nobody reads: no service, no library, no other variable, no script in the command."""
+    known = OF_COMMANDS | {name for service in SERVICES for name in variables_of(service)}
+    texts = [str(variable.get("value", "")) for variable in container.get("env", [])]
+    words = [*container.get("command", []), *container.get("args", [])]
+    known |= {name for text in texts for name in NAMED.findall(text)}
+    known |= {name for word in words for name in WORD.findall(word)}
+    names = {variable["name"] for variable in container.get("env", [])}
+    return sorted(name for name in names - known if not OF_LIBRARIES.fullmatch(name))
+
+
+def _all_of(release: Release, source: Object) -> Mapping[str, str]:
+    if "secretRef" in source:
+        secret = release.find("Secret", source["secretRef"]["name"])
+        return plain(secret) if secret else {}
+    found = release.find("ConfigMap", source["configMapRef"]["name"])
+    return found["data"] if found else {}
+
+
+def _referred(release: Release, source: Object) -> str:
+    if "secretKeyRef" in source:
+        reference = source["secretKeyRef"]
+        secret = release.find("Secret", reference["name"])
+        return plain(secret)[reference["key"]] if secret else GIVEN
+    if "configMapKeyRef" in source:
+        reference = source["configMapKeyRef"]
+        found = release.find("ConfigMap", reference["name"])
+        return found["data"][reference["key"]] if found else GIVEN
+    return "10.1.2.3"  # a field of the pod

@@ -1,0 +1,123 @@
+"""Helm as users have it: version 4, and 3 for what has to work with both. No cluster is ever asked."""
+
+import functools
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.chart.cluster import cluster
+from tests.chart.objects import Object, Release, found, strings
+
+REPOSITORY = Path(__file__).parents[2]
+CHART = REPOSITORY / "deploy" / "helm" / "loupe"
+PROGRAMS = REPOSITORY / ".loupe" / "helm"
+MAJORS = (4, 3)
+NAMESPACE = "loupe"
+DEFAULT = "default"
+PROFILES = (
+    DEFAULT,
+    *sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml")),
+)
+"""The values files that the chart brings for trials, and none at all."""
+GIVEN = ("existingSecret", "existingSecrets", "existingClaim", "imagePullSecrets", "serviceAccountName")
+"""Values under such keys name what the chart does not make."""
+
+
+class Refused(Exception):
+    """The words of Helm."""
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML 1.2 as Kubernetes reads it, where `=` is a string."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: str(node.value))
+
+
+def load_all(text: str) -> list[Any]:
+    return [one for one in yaml.load_all(text, _Loader) if one]
+
+
+def load(text: str) -> Any:
+    return yaml.load(text, _Loader)  # noqa: S506  a safe loader
+
+
+def helm(*argv: str, major: int = 4, given: str | None = None) -> str:
+    """Its output; `given` goes to its input."""
+    program = PROGRAMS / f"helm{major}"
+    homes = {f"HELM_{each}_HOME": str(PROGRAMS / "home") for each in ("CACHE", "CONFIG", "DATA")}
+    ended = subprocess.run(
+        [str(program), *argv],
+        env={"PATH": os.environ["PATH"], "HOME": str(PROGRAMS), "KUBECONFIG": "/dev/null", **homes},
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise Refused(ended.stderr.strip() or ended.stdout.strip())
+    return ended.stdout
+
+
+def values_of(profile: str) -> tuple[str, ...]:
+    return () if profile == DEFAULT else ("--values", str(CHART / "ci" / f"{profile}-values.yaml"))
+
+
+def template(
+    *argv: str,
+    chart: Path = CHART,
+    name: str = "loupe",
+    values: Mapping[str, Any] | None = None,
+    major: int = 4,
+) -> str:
+    """`values` win over those of files."""
+    given = yaml.safe_dump(dict(values)) if values else None
+    more = ("--values", "-") if values else ()
+    return helm(
+        "template", name, str(chart), "--namespace", NAMESPACE, *argv, *more, major=major, given=given
+    )
+
+
+def upgraded(profile: str, *there: Object, major: int = 4) -> Release:
+    """As an upgrade of a release of which these objects exist."""
+    flags = ["--is-upgrade", "--dry-run=server", *(["--disable-openapi-validation"] if major > 3 else [])]
+    kinds = {(one["apiVersion"], one["kind"]) for one in (*rendered(profile).objects, *there)}
+    with cluster(NAMESPACE, kinds, there) as address:
+        text = template(*values_of(profile), *flags, "--kube-apiserver", address, major=major)
+    return replace(rendered(profile), objects=tuple(load_all(text)))
+
+
+def release(profile: str = DEFAULT, **values: Any) -> Release:
+    """The objects of a profile, with these values besides."""
+    rendered = tuple(load_all(template(*values_of(profile), values=values)))
+    merged = _merged(_merged(load((CHART / "values.yaml").read_text()) or {}, _file(profile)), values)
+    return Release(objects=rendered, given=_given(merged), namespace=NAMESPACE, values=merged)
+
+
+@functools.cache
+def rendered(profile: str) -> Release:
+    """Rendered once a session. Nobody changes what it holds."""
+    return release(profile)
+
+
+def _file(profile: str) -> Object:
+    return {} if profile == DEFAULT else load(Path(values_of(profile)[1]).read_text()) or {}
+
+
+def _merged(base: Object, over: Mapping[str, Any]) -> Object:
+    """As Helm does it: maps are joined, and everything else is replaced."""
+    both = {
+        key: _merged(base[key], over[key])
+        for key in base.keys() & over.keys()
+        if isinstance(base[key], dict) and isinstance(over[key], dict)
+    }
+    return {**base, **over, **both}
+
+
+def _given(values: Object) -> frozenset[str]:
+    return frozenset(name for key in GIVEN for one in found(values, key) for name in strings(one) if name)

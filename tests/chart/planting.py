@@ -1,0 +1,53 @@
+"""A sound release and defects planted into it: `Kind/name`, a path in it, and what stands there."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.chart.helm import load
+from tests.chart.objects import Object, Release, called
+
+SOUND = Path(__file__).parent / "sound.yaml"
+WEB = "Deployment/web"
+CONTAINER = "spec.template.spec.containers.0"
+GONE = object()
+"""In the place of a value: nothing stands there."""
+
+
+@functools.cache
+def objects() -> tuple[Object, ...]:
+    return tuple(load(SOUND.read_text()))
+
+
+def sound(*more: Object) -> Release:
+    """`more` objects come after those of the file."""
+    return Release(objects=(*_copies(), *more), given=frozenset({"given"}), name="sound", namespace="sound")
+
+
+def planted(where: str, path: str, value: Any) -> Release:
+    """A path is `spec.ports.0.name`; `|` in the place of the dots where keys have some."""
+    release = sound()
+    keys = path.split("|" if "|" in path else ".")
+    inner: Any = next(one for one in release.objects if called(one) == where)
+    for key in keys[:-1]:
+        inner = inner[int(key)] if isinstance(inner, list) else inner.setdefault(key, {})
+    if isinstance(inner, list):
+        inner[int(keys[-1])] = value
+    elif value is GONE:
+        del inner[keys[-1]]
+    else:
+        inner[keys[-1]] = value
+    return release
+
+
+def another(where: str, **metadata: Any) -> Object:
+    """A copy of an object of the file, under another name."""
+    one = next(one for one in _copies() if called(one) == where)
+    one["metadata"] |= metadata
+    return one
+
+
+def _copies() -> list[Object]:
+    """Through JSON, since what YAML repeats by reference is one and the same dictionary."""
+    return json.loads(json.dumps(objects()))

@@ -1,0 +1,38 @@
+"""The checks themselves: each finds what was planted for it, and nothing in what is sound."""
+
+import pytest
+
+from tests.chart.checks import Check
+from tests.chart.checks.all import CHECKS
+from tests.chart.defects import Defect, naming, referred, running, scaled, secured, wired
+from tests.chart.objects import Release
+from tests.chart.planting import sound
+
+DEFECTS: tuple[Defect, ...] = (
+    *naming.DEFECTS,
+    *wired.DEFECTS,
+    *referred.DEFECTS,
+    *scaled.DEFECTS,
+    *secured.DEFECTS,
+    *running.DEFECTS,
+)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_nothing_is_found_in_a_sound_release(check: Check) -> None:
+    assert list(check(sound())) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "release", "words"), DEFECTS, ids=[f"{check.__name__}-{words}" for check, _, words in DEFECTS]
+)
+def test_a_defect_is_found(check: Check, release: Release, words: str) -> None:
+    found = list(check(release))
+
+    assert any(words in problem for problem in found), found
+
+
+def test_each_check_has_a_defect() -> None:
+    proven = {check for check, _, _ in DEFECTS}
+
+    assert proven == set(CHECKS)

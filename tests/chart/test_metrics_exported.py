@@ -1,0 +1,88 @@
+"""Dashboards and alerts ask for what is there.
+
+Each metric that they name is exported by the running system, or by a neighbour that is named here.
+"""
+
+import httpx2
+import pytest
+
+from loupe_local.stack import Stack
+from tests.chart import promql
+from tests.chart.helm import CHART, DEFAULT, load, release
+from tests.chart.objects import found
+
+OTHERS = {
+    "dcgm-exporter": {"DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"},
+    "Triton on a GPU": {
+        "nv_gpu_utilization",
+        "nv_gpu_memory_used_bytes",
+        "nv_gpu_memory_total_bytes",
+        "nv_gpu_power_usage",
+        "nv_gpu_power_limit",
+    },
+}
+"""What no process of ours exports, by who does."""
+DASHBOARDS = sorted(CHART.glob("dashboards/*.json"))
+RULES = sorted(CHART.glob("rules/*.yaml"))
+
+
+def queries() -> dict[str, str]:
+    of_dashboards = {
+        where: query for path in DASHBOARDS for where, query in promql.in_dashboard(path).items()
+    }
+    of_rules = {
+        f"{path.name}: {name}": query
+        for path in RULES
+        for name, query in promql.in_rules(load(path.read_text())).items()
+    }
+    return of_dashboards | of_rules | of_scaler()
+
+
+def of_scaler() -> dict[str, str]:
+    """What KEDA reads from a page of metrics itself."""
+    scalers = release(DEFAULT, inference={"keda": {"enabled": True}}).of("ScaledObject")
+    return {f"scaler: {name}": name for one in scalers for name in found(one, "valueLocation")}
+
+
+def recorded() -> set[str]:
+    return {name for path in RULES for name in promql.recorded(load(path.read_text()))}
+
+
+@pytest.fixture(scope="module")
+def exported(stack: Stack) -> set[str]:
+    """By every process of the stack that speaks Prometheus' format."""
+    pages = {
+        name: url for name, url in (stack.services.metrics | stack.stores.metrics).items() if name != "nats"
+    }
+    return {name for url in pages.values() for name in promql.exported(httpx2.get(url).text)}
+
+
+def test_there_are_dashboards_and_rules() -> None:
+    assert DASHBOARDS
+    assert RULES
+    assert len(of_scaler()) == 1
+    assert len(queries()) > len(DASHBOARDS) + len(RULES)
+
+
+def test_each_metric_that_is_asked_for_is_exported(exported: set[str]) -> None:
+    known = exported | recorded() | {name for names in OTHERS.values() for name in names}
+
+    missing = {
+        where: names for where, query in queries().items() if (names := promql.names_in(query) - known)
+    }
+
+    assert missing == {}
+
+
+def test_what_others_export_is_asked_for_and_is_not_ours(exported: set[str]) -> None:
+    asked = {name for query in queries().values() for name in promql.names_in(query)}
+
+    listed = {name for names in OTHERS.values() for name in names}
+
+    assert listed - asked == set()
+    assert listed & exported == set()
+
+
+def test_a_metric_that_nobody_exports_is_found(exported: set[str]) -> None:
+    assert promql.names_in("rate(loupe_mesages_total[5m])") - exported == {"loupe_mesages_total"}
+    assert promql.names_in("rate(loupe_messages_total[5m])") - exported == set()

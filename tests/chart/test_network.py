@@ -1,0 +1,80 @@
+"""NetworkPolicies allow the arrows of the design, and not one more."""
+
+import pytest
+
+from tests.chart.arrows import CALLS, PORTS, SERVICES, expected, outside
+from tests.chart.environment import settings_of
+from tests.chart.helm import DEFAULT, PROFILES, release, rendered
+from tests.chart.objects import Release, called
+from tests.chart.reach import arrows, places_of
+
+STORES = {"nats_url": "nats", "database_url": "postgresql", "s3_endpoint": "object-store"}
+
+
+def allowed(rendered_release: Release) -> set[tuple[str, str, str]]:
+    return arrows(rendered_release, [*places_of(rendered_release), *outside(rendered_release)])
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_exactly_the_arrows_of_the_design_are_allowed(profile: str) -> None:
+    chart = rendered(profile)
+    guarded = chart if chart.of("NetworkPolicy") else release(profile, networkPolicy={"enabled": True})
+
+    found, wanted = allowed(guarded), expected(guarded)
+
+    assert sorted(found - wanted) == []
+    assert sorted(wanted - found) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_calls_what_its_settings_ask_for(service: str) -> None:
+    fields = settings_of(service).model_fields
+
+    targets = {name.removesuffix("_target") for name in fields if name.endswith("_target")} - {"triton"}
+    stores = {store for name, store in STORES.items() if name in fields}
+
+    assert CALLS[service] == targets | stores
+
+
+def test_without_policies_everybody_reaches_everything() -> None:
+    open_release = release(DEFAULT, networkPolicy={"enabled": False})
+
+    found = allowed(open_release)
+
+    assert open_release.of("NetworkPolicy") == []
+    assert {("stranger", "postgresql", PORTS["postgresql"]), ("stranger", "inference", "8001")} <= found
+
+
+def test_clients_may_be_narrowed() -> None:
+    ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "elsewhere"}}}
+
+    found = allowed(release(DEFAULT, networkPolicy={"clients": [ingress]}))
+
+    callers = {source for source, target, port in found if (target, port) == ("gateway", "8000")}
+    assert callers == {"stranger", "test"}
+
+
+def test_a_policy_that_is_missing_is_found() -> None:
+    whole = rendered(DEFAULT)
+    less = tuple(one for one in whole.objects if called(one) != "NetworkPolicy/loupe-nats")
+    broken = Release(objects=less, values=whole.values, namespace=whole.namespace)
+
+    missing = expected(broken) - allowed(broken)
+
+    assert ("gateway", "nats", "4222") in missing
+    assert ("nats", "nats", "6222") in missing
+
+
+def test_a_policy_that_selects_too_much_is_found() -> None:
+    everybody = {
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "open"},
+        "spec": {"podSelector": {}, "ingress": [{}]},
+    }
+    whole = rendered(DEFAULT)
+    broken = Release(objects=(*whole.objects, everybody), values=whole.values, namespace=whole.namespace)
+
+    more = allowed(broken) - expected(broken)
+
+    assert ("stranger", "postgresql", "5432") in more
+    assert ("world", "inference", "8001") in more

@@ -1,0 +1,117 @@
+"""The reckoning of NetworkPolicies itself: each part of a rule narrows what passes."""
+
+from typing import Any
+
+import pytest
+
+from tests.chart.objects import Object, Release
+from tests.chart.planting import sound
+from tests.chart.reach import Place, arrows, places_of
+
+STRANGER = Place(name="stranger", namespace="elsewhere", labels={"app": "stranger"}, ports=("80", "53/UDP"))
+NEIGHBOUR = Place(name="neighbour", namespace="sound", labels={}, ports=("80",))
+WORLD = Place(name="world", ip="203.0.113.9", labels={}, ports=("443",))
+OUTSIDE = (STRANGER, NEIGHBOUR, WORLD)
+WEB = {"app.kubernetes.io/component": "web"}
+TO_STORE = ("web", "store", "4222")
+TO_METRICS = ("stranger", "web", "9090")
+TO_HTTP = ("stranger", "web", "8000")
+
+
+def policy(component: str | None, **spec: Any) -> Object:
+    labels = {"app.kubernetes.io/component": component} if component else {}
+    return {
+        "kind": "NetworkPolicy",
+        "metadata": {"name": component or "all"},
+        "spec": {"podSelector": {"matchLabels": labels}, **spec},
+    }
+
+
+def allowed(*policies: Object) -> set[tuple[str, str, str]]:
+    release: Release = sound(*policies)
+    return arrows(release, [*places_of(release), *OUTSIDE])
+
+
+NOTHING = policy(None, policyTypes=["Ingress", "Egress"])
+
+
+def test_without_policies_all_is_allowed() -> None:
+    found = allowed()
+
+    assert {TO_STORE, TO_HTTP, ("setup", "world", "443"), ("neighbour", "store", "4222")} <= found
+
+
+def test_what_denies_all_leaves_nothing() -> None:
+    assert allowed(NOTHING) == set()
+
+
+def test_both_sides_have_to_allow() -> None:
+    leaving = policy("web", policyTypes=["Egress"], egress=[{"ports": [{"port": 4222}]}])
+    coming = policy("store", ingress=[{"from": [{"podSelector": {"matchLabels": WEB}}]}])
+
+    assert allowed(NOTHING, leaving) == set()
+    assert allowed(NOTHING, coming) == set()
+    assert allowed(NOTHING, leaving, coming) == {TO_STORE}
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({}, {TO_HTTP, TO_METRICS, ("neighbour", "web", "8000"), ("world", "web", "8000")}),
+        (
+            {"ports": [{"port": "metrics"}]},
+            {TO_METRICS, ("neighbour", "web", "9090"), ("world", "web", "9090")},
+        ),
+        ({"ports": [{"port": "nothing"}]}, set()),
+        ({"ports": [{"port": 8000, "protocol": "UDP"}]}, set()),
+        ({"from": [{"podSelector": {}}]}, {("neighbour", "web", "8000"), ("neighbour", "web", "9090")}),
+        (
+            {"from": [{"namespaceSelector": {}}], "ports": [{"port": 8000}]},
+            {TO_HTTP, ("neighbour", "web", "8000")},
+        ),
+        (
+            {
+                "from": [
+                    {
+                        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "elsewhere"}},
+                        "podSelector": {"matchLabels": {"app": "stranger"}},
+                    }
+                ],
+                "ports": [{"port": 8000, "endPort": 9090}],
+            },
+            {TO_HTTP, TO_METRICS},
+        ),
+        (
+            {
+                "from": [
+                    {
+                        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "elsewhere"}},
+                        "podSelector": {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]},
+                    }
+                ]
+            },
+            set(),
+        ),
+        (
+            {"from": [{"ipBlock": {"cidr": "203.0.113.0/24"}}], "ports": [{"port": 8000}]},
+            {("world", "web", "8000")},
+        ),
+        (
+            {
+                "from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}],
+                "ports": [{"port": "http"}],
+            },
+            {("world", "web", "8000")},
+        ),
+    ],
+)
+def test_a_rule_allows_what_it_names(rule: Object, expected: set[tuple[str, str, str]]) -> None:
+    found = allowed(NOTHING, policy("web", ingress=[rule]))
+
+    assert expected <= found if not rule else expected == found
+
+
+def test_a_network_that_is_not_narrowed_reaches_pods_too() -> None:
+    anywhere = policy("web", policyTypes=["Egress"], egress=[{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}])
+
+    assert allowed(anywhere) >= {TO_STORE, ("web", "world", "443")}

@@ -1,0 +1,13 @@
+"""What Helm renders from each profile, against all checks."""
+
+import pytest
+
+from tests.chart.checks import Check
+from tests.chart.checks.all import CHECKS
+from tests.chart.helm import PROFILES, rendered
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_no_check_finds_anything(profile: str, check: Check) -> None:
+    assert list(check(rendered(profile))) == []

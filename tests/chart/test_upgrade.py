@@ -1,0 +1,82 @@
+"""An upgrade: migrations come before it where the database can be reached then, else after it."""
+
+import pytest
+
+from tests.chart.checks.all import CHECKS
+from tests.chart.helm import DEFAULT, PROFILES, load_all, rendered, template, upgraded, values_of
+from tests.chart.kubernetes import VERSIONS, problems
+from tests.chart.objects import Object, Release, annotations, called
+from tests.chart.reach import arrows, places_of
+
+DATABASES = ("auth", "billing", "images")
+
+
+def migrations(objects: Release) -> list[Object]:
+    return [one for one in objects.of("Job") if "-migrate-" in one["metadata"]["name"]]
+
+
+def phases(objects: Release) -> set[str]:
+    return {annotations(one).get("helm.sh/hook", "") for one in migrations(objects)}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_an_upgrade_is_as_sound_as_an_installation(profile: str) -> None:
+    there = rendered(profile).objects
+
+    after = upgraded(profile, *there)
+
+    assert [problem for check in CHECKS for problem in check(after)] == []
+    assert [problem for one in after.objects for problem in problems(one, VERSIONS[-1])] == []
+    assert {called(one) for one in after.objects} == {called(one) for one in there}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_database_is_migrated_once(profile: str) -> None:
+    jobs = [one["metadata"]["name"] for one in migrations(rendered(profile))]
+
+    assert sorted(name.split("-")[-2] for name in jobs) == sorted(DATABASES)
+
+
+def test_at_first_migrations_run_beside_the_database_that_they_wait_for() -> None:
+    assert phases(rendered(DEFAULT)) == {""}
+
+
+def test_later_a_migration_that_fails_stops_the_upgrade() -> None:
+    after = upgraded(DEFAULT, *rendered(DEFAULT).objects)
+
+    assert phases(after) == {"pre-upgrade"}
+
+
+def test_an_upgrade_that_brings_the_database_migrates_it_afterwards() -> None:
+    without = [one for one in rendered(DEFAULT).objects if one["kind"] != "StatefulSet"]
+
+    assert phases(upgraded(DEFAULT, *without)) == {""}
+
+
+def test_without_hooks_migrations_are_ordinary_jobs() -> None:
+    objects = tuple(load_all(template(*values_of("external"), "--is-upgrade")))
+
+    assert phases(Release(objects=objects)) == {""}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_services_wait_for_the_schema_of_their_database(profile: str) -> None:
+    chart = rendered(profile)
+
+    waiting = {
+        pod.component: [
+            one["args"][-1] for one in pod.spec.get("initContainers", []) if one["name"] == "wait-for-schema"
+        ]
+        for pod in chart.pods
+        if pod.component in DATABASES
+    }
+
+    assert waiting == {name: ["wait"] for name in DATABASES}
+
+
+def test_a_migration_reaches_the_database_and_nothing_else() -> None:
+    chart = rendered(DEFAULT)
+
+    found = {arrow for arrow in arrows(chart, places_of(chart)) if arrow[0].startswith("migrate-")}
+
+    assert found == {(f"migrate-{name}", "postgresql", "5432") for name in DATABASES}

@@ -1,0 +1,169 @@
+"""values.yaml, values.schema.json and the README name the same values; nothing else is taken."""
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from tests.chart import schema
+from tests.chart.environment import SERVICES, containers_of, environment, settings_of
+from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, template, values_of
+
+TOLD_AT_THE_TOP = {"metrics_listen", "listen", "log_level"}
+"""Ports are the chart's business, and the level of logs is one for all."""
+OPTIONAL = {
+    "smtp_user",
+    "smtp_password",
+    "smtp_host",
+    "smtp_port_number",
+    "smtp_starttls",
+    "mail_from",
+    "plans_file",
+}
+"""Set by the chart where other values ask for it."""
+
+
+def settings_in_schema(service: str) -> set[str]:
+    part = schema.schema()["properties"][service]["properties"]["settings"]
+    return set(part["properties"])
+
+
+def variables(service: str, **values: Any) -> dict[str, str]:
+    chart = release(DEFAULT, **values)
+    (_, container), *_ = containers_of(chart, service)
+    return environment(chart, container)
+
+
+def test_the_schema_is_one() -> None:
+    described = schema.schema()
+
+    assert described["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert jsonschema_rs.meta.is_valid(described)
+
+
+def test_every_object_of_the_schema_is_closed() -> None:
+    open_ones = [
+        one for one in schema.objects(schema.schema()) if one.get("additionalProperties") is not False
+    ]
+
+    assert open_ones == []
+
+
+def test_the_schema_and_the_values_have_the_same_keys() -> None:
+    described, present = schema.described(), schema.present()
+
+    assert len(present) > 100
+    assert sorted(described - present) == []
+    assert sorted(present - described) == []
+
+
+def test_the_readme_tells_of_every_value_once() -> None:
+    assert sorted(schema.described() - schema.in_readme()) == []
+    assert sorted(schema.in_readme() - schema.described()) == []
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_schema_takes_what_the_chart_ships(profile: str) -> None:
+    assert list(jsonschema_rs.validator_for(schema.schema()).iter_errors(rendered(profile).values)) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_settings_are_what_a_service_understands_and_the_chart_leaves_open(service: str) -> None:
+    known = set(settings_of(service).model_fields)
+    prefix = f"{service.upper()}_"
+    by_chart = {
+        name.removeprefix(prefix).lower()
+        for profile in PROFILES
+        for name in (
+            one["name"]
+            for _, container in containers_of(rendered(profile), service)
+            for one in container["env"]
+        )
+        if name.startswith(prefix)
+        and name.removeprefix(prefix).lower() not in rendered(profile).values[service]["settings"]
+    }
+
+    assert settings_in_schema(service) & by_chart == set()
+    assert settings_in_schema(service) | by_chart | TOLD_AT_THE_TOP | OPTIONAL >= known
+    assert settings_in_schema(service) <= known
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_setting_reaches_its_service_as_it_was_written(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Helm holds numbers as floats: 268435456 must not become 2.68435456e+08."""
+    fields = settings_of(service).model_fields
+    written = {
+        name: fields[name].get_default(call_default_factory=True) for name in settings_in_schema(service)
+    }
+    given = {name: ",".join(one) if isinstance(one, tuple | list) else one for name, one in written.items()}
+
+    for name, value in variables(service, **{service: {"settings": given}}).items():
+        monkeypatch.setenv(name, value)
+    settings = settings_of(service)()
+
+    assert settings.model_dump(include=set(written)) == written
+    assert set(written) <= settings.model_fields_set
+
+
+def test_what_is_added_to_a_pod_arrives_there() -> None:
+    added: dict[str, Any] = {
+        "podLabels": {"team": "imaging"},
+        "podAnnotations": {"example.com/note": "yes"},
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "spot", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "extraEnv": [{"name": "OTEL_RESOURCE_ATTRIBUTES", "value": "a=b"}],
+        "extraEnvFrom": [{"secretRef": {"name": "more"}}],
+        "extraVolumes": [{"name": "more", "configMap": {"name": "more"}}],
+        "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
+        "extraContainers": [{"name": "beside", "image": "beside:1"}],
+        "extraInitContainers": [{"name": "before", "image": "before:1"}],
+        "priorityClassName": "high",
+        "serviceAccountName": "given",
+    }
+
+    chart = release(DEFAULT, **dict.fromkeys(SERVICES, added))
+
+    for service in SERVICES:
+        (pod, container), *_ = containers_of(chart, service)
+        annotations = pod.template["metadata"]["annotations"]
+        assert pod.labels["team"] == "imaging"
+        assert annotations["example.com/note"] == "yes"
+        assert {key: pod.spec[key] for key in ("nodeSelector", "tolerations", "affinity")} == {
+            key: added[key] for key in ("nodeSelector", "tolerations", "affinity")
+        }
+        assert added["extraEnv"][0] in container["env"]
+        assert container["envFrom"] == added["extraEnvFrom"]
+        assert added["extraVolumes"][0] in pod.spec["volumes"]
+        assert added["extraVolumeMounts"][0] in container["volumeMounts"]
+        assert {"beside", "before"} <= {one["name"] for one in pod.containers}
+        assert pod.spec["priorityClassName"] == "high"
+        assert pod.spec["serviceAccountName"] == "given"
+        assert chart.find("ServiceAccount", f"loupe-{service}") is None
+
+
+def test_one_registry_serves_every_image() -> None:
+    objects = release(DEFAULT, **{"global": {"imageRegistry": "mirror.example.com"}})
+
+    images = {one["image"] for pod in objects.pods for one in pod.containers}
+
+    assert len(images) >= 8
+    assert [image for image in images if not image.startswith("mirror.example.com/")] == []
+
+
+def test_labels_and_annotations_for_all_are_on_all() -> None:
+    chart = release(DEFAULT, commonLabels={"team": "imaging"}, commonAnnotations={"example.com/note": "yes"})
+
+    for one in chart.objects:
+        assert one["metadata"]["labels"]["team"] == "imaging"
+        assert one["metadata"]["annotations"]["example.com/note"] == "yes"
+
+
+def test_an_object_of_ones_own_may_use_the_charts_words() -> None:
+    own = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-own"}}
+
+    objects = load_all(template(*values_of(DEFAULT), values={"extraObjects": [own]}))
+
+    assert "loupe-own" in [one["metadata"]["name"] for one in objects if one["kind"] == "ConfigMap"]

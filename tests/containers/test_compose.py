@@ -1,0 +1,145 @@
+"""The Compose file: all are told what they need, nothing is open beyond this machine, no secret is known."""
+
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from auth.settings import Settings as AuthSettings
+from billing.settings import Settings as BillingSettings
+from common.settings import ServiceSettings
+from gateway.settings import Settings as GatewaySettings
+from images.settings import Settings as ImagesSettings
+from inference.settings import Settings as InferenceSettings
+from loupe_local import nats_server, object_store, postgres
+from loupe_local.services import NAMES, WITH_DATABASE
+from loupe_local.state import REPOSITORY
+
+FOLDER = REPOSITORY / "deploy" / "compose"
+FILE = FOLDER / "compose.yaml"
+SETTINGS: Mapping[str, type[ServiceSettings]] = {
+    "auth": AuthSettings,
+    "billing": BillingSettings,
+    "gateway": GatewaySettings,
+    "images": ImagesSettings,
+    "inference": InferenceSettings,
+}
+
+
+def compose() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load(FILE.read_text())["services"]
+
+
+def environment(service: str) -> dict[str, str]:
+    """With every reference replaced by its default, or by something."""
+    text = yaml.safe_dump(compose()[service]["environment"], width=10_000)
+    text = re.sub(r"\$\{\w+:\?[^}]*\}", "k" * 40, text)
+    while re.search(r"\$\{\w+:-[^${}]*\}", text):
+        text = re.sub(r"\$\{\w+:-([^${}]*)\}", r"\1", text)
+    return {name: str(value) for name, value in yaml.safe_load(text).items()}
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_a_service_starts_with_what_it_is_told(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = environment(service)
+    prefix = f"{service.upper()}_"
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+
+    SETTINGS[service]()
+
+    known = {f"{prefix}{field}".upper() for field in SETTINGS[service].model_fields}
+    assert set(told) <= known
+
+
+@pytest.mark.parametrize("service", WITH_DATABASE)
+def test_a_database_is_migrated_before_its_service_starts(service: str) -> None:
+    migration = compose()[f"{service}-migration"]
+
+    assert compose()[service]["depends_on"] == {
+        f"{service}-migration": {"condition": "service_completed_successfully"}
+    }
+    assert migration["command"] == ["python", "-m", "alembic", "upgrade", "head"]
+    assert f"{service.upper()}_DATABASE_URL" in migration["environment"]
+    assert (migration["image"], migration["restart"]) == (compose()[service]["image"], "no")
+
+
+@pytest.mark.parametrize("name", [*NAMES, "triton", "admin"])
+def test_what_is_ours_runs_without_rights(name: str) -> None:
+    service = compose()[name]
+
+    assert service["user"] == "10001:10001"
+    assert (service["read_only"], service["tmpfs"]) == (True, ["/tmp"])  # noqa: S108
+    assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+
+
+def test_only_the_api_and_the_results_are_published_and_only_here() -> None:
+    ports = {name: service["ports"] for name, service in compose().items() if "ports" in service}
+
+    assert ports.keys() == {"gateway", "objects"}
+    assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
+
+
+def test_the_worker_alone_reaches_triton() -> None:
+    reaching = {name for name, service in compose().items() if "models" in service["networks"]}
+
+    assert reaching == {"inference", "triton"}
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """What `secrets` writes."""
+    shutil.copy(FOLDER / "secrets", tmp_path)
+    subprocess.run([tmp_path / "secrets"], check=True)
+    return tmp_path / ".env"
+
+
+def test_everybody_gets_a_secret_of_their_own(written: Path) -> None:
+    secrets = dict(line.split("=") for line in written.read_text().splitlines())
+
+    assert set(re.findall(r"\$\{(\w+):\?", FILE.read_text())) == set(secrets)
+    assert all(re.fullmatch(r"k[0-9a-f]{40}", secret) for secret in secrets.values())
+    assert len(set(secrets.values())) == len(secrets)
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+
+
+def test_secrets_are_made_once(written: Path) -> None:
+    before = written.read_text()
+
+    subprocess.run([written.with_name("secrets")], check=True)
+
+    assert written.read_text() == before
+
+
+def test_the_servers_know_whom_the_local_stack_knows() -> None:
+    users = re.findall(r"\{ user: (\w+), password: \$NATS_PASSWORD_(\w+)", (FOLDER / "nats.conf").read_text())
+    databases = re.findall(r"CREATE DATABASE (\w+) OWNER (\w+)", (FOLDER / "databases.sh").read_text())
+    identities = re.findall(r"\(identity (\w+) ", (FOLDER / "objects.sh").read_text())
+
+    assert {user for user, _ in users} == {*nats_server.USERS, "sys"}
+    assert all(user.upper() == password for user, password in users)
+    assert [(name, name) for name in postgres.DATABASES] == databases
+    assert identities == list(object_store.SERVICES)
+
+
+def test_the_object_store_is_set_as_in_the_local_stack() -> None:
+    told = dict(re.findall(r"-([\w.]+)=(\S+)", (FOLDER / "objects.sh").read_text()))
+    elsewhere = {"s3.port.iceberg", "s3.port.lance", "s3.autoCreateBucket", "s3.allowDeleteBucketNotEmpty"}
+    alone = {"s3.localSocket", "filer.localSocket"}
+
+    for name, value in object_store.OPTIONS.items():
+        if name not in alone:
+            assert told[name.removeprefix("s3.") if name in elsewhere else name] == value
+
+
+def test_the_broker_keeps_what_it_accepts_and_allows_what_it_allows_locally() -> None:
+    text = (FOLDER / "nats.conf").read_text()
+
+    assert "sync_interval: always" in text
+    assert all(permissions in text for permissions in nats_server.PERMISSIONS.values())
