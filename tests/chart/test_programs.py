@@ -20,6 +20,7 @@ from minio.error import S3Error
 from nats.aio.client import Client
 from urllib3.exceptions import HTTPError
 
+from common import bus
 from loupe_local import object_store
 from loupe_local.nats_server import binary
 from loupe_local.ports import HOST, allocate
@@ -159,6 +160,7 @@ async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Pa
     names = [f"{kind}{number}" for kind in ("client", "cluster", "monitor") for number in range(3)]
     ports = allocate(names, {})
     filled = environment(chart, container)
+    replicas = int(environment(chart, container_of(chart, "auth"))["AUTH_NATS_REPLICAS"])
     for number in range(3):
         filled[f"ROUTE_{number}"] = re.sub(
             r"@.*\"", f'@{HOST}:{ports[f"cluster{number}"]}"', filled[f"ROUTE_{number}"]
@@ -183,9 +185,8 @@ async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Pa
         owner = await connected(filled, "auth", ports["client0"])
         limited = await connected(filled, "gateway", ports["client1"], error_cb=heard)
         js = owner.jetstream()
-        stream = await eventually(
-            lambda: js.add_stream(name="X", subjects=["x"], num_replicas=3), nats.errors.Error
-        )
+        await eventually(lambda: bus.declare(js, bus.stream("X", "x"), replicas=replicas), nats.errors.Error)
+        stream = await js.stream_info("X")
         acknowledged = await js.publish("x", b"1")
         await limited.publish("x", b"2")
         await limited.flush()

@@ -1,5 +1,6 @@
 """Databases, objects and one secret are enough: all else may be new, and what they cannot hold is mended."""
 
+import asyncio
 import json
 import shutil
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import httpx2
 import nats
 import pytest
-from client import accepted, client_of, image, result_of, until, until_used, used
+from client import accepted, client_of, image, result_of, until, until_used, upscale, used
 from PIL import Image
 from pixels import encoded
 
@@ -97,7 +98,7 @@ async def lived(running: Stack, jane: httpx2.AsyncClient, dumps: Path) -> Before
     await until_used(jane, 4)
     unheard = await completed_unheard(running, jane)
     await supervisor.stop("inference")
-    waiting = await accepted(jane, PHOTO)
+    waiting = await accepted_soon(jane)
 
     await dump(running.stores, "images", dumps)
     accepted_meanwhile = await accepted(jane, PHOTO)
@@ -125,6 +126,15 @@ async def lived(running: Stack, jane: httpx2.AsyncClient, dumps: Path) -> Before
         accepted_after=accepted_after,
         token_after=person.token,
     )
+
+
+async def accepted_soon(jane: httpx2.AsyncClient) -> int:
+    """Whom images calls is away for a moment longer than it is; clients are told to come back."""
+    async with asyncio.timeout(60):
+        while (answer := await upscale(jane, PHOTO)).status_code == 503:
+            await asyncio.sleep(0.1)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["data"]["id"]
 
 
 async def completed_unheard(running: Stack, jane: httpx2.AsyncClient) -> int:

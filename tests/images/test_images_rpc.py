@@ -47,7 +47,7 @@ async def call(images: "ImagesServiceAsyncStub", method: str, **fields: Any) -> 
 
 
 async def an_upload(
-    data: bytes = PHOTO, filename: str = "photo.jpg", **options: str
+    data: bytes = PHOTO, filename: str = "photo.jpg", **options: Any
 ) -> AsyncIterator[pb.UpscaleRequest]:
     yield pb.UpscaleRequest(start=pb.UpscaleRequest.Start(filename=filename, api_request=False))
     for start in range(0, len(data), 1000):
@@ -55,7 +55,7 @@ async def an_upload(
     yield pb.UpscaleRequest(options=pb.UpscaleRequest.Options(**options))
 
 
-async def a_batch_upload(**options: str) -> AsyncIterator[pb.CreateBatchRequest]:
+async def a_batch_upload(**options: Any) -> AsyncIterator[pb.CreateBatchRequest]:
     yield pb.CreateBatchRequest(file=pb.CreateBatchRequest.File(filename="photo.jpg"))
     yield pb.CreateBatchRequest(chunk=PHOTO)
     yield pb.CreateBatchRequest(options=pb.CreateBatchRequest.Options(**options))

@@ -97,4 +97,4 @@ def test_commands_of_pages_exist() -> None:
         for found in re.findall(r"`loupe-admin (\w+ \w+)", page.read_text())
     }
 
-    assert told == {"dead list", "dead redrive", "keys rotate"}
+    assert told == {"dead list", "dead redrive", "keys rotate", "endings replay", "objects check"}

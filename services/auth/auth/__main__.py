@@ -44,7 +44,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     mails = events.Mails(sessions, Mailer(settings), settings)
     async with bus.connection(settings.nats_url, "auth", readiness) as nc:
         js = nc.jetstream()
-        await process.wait_for("streams", lambda: bus.declare(js, events.STREAM, bus.DEAD))
+        streams, replicas = (events.STREAM, bus.DEAD), settings.nats_replicas
+        await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
         await process.together(
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),

@@ -113,9 +113,10 @@ def stream(name: str, *subjects: str, work_queue: bool = False, days: float = 7)
     )
 
 
-async def declare(js: JetStreamContext, *streams: api.StreamConfig) -> None:
-    """Creates each stream, or brings one that is there up to date."""
-    for config in streams:
+async def declare(js: JetStreamContext, *streams: api.StreamConfig, replicas: int = 1) -> None:
+    """Creates each stream, held by so many servers, or brings one that is there up to date."""
+    for each in streams:
+        config = each.evolve(num_replicas=replicas)
         try:
             await js.add_stream(config)
         except nats.js.errors.BadRequestError:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.tls import Tls
@@ -17,6 +17,8 @@ class ServiceSettings(BaseSettings):
     log_level: str = "INFO"
     log_readable: bool = False
     """Lines for people instead of JSON."""
+    nats_replicas: int = Field(default=1, ge=1, le=5)
+    """Servers of a NATS cluster that hold each stream; the same for every service."""
     tls_certificate: str = ""
     """File of this service's certificate, for gRPC between services; all three or none."""
     tls_key: str = ""

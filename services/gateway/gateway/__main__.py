@@ -41,7 +41,7 @@ async def follow(connected: backend.Backend, readiness: metrics.Readiness) -> No
         await process.wait_for(name, channel.ready)
         readiness.watch(name, channel.is_connected)
     async with bus.connection(connected.settings.nats_url, "gateway", readiness) as nc:
-        await process.wait_for("limits", lambda: connected.limits.use(nc))
+        await process.wait_for("limits", lambda: connected.limits.use(nc, connected.settings.nats_replicas))
         await connected.callers.listen(nc)
         readiness.have("events")
         await asyncio.Event().wait()

@@ -54,16 +54,18 @@ class Limits:
         self._replicas = replicas
         self._nc: Client | None = None
         self._js: JetStreamContext | None = None
+        self._held_by = 1
         self._window = 0
         self._places: dict[str, deque[int]] = {}
         self._taking: dict[str, asyncio.Lock] = {}
         self._local: dict[str, int] = {}
         self._missed_at = 0.0
 
-    async def use(self, nc: Client) -> None:
+    async def use(self, nc: Client, replicas: int = 1) -> None:
+        """From now on the broker counts, on a stream that so many servers hold."""
         js = nc.jetstream()
-        await bus.declare(js, STREAM)
-        self._nc, self._js = nc, js
+        await bus.declare(js, STREAM, replicas=replicas)
+        self._nc, self._js, self._held_by = nc, js, replicas
 
     @property
     def is_shared(self) -> bool:
@@ -102,7 +104,7 @@ class Limits:
         if self._js and self.is_shared:
             try:
                 async with asyncio.timeout(COUNT_SECONDS):
-                    total = await _total(self._js, subject, at_once)
+                    total = await _total(self._js, subject, at_once, self._held_by)
             except (nats.errors.Error, TimeoutError):
                 self._missed_at = time.monotonic()
             else:
@@ -118,12 +120,12 @@ class Limits:
         return self._local[subject], max(1, limit // self._replicas)
 
 
-async def _total(js: JetStreamContext, subject: str, more: int) -> int:
+async def _total(js: JetStreamContext, subject: str, more: int, replicas: int) -> int:
     """The stream is in memory only: a broker that started anew has none until somebody declares it."""
     headers = {"Nats-Incr": str(more)}
     try:
         ack = await js.publish(subject, b"", headers=headers)
     except nats.js.errors.NoStreamResponseError:
-        await bus.declare(js, STREAM)
+        await bus.declare(js, STREAM, replicas=replicas)
         ack = await js.publish(subject, b"", headers=headers)
     return int(ack.val or 0)

@@ -53,7 +53,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
         js = nc.jetstream()
-        await process.wait_for("streams", lambda: bus.declare(js, events.JOBS, events.EVENTS, bus.DEAD))
+        streams, replicas = (events.JOBS, events.EVENTS, bus.DEAD), settings.nats_replicas
+        await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
         server = rpc.Server(credentials.verifier("images"), CALLERS)
         dead = DeadMessages(js, means)
         images_pb2_grpc.add_ImagesServiceServicer_to_server(ImagesService(means, dead), server.grpc)

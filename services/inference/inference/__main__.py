@@ -47,7 +47,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     decoder = Decoder(processes=parallel)
     async with bus.connection(settings.nats_url, "inference", readiness) as nc:
         js = nc.jetstream()
-        await process.wait_for("streams", lambda: bus.declare(js, events.RESULTS, bus.DEAD))
+        streams, replicas = (events.RESULTS, bus.DEAD), settings.nats_replicas
+        await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
         stub = images_pb2_grpc.ImagesServiceStub(images.grpc)
         worker = Worker(
             images=stub,

@@ -1,0 +1,163 @@
+{{/* Triton beside the worker: on a GPU NVIDIA's image and engines that are built before it starts, on a CPU an
+     image of ours that has its models. Only the worker reaches it, over gRPC and shared memory. */}}
+
+{{- define "loupe.triton.isGpu" -}}
+{{- if eq .Values.inference.profile "gpu" }}yes{{ end -}}
+{{- end }}
+
+{{- define "loupe.triton.image" -}}
+{{- if include "loupe.triton.isGpu" . -}}
+{{ include "loupe.image" (list . .Values.inference.triton.gpu.image) }}
+{{- else -}}
+{{ include "loupe.ownImage" (list . .Values.inference.triton.cpu.image) }}
+{{- end }}
+{{- end }}
+
+{{- define "loupe.triton.resources" -}}
+{{- $triton := .Values.inference.triton -}}
+{{- if include "loupe.triton.isGpu" . -}}
+{{- toYaml (mergeOverwrite (deepCopy $triton.gpu.resources) (dict "limits" (merge (dict $triton.gpu.resourceName (int $triton.gpu.count)) ($triton.gpu.resources.limits | default dict)))) }}
+{{- else -}}
+{{- toYaml $triton.cpu.resources }}
+{{- end }}
+{{- end }}
+
+{{- define "loupe.triton.container" -}}
+- name: triton
+  image: {{ include "loupe.triton.image" . }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  securityContext:
+    {{- include "loupe.container.security" . | nindent 4 }}
+  {{- if include "loupe.triton.isGpu" . }}
+  command: [tritonserver]
+  args:
+    - --model-repository=/repository
+    - --model-control-mode=none
+    - --disable-auto-complete-config
+    - --grpc-port=8001
+    - --allow-http=false
+    - --metrics-port=8002
+    - --exit-timeout-secs=30
+    {{- with .Values.tracing.endpoint }}
+    # inferences of a traced request are traced, no others
+    - --trace-config=mode=opentelemetry
+    - --trace-config=level=TIMESTAMPS
+    - --trace-config=count=0
+    - --trace-config=opentelemetry,url={{ . }}/v1/traces
+    - --trace-config=opentelemetry,resource=service.name=loupe-triton
+    {{- end }}
+    {{- with .Values.inference.triton.extraArgs }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+  ports:
+    - {name: triton, containerPort: 8001}
+    - {name: triton-metrics, containerPort: 8002}
+  env:
+    - name: HOME
+      value: /tmp
+    {{- include "loupe.tracing.env" (list .) | nindent 4 }}
+    {{- if and .Values.inference.triton.threads (not (include "loupe.triton.isGpu" .)) }}
+    - name: LOUPE_TRITON_THREADS
+      value: {{ .Values.inference.triton.threads | quote }}
+    {{- end }}
+    {{- with .Values.inference.triton.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  startupProbe:
+    grpc: {port: 8001}
+    periodSeconds: 5
+    timeoutSeconds: 3
+    failureThreshold: {{ div .Values.inference.triton.startupSeconds 5 }}
+  livenessProbe:
+    grpc: {port: 8001}
+    periodSeconds: 10
+    timeoutSeconds: 5
+    failureThreshold: 6
+  readinessProbe:
+    grpc: {port: 8001}
+    periodSeconds: 5
+    timeoutSeconds: 3
+    failureThreshold: 3
+  # until the worker has given its jobs back
+  {{- include "loupe.preStop" 5 | nindent 2 }}
+  resources:
+    {{- include "loupe.triton.resources" . | nindent 4 }}
+  volumeMounts:
+    - name: triton-tmp
+      mountPath: /tmp
+    - name: shared-memory
+      mountPath: /dev/shm
+    {{- if include "loupe.triton.isGpu" . }}
+    - name: repository
+      mountPath: /repository
+      readOnly: true
+    {{- end }}
+{{- end }}
+
+{{/* The models as ONNX, then the engines for this very GPU and TensorRT: made once, and kept in the cache. */}}
+{{- define "loupe.triton.preparation" -}}
+- name: models
+  image: {{ include "loupe.ownImage" (list . .Values.inference.models.image) }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  securityContext:
+    {{- include "loupe.container.security" . | nindent 4 }}
+  # not -a: the volume is not its own, so that it could not set the times of that
+  command: [cp, -R, /models/., /repository/]
+  resources:
+    requests: {cpu: 50m, memory: 32Mi}
+    limits: {memory: 128Mi}
+  volumeMounts:
+    - name: repository
+      mountPath: /repository
+- name: engines
+  image: {{ include "loupe.triton.image" . }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  securityContext:
+    {{- include "loupe.container.security" . | nindent 4 }}
+  command: [python3, /repository/engines.pyz, /repository]
+  args:
+    - --cache=/engines
+    - --max-batch={{ .Values.inference.engines.maxBatch }}
+    - --instances={{ .Values.inference.engines.instances }}
+    {{- with .Values.inference.engines.extraArgs }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  env:
+    - name: HOME
+      value: /tmp
+  resources:
+    {{- include "loupe.triton.resources" . | nindent 4 }}
+  volumeMounts:
+    - name: triton-tmp
+      mountPath: /tmp
+    - name: repository
+      mountPath: /repository
+    - name: engines
+      mountPath: /engines
+{{- end }}
+
+{{- define "loupe.triton.volumes" -}}
+- name: triton-tmp
+  emptyDir:
+    sizeLimit: {{ .Values.inference.triton.scratchSize }}
+- name: shared-memory
+  emptyDir:
+    medium: Memory
+    sizeLimit: {{ .Values.inference.triton.sharedMemorySize }}
+{{- if include "loupe.triton.isGpu" . }}
+- name: repository
+  emptyDir:
+    sizeLimit: 2Gi
+- name: engines
+  {{- with .Values.inference.engines }}
+  {{- if or .existingClaim .persistent }}
+  persistentVolumeClaim:
+    claimName: {{ .existingClaim | default (printf "%s-engines" (include "loupe.name" (list $ "inference"))) }}
+  {{- else }}
+  emptyDir:
+    sizeLimit: {{ .size }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+{{- end }}

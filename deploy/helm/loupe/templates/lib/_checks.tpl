@@ -1,0 +1,42 @@
+{{/* Combinations that cannot work, each with a sentence. */}}
+
+{{- define "loupe.checks" -}}
+{{- if and .Values.ingress.enabled .Values.httpRoute.enabled -}}
+{{- fail "ingress.enabled and httpRoute.enabled would both publish the API: choose one" -}}
+{{- end -}}
+{{- if and .Values.objectStore.bundled.host (eq .Values.objectStore.mode "external") -}}
+{{- fail "objectStore.bundled.host publishes the store in the cluster, and objectStore.mode is external: set objectStore.publicEndpoint instead" -}}
+{{- end -}}
+{{- if and .Values.objectStore.bundled.host (not (or .Values.ingress.enabled .Values.httpRoute.enabled)) (not .Values.objectStore.publicEndpoint) -}}
+{{- fail "objectStore.bundled.host needs ingress.enabled or httpRoute.enabled to publish it" -}}
+{{- end -}}
+{{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) (eq .Values.objectStore.mode "bundled") (not .Values.objectStore.bundled.host) (not .Values.objectStore.publicEndpoint) -}}
+{{- fail "The API is published and the object store is not, so that no client could open a download link: set objectStore.bundled.host to a second host name, or objectStore.publicEndpoint to where clients reach the store" -}}
+{{- end -}}
+{{- if and (ne .Values.inference.profile "gpu") (or .Values.inference.engines.persistent .Values.inference.engines.existingClaim) -}}
+{{- fail "inference.engines keeps TensorRT engines, which only inference.profile=gpu has" -}}
+{{- end -}}
+{{- range $name := list "gateway" "auth" "images" "billing" "inference" -}}
+{{- $values := index $.Values $name -}}
+{{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}
+{{- fail (printf "%s.autoscaling: minReplicas is above maxReplicas" $name) -}}
+{{- end -}}
+{{- if and $values.autoscaling.enabled (lt (int $values.autoscaling.minReplicas) 1) -}}
+{{- fail (printf "%s.autoscaling: by its load a service cannot come back from no pods at all; inference.keda can" $name) -}}
+{{- end -}}
+{{- if and (eq (toString $values.rollout.maxSurge) "0") (eq (toString $values.rollout.maxUnavailable) "0") -}}
+{{- fail (printf "%s.rollout: maxSurge and maxUnavailable are both 0, so that no pod could ever be replaced" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.inference.keda.enabled (gt (int .Values.inference.keda.minReplicas) (int .Values.inference.keda.maxReplicas)) -}}
+{{- fail "inference.keda: minReplicas is above maxReplicas" -}}
+{{- end -}}
+{{- $_ := include "loupe.publicUrl" . -}}
+{{- $_ := include "loupe.mail.env" . -}}
+{{- /* what an external store is missing, in this order */ -}}
+{{- range $name := list "auth" "billing" "images" }}{{ $_ := include "loupe.postgresql.env" (list $ $name) }}{{ end -}}
+{{- $_ := include "loupe.nats.env" (list . "gateway") -}}
+{{- $_ := include "loupe.objects.endpoint" . -}}
+{{- range $name := list "images" "inference" }}{{ $_ := include "loupe.objects.env" (list $ $name) }}{{ end -}}
+{{- range $name := list "gateway" "auth" "images" "billing" "inference" }}{{ $_ := include "loupe.autoscaler" (list $ $name) }}{{ end -}}
+{{- end }}

@@ -1,0 +1,75 @@
+{{/* The parts of a container of one of the five services. */}}
+
+{{/* Image and security, for the main container and for init containers of the same image. */}}
+{{- define "loupe.container" -}}
+{{- $root := index . 0 -}}
+{{- $values := include "loupe.values" . | fromYaml -}}
+image: {{ include "loupe.ownImage" (list $root $values.image) }}
+imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+securityContext:
+  {{- include "loupe.container.security" . | nindent 2 }}
+{{- end }}
+
+{{- define "loupe.container.ports" -}}
+{{- if eq (index . 1) "gateway" }}
+- {name: http, containerPort: 8000}
+{{- else if ne (index . 1) "inference" }}
+- {name: grpc, containerPort: 9000}
+{{- end }}
+- {name: metrics, containerPort: 9090}
+{{- end }}
+
+{{/* Variables that each service takes under its own prefix, then those of `settings`, then `extraEnv`. */}}
+{{- define "loupe.container.env" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $values := include "loupe.values" . | fromYaml -}}
+- name: {{ upper $name }}_LOG_LEVEL
+  value: {{ $root.Values.logLevel }}
+{{- range $key, $value := $values.settings }}
+- name: {{ upper $name }}_{{ upper $key }}
+  value: {{ include "loupe.string" $value | quote }}
+{{- end }}
+{{- include "loupe.mtls.env" . }}
+{{- include "loupe.tracing.env" . }}
+{{- with $values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Numbers as people write them: Helm holds large integers as floats, and would print 1.048576e+07. */}}
+{{- define "loupe.string" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- end }}
+
+{{- define "loupe.tracing.env" -}}
+{{- with (index . 0).Values.tracing }}
+{{- if .endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: OTEL_TRACES_SAMPLER
+  value: parentbased_traceidratio
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ .ratio | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Volumes and mounts that every service has: scratch, its certificate, and what the values add. */}}
+{{- define "loupe.container.mounts" -}}
+{{- $values := include "loupe.values" . | fromYaml -}}
+{{ include "loupe.tmp.mount" . }}
+{{- include "loupe.mtls.mount" . }}
+{{- with $values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "loupe.pod.volumes" -}}
+{{- $values := include "loupe.values" . | fromYaml -}}
+{{ include "loupe.tmp.volume" $values.scratchSize }}
+{{- include "loupe.mtls.volume" . }}
+{{- with $values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

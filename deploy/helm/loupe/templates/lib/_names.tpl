@@ -1,0 +1,63 @@
+{{/* Names and labels. Most helpers of this chart take `(list $ "component")`. */}}
+
+{{- define "loupe.chart" -}}
+{{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "loupe.appName" -}}
+{{ default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Short enough that a component and a hash still fit behind it. */}}
+{{- define "loupe.fullname" -}}
+{{- $name := include "loupe.appName" . -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride | trunc 36 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name -}}
+{{ .Release.Name | trunc 36 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name $name | trunc 36 | trimSuffix "-" }}
+{{- end -}}
+{{- end }}
+
+{{/* loupe-auth */}}
+{{- define "loupe.name" -}}
+{{ printf "%s-%s" (include "loupe.fullname" (index . 0)) (index . 1) }}
+{{- end }}
+
+{{/* loupe-auth.namespace.svc: what other pods call it. */}}
+{{- define "loupe.host" -}}
+{{ include "loupe.name" . }}.{{ (index . 0).Release.Namespace }}.svc
+{{- end }}
+
+{{- define "loupe.selector" -}}
+app.kubernetes.io/name: {{ include "loupe.appName" (index . 0) }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{- define "loupe.labels" -}}
+{{ include "loupe.selector" . }}
+app.kubernetes.io/part-of: loupe
+app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
+app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
+helm.sh/chart: {{ include "loupe.chart" (index . 0) }}
+{{- with (index . 0).Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* metadata of an object of a component; a third argument is put behind its name, a fourth are annotations. */}}
+{{- define "loupe.metadata" -}}
+{{- $root := index . 0 -}}
+{{- $suffix := "" -}}{{- if gt (len .) 2 -}}{{- $suffix = index . 2 -}}{{- end -}}
+{{- $annotations := dict -}}{{- if gt (len .) 3 -}}{{- $annotations = index . 3 -}}{{- end -}}
+name: {{ include "loupe.name" (list $root (index . 1)) }}{{ $suffix }}
+namespace: {{ $root.Release.Namespace }}
+labels:
+  {{- include "loupe.labels" (list $root (index . 1)) | nindent 2 }}
+{{- with merge (dict) $annotations $root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,101 @@
+{{/* The pieces of NetworkPolicies. */}}
+
+{{/* The head of a policy of a component, down to its pods. */}}
+{{- define "loupe.policy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "loupe.metadata" . | nindent 2 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "loupe.selector" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+{{- end }}
+
+{{/* From or to the pods of components: `(list $ direction names port)`. */}}
+{{- define "loupe.policy.pods" -}}
+- {{ index . 1 }}:
+    {{- range index . 2 }}
+    - podSelector:
+        matchLabels:
+          {{- include "loupe.selector" (list (index $ 0) .) | nindent 10 }}
+    {{- end }}
+  ports:
+    - {protocol: TCP, port: {{ index . 3 }}}
+{{- end }}
+
+{{/* From or to peers of the values, everybody where there are none: `(list direction peers port)`. */}}
+{{- define "loupe.policy.peers" -}}
+- ports:
+    - {protocol: TCP, port: {{ index . 2 }}}
+  {{- with index . 1 }}
+  {{ index $ 0 }}:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* Prometheus, on the given ports. */}}
+{{- define "loupe.policy.monitoring" -}}
+{{- range index . 1 }}
+{{ include "loupe.policy.peers" (list "from" (index $ 0).Values.networkPolicy.monitoring .) }}
+{{- end }}
+{{- end }}
+
+{{- define "loupe.policy.dns" -}}
+- to:
+    {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+  ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+{{- end }}
+
+{{/* To a store: `(list $ key component port external-port)`. */}}
+{{- define "loupe.policy.store" -}}
+{{- $root := index . 0 -}}
+{{- if include "loupe.bundled" (list $root (index . 1)) -}}
+{{ include "loupe.policy.pods" (list $root "to" (list (index . 2)) (index . 3)) }}
+{{- else -}}
+{{ include "loupe.policy.peers" (list "to" (index $root.Values.networkPolicy.external (index . 1)) (index . 4)) }}
+{{- end }}
+{{- end }}
+
+{{- define "loupe.policy.toPostgresql" -}}
+{{ include "loupe.policy.store" (list . "postgresql" "postgresql" 5432 (int .Values.postgresql.external.port)) }}
+{{- end }}
+
+{{- define "loupe.policy.toNats" -}}
+{{ include "loupe.policy.store" (list . "nats" "nats" 4222 (int .Values.nats.external.port)) }}
+{{- end }}
+
+{{- define "loupe.policy.toObjects" -}}
+{{ include "loupe.policy.store" (list . "objectStore" "object-store" 8333 (include "loupe.port" .Values.objectStore.external.endpoint | int)) }}
+{{- end }}
+
+{{/* What all services need, and what the values add for this one. */}}
+{{- define "loupe.policy.common" -}}
+{{- $root := index . 0 -}}
+{{- $values := include "loupe.values" . | fromYaml -}}
+{{ include "loupe.policy.dns" $root }}
+{{- with $root.Values.tracing.endpoint }}
+{{ include "loupe.policy.peers" (list "to" $root.Values.networkPolicy.external.tracing (include "loupe.port" . | int)) }}
+{{- end }}
+{{- with $values.extraEgress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The port of a URL. */}}
+{{- define "loupe.port" -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{ $port | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- end }}
+
+{{/* The components that call the services besides the services, as JSON: whoever has the operator's credential. */}}
+{{- define "loupe.policy.operators" -}}
+{{- $operators := list -}}
+{{- if .Values.operator.enabled }}{{ $operators = append $operators "operator" }}{{ end -}}
+{{- if and .Values.tests.enabled .Values.tests.upscale }}{{ $operators = append $operators "test" }}{{ end -}}
+{{ toJson $operators }}
+{{- end }}

@@ -1,0 +1,122 @@
+{{/* Where the stores are, and what a service is told of them. */}}
+
+{{/* yes, or nothing: whether a store runs in the cluster as part of this release. */}}
+{{- define "loupe.bundled" -}}
+{{- if eq (index (index . 0).Values (index . 1)).mode "bundled" }}yes{{ end -}}
+{{- end }}
+
+{{- define "loupe.postgresql.host" -}}
+{{- if include "loupe.bundled" (list . "postgresql") }}{{ include "loupe.host" (list . "postgresql") }}
+{{- else }}{{ required "postgresql.mode=external needs postgresql.external.host" .Values.postgresql.external.host }}
+{{- end }}
+{{- end }}
+
+{{- define "loupe.postgresql.port" -}}
+{{ ternary 5432 (int .Values.postgresql.external.port) (eq .Values.postgresql.mode "bundled") }}
+{{- end }}
+
+{{/* The Secret that holds the password of a service's role, as `name key`. */}}
+{{- define "loupe.postgresql.secret" -}}
+{{- $postgresql := (index . 0).Values.postgresql -}}
+{{- $database := index $postgresql.databases (index . 1) -}}
+{{- if $database.existingSecret -}}
+{{ $database.existingSecret }} {{ $database.passwordKey }}
+{{- else if $postgresql.existingSecret -}}
+{{ $postgresql.existingSecret }} {{ index . 1 }}
+{{- else if include "loupe.bundled" (list (index . 0) "postgresql") -}}
+{{ include "loupe.name" (list (index . 0) "postgresql") }} {{ index . 1 }}
+{{- else -}}
+{{ fail (printf "postgresql.mode=external needs the password of the role of %s: set postgresql.existingSecret, or postgresql.databases.%s.existingSecret" (index . 1) (index . 1)) }}
+{{- end }}
+{{- end }}
+
+{{- define "loupe.postgresql.env" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $secret := include "loupe.postgresql.secret" . | splitList " " -}}
+{{- $database := index $root.Values.postgresql.databases $name -}}
+{{- $parameters := ternary "" $root.Values.postgresql.external.parameters (eq $root.Values.postgresql.mode "bundled") -}}
+{{ include "loupe.env.secret" (list "DATABASE_PASSWORD" (first $secret) (last $secret)) }}
+- name: {{ upper $name }}_DATABASE_URL
+  value: postgresql+psycopg://{{ $database.user }}:$(DATABASE_PASSWORD)@{{ include "loupe.postgresql.host" $root }}:{{ include "loupe.postgresql.port" $root }}/{{ $database.name }}{{ with $parameters }}?{{ . }}{{ end }}
+{{- end }}
+
+{{- define "loupe.nats.secret" -}}
+{{- if .Values.nats.existingSecret -}}
+{{ .Values.nats.existingSecret }}
+{{- else if include "loupe.bundled" (list . "nats") -}}
+{{ include "loupe.name" (list . "nats") }}
+{{- else -}}
+{{ fail "nats.mode=external needs nats.existingSecret, with a password for each of gateway, auth, billing, images and inference" }}
+{{- end }}
+{{- end }}
+
+{{- define "loupe.nats.env" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $nats := $root.Values.nats -}}
+{{- $scheme := "nats" -}}
+{{- $address := printf "%s:4222" (include "loupe.host" (list $root "nats")) -}}
+{{- if not (include "loupe.bundled" (list $root "nats")) -}}
+{{- $scheme = ternary "tls" "nats" $nats.external.tls -}}
+{{- $address = printf "%s:%d" (required "nats.mode=external needs nats.external.host" $nats.external.host) (int $nats.external.port) -}}
+{{- end -}}
+{{ include "loupe.env.secret" (list "NATS_PASSWORD" (include "loupe.nats.secret" $root) $name) }}
+- name: {{ upper $name }}_NATS_URL
+  value: {{ $scheme }}://{{ index $nats.users $name }}:$(NATS_PASSWORD)@{{ $address }}
+- name: {{ upper $name }}_NATS_REPLICAS
+  value: {{ ternary $nats.bundled.replicas $nats.external.replicas (not (empty (include "loupe.bundled" (list $root "nats")))) | quote }}
+{{- end }}
+
+{{- define "loupe.objects.endpoint" -}}
+{{- if include "loupe.bundled" (list . "objectStore") }}http://{{ include "loupe.host" (list . "object-store") }}:8333
+{{- else }}{{ required "objectStore.mode=external needs objectStore.external.endpoint" .Values.objectStore.external.endpoint }}
+{{- end }}
+{{- end }}
+
+{{/* Links are signed for this host, so it has to be the one that clients reach. Without any the one that
+     `kubectl port-forward` makes. */}}
+{{- define "loupe.objects.publicEndpoint" -}}
+{{- $store := .Values.objectStore -}}
+{{- if $store.publicEndpoint }}{{ $store.publicEndpoint }}
+{{- else if not (include "loupe.bundled" (list . "objectStore")) }}{{ include "loupe.objects.endpoint" . }}
+{{- else if and .Values.ingress.enabled $store.bundled.host }}{{ ternary "https" "http" .Values.ingress.tls.enabled }}://{{ $store.bundled.host }}
+{{- else if and .Values.httpRoute.enabled $store.bundled.host }}{{ ternary "https" "http" .Values.httpRoute.tls }}://{{ $store.bundled.host }}
+{{- else }}http://localhost:8333
+{{- end }}
+{{- end }}
+
+{{/* The Secret that holds the keys of a service, as `name access-key secret-key`. */}}
+{{- define "loupe.objects.secret" -}}
+{{- $store := (index . 0).Values.objectStore -}}
+{{- $keys := index $store.keys (index . 1) -}}
+{{- if $keys.existingSecret -}}
+{{ $keys.existingSecret }} {{ $keys.accessKeyKey }} {{ $keys.secretKeyKey }}
+{{- else if $store.existingSecret -}}
+{{ $store.existingSecret }} {{ index . 1 }}-access-key {{ index . 1 }}-secret-key
+{{- else if include "loupe.bundled" (list (index . 0) "objectStore") -}}
+{{ include "loupe.name" (list (index . 0) "object-store") }} {{ index . 1 }}-access-key {{ index . 1 }}-secret-key
+{{- else -}}
+{{ fail (printf "objectStore.mode=external needs the keys of %s: set objectStore.existingSecret, or objectStore.keys.%s.existingSecret" (index . 1) (index . 1)) }}
+{{- end }}
+{{- end }}
+
+{{- define "loupe.objects.env" -}}
+{{- $root := index . 0 -}}
+{{- $prefix := index . 1 | upper -}}
+{{- $secret := include "loupe.objects.secret" . | splitList " " -}}
+- name: {{ $prefix }}_S3_ENDPOINT
+  value: {{ include "loupe.objects.endpoint" $root }}
+- name: {{ $prefix }}_S3_REGION
+  value: {{ $root.Values.objectStore.region | quote }}
+- name: {{ $prefix }}_S3_BUCKET
+  value: {{ $root.Values.objectStore.bucket | quote }}
+{{ include "loupe.env.secret" (list (printf "%s_S3_ACCESS_KEY" $prefix) (index $secret 0) (index $secret 1)) }}
+{{ include "loupe.env.secret" (list (printf "%s_S3_SECRET_KEY" $prefix) (index $secret 0) (index $secret 2)) }}
+{{- end }}
+
+{{- define "loupe.nats.monitor" -}}
+{{- if include "loupe.bundled" (list . "nats") }}{{ include "loupe.name" (list . "nats") }}-headless.{{ .Release.Namespace }}.svc:8222
+{{- else }}{{ required "inference.keda.trigger=consumer-lag needs nats.external.monitor" .Values.nats.external.monitor }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,134 @@
+{{/* What the objects around a service have in common. */}}
+
+{{/* The head of a Deployment's spec. Nobody names replicas where a scaler decides about them. */}}
+{{- define "loupe.deployment" -}}
+{{- $values := include "loupe.values" . | fromYaml -}}
+{{- $isScaled := or (dig "autoscaling" "enabled" false $values) (dig "keda" "enabled" false $values) -}}
+{{- if not $isScaled }}
+replicas: {{ $values.replicas }}
+{{- end }}
+revisionHistoryLimit: 3
+strategy:
+  type: RollingUpdate
+  rollingUpdate:
+    {{- toYaml $values.rollout | nindent 4 }}
+selector:
+  matchLabels:
+    {{- include "loupe.selector" . | nindent 4 }}
+{{- end }}
+
+{{- define "loupe.serviceAccount" -}}
+{{- $root := index . 0 -}}
+{{- $values := include "loupe.values" . | fromYaml -}}
+{{- if not $values.serviceAccountName -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  {{- include "loupe.metadata" (list $root (index . 1) "" ($values.serviceAccountAnnotations | default dict)) | nindent 2 }}
+automountServiceAccountToken: false
+{{- end }}
+{{- end }}
+
+{{/* gRPC clients want every address, to take turns among them: a headless Service. */}}
+{{- define "loupe.service.grpc" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "loupe.metadata" . | nindent 2 }}
+spec:
+  type: ClusterIP
+  clusterIP: None
+  selector:
+    {{- include "loupe.selector" . | nindent 4 }}
+  ports:
+    - {name: grpc, port: 9000, targetPort: grpc, appProtocol: kubernetes.io/h2c}
+{{- end }}
+
+{{/* Metrics have a Service of their own, so that publishing the API never publishes them. */}}
+{{- define "loupe.service.metrics" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "loupe.metadata" (list (index . 0) (index . 1) "-metrics") | nindent 2 }}
+    loupe/metrics: "yes"
+spec:
+  type: ClusterIP
+  clusterIP: None
+  selector:
+    {{- include "loupe.selector" . | nindent 4 }}
+  ports:
+    - {name: metrics, port: 9090, targetPort: metrics}
+    {{- if eq (index . 1) "inference" }}
+    - {name: triton-metrics, port: 8002, targetPort: triton-metrics}
+    {{- end }}
+{{- end }}
+
+{{- define "loupe.autoscaler" -}}
+{{- $values := include "loupe.values" . | fromYaml -}}
+{{- if dig "autoscaling" "enabled" false $values -}}
+{{- if dig "keda" "enabled" false $values -}}
+{{- fail (printf "%s.autoscaling and %s.keda cannot both decide how many pods there are: switch one off" (index . 1) (index . 1)) -}}
+{{- end -}}
+{{- with $values.autoscaling -}}
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  {{- include "loupe.metadata" $ | nindent 2 }}
+spec:
+  scaleTargetRef:
+    apiVersion: apps/v1
+    kind: Deployment
+    name: {{ include "loupe.name" $ }}
+  minReplicas: {{ .minReplicas }}
+  maxReplicas: {{ .maxReplicas }}
+  metrics:
+    - type: ContainerResource
+      containerResource:
+        name: cpu
+        container: {{ index $ 1 }}
+        target: {type: Utilization, averageUtilization: {{ .cpuPercent }}}
+  behavior:
+    scaleDown:
+      stabilizationWindowSeconds: 300
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Only where there are several: a budget over a single pod either says nothing or blocks the node's drain. */}}
+{{- define "loupe.disruptionBudget" -}}
+{{- $values := include "loupe.values" . | fromYaml -}}
+{{- $least := int ($values.replicas | default 1) -}}
+{{- if dig "autoscaling" "enabled" false $values }}{{ $least = int $values.autoscaling.minReplicas }}{{ end -}}
+{{- if dig "keda" "enabled" false $values }}{{ $least = int $values.keda.maxReplicas }}{{ end -}}
+{{- if gt $least 1 -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "loupe.metadata" . | nindent 2 }}
+spec:
+  maxUnavailable: 1
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "loupe.selector" . | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{/* The volume of a StatefulSet, whose claim outlives it. */}}
+{{- define "loupe.claim" -}}
+{{- $root := index . 0 -}}
+{{- with (index . 1).storage -}}
+persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Retain}
+volumeClaimTemplates:
+  - metadata:
+      name: data
+    spec:
+      accessModes: [ReadWriteOnce]
+      {{- with .storageClass | default $root.Values.global.storageClass }}
+      storageClassName: {{ . }}
+      {{- end }}
+      resources:
+        requests:
+          storage: {{ .size }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,44 @@
+{{/* The server's configuration, without a secret in it. */}}
+
+{{- define "loupe.nats.services" -}}
+auth billing gateway images inference
+{{- end }}
+
+{{- define "loupe.nats.config" -}}
+{{- $bundled := .Values.nats.bundled -}}
+{{- $routes := list -}}
+{{- if gt (int $bundled.replicas) 1 -}}
+{{- range $number := until (int $bundled.replicas) }}{{ $routes = append $routes (printf "$ROUTE_%d" $number) }}{{ end -}}
+{{- end -}}
+{{- tpl (.Files.Get "files/nats.conf") (dict
+  "maxMemoryStore" $bundled.maxMemoryStore
+  "maxFileStore" $bundled.maxFileStore
+  "routes" $routes
+  "account" .Values.nats.account
+  "users" .Values.nats.users
+  "permissions" $bundled.permissions
+  "Template" .Template
+) -}}
+{{- end }}
+
+{{/* Values in quotes: the server would take `1e5x…` for a number. */}}
+{{- define "loupe.nats.server.env" -}}
+{{- $secret := include "loupe.nats.secret" . -}}
+{{- $services := include "loupe.nats.services" . | splitList " " -}}
+{{- range append (append $services "sys") "cluster" }}
+{{ include "loupe.env.secret" (list (printf "GIVEN_%s" (upper .)) $secret .) }}
+- name: {{ upper . }}_PASSWORD
+  value: '"$(GIVEN_{{ upper . }})"'
+{{- end }}
+- name: SERVER_NAME
+  valueFrom:
+    fieldRef: {fieldPath: metadata.name}
+{{- $replicas := int .Values.nats.bundled.replicas }}
+{{- if gt $replicas 1 }}
+{{- $name := include "loupe.name" (list . "nats") }}
+{{- range $number := until $replicas }}
+- name: ROUTE_{{ $number }}
+  value: '"nats://cluster:$(GIVEN_CLUSTER)@{{ $name }}-{{ $number }}.{{ $name }}-headless.{{ $.Release.Namespace }}.svc:6222"'
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,75 @@
+"""The pages for operators name what there is: commands, objects and values of the chart, pages and tests."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.admin import _parser
+from tests.chart.helm import CHART, PROFILES, REPOSITORY, load, rendered
+
+PAGES = [REPOSITORY / "docs" / f"{name}.md" for name in ("install", "operations", "backup", "security")]
+COMMAND = re.compile(r"loupe-admin ((?:[a-z]+ )?[a-z]+(?: (?:--)?[\w@.-]+)*)")
+OBJECT = re.compile(r"\bloupe-[a-z]+(?:-[a-z]+)*(?:-0\b)?")
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)")
+TEST = re.compile(r"`(tests/[\w/.]+)`")
+COMPONENTS = "gateway|auth|images|billing|inference|postgresql|nats|objectStore|metrics|mtls|operator"
+VALUE = re.compile(rf"`((?:{COMPONENTS})(?:\.\w+)+)`")
+NOT_OURS = {"loupe-admin", "loupe-values"}
+
+
+def texts(pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for found in pattern.findall(page.read_text()):
+            yield page.name, found
+
+
+@pytest.mark.parametrize(("page", "command"), list(texts(COMMAND)))
+def test_a_command_is_one(page: str, command: str) -> None:
+    assert _parser().parse_args(command.split())
+
+
+def test_commands_are_found() -> None:
+    found = {command.split()[0] for _, command in texts(COMMAND)}
+
+    assert found == {"plan", "quota", "user", "objects", "endings", "keys"}
+
+
+@pytest.mark.parametrize(("page", "name"), sorted(set(texts(OBJECT))))
+def test_an_object_of_the_chart_is_there(page: str, name: str) -> None:
+    made = {one["metadata"]["name"] for profile in PROFILES for one in rendered(profile).objects}
+    without_hash = {re.sub(r"-[0-9a-f]{8}$", "", each) for each in made}
+
+    assert name in NOT_OURS or name.removesuffix("-0") in without_hash
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_linked_and_named_is_there(page: Path) -> None:
+    text = page.read_text()
+
+    for target, anchor in LINK.findall(text):
+        linked = (page.parent / target).resolve() if target else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), anchor
+    for test in TEST.findall(text):
+        assert (REPOSITORY / test).exists(), test
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(("page", "value"), sorted(set(texts(VALUE))))
+def test_a_value_is_one_of_the_chart(page: str, value: str) -> None:
+    found = load((CHART / "values.yaml").read_text())
+    service, is_setting, setting = value.partition(".settings.")
+    if is_setting:
+        told = (REPOSITORY / "services" / service / service / "settings.py").read_text()
+        assert re.search(rf"^    {setting}: ", told, re.MULTILINE)
+        return
+    for key in value.split("."):
+        assert key in found, value
+        found = found[key]
