@@ -19,8 +19,8 @@ from bench.quality_sets import Case, cases
 from inference.codec import Decoder
 from inference.nets import Answer
 from inference.picture import Picture, Pixels, Size
-from inference.registry import MODELS, Model
-from inference.routing import choose
+from inference.registry import ENHANCING, MODELS, Model
+from inference.routing import chosen
 from inference.tiles import Tensor, Tiling
 from inference.upscale import upscale
 from loupe_local.state import REPOSITORY
@@ -28,7 +28,12 @@ from loupe_local.triton import MODELS as REPOSITORY_OF_MODELS
 
 RESULTS = REPOSITORY / ".loupe" / "quality.json"
 FACTORS = (2, 3, 4)
-METHODS = ("bicubic", "lanczos", *MODELS, "auto")
+THERE = [
+    model for model in ENHANCING if all((REPOSITORY_OF_MODELS / net.name).exists() for net in model.nets)
+]
+COMPARED = MODELS | {model.name: model for model in THERE[:1]}
+"""`enhance` only where it was built."""
+METHODS = ("bicubic", "lanczos", *COMPARED, "auto")
 MOST_LOST = 0.1
 """In dB, by which `auto` may stay behind the better model on a kind of pictures."""
 SETTINGS = {
@@ -50,7 +55,7 @@ class Row:
 
     @property
     def lost(self) -> float:
-        return max(self.psnr[name] for name in MODELS) - self.psnr["auto"]
+        return max(self.psnr[name] for name in COMPARED) - self.psnr["auto"]
 
 
 class Models:
@@ -90,9 +95,9 @@ async def results_of(case: Case, decoder: Decoder, models: Models) -> tuple[dict
         "bicubic": source.resize(size, Image.Resampling.BICUBIC),
         "lanczos": source.resize(size, Image.Resampling.LANCZOS),
     }
-    for name, model in MODELS.items():
+    for name, model in COMPARED.items():
         images[name] = await models.upscaled(picture, size, model)
-    choice = choose(picture)
+    choice = chosen("auto", picture, COMPARED)
     return images | {"auto": images[choice.model.name]}, choice.reason
 
 

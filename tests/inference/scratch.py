@@ -23,6 +23,7 @@ instance_group [ {{ kind: KIND_CPU count: 1 }} ]
 dynamic_batching {{ max_queue_delay_microseconds: 1000 }}
 """
 MODEL = """
+import os
 import time
 import triton_python_backend_utils as pb_utils
 
@@ -30,9 +31,13 @@ class TritonPythonModel:
     def execute(self, requests):
         time.sleep({seconds})
         images = [pb_utils.get_input_tensor_by_name(request, "IMAGE").as_numpy() for request in requests]
+        if any(image.max() == {deadly} == image.min() for image in images):
+            os._exit(1)
         larger = [image.repeat(2, 2).repeat(2, 3) for image in images]
         return [pb_utils.InferenceResponse([pb_utils.Tensor("UPSCALED", one)]) for one in larger]
 """
+DEADLY = 13
+"""A tile of nothing but this ends the model's process."""
 QUICK, SLOW = "span_x2", "span_x2_slow"
 SECONDS = {QUICK: 0.0, SLOW: 0.2}
 
@@ -41,6 +46,7 @@ SECONDS = {QUICK: 0.0, SLOW: 0.2}
 class Scratch:
     supervisor: Supervisor
     target: str
+    models: Path
 
     def process_of(self, model: str) -> psutil.Process:
         """The one that Triton's Python back end runs this model in."""
@@ -59,7 +65,7 @@ def a_repository(folder: Path) -> Path:
         (folder / name / "1").mkdir()
         for file in ("config.pbtxt", "configs/cpu.pbtxt"):
             (folder / name / file).write_text(CONFIG.format(name=name))
-        (folder / name / "1" / "model.py").write_text(MODEL.format(seconds=seconds))
+        (folder / name / "1" / "model.py").write_text(MODEL.format(seconds=seconds, deadly=DEADLY))
     return folder
 
 
@@ -70,4 +76,4 @@ async def scratch_triton(folder: Path, env: Mapping[str, str] | None = None) -> 
         server = triton_server.triton(supervisor.state)
         process = triton_server.process(server, models=models)
         await supervisor.start(replace(process, env={**process.env, **(env or {})}))
-        yield Scratch(supervisor, server.grpc)
+        yield Scratch(supervisor, server.grpc, models)

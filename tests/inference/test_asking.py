@@ -76,6 +76,10 @@ async def test_below_a_smallest_size_it_fails_as_it_would() -> None:
         (grpc.StatusCode.INTERNAL, "CUDA failure 2: out of memory"),
         (grpc.StatusCode.INTERNAL, "Failed to allocate memory for requested buffer of size 3145728"),
         (grpc.StatusCode.INTERNAL, "RuntimeError: std::bad_alloc"),
+        (
+            grpc.StatusCode.INTERNAL,
+            "Error details: model expected the shape of dimension 2 to be between 1 and 100 but received 300",
+        ),
         (grpc.StatusCode.INTERNAL, "Failed to increase the shared memory pool size for key 'x' to 9 bytes"),
     ],
 )

@@ -128,3 +128,14 @@ def test_an_unknown_model_is_named(desk: Desk) -> None:
 
     assert done.returncode == 2
     assert "span_x3" in done.stderr
+
+
+def test_what_builds_engines_is_written_again_where_it_is_missing(desk: Desk) -> None:
+    program = desk.models / "engines.pyz"
+    whole = program.read_bytes()
+    program.unlink()
+
+    done = desk.build()
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert program.read_bytes() == whole

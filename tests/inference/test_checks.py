@@ -117,3 +117,39 @@ def test_a_doubt_of_another_size_is_refused() -> None:
     doubt = np.zeros((1, 1, SIZE, SIZE - 1), np.uint8)
 
     assert "doubt" in (check(tensor, Answer(tensor.repeat(2, 2).repeat(2, 3), doubt), 2) or "")
+
+
+def doubted(height: int) -> Tensor:
+    """So many rows of the tile."""
+    doubt = np.zeros((1, 1, SIZE, SIZE), np.uint8)
+    doubt[:, :, :height] = 255
+    return doubt
+
+
+@pytest.mark.parametrize("name", ["checks", "noise", "white", *NAMES])
+@pytest.mark.parametrize("level", [0, 255])
+def test_what_the_model_doubts_may_be_anything(name: str, level: int) -> None:
+    """As where half precision overflows."""
+    tensor = tensor_of(PICTURES[name])
+    answer = tensor.repeat(2, 2).repeat(2, 3)
+    answer[:, :, :128] = level
+
+    assert check(tensor, Answer(np.full_like(answer, level), doubted(SIZE)), 2) is None
+    assert check(tensor, Answer(answer, doubted(64)), 2) is None
+
+
+def test_a_spot_of_doubt_does_not_make_a_plain_tile_varied() -> None:
+    tensor = np.full((1, 3, SIZE, SIZE), 128, np.uint8)
+    tensor[:, :, 3, 3] = 255
+
+    assert check(tensor, Answer(np.full((1, 3, 2 * SIZE, 2 * SIZE), 128, np.uint8), doubted(6)), 2) is None
+
+
+def test_beside_what_it_doubts_an_answer_must_be_one() -> None:
+    tensor = np.maximum(tensor_of(PICTURES["noise"]), 60)
+    black = np.zeros((1, 3, 2 * SIZE, 2 * SIZE), np.uint8)
+    holed = tensor.repeat(2, 2).repeat(2, 3)
+    holed[:, :, 128:] = 0
+
+    assert check(tensor, Answer(black, doubted(16)), 2) == "black"
+    assert check(tensor, Answer(holed, doubted(16)), 2) == "a black hole"

@@ -62,6 +62,7 @@ def test_no_limit_leaves_the_machine(tmp_path: Path, files: dict[str, str]) -> N
         (Machine(8, 64 * GIB), GPU, 8, 32),
         (Machine(64, 256 * GIB), GPU, 16, 32),
         (Machine(8, 3 * GIB), GPU, 2, 24),
+        (Machine(16, 16 * GIB), Capacity(is_gpu=True, instances=4, batch=8), 8, 64),
     ],
 )
 def test_more_where_there_is_more(machine: Machine, triton: Capacity, jobs: int, tiles: int) -> None:

@@ -60,7 +60,7 @@ def are_larger(answers: list[Answer], tiles: list[np.ndarray[Any, Any]]) -> bool
 
 def files_of(triton: Triton) -> list[Path]:
     regions = triton._transport._regions
-    return [FOLDER / region.name for region in (*regions._free, *regions._held)]
+    return [FOLDER / name for name in (*(region.name for region in regions._free), *regions._held)]
 
 
 async def known(triton: Triton) -> set[str]:
@@ -138,7 +138,7 @@ async def is_known(triton: Triton, task: asyncio.Task[object]) -> bool:
 
 
 async def has_no_held(triton: Triton) -> bool:
-    await triton._transport._regions._take_back()
+    await triton._transport._regions._take_from_triton()
     return not triton._transport._regions._held
 
 

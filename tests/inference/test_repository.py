@@ -5,12 +5,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from builder.registry import MODELS
-from inference.registry import served
+from inference.nets import Answer
+from inference.picture import Picture
+from inference.registry import ENHANCING, served
+from inference.registry import MODELS as REGISTERED
+from inference.render import Wish, render
+from inference.tiles import Tensor, Tiling
 from loupe_local.triton import MODELS as REPOSITORY
 from serving import configuration
 from serving.configuration import Served
@@ -45,6 +51,27 @@ def requests_of(config: Any) -> Iterator[tuple[int, list[int]]]:
 
 def test_every_model_that_the_worker_asks_for_is_there() -> None:
     assert served() <= {model.name for model in ALL}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+async def test_no_tile_is_larger_than_the_engine_takes(dtype: type) -> None:
+    largest = dict[str, int]()
+
+    async def doubting(name: str, tile: Tensor) -> Answer:
+        largest[name] = max(largest.get(name, 0), *tile.shape[2:])
+        step = 4 if "x4" in name else 2
+        doubt = np.full((1, 1, *tile.shape[2:]), 255, np.uint8) if "span" in name else None
+        return Answer(tile.repeat(step, 2).repeat(step, 3), doubt)
+
+    picture = Picture(np.zeros((700, 900, 3), dtype), "PNG")
+    for net in (net for model in (*REGISTERED.values(), *ENHANCING) for net in model.nets):
+        wish = Wish(
+            (900 * net.scale, 700 * net.scale), "JPEG", (net,), Tiling(in_flight=1, is_fixed=True), quality=1
+        )
+        await render(picture, wish, doubting)
+
+    assert len(largest) == 5
+    assert all(most <= shapes_of(name).largest for name, most in largest.items())
 
 
 def test_what_is_built_is_what_would_be_generated_now() -> None:

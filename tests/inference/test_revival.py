@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from inference.failures import TritonAway
+from inference.failures import ModelDied, TritonAway
 from inference.nets import Net
 from inference.picture import Picture
 from inference.triton import Triton
 from tests.images.images_rig import poll
 from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
-from tests.inference.scratch import QUICK, SLOW, Scratch, scratch_triton
+from tests.inference.scratch import DEADLY, QUICK, SLOW, Scratch, scratch_triton
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (150, 200, 3), np.uint8)
 TILE = np.ascontiguousarray(PIXELS[:64, :64].transpose(2, 0, 1)[np.newaxis])
@@ -112,3 +112,75 @@ async def test_a_triton_that_loads_nothing_makes_the_worker_unready_until_it_is_
 
 async def is_well(triton: Triton) -> bool:
     return triton.is_well
+
+
+async def test_a_tile_that_a_model_dies_of_fails_alone(scratch: Scratch, triton: Triton) -> None:
+    await triton.infer(SLOW, TILE)
+    deadly = np.full_like(TILE, DEADLY)
+
+    killing, *others = await asyncio.gather(
+        *(triton.infer(SLOW, tile) for tile in (deadly, TILE, TILE, TILE)), return_exceptions=True
+    )
+
+    assert type(killing) is ModelDied
+    for answer in others:
+        assert not isinstance(answer, BaseException)
+        assert np.array_equal(answer.upscaled, TILE.repeat(2, 2).repeat(2, 3))
+
+
+async def test_a_model_comes_back_also_when_nobody_waits_for_it_any_more(
+    scratch: Scratch, triton: Triton
+) -> None:
+    await triton.infer(QUICK, TILE)
+    dead, before = scratch.process_of(QUICK), reloads(QUICK)
+    dead.kill()
+    asking = asyncio.create_task(triton.infer(QUICK, TILE))
+    await poll(lambda: is_gone(triton, QUICK))
+    asking.cancel()
+    await asyncio.wait({asking})
+
+    await poll(lambda: is_loaded(triton, QUICK))
+
+    assert asking.cancelled()
+    await poll(lambda: is_reloaded(QUICK, before))
+
+
+async def test_a_model_that_could_not_be_loaded_again_is_loaded_when_it_can_be(
+    scratch: Scratch, triton: Triton, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    await triton.infer(QUICK, TILE)
+    away = tmp_path_factory.mktemp("away") / QUICK
+    (scratch.models / QUICK).rename(away)
+    scratch.kill(QUICK)
+    with pytest.raises(TritonAway):
+        await triton.infer(QUICK, TILE)
+    with pytest.raises(TritonAway):
+        await triton.infer(QUICK, TILE)
+    away.rename(scratch.models / QUICK)
+
+    answer = await triton.infer(QUICK, TILE)
+
+    assert np.array_equal(answer.upscaled, TILE.repeat(2, 2).repeat(2, 3))
+
+
+async def test_a_worker_that_starts_loads_what_another_left_unloaded(
+    scratch: Scratch, triton: Triton
+) -> None:
+    await triton._client.unload_model(QUICK)
+    await poll(lambda: is_gone(triton, QUICK))
+
+    await triton.wait_ready(QUICK, SLOW)
+
+    assert await triton.has(QUICK)
+
+
+async def is_gone(triton: Triton, model: str) -> bool:
+    return not await triton.has(model)
+
+
+async def is_loaded(triton: Triton, model: str) -> bool:
+    return await triton.has(model)
+
+
+async def is_reloaded(model: str, before: float) -> bool:
+    return reloads(model) == before + 1

@@ -27,7 +27,7 @@ EXPECTED = {
     "16 colours": {"few_colours"},
     "64 colours": {"few_colours"},
     "256 colours": {"clean_photo", "dithered"},
-    "16 dithered": {"few_colours"},
+    "16 dithered": {"coarse_colours"},
     "64 dithered": {"few_colours"},
     "256 dithered": {"clean_photo", "dithered"},
     "screenshot": {"hard_edges"},
@@ -35,7 +35,7 @@ EXPECTED = {
     "screenshot q90": {"worn_jpeg"},
     "photo in it": {"hard_edges"},
     "line art": {"hard_edges", "few_colours"},
-    "1-bit": {"few_colours"},
+    "1-bit": {"coarse_colours"},
 }
 
 
@@ -251,12 +251,26 @@ def test_what_is_not_served_is_replaced_by_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["auto", ""])
-def test_enhance_is_never_chosen_by_itself(asked: str) -> None:
+def test_enhance_is_not_chosen_for_photos(asked: str) -> None:
     offered = {"enhance": ENHANCING[0], **MODELS}
     worn = replace(a_picture(a_photo()), jpeg_quality=10)
 
     assert chosen(asked, worn, offered).model is CLEANING
     assert chosen(asked, a_picture(a_photo()), offered).model is FAITHFUL
+
+
+@pytest.mark.parametrize(
+    ("offered", "taken"), [({**MODELS, "enhance": ENHANCING[1]}, ENHANCING[1]), (MODELS, CLEANING)]
+)
+def test_hardly_any_colours_are_enhanced_where_that_is_served(
+    offered: dict[str, Model], taken: Model
+) -> None:
+    page = Image.new("1", (160, 160), 1)
+    ImageDraw.Draw(page).text((8, 60), "black or white", fill=0)
+
+    choice = chosen("auto", a_picture(page.convert("L")), offered)
+
+    assert (choice.reason, choice.model) == ("coarse_colours", taken)
 
 
 @pytest.mark.parametrize("model", [FAITHFUL, CLEANING], ids=lambda model: model.name)

@@ -377,6 +377,18 @@ async def test_only_a_triton_that_is_away_excuses_the_attempt(
     assert await bench.told() == []
 
 
+async def test_while_triton_cannot_be_reached_no_attempt_begins(bench: Bench) -> None:
+    """Excuses end some day: an image of which many were made is taken for the cause."""
+    image = await bench.job()
+
+    async with triton_at("127.0.0.1:9", seconds=1) as nowhere:
+        with pytest.raises(bus.Later, match="Triton is away"):
+            await replace(bench.worker, triton=nowhere).submitted(a_message(image))
+
+    found = await bench.row(image)
+    assert (found.status, found.attempt, found.excused) == (Status.PENDING, 0, 0)
+
+
 async def test_a_hanging_triton_costs_an_attempt(bench: Bench, faulty: FaultyTriton) -> None:
     faulty.answer = Held()
     image = await bench.job()

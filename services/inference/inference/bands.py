@@ -14,7 +14,7 @@ from inference import guard
 from inference.asking import asked
 from inference.nets import BadAnswer, Infer, Net
 from inference.picture import Pixels
-from inference.tiles import Tile, Tiling, cut, kept, paste, plan, plan_band, rows_of
+from inference.tiles import QUANTUM, Tile, Tiling, cut, kept, paste, plan, plan_band, rows_of
 
 Give = Callable[[Pixels], Awaitable[None]]
 """Takes the next rows, height x width x channels."""
@@ -61,7 +61,7 @@ class Passage:
         self._tiling = tiling
         height, width = source.shape[:2]
         self._doubt = np.zeros((height, width, 1), np.uint8)
-        self._tiles = plan(width, height, tiling.tile, net.overlap, is_fixed=tiling.is_fixed)
+        self._tiles = plan(width, height, tile_for(net, tiling), net.overlap, is_fixed=tiling.is_fixed)
         self._bands = [Band(row, left=len(row)) for row in rows_of(self._tiles)]
         self._band_of = {band.top: band for band in self._bands}
         self._room = asyncio.Semaphore(HELD)
@@ -139,6 +139,13 @@ class Passage:
 
         doubtful = [tile for tile in tiles if weight.is_needed(tile.keep)]
         await for_each(doubtful, work, self._tiling.in_flight)
+
+
+def tile_for(net: Net, tiling: Tiling) -> int:
+    """Fixed ones are for engines, which take no larger ones in the last pass either."""
+    if not tiling.is_fixed:
+        return tiling.tile
+    return max(tiling.tile // net.step ** (net.passes - 1), 2 * net.overlap + QUANTUM)
 
 
 async def for_each(

@@ -1,5 +1,5 @@
 """Whether an answer can be the picture that was asked about, enlarged. A model on a broken device answers all
-the same: no numbers, black, or one colour.
+the same: no numbers, black, or one colour. What the model itself doubts may be all of that.
 
 Looked at are as many pixels as the tile has, 3 ms for 512 x 512. No picture is refused: a net keeps the mean
 of what it enlarges, so that nothing that is plainly lit turns black, and no structure into one colour.
@@ -28,12 +28,15 @@ def check(tensor: Tensor, answer: Answer, step: int) -> str | None:
         return f"doubt of {problem}"
     if tensor.dtype == np.float32 and not np.isfinite(answer.upscaled).all():
         return "what are no numbers"
-    seen = answer.upscaled[:, :, ::step, ::step]
+    seen, sure = answer.upscaled[:, :, ::step, ::step], tensor
+    if answer.doubt is not None and answer.doubt.any():  # another model takes the place of this one there
+        sure = tensor[:, :, answer.doubt[0, 0] == 0]
+        tensor = np.where(answer.doubt, tensor.dtype.type(0), tensor)
     level = 1.0 if tensor.dtype == np.uint8 else 1 / 255
-    if seen.min() == seen.max():
-        if not seen.any() and tensor.mean() > LIT * level and not answer.upscaled.any():
+    if sure.size and seen.min() == seen.max():
+        if not seen.any() and sure.mean() > LIT * level and not answer.upscaled.any():
             return "black"
-        if tensor.std() > VARIED * level and answer.upscaled.min() == answer.upscaled.max():
+        if sure.std() > VARIED * level and answer.upscaled.min() == answer.upscaled.max():
             return "one colour"
     return "a black hole" if has_hole(tensor, seen, BRIGHT * level) else None
 

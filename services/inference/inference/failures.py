@@ -41,9 +41,10 @@ DEAD = re.compile(r"Stub process .* is not healthy", re.IGNORECASE)
 GONE = re.compile(r"unknown model|not at ready state|no available versions", re.IGNORECASE)
 MEMORY = re.compile(
     r"out ?of ?memory|(fail\w*|cannot|could not|unable) (to )?allocate|bad_alloc|MemoryError|MemoryAllocation"
-    r"|shared memory pool size|no space left",
+    r"|shared memory pool size|no space left|expected the shape of dimension \d+ to be between",
     re.IGNORECASE,
 )
+"""The last one are an engine's words for a tile that is larger than it was built for."""
 
 
 def failure_of(model: str, error: InferenceServerException) -> TritonFailed:

@@ -16,7 +16,7 @@ from inference.rows import Strips
 BLOCK = 8
 LONGEST_INTERVAL = 0xFFFF
 """Blocks between two restart markers."""
-STRIP_BYTES = 4 << 20
+STRIP_BYTES = 512 << 10
 SOI, EOI, SOS, SOF0, DRI, APP1, APP2 = b"\xff\xd8", b"\xff\xd9", 0xDA, 0xC0, 0xDD, 0xE1, 0xE2
 RESTARTS = [bytes((0xFF, 0xD0 + number)) for number in range(8)]
 ICC_PIECE = 65519

@@ -11,8 +11,8 @@ CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 UNLIMITED = 1 << 60
 """What version 1 writes for none is more than that."""
 JOB_BYTES, OURSELVES_BYTES, TILE_BYTES = 1 << 30, 256 << 20, 16 << 20
-"""What one job takes at most but for the largest WebP; what the worker takes without one; a tile of 512 x 512
-and its answer at four times the size.
+"""What one job with two tiles at Triton takes at most but for the largest WebP; what the worker takes without
+one; a tile of 512 x 512 and its answer at four times the size.
 """
 MOST_JOBS, MOST_TILES = 16, 64
 
@@ -78,7 +78,8 @@ def jobs_for(machine: Machine, triton: Capacity) -> int:
     the inference; beside a GPU it is what takes the cores.
     """
     wanted = min(machine.cores, MOST_JOBS) if triton.is_gpu else 2 + machine.cores // 8
-    room = (machine.memory_bytes - OURSELVES_BYTES) // JOB_BYTES
+    answers = (tiles_for(machine, triton) - 2) * TILE_BYTES  # that wait to be put into their place
+    room = (machine.memory_bytes - OURSELVES_BYTES) // (JOB_BYTES + answers)
     return max(1, min(max(2, wanted), room))
 
 

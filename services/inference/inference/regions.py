@@ -2,8 +2,8 @@
 through a socket.
 
 A region is a file that we hold a lock on for as long as we live: whose lock can be taken was left by a worker
-that was killed. It is not given to another tile before Triton has let go of it, also when nobody waits for
-its answer any more.
+that was killed. One whose answer nobody waited for is never given to another tile: Triton may still write
+to it.
 """
 
 import asyncio
@@ -76,13 +76,13 @@ class Regions:
     def __init__(self, client: InferenceServerClient) -> None:
         self._client = client
         self._free: list[Region] = []
-        self._held: list[Region] = []
-        """By Triton, after nobody waited for it any more."""
+        self._held: set[str] = set()
+        """Names of what Triton may still have, though nobody waits for it any more; the files are gone."""
 
     @contextlib.asynccontextmanager
     async def lent(self, size: int, seconds: float) -> AsyncGenerator[Region]:
         """One of at least that many bytes, known to Triton; raises `NoMemory` where there cannot be one."""
-        await self._take_back()
+        await self._take_from_triton()
         region = await self._of(size)
         is_ours = False
         try:
@@ -90,11 +90,18 @@ class Regions:
                 await self._register(region, seconds)
             yield region
             is_ours = True
+        except NoMemory:
+            is_ours = True
+            raise
         except InferenceServerException as error:
             is_ours = error.status() not in UNDECIDED
             raise
         finally:
-            (self._free if is_ours else self._held).append(region)
+            if is_ours:
+                self._free.append(region)
+            else:
+                self._held.add(region.name)
+                region.remove()
 
     def forget(self) -> None:
         """Triton is another one now: it knows none of them."""
@@ -113,12 +120,13 @@ class Regions:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LETTING_GO_SECONDS):
                 while self._held:
-                    await self._take_back()
+                    await self._take_from_triton()
                     await asyncio.sleep(PAUSE_SECONDS if self._held else 0)
-        for region in (*self._free, *self._held):
-            await self._unregister(region.name)
+        self._held.clear()
+        while self._free:
+            region = self._free.pop()
             region.remove()
-        self._free, self._held = [], []
+            await self._unregister(region.name)
 
     async def _of(self, size: int) -> Region:
         """The largest of the free ones, in place of which comes a larger one where it does not suffice."""
@@ -127,13 +135,26 @@ class Regions:
         if region and region.size >= size:
             return region
         if region:
-            await self._unregister(region.name)
             region.remove()
+            await self._unregister(region.name)
         try:
-            return await asyncio.to_thread(Region, -(-size // GRAIN) * GRAIN)
+            return await self._made(-(-size // GRAIN) * GRAIN)
         except OSError as error:
             free = os.statvfs(FOLDER).f_bavail * os.statvfs(FOLDER).f_frsize >> 20
             raise NoMemory(f"{FOLDER} has no room for {size >> 20} MiB, {free} are free: {error}") from error
+
+    async def _made(self, size: int) -> Region:
+        """One that comes when nobody waits for it any more is for the next."""
+        making = asyncio.ensure_future(asyncio.to_thread(Region, size))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(self._keep)
+            raise
+
+    def _keep(self, made: asyncio.Future[Region]) -> None:
+        if not made.cancelled() and not made.exception():
+            self._free.append(made.result())
 
     async def _register(self, region: Region, seconds: float) -> None:
         try:
@@ -146,13 +167,11 @@ class Regions:
             raise NoMemory(f"Triton does not see our {FOLDER}, or may not read it: {error}") from error
         region.is_registered = True
 
-    async def _take_back(self) -> None:
-        """Triton refuses to forget a region that it still writes to; one that it forgets is ours again."""
-        for region in self._held[:]:
-            if await self._unregister(region.name) and region in self._held:
-                self._held.remove(region)
-                region.is_registered = False
-                self._free.append(region)
+    async def _take_from_triton(self) -> None:
+        """It refuses to forget what it still writes to, or does so later."""
+        for name in [*self._held]:
+            if await self._unregister(name):
+                self._held.discard(name)
 
     async def _unregister(self, name: str) -> bool:
         """Whether it knows it no more; it does not mind being asked to forget what it never knew."""

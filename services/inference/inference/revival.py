@@ -19,7 +19,7 @@ from common import log
 from inference.failures import ModelDied, TritonAway, TritonFailed
 
 LOG = log.get(__name__)
-LOAD_SECONDS, PROBE_SECONDS = 60.0, 5.0
+LOAD_SECONDS, PROBE_SECONDS, CLOSING_SECONDS = 60.0, 5.0, 10.0
 LOOKS, PAUSE_SECONDS = 40, 0.05
 """Two seconds: a model whose process died at a tile is never quite unloaded, but loads all the same."""
 
@@ -36,13 +36,35 @@ class Revival:
         self._alive = alive
         self._turn: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._times: defaultdict[str, int] = defaultdict(int)
+        self._under_way = set[asyncio.Task[None]]()
 
     def times(self, model: str) -> int:
         """How often it was brought back; given to `of`, so that tiles that waited do not do it again."""
         return self._times[model]
 
     async def of(self, model: str, times: int) -> None:
-        """Returns once the model answers; raises `TritonAway` where Triton cannot bring it back."""
+        """Returns once the model answers; raises `TritonAway` where Triton cannot bring it back. It goes on
+        when nobody waits any more: a model that is only unloaded would be gone.
+        """
+        reviving = asyncio.create_task(self._bring_back(model, times))
+        self._under_way.add(reviving)
+        reviving.add_done_callback(self._ended)
+        await asyncio.shield(reviving)
+
+    async def load(self, model: str) -> None:
+        """One that is not there, as after a worker that was killed while it brought it back."""
+        await self._client.load_model(model, client_timeout=LOAD_SECONDS)
+
+    async def close(self) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=CLOSING_SECONDS)
+
+    def _ended(self, reviving: asyncio.Task[None]) -> None:
+        self._under_way.discard(reviving)
+        if not reviving.cancelled():
+            reviving.exception()  # seen, also where nobody waited for it
+
+    async def _bring_back(self, model: str, times: int) -> None:
         async with self._turn[model]:
             if self._times[model] != times:
                 return

@@ -76,7 +76,7 @@ class Transport:
             if FORGOTTEN.search(str(error)):  # Triton has been started again
                 self._regions.forget()
             elif TOO_SMALL.search(str(error)):  # the model is another one now
-                del self._outputs[model]
+                self._outputs.pop(model, None)
             else:
                 raise
         return await self._by_socket(model, tile)

@@ -4,6 +4,7 @@ we trust. Its word that a model is ready is not trusted either: what has not ans
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,7 +15,7 @@ from tritonclient.utils import InferenceServerException
 
 from common import log, process
 from inference.checks import check
-from inference.failures import ModelDied, ModelGone, TritonAway, TritonFailed, failure_of
+from inference.failures import ModelDied, ModelGone, TritonAway, TritonFailed, TritonSlow, failure_of
 from inference.machine import Capacity
 from inference.nets import Answer
 from inference.revival import PROBE_SECONDS, Revival
@@ -24,8 +25,6 @@ from inference.transport import Transport
 LOG = log.get(__name__)
 KIND_GPU = 1
 """Of an instance group, in Triton's model configuration."""
-REVIVALS = 2
-"""For one tile, which may itself be what its model dies of."""
 SIDE = 64
 RAMP = np.linspace(64, 192, SIDE, dtype=np.uint8)
 CANARY = np.ascontiguousarray(np.broadcast_to(RAMP, (1, 3, SIDE, SIDE)))
@@ -52,6 +51,9 @@ class Triton:
         self._free = asyncio.Semaphore(in_flight)
         self._transport = Transport(self._client, seconds, shares_memory=shares_memory)
         self._revival = Revival(self._client, self._ask_canary)
+        self._again: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._known = set[str]()
+        """Models that have answered ever."""
         self._answered_at: dict[str, float] = {}
         self._unwell = set[str]()
 
@@ -79,14 +81,26 @@ class Triton:
         await self._transport.open()
 
     async def close(self) -> None:
+        await self._revival.close()
         await self._transport.close()
         await self._client.close()
 
     async def wait_ready(self, *models: str) -> None:
-        """Raises unless each is loaded. The server's own readiness turns false while any model loads."""
+        """Raises unless each is loaded, or can be. The server's own readiness turns false while any loads."""
         for model in models:
             if not await self.has(model):
-                raise TritonFailed(f"the model {model} is not ready")
+                try:
+                    await self._revival.load(model)
+                except InferenceServerException as error:
+                    raise TritonFailed(f"the model {model} is not ready: {error}") from error
+
+    async def is_there(self) -> bool:
+        """Whether it can be reached at all."""
+        try:
+            await self._client.is_server_live(client_timeout=PROBE_SECONDS)
+        except InferenceServerException as error:
+            return not isinstance(failure_of("Triton", error), TritonAway | TritonSlow)
+        return True
 
     async def has(self, model: str) -> bool:
         """Whether it is loaded."""
@@ -135,15 +149,23 @@ class Triton:
         await process.every(seconds, step)
 
     async def _asked(self, model: str, tile: Tensor) -> Answer:
-        for _ in range(REVIVALS):
+        """A tile may be what its model dies of, and others are lost with it. So they are asked again one at a
+        time, twice each.
+        """
+        times = self._revival.times(model)
+        try:
+            return await self._asked_once(model, tile)
+        except ModelDied as error:
+            if isinstance(error, ModelGone) and model not in self._known:
+                raise
+        async with self._again[model]:
+            await self._revive(model, times)
             times = self._revival.times(model)
             try:
                 return await self._asked_once(model, tile)
-            except ModelDied as error:
-                if isinstance(error, ModelGone) and model not in self._answered_at:
-                    raise
+            except ModelDied:
                 await self._revive(model, times)
-        return await self._asked_once(model, tile)
+            return await self._asked_once(model, tile)
 
     async def _revive(self, model: str, times: int) -> None:
         try:
@@ -177,6 +199,7 @@ class Triton:
     def _mark(self, model: str, *, is_well: bool) -> None:
         models_up.labels(model).set(is_well)
         if is_well:
+            self._known.add(model)
             self._answered_at[model] = time.monotonic()
             self._unwell.discard(model)
         else:

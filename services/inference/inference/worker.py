@@ -98,6 +98,8 @@ class Worker:
 
     async def submitted(self, data: bytes) -> None:
         event = images_pb2.ImageSubmitted.FromString(data)
+        if not await self.triton.is_there():
+            raise bus.Later("Triton is away")  # no attempt begins, however long that takes
         request = images_pb2.StartWorkRequest(image_id=event.image_id, models=self.offer.names)
         try:
             response = await self.images.StartWork(request)
@@ -125,9 +127,8 @@ class Worker:
                 failure = pb.Failure(code="undecodable", message=WORDS[error.reason], retryable=False)
                 finished.failure.CopyFrom(failure)
             else:
-                with _timed(
-                    "store"
-                ):  # told in any case, so that `images` can drop what nobody wants any more
+                # told in any case, so that `images` can drop what nobody wants any more
+                with _timed("store"):
                     await self.blobs.put(order.upscaled_path, data, MEDIA_TYPES[FORMATS[order.format]])
                 finished.output.CopyFrom(_output(order, len(data), choice, time.perf_counter() - started))
                 LOG.info(

@@ -82,7 +82,7 @@ def main() -> int:
     folder: Path = arguments.folder.resolve()
     asked, cache = set(arguments.asked), arguments.cache or Path(f"{folder}.cache")
     there = Repository(folder, arguments.requirements)
-    if {model.name for model in chosen(there, asked, cache)} == there.whole:
+    if there.has_engines and {model.name for model in chosen(there, asked, cache)} == there.whole:
         return 0
     try:
         gather(there, asked, arguments.requirements, cache)

@@ -49,6 +49,8 @@ class Repository:
         """What could not be had, and why; not tried again unless it is asked for."""
         self._models: dict[str, Any] = recorded["models"] if is_ours else {}
         self.whole = {name for name, told in self._models.items() if self._is_whole(told)}
+        self.has_engines = is_ours and self._is_whole(recorded)
+        """Whether what builds engines is as it should be; it is no model's."""
 
     def _is_whole(self, told: dict[str, Any]) -> bool:
         try:
@@ -144,5 +146,6 @@ def write(repository: Repository, models: dict[Model, Built], left_out: dict[str
         write_model(model, built, new)
         manifest["models"][model.name] = describe(model, built, new)
     write_engines(new / ENGINES)
+    manifest["files"] = {ENGINES: sha256(new / ENGINES)}
     (new / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     replace(folder, new)

@@ -82,9 +82,12 @@ def timings_of(machine: Machine, cache: Cache, key: str) -> Iterator[Path]:
     mine = cache.folder / f"{key}.{os.getpid()}.timings.tmp"
     if kept.exists():
         shutil.copyfile(kept, mine)
-    yield mine
-    if mine.exists():
-        mine.replace(kept)
+    try:
+        yield mine
+        if mine.exists():
+            mine.replace(kept)
+    finally:
+        mine.unlink(missing_ok=True)
 
 
 def run(command: list[str], engine: Path, lock: int) -> None:
