@@ -61,3 +61,19 @@ async def test_two_that_migrate_at_once_take_turns(empty_database: str, service:
     assert [status for status, _ in results] == [0, 0], results
     async with await psycopg.AsyncConnection.connect(empty_database) as later:
         assert len(await (await later.execute("SELECT version_num FROM alembic_version")).fetchall()) == 1
+
+
+async def test_a_table_that_a_backup_reads_is_not_waited_for_with_all_others_behind(
+    empty_database: str,
+) -> None:
+    url = empty_database.replace("postgresql:", "postgresql+psycopg:")
+    await alembic("auth", url, "upgrade", "0002")
+    async with await psycopg.AsyncConnection.connect(empty_database) as backup:
+        await backup.execute("LOCK TABLE outbox IN ACCESS SHARE MODE")
+        during, output = await alembic("auth", url, "upgrade", "head")
+
+    after, _ = await alembic("auth", url, "upgrade", "head")
+
+    assert during != 0
+    assert "lock timeout" in output
+    assert after == 0

@@ -206,16 +206,20 @@ async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Pa
     container = container_of(chart, "object-store")
     names = ("s3", "master", "volume", "filer", "admin")
     ports = allocate([*names, *(f"{name}.grpc" for name in names)], {})
+    filer = f"{ports['filer']}.{ports['filer.grpc']}"
     (tmp_path / "data").mkdir()
     filled = environment(chart, container) | {"DATA": str(tmp_path / "data"), "SCRATCH": str(tmp_path)}
     shell, flag, script = argv_of(container)
     for name, port in ports.items():
         server, _, kind = name.partition(".")
-        option = f"-{server}.port.{kind}=" if kind else f"-{server}.port="
+        prefix = "" if server == "s3" else f"{server}."  # S3 is a process of its own
+        option = f"-{prefix}port.{kind}=" if kind else f"-{prefix}port="
         script, changed = re.subn(rf"{re.escape(option)}\d+", f"{option}{port}", script)
         assert changed == 1
 
-    async with running([shell, flag, script.replace(EVERYWHERE, HOST)], filled, tmp_path / "log"):
+    script = script.replace("8888.18888", filer).replace(EVERYWHERE, HOST)
+
+    async with running([shell, flag, script], filled, tmp_path / "log"):
         images, inference = (
             Minio(
                 f"{HOST}:{ports['s3']}",

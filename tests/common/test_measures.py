@@ -135,6 +135,42 @@ async def test_a_pool_tells_what_is_in_use_and_who_waited_in_vain(stores: Stores
     assert value("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
 
 
+async def test_a_connection_lost_in_a_transaction_is_told_as_it_was(stores: Stores) -> None:
+    engine = db.engine(stores.database_url("auth"), pool_size=1)
+    rolled_back = value("loupe_database_transaction_seconds_count", outcome="rolled back")
+
+    with pytest.raises(sqlalchemy.exc.OperationalError, match="terminating connection"):
+        async with db.sessions(engine).begin() as session:
+            await (await session.connection()).execute(
+                sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
+            )
+    async with db.sessions(engine).begin() as session:
+        answer = (await (await session.connection()).execute(sa.text("SELECT 1"))).scalar_one()
+    await engine.dispose()
+
+    assert answer == 1
+    assert value("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
+
+
+async def test_a_connection_that_died_while_it_rested_is_replaced(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "RESTED_SECONDS", 0.0)
+    engine, other = (db.engine(stores.database_url("auth"), pool_size=1) for _ in range(2))
+    pid = sa.text("SELECT pg_backend_pid()")
+    async with engine.connect() as connection:
+        first = (await connection.execute(pid)).scalar_one()
+    async with other.begin() as connection:
+        await connection.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": first})
+
+    async with engine.connect() as connection:
+        second = (await connection.execute(pid)).scalar_one()
+    await engine.dispose()
+    await other.dispose()
+
+    assert second != first
+
+
 async def test_a_database_that_is_away_is_no_wait_in_vain() -> None:
     engine = db.engine("postgresql+psycopg://nobody:x@127.0.0.1:1/none")
     before = value("loupe_database_wait_seconds_count", outcome="failed")

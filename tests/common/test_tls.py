@@ -103,6 +103,18 @@ async def test_a_renewed_certificate_ends_the_process(authority: Authority) -> N
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
 
 
+def test_a_file_that_is_away_while_it_is_written_anew_ends_nothing(authority: Authority) -> None:
+    tls = authority.sign("images")
+    first = tls._state()
+
+    tls.key.unlink()
+    meanwhile = tls._is_still(first)
+    authority.sign("images")
+
+    assert meanwhile
+    assert not tls._is_still(first)
+
+
 def test_a_certificate_without_its_key_is_refused() -> None:
     with pytest.raises(ValidationError, match="belong together"):
         ServiceSettings(tls_certificate="tls.crt", tls_authority="ca.crt")

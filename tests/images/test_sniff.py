@@ -300,6 +300,13 @@ MANY_PARTS: dict[str, bytes] = {
     + (b"\0\0\0\0tEXt" + zlib.crc32(b"tEXt").to_bytes(4, "big")) * 800_000,
     "gif extensions": b"GIF89a\1\0\1\0\0\0\0" + b"\x21\xfe\0" * 3_000_000,
     "gif sub-blocks": b"GIF89a\1\0\1\0\0\0\0" + b"\x21\xfe" + b"\1x" * 5_000_000,
+    "tiff values, magic the wrong way round": b"II\0*\x08\0\0\0\1\0"
+    + struct.pack("<HHII", 273, 4, 2_000_000, 26)
+    + bytes(8_000_100),
+    "tiff values at the end": b"II*\0"
+    + struct.pack("<I", 8_000_108)
+    + bytes(8_000_100)
+    + struct.pack("<HHHII", 1, 273, 4, 2_000_000, 8),
     "tiff values": b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 273, 4, 2_000_000, 26) + bytes(8_000_100),
 }
 

@@ -98,3 +98,21 @@ def test_a_bmp_with_more_colours_than_a_palette_has_is_refused() -> None:
     data[46:50] = struct.pack("<I", 300)
 
     assert refusal(bytes(data)) == BROKEN
+
+
+def test_what_stands_behind_the_end_of_a_png_is_not_read() -> None:
+    whole = encoded(NOISE, "PNG")
+    start, end = whole.index(b"IDAT") - 4, whole.index(b"IEND") - 4
+
+    assert sniff(whole + whole[start:end], largest_pixels=MANY).frames == 1
+    assert refusal(whole[:start] + whole[end:] + whole[start:end]) == BROKEN
+
+
+@pytest.mark.parametrize("size", [(0, 16), (24, 0), (-24, -16)])
+def test_grey_with_alpha_of_16_bits_has_a_size(size: tuple[int, int]) -> None:
+    data = bytearray(deep_grey_with_alpha())
+    for tag, side in zip((256, 257), size, strict=True):
+        entry = data.index(struct.pack("<HHI", tag, 4, 1))
+        data[entry : entry + 12] = struct.pack("<HHIi", tag, 9, 1, side)
+
+    assert refusal(bytes(data)) == BROKEN

@@ -22,6 +22,12 @@ from common import metrics, process
 
 Sessions = async_sessionmaker[AsyncSession]
 
+RESTED_SECONDS = 1.0
+"""A connection that was used this shortly ago is taken to be alive."""
+LOCK_SECONDS = 5
+"""A migration waits no longer for a table that somebody reads, a backup say: all others would wait behind
+it.
+"""
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -70,12 +76,34 @@ def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
-        pool_pre_ping=True,
         hide_parameters=True,  # errors are logged, and parameters hold hashes and addresses
         connect_args={"connect_timeout": 5},
     )
+    _ping_the_rested(made)
     _measure(made, pool_size)
     return made
+
+
+def _ping_the_rested(source: AsyncEngine) -> None:
+    """Before each use, as `pool_pre_ping` does, would be an eighth of all statements. The error goes to the
+    pool, which then opens a new connection and drops all older ones.
+    """
+    dialect = source.sync_engine.dialect
+
+    def ping(connection: Any, record: Any, _: Any) -> None:
+        rested_at = record.info.get("rested_at")
+        if rested_at is None or time.monotonic() - rested_at < RESTED_SECONDS:
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise sqlalchemy.exc.InvalidatePoolError from error
+
+    def rest(_: Any, record: Any) -> None:
+        record.info["rested_at"] = time.monotonic()
+
+    event.listen(source.sync_engine, "checkout", ping)
+    event.listen(source.sync_engine, "checkin", rest)
 
 
 def _measure(measured: AsyncEngine, limit: int) -> None:
@@ -90,11 +118,13 @@ def _measure(measured: AsyncEngine, limit: int) -> None:
         record.info.update(taken_at=time.perf_counter(), outcome="committed")
 
     def rolled_back(connection: sa.Connection) -> None:
-        connection.info["outcome"] = "rolled back"
+        if not connection.invalidated:
+            connection.info["outcome"] = "rolled back"
 
-    def returned(_: Any, record: Any) -> None:
+    def returned(connection: Any, record: Any) -> None:
+        outcome = "rolled back" if connection is None else record.info.get("outcome")  # None: it was lost
         if taken_at := record.info.pop("taken_at", None):
-            transaction_seconds.labels(record.info["outcome"]).observe(time.perf_counter() - taken_at)
+            transaction_seconds.labels(outcome).observe(time.perf_counter() - taken_at)
 
     pool_limit.set(limit)
     pool_connections.labels("in use").set_function(lambda: pool().checkedout())
@@ -130,9 +160,12 @@ def once_committed(session: AsyncSession, then: Callable[[], None]) -> None:
 
 @contextlib.contextmanager
 def migrating(url: str) -> Generator[sa.Connection]:
-    """The one transaction of all migrations; whoever comes second waits until the first has ended."""
+    """The one transaction of all migrations; whoever comes second waits until the first has ended. Where a
+    table is in use for long it fails, and is to be tried again.
+    """
     with sa.create_engine(url).begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('alembic'))"))
+        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         yield connection
 
 

@@ -41,9 +41,16 @@ class Tls:
     def _state(self) -> list[bytes]:
         return [path.read_bytes() for path in (self.certificate, self.key, self.authority)]
 
+    def _is_still(self, first: list[bytes]) -> bool:
+        """Also while a file is not there: whoever writes it anew is not done."""
+        try:
+            return self._state() == first
+        except OSError:
+            return True
+
     async def end_when_renewed(self, look_seconds: float = LOOK_SECONDS) -> None:
         first = await asyncio.to_thread(self._state)
-        while await asyncio.to_thread(self._state) == first:  # noqa: ASYNC110  the file system tells nobody
+        while await asyncio.to_thread(self._is_still, first):  # noqa: ASYNC110  the file system tells nobody
             await asyncio.sleep(look_seconds * random.uniform(0.5, 1.5))  # noqa: S311  no secret
         LOG.info("certificate renewed", certificate=str(self.certificate))
         os.kill(os.getpid(), signal.SIGTERM)

@@ -25,7 +25,7 @@ def is_laborious(data: bytes) -> bool:
             return _png(data)
         case b"GIF8":
             return _gif(data)
-        case b"II*\0" | b"MM\0*" | b"II+\0" | b"MM\0+":
+        case b"II*\0" | b"MM\0*" | b"II+\0" | b"MM\0+" | b"II\0*" | b"MM*\0":  # Pillow opens the last two too
             return _tiff(data)
         case _:
             return data.startswith(b"\xff\xd8") and _jpeg(data)
@@ -88,7 +88,7 @@ def _tiff(data: bytes) -> bool:
         return True
     for index in range(entries):
         at = start + size + index * entry + 4
-        if at + entry > len(data):
+        if at + entry - 4 > len(data):
             return False
         kind = struct.unpack_from(f"{order}H", data, at - 2)[0]
         if kind not in (1, 2, 6, 7) and struct.unpack_from(values, data, at)[0] > MOST_VALUES:

@@ -105,7 +105,7 @@ def _unknown_to_pillow(data: bytes, largest_pixels: int) -> Header | None:
         return None
     if size[0] * size[1] > largest_pixels:
         raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
-    if not is_complete:
+    if not is_complete or min(size) < 1:
         raise _refused("The image is corrupt or incomplete.")
     return Header(Format.TIFF, *size)
 
@@ -157,7 +157,7 @@ def _png_is_complete(data: bytes) -> bool:
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Chunks up to the first that is cut off or whose CRC-32 is wrong (ISO/IEC 15948, 5.3)."""
+    """Chunks up to IEND, or the first that is cut off or whose CRC-32 is wrong (ISO/IEC 15948, 5.3)."""
     position, view = 8, memoryview(data)
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -167,6 +167,8 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         if zlib.crc32(view[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
             return
         yield kind, view[position : end + 4]
+        if kind == b"IEND":
+            return
         position = end + 4
 
 

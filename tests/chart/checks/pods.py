@@ -114,6 +114,8 @@ def what_runs_once_ends(release: Release) -> Iterator[str]:
             continue
         if pod.spec.get("restartPolicy") not in ("Never", "OnFailure"):
             yield f"{pod}: it is started again for ever"
+        if pod.spec.get("restartPolicy") == "OnFailure":
+            yield f"{pod}: once it has failed for good its log goes with it"
         if pod.owner["kind"] == "Job" and "activeDeadlineSeconds" not in pod.owner["spec"]:
             yield f"{pod}: no deadline"
 

@@ -70,5 +70,10 @@ DEFECTS: tuple[Defect, ...] = (
         planted("Job/setup", f"{POD}.restartPolicy", "Always"),
         "Job/setup: it is started again for ever",
     ),
+    (
+        pods.what_runs_once_ends,
+        planted("Job/setup", f"{POD}.restartPolicy", "OnFailure"),
+        "Job/setup: once it has failed for good its log goes with it",
+    ),
     (pods.what_runs_once_ends, planted("Job/setup", "spec.activeDeadlineSeconds", GONE), "no deadline"),
 )

@@ -1,0 +1,91 @@
+"""The probe that restarts Triton, run against a real one as the kubelet runs it."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from tritonclient.grpc.aio import InferenceServerClient
+
+from loupe_local.ports import HOST
+from tests.chart.helm import DEFAULT, PROFILES, release, rendered
+from tests.chart.objects import Object
+from tests.inference.conftest import triton_at
+from tests.inference.scratch import QUICK, Scratch, scratch_triton
+
+TILE = np.full((1, 3, 64, 64), 128, np.uint8)
+SERVER = "127.0.0.1:8000"
+
+
+@pytest.fixture
+async def scratch(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[Scratch]:
+    async with scratch_triton(tmp_path, {"LOUPE_TRITON_CONTROL": request.param}) as running:
+        yield running
+
+
+def triton_of(profile: str) -> Object:
+    [pod] = [pod for pod in rendered(profile).pods if pod.component == "inference"]
+    [container] = [one for one in pod.spec["containers"] if one["name"] == "triton"]
+    return container
+
+
+async def probed(scratch: Scratch) -> tuple[int | None, str]:
+    """How the probe's command ends, and what it says."""
+    _, flag, script = triton_of("gpu")["livenessProbe"]["exec"]["command"]
+    words = psutil.Process(scratch.supervisor.pid("triton")).cmdline()
+    [port] = [word.partition("=")[2] for word in words if word.startswith("--http-port=")]
+    assert SERVER in script
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, flag, script.replace(SERVER, f"{HOST}:{port}"), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+@pytest.mark.parametrize("scratch", ["none"], indirect=True)
+async def test_a_triton_with_a_model_that_died_is_dead_whatever_it_says(scratch: Scratch) -> None:
+    before = await probed(scratch)
+    scratch.kill(QUICK)
+
+    code, said = await probed(scratch)
+
+    assert before == (0, "\n")
+    assert code == 1
+    assert said.startswith(f"{QUICK} answered ")
+
+
+@pytest.mark.parametrize("scratch", ["explicit"], indirect=True)
+async def test_a_triton_whose_model_was_brought_back_lives(scratch: Scratch) -> None:
+    async with triton_at(scratch.target, seconds=30) as worker:
+        await worker.infer(QUICK, TILE)
+        scratch.kill(QUICK)
+        await worker.infer(QUICK, TILE)
+
+        found = await probed(scratch)
+        async with InferenceServerClient(scratch.target) as asked:
+            is_ready = await asked.is_server_ready()
+
+    assert found == (0, "\n")
+    assert is_ready
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_triton_is_probed_where_it_listens(profile: str) -> None:
+    triton = triton_of(profile)
+
+    said = " ".join(triton["args"])
+
+    assert SERVER in triton["livenessProbe"]["exec"]["command"][-1]
+    assert "--http-address=127.0.0.1 --http-port=8000" in said or said == "triton /models 8001 8000 8002"
+
+
+@pytest.mark.parametrize(("profile", "busy"), [(DEFAULT, ["inference", "triton"]), ("gpu", ["inference"])])
+def test_workers_are_scaled_by_whoever_uses_the_cores(profile: str, busy: list[str]) -> None:
+    values = {"autoscaling": {"enabled": True}, "keda": {"enabled": False}}
+    scaler = release(profile, inference=values).find("HorizontalPodAutoscaler", "loupe-inference")
+
+    assert scaler
+    assert [one["containerResource"]["container"] for one in scaler["spec"]["metrics"]] == busy
