@@ -11,9 +11,9 @@ from PIL import Image
 
 from bench.bare import BareModel
 from inference.bands import Passage
+from inference.machine import CPU_TILE
 from inference.picture import Pixels
 from inference.registry import FAITHFUL
-from inference.settings import Settings
 from inference.tiles import Tiling, plan
 from loupe_local.triton import MODELS
 
@@ -23,14 +23,13 @@ ORDINARY = (
     (640, 480), (800, 600), (1024, 768), (1280, 720), (1280, 960), (1600, 1200), (1920, 1080), (2048, 1536),
     (3000, 2000), (4000, 3000), (6000, 4000),
 )  # fmt: skip
-TILE: int = Settings.model_fields["tile"].default
 SMALL_TILE = 192
 
 
 def pixels_over_picture() -> float:
     """Of all tiles, over those of the picture; the mean over ordinary sizes, as the worker cuts them."""
     return statistics.mean(
-        sum(tile.source.width * tile.source.height for tile in plan(*size, TILE, NET.overlap))
+        sum(tile.source.width * tile.source.height for tile in plan(*size, CPU_TILE, NET.overlap))
         / (size[0] * size[1])
         for size in ORDINARY
     )

@@ -87,6 +87,7 @@ async def opened(triton: Triton, offer: Offer, settings: Settings) -> tuple[int,
     found, triton_has = machine.this_machine(), await triton.capacity(min(registry.served()))
     parallel = settings.parallel or machine.jobs_for(found, triton_has)
     in_flight = settings.tiles_in_flight or machine.tiles_for(found, triton_has)
+    tile = settings.tile or machine.side_for(triton_has)
     triton.allow(in_flight)
     LOG.info(
         "machine",
@@ -95,8 +96,9 @@ async def opened(triton: Triton, offer: Offer, settings: Settings) -> tuple[int,
         triton="gpu" if triton_has.is_gpu else "cpu",
         parallel=parallel,
         tiles_in_flight=in_flight,
+        tile=tile,
     )
-    return parallel, Tiling(settings.tile, in_flight, settings.fixed_tiles)
+    return parallel, Tiling(tile, in_flight, settings.fixed_tiles)
 
 
 if __name__ == "__main__":

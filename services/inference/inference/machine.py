@@ -14,6 +14,10 @@ JOB_BYTES, OURSELVES_BYTES, TILE_BYTES = 1 << 30, 256 << 20, 16 << 20
 """What one job with two tiles at Triton takes at most but for the largest WebP; what the worker takes without
 one; a tile of 512 x 512 and its answer at four times the size.
 """
+GPU_TILE, CPU_TILE = 512, 640
+"""What engines are built for; and what is 5 to 10 % faster on a CPU, as fewer pixels are computed twice. With
+768 `span_x4` takes half as long again.
+"""
 MOST_JOBS, MOST_TILES = 16, 64
 
 
@@ -81,6 +85,10 @@ def jobs_for(machine: Machine, triton: Capacity) -> int:
     answers = (tiles_for(machine, triton) - 2) * TILE_BYTES  # that wait to be put into their place
     room = (machine.memory_bytes - OURSELVES_BYTES) // (JOB_BYTES + answers)
     return max(1, min(max(2, wanted), room))
+
+
+def side_for(triton: Capacity) -> int:
+    return GPU_TILE if triton.is_gpu else CPU_TILE
 
 
 def tiles_for(machine: Machine, triton: Capacity) -> int:

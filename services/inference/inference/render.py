@@ -15,13 +15,12 @@ from inference.encoding import open_writer
 from inference.fit import Fit, Frame, Placement, Write, placed
 from inference.nets import Answer, Infer, Net
 from inference.picture import Animation, Format, Header, Picture, Pixels, Size
-from inference.tiles import QUANTUM, Tensor, Tiling
+from inference.tiles import QUANTUM, SMALLEST_TILE, Tensor, Tiling
 from inference.upscale import upscale
 
 MOVING = ("GIF", "WEBP")
 """Formats that can hold an animation."""
 REMEMBERED_BYTES = 128 << 20
-SMALLEST_TILE = 64
 MOST_PIXELS = 268_435_456
 """Of all frames of a result; `images` allows less, but may have counted fewer frames in a damaged file."""
 

@@ -8,6 +8,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from common.blobs import Store
 from common.settings import ServiceSettings
 from inference.registry import MODELS, NAMES
+from inference.tiles import SMALLEST_TILE
 
 
 class Settings(ServiceSettings):
@@ -33,8 +34,8 @@ class Settings(ServiceSettings):
     """Images worked on at a time; 0: what cores, memory and Triton allow."""
     tiles_in_flight: int = Field(default=0, ge=0)
     """Tiles at Triton at a time, over all images; 0: what Triton's instances and batches take."""
-    tile: int = Field(default=512, ge=64)
-    """Longest side of a tile in pixels of the original."""
+    tile: int = Field(default=0, ge=0)
+    """Longest side of a tile in pixels of the original, 64 at least; 0: 512 on a GPU, 640 on a CPU."""
     fixed_tiles: bool = False
     """Tiles are squares of three sizes, so that Triton can put those of several images into one batch: they
     have a fifth more pixels in all, which a GPU gets back and a CPU does not.
@@ -48,6 +49,13 @@ class Settings(ServiceSettings):
     heartbeat_seconds: float = 5.0
     ack_wait_seconds: float = 30.0
     """A job whose worker died is delivered to another after this long."""
+
+    @field_validator("tile")
+    @classmethod
+    def _large_enough(cls, value: int) -> int:
+        if 0 < value < SMALLEST_TILE:
+            raise ValueError(f"0 or at least {SMALLEST_TILE}")
+        return value
 
     @field_validator("models", mode="before")
     @classmethod

@@ -17,6 +17,7 @@ from inference.picture import Pixels
 Tensor = npt.NDArray[Any]
 """N x channels x height x width, uint8 or float32."""
 DEEPEST = 65535
+SMALLEST_TILE = 64
 QUANTUM = 8
 """Tile sizes are multiples of it: thirty sizes an axis instead of two hundred, for 1.5 % more pixels."""
 
