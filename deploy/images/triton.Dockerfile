@@ -64,7 +64,7 @@ LABEL org.opencontainers.image.title="loupe-triton-cpu" \
     org.opencontainers.image.description="NVIDIA Triton on a CPU, with Loupe's models"
 COPY --from=server /opt/triton /opt/triton
 COPY deploy/local/triton /usr/local/bin/triton
-ENV LOUPE_TRITON_VENV=/opt/triton LOUPE_TRITON_ADDRESS=0.0.0.0 LOUPE_TRITON_CONTROL=none
+ENV LOUPE_TRITON_VENV=/opt/triton LOUPE_TRITON_ADDRESS=0.0.0.0
 EXPOSE 8001 8002
 # the repository, then the ports of gRPC, of HTTP and of metrics
 CMD ["triton", "/models", "8001", "off", "8002"]

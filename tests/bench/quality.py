@@ -137,12 +137,31 @@ def as_json(each: Row) -> dict[str, object]:
     return {"kind": each.kind, "factor": each.factor, **scores, "reasons": each.reasons}
 
 
+def as_markdown(rows: Sequence[Row]) -> str:
+    """The two tables of docs/models.md: PSNR, then SSIM, at each factor."""
+    kinds = list(dict.fromkeys(each.kind for each in rows))
+    head = ["", *(name if name in ("bicubic", "lanczos") else f"`{name}`" for name in METHODS)]
+    tables: list[str] = []
+    for score, form in (("psnr", ".1f"), ("ssim", ".3f")):
+        lines = [[*head, "told as"], ["---"] * (len(head) + 1)]
+        for kind in kinds:
+            of_kind = [each for each in rows if each.kind == kind]
+            cells = [
+                " · ".join(f"{getattr(each, score)[name]:{form}}" for each in of_kind) for name in METHODS
+            ]
+            reasons = sorted({reason for each in of_kind for reason in each.reasons})
+            lines.append([kind, *cells, ", ".join(f"`{reason}`" for reason in reasons)])
+        tables.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+    return "\n\n".join(tables) + "\n"
+
+
 async def main() -> None:
     started = time.perf_counter()
     factors = [await measured(factor) for factor in FACTORS]
     rows = [each for of_kind in zip(*factors, strict=True) for each in of_kind]
     print_table(rows)
     RESULTS.write_text(json.dumps([as_json(each) for each in rows], indent=2))
+    RESULTS.with_suffix(".md").write_text(as_markdown(rows))
     print(f"PSNR in dB and SSIM of luma; {time.perf_counter() - started:.0f} s; written to {RESULTS}")
 
 

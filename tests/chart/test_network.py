@@ -54,6 +54,13 @@ def test_clients_may_be_narrowed() -> None:
     assert callers == {"stranger", "test"}
 
 
+@pytest.mark.parametrize("store", [{}, {"publicEndpoint": "https://files.example.com"}])
+def test_a_store_is_reached_by_clients_once_it_has_a_public_name(store: dict[str, str]) -> None:
+    found = allowed(release(DEFAULT, objectStore=store))
+
+    assert (("stranger", "object-store", "8333") in found) == bool(store)
+
+
 def test_a_policy_that_is_missing_is_found() -> None:
     whole = rendered(DEFAULT)
     less = tuple(one for one in whole.objects if called(one) != "NetworkPolicy/loupe-nats")

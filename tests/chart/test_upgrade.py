@@ -3,7 +3,7 @@
 import pytest
 
 from tests.chart.checks.all import CHECKS
-from tests.chart.helm import DEFAULT, PROFILES, load_all, rendered, template, upgraded, values_of
+from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, template, upgraded, values_of
 from tests.chart.kubernetes import VERSIONS, problems
 from tests.chart.objects import Object, Release, annotations, called
 from tests.chart.reach import arrows, places_of
@@ -51,6 +51,13 @@ def test_an_upgrade_that_brings_the_database_migrates_it_afterwards() -> None:
     without = [one for one in rendered(DEFAULT).objects if one["kind"] != "StatefulSet"]
 
     assert phases(upgraded(DEFAULT, *without)) == {""}
+
+
+def test_a_hook_finds_what_it_needs_where_migrations_were_off_before() -> None:
+    before = release(DEFAULT, migrations={"enabled": False})
+
+    assert before.find("ServiceAccount", "loupe-migrations")
+    assert before.find("NetworkPolicy", "loupe-migrations")
 
 
 def test_without_hooks_migrations_are_ordinary_jobs() -> None:

@@ -1,4 +1,5 @@
-# SeaweedFS with one bucket, and one identity for each service that stores objects; telemetry is off.
+# SeaweedFS with one bucket, and one identity for each service that stores objects; telemetry is off. Only S3 asks
+# who is there: the servers behind it listen on the loopback of this pod.
 set -eu
 umask 077
 identity() {
@@ -12,11 +13,17 @@ printf '{"identities": [%s, %s]}' \
 cd "$SCRATCH"
 # master.resumeState: else it may refuse writes for 15 s after a restart
 # filer.maxMB: in pieces of 4 MB, as usual, an object takes a third longer and twice the memory
-exec weed -logtostderr mini -dir="$DATA" -bucket="$BUCKET" -s3.config=s3.json \
-    -ip="$ADDRESS" -ip.bind=0.0.0.0 -s3.port=8333 \
+weed -logtostderr mini -dir="$DATA" -bucket="$BUCKET" -s3=false -ip=127.0.0.1 -ip.bind=127.0.0.1 \
     -master.port=9333 -volume.port=9340 -filer.port=8888 -admin.port=23646 \
-    -master.port.grpc=19333 -volume.port.grpc=19340 -filer.port.grpc=18888 -s3.port.grpc=18333 \
-    -admin.port.grpc=33646 \
+    -master.port.grpc=19333 -volume.port.grpc=19340 -filer.port.grpc=18888 -admin.port.grpc=33646 \
     -master.telemetry=false -master.resumeState=false -volume.preStopSeconds=0 -webdav=false -admin.ui=false \
-    -filer.maxMB=1 -s3.port.iceberg=0 -s3.port.lance=0 -s3.autoCreateBucket=false \
-    -s3.allowDeleteBucketNotEmpty=false -s3.localSocket=s3.sock -filer.localSocket=filer.sock
+    -filer.maxMB=1 -filer.localSocket=filer.sock &
+store=$!
+weed -logtostderr s3 -config=s3.json -filer=127.0.0.1:8888.18888 -ip.bind=0.0.0.0 -port=8333 -port.grpc=18333 \
+    -port.iceberg=0 -port.lance=0 -autoCreateBucket=false -allowDeleteBucketNotEmpty=false -localSocket=s3.sock &
+s3=$!
+trap 'kill "$s3" "$store"' TERM INT
+# neither is of use without the other
+while kill -0 "$store" "$s3" 2>/dev/null; do sleep 1; done
+kill "$store" "$s3" 2>/dev/null || true
+wait

@@ -35,7 +35,12 @@
     - --model-control-mode=none
     - --disable-auto-complete-config
     - --grpc-port=8001
-    - --allow-http=false
+    # for the probe alone
+    - --http-address=127.0.0.1
+    - --http-port=8000
+    - --http-thread-count=2
+    # else it follows HTTP's
+    - --metrics-address=0.0.0.0
     - --metrics-port=8002
     - --exit-timeout-secs=30
     {{- with .Values.tracing.endpoint }}
@@ -49,6 +54,9 @@
     {{- with .Values.inference.triton.extraArgs }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+  {{- else }}
+  # the second port is HTTP, which listens on the loopback, for the probe alone
+  args: [triton, /models, "8001", "8000", "8002"]
   {{- end }}
   ports:
     - {name: triton, containerPort: 8001}
@@ -69,11 +77,17 @@
     periodSeconds: 5
     timeoutSeconds: 3
     failureThreshold: {{ div .Values.inference.triton.startupSeconds 5 }}
+  # Triton's own word says nothing about its models. Behind two of the worker's tiles, which may take 120 s each.
   livenessProbe:
-    grpc: {port: 8001}
-    periodSeconds: 10
-    timeoutSeconds: 5
-    failureThreshold: 6
+    exec:
+      command:
+        - python3
+        - -c
+        - |
+          {{- .Files.Get "files/alive.py" | trim | nindent 10 }}
+    periodSeconds: 60
+    timeoutSeconds: 240
+    failureThreshold: 2
   readinessProbe:
     grpc: {port: 8001}
     periodSeconds: 5

@@ -55,7 +55,8 @@ template:
       {{- toYaml . | nindent 6 }}
     {{- end }}
   spec:
-    {{- include "loupe.pod.once" (list $root $account "OnFailure" 10001) | nindent 4 }}
+    {{- /* Never: the pods of a Job that failed are kept, and their logs with them */}}
+    {{- include "loupe.pod.once" (list $root $account "Never" 10001) | nindent 4 }}
     {{- with $root.Values.migrations.nodeSelector }}
     nodeSelector:
       {{- toYaml . | nindent 6 }}

@@ -82,16 +82,25 @@ spec:
   minReplicas: {{ .minReplicas }}
   maxReplicas: {{ .maxReplicas }}
   metrics:
+    {{- range $container := include "loupe.autoscaler.containers" $ | fromJsonArray }}
     - type: ContainerResource
       containerResource:
         name: cpu
-        container: {{ index $ 1 }}
-        target: {type: Utilization, averageUtilization: {{ .cpuPercent }}}
+        container: {{ $container }}
+        target: {type: Utilization, averageUtilization: {{ $values.autoscaling.cpuPercent }}}
+    {{- end }}
   behavior:
     scaleDown:
       stabilizationWindowSeconds: 300
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Whose CPU counts, as JSON: without a GPU it is Triton that is busy, and its worker waits for it. */}}
+{{- define "loupe.autoscaler.containers" -}}
+{{- $busy := list (index . 1) -}}
+{{- if and (eq (index . 1) "inference") (not (include "loupe.triton.isGpu" (index . 0))) }}{{ $busy = append $busy "triton" }}{{ end -}}
+{{ toJson $busy }}
 {{- end }}
 
 {{/* Only where there are several: a budget over a single pod either says nothing or blocks the node's drain. */}}

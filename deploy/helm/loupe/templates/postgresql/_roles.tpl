@@ -1,14 +1,14 @@
 {{/* The Job that makes the roles and databases; the migrations wait until they can log in. */}}
 {{- define "loupe.postgresql.roles" -}}
 {{- $bundled := .Values.postgresql.bundled -}}
-backoffLimit: 20
+backoffLimit: 6
 activeDeadlineSeconds: 1800
 template:
   metadata:
     labels:
       {{- include "loupe.pod.labels" (list . "postgresql-roles") | nindent 6 }}
   spec:
-    {{- include "loupe.pod.once" (list . ($bundled.serviceAccountName | default (include "loupe.name" (list . "postgresql"))) "OnFailure" $bundled.uid) | nindent 4 }}
+    {{- include "loupe.pod.once" (list . ($bundled.serviceAccountName | default (include "loupe.name" (list . "postgresql"))) "Never" $bundled.uid) | nindent 4 }}
     {{- with $bundled.nodeSelector }}
     nodeSelector:
       {{- toYaml . | nindent 6 }}
