@@ -82,7 +82,7 @@ async def run(rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="of the comparison with the bare model")
+    parser.add_argument("--rounds", type=int, default=5, help="of the comparison with the bare model")
     asyncio.run(run(parser.parse_args().rounds))
 
 

@@ -170,7 +170,7 @@ PLAN = {"id": 2, **STARTER, "max_scale": 4}
 MODELS = [
     {
         "name": "auto",
-        "description": "Takes faithful or clean, seldom enhance, by what the picture is, and tells which and why.",
+        "description": "Takes faithful or clean, seldom enhance, by what the picture is, and tells why.",
         "best_for": "everything, unless you know better",
         "is_default": True,
         "scales": [2, 3, 4],

@@ -42,7 +42,7 @@ NETWORKS = {
 MODELS = (
     Model(
         AUTO,
-        "Takes faithful or clean, seldom enhance, by what the picture is, and tells which and why.",
+        "Takes faithful or clean, seldom enhance, by what the picture is, and tells why.",
         "everything, unless you know better",
     ),
     Model(
