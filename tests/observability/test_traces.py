@@ -30,9 +30,16 @@ async def upscaled(client: httpx2.AsyncClient, photo: bytes, request_id: str) ->
 
 
 async def trace_of(traced: Traced, request_id: str) -> list[Told]:
-    """Once billing, the last to hear, has told its part."""
-    names = {UPLOAD, "process images.completed"}
-    await eventually(lambda: names <= {one.span.name for one in traced.trace_of(request_id)})
+    """Once each process has told its part: the upload's, the worker's, and billing's, the last to hear."""
+    names = {UPLOAD, JOB, "process images.completed"}
+
+    def is_whole() -> bool:
+        told = traced.trace_of(request_id)
+        known = {one.span.span_id for one in told}
+        roots = [one.span.name for one in told if one.span.parent_span_id not in known]
+        return names <= {one.span.name for one in told} and len(roots) == 1
+
+    await eventually(is_whole)
     return traced.trace_of(request_id)
 
 

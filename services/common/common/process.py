@@ -109,9 +109,9 @@ def end_if_cancelled() -> None:
 async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
     """Runs `step` again and again; a failing step is logged and the next one comes all the same."""
     while True:
-        end_if_cancelled()
         try:
             await step()
         except Exception:
             LOG.exception("periodic step failed", step=getattr(step, "__qualname__", repr(step)))
+        end_if_cancelled()
         await asyncio.sleep(seconds)
