@@ -124,7 +124,7 @@ async def test_a_body_without_measure_is_refused_early(
 
     assert (answer.status, answer.json["code"]) in possible
     assert answer.headers["connection"] == "close"
-    assert sent < 64 * MIB
+    assert sent < 256 * MIB  # of 1,024: how much is on its way when the answer comes depends on the machine
 
 
 async def test_heads_without_end_are_refused(stack: Stack) -> None:

@@ -35,9 +35,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     blobs = Blobs(settings.store())
     await process.wait_for("object store", blobs.ping)
     readiness.have("object store")
-    triton = Triton(
-        settings.triton_target, seconds=settings.tile_seconds, shares_memory=settings.shared_memory
-    )
+    shared = settings.shared_memory
+    triton = Triton(settings.triton_target, seconds=settings.tile_seconds, shares_memory=shared)
     offer = Offer(triton, settings.models)
     parallel, tiling = await process.wait_for("triton", lambda: opened(triton, offer, settings))
     readiness.watch("triton", lambda: triton.is_well)
@@ -63,16 +62,12 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             heartbeat_seconds=settings.heartbeat_seconds,
         )
         await nc.subscribe("images.cancelled", cb=worker.cancellations.heard)
+        jobs = events.submitted(settings.ack_wait_seconds)
         try:
             await process.together(
                 process.every(settings.announce_seconds, lambda: offer.tell(stub)),
                 triton.look_after(lambda: offer.nets, settings.canary_seconds),
-                bus.consume(
-                    js,
-                    events.submitted(settings.ack_wait_seconds),
-                    worker.submitted,
-                    parallel=parallel,
-                ),
+                bus.consume(js, jobs, worker.submitted, parallel=parallel),
             )
         finally:
             await decoder.aclose()
