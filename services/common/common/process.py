@@ -23,6 +23,7 @@ M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 """mallopt(3) of glibc; elsewhere nothing happens."""
 REMIND_AFTER_SECONDS = 10.0
 KEPT_BYTES = 1 << 20
+YOUNG_OBJECTS = 10_000
 
 
 def main(run: Callable[[], Coroutine[Any, Any, None]], *, kept_bytes: int = KEPT_BYTES) -> None:
@@ -42,6 +43,7 @@ def _collect_less_garbage() -> None:
     """What was imported stays, and need not be looked at again and again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 50, 100)
 
 
 def _give_memory_back(kept_bytes: int) -> None:
