@@ -74,17 +74,22 @@ async def test_an_upload_is_one_trace(traced: Traced, jane: httpx2.AsyncClient, 
 async def test_tritons_own_spans_are_part_of_it(
     traced: Traced, jane: httpx2.AsyncClient, photo: bytes
 ) -> None:
-    image_id = await upscaled(jane, photo, "with-triton")
-    await until(jane, image_id, "completed")
+    """Of some uploads at least: Triton reads the header of a trace past its end (`GrpcServerCarrier::Get`
+    takes gRPC's strings for zero-terminated) and so misses about one in ten.
+    """
+    uploads = [f"with-triton-{number}" for number in range(8)]
+    for request_id in uploads:
+        await until(jane, await upscaled(jane, photo, request_id), "completed")
 
-    told = await trace_of(traced, "with-triton")
-    await eventually(lambda: "loupe-triton" in {one.service for one in traced.trace_of("with-triton")})
+    def entries() -> set[str]:
+        """What Triton says of requests whose parents are calls of the worker's."""
+        told = [one for request_id in uploads for one in traced.trace_of(request_id)]
+        calls = {one.span.span_id for one in told if one.span.name.startswith("infer ")}
+        of_triton = [one.span for one in told if one.service == "loupe-triton"]
+        return {span.name for span in of_triton if span.parent_span_id in calls}
 
-    told = traced.trace_of("with-triton")
-    of_worker = {one.span.span_id for one in told if one.span.name.startswith("infer ")}
-    requests = [one for one in told if one.service == "loupe-triton" and one.span.parent_span_id in of_worker]
-    assert requests
-    assert {one.span.name for one in requests} == {"InferRequest"}
+    await eventually(lambda: bool(entries()))
+    assert entries() == {"InferRequest"}
 
 
 async def test_a_client_brings_its_own_trace(traced: Traced, jane: httpx2.AsyncClient) -> None:

@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).parents[1] / "triton"
 VENV = Path(os.environ.get("LOUPE_TRITON_VENV") or REPOSITORY / ".loupe" / "triton")
 THREADS = "LOUPE_TRITON_THREADS"
 RUNTIME = "LOUPE_TRITON_RUNTIME"
-TRACES = "OTEL_EXPORTER_OTLP_ENDPOINT"
+TRACES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_BSP_SCHEDULE_DELAY")
 MODELS = REPOSITORY / ".loupe" / "models"
 
 
@@ -44,7 +44,7 @@ def process(server: Triton, venv: Path = VENV, models: Path = MODELS) -> Process
         name="triton",
         argv=(str(SCRIPT), str(models), *map(str, ports)),
         env={"LOUPE_TRITON_VENV": str(venv)}
-        | {name: os.environ[name] for name in (THREADS, RUNTIME, TRACES) if name in os.environ},
+        | {name: os.environ[name] for name in (THREADS, RUNTIME, *TRACES) if name in os.environ},
         ready=http_ok(HOST, server.http_port, "/v2/health/ready"),  # open only once every model is loaded
         ready_seconds=120,
         stop_seconds=20,
