@@ -13,7 +13,7 @@ from billing_under_test import JANE, OMAR, Billing
 from nats.js import JetStreamContext, api
 
 from billing import events
-from common import bus, outbox
+from common import bus, messages, outbox
 from common.metrics import Readiness
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2 as pb
@@ -73,7 +73,7 @@ async def until(condition: Callable[[], Coroutine[None, None, bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def until_settled(js: JetStreamContext, consumer: bus.Consumer) -> None:
+async def until_settled(js: JetStreamContext, consumer: messages.Consumer) -> None:
     async def is_settled() -> bool:
         try:
             info = await js.consumer_info(consumer.stream, consumer.durable)
@@ -84,7 +84,7 @@ async def until_settled(js: JetStreamContext, consumer: bus.Consumer) -> None:
     await until(is_settled)
 
 
-async def was_delivered(js: JetStreamContext, consumer: bus.Consumer, times: int) -> bool:
+async def was_delivered(js: JetStreamContext, consumer: messages.Consumer, times: int) -> bool:
     try:
         info = await js.consumer_info(consumer.stream, consumer.durable)
     except nats.js.errors.NotFoundError:
@@ -92,7 +92,7 @@ async def was_delivered(js: JetStreamContext, consumer: bus.Consumer, times: int
     return info.delivered is not None and info.delivered.consumer_seq >= times
 
 
-async def until_another_was_delivered_twice(js: JetStreamContext, consumer: bus.Consumer) -> None:
+async def until_another_was_delivered_twice(js: JetStreamContext, consumer: messages.Consumer) -> None:
     """One like it that gives no sign of life: its `ack_wait` is over then."""
     config = api.ConsumerConfig(ack_wait=consumer.ack_wait_seconds)
     silent = await js.pull_subscribe(consumer.subjects[0], "silent", consumer.stream, config=config)

@@ -11,7 +11,7 @@ import pytest
 from nats.js import JetStreamContext
 from waiting import until
 
-from common import bus
+from common import bus, messages, trace
 from loupe_local.stores import Stores
 
 
@@ -21,17 +21,17 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus, "FETCH_SECONDS", 1.0)
 
 
-def a_consumer(stream: str, **options: float | None) -> bus.Consumer:
+def a_consumer(stream: str, **options: float | None) -> messages.Consumer:
     usual = {"ack_wait_seconds": 30.0, "longest_pause_seconds": 0.1}
-    return bus.Consumer(stream=stream, durable="tests", subjects=(f"{stream}.>",), **(usual | options))  # pyright: ignore[reportArgumentType]
+    return messages.Consumer(stream=stream, durable="tests", subjects=(f"{stream}.>",), **(usual | options))  # pyright: ignore[reportArgumentType]
 
 
 @contextlib.asynccontextmanager
 async def consuming(
     js: JetStreamContext,
-    consumer: bus.Consumer,
-    handle: bus.Handler,
-    give_up: bus.GiveUp | None = None,
+    consumer: messages.Consumer,
+    handle: messages.Handler,
+    give_up: messages.GiveUp | None = None,
     parallel: int = 1,
 ) -> AsyncGenerator[asyncio.Task[None]]:
     task = asyncio.create_task(bus.consume(js, consumer, handle, give_up, parallel=parallel))
@@ -126,8 +126,51 @@ async def test_what_raises_comes_again_after_a_pause(js: JetStreamContext, strea
     assert await dead(js) == 0
 
 
+async def test_a_message_that_is_put_back_is_another_places_at_once(
+    js: JetStreamContext, stream: str
+) -> None:
+    """The place that put it back does something else meanwhile, in the name of another request."""
+    requests: list[str] = []
+    came_again = asyncio.Event()
+
+    async def other_work() -> None:
+        await came_again.wait()
+        requests.append(trace.request_id.get())
+
+    async def handle(data: bytes) -> None:
+        if not is_put_back.is_set():
+            is_put_back.set()
+            raise messages.PutBack(other_work, trace.Origin("another-request"))
+        came_again.set()
+
+    is_put_back = asyncio.Event()
+    await js.publish(f"{stream}.a", b"1")
+
+    async with consuming(js, a_consumer(stream), handle, parallel=2):
+        await until(lambda: requests)
+        await until(lambda: is_settled(js, stream))
+
+    assert requests == ["another-request"]
+    assert await deliveries(js, stream) == 2
+
+
+async def test_other_work_that_fails_stops_nothing(js: JetStreamContext, stream: str) -> None:
+    async def failing() -> None:
+        raise ValueError("other work")
+
+    recorder = Recorder(messages.PutBack(failing, trace.Origin()))
+    await js.publish(f"{stream}.a", b"1")
+
+    async with consuming(js, a_consumer(stream), recorder.handle, recorder.give_up):
+        await until(lambda: len(recorder.handled) == 2)
+        await until(lambda: is_settled(js, stream))
+
+    assert recorder.given_up == []
+    assert await dead(js) == 0
+
+
 def test_pauses_double_up_to_the_longest() -> None:
-    consumer = bus.Consumer(stream="S", durable="d", subjects=("s",), longest_pause_seconds=30)
+    consumer = messages.Consumer(stream="S", durable="d", subjects=("s",), longest_pause_seconds=30)
 
     assert [consumer.pause(attempt) for attempt in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
 
@@ -163,7 +206,7 @@ async def test_without_a_last_attempt_it_is_never_given_up(js: JetStreamContext,
 
 
 async def test_the_unprocessable_is_given_up_at_once(js: JetStreamContext, stream: str) -> None:
-    recorder = Recorder(bus.Unprocessable("gibberish"))
+    recorder = Recorder(messages.Unprocessable("gibberish"))
     await js.publish(f"{stream}.a", b"%&/")
 
     async with consuming(js, a_consumer(stream), recorder.handle, recorder.give_up):
@@ -197,7 +240,7 @@ async def test_a_give_up_that_fails_is_tried_again(js: JetStreamContext, stream:
         if len(calls) == 1:
             raise ConnectionError("the database is away")
 
-    recorder = Recorder(bus.Unprocessable(), bus.Unprocessable())
+    recorder = Recorder(messages.Unprocessable(), messages.Unprocessable())
     await js.publish(f"{stream}.a", b"1")
 
     async with consuming(js, a_consumer(stream, ack_wait_seconds=1.0), recorder.handle, give_up):
@@ -283,7 +326,7 @@ async def test_so_many_are_handled_at_a_time(js: JetStreamContext, stream: str) 
 
 
 async def test_only_the_subjects_of_the_consumer_arrive(js: JetStreamContext, stream: str) -> None:
-    consumer = bus.Consumer(stream=stream, durable="tests", subjects=(f"{stream}.a", f"{stream}.b.*"))
+    consumer = messages.Consumer(stream=stream, durable="tests", subjects=(f"{stream}.a", f"{stream}.b.*"))
     recorder = Recorder()
     for subject in ("a", "b.1", "c", "b", "a.1"):
         await js.publish(f"{stream}.{subject}", subject.encode())

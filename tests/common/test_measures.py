@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from structlog.contextvars import get_contextvars
 from waiting import until
 
-from common import bus, db, lag, metrics, outbox, trace
+from common import bus, db, lag, messages, metrics, outbox, trace
 from common.blobs import Blobs, Store
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
@@ -65,7 +65,7 @@ async def test_an_event_belongs_to_the_request_that_caused_it(
         async with sessions.begin() as session:
             await outbox.publish(session, f"{stream}.changed", pb.UserChanged(user_id=1), origin=origin)
 
-    consumer = bus.Consumer(stream=stream, durable="tests", subjects=(f"{stream}.>",))
+    consumer = messages.Consumer(stream=stream, durable="tests", subjects=(f"{stream}.>",))
     running = asyncio.gather(
         outbox.relay(sessions, js, stores.database_url("auth")), bus.consume(js, consumer, handle)
     )
@@ -81,7 +81,7 @@ async def test_an_event_belongs_to_the_request_that_caused_it(
 
 
 async def test_a_consumer_tells_how_far_it_is_behind(js: JetStreamContext, stream: str) -> None:
-    consumer = bus.Consumer(stream=stream, durable=f"behind-{stream}", subjects=(f"{stream}.>",))
+    consumer = messages.Consumer(stream=stream, durable=f"behind-{stream}", subjects=(f"{stream}.>",))
     subscription = await bus._bind(js, consumer)
     for _ in range(5):
         await js.publish(f"{stream}.a", b"1")

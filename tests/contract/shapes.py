@@ -111,6 +111,10 @@ IMAGE_KEYS: dict[str, Schema] = {
     "created_at": INSTANT,
     "updated_at": INSTANT,
 }
+WAIT: dict[str, Schema] = {
+    "queue_position": or_null(a("integer", minimum=1)),
+    "estimated_seconds": or_null(a("integer", minimum=1)),
+}
 IMAGE_ADDITIVE: dict[str, Schema] = {
     "queue_time": or_null(a("number", minimum=0)),
     "download_expires_at": or_null(INSTANT),
@@ -119,8 +123,9 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
         {"asked": TEXT, "used": or_null(TEXT), "reason": or_null(TEXT), "message": or_null(TEXT)}
     ),
     "progress": a("integer", minimum=0, maximum=100),
+    **WAIT,
 }
-ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS)
+ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS, WAIT)
 IMAGE = an_object({"id": ID} | IMAGE_KEYS, IMAGE_ADDITIVE | {"batch_id": or_null(ID)})
 DOWNLOAD = an_object({"download_url": ADDRESS, "filename": TEXT}, {"expires_at": INSTANT})
 
@@ -147,7 +152,7 @@ def a_batch(image: Schema) -> Schema:
     )
 
 
-ACCEPTED_BATCH = a_batch(an_object(IN_BATCH | ACCEPTED_KEYS))
+ACCEPTED_BATCH = a_batch(an_object(IN_BATCH | ACCEPTED_KEYS, WAIT))
 BATCH = a_batch(an_object(IN_BATCH | IMAGE_KEYS, IMAGE_ADDITIVE))
 
 USAGE = an_object(

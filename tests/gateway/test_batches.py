@@ -87,6 +87,8 @@ def test_a_new_batch_is_written_as_the_reference_has_it() -> None:
         ("api_request", False),
         ("created_at", "2026-02-15T12:00:00.000000Z"),
         ("updated_at", "2026-02-15T12:00:00.000000Z"),
+        ("queue_position", None),
+        ("estimated_seconds", None),
     ]
     assert [image["id"] for image in images] == [101, 102]
 
@@ -111,7 +113,7 @@ def test_a_batch_that_has_ended_has_all_there_is_to_know() -> None:
     assert (written.scale_factor, written.target_width, written.target_height) == (None, 300, None)
     assert written.completed_at == "2026-02-15T12:00:05.000000Z"
     assert list(written.images[0].model_dump())[:3] == ["id", "batch_id", "original_filename"]
-    assert list(written.images[0].model_dump())[-2:] == ["model", "progress"]
+    assert list(written.images[0].model_dump())[-3:] == ["progress", "queue_position", "estimated_seconds"]
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ async def serving(server: rpc.Server) -> AsyncGenerator[str]:
 async def emptied(rig: Rig) -> None:
     """No row and no object is left of the test before."""
     async with rig.sessions.begin() as session:
-        tables = sa.text("TRUNCATE batch, image, former_user, offered_model, outbox RESTART IDENTITY")
+        tables = sa.text("TRUNCATE batch, image, former_user, offered_model, worker, outbox RESTART IDENTITY")
         await (await session.connection()).execute(tables)
     async with rig.billing_sessions.begin() as session:
         tables = sa.text("TRUNCATE subscription, quota, reservation, outbox")

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from nats.js import JetStreamContext
 
-from common import bus, errors
+from common import bus, errors, messages
 from common.db import Sessions
 from images.domain import batches, jobs, library
 from images.events import EVENTS, JOBS
@@ -41,10 +41,10 @@ async def redrive(rig: Rig, sequence: int) -> None:
 
 async def give_up(rig: Rig, data: bytes) -> None:
     """As a consumer does, with a message that it cannot process."""
-    consumer = bus.Consumer(stream="IMAGES", durable="billing-release", subjects=("images.failed",))
+    consumer = messages.Consumer(stream="IMAGES", durable="billing-release", subjects=("images.failed",))
 
     async def handle(_: bytes) -> None:
-        raise bus.Unprocessable("no reservation\nin it")
+        raise messages.Unprocessable("no reservation\nin it")
 
     before = (await rig.js.stream_info("DEAD")).state.messages
     await rig.js.publish("images.failed", data)

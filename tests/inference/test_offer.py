@@ -12,6 +12,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 from inference.failures import TritonFailed
 from inference.offer import Offer
+from inference.pace import Pace
 from inference.registry import ENHANCING, NAMES
 from inference.settings import Settings
 from inference.triton import Triton
@@ -143,14 +144,14 @@ async def test_enhance_takes_the_best_network_that_is_there_for_8_and_16_bits(
 async def test_images_is_told_what_comes_and_what_goes(real: Triton, loaded: Loaded, rig: Rig) -> None:
     offer, images = Offer(real), rig.service()
     await loaded.only()
-    await offer.tell(images)
+    await offer.tell(images, Pace())
     before = await served(rig)
 
     await loaded.only(*both(GENERAL))
-    await offer.tell(images)
+    await offer.tell(images, Pace())
     come = await served(rig)
     await loaded.only()
-    await offer.tell(images)
+    await offer.tell(images, Pace())
 
     assert before == ["auto", "faithful", "clean"]
     assert come == [*before, "enhance"]
@@ -165,7 +166,7 @@ async def test_no_more_is_served_than_is_wanted(
     offer = Offer(real, names)
 
     await offer.wait_ready()
-    await offer.tell(rig.service())
+    await offer.tell(rig.service(), Pace())
 
     assert set(await served(rig)) == {"auto", *names}
 
@@ -190,7 +191,7 @@ async def test_while_triton_is_away_nothing_is_announced_and_nothing_is_forgotte
         offer = Offer(nowhere)
         offer.models = {**offer.models, "enhance": ENHANCING[1]}
 
-        await offer.tell(rig.service())
+        await offer.tell(rig.service(), Pace())
 
     assert "enhance" in offer.models
     assert await served(rig) == ["auto", "faithful", "clean"]
@@ -199,7 +200,7 @@ async def test_while_triton_is_away_nothing_is_announced_and_nothing_is_forgotte
 async def test_images_that_are_away_do_not_end_the_worker(real: Triton, rig: Rig) -> None:
     away = replace(rig, target="127.0.0.1:9", channels=rig.channels).service()
 
-    await Offer(real).tell(away)
+    await Offer(real).tell(away, Pace())
 
     assert await served(rig) == ["auto", "faithful", "clean"]
 

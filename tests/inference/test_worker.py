@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,10 +15,11 @@ from nats.js import JetStreamContext
 from PIL import Image
 from pixels import encoded, opened
 
-from common import bus, outbox
+from common import bus, messages, outbox
 from common.blobs import Blobs
+from common.db import now
 from common.metrics import Readiness
-from images.domain import batches, jobs, library
+from images.domain import batches, jobs, library, waiting
 from images.events import JOBS
 from images.tables import Image as Row
 from images.tables import Status
@@ -337,7 +339,7 @@ async def test_a_busy_image_is_asked_for_again_later(bench: Bench, faulty: Fault
     working = asyncio.create_task(bench.do(image))
     await held.holds()
 
-    with pytest.raises(bus.Later):
+    with pytest.raises(messages.Later):
         await bench.do(image)
     held.opened.set()
     await working
@@ -345,11 +347,54 @@ async def test_a_busy_image_is_asked_for_again_later(bench: Bench, faulty: Fault
     assert len(await bench.told()) == 1
 
 
+async def test_an_image_of_the_priority_queue_goes_first_and_nobody_is_forgotten(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
+    bench.worker = replace(bench.worker, starts=itertools.count(1))  # the first start is nobody's own turn
+    usual = [await bench.job(dispatched_at=now()) for _ in range(2)]
+    first = await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
+    for image in (*usual, first):
+        await bench.submit(image)
+
+    async def have_ended() -> bool:
+        return len(await bench.told()) == 3
+
+    async with bench.consuming():
+        await poll(have_ended)
+
+    assert [told.image_id for told in await bench.told()] == [image.id for image in (first, *usual)]
+    assert {(await bench.row(image)).attempt for image in (*usual, first)} == {1}
+
+
+async def test_one_of_five_starts_is_for_the_image_whose_turn_it_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
+    usual = await bench.job(dispatched_at=now())
+    for _ in range(6):
+        await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
+    bench.worker = replace(bench.worker, starts=itertools.count(1))
+    given = list[int]()
+
+    for _ in range(5):
+        try:
+            await bench.do(usual)
+        except messages.PutBack as put_back:
+            await put_back.work()
+        given.append((await bench.told())[-1].image_id)
+
+    assert given.count(usual.id or 0) == 1
+    assert given[-1] == usual.id
+
+
 async def test_images_that_are_away_are_waited_for(bench: Bench) -> None:
     image = await bench.job()
     worker = replace(bench.worker, images=nowhere(bench.rig))
 
-    with pytest.raises(bus.Later):
+    with pytest.raises(messages.Later):
         await worker.submitted(a_message(image))
 
     assert (await bench.row(image)).attempt == 0
@@ -368,7 +413,7 @@ async def test_only_a_triton_that_is_away_excuses_the_attempt(
     faulty.answer = aborting(code)
     image = await bench.job()
 
-    with pytest.raises(bus.Later if is_excused else TritonFailed):
+    with pytest.raises(messages.Later if is_excused else TritonFailed):
         await bench.do(image)
 
     found = await bench.row(image)
@@ -382,7 +427,7 @@ async def test_while_triton_cannot_be_reached_no_attempt_begins(bench: Bench) ->
     image = await bench.job()
 
     async with triton_at("127.0.0.1:9", seconds=1) as nowhere:
-        with pytest.raises(bus.Later, match="Triton is away"):
+        with pytest.raises(messages.Later, match="Triton is away"):
             await replace(bench.worker, triton=nowhere).submitted(a_message(image))
 
     found = await bench.row(image)
@@ -449,7 +494,7 @@ async def test_a_store_that_is_away_excuses_the_attempt(bench: Bench) -> None:
     image = await bench.job()
     away = replace(bench.worker, blobs=bench.rig.blobs_at("http://127.0.0.1:9"))
 
-    with pytest.raises(bus.Later):
+    with pytest.raises(messages.Later):
         await away.submitted(a_message(image))
 
     assert (await bench.row(image)).excused == 1
@@ -619,7 +664,7 @@ async def test_an_image_whose_model_another_worker_has_waits_for_that_one(
     await bench.rig.service().AnnounceModels(images_pb2.AnnounceModelsRequest(models=offers))
     image = await bench.job(model_asked="enhance")
 
-    with pytest.raises(bus.Later):
+    with pytest.raises(messages.Later):
         await bench.do(image)
 
     found = await bench.row(image)
@@ -631,7 +676,7 @@ async def test_a_model_that_goes_while_the_picture_is_decoded_excuses_the_attemp
     going = Going(bench.rig, bench.worker.offer)
     image = await bench.job(model_asked="enhance")
 
-    with pytest.raises(bus.Later, match="enhance is not served"):
+    with pytest.raises(messages.Later, match="enhance is not served"):
         await replace(bench.worker, images=going).submitted(a_message(image))  # pyright: ignore[reportArgumentType]
 
     found = await bench.row(image)

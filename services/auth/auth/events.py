@@ -8,12 +8,12 @@ from auth.domain import users
 from auth.mail import Mailer, Refused
 from auth.settings import Settings
 from auth.tables import User
-from common import bus
+from common import bus, messages
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
 
 STREAM = bus.stream("AUTH", "auth.>")
-MAIL_WANTED = bus.Consumer(
+MAIL_WANTED = messages.Consumer(
     stream="AUTH",
     durable="auth-mail",
     subjects=("auth.mail_wanted",),
@@ -48,10 +48,10 @@ class Mails:
             await self._mailer.send(event.template, user.email, name=user.name, link=link)
         except Refused as error:
             mails.labels(event.template, "refused").inc()
-            raise bus.Unprocessable(str(error)) from error
+            raise messages.Unprocessable(str(error)) from error
         except (SMTPException, OSError) as error:
             mails.labels(event.template, "again").inc()
-            raise bus.Later(f"{type(error).__name__}: {error}") from error
+            raise messages.Later(f"{type(error).__name__}: {error}") from error
         mails.labels(event.template, "sent").inc()
 
     def _link(self, template: str, user: User) -> str:
@@ -66,4 +66,4 @@ class Mails:
                     f"{self._reset_url}#{links.sign(self._secret, 'reset', user.id or 0, user.email, seal)}"
                 )
             case _:
-                raise bus.Unprocessable(f"no mail is called {template!r}")
+                raise messages.Unprocessable(f"no mail is called {template!r}")

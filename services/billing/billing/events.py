@@ -5,17 +5,17 @@ import uuid
 from google.protobuf.message import DecodeError
 
 from billing.domain import quotas, subscriptions
-from common import bus
+from common import bus, messages
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2
 from loupe.images.v1 import images_pb2
 
 STREAM = bus.stream("BILLING", "billing.>")
-COMPLETED = bus.Consumer(stream="IMAGES", durable="billing-capture", subjects=("images.completed",))
-NOT_COMPLETED = bus.Consumer(
+COMPLETED = messages.Consumer(stream="IMAGES", durable="billing-capture", subjects=("images.completed",))
+NOT_COMPLETED = messages.Consumer(
     stream="IMAGES", durable="billing-release", subjects=("images.failed", "images.cancelled")
 )
-USER_DELETED = bus.Consumer(stream="AUTH", durable="billing-users", subjects=("auth.user_deleted",))
+USER_DELETED = messages.Consumer(stream="AUTH", durable="billing-users", subjects=("auth.user_deleted",))
 
 
 class Endings:
@@ -52,4 +52,4 @@ def reservation_of(data: bytes) -> uuid.UUID:
     try:
         return uuid.UUID(images_pb2.ImageEnded.FromString(data).reservation_id)
     except (DecodeError, ValueError) as error:
-        raise bus.Unprocessable(f"no reservation in it: {error}") from error
+        raise messages.Unprocessable(f"no reservation in it: {error}") from error

@@ -1,27 +1,23 @@
 """NATS JetStream: streams that their publisher declares, and consumers that are functions which raise.
 
 `consume` owns fetch, heartbeat, acknowledgement and retry. Return acknowledges, an error means again after a
-pause, `Unprocessable` or the last attempt means `give_up`, a copy under `dead.`, and never again.
+pause, `messages.Unprocessable` or the last attempt means `give_up`, a copy under `dead.`, and never again.
 """
 
 import asyncio
 import contextlib
 import functools
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 
 import nats
 import nats.errors
 import nats.js.errors
-from google.protobuf.message import DecodeError
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 
-from common import lag, log, metrics, process, trace
+from common import lag, log, messages, metrics, process, trace
 
 LOG = log.get(__name__)
 FETCH_SECONDS = 5.0
@@ -29,33 +25,6 @@ DEAD = api.StreamConfig(name="DEAD", subjects=["dead.>"], storage=api.StorageTyp
 
 connected = Gauge("loupe_nats_connected", "Whether the broker is there")
 losses = Counter("loupe_nats_disconnects_total", "Connections to the broker that were lost")
-
-Handler = Callable[[bytes], Awaitable[None]]
-GiveUp = Callable[[bytes, Exception], Awaitable[None]]
-
-
-class Unprocessable(Exception):
-    """No attempt will ever succeed with this message."""
-
-
-class Later(Exception):
-    """Not now, and not the message's fault: something that handling it needs is away or taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Consumer:
-    """`durable` is named after the consuming service. `max_attempts` None: for ever."""
-
-    stream: str
-    durable: str
-    subjects: tuple[str, ...]
-    ack_wait_seconds: float = 30.0
-    max_attempts: int | None = None
-    longest_pause_seconds: float = 30.0
-
-    def pause(self, attempt: int) -> float:
-        """Seconds before the next attempt: 1, 2, 4, ... up to the longest."""
-        return min(2.0 ** (attempt - 1), self.longest_pause_seconds)
 
 
 @contextlib.asynccontextmanager
@@ -130,26 +99,17 @@ async def publish(
     one at work.
     """
     carrier = origin.headers() if origin else None
-    told = _described("publish", "send", subject) | {"messaging.message.id": message_id}
+    told = messages.described("publish", "send", subject) | {"messaging.message.id": message_id}
     with trace.span(f"publish {subject}", SpanKind.PRODUCER, told, carrier=carrier):
         headers = (carrier or {}) | dict(trace.outgoing()) | {"Nats-Msg-Id": message_id}
         await js.publish(subject, data, headers=headers, timeout=5)
 
 
-def _described(name: str, kind: str, subject: str) -> dict[str, str | int]:
-    return {
-        "messaging.system": "nats",
-        "messaging.operation.name": name,
-        "messaging.operation.type": kind,
-        "messaging.destination.name": subject,
-    }
-
-
 async def consume(
     js: JetStreamContext,
-    consumer: Consumer,
-    handle: Handler,
-    give_up: GiveUp | None = None,
+    consumer: messages.Consumer,
+    handle: messages.Handler,
+    give_up: messages.GiveUp | None = None,
     *,
     parallel: int = 1,
 ) -> None:
@@ -164,9 +124,9 @@ async def consume(
 
 async def _loop(
     js: JetStreamContext,
-    consumer: Consumer,
-    handle: Handler,
-    give_up: GiveUp | None,
+    consumer: messages.Consumer,
+    handle: messages.Handler,
+    give_up: messages.GiveUp | None,
     is_bound: asyncio.Event,
 ) -> None:
     subscription: JetStreamContext.PullSubscription | None = None
@@ -186,10 +146,10 @@ async def _loop(
             subscription = None
             await asyncio.sleep(1.0)
             continue
-        await _take(js, consumer, message, handle, give_up)
+        await messages.take(js, consumer, message, handle, give_up)
 
 
-async def _bind(js: JetStreamContext, consumer: Consumer) -> JetStreamContext.PullSubscription:
+async def _bind(js: JetStreamContext, consumer: messages.Consumer) -> JetStreamContext.PullSubscription:
     """Declares the durable each time: one that was lost with its stream's storage comes back."""
     await js.add_consumer(
         consumer.stream,
@@ -203,96 +163,3 @@ async def _bind(js: JetStreamContext, consumer: Consumer) -> JetStreamContext.Pu
         ),
     )
     return await js.pull_subscribe_bind(consumer.durable, consumer.stream)
-
-
-async def _take(
-    js: JetStreamContext, consumer: Consumer, message: Msg, handle: Handler, give_up: GiveUp | None
-) -> None:
-    """What is done with the message belongs to the request that it comes from."""
-    headers = message.headers or {}
-    request_id = headers.get(trace.REQUEST_ID_KEY, "")
-    trace.request_id.set(request_id)
-    told = _described("process", "process", message.subject) | {
-        "messaging.consumer.group.name": consumer.durable,
-        "messaging.message.body.size": len(message.data),
-    }
-    with (
-        log.bound(**({"request_id": request_id} if request_id else {})),
-        trace.span(f"process {message.subject}", SpanKind.CONSUMER, told, carrier=headers) as span,
-    ):
-        await _settle(js, consumer, message, handle, give_up, span)
-
-
-async def _settle(
-    js: JetStreamContext,
-    consumer: Consumer,
-    message: Msg,
-    handle: Handler,
-    give_up: GiveUp | None,
-    span: Span,
-) -> None:
-    started, outcome = time.perf_counter(), "cancelled"
-    try:
-        process.end_if_cancelled()
-        async with _heartbeat(message, consumer.ack_wait_seconds / 3):
-            await handle(message.data)
-    except asyncio.CancelledError:
-        with contextlib.suppress(nats.errors.Error):
-            await message.nak()
-        raise
-    except Exception as error:  # noqa: BLE001  this is the edge
-        trace.fail(span, type(error).__qualname__, error)
-        outcome = await _failed(js, consumer, message, error, give_up)
-    else:
-        outcome = await _acknowledge(message)
-    finally:
-        metrics.messages.labels(consumer.durable, outcome).inc()
-        metrics.message_seconds.labels(consumer.durable).observe(time.perf_counter() - started)
-
-
-async def _acknowledge(message: Msg) -> str:
-    try:
-        await message.ack_sync(timeout=5)
-    except nats.errors.Error as error:
-        LOG.warning("could not acknowledge", subject=message.subject, error=str(error))
-        return "unacknowledged"
-    return "done"
-
-
-async def _failed(
-    js: JetStreamContext, consumer: Consumer, message: Msg, error: Exception, give_up: GiveUp | None
-) -> str:
-    attempt = message.metadata.num_delivered
-    is_last = consumer.max_attempts is not None and attempt >= consumer.max_attempts
-    try:
-        if isinstance(error, Later) or not (is_last or isinstance(error, Unprocessable | DecodeError)):
-            details = {"reason": str(error)} if isinstance(error, Later) else {"exc_info": error}
-            LOG.warning("again later", subject=message.subject, attempt=attempt, **details)
-            await message.nak(delay=consumer.pause(attempt))
-            return "again"
-        LOG.error("giving up", subject=message.subject, attempt=attempt, exc_info=error)
-        if give_up:
-            await give_up(message.data, error)
-        reason = f"{type(error).__name__}: {error}"[:500].replace("\n", " ")
-        headers = dict(trace.outgoing()) | {"Loupe-Subject": message.subject, "Loupe-Error": reason}
-        await js.publish(f"dead.{consumer.stream}.{consumer.durable}", message.data, headers=headers)
-        await message.term()
-    except Exception as failure:  # noqa: BLE001  the broker delivers it again after ack_wait
-        LOG.warning("could not settle", subject=message.subject, error=str(failure))
-        return "unsettled"
-    return "dead"
-
-
-@contextlib.asynccontextmanager
-async def _heartbeat(message: Msg, seconds: float) -> AsyncGenerator[None]:
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            with contextlib.suppress(nats.errors.Error):
-                await message.in_progress()
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

@@ -34,6 +34,8 @@ def accepted(number: int, name: str, **more: Any) -> dict[str, Any]:
         "api_request": True,
         "created_at": DAY,
         "updated_at": DAY,
+        "queue_position": 3,
+        "estimated_seconds": 9,
     }
 
 
@@ -71,6 +73,8 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
             "message": "A photo without visible wear: the model nearest to the original.",
         },
         "progress": 100,
+        "queue_position": None,
+        "estimated_seconds": None,
     }
 
 

@@ -19,6 +19,11 @@ IN_ANSWERS: Json = {
     r"scales": {"items": {"type": "integer", "enum": [2, 3, 4]}},
     r"abilities": {"items": {"type": "string", "enum": [*ABILITIES]}},
     r"progress": {"minimum": 0, "maximum": 100},
+    r"queue_position": {"minimum": 1, "description": "One for the next to be started; null once it is."},
+    r"estimated_seconds": {
+        "minimum": 1,
+        "description": "Until the result; null once it has ended, or where nothing is known yet.",
+    },
 }
 STATUSES = {
     "Subscription": ["active", "trialing", "canceled", "past_due"],

@@ -6,6 +6,7 @@ from datetime import datetime
 from common import timestamps
 from images import sizing
 from images.catalogue import AUTO, Model
+from images.domain.waiting import Queue
 from images.formats import Format
 from images.tables import Batch, BatchStatus, Image, Status
 from loupe.images.v1 import images_pb2 as pb
@@ -28,8 +29,8 @@ BATCH_STATUS = {
 BATCH_STATUS_FROM_PROTO = {number: status for status, number in BATCH_STATUS.items()}
 
 
-def to_proto(image: Image, link: tuple[str, datetime] | None = None) -> pb.Image:
-    """`link` is the download's address and when it expires."""
+def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime] | None = None) -> pb.Image:
+    """`queue` tells how long it waits; `link` is the download's address and when it expires."""
     result = pb.Image(
         id=image.id or 0,
         original_filename=image.original_filename,
@@ -48,6 +49,8 @@ def to_proto(image: Image, link: tuple[str, datetime] | None = None) -> pb.Image
         model=_model(image),
         progress=100 if image.status == Status.COMPLETED else image.progress,
         batch_id=image.batch_id or 0,
+        queue_position=queue.position(image) if queue else None,
+        estimated_seconds=queue.seconds(image) if queue else None,
     )
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path
@@ -91,6 +94,8 @@ def to_order(image: Image) -> pb.WorkOrder:
         quality=image.quality or 0,
         keeps_metadata=image.keeps_metadata,
         model=image.model_asked,
+        request_id=image.request_id,
+        trace_parent=image.trace_parent,
     )
 
 

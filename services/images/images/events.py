@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nats.js import JetStreamContext
 
-from common import bus, timestamps
+from common import bus, messages, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
 from images.domain import former_users, jobs, library
@@ -23,9 +23,9 @@ JOBS = bus.stream("JOBS", "images.submitted.*", work_queue=True)
 EVENTS = bus.stream(
     "IMAGES", "images.completed", "images.failed", "images.cancelled", "images.objects_dropped"
 )
-FINISHED = bus.Consumer(stream="RESULTS", durable="images", subjects=("inference.finished",))
-DROPPED = bus.Consumer(stream="IMAGES", durable="images-objects", subjects=("images.objects_dropped",))
-USER_DELETED = bus.Consumer(stream="AUTH", durable="images-users", subjects=("auth.user_deleted",))
+FINISHED = messages.Consumer(stream="RESULTS", durable="images", subjects=("inference.finished",))
+DROPPED = messages.Consumer(stream="IMAGES", durable="images-objects", subjects=("images.objects_dropped",))
+USER_DELETED = messages.Consumer(stream="AUTH", durable="images-users", subjects=("auth.user_deleted",))
 
 FORGOTTEN_AFTER = timedelta(minutes=30)
 """Without knowing: then it is dispatched again, and a second copy finds nothing to do."""

@@ -1,7 +1,8 @@
 """Protobuf in, domain, protobuf out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import contextlib
+from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import datetime, timedelta
 
 from common import rpc, timestamps
@@ -18,11 +19,11 @@ from images.convert import (
     to_proto,
 )
 from images.dead import DeadMessages
-from images.domain import batches, endings, jobs, library, models, pages
+from images.domain import batches, endings, jobs, library, models, pages, waiting
 from images.formats import Format, media_type
 from images.intake import Means
 from images.missing import MissingObjects
-from images.tables import Batch, Image, Status
+from images.tables import UNFINISHED, Batch, Image, Status
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1 import images_pb2_grpc
@@ -60,18 +61,20 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self._largest_bytes = means.settings.largest_upload_bytes
         self._downloadable_for = timedelta(seconds=means.settings.download_seconds)
         self._rules = means.rules
+        self._waiting = waiting.Waiting(means.sessions, timedelta(seconds=means.settings.cold_start_seconds))
 
     async def Upscale(
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
     ) -> pb.UpscaleResponse:
         upload = await uploads.receive(request_iterator, self._largest_bytes)
         image, usage = await self._uploads.accept(rpc.principal().user_id, upload)
-        return pb.UpscaleResponse(image=to_proto(image), quota_used=usage.used, quota_limit=_limit(usage))
+        shown = to_proto(image, await self._waiting.look())
+        return pb.UpscaleResponse(image=shown, quota_used=usage.used, quota_limit=_limit(usage))
 
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:
             image = await library.of_user(session, rpc.principal().user_id, request.id)
-        return pb.GetImageResponse(image=to_proto(image, self._link(image)))
+        return pb.GetImageResponse(image=to_proto(image, await self._queue([image]), self._link(image)))
 
     async def ListImages(self, request: pb.ListImagesRequest, context: rpc.Context) -> pb.ListImagesResponse:
         async with self._sessions.begin() as session:
@@ -82,9 +85,9 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
                 number=request.page,
                 size=request.per_page,
             )
-        return pb.ListImagesResponse(
-            images=[to_proto(image, self._link(image)) for image in images], total=total
-        )
+        queue = await self._queue(images)
+        shown = [to_proto(image, queue, self._link(image)) for image in images]
+        return pb.ListImagesResponse(images=shown, total=total)
 
     async def GetDownload(
         self, request: pb.GetDownloadRequest, context: rpc.Context
@@ -109,14 +112,13 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     ) -> pb.CreateBatchResponse:
         user_id = rpc.principal().user_id
         batch, images, usage = await self._batch_uploads.accept(user_id, request_iterator)
-        return pb.CreateBatchResponse(
-            batch=self._batch(batch, images), quota_used=usage.used, quota_limit=_limit(usage)
-        )
+        shown = self._batch(batch, images, await self._waiting.look())
+        return pb.CreateBatchResponse(batch=shown, quota_used=usage.used, quota_limit=_limit(usage))
 
     async def GetBatch(self, request: pb.GetBatchRequest, context: rpc.Context) -> pb.GetBatchResponse:
         async with self._sessions.begin() as session:
             batch, images = await batches.of_user(session, rpc.principal().user_id, request.id)
-        return pb.GetBatchResponse(batch=self._batch(batch, images))
+        return pb.GetBatchResponse(batch=self._batch(batch, images, await self._queue(images)))
 
     async def ListBatches(
         self, request: pb.ListBatchesRequest, context: rpc.Context
@@ -129,7 +131,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
                 number=request.page,
                 size=request.per_page,
             )
-        shown = await asyncio.to_thread(self._all, found)  # two thousand links take 0.2 s to sign
+        queue = await self._queue(image for _, images in found for image in images)
+        shown = await asyncio.to_thread(self._all, found, queue)  # two thousand links take 0.2 s to sign
         return pb.ListBatchesResponse(batches=shown, total=total)
 
     async def DeleteBatch(
@@ -165,8 +168,9 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         return pb.ReplayEndingsResponse(replayed=replayed, next_after_id=next_after_id)
 
     async def StartWork(self, request: pb.StartWorkRequest, context: rpc.Context) -> pb.StartWorkResponse:
-        async with self._sessions.begin() as session:
-            image = await jobs.start(session, request.image_id, self._rules, request.models or USUAL)
+        served = request.models or USUAL
+        image = await self._first_of_all(request.image_id, served) if request.takes_another else None
+        image = image or await self._started(request.image_id, served)
         return pb.StartWorkResponse(order=to_order(image) if image else None)
 
     async def StopWork(self, request: pb.StopWorkRequest, context: rpc.Context) -> pb.StopWorkResponse:
@@ -186,6 +190,9 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     ) -> pb.AnnounceModelsResponse:
         async with self._sessions.begin() as session:
             await models.announce(session, {offer.name: offer.nets for offer in request.models})
+            if request.worker:
+                pace = request.megapixels_per_second or None
+                await waiting.announce(session, request.worker, pace)
         return pb.AnnounceModelsResponse()
 
     async def ListModels(self, request: pb.ListModelsRequest, context: rpc.Context) -> pb.ListModelsResponse:
@@ -193,11 +200,31 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             found = await models.served(session, self._rules.model_gone_after)
         return pb.ListModelsResponse(models=[model_to_proto(model, nets) for model, nets in found])
 
-    def _all(self, found: Iterable[batches.Found]) -> list[pb.Batch]:
-        return [self._batch(batch, images) for batch, images in found]
+    async def _started(self, image_id: int, served: Collection[str]) -> Image | None:
+        async with self._sessions.begin() as session:
+            return await jobs.start(session, image_id, self._rules, served)
 
-    def _batch(self, batch: Batch, images: Iterable[Image]) -> pb.Batch:
-        return batch_to_proto(batch, [to_proto(image, self._link(image)) for image in images])
+    async def _first_of_all(self, image_id: int, served: Collection[str]) -> Image | None:
+        """One of the priority queue that waits longer than that image, which is not of it or came later."""
+        first = (await self._waiting.look()).first
+        while first and image_id not in first:
+            another = next(iter(first))
+            del first[another]
+            with contextlib.suppress(jobs.Busy):
+                if image := await self._started(another, served):
+                    return image
+        first.pop(image_id, None)
+        return None
+
+    async def _queue(self, images: Iterable[Image]) -> waiting.Queue | None:
+        """Where any of them is unfinished."""
+        return await self._waiting.look() if any(image.status in UNFINISHED for image in images) else None
+
+    def _all(self, found: Iterable[batches.Found], queue: waiting.Queue | None) -> list[pb.Batch]:
+        return [self._batch(batch, images, queue) for batch, images in found]
+
+    def _batch(self, batch: Batch, images: Iterable[Image], queue: waiting.Queue | None) -> pb.Batch:
+        return batch_to_proto(batch, [to_proto(image, queue, self._link(image)) for image in images])
 
     def _link(self, image: Image) -> tuple[str, datetime] | None:
         return self._signed(image) if image.status == Status.COMPLETED else None

@@ -39,6 +39,8 @@ class Settings(ServiceSettings):
     """A worker that has not called for this long no longer owns its image. Below the stream's ack_wait."""
     model_gone_seconds: float = 60.0
     """A model that workers announced without for this long is served no more."""
+    cold_start_seconds: float = 60.0
+    """Until a worker is there where none runs, as clients are told."""
     sweep_seconds: float = 10.0
     lost_after_seconds: float = 30.0
     """While the stream is empty, a job dispatched this long ago is not in it and is dispatched again."""

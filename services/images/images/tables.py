@@ -165,5 +165,14 @@ class OfferedModel(Base, table=True):
     """Since then workers announce what they have without it."""
 
 
+class Worker(Base, table=True):
+    """A worker as it last announced itself; gone ones are kept for a while, for the pace of the next."""
+
+    name: str = Field(sa_type=sa.String, primary_key=True)
+    megapixels_per_second: float | None = None
+    """Of results, while it has work; None until it has made one."""
+    announced_at: datetime = Field(sa_type=INSTANT)
+
+
 class Outbox(OutboxColumns, Base, table=True):
     """Events on their way into the stream; see common.outbox."""

@@ -65,7 +65,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         jobs = events.submitted(settings.ack_wait_seconds)
         try:
             await process.together(
-                process.every(settings.announce_seconds, lambda: offer.tell(stub)),
+                process.every(settings.announce_seconds, lambda: offer.tell(stub, worker.pace)),
                 triton.look_after(lambda: offer.nets, settings.canary_seconds),
                 bus.consume(js, jobs, worker.submitted, parallel=parallel),
             )

@@ -2,15 +2,15 @@
 
 from nats.js import JetStreamContext
 
-from common import bus
+from common import bus, messages
 from loupe.inference.v1 import inference_pb2 as pb
 
 RESULTS = bus.stream("RESULTS", "inference.finished", work_queue=True)
 
 
-def submitted(ack_wait_seconds: float) -> bus.Consumer:
+def submitted(ack_wait_seconds: float) -> messages.Consumer:
     """Attempts are counted by `images`, which answers "nothing to do" when there is none left."""
-    return bus.Consumer(
+    return messages.Consumer(
         stream="JOBS",
         durable="inference",
         subjects=("images.submitted.*",),

@@ -3,11 +3,13 @@
 Triton's models come and go while we run, so it is asked again and again, and `images` is told each time.
 """
 
+import secrets
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from common import errors, log
 from inference.failures import TritonFailed
+from inference.pace import Pace
 from inference.registry import AUTO, ENHANCING, MODELS, NAMES, Model, served
 from inference.triton import Triton
 from loupe.images.v1 import images_pb2
@@ -25,6 +27,7 @@ class Offer:
         self._triton = triton
         self._wanted = wanted or NAMES
         self._must = bool(wanted)
+        self._worker = secrets.token_hex(8)
         self.models: Mapping[str, Model] = {
             name: model for name, model in MODELS.items() if name in self._wanted
         }
@@ -57,7 +60,7 @@ class Offer:
             LOG.info("models", served=sorted(models))
         self.models = models
 
-    async def tell(self, images: "ImagesServiceAsyncStub") -> None:
+    async def tell(self, images: "ImagesServiceAsyncStub", pace: Pace) -> None:
         """Looks first. Who cannot be reached is tried again the next time."""
         try:
             await self.look()
@@ -65,7 +68,10 @@ class Offer:
                 images_pb2.AnnounceModelsRequest.Offer(name=model.name, nets=[net.name for net in model.nets])
                 for model in self.models.values()
             ]
-            await images.AnnounceModels(images_pb2.AnnounceModelsRequest(models=offers))
+            request = images_pb2.AnnounceModelsRequest(
+                models=offers, worker=self._worker, megapixels_per_second=pace.megapixels_per_second
+            )
+            await images.AnnounceModels(request)
         except (TritonFailed, errors.ServiceError) as error:
             LOG.warning("models are not told", error=str(error))
 

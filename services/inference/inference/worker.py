@@ -6,8 +6,9 @@ follows.
 
 import asyncio
 import contextlib
+import itertools
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +16,7 @@ import nats.errors
 import urllib3.exceptions
 from prometheus_client import Counter, Gauge, Histogram
 
-from common import bus, errors, log
+from common import errors, log, messages, trace
 from common.blobs import Blobs
 from inference.bands import Progress
 from inference.codec import Decoder, Undecodable
@@ -23,6 +24,7 @@ from inference.failures import TritonAway
 from inference.fit import Fit
 from inference.keeping import Cancellations, Keeping
 from inference.offer import Offer
+from inference.pace import Pace
 from inference.picture import Animation, Format
 from inference.render import MOVING, Wish, render
 from inference.routing import Choice, NotServed, chosen
@@ -80,6 +82,10 @@ EXCUSED = (
 """What ends an attempt through no fault of the picture."""
 
 
+OWN_TURN = 5
+"""One of so many starts is for the image whose message came, so that nobody waits for ever."""
+
+
 class NotWanted(Exception):
     """The image was cancelled, or another worker has it now."""
 
@@ -95,20 +101,35 @@ class Worker:
     tiling: Tiling
     heartbeat_seconds: float
     cancellations: Cancellations = field(default_factory=Cancellations)
+    pace: Pace = field(default_factory=Pace)
+    starts: Iterator[int] = field(default_factory=itertools.count)
 
     async def submitted(self, data: bytes) -> None:
         event = images_pb2.ImageSubmitted.FromString(data)
         if not await self.triton.is_there():
-            raise bus.Later("Triton is away")  # no attempt begins, however long that takes
-        request = images_pb2.StartWorkRequest(image_id=event.image_id, models=self.offer.names)
+            raise messages.Later("Triton is away")  # no attempt begins, however long that takes
+        takes_another = next(self.starts) % OWN_TURN > 0
+        request = images_pb2.StartWorkRequest(
+            image_id=event.image_id, models=self.offer.names, takes_another=takes_another
+        )
         try:
             response = await self.images.StartWork(request)
         except (errors.Unavailable, errors.FailedPrecondition) as error:
-            raise bus.Later(error.message) from error
+            raise messages.Later(error.message) from error
         if not response.HasField("order"):
             return
         order = response.order
-        with log.bound(image_id=order.image_id, fence=order.fence), jobs_in_flight.track_inprogress():
+        if order.image_id != event.image_id:
+            origin = trace.Origin(order.request_id or None, order.trace_parent or None)
+            raise messages.PutBack(lambda: self._claimed(order), origin)
+        await self._claimed(order)
+
+    async def _claimed(self, order: images_pb2.WorkOrder) -> None:
+        with (
+            log.bound(image_id=order.image_id, fence=order.fence),
+            jobs_in_flight.track_inprogress(),
+            self.pace.working(),
+        ):
             async with self._given_back_on_failure(order):
                 await self._work(order)
 
@@ -162,6 +183,7 @@ class Worker:
         count = len(frames) if wish.file_format in MOVING else 1
         pixels.labels("in").inc(count * frames[0].width * frames[0].height)
         pixels.labels("out").inc(count * order.size.width * order.size.height)
+        self.pace.made(order.size.width * order.size.height)
         return data, choice
 
     @contextlib.asynccontextmanager
@@ -178,7 +200,7 @@ class Worker:
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 await asyncio.shield(stopping)
             if is_excused and isinstance(error, Exception):
-                raise bus.Later(f"{type(error).__name__}: {error}") from error
+                raise messages.Later(f"{type(error).__name__}: {error}") from error
             raise
 
 

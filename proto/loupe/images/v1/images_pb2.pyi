@@ -195,6 +195,8 @@ class Image(_message.Message):
     BATCH_ID_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
+    QUEUE_POSITION_FIELD_NUMBER: _builtins.int
+    ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     original_filename: _builtins.str
     original_path: _builtins.str
@@ -215,6 +217,10 @@ class Image(_message.Message):
     """Zero: uploaded alone."""
     progress: _builtins.int
     """0 to 100, in percent."""
+    queue_position: _builtins.int
+    """While it is pending: one for the next that is started."""
+    estimated_seconds: _builtins.int
+    """While it is unfinished: until its result, as far as the workers' pace tells. Absent until one has told its pace."""
     @_builtins.property
     def original_size(self) -> Global___Size: ...
     @_builtins.property
@@ -255,17 +261,27 @@ class Image(_message.Message):
         batch_id: _builtins.int = ...,
         model: Global___Model | None = ...,
         progress: _builtins.int = ...,
+        queue_position: _builtins.int | None = ...,
+        estimated_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_processing_seconds", b"_processing_seconds", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_processing_seconds", b"_processing_seconds", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_seconds", b"queue_seconds", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__estimated_seconds: _TypeAlias = _typing.Literal["estimated_seconds"]  # noqa: Y015
+    _WhichOneofArgType__estimated_seconds: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds"]  # noqa: Y015
     _WhichOneofReturnType__processing_seconds: _TypeAlias = _typing.Literal["processing_seconds"]  # noqa: Y015
     _WhichOneofArgType__processing_seconds: _TypeAlias = _typing.Literal["_processing_seconds", b"_processing_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__queue_position: _TypeAlias = _typing.Literal["queue_position"]  # noqa: Y015
+    _WhichOneofArgType__queue_position: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position"]  # noqa: Y015
     _WhichOneofReturnType__queue_seconds: _TypeAlias = _typing.Literal["queue_seconds"]  # noqa: Y015
     _WhichOneofArgType__queue_seconds: _TypeAlias = _typing.Literal["_queue_seconds", b"_queue_seconds"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__estimated_seconds) -> _WhichOneofReturnType__estimated_seconds | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__processing_seconds) -> _WhichOneofReturnType__processing_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_position) -> _WhichOneofReturnType__queue_position | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_seconds) -> _WhichOneofReturnType__queue_seconds | None: ...
 
@@ -1230,7 +1246,10 @@ class StartWorkRequest(_message.Message):
 
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    TAKES_ANOTHER_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
+    takes_another: _builtins.bool
+    """The order may be for another image, one that goes first; then this one's message goes back into the stream."""
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the caller can do, `auto` among them; none: a worker from before there was `enhance`. For an image that asks for
@@ -1242,10 +1261,11 @@ class StartWorkRequest(_message.Message):
         *,
         image_id: _builtins.int = ...,
         models: _abc.Iterable[_builtins.str] | None = ...,
+        takes_another: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "models", b"models", "takes_another", b"takes_another"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1289,6 +1309,8 @@ class WorkOrder(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     KEEPS_METADATA_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TRACE_PARENT_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
     original_path: _builtins.str
@@ -1301,6 +1323,9 @@ class WorkOrder(_message.Message):
     """Whether what the original tells of itself goes along; colour profiles always do."""
     model: _builtins.str
     """Its name, or `auto`."""
+    request_id: _builtins.str
+    """The upload's, to which the work belongs; absent where there is none."""
+    trace_parent: _builtins.str
     @_builtins.property
     def size(self) -> Global___Size:
         """Size of the result in pixels."""
@@ -1318,12 +1343,21 @@ class WorkOrder(_message.Message):
         quality: _builtins.int = ...,
         keeps_metadata: _builtins.bool = ...,
         model: _builtins.str = ...,
+        request_id: _builtins.str | None = ...,
+        trace_parent: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "model", b"model", "original_path", b"original_path", "quality", b"quality", "size", b"size", "upscaled_path", b"upscaled_path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
+    _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    _WhichOneofReturnType__trace_parent: _TypeAlias = _typing.Literal["trace_parent"]  # noqa: Y015
+    _WhichOneofArgType__trace_parent: _TypeAlias = _typing.Literal["_trace_parent", b"_trace_parent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trace_parent) -> _WhichOneofReturnType__trace_parent | None: ...
 
 Global___WorkOrder: _TypeAlias = WorkOrder  # noqa: Y015
 
@@ -1441,18 +1475,28 @@ class AnnounceModelsRequest(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     MODELS_FIELD_NUMBER: _builtins.int
+    WORKER_FIELD_NUMBER: _builtins.int
+    MEGAPIXELS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    worker: _builtins.str
+    """Names the process that speaks; empty: a worker that does not tell its pace."""
+    megapixels_per_second: _builtins.float
+    """Of results, while it has work. Absent until it has made one."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnounceModelsRequest.Offer]: ...
     def __init__(
         self,
         *,
         models: _abc.Iterable[Global___AnnounceModelsRequest.Offer] | None = ...,
+        worker: _builtins.str = ...,
+        megapixels_per_second: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second", "megapixels_per_second", b"megapixels_per_second"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second", "megapixels_per_second", b"megapixels_per_second", "models", b"models", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__megapixels_per_second: _TypeAlias = _typing.Literal["megapixels_per_second"]  # noqa: Y015
+    _WhichOneofArgType__megapixels_per_second: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__megapixels_per_second) -> _WhichOneofReturnType__megapixels_per_second | None: ...
 
 Global___AnnounceModelsRequest: _TypeAlias = AnnounceModelsRequest  # noqa: Y015
 

@@ -244,7 +244,7 @@ class ImagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AnnounceModels(self, request, context):
-        """For `inference`, when it starts and every few seconds: which models it serves.
+        """For `inference`, when it starts and every few seconds: which models it serves, and how fast it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -68,7 +68,7 @@ class ImagesServiceStub:
     KeepWorking: _grpc.UnaryUnaryMultiCallable[_images_pb2.KeepWorkingRequest, _images_pb2.KeepWorkingResponse]
     """For `inference`, every few seconds while it works. `wanted` turns false when the image was cancelled or given to another."""
     AnnounceModels: _grpc.UnaryUnaryMultiCallable[_images_pb2.AnnounceModelsRequest, _images_pb2.AnnounceModelsResponse]
-    """For `inference`, when it starts and every few seconds: which models it serves."""
+    """For `inference`, when it starts and every few seconds: which models it serves, and how fast it is."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListModelsRequest, _images_pb2.ListModelsResponse]
     """For the gateway: what clients may ask for now, `auto` first."""
 
@@ -112,7 +112,7 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     KeepWorking: _aio.UnaryUnaryMultiCallable[_images_pb2.KeepWorkingRequest, _images_pb2.KeepWorkingResponse]  # type: ignore[assignment]
     """For `inference`, every few seconds while it works. `wanted` turns false when the image was cancelled or given to another."""
     AnnounceModels: _aio.UnaryUnaryMultiCallable[_images_pb2.AnnounceModelsRequest, _images_pb2.AnnounceModelsResponse]  # type: ignore[assignment]
-    """For `inference`, when it starts and every few seconds: which models it serves."""
+    """For `inference`, when it starts and every few seconds: which models it serves, and how fast it is."""
     ListModels: _aio.UnaryUnaryMultiCallable[_images_pb2.ListModelsRequest, _images_pb2.ListModelsResponse]  # type: ignore[assignment]
     """For the gateway: what clients may ask for now, `auto` first."""
 
@@ -255,7 +255,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.AnnounceModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.AnnounceModelsResponse, _abc.Awaitable[_images_pb2.AnnounceModelsResponse]]:
-        """For `inference`, when it starts and every few seconds: which models it serves."""
+        """For `inference`, when it starts and every few seconds: which models it serves, and how fast it is."""
 
     @_abc_1.abstractmethod
     def ListModels(

@@ -54,6 +54,8 @@ class AcceptedImage(BaseModel):
     api_request: bool
     created_at: str
     updated_at: str
+    queue_position: int | None
+    estimated_seconds: int | None
 
 
 class ImageFields(BaseModel):
@@ -83,6 +85,8 @@ class ImageFields(BaseModel):
     error: Failure | None
     model: Model
     progress: int
+    queue_position: int | None
+    estimated_seconds: int | None
 
 
 class Image(ImageFields):
@@ -186,6 +190,8 @@ def to_accepted_image(image: pb.Image) -> AcceptedImage:
         api_request=image.api_request,
         created_at=instant(image.created_at),
         updated_at=instant(image.updated_at),
+        queue_position=image.queue_position or None,
+        estimated_seconds=image.estimated_seconds or None,
     )
 
 
@@ -218,6 +224,8 @@ def to_image(image: pb.Image) -> Image:
         error=_failure(image),
         model=_model(image.model),
         progress=image.progress,
+        queue_position=image.queue_position or None,
+        estimated_seconds=image.estimated_seconds or None,
         batch_id=image.batch_id or None,
     )
 

@@ -1,0 +1,136 @@
+"""How long an image waits: its place in the queue, and the seconds until its result.
+
+The pace is what workers tell of themselves. Where none runs, one is expected after a cold start.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import accumulate
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, delete
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from common.db import Sessions, now
+from images.tables import UNFINISHED, Image, Status, Worker
+
+GONE_AFTER = timedelta(minutes=1)
+"""A worker that has not announced itself for this long runs no more."""
+REMEMBERED_FOR = timedelta(days=30)
+READ_AGAIN_SECONDS = 1.0
+SHARE_OF_TIME = 0.05
+"""That reading the queue may take at most, however long the queue is."""
+FIRST_AT_ONCE = 16
+QUEUE = sa.text("""
+    SELECT id, status = 'pending' AS waits, is_priority, dispatched_at IS NOT NULL AS is_dispatched,
+        upscaled_width::float8 * upscaled_height * (100 - progress) / 1e8 AS megapixels
+    FROM image WHERE status IN ('pending', 'processing')
+    ORDER BY NOT is_priority, dispatched_at, id
+""")
+"""Reads what the partial index of unfinished images leads to, and no other of the table."""
+WORKERS = sa.text("""
+    SELECT megapixels_per_second, announced_at > :alive AS is_alive FROM worker ORDER BY announced_at DESC
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    megapixels_per_second: float | None
+    """Of all workers together, or of the one that is expected; None where none ever told."""
+    cold_seconds: float = 0.0
+    """Until there is a worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """As it was when it was read."""
+
+    places: dict[int, int]
+    """From 1, by the ids of images that wait."""
+    priority: int
+    """How many of these are in the priority queue, and so before all others."""
+    work: Sequence[float]
+    """Megapixels of results up to each place; up to place 0 is what is under way."""
+    under_way: int
+    first: dict[int, None]
+    """The next of the priority queue, in order, that no worker was given since."""
+    pace: Pace
+
+    def position(self, image: Image) -> int | None:
+        """None for one that does not wait. One that came since stands last in its queue."""
+        if image.status != Status.PENDING:
+            return None
+        last = self.priority if image.is_priority else len(self.places)
+        return self.places.get(image.id or 0, last + 1)
+
+    def seconds(self, image: Image) -> int | None:
+        """Until its result, at least 1; None for one that has ended, and where no pace was ever told."""
+        pace = self.pace.megapixels_per_second
+        if image.status not in UNFINISHED or not pace:
+            return None
+        own = image.upscaled_width * image.upscaled_height * (100 - image.progress) / 1e8
+        place = self.position(image)
+        work = self.work[place - 1] + own if place else own * max(1, self.under_way)
+        return max(1, math.ceil(self.pace.cold_seconds + work / pace))
+
+
+class Waiting:
+    def __init__(self, sessions: Sessions, cold_start: timedelta) -> None:
+        self._sessions = sessions
+        self._cold_start = cold_start
+        self._queue: Queue | None = None
+        self._read_at = self._took = 0.0
+        self._reading = asyncio.Lock()
+
+    async def look(self) -> Queue:
+        """Reads the queue at most once a second, whoever asks how often."""
+        async with self._reading:
+            started = time.monotonic()
+            good_for = max(READ_AGAIN_SECONDS, self._took / SHARE_OF_TIME)
+            if self._queue is None or started - self._read_at >= good_for:
+                async with self._sessions.begin() as session:
+                    self._queue = await read(session, self._cold_start)
+                self._read_at = time.monotonic()
+                self._took = self._read_at - started
+            return self._queue
+
+
+async def announce(session: AsyncSession, name: str, megapixels_per_second: float | None) -> None:
+    connection = await session.connection()
+    told = {"megapixels_per_second": megapixels_per_second, "announced_at": now()}
+    row = insert(Worker).values(name=name, **told)
+    await connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=told))
+    await session.exec(delete(Worker).where(col(Worker.announced_at) < now() - REMEMBERED_FOR))
+
+
+async def read(session: AsyncSession, cold_start: timedelta) -> Queue:
+    connection = await session.connection()
+    images = (await connection.execute(QUEUE)).all()
+    waiting = [image for image in images if image.waits]
+    under_way = [image.megapixels for image in images if not image.waits]
+    first = [image.id for image in waiting if image.is_priority and image.is_dispatched]
+    return Queue(
+        places={image.id: place for place, image in enumerate(waiting, start=1)},
+        priority=sum(image.is_priority for image in waiting),
+        work=list(accumulate((image.megapixels for image in waiting), initial=sum(under_way))),
+        under_way=len(under_way),
+        first=dict.fromkeys(first[:FIRST_AT_ONCE]),
+        pace=await _pace(session, cold_start),
+    )
+
+
+async def _pace(session: AsyncSession, cold_start: timedelta) -> Pace:
+    """Workers that have told none yet are taken to be as fast as the last that did."""
+    connection = await session.connection()
+    workers = (await connection.execute(WORKERS, {"alive": now() - GONE_AFTER})).all()
+    alive = [worker for worker in workers if worker.is_alive]
+    cold_seconds = 0.0 if alive else cold_start.total_seconds()
+    usual = next((worker.megapixels_per_second for worker in workers if worker.megapixels_per_second), None)
+    if usual is None:
+        return Pace(None, cold_seconds)
+    return Pace(sum(worker.megapixels_per_second or usual for worker in alive) or usual, cold_seconds)

@@ -1,0 +1,223 @@
+"""An image's place in the queue and the time until its result, and who goes first."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import col, update
+
+from common.db import now
+from images.domain import jobs, waiting
+from images.tables import Image, Status, Worker
+from loupe.images.v1 import images_pb2 as pb
+from tests.images.images_rig import RULES, Rig, a_batch, an_image, row
+from tests.images.test_images_rpc import an_upload
+
+COLD = timedelta(seconds=60)
+MEGAPIXEL = {"upscaled_width": 1000, "upscaled_height": 1000}
+
+
+@pytest.fixture(autouse=True)
+def looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
+
+
+async def queue(rig: Rig) -> waiting.Queue:
+    async with rig.sessions.begin() as session:
+        return await waiting.read(session, COLD)
+
+
+async def announce(rig: Rig, worker: str, pace: float | None = None) -> None:
+    request = pb.AnnounceModelsRequest(worker=worker, megapixels_per_second=pace)
+    await rig.service("inference").AnnounceModels(request)
+
+
+async def pass_time(rig: Rig, time: timedelta) -> None:
+    async with rig.sessions.begin() as session:
+        await session.exec(update(Worker).values(announced_at=col(Worker.announced_at) - time))
+
+
+async def a_dispatched(rig: Rig, minutes_ago: int, **fields: Any) -> Image:
+    return await an_image(
+        rig.sessions, dispatched_at=now() - timedelta(minutes=minutes_ago), **(MEGAPIXEL | fields)
+    )
+
+
+async def start(rig: Rig, image: Image, *, takes_another: bool = True) -> int:
+    """Whose work is handed out; 0: nobody's."""
+    request = pb.StartWorkRequest(image_id=image.id or 0, takes_another=takes_another)
+    return (await rig.service().StartWork(request)).order.image_id
+
+
+async def told(rig: Rig, image: Image) -> tuple[int, int]:
+    """As the image's owner is: place and seconds, 0 where there is none."""
+    response = await rig.user(image.user_id).GetImage(pb.GetImageRequest(id=image.id or 0))
+    return response.image.queue_position, response.image.estimated_seconds
+
+
+async def test_those_that_wait_stand_in_the_order_in_which_they_start(rig: Rig) -> None:
+    held_back = await an_image(rig.sessions)
+    later = await a_dispatched(rig, 1, user_id=2)
+    earlier = await a_dispatched(rig, 2, user_id=3)
+    first = await a_dispatched(rig, 0, user_id=4, is_priority=True)
+    started = await a_dispatched(rig, 9, user_id=5, status=Status.PROCESSING)
+
+    found = await queue(rig)
+
+    assert [found.position(image) for image in (first, earlier, later, held_back)] == [1, 2, 3, 4]
+    assert found.position(started) is None
+
+
+async def test_one_that_came_since_stands_last_in_its_queue(rig: Rig) -> None:
+    await a_dispatched(rig, 1, is_priority=True)
+    await a_dispatched(rig, 1)
+    found = await queue(rig)
+
+    of_all = await a_dispatched(rig, 0)
+    of_priority = await a_dispatched(rig, 0, is_priority=True)
+
+    assert (found.position(of_priority), found.position(of_all)) == (2, 3)
+
+
+async def test_the_wait_is_the_work_up_to_the_result_by_the_pace_of_all_workers(rig: Rig) -> None:
+    await announce(rig, "one", 0.5)
+    await announce(rig, "two", 0.25)
+    under_way = await a_dispatched(rig, 3, status=Status.PROCESSING, progress=50)
+    other = await a_dispatched(rig, 3, status=Status.PROCESSING, progress=0)
+    first, second = [await a_dispatched(rig, minutes) for minutes in (2, 1)]
+
+    found = await queue(rig)
+
+    # 1.5 megapixels are under way, and each that waits is another one; 0.75 are done in a second
+    assert [found.seconds(image) for image in (first, second)] == [4, 5]
+    assert [found.seconds(image) for image in (under_way, other)] == [2, 3]
+
+
+async def test_where_no_worker_runs_one_is_expected_after_a_cold_start(rig: Rig) -> None:
+    await announce(rig, "gone", 0.5)
+    await pass_time(rig, timedelta(hours=3))
+    image = await a_dispatched(rig, 1)
+
+    cold = (await queue(rig)).seconds(image)
+    await announce(rig, "new")
+    warm = (await queue(rig)).seconds(image)
+
+    assert (cold, warm) == (62, 2)
+
+
+async def test_a_worker_that_has_told_no_pace_yet_counts_like_the_last_that_did(rig: Rig) -> None:
+    await announce(rig, "one", 0.5)
+    await announce(rig, "new")
+    image = await a_dispatched(rig, 1)
+
+    assert (await queue(rig)).seconds(image) == 1
+    await announce(rig, "new", 0.25)
+    assert (await queue(rig)).seconds(image) == 2
+
+
+async def test_before_any_worker_told_its_pace_the_wait_is_not_known(rig: Rig) -> None:
+    await announce(rig, "new")
+    image = await a_dispatched(rig, 1)
+
+    found = await queue(rig)
+
+    assert (found.position(image), found.seconds(image)) == (1, None)
+
+
+async def test_an_image_that_has_ended_waits_for_nothing(rig: Rig) -> None:
+    await announce(rig, "one", 1.0)
+    completed = await an_image(rig.sessions, status=Status.COMPLETED, upscaled_bytes=1)
+    failed = await an_image(rig.sessions, status=Status.FAILED)
+
+    assert [await told(rig, image) for image in (completed, failed)] == [(0, 0), (0, 0)]
+
+
+async def test_owners_are_told_from_the_beginning(rig: Rig) -> None:
+    await announce(rig, "one", 1e-5)
+    await a_dispatched(rig, 1, user_id=2, upscaled_width=10, upscaled_height=10)
+
+    accepted = (await rig.user().Upscale(an_upload())).image
+    image = await row(rig.sessions, accepted.id)
+    [listed] = (await rig.user().ListImages(pb.ListImagesRequest(page=1, per_page=10))).images
+
+    seconds = pytest.approx(10 + image.upscaled_width * image.upscaled_height / 10, abs=1)
+    assert (accepted.queue_position, accepted.estimated_seconds) == (2, seconds)
+    assert (listed.queue_position, listed.estimated_seconds) == (2, seconds)
+    assert await told(rig, image) == (2, seconds)
+
+
+async def test_images_of_a_batch_stand_in_line_each(rig: Rig) -> None:
+    batch, images = await a_batch(rig.sessions, count=3)
+
+    found = (await rig.user().GetBatch(pb.GetBatchRequest(id=batch.id or 0))).batch
+
+    assert [image.queue_position for image in found.images] == [1, 2, 3]
+    assert [image.id for image in found.images] == [image.id for image in images]
+
+
+async def test_the_queue_is_read_anew_only_after_a_while(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 3600.0)
+    kept = waiting.Waiting(rig.sessions, COLD)
+
+    first = await kept.look()
+    await an_image(rig.sessions)
+    again = await kept.look()
+    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
+    anew = await kept.look()
+
+    assert first is again
+    assert (first.places, len(anew.places)) == ({}, 1)
+
+
+async def test_a_worker_that_takes_another_is_given_the_one_that_goes_first(rig: Rig) -> None:
+    usual = await a_dispatched(rig, 5)
+    first, second = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (2, 1)]
+
+    given = [await start(rig, usual) for _ in range(3)]
+
+    assert given == [first.id, second.id, usual.id]
+
+
+async def test_one_that_takes_no_other_is_given_what_its_message_names(rig: Rig) -> None:
+    usual = await a_dispatched(rig, 5)
+    await a_dispatched(rig, 2, user_id=2, is_priority=True)
+
+    assert await start(rig, usual, takes_another=False) == usual.id
+
+
+async def test_within_the_priority_queue_each_message_is_for_its_own_image(rig: Rig) -> None:
+    _, later = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (2, 1)]
+
+    assert await start(rig, later) == later.id
+
+
+async def test_one_that_is_held_back_or_no_work_any_more_goes_before_nobody(rig: Rig) -> None:
+    usual = await a_dispatched(rig, 5)
+    await an_image(rig.sessions, 2, is_priority=True)
+    await a_dispatched(rig, 2, user_id=2, is_priority=True, status=Status.FAILED)
+
+    assert await start(rig, usual) == usual.id
+
+
+async def test_one_that_another_worker_took_since_it_was_looked_at_is_passed_over(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = await a_dispatched(rig, 5)
+    taken, free = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (2, 1)]
+    await told(rig, usual)
+    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 3600.0)
+    async with rig.sessions.begin() as session:
+        await jobs.start(session, taken.id or 0, RULES)
+
+    assert await start(rig, usual) == free.id
+
+
+async def test_the_work_belongs_to_the_request_that_brought_its_own_image(rig: Rig) -> None:
+    usual = await a_dispatched(rig, 5, request_id="usual")
+    await a_dispatched(rig, 2, user_id=2, is_priority=True, request_id="first", trace_parent="00-1-2-01")
+
+    request = pb.StartWorkRequest(image_id=usual.id or 0, takes_another=True)
+    order = (await rig.service().StartWork(request)).order
+
+    assert (order.request_id, order.trace_parent) == ("first", "00-1-2-01")
