@@ -54,7 +54,7 @@ BROKEN = "The image is corrupt or incomplete."
         (PIXEL[:-16] + b"\0" + PIXEL[-15:], {}, {"image": [BROKEN]}),
         (a_png_of(9000, 9000), {}, {"image": ["The image may not have more than 50 megapixels."]}),
         (
-            a_png_of(6000, 6000),
+            encoded(Image.new("1", (6000, 6000)), "PNG"),
             {"scale_factor": 4},
             {"scale_factor": ["The scale factor makes a side of 24000 pixels; at most 16384 are possible."]},
         ),

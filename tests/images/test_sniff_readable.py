@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pixels import encoded
 from common import errors
 from images.formats import Format
 from images.sniff import Header, sniff
+from inference.codec import Decoder, Undecodable
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")
@@ -43,7 +45,8 @@ def deep_grey_with_alpha(orientation: int = 1) -> bytes:
 def test_grey_with_alpha_of_16_bits_is_a_tiff_though_pillow_knows_none(orientation: int) -> None:
     header = sniff(deep_grey_with_alpha(orientation), largest_pixels=MANY)
 
-    assert header == Header(Format.TIFF, *(SIZE if orientation < 5 else SIZE[::-1]))
+    width, height = SIZE if orientation < 5 else SIZE[::-1]
+    assert header == Header(Format.TIFF, width, height, has_alpha=True)
 
 
 def test_grey_with_alpha_of_16_bits_keeps_to_the_limit_of_pixels() -> None:
@@ -62,18 +65,79 @@ def test_grey_with_alpha_of_16_bits_must_be_whole() -> None:
 
 @pytest.mark.parametrize("kind", ["float32", "int8", "int16", "int32", "uint32"])
 def test_samples_of_unknown_range_are_refused(kind: str) -> None:
-    assert refusal(a_tiff(kind)) == "The image is of a kind that cannot be upscaled."
+    bits = kind.lstrip("uintfloa")
+    why = f"{bits} bits a sample" if bits == "32" else "signed or floating-point samples"
+    assert refusal(a_tiff(kind)) == f"The image is of a kind that cannot be upscaled: a TIFF of {why}."
 
 
-def test_a_compression_that_the_decoder_does_not_have_is_refused() -> None:
-    """WebP within TIFF, by its number."""
-    entry = struct.pack("<HHI", 259, 3, 1)
-    data = bytearray(encoded(NOISE, "TIFF"))
-    start = data.index(entry) + len(entry)
+def with_value(data: bytes, tag: int, value: int, kind: int = 3) -> bytes:
+    """Another number in a little-endian TIFF."""
+    start, changed = data.index(struct.pack("<HHI", tag, 3, 1)), bytearray(data)
+    changed[start : start + 12] = struct.pack("<HHIHH", tag, kind, 1, value, 0)
+    return bytes(changed)
 
-    data[start : start + 2] = struct.pack("<H", 50001)
 
-    assert refusal(bytes(data)) == "The image is of a kind that cannot be upscaled."
+@pytest.mark.parametrize("compression", [50001, 3])
+def test_a_compression_that_the_decoder_does_not_have_is_refused_by_its_number(compression: int) -> None:
+    """WebP, and one that is for black and white alone."""
+    data = with_value(encoded(NOISE, "TIFF"), 259, compression)
+
+    why = f"a TIFF of 8 bits a sample with compression {compression}"
+    assert refusal(data) == f"The image is of a kind that cannot be upscaled: {why}."
+
+
+def test_jpeg_of_16_bits_is_refused() -> None:
+    assert "with compression 7" in refusal(with_value(a_tiff("uint16"), 259, 7))
+
+
+def test_a_layout_told_in_bytes_instead_of_numbers_is_refused() -> None:
+    """Pillow opens it, and does not understand itself then."""
+    data = encoded(NOISE, "TIFF")
+
+    assert refusal(with_value(data, 284, 1, kind=1)) == BROKEN
+
+
+def in_planes(kind: str, count: int, photometric: str, extra: list[str]) -> bytes:
+    samples, out = np.ones((count, 16, 24), kind), io.BytesIO()
+    with tifffile.TiffWriter(out) as writer:
+        writer.write(
+            samples,
+            planarconfig="separate",
+            metadata=None,
+            photometric=photometric,
+            extrasamples=extra or None,
+        )
+    return out.getvalue()
+
+
+@pytest.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    decoder = Decoder()
+    yield decoder
+    await decoder.aclose()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(in_planes("uint16", 5, "rgb", ["unspecified"] * 2), id="16 bits and two more"),
+        pytest.param(in_planes("uint8", 5, "rgb", ["unassalpha", "unspecified"]), id="alpha and one more"),
+        pytest.param(in_planes("uint8", 4, "rgb", ["assocalpha"]), id="premultiplied"),
+        pytest.param(in_planes("uint8", 3, "ycbcr", []), id="ycbcr"),
+    ],
+)
+async def test_planes_that_the_decoder_does_not_know_are_refused(decoder: Decoder, data: bytes) -> None:
+    with pytest.raises(Undecodable):
+        await decoder.decode(data)
+
+    assert refusal(data) == "The image is of a kind that cannot be upscaled: a TIFF with such channels."
+
+
+def test_grey_of_16_bits_with_two_more_channels_is_refused() -> None:
+    """libvips takes the three for colours."""
+    data = in_planes("uint16", 3, "minisblack", ["unspecified"] * 2)
+
+    assert refusal(data) == "The image is of a kind that cannot be upscaled: a TIFF with such channels."
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16"])

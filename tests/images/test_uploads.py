@@ -105,6 +105,17 @@ async def test_what_is_wrong_is_told_before_a_place_is_taken(rig: Rig) -> None:
     assert await one(rig.billing_sessions, "SELECT count(*) FROM reservation") == 0
 
 
+async def test_a_webp_that_no_worker_has_room_for_is_refused_before_a_place_is_taken(rig: Rig) -> None:
+    large = encoded(Image.new("RGB", (3000, 2800)), "PNG")
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await rig.uploads().accept(JANE, an_upload(large, output_format="webp"))
+
+    assert list(caught.value.fields) == ["output_format"]
+    assert await nothing_is_left(rig)
+    assert await one(rig.billing_sessions, "SELECT count(*) FROM reservation") == 0
+
+
 async def test_a_store_that_is_away_gives_the_place_back(rig: Rig) -> None:
     away = rig.blobs_at("http://127.0.0.1:9")
 

@@ -10,7 +10,7 @@ from common.db import now
 from images.domain import jobs, waiting
 from images.tables import Image, Status, Worker
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.images_rig import RULES, Rig, a_batch, an_image, row
+from tests.images.images_rig import RULES, Rig, a_batch, an_image, new_image, row
 from tests.images.test_images_rpc import an_upload
 
 COLD = timedelta(seconds=60)
@@ -154,6 +154,28 @@ async def test_images_of_a_batch_stand_in_line_each(rig: Rig) -> None:
 
     assert [image.queue_position for image in found.images] == [1, 2, 3]
     assert [image.id for image in found.images] == [image.id for image in images]
+
+
+async def test_images_of_a_new_batch_do_not_all_stand_in_the_same_place(rig: Rig) -> None:
+    await announce(rig, "one", 1.0)
+    await a_dispatched(rig, 1, user_id=2)
+    for _ in range(2):
+        await a_dispatched(rig, 1, user_id=2, is_priority=True)
+    found = await queue(rig)
+    usual = [new_image(id=101 + number, **MEGAPIXEL) for number in range(3)]
+    priority = [new_image(id=201 + number, is_priority=True, **MEGAPIXEL) for number in range(2)]
+
+    of_usual, of_priority = found.joined_by(usual), found.joined_by(priority)
+
+    assert [(of_usual.position(image), of_usual.seconds(image)) for image in usual] == [
+        (4, 4),
+        (5, 5),
+        (6, 6),
+    ]
+    assert [(of_priority.position(image), of_priority.seconds(image)) for image in priority] == [
+        (3, 3),
+        (4, 4),
+    ]
 
 
 async def test_the_queue_is_read_anew_only_after_a_while(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

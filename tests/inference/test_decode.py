@@ -393,29 +393,6 @@ async def test_a_frame_that_reaches_beyond_its_canvas_is_cut_to_it(decoder: Deco
     assert [frame.size for frame in animation.frames] == [(15, 8), (15, 8)]
 
 
-def planes_in_tiles() -> bytes:
-    """A TIFF of 16 x 16 pixels and 16 bits, a plane for each colour, in tiles: libvips reads no such file."""
-    tile = np.full((16, 16), 0x1212, ">u2").tobytes()
-    head = 8 + 3 * len(tile)
-    behind = head + 2 + 11 * 12 + 4
-    places = [8 + index * len(tile) for index in range(3)]
-    plain = [(256, 16), (257, 16), None, (259, 1), (262, 2), (277, 3), (284, 2), (322, 16), (323, 16)]
-    fields = [struct.pack(">HHIHH", tag[0], 3, 1, tag[1], 0) for tag in plain if tag]
-    fields.insert(2, struct.pack(">HHII", 258, 3, 3, behind))
-    fields.append(struct.pack(">HHII", 324, 4, 3, behind + 6))
-    fields.append(struct.pack(">HHII", 325, 4, 3, behind + 18))
-    values = struct.pack(">3H3I3I", 16, 16, 16, *places, *[len(tile)] * 3)
-    directory = struct.pack(">H", 11) + b"".join(fields) + bytes(4)
-    return b"MM\0*" + struct.pack(">I", head) + tile * 3 + directory + values
-
-
-async def test_16_bits_of_a_kind_that_only_pillow_knows_become_8(decoder: Decoder) -> None:
-    picture = await still(decoder, planes_in_tiles())
-
-    assert (picture.size, picture.depth) == ((16, 16), 8)
-    assert np.unique(picture.pixels).tolist() == [0x12]
-
-
 async def test_what_one_file_makes_the_child_write_too_much_is_not_the_answer_to_the_next() -> None:
     """An answer that nobody took is still in the pipe."""
     decoder = Decoder()

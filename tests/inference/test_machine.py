@@ -61,8 +61,8 @@ def test_no_limit_leaves_the_machine(tmp_path: Path, files: dict[str, str]) -> N
         (Machine(16, 64 * GIB), Capacity(instances=4), 4, 5),
         (Machine(8, 64 * GIB), GPU, 8, 32),
         (Machine(64, 256 * GIB), GPU, 16, 32),
-        (Machine(8, 3 * GIB), GPU, 2, 24),
-        (Machine(16, 16 * GIB), Capacity(is_gpu=True, instances=4, batch=8), 8, 64),
+        (Machine(8, 3 * GIB), GPU, 1, 24),
+        (Machine(16, 16 * GIB), Capacity(is_gpu=True, instances=4, batch=8), 6, 64),
     ],
 )
 def test_more_where_there_is_more(machine: Machine, triton: Capacity, jobs: int, tiles: int) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlmodel import select
 from tritonclient.grpc.aio import InferenceServerClient
 
+from images.tables import Worker
 from inference.failures import TritonFailed
 from inference.offer import Offer
 from inference.pace import Pace
@@ -25,6 +27,7 @@ from loupe_local.supervisor import Supervisor
 from loupe_local.triton import MODELS
 from tests.images.images_rig import Rig, emptied
 from tests.inference.conftest import triton_at
+from tests.inference.test_pace import Clock, worked
 
 X4PLUS, GENERAL = (model.nets[0].name for model in ENHANCING)
 VARIANTS = ("", "_float")
@@ -156,6 +159,25 @@ async def test_images_is_told_what_comes_and_what_goes(real: Triton, loaded: Loa
     assert before == ["auto", "faithful", "clean"]
     assert come == [*before, "enhance"]
     assert "enhance" not in offer.models
+
+
+async def test_its_pace_is_told_as_one_workers_whenever_it_changes(real: Triton, rig: Rig) -> None:
+    clock = Clock()
+    offer, images, pace = Offer(real), rig.service(), Pace(clock)
+
+    await offer.tell(images, pace)
+    before = await paces(rig)
+    worked(pace, clock, 2, pixels=1_000_000)
+    await offer.tell(images, pace)
+
+    assert before == [None]
+    assert await paces(rig) == [pytest.approx(0.5, rel=0.01)]
+
+
+async def paces(rig: Rig) -> list[float | None]:
+    """Of all workers that images knows."""
+    async with rig.sessions.begin() as session:
+        return list((await session.exec(select(Worker.megapixels_per_second))).all())
 
 
 @pytest.mark.parametrize("names", [("faithful",), ("clean",), ("clean", "faithful")])

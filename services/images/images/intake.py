@@ -88,7 +88,11 @@ class Original:
         """Raises `InvalidArgument` on the option at fault."""
         longest = KINDS[wishes.output.format_for(self.header)].longest_side
         limits = limits.within(longest, wishes.output.frames_for(self.header))
-        return sizing.output_size(self.header.width, self.header.height, wishes.sizes, limits)
+        size = sizing.output_size(self.header.width, self.header.height, wishes.sizes, limits)
+        if problem := wishes.output.misfit(self.header, *size):
+            field = "output_format" if wishes.output.format else wishes.sizes.field
+            raise errors.invalid({field: [problem]})
+        return size
 
     def image(
         self,

@@ -19,6 +19,11 @@ FORMATS = {
 }
 METADATA = {"strip": False, "keep": True}
 QUALITIES = (1, 100)
+WEBP_PIXELS = 100_000_000
+HEAVY_WEBP_PIXELS = 33_554_432
+"""Lossless or transparent. libwebp holds whole pictures: 10 bytes a pixel, and of these 25 to 40."""
+MOVING_WEBP_PIXELS = 16_777_216
+"""Of each frame: libwebp takes up to 50 bytes a pixel of one, beside the others."""
 
 
 class Fit(StrEnum):
@@ -46,6 +51,26 @@ class Output:
 
     def frames_for(self, header: Header) -> int:
         return header.frames if self.format_for(header) in MOVING else 1
+
+    def misfit(self, header: Header, width: int, height: int) -> str:
+        """Why a result of this size is too large for a WebP; empty where it is none, or fits."""
+        if self.format_for(header) != Format.WEBP:
+            return ""
+        if header.frames > 1:
+            most, kind, instead = MOVING_WEBP_PIXELS, "a frame of an animated WebP", "a smaller one"
+        else:
+            most, kind = self._webp_bound(header)
+            instead = "the output format jpeg or png"
+        if width * height <= most:
+            return ""
+        return f"The result has {width} x {height} pixels; {kind} has at most {most}: ask for {instead}."
+
+    def _webp_bound(self, header: Header) -> tuple[int, str]:
+        """A border is transparent."""
+        is_opaque = not header.has_alpha and self.fit != Fit.CONTAIN
+        if is_opaque and (header.is_lossy or self.quality is not None):
+            return WEBP_PIXELS, "a lossy WebP"
+        return HEAVY_WEBP_PIXELS, "a WebP that is lossless or transparent"
 
 
 def parse(

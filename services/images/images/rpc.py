@@ -67,8 +67,9 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
     ) -> pb.UpscaleResponse:
         upload = await uploads.receive(request_iterator, self._largest_bytes)
+        queue = await self._waiting.look()  # once it is accepted nothing may fail any more
         image, usage = await self._uploads.accept(rpc.principal().user_id, upload)
-        shown = to_proto(image, await self._waiting.look())
+        shown = to_proto(image, queue.joined_by([image]))
         return pb.UpscaleResponse(image=shown, quota_used=usage.used, quota_limit=_limit(usage))
 
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
@@ -111,8 +112,9 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request_iterator: AsyncIterator[pb.CreateBatchRequest], context: rpc.Context
     ) -> pb.CreateBatchResponse:
         user_id = rpc.principal().user_id
+        queue = await self._waiting.look()
         batch, images, usage = await self._batch_uploads.accept(user_id, request_iterator)
-        shown = self._batch(batch, images, await self._waiting.look())
+        shown = self._batch(batch, images, queue.joined_by(images))
         return pb.CreateBatchResponse(batch=shown, quota_used=usage.used, quota_limit=_limit(usage))
 
     async def GetBatch(self, request: pb.GetBatchRequest, context: rpc.Context) -> pb.GetBatchResponse:

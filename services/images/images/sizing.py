@@ -19,6 +19,13 @@ class Options:
     target_width: int | None = None
     target_height: int | None = None
 
+    @property
+    def field(self) -> str:
+        """What is at fault where the result would be too large."""
+        if self.scale_factor is not None:
+            return "scale_factor"
+        return "target_height" if self.target_width is None else "target_width"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -8,19 +8,21 @@ import io
 import re
 import struct
 import warnings
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from images import tiff
+from images import gif, png, tiff
 from images.formats import Format
 from images.labour import is_laborious
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
 MOST_FRAMES = 2000
+MOST_CHUNKS = 64
+"""Of a still WebP, before it is taken for lossless; nine kinds are known."""
+TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 TURNED = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 SAME_FORMAT = {"MPO": Format.JPEG}
@@ -28,8 +30,6 @@ SAME_FORMAT = {"MPO": Format.JPEG}
 JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """None of those that may stand in the midst of pixels (ITU-T T.81, B.1.1.5)."""
 JPEG_PADDING = b"\xff" * 4096
-PNG_METADATA = (b"IHDR", b"eXIf", b"iTXt", b"tEXt", b"zTXt")
-PNG_WITHOUT_PIXELS = b"\0\0\0\0IDAT\x35\xaf\x06\x1e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class Header:
     width: int
     height: int
     frames: int = 1
+    is_lossy: bool = False
+    has_alpha: bool = False
+    """It may hide nothing."""
 
 
 def sniff(data: bytes, *, largest_pixels: int) -> Header:
@@ -81,14 +84,17 @@ def _header(image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Hea
         raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
     if not IS_COMPLETE[format_](data):
         raise _refused("The image is corrupt or incomplete.")
-    if format_ == Format.TIFF and not tiff.is_readable(tiff.tags_of(data)):
-        raise _refused("The image is of a kind that cannot be upscaled.")
-    frames = _frames(image, data)
+    if format_ == Format.TIFF and (obstacle := tiff.obstacle(tiff.tags_of(data))):
+        raise _refused(f"The image is of a kind that cannot be upscaled: {obstacle}.")
+    frames, pixels = _frames(image, data)
     if frames > MOST_FRAMES:
         raise _refused(f"The image may not have more than {MOST_FRAMES} frames.")
-    if frames * width * height > largest_pixels:
+    if frames * pixels > largest_pixels:
         raise _refused(f"The frames may not have more than {largest_pixels / 1e6:g} megapixels together.")
-    return Header(format_, *((height, width) if _is_turned(image, data) else (width, height)), frames)
+    size = (height, width) if _is_turned(image, data) else (width, height)
+    is_lossy = format_ == Format.JPEG or (format_ == Format.WEBP and _webp_is_lossy(data))
+    has_alpha = image.mode in TRANSPARENT or "transparency" in image.info
+    return Header(format_, *size, frames, is_lossy, has_alpha)
 
 
 def _unknown_to_pillow(data: bytes, largest_pixels: int) -> Header | None:
@@ -107,14 +113,17 @@ def _unknown_to_pillow(data: bytes, largest_pixels: int) -> Header | None:
         raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
     if not is_complete or min(size) < 1:
         raise _refused("The image is corrupt or incomplete.")
-    return Header(Format.TIFF, *size)
+    return Header(Format.TIFF, *size, has_alpha=True)
 
 
-def _frames(image: ImageFile.ImageFile, data: bytes) -> int:
-    """Of an animation, at most one more than is allowed. Pillow knows it of WebP once it is open."""
+def _frames(image: ImageFile.ImageFile, data: bytes) -> tuple[int, int]:
+    """Of an animation, at most one more than is allowed, and the pixels of each. Pillow knows it of WebP once
+    it is open.
+    """
     if image.format == Format.GIF:
-        return _gif_frames(data)
-    return getattr(image, "n_frames", 1) if image.format == Format.WEBP else 1
+        found = gif.pictures(data, MOST_FRAMES)
+        return found.count, found.width * found.height
+    return getattr(image, "n_frames", 1) if image.format == Format.WEBP else 1, image.width * image.height
 
 
 def _is_turned(image: ImageFile.ImageFile, data: bytes) -> bool:
@@ -122,17 +131,10 @@ def _is_turned(image: ImageFile.ImageFile, data: bytes) -> bool:
     if ExifTags.Base.Orientation in getattr(image, "tag_v2", ()):
         return False  # a TIFF, whose size Pillow tells upright
     try:
-        exif = _png_exif(data) if image.format == Format.PNG else image.getexif()
+        exif = png.exif(data) if image.format == Format.PNG else image.getexif()
     except Exception:  # noqa: BLE001
         return False
     return exif.get(ExifTags.Base.Orientation) in TURNED
-
-
-def _png_exif(data: bytes) -> Image.Exif:
-    """Metadata may stand behind the pixels, which Pillow would decode to get there: it is given the rest."""
-    kept = b"".join(chunk for kind, chunk in _png_chunks(data) if kind in PNG_METADATA)
-    with Image.open(io.BytesIO(data[:8] + kept + PNG_WITHOUT_PIXELS), formats=[Format.PNG]) as image:
-        return Image.Image.getexif(image)
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
@@ -150,31 +152,22 @@ def _jpeg_is_complete(data: bytes) -> bool:
     return False
 
 
-def _png_is_complete(data: bytes) -> bool:
-    """There are pixels and an IEND, and every chunk before it is whole and undamaged."""
-    kinds = {kind for kind, _ in _png_chunks(data)}
-    return {b"IDAT", b"IEND"} <= kinds
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Chunks up to IEND, or the first that is cut off or whose CRC-32 is wrong (ISO/IEC 15948, 5.3)."""
-    position, view = 8, memoryview(data)
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 8 + length
-        if end + 4 > len(data):
-            return
-        if zlib.crc32(view[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            return
-        yield kind, view[position : end + 4]
-        if kind == b"IEND":
-            return
-        position = end + 4
-
-
 def _webp_is_complete(data: bytes) -> bool:
     """The RIFF header tells the length of what follows it."""
     return len(data) >= struct.unpack_from("<I", data, 4)[0] + 8
+
+
+def _webp_is_lossy(data: bytes) -> bool:
+    """It has no chunk VP8L, as the worker understands it; an animation has its pixels deeper down."""
+    position = 12
+    for _ in range(MOST_CHUNKS):
+        if position + 8 > len(data):
+            return True
+        name, length = struct.unpack_from("<4sI", data, position)
+        if name == b"VP8L":
+            return False
+        position += 8 + length + length % 2
+    return False
 
 
 def _bmp_is_complete(data: bytes) -> bool:
@@ -199,41 +192,12 @@ def _tiff_is_complete(data: bytes) -> bool:
 
 
 def _gif_is_complete(data: bytes) -> bool:
-    return _gif_frames(data) > 0
-
-
-def _gif_frames(data: bytes) -> int:
-    """Pictures, block by block (GIF89a, 20 to 22); 0 where one of them is cut off. What follows the last
-    does no harm.
-    """
-    flags, position, frames = data[10], 13, 0
-    position += 3 << (flags & 7) + 1 if flags & 0x80 else 0
-    while position < len(data) and frames <= MOST_FRAMES:
-        if data[position] == 0x2C and position + 10 < len(data):
-            local = data[position + 9]
-            after = _after_sub_blocks(data, position + 11 + (3 << (local & 7) + 1 if local & 0x80 else 0))
-            frames = frames + 1 if after else 0
-        elif data[position] == 0x21:
-            after = _after_sub_blocks(data, position + 2)
-        else:
-            after = None
-        if after is None:
-            return frames
-        position = after
-    return frames
-
-
-def _after_sub_blocks(data: bytes, position: int) -> int | None:
-    while position < len(data):
-        if data[position] == 0:
-            return position + 1
-        position += data[position] + 1
-    return None
+    return gif.pictures(data, MOST_FRAMES).count > 0
 
 
 IS_COMPLETE: dict[Format, Callable[[bytes], bool]] = {
     Format.JPEG: _jpeg_is_complete,
-    Format.PNG: _png_is_complete,
+    Format.PNG: png.is_complete,
     Format.WEBP: _webp_is_complete,
     Format.BMP: _bmp_is_complete,
     Format.TIFF: _tiff_is_complete,

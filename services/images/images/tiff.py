@@ -14,8 +14,10 @@ STRIPS, TILES = (273, 279), (324, 325)
 """Where they are, and how long."""
 UNSIGNED = {1, 4}
 """Integers, and what is not said."""
-COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925)
-"""None, CCITT's three, LZW, JPEG's two, deflate, PackBits, deflate by its old number, LZMA."""
+LOSSLESS, BILEVEL, JPEG = (1, 5, 8, 32773, 32946, 34925), (2, 3, 4), (6, 7)
+"""Compressions: none, LZW, deflate, PackBits, deflate by its old number, LZMA; CCITT's three; JPEG's two."""
+GREY, YCBCR, PREMULTIPLIED = (0, 1), 6, (1,)
+LAYOUT = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, EXTRA_SAMPLES, SAMPLE_FORMAT)
 TURNED = (5, 6, 7, 8)
 """Orientations that swap width and height."""
 
@@ -29,7 +31,9 @@ def tags_of(data: bytes) -> Tags:
 
 
 def is_complete(tags: Tags, length: int) -> bool:
-    """Every strip or tile lies within the file (section 8)."""
+    """Every strip or tile lies within the file (section 8), and numbers are numbers."""
+    if any(isinstance(tags.get(tag), (bytes, str)) for tag in LAYOUT):
+        return False
     offsets, lengths = (tags.get(tag) for tag in (STRIPS if STRIPS[0] in tags else TILES))
     if not offsets or not lengths:
         return False
@@ -40,12 +44,26 @@ def _many(value: int | tuple[int, ...]) -> tuple[int, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def is_readable(tags: Tags) -> bool:
-    """Whether the decoder knows such samples: unsigned, of up to 8 bits or of 16, compressed as it can."""
-    bits = set(_many(tags.get(BITS, 1)))
-    is_known = max(bits) <= 8 or bits == {16}
-    is_unsigned = set(_many(tags.get(SAMPLE_FORMAT, 1))) <= UNSIGNED
-    return is_known and is_unsigned and tags.get(COMPRESSION, 1) in COMPRESSIONS and not _is_mixed_up(tags)
+def obstacle(tags: Tags) -> str:
+    """What of it the decoder does not know; empty where it knows everything."""
+    bits, compression = set(_many(tags.get(BITS, 1))), tags.get(COMPRESSION, 1)
+    if max(bits) > 8 and bits != {16}:
+        return f"a TIFF of {max(bits)} bits a sample"
+    if not set(_many(tags.get(SAMPLE_FORMAT, 1))) <= UNSIGNED:
+        return "a TIFF of signed or floating-point samples"
+    if not _is_compressed_as_known(compression, max(bits)):
+        return f"a TIFF of {max(bits)} bits a sample with compression {compression}"
+    if (_are_deep_channels_unknown if bits == {16} else _are_planes_unknown)(tags) or _is_mixed_up(tags):
+        return "a TIFF with such channels"
+    return ""
+
+
+def _is_compressed_as_known(compression: int, bits: int) -> bool:
+    return (
+        compression in LOSSLESS
+        or (compression in BILEVEL and bits == 1)
+        or (compression in JPEG and bits == 8)
+    )
 
 
 def _is_mixed_up(tags: Tags) -> bool:
@@ -54,10 +72,25 @@ def _is_mixed_up(tags: Tags) -> bool:
     return tags.get(PLANES) == 2 and tags.get(SAMPLES) == 2 and is_alpha
 
 
+def _are_deep_channels_unknown(tags: Tags) -> bool:
+    """Colours, or grey, and one more."""
+    return len(tags.get(EXTRA_SAMPLES, ())) > 1 or (
+        tags.get(PHOTOMETRIC) in GREY and tags.get(SAMPLES, 1) > 2
+    )
+
+
+def _are_planes_unknown(tags: Tags) -> bool:
+    """Pillow opens these too, and does not decode them."""
+    extra = tags.get(EXTRA_SAMPLES, ())
+    is_plain = tags.get(COMPRESSION, 1) == 1
+    is_raw_unknown = is_plain and (extra == PREMULTIPLIED or tags.get(PHOTOMETRIC) == YCBCR)
+    return tags.get(PLANES) == 2 and (is_raw_unknown or (len(extra) > 1 and any(extra)))
+
+
 def deep_grey_with_alpha(tags: Tags) -> tuple[int, int] | None:
     """The upright size of a kind that Pillow does not know and the decoder does."""
     is_one = tags.get(BITS) == (16, 16) and tags.get(PHOTOMETRIC) == 1 and tags.get(SAMPLES) == 2
-    if not is_one or not is_readable(tags):
+    if not is_one or obstacle(tags):
         return None
     width, height = int(tags[WIDTH]), int(tags[HEIGHT])
     return (height, width) if tags.get(ORIENTATION) in TURNED else (width, height)

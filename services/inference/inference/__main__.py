@@ -40,11 +40,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     offer = Offer(triton, settings.models)
     parallel, tiling = await process.wait_for("triton", lambda: opened(triton, offer, settings))
     readiness.watch("triton", lambda: triton.is_well)
-    credentials = Credentials(settings.auth_target, "inference", settings.client_secret, tls=settings.tls)
-    service = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]
-    images = Channel(settings.images_target, service, credentials.token_for("images"), tls=settings.tls)
-    await process.wait_for("images", images.ready)
-    readiness.watch("images", images.is_connected)
+    images = await channel_to_images(settings, readiness)
     decoder = Decoder(processes=parallel)
     async with bus.connection(settings.nats_url, "inference", readiness) as nc:
         js = nc.jetstream()
@@ -72,6 +68,15 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         finally:
             await decoder.aclose()
             await triton.close()
+
+
+async def channel_to_images(settings: Settings, readiness: metrics.Readiness) -> Channel:
+    credentials = Credentials(settings.auth_target, "inference", settings.client_secret, tls=settings.tls)
+    service = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]
+    images = Channel(settings.images_target, service, credentials.token_for("images"), tls=settings.tls)
+    await process.wait_for("images", images.ready)
+    readiness.watch("images", images.is_connected)
+    return images
 
 
 async def opened(triton: Triton, offer: Offer, settings: Settings) -> tuple[int, Tiling]:

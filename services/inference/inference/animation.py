@@ -5,9 +5,9 @@ import io
 import numpy as np
 from PIL import Image
 
+from inference import webp
 from inference.picture import Animation, Format, Pixels
 from inference.resize import as_image
-from inference.webp import USUAL_QUALITY
 
 COLOURS = 256
 LONGEST_MILLISECONDS = {"GIF": 655_350, "WEBP": (1 << 31) - 1}
@@ -56,9 +56,7 @@ def encode(
         return out.getvalue()
     options |= {"loop": 1 if animation.loop is None else animation.loop}
     options |= {"icc_profile": first.icc or b"", "exif": exif or b""}
-    if first.is_lossless and quality is None:
-        options |= {"lossless": True, "quality": 25, "method": 1}
-    else:
-        options |= {"quality": quality or USUAL_QUALITY, "method": 4}
+    pixels = images[0].width * images[0].height
+    options |= webp.options(pixels, quality, is_lossless=first.is_lossless)
     images[0].save(out, "WEBP", **options)
     return out.getvalue()

@@ -46,7 +46,9 @@ SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP"}
 class Limits:
     pixels: int = 50_000_000
     memory_bytes: int = 1536 << 20
-    """Address space of the child; the dearest kind, a WebP of so many pixels, takes 813 MB."""
+    """Address space of the child; of so many pixels a WebP takes 813 MB, and the dearest kind, a TIFF of 16
+    bits with alpha by LZMA or in tiled planes, 888 MB.
+    """
     cpu_seconds: int = 30
     """Of processor time for one file."""
 
@@ -90,8 +92,8 @@ def allow_cpu(seconds: int) -> None:
 
 def answer(data: bytes, most_pixels: int, out: BinaryIO) -> None:
     try:
-        if deep.is_deep(data) and (picture := deep.read(data, most_pixels)):
-            send_deep(picture, data, out)
+        if deep.is_deep(data):
+            send_deep(deep.read(data, most_pixels), data, out)
             return
         opened = open_file(data, most_pixels)
         if frames.are_many(opened):

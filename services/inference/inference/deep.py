@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, TiffImagePlugin
 
+from inference import layout
+from inference.modes import Unsupported
+
 if TYPE_CHECKING:
     import pyvips
 
 STRIP_BYTES = 1 << 20
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 BITS_PER_SAMPLE, SAMPLES, PLANES, EXTRA_SAMPLES, SAMPLE_FORMAT, UNSIGNED = 258, 277, 284, 338, 339, 1
+MOST_SAMPLES = 5
+"""Ink and one more."""
 NO_ALPHA = 0
 """Of an extra sample: nobody knows what it is (TIFF 6.0, section 18)."""
 GREY, COLOUR, INK = ("b-w", "grey16"), ("srgb", "rgb16", "rgb"), ("cmyk",)
@@ -47,7 +52,7 @@ def is_deep(data: bytes) -> bool:
     return data[:8] == PNG_SIGNATURE and data[24:25] == b"\x10"
 
 
-def tags_of(data: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
+def tags_of(data: bytes | bytearray) -> TiffImagePlugin.ImageFileDirectory_v2:
     """Of a TIFF's first picture; Pillow knows no grey with alpha of 16 bits as a picture."""
     file = io.BytesIO(data)
     head = file.read(16 if data[2:4] in (b"+\0", b"\0+") else 8)  # BigTIFF or not
@@ -57,27 +62,48 @@ def tags_of(data: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
     return directory
 
 
-def read(data: bytes, most_pixels: int) -> Deep | None:
-    """None where libvips cannot read it: broken, or of a kind that Pillow may know, with 8 bits."""
+def read(data: bytes, most_pixels: int) -> Deep:
+    """What libvips cannot read is refused: Pillow might know it, but with 8 bits."""
+    is_png = data.startswith(PNG_SIGNATURE)
+    image = opened(data, most_pixels) if is_png else opened_tiff(data, most_pixels)
+    if image.interpretation in INK:
+        image = image.icc_transform("srgb", embedded=True, depth=16, black_point_compensation=True)
+    if image.format != "ushort" or image.interpretation not in (*GREY, *COLOUR) or image.bands > 4:
+        raise Unsupported(f"{image.bands} samples of 16 bits, {image.interpretation}")
+    if not is_png and image.bands in (2, 4) and tags_of(data).get(EXTRA_SAMPLES) == (NO_ALPHA,):
+        image = image.extract_band(0, n=image.bands - 1)
+    return described(image, "PNG" if is_png else "TIFF")
+
+
+def opened(data: bytes | bytearray, most_pixels: int) -> "pyvips.Image":
     os.environ["VIPS_CONCURRENCY"] = "1"
     import pyvips  # noqa: PLC0415  most children never meet such a picture
 
+    pyvips.cache_set_max(0)  # it would keep pictures that are done with
+
     is_png = data.startswith(PNG_SIGNATURE)
     load: Any = pyvips.Image.pngload_buffer if is_png else pyvips.Image.tiffload_buffer
-    try:
-        image: pyvips.Image = load(data, access="sequential", fail_on="error")
-        if image.width * image.height > most_pixels:
-            size = f"{image.width} x {image.height}"
-            raise Image.DecompressionBombError(f"{size} pixels, at most {most_pixels}")
-        if image.interpretation in INK:
-            image = image.icc_transform("srgb", embedded=True, depth=16, black_point_compensation=True)
-        if image.format != "ushort" or image.interpretation not in (*GREY, *COLOUR) or image.bands > 4:
-            return None
-        if not is_png and image.bands in (2, 4) and tags_of(data).get(EXTRA_SAMPLES) == (NO_ALPHA,):
-            image = image.extract_band(0, n=image.bands - 1)
-        return described(image, "PNG" if is_png else "TIFF")
-    except pyvips.Error:
-        return None
+    image: pyvips.Image = load(data, access="sequential", fail_on="error")
+    if image.width * image.height > most_pixels:
+        size = f"{image.width} x {image.height}"
+        raise Image.DecompressionBombError(f"{size} pixels, at most {most_pixels}")
+    return image
+
+
+def opened_tiff(data: bytes | bytearray, most_pixels: int) -> "pyvips.Image":
+    tags = tags_of(data)
+    if tags[layout.WIDTH] * tags[layout.HEIGHT] > most_pixels:
+        size = f"{tags[layout.WIDTH]} x {tags[layout.HEIGHT]}"
+        raise Image.DecompressionBombError(f"{size} pixels, at most {most_pixels}")
+    if tags.get(SAMPLES, 1) > MOST_SAMPLES:
+        raise Unsupported(f"{tags[SAMPLES]} samples of 16 bits")
+    if layout.has_tiled_planes(tags):
+        planes = (opened_tiff(layout.plane(data, tags, index), most_pixels) for index in range(tags[SAMPLES]))
+        every = (strip for plane in planes for strip in strips(plane))
+        data = layout.in_strips(tags, rows_of_strip(tags[layout.WIDTH]), every)
+    elif layout.is_lzma(tags):
+        data = layout.deflated(data, tags)
+    return opened(data, most_pixels)
 
 
 def described(image: "pyvips.Image", file_format: str) -> Deep:
@@ -97,6 +123,11 @@ def strips(image: "pyvips.Image") -> Iterator[bytes]:
     import pyvips  # noqa: PLC0415
 
     region = pyvips.Region.new(image)
-    rows = max(1, STRIP_BYTES // (image.width * image.bands * 2))
+    rows = rows_of_strip(image.width * image.bands)
     for top in range(0, image.height, rows):
         yield bytes(region.fetch(0, top, image.width, min(rows, image.height - top)))
+
+
+def rows_of_strip(samples: int) -> int:
+    """Of so many samples a row."""
+    return max(1, STRIP_BYTES // (samples * 2))

@@ -10,9 +10,9 @@ from pathlib import Path
 CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 UNLIMITED = 1 << 60
 """What version 1 writes for none is more than that."""
-JOB_BYTES, OURSELVES_BYTES, TILE_BYTES = 1 << 30, 256 << 20, 16 << 20
-"""What one job with two tiles at Triton takes at most but for the largest WebP; what the worker takes without
-one; a tile of 512 x 512 and its answer at four times the size.
+JOB_BYTES, OURSELVES_BYTES, TILE_BYTES = 3 << 29, 256 << 20, 16 << 20
+"""What one job with two tiles at Triton takes at most; what the worker takes without one; a tile of 512 x 512
+and its answer at four times the size.
 """
 GPU_TILE, CPU_TILE = 512, 640
 """What engines are built for; and what is 5 to 10 % faster on a CPU, as fewer pixels are computed twice. With

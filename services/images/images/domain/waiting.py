@@ -7,7 +7,7 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import accumulate
 
@@ -27,10 +27,19 @@ SHARE_OF_TIME = 0.05
 """That reading the queue may take at most, however long the queue is."""
 FIRST_AT_ONCE = 16
 QUEUE = sa.text("""
-    SELECT id, status = 'pending' AS waits, is_priority, dispatched_at IS NOT NULL AS is_dispatched,
-        upscaled_width::float8 * upscaled_height * (100 - progress) / 1e8 AS megapixels
-    FROM image WHERE status IN ('pending', 'processing')
-    ORDER BY NOT is_priority, dispatched_at, id
+    SELECT
+        coalesce(array_agg(id ORDER BY place) FILTER (WHERE waits), '{}') AS waiting,
+        coalesce(array_agg(megapixels ORDER BY place) FILTER (WHERE waits), '{}') AS megapixels,
+        count(*) FILTER (WHERE waits AND is_priority) AS priority,
+        count(*) FILTER (WHERE waits AND is_priority AND dispatched_at IS NOT NULL) AS may_go_first,
+        count(*) FILTER (WHERE NOT waits) AS under_way,
+        coalesce(sum(megapixels) FILTER (WHERE NOT waits), 0) AS megapixels_under_way
+    FROM (
+        SELECT id, is_priority, dispatched_at, status = 'pending' AS waits,
+            row_number() OVER (ORDER BY NOT is_priority, dispatched_at, id) AS place,
+            upscaled_width::float8 * upscaled_height * (100 - progress) / 1e8 AS megapixels
+        FROM image WHERE status IN ('pending', 'processing')
+    ) AS unfinished
 """)
 """Reads what the partial index of unfinished images leads to, and no other of the table."""
 WORKERS = sa.text("""
@@ -78,6 +87,14 @@ class Queue:
         work = self.work[place - 1] + own if place else own * max(1, self.under_way)
         return max(1, math.ceil(self.pace.cold_seconds + work / pace))
 
+    def joined_by(self, images: Sequence[Image]) -> "Queue":
+        """As those see it that come now, all of them to the same queue."""
+        last = self.priority if images[0].is_priority else len(self.places)
+        own = (image.upscaled_width * image.upscaled_height / 1e6 for image in images)
+        work = [*self.work[:last], *accumulate(own, initial=self.work[last])]
+        places = {image.id or 0: place for place, image in enumerate(images, start=last + 1)}
+        return replace(self, places=places, work=work)
+
 
 class Waiting:
     def __init__(self, sessions: Sessions, cold_start: timedelta) -> None:
@@ -110,16 +127,13 @@ async def announce(session: AsyncSession, name: str, megapixels_per_second: floa
 
 async def read(session: AsyncSession, cold_start: timedelta) -> Queue:
     connection = await session.connection()
-    images = (await connection.execute(QUEUE)).all()
-    waiting = [image for image in images if image.waits]
-    under_way = [image.megapixels for image in images if not image.waits]
-    first = [image.id for image in waiting if image.is_priority and image.is_dispatched]
+    found = (await connection.execute(QUEUE)).one()
     return Queue(
-        places={image.id: place for place, image in enumerate(waiting, start=1)},
-        priority=sum(image.is_priority for image in waiting),
-        work=list(accumulate((image.megapixels for image in waiting), initial=sum(under_way))),
-        under_way=len(under_way),
-        first=dict.fromkeys(first[:FIRST_AT_ONCE]),
+        places={image_id: place for place, image_id in enumerate(found.waiting, start=1)},
+        priority=found.priority,
+        work=list(accumulate(found.megapixels, initial=found.megapixels_under_way)),
+        under_way=found.under_way,
+        first=dict.fromkeys(found.waiting[: min(found.may_go_first, FIRST_AT_ONCE)]),
         pace=await _pace(session, cold_start),
     )
 

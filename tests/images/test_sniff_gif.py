@@ -1,0 +1,54 @@
+"""A GIF's pictures that reach beyond its canvas count with the size that they make the decoder hold."""
+
+import struct
+
+import pytest
+from PIL import Image
+from pixels import encoded
+
+from common import errors
+from images.sniff import sniff
+from inference.codec import Decoder, Undecodable
+from tests.inference.pictures import moving
+
+MANY = 50_000_000
+
+
+def animated(second: tuple[int, int], frames: int = 2) -> bytes:
+    """The first picture is of 10 x 8 pixels, the others tell that they are of another size."""
+    images = [Image.effect_noise((10, 8), 10 + index).convert("P") for index in range(frames)]
+    data = bytearray(encoded(images[0], "GIF", save_all=True, append_images=images[1:]))
+    place = data.index(b",\0\0\0\0\x0a\0\x08\0")
+    while (place := data.find(b",\0\0\0\0\x0a\0\x08\0", place + 1)) > 0:
+        struct.pack_into("<HH", data, place + 5, *second)
+    return bytes(data)
+
+
+def refusal(data: bytes, largest_pixels: int = MANY) -> str:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        sniff(data, largest_pixels=largest_pixels)
+    return caught.value.fields["image"][0]
+
+
+async def test_a_picture_far_beyond_the_canvas_is_refused_as_the_decoder_would() -> None:
+    data, decoder = animated((65_000, 65_000)), Decoder()
+
+    with pytest.raises(Undecodable) as caught:
+        await moving(decoder, data)
+    await decoder.aclose()
+
+    assert caught.value.reason == "too_many_pixels"
+    assert refusal(data) == "The frames may not have more than 50 megapixels together."
+
+
+def test_every_frame_counts_as_large_as_the_canvas_has_grown() -> None:
+    data = animated((100, 50), frames=5)
+
+    assert sniff(data, largest_pixels=5 * 100 * 50).frames == 5
+    assert refusal(data, 5 * 100 * 50 - 1).startswith("The frames may not have more than")
+
+
+def test_the_size_that_is_told_is_still_that_of_the_canvas() -> None:
+    header = sniff(animated((100, 50)), largest_pixels=MANY)
+
+    assert (header.width, header.height) == (10, 8)
