@@ -38,6 +38,8 @@ class TritonPythonModel:
 """
 DEADLY = 13
 """A tile of nothing but this ends the model's process."""
+STOP_SECONDS = 2.0
+"""One whose model died waits for it for ten seconds, and ends no better then."""
 QUICK, SLOW = "span_x2", "span_x2_slow"
 SECONDS = {QUICK: 0.0, SLOW: 0.2}
 
@@ -75,5 +77,6 @@ async def scratch_triton(folder: Path, env: Mapping[str, str] | None = None) -> 
     async with Supervisor(folder / "state", to_file(folder / "triton.log")) as supervisor:
         server = triton_server.triton(supervisor.state)
         process = triton_server.process(server, models=models)
-        await supervisor.start(replace(process, env={**process.env, **(env or {})}))
+        env = {**process.env, **(env or {})}
+        await supervisor.start(replace(process, env=env, stop_seconds=STOP_SECONDS))
         yield Scratch(supervisor, server.grpc, models)

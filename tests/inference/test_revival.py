@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from inference.failures import ModelDied, TritonAway
 from inference.nets import Net
 from inference.picture import Picture
 from inference.triton import Triton
+from loupe_local.triton import SHARED_MEMORY
 from tests.images.images_rig import poll
 from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
@@ -184,3 +186,13 @@ async def is_loaded(triton: Triton, model: str) -> bool:
 
 async def is_reloaded(model: str, before: float) -> bool:
     return reloads(model) == before + 1
+
+
+async def test_of_a_model_that_died_nothing_stays_once_triton_has_ended(tmp_path: Path) -> None:
+    async with scratch_triton(tmp_path) as running:
+        port = running.target.rpartition(":")[2]
+        running.kill(QUICK)
+        before = list(SHARED_MEMORY.glob(f"loupe-triton-{port}-*"))
+
+    assert before
+    assert list(SHARED_MEMORY.glob(f"loupe-triton-{port}-*")) == []

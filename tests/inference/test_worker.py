@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -31,13 +30,14 @@ from inference.offer import Offer
 from inference.registry import ENHANCING, MODELS
 from inference.settings import Settings
 from inference.tiles import Tiling
-from inference.worker import Worker
+from inference.triton import CANARY
+from inference.worker import Turns, Worker
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2
 from loupe_local.services import services
 from loupe_local.stores import Stores
 from tests.images.images_rig import RULES, Rig, a_batch, an_image, emptied, keys, poll, row
-from tests.inference.conftest import FaultyTriton, an_answer, doubled, pixels_of, triton_at
+from tests.inference.conftest import Answer, FaultyTriton, an_answer, doubled, pixels_of, triton_at
 from tests.inference.scratch import QUICK, scratch_triton
 
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"), "PNG")
@@ -352,7 +352,7 @@ async def test_an_image_of_the_priority_queue_goes_first_and_nobody_is_forgotten
 ) -> None:
     monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
-    bench.worker = replace(bench.worker, starts=itertools.count(1))  # the first start is nobody's own turn
+    bench.worker = replace(bench.worker, turns=Turns(first=1))  # the first start is nobody's own turn
     usual = [await bench.job(dispatched_at=now()) for _ in range(2)]
     first = await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
     for image in (*usual, first):
@@ -376,7 +376,7 @@ async def test_one_of_five_starts_is_for_the_image_whose_turn_it_is(
     usual = await bench.job(dispatched_at=now())
     for _ in range(6):
         await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
-    bench.worker = replace(bench.worker, starts=itertools.count(1))
+    bench.worker = replace(bench.worker, turns=Turns(first=1))
     given = list[int]()
 
     for _ in range(5):
@@ -388,6 +388,48 @@ async def test_one_of_five_starts_is_for_the_image_whose_turn_it_is(
 
     assert given.count(usual.id or 0) == 1
     assert given[-1] == usual.id
+
+
+async def test_each_fifth_start_is_for_the_usual_queue_however_many_of_the_priority_queue_wait(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
+    bench.worker = replace(bench.worker, turns=Turns(first=1))
+    usual = [await bench.job(dispatched_at=now()) for _ in range(2)]
+    first = [await bench.job(user_id=2, dispatched_at=now(), is_priority=True) for _ in range(12)]
+    for image in (usual[0], *first[:4], usual[1], *first[4:]):
+        await bench.submit(image)
+
+    async def have_ended() -> bool:
+        return len(await bench.told()) == 14
+
+    async with bench.consuming():
+        await poll(have_ended)
+        await poll(bench.is_idle)
+
+    order = [told.image_id for told in await bench.told()]
+    assert [order.index(image.id or 0) for image in usual] == [4, 9]
+
+
+async def test_a_worker_that_is_told_to_stop_gives_the_other_image_back_too(
+    bench: Bench, faulty: FaultyTriton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
+    faulty.answer = held = Held()
+    bench.worker = replace(bench.worker, turns=Turns(first=1))
+    usual = await bench.job(dispatched_at=now())
+    first = await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
+    for image in (usual, first):
+        await bench.submit(image)
+
+    async with bench.consuming():
+        await held.holds()
+
+    given_back, untouched = await bench.row(first), await bench.row(usual)
+    assert (given_back.attempt, given_back.excused, given_back.heartbeat_at) == (1, 1, None)
+    assert (untouched.attempt, untouched.status) == (0, Status.PENDING)
+    assert (await bench.js.stream_info("JOBS")).state.messages == 2
 
 
 async def test_images_that_are_away_are_waited_for(bench: Bench) -> None:
@@ -450,7 +492,7 @@ async def test_a_wrong_answer_costs_an_attempt_and_stores_nothing(bench: Bench, 
     async def small(*_: Any) -> Any:
         return an_answer(np.zeros((1, 3, 16, 24), np.uint8))
 
-    faulty.answer = small
+    faulty.answer = but_for_canaries(small)
     image = await bench.job()
 
     with pytest.raises(BadAnswer):
@@ -468,7 +510,7 @@ async def test_a_black_or_blank_answer_costs_an_attempt_and_stores_nothing(
     async def blank(*_: Any) -> Any:
         return an_answer(np.full((1, 3, 32, 48), level, np.uint8))
 
-    faulty.answer = blank
+    faulty.answer = but_for_canaries(blank)
     image = await bench.job()
 
     with pytest.raises(BadAnswer, match=r"span_x2 answered (black|one colour) for the tile at 0, 0"):
@@ -477,6 +519,45 @@ async def test_a_black_or_blank_answer_costs_an_attempt_and_stores_nothing(
     found = await bench.row(image)
     assert (found.attempt, found.excused) == (1, 0)
     assert await keys(bench.rig) == [image.original_path]
+
+
+def but_for_canaries(answer: Answer) -> Answer:
+    """As a picture that the model does not bear: all else is answered rightly."""
+
+    async def either(request: Any, context: Any) -> Any:
+        is_canary = np.array_equal(pixels_of(request), CANARY)
+        return await (doubled if is_canary else answer)(request, context)
+
+    return either
+
+
+async def test_a_triton_that_answers_everything_wrongly_costs_no_attempt_and_is_asked_for_no_other(
+    bench: Bench, faulty: FaultyTriton
+) -> None:
+    async def black(request: Any, _: Any) -> Any:
+        return an_answer(np.zeros_like(pixels_of(request)).repeat(2, axis=2).repeat(2, axis=3))
+
+    faulty.answer = black
+    first, second = [await bench.job() for _ in range(2)]
+
+    with pytest.raises(messages.Later, match="black for a test tile"):
+        await bench.do(first)
+    with pytest.raises(messages.Later, match="Triton answers wrongly"):
+        await bench.do(second)
+    is_well_meanwhile = bench.worker.triton.is_well
+    faulty.answer = doubled
+    await bench.worker.triton.ask_canaries(["span_x2"], 3600)
+    await bench.do(first)
+
+    assert not is_well_meanwhile
+    assert bench.worker.triton.is_well
+    assert [
+        (image.attempt, image.excused) for image in (await bench.row(first), await bench.row(second))
+    ] == [
+        (2, 1),
+        (0, 0),
+    ]
+    assert [told.image_id for told in await bench.told()] == [first.id]
 
 
 async def test_an_original_that_is_gone_costs_an_attempt(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from loupe_local.ports import HOST
@@ -14,6 +15,7 @@ VENV = Path(os.environ.get("LOUPE_TRITON_VENV") or REPOSITORY / ".loupe" / "trit
 THREADS = "LOUPE_TRITON_THREADS"
 RUNTIME = "LOUPE_TRITON_RUNTIME"
 TRACES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_BSP_SCHEDULE_DELAY")
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  what shm_open(3) means
 MODELS = REPOSITORY / ".loupe" / "models"
 
 
@@ -48,4 +50,11 @@ def process(server: Triton, venv: Path = VENV, models: Path = MODELS) -> Process
         ready=http_ok(HOST, server.http_port, "/v2/health/ready"),  # open only once every model is loaded
         ready_seconds=120,
         stop_seconds=20,
+        tidy=partial(_tidy, server.grpc_port),
     )
+
+
+def _tidy(grpc_port: int) -> None:
+    """Shared memory of models whose process died: a megabyte each."""
+    for region in SHARED_MEMORY.glob(f"loupe-triton-{grpc_port}-*"):
+        region.unlink(missing_ok=True)

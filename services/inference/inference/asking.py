@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from common import log
 from inference.checks import check
-from inference.nets import Answer, BadAnswer, Infer, Net, TooLarge
+from inference.nets import Answer, BadAnswer, Infer, Net, TooLarge, WrongAnswer
 from inference.tiles import Box, Tensor
 
 LOG = log.get(__name__)
@@ -78,5 +78,5 @@ async def asked_once(net: Net, infer: Infer, tensor: Tensor, box: Box) -> Answer
             raise
         raise BadAnswer(f"{name} was cancelled") from error  # a task group would take no offence
     if problem := await to_thread(check, tensor, answer, net.step):
-        raise BadAnswer(f"{name} answered {problem} for the tile at {box.left}, {box.top} {tensor.shape[2:]}")
+        raise WrongAnswer(name, f"{problem} for the tile at {box.left}, {box.top} {tensor.shape[2:]}")
     return answer

@@ -33,6 +33,12 @@ class ModelGone(ModelDied):
     """It is not loaded, as while somebody loads it again."""
 
 
+class ModelBroken(TritonFailed):
+    """It answers, and wrongly, also what any model can answer: no fault of the picture."""
+
+    outcome = "broken"
+
+
 class OutOfMemory(TritonFailed, TooLarge):
     outcome = "memory"
 

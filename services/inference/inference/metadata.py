@@ -4,6 +4,8 @@ The rest would be wrong there: its orientation is applied, its sizes have change
 picture.
 """
 
+import struct
+
 from PIL import Image
 
 EXIF, GPS = 0x8769, 0x8825
@@ -20,6 +22,7 @@ DESCRIPTIVE = (
 OUTDATED = (0xA002, 0xA003, 0xA005)
 """In the Exif directory: width, height, and where the interoperability directory was."""
 MAKER_NOTE = 0x927C
+BYTE, UNDEFINED = 1, 7
 LARGEST = 65_000
 """A JPEG segment holds no more."""
 
@@ -42,9 +45,18 @@ def kept(exif: Image.Exif) -> bytes:
     return written if len(written) <= LARGEST else b""
 
 
-def as_written(value: object) -> object:
+class Text(str):
     """Pillow reads texts as Latin-1, whatever they are, and would write `?` for what is not ASCII."""
-    return value.encode("latin-1") if isinstance(value, str) else value
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:  # noqa: ARG002
+        return super().encode("latin-1")
+
+
+def as_written(value: object) -> object:
+    """As bytes, a text would not be written as one."""
+    return Text(value) if isinstance(value, str) else value
 
 
 def written_bytes(exif: Image.Exif) -> bytes:
@@ -53,4 +65,20 @@ def written_bytes(exif: Image.Exif) -> bytes:
     for directory in (EXIF, GPS):
         if not exif.get_ifd(directory):
             exif._ifds.pop(directory, None)  # noqa: SLF001
-    return exif.tobytes().removeprefix(b"Exif\0\0")
+    return with_undefined(exif.tobytes().removeprefix(b"Exif\0\0"))
+
+
+def with_undefined(written: bytes) -> bytes:
+    """Bytes in the Exif directory are of no type (4.6.5), where Pillow takes most of them for numbers."""
+    result = bytearray(written)
+    for at in entries(result, struct.unpack_from("<I", result, 4)[0]):
+        number, place = struct.unpack_from("<H6xI", result, at)
+        for inner in entries(result, place) if number == EXIF else ():
+            if struct.unpack_from("<H", result, inner + 2)[0] == BYTE:
+                struct.pack_into("<H", result, inner + 2, UNDEFINED)
+    return bytes(result)
+
+
+def entries(data: bytearray, directory: int) -> range:
+    """Where they begin; Pillow writes little-endian."""
+    return range(directory + 2, directory + 2 + 12 * struct.unpack_from("<H", data, directory)[0], 12)

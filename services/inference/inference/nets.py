@@ -45,5 +45,13 @@ class BadAnswer(Exception):
     """The model gave no result for a tile, or one that cannot be it."""
 
 
+class WrongAnswer(BadAnswer):
+    """Of a model that answered. The picture may be the cause, or the device that the model runs on."""
+
+    def __init__(self, model: str, told: str) -> None:
+        super().__init__(f"{model} answered {told}")
+        self.model = model
+
+
 class TooLarge(Exception):
     """There is no memory for a tile of this size; a smaller one may do."""

@@ -10,7 +10,7 @@ import numpy as np
 from isal import isal_zlib
 from PIL import Image, TiffImagePlugin
 
-from inference.metadata import EXIF, GPS
+from inference.metadata import EXIF, GPS, as_written
 from inference.picture import Header, Pixels
 from inference.rows import Strips
 
@@ -98,9 +98,11 @@ def told(out: io.BytesIO, exif: bytes) -> list[Entry]:
     for tag in (EXIF, GPS):
         values = parsed.get_ifd(tag)
         if values:
-            directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+            directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II", group=tag)
             for number, value in values.items():
-                directory[number] = value
+                directory[number] = as_written(value)
+                if tag == EXIF and isinstance(value, bytes):
+                    directory.tagtype[number] = UNDEFINED
             out.write(bytes(out.tell() % 2))
             listed.append((tag, LONG, [out.tell()]))
             out.write(directory.tobytes(out.tell()))

@@ -15,7 +15,15 @@ from tritonclient.utils import InferenceServerException
 
 from common import log, process
 from inference.checks import check
-from inference.failures import ModelDied, ModelGone, TritonAway, TritonFailed, TritonSlow, failure_of
+from inference.failures import (
+    ModelBroken,
+    ModelDied,
+    ModelGone,
+    TritonAway,
+    TritonFailed,
+    TritonSlow,
+    failure_of,
+)
 from inference.machine import Capacity
 from inference.nets import Answer
 from inference.revival import PROBE_SECONDS, Revival
@@ -56,11 +64,18 @@ class Triton:
         """Models that have answered ever."""
         self._answered_at: dict[str, float] = {}
         self._unwell = set[str]()
+        self._broken = set[str]()
+        """Models that answered a test tile wrongly when they were last asked one."""
 
     @property
     def is_well(self) -> bool:
-        """Whether every model answered when it was last asked."""
-        return not self._unwell
+        """Whether every model answered when it was last asked, and rightly."""
+        return not self._unwell and not self._broken
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it answers wrongly, and so is worse than none: it would fail one image after the other."""
+        return bool(self._broken)
 
     def allow(self, in_flight: int) -> None:
         """So many tiles at a time from now on."""
@@ -125,12 +140,15 @@ class Triton:
         """Each model that has not answered for so many seconds; raises the last one's error."""
         failed: TritonFailed | None = None
         for model in models:
-            if time.monotonic() - self._answered_at.get(model, -unless_within) < unless_within:
+            since = time.monotonic() - self._answered_at.get(model, -unless_within)
+            if since < unless_within and model not in self._broken:
                 continue
             try:
                 check_canary(model, await self.infer(model, canary_of(model)))
+                self._broken.discard(model)
             except TritonFailed as error:
                 self._mark(model, is_well=False)
+                self._broken |= {model} if isinstance(error, ModelBroken) else set()
                 failed = error
         if failed:
             raise failed
@@ -141,6 +159,7 @@ class Triton:
         async def step() -> None:
             served = sorted(models())
             self._unwell.intersection_update(served)
+            self._broken.intersection_update(served)
             try:
                 await self.ask_canaries(served, seconds)
             except TritonFailed as error:
@@ -214,4 +233,4 @@ def canary_of(model: str) -> Tensor:
 def check_canary(model: str, answer: Answer) -> None:
     scale = max(1, answer.upscaled.shape[-1] // SIDE)
     if problem := check(canary_of(model), answer, scale):
-        raise TritonFailed(f"{model} answered {problem} for a test tile")
+        raise ModelBroken(f"{model} answered {problem} for a test tile")

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,9 +20,10 @@ from common import errors, log, messages, trace
 from common.blobs import Blobs
 from inference.bands import Progress
 from inference.codec import Decoder, Undecodable
-from inference.failures import TritonAway
+from inference.failures import ModelBroken, TritonAway
 from inference.fit import Fit
 from inference.keeping import Cancellations, Keeping
+from inference.nets import WrongAnswer
 from inference.offer import Offer
 from inference.pace import Pace
 from inference.picture import Animation, Format
@@ -73,6 +74,7 @@ pixels = Counter("loupe_pixels_total", "Pixels of images that were upscaled", ["
 
 EXCUSED = (
     asyncio.CancelledError,
+    ModelBroken,
     TritonAway,
     NotServed,
     errors.Unavailable,
@@ -84,6 +86,20 @@ EXCUSED = (
 
 OWN_TURN = 5
 """One of so many starts is for the image whose message came, so that nobody waits for ever."""
+
+
+class Turns:
+    """Counts starts of work; a turn that came to nothing is the next one's."""
+
+    def __init__(self, first: int = 0) -> None:
+        self._next = itertools.count(first)
+        self._unused = list[int]()
+
+    def take(self) -> int:
+        return self._unused.pop() if self._unused else next(self._next)
+
+    def give_back(self, turn: int) -> None:
+        self._unused.append(turn)
 
 
 class NotWanted(Exception):
@@ -102,27 +118,36 @@ class Worker:
     heartbeat_seconds: float
     cancellations: Cancellations = field(default_factory=Cancellations)
     pace: Pace = field(default_factory=Pace)
-    starts: Iterator[int] = field(default_factory=itertools.count)
+    turns: Turns = field(default_factory=Turns)
 
     async def submitted(self, data: bytes) -> None:
         event = images_pb2.ImageSubmitted.FromString(data)
+        if self.triton.is_broken:
+            raise messages.Later("Triton answers wrongly")  # no attempt begins, however long that takes
         if not await self.triton.is_there():
-            raise messages.Later("Triton is away")  # no attempt begins, however long that takes
-        takes_another = next(self.starts) % OWN_TURN > 0
-        request = images_pb2.StartWorkRequest(
-            image_id=event.image_id, models=self.offer.names, takes_another=takes_another
-        )
-        try:
-            response = await self.images.StartWork(request)
-        except (errors.Unavailable, errors.FailedPrecondition) as error:
-            raise messages.Later(error.message) from error
-        if not response.HasField("order"):
+            raise messages.Later("Triton is away")
+        order = await self._ordered(event.image_id)
+        if order is None:
             return
-        order = response.order
         if order.image_id != event.image_id:
             origin = trace.Origin(order.request_id or None, order.trace_parent or None)
             raise messages.PutBack(lambda: self._claimed(order), origin)
         await self._claimed(order)
+
+    async def _ordered(self, image_id: int) -> images_pb2.WorkOrder | None:
+        turn, order = self.turns.take(), None
+        request = images_pb2.StartWorkRequest(
+            image_id=image_id, models=self.offer.names, takes_another=turn % OWN_TURN > 0
+        )
+        try:
+            response = await self.images.StartWork(request)
+            order = response.order if response.HasField("order") else None
+        except (errors.Unavailable, errors.FailedPrecondition) as error:
+            raise messages.Later(error.message) from error
+        finally:
+            if order is None:
+                self.turns.give_back(turn)
+        return order
 
     async def _claimed(self, order: images_pb2.WorkOrder) -> None:
         with (
@@ -178,7 +203,11 @@ class Worker:
             keeps_metadata=order.keeps_metadata,
         )
         with _timed("infer"):  # and encode: rows are written as they are ready
-            data = await render(picture, wish, self.triton.infer, progress)
+            try:
+                data = await render(picture, wish, self.triton.infer, progress)
+            except WrongAnswer as error:
+                await self.triton.ask_canaries([error.model])  # raises where it is no fault of the picture
+                raise
         frames = picture.frames if isinstance(picture, Animation) else [picture]
         count = len(frames) if wish.file_format in MOVING else 1
         pixels.labels("in").inc(count * frames[0].width * frames[0].height)
