@@ -24,7 +24,14 @@ PROFILES = (
     *sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml")),
 )
 """The values files that the chart brings for trials, and none at all."""
-GIVEN = ("existingSecret", "existingSecrets", "existingClaim", "imagePullSecrets", "serviceAccountName")
+GIVEN = (
+    "existingSecret",
+    "existingSecrets",
+    "existingClaim",
+    "existingConfigMap",
+    "imagePullSecrets",
+    "serviceAccountName",
+)
 """Values under such keys name what the chart does not make."""
 
 
@@ -83,12 +90,14 @@ def template(
     )
 
 
-def upgraded(profile: str, *there: Object, major: int = 4) -> Release:
+def upgraded(
+    profile: str, *there: Object, major: int = 4, values: Mapping[str, Any] | None = None
+) -> Release:
     """As an upgrade of a release of which these objects exist."""
     flags = ["--is-upgrade", "--dry-run=server", *(["--disable-openapi-validation"] if major > 3 else [])]
     kinds = {(one["apiVersion"], one["kind"]) for one in (*rendered(profile).objects, *there)}
     with cluster(NAMESPACE, kinds, there) as address:
-        text = template(*values_of(profile), *flags, "--kube-apiserver", address, major=major)
+        text = template(*values_of(profile), *flags, "--kube-apiserver", address, values=values, major=major)
     return replace(rendered(profile), objects=tuple(load_all(text)))
 
 

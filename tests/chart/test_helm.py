@@ -22,6 +22,7 @@ from tests.chart.helm import (
     template,
     values_of,
 )
+from tests.chart.kubernetes import VERSIONS, problems
 from tests.chart.objects import Object, Release, called
 from tests.chart.secrets import masked
 
@@ -127,6 +128,12 @@ def test_a_release_may_have_the_longest_name(profile: str) -> None:
     names = [called(one) for one in objects]
     assert [one for one in names if len(one.partition("/")[2]) > 63] == []
     assert len(set(names)) == len(names)
+
+
+def test_names_of_digits_stay_names() -> None:
+    objects = load_all(template("--namespace", "2024", name="123"))
+
+    assert [problem for one in objects for problem in problems(one, VERSIONS[-1])] == []
 
 
 def test_two_releases_share_nothing() -> None:

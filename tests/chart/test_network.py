@@ -6,7 +6,7 @@ from tests.chart.arrows import CALLS, PORTS, SERVICES, expected, outside
 from tests.chart.environment import settings_of
 from tests.chart.helm import DEFAULT, PROFILES, release, rendered
 from tests.chart.objects import Release, called
-from tests.chart.reach import arrows, places_of
+from tests.chart.reach import Place, arrows, places_of
 
 STORES = {"nats_url": "nats", "database_url": "postgresql", "s3_endpoint": "object-store"}
 
@@ -59,6 +59,15 @@ def test_a_store_is_reached_by_clients_once_it_has_a_public_name(store: dict[str
     found = allowed(release(DEFAULT, objectStore=store))
 
     assert (("stranger", "object-store", "8333") in found) == bool(store)
+
+
+def test_names_may_be_answered_on_another_port() -> None:
+    chart = release(DEFAULT, networkPolicy={"dnsPorts": [53, 5353]})
+    kube_dns = Place(name="dns", namespace="kube-system", labels={}, ports=("53/UDP", "5353/UDP", "5353"))
+
+    found = {arrow for arrow in arrows(chart, [*places_of(chart), kube_dns]) if arrow[1] == "dns"}
+
+    assert {port for source, _, port in found if source == "gateway"} == set(kube_dns.ports)
 
 
 def test_a_policy_that_is_missing_is_found() -> None:

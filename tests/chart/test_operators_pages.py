@@ -9,7 +9,8 @@ import pytest
 from gateway.admin import _parser
 from tests.chart.helm import CHART, PROFILES, REPOSITORY, load, rendered
 
-PAGES = [REPOSITORY / "docs" / f"{name}.md" for name in ("install", "operations", "backup", "security")]
+NAMES = ("install", "operations", "backup", "security", "scaling", "ingress", "observability")
+PAGES = [REPOSITORY / "docs" / f"{name}.md" for name in NAMES]
 COMMAND = re.compile(r"loupe-admin ((?:[a-z]+ )?[a-z]+(?: (?:--)?[\w@.-]+)*)")
 OBJECT = re.compile(r"\bloupe-[a-z]+(?:-[a-z]+)*(?:-0\b)?")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)")

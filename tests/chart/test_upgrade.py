@@ -5,10 +5,11 @@ import pytest
 from tests.chart.checks.all import CHECKS
 from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, template, upgraded, values_of
 from tests.chart.kubernetes import VERSIONS, problems
-from tests.chart.objects import Object, Release, annotations, called
-from tests.chart.reach import arrows, places_of
+from tests.chart.objects import Object, Release, annotations, called, is_hook
+from tests.chart.reach import Place, arrows, places_of
 
 DATABASES = ("auth", "billing", "images")
+ELSEWHERE = {"existingSecret": "given", "external": {"host": "postgres.example.com", "port": 6432}}
 
 
 def migrations(objects: Release) -> list[Object]:
@@ -19,6 +20,10 @@ def phases(objects: Release) -> set[str]:
     return {annotations(one).get("helm.sh/hook", "") for one in migrations(objects)}
 
 
+def pod_of(job: Object) -> Object:
+    return job["spec"]["template"]["spec"]
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_an_upgrade_is_as_sound_as_an_installation(profile: str) -> None:
     there = rendered(profile).objects
@@ -27,7 +32,8 @@ def test_an_upgrade_is_as_sound_as_an_installation(profile: str) -> None:
 
     assert [problem for check in CHECKS for problem in check(after)] == []
     assert [problem for one in after.objects for problem in problems(one, VERSIONS[-1])] == []
-    assert {called(one) for one in after.objects} == {called(one) for one in there}
+    for_the_hook = {called(one) for one in after.of("NetworkPolicy") if is_hook(one)}
+    assert {called(one) for one in after.objects} - for_the_hook == {called(one) for one in there}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -58,6 +64,27 @@ def test_a_hook_finds_what_it_needs_where_migrations_were_off_before() -> None:
 
     assert before.find("ServiceAccount", "loupe-migrations")
     assert before.find("NetworkPolicy", "loupe-migrations")
+
+
+def test_a_hook_reaches_a_database_that_the_policies_of_the_release_before_do_not_allow() -> None:
+    before = rendered(DEFAULT)
+    after = upgraded(DEFAULT, *before.objects, values={"postgresql": {"mode": "external", **ELSEWHERE}})
+    database = Place(name="database", ip="203.0.113.9", labels={}, ports=("6432",))
+    hooks = [one for one in after.objects if is_hook(one) and one["kind"] != "Pod"]
+
+    standing = Release(objects=(*before.of("NetworkPolicy"), *hooks))
+    found = arrows(standing, [*places_of(standing), database])
+
+    assert found == {(f"migrate-{name}", "database", "6432") for name in DATABASES}
+
+
+def test_a_hook_asks_for_no_priority_that_comes_with_its_release() -> None:
+    with_it = upgraded("ha", *rendered(DEFAULT).objects)
+    there_before = upgraded(DEFAULT, *rendered(DEFAULT).objects, values={"priorityClassName": "high"})
+
+    assert phases(with_it) == {"pre-upgrade"}
+    assert {pod_of(one).get("priorityClassName") for one in migrations(with_it)} == {None}
+    assert {pod_of(one)["priorityClassName"] for one in migrations(there_before)} == {"high"}
 
 
 def test_without_hooks_migrations_are_ordinary_jobs() -> None:

@@ -1,5 +1,6 @@
 """values.yaml, values.schema.json and the README name the same values; nothing else is taken."""
 
+import re
 from typing import Any
 
 import jsonschema_rs
@@ -8,7 +9,9 @@ import pytest
 from tests.chart import schema
 from tests.chart.environment import SERVICES, containers_of, environment, settings_of
 from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, template, values_of
+from tests.chart.objects import Object, found
 
+MONITORING = ("ServiceMonitor", "PrometheusRule")
 TOLD_AT_THE_TOP = {"metrics_listen", "listen", "log_level"}
 """Ports are the chart's business, and the level of logs is one for all."""
 OPTIONAL = {
@@ -167,3 +170,121 @@ def test_an_object_of_ones_own_may_use_the_charts_words() -> None:
     objects = load_all(template(*values_of(DEFAULT), values={"extraObjects": [own]}))
 
     assert "loupe-own" in [one["metadata"]["name"] for one in objects if one["kind"] == "ConfigMap"]
+
+
+def test_labels_of_metrics_stay_labels_beside_annotations() -> None:
+    given = {"labels": {"release": "prometheus"}}
+    chart = release(
+        DEFAULT,
+        commonAnnotations={"example.com/note": "yes"},
+        metrics={
+            "serviceMonitor": {"enabled": True, **given},
+            "rules": {"enabled": True, **given},
+            "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Loupe"}},
+        },
+    )
+
+    dashboards = [one for one in chart.of("ConfigMap") if "-dashboard-" in one["metadata"]["name"]]
+    metrics = [one for one in chart.of("Service") if one["metadata"]["name"].endswith("-metrics")]
+
+    assert {one["metadata"]["labels"].get("release") for one in chart.of(*MONITORING)} == {"prometheus"}
+    assert {one["metadata"]["labels"].get("grafana_dashboard") for one in dashboards} == {"1"}
+    assert {one["metadata"]["labels"].get("loupe/metrics") for one in metrics} == {"yes"}
+
+
+def test_a_label_for_one_wins_over_the_same_for_all_and_stands_once() -> None:
+    text = template(
+        values={"commonLabels": {"team": "platform"}, "gateway": {"podLabels": {"team": "imaging"}}}
+    )
+
+    teams = [team for one in load_all(text) for team in _teams_of_pods(one)]
+
+    assert re.search(r"^( *)team: .*\n\1team: ", text, re.MULTILINE) is None
+    assert teams.count("imaging") == 1
+    assert "platform" in teams
+
+
+def test_settings_of_postgresql_arrive_as_they_were_written() -> None:
+    settings = {"work_mem": 10485760, "log_line_prefix": "%m [%p]: ", "search_path": "a, b #c"}
+
+    database = release(DEFAULT, postgresql={"bundled": {"settings": settings}}).of("StatefulSet")
+
+    (args,) = [one["args"] for pod in database for one in _containers(pod) if one["name"] == "postgresql"]
+    assert {f"{name}={value}" for name, value in settings.items()} <= set(args)
+
+
+def test_a_priority_is_an_integer_however_high() -> None:
+    chart = release(DEFAULT, priorityClasses=[{"name": "high", "value": 1000000000}])
+
+    assert [one["value"] for one in chart.of("PriorityClass")] == [1000000000]
+
+
+def test_whoever_checks_certificates_is_given_the_authorities() -> None:
+    chart = rendered("external")
+
+    for pod in chart.pods:
+        for container in pod.containers:
+            names = {one["name"]: one.get("value") for one in container.get("env", [])}
+            if not any(name.endswith(("_NATS_URL", "_DATABASE_URL")) for name in names):
+                continue
+            mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+            volumes = {one["name"]: one for one in pod.spec["volumes"]}
+            assert names["SSL_CERT_FILE"] == f"{mounts['authorities']}/bundle.pem"
+            assert volumes["authorities"]["configMap"] == {"name": "company-authorities"}
+
+
+def test_without_authorities_an_external_database_is_checked_by_those_of_the_image() -> None:
+    chart = release("external", authorities={"existingConfigMap": ""})
+
+    named = {
+        one["value"]
+        for pod in chart.pods
+        for container in pod.containers
+        for one in container.get("env", [])
+        if one["name"] == "SSL_CERT_FILE"
+    }
+
+    assert named == {"/etc/ssl/certs/ca-certificates.crt"}
+
+
+def test_the_operators_pod_may_be_told_its_nodes() -> None:
+    given = {"nodeSelector": {"disk": "fast"}, "tolerations": [{"key": "spot", "operator": "Exists"}]}
+
+    (pod,) = [one for one in release(DEFAULT, operator=given).pods if one.component == "operator"]
+
+    assert {key: pod.spec[key] for key in given} == given
+
+
+def _containers(one: Object) -> list[Object]:
+    return one["spec"]["template"]["spec"]["containers"]
+
+
+def _teams_of_pods(one: Object) -> list[str]:
+    return [labels["team"] for labels in found(one.get("spec", {}).get("template", {}), "labels")]
+
+
+SHA = f"sha256:{'5' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("given", "image"),
+    [
+        ({"tag": "2.15.0"}, "docker.io/library/nats:2.15.0"),
+        ({"tag": f"2.15.0@{SHA}"}, f"docker.io/library/nats:2.15.0@{SHA}"),
+        ({"tag": "2.15.0", "digest": SHA}, f"docker.io/library/nats:2.15.0@{SHA}"),
+        ({"digest": SHA}, rf"docker.io/library/nats:[\w.-]+@{SHA}"),
+        ({}, r"docker.io/library/nats:[\w.-]+@sha256:[0-9a-f]{64}"),
+    ],
+    ids=["tag", "tag with digest", "both", "digest", "default"],
+)
+def test_who_sets_a_tag_gets_that_one_and_not_the_defaults_digest(given: dict[str, str], image: str) -> None:
+    chart = release(DEFAULT, nats={"bundled": {"image": given}})
+
+    [found_image] = {
+        str(one)
+        for stateful in chart.of("StatefulSet")
+        for one in found(stateful, "image")
+        if "/nats:" in one
+    }
+
+    assert re.fullmatch(image, found_image)

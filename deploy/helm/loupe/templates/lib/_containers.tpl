@@ -31,6 +31,7 @@ securityContext:
   value: {{ include "loupe.string" $value | quote }}
 {{- end }}
 {{- include "loupe.mtls.env" . }}
+{{- include "loupe.authorities.env" $root }}
 {{- include "loupe.tracing.env" . }}
 {{- with $values.extraEnv }}
 {{ toYaml . }}
@@ -60,6 +61,7 @@ securityContext:
 {{- $values := include "loupe.values" . | fromYaml -}}
 {{ include "loupe.tmp.mount" . }}
 {{- include "loupe.mtls.mount" . }}
+{{- include "loupe.authorities.mount" (index . 0) }}
 {{- with $values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -69,6 +71,7 @@ securityContext:
 {{- $values := include "loupe.values" . | fromYaml -}}
 {{ include "loupe.tmp.volume" $values.scratchSize }}
 {{- include "loupe.mtls.volume" . }}
+{{- include "loupe.authorities.volume" (index . 0) }}
 {{- with $values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

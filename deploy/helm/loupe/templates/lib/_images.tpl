@@ -1,4 +1,7 @@
-{{/* registry/repository:tag@digest of `(list $ image)`, where `image` is a map of values. */}}
+{{/*
+registry/repository:tag@digest of `(list $ image)`, where `image` is a map of values. A tag may bring its own digest, as the
+defaults do, so that who sets another tag gets that one.
+*/}}
 
 {{- define "loupe.image" -}}
 {{- $root := index . 0 -}}
@@ -7,7 +10,7 @@
 {{- $tag := $image.tag -}}
 {{- with $registry }}{{ trimSuffix "/" . }}/{{ end -}}
 {{ $image.repository }}
-{{- with $tag }}:{{ . }}{{ end -}}
+{{- with $tag }}:{{ if $image.digest }}{{ . | splitList "@" | first }}{{ else }}{{ . }}{{ end }}{{ end -}}
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end }}
 

@@ -32,30 +32,31 @@
 
 {{- define "loupe.selector" -}}
 app.kubernetes.io/name: {{ include "loupe.appName" (index . 0) }}
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
 {{- define "loupe.labels" -}}
-{{ include "loupe.selector" . }}
-app.kubernetes.io/part-of: loupe
-app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
-app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
-helm.sh/chart: {{ include "loupe.chart" (index . 0) }}
-{{- with (index . 0).Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $root := index . 0 -}}
+{{- $own := dict
+  "app.kubernetes.io/managed-by" $root.Release.Service
+  "app.kubernetes.io/version" $root.Chart.AppVersion
+  "helm.sh/chart" (include "loupe.chart" $root)
+-}}
+{{ merge (include "loupe.pod.labels" . | fromYaml) $own | toYaml }}
 {{- end }}
 
-{{/* metadata of an object of a component; a third argument is put behind its name, a fourth are annotations. */}}
+{{/* metadata of an object of a component; a third argument is put behind its name, a fourth are annotations, a
+     fifth further labels. */}}
 {{- define "loupe.metadata" -}}
 {{- $root := index . 0 -}}
 {{- $suffix := "" -}}{{- if gt (len .) 2 -}}{{- $suffix = index . 2 -}}{{- end -}}
 {{- $annotations := dict -}}{{- if gt (len .) 3 -}}{{- $annotations = index . 3 -}}{{- end -}}
+{{- $labels := dict -}}{{- if gt (len .) 4 -}}{{- $labels = index . 4 -}}{{- end -}}
 name: {{ include "loupe.name" (list $root (index . 1)) }}{{ $suffix }}
-namespace: {{ $root.Release.Namespace }}
+namespace: {{ $root.Release.Namespace | quote }}
 labels:
-  {{- include "loupe.labels" (list $root (index . 1)) | nindent 2 }}
+  {{- include "loupe.labels" (list $root (index . 1) $labels) | nindent 2 }}
 {{- with merge (dict) $annotations $root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

@@ -6,23 +6,18 @@
 {{- $values := include "loupe.values" . | fromYaml -}}
 {{- $annotations := dict -}}{{- if gt (len .) 2 -}}{{- $annotations = index . 2 -}}{{- end -}}
 labels:
-  {{- include "loupe.pod.labels" (list $root (index . 1)) | nindent 2 }}
-  {{- with $values.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "loupe.pod.labels" (list $root (index . 1) $values.podLabels) | nindent 2 }}
 {{- with merge (dict) ($values.podAnnotations | default dict) $annotations $root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* Without versions: a new chart that changes nothing about a pod does not start it anew. */}}
+{{/* Without versions: a new chart that changes nothing about a pod does not start it anew. A third argument are
+     further labels. */}}
 {{- define "loupe.pod.labels" -}}
-{{ include "loupe.selector" . }}
-app.kubernetes.io/part-of: loupe
-{{- with (index . 0).Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $more := dict -}}{{- if gt (len .) 2 -}}{{- $more = index . 2 | default dict -}}{{- end -}}
+{{ merge (include "loupe.selector" . | fromYaml) $more (index . 0).Values.commonLabels (dict "app.kubernetes.io/part-of" "loupe") | toYaml }}
 {{- end }}
 
 {{/* The values of a component; those of a store in the cluster lie under `bundled`. */}}
@@ -107,8 +102,12 @@ serviceAccountName: {{ index . 1 }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 restartPolicy: {{ index . 2 }}
+{{- $made := list }}{{ range $root.Values.priorityClasses }}{{ $made = append $made .name }}{{ end }}
 {{- with $root.Values.priorityClassName }}
+{{- /* none that this release makes: a hook would run before it is there, and get no pod */}}
+{{- if not (has . $made) }}
 priorityClassName: {{ . }}
+{{- end }}
 {{- end }}
 {{- with $root.Values.global.imagePullSecrets }}
 imagePullSecrets:

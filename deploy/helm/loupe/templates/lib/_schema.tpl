@@ -14,10 +14,16 @@ env:
   - name: SERVICE
     value: {{ index . 1 }}
   {{- include "loupe.postgresql.env" $it | nindent 2 }}
+  {{- with include "loupe.authorities.env" (index . 0) }}
+  {{- trim . | nindent 2 }}
+  {{- end }}
 resources:
   {{- toYaml (index . 0).Values.migrations.resources | nindent 2 }}
 volumeMounts:
   {{- include "loupe.tmp.mount" . | nindent 2 }}
+  {{- with include "loupe.authorities.mount" (index . 0) }}
+  {{- trim . | nindent 2 }}
+  {{- end }}
 {{- end }}
 
 {{- define "loupe.schema.wait" -}}
@@ -42,14 +48,11 @@ volumeMounts:
 {{- $component := printf "migrate-%s" $name -}}
 {{- $account := include "loupe.name" (list $root "migrations") -}}
 backoffLimit: {{ $root.Values.migrations.backoffLimit }}
-activeDeadlineSeconds: {{ $root.Values.migrations.activeDeadlineSeconds }}
+activeDeadlineSeconds: {{ int64 $root.Values.migrations.activeDeadlineSeconds }}
 template:
   metadata:
     labels:
-      {{- include "loupe.pod.labels" (list $root $component) | nindent 6 }}
-      {{- with $root.Values.migrations.podLabels }}
-      {{- toYaml . | nindent 6 }}
-      {{- end }}
+      {{- include "loupe.pod.labels" (list $root $component $root.Values.migrations.podLabels) | nindent 6 }}
     {{- with $root.Values.migrations.podAnnotations }}
     annotations:
       {{- toYaml . | nindent 6 }}
@@ -70,4 +73,7 @@ template:
         {{- include "loupe.schema.container" (list $root $name "upgrade") | nindent 8 }}
     volumes:
       {{- include "loupe.tmp.volume" "64Mi" | nindent 6 }}
+      {{- with include "loupe.authorities.volume" $root }}
+      {{- trim . | nindent 6 }}
+      {{- end }}
 {{- end }}

@@ -49,8 +49,7 @@ spec:
 apiVersion: v1
 kind: Service
 metadata:
-  {{- include "loupe.metadata" (list (index . 0) (index . 1) "-metrics") | nindent 2 }}
-    loupe/metrics: "yes"
+  {{- include "loupe.metadata" (list (index . 0) (index . 1) "-metrics" dict (dict "loupe/metrics" "yes")) | nindent 2 }}
 spec:
   type: ClusterIP
   clusterIP: None
