@@ -52,3 +52,16 @@ def test_the_size_that_is_told_is_still_that_of_the_canvas() -> None:
     header = sniff(animated((100, 50)), largest_pixels=MANY)
 
     assert (header.width, header.height) == (10, 8)
+
+
+@pytest.mark.parametrize(("canvas", "is_seen_through"), [((10, 8), False), ((11, 8), True), ((10, 9), True)])
+def test_a_picture_smaller_than_its_canvas_has_transparency_beside_it(
+    canvas: tuple[int, int], is_seen_through: bool
+) -> None:
+    data = bytearray(animated((10, 8), frames=1))
+    struct.pack_into("<HH", data, 6, *canvas)
+
+    header = sniff(bytes(data), largest_pixels=MANY)
+
+    assert (header.width, header.height) == canvas
+    assert header.has_alpha == is_seen_through

@@ -146,7 +146,8 @@ def test_grey_and_alpha_in_planes_of_their_own_are_refused(kind: str) -> None:
     with tifffile.TiffWriter(out) as writer:
         writer.write(samples, planarconfig="separate", extrasamples=["unassalpha"], metadata=None)
 
-    assert refusal(out.getvalue())
+    words = "The image is of a kind that cannot be upscaled: a TIFF with such channels."
+    assert refusal(out.getvalue()) == words
 
 
 def test_a_png_without_pixels_is_refused() -> None:

@@ -1,11 +1,13 @@
 """An image's place in the queue and the time until its result, and who goes first."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlmodel import col, update
 
+from common import errors
 from common.db import now
 from images.domain import jobs, waiting
 from images.tables import Image, Status, Worker
@@ -44,9 +46,9 @@ async def a_dispatched(rig: Rig, minutes_ago: int, **fields: Any) -> Image:
     )
 
 
-async def start(rig: Rig, image: Image, *, takes_another: bool = True) -> int:
+async def start(rig: Rig, image: Image, *models: str, takes_another: bool = True) -> int:
     """Whose work is handed out; 0: nobody's."""
-    request = pb.StartWorkRequest(image_id=image.id or 0, takes_another=takes_another)
+    request = pb.StartWorkRequest(image_id=image.id or 0, models=models, takes_another=takes_another)
     return (await rig.service().StartWork(request)).order.image_id
 
 
@@ -226,8 +228,8 @@ async def test_one_that_another_worker_took_since_it_was_looked_at_is_passed_ove
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = await a_dispatched(rig, 5)
-    taken, free = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (2, 1)]
-    await told(rig, usual)
+    _, taken, free = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (3, 2, 1)]
+    await start(rig, usual)
     monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 3600.0)
     async with rig.sessions.begin() as session:
         await jobs.start(session, taken.id or 0, RULES)
@@ -243,3 +245,77 @@ async def test_the_work_belongs_to_the_request_that_brought_its_own_image(rig: R
     order = (await rig.service().StartWork(request)).order
 
     assert (order.request_id, order.trace_parent) == ("first", "00-1-2-01")
+
+
+async def test_one_that_waits_no_more_steps_back_for_nobody(rig: Rig) -> None:
+    ended = await a_dispatched(rig, 5, status=Status.COMPLETED, upscaled_bytes=1)
+    busy = await a_dispatched(rig, 5, status=Status.PROCESSING, heartbeat_at=now())
+    first = await a_dispatched(rig, 2, user_id=2, is_priority=True)
+
+    given = await start(rig, ended)
+    with pytest.raises(errors.FailedPrecondition, match="being worked on"):
+        await start(rig, busy)
+
+    assert given == 0
+    assert (await row(rig.sessions, first.id)).status == Status.PENDING
+
+
+async def test_one_whose_model_this_worker_lacks_is_left_to_those_that_have_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = await a_dispatched(rig, 5)
+    plain, enhanced, other = [
+        await a_dispatched(rig, ago, user_id=2, is_priority=True, model_asked=model)
+        for ago, model in ((3, "auto"), (2, "enhance"), (1, "auto"))
+    ]
+
+    given = [await start(rig, usual)]
+    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 3600.0)
+    given += [await start(rig, usual), await start(rig, usual, "auto", "enhance")]
+
+    assert given == [plain.id, other.id, enhanced.id]
+
+
+async def test_many_go_first_before_the_queue_is_read_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = await a_dispatched(rig, 5)
+    first = [await a_dispatched(rig, 1, user_id=2, is_priority=True) for _ in range(20)]
+
+    given = [await start(rig, usual)]
+    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 3600.0)
+    given += [await start(rig, usual) for _ in first[1:]]
+
+    assert given == [image.id for image in first]
+
+
+async def test_after_one_slow_answer_the_queue_is_not_kept_for_long(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e-9)
+    monkeypatch.setattr(waiting, "LONGEST_KEPT_SECONDS", 0.0)
+    kept = waiting.Waiting(rig.sessions, COLD)
+
+    await kept.look()
+    await an_image(rig.sessions)
+
+    assert len((await kept.look()).places) == 1
+
+
+async def test_a_pace_next_to_nothing_tells_a_wait_that_can_be_told(rig: Rig) -> None:
+    await announce(rig, "stuck", 1e-300)
+    image = await a_dispatched(rig, 1)
+
+    accepted = (await rig.user(3).Upscale(an_upload())).image
+
+    assert await told(rig, image) == (1, waiting.LONGEST_WAIT_SECONDS)
+    assert accepted.estimated_seconds == waiting.LONGEST_WAIT_SECONDS
+
+
+async def test_workers_that_ask_at_the_same_time_are_given_different_images(rig: Rig) -> None:
+    usual = [await a_dispatched(rig, 5) for _ in range(8)]
+    first = [await a_dispatched(rig, 1, user_id=2, is_priority=True) for _ in range(8)]
+
+    given = await asyncio.gather(*(start(rig, image) for image in usual))
+
+    assert sorted(given) == [image.id for image in first]

@@ -16,7 +16,7 @@ from tests.inference.golden import assert_upscaled, read, repeated, upscaled
 SIZE = (20, 13)
 PALETTE = np.random.default_rng(1).integers(0, 256, (8, 3), np.uint8)
 OTHER = np.random.default_rng(2).integers(0, 256, (8, 3), np.uint8)
-KEEP, CLEAR, PREVIOUS = 1, 2, 3
+UNTOLD, KEEP, CLEAR, PREVIOUS = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,19 @@ SEEN_THROUGH = {
         Frame(some(2, (9, 8)), at=(1, 2), disposal=CLEAR, transparent=0),
         Frame(some(3, (5, 5)), at=(12, 6)),
     ],
+    "cleared without a colour for it": [
+        Frame(some(1), disposal=CLEAR),
+        Frame(some(2, (9, 8)), at=(1, 2), disposal=CLEAR),
+        Frame(some(3, (5, 5)), at=(12, 6)),
+    ],
+    "cleared once": [
+        Frame(some(1), transparent=0),
+        Frame(some(2, (6, 8)), at=(1, 2), disposal=CLEAR, transparent=0),
+        Frame(some(3, (8, 9)), at=(11, 3), disposal=UNTOLD),
+        Frame(some(4, (2, 2))),
+    ],
+    "nothing at first": [Frame(some(1, (0, 0))), Frame(some(2))],
+    "begun in part": [Frame(some(1, (9, 8)), at=(1, 2)), Frame(some(2, (5, 5)), at=(12, 6))],
 }
 
 
@@ -187,6 +200,15 @@ async def test_times_and_repetitions_stay(decoder: Decoder, loop: int | None) ->
     assert about.get("loop") == {None: 1, 0: 0, 3: 4}[loop]
 
 
+@pytest.mark.parametrize("loop", [None, 0, 3, 65_535])
+async def test_a_webp_is_played_as_often(decoder: Decoder, loop: int | None) -> None:
+    """It tells how often that is, of 16 bits, and a GIF how often it is played again."""
+    result = await upscaled(decoder, a_gif(Frame(some(1)), Frame(some(2)), loop=loop), "WEBP")
+
+    loops = struct.unpack_from("<H", result, result.index(b"ANIM") + 12)[0]
+    assert loops == {None: 1, 0: 0, 3: 4, 65_535: 65_535}[loop]
+
+
 def pages(data: bytes) -> list[Pixels]:
     image = pyvips.Image.new_from_buffer(data, "", n=-1)
     height: Any = image.get("page-height")
@@ -201,4 +223,5 @@ async def test_one_frame_that_is_smaller_than_its_canvas_lies_on_nothing(decoder
 
     wanted = repeated(seen([frame])[0])
     inside = wanted[:, :, 3] > 0
+    assert result[0, 0, 3] == result[-1, -1, 3] == 0
     assert np.array_equal(result[inside][:, :3], wanted[inside][:, :3])

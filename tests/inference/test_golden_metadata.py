@@ -26,6 +26,9 @@ PIXELS = {
     "TIFF": {256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 338},
 }
 """The parts without which there is no picture."""
+EXIF, TAKEN, LENS = ExifTags.IFD.Exif, ExifTags.Base.DateTimeOriginal, ExifTags.Base.LensModel
+ASCII, UNDEFINED = 2, 7
+"""Types of EXIF's values (CIPA DC-008, 4.6.2)."""
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +149,49 @@ async def test_a_thumbnail_does_not_come_along_even_when_metadata_is_kept(decode
 
     assert b"Jane" in result
     assert b"secret" not in result
+
+
+def types(data: bytes, block: int, directory: int = EXIF) -> dict[int, int]:
+    """Of what stands in a directory of the EXIF data that begin at `block`, by number."""
+    order = "<" if data[block : block + 2] == b"II" else ">"
+
+    def entries(place: int) -> list[tuple[int, int, int]]:
+        count = struct.unpack_from(f"{order}H", data, block + place)[0]
+        return [struct.unpack_from(f"{order}HH4xI", data, block + place + 2 + 12 * at) for at in range(count)]
+
+    first = entries(struct.unpack_from(f"{order}I", data, block + 4)[0])
+    return {number: kind for number, kind, _ in entries({each[0]: each[2] for each in first}[directory])}
+
+
+@pytest.mark.parametrize("becomes", ["JPEG", "PNG", "WEBP", "TIFF"])
+async def test_texts_stay_texts_so_that_readers_find_when_a_photo_was_taken(
+    decoder: Decoder, becomes: Format
+) -> None:
+    about = exif()
+    about.get_ifd(EXIF).update({TAKEN: "2024:05:06 07:08:09", LENS: "Objectif"})
+    about.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    data = file_of("JPEG", exif=about).replace(b"Objectif", b"Obj\xe9ctif")
+
+    result = await upscaled(decoder, data, becomes, keeps_metadata=True)
+
+    block = 0 if becomes == "TIFF" else result.index(b"MM\0*")
+    assert types(result, block) == {TAKEN: ASCII, LENS: ASCII, ExifTags.Base.UserComment: UNDEFINED}
+    assert types(result, block, ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == ASCII
+    assert b"2024:05:06 07:08:09\0" in result
+    assert b"Obj\xe9ctif\0" in result
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+async def test_metadata_is_kept_of_grey_with_alpha_of_16_bits(decoder: Decoder, byteorder: Any) -> None:
+    """Which Pillow does not know as a picture."""
+    out = io.BytesIO()
+    tags = [(315, 2, 0, "Jane", True), (274, 3, 1, 6, True)]
+    with tifffile.TiffWriter(out, byteorder=byteorder) as writer:
+        writer.write(
+            slopes(20, 30, 2, 16), photometric="minisblack", planarconfig="contig", metadata=None,
+            extrasamples=["unassalpha"], extratags=tags, software=False,
+        )  # fmt: skip
+
+    result = await upscaled(decoder, out.getvalue(), "PNG", keeps_metadata=True)
+
+    assert dict(Image.open(io.BytesIO(result)).getexif()) == {ExifTags.Base.Artist: "Jane"}

@@ -119,10 +119,11 @@ async def test_few_levels(decoder: Decoder, bits: int) -> None:
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-async def test_white_may_be_zero(decoder: Decoder, depth: int) -> None:
+@pytest.mark.parametrize("order", ["<", ">"])
+async def test_white_may_be_zero(decoder: Decoder, depth: int, order: str) -> None:
     samples = noise(*SIZE, 1, depth)
 
-    result = await upscaled(decoder, a_tiff(samples, photometric="miniswhite"), "TIFF")
+    result = await upscaled(decoder, a_tiff(samples, order=order, photometric="miniswhite"), "TIFF")
 
     assert_upscaled(result, np.iinfo(samples.dtype).max - samples)
 

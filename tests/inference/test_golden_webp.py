@@ -74,3 +74,12 @@ async def test_an_animation(decoder: Decoder, channels: int) -> None:
     assert (image.get("delay"), image.get("loop")) == ([80, 80, 80], 2)
     assert image.get("page-height") == 2 * SIZE[1]
     assert psnr(image.numpy()[:, :, :3], np.concatenate([repeated(frame) for frame in frames])[:, :, :3]) > 33
+
+
+@pytest.mark.parametrize("is_lossless", [True, False])
+async def test_an_animation_is_compressed_as_it_was(decoder: Decoder, is_lossless: bool) -> None:
+    frames = [noise(*SIZE, 3), noise(*SIZE, 3)[::-1]]
+
+    result = await upscaled(decoder, a_webp(*frames, lossless=is_lossless), "WEBP")
+
+    assert (b"VP8L" in result, b"VP8 " in result) == (is_lossless, not is_lossless)

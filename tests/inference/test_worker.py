@@ -352,7 +352,7 @@ async def test_an_image_of_the_priority_queue_goes_first_and_nobody_is_forgotten
 ) -> None:
     monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
-    bench.worker = replace(bench.worker, turns=Turns(first=1))  # the first start is nobody's own turn
+    bench.worker = replace(bench.worker, turns=Turns(started=1))  # the first start is nobody's own turn
     usual = [await bench.job(dispatched_at=now()) for _ in range(2)]
     first = await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
     for image in (*usual, first):
@@ -376,7 +376,7 @@ async def test_one_of_five_starts_is_for_the_image_whose_turn_it_is(
     usual = await bench.job(dispatched_at=now())
     for _ in range(6):
         await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
-    bench.worker = replace(bench.worker, turns=Turns(first=1))
+    bench.worker = replace(bench.worker, turns=Turns(started=1))
     given = list[int]()
 
     for _ in range(5):
@@ -395,7 +395,7 @@ async def test_each_fifth_start_is_for_the_usual_queue_however_many_of_the_prior
 ) -> None:
     monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
-    bench.worker = replace(bench.worker, turns=Turns(first=1))
+    bench.worker = replace(bench.worker, turns=Turns(started=1))
     usual = [await bench.job(dispatched_at=now()) for _ in range(2)]
     first = [await bench.job(user_id=2, dispatched_at=now(), is_priority=True) for _ in range(12)]
     for image in (usual[0], *first[:4], usual[1], *first[4:]):
@@ -417,7 +417,7 @@ async def test_a_worker_that_is_told_to_stop_gives_the_other_image_back_too(
 ) -> None:
     monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
     faulty.answer = held = Held()
-    bench.worker = replace(bench.worker, turns=Turns(first=1))
+    bench.worker = replace(bench.worker, turns=Turns(started=1))
     usual = await bench.job(dispatched_at=now())
     first = await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
     for image in (usual, first):

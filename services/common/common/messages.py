@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import nats.errors
 from google.protobuf.message import DecodeError
@@ -79,7 +80,7 @@ async def take(
             await put_back.work()
         except Exception as error:  # noqa: BLE001  this is the edge; that work has a message of its own
             trace.fail(span, type(error).__qualname__, error)
-            LOG.warning("again later", reason=str(error))
+            LOG.warning("again later", **_why(error))
 
 
 @contextlib.contextmanager
@@ -151,8 +152,7 @@ async def _failed(
     is_last = consumer.max_attempts is not None and attempt >= consumer.max_attempts
     try:
         if isinstance(error, Later) or not (is_last or isinstance(error, Unprocessable | DecodeError)):
-            details = {"reason": str(error)} if isinstance(error, Later) else {"exc_info": error}
-            LOG.warning("again later", subject=message.subject, attempt=attempt, **details)
+            LOG.warning("again later", subject=message.subject, attempt=attempt, **_why(error))
             await message.nak(delay=consumer.pause(attempt))
             return "again"
         LOG.error("giving up", subject=message.subject, attempt=attempt, exc_info=error)
@@ -166,6 +166,10 @@ async def _failed(
         LOG.warning("could not settle", subject=message.subject, error=str(failure))
         return "unsettled"
     return "dead"
+
+
+def _why(error: Exception) -> dict[str, Any]:
+    return {"reason": str(error)} if isinstance(error, Later) else {"exc_info": error}
 
 
 @contextlib.asynccontextmanager

@@ -12,17 +12,21 @@ class Pictures:
     """0 where one of them is cut off."""
     width: int
     height: int
-    """Of the canvas, and of what reaches beyond it: the decoder puts each picture together at this size."""
+    """Of the canvas, and of what reaches beyond it, in which they are read."""
+    has_holes: bool = False
+    """The first does not cover the canvas."""
 
 
 def pictures(data: bytes, most: int) -> Pictures:
     """Counts no more than one beyond `most`."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
-    position, count = 13 + _colours(flags), 0
+    position, count, canvas, has_holes = 13 + _colours(flags), 0, (width, height), False
     while position < len(data) and count <= most:
         after = None
         if data[position] == PICTURE and position + 10 < len(data):
             left, top, across, down, flags = struct.unpack_from("<HHHHB", data, position + 1)
+            if count == 0:
+                has_holes = (left, top, across, down) != (0, 0, *canvas)
             width, height = max(width, left + across), max(height, top + down)
             after = _after_sub_blocks(data, position + 11 + _colours(flags))
             count = count + 1 if after else 0
@@ -31,7 +35,7 @@ def pictures(data: bytes, most: int) -> Pictures:
         if after is None:
             break
         position = after
-    return Pictures(count, width, height)
+    return Pictures(count, width, height, has_holes)
 
 
 def _colours(flags: int) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from common import rpc, timestamps
@@ -207,16 +207,24 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             return await jobs.start(session, image_id, self._rules, served)
 
     async def _first_of_all(self, image_id: int, served: Collection[str]) -> Image | None:
-        """One of the priority queue that waits longer than that image, which is not of it or came later."""
-        first = (await self._waiting.look()).first
-        while first and image_id not in first:
-            another = next(iter(first))
-            del first[another]
+        """One of the priority queue that waits longer than that image, which is not of it or came later.
+
+        One that waits no more steps back for nobody: its message would only come again and again.
+        """
+        first = await self._waiting.first()
+        if not first or not await self._waits(image_id):
+            return None
+        while another := _before(image_id, first, served):
+            del first[another]  # at once: others look too
             with contextlib.suppress(jobs.Busy):
                 if image := await self._started(another, served):
                     return image
         first.pop(image_id, None)
         return None
+
+    async def _waits(self, image_id: int) -> bool:
+        async with self._sessions.begin() as session:
+            return await waiting.waits(session, image_id)
 
     async def _queue(self, images: Iterable[Image]) -> waiting.Queue | None:
         """Where any of them is unfinished."""
@@ -241,6 +249,12 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             disposition=names.disposition(filename),
         )
         return url, now() + self._downloadable_for
+
+
+def _before(image_id: int, first: Mapping[int, str], served: Collection[str]) -> int | None:
+    if image_id in first:
+        return None
+    return next((another for another, model in first.items() if model in served), None)
 
 
 def _limit(usage: billing_pb2.Usage) -> int | None:

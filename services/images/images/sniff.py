@@ -94,26 +94,30 @@ def _header(image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Hea
     size = (height, width) if _is_turned(image, data) else (width, height)
     is_lossy = format_ == Format.JPEG or (format_ == Format.WEBP and _webp_is_lossy(data))
     has_alpha = image.mode in TRANSPARENT or "transparency" in image.info
+    has_alpha |= format_ == Format.GIF and gif.pictures(data, 0).has_holes
     return Header(format_, *size, frames, is_lossy, has_alpha)
 
 
 def _unknown_to_pillow(data: bytes, largest_pixels: int) -> Header | None:
-    """Grey with alpha of 16 bits, in a TIFF."""
+    """Grey of 16 bits with alpha or, where numbers are big-endian, with white as zero, in a TIFF."""
     if data[:2] not in (b"II", b"MM"):
         return None
     try:
         tags = tiff.tags_of(data)
-        size = tiff.deep_grey_with_alpha(tags)
+        size = tiff.deep_grey(tags)
         is_complete = tiff.is_complete(tags, len(data))
     except Exception:  # noqa: BLE001  as above
         return None
+    if size is None and is_complete:
+        kind = tiff.obstacle(tags) or "a TIFF with such channels"
+        raise _refused(f"The image is of a kind that cannot be upscaled: {kind}.")
     if size is None:
         return None
     if size[0] * size[1] > largest_pixels:
         raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
     if not is_complete or min(size) < 1:
         raise _refused("The image is corrupt or incomplete.")
-    return Header(Format.TIFF, *size, has_alpha=True)
+    return Header(Format.TIFF, *size, has_alpha=tags.get(tiff.SAMPLES) == 2)
 
 
 def _frames(image: ImageFile.ImageFile, data: bytes) -> tuple[int, int]:

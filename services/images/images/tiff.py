@@ -87,10 +87,12 @@ def _are_planes_unknown(tags: Tags) -> bool:
     return tags.get(PLANES) == 2 and (is_raw_unknown or (len(extra) > 1 and any(extra)))
 
 
-def deep_grey_with_alpha(tags: Tags) -> tuple[int, int] | None:
-    """The upright size of a kind that Pillow does not know and the decoder does."""
-    is_one = tags.get(BITS) == (16, 16) and tags.get(PHOTOMETRIC) == 1 and tags.get(SAMPLES) == 2
-    if not is_one or obstacle(tags):
+def deep_grey(tags: Tags) -> tuple[int, int] | None:
+    """The upright size of a kind that Pillow does not know and the decoder does: grey of 16 bits, with alpha,
+    or with white as zero.
+    """
+    kind = (tags.get(BITS), tags.get(PHOTOMETRIC), tags.get(SAMPLES, 1))
+    if kind not in (((16, 16), 1, 2), ((16,), 0, 1)) or obstacle(tags):
         return None
     width, height = int(tags[WIDTH]), int(tags[HEIGHT])
     return (height, width) if tags.get(ORIENTATION) in TURNED else (width, height)

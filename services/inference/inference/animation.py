@@ -10,6 +10,7 @@ from inference.picture import Animation, Format, Pixels
 from inference.resize import as_image
 
 COLOURS = 256
+MOST_LOOPS = 65_535
 LONGEST_MILLISECONDS = {"GIF": 655_350, "WEBP": (1 << 31) - 1}
 """GIF of a frame, for which equal frames are added up; WebP of all together."""
 
@@ -50,11 +51,11 @@ def encode(
     longest = LONGEST_MILLISECONDS[file_format] // len(images)
     options["duration"] = [min(each, longest) for each in animation.milliseconds]
     if file_format == "GIF":
-        if animation.loop is not None:
-            options["loop"] = animation.loop
+        if animation.loop not in (None, 1):
+            options["loop"] = max(0, animation.loop - 1)  # how often it is played again
         images[0].save(out, "GIF", disposal=2 if first.has_alpha else 1, optimize=False, **options)
         return out.getvalue()
-    options |= {"loop": 1 if animation.loop is None else animation.loop}
+    options["loop"] = 1 if animation.loop is None else min(animation.loop, MOST_LOOPS)
     options |= {"icc_profile": first.icc or b"", "exif": exif or b""}
     pixels = images[0].width * images[0].height
     options |= webp.options(pixels, quality, is_lossless=first.is_lossless)

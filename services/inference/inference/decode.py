@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from inference import deep, frames, metadata, modes
+from inference import deep, frames, gif, metadata, modes
 from inference.wear import jpeg_quality
 from inference.wire import LENGTH, TOKEN_BYTES, Answer, Refusal
 
@@ -99,7 +99,7 @@ def answer(data: bytes, most_pixels: int, out: BinaryIO) -> None:
         if frames.are_many(opened):
             exif, orientation = told_by(opened)
             transpose = UPRIGHT.get(orientation)
-            send_frames(frames.read(opened, most_pixels, transpose), opened, data, exif, out)
+            send_frames(frames.read(opened, data, most_pixels, transpose), opened, data, exif, out)
             return
         exif = told_by(opened)[0] if opened.format == "TIFF" else None  # which Pillow closes
         image = decode(opened, data)
@@ -132,7 +132,7 @@ def told_by_deep(picture: deep.Deep, data: bytes) -> tuple[bytes, int]:
     try:
         exif, orientation = told_by(Image.open(io.BytesIO(data), formats=FORMATS))
     except UnidentifiedImageError:
-        return b"", picture.orientation
+        return metadata.kept_of_tiff(data), picture.orientation
     return exif, orientation if picture.file_format == "PNG" else picture.orientation
 
 
@@ -212,7 +212,7 @@ def decode(opened: Image.Image, data: bytes) -> Image.Image:
     orientation = orientation_of(opened)
     if opened.format == "PNG":
         modes.scale_transparent_sample(opened, depth=data[24])
-    image = modes.to_plain_mode(opened)
+    image = modes.to_plain_mode(gif.on_canvas(opened, data) if opened.format == "GIF" else opened)
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
     source = opened.format or ""
@@ -266,14 +266,13 @@ def alpha_follows(image: Image.Image) -> bool:
 
 
 def is_lossy_webp(data: bytes) -> bool:
-    """A still one has its pixels in a chunk VP8 (lossy) or VP8L; an animated one is taken for lossy."""
-    position = 12
+    """Pixels are in chunks VP8 (lossy) or VP8L; those of an animation within its frames, behind 16 bytes."""
+    position, kinds = 12, set[bytes]()
     while position + 8 <= len(data):
         name, length = struct.unpack_from("<4sI", data, position)
-        if name == b"VP8L":
-            return False
-        position += 8 + length + length % 2
-    return True
+        kinds.add(name)
+        position += 8 + (16 if name == b"ANMF" else length + length % 2)
+    return b"VP8L" not in kinds or b"VP8 " in kinds
 
 
 def write_strips(image: Image.Image, mode: str, out: BinaryIO) -> None:

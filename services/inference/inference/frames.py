@@ -1,11 +1,13 @@
 """Animated GIF and WebP in the decoding child: every frame as it is seen, not as it is stored."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from PIL import Image
 
+from inference import gif
+
 MOST_FRAMES = 2000
-USUAL_MILLISECONDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +23,38 @@ def are_many(opened: Image.Image) -> bool:
     return opened.format in ("GIF", "WEBP") and getattr(opened, "is_animated", False)
 
 
-def read(opened: Image.Image, most_pixels: int, transpose: Image.Transpose | None = None) -> Frames:
-    """Pillow puts together what only tells its difference to the frame before; a frame that reaches beyond
-    the canvas makes it larger, and is cut to it.
-    """
+def read(
+    opened: Image.Image, data: bytes, most_pixels: int, transpose: Image.Transpose | None = None
+) -> Frames:
+    """All RGB where nothing of any can be seen through."""
     count: int = getattr(opened, "n_frames", 1)
-    canvas = (0, 0, opened.width, opened.height)
     pixels = count * opened.width * opened.height
     if count > MOST_FRAMES or pixels > most_pixels:
         raise Image.DecompressionBombError(f"{count} frames of {opened.width} x {opened.height} pixels")
     images: list[Image.Image] = []
     milliseconds: list[int] = []
-    for index in range(count):
-        opened.seek(index)
-        opened.load()
-        image = opened.convert("RGBA").crop(canvas)
+    for image, duration in of_gif(opened, data) if opened.format == "GIF" else of_webp(opened):
         images.append(image if transpose is None else image.transpose(transpose))
-        milliseconds.append(round(opened.info.get("duration", USUAL_MILLISECONDS)))
+        milliseconds.append(duration)
     if all(image.getchannel("A").getextrema() == (255, 255) for image in images):
         images = [image.convert("RGB") for image in images]
-    return Frames(images, milliseconds, opened.info.get("loop"))
+    return Frames(images, milliseconds, played(opened))
+
+
+def of_gif(opened: Image.Image, data: bytes) -> Iterator[tuple[Image.Image, int]]:
+    parts = gif.parts_of(data, MOST_FRAMES)
+    return zip(gif.seen(parts, opened.size), (part.milliseconds for part in parts), strict=True)
+
+
+def of_webp(opened: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """Pillow puts together what only tells its difference to the frame before."""
+    for index in range(getattr(opened, "n_frames", 1)):
+        opened.seek(index)
+        opened.load()
+        yield opened.convert("RGBA"), round(opened.info["duration"])
+
+
+def played(opened: Image.Image) -> int | None:
+    """A GIF tells how often it is played again."""
+    loop: int | None = opened.info.get("loop")
+    return loop + 1 if loop and opened.format == "GIF" else loop

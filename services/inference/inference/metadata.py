@@ -45,12 +45,22 @@ def kept(exif: Image.Exif) -> bytes:
     return written if len(written) <= LARGEST else b""
 
 
+def kept_of_tiff(data: bytes) -> bytes:
+    """Of one that Pillow does not know as a picture."""
+    exif = Image.Exif()
+    try:
+        exif.load(data)
+        return kept(exif)
+    except Exception:  # noqa: BLE001  broken metadata does not spoil a picture
+        return b""
+
+
 class Text(str):
     """Pillow reads texts as Latin-1, whatever they are, and would write `?` for what is not ASCII."""
 
     __slots__ = ()
 
-    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:  # noqa: ARG002
+    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
         return super().encode("latin-1")
 
 
@@ -71,14 +81,14 @@ def written_bytes(exif: Image.Exif) -> bytes:
 def with_undefined(written: bytes) -> bytes:
     """Bytes in the Exif directory are of no type (4.6.5), where Pillow takes most of them for numbers."""
     result = bytearray(written)
-    for at in entries(result, struct.unpack_from("<I", result, 4)[0]):
-        number, place = struct.unpack_from("<H6xI", result, at)
+    for at in entries(result, struct.unpack_from(">I", result, 4)[0]):
+        number, place = struct.unpack_from(">H6xI", result, at)
         for inner in entries(result, place) if number == EXIF else ():
-            if struct.unpack_from("<H", result, inner + 2)[0] == BYTE:
-                struct.pack_into("<H", result, inner + 2, UNDEFINED)
+            if struct.unpack_from(">H", result, inner + 2)[0] == BYTE:
+                struct.pack_into(">H", result, inner + 2, UNDEFINED)
     return bytes(result)
 
 
 def entries(data: bytearray, directory: int) -> range:
-    """Where they begin; Pillow writes little-endian."""
-    return range(directory + 2, directory + 2 + 12 * struct.unpack_from("<H", data, directory)[0], 12)
+    """Where they begin; Pillow writes big-endian."""
+    return range(directory + 2, directory + 2 + 12 * struct.unpack_from(">H", data, directory)[0], 12)

@@ -6,7 +6,6 @@ follows.
 
 import asyncio
 import contextlib
-import itertools
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
@@ -88,18 +87,15 @@ OWN_TURN = 5
 """One of so many starts is for the image whose message came, so that nobody waits for ever."""
 
 
+@dataclass
 class Turns:
-    """Counts starts of work; a turn that came to nothing is the next one's."""
+    """Whose turn it is; a start that came to nothing does not count."""
 
-    def __init__(self, first: int = 0) -> None:
-        self._next = itertools.count(first)
-        self._unused = list[int]()
+    started: int = 0
 
-    def take(self) -> int:
-        return self._unused.pop() if self._unused else next(self._next)
-
-    def give_back(self, turn: int) -> None:
-        self._unused.append(turn)
+    @property
+    def is_own(self) -> bool:
+        return self.started % OWN_TURN == 0
 
 
 class NotWanted(Exception):
@@ -135,19 +131,17 @@ class Worker:
         await self._claimed(order)
 
     async def _ordered(self, image_id: int) -> images_pb2.WorkOrder | None:
-        turn, order = self.turns.take(), None
         request = images_pb2.StartWorkRequest(
-            image_id=image_id, models=self.offer.names, takes_another=turn % OWN_TURN > 0
+            image_id=image_id, models=self.offer.names, takes_another=not self.turns.is_own
         )
         try:
             response = await self.images.StartWork(request)
-            order = response.order if response.HasField("order") else None
         except (errors.Unavailable, errors.FailedPrecondition) as error:
             raise messages.Later(error.message) from error
-        finally:
-            if order is None:
-                self.turns.give_back(turn)
-        return order
+        if not response.HasField("order"):
+            return None
+        self.turns.started += 1
+        return response.order
 
     async def _claimed(self, order: images_pb2.WorkOrder) -> None:
         with (
