@@ -149,6 +149,7 @@ async def add_without_lock(sessions: Sessions, chance: random.Random) -> None:
         user_id = chance.choice(USERS)
         session.add_all([new_image(user_id) for _ in range(chance.randint(1, 5))])
         await session.flush()
+        await jobs.lock_user(session, user_id)
         await jobs.dispatch(session, user_id, RULES)
 
 

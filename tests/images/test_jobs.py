@@ -22,6 +22,7 @@ LONG_AGO = timedelta(hours=1)
 
 async def dispatch(sessions: Sessions, user_id: int = JANE) -> None:
     async with sessions.begin() as session:
+        await jobs.lock_user(session, user_id)
         await jobs.dispatch(session, user_id, RULES)
 
 

@@ -86,6 +86,7 @@ class Sweeper:
             users = await jobs.abandoned(session, self._rules) + await jobs.lost(session, lost_after)
         for user_id in sorted(set(users)):
             async with self._sessions.begin() as session:
+                await jobs.lock_user(session, user_id)
                 await jobs.dispatch(session, user_id, self._rules)
         await self._renew()
 

@@ -29,6 +29,8 @@ CANCELLED = "The image was cancelled."
 MOST_EXCUSED = 20
 """A picture during which something dies that often is taken for the cause."""
 ONE_USER_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
+OWNER_LOCKED = sa.text("SELECT pg_advisory_xact_lock(user_id) FROM image WHERE id = :image_id")
+"""The same, of the image's user."""
 DISPATCH = sa.text("""
     UPDATE image SET dispatched_at = now() WHERE id IN (
         SELECT id FROM image
@@ -57,8 +59,9 @@ class Rules:
 
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
-    """Puts the user's oldest waiting images into the stream, as far as the window allows."""
-    await lock_user(session, user_id)
+    """Puts the user's oldest waiting images into the stream, as far as the window allows. The caller has
+    the user's lock.
+    """
     connection = await session.connection()
     rows = await connection.execute(DISPATCH, {"user_id": user_id, "window": rules.window})
     for image_id, is_priority, *origin in rows.all():
@@ -209,10 +212,10 @@ async def lost(session: AsyncSession, silent_for: timedelta) -> list[int]:
 
 
 async def locked(session: AsyncSession, image_id: int) -> Image | None:
-    owner = (await session.exec(select(Image.user_id).where(Image.id == image_id))).one_or_none()
-    if owner is None:
+    connection = await session.connection()
+    owner = await connection.execute(OWNER_LOCKED, {"image_id": image_id})
+    if owner.one_or_none() is None:
         return None
-    await lock_user(session, owner)
     found = await session.exec(select(Image).where(Image.id == image_id).with_for_update())
     return found.one_or_none()
 
