@@ -16,6 +16,8 @@ from tests.inference.golden import assert_upscaled, read, repeated, upscaled
 SIZE = (20, 13)
 PALETTE = np.random.default_rng(1).integers(0, 256, (8, 3), np.uint8)
 OTHER = np.random.default_rng(2).integers(0, 256, (8, 3), np.uint8)
+RAMP = np.arange(8, dtype=np.uint8).repeat(3).reshape(8, 3)
+"""Grey, each as light as its number."""
 UNTOLD, KEEP, CLEAR, PREVIOUS = 0, 1, 2, 3
 
 
@@ -113,6 +115,16 @@ async def test_a_still_picture(
     assert_upscaled(result, (PALETTE if palette is None else palette)[frame.indices])
 
 
+@pytest.mark.parametrize("transparent", [None, 3])
+async def test_grey_of_its_own_beside_colours_for_all(decoder: Decoder, transparent: int | None) -> None:
+    frame = Frame(some(1), palette=RAMP, transparent=transparent)
+
+    result = await upscaled(decoder, a_gif(frame), "PNG")
+
+    channels = [0] if transparent is None else [0, 3]
+    assert_upscaled(result, np.ascontiguousarray(seen([frame])[0][:, :, channels]))
+
+
 async def test_a_still_picture_with_holes(decoder: Decoder) -> None:
     frame = Frame(some(1), transparent=3)
 
@@ -126,6 +138,7 @@ ANIMATIONS = {
     "parts": [Frame(some(1)), Frame(some(2, (7, 5)), at=(3, 4)), Frame(some(3, (4, 9)), at=(16, 4))],
     "parts with holes": [Frame(some(1)), Frame(some(2, (9, 8)), at=(1, 2), transparent=5)],
     "palettes of their own": [Frame(some(1)), Frame(some(2, (9, 8)), at=(5, 5), palette=OTHER)],
+    "grey among colours": [Frame(some(1)), Frame(some(2), at=(0, 0), palette=RAMP, transparent=2)],
     "restored": [
         Frame(some(1)),
         Frame(some(2, (9, 8)), at=(1, 2), disposal=PREVIOUS),

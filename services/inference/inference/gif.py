@@ -13,6 +13,8 @@ from PIL import Image
 
 PICTURE, EXTENSION, CONTROL = 0x2C, 0x21, 0xF9
 CLEAR, RESTORE = 2, 3
+TABLE = 0x80
+"""The flag that says that colours follow."""
 USUAL_MILLISECONDS = 100
 
 
@@ -34,8 +36,7 @@ def seen(parts: list[Part], size: tuple[int, int]) -> Iterator[Image.Image]:
     for part in parts:
         before = canvas.copy() if part.disposal == RESTORE else canvas
         if min(part.size) > 0:
-            with Image.open(io.BytesIO(part.file), formats=["GIF"]) as opened:
-                picture = opened.convert("RGBA")
+            picture = alone(part).convert("RGBA")
             canvas.paste(picture, part.place, picture)
         yield canvas.copy()
         canvas = before
@@ -47,8 +48,15 @@ def on_canvas(opened: Image.Image, data: bytes) -> Image.Image:
     """A still picture; RGBA where it does not cover its canvas."""
     part = parts_of(data, 1)[0]
     if part.place == (0, 0) and part.size == opened.size:
-        return opened
+        return alone(part)
     return next(seen([part], opened.size))
+
+
+def alone(part: Part) -> Image.Image:
+    """One picture in its own colours: beside a table for all, Pillow takes grey for numbers in that one."""
+    opened = Image.open(io.BytesIO(part.file), formats=["GIF"])
+    opened.load()
+    return opened
 
 
 def parts_of(data: bytes, most: int) -> list[Part]:
@@ -81,12 +89,14 @@ def blocks(data: bytes, position: int) -> Iterator[bytes]:
 
 def _part(head: bytes, control: bytes, picture: bytes) -> Part:
     left, top, width, height = struct.unpack_from("<4H", picture, 1)
-    alone = head[:6] + struct.pack("<2H", width, height) + head[10:] + control
+    has_own_table = picture[9] & TABLE
+    described = bytes([head[10] & ~TABLE]) + head[11:13] if has_own_table else head[10:]
+    before = head[:6] + struct.pack("<2H", width, height) + described + control
     flags, hundredths = struct.unpack_from("<BH", control, 3) if len(control) >= 8 else (0, None)
     return Part(
         place=(left, top),
         size=(width, height),
-        file=alone + picture[:1] + bytes(4) + picture[5:] + b";",
+        file=before + picture[:1] + bytes(4) + picture[5:] + b";",
         disposal=flags >> 2 & 7,
         milliseconds=USUAL_MILLISECONDS if hundredths is None else 10 * hundredths,
     )
@@ -94,7 +104,7 @@ def _part(head: bytes, control: bytes, picture: bytes) -> Part:
 
 def _colours(flags: int) -> int:
     """Bytes of a colour table."""
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+    return 3 << (flags & 7) + 1 if flags & TABLE else 0
 
 
 def _after_sub_blocks(data: bytes, position: int) -> int | None:
