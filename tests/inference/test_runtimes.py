@@ -41,12 +41,14 @@ def repository(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def triton_with(repository: Path, runtime: str) -> AsyncGenerator[tuple[str, int]]:
     """Its gRPC address and its process."""
-    folder = repository.parent / f"triton-{runtime}"
-    folder.mkdir(exist_ok=True)
+    folder, home = repository.parent / f"triton-{runtime}", repository.parent / "home"
+    for each in (folder, home):
+        each.mkdir(exist_ok=True)
     async with Supervisor(folder, sink=to_file(folder / "log")) as supervisor:
         server = triton_server.triton(supervisor.state)
         process = triton_server.process(server, models=repository)
-        await supervisor.start(replace(process, env={**process.env, "LOUPE_TRITON_RUNTIME": runtime}))
+        env = {**process.env, "LOUPE_TRITON_RUNTIME": runtime, "HOME": str(home)}
+        await supervisor.start(replace(process, env=env))
         yield server.grpc, supervisor.pid("triton")
 
 
@@ -76,6 +78,14 @@ async def test_both_runtimes_give_the_same(repository: Path, photos: Path) -> No
     assert np.mean(one != other) <= 1e-3
     one, other = (run.answers["waifu2x_photo_x2_float"].upscaled for run in (openvino, onnxruntime))
     assert np.abs(one - other).max() <= 1 / 65535
+
+
+async def test_no_runtime_reports_to_its_maker(repository: Path, photos: Path) -> None:
+    """What they would send lies in files of theirs at home until it is sent."""
+    for runtime in LIBRARIES:
+        await run(repository, runtime, photos / "coffee.png")
+
+    assert list((repository.parent / "home").rglob("*")) == []
 
 
 async def test_the_choice_is_measured_once_and_noted(repository: Path, photos: Path) -> None:

