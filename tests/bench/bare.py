@@ -15,11 +15,11 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from inference.encoding import open_writer
-from inference.nets import Answer
+from inference.encoding.writer import open_writer
+from inference.networks.network import Answer
+from inference.networks.registry import FAITHFUL
 from inference.picture import Format, Picture
-from inference.registry import FAITHFUL
-from inference.tiles import Tensor, Tiling
+from inference.tiling.tiles import Tensor, Tiling
 from inference.upscale import upscale
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bench.quality import METHODS, Models, results_of
 from bench.quality_sets import Case, cases
-from inference.codec import Decoder
+from inference.decoding.pool import Decoder
 
 FACTOR = 4
 SIDE = 144

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from bench.bare import BareModel
-from inference.registry import ENHANCING, MODELS
+from inference.networks.registry import ENHANCING, MODELS
 from loupe_local.triton import MODELS as REPOSITORY
 
 SIDE = 256

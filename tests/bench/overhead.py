@@ -18,7 +18,7 @@ from PIL import Image
 from pixels import encoded
 
 from bench.measure import cpu_seconds_of_all, repeated
-from inference.encoding import open_writer
+from inference.encoding.writer import open_writer
 from inference.picture import Picture
 from loupe_local import triton
 from loupe_local.stack import Stack

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from pixels import encoded, opened
 
-from inference.encoding import open_writer
+from inference.encoding.writer import open_writer
 from inference.picture import Picture
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"

@@ -16,12 +16,12 @@ from PIL import Image
 
 from bench.quality_scores import psnr, ssim
 from bench.quality_sets import Case, cases
-from inference.codec import Decoder
-from inference.nets import Answer
+from inference.decoding.pool import Decoder
+from inference.networks.auto import chosen
+from inference.networks.network import Answer
+from inference.networks.registry import ENHANCING, MODELS, Model
 from inference.picture import Picture, Pixels, Size
-from inference.registry import ENHANCING, MODELS, Model
-from inference.routing import chosen
-from inference.tiles import Tensor, Tiling
+from inference.tiling.tiles import Tensor, Tiling
 from inference.upscale import upscale
 from loupe_local.state import REPOSITORY
 from loupe_local.triton import MODELS as REPOSITORY_OF_MODELS

@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from bench.bare import BareModel
-from inference.bands import Passage
-from inference.machine import CPU_TILE
+from inference.networks.registry import FAITHFUL
 from inference.picture import Pixels
-from inference.registry import FAITHFUL
-from inference.tiles import Tiling, plan
+from inference.tiling.tile_rows import TiledPass
+from inference.tiling.tiles import Tiling, plan
+from inference.triton.capacity import CPU_TILE
 from loupe_local.triton import MODELS
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
@@ -56,7 +56,7 @@ async def _seconds(model: BareModel, photo: Pixels, tile: int) -> float:
         pass
 
     started = time.perf_counter()
-    await Passage(NET, photo, model.infer, Tiling(tile, 1)).run(drop)
+    await TiledPass(NET, photo, model.infer, Tiling(tile, 1)).run(drop)
     return time.perf_counter() - started
 
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from common.metrics import Readiness
-from gateway import app, openapi
+from gateway import app
 from gateway.backend import Backend
+from gateway.openapi import document
 
 Json = dict[str, Any]
 APPLICATION = app.create(cast("Backend", None), Readiness())
 """Its routes, with nothing behind them."""
-DOCUMENT: Json = openapi.described(APPLICATION, "")
+DOCUMENT: Json = document.described(APPLICATION, "")
 
 
 @dataclass(frozen=True)

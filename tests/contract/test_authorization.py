@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from client import accepted, client_of
 
-from gateway.access import ABILITIES
+from gateway.identity.access import ABILITIES
 from loupe_local.stack import Stack
 from tests.contract.asking import SMALL, a_batch
 from tests.contract.described import DOCUMENT, OPERATIONS, Operation

@@ -11,8 +11,8 @@ from client import upscale
 
 from gateway.routes.images import OPTIONS
 from images.catalogue import MODELS, NETWORKS, USUAL, Model
-from inference.registry import AUTO, ENHANCING, NAMES, served
-from inference.registry import MODELS as CHOSEN
+from inference.networks.registry import AUTO, ENHANCING, NAMES, served
+from inference.networks.registry import MODELS as CHOSEN
 from tests.contract import shapes
 from tests.contract.asking import SMALL, a_batch, at_fault, told
 

@@ -10,7 +10,7 @@ import jsonschema_rs
 from fastapi.routing import iter_route_contexts
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from gateway.access import access_of, anyone, public
+from gateway.identity.access import access_of, anyone, public
 from loupe_local.stack import Stack
 from tests.contract.described import APPLICATION, DOCUMENT, OPERATIONS
 

@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 
 from common import errors
-from images.sniff import Header, sniff
-from inference.codec import Decoder, Undecodable
+from images.formats.sniff import Header, sniff
+from inference.decoding.pool import Decoder, Undecodable
 from inference.picture import Picture
 
 LARGEST_PIXELS = 50_000_000

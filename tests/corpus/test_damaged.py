@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.codec import Decoder
+from inference.decoding.pool import Decoder
 from tests.corpus.checked import checked
 
 NOISE = Image.effect_noise((33, 21), 60)

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from inference.codec import Decoder
+from inference.decoding.pool import Decoder
 from tests.corpus.checked import checked
 
 FOLDER = Path(os.environ["LOUPE_CORPUS"])

@@ -11,7 +11,7 @@ from client import accepted, result_of, until
 from PIL import Image
 from pixels import encoded, opened, psnr, shrunk
 
-from inference.registry import ENHANCING, served
+from inference.networks.registry import ENHANCING, served
 from loupe_local.triton import MODELS
 
 BUILT = [one for one in ENHANCING if all((MODELS / name).is_dir() for name in served((one,)))]

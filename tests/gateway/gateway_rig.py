@@ -21,7 +21,7 @@ from common.metrics import Readiness
 from gateway import app, backend
 from gateway.__main__ import NEEDS, follow, server_of
 from gateway.admin import Operator
-from gateway.limits import HOUR, STREAM
+from gateway.identity.limits import HOUR, STREAM
 from gateway.settings import Settings
 from loupe_local.stack import Stack
 

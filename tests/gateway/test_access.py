@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from pixels import encoded
 
-from gateway.limits import HOUR
+from gateway.identity.limits import HOUR
 from loupe_local.stack import Stack
 from tests.gateway.gateway_rig import Gateway, People, Person, spent
 

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from gateway import app
-from gateway.access import ABILITIES, Access, access_of
+from gateway.identity.access import ABILITIES, Access, access_of
 from loupe_local.ports import HOST
 from loupe_local.stack import Stack
 from tests.gateway.gateway_rig import Gateway, People, Person, gateway_on, settings_of

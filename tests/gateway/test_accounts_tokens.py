@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.access import ABILITIES
+from gateway.identity.access import ABILITIES
 from loupe_local.stack import Stack
 from tests.gateway.gateway_rig import Gateway, People, gateway_on, settings_of
 

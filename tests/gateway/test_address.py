@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from gateway import backend
-from gateway.access import _address
+from gateway.identity.access import _address
 from gateway.settings import Settings
 from tests.gateway.gateway_rig import a_request
 

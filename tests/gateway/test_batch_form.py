@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Iterable
 import pytest
 
 from common import errors
-from gateway.failures import Malformed, TooLarge
-from gateway.uploads import CHUNK_BYTES, several_images
+from gateway.http.error_answers import Malformed, TooLarge
+from gateway.http.multipart import CHUNK_BYTES, several_images
 from loupe.images.v1 import images_pb2 as pb
 from tests.gateway.gateway_rig import a_request
 from tests.gateway.test_form import PICTURE, a_body, a_part, cut

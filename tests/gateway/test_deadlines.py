@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from gateway.protocol import Protocol
+from gateway.http.protocol import Protocol
 from tests.gateway.gateway_rig import Gateway, gateway_on, nobody_is_left, unconnected
 from tests.gateway.raw_http import assert_refused, exchange, wire
 

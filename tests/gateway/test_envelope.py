@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from common import timestamps
-from gateway.envelope import human_size, instant
+from gateway.http.envelope import human_size, instant
 
 
 @pytest.mark.parametrize(

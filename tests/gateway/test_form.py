@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 import pytest
 
 from common import errors
-from gateway.failures import Malformed, TooLarge
-from gateway.uploads import CHUNK_BYTES, one_image
+from gateway.http.error_answers import Malformed, TooLarge
+from gateway.http.multipart import CHUNK_BYTES, one_image
 from loupe.images.v1 import images_pb2 as pb
 from tests.gateway.gateway_rig import a_request
 

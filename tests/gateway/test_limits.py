@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from common import bus
 from common.metrics import Readiness
-from gateway.limits import Count, Limits
+from gateway.identity.limits import Count, Limits
 from loupe_local.stores import Stores
 
 

@@ -27,14 +27,14 @@ from common.db import Sessions, now
 from common.identity import Verifier
 from common.metrics import Readiness
 from images import rpc as images_rpc
-from images.batch_uploads import BatchUploads
-from images.dead import DeadMessages
 from images.domain import jobs
 from images.events import EVENTS
-from images.intake import Means
+from images.operations.dead_letters import DeadLetters
 from images.settings import Settings
 from images.tables import Batch, Image, Outbox
-from images.uploads import Uploads
+from images.uploads.batch import BatchUploads
+from images.uploads.intake import ServiceContext
+from images.uploads.single import Uploads
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2, images_pb2_grpc
 from loupe_local.services import services
@@ -96,8 +96,8 @@ class Rig:
         return images_pb2_grpc.ImagesServiceStub(self._channel(self.target, IMAGES, token).grpc)
 
     @property
-    def means(self) -> Means:
-        return Means(self.sessions, self.blobs, self.billing, self.settings, RULES)
+    def means(self) -> ServiceContext:
+        return ServiceContext(self.sessions, self.blobs, self.billing, self.settings, RULES)
 
     def uploads(self, **replaced: Any) -> Uploads:
         return Uploads(replace(self.means, **replaced))
@@ -150,7 +150,7 @@ async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
         )
         rig.billing = rig.billing_at(await until_end.enter_async_context(serving(billing)))
         images = rpc.Server(Verifier("images", tokens.jwks), images_rpc.CALLERS)
-        service = images_rpc.ImagesService(rig.means, DeadMessages(rig.js, rig.means))
+        service = images_rpc.ImagesService(rig.means, DeadLetters(rig.js, rig.means))
         images_pb2_grpc.add_ImagesServiceServicer_to_server(service, images.grpc)
         rig.target = await until_end.enter_async_context(serving(images))
         yield rig

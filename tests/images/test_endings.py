@@ -6,7 +6,7 @@ from typing import Any
 from billing.events import Endings
 from common import timestamps
 from common.db import now
-from images.domain import endings
+from images.domain import outcome_replay
 from images.tables import Image, Status
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
@@ -104,12 +104,12 @@ async def test_what_ended_before_is_not_told(rig: Rig) -> None:
 
 async def test_a_page_tells_where_to_go_on(rig: Rig) -> None:
     async with rig.sessions.begin() as session:
-        session.add_all([new_image(status=Status.COMPLETED) for _ in range(endings.AT_ONCE + 1)])
+        session.add_all([new_image(status=Status.COMPLETED) for _ in range(outcome_replay.AT_ONCE + 1)])
 
     first = await replay(rig, datetime(2000, 1, 1, tzinfo=UTC))
     last = await replay(rig, datetime(2000, 1, 1, tzinfo=UTC), first.next_after_id)
 
-    assert (first.replayed, last.replayed) == (endings.AT_ONCE, 1)
+    assert (first.replayed, last.replayed) == (outcome_replay.AT_ONCE, 1)
     assert first.next_after_id > 0
     assert last.next_after_id == 0
-    assert len({payload for _, payload in await events(rig.sessions)}) == endings.AT_ONCE + 1
+    assert len({payload for _, payload in await events(rig.sessions)}) == outcome_replay.AT_ONCE + 1

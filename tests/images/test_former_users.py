@@ -6,7 +6,7 @@ import pytest
 
 from common import errors
 from images.domain import jobs
-from images.domain.former_users import AT_ONCE
+from images.domain.deleted_users import AT_ONCE
 from images.events import Results, Users
 from images.tables import Status
 from loupe.auth.v1 import auth_pb2

@@ -9,8 +9,8 @@ from minio.error import S3Error
 
 from common import errors
 from common.blobs import Blobs
-from images.domain import batches, missing
-from images.missing import MissingObjects
+from images.domain import batches, missing_objects
+from images.operations.missing_objects import MissingObjects
 from images.tables import BatchStatus, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from tests.images.images_rig import RULES, Rig, a_batch, an_image, events, new_image, row
@@ -131,7 +131,7 @@ async def test_a_batch_counts_it_among_the_failed(rig: Rig) -> None:
 
 async def test_a_page_tells_where_to_go_on(rig: Rig) -> None:
     async with rig.sessions.begin() as session:
-        session.add_all(images := [new_image() for _ in range(missing.AT_ONCE + 1)])
+        session.add_all(images := [new_image() for _ in range(missing_objects.AT_ONCE + 1)])
 
     first = await check(rig)
     last = await check(rig, first.next_after_id)
@@ -139,7 +139,7 @@ async def test_a_page_tells_where_to_go_on(rig: Rig) -> None:
     ids = sorted(image.id or 0 for image in images)
     assert [found.image_id for found in first.images] == ids[:-1]
     assert [found.image_id for found in last.images] == ids[-1:]
-    assert [page.checked for page in (first, last)] == [missing.AT_ONCE, 1]
+    assert [page.checked for page in (first, last)] == [missing_objects.AT_ONCE, 1]
     assert (first.next_after_id, last.next_after_id) == (ids[-2], 0)
 
 
@@ -163,7 +163,7 @@ async def test_one_that_needs_the_object_no_more_when_it_comes_to_marking_is_lef
     before = await events(rig.sessions)
 
     async with rig.sessions.begin() as session:
-        await missing.mark(session, image.id or 0, {image.original_path}, RULES)
+        await missing_objects.mark(session, image.id or 0, {image.original_path}, RULES)
 
     assert await events(rig.sessions) == before
 

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from images.formats import Format
-from images.names import clean, disposition, of_result
+from images.formats.formats import Format
+from images.uploads.file_names import clean, disposition, of_result
 
 NASTY = [
     'my "cat".png',

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from common.blobs import PAGE
-from images.formats import Format, extension
-from images.orphans import Orphans
+from images.formats.formats import Format, extension
+from images.operations.orphans import Orphans
 from images.tables import Status
 from tests.images.images_rig import Rig, an_image, keys
 

@@ -4,11 +4,11 @@ import pytest
 
 from common import errors
 from images.catalogue import USUAL
-from images.formats import Format
-from images.intake import Original, Wishes
-from images.output import HEAVY_WEBP_PIXELS, MOVING_WEBP_PIXELS, WEBP_PIXELS, Fit, Output, parse
-from images.sizing import Limits, Options
-from images.sniff import Header
+from images.formats.formats import Format
+from images.formats.sniff import Header
+from images.uploads.intake import Original, UploadOptions
+from images.uploads.output import HEAVY_WEBP_PIXELS, MOVING_WEBP_PIXELS, WEBP_PIXELS, Fit, Output, parse
+from images.uploads.sizing import Limits, Options
 
 STILL = {name: Header(name, 4, 3) for name in Format}
 MOVING = {name: Header(name, 4, 3, frames=2) for name in (Format.GIF, Format.WEBP)}
@@ -102,7 +102,7 @@ def test_other_formats_have_no_such_bound(name: Format) -> None:
 
 def refused(header: Header, sizes: Options, output: Output) -> dict[str, list[str]]:
     with pytest.raises(errors.InvalidArgument) as caught:
-        Original("photo", 1, header).result_size(Wishes(sizes, output), LIMITS)
+        Original("photo", 1, header).result_size(UploadOptions(sizes, output), LIMITS)
     return caught.value.fields
 
 

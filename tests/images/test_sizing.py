@@ -7,7 +7,7 @@ from math import floor
 import pytest
 
 from common import errors
-from images.sizing import Limits, Options, output_size, parse
+from images.uploads.sizing import Limits, Options, output_size, parse
 
 LIMITS = Limits(
     max_scale=4, longest_side=16_384, largest_pixels=268_435_456, largest_animation_pixels=1_000_000

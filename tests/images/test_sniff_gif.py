@@ -7,8 +7,8 @@ from PIL import Image
 from pixels import encoded
 
 from common import errors
-from images.sniff import sniff
-from inference.codec import Decoder, Undecodable
+from images.formats.sniff import sniff
+from inference.decoding.pool import Decoder, Undecodable
 from tests.inference.pictures import moving
 
 MANY = 50_000_000

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from pixels import encoded
 
-from images.sniff import MOST_CHUNKS, sniff
-from inference.decode import decode, described, open_file
+from images.formats.sniff import MOST_CHUNKS, sniff
+from inference.decoding.child import decode, described, open_file
 
 MANY = 50_000_000
 NOISE = Image.effect_noise((24, 16), 80)

@@ -12,8 +12,8 @@ from PIL import Image
 from pixels import encoded
 
 from common import errors
-from images.sniff import sniff
-from inference.decode import decode, open_file
+from images.formats.sniff import sniff
+from inference.decoding.child import decode, open_file
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")
@@ -164,6 +164,6 @@ def test_a_count_that_takes_too_long_is_left_to_the_decoder(monkeypatch: pytest.
     data = encoded(NOISE, "PNG")
     too_short = with_pixels(data, pixels_of(data)[:-90])
 
-    monkeypatch.setattr("images.png.LONGEST_SECONDS", -1)
+    monkeypatch.setattr("images.formats.png.LONGEST_SECONDS", -1)
 
     assert size(too_short) == SIZE

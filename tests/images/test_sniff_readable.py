@@ -12,9 +12,9 @@ from PIL import Image
 from pixels import encoded
 
 from common import errors
-from images.formats import Format
-from images.sniff import Header, sniff
-from inference.codec import Decoder, Undecodable
+from images.formats.formats import Format
+from images.formats.sniff import Header, sniff
+from inference.decoding.pool import Decoder, Undecodable
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")

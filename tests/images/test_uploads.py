@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from common import errors
 from common.blobs import Blobs
-from images.uploads import Upload, receive
+from images.uploads.single import Upload, receive
 from loupe.images.v1 import images_pb2 as pb
 from tests.images.images_rig import Rig, events, keys
 from tests.images.leftovers import nothing_is_left, one, put_on, refusing, used

@@ -9,7 +9,7 @@ from sqlmodel import col, update
 
 from common import errors
 from common.db import now
-from images.domain import jobs, waiting
+from images.domain import jobs, queue_estimate
 from images.tables import Image, Status, Worker
 from loupe.images.v1 import images_pb2 as pb
 from tests.images.images_rig import RULES, Rig, a_batch, an_image, new_image, row
@@ -21,13 +21,13 @@ MEGAPIXEL = {"upscaled_width": 1000, "upscaled_height": 1000}
 
 @pytest.fixture(autouse=True)
 def looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
+    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e9)
 
 
-async def queue(rig: Rig) -> waiting.Queue:
+async def queue(rig: Rig) -> queue_estimate.Queue:
     async with rig.sessions.begin() as session:
-        return await waiting.read(session, COLD)
+        return await queue_estimate.read(session, COLD)
 
 
 async def announce(rig: Rig, worker: str, pace: float | None = None) -> None:
@@ -181,13 +181,13 @@ async def test_images_of_a_new_batch_do_not_all_stand_in_the_same_place(rig: Rig
 
 
 async def test_the_queue_is_read_anew_only_after_a_while(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 3600.0)
-    kept = waiting.Waiting(rig.sessions, COLD)
+    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
+    kept = queue_estimate.QueueEstimator(rig.sessions, COLD)
 
     first = await kept.look()
     await an_image(rig.sessions)
     again = await kept.look()
-    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
     anew = await kept.look()
 
     assert first is again
@@ -230,7 +230,7 @@ async def test_one_that_another_worker_took_since_it_was_looked_at_is_passed_ove
     usual = await a_dispatched(rig, 5)
     _, taken, free = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (3, 2, 1)]
     await start(rig, usual)
-    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
     async with rig.sessions.begin() as session:
         await jobs.start(session, taken.id or 0, RULES)
 
@@ -270,7 +270,7 @@ async def test_one_whose_model_this_worker_lacks_is_left_to_those_that_have_it(
     ]
 
     given = [await start(rig, usual)]
-    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
     given += [await start(rig, usual), await start(rig, usual, "auto", "enhance")]
 
     assert given == [plain.id, other.id, enhanced.id]
@@ -283,7 +283,7 @@ async def test_many_go_first_before_the_queue_is_read_again(
     first = [await a_dispatched(rig, 1, user_id=2, is_priority=True) for _ in range(20)]
 
     given = [await start(rig, usual)]
-    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
     given += [await start(rig, usual) for _ in first[1:]]
 
     assert given == [image.id for image in first]
@@ -292,9 +292,9 @@ async def test_many_go_first_before_the_queue_is_read_again(
 async def test_after_one_slow_answer_the_queue_is_not_kept_for_long(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e-9)
-    monkeypatch.setattr(waiting, "LONGEST_KEPT_SECONDS", 0.0)
-    kept = waiting.Waiting(rig.sessions, COLD)
+    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e-9)
+    monkeypatch.setattr(queue_estimate, "LONGEST_KEPT_SECONDS", 0.0)
+    kept = queue_estimate.QueueEstimator(rig.sessions, COLD)
 
     await kept.look()
     await an_image(rig.sessions)
@@ -308,8 +308,8 @@ async def test_a_pace_next_to_nothing_tells_a_wait_that_can_be_told(rig: Rig) ->
 
     accepted = (await rig.user(3).Upscale(an_upload())).image
 
-    assert await told(rig, image) == (1, waiting.LONGEST_WAIT_SECONDS)
-    assert accepted.estimated_seconds == waiting.LONGEST_WAIT_SECONDS
+    assert await told(rig, image) == (1, queue_estimate.LONGEST_WAIT_SECONDS)
+    assert accepted.estimated_seconds == queue_estimate.LONGEST_WAIT_SECONDS
 
 
 async def test_workers_that_ask_at_the_same_time_are_given_different_images(rig: Rig) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from inference.triton import Triton
+from inference.triton.client import Triton
 from loupe_local.stores import Stores
 from tests.images.images_rig import Rig, rig_of
 

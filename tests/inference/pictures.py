@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from inference.codec import Decoder
-from inference.encoding import Writer, open_writer
-from inference.nets import Infer
+from inference.decoding.pool import Decoder
+from inference.encoding.writer import Writer, open_writer
+from inference.networks.network import Infer
 from inference.picture import Animation, Format, Picture, Pixels
-from inference.resize import Resampler
-from inference.tiles import Tiling
+from inference.resampling import Resampler
+from inference.tiling.tiles import Tiling
 from inference.upscale import upscale
 
 

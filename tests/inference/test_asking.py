@@ -6,15 +6,15 @@ import grpc
 import numpy as np
 import pytest
 
-from inference.asking import asked
-from inference.failures import OutOfMemory, TritonFailed
-from inference.nets import Answer, Net, TooLarge
-from inference.tiles import Box, Tensor
-from inference.triton import Triton
+from inference.networks.network import Answer, Network, TooLarge
+from inference.tiling.tile_inference import infer_tile
+from inference.tiling.tiles import Box, Tensor
+from inference.triton.client import Triton
+from inference.triton.errors import OutOfMemory, TritonFailed
 from tests.inference.conftest import FaultyTriton, doubled, pixels_of
 
-NET = Net("span_x2", scale=2, overlap=6)
-TWICE = Net("span_x2", scale=4, overlap=6, passes=2)
+NET = Network("span_x2", scale=2, overlap=6)
+TWICE = Network("span_x2", scale=4, overlap=6, passes=2)
 RANDOM = np.random.default_rng(2)
 
 
@@ -47,11 +47,11 @@ class Small:
 @pytest.mark.parametrize("net", [NET, TWICE], ids=["one pass", "two passes"])
 @pytest.mark.parametrize("size", [(150, 151), (97, 200), (200, 97)])
 @pytest.mark.parametrize("most", [20_000, 9_000, 5_000])
-async def test_halves_and_their_halves_are_the_whole(net: Net, size: tuple[int, int], most: int) -> None:
+async def test_halves_and_their_halves_are_the_whole(net: Network, size: tuple[int, int], most: int) -> None:
     tile, small = a_tile(*size), Small(most)
 
-    whole = await asked(net, Small(1 << 30), tile, box_of(tile))
-    found = await asked(net, small, tile, box_of(tile))
+    whole = await infer_tile(net, Small(1 << 30), tile, box_of(tile))
+    found = await infer_tile(net, small, tile, box_of(tile))
 
     assert np.array_equal(found.upscaled, whole.upscaled)
     assert found.doubt is not None
@@ -64,7 +64,7 @@ async def test_below_a_smallest_size_it_fails_as_it_would() -> None:
     tile, small = a_tile(300, 300), Small(0)
 
     with pytest.raises(TooLarge):
-        await asked(NET, small, tile, box_of(tile))
+        await infer_tile(NET, small, tile, box_of(tile))
 
     assert small.refused < 10
 
@@ -94,7 +94,7 @@ async def test_what_triton_says_of_memory_halves_the_tile(
     faulty.answer = refusing
     tile = a_tile(120, 300)
 
-    answer = await asked(NET, triton.infer, tile, box_of(tile))
+    answer = await infer_tile(NET, triton.infer, tile, box_of(tile))
 
     assert np.array_equal(answer.upscaled, tile.repeat(2, 2).repeat(2, 3))
     assert faulty.asked > 3
@@ -108,7 +108,7 @@ async def test_other_failures_halve_nothing(faulty: FaultyTriton, triton: Triton
     tile = a_tile(120, 300)
 
     with pytest.raises(TritonFailed) as caught:
-        await asked(NET, triton.infer, tile, box_of(tile))
+        await infer_tile(NET, triton.infer, tile, box_of(tile))
 
     assert not isinstance(caught.value, OutOfMemory)
     assert faulty.asked == 1

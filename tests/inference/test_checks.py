@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from inference.checks import check
-from inference.nets import Answer
-from inference.tiles import Tensor
+from inference.networks.network import Answer
+from inference.networks.output_checks import check
+from inference.tiling.tiles import Tensor
 
 PHOTOS = sorted((Path(__file__).parents[2] / "docs" / "photos").glob("*.png"))
 NAMES = [path.stem for path in PHOTOS]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from inference.codec import Decoder, DecoderCrashed, Undecodable
+from inference.decoding.pool import Decoder, DecoderCrashed, Undecodable
+from inference.decoding.protocol import LENGTH, TOKEN_BYTES
 from inference.picture import Picture
-from inference.wire import LENGTH, TOKEN_BYTES
 from tests.inference.pictures import moving, still
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "chelsea.png"

@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from inference.codec import Decoder, Undecodable
-from inference.decode import Limits
+from inference.decoding.child import Limits
+from inference.decoding.pool import Decoder, Undecodable
 from inference.picture import Pixels
 from tests.inference.golden import assert_upscaled, noise, upscaled
 from tests.inference.pictures import still

@@ -15,8 +15,8 @@ import pytest
 import uvloop
 from PIL import Image
 
-from inference.codec import Decoder, DecoderCrashed, Undecodable
-from inference.decode import Limits
+from inference.decoding.child import Limits
+from inference.decoding.pool import Decoder, DecoderCrashed, Undecodable
 from inference.picture import Picture
 from tests.inference.pictures import still
 
@@ -205,7 +205,7 @@ def test_it_runs_under_uvloop() -> None:
 
 PARENT = """
 import asyncio, sys
-from inference.codec import Decoder
+from inference.decoding.pool import Decoder
 from tests.inference.pictures import still
 
 async def main():

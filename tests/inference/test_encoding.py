@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
-from inference import jpeg, png, tiff
-from inference.codec import Decoder
+from inference.decoding.pool import Decoder
+from inference.encoding import jpeg, png, tiff
 from inference.picture import Format, Picture
 from tests.inference.pictures import filled, samples, still, written
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import numpy as np
 import pytest
 
-from inference.codec import Decoder
+from inference.decoding.pool import Decoder
 from inference.picture import Pixels
 from tests.inference.golden import assert_upscaled, noise, upscaled
 

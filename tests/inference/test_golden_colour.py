@@ -12,10 +12,10 @@ import pyvips
 import tifffile
 from PIL import ExifTags, Image, ImageCms
 
-from inference.codec import Decoder
-from inference.nets import Answer
+from inference.decoding.pool import Decoder
+from inference.networks.network import Answer
 from inference.picture import Format, Pixels
-from inference.tiles import Tensor
+from inference.tiling.tiles import Tensor
 from tests.inference.golden import noise, psnr, read, repeated, slopes, upscaled
 
 SIZE = (30, 20)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import pyvips
 
-from inference.codec import Decoder
+from inference.decoding.pool import Decoder
 from inference.picture import Pixels
 from tests.inference.golden import assert_upscaled, read, repeated, upscaled
 

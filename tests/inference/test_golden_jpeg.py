@@ -9,7 +9,7 @@ import pytest
 import pyvips
 from PIL import Image
 
-from inference.codec import Decoder, Undecodable
+from inference.decoding.pool import Decoder, Undecodable
 from inference.picture import Pixels
 from tests.inference.golden import psnr, read, repeated, slopes, upscaled
 

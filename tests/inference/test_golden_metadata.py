@@ -11,7 +11,7 @@ import tifffile
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from inference.codec import Decoder
+from inference.decoding.pool import Decoder
 from inference.picture import Format
 from tests.inference.golden import slopes, upscaled
 

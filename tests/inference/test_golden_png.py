@@ -10,7 +10,7 @@ import numpy as np
 import png
 import pytest
 
-from inference.codec import Decoder
+from inference.decoding.pool import Decoder
 from inference.picture import Pixels
 from tests.inference.golden import assert_upscaled, noise, upscaled
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from inference.bands import CLEAN
-from inference.nets import Answer
+from inference.networks.network import Answer
+from inference.networks.registry import FAITHFUL
 from inference.picture import Format, Picture
-from inference.registry import FAITHFUL
-from inference.render import Wish, render
-from inference.tiles import Tensor, Tiling
+from inference.pipeline import RenderSpec, render
+from inference.tiling.tile_rows import CLEAN
+from inference.tiling.tiles import Tensor, Tiling
 from tests.inference.golden import nearest, noise, read
 from tests.inference.pictures import upscaled
 
@@ -25,7 +25,9 @@ PRIMES = (211, 149)
 async def size_of(
     picture: Picture, target: tuple[int, int], file_format: Format = "PNG", tile: int = 64
 ) -> Any:
-    result = read(await render(picture, Wish(target, file_format, FAITHFUL.nets, Tiling(tile)), nearest))
+    result = read(
+        await render(picture, RenderSpec(target, file_format, FAITHFUL.nets, Tiling(tile)), nearest)
+    )
     return result.shape[1], result.shape[0], result.shape[2]
 
 

@@ -9,7 +9,7 @@ import pytest
 import pyvips
 import tifffile
 
-from inference.codec import Decoder, Undecodable
+from inference.decoding.pool import Decoder, Undecodable
 from inference.picture import Pixels
 from tests.inference.golden import assert_upscaled, noise, psnr, read, repeated, slopes, upscaled
 

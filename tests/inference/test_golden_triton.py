@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from inference.nets import Net
+from inference.networks.network import Network
+from inference.networks.registry import CLEANING, ENHANCING, FAITHFUL
 from inference.picture import Picture, Pixels
-from inference.registry import CLEANING, ENHANCING, FAITHFUL
-from inference.triton import Triton
+from inference.triton.client import Triton
 from loupe_local.stack import Stack
 from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
@@ -28,7 +28,7 @@ async def real(stack: Stack) -> AsyncGenerator[Triton]:
         yield client
 
 
-async def skip_without(real: Triton, net: Net) -> None:
+async def skip_without(real: Triton, net: Network) -> None:
     if not await real.has(net.name):
         pytest.skip(f"this Triton has no {net.name}")
 
@@ -41,7 +41,7 @@ def photo(size: tuple[int, int], kind: type[np.uint8 | np.uint16]) -> Pixels:
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 async def test_prime_sizes_in_tiles_are_the_picture_in_one_up_to_its_borders(
-    real: Triton, net: Net, kind: type[np.uint8 | np.uint16]
+    real: Triton, net: Network, kind: type[np.uint8 | np.uint16]
 ) -> None:
     """At two sizes of tiles: so much more than the two overlaps."""
     await skip_without(real, net)
@@ -60,7 +60,7 @@ async def test_prime_sizes_in_tiles_are_the_picture_in_one_up_to_its_borders(
 
 
 @pytest.mark.parametrize("net", FAITHFUL.nets, ids=lambda net: net.name)
-async def test_text_that_the_photo_net_doubts_has_no_seams_between_tiles(real: Triton, net: Net) -> None:
+async def test_text_that_the_photo_net_doubts_has_no_seams_between_tiles(real: Triton, net: Network) -> None:
     width, height = PRIMES[0]
     image = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(image)
@@ -76,7 +76,7 @@ async def test_text_that_the_photo_net_doubts_has_no_seams_between_tiles(real: T
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
-async def test_a_ramp_of_16_bits_has_more_levels_than_8_have(real: Triton, net: Net) -> None:
+async def test_a_ramp_of_16_bits_has_more_levels_than_8_have(real: Triton, net: Network) -> None:
     await skip_without(real, net)
     ramp = np.rint(np.linspace(8000, 57000, 400)).astype(np.uint16)
     picture = Picture(np.broadcast_to(ramp[np.newaxis, :, np.newaxis], (40, 400, 3)).copy(), "PNG")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from inference.bands import CLEAN
-from inference.nets import Answer
+from inference.networks.network import Answer
 from inference.picture import Picture, Pixels
+from inference.tiling.tile_rows import CLEAN
 from tests.inference.pictures import upscaled
 
 WIDTH, HEIGHT = 300, 280

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.machine import Capacity, Machine, jobs_for, this_machine, tiles_for
+from inference.triton.capacity import Capacity, Machine, jobs_for, this_machine, tiles_for
 
 GIB = 1 << 30
 GPU = Capacity(is_gpu=True, instances=2, batch=8)

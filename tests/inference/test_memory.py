@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from images.output import HEAVY_WEBP_PIXELS, WEBP_PIXELS
+from images.uploads.output import HEAVY_WEBP_PIXELS, WEBP_PIXELS
 
 WIDTH, HEIGHT, FACTOR = 2000, 1500, 4
 
@@ -14,22 +14,22 @@ import asyncio, re, sys
 from pathlib import Path
 import numpy as np
 from inference.picture import Picture
-from inference.registry import FAITHFUL
-from inference.render import Wish, render
-from inference.tiles import Tiling
+from inference.networks.registry import FAITHFUL
+from inference.pipeline import RenderSpec, render
+from inference.tiling.tiles import Tiling
 from tests.inference.golden import nearest, slopes
 
 def peak():
     return 1024 * int(re.search("VmHWM:\\\\s*(\\\\d+) kB", Path("/proc/self/status").read_text())[1])
 
 async def main(file_format, width, height, factor):
-    small = Wish((128, 128), file_format, FAITHFUL.nets, Tiling())
+    small = RenderSpec((128, 128), file_format, FAITHFUL.nets, Tiling())
     await render(Picture(slopes(64, 64, 3), "PNG"), small, nearest)
     before = peak()
     row = slopes(width, 1, 3)
     pixels = np.empty((height, width, 3), np.uint8)
     pixels[:] = row
-    wish = Wish((width * factor, height * factor), file_format, FAITHFUL.nets, Tiling())
+    wish = RenderSpec((width * factor, height * factor), file_format, FAITHFUL.nets, Tiling())
     await render(Picture(pixels, "PNG", is_lossless=False), wish, nearest)
     print(peak() - before)
 
@@ -57,7 +57,7 @@ import re, sys
 from pathlib import Path
 import numpy as np
 from inference.picture import Header
-from inference.webp import Writer
+from inference.encoding.webp import Writer
 
 def peak():
     return 1024 * int(re.search("VmHWM:\\\\s*(\\\\d+) kB", Path("/proc/self/status").read_text())[1])

@@ -12,12 +12,12 @@ from sqlmodel import select
 from tritonclient.grpc.aio import InferenceServerClient
 
 from images.tables import Worker
-from inference.failures import TritonFailed
-from inference.offer import Offer
-from inference.pace import Pace
-from inference.registry import ENHANCING, NAMES
+from inference.availability import Availability
+from inference.networks.registry import ENHANCING, NAMES
 from inference.settings import Settings
-from inference.triton import Triton
+from inference.throughput import Throughput
+from inference.triton.client import Triton
+from inference.triton.errors import TritonFailed
 from loupe.images.v1 import images_pb2 as pb
 from loupe_local import triton as triton_server
 from loupe_local.log import to_file
@@ -113,7 +113,7 @@ def both(net: str) -> tuple[str, ...]:
 
 async def test_with_the_usual_networks_the_usual_models_are_served(real: Triton, loaded: Loaded) -> None:
     await loaded.only()
-    offer = Offer(real)
+    offer = Availability(real)
 
     await offer.wait_ready()
 
@@ -136,7 +136,7 @@ async def test_enhance_takes_the_best_network_that_is_there_for_8_and_16_bits(
     real: Triton, loaded: Loaded, there: tuple[str, ...], net: str | None
 ) -> None:
     await loaded.only(*there)
-    offer = Offer(real)
+    offer = Availability(real)
 
     await offer.wait_ready()
 
@@ -145,16 +145,16 @@ async def test_enhance_takes_the_best_network_that_is_there_for_8_and_16_bits(
 
 
 async def test_images_is_told_what_comes_and_what_goes(real: Triton, loaded: Loaded, rig: Rig) -> None:
-    offer, images = Offer(real), rig.service()
+    offer, images = Availability(real), rig.service()
     await loaded.only()
-    await offer.tell(images, Pace())
+    await offer.tell(images, Throughput())
     before = await served(rig)
 
     await loaded.only(*both(GENERAL))
-    await offer.tell(images, Pace())
+    await offer.tell(images, Throughput())
     come = await served(rig)
     await loaded.only()
-    await offer.tell(images, Pace())
+    await offer.tell(images, Throughput())
 
     assert before == ["auto", "faithful", "clean"]
     assert come == [*before, "enhance"]
@@ -163,7 +163,7 @@ async def test_images_is_told_what_comes_and_what_goes(real: Triton, loaded: Loa
 
 async def test_its_pace_is_told_as_one_workers_whenever_it_changes(real: Triton, rig: Rig) -> None:
     clock = Clock()
-    offer, images, pace = Offer(real), rig.service(), Pace(clock)
+    offer, images, pace = Availability(real), rig.service(), Throughput(clock)
 
     await offer.tell(images, pace)
     before = await paces(rig)
@@ -185,17 +185,17 @@ async def test_no_more_is_served_than_is_wanted(
     real: Triton, loaded: Loaded, rig: Rig, names: tuple[str, ...]
 ) -> None:
     await loaded.only(*both(GENERAL))
-    offer = Offer(real, names)
+    offer = Availability(real, names)
 
     await offer.wait_ready()
-    await offer.tell(rig.service(), Pace())
+    await offer.tell(rig.service(), Throughput())
 
     assert set(await served(rig)) == {"auto", *names}
 
 
 async def test_a_worker_is_not_ready_without_what_the_operator_wants(real: Triton, loaded: Loaded) -> None:
     await loaded.only()
-    offer = Offer(real, NAMES)
+    offer = Availability(real, NAMES)
 
     with pytest.raises(TritonFailed) as caught:
         await offer.wait_ready()
@@ -210,10 +210,10 @@ async def test_a_worker_is_not_ready_without_what_the_operator_wants(real: Trito
 
 async def test_while_triton_is_away_nothing_is_announced_and_nothing_is_forgotten(rig: Rig) -> None:
     async with triton_at("127.0.0.1:9", seconds=1) as nowhere:
-        offer = Offer(nowhere)
+        offer = Availability(nowhere)
         offer.models = {**offer.models, "enhance": ENHANCING[1]}
 
-        await offer.tell(rig.service(), Pace())
+        await offer.tell(rig.service(), Throughput())
 
     assert "enhance" in offer.models
     assert await served(rig) == ["auto", "faithful", "clean"]
@@ -222,7 +222,7 @@ async def test_while_triton_is_away_nothing_is_announced_and_nothing_is_forgotte
 async def test_images_that_are_away_do_not_end_the_worker(real: Triton, rig: Rig) -> None:
     away = replace(rig, target="127.0.0.1:9", channels=rig.channels).service()
 
-    await Offer(real).tell(away, Pace())
+    await Availability(real).tell(away, Throughput())
 
     assert await served(rig) == ["auto", "faithful", "clean"]
 

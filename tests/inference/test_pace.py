@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from inference.pace import MEMORY_SECONDS, Pace
+from inference.throughput import MEMORY_SECONDS, Throughput
 
 
 class Clock:
@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def worked(pace: Pace, clock: Clock, seconds: float, *, pixels: int) -> None:
+def worked(pace: Throughput, clock: Clock, seconds: float, *, pixels: int) -> None:
     with pace.working():
         clock.now += seconds
         pace.made(pixels)
@@ -22,7 +22,7 @@ def worked(pace: Pace, clock: Clock, seconds: float, *, pixels: int) -> None:
 
 def test_before_its_first_result_a_worker_knows_none() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = Throughput(clock)
 
     with pace.working():
         clock.now += 10
@@ -31,7 +31,7 @@ def test_before_its_first_result_a_worker_knows_none() -> None:
 
 def test_the_time_without_work_does_not_count() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = Throughput(clock)
 
     worked(pace, clock, 2, pixels=4_000_000)
     clock.now += 1000
@@ -43,7 +43,7 @@ def test_the_time_without_work_does_not_count() -> None:
 
 def test_jobs_at_the_same_time_share_the_seconds() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = Throughput(clock)
 
     with pace.working(), pace.working():
         clock.now += 2
@@ -55,7 +55,7 @@ def test_jobs_at_the_same_time_share_the_seconds() -> None:
 
 def test_what_was_long_ago_counts_less() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = Throughput(clock)
     worked(pace, clock, 10, pixels=100_000_000)
 
     for _ in range(30):
@@ -66,7 +66,7 @@ def test_what_was_long_ago_counts_less() -> None:
 
 def test_a_job_that_fails_takes_time_and_makes_nothing() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = Throughput(clock)
     worked(pace, clock, 1, pixels=2_000_000)
 
     with contextlib.suppress(ValueError), pace.working():

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from inference.nets import Answer
-from inference.regions import FOLDER, NoMemory, Region, Regions, leftovers
-from inference.triton import Triton
+from inference.networks.network import Answer
+from inference.triton.client import Triton
+from inference.triton.shared_memory import FOLDER, NoMemory, Region, SharedMemory, leftovers
 from tests.images.images_rig import poll
 from tests.inference.conftest import FaultyTriton
 from tests.inference.scratch import QUICK, SLOW, Scratch, scratch_triton
@@ -23,7 +23,7 @@ from tests.inference.scratch import QUICK, SLOW, Scratch, scratch_triton
 RANDOM = np.random.default_rng(5)
 HOLDING = """
 import sys
-from inference.regions import Region
+from inference.triton.shared_memory import Region
 region = Region(1 << 20)
 print(region.name, flush=True)
 sys.stdin.read()
@@ -156,7 +156,7 @@ async def test_a_triton_that_cannot_see_our_memory_is_asked_through_the_socket(f
 
 
 async def test_a_full_dev_shm_is_told_and_leaves_no_file(scratch: Scratch, triton: Triton) -> None:
-    regions = Regions(triton._client)
+    regions = SharedMemory(triton._client)
     before = set(FOLDER.iterdir())
 
     with pytest.raises(NoMemory, match="no room"):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageDraw
 
-from inference.codec import Undecodable
-from inference.fit import Fit, placed
-from inference.nets import Answer
+from inference.decoding.pool import Undecodable
+from inference.networks.network import Answer
+from inference.networks.registry import FAITHFUL
 from inference.picture import Animation, Format, Picture
-from inference.registry import FAITHFUL
-from inference.render import Wish, render
-from inference.tiles import Tensor, Tiling
+from inference.pipeline import RenderSpec, render
+from inference.sizing import Fit, placed
+from inference.tiling.tiles import Tensor, Tiling
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -29,8 +29,8 @@ class Nearest:
 
 def a_wish(
     size: tuple[int, int], file_format: Format = "PNG", fit: Fit = "stretch", *, keeps_metadata: bool = False
-) -> Wish:
-    return Wish(size, file_format, FAITHFUL.nets, Tiling(64), fit=fit, keeps_metadata=keeps_metadata)
+) -> RenderSpec:
+    return RenderSpec(size, file_format, FAITHFUL.nets, Tiling(64), fit=fit, keeps_metadata=keeps_metadata)
 
 
 def a_picture(size: tuple[int, int] = (40, 20), *, depth: int = 8, exif: bytes | None = None) -> Picture:
@@ -42,7 +42,7 @@ def a_picture(size: tuple[int, int] = (40, 20), *, depth: int = 8, exif: bytes |
     return Picture(pixels, "PNG", exif=exif)
 
 
-async def rendered(picture: Picture | Animation, wish: Wish) -> Image.Image:
+async def rendered(picture: Picture | Animation, wish: RenderSpec) -> Image.Image:
     image = Image.open(io.BytesIO(await render(picture, wish, Nearest())))
     image.load()
     return image

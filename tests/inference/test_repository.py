@@ -11,12 +11,12 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from builder.registry import MODELS
-from inference.nets import Answer
+from inference.networks.network import Answer
+from inference.networks.registry import ENHANCING, served
+from inference.networks.registry import MODELS as REGISTERED
 from inference.picture import Picture
-from inference.registry import ENHANCING, served
-from inference.registry import MODELS as REGISTERED
-from inference.render import Wish, render
-from inference.tiles import Tensor, Tiling
+from inference.pipeline import RenderSpec, render
+from inference.tiling.tiles import Tensor, Tiling
 from loupe_local.triton import MODELS as REPOSITORY
 from serving import configuration
 from serving.configuration import Served
@@ -65,7 +65,7 @@ async def test_no_tile_is_larger_than_the_engine_takes(dtype: type) -> None:
 
     picture = Picture(np.zeros((700, 900, 3), dtype), "PNG")
     for net in (net for model in (*REGISTERED.values(), *ENHANCING) for net in model.nets):
-        wish = Wish(
+        wish = RenderSpec(
             (900 * net.scale, 700 * net.scale), "JPEG", (net,), Tiling(in_flight=1, is_fixed=True), quality=1
         )
         await render(picture, wish, doubting)

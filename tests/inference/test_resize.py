@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference import resize as module
+from inference import resampling as module
 from inference.picture import Picture, Pixels
-from inference.resize import bleed, resized
+from inference.resampling import bleed, resized
 from tests.inference.pictures import resampled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"

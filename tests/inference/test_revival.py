@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from inference.failures import ModelDied, TritonAway
-from inference.nets import Net
+from inference.networks.network import Network
 from inference.picture import Picture
-from inference.triton import Triton
+from inference.triton.client import Triton
+from inference.triton.errors import ModelDied, TritonAway
 from loupe_local.triton import SHARED_MEMORY
 from tests.images.images_rig import poll
 from tests.inference.conftest import triton_at
@@ -20,7 +20,7 @@ from tests.inference.scratch import DEADLY, QUICK, SLOW, Scratch, scratch_triton
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (150, 200, 3), np.uint8)
 TILE = np.ascontiguousarray(PIXELS[:64, :64].transpose(2, 0, 1)[np.newaxis])
-NET = Net(SLOW, scale=2, overlap=4)
+NET = Network(SLOW, scale=2, overlap=4)
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from bench.quality_sets import CUTS, cases, on_white, photo, screenshot, smaller
 from PIL import Image, ImageDraw, ImageOps
 from pixels import encoded
 
-from inference.codec import Decoder
+from inference.decoding.jpeg_quality import jpeg_quality
+from inference.decoding.pool import Decoder
+from inference.networks.auto import BLOCK, MOST_BLOCKS, PALETTE, Choice, NotServed, choose, chosen, sample
+from inference.networks.registry import CLEANING, ENHANCING, FAITHFUL, MODELS, Model
 from inference.picture import Picture, Pixels
-from inference.registry import CLEANING, ENHANCING, FAITHFUL, MODELS, Model
-from inference.routing import BLOCK, MOST_BLOCKS, PALETTE, Choice, NotServed, choose, chosen, sample
-from inference.wear import jpeg_quality
 
 EXPECTED = {
     "photo": {"clean_photo"},

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.machine import Capacity
-from inference.nets import Net
+from inference.networks.network import Network
 from inference.picture import Picture
-from inference.triton import Triton
+from inference.triton.capacity import Capacity
+from inference.triton.client import Triton
 from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
 from tests.inference.scratch import SLOW, scratch_triton
 
-NET = Net(SLOW, scale=2, overlap=4)
+NET = Network(SLOW, scale=2, overlap=4)
 RANDOM = np.random.default_rng(4)
 SIZES = (170, 240), (150, 300)
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from inference.tiles import QUANTUM, cut, paste, plan, plan_band, spans
+from inference.tiling.tiles import QUANTUM, cut, paste, plan, plan_band, spans
 
 GRIDS = [(512, 20), (512, 42), (256, 16), (128, 20), (64, 8), (48, 20), (40, 0)]
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.failures import TritonAway, TritonFailed
-from inference.nets import Answer, BadAnswer, Net, TooLarge
+from inference.networks.network import Answer, BadAnswer, Network, TooLarge
+from inference.networks.registry import CLEANING, FAITHFUL
 from inference.picture import Picture
-from inference.registry import CLEANING, FAITHFUL
-from inference.tiles import Tensor
-from inference.triton import Triton
+from inference.tiling.tiles import Tensor
+from inference.triton.client import Triton
+from inference.triton.errors import TritonAway, TritonFailed
 from loupe_local.stack import Stack
 from tests.inference.conftest import FaultyTriton, an_answer, pixels_of, triton_at
 from tests.inference.pictures import upscaled
@@ -52,7 +52,7 @@ async def test_a_model_enlarges_by_its_scale_and_always_the_same(real: Triton, n
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-async def test_a_picture_in_tiles_is_the_picture_in_one(real: Triton, net: Net, dtype: Any) -> None:
+async def test_a_picture_in_tiles_is_the_picture_in_one(real: Triton, net: Network, dtype: Any) -> None:
     """Within a level of the 256, or sixteen of the 65,536: sums differ with the size of what is summed."""
     photo = np.asarray(Image.open(PHOTO).convert("RGB").resize((230, 150)))
     picture = Picture(photo.astype(dtype) * dtype(257 if dtype == np.uint16 else 1), "PNG")
@@ -67,7 +67,7 @@ async def test_a_picture_in_tiles_is_the_picture_in_one(real: Triton, net: Net, 
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
-async def test_a_picture_in_halves_is_the_picture_in_one(real: Triton, net: Net) -> None:
+async def test_a_picture_in_halves_is_the_picture_in_one(real: Triton, net: Network) -> None:
     async def small(name: str, tile: Tensor) -> Answer:
         if tile.shape[2] * tile.shape[3] > 14_000:
             raise TooLarge(name)
@@ -84,7 +84,7 @@ async def test_a_picture_in_halves_is_the_picture_in_one(real: Triton, net: Net)
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
 @pytest.mark.parametrize("level", [0, 128, 255])
-async def test_plain_grey_stays_what_it_is(real: Triton, net: Net, level: int) -> None:
+async def test_plain_grey_stays_what_it_is(real: Triton, net: Network, level: int) -> None:
     picture = Picture(np.full((60, 80, 3), level, np.uint8), "PNG")
 
     result = await upscaled(picture, (80 * net.scale, 60 * net.scale), real.infer, nets=(net,))

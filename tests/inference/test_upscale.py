@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.nets import Answer, BadAnswer, Net
+from inference.networks.network import Answer, BadAnswer, Network
+from inference.networks.registry import FAITHFUL
 from inference.picture import Picture, Pixels
-from inference.registry import FAITHFUL
 from tests.inference.pictures import upscaled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
 SCALES = {net.name: net.scale for net in FAITHFUL.nets}
 REACH = 6
-SMALL = (Net("span_x2", scale=2, overlap=REACH),)
+SMALL = (Network("span_x2", scale=2, overlap=REACH),)
 
 
 async def upscale(
@@ -107,7 +107,7 @@ async def test_tiled_is_whole_for_every_size(height: int, is_fixed: bool) -> Non
 
 async def test_less_overlap_than_the_reach_of_the_model_would_show() -> None:
     picture = a_picture((97, 97))
-    short = (Net("span_x2", scale=2, overlap=REACH - 1),)
+    short = (Network("span_x2", scale=2, overlap=REACH - 1),)
 
     result = await upscale(picture, (194, 194), far_reaching, nets=short, tile=38)
 

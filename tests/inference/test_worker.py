@@ -18,19 +18,19 @@ from common import bus, messages, outbox
 from common.blobs import Blobs
 from common.db import now
 from common.metrics import Readiness
-from images.domain import batches, jobs, library, waiting
+from images.domain import batches, jobs, library, queue_estimate
 from images.events import JOBS
 from images.tables import Image as Row
 from images.tables import Status
 from inference import events
-from inference.codec import Decoder
-from inference.failures import TritonFailed
-from inference.nets import BadAnswer
-from inference.offer import Offer
-from inference.registry import ENHANCING, MODELS
+from inference.availability import Availability
+from inference.decoding.pool import Decoder
+from inference.networks.network import BadAnswer
+from inference.networks.registry import ENHANCING, MODELS
 from inference.settings import Settings
-from inference.tiles import Tiling
-from inference.triton import CANARY
+from inference.tiling.tiles import Tiling
+from inference.triton.client import CANARY
+from inference.triton.errors import TritonFailed
 from inference.worker import Turns, Worker
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2
@@ -147,7 +147,7 @@ async def bench(
             images=rig.service(),
             blobs=Blobs(settings.store()),
             triton=triton,
-            offer=Offer(triton),
+            offer=Availability(triton),
             decoder=decoder,
             publish=events.Teller(js).finished,
             tiling=Tiling(64),
@@ -339,7 +339,7 @@ async def test_a_busy_image_is_asked_for_again_later(bench: Bench, faulty: Fault
     working = asyncio.create_task(bench.do(image))
     await held.holds()
 
-    with pytest.raises(messages.Later):
+    with pytest.raises(messages.RetryLater):
         await bench.do(image)
     held.opened.set()
     await working
@@ -350,8 +350,8 @@ async def test_a_busy_image_is_asked_for_again_later(bench: Bench, faulty: Fault
 async def test_an_image_of_the_priority_queue_goes_first_and_nobody_is_forgotten(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
+    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e9)
     bench.worker = replace(bench.worker, turns=Turns(started=1))  # the first start is nobody's own turn
     usual = [await bench.job(dispatched_at=now()) for _ in range(2)]
     first = await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
@@ -371,8 +371,8 @@ async def test_an_image_of_the_priority_queue_goes_first_and_nobody_is_forgotten
 async def test_one_of_five_starts_is_for_the_image_whose_turn_it_is(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
+    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e9)
     usual = await bench.job(dispatched_at=now())
     for _ in range(6):
         await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
@@ -393,8 +393,8 @@ async def test_one_of_five_starts_is_for_the_image_whose_turn_it_is(
 async def test_each_fifth_start_is_for_the_usual_queue_however_many_of_the_priority_queue_wait(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(waiting, "SHARE_OF_TIME", 1e9)
+    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e9)
     bench.worker = replace(bench.worker, turns=Turns(started=1))
     usual = [await bench.job(dispatched_at=now()) for _ in range(2)]
     first = [await bench.job(user_id=2, dispatched_at=now(), is_priority=True) for _ in range(12)]
@@ -415,7 +415,7 @@ async def test_each_fifth_start_is_for_the_usual_queue_however_many_of_the_prior
 async def test_a_worker_that_is_told_to_stop_gives_the_other_image_back_too(
     bench: Bench, faulty: FaultyTriton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
     faulty.answer = held = Held()
     bench.worker = replace(bench.worker, turns=Turns(started=1))
     usual = await bench.job(dispatched_at=now())
@@ -436,7 +436,7 @@ async def test_images_that_are_away_are_waited_for(bench: Bench) -> None:
     image = await bench.job()
     worker = replace(bench.worker, images=nowhere(bench.rig))
 
-    with pytest.raises(messages.Later):
+    with pytest.raises(messages.RetryLater):
         await worker.submitted(a_message(image))
 
     assert (await bench.row(image)).attempt == 0
@@ -455,7 +455,7 @@ async def test_only_a_triton_that_is_away_excuses_the_attempt(
     faulty.answer = aborting(code)
     image = await bench.job()
 
-    with pytest.raises(messages.Later if is_excused else TritonFailed):
+    with pytest.raises(messages.RetryLater if is_excused else TritonFailed):
         await bench.do(image)
 
     found = await bench.row(image)
@@ -469,7 +469,7 @@ async def test_while_triton_cannot_be_reached_no_attempt_begins(bench: Bench) ->
     image = await bench.job()
 
     async with triton_at("127.0.0.1:9", seconds=1) as nowhere:
-        with pytest.raises(messages.Later, match="Triton is away"):
+        with pytest.raises(messages.RetryLater, match="Triton is away"):
             await replace(bench.worker, triton=nowhere).submitted(a_message(image))
 
     found = await bench.row(image)
@@ -540,9 +540,9 @@ async def test_a_triton_that_answers_everything_wrongly_costs_no_attempt_and_is_
     faulty.answer = black
     first, second = [await bench.job() for _ in range(2)]
 
-    with pytest.raises(messages.Later, match="black for a test tile"):
+    with pytest.raises(messages.RetryLater, match="black for a test tile"):
         await bench.do(first)
-    with pytest.raises(messages.Later, match="Triton answers wrongly"):
+    with pytest.raises(messages.RetryLater, match="Triton answers wrongly"):
         await bench.do(second)
     is_well_meanwhile = bench.worker.triton.is_well
     faulty.answer = doubled
@@ -575,7 +575,7 @@ async def test_a_store_that_is_away_excuses_the_attempt(bench: Bench) -> None:
     image = await bench.job()
     away = replace(bench.worker, blobs=bench.rig.blobs_at("http://127.0.0.1:9"))
 
-    with pytest.raises(messages.Later):
+    with pytest.raises(messages.RetryLater):
         await away.submitted(a_message(image))
 
     assert (await bench.row(image)).excused == 1
@@ -745,7 +745,7 @@ async def test_an_image_whose_model_another_worker_has_waits_for_that_one(
     await bench.rig.service().AnnounceModels(images_pb2.AnnounceModelsRequest(models=offers))
     image = await bench.job(model_asked="enhance")
 
-    with pytest.raises(messages.Later):
+    with pytest.raises(messages.RetryLater):
         await bench.do(image)
 
     found = await bench.row(image)
@@ -757,7 +757,7 @@ async def test_a_model_that_goes_while_the_picture_is_decoded_excuses_the_attemp
     going = Going(bench.rig, bench.worker.offer)
     image = await bench.job(model_asked="enhance")
 
-    with pytest.raises(messages.Later, match="enhance is not served"):
+    with pytest.raises(messages.RetryLater, match="enhance is not served"):
         await replace(bench.worker, images=going).submitted(a_message(image))  # pyright: ignore[reportArgumentType]
 
     found = await bench.row(image)
@@ -768,7 +768,7 @@ async def test_a_model_that_goes_while_the_picture_is_decoded_excuses_the_attemp
 class Going:
     """The real service, and with the order that it gives the model goes."""
 
-    def __init__(self, rig: Rig, offer: Offer) -> None:
+    def __init__(self, rig: Rig, offer: Availability) -> None:
         self._images, self._offer = rig.service(), offer
         self.StopWork, self.KeepWorking = self._images.StopWork, self._images.KeepWorking
 

@@ -51,7 +51,7 @@ class Mails:
             raise messages.Unprocessable(str(error)) from error
         except (SMTPException, OSError) as error:
             mails.labels(event.template, "again").inc()
-            raise messages.Later(f"{type(error).__name__}: {error}") from error
+            raise messages.RetryLater(f"{type(error).__name__}: {error}") from error
         mails.labels(event.template, "sent").inc()
 
     def _link(self, template: str, user: User) -> str:

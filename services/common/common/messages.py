@@ -25,7 +25,7 @@ class Unprocessable(Exception):
     """No attempt will ever succeed with this message."""
 
 
-class Later(Exception):
+class RetryLater(Exception):
     """Not now, and not the message's fault: something that handling it needs is away or taken."""
 
 
@@ -151,7 +151,7 @@ async def _failed(
     attempt = message.metadata.num_delivered
     is_last = consumer.max_attempts is not None and attempt >= consumer.max_attempts
     try:
-        if isinstance(error, Later) or not (is_last or isinstance(error, Unprocessable | DecodeError)):
+        if isinstance(error, RetryLater) or not (is_last or isinstance(error, Unprocessable | DecodeError)):
             LOG.warning("again later", subject=message.subject, attempt=attempt, **_why(error))
             await message.nak(delay=consumer.pause(attempt))
             return "again"
@@ -169,7 +169,7 @@ async def _failed(
 
 
 def _why(error: Exception) -> dict[str, Any]:
-    return {"reason": str(error)} if isinstance(error, Later) else {"exc_info": error}
+    return {"reason": str(error)} if isinstance(error, RetryLater) else {"exc_info": error}
 
 
 @contextlib.asynccontextmanager

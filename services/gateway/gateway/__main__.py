@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from common import bus, log, metrics, process, tls, trace
 from gateway import app, backend
-from gateway.protocol import Protocol
+from gateway.http.protocol import Protocol
 from gateway.settings import Settings
 
 DRAIN_SECONDS = 20

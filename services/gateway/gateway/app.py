@@ -4,10 +4,11 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
 from common.metrics import Readiness
-from gateway import docs, failures, openapi
 from gateway.backend import Backend
-from gateway.edge import Edge
-from gateway.envelope import Problem
+from gateway.http import error_answers
+from gateway.http.edge import Edge
+from gateway.http.envelope import Problem
+from gateway.openapi import docs_page, document
 from gateway.routes import account, auth, batches, images, models, plans, reset_page, tokens
 
 
@@ -22,7 +23,7 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
         responses={"default": {"model": Problem, "description": "What went wrong"}},
     )
     app.state.backend = backend
-    failures.install(app)
+    error_answers.install(app)
     for resource in (images, batches, auth, account, tokens, models, plans, reset_page):  # polls first
         app.include_router(resource.router)
     app.include_router(account.pictures)
@@ -37,7 +38,7 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
         text = "\n".join(f"waiting for {need}" for need in missing) or "ok"
         return PlainTextResponse(text, 503 if missing else 200)
 
-    docs.install(app)
-    app.openapi = lambda: openapi.described(app, backend.settings.public_url)
+    docs_page.install(app)
+    app.openapi = lambda: document.described(app, backend.settings.public_url)
     app.add_middleware(Edge)
     return app

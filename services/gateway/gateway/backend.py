@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from common.channel import Channel
 from common.credentials import Credentials
-from gateway.callers import Callers, token_for
-from gateway.guesses import Guesses
-from gateway.limits import Limits
+from gateway.identity.callers import Callers, token_for
+from gateway.identity.limits import Limits
+from gateway.identity.token_guessing import TokenGuessLimiter
 from gateway.settings import Settings
 from loupe.auth.v1 import auth_pb2, auth_pb2_grpc
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
@@ -63,7 +63,7 @@ def connect(settings: Settings) -> Backend:
             accounts,
             billing_pb2_grpc.BillingServiceStub(billing.grpc),
             settings.principal_seconds,
-            Guesses(settings.unauthenticated_requests_per_hour),
+            TokenGuessLimiter(settings.unauthenticated_requests_per_hour),
         ),
         limits=Limits(settings.replicas),
         channels=(auth, billing, images),

@@ -8,12 +8,12 @@ from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
 from images import events
-from images.dead import DeadMessages
 from images.domain import jobs, measures
-from images.intake import Means
-from images.orphans import Orphans
+from images.operations.dead_letters import DeadLetters
+from images.operations.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
 from images.settings import Settings
+from images.uploads.intake import ServiceContext
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2_grpc
 
@@ -48,7 +48,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         timedelta(seconds=settings.worker_silent_seconds),
         timedelta(seconds=settings.model_gone_seconds),
     )
-    means = Means(sessions, blobs, billing, settings, rules)
+    means = ServiceContext(sessions, blobs, billing, settings, rules)
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
@@ -56,7 +56,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         streams, replicas = (events.JOBS, events.EVENTS, bus.DEAD), settings.nats_replicas
         await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
         server = rpc.Server(credentials.verifier("images"), CALLERS)
-        dead = DeadMessages(js, means)
+        dead = DeadLetters(js, means)
         images_pb2_grpc.add_ImagesServiceServicer_to_server(ImagesService(means, dead), server.grpc)
         server.bind(settings.listen, settings.tls)
         sweeper = events.Sweeper(sessions, js, billing, rules, timedelta(seconds=settings.lost_after_seconds))

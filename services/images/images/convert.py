@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from common import timestamps
-from images import sizing
 from images.catalogue import AUTO, Model
-from images.domain.waiting import Queue
-from images.formats import Format
+from images.domain.queue_estimate import Queue
+from images.formats.formats import Format
 from images.tables import Batch, BatchStatus, Image, Status
+from images.uploads import sizing
 from loupe.images.v1 import images_pb2 as pb
 
 STATUS = {

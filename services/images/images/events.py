@@ -10,7 +10,7 @@ from nats.js import JetStreamContext
 from common import bus, messages, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
-from images.domain import former_users, jobs, library
+from images.domain import deleted_users, jobs, library
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
@@ -55,11 +55,11 @@ class Users:
     async def deleted(self, data: bytes) -> None:
         user_id = auth_pb2.UserDeleted.FromString(data).user_id
         async with self._sessions.begin() as session:
-            await former_users.remember(session, user_id)
+            await deleted_users.remember(session, user_id)
         is_left = True
         while is_left:
             async with self._sessions.begin() as session:
-                is_left = await former_users.forget_some(session, user_id)
+                is_left = await deleted_users.forget_some(session, user_id)
 
 
 class Sweeper:

@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 
 from common import rpc, timestamps
 from common.db import now
-from images import names, uploads
-from images.batch_uploads import BatchUploads
 from images.catalogue import USUAL
 from images.convert import (
     BATCH_STATUS_FROM_PROTO,
@@ -18,12 +16,14 @@ from images.convert import (
     to_order,
     to_proto,
 )
-from images.dead import DeadMessages
-from images.domain import batches, endings, jobs, library, models, pages, waiting
-from images.formats import Format, media_type
-from images.intake import Means
-from images.missing import MissingObjects
+from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
+from images.formats.formats import Format, media_type
+from images.operations.dead_letters import DeadLetters
+from images.operations.missing_objects import MissingObjects
 from images.tables import UNFINISHED, Batch, Image, Status
+from images.uploads import file_names, single
+from images.uploads.batch import BatchUploads
+from images.uploads.intake import ServiceContext
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1 import images_pb2_grpc
@@ -51,22 +51,24 @@ CALLERS = {
 
 
 class ImagesService(images_pb2_grpc.ImagesServiceServicer):
-    def __init__(self, means: Means, dead: DeadMessages) -> None:
+    def __init__(self, means: ServiceContext, dead: DeadLetters) -> None:
         self._sessions = means.sessions
         self._blobs = means.blobs
-        self._uploads = uploads.Uploads(means)
+        self._uploads = single.Uploads(means)
         self._batch_uploads = BatchUploads(means)
         self._dead = dead
         self._missing = MissingObjects(means)
         self._largest_bytes = means.settings.largest_upload_bytes
         self._downloadable_for = timedelta(seconds=means.settings.download_seconds)
         self._rules = means.rules
-        self._waiting = waiting.Waiting(means.sessions, timedelta(seconds=means.settings.cold_start_seconds))
+        self._waiting = queue_estimate.QueueEstimator(
+            means.sessions, timedelta(seconds=means.settings.cold_start_seconds)
+        )
 
     async def Upscale(
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
     ) -> pb.UpscaleResponse:
-        upload = await uploads.receive(request_iterator, self._largest_bytes)
+        upload = await single.receive(request_iterator, self._largest_bytes)
         queue = await self._waiting.look()  # once it is accepted nothing may fail any more
         image, usage = await self._uploads.accept(rpc.principal().user_id, upload)
         shown = to_proto(image, queue.joined_by([image]))
@@ -96,7 +98,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         async with self._sessions.begin() as session:
             image = await library.downloadable(session, rpc.principal().user_id, request.id)
         url, expires_at = self._signed(image)
-        filename = names.of_result(image.original_filename, Format(image.upscaled_format))
+        filename = file_names.of_result(image.original_filename, Format(image.upscaled_format))
         return pb.GetDownloadResponse(
             download_url=url, expires_at=timestamps.to_proto(expires_at), filename=filename
         )
@@ -166,7 +168,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     ) -> pb.ReplayEndingsResponse:
         since = timestamps.from_proto(request.since)
         async with self._sessions.begin() as session:
-            replayed, next_after_id = await endings.replay(session, request.after_id, since)
+            replayed, next_after_id = await outcome_replay.replay(session, request.after_id, since)
         return pb.ReplayEndingsResponse(replayed=replayed, next_after_id=next_after_id)
 
     async def StartWork(self, request: pb.StartWorkRequest, context: rpc.Context) -> pb.StartWorkResponse:
@@ -194,7 +196,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             await models.announce(session, {offer.name: offer.nets for offer in request.models})
             if request.worker:
                 pace = request.megapixels_per_second or None
-                await waiting.announce(session, request.worker, pace)
+                await queue_estimate.announce(session, request.worker, pace)
         return pb.AnnounceModelsResponse()
 
     async def ListModels(self, request: pb.ListModelsRequest, context: rpc.Context) -> pb.ListModelsResponse:
@@ -224,16 +226,16 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
 
     async def _waits(self, image_id: int) -> bool:
         async with self._sessions.begin() as session:
-            return await waiting.waits(session, image_id)
+            return await queue_estimate.waits(session, image_id)
 
-    async def _queue(self, images: Iterable[Image]) -> waiting.Queue | None:
+    async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
         """Where any of them is unfinished."""
         return await self._waiting.look() if any(image.status in UNFINISHED for image in images) else None
 
-    def _all(self, found: Iterable[batches.Found], queue: waiting.Queue | None) -> list[pb.Batch]:
+    def _all(self, found: Iterable[batches.Found], queue: queue_estimate.Queue | None) -> list[pb.Batch]:
         return [self._batch(batch, images, queue) for batch, images in found]
 
-    def _batch(self, batch: Batch, images: Iterable[Image], queue: waiting.Queue | None) -> pb.Batch:
+    def _batch(self, batch: Batch, images: Iterable[Image], queue: queue_estimate.Queue | None) -> pb.Batch:
         return batch_to_proto(batch, [to_proto(image, queue, self._link(image)) for image in images])
 
     def _link(self, image: Image) -> tuple[str, datetime] | None:
@@ -241,12 +243,12 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
 
     def _signed(self, image: Image) -> tuple[str, datetime]:
         format_ = Format(image.upscaled_format)
-        filename = names.of_result(image.original_filename, format_)
+        filename = file_names.of_result(image.original_filename, format_)
         url = self._blobs.presigned_url(
             image.upscaled_path,
             self._downloadable_for,
             content_type=media_type(format_),
-            disposition=names.disposition(filename),
+            disposition=file_names.disposition(filename),
         )
         return url, now() + self._downloadable_for
 

@@ -4,12 +4,14 @@ from common import bus, log, metrics, process, tls, trace
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
-from inference import events, machine, registry
-from inference.codec import Decoder
-from inference.offer import Offer
+from inference import events
+from inference.availability import Availability
+from inference.decoding.pool import Decoder
+from inference.networks import registry
 from inference.settings import Settings
-from inference.tiles import Tiling
-from inference.triton import Triton
+from inference.tiling.tiles import Tiling
+from inference.triton import capacity
+from inference.triton.client import Triton
 from inference.worker import Worker
 from loupe.images.v1 import images_pb2, images_pb2_grpc
 
@@ -37,7 +39,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     readiness.have("object store")
     shared = settings.shared_memory
     triton = Triton(settings.triton_target, seconds=settings.tile_seconds, shares_memory=shared)
-    offer = Offer(triton, settings.models)
+    offer = Availability(triton, settings.models)
     parallel, tiling = await process.wait_for("triton", lambda: opened(triton, offer, settings))
     readiness.watch("triton", lambda: triton.is_well)
     images = await channel_to_images(settings, readiness)
@@ -79,15 +81,15 @@ async def channel_to_images(settings: Settings, readiness: metrics.Readiness) ->
     return images
 
 
-async def opened(triton: Triton, offer: Offer, settings: Settings) -> tuple[int, Tiling]:
+async def opened(triton: Triton, offer: Availability, settings: Settings) -> tuple[int, Tiling]:
     """Once every model has answered: how many images are worked on at a time, and in which tiles."""
     await offer.wait_ready()
     await triton.open()
     await triton.ask_canaries(sorted(offer.nets))
-    found, triton_has = machine.this_machine(), await triton.capacity(min(registry.served()))
-    parallel = settings.parallel or machine.jobs_for(found, triton_has)
-    in_flight = settings.tiles_in_flight or machine.tiles_for(found, triton_has)
-    tile = settings.tile or machine.side_for(triton_has)
+    found, triton_has = capacity.this_machine(), await triton.capacity(min(registry.served()))
+    parallel = settings.parallel or capacity.jobs_for(found, triton_has)
+    in_flight = settings.tiles_in_flight or capacity.tiles_for(found, triton_has)
+    tile = settings.tile or capacity.side_for(triton_has)
     triton.allow(in_flight)
     LOG.info(
         "machine",

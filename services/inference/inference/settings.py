@@ -7,8 +7,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.blobs import Store
 from common.settings import ServiceSettings
-from inference.registry import MODELS, NAMES
-from inference.tiles import SMALLEST_TILE
+from inference.networks.registry import MODELS, NAMES
+from inference.tiling.tiles import SMALLEST_TILE
 
 
 class Settings(ServiceSettings):

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from inference.bands import Passage, Progress
-from inference.nets import Infer, Net
+from inference.networks.network import Infer, Network
+from inference.networks.registry import FAITHFUL
 from inference.picture import Picture, Pixels, Size
-from inference.registry import FAITHFUL
-from inference.resize import Resampler, bleed, resized
-from inference.tiles import Tiling
+from inference.resampling import Resampler, bleed, resized
+from inference.tiling.tile_rows import Progress, TiledPass
+from inference.tiling.tiles import Tiling
 
 Write = Callable[[Pixels], None]
 """Takes the next rows, height x width x channels with alpha last; called in a thread."""
@@ -26,12 +26,12 @@ async def upscale(
     infer: Infer,
     write: Write,
     *,
-    nets: Sequence[Net] = FAITHFUL.nets,
+    nets: Sequence[Network] = FAITHFUL.nets,
     tiling: Tiling = Tiling(),  # noqa: B008  frozen
     progress: Progress | None = None,
 ) -> None:
     net = net_for(nets, picture.size, size)
-    passage = Passage(net, await to_thread(bleed, picture), infer, tiling)
+    passage = TiledPass(net, await to_thread(bleed, picture), infer, tiling)
     finish = Finish(picture, size, net.scale)
 
     def put(native: Pixels) -> None:
@@ -44,7 +44,7 @@ async def upscale(
     await passage.run(give, progress)
 
 
-def net_for(nets: Sequence[Net], source: Size, target: Size) -> Net:
+def net_for(nets: Sequence[Network], source: Size, target: Size) -> Network:
     """The smallest scale that reaches the target, so that nothing is resampled upwards."""
     ratio = max(target[0] / source[0], target[1] / source[1])
     able = [net for net in nets if net.scale >= ratio]

@@ -17,19 +17,19 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from common import errors, log, messages, trace
 from common.blobs import Blobs
-from inference.bands import Progress
-from inference.codec import Decoder, Undecodable
-from inference.failures import ModelBroken, TritonAway
-from inference.fit import Fit
-from inference.keeping import Cancellations, Keeping
-from inference.nets import WrongAnswer
-from inference.offer import Offer
-from inference.pace import Pace
+from inference.availability import Availability
+from inference.decoding.pool import Decoder, Undecodable
+from inference.heartbeat import Cancellations, Heartbeat
+from inference.networks.auto import Choice, NotServed, chosen
+from inference.networks.network import WrongAnswer
 from inference.picture import Animation, Format
-from inference.render import MOVING, Wish, render
-from inference.routing import Choice, NotServed, chosen
-from inference.tiles import Tiling
-from inference.triton import Triton
+from inference.pipeline import MOVING, RenderSpec, render
+from inference.sizing import Fit
+from inference.throughput import Throughput
+from inference.tiling.tile_rows import Progress
+from inference.tiling.tiles import Tiling
+from inference.triton.client import Triton
+from inference.triton.errors import ModelBroken, TritonAway
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2 as pb
 
@@ -107,21 +107,21 @@ class Worker:
     images: "ImagesServiceAsyncStub"
     blobs: Blobs
     triton: Triton
-    offer: Offer
+    offer: Availability
     decoder: Decoder
     publish: Publish
     tiling: Tiling
     heartbeat_seconds: float
     cancellations: Cancellations = field(default_factory=Cancellations)
-    pace: Pace = field(default_factory=Pace)
+    pace: Throughput = field(default_factory=Throughput)
     turns: Turns = field(default_factory=Turns)
 
     async def submitted(self, data: bytes) -> None:
         event = images_pb2.ImageSubmitted.FromString(data)
         if self.triton.is_broken:
-            raise messages.Later("Triton answers wrongly")  # no attempt begins, however long that takes
+            raise messages.RetryLater("Triton answers wrongly")  # no attempt begins, however long that takes
         if not await self.triton.is_there():
-            raise messages.Later("Triton is away")
+            raise messages.RetryLater("Triton is away")
         order = await self._ordered(event.image_id)
         if order is None:
             return
@@ -137,7 +137,7 @@ class Worker:
         try:
             response = await self.images.StartWork(request)
         except (errors.Unavailable, errors.FailedPrecondition) as error:
-            raise messages.Later(error.message) from error
+            raise messages.RetryLater(error.message) from error
         if not response.HasField("order"):
             return None
         self.turns.started += 1
@@ -155,7 +155,7 @@ class Worker:
     async def _work(self, order: images_pb2.WorkOrder) -> None:
         started = time.perf_counter()
         finished = pb.Finished(image_id=order.image_id, fence=order.fence, upscaled_path=order.upscaled_path)
-        keeping = Keeping(self.images, order)
+        keeping = Heartbeat(self.images, order)
         async with keeping.signs(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
                 data, choice = await _unless(unwanted, self._upscaled(order, keeping.progress))
@@ -187,7 +187,7 @@ class Worker:
             picture = await self.decoder.decode(original)
         del original
         choice = await asyncio.to_thread(chosen, order.model, picture, self.offer.models)
-        wish = Wish(
+        wish = RenderSpec(
             (order.size.width, order.size.height),
             FORMATS[order.format],
             choice.model.nets,
@@ -223,7 +223,7 @@ class Worker:
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 await asyncio.shield(stopping)
             if is_excused and isinstance(error, Exception):
-                raise messages.Later(f"{type(error).__name__}: {error}") from error
+                raise messages.RetryLater(f"{type(error).__name__}: {error}") from error
             raise
 
 

@@ -7,11 +7,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel
 
-from gateway import bodies
-from gateway.access import Access
 from gateway.backend import Backend
-from gateway.callers import Caller
-from gateway.envelope import Envelope, Message, instant
+from gateway.http import bodies
+from gateway.http.envelope import Envelope, Message, instant
+from gateway.identity.access import Access
+from gateway.identity.callers import Caller
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 

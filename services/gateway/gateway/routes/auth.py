@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
-from gateway import bodies
-from gateway.access import Access, public
 from gateway.backend import Backend
-from gateway.callers import Caller
-from gateway.envelope import Envelope, Message
+from gateway.http import bodies
+from gateway.http.envelope import Envelope, Message
+from gateway.identity.access import Access, public
+from gateway.identity.callers import Caller
 from gateway.routes.account import User, to_user
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2

@@ -5,11 +5,11 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, BeforeValidator
 
-from gateway import pages, uploads
-from gateway.access import Access, tell_quota
 from gateway.backend import Backend
-from gateway.callers import Caller
-from gateway.envelope import Envelope, Message, Page, instant, plain_id
+from gateway.http import multipart, pages
+from gateway.http.envelope import Envelope, Message, Page, instant, plain_id
+from gateway.identity.access import Access, tell_quota
+from gateway.identity.callers import Caller
 from gateway.routes.images import FILE, OPTIONS, AcceptedImage, ImageFields, to_accepted_image, to_image
 from loupe.images.v1 import images_pb2 as pb
 
@@ -91,7 +91,7 @@ BATCH_BODY = {
 @router.post("", status_code=202, openapi_extra={"requestBody": BATCH_BODY})
 async def create_batch(request: Request, caller: Writer) -> Envelope[Batch[AcceptedBatchImage]]:
     backend: Backend = request.app.state.backend
-    response = await backend.images.CreateBatch(uploads.several_images(request))
+    response = await backend.images.CreateBatch(multipart.several_images(request))
     if response.HasField("quota_limit"):
         tell_quota(request, response.quota_used, response.quota_limit)
     caller.has_used(response.quota_used, response.quota_version)

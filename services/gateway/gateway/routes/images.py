@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, BeforeValidator
 
-from gateway import pages, uploads
-from gateway.access import Access, tell_quota
 from gateway.backend import Backend
-from gateway.callers import Caller
-from gateway.envelope import Envelope, Message, Page, human_size, instant, plain_id
+from gateway.http import multipart, pages
+from gateway.http.envelope import Envelope, Message, Page, human_size, instant, plain_id
+from gateway.identity.access import Access, tell_quota
+from gateway.identity.callers import Caller
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/images", tags=["images"])
@@ -128,7 +128,7 @@ UPSCALE_BODY = {
 @router.post("/upscale", status_code=202, openapi_extra={"requestBody": UPSCALE_BODY})
 async def upscale(request: Request, caller: Writer) -> Envelope[AcceptedImage]:
     backend: Backend = request.app.state.backend
-    response = await backend.images.Upscale(uploads.one_image(request))
+    response = await backend.images.Upscale(multipart.one_image(request))
     if response.HasField("quota_limit"):
         tell_quota(request, response.quota_used, response.quota_limit)
     caller.has_used(response.quota_used, response.quota_version)

@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
-from gateway.access import anyone
 from gateway.backend import Backend
-from gateway.envelope import Envelope
+from gateway.http.envelope import Envelope
+from gateway.identity.access import anyone
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/models", tags=["models"])

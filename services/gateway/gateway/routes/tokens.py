@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, BeforeValidator, Field
 
-from gateway import bodies
-from gateway.access import Access
 from gateway.backend import Backend
-from gateway.callers import Caller
-from gateway.envelope import Envelope, Message, instant, plain_id
+from gateway.http import bodies
+from gateway.http.envelope import Envelope, Message, instant, plain_id
+from gateway.identity.access import Access
+from gateway.identity.callers import Caller
 from loupe.auth.v1 import auth_pb2
 
 router = APIRouter(prefix="/api/user/tokens", tags=["account"])

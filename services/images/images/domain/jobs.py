@@ -17,7 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors, outbox, trace
 from common.db import now
 from images.catalogue import USUAL
-from images.domain import measures, models, progress
+from images.domain import batch_progress, measures, models
 from images.tables import UNFINISHED, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
@@ -97,7 +97,7 @@ async def start(
     image.progress = 0
     image.status = Status.PROCESSING
     image.started_at = image.heartbeat_at = image.updated_at = now()
-    await progress.started(session, image)
+    await batch_progress.started(session, image)
     measures.started(session, image)
     return image
 
@@ -145,7 +145,7 @@ async def finish(session: AsyncSession, finished: inference_pb2.Finished, rules:
 async def cancel(session: AsyncSession, image: Image) -> None:
     """The image ends without a result: its quota goes back, and its worker stops."""
     _set_failed(image, inference_pb2.Failure(code="cancelled", message=CANCELLED, retryable=True))
-    await progress.ended(session, image, is_completed=False)
+    await batch_progress.ended(session, image, is_completed=False)
     measures.ended(session, image)
     await outbox.publish(session, "images.cancelled", ending(image))
 
@@ -166,7 +166,7 @@ async def revive(
     image.attempts_from, image.excused = image.attempt, 0
     image.dispatched_at = image.started_at = image.heartbeat_at = None
     image.updated_at = now()
-    await progress.reopened(session, image)
+    await batch_progress.reopened(session, image)
     await session.flush()
     await dispatch(session, image.user_id, rules)
     return True
@@ -240,7 +240,7 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.model_reason = output.model_reason
     image.model_message = output.model_message
     image.updated_at = now()
-    await progress.ended(session, image, is_completed=True)
+    await batch_progress.ended(session, image, is_completed=True)
     await session.flush()
     measures.ended(session, image)
     await outbox.publish(session, "images.completed", ending(image))
@@ -266,7 +266,7 @@ async def _exhaust(session: AsyncSession, image: Image, rules: Rules) -> None:
 
 async def fail(session: AsyncSession, image: Image, failure: inference_pb2.Failure, rules: Rules) -> None:
     _set_failed(image, failure)
-    await progress.ended(session, image, is_completed=False)
+    await batch_progress.ended(session, image, is_completed=False)
     await session.flush()
     measures.ended(session, image)
     await outbox.publish(session, "images.failed", ending(image))

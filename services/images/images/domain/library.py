@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors, trace
 from common.db import now
-from images.domain import former_users, jobs, measures
+from images.domain import deleted_users, jobs, measures
 from images.tables import UNFINISHED, Batch, Image, Status
 
 
@@ -30,7 +30,7 @@ async def add(
 ) -> None:
     """The images are there and wait; in the order of their ids they are also in that of their times."""
     await jobs.lock_user(session, user_id)
-    await former_users.refuse(session, user_id)
+    await deleted_users.refuse(session, user_id)
     created_at = now()
     if batch:
         batch.created_at = batch.updated_at = created_at
