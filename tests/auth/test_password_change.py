@@ -3,22 +3,22 @@
 import asyncio
 
 import pytest
-from auth_under_test import ALL_ABILITIES, PASSWORD, Auth, events, token_id
 
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
+from tests.auth.harness import ALL_ABILITIES, PASSWORD, AuthHarness, events, token_id
 
 NEW = "Another1horse"
 
 
-async def change(auth: Auth, token: str, current: str = PASSWORD, new: str = NEW) -> None:
+async def change(auth: AuthHarness, token: str, current: str = PASSWORD, new: str = NEW) -> None:
     jane = await auth.user(token)
     await jane.ChangePassword(
         pb.ChangePasswordRequest(current_password=current, password=new, password_confirmation=new)
     )
 
 
-async def can_login(auth: Auth, password: str) -> bool:
+async def can_login(auth: AuthHarness, password: str) -> bool:
     try:
         await auth.login(password=password)
     except errors.Unauthenticated:
@@ -26,7 +26,7 @@ async def can_login(auth: Auth, password: str) -> bool:
     return True
 
 
-async def test_who_knows_the_password_sets_another(auth: Auth) -> None:
+async def test_who_knows_the_password_sets_another(auth: AuthHarness) -> None:
     token = (await auth.verified()).token
 
     await change(auth, token)
@@ -35,7 +35,7 @@ async def test_who_knows_the_password_sets_another(auth: Auth) -> None:
     assert not await can_login(auth, PASSWORD)
 
 
-async def test_a_new_password_ends_all_tokens_but_this(auth: Auth) -> None:
+async def test_a_new_password_ends_all_tokens_but_this(auth: AuthHarness) -> None:
     token = (await auth.verified()).token
     other = (await auth.login()).token
     omar = (await auth.register(email="omar@example.com")).token
@@ -66,7 +66,7 @@ async def test_a_new_password_ends_all_tokens_but_this(auth: Auth) -> None:
     ],
 )
 async def test_a_field_at_fault_is_named_and_nothing_changes(
-    auth: Auth, current: str, new: str, fields: dict[str, list[str]]
+    auth: AuthHarness, current: str, new: str, fields: dict[str, list[str]]
 ) -> None:
     token = (await auth.verified()).token
     other = (await auth.login()).token
@@ -79,7 +79,7 @@ async def test_a_field_at_fault_is_named_and_nothing_changes(
     assert await auth.is_alive(other)
 
 
-async def test_two_changes_at_once_leave_one_password(auth: Auth) -> None:
+async def test_two_changes_at_once_leave_one_password(auth: AuthHarness) -> None:
     token = (await auth.verified()).token
 
     results = await asyncio.gather(
@@ -90,7 +90,7 @@ async def test_two_changes_at_once_leave_one_password(auth: Auth) -> None:
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_a_new_password_needs_every_ability(auth: Auth, missing: str) -> None:
+async def test_a_new_password_needs_every_ability(auth: AuthHarness, missing: str) -> None:
     token = (await auth.verified()).token
     await auth.limit(token, *(ability for ability in ALL_ABILITIES if ability != missing))
 
@@ -101,7 +101,7 @@ async def test_a_new_password_needs_every_ability(auth: Auth, missing: str) -> N
     assert await can_login(auth, PASSWORD)
 
 
-async def test_an_unverified_user_may_change_the_password(auth: Auth) -> None:
+async def test_an_unverified_user_may_change_the_password(auth: AuthHarness) -> None:
     token = (await auth.register()).token
 
     await change(auth, token)

@@ -6,26 +6,27 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from auth_under_test import PASSWORD, SECRET, Auth, events, held, token_id, waits
-from mailing import PUBLIC_URL, mail_to, mailing, mails_of
 
 from auth import links
 from common import db, errors
 from loupe.auth.v1 import auth_pb2 as pb
+from loupe_local.mailbox import newest_mail_to
 from loupe_local.stores import Stores
+from tests.auth.harness import PASSWORD, SECRET, AuthHarness, events, held, token_id, waits
+from tests.auth.mail_sending import PUBLIC_URL, mail_sender, sending_mails
 
 NEW = "Another1horse"
 LINK = re.compile(rf"{re.escape(PUBLIC_URL)}/reset-password#(\S+)")
 MISMATCH = ["The password confirmation does not match."]
 
 
-async def forgot(auth: Auth, email: str = "jane@example.com") -> None:
+async def forgot(auth: AuthHarness, email: str = "jane@example.com") -> None:
     assert await auth.gateway.ForgotPassword(pb.ForgotPasswordRequest(email=email)) == (
         pb.ForgotPasswordResponse()
     )
 
 
-async def reset(auth: Auth, token: str, password: str = NEW, confirmation: str = "") -> None:
+async def reset(auth: AuthHarness, token: str, password: str = NEW, confirmation: str = "") -> None:
     await auth.gateway.ResetPassword(
         pb.ResetPasswordRequest(
             token=token, password=password, password_confirmation=confirmation or password
@@ -33,25 +34,25 @@ async def reset(auth: Auth, token: str, password: str = NEW, confirmation: str =
     )
 
 
-async def refused(auth: Auth, token: str) -> None:
+async def refused(auth: AuthHarness, token: str) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
         await reset(auth, token)
     assert caught.value.reason == "invalid_signature"
     assert caught.value.message == "This link is invalid or has expired."
 
 
-async def a_link(auth: Auth) -> str:
+async def a_link(auth: AuthHarness) -> str:
     """As the mail to the first user has it now."""
     [user] = await auth.rows("SELECT password_hash, email FROM user_account WHERE id = 1")
     return links.sign(SECRET, "reset", 1, user.email, links.seal_of(SECRET, user.password_hash))
 
 
-async def test_the_link_in_the_mail_sets_a_new_password(auth: Auth, stores: Stores) -> None:
-    async with mailing(auth, stores):
+async def test_the_link_in_the_mail_sets_a_new_password(auth: AuthHarness, stores: Stores) -> None:
+    async with sending_mails(auth, stores):
         await auth.verified(email="forgetful@example.com")
         await auth.change("UPDATE user_account SET last_mail_at = NULL")
         await forgot(auth, " Forgetful@EXAMPLE.com")
-        mail = await mail_to(stores.mails, "forgetful@example.com", "Reset")
+        mail = await newest_mail_to(stores.mails, "forgetful@example.com", "Reset")
     link = LINK.search(mail.get_content())
     assert link
 
@@ -64,20 +65,20 @@ async def test_the_link_in_the_mail_sets_a_new_password(auth: Auth, stores: Stor
         await auth.login("forgetful@example.com", PASSWORD)
 
 
-async def test_an_installation_may_have_a_page_of_its_own(auth: Auth, stores: Stores) -> None:
+async def test_an_installation_may_have_a_page_of_its_own(auth: AuthHarness, stores: Stores) -> None:
     await auth.verified(email="own.page@example.com")
     wanted = pb.MailWanted(user_id=1, template="reset", email="own.page@example.com")
-    mails = mails_of(auth, stores, reset_url="https://www.example.com/new?lang=en")
+    mails = mail_sender(auth, stores, reset_url="https://www.example.com/new?lang=en")
 
-    await mails.wanted(wanted.SerializeToString())
+    await mails.send(wanted.SerializeToString())
 
-    mail = await mail_to(stores.mails, "own.page@example.com")
+    mail = await newest_mail_to(stores.mails, "own.page@example.com")
     link = re.search(r"https://www\.example\.com/new\?lang=en#(\S+)", mail.get_content())
     assert link
     await reset(auth, link[1])
 
 
-async def test_a_reset_ends_all_tokens_and_nobody_elses(auth: Auth) -> None:
+async def test_a_reset_ends_all_tokens_and_nobody_elses(auth: AuthHarness) -> None:
     tokens = [(await auth.verified()).token, (await auth.login()).token]
     omar = (await auth.register(email="omar@example.com")).token
 
@@ -89,7 +90,7 @@ async def test_a_reset_ends_all_tokens_and_nobody_elses(auth: Auth) -> None:
     assert sorted(event.token_ids) == sorted(token_id(token) for token in tokens)
 
 
-async def test_a_reset_verifies_the_address_that_it_was_mailed_to(auth: Auth) -> None:
+async def test_a_reset_verifies_the_address_that_it_was_mailed_to(auth: AuthHarness) -> None:
     await auth.register()
 
     await reset(auth, await a_link(auth))
@@ -98,7 +99,7 @@ async def test_a_reset_verifies_the_address_that_it_was_mailed_to(auth: Auth) ->
     assert pb.UserChanged(user_id=1) in await events(auth, "auth.user_changed", pb.UserChanged)
 
 
-async def test_a_reset_leaves_all_else_as_it_is(auth: Auth) -> None:
+async def test_a_reset_leaves_all_else_as_it_is(auth: AuthHarness) -> None:
     kept = "SELECT id, name, email, email_verified_at, created_at FROM user_account"
     await auth.verified()
     before = await auth.rows(kept)
@@ -108,7 +109,7 @@ async def test_a_reset_leaves_all_else_as_it_is(auth: Auth) -> None:
     assert await auth.rows(kept) == before
 
 
-async def test_a_link_works_once(auth: Auth) -> None:
+async def test_a_link_works_once(auth: AuthHarness) -> None:
     await auth.register()
     link = await a_link(auth)
     await reset(auth, link)
@@ -116,7 +117,7 @@ async def test_a_link_works_once(auth: Auth) -> None:
     await refused(auth, link)
 
 
-async def test_a_link_used_twice_at_once_works_once(auth: Auth) -> None:
+async def test_a_link_used_twice_at_once_works_once(auth: AuthHarness) -> None:
     await auth.register()
     link = await a_link(auth)
 
@@ -127,7 +128,7 @@ async def test_a_link_used_twice_at_once_works_once(auth: Auth) -> None:
     assert sorted(type(result).__name__ for result in results) == ["NoneType"] + ["PermissionDenied"] * 3
 
 
-async def test_a_refused_password_leaves_the_link_good(auth: Auth) -> None:
+async def test_a_refused_password_leaves_the_link_good(auth: AuthHarness) -> None:
     await auth.register()
     link = await a_link(auth)
 
@@ -139,7 +140,7 @@ async def test_a_refused_password_leaves_the_link_good(auth: Auth) -> None:
     assert (await auth.login(password=NEW)).token
 
 
-async def test_a_link_ends_when_the_password_is_changed_otherwise(auth: Auth) -> None:
+async def test_a_link_ends_when_the_password_is_changed_otherwise(auth: AuthHarness) -> None:
     jane = await auth.user((await auth.verified()).token)
     link = await a_link(auth)
     await jane.ChangePassword(
@@ -150,7 +151,7 @@ async def test_a_link_ends_when_the_password_is_changed_otherwise(auth: Auth) ->
     assert (await auth.login(password=NEW)).token
 
 
-async def test_a_link_ends_with_the_address_and_with_the_account(auth: Auth) -> None:
+async def test_a_link_ends_with_the_address_and_with_the_account(auth: AuthHarness) -> None:
     await auth.register()
     link = await a_link(auth)
 
@@ -160,7 +161,7 @@ async def test_a_link_ends_with_the_address_and_with_the_account(auth: Auth) -> 
     await refused(auth, link)
 
 
-async def test_a_link_ends_after_an_hour(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_link_ends_after_an_hour(auth: AuthHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     await auth.register()
     start = db.now()
     monkeypatch.setattr(links, "now", lambda: start - timedelta(minutes=60, seconds=1))
@@ -172,7 +173,7 @@ async def test_a_link_ends_after_an_hour(auth: Auth, monkeypatch: pytest.MonkeyP
     await reset(auth, alive)
 
 
-async def test_what_was_not_signed_for_this_is_refused(auth: Auth) -> None:
+async def test_what_was_not_signed_for_this_is_refused(auth: AuthHarness) -> None:
     registered = await auth.register()
     omar = await auth.register(email="omar@example.com")
     header, payload, signature = (await a_link(auth)).split(".")
@@ -190,7 +191,7 @@ async def test_what_was_not_signed_for_this_is_refused(auth: Auth) -> None:
     assert await auth.is_alive(registered.token)
 
 
-async def test_an_unknown_address_gets_the_same_answer_and_no_mail(auth: Auth) -> None:
+async def test_an_unknown_address_gets_the_same_answer_and_no_mail(auth: AuthHarness) -> None:
     await auth.verified()
 
     await forgot(auth, "nobody@example.com")
@@ -200,14 +201,14 @@ async def test_an_unknown_address_gets_the_same_answer_and_no_mail(auth: Auth) -
 
 
 @pytest.mark.parametrize("email", ["no address", "", "jane\0@example.com"])
-async def test_what_is_no_address_is_refused(auth: Auth, email: str) -> None:
+async def test_what_is_no_address_is_refused(auth: AuthHarness, email: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         await forgot(auth, email)
 
     assert list(caught.value.fields) == ["email"]
 
 
-async def test_a_user_gets_one_mail_a_minute(auth: Auth) -> None:
+async def test_a_user_gets_one_mail_a_minute(auth: AuthHarness) -> None:
     await auth.verified()
     await auth.verified(email="omar@example.com")
     await auth.change("UPDATE user_account SET last_mail_at = NULL")
@@ -222,7 +223,7 @@ async def test_a_user_gets_one_mail_a_minute(auth: Auth) -> None:
     assert [mail.user_id for mail in sent if mail.template == "reset"] == [1, 2, 1]
 
 
-async def test_a_login_that_a_reset_overtakes_gets_no_token(auth: Auth) -> None:
+async def test_a_login_that_a_reset_overtakes_gets_no_token(auth: AuthHarness) -> None:
     """The old password was right when it was judged."""
     await auth.verified()
 
@@ -238,7 +239,7 @@ async def test_a_login_that_a_reset_overtakes_gets_no_token(auth: Auth) -> None:
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_links_are_used_through_the_gateway_only(auth: Auth) -> None:
+async def test_links_are_used_through_the_gateway_only(auth: AuthHarness) -> None:
     jane = await auth.user((await auth.register()).token)
 
     for call in (

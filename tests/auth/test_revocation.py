@@ -1,13 +1,13 @@
 """What ends API tokens, and which tokens may do it."""
 
 import pytest
-from auth_under_test import ALL_ABILITIES, Auth, events, token_id
 
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
+from tests.auth.harness import ALL_ABILITIES, AuthHarness, events, token_id
 
 
-async def test_logging_out_ends_this_token_only(auth: Auth) -> None:
+async def test_logging_out_ends_this_token_only(auth: AuthHarness) -> None:
     first = (await auth.verified()).token
     second = (await auth.login()).token
     jane = await auth.user(first)
@@ -21,7 +21,7 @@ async def test_logging_out_ends_this_token_only(auth: Auth) -> None:
     ]
 
 
-async def test_any_token_may_end_itself(auth: Auth) -> None:
+async def test_any_token_may_end_itself(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     await auth.limit(text)
     jane = await auth.user(text)
@@ -32,7 +32,7 @@ async def test_any_token_may_end_itself(auth: Auth) -> None:
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_ending_other_tokens_needs_every_ability(auth: Auth, missing: str) -> None:
+async def test_ending_other_tokens_needs_every_ability(auth: AuthHarness, missing: str) -> None:
     first = (await auth.verified()).token
     second = (await auth.login()).token
     await auth.limit(first, *(ability for ability in ALL_ABILITIES if ability != missing))
@@ -48,7 +48,7 @@ async def test_ending_other_tokens_needs_every_ability(auth: Auth, missing: str)
     assert await auth.is_alive(second)
 
 
-async def test_another_token_of_ones_own_can_be_ended(auth: Auth) -> None:
+async def test_another_token_of_ones_own_can_be_ended(auth: AuthHarness) -> None:
     first = (await auth.verified()).token
     second = (await auth.login()).token
     jane = await auth.user(first)
@@ -59,7 +59,7 @@ async def test_another_token_of_ones_own_can_be_ended(auth: Auth) -> None:
     assert not await auth.is_alive(second)
 
 
-async def test_all_tokens_end_together_and_nobody_elses(auth: Auth) -> None:
+async def test_all_tokens_end_together_and_nobody_elses(auth: AuthHarness) -> None:
     tokens = [(await auth.verified()).token, (await auth.login()).token]
     omar = (await auth.register(email="omar@example.com")).token
     jane = await auth.user(tokens[0])
@@ -72,7 +72,7 @@ async def test_all_tokens_end_together_and_nobody_elses(auth: Auth) -> None:
     assert sorted(event.token_ids) == sorted(token_id(token) for token in tokens)
 
 
-async def test_an_unverified_user_may_log_out(auth: Auth) -> None:
+async def test_an_unverified_user_may_log_out(auth: AuthHarness) -> None:
     jane = await auth.user((await auth.register()).token)
 
     await jane.RevokeAllTokens(pb.RevokeAllTokensRequest())
@@ -81,7 +81,7 @@ async def test_an_unverified_user_may_log_out(auth: Auth) -> None:
 
 
 @pytest.mark.parametrize("which", ["another user's", "none", "zero", "negative"])
-async def test_a_token_that_is_not_ones_own_is_not_found(auth: Auth, which: str) -> None:
+async def test_a_token_that_is_not_ones_own_is_not_found(auth: AuthHarness, which: str) -> None:
     omar = (await auth.register(email="omar@example.com")).token
     jane = await auth.user((await auth.register()).token)
     number = {"another user's": token_id(omar), "none": 4711, "zero": 0, "negative": -1}[which]
@@ -93,7 +93,7 @@ async def test_a_token_that_is_not_ones_own_is_not_found(auth: Auth, which: str)
     assert await auth.is_alive(omar)
 
 
-async def test_a_token_is_ended_once(auth: Auth) -> None:
+async def test_a_token_is_ended_once(auth: AuthHarness) -> None:
     first = (await auth.verified()).token
     second = (await auth.login()).token
     jane = await auth.user(first)

@@ -9,7 +9,6 @@ from dataclasses import replace
 import nats.js.errors
 import pytest
 import sqlalchemy as sa
-from billing_under_test import JANE, OMAR, Billing
 from nats.js import JetStreamContext, api
 
 from billing import events
@@ -19,6 +18,7 @@ from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2 as pb
 from loupe.images.v1 import images_pb2
 from loupe_local.stores import Stores
+from tests.billing.harness import JANE, OMAR, BillingHarness
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
 
 
 @pytest.fixture
-async def consuming(billing: Billing, js: JetStreamContext) -> AsyncGenerator[None]:
-    endings, users = events.Endings(billing.sessions), events.Users(billing.sessions)
+async def consuming(billing: BillingHarness, js: JetStreamContext) -> AsyncGenerator[None]:
+    outcomes, deleted_users = events.ImageOutcomes(billing.sessions), events.DeletedUsers(billing.sessions)
     async with in_background(
-        bus.consume(js, events.COMPLETED, endings.completed),
-        bus.consume(js, events.NOT_COMPLETED, endings.not_completed),
-        bus.consume(js, events.USER_DELETED, users.deleted),
+        bus.consume(js, events.COMPLETED, outcomes.capture),
+        bus.consume(js, events.NOT_COMPLETED, outcomes.release),
+        bus.consume(js, events.USER_DELETED, deleted_users.remove_subscription),
     ):
         yield
 
@@ -102,7 +102,7 @@ async def until_another_was_delivered_twice(js: JetStreamContext, consumer: mess
 
 
 @pytest.mark.usefixtures("consuming")
-async def test_a_completed_image_keeps_its_place(billing: Billing, js: JetStreamContext) -> None:
+async def test_a_completed_image_keeps_its_place(billing: BillingHarness, js: JetStreamContext) -> None:
     reservation_id = await billing.reserve()
 
     await js.publish("images.completed", ended(reservation_id))
@@ -116,7 +116,7 @@ async def test_a_completed_image_keeps_its_place(billing: Billing, js: JetStream
 @pytest.mark.usefixtures("consuming")
 @pytest.mark.parametrize("subject", ["images.failed", "images.cancelled"])
 async def test_an_image_without_output_gives_its_place_back(
-    billing: Billing, js: JetStreamContext, subject: str
+    billing: BillingHarness, js: JetStreamContext, subject: str
 ) -> None:
     reservation_id, other = await billing.reserve(), await billing.reserve()
 
@@ -131,7 +131,7 @@ async def test_an_image_without_output_gives_its_place_back(
 
 @pytest.mark.usefixtures("consuming")
 async def test_an_ending_of_an_unknown_reservation_is_done_with(
-    billing: Billing, js: JetStreamContext
+    billing: BillingHarness, js: JetStreamContext
 ) -> None:
     await js.publish("images.completed", ended(str(uuid.uuid4())))
 
@@ -142,7 +142,7 @@ async def test_an_ending_of_an_unknown_reservation_is_done_with(
 @pytest.mark.usefixtures("consuming")
 @pytest.mark.parametrize("data", [b"\xff\xff\xff", ended("")], ids=["gibberish", "no reservation"])
 async def test_an_ending_that_nobody_can_read_is_put_aside(
-    billing: Billing, js: JetStreamContext, data: bytes
+    billing: BillingHarness, js: JetStreamContext, data: bytes
 ) -> None:
     reservation_id = await billing.reserve()
 
@@ -156,7 +156,7 @@ async def test_an_ending_that_nobody_can_read_is_put_aside(
 
 @pytest.mark.usefixtures("consuming")
 async def test_a_user_who_left_has_no_subscription_and_the_books_stay(
-    billing: Billing, js: JetStreamContext
+    billing: BillingHarness, js: JetStreamContext
 ) -> None:
     for user_id in (JANE, OMAR):
         await billing.set_plan("starter", user_id)
@@ -174,7 +174,7 @@ async def test_a_user_who_left_has_no_subscription_and_the_books_stay(
 
 
 @pytest.mark.usefixtures("consuming")
-async def test_what_is_no_news_of_a_user_is_put_aside(billing: Billing, js: JetStreamContext) -> None:
+async def test_what_is_no_news_of_a_user_is_put_aside(billing: BillingHarness, js: JetStreamContext) -> None:
     await billing.set_plan("starter")
 
     await js.publish("auth.user_deleted", b"\xff\xff\xff")
@@ -186,12 +186,14 @@ async def test_what_is_no_news_of_a_user_is_put_aside(billing: Billing, js: JetS
 
 
 async def test_news_that_wait_for_the_database_longer_than_ack_wait_come_once(
-    billing: Billing, js: JetStreamContext
+    billing: BillingHarness, js: JetStreamContext
 ) -> None:
     consumer = replace(events.USER_DELETED, ack_wait_seconds=2.0)
     await billing.set_plan("starter")
 
-    async with in_background(bus.consume(js, consumer, events.Users(billing.sessions).deleted)):
+    async with in_background(
+        bus.consume(js, consumer, events.DeletedUsers(billing.sessions).remove_subscription)
+    ):
         async with billing.sessions.begin() as session:
             await (await session.connection()).execute(sa.text("SELECT 1 FROM subscription FOR UPDATE"))
             await js.publish("auth.user_deleted", left(JANE))
@@ -203,12 +205,16 @@ async def test_news_that_wait_for_the_database_longer_than_ack_wait_come_once(
     assert not await was_delivered(js, consumer, 2)
 
 
-async def test_news_that_the_database_fails_on_come_again(billing: Billing, js: JetStreamContext) -> None:
+async def test_news_that_the_database_fails_on_come_again(
+    billing: BillingHarness, js: JetStreamContext
+) -> None:
     await billing.set_plan("starter")
     await billing.change("ALTER TABLE subscription RENAME TO elsewhere")
     consumer = replace(events.USER_DELETED, longest_pause_seconds=0.1)
 
-    async with in_background(bus.consume(js, consumer, events.Users(billing.sessions).deleted)):
+    async with in_background(
+        bus.consume(js, consumer, events.DeletedUsers(billing.sessions).remove_subscription)
+    ):
         try:
             await js.publish("auth.user_deleted", left(JANE))
             await until(lambda: was_delivered(js, consumer, 2))
@@ -220,7 +226,7 @@ async def test_news_that_the_database_fails_on_come_again(billing: Billing, js: 
 
 
 async def test_a_change_of_the_counter_goes_out_on_the_stream(
-    billing: Billing, js: JetStreamContext, stores: Stores
+    billing: BillingHarness, js: JetStreamContext, stores: Stores
 ) -> None:
     async with in_background(outbox.relay(billing.sessions, js, stores.database_url("billing"))):
         await billing.reserve()
@@ -235,10 +241,10 @@ async def test_a_change_of_the_counter_goes_out_on_the_stream(
     assert (event.user_id, event.usage.used, event.usage.version) == (JANE, 1, 1)
 
 
-async def test_overdue_reservations_expire_by_the_periodic_step(billing: Billing) -> None:
+async def test_overdue_reservations_expire_by_the_periodic_step(billing: BillingHarness) -> None:
     reservation_id = await billing.reserve()
     billing.clock.forward(hours=2)
 
-    await events.Endings(billing.sessions).expire()
+    await events.ImageOutcomes(billing.sessions).expire_reservations()
 
     assert await billing.state(reservation_id) == "expired"

@@ -126,8 +126,8 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         plans.load(str(tmp_path / "none.toml"))
 
 
-def test_a_plan_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(errors.NotFound, match="no plan 'gold'; there are free, starter") as caught:
+def test_an_unknown_plan_is_refused_with_the_names_of_all_plans() -> None:
+    with pytest.raises(errors.NotFound, match="no plan 'gold'; the plans are free, starter") as caught:
         plans.load("").by_slug("gold")
 
     assert caught.value.reason == "plan_not_found"

@@ -2,9 +2,7 @@
 
 import contextlib
 import secrets
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from pathlib import Path
 
 import nats.js.errors
 import pytest
@@ -17,24 +15,21 @@ from common.db import Sessions
 from common.metrics import Readiness
 from loupe_local.services import services
 from loupe_local.stores import Stores
-
-sys.path.append(str(Path(__file__).parent))  # for the helpers: `common` itself is the name of what they test
-
-from internal_tokens import Issuer
-from scripted_images import Images, Serve, serving
+from tests.common.harness import RpcHarness, Serve, serving
+from tests.internal_tokens import TokenIssuer
 
 
 @pytest.fixture
-def issuer() -> Issuer:
-    return Issuer()
+def issuer() -> TokenIssuer:
+    return TokenIssuer()
 
 
 @pytest.fixture
-async def serve(issuer: Issuer) -> AsyncGenerator[Serve]:
+async def serve(issuer: TokenIssuer) -> AsyncGenerator[Serve]:
     """Starts servers whose methods are the test's functions, and gives clients of them."""
-    running: list[Images] = []
+    running: list[RpcHarness] = []
 
-    async def start(**methods: Callable[..., Awaitable[object]]) -> Images:
+    async def start(**methods: Callable[..., Awaitable[object]]) -> RpcHarness:
         images = await serving(issuer, methods)
         running.append(images)
         return images

@@ -59,7 +59,7 @@ async def test_reading_what_is_not_there_is_told(blobs: Blobs, key: str) -> None
 async def test_what_is_there_is_told_from_what_is_not(blobs: Blobs, key: str) -> None:
     await blobs.put(key, b"data", "image/png")
 
-    assert [await blobs.holds(name) for name in (key, f"{key}.2", key[:-1])] == [True, False, False]
+    assert [await blobs.exists(name) for name in (key, f"{key}.2", key[:-1])] == [True, False, False]
 
 
 async def test_deleting_removes_these_and_no_others(blobs: Blobs, key: str) -> None:

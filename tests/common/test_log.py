@@ -1,44 +1,21 @@
 """What a service writes and how it ends, from outside: a process, its standard output, and SIGTERM."""
 
 import asyncio
-import json
-import signal
 import sys
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-Line = Mapping[str, Any]
+from tests.common.service_log import Line, line_of, read_log
 
 
 @pytest.fixture(scope="module")
 async def lines() -> list[Line]:
-    """All that it wrote until it was told to stop, after which it ended well."""
-    program = Path(__file__).with_name("a_service.py")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(program), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    assert process.stdout
-    written: list[Line] = []
-    async with asyncio.timeout(30):
-        async for line in process.stdout:
-            written.append(json.loads(line))
-            if written[-1]["event"] == "ready":
-                process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0, written
-    return written
-
-
-def saying(lines: list[Line], event: str) -> Line:
-    [line] = [line for line in lines if line["event"] == event]
-    return line
+    return await read_log()
 
 
 async def test_a_line_names_service_level_and_time(lines: list[Line]) -> None:
-    line = saying(lines, "ready")
+    line = line_of(lines, "ready")
 
     assert (line["service"], line["level"]) == ("images", "info")
     age = datetime.now().astimezone() - datetime.fromisoformat(line["timestamp"])
@@ -46,13 +23,13 @@ async def test_a_line_names_service_level_and_time(lines: list[Line]) -> None:
 
 
 async def test_a_servicers_line_has_the_request_id_of_its_caller(lines: list[Line]) -> None:
-    line = saying(lines, "looked up")
+    line = line_of(lines, "looked up")
 
     assert (line["request_id"], line["image_id"]) == ("req-1", 42)
 
 
 async def test_an_internal_error_is_logged_once_with_request_id_and_traceback(lines: list[Line]) -> None:
-    line = saying(lines, "internal error")
+    line = line_of(lines, "internal error")
 
     assert line["request_id"] == "req-1"
     assert line["level"] == "error"
@@ -61,7 +38,7 @@ async def test_an_internal_error_is_logged_once_with_request_id_and_traceback(li
 
 
 async def test_what_is_bound_is_in_our_lines_and_in_those_of_libraries(lines: list[Line]) -> None:
-    ours, theirs = saying(lines, "ours"), saying(lines, "theirs 7")
+    ours, theirs = line_of(lines, "ours"), line_of(lines, "theirs 7")
 
     assert ours["request_id"] == theirs["request_id"] == "req-2"
     assert ours["text"] == "Grüße\nzweite Zeile"
@@ -69,7 +46,7 @@ async def test_what_is_bound_is_in_our_lines_and_in_those_of_libraries(lines: li
 
 
 async def test_what_is_no_longer_bound_is_gone(lines: list[Line]) -> None:
-    assert "request_id" not in saying(lines, "ready")
+    assert "request_id" not in line_of(lines, "ready")
 
 
 async def test_the_level_is_kept(lines: list[Line]) -> None:
@@ -77,7 +54,7 @@ async def test_the_level_is_kept(lines: list[Line]) -> None:
 
 
 async def test_it_says_that_it_stops(lines: list[Line]) -> None:
-    assert lines[-1]["event"] == "stopping"
+    assert lines[-1]["event"] == "stop signal received"
 
 
 FAILING = """

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import httpx2
 import pytest
-from waiting import until
 
 from common import metrics
 from common.metrics import Readiness
+from tests.polling import until
 
 Get = Callable[[str], Awaitable[httpx2.Response]]
 
@@ -51,9 +51,9 @@ async def get(port: int) -> AsyncGenerator[Get]:
 
 async def test_it_is_ready_when_nothing_is_missing(get: Get, readiness: Readiness) -> None:
     at_first = await get("/readyz")
-    readiness.have("database")
+    readiness.mark_ready("database")
     then = await get("/readyz")
-    readiness.have("broker")
+    readiness.mark_ready("broker")
     at_last = await get("/readyz")
 
     assert (at_first.status_code, at_first.text) == (503, "waiting for broker\nwaiting for database")
@@ -63,7 +63,7 @@ async def test_it_is_ready_when_nothing_is_missing(get: Get, readiness: Readines
 
 async def test_what_is_watched_may_go_away_again(get: Get, readiness: Readiness) -> None:
     is_connected = True
-    readiness.have("database")
+    readiness.mark_ready("database")
     readiness.watch("broker", lambda: is_connected)
     assert (await get("/readyz")).status_code == 200
 
@@ -79,7 +79,7 @@ async def test_it_lives_while_the_loop_turns(get: Get) -> None:
 
 
 async def test_it_does_not_live_when_the_loop_is_silent(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "LOOP_SILENT_SECONDS", -1.0)
+    monkeypatch.setattr(metrics, "LOOP_BLOCKED_SECONDS", -1.0)
 
     answer = await get("/healthz")
 

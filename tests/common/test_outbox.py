@@ -8,12 +8,12 @@ from collections.abc import AsyncGenerator
 import pytest
 import sqlalchemy as sa
 from nats.js import JetStreamContext
-from waiting import until
 
 from common import outbox
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe_local.stores import Stores
+from tests.polling import until
 
 TERMINATE = sa.text("""
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -119,7 +119,7 @@ async def test_a_commit_wakes_the_relay(
     async with relaying(sessions, js, stores):
         for number in range(3):  # more than could fall on the rounds of every five seconds
             await publish(sessions, stream, user_id=number)
-            await until(lambda: is_sent(sessions), seconds=outbox.LOOK_AGAIN_SECONDS / 5)
+            await until(lambda: is_sent(sessions), seconds=outbox.POLL_SECONDS / 5)
 
 
 async def test_it_listens_again_after_its_connection_was_ended(
@@ -130,7 +130,7 @@ async def test_it_listens_again_after_its_connection_was_ended(
         await until(lambda: listens_beyond(sessions, 0))
         for number in range(3):
             await publish(sessions, stream, user_id=number)
-            await until(lambda: is_sent(sessions), seconds=outbox.LOOK_AGAIN_SECONDS / 5)
+            await until(lambda: is_sent(sessions), seconds=outbox.POLL_SECONDS / 5)
 
 
 async def test_events_from_before_the_start_leave_too(

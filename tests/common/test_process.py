@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from waiting import until
 
 from common import process
+from tests.polling import until
 
 
 async def test_waiting_ends_with_the_result_of_the_first_success() -> None:

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from scripted_images import Serve
 from sqlalchemy.exc import OperationalError
 
 from common import errors, rpc
 from loupe.images.v1 import images_pb2 as pb
+from tests.common.harness import Serve
 
 KINDS = [kind for kind in errors.type_of_code.values() if kind is not errors.Unavailable]
 REQUEST = pb.GetImageRequest(id=1)

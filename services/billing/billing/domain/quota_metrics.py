@@ -1,4 +1,7 @@
-"""Places in quotas in numbers: what became of them, counted once it is committed, and how many are open."""
+"""Metrics of the monthly quota.
+
+Counters are increased after the commit, so that they count only what happened.
+"""
 
 import sqlalchemy as sa
 from prometheus_client import Counter, Gauge
@@ -6,9 +9,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.tables import Reason
 from common import errors
-from common.db import Sessions, once_committed
+from common.db import on_commit
 
-OPEN = sa.text("""
+COUNT_OPEN = sa.text("""
     SELECT count(*), count(*) FILTER (WHERE expires_at < now()),
         coalesce(extract(epoch FROM now() - min(expires_at)), 0)
     FROM reservation WHERE state = 'reserved'
@@ -24,19 +27,19 @@ overdue_seconds = Gauge(
 )
 
 
-def count(session: AsyncSession, reason: Reason, entered: int) -> None:
-    once_committed(session, lambda: places.labels(reason.value).inc(entered))
+def count_entries(session: AsyncSession, reason: Reason, entries: int) -> None:
+    """Count ledger entries once the transaction has committed."""
+    on_commit(session, lambda: places.labels(reason.value).inc(entries))
 
 
 def refusal(message: str, reason: str) -> errors.PermissionDenied:
+    """Return the error to raise, and count it."""
     refusals.labels(reason).inc()
     return errors.PermissionDenied(message, reason=reason)
 
 
-async def measure(sessions: Sessions) -> None:
-    """Brings the gauges up to date."""
-    async with sessions.begin() as session:
-        is_open, overdue, seconds = (await (await session.connection()).execute(OPEN)).one()
-    reservations.labels("open").set(is_open)
+async def update_gauges(session: AsyncSession) -> None:
+    open_count, overdue, seconds = (await (await session.connection()).execute(COUNT_OPEN)).one()
+    reservations.labels("open").set(open_count)
     reservations.labels("overdue").set(overdue)
     overdue_seconds.set(max(0.0, float(seconds)))

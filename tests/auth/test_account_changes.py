@@ -3,33 +3,33 @@
 import asyncio
 
 import pytest
-from auth_under_test import ALL_ABILITIES, SECRET, Auth, events, token_id
 
 from auth import links
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
+from tests.auth.harness import ALL_ABILITIES, SECRET, AuthHarness, events, token_id
 
 
-async def update(auth: Auth, token: str, **changes: str) -> pb.User:
+async def update(auth: AuthHarness, token: str, **changes: str) -> pb.User:
     user = await auth.user(token)
     return (await user.UpdateUser(pb.UpdateUserRequest(**changes))).user
 
 
-async def remove(auth: Auth, token: str) -> None:
+async def remove(auth: AuthHarness, token: str) -> None:
     await (await auth.user(token)).DeleteUser(pb.DeleteUserRequest())
 
 
-async def mails(auth: Auth) -> list[tuple[str, str]]:
+async def mails(auth: AuthHarness) -> list[tuple[str, str]]:
     """All but the one at registration."""
     wanted = await events(auth, "auth.mail_wanted", pb.MailWanted)
     return [(mail.template, mail.email) for mail in wanted[1:]]
 
 
-async def forget_mails_and_news(auth: Auth) -> None:
+async def forget_mails_and_news(auth: AuthHarness) -> None:
     await auth.change("DELETE FROM outbox WHERE subject <> 'auth.mail_wanted'")
 
 
-async def test_a_name_changes_and_nothing_else(auth: Auth) -> None:
+async def test_a_name_changes_and_nothing_else(auth: AuthHarness) -> None:
     registered = await auth.verified()
     before = (await auth.login()).user
     await forget_mails_and_news(auth)
@@ -43,7 +43,7 @@ async def test_a_name_changes_and_nothing_else(auth: Auth) -> None:
     assert await mails(auth) == []
 
 
-async def test_a_new_address_is_unverified_and_gets_a_mail_at_once(auth: Auth) -> None:
+async def test_a_new_address_is_unverified_and_gets_a_mail_at_once(auth: AuthHarness) -> None:
     """Whoever has mistyped it at registration does not wait for a minute."""
     token = (await auth.verified()).token
     await forget_mails_and_news(auth)
@@ -60,7 +60,7 @@ async def test_a_new_address_is_unverified_and_gets_a_mail_at_once(auth: Auth) -
         await auth.login("jane@example.com")
 
 
-async def test_the_new_addresss_link_verifies_it_and_the_former_ones_does_not(auth: Auth) -> None:
+async def test_the_new_addresss_link_verifies_it_and_the_former_ones_does_not(auth: AuthHarness) -> None:
     token = (await auth.register()).token
     former = links.sign(SECRET, "verify", 1, "jane@example.com")
 
@@ -74,7 +74,7 @@ async def test_the_new_addresss_link_verifies_it_and_the_former_ones_does_not(au
     assert verified.HasField("email_verified_at")
 
 
-async def test_without_verification_a_new_address_counts_as_verified(auth_without_mail: Auth) -> None:
+async def test_without_verification_a_new_address_counts_as_verified(auth_without_mail: AuthHarness) -> None:
     token = (await auth_without_mail.register()).token
 
     user = await update(auth_without_mail, token, email="jane.doe@example.com")
@@ -94,7 +94,7 @@ async def test_without_verification_a_new_address_counts_as_verified(auth_withou
         {"name": " Jane Smith ", "email": "Jane@example.com"},
     ],
 )
-async def test_what_is_so_already_changes_nothing(auth: Auth, changes: dict[str, str]) -> None:
+async def test_what_is_so_already_changes_nothing(auth: AuthHarness, changes: dict[str, str]) -> None:
     token = (await auth.verified()).token
     before = (await auth.login()).user
     await forget_mails_and_news(auth)
@@ -129,7 +129,7 @@ async def test_what_is_so_already_changes_nothing(auth: Auth, changes: dict[str,
     ids=lambda value: str(value)[:60],
 )
 async def test_a_field_at_fault_is_named_and_nothing_changes(
-    auth: Auth, changes: dict[str, str], fields: dict[str, list[str]]
+    auth: AuthHarness, changes: dict[str, str], fields: dict[str, list[str]]
 ) -> None:
     token = (await auth.verified()).token
     await auth.register(email="omar@example.com")
@@ -144,7 +144,7 @@ async def test_a_field_at_fault_is_named_and_nothing_changes(
     assert await mails(auth) == [("verify", "omar@example.com")]
 
 
-async def test_two_who_want_one_address_at_once_do_not_both_get_it(auth: Auth) -> None:
+async def test_two_who_want_one_address_at_once_do_not_both_get_it(auth: AuthHarness) -> None:
     tokens = [(await auth.register(email=f"user{number}@example.com")).token for number in range(3)]
 
     results = await asyncio.gather(
@@ -155,7 +155,7 @@ async def test_two_who_want_one_address_at_once_do_not_both_get_it(auth: Auth) -
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_changes_and_the_end_need_every_ability(auth: Auth, missing: str) -> None:
+async def test_changes_and_the_end_need_every_ability(auth: AuthHarness, missing: str) -> None:
     token = (await auth.verified()).token
     await auth.limit(token, *(ability for ability in ALL_ABILITIES if ability != missing))
 
@@ -166,7 +166,7 @@ async def test_changes_and_the_end_need_every_ability(auth: Auth, missing: str) 
     assert await auth.rows("SELECT name FROM user_account") == [("Jane Smith",)]
 
 
-async def test_a_deleted_account_leaves_nothing_but_the_news(auth: Auth) -> None:
+async def test_a_deleted_account_leaves_nothing_but_the_news(auth: AuthHarness) -> None:
     tokens = [(await auth.verified()).token, (await auth.login()).token]
     omar = (await auth.register(email="omar@example.com")).token
 
@@ -182,7 +182,7 @@ async def test_a_deleted_account_leaves_nothing_but_the_news(auth: Auth) -> None
     assert caught.value.reason == "invalid_credentials"
 
 
-async def test_the_address_of_a_deleted_account_is_free_for_another(auth: Auth) -> None:
+async def test_the_address_of_a_deleted_account_is_free_for_another(auth: AuthHarness) -> None:
     first = await auth.register()
     await remove(auth, first.token)
 
@@ -192,7 +192,7 @@ async def test_the_address_of_a_deleted_account_is_free_for_another(auth: Auth) 
     assert not await auth.is_alive(first.token)
 
 
-async def test_deleting_twice_at_once_is_the_same_as_once(auth: Auth) -> None:
+async def test_deleting_twice_at_once_is_the_same_as_once(auth: AuthHarness) -> None:
     jane = await auth.user((await auth.register()).token)
 
     await asyncio.gather(*(jane.DeleteUser(pb.DeleteUserRequest()) for _ in range(3)))
@@ -200,7 +200,7 @@ async def test_deleting_twice_at_once_is_the_same_as_once(auth: Auth) -> None:
     assert await events(auth, "auth.user_deleted", pb.UserDeleted) == [pb.UserDeleted(user_id=1)]
 
 
-async def test_a_user_who_is_gone_is_not_found(auth: Auth) -> None:
+async def test_a_user_who_is_gone_is_not_found(auth: AuthHarness) -> None:
     """What a gateway remembers of the token lives on for a moment."""
     token = (await auth.register()).token
     jane = await auth.user(token)

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
-from billing_under_test import Clock
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
@@ -34,6 +33,7 @@ from billing.domain import quotas
 from common import db, errors
 from common.db import Sessions
 from loupe_local.stores import Stores
+from tests.billing.harness import Clock
 
 LIMIT = 6
 PLANS = plans.Plans(plan=(plans.load("").free.model_copy(update={"images_per_month": LIMIT}),))

@@ -11,13 +11,13 @@ from nats.js import JetStreamContext
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from structlog.contextvars import get_contextvars
-from waiting import until
 
 from common import bus, db, lag, messages, metrics, outbox, trace
 from common.blobs import Blobs, Store
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe_local.stores import Stores
+from tests.polling import until
 
 
 def value(name: str, **labels: str) -> float:
@@ -103,7 +103,7 @@ async def test_what_cannot_be_measured_is_tried_again_and_said(monkeypatch: pyte
         if len(tries) < 3:
             raise OSError("away")
 
-    watching = asyncio.create_task(metrics.keep("a test", measure))
+    watching = asyncio.create_task(metrics.keep_updated("a test", measure))
     await keep_once(watching, "loupe_measured_timestamp_seconds", what="a test")
 
     assert len(tries) >= 3
@@ -155,7 +155,7 @@ async def test_a_connection_lost_in_a_transaction_is_told_as_it_was(stores: Stor
 async def test_a_connection_that_died_while_it_rested_is_replaced(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "RESTED_SECONDS", 0.0)
+    monkeypatch.setattr(db, "PING_AFTER_SECONDS", 0.0)
     engine, other = (db.engine(stores.database_url("auth"), pool_size=1) for _ in range(2))
     pid = sa.text("SELECT pg_backend_pid()")
     async with engine.connect() as connection:

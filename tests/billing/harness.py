@@ -2,18 +2,12 @@
 
 import asyncio
 import contextlib
-import json
-import time
 import uuid
 from collections.abc import AsyncGenerator
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from database import Tables
 from google.protobuf.message import Message
-from jwt.algorithms import OKPAlgorithm
 
 from billing import plans
 from billing.domain import quotas
@@ -24,13 +18,14 @@ from common.db import Sessions
 from common.identity import Verifier
 from loupe.billing.v1 import billing_pb2 as pb
 from loupe.billing.v1 import billing_pb2_grpc
+from tests.database import Tables
+from tests.internal_tokens import TokenIssuer, always
 
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 RESERVED_FOR = timedelta(hours=1)
 JANE, OMAR = 7, 8
-KEY = Ed25519PrivateKey.generate()
 
 
 class Clock:
@@ -46,18 +41,19 @@ class Clock:
         self.now += timedelta(**by)
 
 
-class Billing(Tables):
-    def __init__(self, sessions: Sessions, clock: Clock, port: int) -> None:
+class BillingHarness(Tables):
+    def __init__(self, sessions: Sessions, clock: Clock, issuer: TokenIssuer, port: int) -> None:
         self.sessions = sessions
         self.clock = clock
+        self._issuer = issuer
         self._port = port
         self._channels: list[Channel] = []
-        self.images = self._stub(sub="service:images")
-        self.operator = self._stub(sub="service:operator")
-        self.gateway = self._stub(sub="service:gateway")
+        self.images = self._service("images")
+        self.operator = self._service("operator")
+        self.gateway = self._service("gateway")
 
     def user(self, user_id: int = JANE) -> "BillingServiceAsyncStub":
-        return self._stub(sub=str(user_id), token_id=1, abilities=[], verified=True)
+        return self._stub(self._issuer.user(user_id, audience="billing"))
 
     async def set_plan(
         self,
@@ -159,27 +155,23 @@ class Billing(Tables):
     async def ready(self) -> None:
         await self._channels[0].ready()
 
-    def _stub(self, **claims: object) -> "BillingServiceAsyncStub":
-        async def source() -> str:
-            usual = {"aud": "billing", "iss": "loupe-auth", "exp": int(time.time()) + 60}
-            return jwt.encode(usual | claims, KEY, algorithm="EdDSA", headers={"kid": "tests"})
+    def _service(self, name: str) -> "BillingServiceAsyncStub":
+        return self._stub(self._issuer.service(name, "billing"))
 
+    def _stub(self, token: str) -> "BillingServiceAsyncStub":
         service = pb.DESCRIPTOR.services_by_name["BillingService"]
-        channel = Channel(f"127.0.0.1:{self._port}", service, source)
+        channel = Channel(f"127.0.0.1:{self._port}", service, always(token))
         self._channels.append(channel)
         return billing_pb2_grpc.BillingServiceStub(channel.grpc)
 
 
-async def jwks() -> str:
-    return json.dumps({"keys": [OKPAlgorithm.to_jwk(KEY.public_key(), as_dict=True) | {"kid": "tests"}]})
-
-
 @contextlib.asynccontextmanager
-async def running(sessions: Sessions, clock: Clock) -> AsyncGenerator[Billing]:
-    server = rpc.Server(Verifier("billing", jwks), CALLERS)
+async def running(sessions: Sessions, clock: Clock) -> AsyncGenerator[BillingHarness]:
+    issuer = TokenIssuer()
+    server = rpc.Server(Verifier("billing", issuer.jwks), CALLERS)
     servicer = BillingService(sessions, plans.load(""), RESERVED_FOR.total_seconds())
     billing_pb2_grpc.add_BillingServiceServicer_to_server(servicer, server.grpc)
-    billing = Billing(sessions, clock, server.bind("127.0.0.1:0"))
+    billing = BillingHarness(sessions, clock, issuer, server.bind("127.0.0.1:0"))
     serving = asyncio.create_task(server.serve())
     await billing.ready()
     try:

@@ -4,17 +4,17 @@ import asyncio
 
 import pytest
 import sqlalchemy as sa
-from auth_under_test import ALL_ABILITIES, Auth, held, token_id, waits
 
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
+from tests.auth.harness import ALL_ABILITIES, AuthHarness, held, token_id, waits
 
 ONLY_KNOWN = ["The abilities may only be: images:read, images:write, images:delete, user:read."]
 NO_INSTANT = ["The expires at must be an instant such as 2030-01-31T12:00:00Z."]
 
 
 async def create(
-    auth: Auth, token: str, *, name: str = "CI", abilities: tuple[str, ...] = (), expires_at: str = ""
+    auth: AuthHarness, token: str, *, name: str = "CI", abilities: tuple[str, ...] = (), expires_at: str = ""
 ) -> pb.CreateTokenResponse:
     user = await auth.user(token)
     return await user.CreateToken(
@@ -22,7 +22,7 @@ async def create(
     )
 
 
-async def test_a_new_token_may_do_what_was_asked_for_and_no_more(auth: Auth) -> None:
+async def test_a_new_token_may_do_what_was_asked_for_and_no_more(auth: AuthHarness) -> None:
     jane = (await auth.verified()).token
 
     made = await create(auth, jane, name=" CI server ", abilities=("user:read", "images:read"))
@@ -35,7 +35,7 @@ async def test_a_new_token_may_do_what_was_asked_for_and_no_more(auth: Auth) -> 
     assert not made.token.HasField("last_used_at")
 
 
-async def test_without_a_word_about_abilities_it_may_do_all(auth: Auth) -> None:
+async def test_without_a_word_about_abilities_it_may_do_all(auth: AuthHarness) -> None:
     jane = (await auth.verified()).token
 
     made = await create(auth, jane)
@@ -43,7 +43,7 @@ async def test_without_a_word_about_abilities_it_may_do_all(auth: Auth) -> None:
     assert list((await auth.authenticate(made.text)).abilities) == ALL_ABILITIES
 
 
-async def test_it_is_listed_with_its_end(auth: Auth) -> None:
+async def test_it_is_listed_with_its_end(auth: AuthHarness) -> None:
     jane = (await auth.verified()).token
 
     made = await create(auth, jane, expires_at="2999-01-31T12:00:00.5+02:00")
@@ -82,7 +82,7 @@ async def test_it_is_listed_with_its_end(auth: Auth) -> None:
     ids=lambda value: str(value)[:60],
 )
 async def test_a_field_at_fault_is_named(
-    auth: Auth, changes: dict[str, str], fields: dict[str, list[str]]
+    auth: AuthHarness, changes: dict[str, str], fields: dict[str, list[str]]
 ) -> None:
     jane = (await auth.verified()).token
 
@@ -96,7 +96,7 @@ async def test_a_field_at_fault_is_named(
 @pytest.mark.parametrize(
     "text", ["2999-01-31t12:00:00z", "2999-01-31 12:00:00Z", "2999-01-31T12:00:00.0000000Z"]
 )
-async def test_an_instant_may_be_written_in_any_way_of_its_standard(auth: Auth, text: str) -> None:
+async def test_an_instant_may_be_written_in_any_way_of_its_standard(auth: AuthHarness, text: str) -> None:
     jane = (await auth.verified()).token
 
     made = await create(auth, jane, expires_at=text)
@@ -105,7 +105,7 @@ async def test_an_instant_may_be_written_in_any_way_of_its_standard(auth: Auth, 
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_making_tokens_needs_every_ability(auth: Auth, missing: str) -> None:
+async def test_making_tokens_needs_every_ability(auth: AuthHarness, missing: str) -> None:
     jane = (await auth.verified()).token
     await auth.limit(jane, *(ability for ability in ALL_ABILITIES if ability != missing))
 
@@ -116,7 +116,7 @@ async def test_making_tokens_needs_every_ability(auth: Auth, missing: str) -> No
     assert caught.value.message == f"The token lacks the ability {missing}."
 
 
-async def test_a_token_that_was_ended_makes_no_other(auth: Auth) -> None:
+async def test_a_token_that_was_ended_makes_no_other(auth: AuthHarness) -> None:
     """What a gateway remembers of it lives on for a moment."""
     token = (await auth.verified()).token
     jane = await auth.user(token)
@@ -128,7 +128,7 @@ async def test_a_token_that_was_ended_makes_no_other(auth: Auth) -> None:
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_no_token_is_made_while_all_are_being_ended(auth: Auth) -> None:
+async def test_no_token_is_made_while_all_are_being_ended(auth: AuthHarness) -> None:
     token = (await auth.verified()).token
     jane = await auth.user(token)
 
@@ -142,7 +142,7 @@ async def test_no_token_is_made_while_all_are_being_ended(auth: Auth) -> None:
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_ending_all_ends_those_that_are_being_made(auth: Auth) -> None:
+async def test_ending_all_ends_those_that_are_being_made(auth: AuthHarness) -> None:
     token = (await auth.verified()).token
     jane = await auth.user(token)
     columns = "user_id, name, abilities, secret_hash, created_at"
@@ -157,7 +157,7 @@ async def test_ending_all_ends_those_that_are_being_made(auth: Auth) -> None:
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_a_new_token_clears_away_those_that_have_expired(auth: Auth) -> None:
+async def test_a_new_token_clears_away_those_that_have_expired(auth: AuthHarness) -> None:
     jane = (await auth.verified()).token
     old = await create(auth, jane, name="old", expires_at="2999-01-31T12:00:00Z")
     await auth.change("UPDATE token SET expires_at = now() - interval '1 second' WHERE name = 'old'")
