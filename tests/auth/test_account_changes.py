@@ -29,7 +29,7 @@ async def forget_mails_and_news(auth: AuthHarness) -> None:
     await auth.change("DELETE FROM outbox WHERE subject <> 'auth.mail_wanted'")
 
 
-async def test_a_name_changes_and_nothing_else(auth: AuthHarness) -> None:
+async def test_changing_the_name_changes_nothing_else(auth: AuthHarness) -> None:
     registered = await auth.verified()
     before = (await auth.login()).user
     await forget_mails_and_news(auth)
@@ -60,7 +60,7 @@ async def test_a_new_address_is_unverified_and_gets_a_mail_at_once(auth: AuthHar
         await auth.login("jane@example.com")
 
 
-async def test_the_new_addresss_link_verifies_it_and_the_former_ones_does_not(auth: AuthHarness) -> None:
+async def test_only_the_link_to_the_new_address_verifies_it(auth: AuthHarness) -> None:
     token = (await auth.register()).token
     former = links.sign(SECRET, "verify", 1, "jane@example.com")
 
@@ -94,7 +94,9 @@ async def test_without_verification_a_new_address_counts_as_verified(auth_withou
         {"name": " Jane Smith ", "email": "Jane@example.com"},
     ],
 )
-async def test_what_is_so_already_changes_nothing(auth: AuthHarness, changes: dict[str, str]) -> None:
+async def test_an_update_without_a_difference_changes_nothing(
+    auth: AuthHarness, changes: dict[str, str]
+) -> None:
     token = (await auth.verified()).token
     before = (await auth.login()).user
     await forget_mails_and_news(auth)
@@ -128,7 +130,7 @@ async def test_what_is_so_already_changes_nothing(auth: AuthHarness, changes: di
     ],
     ids=lambda value: str(value)[:60],
 )
-async def test_a_field_at_fault_is_named_and_nothing_changes(
+async def test_a_wrong_field_is_named_and_nothing_changes(
     auth: AuthHarness, changes: dict[str, str], fields: dict[str, list[str]]
 ) -> None:
     token = (await auth.verified()).token
@@ -144,7 +146,7 @@ async def test_a_field_at_fault_is_named_and_nothing_changes(
     assert await mails(auth) == [("verify", "omar@example.com")]
 
 
-async def test_two_who_want_one_address_at_once_do_not_both_get_it(auth: AuthHarness) -> None:
+async def test_two_users_cannot_take_the_same_address_at_once(auth: AuthHarness) -> None:
     tokens = [(await auth.register(email=f"user{number}@example.com")).token for number in range(3)]
 
     results = await asyncio.gather(
@@ -155,7 +157,7 @@ async def test_two_who_want_one_address_at_once_do_not_both_get_it(auth: AuthHar
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_changes_and_the_end_need_every_ability(auth: AuthHarness, missing: str) -> None:
+async def test_changing_and_deleting_the_account_need_every_ability(auth: AuthHarness, missing: str) -> None:
     token = (await auth.verified()).token
     await auth.limit(token, *(ability for ability in ALL_ABILITIES if ability != missing))
 
@@ -166,7 +168,7 @@ async def test_changes_and_the_end_need_every_ability(auth: AuthHarness, missing
     assert await auth.rows("SELECT name FROM user_account") == [("Jane Smith",)]
 
 
-async def test_a_deleted_account_leaves_nothing_but_the_news(auth: AuthHarness) -> None:
+async def test_a_deleted_account_leaves_only_its_events(auth: AuthHarness) -> None:
     tokens = [(await auth.verified()).token, (await auth.login()).token]
     omar = (await auth.register(email="omar@example.com")).token
 
@@ -182,7 +184,7 @@ async def test_a_deleted_account_leaves_nothing_but_the_news(auth: AuthHarness) 
     assert caught.value.reason == "invalid_credentials"
 
 
-async def test_the_address_of_a_deleted_account_is_free_for_another(auth: AuthHarness) -> None:
+async def test_the_address_of_a_deleted_account_can_be_registered_again(auth: AuthHarness) -> None:
     first = await auth.register()
     await remove(auth, first.token)
 
@@ -200,7 +202,7 @@ async def test_deleting_twice_at_once_is_the_same_as_once(auth: AuthHarness) -> 
     assert await events(auth, "auth.user_deleted", pb.UserDeleted) == [pb.UserDeleted(user_id=1)]
 
 
-async def test_a_user_who_is_gone_is_not_found(auth: AuthHarness) -> None:
+async def test_a_deleted_user_is_not_found(auth: AuthHarness) -> None:
     """What a gateway remembers of the token lives on for a moment."""
     token = (await auth.register()).token
     jane = await auth.user(token)

@@ -78,7 +78,7 @@ class UnavailableAtFirst(auth_pb2_grpc.AuthServiceServicer):
         return response
 
 
-async def test_authenticate_is_tried_again_though_it_writes() -> None:
+async def test_authenticate_is_retried_although_it_writes() -> None:
     servicer = UnavailableAtFirst()  # pyright: ignore[reportAbstractUsage]  the other methods are not called
     callers = {"Authenticate": rpc.ANYBODY, "CreateToken": rpc.ANYBODY}
     server = rpc.Server(Verifier("auth", TokenIssuer().jwks), callers)

@@ -56,7 +56,7 @@ async def test_another_secret_cannot_read_the_keys(auth: AuthHarness) -> None:
         await KeyRing(auth.sessions, "another secret of 32 characters and more").jwks()
 
 
-async def test_with_another_secret_and_without_the_old_keys_there_are_new_ones(auth: AuthHarness) -> None:
+async def test_after_the_old_keys_are_deleted_another_secret_creates_new_ones(auth: AuthHarness) -> None:
     await key_set(auth)
     ring = KeyRing(auth.sessions, "another secret of 32 characters and more")
 
@@ -67,7 +67,7 @@ async def test_with_another_secret_and_without_the_old_keys_there_are_new_ones(a
     assert key["kid"] == key_id(token)
 
 
-async def test_a_service_token_says_which_service_calls_which(auth: AuthHarness) -> None:
+async def test_a_service_token_names_caller_and_audience(auth: AuthHarness) -> None:
     response = await auth.anybody.IssueServiceToken(
         pb.IssueServiceTokenRequest(client="images", secret="images'", audience="billing")
     )
@@ -121,7 +121,7 @@ async def test_after_many_rotations_the_last_key_signs(auth: AuthHarness) -> Non
     assert await auth.rows("SELECT count(*) FROM signing_key WHERE retired_at IS NULL") == [(1,)]
 
 
-async def test_a_key_that_was_retired_long_ago_verifies_no_more(auth: AuthHarness) -> None:
+async def test_a_key_that_was_retired_long_ago_is_no_longer_valid(auth: AuthHarness) -> None:
     old = await issue(auth)
     await auth.operator.RotateKeys(pb.RotateKeysRequest())
     await auth.change(
@@ -134,7 +134,7 @@ async def test_a_key_that_was_retired_long_ago_verifies_no_more(auth: AuthHarnes
         await Verifier("billing", auth.ring.jwks).verify(old)
 
 
-async def test_a_key_verifies_for_longer_than_any_token_lives(auth: AuthHarness) -> None:
+async def test_a_retired_key_stays_valid_longer_than_any_token(auth: AuthHarness) -> None:
     """Another replica may sign with it for half a minute more."""
     old = await issue(auth)
     await auth.operator.RotateKeys(pb.RotateKeysRequest())
@@ -146,7 +146,7 @@ async def test_a_key_verifies_for_longer_than_any_token_lives(auth: AuthHarness)
     assert key_id(old) in [key["kid"] for key in await key_set(auth)]
 
 
-async def test_two_rings_at_once_make_one_key(sessions: Sessions) -> None:
+async def test_several_replicas_that_start_at_once_create_one_key(sessions: Sessions) -> None:
     rings = [KeyRing(sessions, SECRET) for _ in range(6)]
 
     signed = await asyncio.gather(*(ring.sign("billing", "service:images", 60) for ring in rings))
@@ -156,7 +156,7 @@ async def test_two_rings_at_once_make_one_key(sessions: Sessions) -> None:
         assert len((await session.exec(select(SigningKey))).all()) == 1
 
 
-async def test_two_rotations_at_once_leave_one_key_that_signs(auth: AuthHarness) -> None:
+async def test_rotations_at_once_leave_one_signing_key(auth: AuthHarness) -> None:
     await key_set(auth)
 
     await asyncio.gather(*(auth.operator.RotateKeys(pb.RotateKeysRequest()) for _ in range(4)))
@@ -165,7 +165,7 @@ async def test_two_rotations_at_once_leave_one_key_that_signs(auth: AuthHarness)
     assert await auth.rows("SELECT count(*) FROM signing_key") == [(5,)]
 
 
-async def test_another_replica_shows_a_new_key_at_once(auth: AuthHarness) -> None:
+async def test_another_replica_publishes_a_new_key_at_once(auth: AuthHarness) -> None:
     """It is asked by whoever saw the first token that the new key signed."""
     async with running(auth.sessions) as replica:
         await key_set(replica)

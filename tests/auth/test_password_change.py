@@ -26,7 +26,7 @@ async def can_login(auth: AuthHarness, password: str) -> bool:
     return True
 
 
-async def test_who_knows_the_password_sets_another(auth: AuthHarness) -> None:
+async def test_a_user_who_knows_the_password_can_change_it(auth: AuthHarness) -> None:
     token = (await auth.verified()).token
 
     await change(auth, token)
@@ -35,7 +35,7 @@ async def test_who_knows_the_password_sets_another(auth: AuthHarness) -> None:
     assert not await can_login(auth, PASSWORD)
 
 
-async def test_a_new_password_ends_all_tokens_but_this(auth: AuthHarness) -> None:
+async def test_a_password_change_revokes_all_other_tokens(auth: AuthHarness) -> None:
     token = (await auth.verified()).token
     other = (await auth.login()).token
     omar = (await auth.register(email="omar@example.com")).token
@@ -65,7 +65,7 @@ async def test_a_new_password_ends_all_tokens_but_this(auth: AuthHarness) -> Non
         ),
     ],
 )
-async def test_a_field_at_fault_is_named_and_nothing_changes(
+async def test_a_wrong_field_is_named_and_nothing_changes(
     auth: AuthHarness, current: str, new: str, fields: dict[str, list[str]]
 ) -> None:
     token = (await auth.verified()).token
@@ -90,7 +90,7 @@ async def test_two_changes_at_once_leave_one_password(auth: AuthHarness) -> None
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_a_new_password_needs_every_ability(auth: AuthHarness, missing: str) -> None:
+async def test_a_password_change_needs_every_ability(auth: AuthHarness, missing: str) -> None:
     token = (await auth.verified()).token
     await auth.limit(token, *(ability for ability in ALL_ABILITIES if ability != missing))
 

@@ -65,7 +65,7 @@ async def test_the_link_in_the_mail_sets_a_new_password(auth: AuthHarness, store
         await auth.login("forgetful@example.com", PASSWORD)
 
 
-async def test_an_installation_may_have_a_page_of_its_own(auth: AuthHarness, stores: Stores) -> None:
+async def test_an_installation_can_use_its_own_reset_page(auth: AuthHarness, stores: Stores) -> None:
     await auth.verified(email="own.page@example.com")
     wanted = pb.MailWanted(user_id=1, template="reset", email="own.page@example.com")
     mails = mail_sender(auth, stores, reset_url="https://www.example.com/new?lang=en")
@@ -78,7 +78,7 @@ async def test_an_installation_may_have_a_page_of_its_own(auth: AuthHarness, sto
     await reset(auth, link[1])
 
 
-async def test_a_reset_ends_all_tokens_and_nobody_elses(auth: AuthHarness) -> None:
+async def test_a_reset_revokes_all_tokens_of_this_user_only(auth: AuthHarness) -> None:
     tokens = [(await auth.verified()).token, (await auth.login()).token]
     omar = (await auth.register(email="omar@example.com")).token
 
@@ -99,7 +99,7 @@ async def test_a_reset_verifies_the_address_that_it_was_mailed_to(auth: AuthHarn
     assert pb.UserChanged(user_id=1) in await events(auth, "auth.user_changed", pb.UserChanged)
 
 
-async def test_a_reset_leaves_all_else_as_it_is(auth: AuthHarness) -> None:
+async def test_a_reset_changes_nothing_else(auth: AuthHarness) -> None:
     kept = "SELECT id, name, email, email_verified_at, created_at FROM user_account"
     await auth.verified()
     before = await auth.rows(kept)
@@ -128,7 +128,7 @@ async def test_a_link_used_twice_at_once_works_once(auth: AuthHarness) -> None:
     assert sorted(type(result).__name__ for result in results) == ["NoneType"] + ["PermissionDenied"] * 3
 
 
-async def test_a_refused_password_leaves_the_link_good(auth: AuthHarness) -> None:
+async def test_a_refused_password_does_not_use_up_the_link(auth: AuthHarness) -> None:
     await auth.register()
     link = await a_link(auth)
 
@@ -140,7 +140,7 @@ async def test_a_refused_password_leaves_the_link_good(auth: AuthHarness) -> Non
     assert (await auth.login(password=NEW)).token
 
 
-async def test_a_link_ends_when_the_password_is_changed_otherwise(auth: AuthHarness) -> None:
+async def test_a_link_is_refused_after_another_password_change(auth: AuthHarness) -> None:
     jane = await auth.user((await auth.verified()).token)
     link = await a_link(auth)
     await jane.ChangePassword(
@@ -151,7 +151,7 @@ async def test_a_link_ends_when_the_password_is_changed_otherwise(auth: AuthHarn
     assert (await auth.login(password=NEW)).token
 
 
-async def test_a_link_ends_with_the_address_and_with_the_account(auth: AuthHarness) -> None:
+async def test_a_link_is_refused_after_a_change_of_address_and_after_deletion(auth: AuthHarness) -> None:
     await auth.register()
     link = await a_link(auth)
 
@@ -161,7 +161,7 @@ async def test_a_link_ends_with_the_address_and_with_the_account(auth: AuthHarne
     await refused(auth, link)
 
 
-async def test_a_link_ends_after_an_hour(auth: AuthHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_link_is_refused_after_an_hour(auth: AuthHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     await auth.register()
     start = db.now()
     monkeypatch.setattr(links, "now", lambda: start - timedelta(minutes=60, seconds=1))
@@ -173,7 +173,7 @@ async def test_a_link_ends_after_an_hour(auth: AuthHarness, monkeypatch: pytest.
     await reset(auth, alive)
 
 
-async def test_what_was_not_signed_for_this_is_refused(auth: AuthHarness) -> None:
+async def test_a_token_for_another_purpose_is_refused(auth: AuthHarness) -> None:
     registered = await auth.register()
     omar = await auth.register(email="omar@example.com")
     header, payload, signature = (await a_link(auth)).split(".")
@@ -201,14 +201,14 @@ async def test_an_unknown_address_gets_the_same_answer_and_no_mail(auth: AuthHar
 
 
 @pytest.mark.parametrize("email", ["no address", "", "jane\0@example.com"])
-async def test_what_is_no_address_is_refused(auth: AuthHarness, email: str) -> None:
+async def test_text_that_is_not_an_address_is_refused(auth: AuthHarness, email: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         await forgot(auth, email)
 
     assert list(caught.value.fields) == ["email"]
 
 
-async def test_a_user_gets_one_mail_a_minute(auth: AuthHarness) -> None:
+async def test_a_user_gets_at_most_one_mail_a_minute(auth: AuthHarness) -> None:
     await auth.verified()
     await auth.verified(email="omar@example.com")
     await auth.change("UPDATE user_account SET last_mail_at = NULL")
@@ -223,7 +223,7 @@ async def test_a_user_gets_one_mail_a_minute(auth: AuthHarness) -> None:
     assert [mail.user_id for mail in sent if mail.template == "reset"] == [1, 2, 1]
 
 
-async def test_a_login_that_a_reset_overtakes_gets_no_token(auth: AuthHarness) -> None:
+async def test_a_login_gets_no_token_if_the_password_is_reset_meanwhile(auth: AuthHarness) -> None:
     """The old password was right when it was judged."""
     await auth.verified()
 
@@ -239,7 +239,7 @@ async def test_a_login_that_a_reset_overtakes_gets_no_token(auth: AuthHarness) -
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_links_are_used_through_the_gateway_only(auth: AuthHarness) -> None:
+async def test_only_the_gateway_may_reset_passwords(auth: AuthHarness) -> None:
     jane = await auth.user((await auth.register()).token)
 
     for call in (

@@ -7,7 +7,7 @@ from loupe.auth.v1 import auth_pb2 as pb
 from tests.auth.harness import ALL_ABILITIES, AuthHarness, events, token_id
 
 
-async def test_logging_out_ends_this_token_only(auth: AuthHarness) -> None:
+async def test_logging_out_revokes_only_the_token_in_use(auth: AuthHarness) -> None:
     first = (await auth.verified()).token
     second = (await auth.login()).token
     jane = await auth.user(first)
@@ -21,7 +21,7 @@ async def test_logging_out_ends_this_token_only(auth: AuthHarness) -> None:
     ]
 
 
-async def test_any_token_may_end_itself(auth: AuthHarness) -> None:
+async def test_any_token_may_revoke_itself(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     await auth.limit(text)
     jane = await auth.user(text)
@@ -32,7 +32,7 @@ async def test_any_token_may_end_itself(auth: AuthHarness) -> None:
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_ending_other_tokens_needs_every_ability(auth: AuthHarness, missing: str) -> None:
+async def test_revoking_other_tokens_needs_every_ability(auth: AuthHarness, missing: str) -> None:
     first = (await auth.verified()).token
     second = (await auth.login()).token
     await auth.limit(first, *(ability for ability in ALL_ABILITIES if ability != missing))
@@ -48,7 +48,7 @@ async def test_ending_other_tokens_needs_every_ability(auth: AuthHarness, missin
     assert await auth.is_alive(second)
 
 
-async def test_another_token_of_ones_own_can_be_ended(auth: AuthHarness) -> None:
+async def test_another_token_of_the_same_user_can_be_revoked(auth: AuthHarness) -> None:
     first = (await auth.verified()).token
     second = (await auth.login()).token
     jane = await auth.user(first)
@@ -59,7 +59,7 @@ async def test_another_token_of_ones_own_can_be_ended(auth: AuthHarness) -> None
     assert not await auth.is_alive(second)
 
 
-async def test_all_tokens_end_together_and_nobody_elses(auth: AuthHarness) -> None:
+async def test_all_tokens_of_this_user_only_can_be_revoked_together(auth: AuthHarness) -> None:
     tokens = [(await auth.verified()).token, (await auth.login()).token]
     omar = (await auth.register(email="omar@example.com")).token
     jane = await auth.user(tokens[0])
@@ -81,7 +81,7 @@ async def test_an_unverified_user_may_log_out(auth: AuthHarness) -> None:
 
 
 @pytest.mark.parametrize("which", ["another user's", "none", "zero", "negative"])
-async def test_a_token_that_is_not_ones_own_is_not_found(auth: AuthHarness, which: str) -> None:
+async def test_a_token_of_another_user_is_not_found(auth: AuthHarness, which: str) -> None:
     omar = (await auth.register(email="omar@example.com")).token
     jane = await auth.user((await auth.register()).token)
     number = {"another user's": token_id(omar), "none": 4711, "zero": 0, "negative": -1}[which]
@@ -93,7 +93,7 @@ async def test_a_token_that_is_not_ones_own_is_not_found(auth: AuthHarness, whic
     assert await auth.is_alive(omar)
 
 
-async def test_a_token_is_ended_once(auth: AuthHarness) -> None:
+async def test_a_revoked_token_cannot_be_revoked_again(auth: AuthHarness) -> None:
     first = (await auth.verified()).token
     second = (await auth.login()).token
     jane = await auth.user(first)

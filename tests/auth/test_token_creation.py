@@ -22,7 +22,7 @@ async def create(
     )
 
 
-async def test_a_new_token_may_do_what_was_asked_for_and_no_more(auth: AuthHarness) -> None:
+async def test_a_new_token_has_only_the_requested_abilities(auth: AuthHarness) -> None:
     jane = (await auth.verified()).token
 
     made = await create(auth, jane, name=" CI server ", abilities=("user:read", "images:read"))
@@ -35,7 +35,7 @@ async def test_a_new_token_may_do_what_was_asked_for_and_no_more(auth: AuthHarne
     assert not made.token.HasField("last_used_at")
 
 
-async def test_without_a_word_about_abilities_it_may_do_all(auth: AuthHarness) -> None:
+async def test_a_token_without_requested_abilities_has_all_of_them(auth: AuthHarness) -> None:
     jane = (await auth.verified()).token
 
     made = await create(auth, jane)
@@ -43,7 +43,7 @@ async def test_without_a_word_about_abilities_it_may_do_all(auth: AuthHarness) -
     assert list((await auth.authenticate(made.text)).abilities) == ALL_ABILITIES
 
 
-async def test_it_is_listed_with_its_end(auth: AuthHarness) -> None:
+async def test_a_token_is_listed_with_its_expiry(auth: AuthHarness) -> None:
     jane = (await auth.verified()).token
 
     made = await create(auth, jane, expires_at="2999-01-31T12:00:00.5+02:00")
@@ -81,7 +81,7 @@ async def test_it_is_listed_with_its_end(auth: AuthHarness) -> None:
     ],
     ids=lambda value: str(value)[:60],
 )
-async def test_a_field_at_fault_is_named(
+async def test_a_wrong_field_is_named(
     auth: AuthHarness, changes: dict[str, str], fields: dict[str, list[str]]
 ) -> None:
     jane = (await auth.verified()).token
@@ -96,7 +96,7 @@ async def test_a_field_at_fault_is_named(
 @pytest.mark.parametrize(
     "text", ["2999-01-31t12:00:00z", "2999-01-31 12:00:00Z", "2999-01-31T12:00:00.0000000Z"]
 )
-async def test_an_instant_may_be_written_in_any_way_of_its_standard(auth: AuthHarness, text: str) -> None:
+async def test_an_instant_may_be_written_in_any_form_of_rfc_3339(auth: AuthHarness, text: str) -> None:
     jane = (await auth.verified()).token
 
     made = await create(auth, jane, expires_at=text)
@@ -105,7 +105,7 @@ async def test_an_instant_may_be_written_in_any_way_of_its_standard(auth: AuthHa
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_making_tokens_needs_every_ability(auth: AuthHarness, missing: str) -> None:
+async def test_creating_tokens_needs_every_ability(auth: AuthHarness, missing: str) -> None:
     jane = (await auth.verified()).token
     await auth.limit(jane, *(ability for ability in ALL_ABILITIES if ability != missing))
 
@@ -116,7 +116,7 @@ async def test_making_tokens_needs_every_ability(auth: AuthHarness, missing: str
     assert caught.value.message == f"The token lacks the ability {missing}."
 
 
-async def test_a_token_that_was_ended_makes_no_other(auth: AuthHarness) -> None:
+async def test_a_revoked_token_cannot_create_another(auth: AuthHarness) -> None:
     """What a gateway remembers of it lives on for a moment."""
     token = (await auth.verified()).token
     jane = await auth.user(token)
@@ -128,7 +128,7 @@ async def test_a_token_that_was_ended_makes_no_other(auth: AuthHarness) -> None:
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_no_token_is_made_while_all_are_being_ended(auth: AuthHarness) -> None:
+async def test_no_token_is_created_while_all_are_being_revoked(auth: AuthHarness) -> None:
     token = (await auth.verified()).token
     jane = await auth.user(token)
 
@@ -142,7 +142,7 @@ async def test_no_token_is_made_while_all_are_being_ended(auth: AuthHarness) -> 
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_ending_all_ends_those_that_are_being_made(auth: AuthHarness) -> None:
+async def test_revoking_all_tokens_includes_those_being_created(auth: AuthHarness) -> None:
     token = (await auth.verified()).token
     jane = await auth.user(token)
     columns = "user_id, name, abilities, secret_hash, created_at"
@@ -157,7 +157,7 @@ async def test_ending_all_ends_those_that_are_being_made(auth: AuthHarness) -> N
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_a_new_token_clears_away_those_that_have_expired(auth: AuthHarness) -> None:
+async def test_creating_a_token_deletes_expired_ones(auth: AuthHarness) -> None:
     jane = (await auth.verified()).token
     old = await create(auth, jane, name="old", expires_at="2999-01-31T12:00:00Z")
     await auth.change("UPDATE token SET expires_at = now() - interval '1 second' WHERE name = 'old'")

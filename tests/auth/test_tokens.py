@@ -37,14 +37,14 @@ async def test_only_the_sha256_of_the_secret_is_stored(auth: AuthHarness) -> Non
     assert secret not in str(row)
 
 
-async def test_a_token_of_ones_own_may_do_everything(auth: AuthHarness) -> None:
+async def test_the_token_of_a_registration_has_all_abilities(auth: AuthHarness) -> None:
     answer = await auth.authenticate((await auth.register()).token)
 
     assert list(answer.abilities) == ALL_ABILITIES
     assert not answer.HasField("expires_at")
 
 
-async def test_the_label_is_the_device(auth: AuthHarness) -> None:
+async def test_a_token_is_named_after_the_device(auth: AuthHarness) -> None:
     registered = await auth.register(device_name="x" * 300)
     second = await auth.verified(email="omar@example.com", device_name="")
 
@@ -71,11 +71,11 @@ async def test_the_label_is_the_device(auth: AuthHarness) -> None:
         "1|\0" + "a" * 47,
     ],
 )
-async def test_what_is_no_token_is_refused(auth: AuthHarness, text: str) -> None:
+async def test_text_that_is_not_a_token_is_refused(auth: AuthHarness, text: str) -> None:
     await refused(auth, text)
 
 
-async def test_a_token_is_refused_when_anything_in_it_is_altered(auth: AuthHarness) -> None:
+async def test_an_altered_token_is_refused(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     number, _, rest = text.partition("|")
     secret, checksum = rest[:40], rest[40:]
@@ -90,7 +90,7 @@ async def test_a_token_is_refused_when_anything_in_it_is_altered(auth: AuthHarne
     assert await auth.is_alive(text)
 
 
-async def test_a_wrong_checksum_is_refused_without_asking_the_database(auth: AuthHarness) -> None:
+async def test_a_wrong_checksum_is_refused_without_a_query(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     await auth.change("ALTER TABLE token RENAME TO token_away")
 
@@ -121,7 +121,7 @@ async def test_an_expired_token_is_refused_and_not_listed(auth: AuthHarness) -> 
     ]
 
 
-async def test_a_token_tells_when_it_will_expire(auth: AuthHarness) -> None:
+async def test_authentication_returns_the_expiry_of_the_token(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     await auth.change("UPDATE token SET expires_at = '2999-01-01T00:00:00Z'")
 
@@ -130,7 +130,7 @@ async def test_a_token_tells_when_it_will_expire(auth: AuthHarness) -> None:
     assert answer.expires_at.ToJsonString() == "2999-01-01T00:00:00Z"
 
 
-async def test_last_use_is_written_once_a_minute_at_most(auth: AuthHarness) -> None:
+async def test_last_use_is_written_at_most_once_a_minute(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     used = "SELECT last_used_at FROM token"
     assert await auth.rows(used) == [(None,)]
@@ -148,7 +148,7 @@ async def test_last_use_is_written_once_a_minute_at_most(auth: AuthHarness) -> N
     assert third > first
 
 
-async def test_the_internal_tokens_say_who_asks_one_for_each_service(auth: AuthHarness) -> None:
+async def test_authentication_returns_an_internal_token_for_each_service(auth: AuthHarness) -> None:
     registered = await auth.register()
 
     answer = await auth.authenticate(registered.token)
@@ -184,7 +184,7 @@ async def test_an_internal_token_for_another_service_is_refused(auth: AuthHarnes
         await auth.stub(source).GetUser(pb.GetUserRequest())
 
 
-async def test_a_user_sees_themselves(auth: AuthHarness) -> None:
+async def test_a_user_can_read_their_account(auth: AuthHarness) -> None:
     registered = await auth.register()
     jane = await auth.user(registered.token)
 
@@ -202,7 +202,7 @@ async def test_reading_the_account_needs_its_ability(auth: AuthHarness) -> None:
         assert caught.value.reason == "missing_ability"
 
 
-async def test_tokens_are_listed_to_their_owner_only(auth: AuthHarness) -> None:
+async def test_tokens_are_listed_only_to_their_owner(auth: AuthHarness) -> None:
     first = (await auth.verified()).token
     second = (await auth.login()).token
     await auth.register(email="omar@example.com")
@@ -226,7 +226,7 @@ async def test_operators_find_users_by_any_spelling_of_the_address(auth: AuthHar
     assert caught.value.reason == "user_not_found"
 
 
-async def test_what_operators_do_is_not_for_other_services(auth: AuthHarness) -> None:
+async def test_other_services_may_not_call_operators_methods(auth: AuthHarness) -> None:
     for call in (
         auth.gateway.FindUser(pb.FindUserRequest()),
         auth.gateway.MarkEmailVerified(pb.MarkEmailVerifiedRequest()),
@@ -237,7 +237,7 @@ async def test_what_operators_do_is_not_for_other_services(auth: AuthHarness) ->
         assert caught.value.reason == "caller_refused"
 
 
-async def test_marking_a_user_that_is_not_there_is_not_found(auth: AuthHarness) -> None:
+async def test_verifying_an_unknown_user_is_not_found(auth: AuthHarness) -> None:
     with pytest.raises(errors.NotFound) as caught:
         await auth.operator.MarkEmailVerified(pb.MarkEmailVerifiedRequest(user_id=4711))
 

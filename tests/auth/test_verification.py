@@ -66,7 +66,7 @@ async def test_a_link_may_be_opened_twice(auth: AuthHarness) -> None:
     assert first.email_verified_at == second.email_verified_at
 
 
-async def test_verifying_tells_the_caches(auth: AuthHarness) -> None:
+async def test_verifying_publishes_a_change_of_the_user(auth: AuthHarness) -> None:
     registered = await auth.register()
 
     await verify(auth, links.sign(SECRET, "verify", registered.user.id, "jane@example.com"))
@@ -74,7 +74,7 @@ async def test_verifying_tells_the_caches(auth: AuthHarness) -> None:
     assert await events(auth, "auth.user_changed", pb.UserChanged) == [pb.UserChanged(user_id=1)]
 
 
-async def test_a_link_ends_after_an_hour(auth: AuthHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_link_is_refused_after_an_hour(auth: AuthHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     registered = await auth.register()
     start = db.now()
     monkeypatch.setattr(links, "now", lambda: start - timedelta(minutes=60, seconds=1))
@@ -102,7 +102,7 @@ async def test_an_altered_link_is_refused(auth: AuthHarness) -> None:
     assert await auth.rows("SELECT 1 FROM user_account WHERE email_verified_at IS NOT NULL") == []
 
 
-async def test_a_link_signed_by_anybody_else_is_refused(auth: AuthHarness) -> None:
+async def test_a_link_signed_with_another_secret_is_refused(auth: AuthHarness) -> None:
     registered = await auth.register()
     token = links.sign(SECRET, "verify", registered.user.id, "jane@example.com")
     header = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
@@ -117,13 +117,13 @@ async def test_a_link_for_another_purpose_is_refused(auth: AuthHarness) -> None:
     await refused(auth, links.sign(SECRET, "reset", registered.user.id, "jane@example.com"))
 
 
-async def test_an_internal_token_is_no_link(auth: AuthHarness) -> None:
+async def test_an_internal_token_is_not_accepted_as_a_link(auth: AuthHarness) -> None:
     registered = await auth.register()
 
     await refused(auth, (await auth.authenticate(registered.token)).internal_tokens["auth"])
 
 
-async def test_a_link_to_an_address_that_changed_is_refused(auth: AuthHarness) -> None:
+async def test_a_link_to_a_former_address_is_refused(auth: AuthHarness) -> None:
     registered = await auth.register()
     token = links.sign(SECRET, "verify", registered.user.id, "jane@example.com")
     await auth.change("UPDATE user_account SET email = 'other@example.com'")
@@ -132,7 +132,7 @@ async def test_a_link_to_an_address_that_changed_is_refused(auth: AuthHarness) -
     assert await auth.rows("SELECT email_verified_at FROM user_account") == [(None,)]
 
 
-async def test_a_link_to_an_account_that_is_gone_is_refused(auth: AuthHarness) -> None:
+async def test_a_link_to_a_deleted_account_is_refused(auth: AuthHarness) -> None:
     registered = await auth.register()
     token = links.sign(SECRET, "verify", registered.user.id, "jane@example.com")
     await auth.change("DELETE FROM user_account")
@@ -140,7 +140,7 @@ async def test_a_link_to_an_account_that_is_gone_is_refused(auth: AuthHarness) -
     await refused(auth, token)
 
 
-async def test_the_mail_is_sent_again_once_a_minute(auth: AuthHarness) -> None:
+async def test_the_mail_is_sent_again_at_most_once_a_minute(auth: AuthHarness) -> None:
     again = pb.ResendVerificationRequest(email=" JANE@example.com")
     await auth.register()
     await auth.change("UPDATE user_account SET last_mail_at = last_mail_at - interval '61 seconds'")
@@ -152,7 +152,7 @@ async def test_the_mail_is_sent_again_once_a_minute(auth: AuthHarness) -> None:
     assert await events(auth, "auth.mail_wanted", pb.MailWanted) == [wanted] * 2
 
 
-async def test_many_who_ask_at_once_cause_one_mail(auth: AuthHarness) -> None:
+async def test_many_requests_at_once_cause_one_mail(auth: AuthHarness) -> None:
     await auth.register()
     await auth.change("UPDATE user_account SET last_mail_at = NULL")
 
@@ -167,7 +167,7 @@ async def test_many_who_ask_at_once_cause_one_mail(auth: AuthHarness) -> None:
 
 
 @pytest.mark.parametrize("email", ["jane@example.com", "nobody@example.com", "no address", ""])
-async def test_whom_no_mail_would_help_gets_none(auth: AuthHarness, email: str) -> None:
+async def test_verified_and_unknown_addresses_get_no_mail(auth: AuthHarness, email: str) -> None:
     await auth.verified()
     await auth.change("UPDATE user_account SET last_mail_at = NULL")
 
@@ -176,7 +176,7 @@ async def test_whom_no_mail_would_help_gets_none(auth: AuthHarness, email: str) 
     assert len(await events(auth, "auth.mail_wanted", pb.MailWanted)) == 1
 
 
-async def test_an_address_that_is_nobodys_any_more_gets_no_mail(auth: AuthHarness, stores: Stores) -> None:
+async def test_a_former_address_gets_no_mail(auth: AuthHarness, stores: Stores) -> None:
     await auth.register(email="moved@example.com")
     await auth.register(email="gone@example.com")
     wanted = await auth.rows("SELECT payload FROM outbox WHERE subject = 'auth.mail_wanted' ORDER BY id")
@@ -191,7 +191,7 @@ async def test_an_address_that_is_nobodys_any_more_gets_no_mail(auth: AuthHarnes
         assert not list(stores.mails.glob(f"*-{address}.eml"))
 
 
-async def test_a_mail_that_the_server_refuses_is_tried_again(auth: AuthHarness, stores: Stores) -> None:
+async def test_a_mail_is_retried_while_the_mail_server_is_away(auth: AuthHarness, stores: Stores) -> None:
     async with sending_mails(auth, stores):
         await stores.supervisor.stop("smtp")
         await auth.register(email="patient@example.com")

@@ -115,7 +115,7 @@ async def test_a_completed_image_keeps_its_place(billing: BillingHarness, js: Je
 
 @pytest.mark.usefixtures("consuming")
 @pytest.mark.parametrize("subject", ["images.failed", "images.cancelled"])
-async def test_an_image_without_output_gives_its_place_back(
+async def test_a_failed_or_cancelled_image_gives_its_place_back(
     billing: BillingHarness, js: JetStreamContext, subject: str
 ) -> None:
     reservation_id, other = await billing.reserve(), await billing.reserve()
@@ -130,7 +130,7 @@ async def test_an_image_without_output_gives_its_place_back(
 
 
 @pytest.mark.usefixtures("consuming")
-async def test_an_ending_of_an_unknown_reservation_is_done_with(
+async def test_the_outcome_of_an_unknown_reservation_is_acknowledged(
     billing: BillingHarness, js: JetStreamContext
 ) -> None:
     await js.publish("images.completed", ended(str(uuid.uuid4())))
@@ -141,7 +141,7 @@ async def test_an_ending_of_an_unknown_reservation_is_done_with(
 
 @pytest.mark.usefixtures("consuming")
 @pytest.mark.parametrize("data", [b"\xff\xff\xff", ended("")], ids=["gibberish", "no reservation"])
-async def test_an_ending_that_nobody_can_read_is_put_aside(
+async def test_an_unreadable_outcome_becomes_a_dead_letter(
     billing: BillingHarness, js: JetStreamContext, data: bytes
 ) -> None:
     reservation_id = await billing.reserve()
@@ -155,7 +155,7 @@ async def test_an_ending_that_nobody_can_read_is_put_aside(
 
 
 @pytest.mark.usefixtures("consuming")
-async def test_a_user_who_left_has_no_subscription_and_the_books_stay(
+async def test_a_deleted_user_loses_the_subscription_and_keeps_the_ledger(
     billing: BillingHarness, js: JetStreamContext
 ) -> None:
     for user_id in (JANE, OMAR):
@@ -174,7 +174,9 @@ async def test_a_user_who_left_has_no_subscription_and_the_books_stay(
 
 
 @pytest.mark.usefixtures("consuming")
-async def test_what_is_no_news_of_a_user_is_put_aside(billing: BillingHarness, js: JetStreamContext) -> None:
+async def test_an_unreadable_user_event_becomes_a_dead_letter(
+    billing: BillingHarness, js: JetStreamContext
+) -> None:
     await billing.set_plan("starter")
 
     await js.publish("auth.user_deleted", b"\xff\xff\xff")
@@ -185,7 +187,7 @@ async def test_what_is_no_news_of_a_user_is_put_aside(billing: BillingHarness, j
     assert (await js.get_last_msg("DEAD", "dead.AUTH.billing-users")).data == b"\xff\xff\xff"
 
 
-async def test_news_that_wait_for_the_database_longer_than_ack_wait_come_once(
+async def test_an_event_that_waits_for_the_database_is_delivered_once(
     billing: BillingHarness, js: JetStreamContext
 ) -> None:
     consumer = replace(events.USER_DELETED, ack_wait_seconds=2.0)
@@ -205,7 +207,7 @@ async def test_news_that_wait_for_the_database_longer_than_ack_wait_come_once(
     assert not await was_delivered(js, consumer, 2)
 
 
-async def test_news_that_the_database_fails_on_come_again(
+async def test_an_event_is_delivered_again_after_a_database_error(
     billing: BillingHarness, js: JetStreamContext
 ) -> None:
     await billing.set_plan("starter")
@@ -225,7 +227,7 @@ async def test_news_that_the_database_fails_on_come_again(
     assert await billing.rows("SELECT 1 FROM subscription") == []
 
 
-async def test_a_change_of_the_counter_goes_out_on_the_stream(
+async def test_a_change_of_the_counter_is_published(
     billing: BillingHarness, js: JetStreamContext, stores: Stores
 ) -> None:
     async with in_background(outbox.relay(billing.sessions, js, stores.database_url("billing"))):
@@ -241,7 +243,7 @@ async def test_a_change_of_the_counter_goes_out_on_the_stream(
     assert (event.user_id, event.usage.used, event.usage.version) == (JANE, 1, 1)
 
 
-async def test_overdue_reservations_expire_by_the_periodic_step(billing: BillingHarness) -> None:
+async def test_the_periodic_step_expires_overdue_reservations(billing: BillingHarness) -> None:
     reservation_id = await billing.reserve()
     billing.clock.forward(hours=2)
 

@@ -22,7 +22,7 @@ def told(entries: Iterable[pb.LedgerEntry]) -> list[tuple[str, str, int]]:
     return [(entry.reservation_id, entry.reason, entry.change) for entry in entries]
 
 
-async def test_everything_that_happens_to_a_reservation_is_entered(billing: BillingHarness) -> None:
+async def test_every_change_of_a_reservation_is_in_the_ledger(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
     kept, given_back, late = [await billing.reserve() for _ in range(3)]
 
@@ -51,7 +51,7 @@ async def test_everything_that_happens_to_a_reservation_is_entered(billing: Bill
     assert times[0] > 0
 
 
-async def test_an_expired_reservation_that_completes_is_entered_as_retaken_and_captured(
+async def test_completing_an_expired_reservation_is_recorded_as_retaken_and_captured(
     billing: BillingHarness,
 ) -> None:
     reservation_id = await billing.reserve()
@@ -65,7 +65,7 @@ async def test_an_expired_reservation_that_completes_is_entered_as_retaken_and_c
     assert await billing.is_balanced()
 
 
-async def test_what_changes_nothing_is_not_entered(billing: BillingHarness) -> None:
+async def test_a_call_that_changes_nothing_adds_no_entry(billing: BillingHarness) -> None:
     await billing.reserve()
     reservation_id = await billing.reserve()
     await billing.release(reservation_id)
@@ -82,7 +82,7 @@ async def test_what_changes_nothing_is_not_entered(billing: BillingHarness) -> N
     assert await billing.ledger() == before
 
 
-async def test_places_taken_together_are_entered_each(billing: BillingHarness) -> None:
+async def test_places_reserved_together_have_an_entry_each(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
     ids = [str(uuid.uuid4()) for _ in range(20)]
 
@@ -104,7 +104,7 @@ async def test_places_taken_together_are_entered_each(billing: BillingHarness) -
         "DELETE FROM ledger_entry",
     ],
 )
-async def test_the_database_refuses_to_change_what_is_entered(
+async def test_the_database_refuses_to_change_or_delete_entries(
     billing: BillingHarness, statement: str
 ) -> None:
     await billing.reserve()
@@ -116,7 +116,7 @@ async def test_the_database_refuses_to_change_what_is_entered(
     assert await billing.ledger() == before
 
 
-async def test_a_ledger_is_of_one_user_and_one_month(billing: BillingHarness) -> None:
+async def test_a_ledger_holds_one_user_and_one_month(billing: BillingHarness) -> None:
     march = await billing.reserve()
     await billing.reserve(user_id=OMAR)
     billing.clock.now = datetime(2031, 4, 1, tzinfo=UTC)
@@ -137,7 +137,7 @@ async def test_a_ledger_is_of_one_user_and_one_month(billing: BillingHarness) ->
 @pytest.mark.parametrize(
     "period", ["2031-03-02", "2031-13-01", "2031-3-01", "20310301", "March", "2031-03-01 ", "1031-03-01"]
 )
-async def test_a_period_that_is_no_month_is_refused(billing: BillingHarness, period: str) -> None:
+async def test_a_period_that_is_not_a_month_is_refused(billing: BillingHarness, period: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         await billing.ledger(JANE, period)
 
@@ -145,7 +145,7 @@ async def test_a_period_that_is_no_month_is_refused(billing: BillingHarness, per
     assert period in caught.value.message
 
 
-async def test_the_ledger_begins_with_the_reservations_of_before(billing: BillingHarness) -> None:
+async def test_the_migration_fills_the_ledger_from_existing_reservations(billing: BillingHarness) -> None:
     """What the migration that made the ledger enters, run once more on reservations without entries."""
     migration = runpy.run_path(str(MIGRATIONS / "0002_the_ledger.py"))
     await billing.set_plan("starter")

@@ -36,7 +36,9 @@ async def test_an_image_counts_in_the_month_that_accepted_it(billing: BillingHar
     assert await billing.used(period_start=APRIL) == 0
 
 
-async def test_one_that_expired_last_month_is_charged_there(billing: BillingHarness) -> None:
+async def test_a_reservation_that_expired_last_month_is_charged_to_that_month(
+    billing: BillingHarness,
+) -> None:
     billing.clock.now = datetime(2031, 3, 31, 23, 30, tzinfo=UTC)
     reservation_id = await billing.reserve()
     billing.clock.forward(hours=2)
@@ -48,7 +50,7 @@ async def test_one_that_expired_last_month_is_charged_there(billing: BillingHarn
     assert await billing.used(period_start=APRIL) == 0
 
 
-async def test_one_that_expired_last_month_and_is_renewed_counts_there(billing: BillingHarness) -> None:
+async def test_a_renewed_reservation_counts_in_its_own_month(billing: BillingHarness) -> None:
     billing.clock.now = datetime(2031, 12, 31, 23, 30, tzinfo=UTC)
     reservation_id = await billing.reserve()
     billing.clock.forward(hours=2)
@@ -61,7 +63,7 @@ async def test_one_that_expired_last_month_and_is_renewed_counts_there(billing: 
     assert await billing.is_balanced()
 
 
-async def test_a_reservation_repeated_in_the_next_month_stays_where_it_is(billing: BillingHarness) -> None:
+async def test_a_reservation_repeated_in_the_next_month_stays_in_its_month(billing: BillingHarness) -> None:
     reservation_id = await billing.reserve()
     billing.clock.now = datetime(2031, 4, 1, tzinfo=UTC)
 
@@ -72,7 +74,7 @@ async def test_a_reservation_repeated_in_the_next_month_stays_where_it_is(billin
     assert await billing.used(period_start=MARCH) == 1
 
 
-async def test_places_of_several_users_and_months_are_given_back_to_each(billing: BillingHarness) -> None:
+async def test_released_places_return_to_their_user_and_month(billing: BillingHarness) -> None:
     ids = [await billing.reserve(user_id=user_id) for user_id in (JANE, JANE, OMAR)]
     billing.clock.now = datetime(2031, 4, 1, tzinfo=UTC)
     ids += [await billing.reserve(user_id=user_id) for user_id in (JANE, OMAR, OMAR)]

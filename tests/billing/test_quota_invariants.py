@@ -270,7 +270,7 @@ def bench(schema: Sessions, stores: Stores, clock: Clock, tmp_path: Path) -> Gen
 
 
 @pytest.mark.timeout(600)  # only a failure takes that long: to be made small
-def test_the_books_balance_in_any_order_of_events(bench: Bench) -> None:
+def test_counter_and_ledger_agree_after_any_order_of_events(bench: Bench) -> None:
     run_state_machine_as_test(lambda: Months(bench), settings=ENOUGH)  # pyright: ignore[reportArgumentType]  any factory
 
     assert {kind for kind, times in bench.seen.items() if times} == {

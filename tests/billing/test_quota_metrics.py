@@ -17,7 +17,7 @@ async def update_gauges(billing: BillingHarness) -> None:
         await quota_metrics.update_gauges(session)
 
 
-async def test_places_are_counted_by_what_became_of_them(billing: BillingHarness) -> None:
+async def test_reserved_places_are_counted(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
     before = value("loupe_quota_places_total", outcome="reserved")
 
@@ -27,7 +27,7 @@ async def test_places_are_counted_by_what_became_of_them(billing: BillingHarness
     assert value("loupe_quota_places_total", outcome="reserved") == before + 2
 
 
-async def test_a_refused_request_is_counted_by_its_reason(billing: BillingHarness) -> None:
+async def test_a_refusal_is_counted_by_its_reason(billing: BillingHarness) -> None:
     await billing.set_plan("starter", images_per_month=0)
     before = value("loupe_quota_refusals_total", reason="quota_exceeded")
     reserved = value("loupe_quota_places_total", outcome="reserved")
@@ -39,7 +39,7 @@ async def test_a_refused_request_is_counted_by_its_reason(billing: BillingHarnes
     assert value("loupe_quota_places_total", outcome="reserved") == reserved
 
 
-async def test_reservations_past_their_end_are_told_apart(billing: BillingHarness) -> None:
+async def test_overdue_reservations_are_counted_separately(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
     await billing.reserve()
     await billing.reserve()

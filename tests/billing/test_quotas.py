@@ -33,7 +33,7 @@ async def test_a_reservation_takes_one_place(billing: BillingHarness) -> None:
     assert (await billing.entitlement(OMAR)).usage.used == 0
 
 
-async def test_refusals_come_in_the_order_of_the_contract(billing: BillingHarness) -> None:
+async def test_the_first_refusal_in_the_order_of_the_contract_wins(billing: BillingHarness) -> None:
     """Subscription, then feature, then quota."""
     await billing.set_plan("starter", images_per_month=0)
     await refused(billing, "quota_exceeded", api_request=True)
@@ -47,14 +47,14 @@ async def test_refusals_come_in_the_order_of_the_contract(billing: BillingHarnes
     await refused(billing, "subscription_expired", api_request=False)
 
 
-async def test_a_refusal_leaves_nothing(billing: BillingHarness) -> None:
+async def test_a_refusal_stores_nothing(billing: BillingHarness) -> None:
     await refused(billing, "no_api_access", api_request=True)
 
     assert await billing.rows("SELECT 1 FROM reservation UNION ALL SELECT 1 FROM quota") == []
     assert await billing.rows("SELECT 1 FROM outbox") == []
 
 
-async def test_a_reservation_that_was_refused_may_be_tried_again(billing: BillingHarness) -> None:
+async def test_a_refused_reservation_can_be_tried_again(billing: BillingHarness) -> None:
     reservation_id = str(uuid.uuid4())
     with pytest.raises(errors.PermissionDenied):
         await billing.reserve(reservation_id, api_request=True)
@@ -65,7 +65,7 @@ async def test_a_reservation_that_was_refused_may_be_tried_again(billing: Billin
     assert await billing.used() == 1
 
 
-async def test_the_free_plan_is_for_the_console(billing: BillingHarness) -> None:
+async def test_the_free_plan_has_no_api_access(billing: BillingHarness) -> None:
     await billing.reserve()
     await billing.reserve()
 
@@ -99,7 +99,7 @@ async def test_reserving_the_same_id_at_once_counts_once(billing: BillingHarness
 
 
 @pytest.mark.parametrize("text", ["", "7", "not-a-uuid"])
-async def test_an_id_that_is_no_uuid_is_refused(billing: BillingHarness, text: str) -> None:
+async def test_an_id_that_is_not_a_uuid_is_refused(billing: BillingHarness, text: str) -> None:
     for call in (
         billing.images.Reserve(pb.ReserveRequest(reservation_ids=[text], user_id=JANE)),
         billing.images.Release(pb.ReleaseRequest(reservation_ids=[text])),
@@ -110,7 +110,7 @@ async def test_an_id_that_is_no_uuid_is_refused(billing: BillingHarness, text: s
         assert caught.value.reason == "invalid_reservation_id"
 
 
-async def test_exactly_as_many_succeed_at_once_as_there_are_places(billing: BillingHarness) -> None:
+async def test_concurrent_reservations_never_exceed_the_quota(billing: BillingHarness) -> None:
     await billing.set_plan("professional", images_per_month=10)
 
     results = await asyncio.gather(*(billing.reserve() for _ in range(50)), return_exceptions=True)
@@ -123,7 +123,7 @@ async def test_exactly_as_many_succeed_at_once_as_there_are_places(billing: Bill
     assert await billing.rows("SELECT count(*) FROM reservation") == [(10,)]
 
 
-async def test_a_smaller_quota_than_is_used_refuses_without_losing_count(billing: BillingHarness) -> None:
+async def test_a_quota_below_the_count_refuses_and_keeps_the_count(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
     for _ in range(3):
         await billing.reserve()
@@ -182,7 +182,7 @@ async def test_capturing_keeps_the_place_once(billing: BillingHarness) -> None:
     assert await billing.state(reservation_id) == "captured"
 
 
-async def test_what_is_captured_stays_used(billing: BillingHarness) -> None:
+async def test_a_captured_place_stays_used(billing: BillingHarness) -> None:
     reservation_id = await billing.reserve()
     await billing.capture(reservation_id)
 
@@ -194,7 +194,7 @@ async def test_what_is_captured_stays_used(billing: BillingHarness) -> None:
     assert await billing.state(reservation_id) == "captured"
 
 
-async def test_what_is_released_stays_free(billing: BillingHarness) -> None:
+async def test_a_released_place_stays_free(billing: BillingHarness) -> None:
     reservation_id = await billing.reserve()
     await billing.release(reservation_id)
 
@@ -217,7 +217,7 @@ async def test_capture_and_release_at_once_agree_with_the_counter(billing: Billi
     assert await billing.is_balanced()
 
 
-async def test_what_nobody_settles_expires(billing: BillingHarness) -> None:
+async def test_an_unsettled_reservation_expires(billing: BillingHarness) -> None:
     reservation_id = await billing.reserve()
     billing.clock.forward(minutes=59)
     assert await billing.expire() == 0
@@ -230,7 +230,7 @@ async def test_what_nobody_settles_expires(billing: BillingHarness) -> None:
     assert await billing.state(reservation_id) == "expired"
 
 
-async def test_renewing_puts_the_expiry_off(billing: BillingHarness) -> None:
+async def test_renewing_extends_the_expiry(billing: BillingHarness) -> None:
     reservation_id = await billing.reserve()
     billing.clock.forward(minutes=50)
     await billing.renew(reservation_id)
@@ -240,7 +240,7 @@ async def test_renewing_puts_the_expiry_off(billing: BillingHarness) -> None:
     assert await billing.used() == 1
 
 
-async def test_renewing_an_expired_one_takes_its_place_again(billing: BillingHarness) -> None:
+async def test_renewing_an_expired_reservation_counts_it_again(billing: BillingHarness) -> None:
     reservation_id = await billing.reserve()
     billing.clock.forward(hours=2)
     await billing.expire()
@@ -265,7 +265,7 @@ async def test_an_image_that_completes_after_the_expiry_is_charged(billing: Bill
     assert await billing.state(reservation_id) == "captured"
 
 
-async def test_what_expired_has_nothing_more_to_give_back(billing: BillingHarness) -> None:
+async def test_an_expired_place_is_not_given_back_twice(billing: BillingHarness) -> None:
     await billing.reserve()
     reservation_id = await billing.reserve()
     await billing.capture(reservation_id)
@@ -278,7 +278,7 @@ async def test_what_expired_has_nothing_more_to_give_back(billing: BillingHarnes
     assert await billing.used() == 1
 
 
-async def test_more_expire_than_go_at_once(billing: BillingHarness) -> None:
+async def test_more_reservations_expire_than_fit_in_a_batch(billing: BillingHarness) -> None:
     await billing.change(
         "INSERT INTO reservation (id, user_id, period_start, state, expires_at, created_at) "
         "SELECT gen_random_uuid(), 7, '2031-03-01', 'reserved', '2031-03-01', now() "
@@ -292,7 +292,7 @@ async def test_more_expire_than_go_at_once(billing: BillingHarness) -> None:
     assert await billing.used() == 0
 
 
-async def test_two_at_once_expire_each_once(billing: BillingHarness) -> None:
+async def test_concurrent_expiry_expires_each_reservation_once(billing: BillingHarness) -> None:
     await billing.set_plan("enterprise")
     for _ in range(30):
         await billing.reserve()
@@ -304,7 +304,9 @@ async def test_two_at_once_expire_each_once(billing: BillingHarness) -> None:
     assert await billing.used() == 0
 
 
-async def test_every_change_of_the_counter_is_told_with_a_growing_version(billing: BillingHarness) -> None:
+async def test_every_change_of_the_counter_is_published_with_a_growing_version(
+    billing: BillingHarness,
+) -> None:
     reservation_id = await billing.reserve()
     await billing.reserve(reservation_id)
     second = await billing.reserve()
@@ -333,7 +335,7 @@ async def test_the_counter_cannot_fall_below_zero(billing: BillingHarness) -> No
     assert await billing.state(reservation_id) == "reserved"
 
 
-async def test_several_replicas_expire_side_by_side(billing: BillingHarness) -> None:
+async def test_several_replicas_expire_reservations_of_several_users(billing: BillingHarness) -> None:
     for user_id in (JANE, OMAR):
         await billing.set_plan("professional", user_id)
         for _ in range(30):

@@ -14,7 +14,7 @@ def places(count: int) -> list[str]:
     return [str(uuid.uuid4()) for _ in range(count)]
 
 
-async def test_of_several_places_all_are_taken_or_none(billing: BillingHarness) -> None:
+async def test_places_are_reserved_all_or_none(billing: BillingHarness) -> None:
     await billing.set_plan("starter", images_per_month=10)
     await billing.reserve_all(places(6))
 
@@ -27,7 +27,7 @@ async def test_of_several_places_all_are_taken_or_none(billing: BillingHarness) 
     assert await billing.rows("SELECT count(*) FROM reservation") == [(10,)]
 
 
-async def test_the_first_of_a_month_cannot_be_more_than_there_are(billing: BillingHarness) -> None:
+async def test_the_first_reservation_of_a_month_cannot_exceed_the_quota(billing: BillingHarness) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
         await billing.reserve_all(places(3))
 
@@ -35,7 +35,7 @@ async def test_the_first_of_a_month_cannot_be_more_than_there_are(billing: Billi
     assert await billing.rows("SELECT 1 FROM reservation UNION ALL SELECT 1 FROM quota") == []
 
 
-async def test_several_at_once_take_whole_groups_only(billing: BillingHarness) -> None:
+async def test_concurrent_groups_are_reserved_whole_or_not_at_all(billing: BillingHarness) -> None:
     await billing.set_plan("starter", images_per_month=10)
     groups = [places(3) for _ in range(12)]
 

@@ -19,7 +19,7 @@ def instant(subscription: pb.Subscription, name: Literal["trial_ends_at", "ends_
     return timestamps.from_proto(getattr(subscription, name)) if subscription.HasField(name) else None
 
 
-async def test_who_never_subscribed_is_on_the_free_plan(billing: BillingHarness) -> None:
+async def test_a_user_without_a_subscription_is_on_the_free_plan(billing: BillingHarness) -> None:
     told = await billing.entitlement()
 
     assert told.plan.slug == "free"
@@ -39,7 +39,7 @@ async def test_who_never_subscribed_is_on_the_free_plan(billing: BillingHarness)
         (datetime(2031, 5, 1, 1, tzinfo=UTC).astimezone(), (2031, 5), (2031, 6)),
     ],
 )
-async def test_a_period_is_the_month_in_utc(
+async def test_a_period_is_a_calendar_month_in_utc(
     billing: BillingHarness, at: datetime, start: tuple[int, int], end: tuple[int, int]
 ) -> None:
     billing.clock.now = at
@@ -50,7 +50,7 @@ async def test_a_period_is_the_month_in_utc(
     assert usage.resets_at.ToDatetime(UTC) == datetime(*end, 1, tzinfo=UTC)
 
 
-async def test_operators_put_a_user_on_a_plan(billing: BillingHarness) -> None:
+async def test_operators_can_set_the_plan_of_a_user(billing: BillingHarness) -> None:
     answer = await billing.operator.SetPlan(pb.SetPlanRequest(user_id=JANE, plan="professional"))
 
     told = await billing.entitlement()
@@ -82,7 +82,7 @@ async def test_the_free_plan_ends_the_subscription(billing: BillingHarness) -> N
     assert (await billing.entitlement()).plan.slug == "free"
 
 
-async def test_a_plan_that_is_not_there_changes_nothing(billing: BillingHarness) -> None:
+async def test_an_unknown_plan_changes_nothing(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
 
     with pytest.raises(errors.NotFound) as caught:
@@ -104,7 +104,7 @@ async def test_a_new_plan_makes_an_ended_subscription_active(billing: BillingHar
     assert not told.subscription.HasField("trial_ends_at")
 
 
-async def test_a_change_of_plan_is_told(billing: BillingHarness) -> None:
+async def test_a_change_of_plan_is_published(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
     await billing.set_plan("free")
 
@@ -131,7 +131,7 @@ async def test_a_change_of_plan_is_told(billing: BillingHarness) -> None:
         ("past_due", None, +1, True, True),
     ],
 )
-async def test_a_subscription_is_in_cashiers_state(
+async def test_a_subscription_has_the_status_that_cashier_would_give(
     billing: BillingHarness, status: str, trial: int | None, ends: int | None, past_due: bool, is_active: bool
 ) -> None:
     trial_ends_at, ends_at = at(billing, trial), at(billing, ends)
@@ -147,7 +147,7 @@ async def test_a_subscription_is_in_cashiers_state(
     assert answer.subscription == told.subscription
 
 
-async def test_after_a_trial_the_first_payment_is_waited_for(billing: BillingHarness) -> None:
+async def test_after_a_trial_the_subscription_is_past_due_until_it_is_paid(billing: BillingHarness) -> None:
     ends = at(billing, 14)
     await billing.set_plan("starter", trial_ends_at=ends)
     billing.clock.forward(days=14)
@@ -174,7 +174,7 @@ async def test_a_grace_period_ends_by_itself(billing: BillingHarness) -> None:
     assert caught.value.reason == "subscription_expired"
 
 
-async def test_what_was_accepted_before_the_end_is_still_settled(billing: BillingHarness) -> None:
+async def test_reservations_from_before_the_end_are_still_settled(billing: BillingHarness) -> None:
     await billing.set_plan("starter", ends_at=at(billing, 1))
     completed, failed = await billing.reserve(), await billing.reserve()
     billing.clock.forward(days=2)
@@ -204,7 +204,7 @@ async def test_the_free_plan_has_no_trial_no_end_and_no_payments(
     assert (await billing.entitlement()).plan.slug == "starter"
 
 
-async def test_a_subscription_may_have_a_quota_of_its_own(billing: BillingHarness) -> None:
+async def test_a_subscription_can_have_a_custom_quota(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
 
     answer = await billing.set_quota(40)
@@ -217,7 +217,7 @@ async def test_a_subscription_may_have_a_quota_of_its_own(billing: BillingHarnes
     assert await billing.events("billing.plan_changed", pb.PlanChanged) == [pb.PlanChanged(user_id=JANE)] * 2
 
 
-async def test_a_quota_of_its_own_can_be_taken_away(billing: BillingHarness) -> None:
+async def test_a_custom_quota_can_be_removed(billing: BillingHarness) -> None:
     await billing.set_plan("starter", images_per_month=0)
 
     await billing.set_quota(None)
@@ -225,7 +225,7 @@ async def test_a_quota_of_its_own_can_be_taken_away(billing: BillingHarness) -> 
     assert (await billing.entitlement()).usage.limit == 25
 
 
-async def test_a_quota_of_its_own_stays_as_long_as_the_plan(billing: BillingHarness) -> None:
+async def test_a_custom_quota_is_kept_until_the_plan_changes(billing: BillingHarness) -> None:
     await billing.set_plan("enterprise", images_per_month=12_500)
 
     await billing.set_plan("enterprise", ends_at=at(billing, 30))
@@ -239,7 +239,7 @@ async def test_a_quota_of_its_own_stays_as_long_as_the_plan(billing: BillingHarn
 
 
 @pytest.mark.parametrize("images_per_month", [-1, 2**31])
-async def test_a_quota_that_is_no_count_is_refused(billing: BillingHarness, images_per_month: int) -> None:
+async def test_a_quota_that_is_not_a_count_is_refused(billing: BillingHarness, images_per_month: int) -> None:
     await billing.set_plan("starter", images_per_month=7)
 
     with pytest.raises(errors.InvalidArgument) as caught:
@@ -249,7 +249,7 @@ async def test_a_quota_that_is_no_count_is_refused(billing: BillingHarness, imag
     assert (await billing.entitlement()).usage.limit == 7
 
 
-async def test_without_a_subscription_there_is_no_quota_to_set(billing: BillingHarness) -> None:
+async def test_a_custom_quota_needs_a_subscription(billing: BillingHarness) -> None:
     await billing.set_plan("starter", OMAR)
 
     with pytest.raises(errors.FailedPrecondition) as caught:
@@ -260,7 +260,7 @@ async def test_without_a_subscription_there_is_no_quota_to_set(billing: BillingH
     assert await billing.events("billing.plan_changed", pb.PlanChanged) == [pb.PlanChanged(user_id=OMAR)]
 
 
-async def test_each_call_is_for_its_callers_only(billing: BillingHarness) -> None:
+async def test_each_method_refuses_other_callers(billing: BillingHarness) -> None:
     plan, place = pb.SetPlanRequest(user_id=JANE, plan="enterprise"), pb.ReserveRequest(user_id=JANE)
 
     for call in (

@@ -32,7 +32,7 @@ async def keep_once(watching: "asyncio.Task[None]", name: str, **labels: str) ->
         await watching
 
 
-async def test_the_outbox_tells_how_many_wait_and_how_long(sessions: Sessions) -> None:
+async def test_the_outbox_reports_its_rows_and_the_age_of_the_oldest(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         connection = await session.connection()
         await connection.execute(sa.text("TRUNCATE outbox"))
@@ -80,7 +80,7 @@ async def test_an_event_belongs_to_the_request_that_caused_it(
     assert sorted(seen, key=str) == [("", None), ("its-upload", "its-upload"), ("the-first", "the-first")]
 
 
-async def test_a_consumer_tells_how_far_it_is_behind(js: JetStreamContext, stream: str) -> None:
+async def test_the_lag_of_a_consumer_is_reported(js: JetStreamContext, stream: str) -> None:
     consumer = messages.Consumer(stream=stream, durable=f"behind-{stream}", subjects=(f"{stream}.>",))
     subscription = await bus._bind(js, consumer)
     for _ in range(5):
@@ -94,7 +94,7 @@ async def test_a_consumer_tells_how_far_it_is_behind(js: JetStreamContext, strea
     assert value("loupe_consumer_unsettled_messages", durable=consumer.durable) == 2
 
 
-async def test_what_cannot_be_measured_is_tried_again_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_gauges_are_updated_after_failed_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "MEASURE_SECONDS", 0.01)
     tries: list[int] = []
 
@@ -109,7 +109,7 @@ async def test_what_cannot_be_measured_is_tried_again_and_said(monkeypatch: pyte
     assert len(tries) >= 3
 
 
-async def test_a_pool_tells_what_is_in_use_and_who_waited_in_vain(stores: Stores) -> None:
+async def test_a_pool_reports_its_connections_and_timeouts(stores: Stores) -> None:
     engine = db.engine(stores.database_url("auth"), pool_size=1)
     engine.sync_engine.pool._timeout = 0.05  # pyright: ignore[reportAttributeAccessIssue]  not one's five seconds
     before = value("loupe_database_wait_seconds_count", outcome="timeout")
@@ -135,7 +135,7 @@ async def test_a_pool_tells_what_is_in_use_and_who_waited_in_vain(stores: Stores
     assert value("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
 
 
-async def test_a_connection_lost_in_a_transaction_is_told_as_it_was(stores: Stores) -> None:
+async def test_a_transaction_with_a_lost_connection_counts_as_rolled_back(stores: Stores) -> None:
     engine = db.engine(stores.database_url("auth"), pool_size=1)
     rolled_back = value("loupe_database_transaction_seconds_count", outcome="rolled back")
 
@@ -152,7 +152,7 @@ async def test_a_connection_lost_in_a_transaction_is_told_as_it_was(stores: Stor
     assert value("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
 
 
-async def test_a_connection_that_died_while_it_rested_is_replaced(
+async def test_a_connection_that_died_while_idle_is_replaced(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "PING_AFTER_SECONDS", 0.0)
@@ -171,7 +171,7 @@ async def test_a_connection_that_died_while_it_rested_is_replaced(
     assert second != first
 
 
-async def test_a_database_that_is_away_is_no_wait_in_vain() -> None:
+async def test_an_unreachable_database_counts_as_a_failed_connection() -> None:
     engine = db.engine("postgresql+psycopg://nobody:x@127.0.0.1:1/none")
     before = value("loupe_database_wait_seconds_count", outcome="failed")
 
@@ -183,7 +183,7 @@ async def test_a_database_that_is_away_is_no_wait_in_vain() -> None:
     assert value("loupe_database_wait_seconds_count", outcome="failed") == before + 1
 
 
-async def test_requests_to_the_object_store_are_counted_by_how_they_end(blobs: Blobs, stores: Stores) -> None:
+async def test_requests_to_the_object_store_are_counted_by_outcome(blobs: Blobs, stores: Stores) -> None:
     def count(operation: str, outcome: str) -> float:
         return value("loupe_object_store_seconds_count", operation=operation, outcome=outcome)
 

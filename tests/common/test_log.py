@@ -14,7 +14,7 @@ async def lines() -> list[Line]:
     return await read_log()
 
 
-async def test_a_line_names_service_level_and_time(lines: list[Line]) -> None:
+async def test_a_line_has_service_level_and_time(lines: list[Line]) -> None:
     line = line_of(lines, "ready")
 
     assert (line["service"], line["level"]) == ("images", "info")
@@ -22,7 +22,7 @@ async def test_a_line_names_service_level_and_time(lines: list[Line]) -> None:
     assert timedelta(0) <= age < timedelta(minutes=5)
 
 
-async def test_a_servicers_line_has_the_request_id_of_its_caller(lines: list[Line]) -> None:
+async def test_a_line_of_a_servicer_has_the_request_id_of_its_caller(lines: list[Line]) -> None:
     line = line_of(lines, "looked up")
 
     assert (line["request_id"], line["image_id"]) == ("req-1", 42)
@@ -37,7 +37,7 @@ async def test_an_internal_error_is_logged_once_with_request_id_and_traceback(li
     assert "KeyError: 'the cause'" in line["exception"]
 
 
-async def test_what_is_bound_is_in_our_lines_and_in_those_of_libraries(lines: list[Line]) -> None:
+async def test_bound_values_are_in_lines_of_loupe_and_of_libraries(lines: list[Line]) -> None:
     ours, theirs = line_of(lines, "ours"), line_of(lines, "theirs 7")
 
     assert ours["request_id"] == theirs["request_id"] == "req-2"
@@ -45,15 +45,15 @@ async def test_what_is_bound_is_in_our_lines_and_in_those_of_libraries(lines: li
     assert theirs["level"] == "warning"
 
 
-async def test_what_is_no_longer_bound_is_gone(lines: list[Line]) -> None:
+async def test_values_are_not_bound_after_the_block(lines: list[Line]) -> None:
     assert "request_id" not in line_of(lines, "ready")
 
 
-async def test_the_level_is_kept(lines: list[Line]) -> None:
+async def test_lines_below_the_level_are_dropped(lines: list[Line]) -> None:
     assert not [line for line in lines if "quiet" in line["event"]]
 
 
-async def test_it_says_that_it_stops(lines: list[Line]) -> None:
+async def test_the_last_line_reports_the_stop_signal(lines: list[Line]) -> None:
     assert lines[-1]["event"] == "stop signal received"
 
 
@@ -72,7 +72,7 @@ for logger in (log.get("ours"), logging.getLogger("a library")):
 """
 
 
-async def test_a_readable_traceback_shows_no_values() -> None:
+async def test_a_readable_traceback_shows_no_local_variables() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", FAILING, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

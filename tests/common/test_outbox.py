@@ -72,7 +72,7 @@ async def publish(sessions: Sessions, stream: str, user_id: int = 1, message_id:
         )
 
 
-async def test_an_event_leaves_with_its_transaction(
+async def test_an_event_is_sent_after_its_transaction(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):
@@ -83,7 +83,7 @@ async def test_an_event_leaves_with_its_transaction(
     assert pb.UserChanged.FromString(message.data or b"") == pb.UserChanged(user_id=42)
 
 
-async def test_an_event_of_a_transaction_that_failed_never_leaves(
+async def test_an_event_of_a_failed_transaction_is_never_sent(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):
@@ -122,7 +122,7 @@ async def test_a_commit_wakes_the_relay(
             await until(lambda: is_sent(sessions), seconds=outbox.POLL_SECONDS / 5)
 
 
-async def test_it_listens_again_after_its_connection_was_ended(
+async def test_the_relay_listens_again_after_it_lost_its_connection(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):
@@ -133,7 +133,7 @@ async def test_it_listens_again_after_its_connection_was_ended(
             await until(lambda: is_sent(sessions), seconds=outbox.POLL_SECONDS / 5)
 
 
-async def test_events_from_before_the_start_leave_too(
+async def test_events_from_before_the_start_are_sent(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     for number in range(outbox.BATCH * 2 + 5):
@@ -145,7 +145,7 @@ async def test_events_from_before_the_start_leave_too(
     assert await count(js, stream) == outbox.BATCH * 2 + 5
 
 
-async def test_the_same_message_id_is_one_event(
+async def test_events_with_the_same_message_id_are_stored_once(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):
@@ -167,7 +167,7 @@ async def test_two_relays_send_each_event_once(
     assert await count(js, stream) == 100
 
 
-async def test_events_wait_for_a_broker_that_is_away(
+async def test_events_wait_while_the_broker_is_down(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):

@@ -50,7 +50,7 @@ async def images(serve: Serve, principals: list[Principal]) -> RpcHarness:
     )
 
 
-async def test_a_user_with_the_ability_gets_through(
+async def test_a_user_with_the_ability_is_admitted(
     images: RpcHarness, issuer: TokenIssuer, principals: list[Principal]
 ) -> None:
     token = issuer.user(7, "images:read", "user:read", verified=False)
@@ -73,7 +73,7 @@ async def test_any_user_needs_no_ability(images: RpcHarness, issuer: TokenIssuer
     await images.by(issuer.user()).DeleteImage(pb.DeleteImageRequest(id=1))
 
 
-async def test_a_service_that_is_named_gets_through(
+async def test_a_listed_service_is_admitted(
     images: RpcHarness, issuer: TokenIssuer, principals: list[Principal]
 ) -> None:
     await images.by(issuer.service("inference")).StopWork(STOP)
@@ -88,14 +88,14 @@ async def test_another_service_is_refused(images: RpcHarness, issuer: TokenIssue
     assert caught.value.reason == "caller_refused"
 
 
-async def test_a_user_is_refused_where_services_call(images: RpcHarness, issuer: TokenIssuer) -> None:
+async def test_a_user_is_refused_by_a_method_for_services(images: RpcHarness, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
         await images.by(issuer.user(7, "images:read")).StopWork(STOP)
 
     assert caught.value.reason == "caller_refused"
 
 
-async def test_a_service_is_refused_where_users_call(images: RpcHarness, issuer: TokenIssuer) -> None:
+async def test_a_service_is_refused_by_a_method_for_users(images: RpcHarness, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
         await images.by(issuer.service("inference")).DeleteImage(pb.DeleteImageRequest(id=1))
 
@@ -114,14 +114,14 @@ async def test_a_method_that_is_not_listed_is_refused(
     assert caught.value.reason == "caller_refused"
 
 
-async def test_anybody_needs_no_token(images: RpcHarness, issuer: TokenIssuer) -> None:
+async def test_a_method_for_anybody_needs_no_token(images: RpcHarness, issuer: TokenIssuer) -> None:
     await images.by_nobody().ListImages(pb.ListImagesRequest())
     await images.by("nonsense").ListImages(pb.ListImagesRequest())
 
     assert issuer.fetches == 0
 
 
-async def test_no_token_is_unauthenticated(images: RpcHarness) -> None:
+async def test_a_call_without_a_token_is_unauthenticated(images: RpcHarness) -> None:
     with pytest.raises(errors.Unauthenticated) as caught:
         await images.by_nobody().GetImage(GET)
 
@@ -141,7 +141,7 @@ async def test_no_token_is_unauthenticated(images: RpcHarness) -> None:
     ],
     ids=str,
 )
-async def test_a_token_that_is_not_for_us_or_over_is_unauthenticated(
+async def test_a_token_with_wrong_claims_is_unauthenticated(
     images: RpcHarness, issuer: TokenIssuer, claims: dict[str, Any]
 ) -> None:
     token = issuer.user(7, "images:read", **claims)
@@ -152,7 +152,7 @@ async def test_a_token_that_is_not_for_us_or_over_is_unauthenticated(
     assert caught.value.reason == "internal_token_invalid"
 
 
-async def test_a_remembered_token_ends_when_it_expires(images: RpcHarness, issuer: TokenIssuer) -> None:
+async def test_a_cached_token_is_refused_once_it_expires(images: RpcHarness, issuer: TokenIssuer) -> None:
     user = images.by(issuer.user(7, "images:read", exp=int(time.time()) + 2))
     await user.GetImage(GET)
 
@@ -166,7 +166,9 @@ async def test_a_remembered_token_ends_when_it_expires(images: RpcHarness, issue
     await until(is_refused, seconds=10)
 
 
-async def test_a_signature_of_another_key_is_unauthenticated(images: RpcHarness, issuer: TokenIssuer) -> None:
+async def test_a_token_signed_with_another_key_is_unauthenticated(
+    images: RpcHarness, issuer: TokenIssuer
+) -> None:
     known = issuer.key_id
     issuer.rotate(publish=False)
     issuer.key_id = known
@@ -192,7 +194,9 @@ async def test_a_token_without_a_signature_is_unauthenticated(
         await images.by(token).GetImage(GET)
 
 
-async def test_the_public_key_is_no_shared_secret(images: RpcHarness, issuer: TokenIssuer) -> None:
+async def test_a_token_signed_with_the_public_key_as_hmac_secret_is_refused(
+    images: RpcHarness, issuer: TokenIssuer
+) -> None:
     """The classic confusion: HMAC keyed with the public key that anybody may read."""
     claims = jwt.decode(issuer.user(7, "images:read"), options={"verify_signature": False})
     public = issuer.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
@@ -215,7 +219,7 @@ async def test_an_unknown_key_makes_the_verifier_fetch_the_set_again(
     assert issuer.fetches == 2
 
 
-async def test_keys_that_are_rotated_in_a_row_are_known_at_once(
+async def test_several_rotations_in_a_row_are_noticed_at_once(
     images: RpcHarness, issuer: TokenIssuer
 ) -> None:
     for _ in range(identity.FETCHES_IN_A_ROW):
@@ -226,7 +230,7 @@ async def test_keys_that_are_rotated_in_a_row_are_known_at_once(
     assert issuer.fetches == identity.FETCHES_IN_A_ROW
 
 
-async def test_unknown_keys_do_not_make_it_fetch_each_time(images: RpcHarness, issuer: TokenIssuer) -> None:
+async def test_unknown_keys_do_not_cause_a_fetch_each_time(images: RpcHarness, issuer: TokenIssuer) -> None:
     await images.by(issuer.user(7, "images:read")).GetImage(GET)
     for _ in range(2 * identity.FETCHES_IN_A_ROW):
         issuer.rotate(publish=False)
@@ -251,7 +255,7 @@ async def test_after_a_pause_a_new_key_is_fetched_again(
     assert issuer.fetches == identity.FETCHES_IN_A_ROW + 1
 
 
-async def test_one_token_is_checked_once(images: RpcHarness, issuer: TokenIssuer) -> None:
+async def test_the_key_set_is_fetched_once_for_one_token(images: RpcHarness, issuer: TokenIssuer) -> None:
     user = images.stub
 
     for _ in range(3):
@@ -283,7 +287,7 @@ async def test_known_keys_verify_while_the_set_is_being_fetched(issuer: TokenIss
     assert (await waiting).user_id == 3
 
 
-async def test_keys_that_cannot_be_fetched_are_no_refusal(issuer: TokenIssuer) -> None:
+async def test_a_key_set_that_cannot_be_fetched_is_not_a_refusal(issuer: TokenIssuer) -> None:
     async def jwks() -> str:
         raise errors.Unavailable("auth is away", reason="service_unavailable")
 
@@ -291,7 +295,7 @@ async def test_keys_that_cannot_be_fetched_are_no_refusal(issuer: TokenIssuer) -
         await Verifier("images", jwks).verify(issuer.user())
 
 
-async def test_service_tokens_are_asked_for_once_and_renewed_before_they_end() -> None:
+async def test_service_tokens_are_cached_and_renewed_before_they_expire() -> None:
     asked: list[str] = []
     seconds = 21.0
 

@@ -54,7 +54,9 @@ async def get(port: int, issuer: TokenIssuer, tls: Tls | None) -> pb.GetImageRes
         await channel.close()
 
 
-async def test_two_sides_of_one_authority_speak(port: int, issuer: TokenIssuer, authority: Authority) -> None:
+async def test_client_and_server_of_one_authority_can_talk(
+    port: int, issuer: TokenIssuer, authority: Authority
+) -> None:
     answer = await get(port, issuer, authority.sign("gateway"))
 
     assert answer == pb.GetImageResponse()
@@ -75,7 +77,9 @@ async def test_a_client_of_another_authority_is_refused(
         await get(port, issuer, Tls(stranger.certificate, stranger.key, ours.authority))
 
 
-async def test_a_server_at_another_name_is_not_believed(issuer: TokenIssuer, authority: Authority) -> None:
+async def test_a_server_certificate_for_another_address_is_refused(
+    issuer: TokenIssuer, authority: Authority
+) -> None:
     server = rpc.Server(Verifier("images", issuer.jwks), CALLERS)
     port = server.bind("127.0.0.1:0", authority.sign("elsewhere", address="127.0.0.9"))
     serving = asyncio.create_task(server.serve())
@@ -103,7 +107,7 @@ async def test_a_renewed_certificate_ends_the_process(authority: Authority) -> N
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
 
 
-def test_a_file_that_is_away_while_it_is_written_anew_ends_nothing(authority: Authority) -> None:
+def test_a_missing_certificate_file_counts_as_unchanged(authority: Authority) -> None:
     tls = authority.sign("images")
     first = tls._contents()
 

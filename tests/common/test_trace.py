@@ -66,7 +66,9 @@ async def test_a_call_is_one_trace_on_both_sides(serve: Serve, spans: InMemorySp
     assert {caller.status.status_code, servicer.status.status_code} == {StatusCode.UNSET}
 
 
-async def test_a_refusal_is_no_fault_of_the_servicer(serve: Serve, spans: InMemorySpanExporter) -> None:
+async def test_a_refusal_does_not_mark_the_servers_span_as_failed(
+    serve: Serve, spans: InMemorySpanExporter
+) -> None:
     caller, servicer = await both_sides(serve, spans, errors.NotFound("no image 1", reason="image_not_found"))
 
     assert caller.status.status_code is StatusCode.ERROR
@@ -76,7 +78,7 @@ async def test_a_refusal_is_no_fault_of_the_servicer(serve: Serve, spans: InMemo
     assert not servicer.events
 
 
-async def test_what_nobody_expected_fails_both_and_leaves_its_traceback(
+async def test_an_unexpected_error_fails_both_spans_and_leaves_its_traceback(
     serve: Serve, spans: InMemorySpanExporter
 ) -> None:
     caller, servicer = await both_sides(serve, spans, KeyError("the cause"))
@@ -102,7 +104,7 @@ async def test_calls_are_counted_on_both_sides(serve: Serve, spans: InMemorySpan
     assert value("loupe_rpc_refusals_total", reason="image_not_found") == refused + 1
 
 
-async def test_lines_name_trace_and_span_while_traces_are_on() -> None:
+async def test_log_lines_have_trace_and_span_ids_if_tracing_is_on() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         lines = await read_log({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{nobody.getsockname()[1]}"})
@@ -113,7 +115,7 @@ async def test_lines_name_trace_and_span_while_traces_are_on() -> None:
     assert "trace_id" not in line_of(lines, "ready")
 
 
-async def test_a_collector_that_answers_nobody_keeps_nobody_from_ending() -> None:
+async def test_a_collector_that_does_not_answer_does_not_block_the_exit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as stuck:
         lines = await read_log({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{stuck.getsockname()[1]}"})
 
