@@ -1,4 +1,4 @@
-"""The migrations lead to what the tables say, however many run them at once."""
+"""The migrations create the tables of the models, also if several processes run them at once."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ WAITING = """
 
 @pytest.fixture
 async def empty_database(stores: Stores) -> AsyncGenerator[str]:
-    """The URL of one, for plain psycopg."""
+    """The URL of an empty database, for plain psycopg."""
     name = sql.Identifier("empty")
     async with await psycopg.AsyncConnection.connect(stores.postgres.admin_url(), autocommit=True) as admin:
         await admin.execute(sql.SQL("CREATE DATABASE {}").format(name))

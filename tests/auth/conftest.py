@@ -1,4 +1,4 @@
-"""Auth in a real server on its own schema; each test starts with empty tables and a key ring of its own."""
+"""Runs auth in a real server on its own database. Each test starts with empty tables and a new key ring."""
 
 from collections.abc import AsyncGenerator
 
@@ -36,6 +36,6 @@ async def auth(sessions: Sessions) -> AsyncGenerator[AuthHarness]:
 
 @pytest.fixture
 async def auth_without_mail(sessions: Sessions) -> AsyncGenerator[AuthHarness]:
-    """An installation that does without verified addresses."""
+    """An installation in which addresses need not be verified."""
     async with running(sessions, email_verification=False) as under_test:
         yield under_test

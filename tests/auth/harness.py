@@ -1,4 +1,4 @@
-"""Auth's servicer behind a real port, and its callers: services, operators, users by their tokens."""
+"""Auth's servicer on a real port, and stubs for its callers: services, operators and users."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ class AuthHarness(Tables):
         return await self.gateway.Register(a_registration(**changes))
 
     async def verified(self, **changes: str) -> pb.RegisterResponse:
-        """A user whose address an operator has marked."""
+        """Register a user whose address is verified."""
         registered = await self.register(**changes)
         await self.operator.MarkEmailVerified(pb.MarkEmailVerifiedRequest(user_id=registered.user.id))
         return registered
@@ -62,7 +62,7 @@ class AuthHarness(Tables):
         return await self.gateway.Authenticate(pb.AuthenticateRequest(token=token))
 
     async def user(self, token: str) -> "AuthServiceAsyncStub":
-        """Calls as the holder of this API token, the way the gateway does."""
+        """Return a stub for the holder of this API token. It authenticates as the gateway does."""
         internal = (await self.authenticate(token)).internal_tokens["auth"]
 
         async def source() -> str:
@@ -78,7 +78,7 @@ class AuthHarness(Tables):
         return True
 
     async def limit(self, token: str, *abilities: str) -> None:
-        """From now on the token may do no more than this."""
+        """Replace the abilities of the token."""
         await self.change(
             "UPDATE token SET abilities = :abilities WHERE id = :id",
             abilities=list(abilities),
@@ -140,8 +140,8 @@ async def running(sessions: Sessions, *, email_verification: bool = True) -> Asy
 
 
 @contextlib.asynccontextmanager
-async def held(auth: AuthHarness, email: str = "jane@example.com") -> AsyncGenerator[AsyncConnection]:
-    """The user's row is held; what the block does with the connection is committed at its end."""
+async def locked_user(auth: AuthHarness, email: str = "jane@example.com") -> AsyncGenerator[AsyncConnection]:
+    """Lock the user's row in a transaction that commits at the end of the block."""
     async with auth.sessions.begin() as session:
         connection = await session.connection()
         row = sa.text("SELECT id FROM user_account WHERE email = :email FOR UPDATE")
@@ -149,8 +149,8 @@ async def held(auth: AuthHarness, email: str = "jane@example.com") -> AsyncGener
         yield connection
 
 
-async def waits(auth: AuthHarness) -> None:
-    """Returns when somebody waits for a row that somebody else holds."""
+async def until_a_lock_is_awaited(auth: AuthHarness) -> None:
+    """Wait until a transaction waits for a lock of another one."""
     async with asyncio.timeout(10):
         while not await auth.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0.01)
@@ -161,6 +161,6 @@ def claims(token: str) -> dict[str, Any]:
 
 
 async def events(auth: AuthHarness, subject: str, kind: type[Message]) -> list[Any]:
-    """What waits in the outbox."""
+    """Return the events with this subject that are in the outbox."""
     rows = await auth.rows("SELECT payload FROM outbox WHERE subject = :subject ORDER BY id", subject=subject)
     return [kind.FromString(payload) for (payload,) in rows]

@@ -1,4 +1,4 @@
-"""A user's name and address change, and the account ends."""
+"""Changing the name and the address of a user, and deleting the account."""
 
 import asyncio
 
@@ -20,19 +20,19 @@ async def remove(auth: AuthHarness, token: str) -> None:
 
 
 async def mails(auth: AuthHarness) -> list[tuple[str, str]]:
-    """All but the one at registration."""
-    wanted = await events(auth, "auth.mail_wanted", pb.MailWanted)
-    return [(mail.template, mail.email) for mail in wanted[1:]]
+    """Return template and address of all requested mails, except the mail of the registration."""
+    requested = await events(auth, "auth.mail_wanted", pb.MailWanted)
+    return [(mail.template, mail.email) for mail in requested[1:]]
 
 
-async def forget_mails_and_news(auth: AuthHarness) -> None:
+async def clear_other_events(auth: AuthHarness) -> None:
     await auth.change("DELETE FROM outbox WHERE subject <> 'auth.mail_wanted'")
 
 
 async def test_changing_the_name_changes_nothing_else(auth: AuthHarness) -> None:
     registered = await auth.verified()
     before = (await auth.login()).user
-    await forget_mails_and_news(auth)
+    await clear_other_events(auth)
 
     user = await update(auth, registered.token, name="  Jane Doe ")
 
@@ -44,9 +44,9 @@ async def test_changing_the_name_changes_nothing_else(auth: AuthHarness) -> None
 
 
 async def test_a_new_address_is_unverified_and_gets_a_mail_at_once(auth: AuthHarness) -> None:
-    """Whoever has mistyped it at registration does not wait for a minute."""
+    """A user who mistyped the address at registration need not wait for a minute."""
     token = (await auth.verified()).token
-    await forget_mails_and_news(auth)
+    await clear_other_events(auth)
 
     user = await update(auth, token, email=" Jane.Doe@Example.COM")
 
@@ -99,7 +99,7 @@ async def test_an_update_without_a_difference_changes_nothing(
 ) -> None:
     token = (await auth.verified()).token
     before = (await auth.login()).user
-    await forget_mails_and_news(auth)
+    await clear_other_events(auth)
 
     user = await update(auth, token, **changes)
 
@@ -203,7 +203,7 @@ async def test_deleting_twice_at_once_is_the_same_as_once(auth: AuthHarness) -> 
 
 
 async def test_a_deleted_user_is_not_found(auth: AuthHarness) -> None:
-    """What a gateway remembers of the token lives on for a moment."""
+    """A gateway may still accept the token from its cache for a moment."""
     token = (await auth.register()).token
     jane = await auth.user(token)
     await remove(auth, token)

@@ -1,4 +1,4 @@
-"""Signing keys: made once, rotated without a gap, and never shown; services prove themselves by a secret."""
+"""Signing keys: creation, rotation without a gap, and secrecy. Service tokens need the secret of a client."""
 
 import asyncio
 import json
@@ -72,10 +72,10 @@ async def test_a_service_token_names_caller_and_audience(auth: AuthHarness) -> N
         pb.IssueServiceTokenRequest(client="images", secret="images'", audience="billing")
     )
 
-    told = claims(response.token)
-    assert (told["sub"], told["aud"], told["iss"]) == ("service:images", "billing", "loupe-auth")
-    assert abs(response.expires_at.seconds - told["exp"]) <= 1
-    assert 290 < told["exp"] - time.time() <= 300
+    payload = claims(response.token)
+    assert (payload["sub"], payload["aud"], payload["iss"]) == ("service:images", "billing", "loupe-auth")
+    assert abs(response.expires_at.seconds - payload["exp"]) <= 1
+    assert 290 < payload["exp"] - time.time() <= 300
     assert await Verifier("billing", auth.ring.jwks).verify(response.token) == Principal(service="images")
 
 
@@ -135,7 +135,7 @@ async def test_a_key_that_was_retired_long_ago_is_no_longer_valid(auth: AuthHarn
 
 
 async def test_a_retired_key_stays_valid_longer_than_any_token(auth: AuthHarness) -> None:
-    """Another replica may sign with it for half a minute more."""
+    """Another replica may sign with it for another half minute."""
     old = await issue(auth)
     await auth.operator.RotateKeys(pb.RotateKeysRequest())
     await auth.change(
@@ -166,7 +166,7 @@ async def test_rotations_at_once_leave_one_signing_key(auth: AuthHarness) -> Non
 
 
 async def test_another_replica_publishes_a_new_key_at_once(auth: AuthHarness) -> None:
-    """It is asked by whoever saw the first token that the new key signed."""
+    """A service asks any replica for the keys when it sees the first token signed with the new key."""
     async with running(auth.sessions) as replica:
         await key_set(replica)
 
@@ -176,7 +176,7 @@ async def test_another_replica_publishes_a_new_key_at_once(auth: AuthHarness) ->
 
 
 async def test_rotations_in_a_row_interrupt_no_caller(auth: AuthHarness) -> None:
-    """Auth verifies tokens too, with the keys it knew before."""
+    """Auth itself verifies tokens too, with a cached key set."""
     await auth.register()
 
     for _ in range(3):

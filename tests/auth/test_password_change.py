@@ -1,4 +1,4 @@
-"""Who knows the present password sets another, and ends all other tokens with it."""
+"""A user who knows the current password can change it, which revokes all other tokens."""
 
 import asyncio
 
@@ -42,7 +42,7 @@ async def test_a_password_change_revokes_all_other_tokens(auth: AuthHarness) -> 
 
     await change(auth, token)
 
-    assert [await auth.is_alive(one) for one in (token, other, omar)] == [True, False, True]
+    assert [await auth.is_alive(text) for text in (token, other, omar)] == [True, False, True]
     assert await events(auth, "auth.tokens_revoked", pb.TokensRevoked) == [
         pb.TokensRevoked(user_id=1, token_ids=[token_id(other)])
     ]

@@ -1,4 +1,4 @@
-"""A forgotten password: a mailed link sets another, once."""
+"""Resetting a forgotten password by a link in a mail, which works once."""
 
 import asyncio
 import re
@@ -12,7 +12,15 @@ from common import db, errors
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe_local.mailbox import newest_mail_to
 from loupe_local.stores import Stores
-from tests.auth.harness import PASSWORD, SECRET, AuthHarness, events, held, token_id, waits
+from tests.auth.harness import (
+    PASSWORD,
+    SECRET,
+    AuthHarness,
+    events,
+    locked_user,
+    token_id,
+    until_a_lock_is_awaited,
+)
 from tests.auth.mail_sending import PUBLIC_URL, mail_sender, sending_mails
 
 NEW = "Another1horse"
@@ -42,7 +50,7 @@ async def refused(auth: AuthHarness, token: str) -> None:
 
 
 async def a_link(auth: AuthHarness) -> str:
-    """As the mail to the first user has it now."""
+    """Return the signed text of a reset link for the first user and the current password."""
     [user] = await auth.rows("SELECT password_hash, email FROM user_account WHERE id = 1")
     return links.sign(SECRET, "reset", 1, user.email, links.seal_of(SECRET, user.password_hash))
 
@@ -67,10 +75,10 @@ async def test_the_link_in_the_mail_sets_a_new_password(auth: AuthHarness, store
 
 async def test_an_installation_can_use_its_own_reset_page(auth: AuthHarness, stores: Stores) -> None:
     await auth.verified(email="own.page@example.com")
-    wanted = pb.MailWanted(user_id=1, template="reset", email="own.page@example.com")
+    event = pb.MailWanted(user_id=1, template="reset", email="own.page@example.com")
     mails = mail_sender(auth, stores, reset_url="https://www.example.com/new?lang=en")
 
-    await mails.send(wanted.SerializeToString())
+    await mails.send(event.SerializeToString())
 
     mail = await newest_mail_to(stores.mails, "own.page@example.com")
     link = re.search(r"https://www\.example\.com/new\?lang=en#(\S+)", mail.get_content())
@@ -100,13 +108,13 @@ async def test_a_reset_verifies_the_address_that_it_was_mailed_to(auth: AuthHarn
 
 
 async def test_a_reset_changes_nothing_else(auth: AuthHarness) -> None:
-    kept = "SELECT id, name, email, email_verified_at, created_at FROM user_account"
+    columns = "SELECT id, name, email, email_verified_at, created_at FROM user_account"
     await auth.verified()
-    before = await auth.rows(kept)
+    before = await auth.rows(columns)
 
     await reset(auth, await a_link(auth))
 
-    assert await auth.rows(kept) == before
+    assert await auth.rows(columns) == before
 
 
 async def test_a_link_works_once(auth: AuthHarness) -> None:
@@ -224,12 +232,12 @@ async def test_a_user_gets_at_most_one_mail_a_minute(auth: AuthHarness) -> None:
 
 
 async def test_a_login_gets_no_token_if_the_password_is_reset_meanwhile(auth: AuthHarness) -> None:
-    """The old password was right when it was judged."""
+    """The old password was still right when it was checked."""
     await auth.verified()
 
-    async with held(auth) as resetting:
+    async with locked_user(auth) as resetting:
         login = asyncio.create_task(auth.login())
-        await waits(auth)
+        await until_a_lock_is_awaited(auth)
         await resetting.execute(sa.text("DELETE FROM token"))
         await resetting.execute(sa.text("UPDATE user_account SET password_hash = 'another'"))
     with pytest.raises(errors.Unauthenticated) as caught:

@@ -1,4 +1,4 @@
-"""Who may have an account, in the words that the contract has for it."""
+"""Registration and login, with the texts of the contract."""
 
 import asyncio
 
@@ -140,7 +140,7 @@ async def test_an_international_address_can_log_in_in_both_spellings(auth: AuthH
 
 @pytest.mark.parametrize("field", ["name", "device_name"])
 async def test_a_null_character_is_refused_without_an_internal_error(auth: AuthHarness, field: str) -> None:
-    """PostgreSQL does not store it in a text."""
+    """PostgreSQL cannot store it in a text."""
     try:
         await auth.register(**{field: "a\0b"})
     except errors.InvalidArgument as refusal:

@@ -1,4 +1,4 @@
-"""What ends API tokens, and which tokens may do it."""
+"""Revoking API tokens, and which tokens may do so."""
 
 import pytest
 

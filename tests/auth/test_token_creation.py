@@ -1,4 +1,4 @@
-"""Tokens that a user makes for programs: what they may do, until when, and who may make them."""
+"""Tokens that users create for programs: abilities, expiry, and who may create them."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
-from tests.auth.harness import ALL_ABILITIES, AuthHarness, held, token_id, waits
+from tests.auth.harness import ALL_ABILITIES, AuthHarness, locked_user, token_id, until_a_lock_is_awaited
 
 ONLY_KNOWN = ["The abilities may only be: images:read, images:write, images:delete, user:read."]
 NO_INSTANT = ["The expires at must be an instant such as 2030-01-31T12:00:00Z."]
@@ -87,7 +87,7 @@ async def test_a_wrong_field_is_named(
     jane = (await auth.verified()).token
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await create(auth, jane, **changes)  # pyright: ignore[reportArgumentType]  abilities are no text
+        await create(auth, jane, **changes)  # pyright: ignore[reportArgumentType]  abilities are a list
 
     assert caught.value.fields == fields
     assert len(await auth.rows("SELECT 1 FROM token")) == 1
@@ -117,7 +117,7 @@ async def test_creating_tokens_needs_every_ability(auth: AuthHarness, missing: s
 
 
 async def test_a_revoked_token_cannot_create_another(auth: AuthHarness) -> None:
-    """What a gateway remembers of it lives on for a moment."""
+    """A gateway may still accept the token from its cache for a moment."""
     token = (await auth.verified()).token
     jane = await auth.user(token)
     await jane.RevokeAllTokens(pb.RevokeAllTokensRequest())
@@ -132,9 +132,9 @@ async def test_no_token_is_created_while_all_are_being_revoked(auth: AuthHarness
     token = (await auth.verified()).token
     jane = await auth.user(token)
 
-    async with held(auth) as revoking:
+    async with locked_user(auth) as revoking:
         making = asyncio.ensure_future(jane.CreateToken(pb.CreateTokenRequest(name="survivor")))
-        await waits(auth)
+        await until_a_lock_is_awaited(auth)
         await revoking.execute(sa.text("DELETE FROM token"))
     with pytest.raises(errors.Unauthenticated):
         await making
@@ -146,11 +146,11 @@ async def test_revoking_all_tokens_includes_those_being_created(auth: AuthHarnes
     token = (await auth.verified()).token
     jane = await auth.user(token)
     columns = "user_id, name, abilities, secret_hash, created_at"
-    new = sa.text(f"INSERT INTO token ({columns}) SELECT {columns} FROM token")  # noqa: S608  ours
+    new = sa.text(f"INSERT INTO token ({columns}) SELECT {columns} FROM token")  # noqa: S608  constant names
 
-    async with held(auth) as making:
+    async with locked_user(auth) as making:
         revoking = asyncio.ensure_future(jane.RevokeAllTokens(pb.RevokeAllTokensRequest()))
-        await waits(auth)
+        await until_a_lock_is_awaited(auth)
         await making.execute(new)
     await revoking
 

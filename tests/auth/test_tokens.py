@@ -1,4 +1,4 @@
-"""API tokens: their text, what is kept of them, and what ends them."""
+"""API tokens: their format, what is stored, and when they are refused."""
 
 import hashlib
 import re
@@ -31,9 +31,9 @@ async def test_only_the_sha256_of_the_secret_is_stored(auth: AuthHarness) -> Non
     secret = text.partition("|")[2][:40]
 
     [(row,)] = await auth.rows("SELECT to_jsonb(token) FROM token")
-    [(kept,)] = await auth.rows("SELECT secret_hash FROM token")
+    [(stored,)] = await auth.rows("SELECT secret_hash FROM token")
 
-    assert bytes(kept) == hashlib.sha256(secret.encode()).digest()
+    assert bytes(stored) == hashlib.sha256(secret.encode()).digest()
     assert secret not in str(row)
 
 
@@ -116,7 +116,7 @@ async def test_an_expired_token_is_refused_and_not_listed(auth: AuthHarness) -> 
 
     await refused(auth, other)
     jane = await auth.user(registered.token)
-    assert [one.id for one in (await jane.ListTokens(pb.ListTokensRequest())).tokens] == [
+    assert [token.id for token in (await jane.ListTokens(pb.ListTokensRequest())).tokens] == [
         token_id(registered.token)
     ]
 
@@ -155,14 +155,14 @@ async def test_authentication_returns_an_internal_token_for_each_service(auth: A
 
     assert set(answer.internal_tokens) == {"auth", "billing", "images"}
     for audience, internal in answer.internal_tokens.items():
-        told = claims(internal)
-        assert told["aud"] == audience
-        assert told["iss"] == "loupe-auth"
-        assert told["sub"] == str(registered.user.id)
-        assert told["token_id"] == answer.token_id == token_id(registered.token)
-        assert told["abilities"] == ALL_ABILITIES
-        assert told["verified"] is False
-        assert told["exp"] - told["iat"] == 60
+        payload = claims(internal)
+        assert payload["aud"] == audience
+        assert payload["iss"] == "loupe-auth"
+        assert payload["sub"] == str(registered.user.id)
+        assert payload["token_id"] == answer.token_id == token_id(registered.token)
+        assert payload["abilities"] == ALL_ABILITIES
+        assert payload["verified"] is False
+        assert payload["exp"] - payload["iat"] == 60
 
 
 async def test_the_internal_tokens_say_that_a_user_is_verified(auth: AuthHarness) -> None:
@@ -210,7 +210,7 @@ async def test_tokens_are_listed_only_to_their_owner(auth: AuthHarness) -> None:
 
     listed = (await jane.ListTokens(pb.ListTokensRequest())).tokens
 
-    assert [one.id for one in listed] == [token_id(first), token_id(second)]
+    assert [token.id for token in listed] == [token_id(first), token_id(second)]
     assert listed[0].HasField("last_used_at")
     assert not listed[1].HasField("last_used_at")
 

@@ -1,4 +1,4 @@
-"""From the registration to the verified address, over real mail; and links that must not work."""
+"""Verifying an address by a link in a real mail, and links that must not work."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Billing in a real server on its own schema; each test starts with empty tables."""
+"""Runs billing in a real server on its own database. Each test starts with empty tables."""
 
 from collections.abc import AsyncGenerator
 
@@ -30,7 +30,7 @@ async def sessions(schema: Sessions) -> Sessions:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """What billing takes for now."""
+    """The clock that billing uses instead of the real time."""
     clock = Clock()
     for module in ("domain.quotas", "domain.subscriptions", "rpc"):
         monkeypatch.setattr(f"billing.{module}.now", clock)

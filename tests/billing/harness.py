@@ -1,4 +1,4 @@
-"""Billing's servicer behind a real port, its callers, a clock to move, and a look into its tables."""
+"""Billing's servicer on a real port, stubs for its callers, a clock for tests, and access to its tables."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ JANE, OMAR = 7, 8
 
 
 class Clock:
-    """Stands still in the middle of a month until it is moved."""
+    """A clock that starts in the middle of a month, and moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.now = datetime(2031, 3, 15, 12, tzinfo=UTC)
@@ -65,7 +65,7 @@ class BillingHarness(Tables):
         ends_at: datetime | None = None,
         past_due: bool = False,
     ) -> pb.SetPlanResponse:
-        """`images_per_month` is a quota of the subscription's own."""
+        """Set the plan, and a custom quota if `images_per_month` is given."""
         answer = await self.operator.SetPlan(
             pb.SetPlanRequest(
                 user_id=user_id,
@@ -88,7 +88,7 @@ class BillingHarness(Tables):
         return await self.operator.GetLedger(pb.GetLedgerRequest(user_id=user_id, period_start=period_start))
 
     async def is_balanced(self) -> bool:
-        """Whether each month's counter is the sum of its entries in the ledger."""
+        """Whether each month's counter equals the sum of its ledger entries."""
         counters = "SELECT user_id, period_start, used FROM quota"
         sums = "SELECT user_id, period_start, sum(change) FROM ledger_entry GROUP BY 1, 2"
         return sorted(await self.rows(counters)) == sorted(await self.rows(sums))
@@ -106,7 +106,7 @@ class BillingHarness(Tables):
     async def reserve(
         self, reservation_id: str = "", user_id: int = JANE, *, api_request: bool = False
     ) -> str:
-        """The reservation's id, a new one where none is given."""
+        """Reserve one place, with a new id if none is given. Return the id."""
         reservation_id = reservation_id or str(uuid.uuid4())
         await self.images.Reserve(
             pb.ReserveRequest(reservation_ids=[reservation_id], user_id=user_id, api_request=api_request)
@@ -128,7 +128,7 @@ class BillingHarness(Tables):
             return await quotas.expire(session)
 
     async def used(self, user_id: int = JANE, period_start: date | None = None) -> int:
-        """The month's counter."""
+        """Return the counter of a month, by default of this month."""
         period_start = period_start or self.clock.now.date().replace(day=1)
         found = await self.rows(
             "SELECT used FROM quota WHERE user_id = :user_id AND period_start = :period_start",
@@ -142,7 +142,7 @@ class BillingHarness(Tables):
         return state
 
     async def events(self, subject: str, kind: type[Message]) -> list[Any]:
-        """What waits in the outbox."""
+        """Return the events with this subject that are in the outbox."""
         rows = await self.rows(
             "SELECT payload FROM outbox WHERE subject = :subject ORDER BY id", subject=subject
         )

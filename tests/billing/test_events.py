@@ -1,4 +1,4 @@
-"""How images ended and which users left, as billing hears it from the streams."""
+"""Events from other services: image outcomes and deleted users."""
 
 import asyncio
 import contextlib
@@ -23,14 +23,14 @@ from tests.billing.harness import JANE, OMAR, BillingHarness
 
 @pytest.fixture
 async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
-    """The streams as their publishers declare them, empty."""
+    """The streams as their publishers declare them, without messages."""
     async with bus.connection(stores.nats_url("billing"), "tests", Readiness("broker")) as client:
         js = client.jetstream()
         for name in ("IMAGES", "AUTH", "BILLING", "DEAD"):
             with contextlib.suppress(nats.js.errors.NotFoundError):
                 await js.delete_stream(name)
-        ended = ("images.completed", "images.failed", "images.cancelled")
-        publishers = bus.stream("IMAGES", *ended), bus.stream("AUTH", "auth.>")
+        subjects = ("images.completed", "images.failed", "images.cancelled")
+        publishers = bus.stream("IMAGES", *subjects), bus.stream("AUTH", "auth.>")
         await bus.declare(js, *publishers, events.STREAM, bus.DEAD)
         yield js
         await js.delete_stream("IMAGES")
@@ -59,7 +59,7 @@ async def in_background(*loops: Coroutine[None, None, None]) -> AsyncGenerator[N
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def ended(reservation_id: str) -> bytes:
+def image_ended(reservation_id: str) -> bytes:
     return images_pb2.ImageEnded(image_id=1, user_id=JANE, reservation_id=reservation_id).SerializeToString()
 
 
@@ -93,7 +93,7 @@ async def was_delivered(js: JetStreamContext, consumer: messages.Consumer, times
 
 
 async def until_another_was_delivered_twice(js: JetStreamContext, consumer: messages.Consumer) -> None:
-    """One like it that gives no sign of life: its `ack_wait` is over then."""
+    """A consumer without heartbeats, whose `ack_wait` therefore passes."""
     config = api.ConsumerConfig(ack_wait=consumer.ack_wait_seconds)
     silent = await js.pull_subscribe(consumer.subjects[0], "silent", consumer.stream, config=config)
     for times in (1, 2):
@@ -105,8 +105,8 @@ async def until_another_was_delivered_twice(js: JetStreamContext, consumer: mess
 async def test_a_completed_image_keeps_its_place(billing: BillingHarness, js: JetStreamContext) -> None:
     reservation_id = await billing.reserve()
 
-    await js.publish("images.completed", ended(reservation_id))
-    await js.publish("images.completed", ended(reservation_id))
+    await js.publish("images.completed", image_ended(reservation_id))
+    await js.publish("images.completed", image_ended(reservation_id))
 
     await until_settled(js, events.COMPLETED)
     assert await billing.state(reservation_id) == "captured"
@@ -120,8 +120,8 @@ async def test_a_failed_or_cancelled_image_gives_its_place_back(
 ) -> None:
     reservation_id, other = await billing.reserve(), await billing.reserve()
 
-    await js.publish(subject, ended(reservation_id))
-    await js.publish(subject, ended(reservation_id))
+    await js.publish(subject, image_ended(reservation_id))
+    await js.publish(subject, image_ended(reservation_id))
 
     await until_settled(js, events.NOT_COMPLETED)
     assert await billing.state(reservation_id) == "released"
@@ -133,21 +133,21 @@ async def test_a_failed_or_cancelled_image_gives_its_place_back(
 async def test_the_outcome_of_an_unknown_reservation_is_acknowledged(
     billing: BillingHarness, js: JetStreamContext
 ) -> None:
-    await js.publish("images.completed", ended(str(uuid.uuid4())))
+    await js.publish("images.completed", image_ended(str(uuid.uuid4())))
 
     await until_settled(js, events.COMPLETED)
     assert await billing.used() == 0
 
 
 @pytest.mark.usefixtures("consuming")
-@pytest.mark.parametrize("data", [b"\xff\xff\xff", ended("")], ids=["gibberish", "no reservation"])
+@pytest.mark.parametrize("data", [b"\xff\xff\xff", image_ended("")], ids=["gibberish", "no reservation"])
 async def test_an_unreadable_outcome_becomes_a_dead_letter(
     billing: BillingHarness, js: JetStreamContext, data: bytes
 ) -> None:
     reservation_id = await billing.reserve()
 
     await js.publish("images.failed", data)
-    await js.publish("images.failed", ended(reservation_id))
+    await js.publish("images.failed", image_ended(reservation_id))
 
     await until_settled(js, events.NOT_COMPLETED)
     assert await billing.state(reservation_id) == "released"

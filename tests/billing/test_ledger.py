@@ -1,4 +1,4 @@
-"""The ledger: an entry for each thing that happened to a reservation, never changed, and their sum is the
+"""Ledger entries: one for each change of a reservation, never modified. Their sum is the month's
 count.
 """
 
@@ -18,15 +18,15 @@ from tests.billing.harness import JANE, OMAR, BillingHarness
 MIGRATIONS = REPOSITORY / "services" / "billing" / "migrations" / "versions"
 
 
-def told(entries: Iterable[pb.LedgerEntry]) -> list[tuple[str, str, int]]:
+def as_tuples(entries: Iterable[pb.LedgerEntry]) -> list[tuple[str, str, int]]:
     return [(entry.reservation_id, entry.reason, entry.change) for entry in entries]
 
 
 async def test_every_change_of_a_reservation_is_in_the_ledger(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
-    kept, given_back, late = [await billing.reserve() for _ in range(3)]
+    completed, given_back, late = [await billing.reserve() for _ in range(3)]
 
-    await billing.capture(kept)
+    await billing.capture(completed)
     await billing.release(given_back)
     billing.clock.forward(hours=2)
     await billing.expire()
@@ -34,11 +34,11 @@ async def test_every_change_of_a_reservation_is_in_the_ledger(billing: BillingHa
     await billing.capture(late)
 
     ledger = await billing.ledger()
-    assert told(ledger.entries) == [
-        (kept, "reserved", 1),
+    assert as_tuples(ledger.entries) == [
+        (completed, "reserved", 1),
         (given_back, "reserved", 1),
         (late, "reserved", 1),
-        (kept, "captured", 0),
+        (completed, "captured", 0),
         (given_back, "released", -1),
         (late, "expired", -1),
         (late, "retaken", 1),
@@ -60,7 +60,7 @@ async def test_completing_an_expired_reservation_is_recorded_as_retaken_and_capt
 
     await billing.capture(reservation_id)
 
-    reasons = [reason for _, reason, _ in told((await billing.ledger()).entries)]
+    reasons = [reason for _, reason, _ in as_tuples((await billing.ledger()).entries)]
     assert reasons == ["reserved", "expired", "retaken", "captured"]
     assert await billing.is_balanced()
 
@@ -89,7 +89,7 @@ async def test_places_reserved_together_have_an_entry_each(billing: BillingHarne
     await billing.reserve_all(ids)
     await billing.release(*ids[:15])
 
-    entries = told((await billing.ledger()).entries)
+    entries = as_tuples((await billing.ledger()).entries)
     assert sorted(entries[:20]) == sorted((one, "reserved", 1) for one in ids)
     assert sorted(entries[20:]) == sorted((one, "released", -1) for one in ids[:15])
     assert await billing.used() == 5
@@ -126,8 +126,8 @@ async def test_a_ledger_holds_one_user_and_one_month(billing: BillingHarness) ->
     this_month, last_month = await billing.ledger(), await billing.ledger(period_start="2031-03-01")
     never = await billing.ledger(period_start="2030-12-01")
 
-    assert told(this_month.entries) == [(april, "reserved", 1)]
-    assert told(last_month.entries) == [(march, "reserved", 1), (march, "captured", 0)]
+    assert as_tuples(this_month.entries) == [(april, "reserved", 1)]
+    assert as_tuples(last_month.entries) == [(march, "reserved", 1), (march, "captured", 0)]
     assert last_month.usage.used == 1
     assert last_month.usage.resets_at.ToDatetime(UTC) == datetime(2031, 4, 1, tzinfo=UTC)
     assert (never.usage.used, len(never.entries)) == (0, 0)
@@ -146,7 +146,7 @@ async def test_a_period_that_is_not_a_month_is_refused(billing: BillingHarness, 
 
 
 async def test_the_migration_fills_the_ledger_from_existing_reservations(billing: BillingHarness) -> None:
-    """What the migration that made the ledger enters, run once more on reservations without entries."""
+    """The statements of the migration run again, on reservations without entries."""
     migration = runpy.run_path(str(MIGRATIONS / "0002_the_ledger.py"))
     await billing.set_plan("starter")
     for end in (billing.capture, billing.release, None):
@@ -161,7 +161,7 @@ async def test_the_migration_fills_the_ledger_from_existing_reservations(billing
         await billing.change(migration[statement])
 
     assert await billing.is_balanced()
-    assert sorted(reason for _, reason, _ in told((await billing.ledger()).entries)) == [
+    assert sorted(reason for _, reason, _ in as_tuples((await billing.ledger()).entries)) == [
         *["captured"] * 2,
         *["released"] * 2,
         *["reserved"] * 6,

@@ -1,4 +1,4 @@
-"""Months: each begins with nothing used, and what was accepted in one is settled there."""
+"""Each month starts with a count of zero. A reservation is settled in the month that accepted it."""
 
 from datetime import UTC, date, datetime, timedelta
 

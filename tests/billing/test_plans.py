@@ -1,4 +1,4 @@
-"""The plans that Loupe ships are the contract's; another file takes their place, and a bad one is refused."""
+"""The default plans are those of the contract. Another file can replace them. An invalid file is refused."""
 
 import tomllib
 from pathlib import Path
@@ -56,14 +56,14 @@ def test_there_are_four_plans_and_the_free_one_is_the_default() -> None:
 
 
 def test_a_limit_has_key_value_and_unit() -> None:
-    told = plans.load("").by_slug("starter").to_proto()
+    plan = plans.load("").by_slug("starter").to_proto()
 
-    assert [(limit.key, limit.value, limit.unit) for limit in told.limits] == [
+    assert [(limit.key, limit.value, limit.unit) for limit in plan.limits] == [
         ("images_per_month", 25, "images"),
         ("requests_per_hour", 500, "requests"),
         ("max_scale", 4, "factor"),
     ]
-    assert told.price == 9
+    assert plan.price == 9
     assert not plans.load("").by_slug("enterprise").to_proto().HasField("price")
 
 

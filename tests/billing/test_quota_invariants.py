@@ -1,6 +1,4 @@
-"""Whatever happens in whatever order: each month's counter is the number of reservations that count in it,
-and the sum of what the ledger says.
-"""
+"""Counter, reservations and ledger of each month agree, whatever happens in whatever order."""
 
 import asyncio
 import uuid
@@ -60,25 +58,25 @@ Month = tuple[int, date]
 users = st.sampled_from((7, 8))
 
 
-async def books(
+async def read_accounts(
     session: AsyncSession,
 ) -> tuple[dict[Month, int], dict[uuid.UUID, tuple[str, int]], list[tuple[Any, ...]]]:
-    """What each month has used, each reservation's state and the sum of its entries, and all entries."""
+    """Return the count of each month, state and sum of entries of each reservation, and all entries."""
     connection = await session.connection()
     quota = await connection.execute(sa.text("SELECT user_id, period_start, used FROM quota"))
     counted = {(user_id, period_start): used for user_id, period_start, used in quota}
     reservations = await connection.execute(RESERVATIONS)
-    states = {one: (state, total) for one, state, total in reservations}
+    states = {reservation: (state, total) for reservation, state, total in reservations}
     entries = await connection.execute(ENTRIES)
     return counted, states, [tuple(entry) for entry in entries]
 
 
-async def cleared(session: AsyncSession) -> None:
+async def clear_tables(session: AsyncSession) -> None:
     await (await session.connection()).execute(CLEAR)
 
 
 @dataclass
-class Known:
+class ModelReservation:
     month: Month
     state: str
     expires_at: datetime
@@ -86,25 +84,33 @@ class Known:
 
 @dataclass
 class Model:
-    """The rules once more, without a database."""
+    """The same rules without a database."""
 
-    known: dict[uuid.UUID, Known] = field(default_factory=dict[uuid.UUID, Known])
+    known: dict[uuid.UUID, ModelReservation] = field(default_factory=dict[uuid.UUID, ModelReservation])
 
     def used(self) -> Counter[Month]:
-        return Counter(one.month for one in self.known.values() if one.state in ("reserved", "captured"))
+        return Counter(
+            reservation.month
+            for reservation in self.known.values()
+            if reservation.state in ("reserved", "captured")
+        )
 
-    def of(self, ids: Ids, *states: str) -> list[Known]:
-        return [self.known[one] for one in set(ids) if one in self.known and self.known[one].state in states]
+    def of(self, ids: Ids, *states: str) -> list[ModelReservation]:
+        return [
+            self.known[reservation]
+            for reservation in set(ids)
+            if reservation in self.known and self.known[reservation].state in states
+        ]
 
 
 @dataclass
-class Bench:
-    """A database, an event loop of its own to work with it, and what has been seen to happen."""
+class QuotaHarness:
+    """The database, an event loop to work with it, and a count of what has happened."""
 
     loop: asyncio.Runner
     sessions: Sessions
     clock: Clock
-    seen: Counter[str] = field(default_factory=Counter[str])
+    happened: Counter[str] = field(default_factory=Counter[str])
 
     def run(self, work: Callable[[AsyncSession], Coroutine[Any, Any, Result]]) -> Result:
         async def committed() -> Result:
@@ -115,27 +121,27 @@ class Bench:
 
 
 class Months(RuleBasedStateMachine):
-    """Makes each step in the database and in the model."""
+    """Makes each step both in the database and in the model, and compares the two."""
 
     ids: Bundle[uuid.UUID] = Bundle("ids")
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, harness: QuotaHarness) -> None:
         super().__init__()
-        self.bench = bench
+        self.harness = harness
         self.model = Model()
-        self.made = 0
+        self.created = 0
         self.calls: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        self.entered: list[tuple[Any, ...]] = []
-        bench.clock.now = Clock().now
-        bench.run(cleared)
+        self.earlier_entries: list[tuple[Any, ...]] = []
+        harness.clock.now = Clock().now
+        harness.run(clear_tables)
 
     def _call(self, step: Callable[..., None], *arguments: Any) -> None:
         self.calls.append((step, arguments))
         step(*arguments)
 
     def _new(self, count: int) -> Ids:
-        self.made += count
-        return tuple(uuid.UUID(int=number) for number in range(self.made - count, self.made))
+        self.created += count
+        return tuple(uuid.UUID(int=number) for number in range(self.created - count, self.created))
 
     @rule(target=ids, user_id=users, count=st.integers(1, 5))
     def reserve(self, user_id: int, count: int) -> MultipleResults[uuid.UUID]:
@@ -143,58 +149,58 @@ class Months(RuleBasedStateMachine):
         self._call(self._reserve, user_id, new)
         return multiple(*new)
 
-    @rule(user_id=users, some=st.lists(ids, min_size=1, max_size=3), more=st.integers(0, 2))
-    @precondition(lambda self: self.made > 0)
-    def reserve_again(self, user_id: int, some: list[uuid.UUID], more: int) -> None:
-        self._call(self._reserve, user_id, (*some, *self._new(more)))
+    @rule(user_id=users, chosen=st.lists(ids, min_size=1, max_size=3), more=st.integers(0, 2))
+    @precondition(lambda self: self.created > 0)
+    def reserve_again(self, user_id: int, chosen: list[uuid.UUID], more: int) -> None:
+        self._call(self._reserve, user_id, (*chosen, *self._new(more)))
 
-    @rule(some=st.lists(ids, min_size=1, max_size=3))
-    @precondition(lambda self: self.made > 0)
-    def capture(self, some: list[uuid.UUID]) -> None:
-        self._call(self._capture, tuple(some))
+    @rule(chosen=st.lists(ids, min_size=1, max_size=3))
+    @precondition(lambda self: self.created > 0)
+    def capture(self, chosen: list[uuid.UUID]) -> None:
+        self._call(self._capture, tuple(chosen))
 
-    @rule(some=st.lists(ids, min_size=1, max_size=3))
-    @precondition(lambda self: self.made > 0)
-    def release(self, some: list[uuid.UUID]) -> None:
-        self._call(self._release, tuple(some))
+    @rule(chosen=st.lists(ids, min_size=1, max_size=3))
+    @precondition(lambda self: self.created > 0)
+    def release(self, chosen: list[uuid.UUID]) -> None:
+        self._call(self._release, tuple(chosen))
 
-    @rule(some=st.lists(ids, min_size=1, max_size=4))
-    @precondition(lambda self: self.made > 0)
-    def renew(self, some: list[uuid.UUID]) -> None:
-        self._call(self._renew, tuple(some))
+    @rule(chosen=st.lists(ids, min_size=1, max_size=4))
+    @precondition(lambda self: self.created > 0)
+    def renew(self, chosen: list[uuid.UUID]) -> None:
+        self._call(self._renew, tuple(chosen))
 
     @rule(hours=st.sampled_from((0.0, 0.2, 2.0)))
     def expire(self, hours: float) -> None:
-        self.bench.clock.forward(hours=hours)
+        self.harness.clock.forward(hours=hours)
         self._call(self._expire)
 
     @rule(which=st.integers(0, 10**6))
     @precondition(lambda self: bool(self.calls))
     def retry(self, which: int) -> None:
-        """Any earlier call, for whoever did not hear the answer."""
+        """Repeat an earlier call, as a caller does who got no answer."""
         step, arguments = self.calls[which % len(self.calls)]
-        self.bench.seen["retry"] += 1
+        self.harness.happened["retry"] += 1
         step(*arguments)
 
     @rule(hours=st.sampled_from((0.2, 0.5, 2.0)))
     def wait(self, hours: float) -> None:
-        self.bench.clock.forward(hours=hours)
+        self.harness.clock.forward(hours=hours)
 
     @rule(minutes=st.sampled_from((-6, 0)))
     def roll_over(self, minutes: int) -> None:
-        """To the first instant of the next month, or to the last minutes of this one."""
-        begins = quotas.next_period(quotas.period_of(self.bench.clock()))
-        then = datetime.combine(begins, time(), UTC) + timedelta(minutes=minutes)
-        self.bench.clock.now = max(self.bench.clock.now, then)
-        self.bench.seen["rolled over"] += 1
+        """Move to the first instant of the next month, or to the last minutes of this reservation."""
+        next_month = quotas.next_period(quotas.period_of(self.harness.clock()))
+        then = datetime.combine(next_month, time(), UTC) + timedelta(minutes=minutes)
+        self.harness.clock.now = max(self.harness.clock.now, then)
+        self.harness.happened["rolled over"] += 1
 
     def _reserve(self, user_id: int, ids: Ids) -> None:
-        month = user_id, quotas.period_of(self.bench.clock())
-        expires_at = self.bench.clock() + timedelta(hours=1)
-        new = {one for one in ids if one not in self.model.known}
+        month = user_id, quotas.period_of(self.harness.clock())
+        expires_at = self.harness.clock() + timedelta(hours=1)
+        new = {reservation for reservation in ids if reservation not in self.model.known}
         is_too_much = bool(new) and self.model.used()[month] + len(new) > LIMIT
         try:
-            self.bench.run(
+            self.harness.run(
                 lambda session: quotas.reserve(
                     session,
                     PLANS,
@@ -206,45 +212,47 @@ class Months(RuleBasedStateMachine):
             )
         except errors.PermissionDenied:
             assert is_too_much
-            self.bench.seen["refused"] += 1
+            self.harness.happened["refused"] += 1
         else:
             assert not is_too_much
-            self.model.known |= {one: Known(month, "reserved", expires_at) for one in new}
+            self.model.known |= {
+                reservation: ModelReservation(month, "reserved", expires_at) for reservation in new
+            }
 
     def _capture(self, ids: Ids) -> None:
-        self.bench.run(lambda session: quotas.capture(session, ids))
-        for one in self.model.of(ids, "reserved", "expired"):
-            self.bench.seen[f"captured after {one.state}"] += 1
-            one.state = "captured"
+        self.harness.run(lambda session: quotas.capture(session, ids))
+        for reservation in self.model.of(ids, "reserved", "expired"):
+            self.harness.happened[f"captured after {reservation.state}"] += 1
+            reservation.state = "captured"
 
     def _release(self, ids: Ids) -> None:
-        self.bench.run(lambda session: quotas.release(session, ids))
-        for one in self.model.of(ids, "reserved"):
-            self.bench.seen["released"] += 1
-            one.state = "released"
+        self.harness.run(lambda session: quotas.release(session, ids))
+        for reservation in self.model.of(ids, "reserved"):
+            self.harness.happened["released"] += 1
+            reservation.state = "released"
 
     def _renew(self, ids: Ids) -> None:
-        expires_at = self.bench.clock() + timedelta(hours=1)
-        self.bench.run(lambda session: quotas.renew(session, ids, expires_at))
-        for one in self.model.of(ids, "reserved", "expired"):
-            self.bench.seen[f"renewed after {one.state}"] += 1
-            one.state, one.expires_at = "reserved", expires_at
+        expires_at = self.harness.clock() + timedelta(hours=1)
+        self.harness.run(lambda session: quotas.renew(session, ids, expires_at))
+        for reservation in self.model.of(ids, "reserved", "expired"):
+            self.harness.happened[f"renewed after {reservation.state}"] += 1
+            reservation.state, reservation.expires_at = "reserved", expires_at
 
     def _expire(self) -> None:
-        expired = self.bench.run(quotas.expire)
+        expired = self.harness.run(quotas.expire)
         overdue = [
-            one
-            for one in self.model.known.values()
-            if one.state == "reserved" and one.expires_at < self.bench.clock()
+            reservation
+            for reservation in self.model.known.values()
+            if reservation.state == "reserved" and reservation.expires_at < self.harness.clock()
         ]
-        for one in overdue:
-            one.state = "expired"
-        self.bench.seen["expired"] += expired
+        for reservation in overdue:
+            reservation.state = "expired"
+        self.harness.happened["expired"] += expired
         assert expired == len(overdue)
 
     @invariant()
     def the_books_balance(self) -> None:
-        counted, reservations, entries = self.bench.run(books)
+        counted, reservations, entries = self.harness.run(read_accounts)
         sums = Counter[Month]()
         for _, _, user_id, period_start, change, _ in entries:
             sums[user_id, period_start] += change
@@ -253,27 +261,29 @@ class Months(RuleBasedStateMachine):
         assert all(used >= 0 for used in counted.values())
         assert +Counter(counted) == self.model.used()
         assert reservations == {
-            one: (known.state, int(known.state in ("reserved", "captured")))
-            for one, known in self.model.known.items()
+            reservation: (known.state, int(known.state in ("reserved", "captured")))
+            for reservation, known in self.model.known.items()
         }
-        assert entries[: len(self.entered)] == self.entered
-        self.entered = entries
+        assert entries[: len(self.earlier_entries)] == self.earlier_entries
+        self.earlier_entries = entries
 
 
 @pytest.fixture
-def bench(schema: Sessions, stores: Stores, clock: Clock, tmp_path: Path) -> Generator[Bench]:
-    set_hypothesis_home_dir(tmp_path)  # it keeps notes, by default where we stand
+def harness(schema: Sessions, stores: Stores, clock: Clock, tmp_path: Path) -> Generator[QuotaHarness]:
+    set_hypothesis_home_dir(tmp_path)  # by default it writes to the current directory
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as loop:
         engine = db.engine(stores.database_url("billing"), pool_size=1)
-        yield Bench(loop, db.sessions(engine), clock)
+        yield QuotaHarness(loop, db.sessions(engine), clock)
         loop.run(engine.dispose())
 
 
-@pytest.mark.timeout(600)  # only a failure takes that long: to be made small
-def test_counter_and_ledger_agree_after_any_order_of_events(bench: Bench) -> None:
-    run_state_machine_as_test(lambda: Months(bench), settings=ENOUGH)  # pyright: ignore[reportArgumentType]  any factory
+@pytest.mark.timeout(
+    600
+)  # only a failure takes that long, because hypothesis then looks for a smaller example
+def test_counter_and_ledger_agree_after_any_order_of_events(harness: QuotaHarness) -> None:
+    run_state_machine_as_test(lambda: Months(harness), settings=ENOUGH)  # pyright: ignore[reportArgumentType]  any factory
 
-    assert {kind for kind, times in bench.seen.items() if times} == {
+    assert {kind for kind, times in harness.happened.items() if times} == {
         "refused",
         "retry",
         "rolled over",

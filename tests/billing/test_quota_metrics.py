@@ -1,4 +1,4 @@
-"""Places in numbers: what became of them, refusals by their reason, and reservations that should be gone."""
+"""Metrics of the quota: places by outcome, refusals by reason, and overdue reservations."""
 
 import pytest
 from prometheus_client import REGISTRY

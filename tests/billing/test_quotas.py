@@ -1,4 +1,4 @@
-"""The monthly quota: a place is taken, kept or given back once, whatever comes how often, in any order."""
+"""A place in the quota is reserved, captured or released once, even if calls are repeated or reordered."""
 
 import asyncio
 import uuid
@@ -34,7 +34,7 @@ async def test_a_reservation_takes_one_place(billing: BillingHarness) -> None:
 
 
 async def test_the_first_refusal_in_the_order_of_the_contract_wins(billing: BillingHarness) -> None:
-    """Subscription, then feature, then quota."""
+    """The order is subscription, feature, quota."""
     await billing.set_plan("starter", images_per_month=0)
     await refused(billing, "quota_exceeded", api_request=True)
 
@@ -314,14 +314,16 @@ async def test_every_change_of_the_counter_is_published_with_a_growing_version(
     await billing.release(second)
     await billing.capture(reservation_id)
 
-    told = await billing.events("billing.usage_changed", pb.UsageChanged)
+    published = await billing.events("billing.usage_changed", pb.UsageChanged)
 
-    assert [(event.user_id, event.usage.used, event.usage.version) for event in told] == [
+    assert [(event.user_id, event.usage.used, event.usage.version) for event in published] == [
         (JANE, 1, 1),
         (JANE, 2, 2),
         (JANE, 1, 3),
     ]
-    assert {event.usage.period_start.ToDatetime(UTC) for event in told} == {datetime(2031, 3, 1, tzinfo=UTC)}
+    assert {event.usage.period_start.ToDatetime(UTC) for event in published} == {
+        datetime(2031, 3, 1, tzinfo=UTC)
+    }
 
 
 async def test_the_counter_cannot_fall_below_zero(billing: BillingHarness) -> None:

@@ -1,4 +1,4 @@
-"""Places that are reserved together: all of them or none."""
+"""Several places in one call are reserved all or none."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""What a user may do by their plan, and how operators change it."""
+"""Plans and subscriptions: what they allow, and how operators change them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -11,7 +11,7 @@ from tests.billing.harness import JANE, OMAR, BillingHarness
 
 
 def at(billing: BillingHarness, days: int | None) -> datetime | None:
-    """So many days from now."""
+    """Return the instant so many days from now."""
     return None if days is None else billing.clock.now + timedelta(days=days)
 
 
@@ -20,14 +20,14 @@ def instant(subscription: pb.Subscription, name: Literal["trial_ends_at", "ends_
 
 
 async def test_a_user_without_a_subscription_is_on_the_free_plan(billing: BillingHarness) -> None:
-    told = await billing.entitlement()
+    entitlement = await billing.entitlement()
 
-    assert told.plan.slug == "free"
-    assert not told.HasField("subscription")
-    assert told.is_active
-    assert (told.usage.used, told.usage.limit) == (0, 2)
-    assert told.usage.period_start.ToDatetime(UTC) == datetime(2031, 3, 1, tzinfo=UTC)
-    assert told.usage.resets_at.ToDatetime(UTC) == datetime(2031, 4, 1, tzinfo=UTC)
+    assert entitlement.plan.slug == "free"
+    assert not entitlement.HasField("subscription")
+    assert entitlement.is_active
+    assert (entitlement.usage.used, entitlement.usage.limit) == (0, 2)
+    assert entitlement.usage.period_start.ToDatetime(UTC) == datetime(2031, 3, 1, tzinfo=UTC)
+    assert entitlement.usage.resets_at.ToDatetime(UTC) == datetime(2031, 4, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ async def test_a_period_is_a_calendar_month_in_utc(
 async def test_operators_can_set_the_plan_of_a_user(billing: BillingHarness) -> None:
     answer = await billing.operator.SetPlan(pb.SetPlanRequest(user_id=JANE, plan="professional"))
 
-    told = await billing.entitlement()
-    assert answer.plan == told.plan
-    assert told.plan.slug == "professional"
-    assert (told.subscription.status, told.subscription.type) == ("active", "default")
-    assert answer.subscription == told.subscription
-    assert told.is_active
-    assert told.usage.limit == 250
+    entitlement = await billing.entitlement()
+    assert answer.plan == entitlement.plan
+    assert entitlement.plan.slug == "professional"
+    assert (entitlement.subscription.status, entitlement.subscription.type) == ("active", "default")
+    assert answer.subscription == entitlement.subscription
+    assert entitlement.is_active
+    assert entitlement.usage.limit == 250
     assert (await billing.entitlement(OMAR)).plan.slug == "free"
 
 
@@ -69,8 +69,8 @@ async def test_the_plan_can_change_again(billing: BillingHarness) -> None:
 
     await billing.set_plan("starter")
 
-    told = await billing.entitlement()
-    assert (told.plan.slug, told.subscription.id) == ("starter", first)
+    entitlement = await billing.entitlement()
+    assert (entitlement.plan.slug, entitlement.subscription.id) == ("starter", first)
 
 
 async def test_the_free_plan_ends_the_subscription(billing: BillingHarness) -> None:
@@ -98,19 +98,19 @@ async def test_a_new_plan_makes_an_ended_subscription_active(billing: BillingHar
 
     await billing.set_plan("professional")
 
-    told = await billing.entitlement()
-    assert (before, told.is_active) == (False, True)
-    assert not told.subscription.HasField("ends_at")
-    assert not told.subscription.HasField("trial_ends_at")
+    entitlement = await billing.entitlement()
+    assert (before, entitlement.is_active) == (False, True)
+    assert not entitlement.subscription.HasField("ends_at")
+    assert not entitlement.subscription.HasField("trial_ends_at")
 
 
 async def test_a_change_of_plan_is_published(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
     await billing.set_plan("free")
 
-    told = await billing.events("billing.plan_changed", pb.PlanChanged)
+    published = await billing.events("billing.plan_changed", pb.PlanChanged)
 
-    assert told == [pb.PlanChanged(user_id=JANE), pb.PlanChanged(user_id=JANE)]
+    assert published == [pb.PlanChanged(user_id=JANE), pb.PlanChanged(user_id=JANE)]
 
 
 @pytest.mark.parametrize(
@@ -140,11 +140,11 @@ async def test_a_subscription_has_the_status_that_cashier_would_give(
         "starter", trial_ends_at=trial_ends_at, ends_at=ends_at, past_due=past_due
     )
 
-    told = await billing.entitlement()
-    assert (told.subscription.status, told.is_active) == (status, is_active)
-    assert instant(told.subscription, "trial_ends_at") == trial_ends_at
-    assert instant(told.subscription, "ends_at") == ends_at
-    assert answer.subscription == told.subscription
+    entitlement = await billing.entitlement()
+    assert (entitlement.subscription.status, entitlement.is_active) == (status, is_active)
+    assert instant(entitlement.subscription, "trial_ends_at") == trial_ends_at
+    assert instant(entitlement.subscription, "ends_at") == ends_at
+    assert answer.subscription == entitlement.subscription
 
 
 async def test_after_a_trial_the_subscription_is_past_due_until_it_is_paid(billing: BillingHarness) -> None:
@@ -167,8 +167,8 @@ async def test_a_grace_period_ends_by_itself(billing: BillingHarness) -> None:
 
     billing.clock.forward(days=1)
 
-    told = await billing.entitlement()
-    assert (told.subscription.status, told.is_active) == ("canceled", False)
+    entitlement = await billing.entitlement()
+    assert (entitlement.subscription.status, entitlement.is_active) == ("canceled", False)
     with pytest.raises(errors.PermissionDenied) as caught:
         await billing.reserve(api_request=True)
     assert caught.value.reason == "subscription_expired"
@@ -209,10 +209,10 @@ async def test_a_subscription_can_have_a_custom_quota(billing: BillingHarness) -
 
     answer = await billing.set_quota(40)
 
-    told = await billing.entitlement()
-    assert answer.plan == told.plan
-    assert told.usage.limit == told.plan.images_per_month == 40
-    assert {limit.key: limit.value for limit in told.plan.limits}["images_per_month"] == 40
+    entitlement = await billing.entitlement()
+    assert answer.plan == entitlement.plan
+    assert entitlement.usage.limit == entitlement.plan.images_per_month == 40
+    assert {limit.key: limit.value for limit in entitlement.plan.limits}["images_per_month"] == 40
     assert (await billing.ledger()).usage.limit == 40
     assert await billing.events("billing.plan_changed", pb.PlanChanged) == [pb.PlanChanged(user_id=JANE)] * 2
 

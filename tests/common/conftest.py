@@ -1,4 +1,4 @@
-"""A schema with an outbox (auth's), the broker through our own connection, and streams of the test's own."""
+"""Fixtures: a database with an outbox (that of auth), a connection to NATS, and a stream for each test."""
 
 import contextlib
 import secrets
@@ -26,7 +26,7 @@ def issuer() -> TokenIssuer:
 
 @pytest.fixture
 async def serve(issuer: TokenIssuer) -> AsyncGenerator[Serve]:
-    """Starts servers whose methods are the test's functions, and gives clients of them."""
+    """Start servers whose methods are functions of the test."""
     running: list[RpcHarness] = []
 
     async def start(**methods: Callable[..., Awaitable[object]]) -> RpcHarness:
@@ -55,7 +55,7 @@ async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
 
 @pytest.fixture
 async def stream(js: JetStreamContext) -> AsyncGenerator[str]:
-    """A stream of its own for the test, which takes all subjects below its name; DEAD is empty beside it."""
+    """A new stream for all subjects below its name. The stream DEAD is empty."""
     name = f"TEST-{secrets.token_hex(4)}"
     await bus.declare(js, bus.stream(name, f"{name}.>"), bus.DEAD)
     await js.purge_stream("DEAD")

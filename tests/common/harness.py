@@ -1,4 +1,4 @@
-"""The images service in a real server, with methods that the test wrote, and clients of it by any token."""
+"""The images service in a real server, whose methods the test supplies, and stubs with any token."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ class RpcHarness:
 
     @property
     def stub(self) -> "ImagesServiceAsyncStub":
-        """By a user who may do everything."""
+        """A stub for a user with all abilities that the methods require."""
         return self.by(self._issuer.user(7, "images:read"))
 
     async def stop(self) -> None:

@@ -1,6 +1,4 @@
-"""A service of nothing but our edges, for tests that read its standard output: makes one call that succeeds,
-one that breaks, and says a few things of its own.
-"""
+"""A small service for tests that read its log. It makes a call that succeeds and one that fails."""
 
 import asyncio
 import contextlib
@@ -47,9 +45,9 @@ async def _calls(port: int, issuer: TokenIssuer) -> None:
     with contextlib.suppress(errors.Internal):
         await images.DeleteImage(pb.DeleteImageRequest(id=42))
     with log.bound(request_id="req-2"):
-        LOG.warning("ours", text="Grüße\nzweite Zeile")
-        logging.getLogger("a.library").warning("theirs %d", 7)
-    LOG.debug("too quiet to be heard")
+        LOG.warning("bound here", text="Grüße\nzweite Zeile")
+        logging.getLogger("a.library").warning("from a library %d", 7)
+    LOG.debug("below the level")
     LOG.info("ready")
     await channel.close()
     await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Objects: stored, read, removed; and links that work for anybody, for a while, only as they were signed."""
+"""Objects are stored, read and deleted. Links work for a limited time, and only unaltered."""
 
 import asyncio
 import secrets
@@ -98,7 +98,7 @@ async def test_a_link_sets_type_and_name_of_the_download(blobs: Blobs, key: str)
     url = link(blobs, key)
     answer = await get(url)
 
-    assert url.startswith("http://localhost:")  # the public endpoint, not the one we use ourselves
+    assert url.startswith("http://localhost:")  # the public endpoint, not the internal one
     assert answer.content == b"pixels"
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["content-disposition"] == DISPOSITION

@@ -1,4 +1,4 @@
-"""What the library measures of outbox, consumers, database and object store; whose request an event is."""
+"""Metrics of outbox, consumers, database and object store, and the request that an event belongs to."""
 
 import asyncio
 import contextlib
@@ -24,8 +24,8 @@ def value(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-async def keep_once(watching: "asyncio.Task[None]", name: str, **labels: str) -> None:
-    """Until it has measured, and then no more."""
+async def stop_once_measured(watching: "asyncio.Task[None]", name: str, **labels: str) -> None:
+    """Wait until the metric exists, and cancel the task."""
     await until(lambda: REGISTRY.get_sample_value(name, labels) is not None)
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -55,10 +55,10 @@ async def test_the_outbox_reports_its_rows_and_the_age_of_the_oldest(sessions: S
 async def test_an_event_belongs_to_the_request_that_caused_it(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
-    seen: list[tuple[str, str | None]] = []
+    request_ids: list[tuple[str, str | None]] = []
 
     async def handle(_: bytes) -> None:
-        seen.append((trace.request_id.get(), get_contextvars().get("request_id")))
+        request_ids.append((trace.request_id.get(), get_contextvars().get("request_id")))
 
     async def as_one(request_id: str, origin: trace.Origin | None = None) -> None:
         trace.request_id.set(request_id)
@@ -72,12 +72,16 @@ async def test_an_event_belongs_to_the_request_that_caused_it(
     await asyncio.create_task(as_one("the-first"))
     await asyncio.create_task(as_one("the-second", trace.Origin("its-upload")))
     await asyncio.create_task(as_one(""))
-    await until(lambda: len(seen) == 3)
+    await until(lambda: len(request_ids) == 3)
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
 
-    assert sorted(seen, key=str) == [("", None), ("its-upload", "its-upload"), ("the-first", "the-first")]
+    assert sorted(request_ids, key=str) == [
+        ("", None),
+        ("its-upload", "its-upload"),
+        ("the-first", "the-first"),
+    ]
 
 
 async def test_the_lag_of_a_consumer_is_reported(js: JetStreamContext, stream: str) -> None:
@@ -88,7 +92,7 @@ async def test_the_lag_of_a_consumer_is_reported(js: JetStreamContext, stream: s
     await subscription.fetch(2)
 
     watching = asyncio.create_task(lag.watch(js, stream, consumer.durable))
-    await keep_once(watching, "loupe_consumer_redelivered_messages", durable=consumer.durable)
+    await stop_once_measured(watching, "loupe_consumer_redelivered_messages", durable=consumer.durable)
 
     assert value("loupe_consumer_pending_messages", durable=consumer.durable) == 3
     assert value("loupe_consumer_unsettled_messages", durable=consumer.durable) == 2
@@ -104,14 +108,14 @@ async def test_gauges_are_updated_after_failed_attempts(monkeypatch: pytest.Monk
             raise OSError("away")
 
     watching = asyncio.create_task(metrics.keep_updated("a test", measure))
-    await keep_once(watching, "loupe_measured_timestamp_seconds", what="a test")
+    await stop_once_measured(watching, "loupe_measured_timestamp_seconds", what="a test")
 
     assert len(tries) >= 3
 
 
 async def test_a_pool_reports_its_connections_and_timeouts(stores: Stores) -> None:
     engine = db.engine(stores.database_url("auth"), pool_size=1)
-    engine.sync_engine.pool._timeout = 0.05  # pyright: ignore[reportAttributeAccessIssue]  not one's five seconds
+    engine.sync_engine.pool._timeout = 0.05  # pyright: ignore[reportAttributeAccessIssue]  shorter than the usual 5 s
     before = value("loupe_database_wait_seconds_count", outcome="timeout")
     committed = value("loupe_database_transaction_seconds_count", outcome="committed")
     rolled_back = value("loupe_database_transaction_seconds_count", outcome="rolled back")
@@ -187,13 +191,13 @@ async def test_requests_to_the_object_store_are_counted_by_outcome(blobs: Blobs,
     def count(operation: str, outcome: str) -> float:
         return value("loupe_object_store_seconds_count", operation=operation, outcome=outcome)
 
-    nobody = Blobs(
+    stranger = Blobs(
         Store(
             endpoint=f"http://{stores.s3.endpoint}",
             public_endpoint=f"http://{stores.s3.endpoint}",
             region=stores.s3.region,
             bucket=stores.s3.bucket,
-            access_key="nobody",
+            access_key="stranger",
             secret_key=SecretStr("nothing"),
         )
     )
@@ -203,7 +207,7 @@ async def test_requests_to_the_object_store_are_counted_by_outcome(blobs: Blobs,
     with pytest.raises(S3Error):
         await blobs.get("images/originals/there-is-none.png")
     with pytest.raises(S3Error):
-        await nobody.get("images/originals/measured.png")
+        await stranger.get("images/originals/measured.png")
 
     after = [count("put", "done"), count("get", "absent"), count("get", "refused")]
     assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""What a service writes and how it ends, from outside: a process, its standard output, and SIGTERM."""
+"""The log of a service process, and its end on SIGTERM."""
 
 import asyncio
 import sys
@@ -38,11 +38,11 @@ async def test_an_internal_error_is_logged_once_with_request_id_and_traceback(li
 
 
 async def test_bound_values_are_in_lines_of_loupe_and_of_libraries(lines: list[Line]) -> None:
-    ours, theirs = line_of(lines, "ours"), line_of(lines, "theirs 7")
+    own, library = line_of(lines, "bound here"), line_of(lines, "from a library 7")
 
-    assert ours["request_id"] == theirs["request_id"] == "req-2"
-    assert ours["text"] == "Grüße\nzweite Zeile"
-    assert theirs["level"] == "warning"
+    assert own["request_id"] == library["request_id"] == "req-2"
+    assert own["text"] == "Grüße\nzweite Zeile"
+    assert library["level"] == "warning"
 
 
 async def test_values_are_not_bound_after_the_block(lines: list[Line]) -> None:
@@ -50,7 +50,7 @@ async def test_values_are_not_bound_after_the_block(lines: list[Line]) -> None:
 
 
 async def test_lines_below_the_level_are_dropped(lines: list[Line]) -> None:
-    assert not [line for line in lines if "quiet" in line["event"]]
+    assert not [line for line in lines if "below" in line["event"]]
 
 
 async def test_the_last_line_reports_the_stop_signal(lines: list[Line]) -> None:
@@ -62,9 +62,9 @@ import logging
 from common import log
 log.setup("images", readable=True)
 def fail():
-    token = "what nobody may read"
+    token = "a value that must not be logged"
     raise KeyError("the cause")
-for logger in (log.get("ours"), logging.getLogger("a library")):
+for logger in (log.get("own"), logging.getLogger("a library")):
     try:
         fail()
     except KeyError:
@@ -79,6 +79,6 @@ async def test_a_readable_traceback_shows_no_local_variables() -> None:
 
     output, _ = await process.communicate()
 
-    told = output.decode()
-    assert told.count("KeyError: 'the cause'") == 2
-    assert "what nobody may read" not in told
+    text = output.decode()
+    assert text.count("KeyError: 'the cause'") == 2
+    assert "a value that must not be logged" not in text

@@ -1,4 +1,4 @@
-"""Probes and scrapes over plain HTTP, answered whatever anybody else does to that port."""
+"""Probes and scrapes over plain HTTP, also while other clients misbehave."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Events leave if and only if their transaction committed, soon, and whatever is away meanwhile."""
+"""Events are sent if and only if their transaction commits: soon, and after any outage."""
 
 import asyncio
 import contextlib
@@ -25,14 +25,14 @@ LISTENERS = sa.text("""
 
 
 @pytest.fixture(autouse=True)
-async def nothing_left(sessions: Sessions) -> None:
+async def empty_outbox(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         await (await session.connection()).execute(sa.text("TRUNCATE outbox"))
 
 
 @contextlib.asynccontextmanager
 async def relaying(sessions: Sessions, js: JetStreamContext, stores: Stores) -> AsyncGenerator[None]:
-    """Returns once it has looked through the outbox and listens."""
+    """Run a relay. The block starts once the relay listens."""
     before = await scalar(sessions, LISTENERS)
     task = asyncio.create_task(outbox.relay(sessions, js, stores.database_url("auth")))
     try:
@@ -117,7 +117,7 @@ async def test_a_commit_wakes_the_relay(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):
-        for number in range(3):  # more than could fall on the rounds of every five seconds
+        for number in range(3):  # several, so that the polling every 5 s cannot explain all of them
             await publish(sessions, stream, user_id=number)
             await until(lambda: is_sent(sessions), seconds=outbox.POLL_SECONDS / 5)
 

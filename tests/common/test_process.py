@@ -1,4 +1,4 @@
-"""Waiting for what is not there yet, and doing things again and again."""
+"""Waiting for dependencies, and calling steps periodically."""
 
 import asyncio
 

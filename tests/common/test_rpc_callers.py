@@ -1,4 +1,4 @@
-"""Who may call: a method that is not listed is refused, and a token must be for us, alive and signed."""
+"""Who may call: methods must list their callers, and a token must be signed, current and for this service."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ STOP = pb.StopWorkRequest(image_id=1)
 
 @pytest.fixture
 def principals() -> list[Principal]:
-    """Who got through."""
+    """The callers that were admitted."""
     return []
 
 
@@ -197,7 +197,7 @@ async def test_a_token_without_a_signature_is_unauthenticated(
 async def test_a_token_signed_with_the_public_key_as_hmac_secret_is_refused(
     images: RpcHarness, issuer: TokenIssuer
 ) -> None:
-    """The classic confusion: HMAC keyed with the public key that anybody may read."""
+    """The well-known confusion attack: HMAC with the public key, which anybody can read."""
     claims = jwt.decode(issuer.user(7, "images:read"), options={"verify_signature": False})
     public = issuer.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     token = jwt.encode(claims, public, algorithm="HS256", headers={"kid": issuer.key_id})
@@ -296,12 +296,12 @@ async def test_a_key_set_that_cannot_be_fetched_is_not_a_refusal(issuer: TokenIs
 
 
 async def test_service_tokens_are_cached_and_renewed_before_they_expire() -> None:
-    asked: list[str] = []
+    issued: list[str] = []
     seconds = 21.0
 
     async def issue(audience: str) -> tuple[str, datetime]:
-        asked.append(audience)
-        return f"{audience} {len(asked)}", datetime.now(UTC) + timedelta(seconds=seconds)
+        issued.append(audience)
+        return f"{audience} {len(issued)}", datetime.now(UTC) + timedelta(seconds=seconds)
 
     tokens = ServiceTokens(issue)
 
@@ -314,4 +314,4 @@ async def test_service_tokens_are_cached_and_renewed_before_they_expire() -> Non
     assert first == ["billing 1"] * 5
     assert other == "images 2"
     assert again == "auth 4"
-    assert asked == ["billing", "images", "auth", "auth"]
+    assert issued == ["billing", "images", "auth", "auth"]

@@ -1,4 +1,4 @@
-"""What a servicer raises is what the caller catches, and what goes wrong on the way has a kind of its own."""
+"""The caller catches the error that the servicer raised. Connection failures have their own classes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -138,7 +138,7 @@ async def test_a_stopping_server_finishes_open_calls(serve: Serve) -> None:
 
 
 def failing_at_first(times: int) -> tuple[list[int], Callable[..., Awaitable[object]]]:
-    """A method that is unavailable so many times, and the list of its calls."""
+    """Return a method that is unavailable so many times, and the list of its calls."""
     calls: list[int] = []
 
     async def method(request: pb.GetImageRequest | pb.DeleteImageRequest, context: rpc.Context) -> object:
@@ -260,7 +260,7 @@ async def test_an_early_answer_stops_the_upload(serve: Serve) -> None:
     assert (await images.stub.Upscale(upload())).quota_used == 3
 
 
-class Gone(Exception):
+class BrowserGone(Exception):
     pass
 
 
@@ -271,7 +271,7 @@ async def test_an_error_of_the_uploader_is_raised_unchanged_and_cancels_the_serv
         try:
             async for _ in requests:
                 received.set()
-            await asyncio.Event().wait()  # gRPC ends the iterator first, and cancels then
+            await asyncio.Event().wait()  # gRPC first ends the iterator, then cancels
         except asyncio.CancelledError:
             cancelled.set()
             raise
@@ -280,11 +280,11 @@ async def test_an_error_of_the_uploader_is_raised_unchanged_and_cancels_the_serv
     async def upload() -> AsyncIterator[pb.UpscaleRequest]:
         yield chunk()
         await received.wait()
-        raise Gone("the browser went away")
+        raise BrowserGone("the browser went away")
 
     images = await serve(Upscale=upscale)
 
-    with pytest.raises(Gone, match="the browser went away"):
+    with pytest.raises(BrowserGone, match="the browser went away"):
         await images.stub.Upscale(upload())
 
     await asyncio.wait_for(cancelled.wait(), 5)
@@ -297,7 +297,7 @@ async def test_a_cancelled_caller_cancels_the_servicer(serve: Serve) -> None:
         try:
             async for _ in requests:
                 received.set()
-            await asyncio.Event().wait()  # gRPC ends the iterator first, and cancels then
+            await asyncio.Event().wait()  # gRPC first ends the iterator, then cancels
         except asyncio.CancelledError:
             cancelled.set()
             raise
@@ -323,7 +323,7 @@ async def test_an_upload_without_a_token_is_refused(serve: Serve) -> None:
         for _ in range(2000):
             yield chunk()
 
-    images = await serve(Upscale=raising(AssertionError("nobody gets here")))
+    images = await serve(Upscale=raising(AssertionError("this is never called")))
 
     with pytest.raises(errors.Unauthenticated):
         await images.by_nobody().Upscale(upload())

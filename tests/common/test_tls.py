@@ -1,4 +1,4 @@
-"""Mutual TLS between services: both sides show a certificate of the same authority."""
+"""Mutual TLS between services: both sides need a certificate of the same authority."""
 
 import asyncio
 import contextlib
@@ -96,7 +96,7 @@ async def test_a_renewed_certificate_ends_the_process(authority: Authority) -> N
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     watching = asyncio.create_task(authority.sign("images").end_when_renewed(0.05))
-    await asyncio.sleep(0)  # it has begun to look
+    await asyncio.sleep(0)  # the watcher has started
 
     while not ended.is_set():
         authority.sign("images")

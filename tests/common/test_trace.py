@@ -1,4 +1,4 @@
-"""What calls tell as spans and counts, and that nobody waits for a collector that is gone or stuck."""
+"""Spans and metrics of calls, and a trace collector that is down or does not answer."""
 
 import socket
 from collections.abc import Generator
@@ -36,7 +36,7 @@ def value(name: str, **labels: str) -> float:
 async def both_sides(
     serve: Serve, spans: InMemorySpanExporter, error: Exception | None
 ) -> tuple[ReadableSpan, ReadableSpan]:
-    """Of one call: the caller's span and the servicer's."""
+    """Make a call, and return the spans of the caller and of the servicer."""
 
     async def answer(request: object, context: rpc.Context) -> object:
         if error:
@@ -49,8 +49,8 @@ async def both_sides(
         await images.stub.GetImage(pb.GetImageRequest(id=1))
     except errors.ServiceError:
         assert error
-    told = {span.kind: span for span in spans.get_finished_spans() if span.name == METHOD[1:]}
-    return told[SpanKind.CLIENT], told[SpanKind.SERVER]
+    by_kind = {span.kind: span for span in spans.get_finished_spans() if span.name == METHOD[1:]}
+    return by_kind[SpanKind.CLIENT], by_kind[SpanKind.SERVER]
 
 
 async def test_a_call_is_one_trace_on_both_sides(serve: Serve, spans: InMemorySpanExporter) -> None:
@@ -105,9 +105,9 @@ async def test_calls_are_counted_on_both_sides(serve: Serve, spans: InMemorySpan
 
 
 async def test_log_lines_have_trace_and_span_ids_if_tracing_is_on() -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        lines = await read_log({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{nobody.getsockname()[1]}"})
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        lines = await read_log({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{unused.getsockname()[1]}"})
 
     line = line_of(lines, "looked up")
     assert len(str(line["trace_id"])) == 32
