@@ -22,6 +22,7 @@ from loupe.auth.v1 import auth_pb2 as pb
 from loupe.auth.v1 import auth_pb2_grpc
 from loupe.contract import ABILITIES
 from tests.database import Tables
+from tests.internal_tokens import always
 
 if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
@@ -37,6 +38,8 @@ ALL_ABILITIES = list(ABILITIES)
 
 
 class AuthHarness(Tables):
+    """Auth as its callers see it, with access to its tables and its key ring."""
+
     def __init__(self, sessions: Sessions, ring: KeyRing, port: int) -> None:
         self.sessions = sessions
         self.ring = ring
@@ -49,7 +52,7 @@ class AuthHarness(Tables):
     async def register(self, **changes: str) -> pb.RegisterResponse:
         return await self.gateway.Register(a_registration(**changes))
 
-    async def verified(self, **changes: str) -> pb.RegisterResponse:
+    async def register_verified(self, **changes: str) -> pb.RegisterResponse:
         """Register a user whose address is verified."""
         registered = await self.register(**changes)
         await self.operator.MarkEmailVerified(pb.MarkEmailVerifiedRequest(user_id=registered.user.id))
@@ -63,21 +66,16 @@ class AuthHarness(Tables):
 
     async def user(self, token: str) -> "AuthServiceAsyncStub":
         """Return a stub for the holder of this API token. It authenticates as the gateway does."""
-        internal = (await self.authenticate(token)).internal_tokens["auth"]
+        return self.stub(always((await self.authenticate(token)).internal_tokens["auth"]))
 
-        async def source() -> str:
-            return internal
-
-        return self.stub(source)
-
-    async def is_alive(self, token: str) -> bool:
+    async def is_valid(self, token: str) -> bool:
         try:
             await self.authenticate(token)
         except errors.Unauthenticated:
             return False
         return True
 
-    async def limit(self, token: str, *abilities: str) -> None:
+    async def set_abilities(self, token: str, *abilities: str) -> None:
         """Replace the abilities of the token."""
         await self.change(
             "UPDATE token SET abilities = :abilities WHERE id = :id",

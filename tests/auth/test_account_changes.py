@@ -30,7 +30,7 @@ async def clear_other_events(auth: AuthHarness) -> None:
 
 
 async def test_changing_the_name_changes_nothing_else(auth: AuthHarness) -> None:
-    registered = await auth.verified()
+    registered = await auth.register_verified()
     before = (await auth.login()).user
     await clear_other_events(auth)
 
@@ -45,7 +45,7 @@ async def test_changing_the_name_changes_nothing_else(auth: AuthHarness) -> None
 
 async def test_a_new_address_is_unverified_and_gets_a_mail_at_once(auth: AuthHarness) -> None:
     """A user who mistyped the address at registration need not wait for a minute."""
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
     await clear_other_events(auth)
 
     user = await update(auth, token, email=" Jane.Doe@Example.COM")
@@ -97,7 +97,7 @@ async def test_without_verification_a_new_address_counts_as_verified(auth_withou
 async def test_an_update_without_a_difference_changes_nothing(
     auth: AuthHarness, changes: dict[str, str]
 ) -> None:
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
     before = (await auth.login()).user
     await clear_other_events(auth)
 
@@ -133,7 +133,7 @@ async def test_an_update_without_a_difference_changes_nothing(
 async def test_a_wrong_field_is_named_and_nothing_changes(
     auth: AuthHarness, changes: dict[str, str], fields: dict[str, list[str]]
 ) -> None:
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
     await auth.register(email="omar@example.com")
     rows = "SELECT to_jsonb(user_account) FROM user_account ORDER BY id"
     before = await auth.rows(rows)
@@ -158,8 +158,8 @@ async def test_two_users_cannot_take_the_same_address_at_once(auth: AuthHarness)
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
 async def test_changing_and_deleting_the_account_need_every_ability(auth: AuthHarness, missing: str) -> None:
-    token = (await auth.verified()).token
-    await auth.limit(token, *(ability for ability in ALL_ABILITIES if ability != missing))
+    token = (await auth.register_verified()).token
+    await auth.set_abilities(token, *(ability for ability in ALL_ABILITIES if ability != missing))
 
     for call in (update(auth, token, name="Jane Doe"), remove(auth, token)):
         with pytest.raises(errors.PermissionDenied) as caught:
@@ -169,13 +169,13 @@ async def test_changing_and_deleting_the_account_need_every_ability(auth: AuthHa
 
 
 async def test_a_deleted_account_leaves_only_its_events(auth: AuthHarness) -> None:
-    tokens = [(await auth.verified()).token, (await auth.login()).token]
+    tokens = [(await auth.register_verified()).token, (await auth.login()).token]
     omar = (await auth.register(email="omar@example.com")).token
 
     await remove(auth, tokens[0])
 
     assert await auth.rows("SELECT email FROM user_account") == [("omar@example.com",)]
-    assert [await auth.is_alive(token) for token in (*tokens, omar)] == [False, False, True]
+    assert [await auth.is_valid(token) for token in (*tokens, omar)] == [False, False, True]
     assert await events(auth, "auth.user_deleted", pb.UserDeleted) == [pb.UserDeleted(user_id=1)]
     [revoked] = await events(auth, "auth.tokens_revoked", pb.TokensRevoked)
     assert (revoked.user_id, sorted(revoked.token_ids)) == (1, sorted(map(token_id, tokens)))
@@ -191,7 +191,7 @@ async def test_the_address_of_a_deleted_account_can_be_registered_again(auth: Au
     second = await auth.register()
 
     assert second.user.id != first.user.id
-    assert not await auth.is_alive(first.token)
+    assert not await auth.is_valid(first.token)
 
 
 async def test_deleting_twice_at_once_is_the_same_as_once(auth: AuthHarness) -> None:

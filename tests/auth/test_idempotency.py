@@ -33,7 +33,7 @@ async def read_only_sessions(stores: Stores) -> AsyncGenerator[Sessions]:
 async def test_methods_without_side_effects_work_on_a_read_only_database(
     auth: AuthHarness, read_only_sessions: Sessions
 ) -> None:
-    text = (await auth.verified()).token
+    text = (await auth.register_verified()).token
     internal = (await auth.authenticate(text)).internal_tokens["auth"]
     no_side_effects = [
         method.name

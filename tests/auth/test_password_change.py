@@ -27,7 +27,7 @@ async def can_login(auth: AuthHarness, password: str) -> bool:
 
 
 async def test_a_user_who_knows_the_password_can_change_it(auth: AuthHarness) -> None:
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
 
     await change(auth, token)
 
@@ -36,13 +36,13 @@ async def test_a_user_who_knows_the_password_can_change_it(auth: AuthHarness) ->
 
 
 async def test_a_password_change_revokes_all_other_tokens(auth: AuthHarness) -> None:
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
     other = (await auth.login()).token
     omar = (await auth.register(email="omar@example.com")).token
 
     await change(auth, token)
 
-    assert [await auth.is_alive(text) for text in (token, other, omar)] == [True, False, True]
+    assert [await auth.is_valid(text) for text in (token, other, omar)] == [True, False, True]
     assert await events(auth, "auth.tokens_revoked", pb.TokensRevoked) == [
         pb.TokensRevoked(user_id=1, token_ids=[token_id(other)])
     ]
@@ -68,7 +68,7 @@ async def test_a_password_change_revokes_all_other_tokens(auth: AuthHarness) -> 
 async def test_a_wrong_field_is_named_and_nothing_changes(
     auth: AuthHarness, current: str, new: str, fields: dict[str, list[str]]
 ) -> None:
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
     other = (await auth.login()).token
 
     with pytest.raises(errors.InvalidArgument) as caught:
@@ -76,11 +76,11 @@ async def test_a_wrong_field_is_named_and_nothing_changes(
 
     assert caught.value.fields == fields
     assert await can_login(auth, PASSWORD)
-    assert await auth.is_alive(other)
+    assert await auth.is_valid(other)
 
 
 async def test_two_changes_at_once_leave_one_password(auth: AuthHarness) -> None:
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
 
     results = await asyncio.gather(
         *(change(auth, token, new=f"Another{number}horse") for number in range(3)), return_exceptions=True
@@ -91,8 +91,8 @@ async def test_two_changes_at_once_leave_one_password(auth: AuthHarness) -> None
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
 async def test_a_password_change_needs_every_ability(auth: AuthHarness, missing: str) -> None:
-    token = (await auth.verified()).token
-    await auth.limit(token, *(ability for ability in ALL_ABILITIES if ability != missing))
+    token = (await auth.register_verified()).token
+    await auth.set_abilities(token, *(ability for ability in ALL_ABILITIES if ability != missing))
 
     with pytest.raises(errors.PermissionDenied) as caught:
         await change(auth, token)

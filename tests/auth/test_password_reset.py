@@ -57,7 +57,7 @@ async def a_link(auth: AuthHarness) -> str:
 
 async def test_the_link_in_the_mail_sets_a_new_password(auth: AuthHarness, stores: Stores) -> None:
     async with sending_mails(auth, stores):
-        await auth.verified(email="forgetful@example.com")
+        await auth.register_verified(email="forgetful@example.com")
         await auth.change("UPDATE user_account SET last_mail_at = NULL")
         await forgot(auth, " Forgetful@EXAMPLE.com")
         mail = await newest_mail_to(stores.mails, "forgetful@example.com", "Reset")
@@ -74,7 +74,7 @@ async def test_the_link_in_the_mail_sets_a_new_password(auth: AuthHarness, store
 
 
 async def test_an_installation_can_use_its_own_reset_page(auth: AuthHarness, stores: Stores) -> None:
-    await auth.verified(email="own.page@example.com")
+    await auth.register_verified(email="own.page@example.com")
     event = pb.MailWanted(user_id=1, template="reset", email="own.page@example.com")
     mails = mail_sender(auth, stores, reset_url="https://www.example.com/new?lang=en")
 
@@ -87,13 +87,13 @@ async def test_an_installation_can_use_its_own_reset_page(auth: AuthHarness, sto
 
 
 async def test_a_reset_revokes_all_tokens_of_this_user_only(auth: AuthHarness) -> None:
-    tokens = [(await auth.verified()).token, (await auth.login()).token]
+    tokens = [(await auth.register_verified()).token, (await auth.login()).token]
     omar = (await auth.register(email="omar@example.com")).token
 
     await reset(auth, await a_link(auth))
 
-    assert [await auth.is_alive(token) for token in tokens] == [False, False]
-    assert await auth.is_alive(omar)
+    assert [await auth.is_valid(token) for token in tokens] == [False, False]
+    assert await auth.is_valid(omar)
     [event] = await events(auth, "auth.tokens_revoked", pb.TokensRevoked)
     assert sorted(event.token_ids) == sorted(token_id(token) for token in tokens)
 
@@ -109,7 +109,7 @@ async def test_a_reset_verifies_the_address_that_it_was_mailed_to(auth: AuthHarn
 
 async def test_a_reset_changes_nothing_else(auth: AuthHarness) -> None:
     columns = "SELECT id, name, email, email_verified_at, created_at FROM user_account"
-    await auth.verified()
+    await auth.register_verified()
     before = await auth.rows(columns)
 
     await reset(auth, await a_link(auth))
@@ -149,7 +149,7 @@ async def test_a_refused_password_does_not_use_up_the_link(auth: AuthHarness) ->
 
 
 async def test_a_link_is_refused_after_another_password_change(auth: AuthHarness) -> None:
-    jane = await auth.user((await auth.verified()).token)
+    jane = await auth.user((await auth.register_verified()).token)
     link = await a_link(auth)
     await jane.ChangePassword(
         pb.ChangePasswordRequest(current_password=PASSWORD, password=NEW, password_confirmation=NEW)
@@ -196,11 +196,11 @@ async def test_a_token_for_another_purpose_is_refused(auth: AuthHarness) -> None
     await refused(auth, links.sign(SECRET, "verify", registered.user.id, "jane@example.com"))
     await refused(auth, links.sign(SECRET, "reset", registered.user.id, "jane@example.com"))
     await refused(auth, (await auth.authenticate(registered.token)).internal_tokens["auth"])
-    assert await auth.is_alive(registered.token)
+    assert await auth.is_valid(registered.token)
 
 
 async def test_an_unknown_address_gets_the_same_answer_and_no_mail(auth: AuthHarness) -> None:
-    await auth.verified()
+    await auth.register_verified()
 
     await forgot(auth, "nobody@example.com")
 
@@ -217,8 +217,8 @@ async def test_text_that_is_not_an_address_is_refused(auth: AuthHarness, email: 
 
 
 async def test_a_user_gets_at_most_one_mail_a_minute(auth: AuthHarness) -> None:
-    await auth.verified()
-    await auth.verified(email="omar@example.com")
+    await auth.register_verified()
+    await auth.register_verified(email="omar@example.com")
     await auth.change("UPDATE user_account SET last_mail_at = NULL")
 
     for _ in range(3):
@@ -233,7 +233,7 @@ async def test_a_user_gets_at_most_one_mail_a_minute(auth: AuthHarness) -> None:
 
 async def test_a_login_gets_no_token_if_the_password_is_reset_meanwhile(auth: AuthHarness) -> None:
     """The old password was still right when it was checked."""
-    await auth.verified()
+    await auth.register_verified()
 
     async with locked_user(auth) as resetting:
         login = asyncio.create_task(auth.login())

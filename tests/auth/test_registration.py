@@ -110,7 +110,7 @@ async def test_values_at_the_limits_are_accepted(auth: AuthHarness) -> None:
 
 
 async def test_a_password_may_contain_spaces_and_any_letters(auth: AuthHarness) -> None:
-    await auth.verified(password=" Grüße 1 日本 ")
+    await auth.register_verified(password=" Grüße 1 日本 ")
 
     assert (await auth.login(password=" Grüße 1 日本 ")).token
 
@@ -132,7 +132,7 @@ async def test_two_registrations_of_one_address_at_once_create_one_user(auth: Au
 
 
 async def test_an_international_address_can_log_in_in_both_spellings(auth: AuthHarness) -> None:
-    await auth.verified(email="Jané@Bücher.example.com")
+    await auth.register_verified(email="Jané@Bücher.example.com")
 
     for spelling in ("jané@bücher.example.com", "JANÉ@BÜCHER.example.com", "jané@xn--bcher-kva.example.com"):
         assert (await auth.login(spelling)).user.email == "jané@bücher.example.com"
@@ -173,7 +173,7 @@ async def test_without_verification_the_user_counts_as_verified_and_gets_no_mail
 
 
 async def test_only_the_gateway_may_register_users(auth: AuthHarness) -> None:
-    registered = await auth.verified()
+    registered = await auth.register_verified()
     jane = await auth.user(registered.token)
 
     with pytest.raises(errors.PermissionDenied):
@@ -215,7 +215,7 @@ async def test_an_unknown_address_is_reported_like_a_wrong_password(auth: AuthHa
 
 
 async def test_each_login_creates_a_token(auth: AuthHarness) -> None:
-    made = await auth.verified()
+    made = await auth.register_verified()
 
     login = await auth.login(" JANE@example.com ")
 

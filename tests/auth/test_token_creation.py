@@ -23,7 +23,7 @@ async def create(
 
 
 async def test_a_new_token_has_only_the_requested_abilities(auth: AuthHarness) -> None:
-    jane = (await auth.verified()).token
+    jane = (await auth.register_verified()).token
 
     made = await create(auth, jane, name=" CI server ", abilities=("user:read", "images:read"))
 
@@ -36,7 +36,7 @@ async def test_a_new_token_has_only_the_requested_abilities(auth: AuthHarness) -
 
 
 async def test_a_token_without_requested_abilities_has_all_of_them(auth: AuthHarness) -> None:
-    jane = (await auth.verified()).token
+    jane = (await auth.register_verified()).token
 
     made = await create(auth, jane)
 
@@ -44,7 +44,7 @@ async def test_a_token_without_requested_abilities_has_all_of_them(auth: AuthHar
 
 
 async def test_a_token_is_listed_with_its_expiry(auth: AuthHarness) -> None:
-    jane = (await auth.verified()).token
+    jane = (await auth.register_verified()).token
 
     made = await create(auth, jane, expires_at="2999-01-31T12:00:00.5+02:00")
 
@@ -84,7 +84,7 @@ async def test_a_token_is_listed_with_its_expiry(auth: AuthHarness) -> None:
 async def test_a_wrong_field_is_named(
     auth: AuthHarness, changes: dict[str, str], fields: dict[str, list[str]]
 ) -> None:
-    jane = (await auth.verified()).token
+    jane = (await auth.register_verified()).token
 
     with pytest.raises(errors.InvalidArgument) as caught:
         await create(auth, jane, **changes)  # pyright: ignore[reportArgumentType]  abilities are a list
@@ -97,7 +97,7 @@ async def test_a_wrong_field_is_named(
     "text", ["2999-01-31t12:00:00z", "2999-01-31 12:00:00Z", "2999-01-31T12:00:00.0000000Z"]
 )
 async def test_an_instant_may_be_written_in_any_form_of_rfc_3339(auth: AuthHarness, text: str) -> None:
-    jane = (await auth.verified()).token
+    jane = (await auth.register_verified()).token
 
     made = await create(auth, jane, expires_at=text)
 
@@ -106,8 +106,8 @@ async def test_an_instant_may_be_written_in_any_form_of_rfc_3339(auth: AuthHarne
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
 async def test_creating_tokens_needs_every_ability(auth: AuthHarness, missing: str) -> None:
-    jane = (await auth.verified()).token
-    await auth.limit(jane, *(ability for ability in ALL_ABILITIES if ability != missing))
+    jane = (await auth.register_verified()).token
+    await auth.set_abilities(jane, *(ability for ability in ALL_ABILITIES if ability != missing))
 
     with pytest.raises(errors.PermissionDenied) as caught:
         await create(auth, jane, name="")
@@ -118,7 +118,7 @@ async def test_creating_tokens_needs_every_ability(auth: AuthHarness, missing: s
 
 async def test_a_revoked_token_cannot_create_another(auth: AuthHarness) -> None:
     """A gateway may still accept the token from its cache for a moment."""
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
     jane = await auth.user(token)
     await jane.RevokeAllTokens(pb.RevokeAllTokensRequest())
 
@@ -129,36 +129,36 @@ async def test_a_revoked_token_cannot_create_another(auth: AuthHarness) -> None:
 
 
 async def test_no_token_is_created_while_all_are_being_revoked(auth: AuthHarness) -> None:
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
     jane = await auth.user(token)
 
     async with locked_user(auth) as revoking:
-        making = asyncio.ensure_future(jane.CreateToken(pb.CreateTokenRequest(name="survivor")))
+        creating = asyncio.ensure_future(jane.CreateToken(pb.CreateTokenRequest(name="survivor")))
         await until_a_lock_is_awaited(auth)
         await revoking.execute(sa.text("DELETE FROM token"))
     with pytest.raises(errors.Unauthenticated):
-        await making
+        await creating
 
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
 async def test_revoking_all_tokens_includes_those_being_created(auth: AuthHarness) -> None:
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
     jane = await auth.user(token)
     columns = "user_id, name, abilities, secret_hash, created_at"
     new = sa.text(f"INSERT INTO token ({columns}) SELECT {columns} FROM token")  # noqa: S608  constant names
 
-    async with locked_user(auth) as making:
+    async with locked_user(auth) as creating:
         revoking = asyncio.ensure_future(jane.RevokeAllTokens(pb.RevokeAllTokensRequest()))
         await until_a_lock_is_awaited(auth)
-        await making.execute(new)
+        await creating.execute(new)
     await revoking
 
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
 async def test_creating_a_token_deletes_expired_ones(auth: AuthHarness) -> None:
-    jane = (await auth.verified()).token
+    jane = (await auth.register_verified()).token
     old = await create(auth, jane, name="old", expires_at="2999-01-31T12:00:00Z")
     await auth.change("UPDATE token SET expires_at = now() - interval '1 second' WHERE name = 'old'")
 

@@ -9,6 +9,7 @@ import pytest
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
 from tests.auth.harness import ALL_ABILITIES, AuthHarness, claims, token_id
+from tests.internal_tokens import always
 
 
 async def refused(auth: AuthHarness, text: str) -> None:
@@ -46,7 +47,7 @@ async def test_the_token_of_a_registration_has_all_abilities(auth: AuthHarness) 
 
 async def test_a_token_is_named_after_the_device(auth: AuthHarness) -> None:
     registered = await auth.register(device_name="x" * 300)
-    second = await auth.verified(email="omar@example.com", device_name="")
+    second = await auth.register_verified(email="omar@example.com", device_name="")
 
     jane, omar = await auth.user(registered.token), await auth.user(second.token)
 
@@ -87,7 +88,7 @@ async def test_an_altered_token_is_refused(auth: AuthHarness) -> None:
     await refused(auth, f"{number}|{other}{right}")
     await refused(auth, f"{int(number) + 1}|{rest}")
     await refused(auth, f"{text}\n")
-    assert await auth.is_alive(text)
+    assert await auth.is_valid(text)
 
 
 async def test_a_wrong_checksum_is_refused_without_a_query(auth: AuthHarness) -> None:
@@ -108,7 +109,7 @@ async def test_one_users_id_with_anothers_secret_is_refused(auth: AuthHarness) -
 
 
 async def test_an_expired_token_is_refused_and_not_listed(auth: AuthHarness) -> None:
-    registered = await auth.verified()
+    registered = await auth.register_verified()
     other = (await auth.login()).token
     await auth.change(
         "UPDATE token SET expires_at = now() - interval '1 second' WHERE id = :id", id=token_id(other)
@@ -166,7 +167,7 @@ async def test_authentication_returns_an_internal_token_for_each_service(auth: A
 
 
 async def test_the_internal_tokens_say_that_a_user_is_verified(auth: AuthHarness) -> None:
-    registered = await auth.verified()
+    registered = await auth.register_verified()
 
     answer = await auth.authenticate(registered.token)
 
@@ -177,11 +178,8 @@ async def test_an_internal_token_for_another_service_is_refused(auth: AuthHarnes
     text = (await auth.register()).token
     internal = (await auth.authenticate(text)).internal_tokens["images"]
 
-    async def source() -> str:
-        return internal
-
     with pytest.raises(errors.Unauthenticated):
-        await auth.stub(source).GetUser(pb.GetUserRequest())
+        await auth.stub(always(internal)).GetUser(pb.GetUserRequest())
 
 
 async def test_a_user_can_read_their_account(auth: AuthHarness) -> None:
@@ -193,7 +191,7 @@ async def test_a_user_can_read_their_account(auth: AuthHarness) -> None:
 
 async def test_reading_the_account_needs_its_ability(auth: AuthHarness) -> None:
     text = (await auth.register()).token
-    await auth.limit(text, "images:read", "images:write", "images:delete")
+    await auth.set_abilities(text, "images:read", "images:write", "images:delete")
     jane = await auth.user(text)
 
     for call in (jane.GetUser(pb.GetUserRequest()), jane.ListTokens(pb.ListTokensRequest())):
@@ -203,7 +201,7 @@ async def test_reading_the_account_needs_its_ability(auth: AuthHarness) -> None:
 
 
 async def test_tokens_are_listed_only_to_their_owner(auth: AuthHarness) -> None:
-    first = (await auth.verified()).token
+    first = (await auth.register_verified()).token
     second = (await auth.login()).token
     await auth.register(email="omar@example.com")
     jane = await auth.user(first)

@@ -168,7 +168,7 @@ async def test_many_requests_at_once_cause_one_mail(auth: AuthHarness) -> None:
 
 @pytest.mark.parametrize("email", ["jane@example.com", "nobody@example.com", "no address", ""])
 async def test_verified_and_unknown_addresses_get_no_mail(auth: AuthHarness, email: str) -> None:
-    await auth.verified()
+    await auth.register_verified()
     await auth.change("UPDATE user_account SET last_mail_at = NULL")
 
     await auth.gateway.ResendVerification(pb.ResendVerificationRequest(email=email))

@@ -42,6 +42,8 @@ class Clock:
 
 
 class BillingHarness(Tables):
+    """Billing as its callers see it, with its clock and access to its tables."""
+
     def __init__(self, sessions: Sessions, clock: Clock, issuer: TokenIssuer, port: int) -> None:
         self.sessions = sessions
         self.clock = clock

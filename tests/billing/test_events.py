@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import replace
 
 import nats.js.errors
@@ -19,6 +19,7 @@ from loupe.billing.v1 import billing_pb2 as pb
 from loupe.images.v1 import images_pb2
 from loupe_local.stores import Stores
 from tests.billing.harness import JANE, OMAR, BillingHarness
+from tests.polling import until
 
 
 @pytest.fixture
@@ -63,14 +64,8 @@ def image_ended(reservation_id: str) -> bytes:
     return images_pb2.ImageEnded(image_id=1, user_id=JANE, reservation_id=reservation_id).SerializeToString()
 
 
-def left(user_id: int) -> bytes:
+def user_deleted(user_id: int) -> bytes:
     return auth_pb2.UserDeleted(user_id=user_id).SerializeToString()
-
-
-async def until(condition: Callable[[], Coroutine[None, None, bool]]) -> None:
-    async with asyncio.timeout(60):
-        while not await condition():
-            await asyncio.sleep(0.02)
 
 
 async def until_settled(js: JetStreamContext, consumer: messages.Consumer) -> None:
@@ -81,7 +76,7 @@ async def until_settled(js: JetStreamContext, consumer: messages.Consumer) -> No
             return False
         return info.num_pending == 0 and info.num_ack_pending == 0
 
-    await until(is_settled)
+    await until(is_settled, seconds=60)
 
 
 async def was_delivered(js: JetStreamContext, consumer: messages.Consumer, times: int) -> bool:
@@ -92,8 +87,8 @@ async def was_delivered(js: JetStreamContext, consumer: messages.Consumer, times
     return info.delivered is not None and info.delivered.consumer_seq >= times
 
 
-async def until_another_was_delivered_twice(js: JetStreamContext, consumer: messages.Consumer) -> None:
-    """A consumer without heartbeats, whose `ack_wait` therefore passes."""
+async def until_ack_wait_has_passed(js: JetStreamContext, consumer: messages.Consumer) -> None:
+    """Wait until a similar consumer, which sends no heartbeats, has received its message twice."""
     config = api.ConsumerConfig(ack_wait=consumer.ack_wait_seconds)
     silent = await js.pull_subscribe(consumer.subjects[0], "silent", consumer.stream, config=config)
     for times in (1, 2):
@@ -164,8 +159,8 @@ async def test_a_deleted_user_loses_the_subscription_and_keeps_the_ledger(
     await billing.capture(reservation_id)
     before = (await billing.ledger()).entries
 
-    await js.publish("auth.user_deleted", left(JANE))
-    await js.publish("auth.user_deleted", left(JANE))
+    await js.publish("auth.user_deleted", user_deleted(JANE))
+    await js.publish("auth.user_deleted", user_deleted(JANE))
 
     await until_settled(js, events.USER_DELETED)
     assert await billing.rows("SELECT user_id FROM subscription") == [(OMAR,)]
@@ -180,7 +175,7 @@ async def test_an_unreadable_user_event_becomes_a_dead_letter(
     await billing.set_plan("starter")
 
     await js.publish("auth.user_deleted", b"\xff\xff\xff")
-    await js.publish("auth.user_deleted", left(JANE))
+    await js.publish("auth.user_deleted", user_deleted(JANE))
 
     await until_settled(js, events.USER_DELETED)
     assert await billing.rows("SELECT 1 FROM subscription") == []
@@ -198,9 +193,9 @@ async def test_an_event_that_waits_for_the_database_is_delivered_once(
     ):
         async with billing.sessions.begin() as session:
             await (await session.connection()).execute(sa.text("SELECT 1 FROM subscription FOR UPDATE"))
-            await js.publish("auth.user_deleted", left(JANE))
-            await until(lambda: was_delivered(js, consumer, 1))
-            await until_another_was_delivered_twice(js, consumer)
+            await js.publish("auth.user_deleted", user_deleted(JANE))
+            await until(lambda: was_delivered(js, consumer, 1), seconds=60)
+            await until_ack_wait_has_passed(js, consumer)
         await until_settled(js, consumer)
 
     assert await billing.rows("SELECT 1 FROM subscription") == []
@@ -218,8 +213,8 @@ async def test_an_event_is_delivered_again_after_a_database_error(
         bus.consume(js, consumer, events.DeletedUsers(billing.sessions).remove_subscription)
     ):
         try:
-            await js.publish("auth.user_deleted", left(JANE))
-            await until(lambda: was_delivered(js, consumer, 2))
+            await js.publish("auth.user_deleted", user_deleted(JANE))
+            await until(lambda: was_delivered(js, consumer, 2), seconds=60)
         finally:
             await billing.change("ALTER TABLE elsewhere RENAME TO subscription")
         await until_settled(js, consumer)
@@ -236,7 +231,7 @@ async def test_a_change_of_the_counter_is_published(
         async def is_out() -> bool:
             return await billing.rows("SELECT 1 FROM outbox") == []
 
-        await until(is_out)
+        await until(is_out, seconds=60)
 
     message = await js.get_last_msg("BILLING", "billing.usage_changed")
     event = pb.UsageChanged.FromString(message.data or b"")

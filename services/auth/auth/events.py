@@ -24,9 +24,7 @@ MAIL_WANTED = messages.Consumer(
     longest_pause_seconds=600,
 )
 
-mails = Counter(
-    "loupe_mails_total", "Mails brought to the mail server, or tried in vain", ["kind", "outcome"]
-)
+mails = Counter("loupe_mails_total", "Attempts to send mails", ["kind", "outcome"])
 
 
 class Mails:

@@ -24,7 +24,9 @@ from common.identity import ALGORITHM, ISSUER
 
 REREAD_SECONDS = 30.0
 
-key_made_at = Gauge("loupe_signing_key_created_timestamp_seconds", "When the key was made that signs now")
+key_made_at = Gauge(
+    "loupe_signing_key_created_timestamp_seconds", "Time at which the signing key was created"
+)
 
 
 class KeyRing:

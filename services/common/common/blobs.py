@@ -35,7 +35,7 @@ MAX_PART_BYTES = 1 << 30
 
 request_seconds = Histogram(
     "loupe_object_store_seconds",
-    "Requests to the object store, tries again included",
+    "Time of requests to the object store, including retries",
     ["operation", "outcome"],
     buckets=SECONDS_BUCKETS,
 )

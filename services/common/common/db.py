@@ -41,7 +41,7 @@ pool_connections = Gauge("loupe_database_connections", "Connections to the datab
 pool_limit = Gauge("loupe_database_connections_limit", "Connections that the pool may open")
 wait_seconds = Histogram(
     "loupe_database_wait_seconds",
-    "Time until a connection is there and answers",
+    "Time to get a working connection",
     ["outcome"],
     buckets=metrics.SECONDS_BUCKETS,
 )

@@ -24,19 +24,21 @@ LOOP_BLOCKED_SECONDS = 15.0
 MEASURE_SECONDS = 15.0
 """Time between two queries for gauges, however often they are scraped."""
 
-build_info = Gauge("loupe_build_info", "What runs here: always 1", ["component", "version"])
+build_info = Gauge(
+    "loupe_build_info", "Component and version of this process, always 1", ["component", "version"]
+)
 loop_lag_seconds = Histogram(
-    "loupe_loop_lag_seconds", "How late the event loop is, looked at each second", buckets=SECONDS_BUCKETS
+    "loupe_loop_lag_seconds", "How late the event loop is, measured once a second", buckets=SECONDS_BUCKETS
 )
 measured_at = Gauge(
-    "loupe_measured_timestamp_seconds", "When the gauges about it were last brought up to date", ["what"]
+    "loupe_measured_timestamp_seconds", "Time of the last update of a group of gauges", ["what"]
 )
 rpc_seconds = Histogram(
-    "loupe_rpc_server_seconds", "gRPC calls answered", ["method", "code"], buckets=SECONDS_BUCKETS
+    "loupe_rpc_server_seconds", "Time to answer gRPC calls", ["method", "code"], buckets=SECONDS_BUCKETS
 )
 rpc_client_seconds = Histogram(
     "loupe_rpc_client_seconds",
-    "gRPC calls made, tries again included",
+    "Time of gRPC calls to other services, including retries",
     ["method", "code"],
     buckets=SECONDS_BUCKETS,
 )

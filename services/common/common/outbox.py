@@ -44,9 +44,9 @@ LAG = sa.text("""
     FROM (SELECT created_at FROM outbox ORDER BY id LIMIT 10000) AS oldest
 """)
 
-rows_waiting = Gauge("loupe_outbox_rows", "Events that wait to be sent, counted up to 10,000")
-oldest_seconds = Gauge("loupe_outbox_oldest_seconds", "Age of the oldest event that waits")
-sends = Counter("loupe_outbox_sends_total", "Events sent, or tried in vain", ["outcome"])
+rows_waiting = Gauge("loupe_outbox_rows", "Events that have not been sent, counted up to 10,000")
+oldest_seconds = Gauge("loupe_outbox_oldest_seconds", "Age of the oldest event that has not been sent")
+sends = Counter("loupe_outbox_sends_total", "Attempts to send events", ["outcome"])
 
 
 class OutboxColumns(SQLModel):

@@ -17,13 +17,11 @@ COUNT_OPEN = sa.text("""
     FROM reservation WHERE state = 'reserved'
 """)
 
-places = Counter("loupe_quota_places_total", "Places in quotas, by what became of them", ["outcome"])
+places = Counter("loupe_quota_places_total", "Places in quotas by outcome", ["outcome"])
 refusals = Counter("loupe_quota_refusals_total", "Requests for places that were refused", ["reason"])
-reservations = Gauge(
-    "loupe_quota_reservations", "Places that are reserved, and those past their end", ["state"]
-)
+reservations = Gauge("loupe_quota_reservations", "Open reservations, and those that are overdue", ["state"])
 overdue_seconds = Gauge(
-    "loupe_quota_overdue_seconds", "How long ago the oldest open reservation should have ended"
+    "loupe_quota_overdue_seconds", "Time since the oldest overdue reservation should have expired"
 )
 
 
