@@ -26,6 +26,8 @@ CALLERS = {
 
 
 class RpcHarness:
+    """A running server, and stubs for its callers."""
+
     def __init__(self, issuer: TokenIssuer, port: int, server: asyncio.Task[None]) -> None:
         self.port = port
         self._issuer = issuer

@@ -61,7 +61,7 @@ def check_spec(name: str, abilities: Sequence[str], expires_at: str) -> TokenSpe
 
 
 async def create_by_token(session: AsyncSession, principal: Principal, spec: TokenSpec) -> tuple[Token, str]:
-    """Create a token on behalf of another one. Refuse if the other one has been revoked meanwhile."""
+    """Create a token for a caller with another token, unless that has been revoked meanwhile."""
     user = await users.lock(session, principal.user_id)
     if user is None or await session.get(Token, principal.token_id) is None:
         raise _unauthenticated()
@@ -75,7 +75,10 @@ async def create(
     abilities: Collection[str] = ABILITIES,
     expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
-    """Create a token and delete the user's expired ones. Return the row and the text, stored nowhere."""
+    """Create a token, and delete the user's expired ones.
+
+    Return the row and the text of the token. The text cannot be read again, because only its hash is stored.
+    """
     is_expired = (col(Token.user_id) == user.id, col(Token.expires_at) <= now())
     await session.exec(delete(Token).where(*is_expired))
     secret = "".join(secrets.choice(LETTERS) for _ in range(40))
