@@ -90,8 +90,8 @@ async def test_places_reserved_together_have_an_entry_each(billing: BillingHarne
     await billing.release(*ids[:15])
 
     entries = as_tuples((await billing.ledger()).entries)
-    assert sorted(entries[:20]) == sorted((one, "reserved", 1) for one in ids)
-    assert sorted(entries[20:]) == sorted((one, "released", -1) for one in ids[:15])
+    assert sorted(entries[:20]) == sorted((each, "reserved", 1) for each in ids)
+    assert sorted(entries[20:]) == sorted((each, "released", -1) for each in ids[:15])
     assert await billing.used() == 5
     assert await billing.is_balanced()
 

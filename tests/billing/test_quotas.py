@@ -209,9 +209,9 @@ async def test_capture_and_release_at_once_agree_with_the_counter(billing: Billi
     await billing.set_plan("starter")
     ids = [await billing.reserve() for _ in range(10)]
 
-    await asyncio.gather(*(end(one) for one in ids for end in (billing.capture, billing.release)))
+    await asyncio.gather(*(end(each) for each in ids for end in (billing.capture, billing.release)))
 
-    states = [await billing.state(one) for one in ids]
+    states = [await billing.state(each) for each in ids]
     assert set(states) <= {"captured", "released"}
     assert await billing.used() == states.count("captured")
     assert await billing.is_balanced()

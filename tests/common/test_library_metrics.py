@@ -37,7 +37,7 @@ async def test_the_outbox_reports_its_rows_and_the_age_of_the_oldest(sessions: S
         connection = await session.connection()
         await connection.execute(sa.text("TRUNCATE outbox"))
         for number in range(3):
-            await outbox.publish(session, "nobody.listens", pb.UserChanged(user_id=number))
+            await outbox.publish(session, "no.consumer", pb.UserChanged(user_id=number))
         await connection.execute(
             sa.text("UPDATE outbox SET created_at = now() - interval '1 hour' WHERE id % 2 = 0")
         )

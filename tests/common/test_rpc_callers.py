@@ -132,7 +132,7 @@ async def test_a_call_without_a_token_is_unauthenticated(images: RpcHarness) -> 
     "claims",
     [
         {"aud": "billing"},
-        {"iss": "somebody"},
+        {"iss": "another issuer"},
         {"exp": int(time.time()) - 1},
         {"exp": None},
         {"aud": None},

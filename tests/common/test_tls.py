@@ -112,10 +112,10 @@ def test_a_missing_certificate_file_counts_as_unchanged(authority: Authority) ->
     first = tls._contents()
 
     tls.key.unlink()
-    meanwhile = tls._is_unchanged(first)
+    unchanged_while_missing = tls._is_unchanged(first)
     authority.sign("images")
 
-    assert meanwhile
+    assert unchanged_while_missing
     assert not tls._is_unchanged(first)
 
 

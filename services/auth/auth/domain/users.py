@@ -1,6 +1,6 @@
 """User accounts: registration, verification, look-up, changes and deletion.
 
-An operation that relies on the user's password, address or tokens not changing meanwhile locks the user's row
+An operation that relies on the user's password, address or tokens staying unchanged locks the user's row
 first.
 """
 

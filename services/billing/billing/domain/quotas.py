@@ -122,7 +122,7 @@ async def capture(session: AsyncSession, reservation_ids: Collection[uuid.UUID])
     await _count_expired_again(session, found)
     for reservation in found:
         reservation.state = State.CAPTURED
-    await ledger.record(session, Reason.CAPTURED, [one.id for one in found])
+    await ledger.record(session, Reason.CAPTURED, [reservation.id for reservation in found])
 
 
 async def release(session: AsyncSession, reservation_ids: Collection[uuid.UUID]) -> None:
@@ -130,7 +130,7 @@ async def release(session: AsyncSession, reservation_ids: Collection[uuid.UUID])
     found = await _locked(session, reservation_ids, State.RESERVED)
     for reservation in found:
         reservation.state = State.RELEASED
-    await _record(session, Reason.RELEASED, [one.id for one in found])
+    await _record(session, Reason.RELEASED, [reservation.id for reservation in found])
 
 
 async def renew(session: AsyncSession, reservation_ids: Collection[uuid.UUID], expires_at: datetime) -> None:
@@ -153,7 +153,7 @@ async def expire(session: AsyncSession) -> int:
     found = overdue.all()
     for reservation in found:
         reservation.state = State.EXPIRED
-    await _record(session, Reason.EXPIRED, [one.id for one in found])
+    await _record(session, Reason.EXPIRED, [reservation.id for reservation in found])
     return len(found)
 
 
@@ -182,7 +182,7 @@ async def _locked(
 
 async def _count_expired_again(session: AsyncSession, reservations: Sequence[Reservation]) -> None:
     """Count expired reservations again, whatever the limit, because their images had been accepted."""
-    expired = [one.id for one in reservations if one.state == State.EXPIRED]
+    expired = [item.id for item in reservations if item.state == State.EXPIRED]
     await _record(session, Reason.RETAKEN, expired)
 
 
