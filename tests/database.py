@@ -1,4 +1,4 @@
-"""A service's tables seen from outside of it."""
+"""A mix-in that reads and changes the tables of a service by SQL."""
 
 from typing import Any
 

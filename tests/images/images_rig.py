@@ -2,20 +2,15 @@
 
 import asyncio
 import contextlib
-import json
 import secrets
-import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import jwt
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.descriptor import ServiceDescriptor
-from jwt.algorithms import OKPAlgorithm
 from nats.js import JetStreamContext
 
 from billing import plans
@@ -39,6 +34,7 @@ from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2, images_pb2_grpc
 from loupe_local.services import services
 from loupe_local.stores import Stores
+from tests.internal_tokens import TokenIssuer
 
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
@@ -50,27 +46,6 @@ ABILITIES = ("images:read", "images:write", "images:delete")
 RULES = jobs.Rules(window=2, attempts=3, silent=timedelta(seconds=20))
 
 
-class Tokens:
-    """Signs internal tokens, as auth does, with a key of its own."""
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
-
-    async def jwks(self) -> str:
-        public = OKPAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        return json.dumps({"keys": [public | {"kid": "test", "alg": "EdDSA"}]})
-
-    def user(self, user_id: int, *abilities: str) -> str:
-        return self._sign("images", sub=str(user_id), token_id=1, abilities=list(abilities), verified=True)
-
-    def service(self, name: str, audience: str) -> str:
-        return self._sign(audience, sub=f"service:{name}")
-
-    def _sign(self, audience: str, **claims: Any) -> str:
-        usual = {"aud": audience, "iss": "loupe-auth", "exp": int(time.time()) + 600}
-        return jwt.encode(usual | claims, self._key, algorithm="EdDSA", headers={"kid": "test"})
-
-
 @dataclass
 class Rig:
     """Everything of images that a test may want to look at or to replace."""
@@ -79,7 +54,7 @@ class Rig:
     billing_sessions: Sessions
     settings: Settings
     blobs: Blobs
-    tokens: Tokens
+    tokens: TokenIssuer
     billing: "BillingServiceAsyncStub"
     js: JetStreamContext
     target: str = ""
@@ -129,7 +104,7 @@ async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
     values = {name.removeprefix("IMAGES_").lower(): value for name, value in environment.items()}
     settings = Settings(**values)  # pyright: ignore[reportArgumentType]  pydantic reads the texts
     engines = [db.engine(stores.database_url(name)) for name in ("images", "billing")]
-    tokens = Tokens()
+    tokens = TokenIssuer()
     async with contextlib.AsyncExitStack() as until_end:
         nats = await until_end.enter_async_context(
             bus.connection(stores.nats_url("images"), "tests", Readiness())

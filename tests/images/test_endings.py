@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from billing.events import Endings
+from billing.events import ImageOutcomes
 from common import timestamps
 from common.db import now
 from images.domain import outcome_replay
@@ -33,9 +33,9 @@ async def reserved(rig: Rig, status: Status, **fields: Any) -> Image:
 
 async def deliver(rig: Rig) -> None:
     """What waits for the relay goes to billing, as the stream would carry it."""
-    consumer = Endings(rig.billing_sessions)
+    outcomes = ImageOutcomes(rig.billing_sessions)
     for subject, payload in await events(rig.sessions):
-        handle = consumer.completed if subject == "images.completed" else consumer.not_completed
+        handle = outcomes.capture if subject == "images.completed" else outcomes.release
         await handle(payload)
 
 
@@ -80,7 +80,7 @@ async def test_a_place_that_had_expired_meanwhile_counts_again(rig: Rig) -> None
     await reserved(rig, Status.COMPLETED)
     over = "UPDATE reservation SET expires_at = now() - interval '1 hour' RETURNING 1"
     await one(rig.billing_sessions, over)
-    await Endings(rig.billing_sessions).expire()
+    await ImageOutcomes(rig.billing_sessions).expire_reservations()
     between = await used(rig)
 
     await replay(rig, now() - DAY)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from common.blobs import PAGE
+from common.blobs import KEYS_PER_PAGE
 from images.formats.formats import Format, extension
 from images.operations.orphans import Orphans
 from images.tables import Status
@@ -62,7 +62,7 @@ async def test_young_objects_may_belong_to_an_upload_under_way(rig: Rig) -> None
 
 async def test_more_than_a_page_is_swept(rig: Rig) -> None:
     image = await an_image(rig.sessions, original_path="images/originals/0500x.png")
-    orphans = [f"images/originals/{number:04}.png" for number in range(PAGE + 5)]
+    orphans = [f"images/originals/{number:04}.png" for number in range(KEYS_PER_PAGE + 5)]
     await put(rig, image.original_path, *orphans)
 
     await sweep(rig)

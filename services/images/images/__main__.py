@@ -36,7 +36,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     await db.wait(engine, readiness)
     blobs = Blobs(settings.store())
     await process.wait_for("object store", blobs.ping)
-    readiness.have("object store")
+    readiness.mark_ready("object store")
     sessions = db.sessions(engine)
     credentials = Credentials(settings.auth_target, "images", settings.client_secret, tls=settings.tls)
     service = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
@@ -68,8 +68,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             bus.consume(js, events.USER_DELETED, events.Users(sessions).deleted),
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
-            metrics.keep("images", functools.partial(measures.measure, sessions)),
-            metrics.keep("dead messages", dead.measure),
+            metrics.keep_updated("images", functools.partial(measures.measure, sessions)),
+            metrics.keep_updated("dead messages", dead.measure),
         )
 
 

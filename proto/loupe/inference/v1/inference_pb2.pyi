@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Finished(_message.Message):
-    """Event `inference.finished`: how one attempt at an image ended."""
+    """Event `inference.finished`: the outcome of one attempt at an image."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -29,9 +29,9 @@ class Finished(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
-    """Fence of the work order; `images` refuses an older one."""
+    """Fence of the work order. `images` ignores outcomes with an older fence."""
     upscaled_path: _builtins.str
-    """Key of the stored result, so that it can be dropped when nobody wants it any more."""
+    """Object key of the stored result. `images` deletes the object if it ignores the outcome."""
     @_builtins.property
     def output(self) -> Global___Output: ...
     @_builtins.property
@@ -70,9 +70,9 @@ class Output(_message.Message):
     width: _builtins.int
     height: _builtins.int
     seconds: _builtins.float
-    """From start of work to stored output."""
+    """Time from the start of the work until the result was stored."""
     model: _builtins.str
-    """The model's name, and why this one: for machines, and for people."""
+    """The name of the model, the reason for choosing it as a code, and the same reason as a text for people."""
     model_reason: _builtins.str
     model_message: _builtins.str
     def __init__(
@@ -102,7 +102,7 @@ class Failure(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     RETRYABLE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """snake_case, such as `undecodable` or `attempts_exhausted`."""
+    """Code in snake_case, such as `undecodable` or `attempts_exhausted`."""
     message: _builtins.str
     retryable: _builtins.bool
     def __init__(

@@ -39,7 +39,7 @@ async def add(
     for image in images:
         image.created_at = image.updated_at = created_at
         image.batch_id = batch.id if batch else None
-        image.request_id, image.trace_parent = trace.here()
+        image.request_id, image.trace_parent = trace.current_origin()
     session.add_all(images)
     await session.flush()
     measures.accepted(session, images)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from prometheus_client import Counter, Gauge, Histogram
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common.db import Sessions, once_committed
+from common.db import Sessions, on_commit
 from images.tables import UNFINISHED, Image, Status
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
@@ -46,7 +46,7 @@ def accepted(session: AsyncSession, images: Sequence[Image]) -> None:
         for queue in queues:
             accepted_images.labels(queue).inc()
 
-    once_committed(session, count)
+    on_commit(session, count)
 
 
 def started(session: AsyncSession, image: Image) -> None:
@@ -60,7 +60,7 @@ def started(session: AsyncSession, image: Image) -> None:
         if is_first:
             queue_seconds.labels(queue).observe(max(0.0, waited))
 
-    once_committed(session, count)
+    on_commit(session, count)
 
 
 def ended(session: AsyncSession, image: Image) -> None:
@@ -73,7 +73,7 @@ def ended(session: AsyncSession, image: Image) -> None:
         if seconds is not None:
             work_seconds.observe(seconds)
 
-    once_committed(session, count)
+    on_commit(session, count)
 
 
 async def measure(sessions: Sessions) -> None:

@@ -43,7 +43,7 @@ class MissingObjects:
 
         async def absent(key: str) -> set[str]:
             async with places:
-                return set() if await self._means.blobs.holds(key) else {key}
+                return set() if await self._means.blobs.exists(key) else {key}
 
         return set[str]().union(*await asyncio.gather(*map(absent, keys)))
 
