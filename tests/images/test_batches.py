@@ -26,7 +26,7 @@ async def finish(sessions: Sessions, image: Image, *, failure: str = "") -> None
     if failure:
         event.failure.CopyFrom(inference_pb2.Failure(code=failure, message="No."))
     else:
-        event.output.CopyFrom(inference_pb2.Output(bytes=321, width=8, height=6, seconds=1.5))
+        event.output.CopyFrom(inference_pb2.Output(bytes=321, seconds=1.5))
     async with sessions.begin() as session:
         await jobs.finish(session, event, RULES)
 

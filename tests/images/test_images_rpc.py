@@ -230,7 +230,7 @@ async def test_a_link_downloads_under_the_name_of_the_original(rig: Rig, name: s
 
 async def finish(rig: Rig, order: pb.WorkOrder) -> None:
     event = inference_pb2.Finished(image_id=order.image_id, fence=order.fence)
-    event.output.CopyFrom(inference_pb2.Output(bytes=1, width=8, height=8, seconds=0.5))
+    event.output.CopyFrom(inference_pb2.Output(bytes=1, seconds=0.5))
     async with rig.sessions.begin() as session:
         await jobs.finish(session, event, RULES)
 

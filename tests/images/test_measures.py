@@ -7,7 +7,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from common.db import Sessions, now
-from images.domain import jobs, library, measures
+from images import gauges
+from images.domain import jobs, library
 from images.tables import Status
 from loupe.inference.v1 import inference_pb2
 from tests.images.images_rig import RULES, an_image, new_image
@@ -25,7 +26,7 @@ async def test_work_to_do_is_what_unfinished_images_have_left(sessions: Sessions
     await an_image(sessions, status=Status.COMPLETED, upscaled_width=9000, upscaled_height=9000)
     await an_image(sessions, status=Status.FAILED, upscaled_width=9000, upscaled_height=9000)
 
-    await measures.measure(sessions)
+    await gauges.update(sessions)
 
     assert value("loupe_queued_work_megapixels") == pytest.approx(12.5)
     assert value("loupe_images_unfinished", status="pending") == 1
@@ -35,7 +36,7 @@ async def test_work_to_do_is_what_unfinished_images_have_left(sessions: Sessions
 async def test_where_nothing_waits_all_is_zero(sessions: Sessions) -> None:
     await an_image(sessions, status=Status.COMPLETED)
 
-    await measures.measure(sessions)
+    await gauges.update(sessions)
 
     assert value("loupe_queued_work_megapixels") == 0
     for status in ("pending", "processing"):
@@ -47,7 +48,7 @@ async def test_the_oldest_of_a_status_is_told(sessions: Sessions) -> None:
     await an_image(sessions, created_at=now() - timedelta(days=1))
     await an_image(sessions)
 
-    await measures.measure(sessions)
+    await gauges.update(sessions)
 
     assert value("loupe_images_oldest_seconds", status="pending") >= 86_400
     assert value("loupe_images_oldest_seconds", status="processing") == 0

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from common.db import Sessions
 from images.domain import pages
-from images.domain.measures import UNFINISHED_WORK
+from images.gauges import UNFINISHED_WORK
 from images.tables import Status
 from tests.images.images_rig import Rig, emptied
 

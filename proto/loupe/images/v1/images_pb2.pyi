@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from loupe.billing.v1 import billing_pb2 as _billing_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -516,13 +517,17 @@ class UpscaleResponse(_message.Message):
     QUOTA_USED_FIELD_NUMBER: _builtins.int
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
-    """The month's quota after this image; absent limit: unlimited."""
+    """For gateways of the release before, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
-    """Grows with each change of the count."""
     @_builtins.property
     def image(self) -> Global___Image: ...
+    @_builtins.property
+    def usage(self) -> _billing_pb2.Usage:
+        """The month's quota after this image."""
+
     def __init__(
         self,
         *,
@@ -530,10 +535,11 @@ class UpscaleResponse(_message.Message):
         quota_used: _builtins.int = ...,
         quota_limit: _builtins.int | None = ...,
         quota_version: _builtins.int = ...,
+        usage: _billing_pb2.Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015
@@ -843,13 +849,17 @@ class CreateBatchResponse(_message.Message):
     QUOTA_USED_FIELD_NUMBER: _builtins.int
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
-    """The month's quota after this batch; absent limit: unlimited."""
+    """For gateways of the release before, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
-    """Grows with each change of the count."""
     @_builtins.property
     def batch(self) -> Global___Batch: ...
+    @_builtins.property
+    def usage(self) -> _billing_pb2.Usage:
+        """The month's quota after this batch."""
+
     def __init__(
         self,
         *,
@@ -857,10 +867,11 @@ class CreateBatchResponse(_message.Message):
         quota_used: _builtins.int = ...,
         quota_limit: _builtins.int | None = ...,
         quota_version: _builtins.int = ...,
+        usage: _billing_pb2.Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015
@@ -1311,6 +1322,8 @@ class WorkOrder(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TRACE_PARENT_FIELD_NUMBER: _builtins.int
+    LARGEST_INPUT_PIXELS_FIELD_NUMBER: _builtins.int
+    LARGEST_OUTPUT_PIXELS_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
     original_path: _builtins.str
@@ -1326,6 +1339,10 @@ class WorkOrder(_message.Message):
     request_id: _builtins.str
     """The upload's, to which the work belongs; absent where there is none."""
     trace_parent: _builtins.str
+    largest_input_pixels: _builtins.int
+    """The most pixels that the decoded original may have, all its frames together. Zero: 50,000,000."""
+    largest_output_pixels: _builtins.int
+    """The most pixels that the result may have, all its frames together. Zero: 268,435,456."""
     @_builtins.property
     def size(self) -> Global___Size:
         """Size of the result in pixels."""
@@ -1345,10 +1362,12 @@ class WorkOrder(_message.Message):
         model: _builtins.str = ...,
         request_id: _builtins.str | None = ...,
         trace_parent: _builtins.str | None = ...,
+        largest_input_pixels: _builtins.int = ...,
+        largest_output_pixels: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015

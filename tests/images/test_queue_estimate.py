@@ -9,6 +9,7 @@ from sqlmodel import col, update
 
 from common import errors
 from common.db import now
+from images import queue_estimator
 from images.domain import jobs, queue_estimate
 from images.tables import Image, Status, Worker
 from loupe.images.v1 import images_pb2 as pb
@@ -21,8 +22,8 @@ MEGAPIXEL = {"upscaled_width": 1000, "upscaled_height": 1000}
 
 @pytest.fixture(autouse=True)
 def looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e9)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimator, "SHARE_OF_TIME", 1e9)
 
 
 async def queue(rig: Rig) -> queue_estimate.Queue:
@@ -181,14 +182,14 @@ async def test_images_of_a_new_batch_do_not_all_stand_in_the_same_place(rig: Rig
 
 
 async def test_the_queue_is_read_anew_only_after_a_while(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
-    kept = queue_estimate.QueueEstimator(rig.sessions, COLD)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
+    estimator = queue_estimator.QueueEstimator(rig.sessions, COLD)
 
-    first = await kept.look()
+    first = await estimator.queue()
     await an_image(rig.sessions)
-    again = await kept.look()
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
-    anew = await kept.look()
+    again = await estimator.queue()
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
+    anew = await estimator.queue()
 
     assert first is again
     assert (first.places, len(anew.places)) == ({}, 1)
@@ -230,7 +231,7 @@ async def test_one_that_another_worker_took_since_it_was_looked_at_is_passed_ove
     usual = await a_dispatched(rig, 5)
     _, taken, free = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (3, 2, 1)]
     await start(rig, usual)
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
     async with rig.sessions.begin() as session:
         await jobs.start(session, taken.id or 0, RULES)
 
@@ -270,7 +271,7 @@ async def test_one_whose_model_this_worker_lacks_is_left_to_those_that_have_it(
     ]
 
     given = [await start(rig, usual)]
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
     given += [await start(rig, usual), await start(rig, usual, "auto", "enhance")]
 
     assert given == [plain.id, other.id, enhanced.id]
@@ -283,7 +284,7 @@ async def test_many_go_first_before_the_queue_is_read_again(
     first = [await a_dispatched(rig, 1, user_id=2, is_priority=True) for _ in range(20)]
 
     given = [await start(rig, usual)]
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
     given += [await start(rig, usual) for _ in first[1:]]
 
     assert given == [image.id for image in first]
@@ -292,14 +293,14 @@ async def test_many_go_first_before_the_queue_is_read_again(
 async def test_after_one_slow_answer_the_queue_is_not_kept_for_long(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e-9)
-    monkeypatch.setattr(queue_estimate, "LONGEST_KEPT_SECONDS", 0.0)
-    kept = queue_estimate.QueueEstimator(rig.sessions, COLD)
+    monkeypatch.setattr(queue_estimator, "SHARE_OF_TIME", 1e-9)
+    monkeypatch.setattr(queue_estimator, "LONGEST_CACHED_SECONDS", 0.0)
+    estimator = queue_estimator.QueueEstimator(rig.sessions, COLD)
 
-    await kept.look()
+    await estimator.queue()
     await an_image(rig.sessions)
 
-    assert len((await kept.look()).places) == 1
+    assert len((await estimator.queue()).places) == 1
 
 
 async def test_a_pace_next_to_nothing_tells_a_wait_that_can_be_told(rig: Rig) -> None:
