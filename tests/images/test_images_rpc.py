@@ -131,6 +131,18 @@ async def test_an_upload_is_answered_with_the_image_and_the_months_count(rig: Ri
     assert not image.HasField("queue_seconds")
 
 
+async def test_both_kinds_of_upload_return_the_months_usage_with_its_version(rig: Rig) -> None:
+    await put_on(rig, "professional", JANE)
+
+    single = await rig.user(JANE).Upscale(an_upload())
+    batch = await rig.user(JANE).CreateBatch(a_batch_upload())
+
+    for response, used in ((single, 1), (batch, 2)):
+        assert (response.usage.used, response.usage.limit, response.usage.version) == (used, 250, used)
+        assert response.usage.period_start.seconds > 0
+        assert (response.quota_used, response.quota_limit, response.quota_version) == (used, 250, used)
+
+
 async def test_every_field_at_fault_comes_over_the_wire(rig: Rig) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         await rig.user(JANE).Upscale(an_upload(b"text", scale_factor="9"))
