@@ -155,7 +155,7 @@ class Usage(_message.Message):
     limit: _builtins.int
     """Absent: unlimited."""
     version: _builtins.int
-    """Grows with each change of the month's count, so that old news can be told from new."""
+    """Grows with each change of the month's count, so that a reader can ignore an older count."""
     @_builtins.property
     def period_start(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
