@@ -1,4 +1,4 @@
-"""A mix-in that reads and changes the tables of a service by SQL."""
+"""SQL for tests on the tables of a service."""
 
 from typing import Any
 

@@ -60,15 +60,11 @@ class Output(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BYTES_FIELD_NUMBER: _builtins.int
-    WIDTH_FIELD_NUMBER: _builtins.int
-    HEIGHT_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     MODEL_REASON_FIELD_NUMBER: _builtins.int
     MODEL_MESSAGE_FIELD_NUMBER: _builtins.int
     bytes: _builtins.int
-    width: _builtins.int
-    height: _builtins.int
     seconds: _builtins.float
     """Time from the start of the work until the result was stored."""
     model: _builtins.str
@@ -79,8 +75,6 @@ class Output(_message.Message):
         self,
         *,
         bytes: _builtins.int = ...,
-        width: _builtins.int = ...,
-        height: _builtins.int = ...,
         seconds: _builtins.float = ...,
         model: _builtins.str = ...,
         model_reason: _builtins.str = ...,
@@ -88,7 +82,7 @@ class Output(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "height", b"height", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "seconds", b"seconds", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
