@@ -140,8 +140,8 @@ async def refused(client: httpx2.AsyncClient) -> httpx2.Response | None:
 
 async def until_purged(js: JetStreamContext) -> int:
     deadline = time.monotonic() + 10
-    while not (waiting := (await js.stream_info("JOBS")).state.messages):
+    while not (waiting := (await js.stream_info("QUEUE")).state.messages):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
-    await js.purge_stream("JOBS")
+    await js.purge_stream("QUEUE")
     return waiting

@@ -41,7 +41,7 @@ async def test_an_accepted_upload_is_stored_counted_and_on_its_way(rig: Rig) -> 
     assert await rig.blobs.get(image.original_path) == PHOTO
     assert (usage.used, usage.limit, await used(rig)) == (1, 2, 1)
     [(subject, payload)] = await events(rig.sessions)
-    assert subject == "images.submitted.standard"
+    assert subject == "images.queued.standard"
     assert pb.ImageSubmitted.FromString(payload).image_id == image.id
 
 
@@ -62,7 +62,7 @@ async def test_a_plan_with_a_queue_of_its_own_makes_priority_images(rig: Rig) ->
 
     await rig.uploads().accept(JANE, an_upload())
 
-    assert [subject for subject, _ in await events(rig.sessions)] == ["images.submitted.priority"]
+    assert [subject for subject, _ in await events(rig.sessions)] == ["images.queued.priority"]
 
 
 async def test_a_quota_that_is_used_up_stores_nothing(rig: Rig) -> None:

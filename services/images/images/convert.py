@@ -94,8 +94,6 @@ def to_order(image: Image) -> pb.WorkOrder:
         quality=image.quality or 0,
         keeps_metadata=image.keeps_metadata,
         model=image.model_asked,
-        request_id=image.request_id,
-        trace_parent=image.trace_parent,
     )
 
 

@@ -1,8 +1,7 @@
 """Protobuf in, domain, protobuf out."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 
 from common import rpc, timestamps
@@ -173,8 +172,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
 
     async def StartWork(self, request: pb.StartWorkRequest, context: rpc.Context) -> pb.StartWorkResponse:
         served = request.models or USUAL
-        image = await self._first_of_all(request.image_id, served) if request.takes_another else None
-        image = image or await self._started(request.image_id, served)
+        async with self._sessions.begin() as session:
+            image = await jobs.start(session, request.image_id, self._rules, served)
         return pb.StartWorkResponse(order=to_order(image) if image else None)
 
     async def StopWork(self, request: pb.StopWorkRequest, context: rpc.Context) -> pb.StopWorkResponse:
@@ -204,30 +203,6 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             found = await models.served(session, self._rules.model_gone_after)
         return pb.ListModelsResponse(models=[model_to_proto(model, nets) for model, nets in found])
 
-    async def _started(self, image_id: int, served: Collection[str]) -> Image | None:
-        async with self._sessions.begin() as session:
-            return await jobs.start(session, image_id, self._rules, served)
-
-    async def _first_of_all(self, image_id: int, served: Collection[str]) -> Image | None:
-        """One of the priority queue that waits longer than that image, which is not of it or came later.
-
-        One that waits no more steps back for nobody: its message would only come again and again.
-        """
-        first = await self._waiting.first()
-        if not first or not await self._waits(image_id):
-            return None
-        while another := _before(image_id, first, served):
-            del first[another]  # at once: others look too
-            with contextlib.suppress(jobs.Busy):
-                if image := await self._started(another, served):
-                    return image
-        first.pop(image_id, None)
-        return None
-
-    async def _waits(self, image_id: int) -> bool:
-        async with self._sessions.begin() as session:
-            return await queue_estimate.waits(session, image_id)
-
     async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
         """Where any of them is unfinished."""
         return await self._waiting.look() if any(image.status in UNFINISHED for image in images) else None
@@ -251,12 +226,6 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             disposition=file_names.disposition(filename),
         )
         return url, now() + self._downloadable_for
-
-
-def _before(image_id: int, first: Mapping[int, str], served: Collection[str]) -> int | None:
-    if image_id in first:
-        return None
-    return next((another for another, model in first.items() if model in served), None)
 
 
 def _limit(usage: billing_pb2.Usage) -> int | None:

@@ -18,6 +18,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _Status:
@@ -1248,8 +1253,16 @@ class StartWorkRequest(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     TAKES_ANOTHER_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
-    takes_another: _builtins.bool
-    """The order may be for another image, one that goes first; then this one's message goes back into the stream."""
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def takes_another(self) -> _builtins.bool:
+        """Workers of the release before send it. It has no effect: the order is always for `image_id`."""
+
+    @takes_another.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def takes_another(self, value: _builtins.bool) -> None:
+        """Workers of the release before send it. It has no effect: the order is always for `image_id`."""
+
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the caller can do, `auto` among them; none: a worker from before there was `enhance`. For an image that asks for
@@ -1323,9 +1336,22 @@ class WorkOrder(_message.Message):
     """Whether what the original tells of itself goes along; colour profiles always do."""
     model: _builtins.str
     """Its name, or `auto`."""
-    request_id: _builtins.str
-    """The upload's, to which the work belongs; absent where there is none."""
-    trace_parent: _builtins.str
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def request_id(self) -> _builtins.str:
+        """Never filled any more. Workers of the release before read them only if the order is for another image."""
+
+    @request_id.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def request_id(self, value: _builtins.str) -> None:
+        """Never filled any more. Workers of the release before read them only if the order is for another image."""
+
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def trace_parent(self) -> _builtins.str: ...
+    @trace_parent.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def trace_parent(self, value: _builtins.str) -> None: ...
     @_builtins.property
     def size(self) -> Global___Size:
         """Size of the result in pixels."""
@@ -1598,7 +1624,7 @@ Global___ServedModel: _TypeAlias = ServedModel  # noqa: Y015
 
 @_typing.final
 class ImageSubmitted(_message.Message):
-    """Event `images.submitted.<class>`: one job."""
+    """Events `images.queued.standard` and `images.queued.priority`: one job."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

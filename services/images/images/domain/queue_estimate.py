@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common.db import Sessions, now
@@ -46,12 +46,6 @@ QUEUE = sa.text("""
     ) AS unfinished
 """)
 """Reads what the partial index of unfinished images leads to, and no other of the table."""
-FIRST = sa.text("""
-    SELECT id, model_asked FROM image
-    WHERE status = 'pending' AND is_priority AND dispatched_at IS NOT NULL
-    ORDER BY dispatched_at, id LIMIT 100
-""")
-"""Of the priority queue: more than are started until it is read again."""
 WORKERS = sa.text("""
     SELECT megapixels_per_second, announced_at > :alive AS is_alive FROM worker ORDER BY announced_at DESC
 """)
@@ -129,28 +123,13 @@ class QueueEstimator:
         self._sessions = sessions
         self._cold_start = cold_start
         self._queue = CachedRead(self._read)
-        self._first = CachedRead(self._read_first)
 
     async def look(self) -> Queue:
         return await self._queue.look()
 
-    async def first(self) -> dict[int, str]:
-        """The next of the priority queue, in order, and their models. Who starts one takes it out."""
-        return await self._first.look()
-
     async def _read(self) -> Queue:
         async with self._sessions.begin() as session:
             return await read(session, self._cold_start)
-
-    async def _read_first(self) -> dict[int, str]:
-        async with self._sessions.begin() as session:
-            connection = await session.connection()
-            return {row.id: row.model_asked for row in await connection.execute(FIRST)}
-
-
-async def waits(session: AsyncSession, image_id: int) -> bool:
-    found = await session.exec(select(Image.status).where(Image.id == image_id))
-    return found.one_or_none() == Status.PENDING
 
 
 async def announce(session: AsyncSession, name: str, megapixels_per_second: float | None) -> None:
