@@ -60,7 +60,7 @@ class Worker:
 
 
 async def are_waiting(js: JetStreamContext, queue: str, places: int = 1) -> bool:
-    """Return whether so many places wait at both durables."""
+    """Return whether this many places wait at both durables."""
     try:
         infos = [await js.consumer_info(queue, name) for name in ("first", "second")]
     except nats.errors.Error:

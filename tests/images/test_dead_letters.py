@@ -109,10 +109,10 @@ async def test_lists_are_limited_and_newest_first_also_where_letters_were_delete
     for sequence in sequences[10:35]:
         await js.delete_msg("DEAD", sequence)
 
-    kept = [*sequences[:10], *sequences[35:]][::-1]
-    assert [message.sequence for message in await listed(rig)] == kept
-    assert [message.sequence for message in await listed(rig, 7)] == kept[:7]
-    assert [message.sequence for message in await listed(rig, 0)] == kept[:1]
+    remaining = [*sequences[:10], *sequences[35:]][::-1]
+    assert [message.sequence for message in await listed(rig)] == remaining
+    assert [message.sequence for message in await listed(rig, 7)] == remaining[:7]
+    assert [message.sequence for message in await listed(rig, 0)] == remaining[:1]
 
 
 async def test_without_dead_letters_the_list_is_empty(rig: Rig, js: JetStreamContext) -> None:

@@ -49,12 +49,12 @@ async def _connect(url: str, name: str, leaving: asyncio.Event) -> Client:
     """Return a connection that reconnects by itself for as long as the process lives."""
 
     async def on_error(error: Exception) -> None:
-        LOG.warning("broker", error=_text(error))
+        LOG.warning("broker connection failed", error=_text(error))
 
     async def on_disconnect() -> None:
         if not leaving.is_set():
             losses.inc()
-            LOG.warning("broker lost")
+            LOG.warning("broker lost", action="reconnects until it is back")
 
     async def on_reconnect() -> None:
         LOG.info("broker back")
@@ -89,7 +89,7 @@ def stream(name: str, *subjects: str, work_queue: bool = False, days: float = 7)
 
 
 async def declare(js: JetStreamContext, *streams: api.StreamConfig, replicas: int = 1) -> None:
-    """Creates each stream with this many replicas, or updates one that exists."""
+    """Create each stream with this many replicas, or update it if it exists."""
     for each in streams:
         config = each.evolve(num_replicas=replicas)
         try:
@@ -101,7 +101,7 @@ async def declare(js: JetStreamContext, *streams: api.StreamConfig, replicas: in
 async def publish(
     js: JetStreamContext, subject: str, data: bytes, *, message_id: str, origin: trace.Origin | None = None
 ) -> None:
-    """Publishes, and returns once the stream has stored the message.
+    """Publish a message, and return once the stream has stored it.
 
     The message belongs to the request `origin`, by default to the current one. The stream ignores a message
     whose id it has seen in the last two minutes.
@@ -116,7 +116,7 @@ async def publish(
 async def consume(
     js: JetStreamContext, consumer: messages.Consumer, handle: messages.Handler, *, parallel: int = 1
 ) -> None:
-    """Runs for ever and handles `parallel` messages at a time. Waits while the broker is away."""
+    """Handle messages for ever, `parallel` at a time. Wait while the broker is away."""
 
     async def handle_any(data: bytes, _: messages.Consumer) -> None:
         await handle(data)
@@ -127,7 +127,7 @@ async def consume(
 async def consume_by_preference(
     js: JetStreamContext, preference: Preference, handle: messages.ConsumerHandler, *, parallel: int = 1
 ) -> None:
-    """Like `consume`, for several consumers.
+    """Handle messages of several consumers for ever, `parallel` at a time.
 
     Each message comes from the first consumer in the order of preference that has one at hand.
     """

@@ -23,7 +23,7 @@ redelivered = Gauge(
 
 
 async def watch(js: JetStreamContext, consumer: Consumer) -> None:
-    """Runs for ever."""
+    """Update the gauges of this consumer for ever."""
     await metrics.keep(f"consumer {consumer.durable}", functools.partial(_measure, js, consumer))
 
 

@@ -103,7 +103,7 @@ async def _settle(
 
 
 async def give_back(message: Msg) -> None:
-    """Lets the broker deliver the message again at once."""
+    """Let the broker deliver the message again at once."""
     with contextlib.suppress(nats.errors.Error):
         await message.nak()
 
@@ -151,7 +151,7 @@ async def _fail(js: JetStreamContext, consumer: Consumer, message: Msg, error: E
 
 
 async def _bury(js: JetStreamContext, consumer: Consumer, message: Msg, error: Exception) -> None:
-    """Copies the message to the stream of dead letters, and ends it in its own stream."""
+    """Copy the message to the stream of dead letters, and end it in its own stream."""
     reason = f"{type(error).__name__}: {error}"[:500].replace("\n", " ")
     headers = dict(trace.outgoing()) | {"Loupe-Subject": message.subject, "Loupe-Error": reason}
     await js.publish(f"dead.{consumer.stream}.{consumer.durable}", message.data, headers=headers)

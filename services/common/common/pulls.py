@@ -27,7 +27,7 @@ HOLD_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 """How long the broker may take to answer a pull that it must not hold."""
 GRACE_SECONDS = 1.0
-"""A pull that was lost with its connection counts as ended this long after its end."""
+"""A pull whose end was lost with the connection counts as ended after this time."""
 RETRY_SECONDS = 1.0
 RETIRED_RETRY_SECONDS = 60.0
 NO_MESSAGE = ("404", "408")
@@ -55,8 +55,10 @@ class _Durable:
 
 
 class Puller:
+    """Receives the messages of one place."""
+
     def __init__(self, js: JetStreamContext, has_declared: asyncio.Event) -> None:
-        """`has_declared` is set once a durable is there."""
+        """`has_declared` is set once a durable is declared."""
         self._js = js
         self._client: Any = js._nc  # noqa: SLF001  nats-py has no public pull that the broker must not hold
         self._has_declared = has_declared
@@ -85,13 +87,13 @@ class Puller:
         return received
 
     async def close(self) -> None:
-        """Ends the pulls and gives back the messages that are already on their way."""
+        """End all pulls, and give back the messages that are already on their way."""
         await asyncio.gather(*(_drain(each.subscription) for each in self._durables.values()))
 
     async def _ask(self, durables: Sequence[_Durable]) -> None:
-        """Asks one durable after the other until one has a message at hand.
+        """Ask one durable after the other until one has a message at hand.
 
-        A durable with a held pull is passed over: a message would already be here.
+        Pass over a durable that holds a pull. If it had a message, the message would already be here.
         """
         for durable in durables:
             if not durable.is_pulling:
@@ -101,7 +103,7 @@ class Puller:
                 return
 
     async def _hold(self, durables: Sequence[_Durable], *, is_complete: bool) -> None:
-        """Waits at all durables at once, until one has a message or a pull ends."""
+        """Wait at all durables at once until one has a message or a pull ends."""
         for durable in durables:
             if not durable.is_pulling:
                 await self._pull(durable, HOLD_SECONDS, expires=int(HOLD_SECONDS * 1e9))
@@ -124,7 +126,7 @@ class Puller:
             reply=subscription.subject if subscription else "",
         )
 
-    async def _hear(self, durable: _Durable, message: Msg) -> None:
+    async def _take_answer(self, durable: _Durable, message: Msg) -> None:
         durable.pull_ends_at = 0.0
         status = JetStreamContext.is_status_msg(message)
         if status is None:
@@ -151,7 +153,7 @@ class Puller:
         return durable if durable.is_declared else None
 
     async def _declare(self, durable: _Durable) -> None:
-        """A durable that was lost with its stream's storage comes back this way."""
+        """Declare the durable. It may have been lost with the storage of its stream."""
         await self._js.add_consumer(
             durable.consumer.stream,
             api.ConsumerConfig(
@@ -163,9 +165,9 @@ class Puller:
                 max_ack_pending=10_000,
             ),
         )
-        hear = functools.partial(self._hear, durable)
-        inbox = self._client.new_inbox()
-        durable.subscription = durable.subscription or await self._client.subscribe(inbox, cb=hear)
+        if not durable.subscription:
+            take = functools.partial(self._take_answer, durable)
+            durable.subscription = await self._client.subscribe(self._client.new_inbox(), cb=take)
         durable.is_declared = True
         self._has_declared.set()
         if durable.problem:

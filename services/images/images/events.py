@@ -44,6 +44,8 @@ RENEWALS_AT_ONCE = 500
 
 
 class Results:
+    """Handlers for the results of workers, and for objects that are not needed any more."""
+
     def __init__(self, sessions: Sessions, blobs: Blobs, rules: jobs.Rules) -> None:
         self._sessions = sessions
         self._blobs = blobs
@@ -59,6 +61,8 @@ class Results:
 
 
 class Users:
+    """The handler for deleted accounts. It deletes their images a few at a time."""
+
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
@@ -73,7 +77,10 @@ class Users:
 
 
 class Sweeper:
-    """Publishes jobs again that wait in PostgreSQL and were lost by the stream."""
+    """Queues lost jobs again and renews reservations of waiting images.
+
+    PostgreSQL is the truth: an image that waits there needs a message in the stream.
+    """
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ class Queues:
 
     def __init__(self, ack_wait_seconds: float, longest_pause_seconds: float = 10.0) -> None:
         def queue(stream: str, durable: str, subject: str, *, is_retired: bool = False) -> messages.Consumer:
-            """Attempts are counted by `images`, which has no work to hand out once none is left."""
+            # `max_attempts` stays None: `images` counts attempts, and hands out no work after the last one.
             return messages.Consumer(
                 stream=stream,
                 durable=durable,
@@ -46,6 +46,7 @@ class Queues:
         return *self._others, self.priority
 
     def count_start(self, queue: messages.Consumer) -> None:
+        """Record that a job of this queue has started."""
         if queue == self.priority:
             self._priority_in_a_row += 1
         else:
@@ -59,6 +60,6 @@ class Results:
         self._js = js
 
     async def publish(self, event: pb.Finished) -> None:
-        """Publishes a result. The stream keeps one message for each attempt at an image."""
+        """Publish a result. The stream keeps one message for each attempt at an image."""
         message_id = f"finished-{event.image_id}-{event.fence}"
         await bus.publish(self._js, "inference.finished", event.SerializeToString(), message_id=message_id)

@@ -57,8 +57,8 @@ async def test_a_late_cancellation_does_not_stop_an_image_that_is_wanted_again(
 ) -> None:
     faulty.answer = paused = PausedTriton()
     image, other = await bench.job(), await bench.job()
-    counting = CountingImages(bench.rig)
-    rarely = replace(bench.worker, heartbeat_seconds=3600.0, images=counting)  # pyright: ignore[reportArgumentType]
+    images = CountingImages(bench.rig)
+    rarely = replace(bench.worker, heartbeat_seconds=3600.0, images=images)  # pyright: ignore[reportArgumentType]
     working = asyncio.create_task(rarely.handle(a_message(image), STANDARD))
     await paused.is_called()
 
@@ -66,28 +66,28 @@ async def test_a_late_cancellation_does_not_stop_an_image_that_is_wanted_again(
         for cancelled in (other, image):
             event = images_pb2.ImageEnded(image_id=cancelled.id or 0)
             await bench.js.publish("images.cancelled", event.SerializeToString())
-        await poll(counting.was_asked)
+        await poll(images.has_heartbeat)
         paused.resumed.set()
         await asyncio.wait_for(working, 20)
 
-    assert counting.asked == [image.id]
+    assert images.heartbeats == [image.id]
     assert [one.HasField("output") for one in await bench.results()] == [True]
 
 
 class CountingImages:
-    """The real service. Records the images for which a heartbeat arrived."""
+    """The real service, which also records the images for which a heartbeat arrived."""
 
     def __init__(self, rig: Rig) -> None:
         self._images = rig.service()
-        self.asked = list[int]()
+        self.heartbeats = list[int]()
         self.StartWork, self.StopWork = self._images.StartWork, self._images.StopWork
 
     async def KeepWorking(self, request: images_pb2.KeepWorkingRequest) -> Any:
-        self.asked.append(request.image_id)
+        self.heartbeats.append(request.image_id)
         return await self._images.KeepWorking(request)
 
-    async def was_asked(self) -> bool:
-        return bool(self.asked)
+    async def has_heartbeat(self) -> bool:
+        return bool(self.heartbeats)
 
 
 async def test_a_worker_stops_when_another_worker_has_its_image(bench: Bench, faulty: FaultyTriton) -> None:
