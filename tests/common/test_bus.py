@@ -4,11 +4,11 @@ import asyncio
 
 import nats.js.errors
 import pytest
-from consumers import Recorder, a_consumer, consuming, count_dead, is_settled
 from nats.js import JetStreamContext
 
 from common import bus, messages, pulls
 from loupe_local.stores import Stores
+from tests.common.consumers import Recorder, a_consumer, consuming, count_dead, is_settled
 from tests.polling import until
 
 

@@ -5,11 +5,11 @@ import contextlib
 
 import nats.errors
 import pytest
-from consumers import Recorder, a_consumer, consuming, count_dead, count_deliveries, is_settled
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from common import messages
+from tests.common.consumers import Recorder, a_consumer, consuming, count_dead, count_deliveries, is_settled
 from tests.polling import until
 
 

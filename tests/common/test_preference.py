@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Sequence
 
 import nats.errors
 import pytest
-from consumers import count_deliveries, is_settled
 from nats.js import JetStreamContext
 
 from common import bus, messages, pulls
+from tests.common.consumers import count_deliveries, is_settled
 from tests.polling import until
 
 
