@@ -7,7 +7,7 @@ PYTHON ?= python3
 UV := .loupe/uv/bin/uv
 BIN := .venv/bin
 MEMBERS := proto services/common services/gateway services/auth services/images services/billing services/inference deploy/local
-PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
+PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS)) VERSION
 SERVICES := gateway auth images billing inference
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
 # OpenVINO reports its use to its makers where this is installed, and does without where it is not.
@@ -26,7 +26,7 @@ export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
 # git has used the certificates of the system to come here; so does uv
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo up test test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock clean
+.PHONY: help demo up test test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -52,6 +52,7 @@ chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart;
 lint: .venv/dev  ## format, style, types, imports, contracts, migrations, images
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/python deploy/release/version.py
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
 	@for each in $(SERVICES) common; do (cd services/$$each && ../../$(BIN)/deptry . $(DEPTRY)); done
@@ -131,6 +132,13 @@ lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 		rm -r $$folder; done
 	@rm -r .loupe/helm/wheels
 	@touch $@
+
+version: .venv/run  ## write the version of the file VERSION wherever it is repeated
+	@$(BIN)/python deploy/release/version.py --write
+
+# LINT=no leaves out `make lint`
+release: .venv/dev .loupe/helm/ready  ## commit, tag and package a release: make release VERSION=1.2.3 [DRY_RUN=1]
+	@$(BIN)/python deploy/release $(if $(DRY_RUN),--dry-run) $(if $(filter no,$(LINT)),--no-lint) '$(VERSION)'
 
 clean:  ## remove everything that make made, data included
 	@rm -rf .venv .loupe
