@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from loupe_local.services import NAMES, WITH_DATABASE
 from loupe_local.state import REPOSITORY
@@ -110,10 +112,12 @@ def test_triton_runs_with_what_its_models_were_checked_with() -> None:
     assert serving <= building
 
 
-def test_a_bill_of_materials_lists_what_is_locked_for_the_image() -> None:
+def test_an_sbom_is_valid_and_lists_what_is_locked_for_the_image() -> None:
     subprocess.run([sys.executable, FOLDER / "sbom.py", "triton-cpu"], check=True, capture_output=True)
-    bill = json.loads((REPOSITORY / ".loupe" / "sbom" / "loupe-triton-cpu.json").read_text())
+    text = (REPOSITORY / ".loupe" / "sbom" / "loupe-triton-cpu.json").read_text()
 
+    bill = json.loads(text)
     listed = {f"{each['name']}=={each['version']}" for each in bill["components"]}
 
+    assert JsonStrictValidator(SchemaVersion.from_version(bill["specVersion"])).validate_str(text) is None
     assert listed == {part for part in locked("triton-cpu") | locked("pytriton") if "==" in part}
