@@ -60,7 +60,7 @@ def check(wanted: str) -> None:
         raise Refused(f"{wanted} is not greater than {version.read()}, the version in the file VERSION.")
     if git("tag", "--list", f"v{wanted}"):
         raise Refused(f"The tag v{wanted} exists already.")
-    if not changelog.unreleased((ROOT / "CHANGELOG.md").read_text()):
+    if not changelog.notes((ROOT / "CHANGELOG.md").read_text(), changelog.UNRELEASED):
         raise Refused("CHANGELOG.md has no entry under [Unreleased]: say there what changes for users.")
 
 
@@ -107,7 +107,7 @@ def take_over(copy: Path, wanted: str, built: Path) -> None:
 def release(wanted: str, *, is_dry_run: bool, with_lint: bool) -> Sequence[str]:
     """Make the release, and return the lines that say what was done."""
     check(wanted)
-    notes = changelog.unreleased((ROOT / "CHANGELOG.md").read_text())
+    notes = changelog.notes((ROOT / "CHANGELOG.md").read_text(), changelog.UNRELEASED)
     with TemporaryDirectory(prefix="loupe-release-") as folder:
         copy = clone(Path(folder))
         changed = write_version(copy, wanted)
