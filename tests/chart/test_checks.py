@@ -1,4 +1,4 @@
-"""The checks themselves: each finds what was planted for it, and nothing in what is sound."""
+"""Each check finds its planted defect, and no check finds anything in a correct release."""
 
 import pytest
 
@@ -19,7 +19,7 @@ DEFECTS: tuple[Defect, ...] = (
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_nothing_is_found_in_a_sound_release(check: Check) -> None:
+def test_nothing_is_found_in_a_correct_release(check: Check) -> None:
     assert list(check(sound())) == []
 
 

@@ -1,4 +1,4 @@
-"""What cannot work is refused before anything is installed, in words that name the value."""
+"""Values that cannot work are refused before anything is installed, and the message names the value."""
 
 import functools
 import json
@@ -34,12 +34,12 @@ def test_a_combination_that_cannot_work_is_refused(values: dict[str, Any], words
     assert "the schema" not in said
 
 
-def test_helm_3_refuses_alike() -> None:
+def test_helm_3_refuses_the_same_values() -> None:
     assert OF_THE_TEMPLATES[0][1] in said_about(OF_THE_TEMPLATES[0][0], major=3)
     assert "Additional property gatewya is not allowed" in said_about({"gatewya": {}}, major=3)
 
 
-def test_every_sentence_of_the_templates_is_provoked() -> None:
+def test_every_message_of_the_templates_is_tested() -> None:
     sources = [path.read_text() for path in (CHART / "templates").rglob("*.*")]
     sentences = {sentence for source in sources for sentence in SENTENCE.findall(source)}
     said = [said_about(values) for values, _ in OF_THE_TEMPLATES]
@@ -52,12 +52,12 @@ def test_every_sentence_of_the_templates_is_provoked() -> None:
 
 @functools.cache
 def _said(values: str, major: int) -> str:
-    """In one line: Helm breaks some."""
+    """Return the message in one line: Helm wraps some lines."""
     with pytest.raises(Refused) as refused:
         template(values=json.loads(values), major=major)
     return " ".join(str(refused.value).split())
 
 
 def _pattern(sentence: str) -> re.Pattern[str]:
-    """Its words, with anything in the places that `printf` fills."""
+    """Return a pattern for a message, with anything where `printf` inserts a value."""
     return re.compile(".+".join(map(re.escape, PLACE.split(sentence))))

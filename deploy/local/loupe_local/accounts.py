@@ -1,5 +1,6 @@
-"""Two users of the local stack, made as a person would: register, open the link in the mail, be put on a
-plan.
+"""Create the two users of the local stack.
+
+They are created as a person would do it: register, open the link in the mail, get a plan.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ LINK = re.compile(r"https?://\S+/api/email/verify/\S+")
 
 
 class AccountFailed(Exception):
-    """What the API or the administrator's command answered."""
+    """The API or `loupe-admin` refused a step. The message holds its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Account:
 
 
 async def tokens(stores: Stores, services: Services) -> tuple[str, str]:
-    """A token of each user, both verified and on the professional plan."""
+    """Return a token of each user. Both are verified and on the professional plan."""
     state = stores.supervisor.state
     jane = Account("Jane Smith", "jane@example.com", f"Aa1{state.secret('user/jane')}")
     omar = Account("Omar Haddad", "omar@example.com", f"Aa1{state.secret('user/omar')}")
@@ -47,7 +48,7 @@ async def tokens(stores: Stores, services: Services) -> tuple[str, str]:
 
 
 async def token(client: httpx2.AsyncClient, services: Services, mails: Path, account: Account) -> str:
-    """Each step only where it is still to do: a start may have been cut short after any of them."""
+    """Return a token of the user, after the steps that an earlier, interrupted start has left undone."""
     login = {"email": account.email, "password": account.password, "device_name": "local"}
     answer = await client.post("/api/auth/login", json=login)
     if answer.status_code == 401:
@@ -77,7 +78,7 @@ async def register(client: httpx2.AsyncClient, mails: Path, account: Account) ->
 
 
 async def mail_to(mails: Path, address: str) -> str:
-    """The text of the newest mail to this address, waited for."""
+    """Wait for a mail to this address, and return the text of the newest one."""
     async with asyncio.timeout(MAIL_SECONDS):
         while not (found := sorted(mails.glob(f"*-{address}.eml"))):
             await asyncio.sleep(0.05)
@@ -86,9 +87,9 @@ async def mail_to(mails: Path, address: str) -> str:
 
 
 async def admin(services: Services, *arguments: str) -> None:
-    """As an operator would."""
-    told = {f"LOUPE_{name.upper()}": value for name, value in services.admin.items()}
-    status, output = await output_of([sys.executable, "-m", "gateway.admin", *arguments], env=told)
+    """Run `loupe-admin` with these arguments."""
+    credentials = {f"LOUPE_{name.upper()}": value for name, value in services.admin.items()}
+    status, output = await output_of([sys.executable, "-m", "gateway.admin", *arguments], env=credentials)
     if status:
         raise AccountFailed(output)
 
