@@ -24,7 +24,7 @@ printf '{"identities": [%s, %s]}\n' \
     "$(identity inference "$S3_ACCESS_KEY_INFERENCE" "$S3_SECRET_KEY_INFERENCE")" >/tmp/s3.json
 mkdir -p data
 
-# shellcheck disable=SC2046  several arguments
+# shellcheck disable=SC2046 # several arguments
 weed $(log_options logs/store) mini -dir=data -ip=127.0.0.1 -ip.bind=127.0.0.1 -bucket=loupe -s3=false \
     -master.telemetry=false -master.resumeState=false -volume.preStopSeconds=0 -filer.maxMB=1 \
     -webdav=false -admin.ui=false &

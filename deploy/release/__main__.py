@@ -56,7 +56,8 @@ def check(wanted: str) -> None:
         )
     if git("status", "--porcelain"):
         raise Refused("There are changes that are not committed: commit or remove them first.")
-    if numbers(wanted) <= numbers(version.read()):
+    is_first = wanted == version.read() and not git("tag", "--list", "v*")
+    if numbers(wanted) <= numbers(version.read()) and not is_first:
         raise Refused(f"{wanted} is not greater than {version.read()}, the version in the file VERSION.")
     if git("tag", "--list", f"v{wanted}"):
         raise Refused(f"The tag v{wanted} exists already.")

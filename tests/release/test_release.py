@@ -57,6 +57,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "init", "--quiet", "--initial-branch", "main")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "Everything")
+    git(folder, "tag", "v0.1.0")
     return folder
 
 
@@ -83,7 +84,7 @@ def test_a_dry_run_shows_the_release_and_changes_nothing(repository: Path) -> No
     assert "- Pictures of the moon." in done.stdout
     assert "nothing here was changed" in done.stdout
     assert git(repository, "rev-parse", "HEAD") == before
-    assert git(repository, "status", "--porcelain") == git(repository, "tag") == ""
+    assert (git(repository, "status", "--porcelain"), git(repository, "tag")) == ("", "v0.1.0")
     assert not (repository / ".loupe/release").exists()
 
 
@@ -118,6 +119,15 @@ def test_a_release_is_a_commit_an_annotated_tag_and_its_files(repository: Path) 
         "loupe-images",
         "0.2.0",
     )
+
+
+def test_the_first_release_may_have_the_version_that_the_repository_has(repository: Path) -> None:
+    git(repository, "tag", "--delete", "v0.1.0")
+
+    done = make(repository, "release", "VERSION=0.1.0", "DRY_RUN=1", "LINT=no")
+
+    assert done.returncode == 0, done.stderr
+    assert "loupe-0.1.0.tgz" in done.stdout
 
 
 def dirty(repository: Path) -> None:
