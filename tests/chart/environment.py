@@ -51,9 +51,9 @@ def unknown(container: Object) -> list[str]:
     """Return the variables that no service, library, other variable or script in the command reads."""
     known = OF_COMMANDS | {name for service in SERVICES for name in variables_of(service)}
     texts = [str(variable.get("value", "")) for variable in container.get("env", [])]
-    words = [*container.get("command", []), *container.get("args", [])]
+    arguments = [*container.get("command", []), *container.get("args", [])]
     known |= {name for text in texts for name in NAMED.findall(text)}
-    known |= {name for word in words for name in WORD.findall(word)}
+    known |= {name for argument in arguments for name in WORD.findall(argument)}
     names = {variable["name"] for variable in container.get("env", [])}
     return sorted(name for name in names - known if not OF_LIBRARIES.fullmatch(name))
 

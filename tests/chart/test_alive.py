@@ -35,8 +35,8 @@ def triton_of(profile: str) -> Object:
 async def probed(scratch: Scratch) -> tuple[int | None, str]:
     """Run the probe's command, and return its exit status and output."""
     _, flag, script = triton_of("gpu")["livenessProbe"]["exec"]["command"]
-    words = psutil.Process(scratch.supervisor.pid("triton")).cmdline()
-    [port] = [word.partition("=")[2] for word in words if word.startswith("--http-port=")]
+    arguments = psutil.Process(scratch.supervisor.pid("triton")).cmdline()
+    [port] = [argument.partition("=")[2] for argument in arguments if argument.startswith("--http-port=")]
     assert SERVER in script
     process = await asyncio.create_subprocess_exec(
         sys.executable, flag, script.replace(SERVER, f"{HOST}:{port}"), stdout=asyncio.subprocess.PIPE

@@ -24,12 +24,14 @@ def test_nothing_is_found_in_a_correct_release(check: Check) -> None:
 
 
 @pytest.mark.parametrize(
-    ("check", "release", "words"), DEFECTS, ids=[f"{check.__name__}-{words}" for check, _, words in DEFECTS]
+    ("check", "release", "message"),
+    DEFECTS,
+    ids=[f"{check.__name__}-{message}" for check, _, message in DEFECTS],
 )
-def test_a_defect_is_found(check: Check, release: Release, words: str) -> None:
+def test_a_defect_is_found(check: Check, release: Release, message: str) -> None:
     found = list(check(release))
 
-    assert any(words in problem for problem in found), found
+    assert any(message in problem for problem in found), found
 
 
 def test_each_check_has_a_defect() -> None:

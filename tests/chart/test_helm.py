@@ -57,10 +57,10 @@ def by_name(objects: tuple[Object, ...] | list[Object]) -> dict[str, Object]:
 @of_each_helm
 @of_each_profile
 def test_helm_lint_finds_nothing(profile: str, major: int) -> None:
-    told = helm("lint", str(CHART), "--strict", "--quiet", *values_of(profile), major=major)
+    output = helm("lint", str(CHART), "--strict", "--quiet", *values_of(profile), major=major)
 
-    assert "[WARNING]" not in told
-    assert "[ERROR]" not in told
+    assert "[WARNING]" not in output
+    assert "[ERROR]" not in output
 
 
 @of_each_profile
@@ -93,11 +93,11 @@ def test_the_package_is_the_chart(major: int, tmp_path: Path) -> None:
 
 @of_each_profile
 def test_the_notes_say_what_to_do_next(profile: str) -> None:
-    told = helm(
+    output = helm(
         "install", "loupe", str(CHART), "--namespace", NAMESPACE, "--dry-run=client", *values_of(profile)
     )
 
-    notes = told.partition("NOTES:")[2]
+    notes = output.partition("NOTES:")[2]
     commands = [line.split()[0] for line in notes.splitlines() if line.startswith("    ")]
     assert len(commands) >= (3 if profile == DEFAULT else 2)
     assert set(commands) <= {"kubectl", "helm"}

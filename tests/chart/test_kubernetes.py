@@ -56,7 +56,7 @@ def test_kubernetes_validate_comes_to_the_same_result(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "words"),
+    ("path", "value", "message"),
     [
         (f"{CONTAINER}.comand", ["web"], "'comand' was unexpected"),
         (f"{CONTAINER}.ports.0.containerPort", "8000", "is not of type"),
@@ -67,17 +67,17 @@ def test_kubernetes_validate_comes_to_the_same_result(version: str) -> None:
         ("metadata.label", {}, "'label' was unexpected"),
     ],
 )
-def test_a_field_that_kubernetes_does_not_know_is_found(path: str, value: Any, words: str) -> None:
+def test_a_field_that_kubernetes_does_not_know_is_found(path: str, value: Any, message: str) -> None:
     changed = planted(WEB, path, value).objects
 
     found = [problem for one in changed for problem in problems(one, VERSIONS[0])]
 
     assert len(found) == 1
-    assert words in found[0]
+    assert message in found[0]
 
 
 @pytest.mark.parametrize(
-    ("sound_one", "path", "value", "words"),
+    ("correct", "path", "value", "message"),
     [
         (SCALED, ("scaleTargetRef", "nam"), "web", "'nam' was unexpected"),
         (SCALED, ("minReplicaCount",), "0", 'is not of type "integer"'),
@@ -95,12 +95,12 @@ def test_a_field_that_kubernetes_does_not_know_is_found(path: str, value: Any, w
     ],
 )
 def test_a_field_that_a_custom_kind_does_not_know_is_found(
-    sound_one: Object, path: tuple[str, ...], value: Any, words: str
+    correct: Object, path: tuple[str, ...], value: Any, message: str
 ) -> None:
-    changed = copy.deepcopy(sound_one)
+    changed = copy.deepcopy(correct)
     inner = changed["spec"]
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
 
-    assert words in " ".join(problems(changed, VERSIONS[0]))
+    assert message in " ".join(problems(changed, VERSIONS[0]))

@@ -2,17 +2,17 @@
 
 import pytest
 
-from tests.chart.arrows import CALLS, PORTS, SERVICES, expected, outside
+from tests.chart.connections import Place, connections, places_of
+from tests.chart.design import CALLS, PORTS, SERVICES, expected, outside
 from tests.chart.environment import settings_of
 from tests.chart.helm import DEFAULT, PROFILES, release, rendered
 from tests.chart.objects import Release, called
-from tests.chart.reach import Place, arrows, places_of
 
 STORES = {"nats_url": "nats", "database_url": "postgresql", "s3_endpoint": "object-store"}
 
 
 def allowed(rendered_release: Release) -> set[tuple[str, str, str]]:
-    return arrows(rendered_release, [*places_of(rendered_release), *outside(rendered_release)])
+    return connections(rendered_release, [*places_of(rendered_release), *outside(rendered_release)])
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -65,7 +65,11 @@ def test_dns_may_use_another_port() -> None:
     chart = release(DEFAULT, networkPolicy={"dnsPorts": [53, 5353]})
     kube_dns = Place(name="dns", namespace="kube-system", labels={}, ports=("53/UDP", "5353/UDP", "5353"))
 
-    found = {arrow for arrow in arrows(chart, [*places_of(chart), kube_dns]) if arrow[1] == "dns"}
+    found = {
+        connection
+        for connection in connections(chart, [*places_of(chart), kube_dns])
+        if connection[1] == "dns"
+    }
 
     assert {port for source, _, port in found if source == "gateway"} == set(kube_dns.ports)
 

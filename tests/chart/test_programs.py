@@ -165,7 +165,7 @@ async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Pa
         )
     denied: list[str] = []
 
-    async def heard(error: Exception) -> None:
+    async def note_denial(error: Exception) -> None:
         denied.append(str(error))
 
     async with AsyncExitStack() as servers:
@@ -181,7 +181,7 @@ async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Pa
             env = filled | {"SERVER_NAME": f"loupe-nats-{number}"}
             await servers.enter_async_context(running(argv, env, tmp_path / f"{number}.log"))
         owner = await connected(filled, "auth", ports["client0"])
-        limited = await connected(filled, "gateway", ports["client1"], error_cb=heard)
+        limited = await connected(filled, "gateway", ports["client1"], error_cb=note_denial)
         js = owner.jetstream()
         await eventually(lambda: bus.declare(js, bus.stream("X", "x"), replicas=replicas), nats.errors.Error)
         stream = await js.stream_info("X")

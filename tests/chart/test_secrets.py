@@ -61,9 +61,9 @@ def test_a_new_key_is_added_to_an_existing_secret(major: int) -> None:
 
 def test_secrets_stay_after_an_uninstall() -> None:
     """The stores' volumes stay too, and need the old passwords."""
-    kept = [called(one) for one in secrets_there() if annotations(one).get(KEEP) == "keep"]
+    marked = [called(one) for one in secrets_there() if annotations(one).get(KEEP) == "keep"]
 
-    assert kept == [called(one) for one in secrets_there()]
+    assert marked == [called(one) for one in secrets_there()]
 
 
 def test_a_secret_is_written_as_kubernetes_wants_it() -> None:

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.chart.checks.all import CHECKS
+from tests.chart.connections import Place, connections, places_of
 from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, template, upgraded, values_of
 from tests.chart.kubernetes import VERSIONS, problems
 from tests.chart.objects import Object, Release, annotations, called, is_hook
-from tests.chart.reach import Place, arrows, places_of
 
 DATABASES = ("auth", "billing", "images")
 EXTERNAL = {"existingSecret": "given", "external": {"host": "postgres.example.com", "port": 6432}}
@@ -73,7 +73,7 @@ def test_a_hook_reaches_a_database_that_the_old_releases_policies_do_not_allow()
     hooks = [one for one in after.objects if is_hook(one) and one["kind"] != "Pod"]
 
     standing = Release(objects=(*before.of("NetworkPolicy"), *hooks))
-    found = arrows(standing, [*places_of(standing), database])
+    found = connections(standing, [*places_of(standing), database])
 
     assert found == {(f"migrate-{name}", "database", "6432") for name in DATABASES}
 
@@ -111,6 +111,10 @@ def test_services_wait_for_the_schema_of_their_database(profile: str) -> None:
 def test_a_migration_reaches_the_database_and_nothing_else() -> None:
     chart = rendered(DEFAULT)
 
-    found = {arrow for arrow in arrows(chart, places_of(chart)) if arrow[0].startswith("migrate-")}
+    found = {
+        connection
+        for connection in connections(chart, places_of(chart))
+        if connection[0].startswith("migrate-")
+    }
 
     assert found == {(f"migrate-{name}", "postgresql", "5432") for name in DATABASES}

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -11,12 +12,16 @@ from loupe_local.state import REPOSITORY
 from tests.contract.described import DOCUMENT
 
 VERSION = (REPOSITORY / "VERSION").read_text().strip()
-MEMBERS = ("proto", "common", "gateway", "auth", "images", "billing", "inference", "local")
+MEMBERS = [
+    tomllib.loads(file.read_text())["project"]["name"]
+    for pattern in ("proto", "services/*", "deploy/local")
+    for file in sorted(REPOSITORY.glob(f"{pattern}/pyproject.toml"))
+]
 
 
 @pytest.mark.parametrize("member", MEMBERS)
 def test_an_installed_member_has_it(member: str) -> None:
-    assert metadata.version(f"loupe-{member}") == VERSION
+    assert metadata.version(member) == VERSION
 
 
 def test_openapi_has_it() -> None:

@@ -83,8 +83,8 @@ def startup_is_given_more_time_than_liveness(release: Release) -> Iterator[str]:
     for pod in release.pods:
         for container in pod.spec["containers"]:
             start, live = container.get("startupProbe"), container.get("livenessProbe")
-            if start and live and patience(start) <= patience(live):
-                yield f"{pod}, {container['name']}: only {patience(start)} s to start"
+            if start and live and seconds_of_failures(start) <= seconds_of_failures(live):
+                yield f"{pod}, {container['name']}: only {seconds_of_failures(start)} s to start"
 
 
 def pods_end_in_time(release: Release) -> Iterator[str]:
@@ -120,7 +120,7 @@ def jobs_end(release: Release) -> Iterator[str]:
             yield f"{pod}: no deadline"
 
 
-def patience(probe: Object) -> int:
+def seconds_of_failures(probe: Object) -> int:
     """Return the seconds of failures until Kubernetes acts."""
     return probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
 
@@ -138,8 +138,8 @@ def _asked(probe: Object) -> Iterator[int | str]:
 def _pre_stop(container: Object) -> int:
     """Return the seconds of a preStop sleep, which is an action or a command."""
     action = container.get("lifecycle", {}).get("preStop", {})
-    words = " ".join(action.get("exec", {}).get("command", []))
-    seconds = re.search(r"sleep\D{0,3}(\d+)", words)
+    command = " ".join(action.get("exec", {}).get("command", []))
+    seconds = re.search(r"sleep\D{0,3}(\d+)", command)
     return action.get("sleep", {}).get("seconds", 0) or (int(seconds[1]) if seconds else 0)
 
 

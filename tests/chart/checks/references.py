@@ -83,8 +83,8 @@ def weight(one: Object) -> int:
 
 def _by_cert_manager(release: Release, name: str) -> Object | None:
     """Return the Secret that cert-manager will create, if a Certificate names it."""
-    asked = any(one["spec"]["secretName"] == name for one in release.of("Certificate"))
-    return {"data": dict.fromkeys(("tls.crt", "tls.key", "ca.crt"))} if asked else None
+    is_created = any(one["spec"]["secretName"] == name for one in release.of("Certificate"))
+    return {"data": dict.fromkeys(("tls.crt", "tls.key", "ca.crt"))} if is_created else None
 
 
 def _of_container(container: Object) -> Iterator[Reference]:

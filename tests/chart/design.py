@@ -2,8 +2,8 @@
 
 from ipaddress import ip_network
 
+from tests.chart.connections import Connection, Place, is_peer
 from tests.chart.objects import Object, Release, found
-from tests.chart.reach import Arrow, Place, is_peer
 
 PORTS = {
     "gateway": "8000",
@@ -68,11 +68,11 @@ def external_ports(values: Object) -> dict[str, str]:
     return ports
 
 
-def expected(release: Release) -> set[Arrow]:
+def expected(release: Release) -> set[Connection]:
     """Return every connection that the policies must allow for this release."""
     here = {pod.component for pod in release.pods}
-    within = {arrow for source in here for arrow in _inside(source, here)}
-    leaving = {arrow for source in here for arrow in _leaving(release, source)}
+    within = {connection for source in here for connection in _inside(source, here)}
+    leaving = {connection for source in here for connection in _leaving(release, source)}
     metrics = {
         (source, name, port)
         for name in here
@@ -82,12 +82,12 @@ def expected(release: Release) -> set[Arrow]:
     return within | leaving | metrics | _of_clients(release) | _of_scaler(release)
 
 
-def _inside(source: str, here: set[str]) -> set[Arrow]:
+def _inside(source: str, here: set[str]) -> set[Connection]:
     cluster = {("nats", "nats", "6222")} if source == "nats" else set()
     return {(source, name, PORTS[name]) for name in CALLS.get(source, set()) & here} | cluster
 
 
-def _leaving(release: Release, source: str) -> set[Arrow]:
+def _leaving(release: Release, source: str) -> set[Connection]:
     ports, policy = external_ports(release.values), release.values["networkPolicy"]
     calls = CALLS.get(source, set()) | ({"tracing"} if source in SERVICES else set())
     calls |= {"smtp"} if source == "auth" else set()
@@ -99,7 +99,7 @@ def _leaving(release: Release, source: str) -> set[Arrow]:
     }
 
 
-def _of_clients(release: Release) -> set[Arrow]:
+def _of_clients(release: Release) -> set[Connection]:
     """Clients call the gateway, and download from the object store if it is published."""
     store = release.values["objectStore"]
     is_published = store["mode"] == "bundled" and store["bundled"]["host"]
@@ -108,7 +108,7 @@ def _of_clients(release: Release) -> set[Arrow]:
     return {(source, name, PORTS[name]) for source in clients for name in published}
 
 
-def _of_scaler(release: Release) -> set[Arrow]:
+def _of_scaler(release: Release) -> set[Connection]:
     """KEDA reads the amount of waiting work."""
     keda = release.values["inference"]["keda"]
     source_of_metric = {"queued-work": ("images", "9090"), "consumer-lag": ("nats", "8222")}[keda["trigger"]]

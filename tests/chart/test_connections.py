@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.chart.connections import Place, connections, places_of
 from tests.chart.objects import Object, Release
 from tests.chart.planting import sound
-from tests.chart.reach import Place, arrows, places_of
 
 STRANGER = Place(name="stranger", namespace="elsewhere", labels={"app": "stranger"}, ports=("80", "53/UDP"))
 NEIGHBOUR = Place(name="neighbour", namespace="sound", labels={}, ports=("80",))
@@ -29,7 +29,7 @@ def policy(component: str | None, **spec: Any) -> Object:
 
 def allowed(*policies: Object) -> set[tuple[str, str, str]]:
     release: Release = sound(*policies)
-    return arrows(release, [*places_of(release), *OUTSIDE])
+    return connections(release, [*places_of(release), *OUTSIDE])
 
 
 NOTHING = policy(None, policyTypes=["Ingress", "Egress"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.chart.objects import Object, Pod, Release, matches
 
-Arrow = tuple[str, str, str]
+Connection = tuple[str, str, str]
 """Source, target and port, such as `9000` or `53/UDP`."""
 
 
@@ -41,7 +41,7 @@ def places_of(release: Release) -> list[Place]:
     ]
 
 
-def arrows(release: Release, places: Iterable[Place]) -> set[Arrow]:
+def connections(release: Release, places: Iterable[Place]) -> set[Connection]:
     """Return every allowed connection. A place may connect to itself if it may have several pods."""
     known = list(places)
     return {
