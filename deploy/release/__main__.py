@@ -46,6 +46,12 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split("."))
 
 
+def unreleased() -> str:
+    """Return what CHANGELOG.md lists as unreleased, or an empty string."""
+    log = ROOT / "CHANGELOG.md"
+    return changelog.notes(log.read_text(), changelog.UNRELEASED) if log.exists() else ""
+
+
 def check(wanted: str) -> None:
     """Raise `Refused` unless this version can be released from here."""
     if not wanted:
@@ -61,7 +67,7 @@ def check(wanted: str) -> None:
         raise Refused(f"{wanted} is not greater than {version.read()}, the version in the file VERSION.")
     if git("tag", "--list", f"v{wanted}"):
         raise Refused(f"The tag v{wanted} exists already.")
-    if not changelog.notes((ROOT / "CHANGELOG.md").read_text(), changelog.UNRELEASED):
+    if not unreleased():
         raise Refused("CHANGELOG.md has no entry under [Unreleased]: say there what changes for users.")
 
 
@@ -108,7 +114,7 @@ def take_over(copy: Path, wanted: str, built: Path) -> None:
 def release(wanted: str, *, is_dry_run: bool, with_lint: bool) -> Sequence[str]:
     """Make the release, and return the lines that say what was done."""
     check(wanted)
-    notes = changelog.notes((ROOT / "CHANGELOG.md").read_text(), changelog.UNRELEASED)
+    notes = unreleased()
     with TemporaryDirectory(prefix="loupe-release-") as folder:
         copy = clone(Path(folder))
         changed = write_version(copy, wanted)
@@ -142,6 +148,9 @@ def main() -> None:
         lines = release(wanted.version, is_dry_run=wanted.dry_run, with_lint=not wanted.no_lint)
     except Refused as refusal:
         sys.exit(str(refusal))
+    except subprocess.CalledProcessError as failed:
+        command = " ".join(map(str, failed.cmd))
+        sys.exit(f"The release stopped because this command failed: {command}\nNothing here was changed.")
     sys.stdout.write("\n".join([*lines, ""]))
 
 

@@ -130,6 +130,20 @@ def test_the_first_release_may_have_the_version_that_the_repository_has(reposito
     assert "loupe-0.1.0.tgz" in done.stdout
 
 
+def test_a_release_that_fails_lint_changes_nothing(repository: Path) -> None:
+    file = repository / "deploy/release/changelog.py"
+    file.write_text(f"{file.read_text()}x  =  1\n")
+    git(repository, "commit", "--quiet", "--all", "--message", "Badly formatted")
+    before = git(repository, "rev-parse", "HEAD")
+
+    done = make(repository, "release", "VERSION=0.2.0")
+
+    assert done.returncode != 0
+    assert "deploy/release/changelog.py" in done.stderr
+    assert "Nothing here was changed." in done.stderr
+    assert (git(repository, "rev-parse", "HEAD"), git(repository, "tag")) == (before, "v0.1.0")
+
+
 def dirty(repository: Path) -> None:
     (repository / "README.md").write_text("changed")
 

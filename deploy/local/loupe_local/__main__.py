@@ -33,9 +33,9 @@ Addresses and tokens are in .loupe/local.json too. Ctrl-C stops everything.
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loupe_local", description=__doc__)
     commands = parser.add_subparsers(required=True, dest="command")
-    parser.add_argument("--state", type=Path, default=FOLDER, help="where data, secrets and logs are kept")
-    commands.add_parser("up")
-    demo_options = commands.add_parser("demo")
+    parser.add_argument("--state", type=Path, default=FOLDER, help="folder for data, secrets and logs")
+    commands.add_parser("up", help="run Loupe until Ctrl-C")
+    demo_options = commands.add_parser("demo", help="upscale one photo")
     demo_options.add_argument("--photo", type=Path, default=demo.PHOTO)
     demo_options.add_argument("--scale", type=int, default=4, choices=(2, 3, 4))
     arguments = parser.parse_args()

@@ -73,7 +73,7 @@ async def register(client: httpx2.AsyncClient, mails: Path, account: Account) ->
     _data(await client.post("/api/auth/register", json=body))
     link = LINK.search(await mail_to(mails, account.email))
     if not link:
-        raise AccountFailed(f"no link in the mail to {account.email}")
+        raise AccountFailed(f"the mail to {account.email} contains no link")
     (await client.get(link[0])).raise_for_status()
 
 
@@ -96,5 +96,5 @@ async def admin(services: Services, *arguments: str) -> None:
 
 def _data(answer: httpx2.Response) -> dict[str, Any]:
     if answer.is_error:
-        raise AccountFailed(f"{answer.request.url.path}: {answer.status_code} {answer.text}")
+        raise AccountFailed(f"the API refused {answer.request.url.path}: {answer.status_code} {answer.text}")
     return answer.json()["data"]

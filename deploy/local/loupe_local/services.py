@@ -98,7 +98,7 @@ class Services:
             cwd=folder,
         )
         if status:
-            raise MigrationFailed(f"{name}: {output}")
+            raise MigrationFailed(f"the migration of {name} failed: {output}")
 
     async def start(self) -> None:
         """Migrate the databases and start all services. Return once they are ready."""

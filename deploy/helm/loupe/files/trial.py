@@ -107,7 +107,7 @@ def upscale() -> None:
 
 
 def main() -> None:
-    print(f"{len(call('GET', '/api/plans'))} plans")
+    print(f"the API answers: it has {len(call('GET', '/api/plans'))} plans")
     if "upscale" in sys.argv:
         upscale()
 
