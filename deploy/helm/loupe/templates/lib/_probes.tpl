@@ -17,8 +17,8 @@ readinessProbe:
   failureThreshold: 2
 {{- end }}
 
-{{/* Readiness is checked once, at the start. These services can answer while a dependency is unreachable; with a readiness
-     probe all replicas would leave their Service at the same moment. */}}
+{{/* /readyz, which needs the dependencies, is checked only at the start. Later a pod is ready while it lives: these services
+     can answer while a dependency is unreachable, and not all replicas may leave their Service at the same moment. */}}
 {{- define "loupe.probes.steady" -}}
 startupProbe:
   httpGet: {path: /readyz, port: metrics}
