@@ -4,6 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+BASE ?= HEAD
+# seconds after which `make check` starts no more tests
+CHECK_SECONDS ?= 120
+TEST_PROCESSES ?= 2
 UV := .loupe/uv/bin/uv
 BIN := .venv/bin
 MEMBERS := proto services/common services/gateway services/auth services/images services/billing services/inference deploy/local
@@ -26,7 +30,7 @@ export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo up test test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
+.PHONY: help demo up test check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -37,8 +41,14 @@ demo: .venv/run models  ## upscale a photo through the whole system: make demo [
 up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it
 	@$(BIN)/python -m loupe_local up
 
-test: .venv/dev models .loupe/helm/ready  ## all tests, against real servers
-	@$(BIN)/pytest
+test: .venv/dev models .loupe/helm/ready  ## all tests, against real servers, in two processes
+	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadscope
+
+check: .venv/dev models .loupe/helm/ready  ## lint, and the tests of what changed since BASE, in under three minutes
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint test-changed
+
+test-changed: .venv/dev models .loupe/helm/ready
+	@$(BIN)/pytest --quiet --changed-since $(BASE) --seconds $(CHECK_SECONDS)
 
 test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files that Pillow tests itself with
 	@LOUPE_CORPUS=.loupe/corpus $(BIN)/pytest tests/corpus

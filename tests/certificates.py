@@ -1,4 +1,4 @@
-"""An authority of the test's own, and certificates signed by it."""
+"""A certificate authority for tests."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -26,7 +26,7 @@ class Authority:
         self._path.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
     def sign(self, name: str, *, address: str = "127.0.0.1") -> Tls:
-        """For a service that is reached at that address; signing the same name again renews it."""
+        """Sign a certificate for a service at this address. Signing the same name again renews it."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])

@@ -1,4 +1,4 @@
-"""The REST API as a client uses it."""
+"""Calls of the REST API, as a client makes them."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ async def upscale(
 
 
 async def accepted(client: httpx2.AsyncClient, data: bytes, name: str = "photo.jpg", **fields: object) -> int:
-    """Uploads and gives the image's id."""
+    """Upload an image, and return its id."""
     answer = await upscale(client, data, name, **fields)
     assert answer.status_code == 202, answer.text
     return answer.json()["data"]["id"]
@@ -48,7 +48,7 @@ async def until(
     seconds: float = WAIT_SECONDS,
     every: float = 0.05,
 ) -> dict[str, Any]:
-    """Polls until the image has one of the statuses."""
+    """Poll until the image has one of the statuses, and return it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = await image(client, image_id)
@@ -60,14 +60,14 @@ async def until(
 
 
 async def result_of(client: httpx2.AsyncClient, image_id: int) -> bytes:
-    """The finished image's bytes, through its download link and without a token."""
+    """Wait for the result, and download it by its link, without a token."""
     finished = await until(client, image_id, "completed")
     async with httpx2.AsyncClient(timeout=30) as anyone:
         return (await anyone.get(finished["download_url"])).raise_for_status().content
 
 
 async def used(client: httpx2.AsyncClient) -> int:
-    """Images of this month, as billing counts them now."""
+    """Return the number of images used this month."""
     return (await client.get("/api/usage")).json()["data"]["image_uploads"]["used"]
 
 
@@ -80,7 +80,7 @@ async def until_used(client: httpx2.AsyncClient, count: int, seconds: float = 20
 
 @contextlib.contextmanager
 def nobody_working(stack: Stack) -> Generator[None]:
-    """The worker stands still, so that images stay pending."""
+    """Pause the worker, so that images stay pending."""
     pid = stack.stores.supervisor.pid("inference")
     os.kill(pid, signal.SIGSTOP)
     try:

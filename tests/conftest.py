@@ -17,6 +17,8 @@ from loupe_local.stack import stack as run_stack
 from loupe_local.stores import WHEELS, Servers, Stores
 from loupe_local.stores import stores as run_stores
 
+pytest_plugins = ("processes", "affected")
+
 QUICK = {
     "IMAGES_WORKER_SILENT_SECONDS": "2",
     "IMAGES_SWEEP_SECONDS": "1",

@@ -1,4 +1,4 @@
-"""A service's tables seen from outside of it."""
+"""SQL for tests on the tables of a service."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A million images of one user, and those of another in between: rows only, in every state."""
+"""Inserts rows for a million images of one user, with those of another user in between, in every status."""
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession

@@ -1,4 +1,4 @@
-"""The migrations lead to what the tables say, however many run them at once."""
+"""The migrations create the tables of the models, also if several processes run them at once."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ WAITING = """
 
 @pytest.fixture
 async def empty_database(stores: Stores) -> AsyncGenerator[str]:
-    """The URL of one, for plain psycopg."""
+    """The URL of an empty database, for plain psycopg."""
     name = sql.Identifier("empty")
     async with await psycopg.AsyncConnection.connect(stores.postgres.admin_url(), autocommit=True) as admin:
         await admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
@@ -37,7 +37,7 @@ async def alembic(service: str, url: str, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("service", WITH_DATABASE)
-async def test_alembic_finds_no_difference(stores: Stores, service: str) -> None:
+async def test_migrations_create_the_tables_of_the_models(stores: Stores, service: str) -> None:
     await services(stores, {}).migrate(service)
 
     status, output = await alembic(service, stores.database_url(service), "check")
@@ -47,7 +47,7 @@ async def test_alembic_finds_no_difference(stores: Stores, service: str) -> None
 
 
 @pytest.mark.parametrize("service", WITH_DATABASE)
-async def test_two_that_migrate_at_once_take_turns(empty_database: str, service: str) -> None:
+async def test_two_migrations_at_once_take_turns(empty_database: str, service: str) -> None:
     url = empty_database.replace("postgresql:", "postgresql+psycopg:")
     async with await psycopg.AsyncConnection.connect(empty_database) as first:
         await first.execute("SELECT pg_advisory_xact_lock(hashtext('alembic'))")
@@ -63,7 +63,7 @@ async def test_two_that_migrate_at_once_take_turns(empty_database: str, service:
         assert len(await (await later.execute("SELECT version_num FROM alembic_version")).fetchall()) == 1
 
 
-async def test_a_table_that_a_backup_reads_is_not_waited_for_with_all_others_behind(
+async def test_a_migration_gives_up_on_a_table_that_is_locked_for_long(
     empty_database: str,
 ) -> None:
     url = empty_database.replace("postgresql:", "postgresql+psycopg:")

@@ -1,15 +1,12 @@
-"""Numbers and names of the REST contract on which several services must agree.
-
-The generated code beside this module says how services talk; this module says what they take for granted.
-"""
+"""Names and limits of the REST contract that several services share."""
 
 ABILITIES = ("images:read", "images:write", "images:delete", "user:read")
-"""Everything that a bearer token can be allowed to do."""
+"""All abilities that an API token can have."""
 
 SCALE_FACTORS = (2, 3, 4)
 LONGEST_OUTPUT_SIDE = 16_384
-"""Pixels of the longer side of a result."""
+"""Limit for the longer side of a result, in pixels."""
 LARGEST_UPLOAD_BYTES = 10_485_760
-"""Bytes of one uploaded file, inclusive."""
+"""Limit for one uploaded file, in bytes, inclusive."""
 MOST_BATCH_IMAGES = 20
-"""Files in one multipart batch."""
+"""Limit for the number of files in one multipart batch."""

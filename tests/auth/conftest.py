@@ -1,8 +1,6 @@
-"""Auth in a real server on its own schema; each test starts with empty tables and a key ring of its own."""
+"""Runs auth in a real server on its own database. Each test starts with empty tables and a new key ring."""
 
-import sys
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -11,10 +9,7 @@ from common import db
 from common.db import Sessions
 from loupe_local.services import services
 from loupe_local.stores import Stores
-
-sys.path.append(str(Path(__file__).parent))  # for the helpers: `auth` itself is the name of what they test
-
-from auth_under_test import Auth, running
+from tests.auth.harness import AuthHarness, running
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +29,13 @@ async def sessions(schema: Sessions) -> Sessions:
 
 
 @pytest.fixture
-async def auth(sessions: Sessions) -> AsyncGenerator[Auth]:
+async def auth(sessions: Sessions) -> AsyncGenerator[AuthHarness]:
     async with running(sessions) as under_test:
         yield under_test
 
 
 @pytest.fixture
-async def auth_without_mail(sessions: Sessions) -> AsyncGenerator[Auth]:
-    """An installation that does without verified addresses."""
+async def auth_without_mail(sessions: Sessions) -> AsyncGenerator[AuthHarness]:
+    """An installation in which addresses need not be verified."""
     async with running(sessions, email_verification=False) as under_test:
         yield under_test

@@ -1,4 +1,4 @@
-"""Signing keys: made once, rotated without a gap, and never shown; services prove themselves by a secret."""
+"""Signing keys: creation, rotation without a gap, and secrecy. Service tokens need the secret of a client."""
 
 import asyncio
 import json
@@ -6,19 +6,19 @@ import time
 
 import jwt
 import pytest
-from auth_under_test import CLIENTS, SECRET, Auth, claims, running
 from cryptography.fernet import InvalidToken
 from sqlmodel import select
 
-from auth.domain.keys import KeyRing
+from auth.key_ring import KeyRing
 from auth.tables import SigningKey
 from common import errors
 from common.db import Sessions
 from common.identity import Principal, Verifier
 from loupe.auth.v1 import auth_pb2 as pb
+from tests.auth.harness import CLIENTS, SECRET, AuthHarness, claims, running
 
 
-async def key_set(auth: Auth) -> list[dict[str, str]]:
+async def key_set(auth: AuthHarness) -> list[dict[str, str]]:
     return json.loads((await auth.anybody.GetJwks(pb.GetJwksRequest())).jwks)["keys"]
 
 
@@ -26,20 +26,20 @@ def key_id(token: str) -> str:
     return jwt.get_unverified_header(token)["kid"]
 
 
-async def issue(auth: Auth, client: str = "images", audience: str = "billing", **changes: str) -> str:
+async def issue(auth: AuthHarness, client: str = "images", audience: str = "billing", **changes: str) -> str:
     secret = changes.get("secret", CLIENTS[client].get_secret_value() if client in CLIENTS else "x")
     request = pb.IssueServiceTokenRequest(client=client, secret=secret, audience=audience)
     return (await auth.anybody.IssueServiceToken(request)).token
 
 
-async def test_the_key_set_has_public_parts_only(auth: Auth) -> None:
+async def test_the_key_set_has_public_parts_only(auth: AuthHarness) -> None:
     [key] = await key_set(auth)
 
     assert set(key) == {"kty", "crv", "x", "kid", "use", "alg"}
     assert (key["kty"], key["crv"], key["use"], key["alg"]) == ("OKP", "Ed25519", "sig", "EdDSA")
 
 
-async def test_the_private_key_is_encrypted_at_rest(auth: Auth) -> None:
+async def test_the_private_key_is_encrypted_at_rest(auth: AuthHarness) -> None:
     await key_set(auth)
 
     [(stored,)] = await auth.rows("SELECT private_key FROM signing_key")
@@ -49,14 +49,14 @@ async def test_the_private_key_is_encrypted_at_rest(auth: Auth) -> None:
     assert len(stored) > 32
 
 
-async def test_another_secret_cannot_read_the_keys(auth: Auth) -> None:
+async def test_another_secret_cannot_read_the_keys(auth: AuthHarness) -> None:
     await key_set(auth)
 
     with pytest.raises(InvalidToken):
         await KeyRing(auth.sessions, "another secret of 32 characters and more").jwks()
 
 
-async def test_with_another_secret_and_without_the_old_keys_there_are_new_ones(auth: Auth) -> None:
+async def test_after_the_old_keys_are_deleted_another_secret_creates_new_ones(auth: AuthHarness) -> None:
     await key_set(auth)
     ring = KeyRing(auth.sessions, "another secret of 32 characters and more")
 
@@ -67,15 +67,15 @@ async def test_with_another_secret_and_without_the_old_keys_there_are_new_ones(a
     assert key["kid"] == key_id(token)
 
 
-async def test_a_service_token_says_which_service_calls_which(auth: Auth) -> None:
+async def test_a_service_token_names_caller_and_audience(auth: AuthHarness) -> None:
     response = await auth.anybody.IssueServiceToken(
         pb.IssueServiceTokenRequest(client="images", secret="images'", audience="billing")
     )
 
-    told = claims(response.token)
-    assert (told["sub"], told["aud"], told["iss"]) == ("service:images", "billing", "loupe-auth")
-    assert abs(response.expires_at.seconds - told["exp"]) <= 1
-    assert 290 < told["exp"] - time.time() <= 300
+    payload = claims(response.token)
+    assert (payload["sub"], payload["aud"], payload["iss"]) == ("service:images", "billing", "loupe-auth")
+    assert abs(response.expires_at.seconds - payload["exp"]) <= 1
+    assert 290 < payload["exp"] - time.time() <= 300
     assert await Verifier("billing", auth.ring.jwks).verify(response.token) == Principal(service="images")
 
 
@@ -91,14 +91,14 @@ async def test_a_service_token_says_which_service_calls_which(auth: Auth) -> Non
         ("", ""),
     ],
 )
-async def test_a_wrong_secret_gets_no_service_token(auth: Auth, client: str, secret: str) -> None:
+async def test_a_wrong_secret_gets_no_service_token(auth: AuthHarness, client: str, secret: str) -> None:
     with pytest.raises(errors.Unauthenticated) as caught:
         await issue(auth, client, secret=secret)
 
     assert caught.value.reason == "client_refused"
 
 
-async def test_rotation_signs_with_the_new_key_and_verifies_the_old(auth: Auth) -> None:
+async def test_rotation_signs_with_the_new_key_and_verifies_the_old(auth: AuthHarness) -> None:
     old = await issue(auth)
 
     rotated = await auth.operator.RotateKeys(pb.RotateKeysRequest())
@@ -112,7 +112,7 @@ async def test_rotation_signs_with_the_new_key_and_verifies_the_old(auth: Auth) 
         assert await verifier.verify(token) == Principal(service="images")
 
 
-async def test_after_many_rotations_the_last_key_signs(auth: Auth) -> None:
+async def test_after_many_rotations_the_last_key_signs(auth: AuthHarness) -> None:
     for _ in range(3):
         rotated = await auth.operator.RotateKeys(pb.RotateKeysRequest())
 
@@ -121,7 +121,7 @@ async def test_after_many_rotations_the_last_key_signs(auth: Auth) -> None:
     assert await auth.rows("SELECT count(*) FROM signing_key WHERE retired_at IS NULL") == [(1,)]
 
 
-async def test_a_key_that_was_retired_long_ago_verifies_no_more(auth: Auth) -> None:
+async def test_a_key_that_was_retired_long_ago_is_no_longer_valid(auth: AuthHarness) -> None:
     old = await issue(auth)
     await auth.operator.RotateKeys(pb.RotateKeysRequest())
     await auth.change(
@@ -134,8 +134,8 @@ async def test_a_key_that_was_retired_long_ago_verifies_no_more(auth: Auth) -> N
         await Verifier("billing", auth.ring.jwks).verify(old)
 
 
-async def test_a_key_verifies_for_longer_than_any_token_lives(auth: Auth) -> None:
-    """Another replica may sign with it for half a minute more."""
+async def test_a_retired_key_stays_valid_longer_than_any_token(auth: AuthHarness) -> None:
+    """Another replica may sign with it for another half minute."""
     old = await issue(auth)
     await auth.operator.RotateKeys(pb.RotateKeysRequest())
     await auth.change(
@@ -146,7 +146,7 @@ async def test_a_key_verifies_for_longer_than_any_token_lives(auth: Auth) -> Non
     assert key_id(old) in [key["kid"] for key in await key_set(auth)]
 
 
-async def test_two_rings_at_once_make_one_key(sessions: Sessions) -> None:
+async def test_several_replicas_that_start_at_once_create_one_key(sessions: Sessions) -> None:
     rings = [KeyRing(sessions, SECRET) for _ in range(6)]
 
     signed = await asyncio.gather(*(ring.sign("billing", "service:images", 60) for ring in rings))
@@ -156,7 +156,7 @@ async def test_two_rings_at_once_make_one_key(sessions: Sessions) -> None:
         assert len((await session.exec(select(SigningKey))).all()) == 1
 
 
-async def test_two_rotations_at_once_leave_one_key_that_signs(auth: Auth) -> None:
+async def test_rotations_at_once_leave_one_signing_key(auth: AuthHarness) -> None:
     await key_set(auth)
 
     await asyncio.gather(*(auth.operator.RotateKeys(pb.RotateKeysRequest()) for _ in range(4)))
@@ -165,8 +165,8 @@ async def test_two_rotations_at_once_leave_one_key_that_signs(auth: Auth) -> Non
     assert await auth.rows("SELECT count(*) FROM signing_key") == [(5,)]
 
 
-async def test_another_replica_shows_a_new_key_at_once(auth: Auth) -> None:
-    """It is asked by whoever saw the first token that the new key signed."""
+async def test_another_replica_publishes_a_new_key_at_once(auth: AuthHarness) -> None:
+    """A service asks any replica for the keys when it sees the first token signed with the new key."""
     async with running(auth.sessions) as replica:
         await key_set(replica)
 
@@ -175,8 +175,8 @@ async def test_another_replica_shows_a_new_key_at_once(auth: Auth) -> None:
         assert rotated.key_id in [key["kid"] for key in await key_set(replica)]
 
 
-async def test_rotations_in_a_row_interrupt_no_caller(auth: Auth) -> None:
-    """Auth verifies tokens too, with the keys it knew before."""
+async def test_rotations_in_a_row_interrupt_no_caller(auth: AuthHarness) -> None:
+    """Auth itself verifies tokens too, with a cached key set."""
     await auth.register()
 
     for _ in range(3):

@@ -1,24 +1,24 @@
-"""Who knows the present password sets another, and ends all other tokens with it."""
+"""A user who knows the current password can change it, which revokes all other tokens."""
 
 import asyncio
 
 import pytest
-from auth_under_test import ALL_ABILITIES, PASSWORD, Auth, events, token_id
 
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
+from tests.auth.harness import ALL_ABILITIES, PASSWORD, AuthHarness, events, token_id
 
 NEW = "Another1horse"
 
 
-async def change(auth: Auth, token: str, current: str = PASSWORD, new: str = NEW) -> None:
+async def change(auth: AuthHarness, token: str, current: str = PASSWORD, new: str = NEW) -> None:
     jane = await auth.user(token)
     await jane.ChangePassword(
         pb.ChangePasswordRequest(current_password=current, password=new, password_confirmation=new)
     )
 
 
-async def can_login(auth: Auth, password: str) -> bool:
+async def can_login(auth: AuthHarness, password: str) -> bool:
     try:
         await auth.login(password=password)
     except errors.Unauthenticated:
@@ -26,8 +26,8 @@ async def can_login(auth: Auth, password: str) -> bool:
     return True
 
 
-async def test_who_knows_the_password_sets_another(auth: Auth) -> None:
-    token = (await auth.verified()).token
+async def test_a_user_who_knows_the_password_can_change_it(auth: AuthHarness) -> None:
+    token = (await auth.register_verified()).token
 
     await change(auth, token)
 
@@ -35,14 +35,14 @@ async def test_who_knows_the_password_sets_another(auth: Auth) -> None:
     assert not await can_login(auth, PASSWORD)
 
 
-async def test_a_new_password_ends_all_tokens_but_this(auth: Auth) -> None:
-    token = (await auth.verified()).token
+async def test_a_password_change_revokes_all_other_tokens(auth: AuthHarness) -> None:
+    token = (await auth.register_verified()).token
     other = (await auth.login()).token
     omar = (await auth.register(email="omar@example.com")).token
 
     await change(auth, token)
 
-    assert [await auth.is_alive(one) for one in (token, other, omar)] == [True, False, True]
+    assert [await auth.is_valid(text) for text in (token, other, omar)] == [True, False, True]
     assert await events(auth, "auth.tokens_revoked", pb.TokensRevoked) == [
         pb.TokensRevoked(user_id=1, token_ids=[token_id(other)])
     ]
@@ -65,10 +65,10 @@ async def test_a_new_password_ends_all_tokens_but_this(auth: Auth) -> None:
         ),
     ],
 )
-async def test_a_field_at_fault_is_named_and_nothing_changes(
-    auth: Auth, current: str, new: str, fields: dict[str, list[str]]
+async def test_a_wrong_field_is_named_and_nothing_changes(
+    auth: AuthHarness, current: str, new: str, fields: dict[str, list[str]]
 ) -> None:
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
     other = (await auth.login()).token
 
     with pytest.raises(errors.InvalidArgument) as caught:
@@ -76,11 +76,11 @@ async def test_a_field_at_fault_is_named_and_nothing_changes(
 
     assert caught.value.fields == fields
     assert await can_login(auth, PASSWORD)
-    assert await auth.is_alive(other)
+    assert await auth.is_valid(other)
 
 
-async def test_two_changes_at_once_leave_one_password(auth: Auth) -> None:
-    token = (await auth.verified()).token
+async def test_two_changes_at_once_leave_one_password(auth: AuthHarness) -> None:
+    token = (await auth.register_verified()).token
 
     results = await asyncio.gather(
         *(change(auth, token, new=f"Another{number}horse") for number in range(3)), return_exceptions=True
@@ -90,9 +90,9 @@ async def test_two_changes_at_once_leave_one_password(auth: Auth) -> None:
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_a_new_password_needs_every_ability(auth: Auth, missing: str) -> None:
-    token = (await auth.verified()).token
-    await auth.limit(token, *(ability for ability in ALL_ABILITIES if ability != missing))
+async def test_a_password_change_needs_every_ability(auth: AuthHarness, missing: str) -> None:
+    token = (await auth.register_verified()).token
+    await auth.set_abilities(token, *(ability for ability in ALL_ABILITIES if ability != missing))
 
     with pytest.raises(errors.PermissionDenied) as caught:
         await change(auth, token)
@@ -101,7 +101,7 @@ async def test_a_new_password_needs_every_ability(auth: Auth, missing: str) -> N
     assert await can_login(auth, PASSWORD)
 
 
-async def test_an_unverified_user_may_change_the_password(auth: Auth) -> None:
+async def test_an_unverified_user_may_change_the_password(auth: AuthHarness) -> None:
     token = (await auth.register()).token
 
     await change(auth, token)

@@ -1,15 +1,15 @@
-"""Who may have an account, in the words that the contract has for it."""
+"""Registration and login, with the texts of the contract."""
 
 import asyncio
 
 import pytest
-from auth_under_test import PASSWORD, Auth, events
 
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
+from tests.auth.harness import PASSWORD, AuthHarness, events
 
 
-async def refused(auth: Auth, **changes: str) -> dict[str, list[str]]:
+async def refused(auth: AuthHarness, **changes: str) -> dict[str, list[str]]:
     with pytest.raises(errors.InvalidArgument) as caught:
         await auth.register(**changes)
     assert caught.value.message == "Validation failed"
@@ -17,7 +17,7 @@ async def refused(auth: Auth, **changes: str) -> dict[str, list[str]]:
     return caught.value.fields
 
 
-async def test_a_user_is_made_with_a_token(auth: Auth) -> None:
+async def test_registration_creates_a_user_and_a_token(auth: AuthHarness) -> None:
     made = await auth.register(name="  Jane Smith ", email=" Jane@Example.COM ")
 
     assert made.user.name == "Jane Smith"
@@ -27,7 +27,7 @@ async def test_a_user_is_made_with_a_token(auth: Auth) -> None:
     assert (await auth.authenticate(made.token)).user.id == made.user.id
 
 
-async def test_the_password_is_kept_as_argon2id_only(auth: Auth) -> None:
+async def test_only_the_argon2id_hash_of_the_password_is_stored(auth: AuthHarness) -> None:
     await auth.register()
 
     [(password_hash,)] = await auth.rows("SELECT password_hash FROM user_account")
@@ -81,14 +81,14 @@ async def test_the_password_is_kept_as_argon2id_only(auth: Auth) -> None:
     ],
     ids=lambda value: str(value)[:60],
 )
-async def test_a_field_at_fault_is_named(
-    auth: Auth, changes: dict[str, str], fields: dict[str, list[str]]
+async def test_a_wrong_field_is_named(
+    auth: AuthHarness, changes: dict[str, str], fields: dict[str, list[str]]
 ) -> None:
     assert await refused(auth, **changes) == fields
     assert await auth.rows("SELECT 1 FROM user_account") == []
 
 
-async def test_every_field_at_fault_is_named_at_once(auth: Auth) -> None:
+async def test_all_wrong_fields_are_named_at_once(auth: AuthHarness) -> None:
     fields = await refused(auth, name="", email="jane", password="short", password_confirmation="other")
 
     assert fields == {
@@ -103,20 +103,20 @@ async def test_every_field_at_fault_is_named_at_once(auth: Auth) -> None:
     }
 
 
-async def test_what_is_just_within_the_limits_is_taken(auth: Auth) -> None:
+async def test_values_at_the_limits_are_accepted(auth: AuthHarness) -> None:
     made = await auth.register(name="x" * 255, password="Aa345678")
 
     assert made.user.name == "x" * 255
 
 
-async def test_a_password_may_have_spaces_and_any_letters(auth: Auth) -> None:
-    await auth.verified(password=" Grüße 1 日本 ")
+async def test_a_password_may_contain_spaces_and_any_letters(auth: AuthHarness) -> None:
+    await auth.register_verified(password=" Grüße 1 日本 ")
 
     assert (await auth.login(password=" Grüße 1 日本 ")).token
 
 
 @pytest.mark.parametrize("email", ["jane@example.com", "JANE@example.com", " Jane@EXAMPLE.com"])
-async def test_an_address_is_taken_once_whatever_its_case(auth: Auth, email: str) -> None:
+async def test_an_address_can_be_registered_once_in_any_case(auth: AuthHarness, email: str) -> None:
     await auth.register()
 
     assert await refused(auth, email=email) == {"email": ["The email has already been taken."]}
@@ -124,37 +124,37 @@ async def test_an_address_is_taken_once_whatever_its_case(auth: Auth, email: str
     assert len(await auth.rows("SELECT 1 FROM token")) == 1
 
 
-async def test_two_at_once_with_one_address_make_one_user(auth: Auth) -> None:
+async def test_two_registrations_of_one_address_at_once_create_one_user(auth: AuthHarness) -> None:
     results = await asyncio.gather(*(auth.register() for _ in range(4)), return_exceptions=True)
 
     assert sum(isinstance(result, pb.RegisterResponse) for result in results) == 1
     assert sum(isinstance(result, errors.InvalidArgument) for result in results) == 3
 
 
-async def test_an_international_address_logs_in_however_it_is_written(auth: Auth) -> None:
-    await auth.verified(email="Jané@Bücher.example.com")
+async def test_an_international_address_can_log_in_in_both_spellings(auth: AuthHarness) -> None:
+    await auth.register_verified(email="Jané@Bücher.example.com")
 
     for spelling in ("jané@bücher.example.com", "JANÉ@BÜCHER.example.com", "jané@xn--bcher-kva.example.com"):
         assert (await auth.login(spelling)).user.email == "jané@bücher.example.com"
 
 
 @pytest.mark.parametrize("field", ["name", "device_name"])
-async def test_a_null_character_is_no_failure_of_ours(auth: Auth, field: str) -> None:
-    """PostgreSQL does not store it in a text."""
+async def test_a_null_character_is_refused_without_an_internal_error(auth: AuthHarness, field: str) -> None:
+    """PostgreSQL cannot store it in a text."""
     try:
         await auth.register(**{field: "a\0b"})
     except errors.InvalidArgument as refusal:
         assert refusal.fields.keys() == {field}  # noqa: PT017  either is fine, an internal error is not
 
 
-async def test_a_null_character_at_login_is_a_wrong_login(auth: Auth) -> None:
+async def test_a_null_character_at_login_is_a_wrong_password(auth: AuthHarness) -> None:
     with pytest.raises(errors.Unauthenticated) as caught:
         await auth.login("jane\0@example.com")
 
     assert caught.value.reason == "invalid_credentials"
 
 
-async def test_the_verification_mail_is_asked_for_in_the_same_transaction(auth: Auth) -> None:
+async def test_the_verification_mail_is_requested_in_the_same_transaction(auth: AuthHarness) -> None:
     made = await auth.register()
 
     assert await events(auth, "auth.mail_wanted", pb.MailWanted) == [
@@ -163,7 +163,7 @@ async def test_the_verification_mail_is_asked_for_in_the_same_transaction(auth: 
 
 
 async def test_without_verification_the_user_counts_as_verified_and_gets_no_mail(
-    auth_without_mail: Auth,
+    auth_without_mail: AuthHarness,
 ) -> None:
     made = await auth_without_mail.register()
 
@@ -172,8 +172,8 @@ async def test_without_verification_the_user_counts_as_verified_and_gets_no_mail
     assert (await auth_without_mail.login()).token
 
 
-async def test_users_cannot_register_by_themselves(auth: Auth) -> None:
-    registered = await auth.verified()
+async def test_only_the_gateway_may_register_users(auth: AuthHarness) -> None:
+    registered = await auth.register_verified()
     jane = await auth.user(registered.token)
 
     with pytest.raises(errors.PermissionDenied):
@@ -182,7 +182,7 @@ async def test_users_cannot_register_by_themselves(auth: Auth) -> None:
         await auth.anybody.Register(pb.RegisterRequest())
 
 
-async def test_a_wrong_password_is_told_before_an_unverified_address(auth: Auth) -> None:
+async def test_a_wrong_password_is_reported_before_an_unverified_address(auth: AuthHarness) -> None:
     await auth.register()
 
     with pytest.raises(errors.Unauthenticated) as wrong:
@@ -195,7 +195,7 @@ async def test_a_wrong_password_is_told_before_an_unverified_address(auth: Auth)
     assert unverified.value.reason == "email_unverified"
 
 
-async def test_a_login_that_is_refused_makes_no_token(auth: Auth) -> None:
+async def test_a_refused_login_creates_no_token(auth: AuthHarness) -> None:
     await auth.register()
 
     for password in (PASSWORD, "Wrong1horse"):
@@ -206,7 +206,7 @@ async def test_a_login_that_is_refused_makes_no_token(auth: Auth) -> None:
 
 
 @pytest.mark.parametrize("email", ["nobody@example.com", "", "no address", "' OR 1=1 --"])
-async def test_an_unknown_address_is_told_like_a_wrong_password(auth: Auth, email: str) -> None:
+async def test_an_unknown_address_is_reported_like_a_wrong_password(auth: AuthHarness, email: str) -> None:
     with pytest.raises(errors.Unauthenticated) as caught:
         await auth.login(email)
 
@@ -214,8 +214,8 @@ async def test_an_unknown_address_is_told_like_a_wrong_password(auth: Auth, emai
     assert caught.value.fields == {"email": ["The provided credentials are incorrect."]}
 
 
-async def test_login_makes_another_token(auth: Auth) -> None:
-    made = await auth.verified()
+async def test_each_login_creates_a_token(auth: AuthHarness) -> None:
+    made = await auth.register_verified()
 
     login = await auth.login(" JANE@example.com ")
 

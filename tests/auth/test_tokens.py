@@ -1,23 +1,24 @@
-"""API tokens: their text, what is kept of them, and what ends them."""
+"""API tokens: their format, what is stored, and when they are refused."""
 
 import hashlib
 import re
 import zlib
 
 import pytest
-from auth_under_test import ALL_ABILITIES, Auth, claims, token_id
 
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
+from tests.auth.harness import ALL_ABILITIES, AuthHarness, claims, token_id
+from tests.internal_tokens import always
 
 
-async def refused(auth: Auth, text: str) -> None:
+async def refused(auth: AuthHarness, text: str) -> None:
     with pytest.raises(errors.Unauthenticated) as caught:
         await auth.authenticate(text)
     assert (caught.value.message, caught.value.reason) == ("Unauthenticated.", "unauthenticated")
 
 
-async def test_the_text_is_id_secret_and_checksum(auth: Auth) -> None:
+async def test_the_text_is_id_secret_and_checksum(auth: AuthHarness) -> None:
     text = (await auth.register()).token
 
     match = re.fullmatch(r"([0-9]+)\|([A-Za-z0-9]{40})([0-9a-f]{8})", text)
@@ -26,27 +27,27 @@ async def test_the_text_is_id_secret_and_checksum(auth: Auth) -> None:
     assert int(match[3], 16) == zlib.crc32(match[2].encode())
 
 
-async def test_only_the_sha256_of_the_secret_is_stored(auth: Auth) -> None:
+async def test_only_the_sha256_of_the_secret_is_stored(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     secret = text.partition("|")[2][:40]
 
     [(row,)] = await auth.rows("SELECT to_jsonb(token) FROM token")
-    [(kept,)] = await auth.rows("SELECT secret_hash FROM token")
+    [(stored,)] = await auth.rows("SELECT secret_hash FROM token")
 
-    assert bytes(kept) == hashlib.sha256(secret.encode()).digest()
+    assert bytes(stored) == hashlib.sha256(secret.encode()).digest()
     assert secret not in str(row)
 
 
-async def test_a_token_of_ones_own_may_do_everything(auth: Auth) -> None:
+async def test_the_token_of_a_registration_has_all_abilities(auth: AuthHarness) -> None:
     answer = await auth.authenticate((await auth.register()).token)
 
     assert list(answer.abilities) == ALL_ABILITIES
     assert not answer.HasField("expires_at")
 
 
-async def test_the_label_is_the_device(auth: Auth) -> None:
+async def test_a_token_is_named_after_the_device(auth: AuthHarness) -> None:
     registered = await auth.register(device_name="x" * 300)
-    second = await auth.verified(email="omar@example.com", device_name="")
+    second = await auth.register_verified(email="omar@example.com", device_name="")
 
     jane, omar = await auth.user(registered.token), await auth.user(second.token)
 
@@ -71,11 +72,11 @@ async def test_the_label_is_the_device(auth: Auth) -> None:
         "1|\0" + "a" * 47,
     ],
 )
-async def test_what_is_no_token_is_refused(auth: Auth, text: str) -> None:
+async def test_text_that_is_not_a_token_is_refused(auth: AuthHarness, text: str) -> None:
     await refused(auth, text)
 
 
-async def test_a_token_is_refused_when_anything_in_it_is_altered(auth: Auth) -> None:
+async def test_an_altered_token_is_refused(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     number, _, rest = text.partition("|")
     secret, checksum = rest[:40], rest[40:]
@@ -87,10 +88,10 @@ async def test_a_token_is_refused_when_anything_in_it_is_altered(auth: Auth) -> 
     await refused(auth, f"{number}|{other}{right}")
     await refused(auth, f"{int(number) + 1}|{rest}")
     await refused(auth, f"{text}\n")
-    assert await auth.is_alive(text)
+    assert await auth.is_valid(text)
 
 
-async def test_a_wrong_checksum_is_refused_without_asking_the_database(auth: Auth) -> None:
+async def test_a_wrong_checksum_is_refused_without_a_query(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     await auth.change("ALTER TABLE token RENAME TO token_away")
 
@@ -100,15 +101,15 @@ async def test_a_wrong_checksum_is_refused_without_asking_the_database(auth: Aut
         await auth.change("ALTER TABLE token_away RENAME TO token")
 
 
-async def test_one_users_id_with_anothers_secret_is_refused(auth: Auth) -> None:
+async def test_one_users_id_with_anothers_secret_is_refused(auth: AuthHarness) -> None:
     jane = (await auth.register()).token
     omar = (await auth.register(email="omar@example.com")).token
 
     await refused(auth, f"{token_id(jane)}|{omar.partition('|')[2]}")
 
 
-async def test_an_expired_token_is_refused_and_not_listed(auth: Auth) -> None:
-    registered = await auth.verified()
+async def test_an_expired_token_is_refused_and_not_listed(auth: AuthHarness) -> None:
+    registered = await auth.register_verified()
     other = (await auth.login()).token
     await auth.change(
         "UPDATE token SET expires_at = now() - interval '1 second' WHERE id = :id", id=token_id(other)
@@ -116,12 +117,12 @@ async def test_an_expired_token_is_refused_and_not_listed(auth: Auth) -> None:
 
     await refused(auth, other)
     jane = await auth.user(registered.token)
-    assert [one.id for one in (await jane.ListTokens(pb.ListTokensRequest())).tokens] == [
+    assert [token.id for token in (await jane.ListTokens(pb.ListTokensRequest())).tokens] == [
         token_id(registered.token)
     ]
 
 
-async def test_a_token_tells_when_it_will_expire(auth: Auth) -> None:
+async def test_authentication_returns_the_expiry_of_the_token(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     await auth.change("UPDATE token SET expires_at = '2999-01-01T00:00:00Z'")
 
@@ -130,7 +131,7 @@ async def test_a_token_tells_when_it_will_expire(auth: Auth) -> None:
     assert answer.expires_at.ToJsonString() == "2999-01-01T00:00:00Z"
 
 
-async def test_last_use_is_written_once_a_minute_at_most(auth: Auth) -> None:
+async def test_last_use_is_written_at_most_once_a_minute(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     used = "SELECT last_used_at FROM token"
     assert await auth.rows(used) == [(None,)]
@@ -148,52 +149,49 @@ async def test_last_use_is_written_once_a_minute_at_most(auth: Auth) -> None:
     assert third > first
 
 
-async def test_the_internal_tokens_say_who_asks_one_for_each_service(auth: Auth) -> None:
+async def test_authentication_returns_an_internal_token_for_each_service(auth: AuthHarness) -> None:
     registered = await auth.register()
 
     answer = await auth.authenticate(registered.token)
 
     assert set(answer.internal_tokens) == {"auth", "billing", "images"}
     for audience, internal in answer.internal_tokens.items():
-        told = claims(internal)
-        assert told["aud"] == audience
-        assert told["iss"] == "loupe-auth"
-        assert told["sub"] == str(registered.user.id)
-        assert told["token_id"] == answer.token_id == token_id(registered.token)
-        assert told["abilities"] == ALL_ABILITIES
-        assert told["verified"] is False
-        assert told["exp"] - told["iat"] == 60
+        payload = claims(internal)
+        assert payload["aud"] == audience
+        assert payload["iss"] == "loupe-auth"
+        assert payload["sub"] == str(registered.user.id)
+        assert payload["token_id"] == answer.token_id == token_id(registered.token)
+        assert payload["abilities"] == ALL_ABILITIES
+        assert payload["verified"] is False
+        assert payload["exp"] - payload["iat"] == 60
 
 
-async def test_the_internal_tokens_say_that_a_user_is_verified(auth: Auth) -> None:
-    registered = await auth.verified()
+async def test_the_internal_tokens_say_that_a_user_is_verified(auth: AuthHarness) -> None:
+    registered = await auth.register_verified()
 
     answer = await auth.authenticate(registered.token)
 
     assert claims(answer.internal_tokens["images"])["verified"] is True
 
 
-async def test_an_internal_token_for_another_service_is_refused(auth: Auth) -> None:
+async def test_an_internal_token_for_another_service_is_refused(auth: AuthHarness) -> None:
     text = (await auth.register()).token
     internal = (await auth.authenticate(text)).internal_tokens["images"]
 
-    async def source() -> str:
-        return internal
-
     with pytest.raises(errors.Unauthenticated):
-        await auth._stub(source).GetUser(pb.GetUserRequest())
+        await auth.stub(always(internal)).GetUser(pb.GetUserRequest())
 
 
-async def test_a_user_sees_themselves(auth: Auth) -> None:
+async def test_a_user_can_read_their_account(auth: AuthHarness) -> None:
     registered = await auth.register()
     jane = await auth.user(registered.token)
 
     assert (await jane.GetUser(pb.GetUserRequest())).user == registered.user
 
 
-async def test_reading_the_account_needs_its_ability(auth: Auth) -> None:
+async def test_reading_the_account_needs_its_ability(auth: AuthHarness) -> None:
     text = (await auth.register()).token
-    await auth.limit(text, "images:read", "images:write", "images:delete")
+    await auth.set_abilities(text, "images:read", "images:write", "images:delete")
     jane = await auth.user(text)
 
     for call in (jane.GetUser(pb.GetUserRequest()), jane.ListTokens(pb.ListTokensRequest())):
@@ -202,20 +200,20 @@ async def test_reading_the_account_needs_its_ability(auth: Auth) -> None:
         assert caught.value.reason == "missing_ability"
 
 
-async def test_tokens_are_listed_to_their_owner_only(auth: Auth) -> None:
-    first = (await auth.verified()).token
+async def test_tokens_are_listed_only_to_their_owner(auth: AuthHarness) -> None:
+    first = (await auth.register_verified()).token
     second = (await auth.login()).token
     await auth.register(email="omar@example.com")
     jane = await auth.user(first)
 
     listed = (await jane.ListTokens(pb.ListTokensRequest())).tokens
 
-    assert [one.id for one in listed] == [token_id(first), token_id(second)]
+    assert [token.id for token in listed] == [token_id(first), token_id(second)]
     assert listed[0].HasField("last_used_at")
     assert not listed[1].HasField("last_used_at")
 
 
-async def test_operators_find_users_by_any_spelling_of_the_address(auth: Auth) -> None:
+async def test_operators_find_users_by_any_spelling_of_the_address(auth: AuthHarness) -> None:
     registered = await auth.register()
 
     found = await auth.operator.FindUser(pb.FindUserRequest(email=" JANE@example.com"))
@@ -226,7 +224,7 @@ async def test_operators_find_users_by_any_spelling_of_the_address(auth: Auth) -
     assert caught.value.reason == "user_not_found"
 
 
-async def test_what_operators_do_is_not_for_other_services(auth: Auth) -> None:
+async def test_other_services_may_not_call_operators_methods(auth: AuthHarness) -> None:
     for call in (
         auth.gateway.FindUser(pb.FindUserRequest()),
         auth.gateway.MarkEmailVerified(pb.MarkEmailVerifiedRequest()),
@@ -237,7 +235,7 @@ async def test_what_operators_do_is_not_for_other_services(auth: Auth) -> None:
         assert caught.value.reason == "caller_refused"
 
 
-async def test_marking_a_user_that_is_not_there_is_not_found(auth: Auth) -> None:
+async def test_verifying_an_unknown_user_is_not_found(auth: AuthHarness) -> None:
     with pytest.raises(errors.NotFound) as caught:
         await auth.operator.MarkEmailVerified(pb.MarkEmailVerifiedRequest(user_id=4711))
 

@@ -1,8 +1,6 @@
-"""Billing in a real server on its own schema; each test starts with empty tables."""
+"""Runs billing in a real server on its own database. Each test starts with empty tables."""
 
-import sys
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -11,10 +9,7 @@ from common import db
 from common.db import Sessions
 from loupe_local.services import services
 from loupe_local.stores import Stores
-
-sys.path.append(str(Path(__file__).parent))  # for the helpers: `billing` itself is the name of what they test
-
-from billing_under_test import Billing, Clock, running
+from tests.billing.harness import BillingHarness, Clock, running
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +30,7 @@ async def sessions(schema: Sessions) -> Sessions:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """What billing takes for now."""
+    """The clock that billing uses instead of the real time."""
     clock = Clock()
     for module in ("domain.quotas", "domain.subscriptions", "rpc"):
         monkeypatch.setattr(f"billing.{module}.now", clock)
@@ -43,6 +38,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-async def billing(sessions: Sessions, clock: Clock) -> AsyncGenerator[Billing]:
+async def billing(sessions: Sessions, clock: Clock) -> AsyncGenerator[BillingHarness]:
     async with running(sessions, clock) as under_test:
         yield under_test

@@ -1,16 +1,16 @@
-"""Months: each begins with nothing used, and what was accepted in one is settled there."""
+"""Each month starts with a count of zero. A reservation is settled in the month that accepted it."""
 
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from billing_under_test import JANE, OMAR, Billing
 
 from common import errors
+from tests.billing.harness import JANE, OMAR, BillingHarness
 
 MARCH, APRIL = date(2031, 3, 1), date(2031, 4, 1)
 
 
-async def test_a_new_month_begins_with_none_used(billing: Billing) -> None:
+async def test_a_new_month_begins_with_none_used(billing: BillingHarness) -> None:
     await billing.reserve()
     await billing.reserve()
     with pytest.raises(errors.PermissionDenied):
@@ -24,7 +24,7 @@ async def test_a_new_month_begins_with_none_used(billing: Billing) -> None:
     assert (await billing.entitlement()).usage.used == 1
 
 
-async def test_an_image_counts_in_the_month_that_accepted_it(billing: Billing) -> None:
+async def test_an_image_counts_in_the_month_that_accepted_it(billing: BillingHarness) -> None:
     billing.clock.now = datetime(2031, 3, 31, 23, 59, 59, tzinfo=UTC)
     captured, released = await billing.reserve(), await billing.reserve()
     billing.clock.now += timedelta(seconds=2)
@@ -36,7 +36,9 @@ async def test_an_image_counts_in_the_month_that_accepted_it(billing: Billing) -
     assert await billing.used(period_start=APRIL) == 0
 
 
-async def test_one_that_expired_last_month_is_charged_there(billing: Billing) -> None:
+async def test_a_reservation_that_expired_last_month_is_charged_to_that_month(
+    billing: BillingHarness,
+) -> None:
     billing.clock.now = datetime(2031, 3, 31, 23, 30, tzinfo=UTC)
     reservation_id = await billing.reserve()
     billing.clock.forward(hours=2)
@@ -48,7 +50,7 @@ async def test_one_that_expired_last_month_is_charged_there(billing: Billing) ->
     assert await billing.used(period_start=APRIL) == 0
 
 
-async def test_one_that_expired_last_month_and_is_renewed_counts_there(billing: Billing) -> None:
+async def test_a_renewed_reservation_counts_in_its_own_month(billing: BillingHarness) -> None:
     billing.clock.now = datetime(2031, 12, 31, 23, 30, tzinfo=UTC)
     reservation_id = await billing.reserve()
     billing.clock.forward(hours=2)
@@ -61,7 +63,7 @@ async def test_one_that_expired_last_month_and_is_renewed_counts_there(billing: 
     assert await billing.is_balanced()
 
 
-async def test_a_reservation_repeated_in_the_next_month_stays_where_it_is(billing: Billing) -> None:
+async def test_a_reservation_repeated_in_the_next_month_stays_in_its_month(billing: BillingHarness) -> None:
     reservation_id = await billing.reserve()
     billing.clock.now = datetime(2031, 4, 1, tzinfo=UTC)
 
@@ -72,7 +74,7 @@ async def test_a_reservation_repeated_in_the_next_month_stays_where_it_is(billin
     assert await billing.used(period_start=MARCH) == 1
 
 
-async def test_places_of_several_users_and_months_are_given_back_to_each(billing: Billing) -> None:
+async def test_released_places_return_to_their_user_and_month(billing: BillingHarness) -> None:
     ids = [await billing.reserve(user_id=user_id) for user_id in (JANE, JANE, OMAR)]
     billing.clock.now = datetime(2031, 4, 1, tzinfo=UTC)
     ids += [await billing.reserve(user_id=user_id) for user_id in (JANE, OMAR, OMAR)]

@@ -1,4 +1,4 @@
-"""The plans that Loupe ships are the contract's; another file takes their place, and a bad one is refused."""
+"""The default plans are those of the contract. Another file can replace them. An invalid file is refused."""
 
 import tomllib
 from pathlib import Path
@@ -37,7 +37,7 @@ def a_file(folder: Path, text: str) -> str:
         (4, "enterprise", 10_000, 1_000, None, (API, SUPPORT, BATCHES, FIRST)),
     ],
 )
-def test_a_shipped_plan_is_as_the_contract_says(
+def test_the_default_plans_are_those_of_the_contract(
     number: int, slug: str, an_hour: int, a_month: int, price: int | None, features: tuple[str, ...]
 ) -> None:
     plan = plans.load("").by_slug(slug)
@@ -48,26 +48,26 @@ def test_a_shipped_plan_is_as_the_contract_says(
     assert plan.features == features
 
 
-def test_four_plans_are_shipped_and_the_free_one_is_the_default() -> None:
+def test_there_are_four_plans_and_the_free_one_is_the_default() -> None:
     shipped = plans.load("")
 
     assert [plan.slug for plan in shipped.plan] == ["free", "starter", "professional", "enterprise"]
     assert shipped.free.slug == "free"
 
 
-def test_limits_are_keys_values_and_units() -> None:
-    told = plans.load("").by_slug("starter").to_proto()
+def test_a_limit_has_key_value_and_unit() -> None:
+    plan = plans.load("").by_slug("starter").to_proto()
 
-    assert [(limit.key, limit.value, limit.unit) for limit in told.limits] == [
+    assert [(limit.key, limit.value, limit.unit) for limit in plan.limits] == [
         ("images_per_month", 25, "images"),
         ("requests_per_hour", 500, "requests"),
         ("max_scale", 4, "factor"),
     ]
-    assert told.price == 9
+    assert plan.price == 9
     assert not plans.load("").by_slug("enterprise").to_proto().HasField("price")
 
 
-def test_another_file_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:
+def test_another_file_replaces_the_default_plans(tmp_path: Path) -> None:
     text = PLAN.replace("images_per_month = 2\n", "").replace('"Free"', '"Für alle"')
 
     [plan] = plans.load(a_file(tmp_path, text)).plan
@@ -92,7 +92,7 @@ def test_another_file_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None
     ],
     ids=str,
 )
-def test_a_bad_file_is_refused_by_the_name_of_what_is_wrong(
+def test_an_invalid_file_is_refused_with_the_name_of_the_field(
     tmp_path: Path, change: tuple[str, str], named: str
 ) -> None:
     path = a_file(tmp_path, PLAN.replace(*change))
@@ -116,18 +116,18 @@ def test_a_file_without_plans_is_refused(tmp_path: Path) -> None:
         plans.load(a_file(tmp_path, ""))
 
 
-def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
     with pytest.raises(tomllib.TOMLDecodeError, match="line 1"):
         plans.load(a_file(tmp_path, "{}"))
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.toml"):
         plans.load(str(tmp_path / "none.toml"))
 
 
-def test_a_plan_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(errors.NotFound, match="no plan 'gold'; there are free, starter") as caught:
+def test_an_unknown_plan_is_refused_with_the_names_of_all_plans() -> None:
+    with pytest.raises(errors.NotFound, match="no plan 'gold'; the plans are free, starter") as caught:
         plans.load("").by_slug("gold")
 
     assert caught.value.reason == "plan_not_found"

@@ -1,17 +1,17 @@
-"""What a user may do by their plan, and how operators change it."""
+"""Plans and subscriptions: what they allow, and how operators change them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
-from billing_under_test import JANE, OMAR, Billing
 
 from common import errors, timestamps
 from loupe.billing.v1 import billing_pb2 as pb
+from tests.billing.harness import JANE, OMAR, BillingHarness
 
 
-def at(billing: Billing, days: int | None) -> datetime | None:
-    """So many days from now."""
+def at(billing: BillingHarness, days: int | None) -> datetime | None:
+    """Return the instant so many days from now."""
     return None if days is None else billing.clock.now + timedelta(days=days)
 
 
@@ -19,15 +19,15 @@ def instant(subscription: pb.Subscription, name: Literal["trial_ends_at", "ends_
     return timestamps.from_proto(getattr(subscription, name)) if subscription.HasField(name) else None
 
 
-async def test_who_never_subscribed_is_on_the_free_plan(billing: Billing) -> None:
-    told = await billing.entitlement()
+async def test_a_user_without_a_subscription_is_on_the_free_plan(billing: BillingHarness) -> None:
+    entitlement = await billing.entitlement()
 
-    assert told.plan.slug == "free"
-    assert not told.HasField("subscription")
-    assert told.is_active
-    assert (told.usage.used, told.usage.limit) == (0, 2)
-    assert told.usage.period_start.ToDatetime(UTC) == datetime(2031, 3, 1, tzinfo=UTC)
-    assert told.usage.resets_at.ToDatetime(UTC) == datetime(2031, 4, 1, tzinfo=UTC)
+    assert entitlement.plan.slug == "free"
+    assert not entitlement.HasField("subscription")
+    assert entitlement.is_active
+    assert (entitlement.usage.used, entitlement.usage.limit) == (0, 2)
+    assert entitlement.usage.period_start.ToDatetime(UTC) == datetime(2031, 3, 1, tzinfo=UTC)
+    assert entitlement.usage.resets_at.ToDatetime(UTC) == datetime(2031, 4, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ async def test_who_never_subscribed_is_on_the_free_plan(billing: Billing) -> Non
         (datetime(2031, 5, 1, 1, tzinfo=UTC).astimezone(), (2031, 5), (2031, 6)),
     ],
 )
-async def test_a_period_is_the_month_in_utc(
-    billing: Billing, at: datetime, start: tuple[int, int], end: tuple[int, int]
+async def test_a_period_is_a_calendar_month_in_utc(
+    billing: BillingHarness, at: datetime, start: tuple[int, int], end: tuple[int, int]
 ) -> None:
     billing.clock.now = at
 
@@ -50,30 +50,30 @@ async def test_a_period_is_the_month_in_utc(
     assert usage.resets_at.ToDatetime(UTC) == datetime(*end, 1, tzinfo=UTC)
 
 
-async def test_operators_put_a_user_on_a_plan(billing: Billing) -> None:
+async def test_operators_can_set_the_plan_of_a_user(billing: BillingHarness) -> None:
     answer = await billing.operator.SetPlan(pb.SetPlanRequest(user_id=JANE, plan="professional"))
 
-    told = await billing.entitlement()
-    assert answer.plan == told.plan
-    assert told.plan.slug == "professional"
-    assert (told.subscription.status, told.subscription.type) == ("active", "default")
-    assert answer.subscription == told.subscription
-    assert told.is_active
-    assert told.usage.limit == 250
+    entitlement = await billing.entitlement()
+    assert answer.plan == entitlement.plan
+    assert entitlement.plan.slug == "professional"
+    assert (entitlement.subscription.status, entitlement.subscription.type) == ("active", "default")
+    assert answer.subscription == entitlement.subscription
+    assert entitlement.is_active
+    assert entitlement.usage.limit == 250
     assert (await billing.entitlement(OMAR)).plan.slug == "free"
 
 
-async def test_the_plan_can_change_again(billing: Billing) -> None:
+async def test_the_plan_can_change_again(billing: BillingHarness) -> None:
     await billing.set_plan("professional")
     first = (await billing.entitlement()).subscription.id
 
     await billing.set_plan("starter")
 
-    told = await billing.entitlement()
-    assert (told.plan.slug, told.subscription.id) == ("starter", first)
+    entitlement = await billing.entitlement()
+    assert (entitlement.plan.slug, entitlement.subscription.id) == ("starter", first)
 
 
-async def test_the_free_plan_ends_the_subscription(billing: Billing) -> None:
+async def test_the_free_plan_ends_the_subscription(billing: BillingHarness) -> None:
     await billing.set_plan("professional")
 
     answer = await billing.operator.SetPlan(pb.SetPlanRequest(user_id=JANE, plan="free"))
@@ -82,7 +82,7 @@ async def test_the_free_plan_ends_the_subscription(billing: Billing) -> None:
     assert (await billing.entitlement()).plan.slug == "free"
 
 
-async def test_a_plan_that_is_not_there_changes_nothing(billing: Billing) -> None:
+async def test_an_unknown_plan_changes_nothing(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
 
     with pytest.raises(errors.NotFound) as caught:
@@ -92,25 +92,25 @@ async def test_a_plan_that_is_not_there_changes_nothing(billing: Billing) -> Non
     assert (await billing.entitlement()).plan.slug == "starter"
 
 
-async def test_a_new_plan_makes_an_ended_subscription_active(billing: Billing) -> None:
+async def test_a_new_plan_makes_an_ended_subscription_active(billing: BillingHarness) -> None:
     await billing.set_plan("starter", trial_ends_at=at(billing, -9), ends_at=at(billing, -1))
     before = (await billing.entitlement()).is_active
 
     await billing.set_plan("professional")
 
-    told = await billing.entitlement()
-    assert (before, told.is_active) == (False, True)
-    assert not told.subscription.HasField("ends_at")
-    assert not told.subscription.HasField("trial_ends_at")
+    entitlement = await billing.entitlement()
+    assert (before, entitlement.is_active) == (False, True)
+    assert not entitlement.subscription.HasField("ends_at")
+    assert not entitlement.subscription.HasField("trial_ends_at")
 
 
-async def test_a_change_of_plan_is_told(billing: Billing) -> None:
+async def test_a_change_of_plan_is_published(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
     await billing.set_plan("free")
 
-    told = await billing.events("billing.plan_changed", pb.PlanChanged)
+    published = await billing.events("billing.plan_changed", pb.PlanChanged)
 
-    assert told == [pb.PlanChanged(user_id=JANE), pb.PlanChanged(user_id=JANE)]
+    assert published == [pb.PlanChanged(user_id=JANE), pb.PlanChanged(user_id=JANE)]
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ async def test_a_change_of_plan_is_told(billing: Billing) -> None:
         ("past_due", None, +1, True, True),
     ],
 )
-async def test_a_subscription_is_in_cashiers_state(
-    billing: Billing, status: str, trial: int | None, ends: int | None, past_due: bool, is_active: bool
+async def test_a_subscription_has_the_status_that_cashier_would_give(
+    billing: BillingHarness, status: str, trial: int | None, ends: int | None, past_due: bool, is_active: bool
 ) -> None:
     trial_ends_at, ends_at = at(billing, trial), at(billing, ends)
 
@@ -140,14 +140,14 @@ async def test_a_subscription_is_in_cashiers_state(
         "starter", trial_ends_at=trial_ends_at, ends_at=ends_at, past_due=past_due
     )
 
-    told = await billing.entitlement()
-    assert (told.subscription.status, told.is_active) == (status, is_active)
-    assert instant(told.subscription, "trial_ends_at") == trial_ends_at
-    assert instant(told.subscription, "ends_at") == ends_at
-    assert answer.subscription == told.subscription
+    entitlement = await billing.entitlement()
+    assert (entitlement.subscription.status, entitlement.is_active) == (status, is_active)
+    assert instant(entitlement.subscription, "trial_ends_at") == trial_ends_at
+    assert instant(entitlement.subscription, "ends_at") == ends_at
+    assert answer.subscription == entitlement.subscription
 
 
-async def test_after_a_trial_the_first_payment_is_waited_for(billing: Billing) -> None:
+async def test_after_a_trial_the_subscription_is_past_due_until_it_is_paid(billing: BillingHarness) -> None:
     ends = at(billing, 14)
     await billing.set_plan("starter", trial_ends_at=ends)
     billing.clock.forward(days=14)
@@ -161,20 +161,20 @@ async def test_after_a_trial_the_first_payment_is_waited_for(billing: Billing) -
     assert instant(paid.subscription, "trial_ends_at") == ends
 
 
-async def test_a_grace_period_ends_by_itself(billing: Billing) -> None:
+async def test_a_grace_period_ends_by_itself(billing: BillingHarness) -> None:
     await billing.set_plan("starter", ends_at=at(billing, 1))
     await billing.reserve(api_request=True)
 
     billing.clock.forward(days=1)
 
-    told = await billing.entitlement()
-    assert (told.subscription.status, told.is_active) == ("canceled", False)
+    entitlement = await billing.entitlement()
+    assert (entitlement.subscription.status, entitlement.is_active) == ("canceled", False)
     with pytest.raises(errors.PermissionDenied) as caught:
         await billing.reserve(api_request=True)
     assert caught.value.reason == "subscription_expired"
 
 
-async def test_what_was_accepted_before_the_end_is_still_settled(billing: Billing) -> None:
+async def test_reservations_from_before_the_end_are_still_settled(billing: BillingHarness) -> None:
     await billing.set_plan("starter", ends_at=at(billing, 1))
     completed, failed = await billing.reserve(), await billing.reserve()
     billing.clock.forward(days=2)
@@ -188,7 +188,7 @@ async def test_what_was_accepted_before_the_end_is_still_settled(billing: Billin
 
 @pytest.mark.parametrize("what", [{"trial": 1}, {"ends": 1}, {"past_due": True}], ids=str)
 async def test_the_free_plan_has_no_trial_no_end_and_no_payments(
-    billing: Billing, what: dict[str, int]
+    billing: BillingHarness, what: dict[str, int]
 ) -> None:
     await billing.set_plan("starter")
 
@@ -204,20 +204,20 @@ async def test_the_free_plan_has_no_trial_no_end_and_no_payments(
     assert (await billing.entitlement()).plan.slug == "starter"
 
 
-async def test_a_subscription_may_have_a_quota_of_its_own(billing: Billing) -> None:
+async def test_a_subscription_can_have_a_custom_quota(billing: BillingHarness) -> None:
     await billing.set_plan("starter")
 
     answer = await billing.set_quota(40)
 
-    told = await billing.entitlement()
-    assert answer.plan == told.plan
-    assert told.usage.limit == told.plan.images_per_month == 40
-    assert {limit.key: limit.value for limit in told.plan.limits}["images_per_month"] == 40
+    entitlement = await billing.entitlement()
+    assert answer.plan == entitlement.plan
+    assert entitlement.usage.limit == entitlement.plan.images_per_month == 40
+    assert {limit.key: limit.value for limit in entitlement.plan.limits}["images_per_month"] == 40
     assert (await billing.ledger()).usage.limit == 40
     assert await billing.events("billing.plan_changed", pb.PlanChanged) == [pb.PlanChanged(user_id=JANE)] * 2
 
 
-async def test_a_quota_of_its_own_can_be_taken_away(billing: Billing) -> None:
+async def test_a_custom_quota_can_be_removed(billing: BillingHarness) -> None:
     await billing.set_plan("starter", images_per_month=0)
 
     await billing.set_quota(None)
@@ -225,7 +225,7 @@ async def test_a_quota_of_its_own_can_be_taken_away(billing: Billing) -> None:
     assert (await billing.entitlement()).usage.limit == 25
 
 
-async def test_a_quota_of_its_own_stays_as_long_as_the_plan(billing: Billing) -> None:
+async def test_a_custom_quota_is_kept_until_the_plan_changes(billing: BillingHarness) -> None:
     await billing.set_plan("enterprise", images_per_month=12_500)
 
     await billing.set_plan("enterprise", ends_at=at(billing, 30))
@@ -239,7 +239,7 @@ async def test_a_quota_of_its_own_stays_as_long_as_the_plan(billing: Billing) ->
 
 
 @pytest.mark.parametrize("images_per_month", [-1, 2**31])
-async def test_a_quota_that_is_no_count_is_refused(billing: Billing, images_per_month: int) -> None:
+async def test_a_quota_that_is_not_a_count_is_refused(billing: BillingHarness, images_per_month: int) -> None:
     await billing.set_plan("starter", images_per_month=7)
 
     with pytest.raises(errors.InvalidArgument) as caught:
@@ -249,7 +249,7 @@ async def test_a_quota_that_is_no_count_is_refused(billing: Billing, images_per_
     assert (await billing.entitlement()).usage.limit == 7
 
 
-async def test_without_a_subscription_there_is_no_quota_to_set(billing: Billing) -> None:
+async def test_a_custom_quota_needs_a_subscription(billing: BillingHarness) -> None:
     await billing.set_plan("starter", OMAR)
 
     with pytest.raises(errors.FailedPrecondition) as caught:
@@ -260,7 +260,7 @@ async def test_without_a_subscription_there_is_no_quota_to_set(billing: Billing)
     assert await billing.events("billing.plan_changed", pb.PlanChanged) == [pb.PlanChanged(user_id=OMAR)]
 
 
-async def test_each_call_is_for_its_callers_only(billing: Billing) -> None:
+async def test_each_method_refuses_other_callers(billing: BillingHarness) -> None:
     plan, place = pb.SetPlanRequest(user_id=JANE, plan="enterprise"), pb.ReserveRequest(user_id=JANE)
 
     for call in (

@@ -1,10 +1,8 @@
-"""A schema with an outbox (auth's), the broker through our own connection, and streams of the test's own."""
+"""Fixtures: a database with an outbox (that of auth), a connection to NATS, and a stream for each test."""
 
 import contextlib
 import secrets
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from pathlib import Path
 
 import nats.js.errors
 import pytest
@@ -17,24 +15,21 @@ from common.db import Sessions
 from common.metrics import Readiness
 from loupe_local.services import services
 from loupe_local.stores import Stores
-
-sys.path.append(str(Path(__file__).parent))  # for the helpers: `common` itself is the name of what they test
-
-from internal_tokens import Issuer
-from scripted_images import Images, Serve, serving
+from tests.common.harness import RpcHarness, Serve, serving
+from tests.internal_tokens import TokenIssuer
 
 
 @pytest.fixture
-def issuer() -> Issuer:
-    return Issuer()
+def issuer() -> TokenIssuer:
+    return TokenIssuer()
 
 
 @pytest.fixture
-async def serve(issuer: Issuer) -> AsyncGenerator[Serve]:
-    """Starts servers whose methods are the test's functions, and gives clients of them."""
-    running: list[Images] = []
+async def serve(issuer: TokenIssuer) -> AsyncGenerator[Serve]:
+    """Start servers whose methods are functions of the test."""
+    running: list[RpcHarness] = []
 
-    async def start(**methods: Callable[..., Awaitable[object]]) -> Images:
+    async def start(**methods: Callable[..., Awaitable[object]]) -> RpcHarness:
         images = await serving(issuer, methods)
         running.append(images)
         return images
@@ -60,7 +55,7 @@ async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
 
 @pytest.fixture
 async def stream(js: JetStreamContext) -> AsyncGenerator[str]:
-    """A stream of its own for the test, which takes all subjects below its name; DEAD is empty beside it."""
+    """A new stream for all subjects below its name. The stream DEAD is empty."""
     name = f"TEST-{secrets.token_hex(4)}"
     await bus.declare(js, bus.stream(name, f"{name}.>"), bus.DEAD)
     await js.purge_stream("DEAD")

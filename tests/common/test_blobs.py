@@ -1,4 +1,4 @@
-"""Objects: stored, read, removed; and links that work for anybody, for a while, only as they were signed."""
+"""Objects are stored, read and deleted. Links work for a limited time, and only unaltered."""
 
 import asyncio
 import secrets
@@ -28,7 +28,7 @@ def link(blobs: Blobs, key: str, expires: timedelta = MINUTE) -> str:
     return blobs.presigned_url(key, expires, content_type="image/png", disposition=DISPOSITION)
 
 
-async def test_what_was_put_is_read_back(blobs: Blobs, key: str) -> None:
+async def test_a_stored_object_is_read_back(blobs: Blobs, key: str) -> None:
     data = secrets.token_bytes(300_000)
 
     await blobs.put(key, data, "image/png")
@@ -36,33 +36,33 @@ async def test_what_was_put_is_read_back(blobs: Blobs, key: str) -> None:
     assert await blobs.get(key) == data
 
 
-async def test_an_empty_object_is_one(blobs: Blobs, key: str) -> None:
+async def test_an_object_may_be_empty(blobs: Blobs, key: str) -> None:
     await blobs.put(key, b"", "image/png")
 
     assert await blobs.get(key) == b""
 
 
-async def test_putting_again_replaces(blobs: Blobs, key: str) -> None:
+async def test_storing_again_replaces_the_object(blobs: Blobs, key: str) -> None:
     await blobs.put(key, b"first", "image/png")
     await blobs.put(key, b"second", "image/png")
 
     assert await blobs.get(key) == b"second"
 
 
-async def test_reading_what_is_not_there_is_told(blobs: Blobs, key: str) -> None:
+async def test_reading_a_missing_object_raises(blobs: Blobs, key: str) -> None:
     with pytest.raises(S3Error) as caught:
         await blobs.get(key)
 
     assert caught.value.code == "NoSuchKey"
 
 
-async def test_what_is_there_is_told_from_what_is_not(blobs: Blobs, key: str) -> None:
+async def test_exists_distinguishes_similar_keys(blobs: Blobs, key: str) -> None:
     await blobs.put(key, b"data", "image/png")
 
-    assert [await blobs.holds(name) for name in (key, f"{key}.2", key[:-1])] == [True, False, False]
+    assert [await blobs.exists(name) for name in (key, f"{key}.2", key[:-1])] == [True, False, False]
 
 
-async def test_deleting_removes_these_and_no_others(blobs: Blobs, key: str) -> None:
+async def test_only_the_given_keys_are_deleted(blobs: Blobs, key: str) -> None:
     for name in (key, f"{key}.2", f"{key}.3"):
         await blobs.put(name, b"data", "image/png")
 
@@ -74,13 +74,13 @@ async def test_deleting_removes_these_and_no_others(blobs: Blobs, key: str) -> N
             await blobs.get(name)
 
 
-async def test_deleting_what_is_not_there_is_fine(blobs: Blobs, key: str) -> None:
+async def test_deleting_a_missing_object_is_not_an_error(blobs: Blobs, key: str) -> None:
     await blobs.delete([key])
     await blobs.delete([key])
     await blobs.delete([])
 
 
-async def test_many_at_once(blobs: Blobs, key: str) -> None:
+async def test_many_objects_can_be_stored_at_once(blobs: Blobs, key: str) -> None:
     names = [f"{key}.{number}" for number in range(40)]
 
     await asyncio.gather(*(blobs.put(name, name.encode(), "image/png") for name in names))
@@ -88,23 +88,23 @@ async def test_many_at_once(blobs: Blobs, key: str) -> None:
     assert await asyncio.gather(*(blobs.get(name) for name in names)) == [name.encode() for name in names]
 
 
-async def test_the_bucket_answers(blobs: Blobs) -> None:
+async def test_ping_succeeds_if_the_bucket_exists(blobs: Blobs) -> None:
     await blobs.ping()
 
 
-async def test_a_link_gives_the_object_its_type_and_its_name(blobs: Blobs, key: str) -> None:
+async def test_a_link_sets_type_and_name_of_the_download(blobs: Blobs, key: str) -> None:
     await blobs.put(key, b"pixels", "application/octet-stream")
 
     url = link(blobs, key)
     answer = await get(url)
 
-    assert url.startswith("http://localhost:")  # the public endpoint, not the one we use ourselves
+    assert url.startswith("http://localhost:")  # the public endpoint, not the internal one
     assert answer.content == b"pixels"
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["content-disposition"] == DISPOSITION
 
 
-async def test_a_link_ends(blobs: Blobs, key: str) -> None:
+async def test_a_link_expires(blobs: Blobs, key: str) -> None:
     await blobs.put(key, b"pixels", "image/png")
     url = link(blobs, key, timedelta(seconds=1))
 
@@ -137,7 +137,7 @@ async def test_an_altered_link_is_refused(blobs: Blobs, key: str, old: str, new:
     assert b"another's" not in answer.content
 
 
-async def test_without_a_signature_nothing_is_read(blobs: Blobs, key: str) -> None:
+async def test_a_link_without_its_signature_is_refused(blobs: Blobs, key: str) -> None:
     await blobs.put(key, b"pixels", "image/png")
 
     answer = await get(link(blobs, key).partition("?")[0])

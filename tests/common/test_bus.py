@@ -9,10 +9,10 @@ import nats.errors
 import nats.js.errors
 import pytest
 from nats.js import JetStreamContext
-from waiting import until
 
 from common import bus, messages, trace
 from loupe_local.stores import Stores
+from tests.polling import until
 
 
 @pytest.fixture(autouse=True)

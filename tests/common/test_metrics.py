@@ -1,4 +1,4 @@
-"""Probes and scrapes over plain HTTP, answered whatever anybody else does to that port."""
+"""Probes and scrapes over plain HTTP, also while other clients misbehave."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import httpx2
 import pytest
-from waiting import until
 
 from common import metrics
 from common.metrics import Readiness
+from tests.polling import until
 
 Get = Callable[[str], Awaitable[httpx2.Response]]
 
@@ -49,11 +49,11 @@ async def get(port: int) -> AsyncGenerator[Get]:
         yield client.get
 
 
-async def test_it_is_ready_when_nothing_is_missing(get: Get, readiness: Readiness) -> None:
+async def test_the_service_is_ready_if_nothing_is_missing(get: Get, readiness: Readiness) -> None:
     at_first = await get("/readyz")
-    readiness.have("database")
+    readiness.mark_ready("database")
     then = await get("/readyz")
-    readiness.have("broker")
+    readiness.mark_ready("broker")
     at_last = await get("/readyz")
 
     assert (at_first.status_code, at_first.text) == (503, "waiting for broker\nwaiting for database")
@@ -61,9 +61,9 @@ async def test_it_is_ready_when_nothing_is_missing(get: Get, readiness: Readines
     assert (at_last.status_code, at_last.text) == (200, "ok")
 
 
-async def test_what_is_watched_may_go_away_again(get: Get, readiness: Readiness) -> None:
+async def test_a_watched_dependency_can_become_missing_again(get: Get, readiness: Readiness) -> None:
     is_connected = True
-    readiness.have("database")
+    readiness.mark_ready("database")
     readiness.watch("broker", lambda: is_connected)
     assert (await get("/readyz")).status_code == 200
 
@@ -72,14 +72,16 @@ async def test_what_is_watched_may_go_away_again(get: Get, readiness: Readiness)
     assert (await get("/readyz")).text == "waiting for broker"
 
 
-async def test_it_lives_while_the_loop_turns(get: Get) -> None:
+async def test_the_service_is_alive_while_the_loop_turns(get: Get) -> None:
     answer = await get("/healthz")
 
     assert (answer.status_code, answer.text) == (200, "ok")
 
 
-async def test_it_does_not_live_when_the_loop_is_silent(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "LOOP_SILENT_SECONDS", -1.0)
+async def test_the_service_is_not_alive_if_the_loop_is_blocked(
+    get: Get, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "LOOP_BLOCKED_SECONDS", -1.0)
 
     answer = await get("/healthz")
 
@@ -87,7 +89,7 @@ async def test_it_does_not_live_when_the_loop_is_silent(get: Get, monkeypatch: p
     assert answer.text.startswith("no turn for ")
 
 
-async def test_metrics_are_in_prometheus_text(get: Get) -> None:
+async def test_metrics_are_in_the_prometheus_text_format(get: Get) -> None:
     metrics.messages.labels("scraped", "done").inc()
 
     answer = await get("/metrics")
@@ -96,7 +98,7 @@ async def test_metrics_are_in_prometheus_text(get: Get) -> None:
     assert 'loupe_messages_total{durable="scraped",outcome="done"} 1.0' in answer.text
 
 
-async def test_a_client_that_says_nothing_holds_up_nobody(get: Get, port: int) -> None:
+async def test_a_silent_client_does_not_block_others(get: Get, port: int) -> None:
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
 
     assert (await get("/healthz")).status_code == 200

@@ -1,4 +1,4 @@
-"""Events leave if and only if their transaction committed, soon, and whatever is away meanwhile."""
+"""Events are sent if and only if their transaction commits: soon, and after any outage."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,12 @@ from collections.abc import AsyncGenerator
 import pytest
 import sqlalchemy as sa
 from nats.js import JetStreamContext
-from waiting import until
 
 from common import outbox
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe_local.stores import Stores
+from tests.polling import until
 
 TERMINATE = sa.text("""
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -25,14 +25,14 @@ LISTENERS = sa.text("""
 
 
 @pytest.fixture(autouse=True)
-async def nothing_left(sessions: Sessions) -> None:
+async def empty_outbox(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         await (await session.connection()).execute(sa.text("TRUNCATE outbox"))
 
 
 @contextlib.asynccontextmanager
 async def relaying(sessions: Sessions, js: JetStreamContext, stores: Stores) -> AsyncGenerator[None]:
-    """Returns once it has looked through the outbox and listens."""
+    """Run a relay. The block starts once the relay listens."""
     before = await scalar(sessions, LISTENERS)
     task = asyncio.create_task(outbox.relay(sessions, js, stores.database_url("auth")))
     try:
@@ -72,7 +72,7 @@ async def publish(sessions: Sessions, stream: str, user_id: int = 1, message_id:
         )
 
 
-async def test_an_event_leaves_with_its_transaction(
+async def test_an_event_is_sent_after_its_transaction(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):
@@ -83,7 +83,7 @@ async def test_an_event_leaves_with_its_transaction(
     assert pb.UserChanged.FromString(message.data or b"") == pb.UserChanged(user_id=42)
 
 
-async def test_an_event_of_a_transaction_that_failed_never_leaves(
+async def test_an_event_of_a_failed_transaction_is_never_sent(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):
@@ -117,12 +117,12 @@ async def test_a_commit_wakes_the_relay(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):
-        for number in range(3):  # more than could fall on the rounds of every five seconds
+        for number in range(3):  # several, so that the polling every 5 s cannot explain all of them
             await publish(sessions, stream, user_id=number)
-            await until(lambda: is_sent(sessions), seconds=outbox.LOOK_AGAIN_SECONDS / 5)
+            await until(lambda: is_sent(sessions), seconds=outbox.POLL_SECONDS / 5)
 
 
-async def test_it_listens_again_after_its_connection_was_ended(
+async def test_the_relay_listens_again_after_it_lost_its_connection(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):
@@ -130,10 +130,10 @@ async def test_it_listens_again_after_its_connection_was_ended(
         await until(lambda: listens_beyond(sessions, 0))
         for number in range(3):
             await publish(sessions, stream, user_id=number)
-            await until(lambda: is_sent(sessions), seconds=outbox.LOOK_AGAIN_SECONDS / 5)
+            await until(lambda: is_sent(sessions), seconds=outbox.POLL_SECONDS / 5)
 
 
-async def test_events_from_before_the_start_leave_too(
+async def test_events_from_before_the_start_are_sent(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     for number in range(outbox.BATCH * 2 + 5):
@@ -145,7 +145,7 @@ async def test_events_from_before_the_start_leave_too(
     assert await count(js, stream) == outbox.BATCH * 2 + 5
 
 
-async def test_the_same_message_id_is_one_event(
+async def test_events_with_the_same_message_id_are_stored_once(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):
@@ -167,7 +167,7 @@ async def test_two_relays_send_each_event_once(
     assert await count(js, stream) == 100
 
 
-async def test_events_wait_for_a_broker_that_is_away(
+async def test_events_wait_while_the_broker_is_down(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     async with relaying(sessions, js, stores):

@@ -1,11 +1,11 @@
-"""Waiting for what is not there yet, and doing things again and again."""
+"""Waiting for dependencies, and calling steps periodically."""
 
 import asyncio
 
 import pytest
-from waiting import until
 
 from common import process
+from tests.polling import until
 
 
 async def test_waiting_ends_with_the_result_of_the_first_success() -> None:
@@ -47,7 +47,7 @@ async def test_a_cancelled_attempt_is_not_taken_for_a_failure() -> None:
         await asyncio.wait_for(waiting, 5)
 
 
-async def test_together_one_failure_ends_all() -> None:
+async def test_one_failing_loop_ends_all() -> None:
     ended = asyncio.Event()
 
     async def fails() -> None:
@@ -66,7 +66,7 @@ async def test_together_one_failure_ends_all() -> None:
     assert ended.is_set()
 
 
-async def test_a_periodic_step_that_fails_comes_again() -> None:
+async def test_a_failing_periodic_step_is_called_again() -> None:
     steps = 0
 
     async def step() -> None:

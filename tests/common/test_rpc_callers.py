@@ -1,4 +1,4 @@
-"""Who may call: a method that is not listed is refused, and a token must be for us, alive and signed."""
+"""Who may call: methods must list their callers, and a token must be signed, current and for this service."""
 
 import asyncio
 import time
@@ -8,13 +8,13 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from internal_tokens import Issuer, unsigned
-from scripted_images import Images, Serve
-from waiting import until
 
 from common import errors, identity, rpc
 from common.identity import Principal, ServiceTokens, Verifier
 from loupe.images.v1 import images_pb2 as pb
+from tests.common.harness import RpcHarness, Serve
+from tests.internal_tokens import TokenIssuer, unsigned
+from tests.polling import until
 
 GET = pb.GetImageRequest(id=1)
 STOP = pb.StopWorkRequest(image_id=1)
@@ -22,12 +22,12 @@ STOP = pb.StopWorkRequest(image_id=1)
 
 @pytest.fixture
 def principals() -> list[Principal]:
-    """Who got through."""
+    """The callers that were admitted."""
     return []
 
 
 @pytest.fixture
-async def images(serve: Serve, principals: list[Principal]) -> Images:
+async def images(serve: Serve, principals: list[Principal]) -> RpcHarness:
     async def get(request: object, context: rpc.Context) -> pb.GetImageResponse:
         principals.append(rpc.principal())
         return pb.GetImageResponse()
@@ -50,54 +50,52 @@ async def images(serve: Serve, principals: list[Principal]) -> Images:
     )
 
 
-async def test_a_user_with_the_ability_gets_through(
-    images: Images, issuer: Issuer, principals: list[Principal]
+async def test_a_user_with_the_ability_is_admitted(
+    images: RpcHarness, issuer: TokenIssuer, principals: list[Principal]
 ) -> None:
-    token = issuer.user(7, abilities=("images:read", "user:read"), verified=False)
+    token = issuer.user(7, "images:read", "user:read", verified=False)
 
     await images.by(token).GetImage(GET)
 
     assert principals == [
-        Principal(
-            user_id=7, token_id=70, abilities=frozenset({"images:read", "user:read"}), is_verified=False
-        )
+        Principal(user_id=7, token_id=70, abilities=frozenset({"images:read", "user:read"}))
     ]
 
 
-async def test_a_user_without_the_ability_is_refused(images: Images, issuer: Issuer) -> None:
+async def test_a_user_without_the_ability_is_refused(images: RpcHarness, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
-        await images.by(issuer.user(abilities=("images:write",))).GetImage(GET)
+        await images.by(issuer.user(7, "images:write")).GetImage(GET)
 
     assert caught.value.reason == "missing_ability"
 
 
-async def test_any_user_needs_no_ability(images: Images, issuer: Issuer) -> None:
-    await images.by(issuer.user(abilities=())).DeleteImage(pb.DeleteImageRequest(id=1))
+async def test_any_user_needs_no_ability(images: RpcHarness, issuer: TokenIssuer) -> None:
+    await images.by(issuer.user()).DeleteImage(pb.DeleteImageRequest(id=1))
 
 
-async def test_a_service_that_is_named_gets_through(
-    images: Images, issuer: Issuer, principals: list[Principal]
+async def test_a_listed_service_is_admitted(
+    images: RpcHarness, issuer: TokenIssuer, principals: list[Principal]
 ) -> None:
     await images.by(issuer.service("inference")).StopWork(STOP)
 
     assert principals == [Principal(service="inference")]
 
 
-async def test_another_service_is_refused(images: Images, issuer: Issuer) -> None:
+async def test_another_service_is_refused(images: RpcHarness, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
         await images.by(issuer.service("gateway")).StopWork(STOP)
 
     assert caught.value.reason == "caller_refused"
 
 
-async def test_a_user_is_refused_where_services_call(images: Images, issuer: Issuer) -> None:
+async def test_a_user_is_refused_by_a_method_for_services(images: RpcHarness, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
-        await images.by(issuer.user(abilities=("images:read",))).StopWork(STOP)
+        await images.by(issuer.user(7, "images:read")).StopWork(STOP)
 
     assert caught.value.reason == "caller_refused"
 
 
-async def test_a_service_is_refused_where_users_call(images: Images, issuer: Issuer) -> None:
+async def test_a_service_is_refused_by_a_method_for_users(images: RpcHarness, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
         await images.by(issuer.service("inference")).DeleteImage(pb.DeleteImageRequest(id=1))
 
@@ -105,8 +103,10 @@ async def test_a_service_is_refused_where_users_call(images: Images, issuer: Iss
 
 
 @pytest.mark.parametrize("who", ["user", "service"])
-async def test_a_method_that_is_not_listed_is_refused(images: Images, issuer: Issuer, who: str) -> None:
-    token = issuer.user(abilities=("images:read",)) if who == "user" else issuer.service("inference")
+async def test_a_method_that_is_not_listed_is_refused(
+    images: RpcHarness, issuer: TokenIssuer, who: str
+) -> None:
+    token = issuer.user(7, "images:read") if who == "user" else issuer.service("inference")
 
     with pytest.raises(errors.PermissionDenied) as caught:
         await images.by(token).StartWork(pb.StartWorkRequest(image_id=1))
@@ -114,14 +114,14 @@ async def test_a_method_that_is_not_listed_is_refused(images: Images, issuer: Is
     assert caught.value.reason == "caller_refused"
 
 
-async def test_anybody_needs_no_token(images: Images, issuer: Issuer) -> None:
+async def test_a_method_for_anybody_needs_no_token(images: RpcHarness, issuer: TokenIssuer) -> None:
     await images.by_nobody().ListImages(pb.ListImagesRequest())
     await images.by("nonsense").ListImages(pb.ListImagesRequest())
 
-    assert issuer.fetched == 0
+    assert issuer.fetches == 0
 
 
-async def test_no_token_is_unauthenticated(images: Images) -> None:
+async def test_a_call_without_a_token_is_unauthenticated(images: RpcHarness) -> None:
     with pytest.raises(errors.Unauthenticated) as caught:
         await images.by_nobody().GetImage(GET)
 
@@ -132,7 +132,7 @@ async def test_no_token_is_unauthenticated(images: Images) -> None:
     "claims",
     [
         {"aud": "billing"},
-        {"iss": "somebody"},
+        {"iss": "another issuer"},
         {"exp": int(time.time()) - 1},
         {"exp": None},
         {"aud": None},
@@ -141,10 +141,10 @@ async def test_no_token_is_unauthenticated(images: Images) -> None:
     ],
     ids=str,
 )
-async def test_a_token_that_is_not_for_us_or_over_is_unauthenticated(
-    images: Images, issuer: Issuer, claims: dict[str, Any]
+async def test_a_token_with_wrong_claims_is_unauthenticated(
+    images: RpcHarness, issuer: TokenIssuer, claims: dict[str, Any]
 ) -> None:
-    token = issuer.user(abilities=("images:read",), **claims)
+    token = issuer.user(7, "images:read", **claims)
 
     with pytest.raises(errors.Unauthenticated) as caught:
         await images.by(token).GetImage(GET)
@@ -152,8 +152,8 @@ async def test_a_token_that_is_not_for_us_or_over_is_unauthenticated(
     assert caught.value.reason == "internal_token_invalid"
 
 
-async def test_a_remembered_token_ends_when_it_expires(images: Images, issuer: Issuer) -> None:
-    user = images.by(issuer.user(abilities=("images:read",), exp=int(time.time()) + 2))
+async def test_a_cached_token_is_refused_once_it_expires(images: RpcHarness, issuer: TokenIssuer) -> None:
+    user = images.by(issuer.user(7, "images:read", exp=int(time.time()) + 2))
     await user.GetImage(GET)
 
     async def is_refused() -> bool:
@@ -166,33 +166,39 @@ async def test_a_remembered_token_ends_when_it_expires(images: Images, issuer: I
     await until(is_refused, seconds=10)
 
 
-async def test_a_signature_of_another_key_is_unauthenticated(images: Images, issuer: Issuer) -> None:
+async def test_a_token_signed_with_another_key_is_unauthenticated(
+    images: RpcHarness, issuer: TokenIssuer
+) -> None:
     known = issuer.key_id
     issuer.rotate(publish=False)
     issuer.key_id = known
 
     with pytest.raises(errors.Unauthenticated):
-        await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+        await images.by(issuer.user(7, "images:read")).GetImage(GET)
 
 
-async def test_an_altered_token_is_unauthenticated(images: Images, issuer: Issuer) -> None:
-    header, _, signature = issuer.user(7, abilities=("images:read",)).split(".")
-    _, payload, _ = issuer.user(8, abilities=("images:read",)).split(".")
+async def test_an_altered_token_is_unauthenticated(images: RpcHarness, issuer: TokenIssuer) -> None:
+    header, _, signature = issuer.user(7, "images:read").split(".")
+    _, payload, _ = issuer.user(8, "images:read").split(".")
 
     with pytest.raises(errors.Unauthenticated):
         await images.by(f"{header}.{payload}.{signature}").GetImage(GET)
 
 
-async def test_a_token_without_a_signature_is_unauthenticated(images: Images, issuer: Issuer) -> None:
-    token = unsigned(issuer.user(abilities=("images:read",)), kid=issuer.key_id)
+async def test_a_token_without_a_signature_is_unauthenticated(
+    images: RpcHarness, issuer: TokenIssuer
+) -> None:
+    token = unsigned(issuer.user(7, "images:read"), kid=issuer.key_id)
 
     with pytest.raises(errors.Unauthenticated):
         await images.by(token).GetImage(GET)
 
 
-async def test_the_public_key_is_no_shared_secret(images: Images, issuer: Issuer) -> None:
-    """The classic confusion: HMAC keyed with the public key that anybody may read."""
-    claims = jwt.decode(issuer.user(abilities=("images:read",)), options={"verify_signature": False})
+async def test_a_token_signed_with_the_public_key_as_hmac_secret_is_refused(
+    images: RpcHarness, issuer: TokenIssuer
+) -> None:
+    """The well-known confusion attack: HMAC with the public key, which anybody can read."""
+    claims = jwt.decode(issuer.user(7, "images:read"), options={"verify_signature": False})
     public = issuer.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     token = jwt.encode(claims, public, algorithm="HS256", headers={"kid": issuer.key_id})
 
@@ -200,65 +206,69 @@ async def test_the_public_key_is_no_shared_secret(images: Images, issuer: Issuer
         await images.by(token).GetImage(GET)
 
 
-async def test_an_unknown_key_makes_the_verifier_fetch_the_set_again(images: Images, issuer: Issuer) -> None:
-    old = issuer.user(abilities=("images:read",))
+async def test_an_unknown_key_makes_the_verifier_fetch_the_set_again(
+    images: RpcHarness, issuer: TokenIssuer
+) -> None:
+    old = issuer.user(7, "images:read")
     await images.by(old).GetImage(GET)
     issuer.rotate()
 
-    await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+    await images.by(issuer.user(7, "images:read")).GetImage(GET)
     await images.by(old).GetImage(GET)
 
-    assert issuer.fetched == 2
+    assert issuer.fetches == 2
 
 
-async def test_keys_that_are_rotated_in_a_row_are_known_at_once(images: Images, issuer: Issuer) -> None:
+async def test_several_rotations_in_a_row_are_noticed_at_once(
+    images: RpcHarness, issuer: TokenIssuer
+) -> None:
     for _ in range(identity.FETCHES_IN_A_ROW):
         issuer.rotate()
 
-        await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+        await images.by(issuer.user(7, "images:read")).GetImage(GET)
 
-    assert issuer.fetched == identity.FETCHES_IN_A_ROW
+    assert issuer.fetches == identity.FETCHES_IN_A_ROW
 
 
-async def test_unknown_keys_do_not_make_it_fetch_each_time(images: Images, issuer: Issuer) -> None:
-    await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+async def test_unknown_keys_do_not_cause_a_fetch_each_time(images: RpcHarness, issuer: TokenIssuer) -> None:
+    await images.by(issuer.user(7, "images:read")).GetImage(GET)
     for _ in range(2 * identity.FETCHES_IN_A_ROW):
         issuer.rotate(publish=False)
         with pytest.raises(errors.Unauthenticated):
-            await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+            await images.by(issuer.user(7, "images:read")).GetImage(GET)
 
-    assert issuer.fetched == identity.FETCHES_IN_A_ROW
+    assert issuer.fetches == identity.FETCHES_IN_A_ROW
 
 
 async def test_after_a_pause_a_new_key_is_fetched_again(
-    images: Images, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+    images: RpcHarness, issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(2 * identity.FETCHES_IN_A_ROW):
         issuer.rotate(publish=False)
         with pytest.raises(errors.Unauthenticated):
-            await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+            await images.by(issuer.user(7, "images:read")).GetImage(GET)
     issuer.rotate()
     monkeypatch.setattr(identity, "REFETCH_SECONDS", 0.0)
 
-    await images.by(issuer.user(abilities=("images:read",))).GetImage(GET)
+    await images.by(issuer.user(7, "images:read")).GetImage(GET)
 
-    assert issuer.fetched == identity.FETCHES_IN_A_ROW + 1
+    assert issuer.fetches == identity.FETCHES_IN_A_ROW + 1
 
 
-async def test_one_token_is_checked_once(images: Images, issuer: Issuer) -> None:
+async def test_the_key_set_is_fetched_once_for_one_token(images: RpcHarness, issuer: TokenIssuer) -> None:
     user = images.stub
 
     for _ in range(3):
         await user.GetImage(GET)
 
-    assert issuer.fetched == 1
+    assert issuer.fetches == 1
 
 
-async def test_known_keys_verify_while_the_set_is_being_fetched(issuer: Issuer) -> None:
+async def test_known_keys_verify_while_the_set_is_being_fetched(issuer: TokenIssuer) -> None:
     fetching, may_end = asyncio.Event(), asyncio.Event()
 
     async def jwks() -> str:
-        if issuer.fetched:
+        if issuer.fetches:
             fetching.set()
             await may_end.wait()
         return await issuer.jwks()
@@ -277,7 +287,7 @@ async def test_known_keys_verify_while_the_set_is_being_fetched(issuer: Issuer) 
     assert (await waiting).user_id == 3
 
 
-async def test_keys_that_cannot_be_fetched_are_no_refusal(issuer: Issuer) -> None:
+async def test_a_key_set_that_cannot_be_fetched_is_not_a_refusal(issuer: TokenIssuer) -> None:
     async def jwks() -> str:
         raise errors.Unavailable("auth is away", reason="service_unavailable")
 
@@ -285,13 +295,13 @@ async def test_keys_that_cannot_be_fetched_are_no_refusal(issuer: Issuer) -> Non
         await Verifier("images", jwks).verify(issuer.user())
 
 
-async def test_service_tokens_are_asked_for_once_and_renewed_before_they_end() -> None:
-    asked: list[str] = []
+async def test_service_tokens_are_cached_and_renewed_before_they_expire() -> None:
+    issued: list[str] = []
     seconds = 21.0
 
     async def issue(audience: str) -> tuple[str, datetime]:
-        asked.append(audience)
-        return f"{audience} {len(asked)}", datetime.now(UTC) + timedelta(seconds=seconds)
+        issued.append(audience)
+        return f"{audience} {len(issued)}", datetime.now(UTC) + timedelta(seconds=seconds)
 
     tokens = ServiceTokens(issue)
 
@@ -304,4 +314,4 @@ async def test_service_tokens_are_asked_for_once_and_renewed_before_they_end() -
     assert first == ["billing 1"] * 5
     assert other == "images 2"
     assert again == "auth 4"
-    assert asked == ["billing", "images", "auth", "auth"]
+    assert issued == ["billing", "images", "auth", "auth"]

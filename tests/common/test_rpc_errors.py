@@ -1,4 +1,4 @@
-"""What a servicer raises is what the caller catches, and what goes wrong on the way has a kind of its own."""
+"""The caller catches the error that the servicer raised. Connection failures have their own classes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from scripted_images import Serve
 from sqlalchemy.exc import OperationalError
 
 from common import errors, rpc
 from loupe.images.v1 import images_pb2 as pb
+from tests.common.harness import Serve
 
 KINDS = [kind for kind in errors.type_of_code.values() if kind is not errors.Unavailable]
 REQUEST = pb.GetImageRequest(id=1)
@@ -24,7 +24,7 @@ def raising(error: Exception) -> Callable[..., Awaitable[object]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_service_error_crosses_with_kind_reason_message_and_fields(
+async def test_a_service_error_keeps_class_reason_message_and_fields(
     serve: Serve, kind: type[errors.ServiceError]
 ) -> None:
     fields = {"image": ["Too large — 11 MB.", "Corrupt."], "scale_factor": ["Not a number."]}
@@ -39,7 +39,7 @@ async def test_a_service_error_crosses_with_kind_reason_message_and_fields(
     assert caught.value.fields == fields
 
 
-async def test_an_unexpected_error_tells_the_caller_nothing(serve: Serve) -> None:
+async def test_an_unexpected_error_reveals_nothing_to_the_caller(serve: Serve) -> None:
     images = await serve(GetImage=raising(KeyError("password=hunter2")))
 
     with pytest.raises(errors.Internal) as caught:
@@ -49,7 +49,7 @@ async def test_an_unexpected_error_tells_the_caller_nothing(serve: Serve) -> Non
     assert "hunter2" not in caught.value.message
 
 
-async def test_a_database_that_is_away_is_unavailable(serve: Serve) -> None:
+async def test_an_unreachable_database_is_unavailable(serve: Serve) -> None:
     images = await serve(DeleteImage=raising(OperationalError("SELECT secret", {}, Exception("no route"))))
 
     with pytest.raises(errors.Unavailable) as caught:
@@ -59,7 +59,7 @@ async def test_a_database_that_is_away_is_unavailable(serve: Serve) -> None:
     assert "secret" not in caught.value.message
 
 
-async def test_the_answer_comes_back(serve: Serve) -> None:
+async def test_the_response_is_returned(serve: Serve) -> None:
     async def get(request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         return pb.GetImageResponse(image=pb.Image(id=request.id))
 
@@ -68,7 +68,7 @@ async def test_the_answer_comes_back(serve: Serve) -> None:
     assert (await images.stub.GetImage(pb.GetImageRequest(id=42))).image.id == 42
 
 
-async def test_a_passed_deadline_is_told_and_cancels_the_servicer(serve: Serve) -> None:
+async def test_an_exceeded_deadline_raises_and_cancels_the_servicer(serve: Serve) -> None:
     cancelled = asyncio.Event()
 
     async def hang(request: object, context: rpc.Context) -> object:
@@ -87,7 +87,7 @@ async def test_a_passed_deadline_is_told_and_cancels_the_servicer(serve: Serve) 
     await asyncio.wait_for(cancelled.wait(), 5)
 
 
-async def test_a_server_that_is_away_is_unavailable(serve: Serve) -> None:
+async def test_an_unreachable_server_is_unavailable(serve: Serve) -> None:
     images = await serve()
     await images.stop()
 
@@ -95,7 +95,7 @@ async def test_a_server_that_is_away_is_unavailable(serve: Serve) -> None:
         await images.stub.GetImage(REQUEST)
 
 
-async def test_a_server_that_stops_meanwhile_is_unavailable(
+async def test_a_server_that_stops_during_a_call_is_unavailable(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rpc, "DRAIN_SECONDS", 0.1)
@@ -115,7 +115,7 @@ async def test_a_server_that_stops_meanwhile_is_unavailable(
         await call
 
 
-async def test_a_server_that_stops_finishes_what_it_began(serve: Serve) -> None:
+async def test_a_stopping_server_finishes_open_calls(serve: Serve) -> None:
     started, may_end = asyncio.Event(), asyncio.Event()
 
     async def slow(request: object, context: rpc.Context) -> pb.DeleteImageResponse:
@@ -138,7 +138,7 @@ async def test_a_server_that_stops_finishes_what_it_began(serve: Serve) -> None:
 
 
 def failing_at_first(times: int) -> tuple[list[int], Callable[..., Awaitable[object]]]:
-    """A method that is unavailable so many times, and the list of its calls."""
+    """Return a method that is unavailable so many times, and the list of its calls."""
     calls: list[int] = []
 
     async def method(request: pb.GetImageRequest | pb.DeleteImageRequest, context: rpc.Context) -> object:
@@ -150,7 +150,7 @@ def failing_at_first(times: int) -> tuple[list[int], Callable[..., Awaitable[obj
     return calls, method
 
 
-async def test_an_idempotent_method_is_tried_again(serve: Serve) -> None:
+async def test_an_idempotent_method_is_retried(serve: Serve) -> None:
     calls, method = failing_at_first(2)
     images = await serve(GetImage=method)
 
@@ -159,7 +159,7 @@ async def test_an_idempotent_method_is_tried_again(serve: Serve) -> None:
     assert calls == [1, 1, 1]
 
 
-async def test_an_idempotent_method_is_tried_three_times_at_most(serve: Serve) -> None:
+async def test_an_idempotent_method_is_called_at_most_three_times(serve: Serve) -> None:
     calls, method = failing_at_first(10)
     images = await serve(GetImage=method)
 
@@ -170,7 +170,7 @@ async def test_an_idempotent_method_is_tried_three_times_at_most(serve: Serve) -
     assert calls == [1, 1, 1]
 
 
-async def test_another_method_is_never_tried_again(serve: Serve) -> None:
+async def test_another_method_is_never_retried(serve: Serve) -> None:
     calls, method = failing_at_first(1)
     images = await serve(DeleteImage=method)
 
@@ -180,7 +180,7 @@ async def test_another_method_is_never_tried_again(serve: Serve) -> None:
     assert calls == [1]
 
 
-async def test_a_refusal_is_never_tried_again(serve: Serve) -> None:
+async def test_a_refusal_is_never_retried(serve: Serve) -> None:
     calls: list[int] = []
 
     async def refuse(request: pb.GetImageRequest, context: rpc.Context) -> object:
@@ -210,7 +210,7 @@ def chunk() -> pb.UpscaleRequest:
     return pb.UpscaleRequest(chunk=bytes(200_000))
 
 
-async def test_a_stream_is_answered_after_its_end(serve: Serve) -> None:
+async def test_an_upload_is_answered_after_its_end(serve: Serve) -> None:
     async def upscale(requests: AsyncIterator[pb.UpscaleRequest], context: rpc.Context) -> object:
         return pb.UpscaleResponse(quota_used=sum([len(request.chunk) async for request in requests]))
 
@@ -224,7 +224,7 @@ async def test_a_stream_is_answered_after_its_end(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("attempt", range(20))  # gRPC loses the status in one of thirty
-async def test_a_refusal_ends_the_upload_that_is_still_under_way(serve: Serve, attempt: int) -> None:
+async def test_a_refusal_stops_the_upload(serve: Serve, attempt: int) -> None:
     sent = 0
 
     async def upscale(requests: AsyncIterator[pb.UpscaleRequest], context: rpc.Context) -> object:
@@ -246,7 +246,7 @@ async def test_a_refusal_ends_the_upload_that_is_still_under_way(serve: Serve, a
     assert sent < 2000
 
 
-async def test_an_early_answer_ends_the_upload_too(serve: Serve) -> None:
+async def test_an_early_answer_stops_the_upload(serve: Serve) -> None:
     async def upscale(requests: AsyncIterator[pb.UpscaleRequest], context: rpc.Context) -> object:
         await anext(requests)
         return pb.UpscaleResponse(quota_used=3)
@@ -260,18 +260,18 @@ async def test_an_early_answer_ends_the_upload_too(serve: Serve) -> None:
     assert (await images.stub.Upscale(upload())).quota_used == 3
 
 
-class Gone(Exception):
+class BrowserGone(Exception):
     pass
 
 
-async def test_what_the_uploader_raises_comes_out_as_it_is_and_cancels_the_server(serve: Serve) -> None:
+async def test_an_error_of_the_uploader_is_raised_unchanged_and_cancels_the_servicer(serve: Serve) -> None:
     received, cancelled = asyncio.Event(), asyncio.Event()
 
     async def upscale(requests: AsyncIterator[pb.UpscaleRequest], context: rpc.Context) -> object:
         try:
             async for _ in requests:
                 received.set()
-            await asyncio.Event().wait()  # gRPC ends the iterator first, and cancels then
+            await asyncio.Event().wait()  # gRPC first ends the iterator, then cancels
         except asyncio.CancelledError:
             cancelled.set()
             raise
@@ -280,24 +280,24 @@ async def test_what_the_uploader_raises_comes_out_as_it_is_and_cancels_the_serve
     async def upload() -> AsyncIterator[pb.UpscaleRequest]:
         yield chunk()
         await received.wait()
-        raise Gone("the browser went away")
+        raise BrowserGone("the browser went away")
 
     images = await serve(Upscale=upscale)
 
-    with pytest.raises(Gone, match="the browser went away"):
+    with pytest.raises(BrowserGone, match="the browser went away"):
         await images.stub.Upscale(upload())
 
     await asyncio.wait_for(cancelled.wait(), 5)
 
 
-async def test_a_caller_who_is_cancelled_cancels_the_server(serve: Serve) -> None:
+async def test_a_cancelled_caller_cancels_the_servicer(serve: Serve) -> None:
     received, cancelled = asyncio.Event(), asyncio.Event()
 
     async def upscale(requests: AsyncIterator[pb.UpscaleRequest], context: rpc.Context) -> object:
         try:
             async for _ in requests:
                 received.set()
-            await asyncio.Event().wait()  # gRPC ends the iterator first, and cancels then
+            await asyncio.Event().wait()  # gRPC first ends the iterator, then cancels
         except asyncio.CancelledError:
             cancelled.set()
             raise
@@ -318,12 +318,12 @@ async def test_a_caller_who_is_cancelled_cancels_the_server(serve: Serve) -> Non
         await call
 
 
-async def test_a_stream_is_refused_without_a_token(serve: Serve) -> None:
+async def test_an_upload_without_a_token_is_refused(serve: Serve) -> None:
     async def upload() -> AsyncIterator[pb.UpscaleRequest]:
         for _ in range(2000):
             yield chunk()
 
-    images = await serve(Upscale=raising(AssertionError("nobody gets here")))
+    images = await serve(Upscale=raising(AssertionError("this is never called")))
 
     with pytest.raises(errors.Unauthenticated):
         await images.by_nobody().Upscale(upload())

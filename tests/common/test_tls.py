@@ -1,4 +1,4 @@
-"""Mutual TLS between services: both sides show a certificate of the same authority."""
+"""Mutual TLS between services: both sides need a certificate of the same authority."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from certificates import Authority
-from internal_tokens import Issuer, always
 from pydantic import ValidationError
-from scripted_images import CALLERS, SERVICE
 
 from common import errors, rpc
 from common.channel import Channel
@@ -19,6 +16,9 @@ from common.settings import ServiceSettings
 from common.tls import Tls
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1 import images_pb2_grpc
+from tests.certificates import Authority
+from tests.common.harness import CALLERS, SERVICE
+from tests.internal_tokens import TokenIssuer, always
 
 GET = pb.GetImageRequest(id=1)
 
@@ -34,7 +34,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-async def port(issuer: Issuer, authority: Authority) -> AsyncGenerator[int]:
+async def port(issuer: TokenIssuer, authority: Authority) -> AsyncGenerator[int]:
     server = rpc.Server(Verifier("images", issuer.jwks), CALLERS)
     images_pb2_grpc.add_ImagesServiceServicer_to_server(Images(), server.grpc)  # pyright: ignore[reportAbstractUsage]
     port = server.bind("127.0.0.1:0", authority.sign("images"))
@@ -45,8 +45,8 @@ async def port(issuer: Issuer, authority: Authority) -> AsyncGenerator[int]:
         await serving
 
 
-async def get(port: int, issuer: Issuer, tls: Tls | None) -> pb.GetImageResponse:
-    token = always(issuer.user(abilities=("images:read",)))
+async def get(port: int, issuer: TokenIssuer, tls: Tls | None) -> pb.GetImageResponse:
+    token = always(issuer.user(7, "images:read"))
     channel = Channel(f"127.0.0.1:{port}", SERVICE, token, tls=tls)
     try:
         return await images_pb2_grpc.ImagesServiceStub(channel.grpc).GetImage(GET, timeout=3)
@@ -54,19 +54,21 @@ async def get(port: int, issuer: Issuer, tls: Tls | None) -> pb.GetImageResponse
         await channel.close()
 
 
-async def test_two_sides_of_one_authority_speak(port: int, issuer: Issuer, authority: Authority) -> None:
+async def test_client_and_server_of_one_authority_can_talk(
+    port: int, issuer: TokenIssuer, authority: Authority
+) -> None:
     answer = await get(port, issuer, authority.sign("gateway"))
 
     assert answer == pb.GetImageResponse()
 
 
-async def test_a_client_without_a_certificate_is_refused(port: int, issuer: Issuer) -> None:
+async def test_a_client_without_a_certificate_is_refused(port: int, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.Unavailable):
         await get(port, issuer, None)
 
 
 async def test_a_client_of_another_authority_is_refused(
-    port: int, issuer: Issuer, authority: Authority, tmp_path: Path
+    port: int, issuer: TokenIssuer, authority: Authority, tmp_path: Path
 ) -> None:
     stranger = Authority(tmp_path, "stranger").sign("mallory")
     ours = authority.sign("gateway")
@@ -75,7 +77,9 @@ async def test_a_client_of_another_authority_is_refused(
         await get(port, issuer, Tls(stranger.certificate, stranger.key, ours.authority))
 
 
-async def test_a_server_at_another_name_is_not_believed(issuer: Issuer, authority: Authority) -> None:
+async def test_a_server_certificate_for_another_address_is_refused(
+    issuer: TokenIssuer, authority: Authority
+) -> None:
     server = rpc.Server(Verifier("images", issuer.jwks), CALLERS)
     port = server.bind("127.0.0.1:0", authority.sign("elsewhere", address="127.0.0.9"))
     serving = asyncio.create_task(server.serve())
@@ -92,7 +96,7 @@ async def test_a_renewed_certificate_ends_the_process(authority: Authority) -> N
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     watching = asyncio.create_task(authority.sign("images").end_when_renewed(0.05))
-    await asyncio.sleep(0)  # it has begun to look
+    await asyncio.sleep(0)  # the watcher has started
 
     while not ended.is_set():
         authority.sign("images")
@@ -103,16 +107,16 @@ async def test_a_renewed_certificate_ends_the_process(authority: Authority) -> N
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
 
 
-def test_a_file_that_is_away_while_it_is_written_anew_ends_nothing(authority: Authority) -> None:
+def test_a_missing_certificate_file_counts_as_unchanged(authority: Authority) -> None:
     tls = authority.sign("images")
-    first = tls._state()
+    first = tls._contents()
 
     tls.key.unlink()
-    meanwhile = tls._is_still(first)
+    unchanged_while_missing = tls._is_unchanged(first)
     authority.sign("images")
 
-    assert meanwhile
-    assert not tls._is_still(first)
+    assert unchanged_while_missing
+    assert not tls._is_unchanged(first)
 
 
 def test_a_certificate_without_its_key_is_refused() -> None:

@@ -8,7 +8,8 @@ import httpx2
 import psycopg
 from client import client_of
 
-from loupe_local.accounts import LINK, mail_to
+from loupe_local.accounts import LINK
+from loupe_local.mailbox import newest_mail_to
 from loupe_local.stack import Stack
 
 PASSWORD = "Correct1horse"
@@ -34,7 +35,7 @@ async def link_to(stack: Stack, email: str, mails: int = 1) -> str:
     async with asyncio.timeout(20):
         while len(list(stack.stores.mails.glob(f"*-{email}.eml"))) < mails:
             await asyncio.sleep(0.05)
-    found = LINK.search(await mail_to(stack.stores.mails, email))
+    found = LINK.search((await newest_mail_to(stack.stores.mails, email)).get_content())
     assert found
     return found[0]
 

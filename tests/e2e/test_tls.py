@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from certificates import Authority
 from client import client_of, result_of, upscale
 from PIL import Image
 from pixels import encoded, opened
@@ -10,6 +9,7 @@ from pixels import encoded, opened
 from loupe_local.log import to_file
 from loupe_local.services import NAMES
 from loupe_local.stack import stack
+from tests.certificates import Authority
 
 
 def overrides_of(authority: Authority) -> dict[str, str]:

@@ -1,11 +1,9 @@
 """The links that users find in their mails."""
 
 import asyncio
-import email
 import re
-from email.message import EmailMessage
-from email.policy import default
 
+from loupe_local import mailbox
 from loupe_local.stack import Stack
 
 VERIFY = re.compile(r"https?://\S+/api/email/verify/\S+")
@@ -21,6 +19,4 @@ async def link_to(stack: Stack, address: str, pattern: re.Pattern[str]) -> re.Ma
 
 
 def mails_to(stack: Stack, address: str) -> list[str]:
-    paths = sorted(stack.stores.mails.glob(f"*-{address}.eml"))
-    mails = [email.message_from_bytes(path.read_bytes(), EmailMessage, policy=default) for path in paths]
-    return [mail.get_content() for mail in mails]
+    return [mail.get_content() for mail in mailbox.mails_to(stack.stores.mails, address)]

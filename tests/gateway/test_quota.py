@@ -12,6 +12,7 @@ from loupe.billing.v1 import billing_pb2 as pb
 from loupe_local.stack import Stack
 from tests.contract.asking import CORRUPT, SMALL
 from tests.gateway.gateway_rig import People, Person, gateway_on, settings_of
+from tests.gateway.test_forbidden import answer_to_head
 
 
 async def with_quota(people: People, images: int) -> Person:
@@ -107,3 +108,26 @@ async def test_a_quota_that_an_operator_sets_is_heard(
             while (found := (await client.get("/api/images")).headers["x-ratelimit-limit"]) == before:
                 await asyncio.sleep(0.02)
     assert (before, found) == ("3", str(images or 250))
+
+
+def ignore(_: int, __: pb.Usage) -> None:
+    """Loses a `billing.usage_changed` event."""
+
+
+async def test_uploads_count_at_their_own_gateway_even_if_every_event_is_lost(
+    stack: Stack, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await with_quota(people, 2)
+    cautious = gateway_on(settings_of(stack, principal_seconds=3600.0))
+    async with cautious as gateway, gateway.client(person.token) as client:
+        monkeypatch.setattr(gateway.backend.callers, "count", ignore)
+
+        answers = [await client.get("/api/images")]
+        for _ in range(2):
+            answers += [await upscale(client, SMALL), await client.get("/api/images")]
+        refused = await answer_to_head(gateway, "/api/images/upscale", person.token)
+
+    assert [answer.status_code for answer in answers] == [200, 202, 200, 202, 200]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["2", "1", "1", "0", "0"]
+    assert (refused.status, refused.json["code"]) == (403, "quota_exceeded")
+    assert refused.headers["x-ratelimit-remaining"] == "0"

@@ -1,4 +1,4 @@
-"""Images and billing in this process, on the session's stores; each test finds them empty."""
+"""Runs images and billing in this process, with the session's stores. Each test finds them empty."""
 
 from collections.abc import AsyncGenerator
 

@@ -1,21 +1,16 @@
-"""The images service and billing as they run, in this process, with a database each; the tokens are ours."""
+"""The images service and billing in this process, each with a real server and database. Tests sign tokens."""
 
 import asyncio
 import contextlib
-import json
 import secrets
-import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import jwt
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.descriptor import ServiceDescriptor
-from jwt.algorithms import OKPAlgorithm
 from nats.js import JetStreamContext
 
 from billing import plans
@@ -39,6 +34,7 @@ from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2, images_pb2_grpc
 from loupe_local.services import services
 from loupe_local.stores import Stores
+from tests.internal_tokens import TokenIssuer
 
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
@@ -50,43 +46,22 @@ ABILITIES = ("images:read", "images:write", "images:delete")
 RULES = jobs.Rules(window=2, attempts=3, silent=timedelta(seconds=20))
 
 
-class Tokens:
-    """Signs internal tokens, as auth does, with a key of its own."""
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
-
-    async def jwks(self) -> str:
-        public = OKPAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        return json.dumps({"keys": [public | {"kid": "test", "alg": "EdDSA"}]})
-
-    def user(self, user_id: int, *abilities: str) -> str:
-        return self._sign("images", sub=str(user_id), token_id=1, abilities=list(abilities), verified=True)
-
-    def service(self, name: str, audience: str) -> str:
-        return self._sign(audience, sub=f"service:{name}")
-
-    def _sign(self, audience: str, **claims: Any) -> str:
-        usual = {"aud": audience, "iss": "loupe-auth", "exp": int(time.time()) + 600}
-        return jwt.encode(usual | claims, self._key, algorithm="EdDSA", headers={"kid": "test"})
-
-
 @dataclass
 class Rig:
-    """Everything of images that a test may want to look at or to replace."""
+    """The parts of the images service that a test may inspect or replace."""
 
     sessions: Sessions
     billing_sessions: Sessions
     settings: Settings
     blobs: Blobs
-    tokens: Tokens
+    tokens: TokenIssuer
     billing: "BillingServiceAsyncStub"
     js: JetStreamContext
     target: str = ""
     channels: list[Channel] = field(default_factory=list[Channel])
 
     def user(self, user_id: int = 1, *abilities: str) -> "ImagesServiceAsyncStub":
-        """Without abilities: with all of them."""
+        """Return a stub for a user with these abilities; without any, with all abilities."""
         return self.by(self.tokens.user(user_id, *(abilities or ABILITIES)))
 
     def service(self, name: str = "inference") -> "ImagesServiceAsyncStub":
@@ -96,14 +71,14 @@ class Rig:
         return images_pb2_grpc.ImagesServiceStub(self._channel(self.target, IMAGES, token).grpc)
 
     @property
-    def means(self) -> ServiceContext:
+    def context(self) -> ServiceContext:
         return ServiceContext(self.sessions, self.blobs, self.billing, self.settings, RULES)
 
     def uploads(self, **replaced: Any) -> Uploads:
-        return Uploads(replace(self.means, **replaced))
+        return Uploads(replace(self.context, **replaced))
 
     def batch_uploads(self, **replaced: Any) -> BatchUploads:
-        return BatchUploads(replace(self.means, **replaced))
+        return BatchUploads(replace(self.context, **replaced))
 
     def blobs_at(self, endpoint: str) -> Blobs:
         return Blobs(self.settings.model_copy(update={"s3_endpoint": endpoint}).store())
@@ -122,14 +97,14 @@ class Rig:
 
 @contextlib.asynccontextmanager
 async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
-    """Schemas from the migrations, billing with the plans that ship, both servers on ports of their own."""
+    """Run both services with migrated schemas, the plans that ship, and a free port each."""
     ours = services(stores, {})
     await asyncio.gather(ours.migrate("images"), ours.migrate("billing"))
     environment = ours.environment("images")
     values = {name.removeprefix("IMAGES_").lower(): value for name, value in environment.items()}
     settings = Settings(**values)  # pyright: ignore[reportArgumentType]  pydantic reads the texts
     engines = [db.engine(stores.database_url(name)) for name in ("images", "billing")]
-    tokens = Tokens()
+    tokens = TokenIssuer()
     async with contextlib.AsyncExitStack() as until_end:
         nats = await until_end.enter_async_context(
             bus.connection(stores.nats_url("images"), "tests", Readiness())
@@ -150,7 +125,7 @@ async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
         )
         rig.billing = rig.billing_at(await until_end.enter_async_context(serving(billing)))
         images = rpc.Server(Verifier("images", tokens.jwks), images_rpc.CALLERS)
-        service = images_rpc.ImagesService(rig.means, DeadLetters(rig.js, rig.means))
+        service = images_rpc.ImagesService(rig.context, DeadLetters(rig.js, rig.context))
         images_pb2_grpc.add_ImagesServiceServicer_to_server(service, images.grpc)
         rig.target = await until_end.enter_async_context(serving(images))
         yield rig
@@ -162,7 +137,7 @@ async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
 
 @contextlib.asynccontextmanager
 async def serving(server: rpc.Server) -> AsyncGenerator[str]:
-    """Gives the address."""
+    """Serve in the background and yield the address."""
     port = server.bind("127.0.0.1:0")
     running = asyncio.create_task(server.serve())
     yield f"127.0.0.1:{port}"
@@ -172,7 +147,7 @@ async def serving(server: rpc.Server) -> AsyncGenerator[str]:
 
 
 async def emptied(rig: Rig) -> None:
-    """No row and no object is left of the test before."""
+    """Delete all rows and objects that the test before left."""
     async with rig.sessions.begin() as session:
         tables = sa.text("TRUNCATE batch, image, former_user, offered_model, worker, outbox RESTART IDENTITY")
         await (await session.connection()).execute(tables)
@@ -183,7 +158,7 @@ async def emptied(rig: Rig) -> None:
 
 
 async def keys(rig: Rig) -> list[str]:
-    """What the object store holds of images."""
+    """Return the keys of all objects of images in the store."""
     client, bucket = rig.blobs._client, rig.settings.s3_bucket
     found = await asyncio.to_thread(
         lambda: [str(one.object_name) for one in client.list_objects(bucket, "images/", recursive=True)]
@@ -192,7 +167,7 @@ async def keys(rig: Rig) -> list[str]:
 
 
 async def an_image(sessions: Sessions, user_id: int = 1, **fields: Any) -> Image:
-    """A row as an accepted upload leaves it, of 4 x 3 pixels to be doubled."""
+    """Insert a row as an accepted upload leaves it, for 4 x 3 pixels to be doubled."""
     async with sessions.begin() as session:
         image = new_image(user_id, **fields)
         session.add(image)
@@ -223,7 +198,7 @@ def new_image(user_id: int = 1, **fields: Any) -> Image:
 async def a_batch(
     sessions: Sessions, count: int = 3, user_id: int = 1, **fields: Any
 ) -> tuple[Batch, list[Image]]:
-    """As it was accepted, with so many images."""
+    """Insert a batch as an accepted upload leaves it, with that many images."""
     usual: dict[str, Any] = {"scale_factor": 2, "total_images": count}
     async with sessions.begin() as session:
         batch = Batch(user_id=user_id, **(usual | fields))
@@ -239,7 +214,7 @@ async def row(sessions: Sessions, image_id: int | None) -> Image:
 
 
 async def events(sessions: Sessions) -> list[tuple[str, bytes]]:
-    """What waits for the relay, oldest first."""
+    """Return subject and payload of each event in the outbox, oldest first."""
     async with sessions.begin() as session:
         rows = await (await session.connection()).execute(
             sa.select(sa.column("subject"), sa.column("payload"))

@@ -1,4 +1,4 @@
-"""What an upload may leave behind, seen in all the places; and a database that refuses."""
+"""Checks everything that a failed upload could leave behind, and makes a database refuse commits."""
 
 import contextlib
 from collections.abc import AsyncGenerator
@@ -33,7 +33,7 @@ async def nothing_is_left(rig: Rig) -> bool:
 
 @contextlib.asynccontextmanager
 async def refusing(sessions: Sessions, table: str, when: str) -> AsyncGenerator[None]:
-    """The database itself raises, at the commit of a change of the table's rows."""
+    """Let the database refuse commits that change the table's rows."""
 
     async def run(*statements: str) -> None:
         async with sessions.begin() as session:

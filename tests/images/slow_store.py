@@ -1,4 +1,4 @@
-"""The object store behind a door: the first connection through it is held until the test lets it pass."""
+"""The object store behind a door that holds the first connection until the test opens it."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Door:
-    """`arrived` is set when a request stands before it; the test sets `opened`."""
+    """A proxy. It sets `arrived` at the first request, and lets it pass when the test sets `opened`."""
 
     def __init__(self, endpoint: str) -> None:
         self._host, _, port = endpoint.rpartition(":")

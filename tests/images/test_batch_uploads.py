@@ -1,4 +1,4 @@
-"""Several uploads are all there, rows, objects, places and events, or nothing is, whatever fails."""
+"""A batch upload leaves all its rows, objects, reservations and events, or none of them, whatever fails."""
 
 import asyncio
 import tracemalloc
@@ -58,7 +58,7 @@ async def refused(rig: Rig, *files: bytes, **options: Any) -> dict[str, list[str
     return caught.value.fields
 
 
-async def test_accepted_images_are_stored_counted_and_on_their_way_in_their_order(rig: Rig) -> None:
+async def test_accepted_images_are_stored_counted_and_submitted_in_order(rig: Rig) -> None:
     files = [LARGE, SMALL, LARGE, SMALL]
 
     batch, images, usage = await rig.batch_uploads().accept(
@@ -77,7 +77,7 @@ async def test_accepted_images_are_stored_counted_and_on_their_way_in_their_orde
     assert sorted(submitted) == [image.id for image in images[:2]]
 
 
-async def test_one_image_is_a_batch_too(rig: Rig) -> None:
+async def test_a_batch_may_have_one_image(rig: Rig) -> None:
     batch, images = await accept(rig, LARGE)
 
     assert (batch.total_images, len(images)) == (1, 1)
@@ -91,14 +91,14 @@ async def test_twenty_images_are_accepted(rig: Rig) -> None:
     assert (batch.total_images, len(images), await used(rig)) == (20, 20, 20)
 
 
-async def test_a_target_is_met_by_each_image_in_its_own_ratio(rig: Rig) -> None:
+async def test_each_image_reaches_the_target_in_its_own_aspect_ratio(rig: Rig) -> None:
     batch, images = await accept(rig, LARGE, SMALL, target_width="30")
 
     assert (batch.scale_factor, batch.target_width, batch.target_height) == (None, 30, None)
     assert [(image.upscaled_width, image.upscaled_height) for image in images] == [(30, 20), (30, 23)]
 
 
-async def test_no_image_is_no_batch(rig: Rig) -> None:
+async def test_a_batch_without_images_is_refused(rig: Rig) -> None:
     fields = await refused(rig, scale_factor="9")
 
     assert fields["images"] == ["The images field is required."]
@@ -122,7 +122,7 @@ async def test_the_twenty_first_image_is_refused_as_soon_as_it_begins(rig: Rig) 
     assert await nothing_is_left(rig)
 
 
-async def test_every_image_and_option_at_fault_is_named_and_nothing_stays(rig: Rig) -> None:
+async def test_every_image_and_option_at_fault_is_named_and_nothing_is_left(rig: Rig) -> None:
     fields = await refused(rig, LARGE, TEXT, SMALL, SMALL[:60], b"", scale_factor="x", name="n" * 256)
 
     assert fields == {
@@ -145,13 +145,13 @@ async def test_a_target_that_does_not_suit_an_image_names_it(rig: Rig) -> None:
     }
 
 
-async def test_a_name_of_255_characters_is_kept(rig: Rig) -> None:
+async def test_a_name_may_have_255_characters(rig: Rig) -> None:
     batch, _ = await accept(rig, SMALL, name="é" * 255)
 
     assert batch.name == "é" * 255
 
 
-async def test_a_file_over_the_limit_is_named_with_what_else_is_wrong(rig: Rig) -> None:
+async def test_a_file_over_the_limit_is_named_along_with_other_faults(rig: Rig) -> None:
     small_limit = rig.settings.model_copy(update={"largest_upload_bytes": 1 << 20})
     exact, larger = (SMALL + bytes(size - len(SMALL)) for size in (1 << 20, (1 << 20) + 1))
 
@@ -163,7 +163,7 @@ async def test_a_file_over_the_limit_is_named_with_what_else_is_wrong(rig: Rig) 
     assert await nothing_is_left(rig)
 
 
-async def test_a_file_without_end_is_not_read_for_ever(rig: Rig) -> None:
+async def test_reading_an_endless_file_stops(rig: Rig) -> None:
     small_limit = rig.settings.model_copy(update={"largest_upload_bytes": 1 << 20})
 
     async def endless() -> AsyncIterator[pb.CreateBatchRequest]:
@@ -177,7 +177,7 @@ async def test_a_file_without_end_is_not_read_for_ever(rig: Rig) -> None:
     assert list(caught.value.fields) == ["images.0"]
 
 
-async def test_a_chunk_before_any_file_is_no_upload(rig: Rig) -> None:
+async def test_a_chunk_before_any_file_is_refused(rig: Rig) -> None:
     async def headless() -> AsyncIterator[pb.CreateBatchRequest]:
         yield pb.CreateBatchRequest(chunk=SMALL)
 
@@ -210,7 +210,7 @@ async def test_a_plan_without_batches_leaves_nothing(rig: Rig, plan: str, reason
     assert await nothing_is_left(rig)
 
 
-async def test_more_images_than_places_are_refused_as_one(rig: Rig) -> None:
+async def test_more_images_than_the_quota_has_left_are_all_refused(rig: Rig) -> None:
     for _ in range(12):
         await accept(rig, *[SMALL] * 20)
     before = await keys(rig)
@@ -224,7 +224,7 @@ async def test_more_images_than_places_are_refused_as_one(rig: Rig) -> None:
     assert (len(await keys(rig)), await used(rig)) == (len(before) + 10, 250)
 
 
-async def test_a_store_that_is_away_is_told_and_nothing_stays(rig: Rig) -> None:
+async def test_an_unreachable_store_is_an_error_and_nothing_is_left(rig: Rig) -> None:
     away = rig.batch_uploads(blobs=rig.blobs_at("http://127.0.0.1:9"))
 
     with pytest.raises(urllib3.exceptions.HTTPError):
@@ -234,7 +234,7 @@ async def test_a_store_that_is_away_is_told_and_nothing_stays(rig: Rig) -> None:
 
 
 async def test_after_a_fault_later_files_are_only_checked(rig: Rig) -> None:
-    """A store that is away is not noticed."""
+    """The unreachable store causes no error, because nothing is sent to it."""
     away = rig.batch_uploads(blobs=rig.blobs_at("http://127.0.0.1:9"))
 
     with pytest.raises(errors.InvalidArgument) as caught:
@@ -244,7 +244,7 @@ async def test_after_a_fault_later_files_are_only_checked(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("table", ["image", "batch"])
-async def test_a_commit_that_fails_takes_objects_and_places_back(rig: Rig, table: str) -> None:
+async def test_a_failed_commit_deletes_objects_and_releases_places(rig: Rig, table: str) -> None:
     async with refusing(rig.sessions, table, "INSERT"):
         with pytest.raises(DBAPIError, match="refused"):
             await accept(rig, LARGE, SMALL, LARGE)
@@ -253,7 +253,7 @@ async def test_a_commit_that_fails_takes_objects_and_places_back(rig: Rig, table
     assert await one(rig.billing_sessions, "SELECT count(*) FROM reservation WHERE state = 'released'") == 3
 
 
-async def test_a_caller_who_hangs_up_leaves_nothing(rig: Rig) -> None:
+async def test_a_caller_that_hangs_up_leaves_nothing(rig: Rig) -> None:
     async def never_ending() -> AsyncIterator[pb.CreateBatchRequest]:
         for each in messages([LARGE, SMALL, LARGE]):
             yield each
@@ -291,7 +291,7 @@ async def test_a_batch_that_is_cancelled_while_an_image_is_stored_leaves_nothing
         assert await nothing_is_left(rig)
 
 
-async def test_the_next_file_is_received_while_one_is_stored_and_no_more(rig: Rig) -> None:
+async def test_only_one_more_file_is_received_while_one_is_stored(rig: Rig) -> None:
     sent = list[int]()
 
     async def watched() -> AsyncIterator[pb.CreateBatchRequest]:
@@ -318,7 +318,7 @@ async def test_the_next_file_is_received_while_one_is_stored_and_no_more(rig: Ri
     assert while_held == [0, 1, 2]
 
 
-async def test_no_more_than_two_files_are_held(rig: Rig) -> None:
+async def test_no_more_than_two_files_are_in_memory(rig: Rig) -> None:
     size = 4 << 20
     data = SMALL + bytes(size - len(SMALL))
     settings = rig.settings.model_copy(update={"largest_upload_bytes": size})

@@ -1,4 +1,4 @@
-"""How far a batch has come, and its end: each of its images counts once, whatever becomes of it."""
+"""The progress and the end of a batch: each of its images counts once, whatever happens to it."""
 
 import asyncio
 import random
@@ -26,7 +26,7 @@ async def finish(sessions: Sessions, image: Image, *, failure: str = "") -> None
     if failure:
         event.failure.CopyFrom(inference_pb2.Failure(code=failure, message="No."))
     else:
-        event.output.CopyFrom(inference_pb2.Output(bytes=321, width=8, height=6, seconds=1.5))
+        event.output.CopyFrom(inference_pb2.Output(bytes=321, seconds=1.5))
     async with sessions.begin() as session:
         await jobs.finish(session, event, RULES)
 
@@ -59,7 +59,7 @@ async def found(sessions: Sessions, batch: Batch) -> Batch:
 
 
 async def state(sessions: Sessions, batch: Batch) -> tuple[str, int, int, bool]:
-    """Status, completed, failed, and whether it has ended."""
+    """Return status, completed and failed images, and whether the batch has ended."""
     now = await found(sessions, batch)
     return now.status.value, now.completed_images, now.failed_images, now.completed_at is not None
 
@@ -118,7 +118,7 @@ async def test_attempts_that_are_used_up_count_as_failed(sessions: Sessions) -> 
     assert await state(sessions, batch) == ("failed", 0, 1, True)
 
 
-async def test_a_result_told_twice_counts_once(sessions: Sessions) -> None:
+async def test_a_result_delivered_twice_counts_once(sessions: Sessions) -> None:
     batch, images = await a_batch(sessions, 2)
     await start(sessions, images[0])
 
@@ -161,7 +161,7 @@ async def test_deleting_an_unfinished_image_counts_as_failed_so_that_the_batch_c
     assert await subjects(sessions, "images.cancelled") == ["images.cancelled"]
 
 
-async def test_cancelling_fails_what_is_unfinished_and_gives_its_places_back(sessions: Sessions) -> None:
+async def test_cancelling_fails_unfinished_images_and_releases_their_places(sessions: Sessions) -> None:
     batch, images = await a_batch(sessions, 4)
     await complete(sessions, images[0])
     await start(sessions, images[1])
@@ -186,7 +186,7 @@ async def test_cancelling_fails_what_is_unfinished_and_gives_its_places_back(ses
     assert await subjects(sessions, "images.objects_dropped") == []
 
 
-async def test_a_cancelled_batch_stays_cancelled_whatever_its_workers_still_tell(sessions: Sessions) -> None:
+async def test_a_cancelled_batch_stays_cancelled_when_late_results_arrive(sessions: Sessions) -> None:
     batch, images = await a_batch(sessions, 2)
     await start(sessions, images[0])
     await delete(sessions, batch)
@@ -197,7 +197,7 @@ async def test_a_cancelled_batch_stays_cancelled_whatever_its_workers_still_tell
     assert (await row(sessions, images[0].id)).status == Status.FAILED
 
 
-async def test_what_waited_behind_a_cancelled_batch_follows(sessions: Sessions) -> None:
+async def test_images_that_waited_behind_a_cancelled_batch_are_dispatched(sessions: Sessions) -> None:
     batch, _ = await a_batch(sessions, 3)
     async with sessions.begin() as session:
         await jobs.dispatch(session, JANE, RULES)
@@ -240,7 +240,7 @@ async def test_a_second_deletion_removes_a_cancelled_batch_and_a_third_finds_non
         await delete(sessions, batch)
 
 
-async def test_another_owner_sees_no_batch_and_ends_none(sessions: Sessions) -> None:
+async def test_another_user_can_neither_see_nor_end_a_batch(sessions: Sessions) -> None:
     batch, _ = await a_batch(sessions, 2, JANE)
 
     with pytest.raises(errors.NotFound) as deleting:
@@ -280,7 +280,7 @@ async def test_a_status_narrows_the_list(sessions: Sessions) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_whatever_happens_at_once_the_counts_agree_with_the_images(
+async def test_the_counts_agree_with_the_images_after_concurrent_changes(
     sessions: Sessions, seed: int
 ) -> None:
     batch, images = await a_batch(sessions, 8)
@@ -303,7 +303,7 @@ async def test_whatever_happens_at_once_the_counts_agree_with_the_images(
     assert (status in ("pending", "processing")) == bool(unfinished)
 
 
-async def test_a_batch_over_the_wire_has_its_images_with_links(rig: Rig) -> None:
+async def test_a_batch_is_returned_with_its_images_and_their_links(rig: Rig) -> None:
     batch, images = await a_batch(rig.sessions, 2, name="Cats", target_width=9, scale_factor=None)
     await complete(rig.sessions, images[0])
     user = rig.user(JANE)
@@ -323,7 +323,7 @@ async def test_a_batch_over_the_wire_has_its_images_with_links(rig: Rig) -> None
     assert listed.total == 1
 
 
-async def test_cancelling_and_deleting_are_told_apart_over_the_wire(rig: Rig) -> None:
+async def test_the_response_says_whether_a_batch_was_cancelled_or_deleted(rig: Rig) -> None:
     batch, _ = await a_batch(rig.sessions, 2)
     user, request = rig.user(JANE), pb.DeleteBatchRequest(id=batch.id or 0)
 

@@ -1,4 +1,4 @@
-"""The blocks in which images are counted agree with the images, whatever changes them, in any order."""
+"""The blocks that count images agree with the images, whatever changes these, in any order."""
 
 import asyncio
 import contextlib
@@ -51,7 +51,7 @@ ROWS = """
 
 
 async def execute(sessions: Sessions, *statements: str) -> list[sa.Row[Any]]:
-    """The last one's rows."""
+    """Return the rows of the last statement."""
     rows: list[sa.Row[Any]] = []
     async with sessions.begin() as session:
         for statement in statements:
@@ -114,13 +114,13 @@ async def test_ids_out_of_order_are_counted_where_they_belong(sessions: Sessions
     assert await agree(sessions)
 
 
-async def test_no_images_have_no_blocks(sessions: Sessions) -> None:
+async def test_truncating_images_removes_all_blocks(sessions: Sessions) -> None:
     await execute(sessions, inserted(1500), "TRUNCATE image")
 
     assert await blocks(sessions) == []
 
 
-async def test_images_from_before_the_blocks_are_counted_by_the_migration(sessions: Sessions) -> None:
+async def test_the_migration_counts_images_that_are_older_than_the_blocks(sessions: Sessions) -> None:
     spec = importlib.util.spec_from_file_location("migration", MIGRATION)
     assert spec
     assert spec.loader
@@ -144,7 +144,7 @@ async def add(sessions: Sessions, chance: random.Random) -> None:
 
 
 async def add_without_lock(sessions: Sessions, chance: random.Random) -> None:
-    """As a replica of the release before does."""
+    """Add images as a replica of the release before does."""
     async with sessions.begin() as session:
         user_id = chance.choice(USERS)
         session.add_all([new_image(user_id) for _ in range(chance.randint(1, 5))])
@@ -209,7 +209,7 @@ STEPS = (add, add, add, add_without_lock, finish, finish, delete, delete_many, c
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_whatever_users_do_at_once_the_blocks_agree(sessions: Sessions, seed: int) -> None:
+async def test_the_blocks_agree_after_concurrent_changes(sessions: Sessions, seed: int) -> None:
     chance = random.Random(seed)
     await execute(sessions, inserted(2980, users=3))
 

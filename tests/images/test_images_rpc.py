@@ -1,4 +1,4 @@
-"""Who may call what, and what the messages say: the service behind its real server, beside a real billing."""
+"""Who may call which method, and what responses contain, with a real server and a real billing."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -33,9 +33,9 @@ NEEDS = {
     "ListBatches": "images:read",
     "DeleteBatch": "images:delete",
 }
-WORKERS_OWN = ("StartWork", "StopWork", "KeepWorking", "AnnounceModels")
-GATEWAYS_OWN = ("ListModels",)
-OPERATORS_OWN = ("ListDeadMessages", "RedriveDeadMessage", "CheckObjects", "ReplayEndings")
+FOR_WORKERS = ("StartWork", "StopWork", "KeepWorking", "AnnounceModels")
+FOR_GATEWAYS = ("ListModels",)
+FOR_OPERATORS = ("ListDeadMessages", "RedriveDeadMessage", "CheckObjects", "ReplayEndings")
 
 
 async def call(images: "ImagesServiceAsyncStub", method: str, **fields: Any) -> Any:
@@ -81,16 +81,16 @@ async def test_its_own_ability_is_enough(rig: Rig, method: str) -> None:
         assert error.reason in ("image_not_found", "batch_not_found")  # noqa: PT017  there is none of that id
 
 
-@pytest.mark.parametrize("method", [*WORKERS_OWN, *OPERATORS_OWN, *GATEWAYS_OWN])
-async def test_users_are_no_workers_and_no_operators(rig: Rig, method: str) -> None:
+@pytest.mark.parametrize("method", [*FOR_WORKERS, *FOR_OPERATORS, *FOR_GATEWAYS])
+async def test_users_cannot_call_methods_of_services_or_operators(rig: Rig, method: str) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
         await call(rig.user(JANE), method)
 
     assert caught.value.reason == "caller_refused"
 
 
-@pytest.mark.parametrize("method", OPERATORS_OWN)
-async def test_services_are_no_operators(rig: Rig, method: str) -> None:
+@pytest.mark.parametrize("method", FOR_OPERATORS)
+async def test_services_cannot_call_methods_of_operators(rig: Rig, method: str) -> None:
     for service in ("gateway", "billing", "inference"):
         with pytest.raises(errors.PermissionDenied) as caught:
             await call(rig.service(service), method)
@@ -98,7 +98,7 @@ async def test_services_are_no_operators(rig: Rig, method: str) -> None:
         assert caught.value.reason == "caller_refused"
 
 
-@pytest.mark.parametrize("method", [*NEEDS, *WORKERS_OWN])
+@pytest.mark.parametrize("method", [*NEEDS, *FOR_WORKERS])
 async def test_other_services_may_call_nothing(rig: Rig, method: str) -> None:
     for service in ("gateway", "billing", "operator"):
         with pytest.raises(errors.PermissionDenied) as caught:
@@ -108,18 +108,18 @@ async def test_other_services_may_call_nothing(rig: Rig, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", NEEDS)
-async def test_a_worker_acts_for_no_user(rig: Rig, method: str) -> None:
+async def test_a_worker_cannot_act_for_a_user(rig: Rig, method: str) -> None:
     with pytest.raises(errors.PermissionDenied):
         await call(rig.service("inference"), method)
 
 
-@pytest.mark.parametrize("method", [*NEEDS, *WORKERS_OWN, *OPERATORS_OWN, *GATEWAYS_OWN])
-async def test_a_token_for_another_service_opens_nothing(rig: Rig, method: str) -> None:
+@pytest.mark.parametrize("method", [*NEEDS, *FOR_WORKERS, *FOR_OPERATORS, *FOR_GATEWAYS])
+async def test_a_token_for_another_service_is_refused(rig: Rig, method: str) -> None:
     with pytest.raises(errors.Unauthenticated):
         await call(rig.by(rig.tokens.service("inference", "billing")), method)
 
 
-async def test_an_upload_is_answered_with_the_image_and_the_months_count(rig: Rig) -> None:
+async def test_an_upload_returns_the_image_and_the_months_count(rig: Rig) -> None:
     answer = await rig.user(JANE).Upscale(an_upload(target_width="30"))
 
     image = answer.image
@@ -131,7 +131,19 @@ async def test_an_upload_is_answered_with_the_image_and_the_months_count(rig: Ri
     assert not image.HasField("queue_seconds")
 
 
-async def test_every_field_at_fault_comes_over_the_wire(rig: Rig) -> None:
+async def test_both_kinds_of_upload_return_the_months_usage_with_its_version(rig: Rig) -> None:
+    await put_on(rig, "professional", JANE)
+
+    single = await rig.user(JANE).Upscale(an_upload())
+    batch = await rig.user(JANE).CreateBatch(a_batch_upload())
+
+    for response, used in ((single, 1), (batch, 2)):
+        assert (response.usage.used, response.usage.limit, response.usage.version) == (used, 250, used)
+        assert response.usage.period_start.seconds > 0
+        assert (response.quota_used, response.quota_limit, response.quota_version) == (used, 250, used)
+
+
+async def test_an_error_names_every_field_at_fault(rig: Rig) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         await rig.user(JANE).Upscale(an_upload(b"text", scale_factor="9"))
 
@@ -139,7 +151,7 @@ async def test_every_field_at_fault_comes_over_the_wire(rig: Rig) -> None:
     assert sorted(caught.value.fields) == ["image", "scale_factor"]
 
 
-async def test_a_file_over_the_limit_is_refused_while_it_comes(rig: Rig) -> None:
+async def test_a_file_over_the_limit_is_refused_while_it_arrives(rig: Rig) -> None:
     async def endless() -> AsyncIterator[pb.UpscaleRequest]:
         while True:
             yield pb.UpscaleRequest(chunk=b"\xff" * (256 << 10))
@@ -155,13 +167,13 @@ async def test_one_job_from_order_to_download(rig: Rig) -> None:
     image_id = (await user.Upscale(an_upload(filename="кот.jpg"))).image.id
 
     order = (await worker.StartWork(pb.StartWorkRequest(image_id=image_id))).order
-    kept = await worker.KeepWorking(pb.KeepWorkingRequest(image_id=image_id, fence=order.fence))
+    response = await worker.KeepWorking(pb.KeepWorkingRequest(image_id=image_id, fence=order.fence))
     working = (await user.GetImage(pb.GetImageRequest(id=image_id))).image
 
     assert (order.image_id, order.fence, order.format) == (image_id, 1, pb.FORMAT_JPEG)
     assert (order.size.width, order.size.height) == (48, 32)
     assert order.upscaled_path == order.original_path.replace("originals", "upscaled")
-    assert kept.wanted
+    assert response.wanted
     assert working.status == pb.STATUS_PROCESSING
     assert working.queue_seconds >= 0
     assert working.download_url == ""
@@ -181,15 +193,15 @@ async def test_a_worker_that_stops_frees_the_image_at_once(rig: Rig) -> None:
     assert again.order.fence == 2
 
 
-async def test_an_image_that_is_none_wants_no_work(rig: Rig) -> None:
+async def test_there_is_no_work_for_an_image_that_does_not_exist(rig: Rig) -> None:
     worker = rig.service()
 
     started = await worker.StartWork(pb.StartWorkRequest(image_id=12345))
-    kept = await worker.KeepWorking(pb.KeepWorkingRequest(image_id=12345, fence=1))
+    response = await worker.KeepWorking(pb.KeepWorkingRequest(image_id=12345, fence=1))
     await worker.StopWork(pb.StopWorkRequest(image_id=12345, fence=1))
 
     assert not started.HasField("order")
-    assert not kept.wanted
+    assert not response.wanted
 
 
 async def test_a_failed_image_says_why_and_has_no_result(rig: Rig) -> None:
@@ -210,7 +222,7 @@ async def test_a_failed_image_says_why_and_has_no_result(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "name", ['my "cat".png', "кот.png", "🐈" * 255, "a;b%c'd.png", "x" * 10_000 + ".png"]
 )
-async def test_a_link_downloads_under_the_name_of_the_original(rig: Rig, name: str) -> None:
+async def test_a_download_has_the_name_of_the_original(rig: Rig, name: str) -> None:
     png = encoded(Image.new("RGB", (4, 4)), "PNG")
     accepted = (await rig.user(JANE).Upscale(an_upload(png, name))).image
     order = (await rig.service().StartWork(pb.StartWorkRequest(image_id=accepted.id))).order
@@ -223,19 +235,19 @@ async def test_a_link_downloads_under_the_name_of_the_original(rig: Rig, name: s
 
     assert (answer.status_code, answer.content) == (200, png)
     assert answer.headers["content-type"] == "image/png"
-    told = answer.headers["content-disposition"].partition("filename*=UTF-8''")[2]
-    assert unquote(told) == link.filename
+    name_sent = answer.headers["content-disposition"].partition("filename*=UTF-8''")[2]
+    assert unquote(name_sent) == link.filename
     assert link.filename.endswith(".png")
 
 
 async def finish(rig: Rig, order: pb.WorkOrder) -> None:
     event = inference_pb2.Finished(image_id=order.image_id, fence=order.fence)
-    event.output.CopyFrom(inference_pb2.Output(bytes=1, width=8, height=8, seconds=0.5))
+    event.output.CopyFrom(inference_pb2.Output(bytes=1, seconds=0.5))
     async with rig.sessions.begin() as session:
         await jobs.finish(session, event, RULES)
 
 
-async def test_another_users_image_is_not_found_and_stays(rig: Rig) -> None:
+async def test_another_users_image_is_not_found_and_not_deleted(rig: Rig) -> None:
     image = await an_image(rig.sessions, JANE, status=Status.COMPLETED)
 
     for method in ("GetImage", "GetDownload", "DeleteImage"):
@@ -247,7 +259,7 @@ async def test_another_users_image_is_not_found_and_stays(rig: Rig) -> None:
     assert (await rig.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image.id == image.id
 
 
-async def test_a_list_is_of_one_status_where_one_is_named(rig: Rig) -> None:
+async def test_a_list_can_be_narrowed_to_one_status(rig: Rig) -> None:
     done = await an_image(rig.sessions, status=Status.COMPLETED)
     await an_image(rig.sessions)
 

@@ -51,7 +51,7 @@ async def finish(sessions: Sessions, image: Image, fence: int, *, failure: str =
     if failure:
         event.failure.CopyFrom(inference_pb2.Failure(code=failure, message="No.", retryable=True))
     else:
-        event.output.CopyFrom(inference_pb2.Output(bytes=321, width=8, height=6, seconds=1.5))
+        event.output.CopyFrom(inference_pb2.Output(bytes=321, seconds=1.5))
     async with sessions.begin() as session:
         await jobs.finish(session, event, RULES)
 

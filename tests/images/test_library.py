@@ -1,4 +1,4 @@
-"""A user's own images: newest first, in pages; another's are not found."""
+"""A user's own images come in pages, newest first. Another user's images are not found."""
 
 import pytest
 
@@ -34,7 +34,7 @@ async def test_the_newest_comes_first_and_the_id_breaks_ties(sessions: Sessions)
     assert total == 4
 
 
-async def test_pages_tile_the_list_and_end_empty(sessions: Sessions) -> None:
+async def test_pages_cover_the_list_without_overlap_and_end_empty(sessions: Sessions) -> None:
     images = [await an_image(sessions) for _ in range(7)]
 
     pages = [await page(sessions, number, 3) for number in (1, 2, 3, 4, 1000)]
@@ -44,7 +44,7 @@ async def test_pages_tile_the_list_and_end_empty(sessions: Sessions) -> None:
     assert [one for found, _ in pages for one in found] == [image.id for image in reversed(images)]
 
 
-async def test_a_status_narrows_rows_and_total(sessions: Sessions) -> None:
+async def test_a_status_narrows_page_and_total(sessions: Sessions) -> None:
     for status in Status:
         await an_image(sessions, status=status)
     completed = await an_image(sessions, status=Status.COMPLETED)
@@ -56,7 +56,7 @@ async def test_a_status_narrows_rows_and_total(sessions: Sessions) -> None:
     assert (await page(sessions, status=Status.COMPLETED))[0][0] == completed.id
 
 
-async def test_another_owner_sees_nothing(sessions: Sessions) -> None:
+async def test_another_user_sees_nothing(sessions: Sessions) -> None:
     image = await an_image(sessions, JANE)
 
     for attempt in (library.of_user, library.downloadable):

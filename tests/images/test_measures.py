@@ -1,4 +1,4 @@
-"""What operators and scalers see of images: work to do, ages, and counts of what was committed."""
+"""The metrics of images for operators and autoscaling: queued work, ages, counts of committed changes."""
 
 import contextlib
 from datetime import timedelta
@@ -7,7 +7,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from common.db import Sessions, now
-from images.domain import jobs, library, measures
+from images import gauges
+from images.domain import jobs, library
 from images.tables import Status
 from loupe.inference.v1 import inference_pb2
 from tests.images.images_rig import RULES, an_image, new_image
@@ -19,23 +20,23 @@ def value(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-async def test_work_to_do_is_what_unfinished_images_have_left(sessions: Sessions) -> None:
+async def test_queued_work_is_what_unfinished_images_have_left(sessions: Sessions) -> None:
     await an_image(sessions, upscaled_width=4000, upscaled_height=3000)
     await an_image(sessions, status=Status.PROCESSING, progress=75, upscaled_width=2000, upscaled_height=1000)
     await an_image(sessions, status=Status.COMPLETED, upscaled_width=9000, upscaled_height=9000)
     await an_image(sessions, status=Status.FAILED, upscaled_width=9000, upscaled_height=9000)
 
-    await measures.measure(sessions)
+    await gauges.update(sessions)
 
     assert value("loupe_queued_work_megapixels") == pytest.approx(12.5)
     assert value("loupe_images_unfinished", status="pending") == 1
     assert value("loupe_images_unfinished", status="processing") == 1
 
 
-async def test_where_nothing_waits_all_is_zero(sessions: Sessions) -> None:
+async def test_all_gauges_are_zero_without_unfinished_images(sessions: Sessions) -> None:
     await an_image(sessions, status=Status.COMPLETED)
 
-    await measures.measure(sessions)
+    await gauges.update(sessions)
 
     assert value("loupe_queued_work_megapixels") == 0
     for status in ("pending", "processing"):
@@ -43,17 +44,17 @@ async def test_where_nothing_waits_all_is_zero(sessions: Sessions) -> None:
         assert value("loupe_images_oldest_seconds", status=status) == 0
 
 
-async def test_the_oldest_of_a_status_is_told(sessions: Sessions) -> None:
+async def test_the_age_of_the_oldest_image_of_a_status_is_measured(sessions: Sessions) -> None:
     await an_image(sessions, created_at=now() - timedelta(days=1))
     await an_image(sessions)
 
-    await measures.measure(sessions)
+    await gauges.update(sessions)
 
     assert value("loupe_images_oldest_seconds", status="pending") >= 86_400
     assert value("loupe_images_oldest_seconds", status="processing") == 0
 
 
-async def test_what_was_not_committed_is_not_counted(sessions: Sessions) -> None:
+async def test_a_transaction_that_fails_counts_nothing(sessions: Sessions) -> None:
     before = value("loupe_images_accepted_total", queue="standard")
 
     with contextlib.suppress(ZeroDivisionError):
@@ -85,7 +86,7 @@ async def test_an_image_is_in_the_queue_until_its_first_start(sessions: Sessions
     assert value("loupe_image_attempts_total", attempt="another") == again + 1
 
 
-async def test_endings_are_counted_once_and_by_their_code(sessions: Sessions) -> None:
+async def test_outcomes_are_counted_once_and_by_their_code(sessions: Sessions) -> None:
     image = await an_image(sessions, status=Status.PROCESSING, attempt=1)
     failure = inference_pb2.Failure(code="undecodable", message="It is no image.")
     finished = inference_pb2.Finished(image_id=image.id or 0, fence=1, failure=failure)
@@ -99,7 +100,7 @@ async def test_endings_are_counted_once_and_by_their_code(sessions: Sessions) ->
     assert value("loupe_images_finished_total", **labels) == before + 1
 
 
-async def test_a_cancelled_image_is_no_failure(sessions: Sessions) -> None:
+async def test_a_cancelled_image_is_not_counted_as_failed(sessions: Sessions) -> None:
     image = await an_image(sessions)
     labels = {"outcome": "cancelled", "code": "cancelled"}
     before = value("loupe_images_finished_total", **labels)

@@ -1,10 +1,10 @@
-"""Objects that no image names are swept away once they are old; no other is."""
+"""The sweep deletes old objects that belong to no image, and no others."""
 
 from datetime import timedelta
 
 import pytest
 
-from common.blobs import PAGE
+from common.blobs import KEYS_PER_PAGE
 from images.formats.formats import Format, extension
 from images.operations.orphans import Orphans
 from images.tables import Status
@@ -22,7 +22,7 @@ async def sweep(rig: Rig, older_than: timedelta = AT_ONCE) -> None:
     await Orphans(rig.sessions, rig.blobs, older_than).sweep()
 
 
-async def test_objects_without_an_image_go(rig: Rig) -> None:
+async def test_objects_without_an_image_are_deleted(rig: Rig) -> None:
     await put(rig, "images/originals/aa.png", "images/originals/bb.jpg", "images/upscaled/cc.png")
 
     await sweep(rig)
@@ -31,7 +31,7 @@ async def test_objects_without_an_image_go(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("status", Status)
-async def test_those_of_an_image_stay_whatever_its_state(rig: Rig, status: Status) -> None:
+async def test_objects_of_an_image_stay_whatever_its_status(rig: Rig, status: Status) -> None:
     image = await an_image(rig.sessions, status=status)
     await put(rig, image.original_path, image.upscaled_path, "images/originals/aa.png")
 
@@ -52,7 +52,7 @@ async def test_a_result_of_another_format_than_its_original_stays(rig: Rig, form
     assert await keys(rig) == [original, upscaled]
 
 
-async def test_young_objects_may_belong_to_an_upload_under_way(rig: Rig) -> None:
+async def test_young_objects_stay_because_an_upload_may_be_under_way(rig: Rig) -> None:
     await put(rig, "images/originals/aa.png", "images/upscaled/aa.png")
 
     await sweep(rig, timedelta(hours=1))
@@ -62,7 +62,7 @@ async def test_young_objects_may_belong_to_an_upload_under_way(rig: Rig) -> None
 
 async def test_more_than_a_page_is_swept(rig: Rig) -> None:
     image = await an_image(rig.sessions, original_path="images/originals/0500x.png")
-    orphans = [f"images/originals/{number:04}.png" for number in range(PAGE + 5)]
+    orphans = [f"images/originals/{number:04}.png" for number in range(KEYS_PER_PAGE + 5)]
     await put(rig, image.original_path, *orphans)
 
     await sweep(rig)
@@ -70,7 +70,7 @@ async def test_more_than_a_page_is_swept(rig: Rig) -> None:
     assert await keys(rig) == [image.original_path]
 
 
-async def test_other_folders_are_none_of_its_business(rig: Rig) -> None:
+async def test_other_folders_are_not_swept(rig: Rig) -> None:
     await put(rig, "elsewhere/aa.png")
 
     await sweep(rig)

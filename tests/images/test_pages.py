@@ -1,4 +1,4 @@
-"""Pages of a million images are exact, and the sixty thousandth reads hardly more than the first."""
+"""Pages of a million images are exact, and the sixty-thousandth reads hardly more than the first."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from common.db import Sessions
 from images.domain import pages
-from images.domain.measures import UNFINISHED_WORK
+from images.gauges import UNFINISHED_WORK
 from images.tables import Status
 from tests.images.images_rig import Rig, emptied
 
@@ -20,7 +20,7 @@ JANE, OMAR = 1, 2
 SIZE = 15
 LAST = 66_667
 FEW = 150
-"""Blocks of 8 KiB: those of the sums, and of a thousand images that are skipped."""
+"""Database blocks of 8 KiB, for the sums and for a thousand skipped images."""
 PLAIN = """
     SELECT id FROM image WHERE user_id = {user_id} AND status IN ({statuses})
     ORDER BY id DESC LIMIT {size} OFFSET {offset}
@@ -30,7 +30,7 @@ COUNT = "SELECT count(*) FROM image WHERE user_id = {user_id} AND status IN ({st
 
 @pytest.fixture(scope="module")
 async def sessions(running: Rig) -> AsyncGenerator[Sessions]:
-    """A million images of Jane, and those of another user in between."""
+    """A million images of Jane, with images of another user in between."""
     await emptied(running)
     async with running.sessions.begin() as session:
         await a_million_images(session, JANE, OMAR)
@@ -55,7 +55,7 @@ async def page(
 async def plainly(
     sessions: Sessions, number: int, status: Status | None = None, user_id: int = JANE
 ) -> tuple[list[int | None], int]:
-    """The same by skipping and counting one by one."""
+    """Return the same page by skipping and counting images one by one."""
     statuses = ", ".join(f"'{each}'" for each in ([status] if status else Status))
     query = PLAIN.format(user_id=user_id, statuses=statuses, size=SIZE, offset=(number - 1) * SIZE)
     [total] = await execute(sessions, COUNT.format(user_id=user_id, statuses=statuses))
@@ -63,7 +63,7 @@ async def plainly(
 
 
 async def blocks_read(sessions: Sessions, number: int, status: Status | None = None) -> int:
-    """By all that the page asks the database."""
+    """Return the database blocks read by all queries of the page."""
     asked = list[tuple[str, Any]]()
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
@@ -94,7 +94,9 @@ async def test_a_page_holds_what_skipping_one_by_one_would_find(sessions: Sessio
 
 @pytest.mark.parametrize("number", [1, 7_000, 50_000])
 @pytest.mark.parametrize("status", Status)
-async def test_so_does_a_page_of_one_status(sessions: Sessions, status: Status, number: int) -> None:
+async def test_a_page_of_one_status_holds_what_skipping_one_by_one_would_find(
+    sessions: Sessions, status: Status, number: int
+) -> None:
     assert await page(sessions, number, status) == await plainly(sessions, number, status)
 
 

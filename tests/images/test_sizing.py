@@ -1,4 +1,4 @@
-"""What a client may ask for, in which words it is refused, and the exact size of the result."""
+"""The sizes that a client may request, the texts of refusals, and the exact size of the result."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -74,7 +74,7 @@ def test_integers_as_texts_are_understood(texts: tuple[str, str, str], options: 
         "null",
     ],
 )
-def test_a_text_that_is_no_integer_is_refused_on_its_field(text: str) -> None:
+def test_a_text_that_is_not_an_integer_is_refused_on_its_field(text: str) -> None:
     assert wrong_with(scale=text) == {"scale_factor": ["The scale factor must be an integer."]}
     assert wrong_with(width=text) == {"target_width": ["The target width must be an integer."]}
     assert wrong_with(height=text) == {"target_height": ["The target height must be an integer."]}
@@ -91,7 +91,7 @@ def test_a_target_out_of_bounds_is_refused(text: str) -> None:
     assert wrong_with(height=text) == {"target_height": ["The target height must be between 1 and 16384."]}
 
 
-def test_a_factor_and_targets_exclude_each_other_on_all_that_were_sent() -> None:
+def test_a_factor_with_targets_is_refused_on_all_fields_that_were_sent() -> None:
     one, both = wrong_with("2", "100", ""), wrong_with("2", "100", "90")
 
     factor = ["The scale factor cannot be used with target width or target height."]
@@ -101,7 +101,7 @@ def test_a_factor_and_targets_exclude_each_other_on_all_that_were_sent() -> None
     assert both == {"scale_factor": factor, "target_width": width, "target_height": height}
 
 
-def test_all_that_is_wrong_with_a_field_is_told_at_once() -> None:
+def test_everything_wrong_with_a_field_is_named_at_once() -> None:
     assert wrong_with("x", "0") == {
         "scale_factor": [
             "The scale factor must be an integer.",
@@ -136,13 +136,13 @@ def test_a_missing_side_follows_the_ratio_rounded_half_up() -> None:
                 assert size == (half_up(Fraction(width * target, height)), target)
 
 
-def test_the_half_goes_up() -> None:
+def test_half_a_pixel_is_rounded_up() -> None:
     assert output_size(2, 1, Options(None, 3, None), LIMITS) == (3, 2)
     assert output_size(4, 2, Options(None, 5, None), LIMITS) == (5, 3)
     assert output_size(4, 3, Options(None, 6, None), LIMITS) == (6, 5)
 
 
-def test_two_targets_are_taken_as_they_are_within_the_bounds_of_each_side() -> None:
+def test_two_targets_are_used_exactly_within_the_bounds_of_each_side() -> None:
     for width in range(1, 7):
         for height in range(1, 7):
             for target_width in range(1, 30):
@@ -187,7 +187,7 @@ def test_more_than_the_plans_factor_is_refused_on_the_field_that_was_sent() -> N
     }
 
 
-def test_the_size_of_the_original_is_no_upscale() -> None:
+def test_a_target_of_the_original_size_is_refused() -> None:
     text = ["The target must be larger than the original."]
 
     assert refused((24, 16), 24, 16) == {"target_width": text, "target_height": text}

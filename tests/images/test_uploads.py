@@ -1,4 +1,4 @@
-"""An upload is all there, row, object, place and event, or nothing is, whatever fails on the way."""
+"""An upload leaves its row, object, reservation and event, or none of them, whatever fails on the way."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +33,7 @@ def an_upload(data: bytes = PHOTO, *, api_request: bool = False, **options: str)
     )
 
 
-async def test_an_accepted_upload_is_stored_counted_and_on_its_way(rig: Rig) -> None:
+async def test_an_accepted_upload_is_stored_counted_and_submitted(rig: Rig) -> None:
     image, usage = await rig.uploads().accept(JANE, an_upload(scale_factor="3"))
 
     assert (image.original_width, image.original_height) == (24, 16)
@@ -45,7 +45,7 @@ async def test_an_accepted_upload_is_stored_counted_and_on_its_way(rig: Rig) -> 
     assert pb.ImageSubmitted.FromString(payload).image_id == image.id
 
 
-async def test_the_keys_tell_nothing_and_belong_together(rig: Rig) -> None:
+async def test_the_keys_are_random_and_share_their_random_part(rig: Rig) -> None:
     bmp = encoded(Image.new("RGB", (4, 4)), "BMP")
 
     image, _ = await rig.uploads().accept(JANE, an_upload(bmp))
@@ -57,7 +57,7 @@ async def test_the_keys_tell_nothing_and_belong_together(rig: Rig) -> None:
     assert image.original_path != other.original_path
 
 
-async def test_a_plan_with_a_queue_of_its_own_makes_priority_images(rig: Rig) -> None:
+async def test_images_of_a_plan_with_the_priority_queue_are_priority_images(rig: Rig) -> None:
     await put_on(rig, "enterprise")
 
     await rig.uploads().accept(JANE, an_upload())
@@ -65,7 +65,7 @@ async def test_a_plan_with_a_queue_of_its_own_makes_priority_images(rig: Rig) ->
     assert [subject for subject, _ in await events(rig.sessions)] == ["images.submitted.priority"]
 
 
-async def test_a_quota_that_is_used_up_stores_nothing(rig: Rig) -> None:
+async def test_nothing_is_stored_if_the_quota_is_used_up(rig: Rig) -> None:
     for _ in range(2):
         await rig.uploads().accept(JANE, an_upload())
     before = await keys(rig)
@@ -96,7 +96,7 @@ async def test_an_api_request_needs_a_plan_with_api_access(rig: Rig) -> None:
     assert await nothing_is_left(rig)
 
 
-async def test_what_is_wrong_is_told_before_a_place_is_taken(rig: Rig) -> None:
+async def test_all_faults_are_named_before_a_place_is_reserved(rig: Rig) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         await rig.uploads().accept(JANE, an_upload(b"text", scale_factor="9", target_width="x"))
 
@@ -105,7 +105,7 @@ async def test_what_is_wrong_is_told_before_a_place_is_taken(rig: Rig) -> None:
     assert await one(rig.billing_sessions, "SELECT count(*) FROM reservation") == 0
 
 
-async def test_a_webp_that_no_worker_has_room_for_is_refused_before_a_place_is_taken(rig: Rig) -> None:
+async def test_a_webp_too_large_for_a_worker_is_refused_before_a_place_is_reserved(rig: Rig) -> None:
     large = encoded(Image.new("RGB", (3000, 2800)), "PNG")
 
     with pytest.raises(errors.InvalidArgument) as caught:
@@ -116,7 +116,7 @@ async def test_a_webp_that_no_worker_has_room_for_is_refused_before_a_place_is_t
     assert await one(rig.billing_sessions, "SELECT count(*) FROM reservation") == 0
 
 
-async def test_a_store_that_is_away_gives_the_place_back(rig: Rig) -> None:
+async def test_an_unreachable_store_releases_the_place(rig: Rig) -> None:
     away = rig.blobs_at("http://127.0.0.1:9")
 
     with pytest.raises(urllib3.exceptions.HTTPError):
@@ -126,7 +126,7 @@ async def test_a_store_that_is_away_gives_the_place_back(rig: Rig) -> None:
     assert await one(rig.billing_sessions, "SELECT state FROM reservation") == "released"
 
 
-async def test_a_store_that_refuses_gives_the_place_back(rig: Rig) -> None:
+async def test_a_store_that_refuses_releases_the_place(rig: Rig) -> None:
     elsewhere = Blobs(replace(rig.settings.store(), bucket="no-such-bucket"))
 
     with pytest.raises(Exception, match=r"NoSuchBucket|AccessDenied"):
@@ -135,7 +135,7 @@ async def test_a_store_that_refuses_gives_the_place_back(rig: Rig) -> None:
     assert await nothing_is_left(rig)
 
 
-async def test_a_commit_that_fails_takes_object_and_place_back(rig: Rig) -> None:
+async def test_a_failed_commit_deletes_the_object_and_releases_the_place(rig: Rig) -> None:
     async with refusing(rig.sessions, "image", "INSERT"):
         with pytest.raises(DBAPIError, match="refused"):
             await rig.uploads().accept(JANE, an_upload())
@@ -143,7 +143,7 @@ async def test_a_commit_that_fails_takes_object_and_place_back(rig: Rig) -> None
     assert await nothing_is_left(rig)
 
 
-async def test_the_object_goes_even_when_the_place_cannot_be_given_back(rig: Rig) -> None:
+async def test_the_object_is_deleted_even_if_the_place_cannot_be_released(rig: Rig) -> None:
     async with (
         refusing(rig.sessions, "image", "INSERT"),
         refusing(rig.billing_sessions, "reservation", "UPDATE"),
@@ -172,7 +172,7 @@ async def test_an_upload_that_is_cancelled_while_it_is_stored_leaves_nothing(rig
         assert await nothing_is_left(rig)
 
 
-async def test_a_caller_who_hangs_up_leaves_nothing(rig: Rig) -> None:
+async def test_a_caller_that_hangs_up_leaves_nothing(rig: Rig) -> None:
     arrived = asyncio.Event()
 
     async def never_ending() -> AsyncIterator[pb.UpscaleRequest]:
@@ -190,7 +190,7 @@ async def test_a_caller_who_hangs_up_leaves_nothing(rig: Rig) -> None:
     assert await nothing_is_left(rig)
 
 
-async def test_a_place_that_was_used_up_by_a_slow_upload_counts_while_it_lasts(rig: Rig) -> None:
+async def test_a_slow_upload_counts_while_it_is_under_way(rig: Rig) -> None:
     async with Door(rig.settings.s3_endpoint.removeprefix("http://")) as door:
         slow = asyncio.create_task(rig.uploads(blobs=rig.blobs_at(door.address)).accept(JANE, an_upload()))
         await asyncio.wait_for(door.arrived.wait(), 10)
@@ -218,8 +218,8 @@ async def test_a_file_of_exactly_the_limit_is_received() -> None:
     assert len(upload.data) == 1024
 
 
-async def test_an_upload_that_ends_before_its_options_is_not_whole() -> None:
-    """A caller who goes away ends the messages first, and is told of a moment later."""
+async def test_an_upload_that_ends_before_its_options_is_refused() -> None:
+    """If the caller hangs up, the messages end first, and the cancellation follows a moment later."""
     with pytest.raises(errors.InvalidArgument) as caught:
         await receive(parts_of(*chunks(256, 4)), 1024)
 
@@ -242,7 +242,7 @@ async def test_a_file_over_the_limit_is_refused_before_the_rest_is_read() -> Non
     assert read == 11
 
 
-async def test_options_and_name_are_kept_whatever_their_order() -> None:
+async def test_options_and_name_may_arrive_in_any_order() -> None:
     options = pb.UpscaleRequest(options=pb.UpscaleRequest.Options(scale_factor="3"))
     start = pb.UpscaleRequest(start=pb.UpscaleRequest.Start(filename="a/b\r.png", api_request=True))
 

@@ -18,7 +18,8 @@ from common import bus, messages, outbox
 from common.blobs import Blobs
 from common.db import now
 from common.metrics import Readiness
-from images.domain import batches, jobs, library, queue_estimate
+from images import queue_estimator
+from images.domain import batches, jobs, library
 from images.events import JOBS
 from images.tables import Image as Row
 from images.tables import Status
@@ -189,7 +190,7 @@ async def test_a_job_is_done_and_told_with_the_stored_result(bench: Bench) -> No
     [finished] = await bench.told()
     stored = await bench.rig.blobs.get(image.upscaled_path)
     assert (finished.image_id, finished.fence, finished.upscaled_path) == (image.id, 1, image.upscaled_path)
-    assert (finished.output.bytes, finished.output.width, finished.output.height) == (len(stored), 48, 32)
+    assert finished.output.bytes == len(stored)
     assert finished.output.seconds > 0
     assert (opened(stored).format, opened(stored).size) == ("PNG", (48, 32))
     nearest = Image.fromarray(np.asarray(opened(PHOTO)).repeat(2, 0).repeat(2, 1))
@@ -350,8 +351,8 @@ async def test_a_busy_image_is_asked_for_again_later(bench: Bench, faulty: Fault
 async def test_an_image_of_the_priority_queue_goes_first_and_nobody_is_forgotten(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e9)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimator, "SHARE_OF_TIME", 1e9)
     bench.worker = replace(bench.worker, turns=Turns(started=1))  # the first start is nobody's own turn
     usual = [await bench.job(dispatched_at=now()) for _ in range(2)]
     first = await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
@@ -371,8 +372,8 @@ async def test_an_image_of_the_priority_queue_goes_first_and_nobody_is_forgotten
 async def test_one_of_five_starts_is_for_the_image_whose_turn_it_is(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e9)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimator, "SHARE_OF_TIME", 1e9)
     usual = await bench.job(dispatched_at=now())
     for _ in range(6):
         await bench.job(user_id=2, dispatched_at=now(), is_priority=True)
@@ -393,8 +394,8 @@ async def test_one_of_five_starts_is_for_the_image_whose_turn_it_is(
 async def test_each_fifth_start_is_for_the_usual_queue_however_many_of_the_priority_queue_wait(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e9)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimator, "SHARE_OF_TIME", 1e9)
     bench.worker = replace(bench.worker, turns=Turns(started=1))
     usual = [await bench.job(dispatched_at=now()) for _ in range(2)]
     first = [await bench.job(user_id=2, dispatched_at=now(), is_priority=True) for _ in range(12)]
@@ -415,7 +416,7 @@ async def test_each_fifth_start_is_for_the_usual_queue_however_many_of_the_prior
 async def test_a_worker_that_is_told_to_stop_gives_the_other_image_back_too(
     bench: Bench, faulty: FaultyTriton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
     faulty.answer = held = Held()
     bench.worker = replace(bench.worker, turns=Turns(started=1))
     usual = await bench.job(dispatched_at=now())

@@ -4,23 +4,20 @@ They are created as a person would do it: register, open the link in the mail, g
 """
 
 import asyncio
-import email
 import re
 import sys
 from dataclasses import dataclass
-from email.message import EmailMessage
-from email.policy import default
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
+from loupe_local.mailbox import newest_mail_to
 from loupe_local.process import output_of
 from loupe_local.services import Services
 from loupe_local.stores import Stores
 
 PLAN = "professional"
-MAIL_SECONDS = 20.0
 LINK = re.compile(r"https?://\S+/api/email/verify/\S+")
 
 
@@ -71,19 +68,10 @@ async def register(client: httpx2.AsyncClient, mails: Path, account: Account) ->
         "password_confirmation": account.password,
     }
     _data(await client.post("/api/auth/register", json=body))
-    link = LINK.search(await mail_to(mails, account.email))
+    link = LINK.search((await newest_mail_to(mails, account.email)).get_content())
     if not link:
         raise AccountFailed(f"the mail to {account.email} contains no link")
     (await client.get(link[0])).raise_for_status()
-
-
-async def mail_to(mails: Path, address: str) -> str:
-    """Wait for a mail to this address, and return the text of the newest one."""
-    async with asyncio.timeout(MAIL_SECONDS):
-        while not (found := sorted(mails.glob(f"*-{address}.eml"))):
-            await asyncio.sleep(0.05)
-    mail = email.message_from_bytes(found[-1].read_bytes(), EmailMessage, policy=default)
-    return mail.get_content()
 
 
 async def admin(services: Services, *arguments: str) -> None:

@@ -1,7 +1,7 @@
-"""Starts auth."""
+"""Wires auth together and runs it."""
 
 from auth import events
-from auth.domain.keys import KeyRing
+from auth.key_ring import KeyRing
 from auth.mail import Mailer
 from auth.passwords import Hasher
 from auth.rpc import CALLERS, AuthService
@@ -49,7 +49,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         await process.together(
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),
-            bus.consume(js, events.MAIL_WANTED, mails.wanted),
+            bus.consume(js, events.MAIL_WANTED, mails.send),
         )
 
 

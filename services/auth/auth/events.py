@@ -1,4 +1,7 @@
-"""The stream of auth's events, and the mails that it sends itself when its own events ask for them."""
+"""The stream of auth's events, and the consumer that sends mails.
+
+A mail is sent by a consumer of auth's own event, so that it is sent only after the commit and is retried.
+"""
 
 from aiosmtplib import SMTPException
 from prometheus_client import Counter
@@ -21,12 +24,12 @@ MAIL_WANTED = messages.Consumer(
     longest_pause_seconds=600,
 )
 
-mails = Counter(
-    "loupe_mails_total", "Mails brought to the mail server, or tried in vain", ["kind", "outcome"]
-)
+mails = Counter("loupe_mails_total", "Attempts to send mails", ["kind", "outcome"])
 
 
 class Mails:
+    """Sends the mails that `auth.mail_wanted` events request."""
+
     def __init__(self, sessions: Sessions, mailer: Mailer, settings: Settings) -> None:
         self._sessions = sessions
         self._mailer = mailer
@@ -34,13 +37,14 @@ class Mails:
         self._public_url = settings.public_url
         self._reset_url = settings.reset_url or f"{settings.public_url}/reset-password"
 
-    async def wanted(self, data: bytes) -> None:
-        """A repeated event is a second mail with a link as good as the first. Nothing goes to an address that
-        is nobody's any more.
+    async def send(self, data: bytes) -> None:
+        """Send one mail, unless the user has been deleted or has another address by now.
+
+        An event that is delivered twice sends two mails. Both links work.
         """
         event = pb.MailWanted.FromString(data)
         async with self._sessions.begin() as session:
-            user = await users.addressee(session, event.user_id, event.email)
+            user = await users.find_with_address(session, event.user_id, event.email)
         if user is None:
             return
         link = self._link(event.template, user)
@@ -55,7 +59,7 @@ class Mails:
         mails.labels(event.template, "sent").inc()
 
     def _link(self, template: str, user: User) -> str:
-        """The text that resets a password stands behind the `#`: browsers send that to no server."""
+        """A reset link holds its signed text after the `#`, because browsers send that part to no server."""
         match template:
             case "verify":
                 signed = links.sign(self._secret, "verify", user.id or 0, user.email)
@@ -66,4 +70,4 @@ class Mails:
                     f"{self._reset_url}#{links.sign(self._secret, 'reset', user.id or 0, user.email, seal)}"
                 )
             case _:
-                raise messages.Unprocessable(f"no mail is called {template!r}")
+                raise messages.Unprocessable(f"there is no mail template {template!r}")

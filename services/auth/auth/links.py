@@ -1,6 +1,6 @@
-"""Signed texts in mails: JWTs (HS256) that name the user, the address and what they are for.
+"""The signed part of links in mails: a JWT (HS256) with the user, the address and the purpose.
 
-One that sets a password also bears the seal of the present one, so that it works until there is another.
+A link that resets a password also holds a seal of the current password, so that it works only once.
 """
 
 import hashlib
@@ -13,34 +13,36 @@ import jwt
 from common import errors
 from common.db import now
 
-VALID = timedelta(minutes=60)
+VALID_FOR = timedelta(minutes=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
+    """The claims of a signed text that was valid. `seal` is empty for links that verify an address."""
+
     user_id: int
     email: str
     seal: str
 
 
 def sign(secret: str, purpose: str, user_id: int, email: str, seal: str = "") -> str:
-    claims = {"sub": str(user_id), "email": email, "aud": purpose, "exp": now() + VALID, "seal": seal}
+    claims = {"sub": str(user_id), "email": email, "aud": purpose, "exp": now() + VALID_FOR, "seal": seal}
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
 def read(secret: str, purpose: str, text: str) -> Link:
-    """A link made for `purpose`; refused when altered or older than an hour."""
+    """Return the claims of a text made for `purpose`. Refuse if it was altered or has expired."""
     try:
         claims = jwt.decode(text, secret, algorithms=["HS256"], audience=purpose)
     except jwt.PyJWTError as error:
-        raise refused() from error
+        raise invalid_link() from error
     return Link(int(claims["sub"]), str(claims["email"]), str(claims.get("seal", "")))
 
 
 def seal_of(secret: str, password_hash: str) -> str:
-    """Tells one password from the next, and nothing about either."""
+    """Return a text that changes with the password and reveals nothing about it."""
     return hmac.new(secret.encode(), f"password {password_hash}".encode(), hashlib.sha256).hexdigest()
 
 
-def refused() -> errors.PermissionDenied:
+def invalid_link() -> errors.PermissionDenied:
     return errors.PermissionDenied("This link is invalid or has expired.", reason="invalid_signature")

@@ -1,4 +1,4 @@
-"""Mails: rendered from templates, sent over SMTP. Each template's first line is the subject."""
+"""Mails: rendered from templates and sent over SMTP. The first line of a template is the subject."""
 
 from email.message import EmailMessage
 from email.utils import make_msgid
@@ -8,19 +8,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from auth.settings import Settings
 
-# Plain text: nothing to escape.
 TEMPLATES = Environment(
     loader=PackageLoader("auth", "mails"),
     undefined=StrictUndefined,
-    autoescape=False,  # noqa: S701
+    autoescape=False,  # noqa: S701  mails are plain text
     trim_blocks=True,
 )
 SMTP_SECONDS = 20.0
-FOR_GOOD = 500
+PERMANENT = 500
+"""Codes from here on are permanent failures (RFC 5321, 4.2.1)."""
 
 
 class Refused(Exception):
-    """For good (RFC 5321, 4.2.1: codes from 500 on)."""
+    """The mail server refused the mail permanently. Trying again would not help."""
 
 
 class Mailer:
@@ -28,20 +28,20 @@ class Mailer:
         self._settings = settings
 
     async def send(self, template: str, to: str, **values: str) -> None:
-        """Raises `Refused`, or `aiosmtplib.SMTPException` or OSError when a later try may succeed."""
+        """Raise `Refused`, or `aiosmtplib.SMTPException` or OSError if a later attempt may succeed."""
         subject, _, body = TEMPLATES.get_template(f"{template}.txt").render(values).partition("\n")
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = self._settings.mail_from, to, subject
         mail["Message-ID"] = make_msgid(domain="loupe")
-        mail.set_content(body.lstrip("\n"), cte="8bit")  # a link is not broken over lines
+        mail.set_content(body.lstrip("\n"), cte="8bit")  # keeps a long link on one line
         try:
             await self._send(mail)
         except aiosmtplib.SMTPRecipientsRefused as error:
-            if all(each.code >= FOR_GOOD for each in error.recipients):
+            if all(each.code >= PERMANENT for each in error.recipients):
                 raise Refused(str(error)) from error
             raise
         except aiosmtplib.SMTPResponseException as error:
-            if error.code >= FOR_GOOD:
+            if error.code >= PERMANENT:
                 raise Refused(str(error)) from error
             raise
 

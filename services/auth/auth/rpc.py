@@ -1,4 +1,4 @@
-"""Protobuf in, domain, protobuf out."""
+"""The gRPC service. Each method decodes a request, calls the domain in a transaction, and encodes."""
 
 import hmac
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from auth import links
 from auth.domain import credentials, keys, tokens, users
+from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.tables import Token, User
 from common import errors, rpc, timestamps
@@ -37,13 +38,14 @@ CALLERS = {
     "GetJwks": rpc.ANYBODY,
 }
 USER_AUDIENCES = ("auth", "billing", "images")
+"""Services that a user's request may reach."""
 
 
 class AuthService(auth_pb2_grpc.AuthServiceServicer):
     def __init__(
         self,
         sessions: Sessions,
-        ring: keys.KeyRing,
+        ring: KeyRing,
         hasher: Hasher,
         *,
         clients: dict[str, SecretStr],
@@ -75,11 +77,11 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
 
     async def Login(self, request: pb.LoginRequest, context: rpc.Context) -> pb.LoginResponse:
         async with self._sessions.begin() as session:
-            user = await users.by_email(session, request.email)
+            user = await users.find_by_email(session, request.email)
         is_right = await self._hasher.matches(request.password, user.password_hash if user else None)
-        user = credentials.admit(user, password_is_right=is_right)
+        user = credentials.check_login(user, password_is_right=is_right)
         async with self._sessions.begin() as session:
-            await credentials.hold_admitted(session, user)
+            await credentials.lock_for_login(session, user)
             _, text = await tokens.create(session, user, request.device_name)
         return pb.LoginResponse(user=user_to_proto(user), token=text)
 
@@ -108,17 +110,17 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         self, request: pb.ResendVerificationRequest, context: rpc.Context
     ) -> pb.ResendVerificationResponse:
         async with self._sessions.begin() as session:
-            await users.want_verification(session, request.email)
+            await users.request_verification_mail(session, request.email)
         return pb.ResendVerificationResponse()
 
     async def GetUser(self, request: pb.GetUserRequest, context: rpc.Context) -> pb.GetUserResponse:
         async with self._sessions.begin() as session:
-            user = await users.by_id(session, rpc.principal().user_id)
+            user = await users.get(session, rpc.principal().user_id)
         return pb.GetUserResponse(user=user_to_proto(user))
 
     async def ListTokens(self, request: pb.ListTokensRequest, context: rpc.Context) -> pb.ListTokensResponse:
         async with self._sessions.begin() as session:
-            found = await tokens.of_user(session, rpc.principal().user_id)
+            found = await tokens.list_for_user(session, rpc.principal().user_id)
         return pb.ListTokensResponse(tokens=[token_to_proto(token) for token in found])
 
     async def RevokeToken(
@@ -144,16 +146,16 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
     ) -> pb.CreateTokenResponse:
         principal = rpc.principal()
         tokens.require_all_abilities(principal.abilities)
-        wanted = tokens.check_wanted(request.name, list(request.abilities), request.expires_at)
+        spec = tokens.check_spec(request.name, list(request.abilities), request.expires_at)
         async with self._sessions.begin() as session:
-            token, text = await tokens.create_another(session, principal, wanted)
+            token, text = await tokens.create_by_token(session, principal, spec)
         return pb.CreateTokenResponse(token=token_to_proto(token), text=text)
 
     async def ForgotPassword(
         self, request: pb.ForgotPasswordRequest, context: rpc.Context
     ) -> pb.ForgotPasswordResponse:
         async with self._sessions.begin() as session:
-            await users.want_reset(session, request.email)
+            await users.request_reset_mail(session, request.email)
         return pb.ForgotPasswordResponse()
 
     async def ResetPassword(
@@ -161,7 +163,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
     ) -> pb.ResetPasswordResponse:
         link = links.read(self._secret, "reset", request.token)
         async with self._sessions.begin() as session:
-            user = await credentials.by_link(session, link, self._secret)
+            user = await credentials.user_of_reset_link(session, link, self._secret)
         credentials.check_reset(request.password, request.password_confirmation)
         password_hash = await self._hasher.hash(request.password)
         async with self._sessions.begin() as session:
@@ -175,7 +177,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         principal = rpc.principal()
         tokens.require_all_abilities(principal.abilities)
         async with self._sessions.begin() as session:
-            user = await users.by_id(session, principal.user_id)
+            user = await users.get(session, principal.user_id)
         is_right = await self._hasher.matches(request.current_password, user.password_hash)
         credentials.check_change(
             request.current_password,
@@ -211,7 +213,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
 
     async def FindUser(self, request: pb.FindUserRequest, context: rpc.Context) -> pb.FindUserResponse:
         async with self._sessions.begin() as session:
-            user = await users.found_by_email(session, request.email)
+            user = await users.get_by_email(session, request.email)
         return pb.FindUserResponse(user=user_to_proto(user))
 
     async def MarkEmailVerified(
@@ -222,10 +224,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         return pb.MarkEmailVerifiedResponse(user=user_to_proto(user))
 
     async def RotateKeys(self, request: pb.RotateKeysRequest, context: rpc.Context) -> pb.RotateKeysResponse:
-        async with self._sessions.begin() as session:
-            key_id = await self._ring.rotate(session)
-        self._ring.forget()
-        return pb.RotateKeysResponse(key_id=key_id)
+        return pb.RotateKeysResponse(key_id=await self._ring.rotate())
 
     async def IssueServiceToken(
         self, request: pb.IssueServiceTokenRequest, context: rpc.Context
@@ -246,15 +245,16 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         return await self._ring.sign(
             audience,
             str(user.id),
-            keys.TOKEN_SECONDS,
+            keys.USER_TOKEN_SECONDS,
             token_id=token.id,
             abilities=token.abilities,
+            # no service reads this any more, but those of the release before refuse a token without it
             verified=user.email_verified_at is not None,
         )
 
 
-def require_secret(given: str, wanted: str) -> None:
-    if not wanted or not hmac.compare_digest(given.encode(), wanted.encode()):
+def require_secret(given: str, expected: str) -> None:
+    if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
         raise errors.Unauthenticated("unknown client or wrong secret", reason="client_refused")
 
 

@@ -1,4 +1,4 @@
-"""What auth is told by its environment."""
+"""Settings of auth, read from the environment."""
 
 from typing import Annotated
 
@@ -17,15 +17,13 @@ class Settings(ServiceSettings):
     secret: SecretStr = Field(min_length=32)
     """Signs the links in mails and encrypts the signing keys at rest."""
     clients: dict[str, SecretStr]
-    """Secret of each service that may ask for tokens, as JSON: {"images": "...", "operator": "..."}."""
+    """Secrets of clients that may request service tokens, as JSON: {"images": "...", "operator": "..."}."""
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/]+$")]
-    """The API as users reach it, for the links in mails."""
+    """Public address of the API, for the links in mails."""
     reset_url: Annotated[str, StringConstraints(pattern=r"^$|^https?://[^#\s]+$")] = ""
-    """The page where users set a new password, which finds the signed text behind the `#`; empty: the
-    gateway's own.
-    """
+    """Page for setting a new password. It finds the signed text after the `#`. Empty: the gateway's page."""
     email_verification: bool = True
-    """Off: new users count as verified, and no mail is needed."""
+    """If off, new users count as verified and get no mail."""
     smtp_host: str = "localhost"
     smtp_port_number: int = 25
     smtp_user: str = ""
@@ -33,4 +31,4 @@ class Settings(ServiceSettings):
     smtp_starttls: bool = False
     mail_from: str = "Loupe <loupe@localhost>"
     hashing_threads: int = 2
-    """Passwords hashed at the same time; each takes 19 MiB."""
+    """Number of passwords hashed at the same time. Each takes 19 MiB."""

@@ -1,4 +1,4 @@
-"""What auth stores. Mail addresses are lower case; of a token only the SHA-256 of its secret is kept."""
+"""The tables of auth. Mail addresses are in lower case. Only the SHA-256 of a token's secret is stored."""
 
 from datetime import datetime
 
@@ -47,7 +47,7 @@ class Token(Base, table=True):
 
 
 class SigningKey(Base, table=True):
-    """An Ed25519 key of internal tokens; the private half is encrypted with the installation's secret."""
+    """An Ed25519 key that signs internal tokens. It is encrypted with the installation's secret."""
 
     __tablename__ = "signing_key"  # pyright: ignore[reportAssignmentType]
 
@@ -58,4 +58,4 @@ class SigningKey(Base, table=True):
 
 
 class Outbox(OutboxColumns, Base, table=True):
-    """Events on their way into the stream; see common.outbox."""
+    """Events that the relay has not published yet, see common.outbox."""

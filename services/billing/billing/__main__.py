@@ -1,9 +1,9 @@
-"""Starts billing."""
+"""Wires billing together and runs it."""
 
 import functools
 
 from billing import events, plans
-from billing.domain import measures
+from billing.domain import quota_metrics
 from billing.rpc import CALLERS, BillingService
 from billing.settings import Settings
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
@@ -35,7 +35,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     service = BillingService(sessions, plans.load(settings.plans_file), settings.reservation_seconds)
     billing_pb2_grpc.add_BillingServiceServicer_to_server(service, server.grpc)
     server.bind(settings.listen, settings.tls)
-    endings, users = events.Endings(sessions), events.Users(sessions)
+    outcomes, deleted_users = events.ImageOutcomes(sessions), events.DeletedUsers(sessions)
     async with bus.connection(settings.nats_url, "billing", readiness) as nc:
         js = nc.jetstream()
         streams, replicas = (events.STREAM, bus.DEAD), settings.nats_replicas
@@ -43,12 +43,17 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         await process.together(
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),
-            bus.consume(js, events.COMPLETED, endings.completed),
-            bus.consume(js, events.NOT_COMPLETED, endings.not_completed),
-            bus.consume(js, events.USER_DELETED, users.deleted),
-            process.every(EXPIRE_EVERY_SECONDS, endings.expire),
-            metrics.keep("reservations", functools.partial(measures.measure, sessions)),
+            bus.consume(js, events.COMPLETED, outcomes.capture),
+            bus.consume(js, events.NOT_COMPLETED, outcomes.release),
+            bus.consume(js, events.USER_DELETED, deleted_users.remove_subscription),
+            process.every(EXPIRE_EVERY_SECONDS, outcomes.expire_reservations),
+            metrics.keep_updated("reservations", functools.partial(update_gauges, sessions)),
         )
+
+
+async def update_gauges(sessions: db.Sessions) -> None:
+    async with sessions.begin() as session:
+        await quota_metrics.update_gauges(session)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The stream of billing's events, and what it makes of how images ended and of users who left."""
+"""The stream of billing's events, and the consumers of image outcomes and deleted users."""
 
 import uuid
 
@@ -18,38 +18,41 @@ NOT_COMPLETED = messages.Consumer(
 USER_DELETED = messages.Consumer(stream="AUTH", durable="billing-users", subjects=("auth.user_deleted",))
 
 
-class Endings:
+class ImageOutcomes:
+    """Settles the reservations of images that have ended."""
+
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def completed(self, data: bytes) -> None:
+    async def capture(self, data: bytes) -> None:
         reservation_id = reservation_of(data)
         async with self._sessions.begin() as session:
             await quotas.capture(session, [reservation_id])
 
-    async def not_completed(self, data: bytes) -> None:
+    async def release(self, data: bytes) -> None:
         reservation_id = reservation_of(data)
         async with self._sessions.begin() as session:
             await quotas.release(session, [reservation_id])
 
-    async def expire(self) -> None:
+    async def expire_reservations(self) -> None:
         async with self._sessions.begin() as session:
             await quotas.expire(session)
 
 
-class Users:
+class DeletedUsers:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def deleted(self, data: bytes) -> None:
-        """The subscription goes. Counts and ledger stay: they are the books, and say nothing of a person."""
+    async def remove_subscription(self, data: bytes) -> None:
+        """Remove the subscription. Counters and ledger stay: they are accounts without personal data."""
         event = auth_pb2.UserDeleted.FromString(data)
         async with self._sessions.begin() as session:
             await subscriptions.remove(session, event.user_id)
 
 
 def reservation_of(data: bytes) -> uuid.UUID:
+    """Return the reservation id of an `ImageEnded` event, or raise `Unprocessable`."""
     try:
         return uuid.UUID(images_pb2.ImageEnded.FromString(data).reservation_id)
     except (DecodeError, ValueError) as error:
-        raise messages.Unprocessable(f"no reservation in it: {error}") from error
+        raise messages.Unprocessable(f"the event names no reservation: {error}") from error

@@ -1,4 +1,4 @@
-"""Plans: data from one TOML file, checked when it is read."""
+"""Plans, read from one TOML file and checked when it is read."""
 
 import tomllib
 from importlib import resources
@@ -55,7 +55,7 @@ class Plans(BaseModel):
 
     @property
     def free(self) -> Plan:
-        """For users who never subscribed."""
+        """The plan of users without a subscription, which is the first of the file."""
         return self.plan[0]
 
     def by_slug(self, slug: str) -> Plan:
@@ -63,11 +63,11 @@ class Plans(BaseModel):
             if plan.slug == slug:
                 return plan
         known = ", ".join(plan.slug for plan in self.plan)
-        raise errors.NotFound(f"no plan {slug!r}; there are {known}", reason="plan_not_found")
+        raise errors.NotFound(f"no plan {slug!r}; the plans are {known}", reason="plan_not_found")
 
 
 def load(path: str) -> Plans:
-    """The file at `path`, or the plans that Loupe ships where it is empty."""
+    """Read the file at `path`, or the plans that come with Loupe if `path` is empty."""
     shipped = resources.files("billing") / "plans.toml"
     text = Path(path).read_text() if path else shipped.read_text()
     return Plans.model_validate(tomllib.loads(text))

@@ -1,4 +1,4 @@
-"""Protobuf in, domain, protobuf out."""
+"""The gRPC service. Each method decodes a request, calls the domain in a transaction, and encodes."""
 
 import re
 import uuid
@@ -36,7 +36,7 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
     ) -> pb.GetEntitlementResponse:
         user_id = rpc.principal().user_id
         async with self._sessions.begin() as session:
-            subscription = await subscriptions.of_user(session, user_id)
+            subscription = await subscriptions.find(session, user_id)
             plan = subscriptions.plan_of(self._plans, subscription)
             usage = await quotas.usage(session, user_id, plan)
         return pb.GetEntitlementResponse(
@@ -60,31 +60,33 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
                 ends_at=to_instant(request, "ends_at"),
                 past_due=request.past_due,
             )
-            subscription = await subscriptions.of_user(session, request.user_id)
+            subscription = await subscriptions.find(session, request.user_id)
         plan = subscriptions.plan_of(self._plans, subscription)
         return pb.SetPlanResponse(plan=plan.to_proto(), subscription=subscription_to_proto(subscription))
 
     async def SetQuota(self, request: pb.SetQuotaRequest, context: rpc.Context) -> pb.SetQuotaResponse:
-        wanted = request.images_per_month if request.HasField("images_per_month") else None
+        images_per_month = request.images_per_month if request.HasField("images_per_month") else None
         async with self._sessions.begin() as session:
-            await subscriptions.set_quota(session, request.user_id, wanted)
-            subscription = await subscriptions.of_user(session, request.user_id)
+            await subscriptions.set_quota(session, request.user_id, images_per_month)
+            subscription = await subscriptions.find(session, request.user_id)
         return pb.SetQuotaResponse(plan=subscriptions.plan_of(self._plans, subscription).to_proto())
 
     async def GetLedger(self, request: pb.GetLedgerRequest, context: rpc.Context) -> pb.GetLedgerResponse:
         period_start = to_period(request.period_start)
         async with self._sessions.begin() as session:
-            subscription = await subscriptions.of_user(session, request.user_id)
+            subscription = await subscriptions.find(session, request.user_id)
             plan = subscriptions.plan_of(self._plans, subscription)
             usage = await quotas.usage(session, request.user_id, plan, period_start)
-            entries = await ledger.of_month(session, request.user_id, period_start)
+            entries = await ledger.entries_of_month(session, request.user_id, period_start)
         return pb.GetLedgerResponse(
             usage=usage.to_proto(), entries=[entry_to_proto(entry) for entry in entries]
         )
 
     async def Reserve(self, request: pb.ReserveRequest, context: rpc.Context) -> pb.ReserveResponse:
         if not request.reservation_ids:
-            raise errors.InvalidArgument("nothing to reserve", reason="invalid_reservation_id")
+            raise errors.InvalidArgument(
+                "the request has no reservation ids", reason="invalid_reservation_id"
+            )
         expires_at = self._expiry()
         async with self._sessions.begin() as session:
             usage, plan = await quotas.reserve(
@@ -121,7 +123,7 @@ def to_uuid(text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError as error:
-        raise errors.InvalidArgument(f"{text!r} is no UUID", reason="invalid_reservation_id") from error
+        raise errors.InvalidArgument(f"{text!r} is not a UUID", reason="invalid_reservation_id") from error
 
 
 def to_instant(request: pb.SetPlanRequest, name: Literal["trial_ends_at", "ends_at"]) -> datetime | None:
@@ -129,7 +131,7 @@ def to_instant(request: pb.SetPlanRequest, name: Literal["trial_ends_at", "ends_
 
 
 def to_period(text: str) -> date:
-    """The month that begins on this day; this month where nothing is said."""
+    """Return the first day of a month. An empty text means this month."""
     if not text:
         return quotas.period_of(now())
     if not re.fullmatch(r"2[0-9]{3}-(0[1-9]|1[0-2])-01", text):

@@ -1,4 +1,4 @@
-"""What billing is told by its environment."""
+"""Settings of billing, read from the environment."""
 
 from pydantic_settings import SettingsConfigDict
 
@@ -13,6 +13,6 @@ class Settings(ServiceSettings):
     listen: str = "0.0.0.0:9000"
     auth_target: str
     plans_file: str = ""
-    """TOML file of plans; empty: the ones that Loupe ships."""
+    """TOML file of plans. Empty: the plans that come with Loupe."""
     reservation_seconds: float = 3600.0
-    """A reservation that nobody renews or settles gives its place back after this long."""
+    """Time after which a reservation expires, if it is neither renewed nor settled."""

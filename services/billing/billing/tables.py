@@ -1,6 +1,4 @@
-"""What billing stores: who is on which plan, and the images of each month: a count, its reservations, and the
-ledger of every change.
-"""
+"""The tables of billing: subscriptions, and for each month a counter, reservations and a ledger."""
 
 import uuid
 from datetime import date, datetime
@@ -22,8 +20,9 @@ INSTANT = sa.DateTime(timezone=True)
 
 
 class State(StrEnum):
-    """A reservation's life. Only `reserved` and `captured` count; `expired` counts again if its image
-    completes.
+    """The state of a reservation. Only `reserved` and `captured` count.
+
+    An `expired` one counts again if its image completes.
     """
 
     RESERVED = "reserved"
@@ -33,7 +32,7 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why there is an entry in the ledger."""
+    """The reason of a ledger entry."""
 
     RESERVED = "reserved"
     CAPTURED = "captured"
@@ -43,8 +42,8 @@ class Reason(StrEnum):
 
 
 class Subscription(Base, table=True):
-    """`status` is what it was set to; what it is now follows from the instants too, see domain.subscriptions.
-    `images_per_month` None: what the plan says.
+    """`status` is the value that an operator set. The present status also depends on the instants, see
+    `domain.subscriptions.status`. If `images_per_month` is None, the quota of the plan applies.
     """
 
     id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
@@ -61,7 +60,7 @@ class Subscription(Base, table=True):
 
 
 class Quota(Base, table=True):
-    """One user's month (UTC). `version` grows with each change, so that readers can tell news from old."""
+    """The counter of a user's month (UTC). `version` grows with each change, which orders the events."""
 
     __table_args__ = (sa.CheckConstraint("used >= 0", name="used_is_a_count"),)
 
@@ -87,7 +86,7 @@ class Reservation(Base, table=True):
 
 
 class LedgerEntry(Base, table=True):
-    """Only ever added: the database refuses to change or delete one. A month's sum is what is used of it."""
+    """A change of a month's count. The database refuses to update or delete entries."""
 
     __tablename__ = "ledger_entry"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (sa.Index("ix_ledger_entry_month", "user_id", "period_start"),)
@@ -102,4 +101,4 @@ class LedgerEntry(Base, table=True):
 
 
 class Outbox(OutboxColumns, Base, table=True):
-    """Events on their way into the stream; see common.outbox."""
+    """Events that the relay has not published yet, see common.outbox."""

@@ -1,6 +1,6 @@
-"""Applies billing's migrations to the database in BILLING_DATABASE_URL; two at once wait for each other.
+"""Apply billing's migrations to the database in BILLING_DATABASE_URL. Two runs at once take turns.
 
-With `--sql` it prints them instead, for whoever wants to read them first.
+With `--sql` alembic prints the statements instead of running them.
 """
 
 import os

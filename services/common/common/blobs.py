@@ -1,7 +1,8 @@
-"""Objects in S3-compatible storage through the `minio` client, whose blocking calls run in threads.
+"""Objects in S3-compatible storage.
 
-Presigned URLs are signed for the public endpoint, since the host is part of the signature; `region` is set so
-that signing needs no request. Only plain S3 is used, so any server will do.
+The `minio` client blocks, so its calls run in threads. Presigned URLs are signed for the public endpoint,
+because the host is part of the signature. The region is set, so that signing needs no request. Only plain S3
+is used, so any server will do.
 """
 
 import asyncio
@@ -27,15 +28,14 @@ from common.metrics import SECONDS_BUCKETS
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
 CONNECTIONS = 16
-PAGE = 1000
-"""Keys that a server lists at a time."""
-ONE_PART = 1 << 30
-"""Objects go up in one request: the client would cut them into pieces of 5 MiB, one after the other."""
+KEYS_PER_PAGE = 1000
+MAX_PART_BYTES = 1 << 30
+"""Objects are uploaded in one request. By default the client sends parts of 5 MiB, one after the other."""
 
 
-seconds = Histogram(
+request_seconds = Histogram(
     "loupe_object_store_seconds",
-    "Requests to the object store, tries again included",
+    "Time of requests to the object store, including retries",
     ["operation", "outcome"],
     buckets=SECONDS_BUCKETS,
 )
@@ -43,7 +43,7 @@ seconds = Histogram(
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where the objects are: endpoints are `http://host:port` or `https://host`."""
+    """Address and credentials of a bucket. Endpoints look like `http://host:port` or `https://host`."""
 
     endpoint: str
     public_endpoint: str
@@ -54,7 +54,10 @@ class Store:
 
 
 class Blobs:
-    """One bucket. Errors are urllib3's when the store is away and `minio.error.S3Error` when it refuses."""
+    """One bucket.
+
+    Methods raise urllib3's errors if the store cannot be reached, and `minio.error.S3Error` if it refuses.
+    """
 
     def __init__(self, store: Store) -> None:
         self._bucket = store.bucket
@@ -62,10 +65,8 @@ class Blobs:
         self._public = _client(store, store.public_endpoint)
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
-        with (
-            self._asked("put", key),
-            io.BytesIO(data) as body,
-        ):  # the thread keeps its arguments a little longer than it needs them
+        # closing the body frees the data at once: the thread keeps its arguments for a while after it is done
+        with self._measured("put", key), io.BytesIO(data) as body:
             await asyncio.to_thread(
                 self._client.put_object,
                 self._bucket,
@@ -73,17 +74,17 @@ class Blobs:
                 body,
                 len(data),
                 content_type=content_type,
-                part_size=ONE_PART,
+                part_size=MAX_PART_BYTES,
             )
 
     async def get(self, key: str) -> bytes:
-        with self._asked("get", key):
+        with self._measured("get", key):
             return await asyncio.to_thread(self._read, key)
 
-    async def holds(self, key: str) -> bool:
-        """Whether there is an object of that key. The bucket must be there, see `ping`."""
+    async def exists(self, key: str) -> bool:
+        """Whether there is an object with this key. The bucket must exist, see `ping`."""
         try:
-            with self._asked("head", key):
+            with self._measured("head", key):
                 await asyncio.to_thread(self._client.stat_object, self._bucket, key)
         except S3Error as error:
             if error.code != "NoSuchKey":
@@ -92,31 +93,31 @@ class Blobs:
         return True
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Keys that hold nothing are fine."""
-        with self._asked("delete"):
+        """Delete the objects. Keys without an object are ignored."""
+        with self._measured("delete"):
             await asyncio.to_thread(self._remove, list(keys))
 
     async def pages(self, prefix: str) -> AsyncGenerator[list[tuple[str, datetime]]]:
-        """All keys that begin so, a thousand at a time, and when their objects were last written."""
+        """Yield the keys that start with `prefix` and the times of their last change, a page at a time."""
         listing = self._client.list_objects(self._bucket, prefix, recursive=True)
         while True:
-            with self._asked("list"):
-                found = await asyncio.to_thread(lambda: list(itertools.islice(listing, PAGE)))
+            with self._measured("list"):
+                found = await asyncio.to_thread(lambda: list(itertools.islice(listing, KEYS_PER_PAGE)))
             if not found:
                 return
             yield [
-                (one.object_name, one.last_modified)
-                for one in found
-                if one.object_name and one.last_modified and not one.is_dir
+                (entry.object_name, entry.last_modified)
+                for entry in found
+                if entry.object_name and entry.last_modified and not entry.is_dir
             ]
 
     async def ping(self) -> None:
-        """Raises unless the bucket can be reached."""
+        """Raise if the bucket cannot be reached."""
         if not await asyncio.to_thread(self._client.bucket_exists, self._bucket):
-            raise LookupError(f"no bucket {self._bucket}")
+            raise LookupError(f"there is no bucket {self._bucket}")
 
     def presigned_url(self, key: str, expires: timedelta, *, content_type: str, disposition: str) -> str:
-        """A link that anybody may GET until it expires; computed here, without a request."""
+        """Return a link that anybody may GET until it expires. It is computed without a request."""
         return self._public.presigned_get_object(
             self._bucket,
             key,
@@ -128,7 +129,7 @@ class Blobs:
         )
 
     @contextlib.contextmanager
-    def _asked(self, operation: str, key: str = "") -> Generator[None]:
+    def _measured(self, operation: str, key: str = "") -> Generator[None]:
         started, outcome = time.perf_counter(), "failed"
         attributes = {"aws.s3.bucket": self._bucket} | ({"aws.s3.key": key} if key else {})
         try:
@@ -142,7 +143,7 @@ class Blobs:
             outcome = "away"
             raise
         finally:
-            seconds.labels(operation, outcome).observe(time.perf_counter() - started)
+            request_seconds.labels(operation, outcome).observe(time.perf_counter() - started)
 
     def _read(self, key: str) -> bytes:
         response = self._client.get_object(self._bucket, key)

@@ -101,7 +101,7 @@ async def publish(
     carrier = origin.headers() if origin else None
     told = messages.described("publish", "send", subject) | {"messaging.message.id": message_id}
     with trace.span(f"publish {subject}", SpanKind.PRODUCER, told, carrier=carrier):
-        headers = (carrier or {}) | dict(trace.outgoing()) | {"Nats-Msg-Id": message_id}
+        headers = (carrier or {}) | dict(trace.outgoing_headers()) | {"Nats-Msg-Id": message_id}
         await js.publish(subject, data, headers=headers, timeout=5)
 
 

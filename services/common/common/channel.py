@@ -1,8 +1,8 @@
-"""The client's edge of gRPC: a channel whose stubs have a deadline, bring a token and raise `ServiceError`.
+"""The client side of gRPC: each call gets a deadline, a token and the trace, and raises `ServiceError`.
 
-It stands in for `grpc.aio.Channel` below the generated stubs instead of interceptors, which cost a task a
-call. Retries follow the .proto: only methods marked with an `idempotency_level` are tried again, and only
-when unavailable.
+`Channel` takes the place of `grpc.aio.Channel` below the generated stubs. Interceptors would do the same but
+cost one more task for each call. Retries follow the .proto: only methods with an `idempotency_level` are
+tried again, and only if the service is unavailable.
 """
 
 import asyncio
@@ -18,16 +18,17 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from opentelemetry.trace import SpanKind
 
 from common import errors, metrics, trace
-from common.rpc import CLIENT_OPTIONS, TOKEN_KEY, described
+from common.rpc import CLIENT_OPTIONS, TOKEN_KEY, span_attributes
 from common.tls import Tls
 
 Call = grpc.aio.StreamUnaryCall[Any, Any]
-Ending = tuple[grpc.StatusCode, grpc.aio.Metadata | None, str | None]
+CallStatus = tuple[grpc.StatusCode, grpc.aio.Metadata | None, str | None]
 TokenSource = Callable[[], Awaitable[str]]
 DEADLINE_SECONDS = 5.0
 STREAM_DEADLINE_SECONDS = 600.0
-"""Ten megabytes over a slow line."""
-STATUS_SECONDS = 1.0
+"""Enough for ten megabytes over a slow line."""
+STATUS_WAIT_SECONDS = 1.0
+"""How long to wait for the server's status after a call has ended early."""
 RETRY = {
     "maxAttempts": 3,
     "initialBackoff": "0.05s",
@@ -38,9 +39,10 @@ RETRY = {
 
 
 class Channel:
-    """To one service. `target` is a gRPC name such as `dns:///images:9000`; headless names are balanced over.
+    """A channel to one service. Pass its attribute `grpc` to a generated stub.
 
-    A generated stub takes `.grpc`; it only ever asks that for `unary_unary` and `stream_unary`.
+    `target` is a gRPC name such as `dns:///images:9000`. If the name has several addresses, calls are
+    balanced over them. Stubs use only `unary_unary` and `stream_unary` of the channel.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Channel:
     ) -> None:
         options = [*CLIENT_OPTIONS, ("grpc.service_config", json.dumps(_service_config(service)))]
         if tls:
-            self._channel = grpc.aio.secure_channel(target, tls.of_client(), options)
+            self._channel = grpc.aio.secure_channel(target, tls.client_credentials(), options)
         else:
             self._channel = grpc.aio.insecure_channel(target, options)
         self._token = token
@@ -63,17 +65,17 @@ class Channel:
         method = self._channel.unary_unary(name, *args, **kwargs)
 
         async def call(request: Any, *, timeout: float = DEADLINE_SECONDS) -> Any:  # noqa: ASYNC109
-            with _called(name):
+            with _measured(name):
                 return await method(request, timeout=timeout, metadata=await self._metadata())
 
         return call
 
     def stream_unary(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """What the caller's iterator raises cancels the call and comes out of it as it is."""
+        """An exception of the caller's iterator cancels the call and is raised unchanged."""
         method = self._channel.stream_unary(name, *args, **kwargs)
 
         async def call(requests: AsyncIterable[Any], *, timeout: float = STREAM_DEADLINE_SECONDS) -> Any:  # noqa: ASYNC109
-            with _called(name):
+            with _measured(name):
                 started = method(timeout=timeout, metadata=await self._metadata())
                 try:
                     return await _streamed(started, requests)
@@ -83,13 +85,13 @@ class Channel:
         return call
 
     async def _metadata(self) -> list[tuple[str, str]]:
-        metadata = trace.outgoing()
+        metadata = trace.outgoing_headers()
         if self._token:
             metadata.append((TOKEN_KEY, await self._token()))
         return metadata
 
     async def ready(self) -> None:
-        """Waits until the other side can be reached."""
+        """Wait until the service can be reached."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             await self._channel.channel_ready()
 
@@ -102,11 +104,11 @@ class Channel:
 
 
 @contextlib.contextmanager
-def _called(method: str) -> Generator[None]:
-    """Measures a call, and raises what the other side has raised."""
+def _measured(method: str) -> Generator[None]:
+    """Measure a call, and raise the `ServiceError` that the service raised."""
     started, code = time.perf_counter(), "CANCELLED"
     try:
-        with trace.span(method[1:], SpanKind.CLIENT, described(method)) as span:
+        with trace.span(method[1:], SpanKind.CLIENT, span_attributes(method)) as span:
             try:
                 yield
             except grpc.aio.AioRpcError as error:
@@ -119,46 +121,49 @@ def _called(method: str) -> Generator[None]:
 
 
 async def _streamed(started: Call, requests: AsyncIterable[Any]) -> Any:
-    first: list[Ending] = []
-    started.add_done_callback(lambda ended: first.append(_ending(ended)))
+    statuses: list[CallStatus] = []
+    started.add_done_callback(lambda ended: statuses.append(_status(ended)))
     try:
         async for request in requests:
             try:
                 await started.write(request)
             except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-                break  # answered before all was sent
+                break  # the service answered before everything was sent
         else:
             await started.done_writing()
         return await started
     except grpc.aio.AioRpcError as error:
-        raise await _servers_own(started, first) from error
+        raise await _servers_error(started, statuses) from error
 
 
-async def _servers_own(call: Call, first: list[Ending]) -> grpc.aio.AioRpcError:
-    """A write on a call that the server has ended makes grpc.aio put an INTERNAL of its own in the place of
-    the server's status, a moment before that arrives or after it.
+async def _servers_error(call: Call, statuses: list[CallStatus]) -> grpc.aio.AioRpcError:
+    """Return the error that the server sent.
+
+    If the client writes to a call that the server has ended, grpc.aio replaces the server's status by an
+    INTERNAL of its own, shortly before or after the real status arrives. So take the first status that the
+    call had, or wait for the real one.
     """
-    ending = first[0] if first else _ending(call)
+    status = statuses[0] if statuses else _status(call)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(STATUS_SECONDS):
-            while ending[0] is grpc.StatusCode.INTERNAL and not ending[1]:
+        async with asyncio.timeout(STATUS_WAIT_SECONDS):
+            while status[0] is grpc.StatusCode.INTERNAL and not status[1]:
                 await asyncio.sleep(0.001)
-                ending = _ending(call)
-    code, trailing, details = ending
+                status = _status(call)
+    code, trailing, details = status
     return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing or grpc.aio.Metadata(), details)
 
 
-def _ending(call: Call) -> Ending:
-    return _at_once(call.code()), _at_once(call.trailing_metadata()), _at_once(call.details())
+def _status(call: Call) -> CallStatus:
+    return _result(call.code()), _result(call.trailing_metadata()), _result(call.details())
 
 
-def _at_once(answer: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns that has nothing to wait for."""
+def _result(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result of a coroutine that does not wait for anything."""
     try:
-        answer.send(None)
+        coroutine.send(None)
     except StopIteration as returned:
         return returned.value
-    raise RuntimeError("it waits")
+    raise RuntimeError("the coroutine is not done")
 
 
 def _service_config(service: ServiceDescriptor) -> dict[str, Any]:

@@ -1,6 +1,4 @@
-"""A service's standing with auth: the keys that others' tokens are checked with, and tokens of its own for
-calling them.
-"""
+"""What a service needs from auth: keys for checking the tokens of callers, and tokens for calling others."""
 
 from datetime import datetime
 
@@ -15,7 +13,7 @@ from loupe.auth.v1 import auth_pb2_grpc
 
 
 class Credentials:
-    """`client` and `secret` are what auth knows this service by; a service that calls no other needs none."""
+    """`client` and `secret` authenticate this service. A service that calls no other one needs neither."""
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
-"""PostgreSQL through psycopg 3: an engine, sessions whose objects stay usable after the commit, and the
-naming rules.
+"""PostgreSQL through psycopg 3: engine, sessions, migrations and naming rules.
+
+Objects stay usable after the commit, so that a servicer can encode them outside of the transaction.
 """
 
 import contextlib
@@ -22,11 +23,11 @@ from common import metrics, process
 
 Sessions = async_sessionmaker[AsyncSession]
 
-RESTED_SECONDS = 1.0
-"""A connection that was used this shortly ago is taken to be alive."""
+PING_AFTER_SECONDS = 1.0
+"""A connection that was idle for longer is tested before it is used."""
 LOCK_SECONDS = 5
-"""A migration waits no longer for a table that somebody reads, a backup say: all others would wait behind
-it.
+"""How long a migration waits for a table that is in use, by a backup for example. All other queries for the
+table wait behind the migration.
 """
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -40,7 +41,7 @@ pool_connections = Gauge("loupe_database_connections", "Connections to the datab
 pool_limit = Gauge("loupe_database_connections_limit", "Connections that the pool may open")
 wait_seconds = Histogram(
     "loupe_database_wait_seconds",
-    "Time until a connection is there and answers",
+    "Time to get a working connection",
     ["outcome"],
     buckets=metrics.SECONDS_BUCKETS,
 )
@@ -67,10 +68,11 @@ class _Pool(AsyncAdaptedQueuePool):
 
 
 def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """`url` as in `postgresql+psycopg://role:password@host:5432/name`. A dead connection is noticed before it
-    is used.
+    """Return an engine that tests idle connections before it uses them.
+
+    `url` has the form `postgresql+psycopg://role:password@host:5432/name`.
     """
-    made = create_async_engine(
+    engine = create_async_engine(
         url,
         poolclass=_Pool,
         pool_size=pool_size,
@@ -79,39 +81,41 @@ def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         hide_parameters=True,  # errors are logged, and parameters hold hashes and addresses
         connect_args={"connect_timeout": 5},
     )
-    _ping_the_rested(made)
-    _measure(made, pool_size)
-    return made
+    _ping_idle(engine)
+    _measure(engine, pool_size)
+    return engine
 
 
-def _ping_the_rested(source: AsyncEngine) -> None:
-    """Before each use, as `pool_pre_ping` does, would be an eighth of all statements. The error goes to the
-    pool, which then opens a new connection and drops all older ones.
+def _ping_idle(source: AsyncEngine) -> None:
+    """Test a connection before its use if it has been idle.
+
+    A test before each use, as `pool_pre_ping` does, would be an eighth of all statements. If the test fails,
+    the pool opens a new connection and drops all older ones.
     """
     dialect = source.sync_engine.dialect
 
     def ping(connection: Any, record: Any, _: Any) -> None:
-        rested_at = record.info.get("rested_at")
-        if rested_at is None or time.monotonic() - rested_at < RESTED_SECONDS:
+        idle_since = record.info.get("idle_since")
+        if idle_since is None or time.monotonic() - idle_since < PING_AFTER_SECONDS:
             return
         try:
             dialect.do_ping(connection)
         except dialect.loaded_dbapi.Error as error:
             raise sqlalchemy.exc.InvalidatePoolError from error
 
-    def rest(_: Any, record: Any) -> None:
-        record.info["rested_at"] = time.monotonic()
+    def mark_idle(_: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
 
     event.listen(source.sync_engine, "checkout", ping)
-    event.listen(source.sync_engine, "checkin", rest)
+    event.listen(source.sync_engine, "checkin", mark_idle)
 
 
 def _measure(measured: AsyncEngine, limit: int) -> None:
-    """A process has one engine; where a test has more, gauges are the newest one's."""
+    """A service has one engine. If a test creates several, the gauges show the newest one."""
     engine = measured.sync_engine
 
     def pool() -> _Pool:
-        assert isinstance(engine.pool, _Pool)  # noqa: S101  as we have made it
+        assert isinstance(engine.pool, _Pool)  # noqa: S101  see `engine`
         return engine.pool
 
     def taken(_: Any, record: Any, __: Any) -> None:
@@ -122,7 +126,9 @@ def _measure(measured: AsyncEngine, limit: int) -> None:
             connection.info["outcome"] = "rolled back"
 
     def returned(connection: Any, record: Any) -> None:
-        outcome = "rolled back" if connection is None else record.info.get("outcome")  # None: it was lost
+        outcome = (
+            "rolled back" if connection is None else record.info.get("outcome")
+        )  # None: the connection was lost
         if taken_at := record.info.pop("taken_at", None):
             transaction_seconds.labels(outcome).observe(time.perf_counter() - taken_at)
 
@@ -139,29 +145,31 @@ def sessions(source: AsyncEngine) -> Sessions:
 
 
 async def wait(source: AsyncEngine, readiness: metrics.Readiness) -> None:
-    """Until the database answers and holds a schema."""
+    """Wait until the database answers and has been migrated."""
 
     async def ping() -> None:
         async with source.connect() as connection:
             await connection.execute(text("SELECT version_num FROM alembic_version"))
 
     await process.wait_for("database", ping)
-    readiness.have("database")
+    readiness.mark_ready("database")
 
 
-def once_committed(session: AsyncSession, then: Callable[[], None]) -> None:
-    """Calls `then` after the transaction's commit, and never where there is none: what is counted is done."""
+def on_commit(session: AsyncSession, callback: Callable[[], None]) -> None:
+    """Call `callback` after the transaction has committed, and never if it rolls back."""
 
     def committed(_: object) -> None:
-        then()
+        callback()
 
     event.listen(session.sync_session, "after_commit", committed, once=True)
 
 
 @contextlib.contextmanager
 def migrating(url: str) -> Generator[sa.Connection]:
-    """The one transaction of all migrations; whoever comes second waits until the first has ended. Where a
-    table is in use for long it fails, and is to be tried again.
+    """Yield a connection in the one transaction of all migrations.
+
+    A second run waits until the first has ended. Raise if a table is in use for too long; nothing has changed
+    then, and the migration can be tried again.
     """
     with sa.create_engine(url).begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('alembic'))"))
@@ -170,7 +178,7 @@ def migrating(url: str) -> Generator[sa.Connection]:
 
 
 def text_enum(states: type[StrEnum]) -> sa.Enum:
-    """Stored as its text, so that a new value needs no change of type."""
+    """Store an enum as text, so that a new value needs no change of the column type."""
     return sa.Enum(states, native_enum=False, length=16, values_callable=_values)
 
 

@@ -1,6 +1,7 @@
-"""Internal tokens: short-lived JWTs (EdDSA, RFC 8037) that say who asks, checked against auth's public keys.
+"""Internal tokens: short-lived JWTs (EdDSA, RFC 8037) that identify the caller.
 
-A service never trusts the network: each call brings a token whose audience is the called service.
+A service never trusts the network. Each call carries a token that auth signed for the called service, and the
+service checks it against auth's public keys.
 """
 
 import asyncio
@@ -16,26 +17,24 @@ from common import errors
 
 ISSUER = "loupe-auth"
 ALGORITHM = "EdDSA"
-REMEMBERED_TOKENS = 10_000
+MAX_CACHED_TOKENS = 10_000
 REFETCH_SECONDS = 5.0
+"""After this time without a fetch, the count of fetches in a row starts again."""
 FETCHES_IN_A_ROW = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Either a user with an API token, or another service of ours."""
+    """The caller: either a user with an API token, or another service of Loupe."""
 
     service: str = ""
     user_id: int = 0
     token_id: int = 0
     abilities: frozenset[str] = frozenset()
-    is_verified: bool = False
 
 
 class Verifier:
-    """Checks tokens for one audience. Verified tokens are remembered until they expire: one signature check
-    each.
-    """
+    """Checks tokens for one audience. It caches verified tokens until they expire."""
 
     def __init__(self, audience: str, fetch_jwks: Callable[[], Awaitable[str]]) -> None:
         self._audience = audience
@@ -44,17 +43,18 @@ class Verifier:
         self._fetched_at = float("-inf")
         self._fetched_in_a_row = 0
         self._fetching = asyncio.Lock()
-        self._known: dict[str, tuple[Principal, float]] = {}
+        self._verified: dict[str, tuple[Principal, float]] = {}
 
     async def verify(self, token: str) -> Principal:
-        known = self._known.get(token)
-        if known and known[1] > time.time():
-            return known[0]
+        """Return the caller, or raise `Unauthenticated`."""
+        cached = self._verified.get(token)
+        if cached and cached[1] > time.time():
+            return cached[0]
         claims = await self._claims(token)
         principal = to_principal(claims)
-        if len(self._known) >= REMEMBERED_TOKENS:
-            self._known.clear()
-        self._known[token] = (principal, float(claims["exp"]))
+        if len(self._verified) >= MAX_CACHED_TOKENS:
+            self._verified.clear()
+        self._verified[token] = (principal, float(claims["exp"]))
         return principal
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -66,10 +66,8 @@ class Verifier:
                 algorithms=[ALGORITHM],
                 audience=self._audience,
                 issuer=ISSUER,
-                options={
-                    "require": ["exp", "sub", "aud", "iss"],
-                    "verify_iat": False,
-                },  # clocks differ a little
+                # `iat` is not checked, because the clocks of two machines differ a little
+                options={"require": ["exp", "sub", "aud", "iss"], "verify_iat": False},
             )
         except jwt.PyJWTError as error:
             raise errors.Unauthenticated(
@@ -77,8 +75,9 @@ class Verifier:
             ) from error
 
     async def _key(self, key_id: str) -> jwt.PyJWK:
-        """A key that is not known may be a new one: the set is fetched again, a few times in a row and then
-        after a pause, so that invented keys do not make us ask each time.
+        """Return the key, and fetch the key set again if the key is unknown, because it may be new.
+
+        The number of fetches in a row is limited, so that invented key ids do not cause a request each time.
         """
         if key_id not in self._keys:
             async with self._fetching:
@@ -88,7 +87,7 @@ class Verifier:
                     self._fetched_at = time.monotonic()
                     self._fetched_in_a_row += 1
         if key_id not in self._keys:
-            raise jwt.InvalidKeyError(f"no signing key {key_id!r}")
+            raise jwt.InvalidKeyError(f"there is no signing key {key_id!r}")
         return self._keys[key_id]
 
     def _may_fetch(self) -> bool:
@@ -98,7 +97,7 @@ class Verifier:
 
 
 def to_principal(claims: dict[str, Any]) -> Principal:
-    """The subject is `service:<name>` or a user's id."""
+    """Return the caller that the claims name. The subject is `service:<name>` or a user id."""
     subject = str(claims["sub"])
     if subject.startswith("service:"):
         return Principal(service=subject.removeprefix("service:"))
@@ -106,17 +105,16 @@ def to_principal(claims: dict[str, Any]) -> Principal:
         user_id=int(subject),
         token_id=int(claims["token_id"]),
         abilities=frozenset(claims["abilities"]),
-        is_verified=bool(claims["verified"]),
     )
 
 
 class ServiceTokens:
-    """A service's own tokens for calling others, fetched when needed and renewed before they expire."""
+    """Tokens for calling other services. They are fetched when needed and renewed before they expire."""
 
     RENEW_BEFORE = timedelta(seconds=20)
 
     def __init__(self, issue: Callable[[str], Awaitable[tuple[str, datetime]]]) -> None:
-        """`issue(audience)` gives a token and when it expires."""
+        """`issue(audience)` returns a token and the time at which it expires."""
         self._issue = issue
         self._tokens: dict[str, tuple[str, datetime]] = {}
         self._issuing = asyncio.Lock()

@@ -18,7 +18,7 @@ redelivered = Gauge(
 
 async def watch(js: JetStreamContext, stream: str, durable: str) -> None:
     """Runs for ever."""
-    await metrics.keep(f"consumer {durable}", functools.partial(_measure, js, stream, durable))
+    await metrics.keep_updated(f"consumer {durable}", functools.partial(_measure, js, stream, durable))
 
 
 async def _measure(js: JetStreamContext, stream: str, durable: str) -> None:

@@ -1,7 +1,7 @@
-"""Logs: one JSON object a line on standard output, or readable lines where a person watches.
+"""Logs: one JSON object for each line on standard output, or readable lines for a person.
 
-Whatever is bound (a request's id, say) is in every line written meanwhile: with `bound(...)` for the length
-of a block, with `bind(...)` to the end of the task. While traces are on, so are the ids of trace and span.
+Values that are bound, such as the request id, appear in every line: with `bound(...)` inside a block, with
+`bind(...)` until the task ends. If tracing is on, lines also have the ids of trace and span.
 """
 
 import logging
@@ -20,7 +20,7 @@ __all__ = ["bind", "bound", "get", "setup"]
 def setup(service: str, *, level: str = "INFO", readable: bool = False) -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        *([_with_trace] if trace.is_on else []),
+        *([_add_trace] if trace.is_on else []),
         structlog.processors.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.format_exc_info,
@@ -29,7 +29,7 @@ def setup(service: str, *, level: str = "INFO", readable: bool = False) -> None:
         render: list[Processor] = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
     else:
         stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-        render = [stamp, _name(service), structlog.processors.JSONRenderer()]
+        render = [stamp, _add_service(service), structlog.processors.JSONRenderer()]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
@@ -49,7 +49,7 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     return structlog.stdlib.get_logger(name)
 
 
-def _name(service: str) -> Processor:
+def _add_service(service: str) -> Processor:
     def add(_logger: object, _method: str, event: EventDict) -> EventDict:
         event["service"] = service
         return event
@@ -57,6 +57,6 @@ def _name(service: str) -> Processor:
     return add
 
 
-def _with_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
-    event.update(trace.ids())
+def _add_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event.update(trace.current_ids())
     return event

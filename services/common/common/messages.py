@@ -159,7 +159,7 @@ async def _failed(
         if give_up:
             await give_up(message.data, error)
         reason = f"{type(error).__name__}: {error}"[:500].replace("\n", " ")
-        headers = dict(trace.outgoing()) | {"Loupe-Subject": message.subject, "Loupe-Error": reason}
+        headers = dict(trace.outgoing_headers()) | {"Loupe-Subject": message.subject, "Loupe-Error": reason}
         await js.publish(f"dead.{consumer.stream}.{consumer.durable}", message.data, headers=headers)
         await message.term()
     except Exception as failure:  # noqa: BLE001  the broker delivers it again after ack_wait

@@ -1,8 +1,7 @@
-"""Prometheus metrics that every service has, the loop that keeps gauges up to date, and the small HTTP server
-behind probes and scrapes.
+"""Prometheus metrics that every service has, and the HTTP server for probes and scrapes.
 
-The server answers from a thread of its own: `/healthz` says whether the event loop still turns, `/readyz`
-whether the service has all it needs.
+The server answers from its own threads. `/healthz` fails if the event loop is blocked, `/readyz` if the
+service lacks something that it needs.
 """
 
 import asyncio
@@ -20,23 +19,26 @@ from common import log, process
 
 LOG = log.get(__name__)
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-LOOP_SILENT_SECONDS = 15.0
+LOOP_BLOCKED_SECONDS = 15.0
+"""After this time without a turn of the event loop the service counts as dead."""
 MEASURE_SECONDS = 15.0
-"""Between two looks at a database or the broker, however often somebody scrapes."""
+"""Time between two queries for gauges, however often they are scraped."""
 
-build_info = Gauge("loupe_build_info", "What runs here: always 1", ["component", "version"])
+build_info = Gauge(
+    "loupe_build_info", "Component and version of this process, always 1", ["component", "version"]
+)
 loop_lag_seconds = Histogram(
-    "loupe_loop_lag_seconds", "How late the event loop is, looked at each second", buckets=SECONDS_BUCKETS
+    "loupe_loop_lag_seconds", "How late the event loop is, measured once a second", buckets=SECONDS_BUCKETS
 )
 measured_at = Gauge(
-    "loupe_measured_timestamp_seconds", "When the gauges about it were last brought up to date", ["what"]
+    "loupe_measured_timestamp_seconds", "Time of the last update of a group of gauges", ["what"]
 )
 rpc_seconds = Histogram(
-    "loupe_rpc_server_seconds", "gRPC calls answered", ["method", "code"], buckets=SECONDS_BUCKETS
+    "loupe_rpc_server_seconds", "Time to answer gRPC calls", ["method", "code"], buckets=SECONDS_BUCKETS
 )
 rpc_client_seconds = Histogram(
     "loupe_rpc_client_seconds",
-    "gRPC calls made, tries again included",
+    "Time of gRPC calls to other services, including retries",
     ["method", "code"],
     buckets=SECONDS_BUCKETS,
 )
@@ -48,40 +50,46 @@ refusals = Counter("loupe_rpc_refusals_total", "gRPC calls answered with an erro
 
 
 class Readiness:
-    """What is still missing, by name. Ready when nothing is."""
+    """The dependencies of a service by name. The service is ready if none is missing."""
 
-    def __init__(self, *needs: str) -> None:
-        self._missing = set(needs)
+    def __init__(self, *dependencies: str) -> None:
+        self._missing = set(dependencies)
         self._checks: dict[str, Callable[[], bool]] = {}
-        self.turned_at = time.monotonic()
+        self.last_turn_at = time.monotonic()
 
-    def have(self, need: str) -> None:
-        self._missing.discard(need)
+    def mark_ready(self, dependency: str) -> None:
+        self._missing.discard(dependency)
 
-    def watch(self, need: str, check: Callable[[], bool]) -> None:
-        """From now on `check()` says whether it is there."""
-        self.have(need)
-        self._checks[need] = check
+    def watch(self, dependency: str, check: Callable[[], bool]) -> None:
+        """From now on the dependency is missing whenever `check()` is false."""
+        self.mark_ready(dependency)
+        self._checks[dependency] = check
 
     def missing(self) -> list[str]:
-        return sorted(self._missing | {need for need, check in self._checks.items() if not check()})
+        return sorted(self._missing | {name for name, check in self._checks.items() if not check()})
 
 
 def setup(service: str) -> None:
-    disable_created_metrics()  # a series more for each histogram and counter, which Prometheus does not need
+    disable_created_metrics()  # saves one time series for each histogram and counter
     build_info.labels(service, metadata.version(f"loupe-{service}")).set(1)
 
 
-async def keep(what: str, measure: Callable[[], Awaitable[None]]) -> None:
-    """Measures again and again. While that fails its gauges stay as they were; `measured_at` tells since
-    when.
+async def keep_updated(what: str, measure: Callable[[], Awaitable[None]]) -> None:
+    """Call `measure` every 15 seconds to update gauges.
+
+    If it fails, the gauges keep their old values, and `loupe_measured_timestamp_seconds` shows their age.
     """
 
     async def step() -> None:
         try:
             await measure()
-        except Exception as error:  # noqa: BLE001  whatever it is, the next look may succeed
-            LOG.warning("not measured", what=what, error=f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001  any error: the next attempt may succeed
+            LOG.warning(
+                "gauges not updated",
+                what=what,
+                error=f"{type(error).__name__}: {error}",
+                action=f"old values stay, next attempt in {MEASURE_SECONDS:.0f} s",
+            )
         else:
             measured_at.labels(what).set_to_current_time()
 
@@ -89,23 +97,23 @@ async def keep(what: str, measure: Callable[[], Awaitable[None]]) -> None:
 
 
 async def serve(listen: str, readiness: Readiness) -> None:
-    """Serves `/metrics`, `/healthz` and `/readyz` on `host:port` until cancelled."""
+    """Serve `/metrics`, `/healthz` and `/readyz` on `host:port` until cancelled."""
     host, _, port = listen.rpartition(":")
     server = make_server(host, int(port), _application(readiness), _Threads, _Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
     thread.start()
     try:
         while True:
-            readiness.turned_at = time.monotonic()
+            readiness.last_turn_at = time.monotonic()
             await asyncio.sleep(1.0)
-            loop_lag_seconds.observe(max(0.0, time.monotonic() - readiness.turned_at - 1.0))
+            loop_lag_seconds.observe(max(0.0, time.monotonic() - readiness.last_turn_at - 1.0))
     finally:
         server.shutdown()
         server.server_close()
 
 
 class _Threads(ThreadingMixIn, WSGIServer):
-    """A client that connects and says nothing keeps nobody else waiting."""
+    """One thread for each connection, so that a silent client does not block the others."""
 
     daemon_threads = True
 
@@ -123,12 +131,12 @@ def _application(readiness: Readiness) -> Callable[[dict[str, Any], Callable[...
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/healthz":
-            silent = time.monotonic() - readiness.turned_at
+            silent = time.monotonic() - readiness.last_turn_at
             return _answer(
-                start_response, [] if silent < LOOP_SILENT_SECONDS else [f"no turn for {silent:.0f} s"]
+                start_response, [] if silent < LOOP_BLOCKED_SECONDS else [f"no turn for {silent:.0f} s"]
             )
         if path == "/readyz":
-            return _answer(start_response, [f"waiting for {need}" for need in readiness.missing()])
+            return _answer(start_response, [f"waiting for {name}" for name in readiness.missing()])
         return metrics(environ, start_response)
 
     return application

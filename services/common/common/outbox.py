@@ -1,8 +1,8 @@
-"""Events that commit with the change that caused them, and the relay that carries them to JetStream.
+"""Events that commit together with the change that caused them, and the relay that sends them to JetStream.
 
-`publish` writes a row in the caller's transaction; the relay, woken by NOTIFY, sends rows under a row lock
-and deletes them once the stream has acknowledged. Delivery is at least once and unordered. A row keeps the
-request that caused it, so that whoever hears the event belongs to that too.
+`publish` adds a row in the caller's transaction. The relay is woken by NOTIFY, sends rows under a row lock,
+and deletes them when the stream has acknowledged them. Delivery is at least once and unordered. A row stores
+the request that caused the event, so that consumers run in the trace of that request.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ from common.db import Sessions
 
 LOG = log.get(__name__)
 BATCH = 64
-LOOK_AGAIN_SECONDS = 5.0
+POLL_SECONDS = 5.0
+RETRY_SECONDS = 1.0
 
 INSERT = sa.text("""
     INSERT INTO outbox (subject, payload, message_id, request_id, trace_parent)
@@ -37,19 +38,19 @@ CLAIM = sa.text("""
     SELECT id, subject, payload, message_id, request_id, trace_parent FROM outbox
     ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED
 """)
-SENT = sa.text("DELETE FROM outbox WHERE id = ANY(:ids)")
+DELETE_SENT = sa.text("DELETE FROM outbox WHERE id = ANY(:ids)")
 LAG = sa.text("""
     SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)
     FROM (SELECT created_at FROM outbox ORDER BY id LIMIT 10000) AS oldest
 """)
 
-rows_waiting = Gauge("loupe_outbox_rows", "Events that wait to be sent, counted up to 10,000")
-oldest_seconds = Gauge("loupe_outbox_oldest_seconds", "Age of the oldest event that waits")
-sends = Counter("loupe_outbox_sends_total", "Events sent, or tried in vain", ["outcome"])
+rows_waiting = Gauge("loupe_outbox_rows", "Events that have not been sent, counted up to 10,000")
+oldest_seconds = Gauge("loupe_outbox_oldest_seconds", "Age of the oldest event that has not been sent")
+sends = Counter("loupe_outbox_sends_total", "Attempts to send events", ["outcome"])
 
 
 class OutboxColumns(SQLModel):
-    """Base of each service's own `Outbox` table."""
+    """Columns of the `Outbox` table that each service has."""
 
     id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
     subject: str = Field(sa_type=sa.String)
@@ -71,10 +72,12 @@ async def publish(
     message_id: str | None = None,
     origin: trace.Origin | None = None,
 ) -> None:
-    """Two events with the same `message_id` within the stream's window of two minutes are one. `origin` is
-    the request that it belongs to, where that is not the one at work.
+    """Add an event to the outbox, in the caller's transaction.
+
+    The stream drops a second event with the same `message_id` within two minutes. `origin` is the request
+    that caused the event, by default the current one.
     """
-    origin = origin or trace.here()
+    origin = origin or trace.current_origin()
     connection = await session.connection()
     await connection.execute(
         INSERT,
@@ -90,35 +93,42 @@ async def publish(
 
 
 async def relay(sessions: Sessions, stream: JetStreamContext, url: str) -> None:
-    """Runs for ever. A broker or database that is away costs a log line and a wait, never an event."""
+    """Send events until cancelled. If the broker or the database is away, events wait and are never lost."""
     woken = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(_listen(url, woken))
-        group.create_task(metrics.keep("outbox", functools.partial(_measure, sessions)))
+        group.create_task(metrics.keep_updated("outbox", functools.partial(_measure, sessions)))
         while True:
             woken.clear()
             process.end_if_cancelled()
             try:
                 while await _send_batch(sessions, stream):
                     pass
-            except Exception as error:  # noqa: BLE001  the rows stay, the next round tries again
-                LOG.warning("outbox waits", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(1.0)
+            except Exception as error:  # noqa: BLE001  any error: the rows stay, and the next round tries again
+                LOG.warning(
+                    "outbox not emptied",
+                    error=f"{type(error).__name__}: {error}",
+                    action=f"events stay in the outbox, next attempt in {RETRY_SECONDS:.0f} s",
+                )
+                await asyncio.sleep(RETRY_SECONDS)
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_AGAIN_SECONDS):  # `wait_for` may lose a cancellation
+                async with asyncio.timeout(POLL_SECONDS):  # `wait_for` may lose a cancellation
                     await woken.wait()
 
 
 async def _send_batch(sessions: Sessions, stream: JetStreamContext) -> bool:
-    """Whether there may be more. A row that cannot be sent stays and holds up no other of its batch."""
+    """Send one batch, and return whether there may be more rows.
+
+    A row that cannot be sent stays. It does not hold up the other rows of its batch.
+    """
     async with sessions.begin() as session:
         connection = await session.connection()
         rows = (await connection.execute(CLAIM, {"batch": BATCH})).all()
         results = await asyncio.gather(*(_send(stream, row) for row in rows), return_exceptions=True)
         sent = [row.id for row, result in zip(rows, results, strict=True) if result is None]
         if sent:
-            await connection.execute(SENT, {"ids": sent})
+            await connection.execute(DELETE_SENT, {"ids": sent})
     failures = [result for result in results if result is not None]
     if failures:
         raise failures[0]
@@ -131,7 +141,12 @@ async def _send(stream: JetStreamContext, row: sa.Row[Any]) -> None:
         await bus.publish(stream, row.subject, row.payload, message_id=row.message_id, origin=origin)
     except nats.errors.Error as error:
         sends.labels("failed").inc()
-        LOG.warning("event not sent", subject=row.subject, error=f"{type(error).__name__}: {error}")
+        LOG.warning(
+            "event not sent",
+            subject=row.subject,
+            error=f"{type(error).__name__}: {error}",
+            action="event stays in the outbox",
+        )
         raise
     sends.labels("sent").inc()
 
@@ -144,7 +159,7 @@ async def _measure(sessions: Sessions) -> None:
 
 
 async def _listen(url: str, woken: asyncio.Event) -> None:
-    """A connection of its own that only listens; without it the relay still looks every few seconds."""
+    """Wake the relay on NOTIFY, over a separate connection. Without it the relay polls every 5 seconds."""
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
         try:
@@ -154,5 +169,9 @@ async def _listen(url: str, woken: asyncio.Event) -> None:
                 async for _ in connection.notifies():
                     woken.set()
         except psycopg.Error as error:
-            LOG.warning("outbox does not hear the database", error=str(error))
-            await asyncio.sleep(1.0)
+            LOG.warning(
+                "outbox lost its LISTEN connection",
+                error=str(error),
+                action=f"polling every {POLL_SECONDS:.0f} s, reconnecting in {RETRY_SECONDS:.0f} s",
+            )
+            await asyncio.sleep(RETRY_SECONDS)

@@ -1,7 +1,7 @@
-"""A service's life: wait for what it needs, run its loops together, drain on SIGTERM.
+"""The life of a service process: wait for dependencies, run the loops together, drain on SIGTERM.
 
-One loop failing ends the process with its error: whoever supervises starts it again, and nothing runs on
-half.
+If one loop fails, the process ends with its error and is started again from outside. So a service never runs
+with half of its loops.
 """
 
 import asyncio
@@ -18,19 +18,20 @@ from common import log, trace
 
 LOG = log.get(__name__)
 T = TypeVar("T")
-LONGEST_WAIT_SECONDS = 5.0
+MAX_PAUSE_SECONDS = 5.0
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-"""mallopt(3) of glibc; elsewhere nothing happens."""
+"""Parameters of mallopt(3) in glibc. Without glibc they are not used."""
 REMIND_AFTER_SECONDS = 10.0
 KEPT_BYTES = 1 << 20
-YOUNG_OBJECTS = 10_000
+GC_THRESHOLDS = (10_000, 50, 100)
 
 
 def main(run: Callable[[], Coroutine[Any, Any, None]], *, kept_bytes: int = KEPT_BYTES) -> None:
-    """Runs a service's `run` on uvloop until it is told to stop. Blocks of memory of up to `kept_bytes` are
-    kept when they are freed, for the next one.
+    """Run a service's `run` on uvloop until it ends.
+
+    Freed blocks of memory up to `kept_bytes` are reused by the process. Larger ones go back to the system.
     """
-    _give_memory_back(kept_bytes)
+    _return_freed_memory(kept_bytes)
     _collect_less_garbage()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -40,15 +41,17 @@ def main(run: Callable[[], Coroutine[Any, Any, None]], *, kept_bytes: int = KEPT
 
 
 def _collect_less_garbage() -> None:
-    """What was imported stays, and need not be looked at again and again."""
+    """Exclude imported objects from garbage collection, and collect less often. Both save CPU time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 50, 100)
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
-def _give_memory_back(kept_bytes: int) -> None:
-    """Large blocks go back to the system when they are freed: glibc would keep up to 32 MiB of them for each
-    of many arenas, and a service that once hashed passwords or held an upload would stay that large.
+def _return_freed_memory(kept_bytes: int) -> None:
+    """Make glibc return large freed blocks to the system.
+
+    By default it keeps up to 32 MiB of them for each of many arenas. A service that once hashed passwords or
+    received an upload would stay that large.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
@@ -57,7 +60,7 @@ def _give_memory_back(kept_bytes: int) -> None:
 
 
 async def run(*loops: Coroutine[Any, Any, None]) -> None:
-    """Runs the loops until one fails or SIGTERM or SIGINT arrives; then each is cancelled and drains."""
+    """Run the loops until one fails, or SIGTERM or SIGINT arrives. Then cancel all, so that they drain."""
     stopped = asyncio.Event()
     event_loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -65,41 +68,46 @@ async def run(*loops: Coroutine[Any, Any, None]) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(loop, name=loop.__qualname__) for loop in loops]
         await stopped.wait()
-        LOG.info("stopping")
+        LOG.info("stop signal received", action="finishing open work, then exiting")
         for task in tasks:
             task.cancel()
 
 
 async def together(*loops: Coroutine[Any, Any, None]) -> None:
-    """Runs the loops side by side; when one fails or this is cancelled, all end."""
+    """Run the loops side by side. All end if one fails or this call is cancelled."""
     async with asyncio.TaskGroup() as group:
         for loop in loops:
             group.create_task(loop, name=loop.__qualname__)
 
 
 async def wait_for(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    """The result of `attempt`, tried until it succeeds; says what it waits for, at first and every ten
-    seconds.
-    """
+    """Call `attempt` until it succeeds, and return its result. Log the first failure, then one every 10 s."""
     pause, silent = 0.1, REMIND_AFTER_SECONDS
     while True:
         try:
             result = await attempt()
-        except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is not there yet
+        except Exception as error:  # noqa: BLE001  any error means that it is not ready yet
             if silent >= REMIND_AFTER_SECONDS:
-                LOG.warning("waiting", what=what, error=f"{type(error).__name__}: {error}")
+                LOG.warning(
+                    "dependency not ready",
+                    what=what,
+                    error=f"{type(error).__name__}: {error}",
+                    action="trying again until it is ready",
+                )
                 silent = 0.0
             await asyncio.sleep(pause)
             silent += pause
-            pause = min(pause * 2, LONGEST_WAIT_SECONDS)
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
         else:
-            LOG.info("connected", what=what)
+            LOG.info("dependency ready", what=what)
             return result
 
 
 def end_if_cancelled() -> None:
-    """For loops that would never end otherwise: `asyncio.wait_for`, which nats-py and psycopg wait with,
-    loses a cancellation that comes together with the result (python/cpython#81839, until 3.12).
+    """Raise `CancelledError` if this task has been cancelled. Endless loops call this in each round.
+
+    `asyncio.wait_for`, which nats-py and psycopg use, loses a cancellation that arrives together with the
+    result (python/cpython#81839, fixed in 3.12).
     """
     task = asyncio.current_task()
     if task and task.cancelling():
@@ -107,11 +115,15 @@ def end_if_cancelled() -> None:
 
 
 async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-    """Runs `step` again and again; a failing step is logged and the next one comes all the same."""
+    """Call `step` again and again. If it fails, log that and go on."""
     while True:
         try:
             await step()
         except Exception:
-            LOG.exception("periodic step failed", step=getattr(step, "__qualname__", repr(step)))
+            LOG.exception(
+                "periodic step failed",
+                step=getattr(step, "__qualname__", repr(step)),
+                action=f"next attempt in {seconds:g} s",
+            )
         end_if_cancelled()
         await asyncio.sleep(seconds)

@@ -1,8 +1,7 @@
-"""gRPC between services: one edge on each side.
+"""The server side of gRPC between services. `common.channel` is the client side.
 
-The server's edge checks who may call (a method that is not listed is refused), turns `ServiceError` into a
-status, and measures. The client's edge adds a deadline, the internal token and the trace, and raises the same
-error again.
+An interceptor checks who may call, turns `ServiceError` into a status, and measures. A method that is not
+listed with its callers is refused.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ TOKEN_KEY = "authorization"  # noqa: S105  the name of a header
 DRAIN_SECONDS = 20.0
 
 OPTIONS = [
-    # a hundred batches of twenty images with the longest of names take eleven
+    # a list of 100 batches with 20 images each takes 11 MiB if all names have the maximum length
     ("grpc.max_receive_message_length", 32 << 20),
     ("grpc.max_send_message_length", 32 << 20),
     ("grpc.keepalive_time_ms", 30_000),
@@ -37,7 +36,7 @@ OPTIONS = [
 ]
 CLIENT_OPTIONS = [
     *OPTIONS,
-    ("grpc.enable_http_proxy", 0),  # services are near
+    ("grpc.enable_http_proxy", 0),  # services are in the same network
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -46,11 +45,11 @@ SERVER_OPTIONS = [
     *OPTIONS,
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.max_connection_age_ms", 300_000),  # so that new replicas get their share
-    ("grpc.max_connection_age_grace_ms", 660_000),  # the longest upload may end
+    ("grpc.max_connection_age_ms", 300_000),  # so that clients also connect to new replicas
+    ("grpc.max_connection_age_grace_ms", 660_000),  # enough for the longest upload
 ]
 
-OUR_FAULT = {
+SERVER_FAULTS = {
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.UNIMPLEMENTED,
@@ -58,27 +57,31 @@ OUR_FAULT = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
 }
-"""With others a server has done well to refuse; its span is no failed one."""
+"""Codes that mark the server's span as failed. With any other code the server refused rightly."""
 
 _principal: ContextVar[Principal] = ContextVar("principal")
 
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Who may call a method: users with an ability, services by name, or anybody."""
+    """Who may call a method: users with an ability, services by name, or anybody.
+
+    An empty `ability` admits every user, None admits no user.
+    """
 
     ability: str | None = None
     services: frozenset[str] = frozenset()
     anybody: bool = False
 
-    def admit(self, principal: Principal) -> None:
+    def require(self, principal: Principal) -> None:
+        """Raise `PermissionDenied` unless the principal may call."""
         if principal.service:
             if principal.service not in self.services:
                 raise errors.PermissionDenied(
-                    f"not for the service {principal.service}", reason="caller_refused"
+                    f"the service {principal.service} may not call this method", reason="caller_refused"
                 )
         elif self.ability is None:
-            raise errors.PermissionDenied("not for users", reason="caller_refused")
+            raise errors.PermissionDenied("users may not call this method", reason="caller_refused")
         elif self.ability and self.ability not in principal.abilities:
             raise errors.PermissionDenied(
                 f"The token lacks the ability {self.ability}.", reason="missing_ability"
@@ -98,11 +101,11 @@ def services(*names: str) -> Callers:
 
 
 def principal() -> Principal:
-    """Who makes the call that is being answered."""
+    """Return the caller of the method that is running."""
     return _principal.get()
 
 
-class _Edge(grpc.aio.ServerInterceptor):
+class _Interceptor(grpc.aio.ServerInterceptor):
     def __init__(self, verifier: Verifier, callers: Mapping[str, Callers]) -> None:
         self._verifier = verifier
         self._callers = callers
@@ -117,7 +120,7 @@ class _Edge(grpc.aio.ServerInterceptor):
         if handler is None or method.startswith("/grpc.health.v1."):
             return handler
         if handler.response_streaming:
-            raise TypeError(f"{method} streams its answer, which this edge does not guard")
+            raise TypeError(f"{method} streams its answer, which this interceptor does not support")
         metadata = {
             key: value for key, value in handler_call_details.invocation_metadata if isinstance(value, str)
         }
@@ -139,15 +142,17 @@ class _Edge(grpc.aio.ServerInterceptor):
             try:
                 with (
                     log.bound(request_id=request_id),
-                    trace.span(method[1:], SpanKind.SERVER, described(method), carrier=metadata) as span,
+                    trace.span(
+                        method[1:], SpanKind.SERVER, span_attributes(method), carrier=metadata
+                    ) as span,
                 ):
                     try:
-                        _principal.set(await self._admitted(method, metadata))
+                        _principal.set(await self._authorize(method, metadata))
                         return await behaviour(request, context)
-                    except Exception as error:  # noqa: BLE001  this is the edge
+                    except Exception as error:  # noqa: BLE001  every error becomes a status
                         failure = to_service_error(error, method)
                         code = failure.code.name
-                        _tell(span, method, failure, error)
+                        _record_failure(span, method, failure, error)
                 details = ((errors.DETAILS_KEY, errors.to_details(failure)),)
                 await context.abort(failure.code, failure.message, details)
             except asyncio.CancelledError:
@@ -158,48 +163,49 @@ class _Edge(grpc.aio.ServerInterceptor):
 
         return answer
 
-    async def _admitted(self, method: str, metadata: dict[str, str]) -> Principal:
+    async def _authorize(self, method: str, metadata: dict[str, str]) -> Principal:
         callers = self._callers.get(method.rpartition("/")[2], Callers())
         if callers.anybody:
             return Principal()
         principal = await self._verifier.verify(metadata.get(TOKEN_KEY, ""))
-        callers.admit(principal)
+        callers.require(principal)
         return principal
 
 
 @functools.cache
-def described(method: str) -> trace.Attributes:
-    """A call, as its spans tell it on both sides."""
+def span_attributes(method: str) -> trace.Attributes:
+    """Return the attributes that describe a call, for the spans of both sides."""
     return {"rpc.system.name": "grpc", "rpc.method": method[1:]}
 
 
-def _tell(span: Span, method: str, failure: errors.ServiceError, error: Exception) -> None:
+def _record_failure(span: Span, method: str, failure: errors.ServiceError, error: Exception) -> None:
     metrics.refusals.labels(method, failure.reason).inc()
     span.set_attribute("rpc.response.status_code", failure.code.name)
-    if failure.code in OUR_FAULT:
+    if failure.code in SERVER_FAULTS:
         trace.fail(span, failure.reason, error)
 
 
 class Server:
-    """A `grpc.aio` server with our edge and the health service. Register servicers on `.grpc`."""
+    """A `grpc.aio` server with the interceptor and the health service. Register servicers on `grpc`."""
 
     def __init__(self, verifier: Verifier, callers: Mapping[str, Callers]) -> None:
-        self.grpc = grpc.aio.server(interceptors=[_Edge(verifier, callers)], options=SERVER_OPTIONS)
+        self.grpc = grpc.aio.server(interceptors=[_Interceptor(verifier, callers)], options=SERVER_OPTIONS)
         self._health = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue]  not in the stubs
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
 
     def bind(self, listen: str, tls: Tls | None = None) -> int:
-        """Binds `host:port` and gives the port, which is another one where 0 was asked for."""
+        """Bind `host:port` and return the port, which the system chooses if it is 0."""
         if tls:
-            return self.grpc.add_secure_port(listen, tls.of_server())
+            return self.grpc.add_secure_port(listen, tls.server_credentials())
         return self.grpc.add_insecure_port(listen)
 
     async def serve(self) -> None:
-        """Answers until cancelled; calls under way may then finish."""
+        """Serve until cancelled. Calls in progress may then finish."""
         await self.grpc.start()
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         try:
-            # shielded: cancelling it cancels the future that stop() waits for, which then drains nothing
+            # Without the shield, cancelling this task would cancel the future that stop() waits for, and no
+            # call would be drained.
             await asyncio.shield(self.grpc.wait_for_termination())
         finally:
             await self._health.enter_graceful_shutdown()

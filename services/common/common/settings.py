@@ -1,4 +1,4 @@
-"""What every service is told in the same way; each service's own class adds the rest under its own prefix."""
+"""Settings that all services share. Each service adds its own, with its own prefix."""
 
 from pathlib import Path
 from typing import Self
@@ -13,17 +13,17 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     metrics_listen: str = "0.0.0.0:9090"
-    """Where /metrics, /healthz and /readyz are served over plain HTTP."""
+    """Address for /metrics, /healthz and /readyz over plain HTTP."""
     log_level: str = "INFO"
     log_readable: bool = False
-    """Lines for people instead of JSON."""
+    """Write log lines for people instead of JSON."""
     nats_replicas: int = Field(default=1, ge=1, le=5)
-    """Servers of a NATS cluster that hold each stream; the same for every service."""
+    """Number of NATS servers that store each stream. It must be the same for all services."""
     tls_certificate: str = ""
-    """File of this service's certificate, for gRPC between services; all three or none."""
+    """File with this service's certificate for gRPC between services. Set all three files or none."""
     tls_key: str = ""
     tls_authority: str = ""
-    """File of the certificates that sign those of all services."""
+    """File with the certificates of the authority that signs the certificates of all services."""
 
     @model_validator(mode="after")
     def _all_or_none(self) -> Self:

@@ -1,4 +1,4 @@
-"""Instants between Python (aware datetimes in UTC) and protobuf."""
+"""Conversion between aware datetimes in UTC and protobuf timestamps."""
 
 from datetime import UTC, datetime
 

@@ -1,6 +1,7 @@
-"""Certificates for gRPC between services: each side shows one and checks the other's (mutual TLS).
+"""Certificates for gRPC between services: mutual TLS.
 
-They are read once. When one is renewed the process drains and ends, and whoever supervises starts it anew.
+Certificates are read once. When a file changes, the process drains and exits, and is started again from
+outside.
 """
 
 import asyncio
@@ -15,48 +16,53 @@ import grpc
 from common import log
 
 LOG = log.get(__name__)
-LOOK_SECONDS = 30.0
-"""Replicas see a renewed file within a minute or so of each other; each waits for a while of its own."""
+CHECK_SECONDS = 30.0
+"""Mean time between two checks of the files. Each wait is random, so that replicas do not exit together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files in PEM: this side's chain and key, and the authority that signs all sides."""
+    """PEM files: certificate chain and key of this service, and the authority that signs all services."""
 
     certificate: Path
     key: Path
     authority: Path
 
-    def of_server(self) -> grpc.ServerCredentials:
-        """Clients without a certificate of the authority are refused."""
+    def server_credentials(self) -> grpc.ServerCredentials:
+        """Return credentials that refuse clients without a certificate of the authority."""
         pair = (self.key.read_bytes(), self.certificate.read_bytes())
         return grpc.ssl_server_credentials([pair], self.authority.read_bytes(), require_client_auth=True)
 
-    def of_client(self) -> grpc.ChannelCredentials:
-        """The server's name must be that of the target."""
+    def client_credentials(self) -> grpc.ChannelCredentials:
+        """Return credentials that require a server certificate for the name of the target."""
         return grpc.ssl_channel_credentials(
             self.authority.read_bytes(), self.key.read_bytes(), self.certificate.read_bytes()
         )
 
-    def _state(self) -> list[bytes]:
+    def _contents(self) -> list[bytes]:
         return [path.read_bytes() for path in (self.certificate, self.key, self.authority)]
 
-    def _is_still(self, first: list[bytes]) -> bool:
-        """Also while a file is not there: whoever writes it anew is not done."""
+    def _is_unchanged(self, first: list[bytes]) -> bool:
+        """A missing file counts as unchanged, because it is being written at this moment."""
         try:
-            return self._state() == first
+            return self._contents() == first
         except OSError:
             return True
 
-    async def end_when_renewed(self, look_seconds: float = LOOK_SECONDS) -> None:
-        first = await asyncio.to_thread(self._state)
-        while await asyncio.to_thread(self._is_still, first):  # noqa: ASYNC110  the file system tells nobody
-            await asyncio.sleep(look_seconds * random.uniform(0.5, 1.5))  # noqa: S311  no secret
-        LOG.info("certificate renewed", certificate=str(self.certificate))
+    async def end_when_renewed(self, check_seconds: float = CHECK_SECONDS) -> None:
+        """Send this process SIGTERM when one of the files has changed."""
+        first = await asyncio.to_thread(self._contents)
+        while await asyncio.to_thread(self._is_unchanged, first):  # noqa: ASYNC110  files are polled
+            await asyncio.sleep(check_seconds * random.uniform(0.5, 1.5))  # noqa: S311  not a secret
+        LOG.info(
+            "certificate file changed",
+            certificate=str(self.certificate),
+            action="draining, then exiting, so that the next start reads it",
+        )
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def end_when_renewed(tls: Tls | None) -> None:
-    """For as long as the process runs; nothing where there is no certificate."""
+    """Watch the files as long as the process runs. Return at once without TLS."""
     if tls:
         await tls.end_when_renewed()

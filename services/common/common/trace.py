@@ -1,7 +1,7 @@
-"""W3C trace context and request ids: what a call carries so that its lines and spans can be joined later.
+"""Traces and request ids, which join the log lines and spans of all services for one request.
 
-Spans are OpenTelemetry's and cost next to nothing until an SDK is configured by
-`OTEL_EXPORTER_OTLP_ENDPOINT`. Their attributes are named by its semantic conventions.
+Spans come from OpenTelemetry, and their attributes follow its semantic conventions. They cost next to nothing
+unless `OTEL_EXPORTER_OTLP_ENDPOINT` is set. The context travels as W3C Trace Context.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 REQUEST_ID_KEY = "x-request-id"
 PARENT_KEY = "traceparent"
-FINISH_SECONDS = 3.0
+FLUSH_SECONDS = 3.0
 Attributes = Mapping[str, str | int]
 is_on = any(
     os.environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -27,11 +27,11 @@ is_on = any(
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _tracer = otel.get_tracer("loupe")
-_endings = list[Callable[[], None]]()
+_shutdown_steps = list[Callable[[], None]]()
 
 
 class Origin(NamedTuple):
-    """The request that caused something; kept with what is done later, so that it still belongs to it."""
+    """The request that caused an event or a job. It is stored, so that later work belongs to its trace."""
 
     request_id: str | None = None
     trace_parent: str | None = None
@@ -42,7 +42,7 @@ class Origin(NamedTuple):
 
 
 def setup(service: str) -> None:
-    """Connects the SDK where an endpoint is set; the SDK is only imported then."""
+    """Start the SDK if an endpoint is set. Without one the SDK is not even imported."""
     if not is_on:
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
@@ -50,28 +50,28 @@ def setup(service: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-    described = {
+    resource = {
         "service.name": f"loupe-{service}",
         "service.version": metadata.version(f"loupe-{service}"),
         "service.instance.id": str(uuid.uuid4()),
     }
-    provider = TracerProvider(resource=Resource.create(described), shutdown_on_exit=False)
+    provider = TracerProvider(resource=Resource.create(resource), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     otel.set_tracer_provider(provider)
-    _endings.append(provider.shutdown)
+    _shutdown_steps.append(provider.shutdown)
 
 
 def finish() -> None:
-    """Sends what is left, for a moment: a collector that does not answer keeps nobody from ending."""
-    for end in _endings:
-        ending = threading.Thread(target=end, daemon=True)
-        ending.start()
-        ending.join(FINISH_SECONDS)
-    _endings.clear()
+    """Send the remaining spans. A collector that does not answer delays the exit by 3 seconds at most."""
+    for shutdown in _shutdown_steps:
+        thread = threading.Thread(target=shutdown, daemon=True)
+        thread.start()
+        thread.join(FLUSH_SECONDS)
+    _shutdown_steps.clear()
 
 
-def outgoing() -> list[tuple[str, str]]:
-    """Headers for a call that continues this one."""
+def outgoing_headers() -> list[tuple[str, str]]:
+    """Return headers for a call to another service: the request id, and the trace context if it is on."""
     headers = [(REQUEST_ID_KEY, request_id.get())] if request_id.get() else []
     if is_on:
         carrier: dict[str, str] = {}
@@ -80,14 +80,14 @@ def outgoing() -> list[tuple[str, str]]:
     return headers
 
 
-def here() -> Origin:
-    """The request at work, and its current span (W3C Trace Context) where there is one."""
-    headers = dict(outgoing())
+def current_origin() -> Origin:
+    """Return the id of the current request and its trace context."""
+    headers = dict(outgoing_headers())
     return Origin(headers.get(REQUEST_ID_KEY), headers.get(PARENT_KEY))
 
 
-def ids() -> dict[str, str]:
-    """Of the current span, as lines name them."""
+def current_ids() -> dict[str, str]:
+    """Return the ids of the current span as log lines name them, or nothing without a span."""
     context = otel.get_current_span().get_span_context()
     if not context.is_valid:
         return {}
@@ -102,9 +102,10 @@ def span(
     *,
     carrier: Mapping[str, str] | None = None,
 ) -> Generator[Span]:
-    """A span of the current trace, or of the one found in `carrier`; it does nothing while tracing is off.
+    """Open a span in the current trace, or in the trace that the headers in `carrier` name.
 
-    What is raised in it fails it; who knows better catches that and calls `fail`, or nothing.
+    An exception marks the span as failed, unless the caller catches it inside the block. If tracing is off,
+    the span does nothing.
     """
     if not is_on:
         yield otel.INVALID_SPAN
@@ -121,7 +122,7 @@ def span(
 
 
 def fail(current: Span, kind: str, error: Exception | None = None) -> None:
-    """Marks the span as failed; `error` leaves its traceback there."""
+    """Mark the span as failed, and record the traceback of `error` in it."""
     if not current.is_recording():
         return
     current.set_attribute("error.type", kind)

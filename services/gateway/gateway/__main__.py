@@ -43,7 +43,7 @@ async def follow(connected: backend.Backend, readiness: metrics.Readiness) -> No
     async with bus.connection(connected.settings.nats_url, "gateway", readiness) as nc:
         await process.wait_for("limits", lambda: connected.limits.use(nc, connected.settings.nats_replicas))
         await connected.callers.listen(nc)
-        readiness.have("events")
+        readiness.mark_ready("events")
         await asyncio.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""Starts images."""
+"""Starts the images service."""
 
 import functools
 from datetime import timedelta
@@ -7,8 +7,8 @@ from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
-from images import events
-from images.domain import jobs, measures
+from images import events, gauges
+from images.domain import jobs
 from images.operations.dead_letters import DeadLetters
 from images.operations.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
@@ -36,7 +36,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     await db.wait(engine, readiness)
     blobs = Blobs(settings.store())
     await process.wait_for("object store", blobs.ping)
-    readiness.have("object store")
+    readiness.mark_ready("object store")
     sessions = db.sessions(engine)
     credentials = Credentials(settings.auth_target, "images", settings.client_secret, tls=settings.tls)
     service = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
@@ -48,7 +48,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         timedelta(seconds=settings.worker_silent_seconds),
         timedelta(seconds=settings.model_gone_seconds),
     )
-    means = ServiceContext(sessions, blobs, billing, settings, rules)
+    context = ServiceContext(sessions, blobs, billing, settings, rules)
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
@@ -56,8 +56,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         streams, replicas = (events.JOBS, events.EVENTS, bus.DEAD), settings.nats_replicas
         await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
         server = rpc.Server(credentials.verifier("images"), CALLERS)
-        dead = DeadLetters(js, means)
-        images_pb2_grpc.add_ImagesServiceServicer_to_server(ImagesService(means, dead), server.grpc)
+        dead = DeadLetters(js, context)
+        images_pb2_grpc.add_ImagesServiceServicer_to_server(ImagesService(context, dead), server.grpc)
         server.bind(settings.listen, settings.tls)
         sweeper = events.Sweeper(sessions, js, billing, rules, timedelta(seconds=settings.lost_after_seconds))
         await process.together(
@@ -68,8 +68,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             bus.consume(js, events.USER_DELETED, events.Users(sessions).deleted),
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
-            metrics.keep("images", functools.partial(measures.measure, sessions)),
-            metrics.keep("dead messages", dead.measure),
+            metrics.keep_updated("images", functools.partial(gauges.update, sessions)),
+            metrics.keep_updated("dead messages", dead.measure),
         )
 
 

@@ -1,4 +1,4 @@
-"""Rows to protobuf."""
+"""Converts rows to protobuf."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -7,8 +7,10 @@ from common import timestamps
 from images.catalogue import AUTO, Model
 from images.domain.queue_estimate import Queue
 from images.formats.formats import Format
+from images.settings import Settings
 from images.tables import Batch, BatchStatus, Image, Status
-from images.uploads import sizing
+from loupe.billing.v1 import billing_pb2
+from loupe.contract import SCALE_FACTORS
 from loupe.images.v1 import images_pb2 as pb
 
 STATUS = {
@@ -30,7 +32,7 @@ BATCH_STATUS_FROM_PROTO = {number: status for status, number in BATCH_STATUS.ite
 
 
 def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime] | None = None) -> pb.Image:
-    """`queue` tells how long it waits; `link` is the download's address and when it expires."""
+    """Without `queue` there is no estimate. `link` is the download's address and when it expires."""
     result = pb.Image(
         id=image.id or 0,
         original_filename=image.original_filename,
@@ -42,7 +44,7 @@ def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime
         target_width=image.target_width or 0,
         target_height=image.target_height or 0,
         processing_seconds=image.processing_seconds,
-        queue_seconds=_queued(image),
+        queue_seconds=_queue_seconds(image),
         api_request=image.api_request,
         created_at=timestamps.to_proto(image.created_at),
         updated_at=timestamps.to_proto(image.updated_at),
@@ -82,7 +84,10 @@ def batch_to_proto(batch: Batch, images: Iterable[pb.Image]) -> pb.Batch:
     )
 
 
-def to_order(image: Image) -> pb.WorkOrder:
+def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
+    """The limits never exclude this image: it may have been accepted while they were higher."""
+    input_pixels = image.original_width * image.original_height
+    output_pixels = image.upscaled_width * image.upscaled_height
     return pb.WorkOrder(
         image_id=image.id or 0,
         fence=image.attempt,
@@ -96,17 +101,29 @@ def to_order(image: Image) -> pb.WorkOrder:
         model=image.model_asked,
         request_id=image.request_id,
         trace_parent=image.trace_parent,
+        largest_input_pixels=max(settings.largest_input_pixels, input_pixels),
+        largest_output_pixels=max(
+            settings.largest_output_pixels, settings.largest_animation_pixels, output_pixels
+        ),
     )
 
 
+def fill_usage(response: pb.UpscaleResponse | pb.CreateBatchResponse, usage: billing_pb2.Usage) -> None:
+    """Fill in the month's usage, also in the separate fields that gateways of the release before read."""
+    response.usage.CopyFrom(usage)
+    response.quota_used, response.quota_version = usage.used, usage.version
+    if usage.HasField("limit"):
+        response.quota_limit = usage.limit
+
+
 def model_to_proto(model: Model, nets: Sequence[str]) -> pb.ServedModel:
-    """`nets` are those that the workers have announced."""
+    """`nets` are the networks that the workers have announced for the model."""
     result = pb.ServedModel(
         name=model.name,
         description=model.description,
         best_for=model.best_for,
         is_default=model.name == AUTO,
-        scales=range(sizing.SCALES[0], sizing.SCALES[1] + 1),
+        scales=SCALE_FACTORS,
     )
     if network := model.network(nets):
         result.network, result.source, result.licence = network.title, network.source, network.licence
@@ -130,5 +147,5 @@ def _failure(image: Image) -> pb.Failure:
     )
 
 
-def _queued(image: Image) -> float | None:
+def _queue_seconds(image: Image) -> float | None:
     return (image.started_at - image.created_at).total_seconds() if image.started_at else None

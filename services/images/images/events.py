@@ -59,7 +59,7 @@ class Users:
         is_left = True
         while is_left:
             async with self._sessions.begin() as session:
-                is_left = await deleted_users.forget_some(session, user_id)
+                is_left = await deleted_users.delete_some(session, user_id)
 
 
 class Sweeper:

@@ -1,4 +1,4 @@
-"""Protobuf in, domain, protobuf out."""
+"""The gRPC interface of images: decode the request, call the domain in a transaction, encode the response."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ from images.convert import (
     BATCH_STATUS_FROM_PROTO,
     STATUS_FROM_PROTO,
     batch_to_proto,
+    fill_usage,
     model_to_proto,
     to_order,
     to_proto,
@@ -20,11 +21,11 @@ from images.domain import batches, jobs, library, models, outcome_replay, pages,
 from images.formats.formats import Format, media_type
 from images.operations.dead_letters import DeadLetters
 from images.operations.missing_objects import MissingObjects
+from images.queue_estimator import QueueEstimator
 from images.tables import UNFINISHED, Batch, Image, Status
 from images.uploads import file_names, single
 from images.uploads.batch import BatchUploads
 from images.uploads.intake import ServiceContext
-from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1 import images_pb2_grpc
 
@@ -51,28 +52,28 @@ CALLERS = {
 
 
 class ImagesService(images_pb2_grpc.ImagesServiceServicer):
-    def __init__(self, means: ServiceContext, dead: DeadLetters) -> None:
-        self._sessions = means.sessions
-        self._blobs = means.blobs
-        self._uploads = single.Uploads(means)
-        self._batch_uploads = BatchUploads(means)
-        self._dead = dead
-        self._missing = MissingObjects(means)
-        self._largest_bytes = means.settings.largest_upload_bytes
-        self._downloadable_for = timedelta(seconds=means.settings.download_seconds)
-        self._rules = means.rules
-        self._waiting = queue_estimate.QueueEstimator(
-            means.sessions, timedelta(seconds=means.settings.cold_start_seconds)
-        )
+    def __init__(self, context: ServiceContext, dead_letters: DeadLetters) -> None:
+        self._sessions = context.sessions
+        self._blobs = context.blobs
+        self._uploads = single.Uploads(context)
+        self._batch_uploads = BatchUploads(context)
+        self._dead_letters = dead_letters
+        self._missing_objects = MissingObjects(context)
+        self._settings = context.settings
+        self._link_lifetime = timedelta(seconds=context.settings.download_seconds)
+        self._rules = context.rules
+        cold_start = timedelta(seconds=context.settings.cold_start_seconds)
+        self._estimator = QueueEstimator(context.sessions, cold_start)
 
     async def Upscale(
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
     ) -> pb.UpscaleResponse:
-        upload = await single.receive(request_iterator, self._largest_bytes)
-        queue = await self._waiting.look()  # once it is accepted nothing may fail any more
+        upload = await single.receive(request_iterator, self._settings.largest_upload_bytes)
+        queue = await self._estimator.queue()  # first: after the image is accepted, nothing may fail
         image, usage = await self._uploads.accept(rpc.principal().user_id, upload)
-        shown = to_proto(image, queue.joined_by([image]))
-        return pb.UpscaleResponse(image=shown, quota_used=usage.used, quota_limit=_limit(usage))
+        response = pb.UpscaleResponse(image=to_proto(image, queue.joined_by([image])))
+        fill_usage(response, usage)
+        return response
 
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:
@@ -89,8 +90,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
                 size=request.per_page,
             )
         queue = await self._queue(images)
-        shown = [to_proto(image, queue, self._link(image)) for image in images]
-        return pb.ListImagesResponse(images=shown, total=total)
+        protos = [to_proto(image, queue, self._link(image)) for image in images]
+        return pb.ListImagesResponse(images=protos, total=total)
 
     async def GetDownload(
         self, request: pb.GetDownloadRequest, context: rpc.Context
@@ -114,10 +115,11 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request_iterator: AsyncIterator[pb.CreateBatchRequest], context: rpc.Context
     ) -> pb.CreateBatchResponse:
         user_id = rpc.principal().user_id
-        queue = await self._waiting.look()
+        queue = await self._estimator.queue()
         batch, images, usage = await self._batch_uploads.accept(user_id, request_iterator)
-        shown = self._batch(batch, images, queue.joined_by(images))
-        return pb.CreateBatchResponse(batch=shown, quota_used=usage.used, quota_limit=_limit(usage))
+        response = pb.CreateBatchResponse(batch=self._batch(batch, images, queue.joined_by(images)))
+        fill_usage(response, usage)
+        return response
 
     async def GetBatch(self, request: pb.GetBatchRequest, context: rpc.Context) -> pb.GetBatchResponse:
         async with self._sessions.begin() as session:
@@ -136,8 +138,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
                 size=request.per_page,
             )
         queue = await self._queue(image for _, images in found for image in images)
-        shown = await asyncio.to_thread(self._all, found, queue)  # two thousand links take 0.2 s to sign
-        return pb.ListBatchesResponse(batches=shown, total=total)
+        protos = await asyncio.to_thread(self._batches, found, queue)  # signing 2,000 links takes 0.2 s
+        return pb.ListBatchesResponse(batches=protos, total=total)
 
     async def DeleteBatch(
         self, request: pb.DeleteBatchRequest, context: rpc.Context
@@ -150,18 +152,18 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     async def ListDeadMessages(
         self, request: pb.ListDeadMessagesRequest, context: rpc.Context
     ) -> pb.ListDeadMessagesResponse:
-        return pb.ListDeadMessagesResponse(messages=await self._dead.newest(request.limit))
+        return pb.ListDeadMessagesResponse(messages=await self._dead_letters.newest(request.limit))
 
     async def RedriveDeadMessage(
         self, request: pb.RedriveDeadMessageRequest, context: rpc.Context
     ) -> pb.RedriveDeadMessageResponse:
-        await self._dead.redrive(request.sequence)
+        await self._dead_letters.redrive(request.sequence)
         return pb.RedriveDeadMessageResponse()
 
     async def CheckObjects(
         self, request: pb.CheckObjectsRequest, context: rpc.Context
     ) -> pb.CheckObjectsResponse:
-        return await self._missing.check(request.after_id, mark=request.mark)
+        return await self._missing_objects.check(request.after_id, mark=request.mark)
 
     async def ReplayEndings(
         self, request: pb.ReplayEndingsRequest, context: rpc.Context
@@ -173,9 +175,9 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
 
     async def StartWork(self, request: pb.StartWorkRequest, context: rpc.Context) -> pb.StartWorkResponse:
         served = request.models or USUAL
-        image = await self._first_of_all(request.image_id, served) if request.takes_another else None
-        image = image or await self._started(request.image_id, served)
-        return pb.StartWorkResponse(order=to_order(image) if image else None)
+        image = await self._start_priority(request.image_id, served) if request.takes_another else None
+        image = image or await self._start(request.image_id, served)
+        return pb.StartWorkResponse(order=to_order(image, self._settings) if image else None)
 
     async def StopWork(self, request: pb.StopWorkRequest, context: rpc.Context) -> pb.StopWorkResponse:
         async with self._sessions.begin() as session:
@@ -186,8 +188,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request: pb.KeepWorkingRequest, context: rpc.Context
     ) -> pb.KeepWorkingResponse:
         async with self._sessions.begin() as session:
-            wanted = await jobs.keep(session, request.image_id, request.fence, request.percent)
-        return pb.KeepWorkingResponse(wanted=wanted)
+            is_wanted = await jobs.keep(session, request.image_id, request.fence, request.percent)
+        return pb.KeepWorkingResponse(wanted=is_wanted)
 
     async def AnnounceModels(
         self, request: pb.AnnounceModelsRequest, context: rpc.Context
@@ -195,8 +197,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         async with self._sessions.begin() as session:
             await models.announce(session, {offer.name: offer.nets for offer in request.models})
             if request.worker:
-                pace = request.megapixels_per_second or None
-                await queue_estimate.announce(session, request.worker, pace)
+                speed = request.megapixels_per_second or None
+                await queue_estimate.announce_worker(session, request.worker, speed)
         return pb.AnnounceModelsResponse()
 
     async def ListModels(self, request: pb.ListModelsRequest, context: rpc.Context) -> pb.ListModelsResponse:
@@ -204,35 +206,35 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             found = await models.served(session, self._rules.model_gone_after)
         return pb.ListModelsResponse(models=[model_to_proto(model, nets) for model, nets in found])
 
-    async def _started(self, image_id: int, served: Collection[str]) -> Image | None:
+    async def _start(self, image_id: int, served: Collection[str]) -> Image | None:
         async with self._sessions.begin() as session:
             return await jobs.start(session, image_id, self._rules, served)
 
-    async def _first_of_all(self, image_id: int, served: Collection[str]) -> Image | None:
-        """One of the priority queue that waits longer than that image, which is not of it or came later.
+    async def _start_priority(self, image_id: int, served: Collection[str]) -> Image | None:
+        """Start a priority image ahead of this one, if this one is not itself first in that queue.
 
-        One that waits no more steps back for nobody: its message would only come again and again.
+        An image that no longer waits yields to none: its message would come again and again.
         """
-        first = await self._waiting.first()
-        if not first or not await self._waits(image_id):
+        priority = await self._estimator.priority()
+        if not priority or not await self._is_pending(image_id):
             return None
-        while another := _before(image_id, first, served):
-            del first[another]  # at once: others look too
+        while another := _before(image_id, priority, served):
+            del priority[another]  # before the next await, because other calls share it
             with contextlib.suppress(jobs.Busy):
-                if image := await self._started(another, served):
+                if image := await self._start(another, served):
                     return image
-        first.pop(image_id, None)
+        priority.pop(image_id, None)
         return None
 
-    async def _waits(self, image_id: int) -> bool:
+    async def _is_pending(self, image_id: int) -> bool:
         async with self._sessions.begin() as session:
-            return await queue_estimate.waits(session, image_id)
+            return await queue_estimate.is_pending(session, image_id)
 
     async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
-        """Where any of them is unfinished."""
-        return await self._waiting.look() if any(image.status in UNFINISHED for image in images) else None
+        """Return the queue if any of the images needs an estimate."""
+        return await self._estimator.queue() if any(image.status in UNFINISHED for image in images) else None
 
-    def _all(self, found: Iterable[batches.Found], queue: queue_estimate.Queue | None) -> list[pb.Batch]:
+    def _batches(self, found: Iterable[batches.Found], queue: queue_estimate.Queue | None) -> list[pb.Batch]:
         return [self._batch(batch, images, queue) for batch, images in found]
 
     def _batch(self, batch: Batch, images: Iterable[Image], queue: queue_estimate.Queue | None) -> pb.Batch:
@@ -246,18 +248,14 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         filename = file_names.of_result(image.original_filename, format_)
         url = self._blobs.presigned_url(
             image.upscaled_path,
-            self._downloadable_for,
+            self._link_lifetime,
             content_type=media_type(format_),
             disposition=file_names.disposition(filename),
         )
-        return url, now() + self._downloadable_for
+        return url, now() + self._link_lifetime
 
 
-def _before(image_id: int, first: Mapping[int, str], served: Collection[str]) -> int | None:
-    if image_id in first:
+def _before(image_id: int, priority: Mapping[int, str], served: Collection[str]) -> int | None:
+    if image_id in priority:
         return None
-    return next((another for another, model in first.items() if model in served), None)
-
-
-def _limit(usage: billing_pb2.Usage) -> int | None:
-    return usage.limit if usage.HasField("limit") else None
+    return next((another for another, model in priority.items() if model in served), None)

@@ -1,10 +1,16 @@
-"""What images is told by its environment."""
+"""The settings that images reads from its environment."""
 
-from pydantic import SecretStr
+from typing import Self
+
+from pydantic import SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from common.blobs import Store
 from common.settings import ServiceSettings
+from loupe import contract
+
+LARGEST_POSSIBLE_PIXELS = contract.LONGEST_OUTPUT_SIDE**2
+"""The longest side bounds a result to this many pixels, and an original is never larger than its result."""
 
 
 class Settings(ServiceSettings):
@@ -16,38 +22,55 @@ class Settings(ServiceSettings):
     auth_target: str
     billing_target: str
     client_secret: SecretStr
-    """What auth knows this service by."""
+    """The secret that proves to auth that a call comes from this service."""
     s3_endpoint: str
     s3_public_endpoint: str
-    """The store as clients reach it: download links are signed for this host."""
+    """The object store's address as clients reach it: download links are signed for this host."""
     s3_region: str = "us-east-1"
     s3_bucket: str = "loupe"
     s3_access_key: str
     s3_secret_key: SecretStr
-    largest_upload_bytes: int = 10_485_760
+    largest_upload_bytes: int = contract.LARGEST_UPLOAD_BYTES
+    """Limit for one uploaded file. It can only be lowered, because the gateway forwards no more than that."""
     largest_input_pixels: int = 50_000_000
-    largest_output_pixels: int = 268_435_456
-    longest_output_side: int = 16_384
+    """Limit for an original, all frames of an animation together. It travels with each job. A decoder may use
+    1.5 GiB for each 50 million pixels, so raise the workers' memory along with it and set INFERENCE_PARALLEL.
+    """
+    largest_output_pixels: int = LARGEST_POSSIBLE_PIXELS
+    """Limit for a still result. It travels with each job."""
     largest_animation_pixels: int = 100_000_000
-    """Of all frames of a result together."""
+    """Limit for an animated result, all its frames together."""
     download_seconds: float = 3600.0
+    """How long a download link stays valid."""
     unfinished_per_user: int = 16
-    """Jobs of one user in the stream at a time; the rest wait, so that nobody queues behind a thousand."""
+    """One user's jobs in the stream at a time. The rest wait, so that nobody queues behind a thousand."""
     attempts: int = 3
-    """Starts of one image before it fails for good."""
+    """How often work on an image starts before the image fails for good."""
     worker_silent_seconds: float = 20.0
-    """A worker that has not called for this long no longer owns its image. Below the stream's ack_wait."""
+    """A worker without a heartbeat for this long no longer owns its image. Keep it below the ack_wait."""
     model_gone_seconds: float = 60.0
-    """A model that workers announced without for this long is served no more."""
+    """A model that the workers have announced themselves without for this long is no longer served."""
     cold_start_seconds: float = 60.0
-    """Until a worker is there where none runs, as clients are told."""
+    """How long a worker takes to start where none runs. It is part of the estimate that clients get."""
     sweep_seconds: float = 10.0
+    """Time between two searches for jobs that were lost or whose worker died."""
     lost_after_seconds: float = 30.0
-    """While the stream is empty, a job dispatched this long ago is not in it and is dispatched again."""
+    """A job dispatched this long ago, while the stream is empty, was lost and is dispatched again."""
     orphans_seconds: float = 86_400.0
-    """Between two sweeps of the object store for objects that no image names."""
+    """Time between two sweeps of the object store for objects that belong to no image."""
     orphan_age_seconds: float = 86_400.0
-    """Younger ones may belong to an upload under way."""
+    """The sweep spares younger objects: they may belong to an upload under way."""
+
+    @model_validator(mode="after")
+    def _limits_are_possible(self) -> Self:
+        self._require_at_most("largest_upload_bytes", contract.LARGEST_UPLOAD_BYTES)
+        for name in ("largest_input_pixels", "largest_output_pixels", "largest_animation_pixels"):
+            self._require_at_most(name, LARGEST_POSSIBLE_PIXELS)
+        return self
+
+    def _require_at_most(self, name: str, most: int) -> None:
+        if not 0 < getattr(self, name) <= most:
+            raise ValueError(f"IMAGES_{name.upper()} must be between 1 and {most}")
 
     def store(self) -> Store:
         return Store(

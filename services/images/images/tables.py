@@ -1,6 +1,7 @@
-"""What images stores: a row an image, which is the truth about its job; the stream only carries it.
+"""The tables of images. The row of an image is the truth about its job; the message in the stream only points
+to it.
 
-`image_block` is kept by triggers of the database: see its migration.
+Triggers in the database fill `image_block`: see its migration.
 """
 
 import uuid
@@ -44,7 +45,7 @@ IS_UNFINISHED = sa.text("status IN ('pending', 'processing')")
 
 
 class Batch(Base, table=True):
-    """Images uploaded together. The counts say how they ended, also of those deleted since."""
+    """Images uploaded in one call. The counts include images that were deleted since."""
 
     __table_args__ = (
         sa.Index("ix_batch_user_id_id", "user_id", "id"),
@@ -67,7 +68,7 @@ class Batch(Base, table=True):
 
 
 class Image(Base, table=True):
-    """Sizes are pixels after the EXIF orientation. `attempt` is the fence of the work under way."""
+    """An uploaded image and the state of its job. Sizes are pixels after the EXIF orientation is applied."""
 
     __table_args__ = (
         sa.Index("ix_image_batch_id", "batch_id", "id", postgresql_where=sa.text("batch_id IS NOT NULL")),
@@ -110,27 +111,28 @@ class Image(Base, table=True):
     reserved_until: datetime = Field(sa_type=INSTANT)
     dispatched_at: datetime | None = Field(default=None, sa_type=INSTANT)
     attempt: int = 0
+    """Number of the current attempt. It is the fence of its work: results of older attempts are refused."""
     excused: int = 0
-    """Attempts that ended through no fault of the image; they do not count against it."""
+    """Attempts that failed through no fault of the image. They do not count against it."""
     attempts_from: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    """Attempts before an operator gave it another chance: they count no more, while the fence goes on."""
+    """Attempts before an operator retried the image. They no longer count, but the fence keeps growing."""
     started_at: datetime | None = Field(default=None, sa_type=INSTANT)
     heartbeat_at: datetime | None = Field(default=None, sa_type=INSTANT)
     progress: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    """Of the work under way, in percent."""
+    """Percent of the current attempt that is done."""
     processing_seconds: float | None = None
     failure_code: str | None = Field(default=None, sa_type=sa.String)
     failure_message: str | None = Field(default=None, sa_type=sa.String)
     failure_retryable: bool | None = None
     request_id: str | None = Field(default=None, sa_type=sa.String)
-    """Of its upload, to which all that is done with it later belongs."""
+    """The id of the upload's request. Logs and traces of all later work carry it."""
     trace_parent: str | None = Field(default=None, sa_type=sa.String)
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 
 
 class ImageBlock(Base, table=True):
-    """How many images there are of a user's next thousand, from `first_id` up to the next block's."""
+    """Counts of up to a thousand images of a user, from `first_id` up to the next block's `first_id`."""
 
     __tablename__ = "image_block"  # pyright: ignore[reportAssignmentType]
 
@@ -138,14 +140,14 @@ class ImageBlock(Base, table=True):
     first_id: int = Field(sa_type=sa.BigInteger, primary_key=True)
     last_id: int = Field(sa_type=sa.BigInteger)
     added: int
-    """All that were ever in it: a thousand close it."""
+    """Images ever added, also deleted ones. A block with a thousand is full."""
     total: int
     completed: int
     failed: int
 
 
-class FormerUser(Base, table=True):
-    """An account that is gone: nothing of it may come any more."""
+class DeletedUser(Base, table=True):
+    """A deleted account. New uploads of this user are refused."""
 
     __tablename__ = "former_user"  # pyright: ignore[reportAssignmentType]
 
@@ -154,7 +156,7 @@ class FormerUser(Base, table=True):
 
 
 class OfferedModel(Base, table=True):
-    """A model that a worker has announced; `nets` are the networks that it is made of."""
+    """A model that a worker has announced. `nets` are the networks that it uses."""
 
     __tablename__ = "offered_model"  # pyright: ignore[reportAssignmentType]
 
@@ -162,17 +164,17 @@ class OfferedModel(Base, table=True):
     nets: list[str] = Field(sa_type=sa.ARRAY(sa.String))  # pyright: ignore[reportArgumentType, reportCallIssue]
     announced_at: datetime = Field(sa_type=INSTANT)
     missing_since: datetime | None = Field(default=None, sa_type=INSTANT)
-    """Since then workers announce what they have without it."""
+    """Set while workers announce their models without this one."""
 
 
 class Worker(Base, table=True):
-    """A worker as it last announced itself; gone ones are kept for a while, for the pace of the next."""
+    """A worker's last announcement. It outlives the worker for a while, to estimate the next one's speed."""
 
     name: str = Field(sa_type=sa.String, primary_key=True)
     megapixels_per_second: float | None = None
-    """Of results, while it has work; None until it has made one."""
+    """Megapixels of results for each second with work. None until the worker has made a result."""
     announced_at: datetime = Field(sa_type=INSTANT)
 
 
 class Outbox(OutboxColumns, Base, table=True):
-    """Events on their way into the stream; see common.outbox."""
+    """Events waiting to be published; see `common.outbox`."""

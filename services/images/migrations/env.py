@@ -1,6 +1,6 @@
-"""Applies images's migrations to the database in IMAGES_DATABASE_URL; two at once wait for each other.
+"""Applies the migrations of images to the database in IMAGES_DATABASE_URL. Concurrent runs take turns.
 
-With `--sql` it prints them instead, for whoever wants to read them first.
+With `--sql` it prints the SQL instead of running it.
 """
 
 import os

@@ -36,7 +36,7 @@ async def run() -> None:
 async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     blobs = Blobs(settings.store())
     await process.wait_for("object store", blobs.ping)
-    readiness.have("object store")
+    readiness.mark_ready("object store")
     shared = settings.shared_memory
     triton = Triton(settings.triton_target, seconds=settings.tile_seconds, shares_memory=shared)
     offer = Availability(triton, settings.models)

@@ -17,12 +17,13 @@ from inference.sizing import Fit, Frame, Placement, Write, placed
 from inference.tiling.tile_rows import Progress
 from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tensor, Tiling
 from inference.upscale import upscale
+from loupe.contract import LONGEST_OUTPUT_SIDE
 
 MOVING = ("GIF", "WEBP")
 """Formats that can hold an animation."""
 REMEMBERED_BYTES = 128 << 20
-MOST_PIXELS = 268_435_456
-"""Of all frames of a result; `images` allows less, but may have counted fewer frames in a damaged file."""
+MOST_PIXELS = LONGEST_OUTPUT_SIDE**2
+"""Limit for all frames of a result, unless the order names another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class RenderSpec:
     fit: Fit = "stretch"
     quality: int | None = None
     keeps_metadata: bool = False
+    most_pixels: int = MOST_PIXELS
+    """Limit for all frames of a result. `images` checked it, but may miscount a damaged file's frames."""
 
     def placement(self, picture: Picture) -> Placement:
         return placed(picture.size, self.size, self.fit)
@@ -73,7 +76,7 @@ async def still(picture: Picture, wish: RenderSpec, infer: Infer, progress: Prog
 
 
 async def moving(original: Animation, wish: RenderSpec, infer: Infer, progress: Progress | None) -> bytes:
-    if len(original.frames) * wish.size[0] * wish.size[1] > MOST_PIXELS:
+    if len(original.frames) * wish.size[0] * wish.size[1] > wish.most_pixels:
         count = len(original.frames)
         raise Undecodable(f"{count} frames of {wish.size[0]} x {wish.size[1]}", reason="too_many_pixels")
     remembering = Remembering(infer)

@@ -23,7 +23,7 @@ from inference.heartbeat import Cancellations, Heartbeat
 from inference.networks.auto import Choice, NotServed, chosen
 from inference.networks.network import WrongAnswer
 from inference.picture import Animation, Format
-from inference.pipeline import MOVING, RenderSpec, render
+from inference.pipeline import MOST_PIXELS, MOVING, RenderSpec, render
 from inference.sizing import Fit
 from inference.throughput import Throughput
 from inference.tiling.tile_rows import Progress
@@ -184,7 +184,7 @@ class Worker:
         with _timed("fetch"):
             original = await self.blobs.get(order.original_path)
         with _timed("decode"):
-            picture = await self.decoder.decode(original)
+            picture = await self.decoder.decode(original, order.largest_input_pixels)
         del original
         choice = await asyncio.to_thread(chosen, order.model, picture, self.offer.models)
         wish = RenderSpec(
@@ -195,6 +195,7 @@ class Worker:
             fit=FITS[order.fit],
             quality=order.quality or None,
             keeps_metadata=order.keeps_metadata,
+            most_pixels=order.largest_output_pixels or MOST_PIXELS,
         )
         with _timed("infer"):  # and encode: rows are written as they are ready
             try:
@@ -244,8 +245,6 @@ async def _unless(unwanted: asyncio.Task[None], work: Coroutine[Any, Any, Made])
 def _output(order: images_pb2.WorkOrder, size: int, choice: Choice, seconds: float) -> pb.Output:
     return pb.Output(
         bytes=size,
-        width=order.size.width,
-        height=order.size.height,
         seconds=seconds,
         model=choice.model.name,
         model_reason=choice.reason,

@@ -76,7 +76,7 @@ class Token(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """Absent: never."""
+        """Absent if the token never expires."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class RegisterRequest(_message.Message):
     password: _builtins.str
     password_confirmation: _builtins.str
     device_name: _builtins.str
-    """Label of the token; the gateway fills in the user agent."""
+    """Label of the token. The gateway sets it to the user agent."""
     def __init__(
         self,
         *,
@@ -135,7 +135,7 @@ class RegisterResponse(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The token's text, told this once."""
+    """The text of the token. It is returned only here, and stored nowhere."""
     @_builtins.property
     def user(self) -> Global___User: ...
     def __init__(
@@ -221,8 +221,6 @@ Global___AuthenticateRequest: _TypeAlias = AuthenticateRequest  # noqa: Y015
 
 @_typing.final
 class AuthenticateResponse(_message.Message):
-    """Who asks. The internal tokens are JWTs (EdDSA), one for each service by its name."""
-
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
@@ -256,7 +254,9 @@ class AuthenticateResponse(_message.Message):
     @_builtins.property
     def abilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
-    def internal_tokens(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def internal_tokens(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """A JWT (EdDSA) for each service, by the service's name."""
+
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -282,7 +282,7 @@ class VerifyEmailRequest(_message.Message):
 
     TOKEN_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The signed text of the link."""
+    """The signed text from the link."""
     def __init__(
         self,
         *,
@@ -493,10 +493,10 @@ class CreateTokenRequest(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     expires_at: _builtins.str
-    """Instant as the client wrote it (RFC 3339), in the future; empty: never."""
+    """Instant in the future as the client wrote it (RFC 3339). Empty if the token never expires."""
     @_builtins.property
     def abilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Empty: all of them."""
+        """Empty means all abilities."""
 
     def __init__(
         self,
@@ -520,7 +520,7 @@ class CreateTokenResponse(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Its text, told this once."""
+    """The text of the token. It is returned only here, and stored nowhere."""
     @_builtins.property
     def token(self) -> Global___Token: ...
     def __init__(
@@ -579,7 +579,7 @@ class ResetPasswordRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     PASSWORD_CONFIRMATION_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The signed text of the link."""
+    """The signed text from the link."""
     password: _builtins.str
     password_confirmation: _builtins.str
     def __init__(
@@ -830,7 +830,7 @@ class RotateKeysResponse(_message.Message):
 
     KEY_ID_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
-    """Key id (`kid`) that signs from now on."""
+    """Id (`kid`) of the key that signs from now on."""
     def __init__(
         self,
         *,
@@ -930,7 +930,7 @@ Global___GetJwksResponse: _TypeAlias = GetJwksResponse  # noqa: Y015
 
 @_typing.final
 class TokensRevoked(_message.Message):
-    """Event `auth.tokens_revoked`: caches drop these."""
+    """Event `auth.tokens_revoked`: caches drop these tokens."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -955,7 +955,7 @@ Global___TokensRevoked: _TypeAlias = TokensRevoked  # noqa: Y015
 
 @_typing.final
 class UserChanged(_message.Message):
-    """Event `auth.user_changed`: caches drop what they know of the user."""
+    """Event `auth.user_changed`: caches drop their data about the user."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -976,7 +976,7 @@ Global___UserChanged: _TypeAlias = UserChanged  # noqa: Y015
 
 @_typing.final
 class UserDeleted(_message.Message):
-    """Event `auth.user_deleted`: all that a service keeps of the user goes."""
+    """Event `auth.user_deleted`: every service deletes its data about the user."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -997,7 +997,7 @@ Global___UserDeleted: _TypeAlias = UserDeleted  # noqa: Y015
 
 @_typing.final
 class MailWanted(_message.Message):
-    """Event `auth.mail_wanted`: one mail to send, rendered when it is sent."""
+    """Event `auth.mail_wanted`: a request to send one mail. The mail is rendered when it is sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1006,8 +1006,9 @@ class MailWanted(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     template: _builtins.str
+    """`verify` or `reset`."""
     email: _builtins.str
-    """Address at the time of the event."""
+    """Address at the time of the event. No mail is sent if the user has another address by then."""
     def __init__(
         self,
         *,

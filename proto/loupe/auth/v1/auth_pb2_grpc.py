@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """Users, passwords, API tokens, and the internal tokens that services show each other.
+    """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
+
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
+    NO_SIDE_EFFECTS is for methods that write nothing at all.
     """
 
     def __init__(self, channel):
@@ -138,39 +141,44 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """Users, passwords, API tokens, and the internal tokens that services show each other.
+    """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
+
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
+    NO_SIDE_EFFECTS is for methods that write nothing at all.
     """
 
     def Register(self, request, context):
-        """Creates a user and a first API token, and sends the verification mail. ALREADY_EXISTS is told as a field violation.
+        """Creates a user and a first API token, and sends the verification mail. An address that is taken is INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Login(self, request, context):
-        """UNAUTHENTICATED `invalid_credentials`; PERMISSION_DENIED `email_unverified` once the password was right.
+        """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` if the password
+        was right.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Authenticate(self, request, context):
-        """Turns the bearer token of a request into its principal. UNAUTHENTICATED when unknown, expired or revoked.
+        """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
+        Writes when the token was last used, once a minute at most.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyEmail(self, request, context):
-        """Marks the mail address of a signed link as verified. Opening the link twice is the same as once.
+        """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResendVerification(self, request, context):
-        """Sends the verification mail again, if there is such a user and they are not verified; never tells.
+        """Sends the verification mail again, if there is such a user who is not verified. The answer does not reveal that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,7 +197,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeToken(self, request, context):
-        """Revokes one token of the caller. NOT_FOUND `token_not_found` for anybody else's.
+        """Revokes one token of the caller. NOT_FOUND `token_not_found`, also if it belongs to another user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,77 +210,80 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateToken(self, request, context):
-        """Makes another API token of the caller, who needs all abilities for it.
+        """Creates another API token for the caller, whose own token needs all abilities.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForgotPassword(self, request, context):
-        """Sends a mail with a link for setting a new password, if there is such a user; never tells.
+        """Sends a mail with a link for setting a new password, if there is such a user. The answer does not reveal that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResetPassword(self, request, context):
-        """Sets the password of the user whom a mailed link names, once, and ends all tokens. PERMISSION_DENIED `invalid_signature`.
+        """Sets the password of the user whom a mailed link names, and revokes all their tokens. A link works once.
+        PERMISSION_DENIED `invalid_signature`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ChangePassword(self, request, context):
-        """Sets the caller's password and ends their other tokens. INVALID_ARGUMENT on `current_password` where it is wrong.
+        """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if that is wrong.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes what is sent. A new address is unverified, and gets a verification mail.
+        """Changes the fields that are present. A new address is unverified, and gets a verification mail.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """Deletes the caller's account; other services follow by the event `auth.user_deleted`.
+        """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FindUser(self, request, context):
-        """For operators: the user behind a mail address.
+        """For operators: finds a user by mail address. NOT_FOUND `user_not_found`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MarkEmailVerified(self, request, context):
-        """For operators: marks a user's address as verified without a mail.
+        """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RotateKeys(self, request, context):
-        """For operators: makes a new signing key the current one; the old one verifies until its tokens have expired.
+        """For operators: creates a new signing key. The old one stays valid until its tokens have expired.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IssueServiceToken(self, request, context):
-        """Client credentials: a service proves itself by its secret and gets a token for one other service. Open to all callers.
+        """Client credentials: a service authenticates with its secret and gets a token for one other service. Open to all
+        callers. UNAUTHENTICATED `client_refused`. The first call of an installation creates the signing key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetJwks(self, request, context):
-        """The public keys of internal tokens as a JSON Web Key Set (RFC 7517). Open to all callers.
+        """Returns the public keys of internal tokens as a JSON Web Key Set (RFC 7517). Open to all callers.
+        The first call of an installation creates the signing key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -390,7 +401,10 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """Users, passwords, API tokens, and the internal tokens that services show each other.
+    """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
+
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
+    NO_SIDE_EFFECTS is for methods that write nothing at all.
     """
 
     @staticmethod

@@ -27,95 +27,127 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """Users, passwords, API tokens, and the internal tokens that services show each other."""
+    """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
+
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
+    NO_SIDE_EFFECTS is for methods that write nothing at all.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     Register: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]
-    """Creates a user and a first API token, and sends the verification mail. ALREADY_EXISTS is told as a field violation."""
+    """Creates a user and a first API token, and sends the verification mail. An address that is taken is INVALID_ARGUMENT."""
     Login: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]
-    """UNAUTHENTICATED `invalid_credentials`; PERMISSION_DENIED `email_unverified` once the password was right."""
+    """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` if the password
+    was right.
+    """
     Authenticate: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AuthenticateRequest, _auth_pb2.AuthenticateResponse]
-    """Turns the bearer token of a request into its principal. UNAUTHENTICATED when unknown, expired or revoked."""
+    """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
+    Writes when the token was last used, once a minute at most.
+    """
     VerifyEmail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]
-    """Marks the mail address of a signed link as verified. Opening the link twice is the same as once."""
+    """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`."""
     ResendVerification: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResendVerificationRequest, _auth_pb2.ResendVerificationResponse]
-    """Sends the verification mail again, if there is such a user and they are not verified; never tells."""
+    """Sends the verification mail again, if there is such a user who is not verified. The answer does not reveal that."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]
     ListTokens: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListTokensRequest, _auth_pb2.ListTokensResponse]
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _auth_pb2.RevokeTokenResponse]
-    """Revokes one token of the caller. NOT_FOUND `token_not_found` for anybody else's."""
+    """Revokes one token of the caller. NOT_FOUND `token_not_found`, also if it belongs to another user."""
     RevokeAllTokens: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeAllTokensRequest, _auth_pb2.RevokeAllTokensResponse]
     CreateToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateTokenRequest, _auth_pb2.CreateTokenResponse]
-    """Makes another API token of the caller, who needs all abilities for it."""
+    """Creates another API token for the caller, whose own token needs all abilities."""
     ForgotPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ForgotPasswordRequest, _auth_pb2.ForgotPasswordResponse]
-    """Sends a mail with a link for setting a new password, if there is such a user; never tells."""
+    """Sends a mail with a link for setting a new password, if there is such a user. The answer does not reveal that."""
     ResetPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]
-    """Sets the password of the user whom a mailed link names, once, and ends all tokens. PERMISSION_DENIED `invalid_signature`."""
+    """Sets the password of the user whom a mailed link names, and revokes all their tokens. A link works once.
+    PERMISSION_DENIED `invalid_signature`.
+    """
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]
-    """Sets the caller's password and ends their other tokens. INVALID_ARGUMENT on `current_password` where it is wrong."""
+    """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if that is wrong."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]
-    """Changes what is sent. A new address is unverified, and gets a verification mail."""
+    """Changes the fields that are present. A new address is unverified, and gets a verification mail."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteUserRequest, _auth_pb2.DeleteUserResponse]
-    """Deletes the caller's account; other services follow by the event `auth.user_deleted`."""
+    """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data."""
     FindUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]
-    """For operators: the user behind a mail address."""
+    """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
     MarkEmailVerified: _grpc.UnaryUnaryMultiCallable[_auth_pb2.MarkEmailVerifiedRequest, _auth_pb2.MarkEmailVerifiedResponse]
-    """For operators: marks a user's address as verified without a mail."""
+    """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
     RotateKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]
-    """For operators: makes a new signing key the current one; the old one verifies until its tokens have expired."""
+    """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]
-    """Client credentials: a service proves itself by its secret and gets a token for one other service. Open to all callers."""
+    """Client credentials: a service authenticates with its secret and gets a token for one other service. Open to all
+    callers. UNAUTHENTICATED `client_refused`. The first call of an installation creates the signing key.
+    """
     GetJwks: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetJwksRequest, _auth_pb2.GetJwksResponse]
-    """The public keys of internal tokens as a JSON Web Key Set (RFC 7517). Open to all callers."""
+    """Returns the public keys of internal tokens as a JSON Web Key Set (RFC 7517). Open to all callers.
+    The first call of an installation creates the signing key.
+    """
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
-    """Users, passwords, API tokens, and the internal tokens that services show each other."""
+    """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
+
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
+    NO_SIDE_EFFECTS is for methods that write nothing at all.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Register: _aio.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]  # type: ignore[assignment]
-    """Creates a user and a first API token, and sends the verification mail. ALREADY_EXISTS is told as a field violation."""
+    """Creates a user and a first API token, and sends the verification mail. An address that is taken is INVALID_ARGUMENT."""
     Login: _aio.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
-    """UNAUTHENTICATED `invalid_credentials`; PERMISSION_DENIED `email_unverified` once the password was right."""
+    """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` if the password
+    was right.
+    """
     Authenticate: _aio.UnaryUnaryMultiCallable[_auth_pb2.AuthenticateRequest, _auth_pb2.AuthenticateResponse]  # type: ignore[assignment]
-    """Turns the bearer token of a request into its principal. UNAUTHENTICATED when unknown, expired or revoked."""
+    """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
+    Writes when the token was last used, once a minute at most.
+    """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]  # type: ignore[assignment]
-    """Marks the mail address of a signed link as verified. Opening the link twice is the same as once."""
+    """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`."""
     ResendVerification: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResendVerificationRequest, _auth_pb2.ResendVerificationResponse]  # type: ignore[assignment]
-    """Sends the verification mail again, if there is such a user and they are not verified; never tells."""
+    """Sends the verification mail again, if there is such a user who is not verified. The answer does not reveal that."""
     GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]  # type: ignore[assignment]
     ListTokens: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListTokensRequest, _auth_pb2.ListTokensResponse]  # type: ignore[assignment]
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _auth_pb2.RevokeTokenResponse]  # type: ignore[assignment]
-    """Revokes one token of the caller. NOT_FOUND `token_not_found` for anybody else's."""
+    """Revokes one token of the caller. NOT_FOUND `token_not_found`, also if it belongs to another user."""
     RevokeAllTokens: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeAllTokensRequest, _auth_pb2.RevokeAllTokensResponse]  # type: ignore[assignment]
     CreateToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateTokenRequest, _auth_pb2.CreateTokenResponse]  # type: ignore[assignment]
-    """Makes another API token of the caller, who needs all abilities for it."""
+    """Creates another API token for the caller, whose own token needs all abilities."""
     ForgotPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ForgotPasswordRequest, _auth_pb2.ForgotPasswordResponse]  # type: ignore[assignment]
-    """Sends a mail with a link for setting a new password, if there is such a user; never tells."""
+    """Sends a mail with a link for setting a new password, if there is such a user. The answer does not reveal that."""
     ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]  # type: ignore[assignment]
-    """Sets the password of the user whom a mailed link names, once, and ends all tokens. PERMISSION_DENIED `invalid_signature`."""
+    """Sets the password of the user whom a mailed link names, and revokes all their tokens. A link works once.
+    PERMISSION_DENIED `invalid_signature`.
+    """
     ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]  # type: ignore[assignment]
-    """Sets the caller's password and ends their other tokens. INVALID_ARGUMENT on `current_password` where it is wrong."""
+    """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if that is wrong."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]  # type: ignore[assignment]
-    """Changes what is sent. A new address is unverified, and gets a verification mail."""
+    """Changes the fields that are present. A new address is unverified, and gets a verification mail."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteUserRequest, _auth_pb2.DeleteUserResponse]  # type: ignore[assignment]
-    """Deletes the caller's account; other services follow by the event `auth.user_deleted`."""
+    """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data."""
     FindUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]  # type: ignore[assignment]
-    """For operators: the user behind a mail address."""
+    """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
     MarkEmailVerified: _aio.UnaryUnaryMultiCallable[_auth_pb2.MarkEmailVerifiedRequest, _auth_pb2.MarkEmailVerifiedResponse]  # type: ignore[assignment]
-    """For operators: marks a user's address as verified without a mail."""
+    """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
     RotateKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]  # type: ignore[assignment]
-    """For operators: makes a new signing key the current one; the old one verifies until its tokens have expired."""
+    """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]  # type: ignore[assignment]
-    """Client credentials: a service proves itself by its secret and gets a token for one other service. Open to all callers."""
+    """Client credentials: a service authenticates with its secret and gets a token for one other service. Open to all
+    callers. UNAUTHENTICATED `client_refused`. The first call of an installation creates the signing key.
+    """
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetJwksRequest, _auth_pb2.GetJwksResponse]  # type: ignore[assignment]
-    """The public keys of internal tokens as a JSON Web Key Set (RFC 7517). Open to all callers."""
+    """Returns the public keys of internal tokens as a JSON Web Key Set (RFC 7517). Open to all callers.
+    The first call of an installation creates the signing key.
+    """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Users, passwords, API tokens, and the internal tokens that services show each other."""
+    """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
+
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
+    NO_SIDE_EFFECTS is for methods that write nothing at all.
+    """
 
     @_abc_1.abstractmethod
     def Register(
@@ -123,7 +155,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.RegisterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RegisterResponse, _abc.Awaitable[_auth_pb2.RegisterResponse]]:
-        """Creates a user and a first API token, and sends the verification mail. ALREADY_EXISTS is told as a field violation."""
+        """Creates a user and a first API token, and sends the verification mail. An address that is taken is INVALID_ARGUMENT."""
 
     @_abc_1.abstractmethod
     def Login(
@@ -131,7 +163,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.LoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.LoginResponse, _abc.Awaitable[_auth_pb2.LoginResponse]]:
-        """UNAUTHENTICATED `invalid_credentials`; PERMISSION_DENIED `email_unverified` once the password was right."""
+        """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` if the password
+        was right.
+        """
 
     @_abc_1.abstractmethod
     def Authenticate(
@@ -139,7 +173,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.AuthenticateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.AuthenticateResponse, _abc.Awaitable[_auth_pb2.AuthenticateResponse]]:
-        """Turns the bearer token of a request into its principal. UNAUTHENTICATED when unknown, expired or revoked."""
+        """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
+        Writes when the token was last used, once a minute at most.
+        """
 
     @_abc_1.abstractmethod
     def VerifyEmail(
@@ -147,7 +183,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.VerifyEmailRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.VerifyEmailResponse, _abc.Awaitable[_auth_pb2.VerifyEmailResponse]]:
-        """Marks the mail address of a signed link as verified. Opening the link twice is the same as once."""
+        """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`."""
 
     @_abc_1.abstractmethod
     def ResendVerification(
@@ -155,7 +191,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ResendVerificationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ResendVerificationResponse, _abc.Awaitable[_auth_pb2.ResendVerificationResponse]]:
-        """Sends the verification mail again, if there is such a user and they are not verified; never tells."""
+        """Sends the verification mail again, if there is such a user who is not verified. The answer does not reveal that."""
 
     @_abc_1.abstractmethod
     def GetUser(
@@ -177,7 +213,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.RevokeTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RevokeTokenResponse, _abc.Awaitable[_auth_pb2.RevokeTokenResponse]]:
-        """Revokes one token of the caller. NOT_FOUND `token_not_found` for anybody else's."""
+        """Revokes one token of the caller. NOT_FOUND `token_not_found`, also if it belongs to another user."""
 
     @_abc_1.abstractmethod
     def RevokeAllTokens(
@@ -192,7 +228,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.CreateTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.CreateTokenResponse, _abc.Awaitable[_auth_pb2.CreateTokenResponse]]:
-        """Makes another API token of the caller, who needs all abilities for it."""
+        """Creates another API token for the caller, whose own token needs all abilities."""
 
     @_abc_1.abstractmethod
     def ForgotPassword(
@@ -200,7 +236,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ForgotPasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ForgotPasswordResponse, _abc.Awaitable[_auth_pb2.ForgotPasswordResponse]]:
-        """Sends a mail with a link for setting a new password, if there is such a user; never tells."""
+        """Sends a mail with a link for setting a new password, if there is such a user. The answer does not reveal that."""
 
     @_abc_1.abstractmethod
     def ResetPassword(
@@ -208,7 +244,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ResetPasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ResetPasswordResponse, _abc.Awaitable[_auth_pb2.ResetPasswordResponse]]:
-        """Sets the password of the user whom a mailed link names, once, and ends all tokens. PERMISSION_DENIED `invalid_signature`."""
+        """Sets the password of the user whom a mailed link names, and revokes all their tokens. A link works once.
+        PERMISSION_DENIED `invalid_signature`.
+        """
 
     @_abc_1.abstractmethod
     def ChangePassword(
@@ -216,7 +254,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ChangePasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ChangePasswordResponse, _abc.Awaitable[_auth_pb2.ChangePasswordResponse]]:
-        """Sets the caller's password and ends their other tokens. INVALID_ARGUMENT on `current_password` where it is wrong."""
+        """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if that is wrong."""
 
     @_abc_1.abstractmethod
     def UpdateUser(
@@ -224,7 +262,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.UpdateUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.UpdateUserResponse, _abc.Awaitable[_auth_pb2.UpdateUserResponse]]:
-        """Changes what is sent. A new address is unverified, and gets a verification mail."""
+        """Changes the fields that are present. A new address is unverified, and gets a verification mail."""
 
     @_abc_1.abstractmethod
     def DeleteUser(
@@ -232,7 +270,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.DeleteUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.DeleteUserResponse, _abc.Awaitable[_auth_pb2.DeleteUserResponse]]:
-        """Deletes the caller's account; other services follow by the event `auth.user_deleted`."""
+        """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data."""
 
     @_abc_1.abstractmethod
     def FindUser(
@@ -240,7 +278,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.FindUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.FindUserResponse, _abc.Awaitable[_auth_pb2.FindUserResponse]]:
-        """For operators: the user behind a mail address."""
+        """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
 
     @_abc_1.abstractmethod
     def MarkEmailVerified(
@@ -248,7 +286,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.MarkEmailVerifiedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.MarkEmailVerifiedResponse, _abc.Awaitable[_auth_pb2.MarkEmailVerifiedResponse]]:
-        """For operators: marks a user's address as verified without a mail."""
+        """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
 
     @_abc_1.abstractmethod
     def RotateKeys(
@@ -256,7 +294,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.RotateKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RotateKeysResponse, _abc.Awaitable[_auth_pb2.RotateKeysResponse]]:
-        """For operators: makes a new signing key the current one; the old one verifies until its tokens have expired."""
+        """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
 
     @_abc_1.abstractmethod
     def IssueServiceToken(
@@ -264,7 +302,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.IssueServiceTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.IssueServiceTokenResponse, _abc.Awaitable[_auth_pb2.IssueServiceTokenResponse]]:
-        """Client credentials: a service proves itself by its secret and gets a token for one other service. Open to all callers."""
+        """Client credentials: a service authenticates with its secret and gets a token for one other service. Open to all
+        callers. UNAUTHENTICATED `client_refused`. The first call of an installation creates the signing key.
+        """
 
     @_abc_1.abstractmethod
     def GetJwks(
@@ -272,6 +312,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.GetJwksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetJwksResponse, _abc.Awaitable[_auth_pb2.GetJwksResponse]]:
-        """The public keys of internal tokens as a JSON Web Key Set (RFC 7517). Open to all callers."""
+        """Returns the public keys of internal tokens as a JSON Web Key Set (RFC 7517). Open to all callers.
+        The first call of an installation creates the signing key.
+        """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

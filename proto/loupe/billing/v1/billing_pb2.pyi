@@ -28,7 +28,7 @@ class Limit(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     value: _builtins.int
-    """Absent: unlimited."""
+    """Absent means unlimited."""
     unit: _builtins.str
     def __init__(
         self,
@@ -64,10 +64,10 @@ class Plan(_message.Message):
     name: _builtins.str
     slug: _builtins.str
     price: _builtins.int
-    """Whole units of currency a month; absent: by agreement."""
+    """Price for a month in whole units of the currency. Absent if the price is by agreement."""
     requests_per_hour: _builtins.int
     images_per_month: _builtins.int
-    """Absent: unlimited."""
+    """Absent means unlimited."""
     max_scale: _builtins.int
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -115,7 +115,7 @@ class Subscription(_message.Message):
     id: _builtins.int
     type: _builtins.str
     status: _builtins.str
-    """Laravel Cashier's words: active, trialing, canceled, past_due."""
+    """`active`, `trialing`, `canceled` or `past_due`, as in Laravel Cashier."""
     quantity: _builtins.int
     @_builtins.property
     def trial_ends_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -153,9 +153,9 @@ class Usage(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     used: _builtins.int
     limit: _builtins.int
-    """Absent: unlimited."""
+    """Absent means unlimited."""
     version: _builtins.int
-    """Grows with each change of the month's count, so that old news can be told from new."""
+    """Grows with each change of the month's count, so that readers can ignore an older count."""
     @_builtins.property
     def period_start(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -203,12 +203,12 @@ class GetEntitlementResponse(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
     is_active: _builtins.bool
-    """False when the subscription has ended: new images are refused, everything else stays open."""
+    """False if the subscription has ended or a payment is missing. New images are then refused, nothing else."""
     @_builtins.property
     def plan(self) -> Global___Plan: ...
     @_builtins.property
     def subscription(self) -> Global___Subscription:
-        """Absent: the user never subscribed and is on the free plan."""
+        """Absent if the user has no subscription and is on the free plan."""
 
     @_builtins.property
     def usage(self) -> Global___Usage: ...
@@ -265,7 +265,7 @@ Global___ListPlansResponse: _TypeAlias = ListPlansResponse  # noqa: Y015
 
 @_typing.final
 class SetPlanRequest(_message.Message):
-    """The subscription as it will be: what is absent here, it will not have."""
+    """Replaces the whole subscription: a field that is absent here will be absent there."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -277,14 +277,14 @@ class SetPlanRequest(_message.Message):
     user_id: _builtins.int
     plan: _builtins.str
     past_due: _builtins.bool
-    """The payment of the last period is missing: nothing new until it is there."""
+    """A payment is missing. New images are refused until it arrives."""
     @_builtins.property
     def trial_ends_at(self) -> _timestamp_pb2.Timestamp:
-        """On trial until then."""
+        """End of the trial."""
 
     @_builtins.property
     def ends_at(self) -> _timestamp_pb2.Timestamp:
-        """Cancelled, and ends then."""
+        """Set if the subscription is cancelled: the time at which it ends."""
 
     def __init__(
         self,
@@ -335,7 +335,7 @@ class SetQuotaRequest(_message.Message):
     IMAGES_PER_MONTH_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     images_per_month: _builtins.int
-    """Absent: what the plan says."""
+    """Absent to use the quota of the plan."""
     def __init__(
         self,
         *,
@@ -380,7 +380,7 @@ class GetLedgerRequest(_message.Message):
     PERIOD_START_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     period_start: _builtins.str
-    """First day of the month, such as `2026-02-01`; empty: this month."""
+    """First day of the month, such as `2026-02-01`. Empty means this month."""
     def __init__(
         self,
         *,
@@ -423,7 +423,7 @@ Global___GetLedgerResponse: _TypeAlias = GetLedgerResponse  # noqa: Y015
 
 @_typing.final
 class LedgerEntry(_message.Message):
-    """One change of a month's count. Entries are only ever added; their sum is the count."""
+    """One change of a month's count. Entries are never changed or deleted. Their sum is the count."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -433,9 +433,9 @@ class LedgerEntry(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     reservation_id: _builtins.str
     change: _builtins.int
-    """+1 or -1; 0 for a capture, which only settles what was counted."""
+    """+1 or -1, or 0 for a capture, whose place was counted when it was reserved."""
     reason: _builtins.str
-    """reserved, captured, released, expired, or retaken: counted again after it had expired."""
+    """`reserved`, `captured`, `released`, `expired`, or `retaken` if it counts again after it had expired."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -464,12 +464,12 @@ class ReserveRequest(_message.Message):
     FEATURE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     api_request: _builtins.bool
-    """True when the image came by API token; the plan must then have `api_access`."""
+    """True if the image was uploaded with an API token. The plan must then have `api_access`."""
     feature: _builtins.str
-    """What else the plan must have, such as `batch_processing`; empty: nothing."""
+    """Another feature that the plan must have, such as `batch_processing`. May be empty."""
     @_builtins.property
     def reservation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """UUIDs made by the caller, one an image."""
+        """UUIDs chosen by the caller, one for each image."""
 
     def __init__(
         self,
@@ -592,7 +592,7 @@ Global___ReleaseResponse: _TypeAlias = ReleaseResponse  # noqa: Y015
 
 @_typing.final
 class PlanChanged(_message.Message):
-    """Event `billing.plan_changed`: caches drop the entitlement."""
+    """Event `billing.plan_changed`: caches drop the user's entitlement."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -613,7 +613,7 @@ Global___PlanChanged: _TypeAlias = PlanChanged  # noqa: Y015
 
 @_typing.final
 class UsageChanged(_message.Message):
-    """Event `billing.usage_changed`: the month's count after a change."""
+    """Event `billing.usage_changed`: carries the month's count after a change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

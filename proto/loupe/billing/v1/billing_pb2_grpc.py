@@ -82,14 +82,14 @@ class BillingServiceServicer:
     """
 
     def GetEntitlement(self, request, context):
-        """What the caller may do this month: plan, subscription and usage.
+        """Returns the caller's plan, subscription and usage of this month.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPlans(self, request, context):
-        """What this installation offers. The first plan is that of users who never subscribed.
+        """Returns the plans of this installation. The first one is for users without a subscription.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,21 +103,21 @@ class BillingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetQuota(self, request, context):
-        """For operators: gives a subscription a monthly quota of its own. FAILED_PRECONDITION `no_subscription`.
+        """For operators: gives a subscription a custom monthly quota. FAILED_PRECONDITION `no_subscription`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLedger(self, request, context):
-        """For operators: a month of a user, entry by entry.
+        """For operators: returns the ledger of a user for one month.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reserve(self, request, context):
-        """For `images`: takes places in the month's quota, all of them or none. Repeating reservation ids changes nothing.
+        """For `images`: reserves places in the month's quota, all or none. Ids that are already reserved change nothing.
         PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -125,14 +125,14 @@ class BillingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RenewReservations(self, request, context):
-        """For `images`: keeps reservations of unfinished images from expiring.
+        """For `images`: extends the reservations of unfinished images.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Release(self, request, context):
-        """For `images`: gives places back when an upload was refused after they were reserved.
+        """For `images`: gives places back if an upload is refused after the reservation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,23 +34,23 @@ class BillingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BillingServiceAsyncStub: ...
     GetEntitlement: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetEntitlementRequest, _billing_pb2.GetEntitlementResponse]
-    """What the caller may do this month: plan, subscription and usage."""
+    """Returns the caller's plan, subscription and usage of this month."""
     ListPlans: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListPlansRequest, _billing_pb2.ListPlansResponse]
-    """What this installation offers. The first plan is that of users who never subscribed."""
+    """Returns the plans of this installation. The first one is for users without a subscription."""
     SetPlan: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SetPlanRequest, _billing_pb2.SetPlanResponse]
     """For operators: puts a user on a plan. NOT_FOUND `plan_not_found`."""
     SetQuota: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SetQuotaRequest, _billing_pb2.SetQuotaResponse]
-    """For operators: gives a subscription a monthly quota of its own. FAILED_PRECONDITION `no_subscription`."""
+    """For operators: gives a subscription a custom monthly quota. FAILED_PRECONDITION `no_subscription`."""
     GetLedger: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetLedgerRequest, _billing_pb2.GetLedgerResponse]
-    """For operators: a month of a user, entry by entry."""
+    """For operators: returns the ledger of a user for one month."""
     Reserve: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]
-    """For `images`: takes places in the month's quota, all of them or none. Repeating reservation ids changes nothing.
+    """For `images`: reserves places in the month's quota, all or none. Ids that are already reserved change nothing.
     PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
     """
     RenewReservations: _grpc.UnaryUnaryMultiCallable[_billing_pb2.RenewReservationsRequest, _billing_pb2.RenewReservationsResponse]
-    """For `images`: keeps reservations of unfinished images from expiring."""
+    """For `images`: extends the reservations of unfinished images."""
     Release: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ReleaseRequest, _billing_pb2.ReleaseResponse]
-    """For `images`: gives places back when an upload was refused after they were reserved."""
+    """For `images`: gives places back if an upload is refused after the reservation."""
 
 @_typing.type_check_only
 class BillingServiceAsyncStub(BillingServiceStub):
@@ -58,23 +58,23 @@ class BillingServiceAsyncStub(BillingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetEntitlement: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetEntitlementRequest, _billing_pb2.GetEntitlementResponse]  # type: ignore[assignment]
-    """What the caller may do this month: plan, subscription and usage."""
+    """Returns the caller's plan, subscription and usage of this month."""
     ListPlans: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListPlansRequest, _billing_pb2.ListPlansResponse]  # type: ignore[assignment]
-    """What this installation offers. The first plan is that of users who never subscribed."""
+    """Returns the plans of this installation. The first one is for users without a subscription."""
     SetPlan: _aio.UnaryUnaryMultiCallable[_billing_pb2.SetPlanRequest, _billing_pb2.SetPlanResponse]  # type: ignore[assignment]
     """For operators: puts a user on a plan. NOT_FOUND `plan_not_found`."""
     SetQuota: _aio.UnaryUnaryMultiCallable[_billing_pb2.SetQuotaRequest, _billing_pb2.SetQuotaResponse]  # type: ignore[assignment]
-    """For operators: gives a subscription a monthly quota of its own. FAILED_PRECONDITION `no_subscription`."""
+    """For operators: gives a subscription a custom monthly quota. FAILED_PRECONDITION `no_subscription`."""
     GetLedger: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetLedgerRequest, _billing_pb2.GetLedgerResponse]  # type: ignore[assignment]
-    """For operators: a month of a user, entry by entry."""
+    """For operators: returns the ledger of a user for one month."""
     Reserve: _aio.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]  # type: ignore[assignment]
-    """For `images`: takes places in the month's quota, all of them or none. Repeating reservation ids changes nothing.
+    """For `images`: reserves places in the month's quota, all or none. Ids that are already reserved change nothing.
     PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
     """
     RenewReservations: _aio.UnaryUnaryMultiCallable[_billing_pb2.RenewReservationsRequest, _billing_pb2.RenewReservationsResponse]  # type: ignore[assignment]
-    """For `images`: keeps reservations of unfinished images from expiring."""
+    """For `images`: extends the reservations of unfinished images."""
     Release: _aio.UnaryUnaryMultiCallable[_billing_pb2.ReleaseRequest, _billing_pb2.ReleaseResponse]  # type: ignore[assignment]
-    """For `images`: gives places back when an upload was refused after they were reserved."""
+    """For `images`: gives places back if an upload is refused after the reservation."""
 
 class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Plans, subscriptions and the monthly quota of images."""
@@ -85,7 +85,7 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.GetEntitlementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.GetEntitlementResponse, _abc.Awaitable[_billing_pb2.GetEntitlementResponse]]:
-        """What the caller may do this month: plan, subscription and usage."""
+        """Returns the caller's plan, subscription and usage of this month."""
 
     @_abc_1.abstractmethod
     def ListPlans(
@@ -93,7 +93,7 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.ListPlansRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.ListPlansResponse, _abc.Awaitable[_billing_pb2.ListPlansResponse]]:
-        """What this installation offers. The first plan is that of users who never subscribed."""
+        """Returns the plans of this installation. The first one is for users without a subscription."""
 
     @_abc_1.abstractmethod
     def SetPlan(
@@ -109,7 +109,7 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.SetQuotaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.SetQuotaResponse, _abc.Awaitable[_billing_pb2.SetQuotaResponse]]:
-        """For operators: gives a subscription a monthly quota of its own. FAILED_PRECONDITION `no_subscription`."""
+        """For operators: gives a subscription a custom monthly quota. FAILED_PRECONDITION `no_subscription`."""
 
     @_abc_1.abstractmethod
     def GetLedger(
@@ -117,7 +117,7 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.GetLedgerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.GetLedgerResponse, _abc.Awaitable[_billing_pb2.GetLedgerResponse]]:
-        """For operators: a month of a user, entry by entry."""
+        """For operators: returns the ledger of a user for one month."""
 
     @_abc_1.abstractmethod
     def Reserve(
@@ -125,7 +125,7 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.ReserveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.ReserveResponse, _abc.Awaitable[_billing_pb2.ReserveResponse]]:
-        """For `images`: takes places in the month's quota, all of them or none. Repeating reservation ids changes nothing.
+        """For `images`: reserves places in the month's quota, all or none. Ids that are already reserved change nothing.
         PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
         """
 
@@ -135,7 +135,7 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.RenewReservationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.RenewReservationsResponse, _abc.Awaitable[_billing_pb2.RenewReservationsResponse]]:
-        """For `images`: keeps reservations of unfinished images from expiring."""
+        """For `images`: extends the reservations of unfinished images."""
 
     @_abc_1.abstractmethod
     def Release(
@@ -143,6 +143,6 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.ReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.ReleaseResponse, _abc.Awaitable[_billing_pb2.ReleaseResponse]]:
-        """For `images`: gives places back when an upload was refused after they were reserved."""
+        """For `images`: gives places back if an upload is refused after the reservation."""
 
 def add_BillingServiceServicer_to_server(servicer: BillingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from loupe.billing.v1 import billing_pb2 as _billing_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -49,11 +50,11 @@ class _BatchStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BatchStat
     DESCRIPTOR: _descriptor.EnumDescriptor
     BATCH_STATUS_UNSPECIFIED: _BatchStatus.ValueType  # 0
     BATCH_STATUS_PENDING: _BatchStatus.ValueType  # 1
-    """None of its images has started."""
+    """No image has started."""
     BATCH_STATUS_PROCESSING: _BatchStatus.ValueType  # 2
     BATCH_STATUS_COMPLETED: _BatchStatus.ValueType  # 3
     BATCH_STATUS_PARTIALLY_FAILED: _BatchStatus.ValueType  # 4
-    """Some have failed, and none is unfinished."""
+    """All images ended, and some failed."""
     BATCH_STATUS_FAILED: _BatchStatus.ValueType  # 5
     BATCH_STATUS_CANCELLED: _BatchStatus.ValueType  # 6
 
@@ -61,11 +62,11 @@ class BatchStatus(_BatchStatus, metaclass=_BatchStatusEnumTypeWrapper): ...
 
 BATCH_STATUS_UNSPECIFIED: BatchStatus.ValueType  # 0
 BATCH_STATUS_PENDING: BatchStatus.ValueType  # 1
-"""None of its images has started."""
+"""No image has started."""
 BATCH_STATUS_PROCESSING: BatchStatus.ValueType  # 2
 BATCH_STATUS_COMPLETED: BatchStatus.ValueType  # 3
 BATCH_STATUS_PARTIALLY_FAILED: BatchStatus.ValueType  # 4
-"""Some have failed, and none is unfinished."""
+"""All images ended, and some failed."""
 BATCH_STATUS_FAILED: BatchStatus.ValueType  # 5
 BATCH_STATUS_CANCELLED: BatchStatus.ValueType  # 6
 Global___BatchStatus: _TypeAlias = BatchStatus  # noqa: Y015
@@ -104,19 +105,19 @@ class _FitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fit.ValueType], _
     FIT_UNSPECIFIED: _Fit.ValueType  # 0
     FIT_STRETCH: _Fit.ValueType  # 1
     FIT_COVER: _Fit.ValueType  # 2
-    """What is too much is cut off."""
+    """The parts that do not fit are cut off."""
     FIT_CONTAIN: _Fit.ValueType  # 3
-    """With a border."""
+    """A border fills the rest."""
 
 class Fit(_Fit, metaclass=_FitEnumTypeWrapper):
-    """How a picture fills a result of another aspect ratio."""
+    """How a picture fills a result with another aspect ratio."""
 
 FIT_UNSPECIFIED: Fit.ValueType  # 0
 FIT_STRETCH: Fit.ValueType  # 1
 FIT_COVER: Fit.ValueType  # 2
-"""What is too much is cut off."""
+"""The parts that do not fit are cut off."""
 FIT_CONTAIN: Fit.ValueType  # 3
-"""With a border."""
+"""A border fills the rest."""
 Global___Fit: _TypeAlias = Fit  # noqa: Y015
 
 @_typing.final
@@ -201,12 +202,12 @@ class Image(_message.Message):
     original_filename: _builtins.str
     original_path: _builtins.str
     upscaled_path: _builtins.str
-    """Absent until completed, as all fields of the result."""
+    """Absent until completed, like all fields of the result."""
     original_bytes: _builtins.int
     upscaled_bytes: _builtins.int
     status: Global___Status.ValueType
     scale_factor: _builtins.int
-    """Zero when a target was asked for."""
+    """Zero if the client sent a target instead."""
     target_width: _builtins.int
     target_height: _builtins.int
     processing_seconds: _builtins.float
@@ -214,13 +215,13 @@ class Image(_message.Message):
     api_request: _builtins.bool
     download_url: _builtins.str
     batch_id: _builtins.int
-    """Zero: uploaded alone."""
+    """Zero for an image without a batch."""
     progress: _builtins.int
-    """0 to 100, in percent."""
+    """Percent, 0 to 100."""
     queue_position: _builtins.int
-    """While it is pending: one for the next that is started."""
+    """Only while pending. The image that starts next has 1."""
     estimated_seconds: _builtins.int
-    """While it is unfinished: until its result, as far as the workers' pace tells. Absent until one has told its pace."""
+    """Only while unfinished: the estimated seconds until the result. Absent until a worker has announced its speed."""
     @_builtins.property
     def original_size(self) -> Global___Size: ...
     @_builtins.property
@@ -289,7 +290,7 @@ Global___Image: _TypeAlias = Image  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
-    """Which model an image was asked to take, and took."""
+    """The model that the client requested, and the model that was used."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -298,11 +299,11 @@ class Model(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     asked: _builtins.str
-    """`auto` leaves the choice to the worker."""
+    """A model name, or `auto`: the worker chooses."""
     used: _builtins.str
-    """Absent until completed, as what follows."""
+    """Absent until completed, like the fields below."""
     reason: _builtins.str
-    """snake_case, such as `worn_jpeg`."""
+    """Why it was chosen, in snake_case, such as `worn_jpeg`."""
     message: _builtins.str
     def __init__(
         self,
@@ -322,7 +323,7 @@ Global___Model: _TypeAlias = Model  # noqa: Y015
 
 @_typing.final
 class Batch(_message.Message):
-    """The counters stay as they are when one of its images is deleted."""
+    """The counters keep counting images that were deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -346,12 +347,12 @@ class Batch(_message.Message):
     completed_images: _builtins.int
     failed_images: _builtins.int
     scale_factor: _builtins.int
-    """Zero when a target was asked for."""
+    """Zero if the client sent a target instead."""
     target_width: _builtins.int
     target_height: _builtins.int
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]:
-        """In the order of the upload."""
+        """In the order of their upload."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -359,7 +360,7 @@ class Batch(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def completed_at(self) -> _timestamp_pb2.Timestamp:
-        """Absent until it has ended, however it did."""
+        """Absent until the batch ended, in whatever way."""
 
     def __init__(
         self,
@@ -414,7 +415,7 @@ class UpscaleRequest(_message.Message):
 
     @_typing.final
     class Options(_message.Message):
-        """Texts as the client sent them; absent where it sent none."""
+        """The texts that the client sent. Absent fields were not sent."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -516,13 +517,17 @@ class UpscaleResponse(_message.Message):
     QUOTA_USED_FIELD_NUMBER: _builtins.int
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
-    """The month's quota after this image; absent limit: unlimited."""
+    """For gateways of the release before, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
-    """Grows with each change of the count."""
     @_builtins.property
     def image(self) -> Global___Image: ...
+    @_builtins.property
+    def usage(self) -> _billing_pb2.Usage:
+        """The month's quota after this image."""
+
     def __init__(
         self,
         *,
@@ -530,10 +535,11 @@ class UpscaleResponse(_message.Message):
         quota_used: _builtins.int = ...,
         quota_limit: _builtins.int | None = ...,
         quota_version: _builtins.int = ...,
+        usage: _billing_pb2.Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015
@@ -590,7 +596,7 @@ class ListImagesRequest(_message.Message):
     page: _builtins.int
     per_page: _builtins.int
     status: Global___Status.ValueType
-    """STATUS_UNSPECIFIED: all."""
+    """STATUS_UNSPECIFIED selects all."""
     def __init__(
         self,
         *,
@@ -731,7 +737,7 @@ class CreateBatchRequest(_message.Message):
 
     @_typing.final
     class Options(_message.Message):
-        """Texts as the client sent them; absent where it sent none."""
+        """The texts that the client sent. Absent fields were not sent."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -843,13 +849,17 @@ class CreateBatchResponse(_message.Message):
     QUOTA_USED_FIELD_NUMBER: _builtins.int
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
-    """The month's quota after this batch; absent limit: unlimited."""
+    """For gateways of the release before, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
-    """Grows with each change of the count."""
     @_builtins.property
     def batch(self) -> Global___Batch: ...
+    @_builtins.property
+    def usage(self) -> _billing_pb2.Usage:
+        """The month's quota after this batch."""
+
     def __init__(
         self,
         *,
@@ -857,10 +867,11 @@ class CreateBatchResponse(_message.Message):
         quota_used: _builtins.int = ...,
         quota_limit: _builtins.int | None = ...,
         quota_version: _builtins.int = ...,
+        usage: _billing_pb2.Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015
@@ -917,7 +928,7 @@ class ListBatchesRequest(_message.Message):
     page: _builtins.int
     per_page: _builtins.int
     status: Global___BatchStatus.ValueType
-    """BATCH_STATUS_UNSPECIFIED: all."""
+    """BATCH_STATUS_UNSPECIFIED selects all."""
     def __init__(
         self,
         *,
@@ -981,7 +992,7 @@ class DeleteBatchResponse(_message.Message):
 
     CANCELLED_FIELD_NUMBER: _builtins.int
     cancelled: _builtins.bool
-    """True when it was cancelled and is still there; false when it is deleted."""
+    """True if the batch was cancelled and still exists, false if it was deleted."""
     def __init__(
         self,
         *,
@@ -1001,7 +1012,7 @@ class ListDeadMessagesRequest(_message.Message):
 
     LIMIT_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """At most this many, 1 to 1,000."""
+    """Largest number of messages to return, 1 to 1,000."""
     def __init__(
         self,
         *,
@@ -1046,14 +1057,14 @@ class DeadMessage(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Names it, in this installation."""
+    """Identifies the message within this installation."""
     subject: _builtins.str
-    """Where it was published at first."""
+    """The subject that it was first published to."""
     consumer: _builtins.str
-    """The consumer that gave it up."""
+    """The consumer that gave up on it."""
     error: _builtins.str
     image_id: _builtins.int
-    """Zero where it is about no image."""
+    """Zero if the message is not about an image."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -1115,7 +1126,7 @@ class CheckObjectsRequest(_message.Message):
     AFTER_ID_FIELD_NUMBER: _builtins.int
     MARK_FIELD_NUMBER: _builtins.int
     after_id: _builtins.int
-    """Images behind this one; zero: from the first."""
+    """Continues after this image. Zero starts with the first."""
     mark: _builtins.bool
     def __init__(
         self,
@@ -1140,7 +1151,7 @@ class CheckObjectsResponse(_message.Message):
     NEXT_AFTER_ID_FIELD_NUMBER: _builtins.int
     checked: _builtins.int
     next_after_id: _builtins.int
-    """Where to go on; zero: that was all."""
+    """The image to continue after. Zero if there are no more."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImageWithoutObject]: ...
     def __init__(
@@ -1171,7 +1182,7 @@ class ImageWithoutObject(_message.Message):
     image_id: _builtins.int
     user_id: _builtins.int
     status: Global___Status.ValueType
-    """As it was found: an unfinished image lacks its original, a completed one its result."""
+    """The status before any `mark`: an unfinished image lacks its original, a completed one its result."""
     key: _builtins.str
     def __init__(
         self,
@@ -1196,10 +1207,10 @@ class ReplayEndingsRequest(_message.Message):
     AFTER_ID_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
     after_id: _builtins.int
-    """Images behind this one; zero: from the first."""
+    """Continues after this image. Zero starts with the first."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
-        """Those that ended at this instant or later."""
+        """Only images that ended at this instant or later."""
 
     def __init__(
         self,
@@ -1223,7 +1234,7 @@ class ReplayEndingsResponse(_message.Message):
     NEXT_AFTER_ID_FIELD_NUMBER: _builtins.int
     replayed: _builtins.int
     next_after_id: _builtins.int
-    """Where to go on; zero: that was all."""
+    """The image to continue after. Zero if there are no more."""
     def __init__(
         self,
         *,
@@ -1249,11 +1260,11 @@ class StartWorkRequest(_message.Message):
     TAKES_ANOTHER_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     takes_another: _builtins.bool
-    """The order may be for another image, one that goes first; then this one's message goes back into the stream."""
+    """The order may be for another image that goes first. Then the worker returns this image's message to the stream."""
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the caller can do, `auto` among them; none: a worker from before there was `enhance`. For an image that asks for
-        another one FAILED_PRECONDITION `model_elsewhere`, or the image fails where no worker has it any more.
+        """The models that the worker serves, `auto` among them. Empty for a worker from before there was `enhance`. For an image
+        that needs another model: FAILED_PRECONDITION `model_elsewhere`, or the image fails if no worker has that model.
         """
 
     def __init__(
@@ -1278,7 +1289,7 @@ class StartWorkResponse(_message.Message):
     ORDER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def order(self) -> Global___WorkOrder:
-        """Absent: nothing to do."""
+        """Absent if there is nothing to do."""
 
     def __init__(
         self,
@@ -1295,7 +1306,7 @@ Global___StartWorkResponse: _TypeAlias = StartWorkResponse  # noqa: Y015
 
 @_typing.final
 class WorkOrder(_message.Message):
-    """All that a worker needs. `fence` grows by one with each attempt; a result with an older one is refused."""
+    """One attempt at an image. `fence` grows by one with each attempt, and results with an older fence are refused."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1311,6 +1322,8 @@ class WorkOrder(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TRACE_PARENT_FIELD_NUMBER: _builtins.int
+    LARGEST_INPUT_PIXELS_FIELD_NUMBER: _builtins.int
+    LARGEST_OUTPUT_PIXELS_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
     original_path: _builtins.str
@@ -1318,17 +1331,21 @@ class WorkOrder(_message.Message):
     format: Global___Format.ValueType
     fit: Global___Fit.ValueType
     quality: _builtins.int
-    """1 to 100 for JPEG and WebP; zero: the usual one."""
+    """1 to 100, for JPEG and WebP. Zero selects the default."""
     keeps_metadata: _builtins.bool
-    """Whether what the original tells of itself goes along; colour profiles always do."""
+    """Whether the result keeps the original's metadata. It always keeps the colour profile."""
     model: _builtins.str
-    """Its name, or `auto`."""
+    """A model name, or `auto`."""
     request_id: _builtins.str
-    """The upload's, to which the work belongs; absent where there is none."""
+    """Request and trace of the upload, which the work continues. Absent if there is none."""
     trace_parent: _builtins.str
+    largest_input_pixels: _builtins.int
+    """The most pixels that the decoded original may have, all its frames together. Zero: 50,000,000."""
+    largest_output_pixels: _builtins.int
+    """The most pixels that the result may have, all its frames together. Zero: 268,435,456."""
     @_builtins.property
     def size(self) -> Global___Size:
-        """Size of the result in pixels."""
+        """The size of the result."""
 
     def __init__(
         self,
@@ -1345,10 +1362,12 @@ class WorkOrder(_message.Message):
         model: _builtins.str = ...,
         request_id: _builtins.str | None = ...,
         trace_parent: _builtins.str | None = ...,
+        largest_input_pixels: _builtins.int = ...,
+        largest_output_pixels: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
@@ -1371,7 +1390,7 @@ class StopWorkRequest(_message.Message):
     image_id: _builtins.int
     fence: _builtins.int
     excused: _builtins.bool
-    """Something that the work needs was away, or the worker was told to stop: the attempt does not count."""
+    """The attempt does not count, because something that the work needs was unavailable or the worker is stopping."""
     def __init__(
         self,
         *,
@@ -1412,7 +1431,7 @@ class KeepWorkingRequest(_message.Message):
     image_id: _builtins.int
     fence: _builtins.int
     percent: _builtins.int
-    """How far it is, 0 to 100."""
+    """Percent of the work that is done, 0 to 100."""
     def __init__(
         self,
         *,
@@ -1460,7 +1479,7 @@ class AnnounceModelsRequest(_message.Message):
         name: _builtins.str
         @_builtins.property
         def nets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-            """The networks that it is made of, as Triton knows them."""
+            """The networks that the model uses, by their names in Triton."""
 
         def __init__(
             self,
@@ -1478,9 +1497,9 @@ class AnnounceModelsRequest(_message.Message):
     WORKER_FIELD_NUMBER: _builtins.int
     MEGAPIXELS_PER_SECOND_FIELD_NUMBER: _builtins.int
     worker: _builtins.str
-    """Names the process that speaks; empty: a worker that does not tell its pace."""
+    """Identifies the worker process. Empty for a worker that does not announce its speed."""
     megapixels_per_second: _builtins.float
-    """Of results, while it has work. Absent until it has made one."""
+    """Megapixels of results, while the worker has work. Absent until it has made a result."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnounceModelsRequest.Offer]: ...
     def __init__(
@@ -1565,15 +1584,15 @@ class ServedModel(_message.Message):
     name: _builtins.str
     description: _builtins.str
     best_for: _builtins.str
-    """What it is for."""
+    """The pictures that it suits."""
     is_default: _builtins.bool
-    """What an image takes that asks for none."""
+    """True for the model that is used if the client requests none."""
     network: _builtins.str
-    """Absent, as what follows, where it is only a choice among others."""
+    """Absent, like the fields below, for a model that only chooses among others."""
     source: _builtins.str
-    """Whose weights they are, `owner/name` at GitHub."""
+    """The origin of the weights: `owner/name` at GitHub."""
     licence: _builtins.str
-    """That of the weights."""
+    """The licence of the weights."""
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
@@ -1598,7 +1617,7 @@ Global___ServedModel: _TypeAlias = ServedModel  # noqa: Y015
 
 @_typing.final
 class ImageSubmitted(_message.Message):
-    """Event `images.submitted.<class>`: one job."""
+    """Event `images.submitted.<class>`: a job is ready for a worker."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1619,8 +1638,8 @@ Global___ImageSubmitted: _TypeAlias = ImageSubmitted  # noqa: Y015
 
 @_typing.final
 class ImageEnded(_message.Message):
-    """Events `images.completed`, `images.failed`, `images.cancelled`: how an image ended. Billing captures for
-    `completed` and releases for the others.
+    """Events `images.completed`, `images.failed`, `images.cancelled`: an image ended. Billing captures the reservation of a
+    completed image and releases the others.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1648,7 +1667,7 @@ Global___ImageEnded: _TypeAlias = ImageEnded  # noqa: Y015
 
 @_typing.final
 class ObjectsDropped(_message.Message):
-    """Event `images.objects_dropped`: keys whose objects must go."""
+    """Event `images.objects_dropped`: the objects with these keys must be deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -132,8 +132,8 @@ class ImagesServiceServicer:
     """
 
     def Upscale(self, request_iterator, context):
-        """One upload. First `start`, then the file in `chunk`s of at most 256 KiB, then `options`: multipart fields may come
-        behind the file. INVALID_ARGUMENT names the fields at fault; nothing is stored or reserved then.
+        """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
+        follow the file. INVALID_ARGUMENT names the fields at fault; then nothing is stored or reserved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,29 +146,29 @@ class ImagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListImages(self, request, context):
-        """Newest first.
+        """Returns one page, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDownload(self, request, context):
-        """FAILED_PRECONDITION `image_processing` or `image_failed`.
+        """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteImage(self, request, context):
-        """Cancels unfinished work, gives its quota back, removes the objects.
+        """Deletes the image and its objects. Unfinished work is cancelled, and its quota given back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateBatch(self, request_iterator, context):
-        """Several uploads at once, all of them or none. For each file `file`, then its `chunk`s; `options` at the end.
-        INVALID_ARGUMENT names the files at fault as `images.0`; PERMISSION_DENIED `quota_exceeded` or `plan_feature_missing`.
+        """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
+        INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,77 +181,79 @@ class ImagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListBatches(self, request, context):
-        """Newest first.
+        """Returns one page, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteBatch(self, request, context):
-        """Cancels an unfinished batch: its unfinished images fail and their quota goes back. Deletes one that has ended.
+        """Cancels an unfinished batch: its unfinished images fail, and their quota is given back. Deletes an ended batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDeadMessages(self, request, context):
-        """For operators: messages that their consumer gave up, newest first.
+        """For operators: lists messages that their consumer gave up on, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RedriveDeadMessage(self, request, context):
-        """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`.
+        """For operators: publishes such a message again. An image that failed becomes pending and takes a place in the quota.
+        NOT_FOUND `dead_message_not_found`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckObjects(self, request, context):
-        """For operators: which of the next images lack the object that they need, some hundred at a time. With `mark` these fail.
+        """For operators: lists which of the next few hundred images lack the object that they need. With `mark` they fail.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayEndings(self, request, context):
-        """For operators: tells billing again how images ended, some hundred at a time. What it knows already changes nothing.
+        """For operators: publishes again how the next few hundred images ended. Billing ignores what it knows already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartWork(self, request, context):
-        """For `inference`: counts an attempt and hands out the work, or nothing when the image wants none.
+        """For `inference`: starts an attempt and returns the order, or none if there is nothing to do for the image.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StopWork(self, request, context):
-        """For `inference`: this attempt ended without a result; the next may start at once.
+        """For `inference`: ends an attempt without a result, so that the next can start at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def KeepWorking(self, request, context):
-        """For `inference`, every few seconds while it works. `wanted` turns false when the image was cancelled or given to another.
+        """For `inference`: the heartbeat of an attempt, sent every few seconds. `wanted` is false once the image was cancelled
+        or another worker has it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AnnounceModels(self, request, context):
-        """For `inference`, when it starts and every few seconds: which models it serves, and how fast it is.
+        """For `inference`: announces which models a worker serves and how fast it is, at its start and every few seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """For the gateway: what clients may ask for now, `auto` first.
+        """For the gateway: lists the models that clients may request now, `auto` first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,43 +34,47 @@ class ImagesServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ImagesServiceAsyncStub: ...
     Upscale: _grpc.StreamUnaryMultiCallable[_images_pb2.UpscaleRequest, _images_pb2.UpscaleResponse]
-    """One upload. First `start`, then the file in `chunk`s of at most 256 KiB, then `options`: multipart fields may come
-    behind the file. INVALID_ARGUMENT names the fields at fault; nothing is stored or reserved then.
+    """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
+    follow the file. INVALID_ARGUMENT names the fields at fault; then nothing is stored or reserved.
     """
     GetImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetImageRequest, _images_pb2.GetImageResponse]
     ListImages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]
-    """Newest first."""
+    """Returns one page, newest first."""
     GetDownload: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetDownloadRequest, _images_pb2.GetDownloadResponse]
-    """FAILED_PRECONDITION `image_processing` or `image_failed`."""
+    """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
-    """Cancels unfinished work, gives its quota back, removes the objects."""
+    """Deletes the image and its objects. Unfinished work is cancelled, and its quota given back."""
     CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
-    """Several uploads at once, all of them or none. For each file `file`, then its `chunk`s; `options` at the end.
-    INVALID_ARGUMENT names the files at fault as `images.0`; PERMISSION_DENIED `quota_exceeded` or `plan_feature_missing`.
+    """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
+    INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
     """
     GetBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]
     ListBatches: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]
-    """Newest first."""
+    """Returns one page, newest first."""
     DeleteBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]
-    """Cancels an unfinished batch: its unfinished images fail and their quota goes back. Deletes one that has ended."""
+    """Cancels an unfinished batch: its unfinished images fail, and their quota is given back. Deletes an ended batch."""
     ListDeadMessages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListDeadMessagesRequest, _images_pb2.ListDeadMessagesResponse]
-    """For operators: messages that their consumer gave up, newest first."""
+    """For operators: lists messages that their consumer gave up on, newest first."""
     RedriveDeadMessage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]
-    """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`."""
+    """For operators: publishes such a message again. An image that failed becomes pending and takes a place in the quota.
+    NOT_FOUND `dead_message_not_found`.
+    """
     CheckObjects: _grpc.UnaryUnaryMultiCallable[_images_pb2.CheckObjectsRequest, _images_pb2.CheckObjectsResponse]
-    """For operators: which of the next images lack the object that they need, some hundred at a time. With `mark` these fail."""
+    """For operators: lists which of the next few hundred images lack the object that they need. With `mark` they fail."""
     ReplayEndings: _grpc.UnaryUnaryMultiCallable[_images_pb2.ReplayEndingsRequest, _images_pb2.ReplayEndingsResponse]
-    """For operators: tells billing again how images ended, some hundred at a time. What it knows already changes nothing."""
+    """For operators: publishes again how the next few hundred images ended. Billing ignores what it knows already."""
     StartWork: _grpc.UnaryUnaryMultiCallable[_images_pb2.StartWorkRequest, _images_pb2.StartWorkResponse]
-    """For `inference`: counts an attempt and hands out the work, or nothing when the image wants none."""
+    """For `inference`: starts an attempt and returns the order, or none if there is nothing to do for the image."""
     StopWork: _grpc.UnaryUnaryMultiCallable[_images_pb2.StopWorkRequest, _images_pb2.StopWorkResponse]
-    """For `inference`: this attempt ended without a result; the next may start at once."""
+    """For `inference`: ends an attempt without a result, so that the next can start at once."""
     KeepWorking: _grpc.UnaryUnaryMultiCallable[_images_pb2.KeepWorkingRequest, _images_pb2.KeepWorkingResponse]
-    """For `inference`, every few seconds while it works. `wanted` turns false when the image was cancelled or given to another."""
+    """For `inference`: the heartbeat of an attempt, sent every few seconds. `wanted` is false once the image was cancelled
+    or another worker has it.
+    """
     AnnounceModels: _grpc.UnaryUnaryMultiCallable[_images_pb2.AnnounceModelsRequest, _images_pb2.AnnounceModelsResponse]
-    """For `inference`, when it starts and every few seconds: which models it serves, and how fast it is."""
+    """For `inference`: announces which models a worker serves and how fast it is, at its start and every few seconds."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListModelsRequest, _images_pb2.ListModelsResponse]
-    """For the gateway: what clients may ask for now, `auto` first."""
+    """For the gateway: lists the models that clients may request now, `auto` first."""
 
 @_typing.type_check_only
 class ImagesServiceAsyncStub(ImagesServiceStub):
@@ -78,43 +82,47 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Upscale: _aio.StreamUnaryMultiCallable[_images_pb2.UpscaleRequest, _images_pb2.UpscaleResponse]  # type: ignore[assignment]
-    """One upload. First `start`, then the file in `chunk`s of at most 256 KiB, then `options`: multipart fields may come
-    behind the file. INVALID_ARGUMENT names the fields at fault; nothing is stored or reserved then.
+    """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
+    follow the file. INVALID_ARGUMENT names the fields at fault; then nothing is stored or reserved.
     """
     GetImage: _aio.UnaryUnaryMultiCallable[_images_pb2.GetImageRequest, _images_pb2.GetImageResponse]  # type: ignore[assignment]
     ListImages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]  # type: ignore[assignment]
-    """Newest first."""
+    """Returns one page, newest first."""
     GetDownload: _aio.UnaryUnaryMultiCallable[_images_pb2.GetDownloadRequest, _images_pb2.GetDownloadResponse]  # type: ignore[assignment]
-    """FAILED_PRECONDITION `image_processing` or `image_failed`."""
+    """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
-    """Cancels unfinished work, gives its quota back, removes the objects."""
+    """Deletes the image and its objects. Unfinished work is cancelled, and its quota given back."""
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
-    """Several uploads at once, all of them or none. For each file `file`, then its `chunk`s; `options` at the end.
-    INVALID_ARGUMENT names the files at fault as `images.0`; PERMISSION_DENIED `quota_exceeded` or `plan_feature_missing`.
+    """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
+    INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
     """
     GetBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]  # type: ignore[assignment]
     ListBatches: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]  # type: ignore[assignment]
-    """Newest first."""
+    """Returns one page, newest first."""
     DeleteBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]  # type: ignore[assignment]
-    """Cancels an unfinished batch: its unfinished images fail and their quota goes back. Deletes one that has ended."""
+    """Cancels an unfinished batch: its unfinished images fail, and their quota is given back. Deletes an ended batch."""
     ListDeadMessages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListDeadMessagesRequest, _images_pb2.ListDeadMessagesResponse]  # type: ignore[assignment]
-    """For operators: messages that their consumer gave up, newest first."""
+    """For operators: lists messages that their consumer gave up on, newest first."""
     RedriveDeadMessage: _aio.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]  # type: ignore[assignment]
-    """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`."""
+    """For operators: publishes such a message again. An image that failed becomes pending and takes a place in the quota.
+    NOT_FOUND `dead_message_not_found`.
+    """
     CheckObjects: _aio.UnaryUnaryMultiCallable[_images_pb2.CheckObjectsRequest, _images_pb2.CheckObjectsResponse]  # type: ignore[assignment]
-    """For operators: which of the next images lack the object that they need, some hundred at a time. With `mark` these fail."""
+    """For operators: lists which of the next few hundred images lack the object that they need. With `mark` they fail."""
     ReplayEndings: _aio.UnaryUnaryMultiCallable[_images_pb2.ReplayEndingsRequest, _images_pb2.ReplayEndingsResponse]  # type: ignore[assignment]
-    """For operators: tells billing again how images ended, some hundred at a time. What it knows already changes nothing."""
+    """For operators: publishes again how the next few hundred images ended. Billing ignores what it knows already."""
     StartWork: _aio.UnaryUnaryMultiCallable[_images_pb2.StartWorkRequest, _images_pb2.StartWorkResponse]  # type: ignore[assignment]
-    """For `inference`: counts an attempt and hands out the work, or nothing when the image wants none."""
+    """For `inference`: starts an attempt and returns the order, or none if there is nothing to do for the image."""
     StopWork: _aio.UnaryUnaryMultiCallable[_images_pb2.StopWorkRequest, _images_pb2.StopWorkResponse]  # type: ignore[assignment]
-    """For `inference`: this attempt ended without a result; the next may start at once."""
+    """For `inference`: ends an attempt without a result, so that the next can start at once."""
     KeepWorking: _aio.UnaryUnaryMultiCallable[_images_pb2.KeepWorkingRequest, _images_pb2.KeepWorkingResponse]  # type: ignore[assignment]
-    """For `inference`, every few seconds while it works. `wanted` turns false when the image was cancelled or given to another."""
+    """For `inference`: the heartbeat of an attempt, sent every few seconds. `wanted` is false once the image was cancelled
+    or another worker has it.
+    """
     AnnounceModels: _aio.UnaryUnaryMultiCallable[_images_pb2.AnnounceModelsRequest, _images_pb2.AnnounceModelsResponse]  # type: ignore[assignment]
-    """For `inference`, when it starts and every few seconds: which models it serves, and how fast it is."""
+    """For `inference`: announces which models a worker serves and how fast it is, at its start and every few seconds."""
     ListModels: _aio.UnaryUnaryMultiCallable[_images_pb2.ListModelsRequest, _images_pb2.ListModelsResponse]  # type: ignore[assignment]
-    """For the gateway: what clients may ask for now, `auto` first."""
+    """For the gateway: lists the models that clients may request now, `auto` first."""
 
 class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     """Images, their objects and their jobs."""
@@ -125,8 +133,8 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_images_pb2.UpscaleRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.UpscaleResponse, _abc.Awaitable[_images_pb2.UpscaleResponse]]:
-        """One upload. First `start`, then the file in `chunk`s of at most 256 KiB, then `options`: multipart fields may come
-        behind the file. INVALID_ARGUMENT names the fields at fault; nothing is stored or reserved then.
+        """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
+        follow the file. INVALID_ARGUMENT names the fields at fault; then nothing is stored or reserved.
         """
 
     @_abc_1.abstractmethod
@@ -142,7 +150,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.ListImagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.ListImagesResponse, _abc.Awaitable[_images_pb2.ListImagesResponse]]:
-        """Newest first."""
+        """Returns one page, newest first."""
 
     @_abc_1.abstractmethod
     def GetDownload(
@@ -150,7 +158,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.GetDownloadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.GetDownloadResponse, _abc.Awaitable[_images_pb2.GetDownloadResponse]]:
-        """FAILED_PRECONDITION `image_processing` or `image_failed`."""
+        """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
 
     @_abc_1.abstractmethod
     def DeleteImage(
@@ -158,7 +166,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.DeleteImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.DeleteImageResponse, _abc.Awaitable[_images_pb2.DeleteImageResponse]]:
-        """Cancels unfinished work, gives its quota back, removes the objects."""
+        """Deletes the image and its objects. Unfinished work is cancelled, and its quota given back."""
 
     @_abc_1.abstractmethod
     def CreateBatch(
@@ -166,8 +174,8 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_images_pb2.CreateBatchRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.CreateBatchResponse, _abc.Awaitable[_images_pb2.CreateBatchResponse]]:
-        """Several uploads at once, all of them or none. For each file `file`, then its `chunk`s; `options` at the end.
-        INVALID_ARGUMENT names the files at fault as `images.0`; PERMISSION_DENIED `quota_exceeded` or `plan_feature_missing`.
+        """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
+        INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
         """
 
     @_abc_1.abstractmethod
@@ -183,7 +191,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.ListBatchesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.ListBatchesResponse, _abc.Awaitable[_images_pb2.ListBatchesResponse]]:
-        """Newest first."""
+        """Returns one page, newest first."""
 
     @_abc_1.abstractmethod
     def DeleteBatch(
@@ -191,7 +199,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.DeleteBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.DeleteBatchResponse, _abc.Awaitable[_images_pb2.DeleteBatchResponse]]:
-        """Cancels an unfinished batch: its unfinished images fail and their quota goes back. Deletes one that has ended."""
+        """Cancels an unfinished batch: its unfinished images fail, and their quota is given back. Deletes an ended batch."""
 
     @_abc_1.abstractmethod
     def ListDeadMessages(
@@ -199,7 +207,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.ListDeadMessagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.ListDeadMessagesResponse, _abc.Awaitable[_images_pb2.ListDeadMessagesResponse]]:
-        """For operators: messages that their consumer gave up, newest first."""
+        """For operators: lists messages that their consumer gave up on, newest first."""
 
     @_abc_1.abstractmethod
     def RedriveDeadMessage(
@@ -207,7 +215,9 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.RedriveDeadMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.RedriveDeadMessageResponse, _abc.Awaitable[_images_pb2.RedriveDeadMessageResponse]]:
-        """For operators: gives one to its consumer again; a failed image waits and counts again. NOT_FOUND `dead_message_not_found`."""
+        """For operators: publishes such a message again. An image that failed becomes pending and takes a place in the quota.
+        NOT_FOUND `dead_message_not_found`.
+        """
 
     @_abc_1.abstractmethod
     def CheckObjects(
@@ -215,7 +225,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.CheckObjectsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.CheckObjectsResponse, _abc.Awaitable[_images_pb2.CheckObjectsResponse]]:
-        """For operators: which of the next images lack the object that they need, some hundred at a time. With `mark` these fail."""
+        """For operators: lists which of the next few hundred images lack the object that they need. With `mark` they fail."""
 
     @_abc_1.abstractmethod
     def ReplayEndings(
@@ -223,7 +233,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.ReplayEndingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.ReplayEndingsResponse, _abc.Awaitable[_images_pb2.ReplayEndingsResponse]]:
-        """For operators: tells billing again how images ended, some hundred at a time. What it knows already changes nothing."""
+        """For operators: publishes again how the next few hundred images ended. Billing ignores what it knows already."""
 
     @_abc_1.abstractmethod
     def StartWork(
@@ -231,7 +241,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.StartWorkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.StartWorkResponse, _abc.Awaitable[_images_pb2.StartWorkResponse]]:
-        """For `inference`: counts an attempt and hands out the work, or nothing when the image wants none."""
+        """For `inference`: starts an attempt and returns the order, or none if there is nothing to do for the image."""
 
     @_abc_1.abstractmethod
     def StopWork(
@@ -239,7 +249,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.StopWorkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.StopWorkResponse, _abc.Awaitable[_images_pb2.StopWorkResponse]]:
-        """For `inference`: this attempt ended without a result; the next may start at once."""
+        """For `inference`: ends an attempt without a result, so that the next can start at once."""
 
     @_abc_1.abstractmethod
     def KeepWorking(
@@ -247,7 +257,9 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.KeepWorkingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.KeepWorkingResponse, _abc.Awaitable[_images_pb2.KeepWorkingResponse]]:
-        """For `inference`, every few seconds while it works. `wanted` turns false when the image was cancelled or given to another."""
+        """For `inference`: the heartbeat of an attempt, sent every few seconds. `wanted` is false once the image was cancelled
+        or another worker has it.
+        """
 
     @_abc_1.abstractmethod
     def AnnounceModels(
@@ -255,7 +267,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.AnnounceModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.AnnounceModelsResponse, _abc.Awaitable[_images_pb2.AnnounceModelsResponse]]:
-        """For `inference`, when it starts and every few seconds: which models it serves, and how fast it is."""
+        """For `inference`: announces which models a worker serves and how fast it is, at its start and every few seconds."""
 
     @_abc_1.abstractmethod
     def ListModels(
@@ -263,6 +275,6 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.ListModelsResponse, _abc.Awaitable[_images_pb2.ListModelsResponse]]:
-        """For the gateway: what clients may ask for now, `auto` first."""
+        """For the gateway: lists the models that clients may request now, `auto` first."""
 
 def add_ImagesServiceServicer_to_server(servicer: ImagesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Finished(_message.Message):
-    """Event `inference.finished`: how one attempt at an image ended."""
+    """Event `inference.finished`: the outcome of one attempt at an image."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -29,9 +29,9 @@ class Finished(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
-    """Fence of the work order; `images` refuses an older one."""
+    """Fence of the work order. `images` ignores outcomes with an older fence."""
     upscaled_path: _builtins.str
-    """Key of the stored result, so that it can be dropped when nobody wants it any more."""
+    """Object key of the stored result. `images` deletes the object if it ignores the outcome."""
     @_builtins.property
     def output(self) -> Global___Output: ...
     @_builtins.property
@@ -60,27 +60,21 @@ class Output(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BYTES_FIELD_NUMBER: _builtins.int
-    WIDTH_FIELD_NUMBER: _builtins.int
-    HEIGHT_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     MODEL_REASON_FIELD_NUMBER: _builtins.int
     MODEL_MESSAGE_FIELD_NUMBER: _builtins.int
     bytes: _builtins.int
-    width: _builtins.int
-    height: _builtins.int
     seconds: _builtins.float
-    """From start of work to stored output."""
+    """Time from the start of the work until the result was stored."""
     model: _builtins.str
-    """The model's name, and why this one: for machines, and for people."""
+    """The name of the model, the reason for choosing it as a code, and the same reason as a text for people."""
     model_reason: _builtins.str
     model_message: _builtins.str
     def __init__(
         self,
         *,
         bytes: _builtins.int = ...,
-        width: _builtins.int = ...,
-        height: _builtins.int = ...,
         seconds: _builtins.float = ...,
         model: _builtins.str = ...,
         model_reason: _builtins.str = ...,
@@ -88,7 +82,7 @@ class Output(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "height", b"height", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "seconds", b"seconds", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -102,7 +96,7 @@ class Failure(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     RETRYABLE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """snake_case, such as `undecodable` or `attempts_exhausted`."""
+    """Code in snake_case, such as `undecodable` or `attempts_exhausted`."""
     message: _builtins.str
     retryable: _builtins.bool
     def __init__(

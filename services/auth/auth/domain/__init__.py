@@ -1,1 +1,4 @@
-"""What may happen to users, tokens and keys. Every function takes the caller's open transaction first."""
+"""The rules for users, tokens and signing keys.
+
+Every function that reads or writes the database takes the caller's open transaction first, and never commits.
+"""

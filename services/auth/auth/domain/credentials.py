@@ -1,7 +1,8 @@
-"""Who may log in, and new passwords.
+"""Rules for logging in, and for setting a new password.
 
-Passwords are hashed and judged outside of any transaction. What is done then is done to the user whom one has
-`seen`, and refused where password or address have become others meanwhile.
+A password is hashed and checked outside of any transaction, because that takes long. The user may change
+meanwhile. Functions that change something therefore take the user as they were when the password was checked,
+and refuse if the password or the address has changed since.
 """
 
 from prometheus_client import Counter
@@ -11,13 +12,13 @@ from auth import links, passwords
 from auth.domain import users
 from auth.tables import User
 from common import errors
-from common.db import now, once_committed
+from common.db import now, on_commit
 
 logins = Counter("loupe_logins_total", "Logins", ["outcome"])
 
 
-def admit(user: User | None, *, password_is_right: bool) -> User:
-    """The user who may log in; the password is judged before the address."""
+def check_login(user: User | None, *, password_is_right: bool) -> User:
+    """Return the user if they may log in. A wrong password is reported before an unverified address."""
     if user is None or not password_is_right:
         raise _wrong_login()
     if user.email_verified_at is None:
@@ -26,16 +27,16 @@ def admit(user: User | None, *, password_is_right: bool) -> User:
     return user
 
 
-async def hold_admitted(session: AsyncSession, seen: User) -> None:
-    """No new token for a password that was changed, and all tokens ended, while it was being judged."""
-    if await users.hold_unchanged(session, seen) is None:
+async def lock_for_login(session: AsyncSession, checked: User) -> None:
+    """Lock the user's row, so that no token is created for a password that has been changed meanwhile."""
+    if await users.lock_if_unchanged(session, checked) is None:
         raise _wrong_login()
-    once_committed(session, logins.labels("admitted").inc)
+    on_commit(session, logins.labels("admitted").inc)
 
 
 def check_change(current: str, password: str, confirmation: str, *, current_is_right: bool) -> None:
     wrong = "The current password is incorrect." if current else "The current password field is required."
-    users.refuse(
+    users.raise_if_any(
         {
             "current_password": [] if current_is_right else [wrong],
             "password": passwords.problems(password, confirmation),
@@ -43,34 +44,34 @@ def check_change(current: str, password: str, confirmation: str, *, current_is_r
     )
 
 
-async def change(session: AsyncSession, seen: User, password_hash: str) -> None:
-    user = await users.hold_unchanged(session, seen)
+async def change(session: AsyncSession, checked: User, password_hash: str) -> None:
+    user = await users.lock_if_unchanged(session, checked)
     if user is None:
         raise errors.invalid({"current_password": ["The current password is incorrect."]})
     user.password_hash = password_hash
-    await users.changed(session, user)
+    await users.mark_changed(session, user)
 
 
-async def by_link(session: AsyncSession, link: links.Link, secret: str) -> User:
-    """Refused once the password is another than when the link was sent."""
-    user = await users.addressee(session, link.user_id, link.email)
+async def user_of_reset_link(session: AsyncSession, link: links.Link, secret: str) -> User:
+    """Return the user whom the link names. Refuse if the password has changed since the link was sent."""
+    user = await users.find_with_address(session, link.user_id, link.email)
     if user is None or link.seal != links.seal_of(secret, user.password_hash):
-        raise links.refused()
+        raise links.invalid_link()
     return user
 
 
 def check_reset(password: str, confirmation: str) -> None:
-    users.refuse({"password": passwords.problems(password, confirmation)})
+    users.raise_if_any({"password": passwords.problems(password, confirmation)})
 
 
-async def reset(session: AsyncSession, seen: User, password_hash: str) -> None:
-    """Whoever had the link reads the user's mail: the address is verified."""
-    user = await users.hold_unchanged(session, seen)
+async def reset(session: AsyncSession, checked: User, password_hash: str) -> None:
+    """Set the password. The address becomes verified, because the link came with a mail to it."""
+    user = await users.lock_if_unchanged(session, checked)
     if user is None:
-        raise links.refused()
+        raise links.invalid_link()
     user.password_hash = password_hash
     user.email_verified_at = user.email_verified_at or now()
-    await users.changed(session, user)
+    await users.mark_changed(session, user)
 
 
 def _wrong_login() -> errors.Unauthenticated:

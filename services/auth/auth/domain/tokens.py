@@ -1,6 +1,7 @@
-"""API tokens: `<id>|<40 letters or digits><8 hex digits>`, the last being the CRC-32 of the forty.
+"""API tokens: `<id>|<40 letters or digits><8 hex digits>`. The last eight are the CRC-32 of the forty.
 
-The checksum lets a mistyped or invented token be refused without asking the database.
+The checksum lets the service refuse a mistyped or invented token without a query. The database stores only
+the SHA-256 of the forty characters.
 """
 
 import hashlib
@@ -22,45 +23,49 @@ from common import errors, outbox
 from common.db import now
 from common.identity import Principal
 from loupe.auth.v1 import auth_pb2 as pb
+from loupe.contract import ABILITIES
 
-ABILITIES = ("images:read", "images:write", "images:delete", "user:read")
 LETTERS = string.ascii_letters + string.digits
-TEXT = re.compile(r"([1-9][0-9]{0,17})\|([A-Za-z0-9]{40})([0-9a-f]{8})")
-INSTANT = re.compile(  # RFC 3339
+TOKEN_FORMAT = re.compile(r"([1-9][0-9]{0,17})\|([A-Za-z0-9]{40})([0-9a-f]{8})")
+INSTANT_FORMAT = re.compile(  # RFC 3339
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-USED_EVERY = timedelta(minutes=1)
-LONGEST_NAME = 255
+LAST_USED_RESOLUTION = timedelta(minutes=1)
+"""`last_used_at` is written at most this often, so that most requests only read."""
+MAX_NAME_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A token as its user asks for it."""
+class TokenSpec:
+    """The checked values of a request for a new token."""
 
     name: str
     abilities: Sequence[str]
     expires_at: datetime | None
 
 
-def check_wanted(name: str, abilities: Sequence[str], expires_at: str) -> Wanted:
-    """No abilities are all of them, and no instant is never; raises with every field at fault."""
-    until = _instant(expires_at)
-    users.refuse(
+def check_spec(name: str, abilities: Sequence[str], expires_at: str) -> TokenSpec:
+    """Return the spec, or raise `InvalidArgument` with every field that is wrong.
+
+    Empty `abilities` mean all abilities. An empty `expires_at` means that the token never expires.
+    """
+    instant = _parse_instant(expires_at)
+    users.raise_if_any(
         {
             "name": users.name_problems(name),
             "abilities": _ability_problems(abilities),
-            "expires_at": _expiry_problems(expires_at, until),
+            "expires_at": _expiry_problems(expires_at, instant),
         }
     )
-    return Wanted(name.strip(), abilities or ABILITIES, until)
+    return TokenSpec(name.strip(), abilities or ABILITIES, instant)
 
 
-async def create_another(session: AsyncSession, principal: Principal, wanted: Wanted) -> tuple[Token, str]:
-    """A token that was ended a moment ago leaves no other behind."""
-    user = await users.hold(session, principal.user_id)
+async def create_by_token(session: AsyncSession, principal: Principal, spec: TokenSpec) -> tuple[Token, str]:
+    """Create a token for a caller with another token, unless that has been revoked meanwhile."""
+    user = await users.lock(session, principal.user_id)
     if user is None or await session.get(Token, principal.token_id) is None:
-        raise _refused()
-    return await create(session, user, wanted.name, wanted.abilities, wanted.expires_at)
+        raise _unauthenticated()
+    return await create(session, user, spec.name, spec.abilities, spec.expires_at)
 
 
 async def create(
@@ -70,13 +75,16 @@ async def create(
     abilities: Collection[str] = ABILITIES,
     expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
-    """The row and the text, which is told only now. The user's expired ones go."""
-    is_over = (col(Token.user_id) == user.id, col(Token.expires_at) <= now())
-    await session.exec(delete(Token).where(*is_over))
+    """Create a token, and delete the user's expired ones.
+
+    Return the row and the text of the token. The text cannot be read again, because only its hash is stored.
+    """
+    is_expired = (col(Token.user_id) == user.id, col(Token.expires_at) <= now())
+    await session.exec(delete(Token).where(*is_expired))
     secret = "".join(secrets.choice(LETTERS) for _ in range(40))
     token = Token(
         user_id=user.id or 0,
-        name=name.replace("\0", "")[:LONGEST_NAME] or "API token",
+        name=name.replace("\0", "")[:MAX_NAME_LENGTH] or "API token",
         abilities=list(abilities),
         secret_hash=_digest(secret),
         expires_at=expires_at,
@@ -87,25 +95,28 @@ async def create(
 
 
 async def authenticate(session: AsyncSession, text: str) -> tuple[User, Token]:
-    """Raises `Unauthenticated` for anything but the text of a live token."""
-    match = TEXT.fullmatch(text)
+    """Return the token and its user, or raise `Unauthenticated`. Writes `last_used_at` once a minute."""
+    match = TOKEN_FORMAT.fullmatch(text)
     if not match or not hmac.compare_digest(_checksum(match[2]), match[3]):
-        raise _refused()
+        raise _unauthenticated()
     found = (
         await session.exec(select(User, Token).where(Token.id == int(match[1]), Token.user_id == User.id))
     ).one_or_none()
     if not found or not hmac.compare_digest(found[1].secret_hash, _digest(match[2])):
-        raise _refused()
+        raise _unauthenticated()
     user, token = found
     if token.expires_at and token.expires_at <= now():
-        raise _refused()
-    await _touch(session, token)
+        raise _unauthenticated()
+    await _update_last_used(session, token)
     return user, token
 
 
-async def of_user(session: AsyncSession, user_id: int) -> list[Token]:
-    is_live = or_(col(Token.expires_at).is_(None), col(Token.expires_at) > now())
-    found = await session.exec(select(Token).where(Token.user_id == user_id, is_live).order_by(col(Token.id)))
+async def list_for_user(session: AsyncSession, user_id: int) -> list[Token]:
+    """Return the user's tokens that have not expired, oldest first."""
+    is_valid = or_(col(Token.expires_at).is_(None), col(Token.expires_at) > now())
+    found = await session.exec(
+        select(Token).where(Token.user_id == user_id, is_valid).order_by(col(Token.id))
+    )
     return list(found.all())
 
 
@@ -114,38 +125,40 @@ async def revoke(session: AsyncSession, user_id: int, token_id: int) -> None:
     revoked = (await session.exec(statement.returning(col(Token.id)))).scalars().all()
     if not revoked:
         raise errors.NotFound("Token not found.", reason="token_not_found")
-    await _tell(session, user_id, revoked)
+    await _publish_revoked(session, user_id, revoked)
 
 
 async def revoke_all(session: AsyncSession, user_id: int, *, but: int = 0) -> None:
-    """All tokens of the user, those included that are being made at this moment."""
-    await users.hold(session, user_id)
+    """Revoke all tokens of the user but one. The lock on the user includes tokens that are being created."""
+    await users.lock(session, user_id)
     statement = delete(Token).where(col(Token.user_id) == user_id, col(Token.id) != but)
-    await _tell(session, user_id, (await session.exec(statement.returning(col(Token.id)))).scalars().all())
+    revoked = (await session.exec(statement.returning(col(Token.id)))).scalars().all()
+    await _publish_revoked(session, user_id, revoked)
 
 
-async def _tell(session: AsyncSession, user_id: int, token_ids: Sequence[int | None]) -> None:
+async def _publish_revoked(session: AsyncSession, user_id: int, token_ids: Sequence[int | None]) -> None:
     ids = [token_id for token_id in token_ids if token_id]
     await outbox.publish(session, "auth.tokens_revoked", pb.TokensRevoked(user_id=user_id, token_ids=ids))
 
 
 def require_may_revoke(principal: Principal, token_id: int) -> None:
-    """Any token may end itself."""
+    """Allow a token to revoke itself, whatever its abilities. Revoking others requires all abilities."""
     if token_id != principal.token_id:
         require_all_abilities(principal.abilities)
 
 
 def require_all_abilities(abilities: Collection[str]) -> None:
-    """What changes the account, its other tokens among it, takes a token that may do everything."""
+    """Raise `PermissionDenied` if an ability is missing. Changes to the account require all of them."""
     for ability in ABILITIES:
         if ability not in abilities:
             raise errors.PermissionDenied(f"The token lacks the ability {ability}.", reason="missing_ability")
 
 
-def _instant(text: str) -> datetime | None:
+def _parse_instant(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC) if INSTANT.fullmatch(text) else None
-    except (ValueError, OverflowError):  # the 30th of February; the year 0 in UTC
+        is_instant = INSTANT_FORMAT.fullmatch(text)
+        return datetime.fromisoformat(text.upper()).astimezone(UTC) if is_instant else None
+    except (ValueError, OverflowError):  # the 30th of February, or the year 0 in UTC
         return None
 
 
@@ -155,18 +168,18 @@ def _ability_problems(abilities: Sequence[str]) -> list[str]:
     return ["The abilities may not name one twice."] if len(set(abilities)) < len(abilities) else []
 
 
-def _expiry_problems(text: str, until: datetime | None) -> list[str]:
-    if text and until is None:
+def _expiry_problems(text: str, instant: datetime | None) -> list[str]:
+    if text and instant is None:
         return ["The expires at must be an instant such as 2030-01-31T12:00:00Z."]
-    return ["The expires at must be in the future."] if until and until <= now() else []
+    return ["The expires at must be in the future."] if instant and instant <= now() else []
 
 
-async def _touch(session: AsyncSession, token: Token) -> None:
-    if token.last_used_at is None or now() - token.last_used_at >= USED_EVERY:
+async def _update_last_used(session: AsyncSession, token: Token) -> None:
+    if token.last_used_at is None or now() - token.last_used_at >= LAST_USED_RESOLUTION:
         await session.exec(update(Token).where(col(Token.id) == token.id).values(last_used_at=now()))
 
 
-def _refused() -> errors.Unauthenticated:
+def _unauthenticated() -> errors.Unauthenticated:
     return errors.Unauthenticated("Unauthenticated.", reason="unauthenticated")
 
 

@@ -1,6 +1,7 @@
-"""Users: registration, verification, look-up, changes, the end.
+"""User accounts: registration, verification, look-up, changes and deletion.
 
-Whatever depends on a user's password, address or tokens staying as they are holds the user's row.
+An operation that relies on the user's password, address or tokens staying unchanged locks the user's row
+first.
 """
 
 from collections.abc import Mapping
@@ -17,13 +18,13 @@ from common import errors, outbox
 from common.db import now
 from loupe.auth.v1 import auth_pb2 as pb
 
-LONGEST = 255
-MAIL_EVERY = timedelta(minutes=1)
+MAX_LENGTH = 255
+MAIL_INTERVAL = timedelta(minutes=1)
 
 
 def check_registration(name: str, email: str, password: str, confirmation: str) -> str:
-    """The normalized address; raises with every field at fault."""
-    refuse(
+    """Return the normalized address, or raise `InvalidArgument` with every field that is wrong."""
+    raise_if_any(
         {
             "name": name_problems(name),
             "email": _email_problems(email),
@@ -34,8 +35,8 @@ def check_registration(name: str, email: str, password: str, confirmation: str) 
 
 
 def check_changes(name: str | None, email: str | None) -> None:
-    """What is None stays as it is."""
-    refuse(
+    """Raise `InvalidArgument` with every field that is wrong. None means that the field does not change."""
+    raise_if_any(
         {
             "name": [] if name is None else name_problems(name),
             "email": [] if email is None else _email_problems(email),
@@ -43,8 +44,8 @@ def check_changes(name: str | None, email: str | None) -> None:
     )
 
 
-def refuse(problems: Mapping[str, list[str]]) -> None:
-    """Raises with the fields that have any."""
+def raise_if_any(problems: Mapping[str, list[str]]) -> None:
+    """Raise `InvalidArgument` with the fields that have problems, if there are any."""
     if fields := {name: texts for name, texts in problems.items() if texts}:
         raise errors.invalid(fields)
 
@@ -52,21 +53,21 @@ def refuse(problems: Mapping[str, list[str]]) -> None:
 def name_problems(name: str) -> list[str]:
     if not name.strip():
         return ["The name field is required."]
-    if len(name) > LONGEST:
-        return [f"The name may not be greater than {LONGEST} characters."]
+    if len(name) > MAX_LENGTH:
+        return [f"The name may not be greater than {MAX_LENGTH} characters."]
     return ["The name may not contain null characters."] if "\0" in name else []
 
 
 def _email_problems(email: str) -> list[str]:
     if not email.strip():
         return ["The email field is required."]
-    if len(email) > LONGEST:
-        return [f"The email may not be greater than {LONGEST} characters."]
+    if len(email) > MAX_LENGTH:
+        return [f"The email may not be greater than {MAX_LENGTH} characters."]
     return [] if normalize(email) else ["The email must be a valid email address."]
 
 
 def normalize(email: str) -> str:
-    """Lower case, or empty where it is no address."""
+    """Return the address in lower case, or an empty string if it is not a valid address."""
     try:
         checked = validate_email(email.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError:
@@ -77,7 +78,7 @@ def normalize(email: str) -> str:
 async def register(
     session: AsyncSession, *, name: str, email: str, password_hash: str, is_verified: bool
 ) -> User:
-    """Adds the user and asks for the verification mail."""
+    """Add the user, and request the verification mail unless the address already counts as verified."""
     user = User(
         name=name.strip(),
         email=email,
@@ -91,65 +92,69 @@ async def register(
     return user
 
 
-async def want_verification(session: AsyncSession, email: str) -> None:
-    """Nothing for those who are verified, or whom nobody knows."""
-    user = await by_email(session, email, is_held=True)
+async def request_verification_mail(session: AsyncSession, email: str) -> None:
+    """Do nothing if the address is unknown or verified, so that callers learn nothing about accounts."""
+    user = await find_by_email(session, email, lock_row=True)
     if user and user.email_verified_at is None:
-        await _mail_sometimes(session, user, "verify")
+        await _mail_if_allowed(session, user, "verify")
 
 
-async def want_reset(session: AsyncSession, email: str) -> None:
-    """Nothing for those whom nobody knows."""
-    refuse({"email": _email_problems(email)})
-    if user := await by_email(session, email, is_held=True):
-        await _mail_sometimes(session, user, "reset")
+async def request_reset_mail(session: AsyncSession, email: str) -> None:
+    """Do nothing if the address is unknown, so that callers learn nothing about accounts."""
+    raise_if_any({"email": _email_problems(email)})
+    if user := await find_by_email(session, email, lock_row=True):
+        await _mail_if_allowed(session, user, "reset")
 
 
-async def hold(session: AsyncSession, user_id: int) -> User | None:
-    """The user, whose row nobody else changes before this transaction has ended."""
+async def lock(session: AsyncSession, user_id: int) -> User | None:
+    """Return the user, and lock the row until the transaction ends."""
     return await session.get(User, user_id, with_for_update=True)
 
 
-async def by_id(session: AsyncSession, user_id: int) -> User:
-    return _found(await session.get(User, user_id), user_id)
+async def get(session: AsyncSession, user_id: int) -> User:
+    return _require(await session.get(User, user_id), user_id)
 
 
-async def by_email(session: AsyncSession, email: str, *, is_held: bool = False) -> User | None:
-    """However the address is written; what is no address is nobody's."""
+async def find_by_email(session: AsyncSession, email: str, *, lock_row: bool = False) -> User | None:
+    """Find the user by their address in any spelling. None also for text that is not an address."""
     statement = select(User).where(User.email == normalize(email))
-    return (await session.exec(statement.with_for_update() if is_held else statement)).one_or_none()
+    return (await session.exec(statement.with_for_update() if lock_row else statement)).one_or_none()
 
 
-async def found_by_email(session: AsyncSession, email: str) -> User:
-    user = await by_email(session, email)
+async def get_by_email(session: AsyncSession, email: str) -> User:
+    user = await find_by_email(session, email)
     if user is None:
         raise errors.NotFound(f"no user {email}", reason="user_not_found")
     return user
 
 
-async def addressee(session: AsyncSession, user_id: int, email: str) -> User | None:
+async def find_with_address(session: AsyncSession, user_id: int, email: str) -> User | None:
+    """Return the user if this is still their address."""
     user = await session.get(User, user_id)
     return user if user and user.email == email else None
 
 
 async def mark_verified(session: AsyncSession, user_id: int) -> User:
-    """Marks the address as verified, once."""
-    return await _verify(session, _found(await hold(session, user_id), user_id))
+    """Mark the address as verified. Doing so twice is the same as once."""
+    return await _verify(session, _require(await lock(session, user_id), user_id))
 
 
 async def verify(session: AsyncSession, link: links.Link) -> User:
-    """A link is for the address that it was sent to, and no other."""
-    user = await hold(session, link.user_id)
+    """Mark the address as verified, if it is still the address that the link was sent to."""
+    user = await lock(session, link.user_id)
     if user is None or user.email != link.email:
-        raise links.refused()
+        raise links.invalid_link()
     return await _verify(session, user)
 
 
 async def change(
     session: AsyncSession, user_id: int, *, name: str | None, email: str | None, is_verified: bool
 ) -> User:
-    """None stays. A new address gets a verification mail at once, unless new addresses are `is_verified`."""
-    user = _found(await hold(session, user_id), user_id)
+    """Change the values that are not None.
+
+    A new address counts as verified if `is_verified`. Otherwise it gets a verification mail at once.
+    """
+    user = _require(await lock(session, user_id), user_id)
     name = user.name if name is None else name.strip()
     email = user.email if email is None else normalize(email)
     if (name, email) == (user.name, user.email):
@@ -159,33 +164,34 @@ async def change(
     if must_verify:
         user.email_verified_at = None
         await _mail(session, user, "verify")
-    await changed(session, user)
+    await mark_changed(session, user)
     await _flush(session)
     return user
 
 
 async def remove(session: AsyncSession, user_id: int) -> None:
-    """Removing twice is the same as once."""
+    """Delete the account. Doing so twice is the same as once."""
     removed = await session.exec(delete(User).where(col(User.id) == user_id).returning(col(User.id)))
     if removed.first():
         await outbox.publish(session, "auth.user_deleted", pb.UserDeleted(user_id=user_id))
 
 
-async def hold_unchanged(session: AsyncSession, seen: User) -> User | None:
-    """None where the password or the address is another by now."""
-    user = await hold(session, seen.id or 0)
-    is_same = user and (user.password_hash, user.email) == (seen.password_hash, seen.email)
+async def lock_if_unchanged(session: AsyncSession, earlier: User) -> User | None:
+    """Lock and return the user. None if the password or the address differs from what was read `earlier`."""
+    user = await lock(session, earlier.id or 0)
+    is_same = user and (user.password_hash, user.email) == (earlier.password_hash, earlier.email)
     return user if is_same else None
 
 
 async def _verify(session: AsyncSession, user: User) -> User:
     if user.email_verified_at is None:
         user.email_verified_at = now()
-        await changed(session, user)
+        await mark_changed(session, user)
     return user
 
 
-async def changed(session: AsyncSession, user: User) -> None:
+async def mark_changed(session: AsyncSession, user: User) -> None:
+    """Publish that the user has changed, so that other services drop what they cached."""
     user.updated_at = now()
     await outbox.publish(session, "auth.user_changed", pb.UserChanged(user_id=user.id or 0))
 
@@ -197,9 +203,9 @@ async def _flush(session: AsyncSession) -> None:
         raise errors.invalid({"email": ["The email has already been taken."]}) from error
 
 
-async def _mail_sometimes(session: AsyncSession, user: User, template: str) -> None:
-    """Who asks again and again gets one a minute."""
-    if user.last_mail_at is None or now() - user.last_mail_at >= MAIL_EVERY:
+async def _mail_if_allowed(session: AsyncSession, user: User, template: str) -> None:
+    """Request the mail, unless the user was sent one within the last minute."""
+    if user.last_mail_at is None or now() - user.last_mail_at >= MAIL_INTERVAL:
         await _mail(session, user, template)
 
 
@@ -210,7 +216,7 @@ async def _mail(session: AsyncSession, user: User, template: str) -> None:
     )
 
 
-def _found(user: User | None, user_id: int) -> User:
+def _require(user: User | None, user_id: int) -> User:
     if user is None:
         raise errors.NotFound(f"no user {user_id}", reason="user_not_found")
     return user

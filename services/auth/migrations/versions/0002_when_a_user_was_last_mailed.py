@@ -1,4 +1,4 @@
-"""When a user was last sent a mail."""
+"""Add the time of the last mail that a user was sent."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,1 +1,4 @@
-"""What may happen to subscriptions and quotas. Every function takes the caller's open transaction first."""
+"""The rules for subscriptions and quotas.
+
+Every function that reads or writes the database takes the caller's open transaction first, and never commits.
+"""

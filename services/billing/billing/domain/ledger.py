@@ -1,5 +1,6 @@
-"""The ledger: each change of a month's count with its reason. Entries are only ever added; their sum is the
-count.
+"""The ledger: every change of a month's count, with its reason.
+
+Entries are never changed or deleted. Their sum is the month's count.
 """
 
 import uuid
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing.domain import measures
+from billing.domain import quota_metrics
 from billing.tables import LedgerEntry, Reason
 
 CHANGES: Mapping[Reason, int] = {
@@ -20,7 +21,7 @@ CHANGES: Mapping[Reason, int] = {
     Reason.EXPIRED: -1,
     Reason.RETAKEN: +1,
 }
-ENTER = sa.text("""
+INSERT_ENTRIES = sa.text("""
     WITH entered AS (
         INSERT INTO ledger_entry (reservation_id, user_id, period_start, change, reason, created_at)
         SELECT id, user_id, period_start, :change, :reason, statement_timestamp() FROM reservation
@@ -31,21 +32,25 @@ ENTER = sa.text("""
 """)
 
 
-async def enter(
+async def record(
     session: AsyncSession, reason: Reason, reservation_ids: Sequence[uuid.UUID]
 ) -> list[tuple[int, date, int]]:
-    """An entry for each reservation; gives what that makes for each user and month, in the order of locks."""
+    """Add one entry for each reservation.
+
+    Return (user id, first day of the month, sum of the new entries) for each user and month, in the order in
+    which the counters must be locked.
+    """
     if not reservation_ids:
         return []
     connection = await session.connection()
     values = {"reason": reason.value, "change": CHANGES[reason], "ids": list(reservation_ids)}
-    months = await connection.execute(ENTER, values)
-    measures.count(session, reason, len(reservation_ids))
+    months = await connection.execute(INSERT_ENTRIES, values)
+    quota_metrics.count_entries(session, reason, len(reservation_ids))
     return [(user_id, period_start, change) for user_id, period_start, change in months]
 
 
-async def of_month(session: AsyncSession, user_id: int, period_start: date) -> Sequence[LedgerEntry]:
-    """Oldest first."""
+async def entries_of_month(session: AsyncSession, user_id: int, period_start: date) -> Sequence[LedgerEntry]:
+    """Return the entries of a user's month, oldest first."""
     found = await session.exec(
         select(LedgerEntry)
         .where(LedgerEntry.user_id == user_id, LedgerEntry.period_start == period_start)

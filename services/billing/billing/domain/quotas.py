@@ -1,8 +1,8 @@
-"""The monthly quota: places are reserved when an image is accepted, captured when it completes, else given
-back.
+"""The monthly quota.
 
-Reservations, the ledger of what happened to them, and the counter of their month change in one transaction,
-so they always agree. Locks are taken on reservations first, then on counters.
+A place is reserved when an image is accepted. It is captured when the image completes, else released.
+Reservations, ledger and the month's counter change in one transaction, so they always agree. Locks are taken
+on reservations first, then on counters.
 """
 
 import uuid
@@ -14,16 +14,16 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from billing.domain import ledger, measures, subscriptions
+from billing.domain import ledger, quota_metrics, subscriptions
 from billing.plans import Plan, Plans
 from billing.tables import Quota, Reason, Reservation, State
 from common import outbox, timestamps
 from common.db import now
 from loupe.billing.v1 import billing_pb2 as pb
 
-EXPIRED_AT_ONCE = 200
-USER_BY_USER = (col(Reservation.user_id), col(Reservation.period_start), col(Reservation.id))
-"""Whoever changes several counters does so in this order, so that two never wait for each other."""
+EXPIRE_BATCH = 200
+LOCK_ORDER = (col(Reservation.user_id), col(Reservation.period_start), col(Reservation.id))
+"""Counters are always changed in this order, so that two transactions never wait for each other."""
 
 NEW_RESERVATIONS = sa.text("""
     INSERT INTO reservation (id, user_id, period_start, state, expires_at, created_at)
@@ -31,14 +31,14 @@ NEW_RESERVATIONS = sa.text("""
     FROM unnest(CAST(:ids AS uuid[])) AS id ORDER BY id
     ON CONFLICT (id) DO NOTHING RETURNING id
 """)
-TAKE = sa.text("""
+ADD_TO_COUNT = sa.text("""
     INSERT INTO quota (user_id, period_start, used, version) VALUES (:user_id, :period_start, :change, 1)
     ON CONFLICT (user_id, period_start)
     DO UPDATE SET used = quota.used + excluded.used, version = quota.version + 1
     WHERE CAST(:limit AS bigint) IS NULL OR quota.used + excluded.used <= CAST(:limit AS bigint)
     RETURNING used, version
 """)
-GIVE_BACK = sa.text("""
+SUBTRACT_FROM_COUNT = sa.text("""
     UPDATE quota SET used = used + :change, version = version + 1
     WHERE user_id = :user_id AND period_start = :period_start RETURNING used, version
 """)
@@ -46,7 +46,7 @@ GIVE_BACK = sa.text("""
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A month's count. `limit` None: unlimited."""
+    """How many images a user has used in a month. A `limit` of None means unlimited."""
 
     used: int
     limit: int | None
@@ -64,7 +64,7 @@ class Usage:
 
 
 def period_of(instant: datetime) -> date:
-    """Quotas are counted by calendar month in UTC."""
+    """Return the first day of the calendar month in UTC, which is the period of a quota."""
     return instant.astimezone(UTC).date().replace(day=1)
 
 
@@ -73,7 +73,7 @@ def next_period(period_start: date) -> date:
 
 
 async def usage(session: AsyncSession, user_id: int, plan: Plan, period_start: date | None = None) -> Usage:
-    """Of this month where no other is asked for."""
+    """Return the user's count of a month, by default of this month."""
     period_start = period_start or period_of(now())
     counted = await session.exec(
         select(Quota.used, Quota.version).where(Quota.user_id == user_id, Quota.period_start == period_start)
@@ -92,8 +92,11 @@ async def reserve(
     feature: str = "",
     expires_at: datetime,
 ) -> tuple[Usage, Plan]:
-    """Takes a place for each, or says why there are not enough. The same ids again change nothing."""
-    subscription = await subscriptions.of_user(session, user_id)
+    """Reserve one place for each id, all or none. Ids that are already reserved change nothing.
+
+    Raise `PermissionDenied` if the plan does not allow the request or the quota would be exceeded.
+    """
+    subscription = await subscriptions.find(session, user_id)
     plan = subscriptions.plan_of(plans, subscription)
     connection = await session.connection()
     rows = {
@@ -107,101 +110,105 @@ async def reserve(
         return await usage(session, user_id, plan), plan
     features = [name for name in ("api_access" if api_request else "", feature) if name]
     _require_entitled(plan, is_active=subscriptions.is_active(subscription), features=features)
-    taken = await _count(session, Reason.RESERVED, new, plan.images_per_month)
+    taken = await _record(session, Reason.RESERVED, new, plan.images_per_month)
     if not taken:
-        raise measures.refusal("You have exceeded your monthly image quota.", "quota_exceeded")
+        raise quota_metrics.refusal("You have exceeded your monthly image quota.", "quota_exceeded")
     return taken[0], plan
 
 
 async def capture(session: AsyncSession, reservation_ids: Collection[uuid.UUID]) -> None:
-    """Images completed: their places are used for good, also where a reservation had expired meanwhile."""
+    """Keep the places of completed images for good. A reservation that has expired counts again."""
     found = await _locked(session, reservation_ids, State.RESERVED, State.EXPIRED)
-    await _retake(session, found)
+    await _count_expired_again(session, found)
     for reservation in found:
         reservation.state = State.CAPTURED
-    await ledger.enter(session, Reason.CAPTURED, [one.id for one in found])
+    await ledger.record(session, Reason.CAPTURED, [reservation.id for reservation in found])
 
 
 async def release(session: AsyncSession, reservation_ids: Collection[uuid.UUID]) -> None:
-    """Gives the places back, each once; captured ones stay used."""
+    """Give the places back, each once. Captured places stay used."""
     found = await _locked(session, reservation_ids, State.RESERVED)
     for reservation in found:
         reservation.state = State.RELEASED
-    await _count(session, Reason.RELEASED, [one.id for one in found])
+    await _record(session, Reason.RELEASED, [reservation.id for reservation in found])
 
 
 async def renew(session: AsyncSession, reservation_ids: Collection[uuid.UUID], expires_at: datetime) -> None:
-    """Their images still wait. One that had expired takes its place again."""
+    """Extend reservations of images that are not finished. One that has expired counts again."""
     found = await _locked(session, reservation_ids, State.RESERVED, State.EXPIRED)
-    await _retake(session, found)
+    await _count_expired_again(session, found)
     for reservation in found:
         reservation.state, reservation.expires_at = State.RESERVED, expires_at
 
 
 async def expire(session: AsyncSession) -> int:
-    """Releases reservations that nobody renewed or settled; gives how many there were."""
+    """Expire overdue reservations, a batch at a time. Return how many there were."""
     overdue = await session.exec(
         select(Reservation)
         .where(Reservation.state == State.RESERVED, Reservation.expires_at < now())
-        .order_by(*USER_BY_USER)
-        .limit(EXPIRED_AT_ONCE)
+        .order_by(*LOCK_ORDER)
+        .limit(EXPIRE_BATCH)
         .with_for_update(skip_locked=True)
     )
     found = overdue.all()
     for reservation in found:
         reservation.state = State.EXPIRED
-    await _count(session, Reason.EXPIRED, [one.id for one in found])
+    await _record(session, Reason.EXPIRED, [reservation.id for reservation in found])
     return len(found)
 
 
 def _require_entitled(plan: Plan, *, is_active: bool, features: Collection[str]) -> None:
     if not is_active:
-        raise measures.refusal("Your subscription has expired.", "subscription_expired")
+        raise quota_metrics.refusal("Your subscription has expired.", "subscription_expired")
     for feature in features:
         if feature not in plan.features:
-            words = feature.replace("_", " ").replace("api", "API")
+            feature_text = feature.replace("_", " ").replace("api", "API")
             reason = "no_api_access" if feature == "api_access" else "plan_feature_missing"
-            raise measures.refusal(f"Your plan does not include {words}.", reason)
+            raise quota_metrics.refusal(f"Your plan does not include {feature_text}.", reason)
 
 
 async def _locked(
     session: AsyncSession, reservation_ids: Collection[uuid.UUID], *states: State
 ) -> Sequence[Reservation]:
-    """Those of them that are in one of the states."""
+    """Lock and return the reservations that are in one of the states."""
     found = await session.exec(
         select(Reservation)
         .where(col(Reservation.id).in_(reservation_ids), col(Reservation.state).in_(states))
-        .order_by(*USER_BY_USER)
+        .order_by(*LOCK_ORDER)
         .with_for_update()
     )
     return found.all()
 
 
-async def _retake(session: AsyncSession, reservations: Sequence[Reservation]) -> None:
-    """Those that have expired count again, whatever the limit: their images had been accepted."""
-    expired = [one.id for one in reservations if one.state == State.EXPIRED]
-    await _count(session, Reason.RETAKEN, expired)
+async def _count_expired_again(session: AsyncSession, reservations: Sequence[Reservation]) -> None:
+    """Count expired reservations again, whatever the limit, because their images had been accepted."""
+    expired = [item.id for item in reservations if item.state == State.EXPIRED]
+    await _record(session, Reason.RETAKEN, expired)
 
 
-async def _count(
+async def _record(
     session: AsyncSession, reason: Reason, reservation_ids: Sequence[uuid.UUID], limit: int | None = None
 ) -> list[Usage]:
-    """Enters them into the ledger and changes each month's counter by what was entered. A month that would
-    pass the limit is missing in what it gives, and nothing of this may then be committed.
+    """Record the reservations in the ledger and change each month's counter by the same amount.
+
+    Return the new counts. A month that would exceed the limit is missing in the result. The caller must then
+    raise, so that nothing is committed.
     """
-    months = await ledger.enter(session, reason, reservation_ids)
-    counts = [await _change(session, *month, limit) for month in months]
+    months = await ledger.record(session, reason, reservation_ids)
+    counts = [await _change_count(session, *month, limit) for month in months]
     return [count for count in counts if count]
 
 
-async def _change(
+async def _change_count(
     session: AsyncSession, user_id: int, period_start: date, change: int, limit: int | None
 ) -> Usage | None:
-    if limit is not None and change > limit:  # the first of a month is inserted, whatever the limit
+    if limit is not None and change > limit:  # the first row of a month is inserted without a check
         return None
     connection = await session.connection()
     values = {"user_id": user_id, "period_start": period_start, "limit": limit, "change": change}
-    row = (await connection.execute(TAKE if change > 0 else GIVE_BACK, values)).one_or_none()
+    row = (
+        await connection.execute(ADD_TO_COUNT if change > 0 else SUBTRACT_FROM_COUNT, values)
+    ).one_or_none()
     if row is None:
         return None
     changed = Usage(row.used, limit, period_start, row.version)

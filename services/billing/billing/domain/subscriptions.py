@@ -1,11 +1,12 @@
-"""Subscriptions: at most one a user; without one a user is on the first plan of the file.
+"""Subscriptions. A user has at most one. A user without one is on the first plan of the file.
 
-States are those of Laravel Cashier, told for an instant, since most of them come with time alone:
+The status of a subscription is computed for the present moment, because most changes happen by time alone.
+Its values are those of Laravel Cashier:
 
-- trialing until `trial_ends_at`; then past_due, until an operator sets the plan anew for whoever has paid
-- active, also in the grace period: cancelled, and `ends_at` lies ahead
-- past_due: a payment is missing; nothing new is accepted, except in a grace period
-- canceled from `ends_at` on, whatever else is set
+- `trialing` until `trial_ends_at`. Then `past_due`, until an operator sets the plan again after payment.
+- `active`, also in the grace period, when the subscription is cancelled but `ends_at` is in the future.
+- `past_due`: a payment is missing. New images are refused, except in a grace period.
+- `canceled` from `ends_at` on, whatever else is set.
 """
 
 from datetime import datetime
@@ -33,7 +34,7 @@ UPSERT = sa.text("""
 """)
 
 
-async def of_user(session: AsyncSession, user_id: int) -> Subscription | None:
+async def find(session: AsyncSession, user_id: int) -> Subscription | None:
     found = await session.exec(select(Subscription).where(Subscription.user_id == user_id))
     return found.one_or_none()
 
@@ -48,15 +49,16 @@ async def set_plan(
     ends_at: datetime | None = None,
     past_due: bool = False,
 ) -> None:
-    """The subscription as it will be. A quota of its own stays as long as the plan; a trial that is over when
-    it is set is only remembered. The free plan needs no subscription.
+    """Create or replace the user's subscription. The free plan removes it.
+
+    A custom quota is kept if the plan stays the same. A trial that is already over has no effect.
     """
     plan = plans.by_slug(slug)
     if plan != plans.free:
         values = {
             "user_id": user_id,
             "plan": slug,
-            "status": "past_due" if past_due else "trialing" if _is_ahead(trial_ends_at) else "active",
+            "status": "past_due" if past_due else "trialing" if _is_future(trial_ends_at) else "active",
             "trial_ends_at": trial_ends_at,
             "ends_at": ends_at,
         }
@@ -66,11 +68,11 @@ async def set_plan(
         raise errors.InvalidArgument(message, reason="free_plan")
     else:
         await remove(session, user_id)
-    await _tell(session, user_id)
+    await _publish_change(session, user_id)
 
 
 async def set_quota(session: AsyncSession, user_id: int, images_per_month: int | None) -> None:
-    """A monthly quota of the subscription's own; None: what the plan says."""
+    """Give the subscription a custom monthly quota. None restores the quota of the plan."""
     if images_per_month is not None and not 0 <= images_per_month <= LARGEST_QUOTA:
         message = f"A monthly quota of {images_per_month} is not between 0 and {LARGEST_QUOTA}."
         raise errors.InvalidArgument(message, reason="invalid_quota")
@@ -81,22 +83,27 @@ async def set_quota(session: AsyncSession, user_id: int, images_per_month: int |
     )
     if not changed.rowcount:
         raise errors.FailedPrecondition(f"user {user_id} has no subscription", reason="no_subscription")
-    await _tell(session, user_id)
+    await _publish_change(session, user_id)
 
 
 async def remove(session: AsyncSession, user_id: int) -> None:
-    """Removing what is not there is the same."""
+    """Remove the user's subscription, if there is one."""
     await session.exec(delete(Subscription).where(col(Subscription.user_id) == user_id))
 
 
 def plan_of(plans: Plans, subscription: Subscription | None) -> Plan:
-    """The plan with this subscription's own quota, where it has one."""
+    """Return the plan of a subscription, with the custom quota if it has one."""
     if subscription is None:
         return plans.free
     try:
         plan = plans.by_slug(subscription.plan)
     except errors.NotFound:
-        LOG.exception("a subscription's plan is not in the file of plans", user_id=subscription.user_id)
+        LOG.exception(
+            "plan of a subscription is missing in the plans file",
+            user_id=subscription.user_id,
+            plan=subscription.plan,
+            action="user treated as on the free plan",
+        )
         return plans.free
     if subscription.images_per_month is None:
         return plan
@@ -104,24 +111,24 @@ def plan_of(plans: Plans, subscription: Subscription | None) -> Plan:
 
 
 def status(subscription: Subscription) -> str:
-    """What it is at this moment, in Cashier's words."""
-    if subscription.ends_at is not None and not _is_ahead(subscription.ends_at):
+    """Return the status at this moment, as Cashier names it."""
+    if subscription.ends_at is not None and not _is_future(subscription.ends_at):
         return "canceled"
-    if _is_ahead(subscription.trial_ends_at):
+    if _is_future(subscription.trial_ends_at):
         return "trialing"
     return "past_due" if subscription.status == "trialing" else subscription.status
 
 
 def is_active(subscription: Subscription | None) -> bool:
-    """Trial and grace period count as active, as in Cashier's `valid()`; so does having none."""
-    if subscription is None or _is_ahead(subscription.ends_at):
+    """Whether new images are accepted. True in a trial, in a grace period, and without a subscription."""
+    if subscription is None or _is_future(subscription.ends_at):
         return True
     return status(subscription) in ("active", "trialing")
 
 
-def _is_ahead(instant: datetime | None) -> bool:
+def _is_future(instant: datetime | None) -> bool:
     return instant is not None and instant > now()
 
 
-async def _tell(session: AsyncSession, user_id: int) -> None:
+async def _publish_change(session: AsyncSession, user_id: int) -> None:
     await outbox.publish(session, "billing.plan_changed", pb.PlanChanged(user_id=user_id))

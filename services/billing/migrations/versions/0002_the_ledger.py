@@ -1,4 +1,4 @@
-"""The ledger, which begins with what the reservations of before tell."""
+"""The ledger. Its first entries come from the reservations that exist already."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -55,7 +55,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_entry")),
     )
     op.create_index("ix_ledger_entry_month", "ledger_entry", ["user_id", "period_start"], unique=False)
-    op.execute("LOCK TABLE reservation IN SHARE ROW EXCLUSIVE MODE")  # both statements see the same
+    op.execute(
+        "LOCK TABLE reservation IN SHARE ROW EXCLUSIVE MODE"
+    )  # so that both statements see the same rows
     for statement in (ACCEPTED_BEFORE, SETTLED_BEFORE, REFUSAL, TRIGGER):
         op.execute(statement)
 

@@ -1,4 +1,4 @@
-"""Events keep the id of the request that caused them."""
+"""Store with each event the id of the request that caused it."""
 
 import sqlalchemy as sa
 from alembic import op

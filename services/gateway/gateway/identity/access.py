@@ -13,6 +13,8 @@ from common import errors
 from gateway.backend import Backend
 from gateway.identity.callers import Caller
 from gateway.identity.limits import Count
+from loupe.billing.v1 import billing_pb2
+from loupe.images.v1 import images_pb2
 
 ABILITIES = ("images:read", "images:write", "images:delete", "user:read")
 IPV6_NETWORK_BYTES = 8
@@ -156,14 +158,29 @@ def _require_entitled(caller: Caller) -> None:
 
 def _tell_quota(request: Request, caller: Caller) -> None:
     """The monthly quota goes with every answer about images, errors too."""
-    usage = caller.entitlement.usage
-    if request.scope["path"].startswith(("/api/images", "/api/batches")) and usage.HasField("limit"):
-        tell_quota(request, usage.used, usage.limit)
+    if request.scope["path"].startswith(("/api/images", "/api/batches")):
+        _add_headers(request, caller.entitlement.usage)
 
 
-def tell_quota(request: Request, used: int, limit: int) -> None:
-    request.state.headers["X-RateLimit-Limit"] = str(limit)
-    request.state.headers["X-RateLimit-Remaining"] = str(max(0, limit - used))
+def tell_usage(
+    request: Request, caller: Caller, response: images_pb2.UpscaleResponse | images_pb2.CreateBatchResponse
+) -> None:
+    """Add the month's count after an upload to the answer's headers, and remember it for the next request.
+
+    A replica of `images` of the release before sends used and limit only, without a version to compare.
+    """
+    usage = response.usage
+    if not response.HasField("usage"):
+        limit = response.quota_limit if response.HasField("quota_limit") else None
+        usage = billing_pb2.Usage(used=response.quota_used, limit=limit)
+    _add_headers(request, usage)
+    caller.has_used(usage)
+
+
+def _add_headers(request: Request, usage: billing_pb2.Usage) -> None:
+    if usage.HasField("limit"):
+        request.state.headers["X-RateLimit-Limit"] = str(usage.limit)
+        request.state.headers["X-RateLimit-Remaining"] = str(max(0, usage.limit - usage.used))
 
 
 def _address(backend: Backend, request: Request) -> str:

@@ -57,11 +57,13 @@ class Caller:
         usage = self.entitlement.usage
         return usage.HasField("limit") and usage.used >= usage.limit
 
-    def has_used(self, used: int, version: int) -> None:
-        """The month's count, unless what is known is as new."""
-        usage = self.entitlement.usage
-        if usage.version < version:
-            usage.used, usage.version = used, version
+    def has_used(self, usage: billing_pb2.Usage) -> None:
+        """Take over the month's count, unless the known one is as new. Each month's versions begin anew."""
+        known = self.entitlement.usage
+        if _newness(known) < _newness(usage):
+            known.used, known.version = usage.used, usage.version
+            known.period_start.CopyFrom(usage.period_start)
+            known.resets_at.CopyFrom(usage.resets_at)
 
     def speak(self) -> None:
         """Calls to services from now on are made in this user's name."""
@@ -107,8 +109,7 @@ class Callers:
         """The same caller with the entitlement of this moment."""
         entitlement = await self._billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
         known, caller.entitlement = caller.entitlement.usage, entitlement
-        if known.period_start == entitlement.usage.period_start:  # an event may have been faster
-            caller.has_used(known.used, known.version)
+        caller.has_used(known)  # an event may have been faster
         return caller
 
     def forget(self, user_id: int) -> None:
@@ -119,8 +120,7 @@ class Callers:
     def count(self, user_id: int, usage: billing_pb2.Usage) -> None:
         """Takes over the month's count from an event, unless it is older than what is known."""
         for key in self._keys_of.get(user_id, ()):
-            if self._known[key].entitlement.usage.period_start == usage.period_start:
-                self._known[key].has_used(usage.used, usage.version)
+            self._known[key].has_used(usage)
 
     async def listen(self, nc: Client) -> None:
         """Plain subscriptions: every gateway hears every event; a lost one ends with the entry's age."""
@@ -179,3 +179,7 @@ class Callers:
             self._keys_of.clear()
         self._known[key] = caller
         self._keys_of[caller.user.id].add(key)
+
+
+def _newness(usage: billing_pb2.Usage) -> tuple[int, int]:
+    return usage.period_start.seconds, usage.version

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator
 from gateway.backend import Backend
 from gateway.http import multipart, pages
 from gateway.http.envelope import Envelope, Message, Page, instant, plain_id
-from gateway.identity.access import Access, tell_quota
+from gateway.identity.access import Access, tell_usage
 from gateway.identity.callers import Caller
 from gateway.routes.images import FILE, OPTIONS, AcceptedImage, ImageFields, to_accepted_image, to_image
 from loupe.images.v1 import images_pb2 as pb
@@ -92,9 +92,7 @@ BATCH_BODY = {
 async def create_batch(request: Request, caller: Writer) -> Envelope[Batch[AcceptedBatchImage]]:
     backend: Backend = request.app.state.backend
     response = await backend.images.CreateBatch(multipart.several_images(request))
-    if response.HasField("quota_limit"):
-        tell_quota(request, response.quota_used, response.quota_limit)
-    caller.has_used(response.quota_used, response.quota_version)
+    tell_usage(request, caller, response)
     images = [to_accepted_batch_image(image) for image in response.batch.images]
     return Envelope(
         message="Batch created and images queued for processing", data=to_batch(response.batch, images)

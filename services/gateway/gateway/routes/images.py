@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator
 from gateway.backend import Backend
 from gateway.http import multipart, pages
 from gateway.http.envelope import Envelope, Message, Page, human_size, instant, plain_id
-from gateway.identity.access import Access, tell_quota
+from gateway.identity.access import Access, tell_usage
 from gateway.identity.callers import Caller
 from loupe.images.v1 import images_pb2 as pb
 
@@ -129,9 +129,7 @@ UPSCALE_BODY = {
 async def upscale(request: Request, caller: Writer) -> Envelope[AcceptedImage]:
     backend: Backend = request.app.state.backend
     response = await backend.images.Upscale(multipart.one_image(request))
-    if response.HasField("quota_limit"):
-        tell_quota(request, response.quota_used, response.quota_limit)
-    caller.has_used(response.quota_used, response.quota_version)
+    tell_usage(request, caller, response)
     return Envelope(
         message="Image uploaded and queued for processing", data=to_accepted_image(response.image)
     )

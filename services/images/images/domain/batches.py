@@ -1,4 +1,4 @@
-"""A user's batches: get, list, cancel, delete. Another user's batch is not found."""
+"""A user's batches: get, list, cancel, delete. Another user's batch counts as not found."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,33 +12,33 @@ from images.domain import jobs
 from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Image
 
 Found = tuple[Batch, list[Image]]
-"""A batch and its images, in the order of the upload."""
+"""A batch and its images in the order of their upload."""
 
 
 async def of_user(session: AsyncSession, user_id: int, batch_id: int) -> Found:
-    batch = await _of_user(session, user_id, batch_id)
-    return batch, (await _images(session, [batch]))[batch_id]
+    batch = await _batch_of_user(session, user_id, batch_id)
+    return batch, (await _images_of(session, [batch]))[batch_id]
 
 
 async def page(
     session: AsyncSession, user_id: int, status: BatchStatus | None, *, number: int, size: int
 ) -> tuple[list[Found], int]:
-    """One page, newest first, and how many batches there are in all.
+    """Return one page, newest first and counted from 1, and the number of batches on all pages.
 
-    They are counted and skipped one by one: a batch stands for up to twenty images, and is made by hand.
+    Batches are counted and skipped one by one. There are far fewer of them than images.
     """
-    wanted = [col(Batch.user_id) == user_id] + ([col(Batch.status) == status] if status else [])
-    total = (await session.exec(select(func.count()).select_from(Batch).where(*wanted))).one()
-    newest = select(Batch).where(*wanted).order_by(col(Batch.id).desc())
+    conditions = [col(Batch.user_id) == user_id] + ([col(Batch.status) == status] if status else [])
+    total = (await session.exec(select(func.count()).select_from(Batch).where(*conditions))).one()
+    newest = select(Batch).where(*conditions).order_by(col(Batch.id).desc())
     batches = (await session.exec(newest.limit(size).offset((number - 1) * size))).all()
-    images = await _images(session, batches)
+    images = await _images_of(session, batches)
     return [(batch, images[batch.id or 0]) for batch in batches], total
 
 
 async def delete(session: AsyncSession, user_id: int, batch_id: int, rules: jobs.Rules) -> bool:
-    """Cancels a batch that is unfinished, and returns True; one that has ended goes with all its images."""
+    """Cancel an unfinished batch and return True, or delete an ended one with all its images."""
     await jobs.lock_user(session, user_id)
-    batch = await _of_user(session, user_id, batch_id)
+    batch = await _batch_of_user(session, user_id, batch_id)
     found = select(Image).where(Image.batch_id == batch_id).order_by(col(Image.id)).with_for_update()
     images = (await session.exec(found)).all()
     is_unfinished = batch.status in UNFINISHED_BATCH
@@ -64,7 +64,7 @@ async def _remove(session: AsyncSession, batch: Batch, images: Sequence[Image]) 
         await jobs.drop_objects(session, *jobs.keys(images))
 
 
-async def _of_user(session: AsyncSession, user_id: int, batch_id: int) -> Batch:
+async def _batch_of_user(session: AsyncSession, user_id: int, batch_id: int) -> Batch:
     found = await session.exec(select(Batch).where(Batch.id == batch_id, Batch.user_id == user_id))
     batch = found.one_or_none()
     if batch is None:
@@ -72,7 +72,7 @@ async def _of_user(session: AsyncSession, user_id: int, batch_id: int) -> Batch:
     return batch
 
 
-async def _images(session: AsyncSession, batches: Iterable[Batch]) -> dict[int, list[Image]]:
+async def _images_of(session: AsyncSession, batches: Iterable[Batch]) -> dict[int, list[Image]]:
     images: dict[int, list[Image]] = {batch.id or 0: [] for batch in batches}
     found = await session.exec(select(Image).where(col(Image.batch_id).in_(images)).order_by(col(Image.id)))
     for image in found.all():

@@ -1,6 +1,7 @@
-"""Accounts that are gone: all that they had here goes, and nothing of theirs comes any more.
+"""Deleted accounts: everything that they had here is deleted, and new uploads of theirs are refused.
 
-An internal token outlives the account by a minute, and an upload may take longer than that.
+The refusal is needed because an internal token outlives its account by a minute, and an upload may take
+longer.
 """
 
 import sqlalchemy as sa
@@ -9,33 +10,33 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
 from images.domain import jobs
-from images.tables import UNFINISHED, Batch, FormerUser, Image, ImageBlock
+from images.tables import UNFINISHED, Batch, DeletedUser, Image, ImageBlock
 
 AT_ONCE = 250
-"""Images of one transaction, and two objects of each in its event."""
+"""Images deleted in one transaction. Its event names two objects for each."""
 REMEMBER = sa.text("""
     INSERT INTO former_user (user_id, deleted_at) VALUES (:user_id, now()) ON CONFLICT DO NOTHING
 """)
 
 
 async def remember(session: AsyncSession, user_id: int) -> None:
-    """From the commit on, nothing new of this user is accepted."""
+    """Refuse everything new of this user from the commit on."""
     await jobs.lock_user(session, user_id)
     await (await session.connection()).execute(REMEMBER, {"user_id": user_id})
 
 
-async def refuse(session: AsyncSession, user_id: int) -> None:
-    """Raises where the account is gone. The caller has the user's lock."""
-    found = await session.exec(select(FormerUser.user_id).where(FormerUser.user_id == user_id))
+async def refuse_deleted(session: AsyncSession, user_id: int) -> None:
+    """Raise `Unauthenticated` if the account was deleted. The caller must hold the user's lock."""
+    found = await session.exec(select(DeletedUser.user_id).where(DeletedUser.user_id == user_id))
     if found.one_or_none() is not None:
         raise errors.Unauthenticated("Unauthenticated.", reason="unauthenticated")
 
 
-async def forget_some(session: AsyncSession, user_id: int) -> bool:
-    """Deletes some of what the user had; whether there may be more."""
+async def delete_some(session: AsyncSession, user_id: int) -> bool:
+    """Delete some of what the user had. Returns whether more may be left."""
     await jobs.lock_user(session, user_id)
-    wanted = select(Image).where(Image.user_id == user_id).order_by(col(Image.id)).limit(AT_ONCE)
-    images = (await session.exec(wanted.with_for_update())).all()
+    next_images = select(Image).where(Image.user_id == user_id).order_by(col(Image.id)).limit(AT_ONCE)
+    images = (await session.exec(next_images.with_for_update())).all()
     if not images:
         await session.exec(delete(Batch).where(col(Batch.user_id) == user_id))
         await session.exec(delete(ImageBlock).where(col(ImageBlock.user_id) == user_id))

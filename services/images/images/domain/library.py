@@ -1,4 +1,4 @@
-"""A user's images: add, get, delete. Another user's image is not found."""
+"""A user's images: add, get, delete. Another user's image counts as not found."""
 
 import uuid
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ async def add(
     rules: jobs.Rules,
     batch: Batch | None = None,
 ) -> None:
-    """The images are there and wait; in the order of their ids they are also in that of their times."""
+    """Insert new images and dispatch what the window allows. Ids and creation times are in the same order."""
     await jobs.lock_user(session, user_id)
-    await deleted_users.refuse(session, user_id)
+    await deleted_users.refuse_deleted(session, user_id)
     created_at = now()
     if batch:
         batch.created_at = batch.updated_at = created_at
@@ -39,7 +39,7 @@ async def add(
     for image in images:
         image.created_at = image.updated_at = created_at
         image.batch_id = batch.id if batch else None
-        image.request_id, image.trace_parent = trace.here()
+        image.request_id, image.trace_parent = trace.current_origin()
     session.add_all(images)
     await session.flush()
     measures.accepted(session, images)
@@ -47,13 +47,13 @@ async def add(
 
 
 async def by_id(session: AsyncSession, image_ids: Sequence[int]) -> dict[int, Image]:
-    """Whosever they are."""
+    """Return those of the images that exist, whoever owns them."""
     found = await session.exec(select(Image).where(col(Image.id).in_(image_ids)))
     return {image.id or 0: image for image in found.all()}
 
 
 async def with_originals(session: AsyncSession, keys: Sequence[str]) -> Sequence[str]:
-    """Those of the keys that are an image's."""
+    """Return those of the keys that are an image's original."""
     found = await session.exec(select(Image.original_path).where(col(Image.original_path).in_(keys)))
     return found.all()
 
@@ -68,7 +68,7 @@ async def downloadable(session: AsyncSession, user_id: int, image_id: int) -> Im
 
 
 async def delete(session: AsyncSession, user_id: int, image_id: int, rules: jobs.Rules) -> None:
-    """Removes the row now and the objects soon after; unfinished work is cancelled."""
+    """Delete the row now and the objects soon after. Unfinished work is cancelled."""
     await jobs.lock_user(session, user_id)
     found = await session.exec(
         select(Image).where(Image.id == image_id, Image.user_id == user_id).with_for_update()
@@ -90,7 +90,7 @@ async def exists(session: AsyncSession, reservation_id: uuid.UUID) -> bool:
 
 
 async def with_ageing_reservations(session: AsyncSession, within: timedelta, limit: int) -> list[uuid.UUID]:
-    """Reservations of unfinished images that would expire soon."""
+    """Return reservations of unfinished images that expire soon."""
     found = await session.exec(
         select(Image.reservation_id)
         .where(col(Image.status).in_(UNFINISHED), col(Image.reserved_until) < now() + within)
@@ -102,11 +102,11 @@ async def with_ageing_reservations(session: AsyncSession, within: timedelta, lim
 async def set_reserved_until(
     session: AsyncSession, reservation_ids: Sequence[uuid.UUID], until: datetime
 ) -> None:
-    """One that is being changed now is left for the next time."""
-    is_one_of_them = col(Image.reservation_id).in_(reservation_ids)
+    """Prolong reservations. Rows that another transaction has locked are left for the next time."""
+    has_reservation = col(Image.reservation_id).in_(reservation_ids)
     found = (
         select(Image.id)
-        .where(col(Image.status).in_(UNFINISHED), is_one_of_them)
+        .where(col(Image.status).in_(UNFINISHED), has_reservation)
         .with_for_update(skip_locked=True)
     )
     await session.exec(update(Image).where(col(Image.id).in_(found)).values(reserved_until=until))

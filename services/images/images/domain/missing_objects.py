@@ -1,5 +1,6 @@
-"""Images without the object that they need, as a restore leaves them: unfinished ones need their original,
-completed ones their result, failed ones nothing.
+"""Images whose object is missing, as a restored backup may leave them.
+
+An unfinished image needs its original, a completed one its result, a failed one nothing.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,15 +18,15 @@ LOST = inference_pb2.Failure(
 )
 
 
-def needed(image: Image) -> str:
-    """The key of the object; empty for none."""
+def needed_key(image: Image) -> str:
+    """Return the key of the object that the image needs, or an empty string."""
     if image.status in UNFINISHED:
         return image.original_path
     return image.upscaled_path if image.status == Status.COMPLETED else ""
 
 
 async def page(session: AsyncSession, after_id: int) -> Sequence[Image]:
-    """The next images that need an object."""
+    """Return the next images after that id that need an object."""
     found = await session.exec(
         select(Image)
         .where(col(Image.id) > after_id, col(Image.status) != Status.FAILED)
@@ -35,12 +36,15 @@ async def page(session: AsyncSession, after_id: int) -> Sequence[Image]:
     return found.all()
 
 
-async def mark(session: AsyncSession, image_id: int, absent: Collection[str], rules: jobs.Rules) -> None:
-    """Fails the image where its object is one of these, also where it was completed. Its place in the quota
-    goes back if it is not used yet.
+async def mark(
+    session: AsyncSession, image_id: int, missing_keys: Collection[str], rules: jobs.Rules
+) -> None:
+    """Let the image fail if it needs one of these objects, even if it was completed.
+
+    Its place in the quota is given back unless it was already charged.
     """
     image = await jobs.locked(session, image_id)
-    if image is None or needed(image) not in absent:
+    if image is None or needed_key(image) not in missing_keys:
         return
     if image.status == Status.COMPLETED:
         await batch_progress.uncompleted(session, image)

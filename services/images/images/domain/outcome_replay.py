@@ -1,6 +1,6 @@
-"""How images ended, told again: for when billing may not have heard it.
+"""Publishes again how images ended, for when billing may have missed an event.
 
-It knows each ending by its reservation, and one that it has heard changes nothing.
+Billing recognises each event by its reservation. An event that it already knows changes nothing.
 """
 
 from datetime import datetime
@@ -16,11 +16,12 @@ AT_ONCE = 500
 
 
 async def replay(session: AsyncSession, after_id: int, since: datetime) -> tuple[int, int]:
-    """Publishes the endings since then among the next images; how many, and behind which image to go on, 0 at
-    the end.
+    """Publish the outcomes since `since` among the next images after that id.
+
+    Returns how many were published, and the id to continue after: 0 if these were the last images.
     """
-    wanted = select(Image).where(col(Image.id) > after_id).order_by(col(Image.id)).limit(AT_ONCE)
-    images = (await session.exec(wanted)).all()
+    next_images = select(Image).where(col(Image.id) > after_id).order_by(col(Image.id)).limit(AT_ONCE)
+    images = (await session.exec(next_images)).all()
     ended = [image for image in images if image.status not in UNFINISHED and image.updated_at >= since]
     for image in ended:
         origin = trace.Origin(image.request_id, image.trace_parent)

@@ -1,8 +1,8 @@
-"""Pages of a user's images, newest first: the sixty thousandth is found as soon as the first.
+"""Pages of a user's images, newest first. The sixty-thousandth page is found as fast as the first.
 
-Images are counted in blocks of a thousand (see their migration), by all and by how they ended. The sums of
-the blocks tell the total and the block in which a page begins; at most a thousand images are skipped from
-there. Of unfinished images there are few, with an index of their own: they are counted one by one.
+Images are counted in blocks of a thousand, in total and by their outcome (see the migration). The sums of the
+blocks give the total and the block in which a page begins, so at most a thousand images are skipped.
+Unfinished images are counted one by one: they are few and have their own index.
 """
 
 from collections.abc import Sequence
@@ -32,17 +32,17 @@ BLOCKS = sa.text("""
 async def page(
     session: AsyncSession, user_id: int, status: Status | None, *, number: int, size: int
 ) -> tuple[Sequence[Image], int]:
-    """One page, and how many images there are in all."""
+    """Return one page, counted from 1, and the number of images on all pages."""
     offset = (number - 1) * size
-    wanted = [col(Image.user_id) == user_id] + ([col(Image.status) == status] if status else [])
+    conditions = [col(Image.user_id) == user_id] + ([col(Image.status) == status] if status else [])
     if status in UNFINISHED:
-        wanted.append(col(Image.status).in_(UNFINISHED))  # as the index has it
-        total = (await session.exec(select(func.count()).select_from(Image).where(*wanted))).one()
+        conditions.append(col(Image.status).in_(UNFINISHED))  # matches the partial index
+        total = (await session.exec(select(func.count()).select_from(Image).where(*conditions))).one()
     else:
         values = {"user_id": user_id, "offset": offset, "counted": status or "total"}
         blocks = (await (await session.connection()).execute(BLOCKS, values)).one()
         total, offset = int(blocks.total), offset - int(blocks.skipped)
         if blocks.end_id is not None:
-            wanted.append(col(Image.id) < blocks.end_id)
-    newest = select(Image).where(*wanted).order_by(col(Image.id).desc())
+            conditions.append(col(Image.id) < blocks.end_id)
+    newest = select(Image).where(*conditions).order_by(col(Image.id).desc())
     return (await session.exec(newest.limit(size).offset(offset))).all(), total

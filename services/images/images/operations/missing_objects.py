@@ -1,4 +1,4 @@
-"""Images whose objects are not in the store, for operators: the counterpart of orphans."""
+"""Finds images whose objects are missing in the store, for operators."""
 
 import asyncio
 from collections.abc import Iterable
@@ -9,49 +9,48 @@ from images.tables import Image
 from images.uploads.intake import ServiceContext
 from loupe.images.v1 import images_pb2 as pb
 
-ASKED_AT_ONCE = 4
-"""Threads, which uploads need too."""
+PARALLEL_LOOKUPS = 4
+"""Each takes a thread, and uploads need threads too."""
 
 
 class MissingObjects:
-    def __init__(self, means: ServiceContext) -> None:
-        self._means = means
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     async def check(self, after_id: int, *, mark: bool) -> pb.CheckObjectsResponse:
-        """The next images behind that one."""
-        async with self._means.sessions.begin() as session:
+        """Check the next images after that id. With `mark`, those whose object is missing fail."""
+        async with self._context.sessions.begin() as session:
             images = await missing_objects.page(session, after_id)
-        absent = await self._absent(missing_objects.needed(image) for image in images)
-        found = await self._still_without(
-            [image for image in images if missing_objects.needed(image) in absent]
+        missing_keys = await self._missing(missing_objects.needed_key(image) for image in images)
+        found = await self._unchanged(
+            [image for image in images if missing_objects.needed_key(image) in missing_keys]
         )
         if mark:
             for image in found:
-                async with self._means.sessions.begin() as session:
-                    await missing_objects.mark(session, image.id or 0, absent, self._means.rules)
+                async with self._context.sessions.begin() as session:
+                    await missing_objects.mark(session, image.id or 0, missing_keys, self._context.rules)
         return pb.CheckObjectsResponse(
             images=map(to_proto, found),
             checked=len(images),
             next_after_id=(images[-1].id or 0) if len(images) == missing_objects.AT_ONCE else 0,
         )
 
-    async def _absent(self, keys: Iterable[str]) -> set[str]:
-        await (
-            self._means.blobs.ping()
-        )  # of a bucket that is not there every object would be said to be absent
-        places = asyncio.Semaphore(ASKED_AT_ONCE)
+    async def _missing(self, keys: Iterable[str]) -> set[str]:
+        # In a bucket that does not exist every object would look missing. Then this raises.
+        await self._context.blobs.ping()
+        places = asyncio.Semaphore(PARALLEL_LOOKUPS)
 
-        async def absent(key: str) -> set[str]:
+        async def missing(key: str) -> set[str]:
             async with places:
-                return set() if await self._means.blobs.holds(key) else {key}
+                return set() if await self._context.blobs.exists(key) else {key}
 
-        return set[str]().union(*await asyncio.gather(*map(absent, keys)))
+        return set[str]().union(*await asyncio.gather(*map(missing, keys)))
 
-    async def _still_without(self, suspects: list[Image]) -> list[Image]:
-        """Not those that were deleted, or ended, while the store was asked."""
-        async with self._means.sessions.begin() as session:
-            now = await library.by_id(session, [image.id or 0 for image in suspects])
-        return [image for image in suspects if _needs_the_same(now.get(image.id or 0), image)]
+    async def _unchanged(self, suspects: list[Image]) -> list[Image]:
+        """Return the suspects without those that were deleted or ended while the store was asked."""
+        async with self._context.sessions.begin() as session:
+            current = await library.by_id(session, [image.id or 0 for image in suspects])
+        return [image for image in suspects if _needs_same_key(current.get(image.id or 0), image)]
 
 
 def to_proto(image: Image) -> pb.ImageWithoutObject:
@@ -59,9 +58,9 @@ def to_proto(image: Image) -> pb.ImageWithoutObject:
         image_id=image.id or 0,
         user_id=image.user_id,
         status=STATUS[image.status],
-        key=missing_objects.needed(image),
+        key=missing_objects.needed_key(image),
     )
 
 
-def _needs_the_same(now: Image | None, before: Image) -> bool:
-    return now is not None and missing_objects.needed(now) == missing_objects.needed(before)
+def _needs_same_key(current: Image | None, before: Image) -> bool:
+    return current is not None and missing_objects.needed_key(current) == missing_objects.needed_key(before)

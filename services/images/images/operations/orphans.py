@@ -1,4 +1,4 @@
-"""Objects that no image names: an upload that died between its object and its row leaves one behind."""
+"""Deletes objects that belong to no image. An upload that died after storing its file leaves one behind."""
 
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -16,7 +16,7 @@ FOLDERS = (ORIGINALS, "images/upscaled/")
 
 class Orphans:
     def __init__(self, sessions: Sessions, blobs: Blobs, older_than: timedelta) -> None:
-        """`older_than` is more than the longest upload takes."""
+        """`older_than` must be longer than the longest upload takes."""
         self._sessions = sessions
         self._blobs = blobs
         self._older_than = older_than
@@ -24,15 +24,18 @@ class Orphans:
     async def sweep(self) -> None:
         before = now() - self._older_than
         for folder in FOLDERS:
-            async for listed in self._blobs.pages(folder):
-                old = [key for key, changed_at in listed if changed_at < before]
-                orphans = await self._without_image(old)
+            async for objects in self._blobs.pages(folder):
+                old_keys = [key for key, changed_at in objects if changed_at < before]
+                orphans = await self._without_image(old_keys)
                 if orphans:
-                    LOG.info("orphaned objects", folder=folder, count=len(orphans))
+                    LOG.info("deleting objects that belong to no image", folder=folder, count=len(orphans))
                     await self._blobs.delete(orphans)
 
     async def _without_image(self, keys: list[str]) -> list[str]:
-        """An image's two objects share the random part of their keys; its original's key has an index."""
+        """Return those of the keys that belong to no image.
+
+        An image's two keys share their random part. The database has an index for the original's key only.
+        """
         stems = {key: PurePosixPath(key).stem for key in keys}
         originals = [
             f"{ORIGINALS}{stem}.{extension(format_)}" for stem in set(stems.values()) for format_ in Format

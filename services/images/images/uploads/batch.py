@@ -1,171 +1,197 @@
-"""Several uploads at once, all of them or none.
+"""Several uploads in one call: all of them are accepted, or none.
 
-Each file is stored while the next one comes, so that no more than two are held. What is wrong with any of
-them is told together, and then nothing is left.
+Each file is stored while the next one arrives, so no more than two files are in memory. The client learns
+everything that is wrong with any file or option in one answer, and then nothing of the upload is left.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Collection, Generator
+from dataclasses import dataclass
 
 from common import errors
 from images.formats.sniff import sniff
 from images.tables import Batch, Image
 from images.uploads import file_names, sizing
-from images.uploads.intake import Intake, Original, Reserved, ServiceContext, UploadOptions
-from images.uploads.single import incomplete, parse, too_large
+from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
+from images.uploads.single import incomplete, parse_options, too_large
 from loupe.billing.v1 import billing_pb2
+from loupe.contract import MOST_BATCH_IMAGES
 from loupe.images.v1 import images_pb2 as pb
 
 FEATURE = "batch_processing"
-MOST_IMAGES = 20
+"""The plan's feature that allows batches."""
 LONGEST_NAME = 255
 
 Fields = dict[str, list[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """The options of a batch that passed the checks, and the size of each result by its file's position."""
+
+    options: UploadOptions
+    sizes: dict[int, sizing.Size]
+
+
 class BatchUploads:
-    def __init__(self, means: ServiceContext) -> None:
-        self._means = means
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     async def accept(
         self, user_id: int, parts: AsyncIterator[pb.CreateBatchRequest]
-    ) -> tuple[Batch, Sequence[Image], billing_pb2.Usage]:
-        async with Intake(self._means, user_id) as intake:
-            receiving = _Receiving(self._means, intake)
-            options = await receiving.read(parts)
-            wishes = self._checked(receiving, options, await self._means.models(options.model))
-            reserved = await intake.reserve(receiving.count, api_request=options.api_request, feature=FEATURE)
-            images = self._images(user_id, receiving, wishes, reserved, api_request=options.api_request)
-            batch = Batch(
-                user_id=user_id,
-                name=file_names.title(options.name),
-                scale_factor=wishes.sizes.scale_factor,
-                target_width=wishes.sizes.target_width,
-                target_height=wishes.sizes.target_height,
-                total_images=len(images),
-            )
+    ) -> tuple[Batch, list[Image], billing_pb2.Usage]:
+        """Return the new rows and the month's usage with them."""
+        async with Intake(self._context, user_id) as intake:
+            receiver = _Receiver(self._context, intake)
+            form = await receiver.read(parts)
+            checked = self._check(receiver, form, await self._context.model_names(form.model))
+            reserved = await intake.reserve(receiver.count, api_request=form.api_request, feature=FEATURE)
+            _check_scales(receiver.originals, checked, reserved.max_scale)
+            images = [
+                original.to_row(
+                    user_id, checked.options, checked.sizes[position], place, api_request=form.api_request
+                )
+                for (position, original), place in zip(
+                    receiver.originals.items(), reserved.places, strict=True
+                )
+            ]
+            batch = _to_batch(user_id, file_names.title(form.name), checked.options.sizes, len(images))
             await intake.insert(images, batch)
         return batch, images, reserved.usage
 
-    def _checked(
-        self, receiving: "_Receiving", options: pb.CreateBatchRequest.Options, models: Collection[str]
-    ) -> UploadOptions:
-        """All that can be said without knowing the plan; every field at fault is named at once."""
-        fields, wishes = receiving.fields, UploadOptions()
-        if not receiving.count:
+    def _check(
+        self, receiver: "_Receiver", form: pb.CreateBatchRequest.Options, model_names: Collection[str]
+    ) -> _Checked:
+        """Check all that can be checked without the plan. `InvalidArgument` names every field at fault."""
+        fields, checked = receiver.fields, _Checked(UploadOptions(), {})
+        if not receiver.count:
             fields["images"] = ["The images field is required."]
-        if len(file_names.title(options.name) or "") > LONGEST_NAME:
+        if len(file_names.title(form.name) or "") > LONGEST_NAME:
             fields["name"] = [f"The name may not be greater than {LONGEST_NAME} characters."]
         try:
-            wishes = parse(options, models)
+            options = parse_options(form, model_names)
         except errors.InvalidArgument as error:
             fields |= error.fields
         else:
-            fields |= _misfits(receiving.originals, wishes, self._means.limits(max_scale=sizing.SCALES[1]))
+            problems = _Problems()
+            limits, sizes = self._context.limits(), dict[int, sizing.Size]()
+            for position, original in receiver.originals.items():
+                with problems.of_image(position):
+                    sizes[position] = original.result_size(options, limits)
+            fields |= problems.fields
+            checked = _Checked(options, sizes)
         if fields:
             raise errors.invalid(fields)
-        return wishes
-
-    def _images(
-        self,
-        user_id: int,
-        receiving: "_Receiving",
-        wishes: UploadOptions,
-        reserved: Reserved,
-        *,
-        api_request: bool,
-    ) -> list[Image]:
-        limits = self._means.limits(reserved.max_scale)
-        if fields := _misfits(receiving.originals, wishes, limits):
-            raise errors.invalid(fields)
-        return [
-            each.image(user_id, wishes, each.result_size(wishes, limits), place, api_request=api_request)
-            for each, place in zip(receiving.originals.values(), reserved.places, strict=True)
-        ]
+        return checked
 
 
-class _Receiving:
-    """Reads a call's messages. `originals` can be upscaled; their keys are their places in the upload."""
+class _Receiver:
+    """Reads a call's messages. `originals` holds the files that can be upscaled, by their position."""
 
-    def __init__(self, means: ServiceContext, intake: Intake) -> None:
-        self._means = means
+    def __init__(self, context: ServiceContext, intake: Intake) -> None:
+        self._context = context
         self._intake = intake
-        self._largest = means.settings.largest_upload_bytes
+        self._largest = context.settings.largest_upload_bytes
         self._filename = ""
         self._data = bytearray()
         self._size = 0
-        self._left = MOST_IMAGES * self._largest
+        self._bytes_left = MOST_BATCH_IMAGES * self._largest
         self.count = 0
         self.originals: dict[int, Original] = {}
         self.fields: Fields = {}
 
     async def read(self, parts: AsyncIterator[pb.CreateBatchRequest]) -> pb.CreateBatchRequest.Options:
-        options: pb.CreateBatchRequest.Options | None = None
+        form: pb.CreateBatchRequest.Options | None = None
         async for part in parts:
             match part.WhichOneof("part"):
                 case "file":
                     await self._end_file()
                     self._begin_file(part.file.filename)
                 case "chunk":
-                    self._take(part.chunk)
+                    self._add_chunk(part.chunk)
                 case _:
-                    options = part.options
-        if options is None:  # the caller went away: gRPC ends the iterator first, and cancels a moment later
+                    form = part.options
+        if form is None:  # the caller hung up: gRPC ends the messages first and cancels a moment later
             raise incomplete()
         await self._end_file()
-        return options
+        return form
 
     def _begin_file(self, filename: str) -> None:
-        if self.count == MOST_IMAGES:
-            raise errors.invalid({"images": [f"The images may not have more than {MOST_IMAGES} items."]})
+        if self.count == MOST_BATCH_IMAGES:
+            problem = f"The images may not have more than {MOST_BATCH_IMAGES} items."
+            raise errors.invalid({"images": [problem]})
         self.count += 1
         self._filename = file_names.clean(filename)
         self._size = 0
 
-    def _take(self, chunk: bytes) -> None:
-        """Of a file that is too large nothing is kept, but what follows may be at fault too."""
+    def _add_chunk(self, chunk: bytes) -> None:
+        """Discard a file that is too large, but read on: later files may be at fault too."""
         if not self.count:
             raise errors.InvalidArgument("The upload does not begin with a file.", reason="malformed_upload")
         self._size += len(chunk)
-        self._left -= len(chunk)
+        self._bytes_left -= len(chunk)
         if self._size > self._largest:
             self._data.clear()
             self.fields[self._field] = [too_large(self._largest)]
         else:
             self._data += chunk
-        if self._left < 0:
+        if self._bytes_left < 0:
             raise errors.invalid(self.fields)
 
     async def _end_file(self) -> None:
         if not self.count or self._field in self.fields:
             return
-        await self._intake.stored()  # before there are two copies of this one
+        await self._intake.wait_until_stored()  # or else the copy below would be a third file in memory
         data, self._data = bytes(self._data), bytearray()
+        largest_pixels = self._context.settings.largest_input_pixels
         try:
-            header = await asyncio.to_thread(
-                sniff, data, largest_pixels=self._means.settings.largest_input_pixels
-            )
+            header = await asyncio.to_thread(sniff, data, largest_pixels=largest_pixels)
         except errors.InvalidArgument as error:
             self.fields[self._field] = [text for texts in error.fields.values() for text in texts]
             return
         original = Original(self._filename, len(data), header)
         self.originals[self.count - 1] = original
         if not self.fields:
-            await self._intake.store(original, data)
+            await self._intake.start_storing(original, data)
 
     @property
     def _field(self) -> str:
         return f"images.{self.count - 1}"
 
 
-def _misfits(originals: Mapping[int, Original], wishes: UploadOptions, limits: sizing.Limits) -> Fields:
-    """Which options do not suit which image. The option is at fault, for there is one for all."""
-    fields: Fields = {}
-    for place, original in originals.items():
+class _Problems:
+    """Collects options that do not suit some image. All images share the options, so texts name the image."""
+
+    def __init__(self) -> None:
+        self.fields: Fields = {}
+
+    @contextlib.contextmanager
+    def of_image(self, position: int) -> Generator[None]:
         try:
-            original.result_size(wishes, limits)
+            yield
         except errors.InvalidArgument as error:
             for name, texts in error.fields.items():
-                told = [f"{text.removesuffix('.')} (images.{place})." for text in texts]
-                fields.setdefault(name, []).extend(told)
-    return fields
+                named = [f"{text.removesuffix('.')} (images.{position})." for text in texts]
+                self.fields.setdefault(name, []).extend(named)
+
+
+def _check_scales(originals: dict[int, Original], checked: _Checked, max_scale: int) -> None:
+    """Raise `InvalidArgument` if the plan does not allow one of the results."""
+    problems = _Problems()
+    for position, original in originals.items():
+        with problems.of_image(position):
+            original.check_scale(checked.sizes[position], checked.options, max_scale)
+    if problems.fields:
+        raise errors.invalid(problems.fields)
+
+
+def _to_batch(user_id: int, name: str | None, sizes: sizing.Options, count: int) -> Batch:
+    return Batch(
+        user_id=user_id,
+        name=name,
+        scale_factor=sizes.scale_factor,
+        target_width=sizes.target_width,
+        target_height=sizes.target_height,
+        total_images=count,
+    )

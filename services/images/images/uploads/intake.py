@@ -1,7 +1,9 @@
-"""Images on their way in: originals are stored, places reserved, then rows inserted in one transaction.
+"""The way of uploads that passed all checks: places are reserved, originals stored, rows inserted.
 
-Whatever fails on the way leaves nothing behind; if the process dies in between, the reservations expire by
-themselves, and the sweep of orphans finds the objects.
+A single upload reserves its place before it stores anything. A batch stores each file while the next one
+arrives, and reserves all places at the end. The rows are inserted last, in one transaction. If anything
+fails, everything done before is undone. If the process dies, the reservations expire and the sweep of orphans
+deletes the objects.
 """
 
 import asyncio
@@ -25,20 +27,21 @@ from images.tables import Batch, Image
 from images.uploads import sizing
 from images.uploads.output import Output
 from loupe.billing.v1 import billing_pb2
+from loupe.contract import LONGEST_OUTPUT_SIDE
 
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 LOG = log.get(__name__)
-UNDOING = set[asyncio.Task[None]]()
-"""The loop itself holds tasks only weakly."""
-QUEUE = "priority_queue"
-"""The plan's feature that makes its images go first."""
+UNDO_TASKS = set[asyncio.Task[None]]()
+"""Keeps the tasks alive, because the event loop holds only weak references."""
+PRIORITY_FEATURE = "priority_queue"
+"""The plan's feature that puts its images into the priority queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceContext:
-    """What the service works with."""
+    """The clients, settings and rules that the service works with."""
 
     sessions: Sessions
     blobs: Blobs
@@ -46,17 +49,17 @@ class ServiceContext:
     settings: Settings
     rules: jobs.Rules
 
-    def limits(self, max_scale: int) -> sizing.Limits:
+    def limits(self, max_scale: int = sizing.LARGEST_SCALE) -> sizing.Limits:
         return sizing.Limits(
             max_scale,
-            self.settings.longest_output_side,
+            LONGEST_OUTPUT_SIDE,
             self.settings.largest_output_pixels,
             self.settings.largest_animation_pixels,
         )
 
-    async def models(self, asked: str) -> Collection[str]:
-        """Names that may be asked for now; it need not be looked where none is."""
-        if not asked:
+    async def model_names(self, requested: str) -> Collection[str]:
+        """Return the names that clients may use now. Without a requested name, no query is made."""
+        if not requested:
             return USUAL
         async with self.sessions.begin() as session:
             return await models.names(session, self.rules.model_gone_after)
@@ -64,7 +67,7 @@ class ServiceContext:
 
 @dataclass(frozen=True, slots=True)
 class UploadOptions:
-    """What a client asked for."""
+    """The checked options of an upload."""
 
     sizes: sizing.Options = field(default_factory=sizing.Options)
     output: Output = field(default_factory=Output)
@@ -72,38 +75,36 @@ class UploadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """A file that can be upscaled."""
+    """A file that passed the checks and can be upscaled."""
 
     filename: str
     bytes: int
     header: Header
     stem: str = field(default_factory=lambda: secrets.token_hex(16))
-    """The random part of its key, and of that of the result."""
+    """The random part that the keys of the original and of the result share."""
 
     @property
     def path(self) -> str:
         return f"images/originals/{self.stem}.{extension(self.header.format)}"
 
-    def result_size(self, wishes: UploadOptions, limits: sizing.Limits) -> tuple[int, int]:
-        """Raises `InvalidArgument` on the option at fault."""
-        longest = KINDS[wishes.output.format_for(self.header)].longest_side
-        limits = limits.within(longest, wishes.output.frames_for(self.header))
-        size = sizing.output_size(self.header.width, self.header.height, wishes.sizes, limits)
-        if problem := wishes.output.misfit(self.header, *size):
-            field = "output_format" if wishes.output.format else wishes.sizes.field
+    def result_size(self, options: UploadOptions, limits: sizing.Limits) -> sizing.Size:
+        """Return width and height of the result. `InvalidArgument` names the option at fault."""
+        longest = KINDS[options.output.format_for(self.header)].longest_side
+        limits = limits.within(longest, options.output.frames_for(self.header))
+        size = sizing.output_size(self.header.width, self.header.height, options.sizes, limits)
+        if problem := options.output.misfit(self.header, *size):
+            field = "output_format" if options.output.format else options.sizes.field
             raise errors.invalid({field: [problem]})
         return size
 
-    def image(
-        self,
-        user_id: int,
-        wishes: UploadOptions,
-        size: tuple[int, int],
-        place: "Place",
-        *,
-        api_request: bool,
+    def check_scale(self, size: sizing.Size, options: UploadOptions, max_scale: int) -> None:
+        """Raise `InvalidArgument` if the plan does not allow a result that large."""
+        sizing.check_scale((self.header.width, self.header.height), size, options.sizes, max_scale)
+
+    def to_row(
+        self, user_id: int, options: UploadOptions, size: sizing.Size, place: "Place", *, api_request: bool
     ) -> Image:
-        becomes, sizes = wishes.output.format_for(self.header), wishes.sizes
+        result_format, sizes = options.output.format_for(self.header), options.sizes
         return Image(
             user_id=user_id,
             original_filename=self.filename,
@@ -111,17 +112,17 @@ class Original:
             original_bytes=self.bytes,
             original_width=self.header.width,
             original_height=self.header.height,
-            upscaled_path=f"images/upscaled/{self.stem}.{extension(becomes)}",
-            upscaled_format=becomes,
+            upscaled_path=f"images/upscaled/{self.stem}.{extension(result_format)}",
+            upscaled_format=result_format,
             upscaled_width=size[0],
             upscaled_height=size[1],
             scale_factor=sizes.scale_factor,
             target_width=sizes.target_width,
             target_height=sizes.target_height,
-            fit=wishes.output.fit,
-            quality=wishes.output.quality,
-            keeps_metadata=wishes.output.keeps_metadata,
-            model_asked=wishes.output.model,
+            fit=options.output.fit,
+            quality=options.output.quality,
+            keeps_metadata=options.output.keeps_metadata,
+            model_asked=options.output.model,
             api_request=api_request,
             is_priority=place.is_priority,
             reservation_id=place.reservation_id,
@@ -131,7 +132,7 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """In the month's quota, and in the queue."""
+    """A reservation in the month's quota, and the queue that the plan puts the image into."""
 
     reservation_id: uuid.UUID
     reserved_until: datetime
@@ -140,16 +141,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
+    """The places of one upload, the plan's largest scale factor, and the month's usage with these places."""
+
     places: Sequence[Place]
     max_scale: int
     usage: billing_pb2.Usage
 
 
 class Intake:
-    """One call's images until they are rows: `async with` it, and an error undoes what was done."""
+    """Takes in one upload. Use it with `async with`: an error inside undoes everything done so far."""
 
-    def __init__(self, means: ServiceContext, user_id: int) -> None:
-        self._means = means
+    def __init__(self, context: ServiceContext, user_id: int) -> None:
+        self._context = context
         self._user_id = user_id
         self._keys: list[str] = []
         self._storing: asyncio.Task[None] | None = None
@@ -161,66 +164,81 @@ class Intake:
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is not None:
             undo = asyncio.create_task(self._undo())
-            UNDOING.add(undo)
-            undo.add_done_callback(UNDOING.discard)
+            UNDO_TASKS.add(undo)
+            undo.add_done_callback(UNDO_TASKS.discard)
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(undo)
 
-    async def store(self, original: Original, data: bytes) -> None:
-        """Begins as soon as the one before is stored."""
-        await self.stored()
+    async def start_storing(self, original: Original, data: bytes) -> None:
+        """Store the file in the background, once the file before it is stored."""
+        await self.wait_until_stored()
         self._keys.append(original.path)
-        storing = self._means.blobs.put(original.path, data, media_type(original.header.format))
+        storing = self._context.blobs.put(original.path, data, media_type(original.header.format))
         self._storing = asyncio.create_task(storing)
 
-    async def stored(self) -> None:
-        """A thread writes, which no cancellation stops: it is waited for before all is undone."""
+    async def wait_until_stored(self) -> None:
+        """Wait for the thread that writes. It cannot be cancelled, so an undo must wait for it too."""
         if self._storing:
             await asyncio.shield(self._storing)
             self._storing = None
 
     async def reserve(self, count: int, *, api_request: bool = False, feature: str = "") -> Reserved:
-        """So many places, or none."""
+        """Reserve that many places, or none: then `PermissionDenied` says why."""
         self._reservation_ids = [uuid.uuid4() for _ in range(count)]
         request = billing_pb2.ReserveRequest(
-            reservation_ids=[str(one) for one in self._reservation_ids],
+            reservation_ids=[str(reservation_id) for reservation_id in self._reservation_ids],
             user_id=self._user_id,
             api_request=api_request,
             feature=feature,
         )
         try:
-            answer = await self._means.billing.Reserve(request)
+            response = await self._context.billing.Reserve(request)
         except errors.PermissionDenied:
             self._reservation_ids = []
             raise
-        until, is_priority = timestamps.from_proto(answer.expires_at), QUEUE in answer.plan.features
-        places = [Place(one, until, is_priority) for one in self._reservation_ids]
-        return Reserved(places, answer.plan.max_scale, answer.usage)
+        until = timestamps.from_proto(response.expires_at)
+        is_priority = PRIORITY_FEATURE in response.plan.features
+        places = [Place(reservation_id, until, is_priority) for reservation_id in self._reservation_ids]
+        return Reserved(places, response.plan.max_scale, response.usage)
 
     async def insert(self, images: Sequence[Image], batch: Batch | None = None) -> None:
-        await self.stored()
-        async with self._means.sessions.begin() as session:
-            await library.add(session, self._user_id, images, self._means.rules, batch)
+        await self.wait_until_stored()
+        async with self._context.sessions.begin() as session:
+            await library.add(session, self._user_id, images, self._context.rules, batch)
 
     async def _undo(self) -> None:
-        """Nothing, where the rows may be there after all: a commit can fail in being told."""
+        """Release the places and delete the objects, unless the rows may exist.
+
+        A commit can succeed although its confirmation was lost. Then the upload counts as accepted.
+        """
         if self._storing:
             await asyncio.gather(self._storing, return_exceptions=True)
         if not await self._is_known_absent():
             return
-        release = billing_pb2.ReleaseRequest(reservation_ids=[str(one) for one in self._reservation_ids])
-        steps = [self._means.billing.Release(release)] if self._reservation_ids else []
-        steps += [self._means.blobs.delete(self._keys)] if self._keys else []
+        ids = [str(reservation_id) for reservation_id in self._reservation_ids]
+        release = billing_pb2.ReleaseRequest(reservation_ids=ids)
+        steps = [self._context.billing.Release(release)] if ids else []
+        steps += [self._context.blobs.delete(self._keys)] if self._keys else []
         for error in await asyncio.gather(*steps, return_exceptions=True):
-            if isinstance(error, BaseException):  # reservations expire, and objects are swept
-                LOG.warning("could not undo an upload", user_id=self._user_id, error=str(error))
+            if isinstance(error, BaseException):
+                LOG.warning(
+                    "a failed upload was not undone completely",
+                    user_id=self._user_id,
+                    error=str(error),
+                    action="reservations expire, and the sweep of orphans deletes the objects",
+                )
 
     async def _is_known_absent(self) -> bool:
         if not self._reservation_ids:
             return True
         try:
-            async with self._means.sessions.begin() as session:
+            async with self._context.sessions.begin() as session:
                 return not await library.exists(session, self._reservation_ids[0])
         except Exception as error:  # noqa: BLE001  an object too many is better than an image without one
-            LOG.warning("an upload is not undone", user_id=self._user_id, error=str(error))
+            LOG.warning(
+                "cannot find out whether a failed upload was inserted after all",
+                user_id=self._user_id,
+                error=str(error),
+                action="its objects and reservations stay until they expire",
+            )
             return False

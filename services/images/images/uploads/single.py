@@ -1,4 +1,4 @@
-"""One upload, from the bytes to the row."""
+"""A single upload, from the messages of the call to the row."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -15,7 +15,7 @@ from loupe.images.v1 import images_pb2 as pb
 
 @dataclass(slots=True)
 class Upload:
-    """What a client sent."""
+    """A file and its options as the client sent them."""
 
     filename: str = ""
     api_request: bool = True
@@ -24,7 +24,7 @@ class Upload:
 
 
 async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int) -> Upload:
-    """Reads a call's messages; a file over the limit is refused as soon as it is."""
+    """Read a call's messages. A file over the limit is refused before the rest is read."""
     upload, data, is_whole = Upload(), bytearray(), False
     async for part in parts:
         match part.WhichOneof("part"):
@@ -37,7 +37,7 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int) -
                 upload.options, is_whole = part.options, True
         if len(data) > largest_bytes:
             raise errors.invalid({"image": [too_large(largest_bytes)]})
-    if not is_whole:  # the caller went away: gRPC ends the iterator first, and cancels a moment later
+    if not is_whole:  # the caller hung up: gRPC ends the messages first and cancels a moment later
         raise incomplete()
     upload.data = bytes(data)
     return upload
@@ -51,56 +51,61 @@ def incomplete() -> errors.InvalidArgument:
     return errors.InvalidArgument("The upload ended early.", reason="incomplete_upload")
 
 
-def parse(
-    options: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options, models: Collection[str]
+def parse_options(
+    form: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options, model_names: Collection[str]
 ) -> UploadOptions:
-    """Every field at fault is named at once. `models` are those that are served."""
+    """Check the form's texts. `InvalidArgument` names every field at fault.
+
+    `model_names` are the models that clients may use.
+    """
     fields: dict[str, list[str]] = {}
-    wishes = UploadOptions()
+    options = UploadOptions()
     try:
-        sizes = (options.scale_factor, options.target_width, options.target_height)
-        wishes = replace(wishes, sizes=sizing.parse(*sizes))
+        sizes = sizing.parse(form.scale_factor, form.target_width, form.target_height)
+        options = replace(options, sizes=sizes)
     except errors.InvalidArgument as error:
         fields |= error.fields
     try:
-        made = (options.fit, options.output_format, options.quality, options.metadata, options.model)
-        wishes = replace(wishes, output=output.parse(*made, models=models))
+        texts = (form.fit, form.output_format, form.quality, form.metadata, form.model)
+        options = replace(options, output=output.parse(*texts, models=model_names))
     except errors.InvalidArgument as error:
         fields |= error.fields
     if fields:
         raise errors.invalid(fields)
-    return wishes
+    return options
 
 
 class Uploads:
-    def __init__(self, means: ServiceContext) -> None:
-        self._means = means
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     async def accept(self, user_id: int, upload: Upload) -> tuple[Image, billing_pb2.Usage]:
-        models = await self._means.models(upload.options.model)
-        wishes, header = await asyncio.to_thread(self._check, upload, models)
+        """Return the new row and the month's usage with it."""
+        model_names = await self._context.model_names(upload.options.model)
+        options, header = await asyncio.to_thread(self._check, upload, model_names)
         original = Original(upload.filename, len(upload.data), header)
-        original.result_size(wishes, self._means.limits(max_scale=sizing.SCALES[1]))
-        async with Intake(self._means, user_id) as intake:
+        size = original.result_size(options, self._context.limits())
+        async with Intake(self._context, user_id) as intake:
             reserved = await intake.reserve(1, api_request=upload.api_request)
-            size = original.result_size(wishes, self._means.limits(reserved.max_scale))
-            await intake.store(original, upload.data)
-            image = original.image(user_id, wishes, size, reserved.places[0], api_request=upload.api_request)
+            original.check_scale(size, options, reserved.max_scale)
+            await intake.start_storing(original, upload.data)
+            place = reserved.places[0]
+            image = original.to_row(user_id, options, size, place, api_request=upload.api_request)
             await intake.insert([image])
         return image, reserved.usage
 
-    def _check(self, upload: Upload, models: Collection[str]) -> tuple[UploadOptions, Header]:
-        """Every field at fault is named at once."""
+    def _check(self, upload: Upload, model_names: Collection[str]) -> tuple[UploadOptions, Header]:
+        """Check file and options. `InvalidArgument` names every field at fault."""
         fields: dict[str, list[str]] = {}
-        wishes, header = UploadOptions(), None
+        options, header = UploadOptions(), None
         try:
-            wishes = parse(upload.options, models)
+            options = parse_options(upload.options, model_names)
         except errors.InvalidArgument as error:
             fields |= error.fields
         try:
-            header = sniff(upload.data, largest_pixels=self._means.settings.largest_input_pixels)
+            header = sniff(upload.data, largest_pixels=self._context.settings.largest_input_pixels)
         except errors.InvalidArgument as error:
             fields = error.fields | fields
         if fields or header is None:
             raise errors.invalid(fields)
-        return wishes, header
+        return options, header

@@ -1,19 +1,24 @@
-"""From what a client asked for to the exact size of the result, or what is wrong with the question."""
+"""The exact size of a result, from what a client asked for, or the reason why that size is refused."""
 
 import re
 from dataclasses import dataclass, replace
 from typing import Self
 
 from common import errors
+from loupe.contract import LONGEST_OUTPUT_SIDE, SCALE_FACTORS
 
-SCALES = (2, 4)
 DEFAULT_SCALE = 2
-SIDES = (1, 16_384)
+LARGEST_SCALE = max(SCALE_FACTORS)
+SCALE_BOUNDS = (min(SCALE_FACTORS), LARGEST_SCALE)
+SIDE_BOUNDS = (1, LONGEST_OUTPUT_SIDE)
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Either a factor or targets; a target that was not asked for is None."""
+    """Either a factor or targets. A target that the client did not send is None."""
 
     scale_factor: int | None = DEFAULT_SCALE
     target_width: int | None = None
@@ -21,7 +26,7 @@ class Options:
 
     @property
     def field(self) -> str:
-        """What is at fault where the result would be too large."""
+        """The form field at fault when the result would be too large."""
         if self.scale_factor is not None:
             return "scale_factor"
         return "target_height" if self.target_width is None else "target_width"
@@ -29,16 +34,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`max_scale` is the plan's; the others are the installation's."""
+    """The bounds of a result. `max_scale` comes from the plan, the others from the installation."""
 
     max_scale: int
     longest_side: int
     largest_pixels: int
     largest_animation_pixels: int
-    """Of all frames together."""
+    """Pixels of all frames together."""
 
     def within(self, longest_side: int, frames: int) -> Self:
-        """What a format and a number of frames leave of it."""
+        """Return these limits for one frame of a result with a format's longest side and that many frames."""
         pixels = self.largest_pixels if frames == 1 else self.largest_animation_pixels // frames
         return replace(
             self,
@@ -48,19 +53,18 @@ class Limits:
 
 
 def parse(scale_factor: str, target_width: str, target_height: str) -> Options:
-    """Texts as they came in the form; an empty one counts as not sent."""
+    """Check the form's texts. Empty ones count as not sent. `InvalidArgument` names every field at fault."""
     fields: dict[str, list[str]] = {}
-    scale = _integer("scale_factor", scale_factor, SCALES, fields)
-    width = _integer("target_width", target_width, SIDES, fields)
-    height = _integer("target_height", target_height, SIDES, fields)
+    scale = _integer("scale_factor", scale_factor, SCALE_BOUNDS, fields)
+    width = _integer("target_width", target_width, SIDE_BOUNDS, fields)
+    height = _integer("target_height", target_height, SIDE_BOUNDS, fields)
     if scale_factor and (target_width or target_height):
         fields.setdefault("scale_factor", []).append(
             "The scale factor cannot be used with target width or target height."
         )
         for name, text in (("target_width", target_width), ("target_height", target_height)):
             if text:
-                words = name.replace("_", " ")
-                fields.setdefault(name, []).append(f"The {words} cannot be used with scale factor.")
+                fields.setdefault(name, []).append(f"The {_label(name)} cannot be used with scale factor.")
     if fields:
         raise errors.invalid(fields)
     if width is None and height is None:
@@ -68,70 +72,96 @@ def parse(scale_factor: str, target_width: str, target_height: str) -> Options:
     return Options(scale_factor=None, target_width=width, target_height=height)
 
 
+def output_size(width: int, height: int, options: Options, limits: Limits) -> Size:
+    """Return the result's size. A side without a target follows the aspect ratio, rounded half up."""
+    original = (width, height)
+    size = _wanted_size(original, options)
+    if options.scale_factor is None:
+        _check_targets(original, size, options, limits.max_scale)
+    else:
+        check_scale(original, size, options, limits.max_scale)
+    _check_size(size, options.field, limits)
+    return size
+
+
+def check_scale(original: Size, size: Size, options: Options, max_scale: int) -> None:
+    """Raise `InvalidArgument` if the result is more than `max_scale` times the original."""
+    if options.scale_factor is None:
+        fields = {
+            field: [_beyond_scale(field, max_scale)]
+            for field, (before, after) in _sides(original, size, options)
+            if after > before * max_scale
+        }
+    elif options.scale_factor > max_scale:
+        fields = {"scale_factor": [f"The scale factor may not be greater than {max_scale}."]}
+    else:
+        return
+    if fields:
+        raise errors.invalid(fields)
+
+
 def _integer(name: str, text: str, bounds: tuple[int, int], fields: dict[str, list[str]]) -> int | None:
     if not text:
         return None
-    words, (least, most) = name.replace("_", " "), bounds
+    label, (least, most) = _label(name), bounds
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
-        fields[name] = [f"The {words} must be an integer."]
+        fields[name] = [f"The {label} must be an integer."]
     elif not least <= int(text) <= most:
-        fields[name] = [f"The {words} must be between {least} and {most}."]
+        fields[name] = [f"The {label} must be between {least} and {most}."]
     else:
         return int(text)
     return None
 
 
-def output_size(width: int, height: int, options: Options, limits: Limits) -> tuple[int, int]:
-    """Width and height in pixels; a side that was not asked for follows the aspect ratio, rounded half up."""
+def _label(field: str) -> str:
+    return field.replace("_", " ")
+
+
+def _wanted_size(original: Size, options: Options) -> Size:
+    width, height = original
     if options.scale_factor is not None:
-        factor = options.scale_factor
-        size = (width * factor, height * factor)
-        _check("scale_factor", "scale factor", factor <= limits.max_scale, size, limits)
-        return size
-    target_width, target_height = options.target_width, options.target_height
-    size = (
-        target_width or _half_up(width * (target_height or 0), height),
-        target_height or _half_up(height * (target_width or 0), width),
+        return width * options.scale_factor, height * options.scale_factor
+    return (
+        options.target_width or _divide_half_up(width * (options.target_height or 0), height),
+        options.target_height or _divide_half_up(height * (options.target_width or 0), width),
     )
-    _check_targets((width, height), size, options, limits)
-    return size
 
 
-def _half_up(numerator: int, denominator: int) -> int:
+def _divide_half_up(numerator: int, denominator: int) -> int:
     return max(1, (2 * numerator + denominator) // (2 * denominator))
 
 
-def _check_targets(
-    original: tuple[int, int], size: tuple[int, int], options: Options, limits: Limits
-) -> None:
-    named = (("target_width", options.target_width), ("target_height", options.target_height))
-    asked = [name for name, value in named if value is not None]
+def _sides(original: Size, size: Size, options: Options) -> list[tuple[str, tuple[int, int]]]:
+    """Return for each side the field that asked for it, and its pixels before and after."""
+    width = "target_width" if options.target_width is not None else "target_height"
+    height = "target_height" if options.target_height is not None else "target_width"
+    return [(width, (original[0], size[0])), (height, (original[1], size[1]))]
+
+
+def _check_targets(original: Size, size: Size, options: Options, max_scale: int) -> None:
+    """Raise if a side would shrink, if one grows beyond the scale, or if neither changes."""
     fields: dict[str, list[str]] = {}
-    for side, name in enumerate(("target_width", "target_height")):
-        field = name if name in asked else asked[0]
-        words = field.replace("_", " ")
-        if size[side] < original[side]:
-            fields[field] = [f"The {words} must not be smaller than the original."]
-        elif size[side] > original[side] * limits.max_scale:
-            fields[field] = [f"The {words} may not be more than {limits.max_scale} times the original."]
+    for field, (before, after) in _sides(original, size, options):
+        if after < before:
+            fields[field] = [f"The {_label(field)} must not be smaller than the original."]
+        elif after > before * max_scale:
+            fields[field] = [_beyond_scale(field, max_scale)]
     if not fields and size == original:
+        asked = [field for field, _ in _sides(original, size, options)]
         fields = {field: ["The target must be larger than the original."] for field in asked}
     if fields:
         raise errors.invalid(fields)
-    _check(asked[0], asked[0].replace("_", " "), True, size, limits)
 
 
-def _check(field: str, words: str, is_within_plan: bool, size: tuple[int, int], limits: Limits) -> None:
-    problem = ""
-    if not is_within_plan:
-        problem = f"The {words} may not be greater than {limits.max_scale}."
-    elif max(size) > limits.longest_side:
-        problem = (
-            f"The {words} makes a side of {max(size)} pixels; at most {limits.longest_side} are possible."
-        )
+def _beyond_scale(field: str, max_scale: int) -> str:
+    return f"The {_label(field)} may not be more than {max_scale} times the original."
+
+
+def _check_size(size: Size, field: str, limits: Limits) -> None:
+    if max(size) > limits.longest_side:
+        problem = f"makes a side of {max(size)} pixels; at most {limits.longest_side} are possible."
     elif size[0] * size[1] > limits.largest_pixels:
-        problem = (
-            f"The {words} makes {size[0]} x {size[1]} pixels; at most {limits.largest_pixels} are possible."
-        )
-    if problem:
-        raise errors.invalid({field: [problem]})
+        problem = f"makes {size[0]} x {size[1]} pixels; at most {limits.largest_pixels} are possible."
+    else:
+        return
+    raise errors.invalid({field: [f"The {_label(field)} {problem}"]})

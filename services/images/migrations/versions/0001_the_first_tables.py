@@ -1,4 +1,4 @@
-"""The first tables."""
+"""Create the first tables: image and outbox."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Batches; blocks of images, for pages and counts; former users; attempts that no longer count."""
+"""Add batches, blocks of images for pages and counts, deleted users, and attempts that no longer count."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,14 +8,15 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# A user's images in the order of their ids, in blocks of a thousand: an image belongs to the block of its
-# user with the greatest first_id that is not above its own id. With them all images can be counted, and the
-# 900,000th be found, without reading images. The triggers keep them exact whatever statement changes images,
-# as long as no id and no owner changes.
+# Blocks count a user's images in groups of a thousand, in the order of their ids. An image belongs to the
+# block of its user with the greatest first_id that is not above the image's id. With blocks, all images can
+# be counted and the 900,000th be found without reading images. The triggers keep the counts exact,
+# whichever statement changes images, as long as no id and no owner changes.
 #
-# A block takes images until a thousand were added; then a later one opens the next. Ids may come out of
-# order, from callers who do not take the user's lock before: those go into the block that they belong to,
-# full or not. The lock is the application's own (images.domain.jobs), taken here again for their sake.
+# A block takes images until a thousand were added; the next image opens a new block. Callers that do not
+# take the user's lock first may insert ids out of order. Such an image is counted in the block that it
+# belongs to, full or not. The lock is the application's own (images.domain.jobs); the trigger takes it for
+# those callers.
 ADDED = """
 CREATE FUNCTION count_added_images() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -107,7 +108,7 @@ TRIGGERS = (
     FOR EACH STATEMENT EXECUTE FUNCTION count_no_images()
     """,
 )
-# The triggers that come before have locked `image` against changes until the end of the transaction.
+# Creating the triggers has locked `image` against changes until the transaction ends.
 FILL = """
     INSERT INTO image_block (user_id, first_id, last_id, added, total, completed, failed)
     SELECT user_id, min(id), max(id), count(*), count(*),

@@ -1,4 +1,4 @@
-"""How results are made (model, fit, quality, metadata), and how far they are."""
+"""Add the options of a result (model, fit, quality, metadata) and the progress of the work."""
 
 import sqlalchemy as sa
 from alembic import op

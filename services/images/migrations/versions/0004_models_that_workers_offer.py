@@ -1,4 +1,4 @@
-"""Which models the workers offer."""
+"""Add the models that workers announce."""
 
 import sqlalchemy as sa
 from alembic import op

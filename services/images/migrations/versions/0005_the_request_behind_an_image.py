@@ -1,4 +1,4 @@
-"""Images and events keep the request that caused them: its id and, where it was traced, its span."""
+"""Add to images and events the request that caused them: its id and, if it was traced, its span."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Which workers there are, and how fast they are: what an image's wait is estimated from."""
+"""Add workers and their speed, from which the wait of an image is estimated."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -6,6 +6,7 @@ It reads files from stdin, answers on stdout and ends when stdin does. It import
 
 import io
 import json
+import math
 import os
 import resource
 import struct
@@ -52,6 +53,15 @@ class Limits:
     """
     cpu_seconds: int = 30
     """Of processor time for one file."""
+
+    def for_pixels(self, pixels: int) -> "Limits":
+        """Return the limits for files of up to that many pixels; 0 changes nothing.
+
+        For more pixels than usual, memory and time grow in proportion. They never shrink.
+        """
+        factor = max(1.0, pixels / self.pixels)
+        memory, seconds = math.ceil(self.memory_bytes * factor), math.ceil(self.cpu_seconds * factor)
+        return Limits(pixels or self.pixels, memory, seconds)
 
 
 def main() -> None:

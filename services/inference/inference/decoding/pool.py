@@ -57,9 +57,10 @@ class Decoder:
         self._children: set[Child] = set()
         self._idle: list[Child] = []
 
-    async def decode(self, data: bytes) -> Picture | Animation:
+    async def decode(self, data: bytes, most_pixels: int = 0) -> Picture | Animation:
+        """Decode a file of up to that many pixels; 0 means the decoder's own limit."""
         async with self._turn:
-            child = self._a_child()
+            child = self._a_child(self._limits.for_pixels(most_pixels))
             try:
                 return await self._within_deadline(child, data)
             finally:
@@ -72,23 +73,25 @@ class Decoder:
         while self._idle:
             await self._end(self._idle.pop())
 
-    def _a_child(self) -> "Child":
+    def _a_child(self, limits: Limits) -> "Child":
+        """Return an idle child with these limits, or a new one: a process cannot raise its own limits."""
         while self._idle:
             child = self._idle.pop()
-            if child.is_alive:
+            if child.is_alive and child.limits == limits:
                 return child
             self._children.discard(child)
             child.end()
-        child = Child(self._limits)
+        child = Child(limits)
         self._children.add(child)
         return child
 
     async def _within_deadline(self, child: "Child", data: bytes) -> Picture | Animation:
         """Leaving early kills the child, so no later file can be answered with the rest of this one."""
         work = asyncio.create_task(asyncio.to_thread(child.decode, data))
+        deadline = self._deadline_seconds * child.limits.cpu_seconds / self._limits.cpu_seconds
         try:
-            if not (await asyncio.wait([work], timeout=self._deadline_seconds))[0]:
-                raise DecoderCrashed(f"no answer within {self._deadline_seconds} s")
+            if not (await asyncio.wait([work], timeout=deadline))[0]:
+                raise DecoderCrashed(f"no answer within {deadline} s")
             return work.result()
         finally:
             if not work.done():
@@ -113,7 +116,7 @@ class Child:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-m", "inference.decoding.child", json.dumps(asdict(limits))],
             bufsize=0,
@@ -181,10 +184,10 @@ class Child:
         height, width = header["height"], header["width"]
         if header["icc_bytes"] > ICC_BYTES or header["exif_bytes"] > LARGEST:
             raise ValueError("more is told about the picture than is allowed")
-        if not 0 < height * width <= self._limits.pixels:
+        if not 0 < height * width <= self.limits.pixels:
             raise ValueError(f"a picture of {width} x {height} is not allowed")
         count = len(header["milliseconds"])
-        if count * height * width > self._limits.pixels:
+        if count * height * width > self.limits.pixels:
             raise ValueError(f"{count} frames of {width} x {height} are not allowed")
         if header["depth"] == 16:
             return self._deep(header)

@@ -109,7 +109,11 @@ class Transport:
     ) -> InferResult:
         with trace.span(f"infer {model}", SpanKind.CLIENT, TOLD):
             answer = await self._client.infer(
-                model, [given], outputs=wanted, client_timeout=self._seconds, headers=dict(trace.outgoing())
+                model,
+                [given],
+                outputs=wanted,
+                client_timeout=self._seconds,
+                headers=dict(trace.outgoing_headers()),
             )
         if answer is None:
             raise TritonFailed(f"{model} did not answer")

@@ -1,4 +1,4 @@
-"""Polls what can be observed until it is so."""
+"""Waiting for a condition that a test can observe."""
 
 import asyncio
 import inspect
@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 
 
 async def until(condition: Callable[[], object | Awaitable[object]], seconds: float = 20) -> None:
+    """Poll until the condition is true. Raise `TimeoutError` after so many seconds."""
     async with asyncio.timeout(seconds):
         while True:
-            answer = condition()
-            if await answer if inspect.isawaitable(answer) else answer:
+            result = condition()
+            if await result if inspect.isawaitable(result) else result:
                 return
             await asyncio.sleep(0.02)

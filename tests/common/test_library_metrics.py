@@ -1,4 +1,4 @@
-"""What the library measures of outbox, consumers, database and object store; whose request an event is."""
+"""Metrics of outbox, consumers, database and object store, and the request that an event belongs to."""
 
 import asyncio
 import contextlib
@@ -11,33 +11,33 @@ from nats.js import JetStreamContext
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from structlog.contextvars import get_contextvars
-from waiting import until
 
 from common import bus, db, lag, messages, metrics, outbox, trace
 from common.blobs import Blobs, Store
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe_local.stores import Stores
+from tests.polling import until
 
 
 def value(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-async def keep_once(watching: "asyncio.Task[None]", name: str, **labels: str) -> None:
-    """Until it has measured, and then no more."""
+async def stop_once_measured(watching: "asyncio.Task[None]", name: str, **labels: str) -> None:
+    """Wait until the metric exists, and cancel the task."""
     await until(lambda: REGISTRY.get_sample_value(name, labels) is not None)
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watching
 
 
-async def test_the_outbox_tells_how_many_wait_and_how_long(sessions: Sessions) -> None:
+async def test_the_outbox_reports_its_rows_and_the_age_of_the_oldest(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         connection = await session.connection()
         await connection.execute(sa.text("TRUNCATE outbox"))
         for number in range(3):
-            await outbox.publish(session, "nobody.listens", pb.UserChanged(user_id=number))
+            await outbox.publish(session, "no.consumer", pb.UserChanged(user_id=number))
         await connection.execute(
             sa.text("UPDATE outbox SET created_at = now() - interval '1 hour' WHERE id % 2 = 0")
         )
@@ -55,10 +55,10 @@ async def test_the_outbox_tells_how_many_wait_and_how_long(sessions: Sessions) -
 async def test_an_event_belongs_to_the_request_that_caused_it(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
-    seen: list[tuple[str, str | None]] = []
+    request_ids: list[tuple[str, str | None]] = []
 
     async def handle(_: bytes) -> None:
-        seen.append((trace.request_id.get(), get_contextvars().get("request_id")))
+        request_ids.append((trace.request_id.get(), get_contextvars().get("request_id")))
 
     async def as_one(request_id: str, origin: trace.Origin | None = None) -> None:
         trace.request_id.set(request_id)
@@ -72,15 +72,19 @@ async def test_an_event_belongs_to_the_request_that_caused_it(
     await asyncio.create_task(as_one("the-first"))
     await asyncio.create_task(as_one("the-second", trace.Origin("its-upload")))
     await asyncio.create_task(as_one(""))
-    await until(lambda: len(seen) == 3)
+    await until(lambda: len(request_ids) == 3)
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
 
-    assert sorted(seen, key=str) == [("", None), ("its-upload", "its-upload"), ("the-first", "the-first")]
+    assert sorted(request_ids, key=str) == [
+        ("", None),
+        ("its-upload", "its-upload"),
+        ("the-first", "the-first"),
+    ]
 
 
-async def test_a_consumer_tells_how_far_it_is_behind(js: JetStreamContext, stream: str) -> None:
+async def test_the_lag_of_a_consumer_is_reported(js: JetStreamContext, stream: str) -> None:
     consumer = messages.Consumer(stream=stream, durable=f"behind-{stream}", subjects=(f"{stream}.>",))
     subscription = await bus._bind(js, consumer)
     for _ in range(5):
@@ -88,13 +92,13 @@ async def test_a_consumer_tells_how_far_it_is_behind(js: JetStreamContext, strea
     await subscription.fetch(2)
 
     watching = asyncio.create_task(lag.watch(js, stream, consumer.durable))
-    await keep_once(watching, "loupe_consumer_redelivered_messages", durable=consumer.durable)
+    await stop_once_measured(watching, "loupe_consumer_redelivered_messages", durable=consumer.durable)
 
     assert value("loupe_consumer_pending_messages", durable=consumer.durable) == 3
     assert value("loupe_consumer_unsettled_messages", durable=consumer.durable) == 2
 
 
-async def test_what_cannot_be_measured_is_tried_again_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_gauges_are_updated_after_failed_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "MEASURE_SECONDS", 0.01)
     tries: list[int] = []
 
@@ -103,15 +107,15 @@ async def test_what_cannot_be_measured_is_tried_again_and_said(monkeypatch: pyte
         if len(tries) < 3:
             raise OSError("away")
 
-    watching = asyncio.create_task(metrics.keep("a test", measure))
-    await keep_once(watching, "loupe_measured_timestamp_seconds", what="a test")
+    watching = asyncio.create_task(metrics.keep_updated("a test", measure))
+    await stop_once_measured(watching, "loupe_measured_timestamp_seconds", what="a test")
 
     assert len(tries) >= 3
 
 
-async def test_a_pool_tells_what_is_in_use_and_who_waited_in_vain(stores: Stores) -> None:
+async def test_a_pool_reports_its_connections_and_timeouts(stores: Stores) -> None:
     engine = db.engine(stores.database_url("auth"), pool_size=1)
-    engine.sync_engine.pool._timeout = 0.05  # pyright: ignore[reportAttributeAccessIssue]  not one's five seconds
+    engine.sync_engine.pool._timeout = 0.05  # pyright: ignore[reportAttributeAccessIssue]  shorter than the usual 5 s
     before = value("loupe_database_wait_seconds_count", outcome="timeout")
     committed = value("loupe_database_transaction_seconds_count", outcome="committed")
     rolled_back = value("loupe_database_transaction_seconds_count", outcome="rolled back")
@@ -135,7 +139,7 @@ async def test_a_pool_tells_what_is_in_use_and_who_waited_in_vain(stores: Stores
     assert value("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
 
 
-async def test_a_connection_lost_in_a_transaction_is_told_as_it_was(stores: Stores) -> None:
+async def test_a_transaction_with_a_lost_connection_counts_as_rolled_back(stores: Stores) -> None:
     engine = db.engine(stores.database_url("auth"), pool_size=1)
     rolled_back = value("loupe_database_transaction_seconds_count", outcome="rolled back")
 
@@ -152,10 +156,10 @@ async def test_a_connection_lost_in_a_transaction_is_told_as_it_was(stores: Stor
     assert value("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
 
 
-async def test_a_connection_that_died_while_it_rested_is_replaced(
+async def test_a_connection_that_died_while_idle_is_replaced(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "RESTED_SECONDS", 0.0)
+    monkeypatch.setattr(db, "PING_AFTER_SECONDS", 0.0)
     engine, other = (db.engine(stores.database_url("auth"), pool_size=1) for _ in range(2))
     pid = sa.text("SELECT pg_backend_pid()")
     async with engine.connect() as connection:
@@ -171,7 +175,7 @@ async def test_a_connection_that_died_while_it_rested_is_replaced(
     assert second != first
 
 
-async def test_a_database_that_is_away_is_no_wait_in_vain() -> None:
+async def test_an_unreachable_database_counts_as_a_failed_connection() -> None:
     engine = db.engine("postgresql+psycopg://nobody:x@127.0.0.1:1/none")
     before = value("loupe_database_wait_seconds_count", outcome="failed")
 
@@ -183,17 +187,17 @@ async def test_a_database_that_is_away_is_no_wait_in_vain() -> None:
     assert value("loupe_database_wait_seconds_count", outcome="failed") == before + 1
 
 
-async def test_requests_to_the_object_store_are_counted_by_how_they_end(blobs: Blobs, stores: Stores) -> None:
+async def test_requests_to_the_object_store_are_counted_by_outcome(blobs: Blobs, stores: Stores) -> None:
     def count(operation: str, outcome: str) -> float:
         return value("loupe_object_store_seconds_count", operation=operation, outcome=outcome)
 
-    nobody = Blobs(
+    stranger = Blobs(
         Store(
             endpoint=f"http://{stores.s3.endpoint}",
             public_endpoint=f"http://{stores.s3.endpoint}",
             region=stores.s3.region,
             bucket=stores.s3.bucket,
-            access_key="nobody",
+            access_key="stranger",
             secret_key=SecretStr("nothing"),
         )
     )
@@ -203,7 +207,7 @@ async def test_requests_to_the_object_store_are_counted_by_how_they_end(blobs: B
     with pytest.raises(S3Error):
         await blobs.get("images/originals/there-is-none.png")
     with pytest.raises(S3Error):
-        await nobody.get("images/originals/measured.png")
+        await stranger.get("images/originals/measured.png")
 
     after = [count("put", "done"), count("get", "absent"), count("get", "refused")]
     assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]

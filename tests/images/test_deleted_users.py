@@ -1,4 +1,4 @@
-"""When an account goes, all that it had goes too, and nothing of it comes any more."""
+"""Deleting an account deletes everything that it had here, and later uploads are refused."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ from tests.images.test_batch_uploads import parts
 from tests.images.test_uploads import PHOTO, an_upload
 
 JANE, OMAR = 1, 2
-OF_JANE = """
+ROWS_OF_JANE = """
     SELECT (SELECT count(*) FROM image WHERE user_id = 1) + (SELECT count(*) FROM batch WHERE user_id = 1)
         + (SELECT count(*) FROM image_block WHERE user_id = 1)
 """
@@ -28,25 +28,25 @@ async def delete_account(rig: Rig, user_id: int = JANE) -> None:
     await Users(rig.sessions).deleted(auth_pb2.UserDeleted(user_id=user_id).SerializeToString())
 
 
-async def told(rig: Rig, subject: str) -> list[bytes]:
+async def payloads(rig: Rig, subject: str) -> list[bytes]:
     return [payload for each, payload in await events(rig.sessions) if each == subject]
 
 
-async def test_images_batches_and_objects_go_and_unfinished_work_is_cancelled(rig: Rig) -> None:
+async def test_images_batches_and_objects_are_deleted_and_unfinished_work_is_cancelled(rig: Rig) -> None:
     _, in_batch = await a_batch(rig.sessions, 2)
     done = await an_image(rig.sessions, status=Status.COMPLETED)
     failed = await an_image(rig.sessions, status=Status.FAILED)
 
     await delete_account(rig)
 
-    assert await one(rig.sessions, OF_JANE) == 0
-    cancelled = [pb.ImageEnded.FromString(payload) for payload in await told(rig, "images.cancelled")]
+    assert await one(rig.sessions, ROWS_OF_JANE) == 0
+    cancelled = [pb.ImageEnded.FromString(payload) for payload in await payloads(rig, "images.cancelled")]
     assert {each.reservation_id for each in cancelled} == {str(image.reservation_id) for image in in_batch}
-    [dropped] = await told(rig, "images.objects_dropped")
+    [dropped] = await payloads(rig, "images.objects_dropped")
     assert sorted(pb.ObjectsDropped.FromString(dropped).keys) == sorted(jobs.keys([*in_batch, done, failed]))
 
 
-async def test_other_users_keep_what_is_theirs(rig: Rig) -> None:
+async def test_other_users_keep_their_images(rig: Rig) -> None:
     batch, images = await a_batch(rig.sessions, 2, user_id=OMAR)
     await an_image(rig.sessions, JANE)
 
@@ -57,20 +57,22 @@ async def test_other_users_keep_what_is_theirs(rig: Rig) -> None:
     assert found.status == pb.BATCH_STATUS_PENDING
 
 
-async def test_many_images_go_in_slices(rig: Rig) -> None:
+async def test_many_images_are_deleted_in_slices(rig: Rig) -> None:
     images = [new_image() for _ in range(2 * AT_ONCE + 7)]
     async with rig.sessions.begin() as session:
         session.add_all(images)
 
     await delete_account(rig)
 
-    slices = [pb.ObjectsDropped.FromString(each).keys for each in await told(rig, "images.objects_dropped")]
+    slices = [
+        pb.ObjectsDropped.FromString(each).keys for each in await payloads(rig, "images.objects_dropped")
+    ]
     assert [len(each) for each in slices] == [2 * AT_ONCE, 2 * AT_ONCE, 14]
     assert [key for each in slices for key in each] == jobs.keys(images)
-    assert await one(rig.sessions, OF_JANE) == 0
+    assert await one(rig.sessions, ROWS_OF_JANE) == 0
 
 
-async def test_told_again_it_changes_nothing(rig: Rig) -> None:
+async def test_a_repeated_event_changes_nothing(rig: Rig) -> None:
     await an_image(rig.sessions)
     await delete_account(rig)
     before = await events(rig.sessions)
@@ -81,17 +83,17 @@ async def test_told_again_it_changes_nothing(rig: Rig) -> None:
     assert await one(rig.sessions, "SELECT count(*) FROM former_user") == 1
 
 
-async def test_objects_go_from_the_store(rig: Rig) -> None:
+async def test_objects_are_deleted_from_the_store(rig: Rig) -> None:
     await rig.uploads().accept(JANE, an_upload())
 
     await delete_account(rig)
-    for payload in await told(rig, "images.objects_dropped"):
+    for payload in await payloads(rig, "images.objects_dropped"):
         await Results(rig.sessions, rig.blobs, RULES).dropped(payload)
 
     assert await keys(rig) == []
 
 
-async def test_an_upload_under_way_when_the_account_goes_leaves_nothing(rig: Rig) -> None:
+async def test_an_upload_under_way_while_the_account_is_deleted_leaves_nothing(rig: Rig) -> None:
     async with Door(rig.settings.s3_endpoint.removeprefix("http://")) as door:
         slow = rig.uploads(blobs=rig.blobs_at(door.address))
         accepting = asyncio.create_task(slow.accept(JANE, an_upload()))
@@ -106,7 +108,7 @@ async def test_an_upload_under_way_when_the_account_goes_leaves_nothing(rig: Rig
     assert await nothing_is_left(rig)
 
 
-async def test_so_does_a_batch(rig: Rig) -> None:
+async def test_a_batch_after_the_account_was_deleted_leaves_nothing(rig: Rig) -> None:
     await put_on(rig, "professional", JANE)
     await delete_account(rig)
 
@@ -116,11 +118,11 @@ async def test_so_does_a_batch(rig: Rig) -> None:
     assert await nothing_is_left(rig)
 
 
-async def test_uploads_at_the_moment_of_the_deletion_are_deleted_or_refused(rig: Rig) -> None:
+async def test_uploads_concurrent_with_the_deletion_are_deleted_or_refused(rig: Rig) -> None:
     await put_on(rig, "professional", JANE)
     uploads = [rig.uploads().accept(JANE, an_upload()) for _ in range(6)]
 
     results = await asyncio.gather(*uploads, delete_account(rig), return_exceptions=True)
 
     assert {type(each) for each in results} <= {tuple, type(None), errors.Unauthenticated}
-    assert await one(rig.sessions, OF_JANE) == 0
+    assert await one(rig.sessions, ROWS_OF_JANE) == 0

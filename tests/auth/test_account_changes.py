@@ -1,38 +1,38 @@
-"""A user's name and address change, and the account ends."""
+"""Changing the name and the address of a user, and deleting the account."""
 
 import asyncio
 
 import pytest
-from auth_under_test import ALL_ABILITIES, SECRET, Auth, events, token_id
 
 from auth import links
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
+from tests.auth.harness import ALL_ABILITIES, SECRET, AuthHarness, events, token_id
 
 
-async def update(auth: Auth, token: str, **changes: str) -> pb.User:
+async def update(auth: AuthHarness, token: str, **changes: str) -> pb.User:
     user = await auth.user(token)
     return (await user.UpdateUser(pb.UpdateUserRequest(**changes))).user
 
 
-async def remove(auth: Auth, token: str) -> None:
+async def remove(auth: AuthHarness, token: str) -> None:
     await (await auth.user(token)).DeleteUser(pb.DeleteUserRequest())
 
 
-async def mails(auth: Auth) -> list[tuple[str, str]]:
-    """All but the one at registration."""
-    wanted = await events(auth, "auth.mail_wanted", pb.MailWanted)
-    return [(mail.template, mail.email) for mail in wanted[1:]]
+async def mails(auth: AuthHarness) -> list[tuple[str, str]]:
+    """Return template and address of all requested mails, except the mail of the registration."""
+    requested = await events(auth, "auth.mail_wanted", pb.MailWanted)
+    return [(mail.template, mail.email) for mail in requested[1:]]
 
 
-async def forget_mails_and_news(auth: Auth) -> None:
+async def clear_other_events(auth: AuthHarness) -> None:
     await auth.change("DELETE FROM outbox WHERE subject <> 'auth.mail_wanted'")
 
 
-async def test_a_name_changes_and_nothing_else(auth: Auth) -> None:
-    registered = await auth.verified()
+async def test_changing_the_name_changes_nothing_else(auth: AuthHarness) -> None:
+    registered = await auth.register_verified()
     before = (await auth.login()).user
-    await forget_mails_and_news(auth)
+    await clear_other_events(auth)
 
     user = await update(auth, registered.token, name="  Jane Doe ")
 
@@ -43,10 +43,10 @@ async def test_a_name_changes_and_nothing_else(auth: Auth) -> None:
     assert await mails(auth) == []
 
 
-async def test_a_new_address_is_unverified_and_gets_a_mail_at_once(auth: Auth) -> None:
-    """Whoever has mistyped it at registration does not wait for a minute."""
-    token = (await auth.verified()).token
-    await forget_mails_and_news(auth)
+async def test_a_new_address_is_unverified_and_gets_a_mail_at_once(auth: AuthHarness) -> None:
+    """A user who mistyped the address at registration need not wait for a minute."""
+    token = (await auth.register_verified()).token
+    await clear_other_events(auth)
 
     user = await update(auth, token, email=" Jane.Doe@Example.COM")
 
@@ -60,7 +60,7 @@ async def test_a_new_address_is_unverified_and_gets_a_mail_at_once(auth: Auth) -
         await auth.login("jane@example.com")
 
 
-async def test_the_new_addresss_link_verifies_it_and_the_former_ones_does_not(auth: Auth) -> None:
+async def test_only_the_link_to_the_new_address_verifies_it(auth: AuthHarness) -> None:
     token = (await auth.register()).token
     former = links.sign(SECRET, "verify", 1, "jane@example.com")
 
@@ -74,7 +74,7 @@ async def test_the_new_addresss_link_verifies_it_and_the_former_ones_does_not(au
     assert verified.HasField("email_verified_at")
 
 
-async def test_without_verification_a_new_address_counts_as_verified(auth_without_mail: Auth) -> None:
+async def test_without_verification_a_new_address_counts_as_verified(auth_without_mail: AuthHarness) -> None:
     token = (await auth_without_mail.register()).token
 
     user = await update(auth_without_mail, token, email="jane.doe@example.com")
@@ -94,10 +94,12 @@ async def test_without_verification_a_new_address_counts_as_verified(auth_withou
         {"name": " Jane Smith ", "email": "Jane@example.com"},
     ],
 )
-async def test_what_is_so_already_changes_nothing(auth: Auth, changes: dict[str, str]) -> None:
-    token = (await auth.verified()).token
+async def test_an_update_without_a_difference_changes_nothing(
+    auth: AuthHarness, changes: dict[str, str]
+) -> None:
+    token = (await auth.register_verified()).token
     before = (await auth.login()).user
-    await forget_mails_and_news(auth)
+    await clear_other_events(auth)
 
     user = await update(auth, token, **changes)
 
@@ -128,10 +130,10 @@ async def test_what_is_so_already_changes_nothing(auth: Auth, changes: dict[str,
     ],
     ids=lambda value: str(value)[:60],
 )
-async def test_a_field_at_fault_is_named_and_nothing_changes(
-    auth: Auth, changes: dict[str, str], fields: dict[str, list[str]]
+async def test_a_wrong_field_is_named_and_nothing_changes(
+    auth: AuthHarness, changes: dict[str, str], fields: dict[str, list[str]]
 ) -> None:
-    token = (await auth.verified()).token
+    token = (await auth.register_verified()).token
     await auth.register(email="omar@example.com")
     rows = "SELECT to_jsonb(user_account) FROM user_account ORDER BY id"
     before = await auth.rows(rows)
@@ -144,7 +146,7 @@ async def test_a_field_at_fault_is_named_and_nothing_changes(
     assert await mails(auth) == [("verify", "omar@example.com")]
 
 
-async def test_two_who_want_one_address_at_once_do_not_both_get_it(auth: Auth) -> None:
+async def test_two_users_cannot_take_the_same_address_at_once(auth: AuthHarness) -> None:
     tokens = [(await auth.register(email=f"user{number}@example.com")).token for number in range(3)]
 
     results = await asyncio.gather(
@@ -155,9 +157,9 @@ async def test_two_who_want_one_address_at_once_do_not_both_get_it(auth: Auth) -
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_changes_and_the_end_need_every_ability(auth: Auth, missing: str) -> None:
-    token = (await auth.verified()).token
-    await auth.limit(token, *(ability for ability in ALL_ABILITIES if ability != missing))
+async def test_changing_and_deleting_the_account_need_every_ability(auth: AuthHarness, missing: str) -> None:
+    token = (await auth.register_verified()).token
+    await auth.set_abilities(token, *(ability for ability in ALL_ABILITIES if ability != missing))
 
     for call in (update(auth, token, name="Jane Doe"), remove(auth, token)):
         with pytest.raises(errors.PermissionDenied) as caught:
@@ -166,14 +168,14 @@ async def test_changes_and_the_end_need_every_ability(auth: Auth, missing: str) 
     assert await auth.rows("SELECT name FROM user_account") == [("Jane Smith",)]
 
 
-async def test_a_deleted_account_leaves_nothing_but_the_news(auth: Auth) -> None:
-    tokens = [(await auth.verified()).token, (await auth.login()).token]
+async def test_a_deleted_account_leaves_only_its_events(auth: AuthHarness) -> None:
+    tokens = [(await auth.register_verified()).token, (await auth.login()).token]
     omar = (await auth.register(email="omar@example.com")).token
 
     await remove(auth, tokens[0])
 
     assert await auth.rows("SELECT email FROM user_account") == [("omar@example.com",)]
-    assert [await auth.is_alive(token) for token in (*tokens, omar)] == [False, False, True]
+    assert [await auth.is_valid(token) for token in (*tokens, omar)] == [False, False, True]
     assert await events(auth, "auth.user_deleted", pb.UserDeleted) == [pb.UserDeleted(user_id=1)]
     [revoked] = await events(auth, "auth.tokens_revoked", pb.TokensRevoked)
     assert (revoked.user_id, sorted(revoked.token_ids)) == (1, sorted(map(token_id, tokens)))
@@ -182,17 +184,17 @@ async def test_a_deleted_account_leaves_nothing_but_the_news(auth: Auth) -> None
     assert caught.value.reason == "invalid_credentials"
 
 
-async def test_the_address_of_a_deleted_account_is_free_for_another(auth: Auth) -> None:
+async def test_the_address_of_a_deleted_account_can_be_registered_again(auth: AuthHarness) -> None:
     first = await auth.register()
     await remove(auth, first.token)
 
     second = await auth.register()
 
     assert second.user.id != first.user.id
-    assert not await auth.is_alive(first.token)
+    assert not await auth.is_valid(first.token)
 
 
-async def test_deleting_twice_at_once_is_the_same_as_once(auth: Auth) -> None:
+async def test_deleting_twice_at_once_is_the_same_as_once(auth: AuthHarness) -> None:
     jane = await auth.user((await auth.register()).token)
 
     await asyncio.gather(*(jane.DeleteUser(pb.DeleteUserRequest()) for _ in range(3)))
@@ -200,8 +202,8 @@ async def test_deleting_twice_at_once_is_the_same_as_once(auth: Auth) -> None:
     assert await events(auth, "auth.user_deleted", pb.UserDeleted) == [pb.UserDeleted(user_id=1)]
 
 
-async def test_a_user_who_is_gone_is_not_found(auth: Auth) -> None:
-    """What a gateway remembers of the token lives on for a moment."""
+async def test_a_deleted_user_is_not_found(auth: AuthHarness) -> None:
+    """A gateway may still accept the token from its cache for a moment."""
     token = (await auth.register()).token
     jane = await auth.user(token)
     await remove(auth, token)

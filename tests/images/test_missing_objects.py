@@ -1,4 +1,4 @@
-"""Images whose object is not in the store are found, and fail where an operator says so; nobody else does."""
+"""Images whose object is missing are listed, and fail only if an operator marks them."""
 
 import asyncio
 from dataclasses import replace
@@ -31,7 +31,7 @@ async def stored(rig: Rig, *object_keys: str) -> None:
 
 
 async def all_but(rig: Rig, status: Status, *, lacks: str) -> Image:
-    """An image whose objects are all there but that one."""
+    """Insert an image and store its objects except one."""
     image = await an_image(rig.sessions, status=status)
     await stored(rig, *({image.original_path, image.upscaled_path} - {getattr(image, lacks)}))
     return image
@@ -45,7 +45,7 @@ async def all_but(rig: Rig, status: Status, *, lacks: str) -> Image:
         (Status.COMPLETED, "upscaled_path"),
     ],
 )
-async def test_an_image_without_the_object_that_it_needs_is_listed_and_stays(
+async def test_an_image_without_the_object_that_it_needs_is_listed_and_unchanged(
     rig: Rig, status: Status, lacks: str
 ) -> None:
     await an_image(rig.sessions, status=Status.FAILED)
@@ -70,9 +70,7 @@ async def test_an_image_without_the_object_that_it_needs_is_listed_and_stays(
         (Status.FAILED, "upscaled_path"),
     ],
 )
-async def test_an_object_that_nobody_needs_any_more_or_yet_is_not_missed(
-    rig: Rig, status: Status, lacks: str
-) -> None:
+async def test_an_object_that_is_not_needed_now_is_not_reported(rig: Rig, status: Status, lacks: str) -> None:
     image = await all_but(rig, status, lacks=lacks)
 
     answer = await check(rig, mark=True)
@@ -81,7 +79,7 @@ async def test_an_object_that_nobody_needs_any_more_or_yet_is_not_missed(
     assert (await row(rig.sessions, image.id)).status == status
 
 
-async def test_one_that_waits_fails_when_marked_and_its_place_goes_back(rig: Rig) -> None:
+async def test_marking_fails_a_pending_image_and_releases_its_place(rig: Rig) -> None:
     accepted = (await rig.user(JANE).Upscale(an_upload())).image
     await rig.blobs.delete([accepted.original_path])
 
@@ -99,7 +97,7 @@ async def test_one_that_waits_fails_when_marked_and_its_place_goes_back(rig: Rig
     assert event.reservation_id == str(failed.reservation_id)
 
 
-async def test_one_that_was_completed_fails_when_marked_and_its_download_says_so(rig: Rig) -> None:
+async def test_marking_fails_a_completed_image_and_its_download_says_so(rig: Rig) -> None:
     image = await all_but(rig, Status.COMPLETED, lacks="upscaled_path")
 
     await check(rig, mark=True)
@@ -115,7 +113,7 @@ async def test_one_that_was_completed_fails_when_marked_and_its_download_says_so
     assert list((await check(rig)).images) == []
 
 
-async def test_a_batch_counts_it_among_the_failed(rig: Rig) -> None:
+async def test_a_batch_counts_a_marked_image_as_failed(rig: Rig) -> None:
     batch, images = await a_batch(rig.sessions, 2, total_images=2)
     for image in images:
         await stored(rig, image.original_path)
@@ -129,7 +127,7 @@ async def test_a_batch_counts_it_among_the_failed(rig: Rig) -> None:
     assert (found.status, found.completed_images, found.failed_images) == (BatchStatus.PARTIALLY_FAILED, 1, 1)
 
 
-async def test_a_page_tells_where_to_go_on(rig: Rig) -> None:
+async def test_a_page_says_where_to_continue(rig: Rig) -> None:
     async with rig.sessions.begin() as session:
         session.add_all(images := [new_image() for _ in range(missing_objects.AT_ONCE + 1)])
 
@@ -143,7 +141,7 @@ async def test_a_page_tells_where_to_go_on(rig: Rig) -> None:
     assert (first.next_after_id, last.next_after_id) == (ids[-2], 0)
 
 
-async def test_marking_twice_at_once_fails_it_once(rig: Rig) -> None:
+async def test_concurrent_marking_fails_an_image_once(rig: Rig) -> None:
     await an_image(rig.sessions)
 
     await asyncio.gather(check(rig, mark=True), check(rig, mark=True))
@@ -152,9 +150,7 @@ async def test_marking_twice_at_once_fails_it_once(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("end", ["completed", "deleted"])
-async def test_one_that_needs_the_object_no_more_when_it_comes_to_marking_is_left_alone(
-    rig: Rig, end: str
-) -> None:
+async def test_an_image_that_ended_meanwhile_is_not_marked(rig: Rig, end: str) -> None:
     image = await an_image(rig.sessions)
     if end == "completed":
         await complete(rig.sessions, image)
@@ -171,11 +167,11 @@ async def test_one_that_needs_the_object_no_more_when_it_comes_to_marking_is_lef
 @pytest.mark.parametrize(
     "settings", [{"s3_endpoint": "http://127.0.0.1:1"}, {"s3_bucket": "elsewhere"}], ids=["away", "no bucket"]
 )
-async def test_a_store_that_cannot_tell_lets_nothing_fail(rig: Rig, settings: dict[str, str]) -> None:
+async def test_no_image_fails_if_the_store_cannot_be_asked(rig: Rig, settings: dict[str, str]) -> None:
     image = await an_image(rig.sessions)
     blobs = Blobs(rig.settings.model_copy(update=settings).store())
 
     with pytest.raises((urllib3.exceptions.HTTPError, LookupError, S3Error)):
-        await MissingObjects(replace(rig.means, blobs=blobs)).check(0, mark=True)
+        await MissingObjects(replace(rig.context, blobs=blobs)).check(0, mark=True)
 
     assert (await row(rig.sessions, image.id)).status == Status.PENDING

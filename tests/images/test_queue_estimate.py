@@ -9,6 +9,7 @@ from sqlmodel import col, update
 
 from common import errors
 from common.db import now
+from images import queue_estimator
 from images.domain import jobs, queue_estimate
 from images.tables import Image, Status, Worker
 from loupe.images.v1 import images_pb2 as pb
@@ -20,9 +21,9 @@ MEGAPIXEL = {"upscaled_width": 1000, "upscaled_height": 1000}
 
 
 @pytest.fixture(autouse=True)
-def looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e9)
+def never_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimator, "SHARE_OF_TIME", 1e9)
 
 
 async def queue(rig: Rig) -> queue_estimate.Queue:
@@ -30,8 +31,8 @@ async def queue(rig: Rig) -> queue_estimate.Queue:
         return await queue_estimate.read(session, COLD)
 
 
-async def announce(rig: Rig, worker: str, pace: float | None = None) -> None:
-    request = pb.AnnounceModelsRequest(worker=worker, megapixels_per_second=pace)
+async def announce(rig: Rig, worker: str, speed: float | None = None) -> None:
+    request = pb.AnnounceModelsRequest(worker=worker, megapixels_per_second=speed)
     await rig.service("inference").AnnounceModels(request)
 
 
@@ -52,13 +53,13 @@ async def start(rig: Rig, image: Image, *models: str, takes_another: bool = True
     return (await rig.service().StartWork(request)).order.image_id
 
 
-async def told(rig: Rig, image: Image) -> tuple[int, int]:
-    """As the image's owner is: place and seconds, 0 where there is none."""
+async def estimate(rig: Rig, image: Image) -> tuple[int, int]:
+    """Return place and seconds as the owner gets them, 0 for none."""
     response = await rig.user(image.user_id).GetImage(pb.GetImageRequest(id=image.id or 0))
     return response.image.queue_position, response.image.estimated_seconds
 
 
-async def test_those_that_wait_stand_in_the_order_in_which_they_start(rig: Rig) -> None:
+async def test_waiting_images_have_places_in_the_order_in_which_they_start(rig: Rig) -> None:
     held_back = await an_image(rig.sessions)
     later = await a_dispatched(rig, 1, user_id=2)
     earlier = await a_dispatched(rig, 2, user_id=3)
@@ -71,7 +72,7 @@ async def test_those_that_wait_stand_in_the_order_in_which_they_start(rig: Rig) 
     assert found.position(started) is None
 
 
-async def test_one_that_came_since_stands_last_in_its_queue(rig: Rig) -> None:
+async def test_an_image_newer_than_the_reading_stands_last_in_its_queue(rig: Rig) -> None:
     await a_dispatched(rig, 1, is_priority=True)
     await a_dispatched(rig, 1)
     found = await queue(rig)
@@ -82,7 +83,7 @@ async def test_one_that_came_since_stands_last_in_its_queue(rig: Rig) -> None:
     assert (found.position(of_priority), found.position(of_all)) == (2, 3)
 
 
-async def test_the_wait_is_the_work_up_to_the_result_by_the_pace_of_all_workers(rig: Rig) -> None:
+async def test_the_wait_is_the_work_up_to_the_result_divided_by_the_speed_of_all_workers(rig: Rig) -> None:
     await announce(rig, "one", 0.5)
     await announce(rig, "two", 0.25)
     under_way = await a_dispatched(rig, 3, status=Status.PROCESSING, progress=50)
@@ -96,7 +97,7 @@ async def test_the_wait_is_the_work_up_to_the_result_by_the_pace_of_all_workers(
     assert [found.seconds(image) for image in (under_way, other)] == [2, 3]
 
 
-async def test_where_no_worker_runs_one_is_expected_after_a_cold_start(rig: Rig) -> None:
+async def test_without_a_worker_the_estimate_includes_a_cold_start(rig: Rig) -> None:
     await announce(rig, "gone", 0.5)
     await pass_time(rig, timedelta(hours=3))
     image = await a_dispatched(rig, 1)
@@ -108,7 +109,7 @@ async def test_where_no_worker_runs_one_is_expected_after_a_cold_start(rig: Rig)
     assert (cold, warm) == (62, 2)
 
 
-async def test_a_worker_that_has_told_no_pace_yet_counts_like_the_last_that_did(rig: Rig) -> None:
+async def test_a_worker_without_a_speed_counts_like_the_last_that_announced_one(rig: Rig) -> None:
     await announce(rig, "one", 0.5)
     await announce(rig, "new")
     image = await a_dispatched(rig, 1)
@@ -118,7 +119,7 @@ async def test_a_worker_that_has_told_no_pace_yet_counts_like_the_last_that_did(
     assert (await queue(rig)).seconds(image) == 2
 
 
-async def test_before_any_worker_told_its_pace_the_wait_is_not_known(rig: Rig) -> None:
+async def test_the_wait_is_unknown_before_any_worker_announced_its_speed(rig: Rig) -> None:
     await announce(rig, "new")
     image = await a_dispatched(rig, 1)
 
@@ -127,15 +128,15 @@ async def test_before_any_worker_told_its_pace_the_wait_is_not_known(rig: Rig) -
     assert (found.position(image), found.seconds(image)) == (1, None)
 
 
-async def test_an_image_that_has_ended_waits_for_nothing(rig: Rig) -> None:
+async def test_an_image_that_has_ended_has_no_estimate(rig: Rig) -> None:
     await announce(rig, "one", 1.0)
     completed = await an_image(rig.sessions, status=Status.COMPLETED, upscaled_bytes=1)
     failed = await an_image(rig.sessions, status=Status.FAILED)
 
-    assert [await told(rig, image) for image in (completed, failed)] == [(0, 0), (0, 0)]
+    assert [await estimate(rig, image) for image in (completed, failed)] == [(0, 0), (0, 0)]
 
 
-async def test_owners_are_told_from_the_beginning(rig: Rig) -> None:
+async def test_the_estimate_is_returned_from_the_upload_on(rig: Rig) -> None:
     await announce(rig, "one", 1e-5)
     await a_dispatched(rig, 1, user_id=2, upscaled_width=10, upscaled_height=10)
 
@@ -146,10 +147,10 @@ async def test_owners_are_told_from_the_beginning(rig: Rig) -> None:
     seconds = pytest.approx(10 + image.upscaled_width * image.upscaled_height / 10, abs=1)
     assert (accepted.queue_position, accepted.estimated_seconds) == (2, seconds)
     assert (listed.queue_position, listed.estimated_seconds) == (2, seconds)
-    assert await told(rig, image) == (2, seconds)
+    assert await estimate(rig, image) == (2, seconds)
 
 
-async def test_images_of_a_batch_stand_in_line_each(rig: Rig) -> None:
+async def test_each_image_of_a_batch_has_its_own_place(rig: Rig) -> None:
     batch, images = await a_batch(rig.sessions, count=3)
 
     found = (await rig.user().GetBatch(pb.GetBatchRequest(id=batch.id or 0))).batch
@@ -158,7 +159,7 @@ async def test_images_of_a_batch_stand_in_line_each(rig: Rig) -> None:
     assert [image.id for image in found.images] == [image.id for image in images]
 
 
-async def test_images_of_a_new_batch_do_not_all_stand_in_the_same_place(rig: Rig) -> None:
+async def test_images_of_a_new_batch_have_different_places(rig: Rig) -> None:
     await announce(rig, "one", 1.0)
     await a_dispatched(rig, 1, user_id=2)
     for _ in range(2):
@@ -180,15 +181,15 @@ async def test_images_of_a_new_batch_do_not_all_stand_in_the_same_place(rig: Rig
     ]
 
 
-async def test_the_queue_is_read_anew_only_after_a_while(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
-    kept = queue_estimate.QueueEstimator(rig.sessions, COLD)
+async def test_the_queue_is_read_again_only_after_a_while(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
+    estimator = queue_estimator.QueueEstimator(rig.sessions, COLD)
 
-    first = await kept.look()
+    first = await estimator.queue()
     await an_image(rig.sessions)
-    again = await kept.look()
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 0.0)
-    anew = await kept.look()
+    again = await estimator.queue()
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
+    anew = await estimator.queue()
 
     assert first is again
     assert (first.places, len(anew.places)) == ({}, 1)
@@ -230,7 +231,7 @@ async def test_one_that_another_worker_took_since_it_was_looked_at_is_passed_ove
     usual = await a_dispatched(rig, 5)
     _, taken, free = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (3, 2, 1)]
     await start(rig, usual)
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
     async with rig.sessions.begin() as session:
         await jobs.start(session, taken.id or 0, RULES)
 
@@ -270,7 +271,7 @@ async def test_one_whose_model_this_worker_lacks_is_left_to_those_that_have_it(
     ]
 
     given = [await start(rig, usual)]
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
     given += [await start(rig, usual), await start(rig, usual, "auto", "enhance")]
 
     assert given == [plain.id, other.id, enhanced.id]
@@ -283,32 +284,32 @@ async def test_many_go_first_before_the_queue_is_read_again(
     first = [await a_dispatched(rig, 1, user_id=2, is_priority=True) for _ in range(20)]
 
     given = [await start(rig, usual)]
-    monkeypatch.setattr(queue_estimate, "READ_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
     given += [await start(rig, usual) for _ in first[1:]]
 
     assert given == [image.id for image in first]
 
 
-async def test_after_one_slow_answer_the_queue_is_not_kept_for_long(
+async def test_after_one_slow_reading_the_queue_is_not_cached_for_long(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_estimate, "SHARE_OF_TIME", 1e-9)
-    monkeypatch.setattr(queue_estimate, "LONGEST_KEPT_SECONDS", 0.0)
-    kept = queue_estimate.QueueEstimator(rig.sessions, COLD)
+    monkeypatch.setattr(queue_estimator, "SHARE_OF_TIME", 1e-9)
+    monkeypatch.setattr(queue_estimator, "LONGEST_CACHED_SECONDS", 0.0)
+    estimator = queue_estimator.QueueEstimator(rig.sessions, COLD)
 
-    await kept.look()
+    await estimator.queue()
     await an_image(rig.sessions)
 
-    assert len((await kept.look()).places) == 1
+    assert len((await estimator.queue()).places) == 1
 
 
-async def test_a_pace_next_to_nothing_tells_a_wait_that_can_be_told(rig: Rig) -> None:
+async def test_a_speed_near_zero_gives_a_bounded_estimate(rig: Rig) -> None:
     await announce(rig, "stuck", 1e-300)
     image = await a_dispatched(rig, 1)
 
     accepted = (await rig.user(3).Upscale(an_upload())).image
 
-    assert await told(rig, image) == (1, queue_estimate.LONGEST_WAIT_SECONDS)
+    assert await estimate(rig, image) == (1, queue_estimate.LONGEST_WAIT_SECONDS)
     assert accepted.estimated_seconds == queue_estimate.LONGEST_WAIT_SECONDS
 
 

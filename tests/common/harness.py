@@ -1,17 +1,16 @@
-"""The images service in a real server, with methods that the test wrote, and clients of it by any token."""
+"""The images service in a real server, whose methods the test supplies, and stubs with any token."""
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from internal_tokens import Issuer, always
-
 from common import rpc
 from common.channel import Channel
 from common.identity import Verifier
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1 import images_pb2_grpc
+from tests.internal_tokens import TokenIssuer, always
 
 if TYPE_CHECKING:
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
@@ -26,8 +25,10 @@ CALLERS = {
 }
 
 
-class Images:
-    def __init__(self, issuer: Issuer, port: int, server: asyncio.Task[None]) -> None:
+class RpcHarness:
+    """A running server, and stubs for its callers."""
+
+    def __init__(self, issuer: TokenIssuer, port: int, server: asyncio.Task[None]) -> None:
         self.port = port
         self._issuer = issuer
         self._server = server
@@ -41,8 +42,8 @@ class Images:
 
     @property
     def stub(self) -> "ImagesServiceAsyncStub":
-        """By a user who may do everything."""
-        return self.by(self._issuer.user(abilities=("images:read",)))
+        """A stub for a user with all abilities that the methods require."""
+        return self.by(self._issuer.user(7, "images:read"))
 
     async def stop(self) -> None:
         self._server.cancel()
@@ -60,17 +61,17 @@ class Images:
 
 
 class Serve(Protocol):
-    async def __call__(self, **methods: Callable[..., Awaitable[object]]) -> Images: ...
+    async def __call__(self, **methods: Callable[..., Awaitable[object]]) -> RpcHarness: ...
 
 
-async def serving(issuer: Issuer, methods: Mapping[str, Callable[..., Awaitable[object]]]) -> Images:
+async def serving(issuer: TokenIssuer, methods: Mapping[str, Callable[..., Awaitable[object]]]) -> RpcHarness:
     servicer = images_pb2_grpc.ImagesServiceServicer()  # pyright: ignore[reportAbstractUsage]
     for name, method in methods.items():
         setattr(servicer, name, method)
     server = rpc.Server(Verifier("images", issuer.jwks), CALLERS)
     images_pb2_grpc.add_ImagesServiceServicer_to_server(servicer, server.grpc)
     port = server.bind("127.0.0.1:0")
-    images = Images(issuer, port, asyncio.create_task(server.serve()))
+    images = RpcHarness(issuer, port, asyncio.create_task(server.serve()))
     await _answers(port)
     return images
 

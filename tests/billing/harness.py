@@ -1,19 +1,13 @@
-"""Billing's servicer behind a real port, its callers, a clock to move, and a look into its tables."""
+"""Billing's servicer on a real port, stubs for its callers, a clock for tests, and access to its tables."""
 
 import asyncio
 import contextlib
-import json
-import time
 import uuid
 from collections.abc import AsyncGenerator
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from database import Tables
 from google.protobuf.message import Message
-from jwt.algorithms import OKPAlgorithm
 
 from billing import plans
 from billing.domain import quotas
@@ -24,17 +18,18 @@ from common.db import Sessions
 from common.identity import Verifier
 from loupe.billing.v1 import billing_pb2 as pb
 from loupe.billing.v1 import billing_pb2_grpc
+from tests.database import Tables
+from tests.internal_tokens import TokenIssuer, always
 
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 RESERVED_FOR = timedelta(hours=1)
 JANE, OMAR = 7, 8
-KEY = Ed25519PrivateKey.generate()
 
 
 class Clock:
-    """Stands still in the middle of a month until it is moved."""
+    """A clock that starts in the middle of a month, and moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.now = datetime(2031, 3, 15, 12, tzinfo=UTC)
@@ -46,18 +41,21 @@ class Clock:
         self.now += timedelta(**by)
 
 
-class Billing(Tables):
-    def __init__(self, sessions: Sessions, clock: Clock, port: int) -> None:
+class BillingHarness(Tables):
+    """Billing as its callers see it, with its clock and access to its tables."""
+
+    def __init__(self, sessions: Sessions, clock: Clock, issuer: TokenIssuer, port: int) -> None:
         self.sessions = sessions
         self.clock = clock
+        self._issuer = issuer
         self._port = port
         self._channels: list[Channel] = []
-        self.images = self._stub(sub="service:images")
-        self.operator = self._stub(sub="service:operator")
-        self.gateway = self._stub(sub="service:gateway")
+        self.images = self._service("images")
+        self.operator = self._service("operator")
+        self.gateway = self._service("gateway")
 
     def user(self, user_id: int = JANE) -> "BillingServiceAsyncStub":
-        return self._stub(sub=str(user_id), token_id=1, abilities=[], verified=True)
+        return self._stub(self._issuer.user(user_id, audience="billing"))
 
     async def set_plan(
         self,
@@ -69,7 +67,7 @@ class Billing(Tables):
         ends_at: datetime | None = None,
         past_due: bool = False,
     ) -> pb.SetPlanResponse:
-        """`images_per_month` is a quota of the subscription's own."""
+        """Set the plan, and a custom quota if `images_per_month` is given."""
         answer = await self.operator.SetPlan(
             pb.SetPlanRequest(
                 user_id=user_id,
@@ -92,7 +90,7 @@ class Billing(Tables):
         return await self.operator.GetLedger(pb.GetLedgerRequest(user_id=user_id, period_start=period_start))
 
     async def is_balanced(self) -> bool:
-        """Whether each month's counter is the sum of its entries in the ledger."""
+        """Whether each month's counter equals the sum of its ledger entries."""
         counters = "SELECT user_id, period_start, used FROM quota"
         sums = "SELECT user_id, period_start, sum(change) FROM ledger_entry GROUP BY 1, 2"
         return sorted(await self.rows(counters)) == sorted(await self.rows(sums))
@@ -110,7 +108,7 @@ class Billing(Tables):
     async def reserve(
         self, reservation_id: str = "", user_id: int = JANE, *, api_request: bool = False
     ) -> str:
-        """The reservation's id, a new one where none is given."""
+        """Reserve one place, with a new id if none is given. Return the id."""
         reservation_id = reservation_id or str(uuid.uuid4())
         await self.images.Reserve(
             pb.ReserveRequest(reservation_ids=[reservation_id], user_id=user_id, api_request=api_request)
@@ -132,7 +130,7 @@ class Billing(Tables):
             return await quotas.expire(session)
 
     async def used(self, user_id: int = JANE, period_start: date | None = None) -> int:
-        """The month's counter."""
+        """Return the counter of a month, by default of this month."""
         period_start = period_start or self.clock.now.date().replace(day=1)
         found = await self.rows(
             "SELECT used FROM quota WHERE user_id = :user_id AND period_start = :period_start",
@@ -146,7 +144,7 @@ class Billing(Tables):
         return state
 
     async def events(self, subject: str, kind: type[Message]) -> list[Any]:
-        """What waits in the outbox."""
+        """Return the events with this subject that are in the outbox."""
         rows = await self.rows(
             "SELECT payload FROM outbox WHERE subject = :subject ORDER BY id", subject=subject
         )
@@ -159,27 +157,23 @@ class Billing(Tables):
     async def ready(self) -> None:
         await self._channels[0].ready()
 
-    def _stub(self, **claims: object) -> "BillingServiceAsyncStub":
-        async def source() -> str:
-            usual = {"aud": "billing", "iss": "loupe-auth", "exp": int(time.time()) + 60}
-            return jwt.encode(usual | claims, KEY, algorithm="EdDSA", headers={"kid": "tests"})
+    def _service(self, name: str) -> "BillingServiceAsyncStub":
+        return self._stub(self._issuer.service(name, "billing"))
 
+    def _stub(self, token: str) -> "BillingServiceAsyncStub":
         service = pb.DESCRIPTOR.services_by_name["BillingService"]
-        channel = Channel(f"127.0.0.1:{self._port}", service, source)
+        channel = Channel(f"127.0.0.1:{self._port}", service, always(token))
         self._channels.append(channel)
         return billing_pb2_grpc.BillingServiceStub(channel.grpc)
 
 
-async def jwks() -> str:
-    return json.dumps({"keys": [OKPAlgorithm.to_jwk(KEY.public_key(), as_dict=True) | {"kid": "tests"}]})
-
-
 @contextlib.asynccontextmanager
-async def running(sessions: Sessions, clock: Clock) -> AsyncGenerator[Billing]:
-    server = rpc.Server(Verifier("billing", jwks), CALLERS)
+async def running(sessions: Sessions, clock: Clock) -> AsyncGenerator[BillingHarness]:
+    issuer = TokenIssuer()
+    server = rpc.Server(Verifier("billing", issuer.jwks), CALLERS)
     servicer = BillingService(sessions, plans.load(""), RESERVED_FOR.total_seconds())
     billing_pb2_grpc.add_BillingServiceServicer_to_server(servicer, server.grpc)
-    billing = Billing(sessions, clock, server.bind("127.0.0.1:0"))
+    billing = BillingHarness(sessions, clock, issuer, server.bind("127.0.0.1:0"))
     serving = asyncio.create_task(server.serve())
     await billing.ready()
     try:

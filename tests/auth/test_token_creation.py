@@ -1,20 +1,20 @@
-"""Tokens that a user makes for programs: what they may do, until when, and who may make them."""
+"""Tokens that users create for programs: abilities, expiry, and who may create them."""
 
 import asyncio
 
 import pytest
 import sqlalchemy as sa
-from auth_under_test import ALL_ABILITIES, Auth, held, token_id, waits
 
 from common import errors
 from loupe.auth.v1 import auth_pb2 as pb
+from tests.auth.harness import ALL_ABILITIES, AuthHarness, locked_user, token_id, until_a_lock_is_awaited
 
 ONLY_KNOWN = ["The abilities may only be: images:read, images:write, images:delete, user:read."]
 NO_INSTANT = ["The expires at must be an instant such as 2030-01-31T12:00:00Z."]
 
 
 async def create(
-    auth: Auth, token: str, *, name: str = "CI", abilities: tuple[str, ...] = (), expires_at: str = ""
+    auth: AuthHarness, token: str, *, name: str = "CI", abilities: tuple[str, ...] = (), expires_at: str = ""
 ) -> pb.CreateTokenResponse:
     user = await auth.user(token)
     return await user.CreateToken(
@@ -22,8 +22,8 @@ async def create(
     )
 
 
-async def test_a_new_token_may_do_what_was_asked_for_and_no_more(auth: Auth) -> None:
-    jane = (await auth.verified()).token
+async def test_a_new_token_has_only_the_requested_abilities(auth: AuthHarness) -> None:
+    jane = (await auth.register_verified()).token
 
     made = await create(auth, jane, name=" CI server ", abilities=("user:read", "images:read"))
 
@@ -35,16 +35,16 @@ async def test_a_new_token_may_do_what_was_asked_for_and_no_more(auth: Auth) -> 
     assert not made.token.HasField("last_used_at")
 
 
-async def test_without_a_word_about_abilities_it_may_do_all(auth: Auth) -> None:
-    jane = (await auth.verified()).token
+async def test_a_token_without_requested_abilities_has_all_of_them(auth: AuthHarness) -> None:
+    jane = (await auth.register_verified()).token
 
     made = await create(auth, jane)
 
     assert list((await auth.authenticate(made.text)).abilities) == ALL_ABILITIES
 
 
-async def test_it_is_listed_with_its_end(auth: Auth) -> None:
-    jane = (await auth.verified()).token
+async def test_a_token_is_listed_with_its_expiry(auth: AuthHarness) -> None:
+    jane = (await auth.register_verified()).token
 
     made = await create(auth, jane, expires_at="2999-01-31T12:00:00.5+02:00")
 
@@ -81,13 +81,13 @@ async def test_it_is_listed_with_its_end(auth: Auth) -> None:
     ],
     ids=lambda value: str(value)[:60],
 )
-async def test_a_field_at_fault_is_named(
-    auth: Auth, changes: dict[str, str], fields: dict[str, list[str]]
+async def test_a_wrong_field_is_named(
+    auth: AuthHarness, changes: dict[str, str], fields: dict[str, list[str]]
 ) -> None:
-    jane = (await auth.verified()).token
+    jane = (await auth.register_verified()).token
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await create(auth, jane, **changes)  # pyright: ignore[reportArgumentType]  abilities are no text
+        await create(auth, jane, **changes)  # pyright: ignore[reportArgumentType]  abilities are a list
 
     assert caught.value.fields == fields
     assert len(await auth.rows("SELECT 1 FROM token")) == 1
@@ -96,8 +96,8 @@ async def test_a_field_at_fault_is_named(
 @pytest.mark.parametrize(
     "text", ["2999-01-31t12:00:00z", "2999-01-31 12:00:00Z", "2999-01-31T12:00:00.0000000Z"]
 )
-async def test_an_instant_may_be_written_in_any_way_of_its_standard(auth: Auth, text: str) -> None:
-    jane = (await auth.verified()).token
+async def test_an_instant_may_be_written_in_any_form_of_rfc_3339(auth: AuthHarness, text: str) -> None:
+    jane = (await auth.register_verified()).token
 
     made = await create(auth, jane, expires_at=text)
 
@@ -105,9 +105,9 @@ async def test_an_instant_may_be_written_in_any_way_of_its_standard(auth: Auth, 
 
 
 @pytest.mark.parametrize("missing", ALL_ABILITIES)
-async def test_making_tokens_needs_every_ability(auth: Auth, missing: str) -> None:
-    jane = (await auth.verified()).token
-    await auth.limit(jane, *(ability for ability in ALL_ABILITIES if ability != missing))
+async def test_creating_tokens_needs_every_ability(auth: AuthHarness, missing: str) -> None:
+    jane = (await auth.register_verified()).token
+    await auth.set_abilities(jane, *(ability for ability in ALL_ABILITIES if ability != missing))
 
     with pytest.raises(errors.PermissionDenied) as caught:
         await create(auth, jane, name="")
@@ -116,9 +116,9 @@ async def test_making_tokens_needs_every_ability(auth: Auth, missing: str) -> No
     assert caught.value.message == f"The token lacks the ability {missing}."
 
 
-async def test_a_token_that_was_ended_makes_no_other(auth: Auth) -> None:
-    """What a gateway remembers of it lives on for a moment."""
-    token = (await auth.verified()).token
+async def test_a_revoked_token_cannot_create_another(auth: AuthHarness) -> None:
+    """A gateway may still accept the token from its cache for a moment."""
+    token = (await auth.register_verified()).token
     jane = await auth.user(token)
     await jane.RevokeAllTokens(pb.RevokeAllTokensRequest())
 
@@ -128,37 +128,37 @@ async def test_a_token_that_was_ended_makes_no_other(auth: Auth) -> None:
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_no_token_is_made_while_all_are_being_ended(auth: Auth) -> None:
-    token = (await auth.verified()).token
+async def test_no_token_is_created_while_all_are_being_revoked(auth: AuthHarness) -> None:
+    token = (await auth.register_verified()).token
     jane = await auth.user(token)
 
-    async with held(auth) as revoking:
-        making = asyncio.ensure_future(jane.CreateToken(pb.CreateTokenRequest(name="survivor")))
-        await waits(auth)
+    async with locked_user(auth) as revoking:
+        creating = asyncio.ensure_future(jane.CreateToken(pb.CreateTokenRequest(name="survivor")))
+        await until_a_lock_is_awaited(auth)
         await revoking.execute(sa.text("DELETE FROM token"))
     with pytest.raises(errors.Unauthenticated):
-        await making
+        await creating
 
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_ending_all_ends_those_that_are_being_made(auth: Auth) -> None:
-    token = (await auth.verified()).token
+async def test_revoking_all_tokens_includes_those_being_created(auth: AuthHarness) -> None:
+    token = (await auth.register_verified()).token
     jane = await auth.user(token)
     columns = "user_id, name, abilities, secret_hash, created_at"
-    new = sa.text(f"INSERT INTO token ({columns}) SELECT {columns} FROM token")  # noqa: S608  ours
+    new = sa.text(f"INSERT INTO token ({columns}) SELECT {columns} FROM token")  # noqa: S608  constant names
 
-    async with held(auth) as making:
+    async with locked_user(auth) as creating:
         revoking = asyncio.ensure_future(jane.RevokeAllTokens(pb.RevokeAllTokensRequest()))
-        await waits(auth)
-        await making.execute(new)
+        await until_a_lock_is_awaited(auth)
+        await creating.execute(new)
     await revoking
 
     assert await auth.rows("SELECT 1 FROM token") == []
 
 
-async def test_a_new_token_clears_away_those_that_have_expired(auth: Auth) -> None:
-    jane = (await auth.verified()).token
+async def test_creating_a_token_deletes_expired_ones(auth: AuthHarness) -> None:
+    jane = (await auth.register_verified()).token
     old = await create(auth, jane, name="old", expires_at="2999-01-31T12:00:00Z")
     await auth.change("UPDATE token SET expires_at = now() - interval '1 second' WHERE name = 'old'")
 

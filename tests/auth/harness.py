@@ -1,4 +1,4 @@
-"""Auth's servicer behind a real port, and its callers: services, operators, users by their tokens."""
+"""Auth's servicer on a real port, and stubs for its callers: services, operators and users."""
 
 import asyncio
 import contextlib
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import sqlalchemy as sa
-from database import Tables
 from google.protobuf.message import Message
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from auth.domain.keys import KeyRing
+from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.rpc import CALLERS, AuthService
 from common import errors, rpc
@@ -21,6 +20,9 @@ from common.db import Sessions
 from common.identity import Verifier
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe.auth.v1 import auth_pb2_grpc
+from loupe.contract import ABILITIES
+from tests.database import Tables
+from tests.internal_tokens import always
 
 if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
@@ -32,24 +34,26 @@ CLIENTS = {
     "operator": SecretStr("operator's"),
 }
 PASSWORD = "Correct1horse"
-ALL_ABILITIES = ["images:read", "images:write", "images:delete", "user:read"]
+ALL_ABILITIES = list(ABILITIES)
 
 
-class Auth(Tables):
+class AuthHarness(Tables):
+    """Auth as its callers see it, with access to its tables and its key ring."""
+
     def __init__(self, sessions: Sessions, ring: KeyRing, port: int) -> None:
         self.sessions = sessions
         self.ring = ring
         self.port = port
         self._channels: list[Channel] = []
-        self.anybody = self._stub(None)
-        self.gateway = self._stub(self._service("gateway"))
-        self.operator = self._stub(self._service("operator"))
+        self.anybody = self.stub(None)
+        self.gateway = self.stub(self._service("gateway"))
+        self.operator = self.stub(self._service("operator"))
 
     async def register(self, **changes: str) -> pb.RegisterResponse:
         return await self.gateway.Register(a_registration(**changes))
 
-    async def verified(self, **changes: str) -> pb.RegisterResponse:
-        """A user whose address an operator has marked."""
+    async def register_verified(self, **changes: str) -> pb.RegisterResponse:
+        """Register a user whose address is verified."""
         registered = await self.register(**changes)
         await self.operator.MarkEmailVerified(pb.MarkEmailVerifiedRequest(user_id=registered.user.id))
         return registered
@@ -61,23 +65,18 @@ class Auth(Tables):
         return await self.gateway.Authenticate(pb.AuthenticateRequest(token=token))
 
     async def user(self, token: str) -> "AuthServiceAsyncStub":
-        """Calls as the holder of this API token, the way the gateway does."""
-        internal = (await self.authenticate(token)).internal_tokens["auth"]
+        """Return a stub for the holder of this API token. It authenticates as the gateway does."""
+        return self.stub(always((await self.authenticate(token)).internal_tokens["auth"]))
 
-        async def source() -> str:
-            return internal
-
-        return self._stub(source)
-
-    async def is_alive(self, token: str) -> bool:
+    async def is_valid(self, token: str) -> bool:
         try:
             await self.authenticate(token)
         except errors.Unauthenticated:
             return False
         return True
 
-    async def limit(self, token: str, *abilities: str) -> None:
-        """From now on the token may do no more than this."""
+    async def set_abilities(self, token: str, *abilities: str) -> None:
+        """Replace the abilities of the token."""
         await self.change(
             "UPDATE token SET abilities = :abilities WHERE id = :id",
             abilities=list(abilities),
@@ -97,7 +96,7 @@ class Auth(Tables):
 
         return source
 
-    def _stub(self, token: TokenSource | None) -> "AuthServiceAsyncStub":
+    def stub(self, token: TokenSource | None) -> "AuthServiceAsyncStub":
         channel = Channel(f"127.0.0.1:{self.port}", pb.DESCRIPTOR.services_by_name["AuthService"], token)
         self._channels.append(channel)
         return auth_pb2_grpc.AuthServiceStub(channel.grpc)
@@ -119,14 +118,14 @@ def a_registration(**changes: str) -> pb.RegisterRequest:
 
 
 @contextlib.asynccontextmanager
-async def running(sessions: Sessions, *, email_verification: bool = True) -> AsyncGenerator[Auth]:
+async def running(sessions: Sessions, *, email_verification: bool = True) -> AsyncGenerator[AuthHarness]:
     ring = KeyRing(sessions, SECRET)
     servicer = AuthService(
         sessions, ring, Hasher(2), clients=CLIENTS, secret=SECRET, email_verification=email_verification
     )
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server.grpc)
-    auth = Auth(sessions, ring, server.bind("127.0.0.1:0"))
+    auth = AuthHarness(sessions, ring, server.bind("127.0.0.1:0"))
     serving = asyncio.create_task(server.serve())
     await auth._channels[0].ready()
     try:
@@ -139,8 +138,8 @@ async def running(sessions: Sessions, *, email_verification: bool = True) -> Asy
 
 
 @contextlib.asynccontextmanager
-async def held(auth: Auth, email: str = "jane@example.com") -> AsyncGenerator[AsyncConnection]:
-    """The user's row is held; what the block does with the connection is committed at its end."""
+async def locked_user(auth: AuthHarness, email: str = "jane@example.com") -> AsyncGenerator[AsyncConnection]:
+    """Lock the user's row in a transaction that commits at the end of the block."""
     async with auth.sessions.begin() as session:
         connection = await session.connection()
         row = sa.text("SELECT id FROM user_account WHERE email = :email FOR UPDATE")
@@ -148,8 +147,8 @@ async def held(auth: Auth, email: str = "jane@example.com") -> AsyncGenerator[As
         yield connection
 
 
-async def waits(auth: Auth) -> None:
-    """Returns when somebody waits for a row that somebody else holds."""
+async def until_a_lock_is_awaited(auth: AuthHarness) -> None:
+    """Wait until a transaction waits for a lock of another one."""
     async with asyncio.timeout(10):
         while not await auth.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0.01)
@@ -159,7 +158,7 @@ def claims(token: str) -> dict[str, Any]:
     return jwt.decode(token, options={"verify_signature": False})
 
 
-async def events(auth: Auth, subject: str, kind: type[Message]) -> list[Any]:
-    """What waits in the outbox."""
+async def events(auth: AuthHarness, subject: str, kind: type[Message]) -> list[Any]:
+    """Return the events with this subject that are in the outbox."""
     rows = await auth.rows("SELECT payload FROM outbox WHERE subject = :subject ORDER BY id", subject=subject)
     return [kind.FromString(payload) for (payload,) in rows]

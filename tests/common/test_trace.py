@@ -1,13 +1,7 @@
-"""What calls tell as spans and counts, and that nobody waits for a collector that is gone or stuck."""
+"""Spans and metrics of calls, and a trace collector that is down or does not answer."""
 
-import asyncio
-import json
-import os
-import signal
 import socket
-import sys
-from collections.abc import Generator, Mapping
-from pathlib import Path
+from collections.abc import Generator
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -15,10 +9,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import REGISTRY
-from scripted_images import Serve
 
 from common import errors, rpc, trace
 from loupe.images.v1 import images_pb2 as pb
+from tests.common.harness import Serve
+from tests.common.service_log import line_of, read_log
 
 METHOD = "/loupe.images.v1.ImagesService/GetImage"
 
@@ -41,7 +36,7 @@ def value(name: str, **labels: str) -> float:
 async def both_sides(
     serve: Serve, spans: InMemorySpanExporter, error: Exception | None
 ) -> tuple[ReadableSpan, ReadableSpan]:
-    """Of one call: the caller's span and the servicer's."""
+    """Make a call, and return the spans of the caller and of the servicer."""
 
     async def answer(request: object, context: rpc.Context) -> object:
         if error:
@@ -54,8 +49,8 @@ async def both_sides(
         await images.stub.GetImage(pb.GetImageRequest(id=1))
     except errors.ServiceError:
         assert error
-    told = {span.kind: span for span in spans.get_finished_spans() if span.name == METHOD[1:]}
-    return told[SpanKind.CLIENT], told[SpanKind.SERVER]
+    by_kind = {span.kind: span for span in spans.get_finished_spans() if span.name == METHOD[1:]}
+    return by_kind[SpanKind.CLIENT], by_kind[SpanKind.SERVER]
 
 
 async def test_a_call_is_one_trace_on_both_sides(serve: Serve, spans: InMemorySpanExporter) -> None:
@@ -71,7 +66,9 @@ async def test_a_call_is_one_trace_on_both_sides(serve: Serve, spans: InMemorySp
     assert {caller.status.status_code, servicer.status.status_code} == {StatusCode.UNSET}
 
 
-async def test_a_refusal_is_no_fault_of_the_servicer(serve: Serve, spans: InMemorySpanExporter) -> None:
+async def test_a_refusal_does_not_mark_the_servers_span_as_failed(
+    serve: Serve, spans: InMemorySpanExporter
+) -> None:
     caller, servicer = await both_sides(serve, spans, errors.NotFound("no image 1", reason="image_not_found"))
 
     assert caller.status.status_code is StatusCode.ERROR
@@ -81,7 +78,7 @@ async def test_a_refusal_is_no_fault_of_the_servicer(serve: Serve, spans: InMemo
     assert not servicer.events
 
 
-async def test_what_nobody_expected_fails_both_and_leaves_its_traceback(
+async def test_an_unexpected_error_fails_both_spans_and_leaves_its_traceback(
     serve: Serve, spans: InMemorySpanExporter
 ) -> None:
     caller, servicer = await both_sides(serve, spans, KeyError("the cause"))
@@ -107,43 +104,19 @@ async def test_calls_are_counted_on_both_sides(serve: Serve, spans: InMemorySpan
     assert value("loupe_rpc_refusals_total", reason="image_not_found") == refused + 1
 
 
-async def written_by_a_service(environment: Mapping[str, str]) -> list[dict[str, object]]:
-    """Until it was told to stop, after which it ended well and by itself."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(Path(__file__).with_name("a_service.py")),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, **environment},
-    )
-    assert process.stdout
-    written: list[dict[str, object]] = []
-    async with asyncio.timeout(60):
-        async for line in process.stdout:
-            written.append(json.loads(line))
-            if written[-1]["event"] == "ready":
-                process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0, written
-    return written
+async def test_log_lines_have_trace_and_span_ids_if_tracing_is_on() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        lines = await read_log({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{unused.getsockname()[1]}"})
 
-
-async def test_lines_name_trace_and_span_while_traces_are_on() -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        lines = await written_by_a_service(
-            {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{nobody.getsockname()[1]}"}
-        )
-
-    [line] = [line for line in lines if line["event"] == "looked up"]
+    line = line_of(lines, "looked up")
     assert len(str(line["trace_id"])) == 32
     assert len(str(line["span_id"])) == 16
-    assert "trace_id" not in next(line for line in lines if line["event"] == "ready")
+    assert "trace_id" not in line_of(lines, "ready")
 
 
-async def test_a_collector_that_answers_nobody_keeps_nobody_from_ending() -> None:
+async def test_a_collector_that_does_not_answer_does_not_block_the_exit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as stuck:
-        lines = await written_by_a_service(
-            {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{stuck.getsockname()[1]}"}
-        )
+        lines = await read_log({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{stuck.getsockname()[1]}"})
 
-    assert {"looked up", "internal error", "stopping"} <= {line["event"] for line in lines}
+    assert {"looked up", "internal error", "stop signal received"} <= {line["event"] for line in lines}

@@ -1,9 +1,9 @@
-"""How images ended is told again: billing does what it has not done yet, and nothing twice."""
+"""Outcomes are published again: billing does what it has not done yet, and nothing twice."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from billing.events import Endings
+from billing.events import ImageOutcomes
 from common import timestamps
 from common.db import now
 from images.domain import outcome_replay
@@ -23,7 +23,7 @@ async def replay(rig: Rig, since: datetime, after_id: int = 0) -> pb.ReplayEndin
 
 
 async def reserved(rig: Rig, status: Status, **fields: Any) -> Image:
-    """An image that has ended, while billing knows only of its beginning."""
+    """Insert an image that has ended, while billing knows only the reservation."""
     image = await an_image(rig.sessions, status=status, **fields)
     await rig.billing.Reserve(
         billing_pb2.ReserveRequest(user_id=JANE, reservation_ids=[str(image.reservation_id)])
@@ -32,10 +32,10 @@ async def reserved(rig: Rig, status: Status, **fields: Any) -> Image:
 
 
 async def deliver(rig: Rig) -> None:
-    """What waits for the relay goes to billing, as the stream would carry it."""
-    consumer = Endings(rig.billing_sessions)
+    """Deliver the events in the outbox to billing, as the stream would."""
+    outcomes = ImageOutcomes(rig.billing_sessions)
     for subject, payload in await events(rig.sessions):
-        handle = consumer.completed if subject == "images.completed" else consumer.not_completed
+        handle = outcomes.capture if subject == "images.completed" else outcomes.release
         await handle(payload)
 
 
@@ -43,7 +43,7 @@ async def states(rig: Rig) -> str:
     return await one(rig.billing_sessions, "SELECT string_agg(state, ' ' ORDER BY state) FROM reservation")
 
 
-async def test_what_billing_never_heard_is_charged_or_given_back(rig: Rig) -> None:
+async def test_outcomes_that_billing_missed_are_charged_or_released(rig: Rig) -> None:
     await put_on(rig, "professional", JANE)
     await reserved(rig, Status.COMPLETED)
     await reserved(rig, Status.FAILED, failure_code="undecodable")
@@ -60,7 +60,7 @@ async def test_what_billing_never_heard_is_charged_or_given_back(rig: Rig) -> No
     assert await used(rig) == 2
 
 
-async def test_what_it_had_heard_changes_nothing(rig: Rig) -> None:
+async def test_outcomes_that_billing_knows_change_nothing(rig: Rig) -> None:
     await put_on(rig, "professional", JANE)
     await reserved(rig, Status.COMPLETED)
     await reserved(rig, Status.FAILED)
@@ -76,11 +76,11 @@ async def test_what_it_had_heard_changes_nothing(rig: Rig) -> None:
     assert await one(rig.billing_sessions, "SELECT max(id) FROM ledger_entry") == before
 
 
-async def test_a_place_that_had_expired_meanwhile_counts_again(rig: Rig) -> None:
+async def test_a_reservation_that_expired_meanwhile_counts_again(rig: Rig) -> None:
     await reserved(rig, Status.COMPLETED)
     over = "UPDATE reservation SET expires_at = now() - interval '1 hour' RETURNING 1"
     await one(rig.billing_sessions, over)
-    await Endings(rig.billing_sessions).expire()
+    await ImageOutcomes(rig.billing_sessions).expire_reservations()
     between = await used(rig)
 
     await replay(rig, now() - DAY)
@@ -89,7 +89,7 @@ async def test_a_place_that_had_expired_meanwhile_counts_again(rig: Rig) -> None
     assert (between, await used(rig)) == (0, 1)
 
 
-async def test_what_ended_before_is_not_told(rig: Rig) -> None:
+async def test_images_that_ended_before_are_not_replayed(rig: Rig) -> None:
     await an_image(rig.sessions, status=Status.COMPLETED, updated_at=now() - 2 * DAY)
     recent = await an_image(rig.sessions, status=Status.COMPLETED, created_at=now() - 3 * DAY)
 
@@ -102,7 +102,7 @@ async def test_what_ended_before_is_not_told(rig: Rig) -> None:
     )
 
 
-async def test_a_page_tells_where_to_go_on(rig: Rig) -> None:
+async def test_a_page_says_where_to_continue(rig: Rig) -> None:
     async with rig.sessions.begin() as session:
         session.add_all([new_image(status=Status.COMPLETED) for _ in range(outcome_replay.AT_ONCE + 1)])
 

@@ -1,0 +1,89 @@
+"""The signing keys in memory, and the signing of internal tokens.
+
+The key ring opens its own short transactions: callers that verify a token have none. It reads the keys again
+every half minute, so that all replicas sign with the newest key soon after a rotation.
+"""
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+from prometheus_client import Gauge
+
+from auth.domain import keys
+from auth.tables import SigningKey
+from common.db import Sessions
+from common.identity import ALGORITHM, ISSUER
+
+REREAD_SECONDS = 30.0
+
+key_made_at = Gauge(
+    "loupe_signing_key_created_timestamp_seconds", "Time at which the signing key was created"
+)
+
+
+class KeyRing:
+    """A cache of the valid keys. `secret` is the installation's secret, which encrypts them at rest."""
+
+    def __init__(self, sessions: Sessions, secret: str) -> None:
+        self._sessions = sessions
+        self._cipher = Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()))
+        self._keys: list[tuple[str, Ed25519PrivateKey]] = []
+        self._read_at = float("-inf")
+
+    async def sign(self, audience: str, subject: str, seconds: int, **claims: Any) -> str:
+        """Return a JWT for the service `audience` that expires after `seconds`."""
+        key_id, key = (await self._current())[0]
+        issued = int(time.time())
+        payload = claims | {
+            "sub": subject,
+            "aud": audience,
+            "iss": ISSUER,
+            "iat": issued,
+            "exp": issued + seconds,
+        }
+        return jwt.encode(payload, key, algorithm=ALGORITHM, headers={"kid": key_id})
+
+    async def jwks(self) -> str:
+        """Return the public keys as a JSON Web Key Set (RFC 7517).
+
+        The keys are read from the database each time: a caller asks when it has met a key that it does not
+        know, and another replica may have created that key a moment ago.
+        """
+        self.forget()
+        return json.dumps({"keys": [_public(key_id, key) for key_id, key in await self._current()]})
+
+    async def rotate(self) -> str:
+        """Make a new key the signing key, and return its id."""
+        async with self._sessions.begin() as session:
+            key_id = await keys.rotate(session, self._cipher)
+        self.forget()
+        return key_id
+
+    def forget(self) -> None:
+        """Drop the cache, so that the next use reads the keys from the database."""
+        self._read_at = float("-inf")
+
+    async def _current(self) -> list[tuple[str, Ed25519PrivateKey]]:
+        if time.monotonic() - self._read_at > REREAD_SECONDS:
+            async with self._sessions.begin() as session:
+                rows = await keys.read_or_create(session, self._cipher)
+            self._keys = [(row.id, self._private(row)) for row in rows]
+            self._read_at = time.monotonic()
+            key_made_at.set(rows[0].created_at.timestamp())
+        return self._keys
+
+    def _private(self, row: SigningKey) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self._cipher.decrypt(row.private_key))
+
+
+def _public(key_id: str, key: Ed25519PrivateKey) -> Mapping[str, Any]:
+    public = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return public | {"kid": key_id, "use": "sig", "alg": ALGORITHM}

@@ -1,0 +1,38 @@
+"""Gauges of unfinished images, for dashboards, alerts and autoscaling. They are read from the database.
+
+The counters are in `images.domain.measures`, because they count what a transaction commits.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from prometheus_client import Gauge
+
+from common.db import Sessions
+from images.tables import UNFINISHED
+
+UNFINISHED_WORK = sa.text("""
+    SELECT status, count(*) AS images,
+        sum(upscaled_width::float8 * upscaled_height * (100 - progress)) / 1e8 AS megapixels,
+        extract(epoch FROM now() - min(created_at)) AS seconds
+    FROM image WHERE status IN ('pending', 'processing') GROUP BY status
+""")
+"""Reads only rows in the partial index of unfinished images."""
+
+unfinished = Gauge("loupe_images_unfinished", "Images that wait or are worked on", ["status"])
+oldest_seconds = Gauge("loupe_images_oldest_seconds", "Age of the oldest image of that status", ["status"])
+queued_work = Gauge(
+    "loupe_queued_work_megapixels",
+    "Work that workers have yet to do: pixels of results, less what is done of those under way",
+)
+
+
+async def update(sessions: Sessions) -> None:
+    async with sessions.begin() as session:
+        connection = await session.connection()
+        rows: dict[str, Any] = {row.status: row for row in await connection.execute(UNFINISHED_WORK)}
+    for status in UNFINISHED:
+        row = rows.get(status)
+        unfinished.labels(status.value).set(row.images if row else 0)
+        oldest_seconds.labels(status.value).set(max(0.0, float(row.seconds)) if row else 0)
+    queued_work.set(sum(row.megapixels for row in rows.values()))

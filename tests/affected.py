@@ -1,0 +1,174 @@
+"""Selects the tests that a change can break, nearest first, and stops when the time is up.
+
+`pytest --changed-since REV` compares the working tree with that revision. A test file is affected if it
+changed, if it imports a changed module directly or through others, or if it or a module beside it names a
+changed file that is not Python. Tests that run the whole system come last, since any service may break them.
+"""
+
+import ast
+import subprocess
+import time
+from collections.abc import Generator, Iterable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from processes import NEED_THE_STACK
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("proto", "services/*", "services/inference/models", "deploy/local", "tests")
+"""Folders in which an absolute import is looked for."""
+BELONG_TOGETHER = {"deploy/helm": "tests/chart", "deploy/images": "tests/containers"}
+"""Folders that a test folder reads whole, without naming the files."""
+STACK_DISTANCE = 100
+"""More imports than lie between any two modules."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("change", "tests of a change")
+    group.addoption("--changed-since", metavar="REV", help="run only tests that the change since REV affects")
+    group.addoption(
+        "--seconds", type=float, default=0.0, help="start no test after so many seconds; 0: no limit"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("changed_since"):
+        config.pluginmanager.register(Selection(config), "selection")
+
+
+class Selection:
+    """The affected tests of one run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._changed = changed_files(str(config.getoption("changed_since")))
+        self._seconds = float(config.getoption("seconds") or 0)
+        self._started = time.monotonic()
+        self._not_run = 0
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        distances = {path: distance(path, self._changed) for path in {item.path for item in items}}
+        affected = [item for item in items if distances[item.path] is not None]
+        config.hook.pytest_deselected(items=[item for item in items if distances[item.path] is None])
+        items[:] = sorted(affected, key=lambda item: distances[item.path] or 0)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        self._started = time.monotonic()
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        if not self._seconds or time.monotonic() - self._started < self._seconds:
+            return None
+        self._not_run += 1
+        return True
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self._changed:
+            terminalreporter.write_line("Nothing has changed: name an older revision with BASE=.")
+        if self._not_run:
+            terminalreporter.write_line(
+                f"The time was up: {self._not_run} more tests can be affected. `make test` runs all of them.",
+                yellow=True,
+            )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
+
+
+def changed_files(revision: str) -> frozenset[Path]:
+    """Return the files that differ from the revision, untracked ones among them."""
+    commands = (
+        ("diff", "--name-only", "--no-renames", revision),
+        ("ls-files", "--others", "--exclude-standard"),
+    )
+    return frozenset(
+        ROOT / line
+        for command in commands
+        for line in subprocess.run(
+            ["git", *command], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+    )
+
+
+def distance(test: Path, changed: frozenset[Path]) -> int | None:
+    """Return how many imports lie between a test file and the nearest change, or None if none leads there."""
+    seen = {test}
+    level = {test, *conftests(test)}
+    steps = 0
+    while level:
+        if level & changed or (steps < 2 and any(names(path, changed) for path in level)):
+            return steps
+        seen |= level
+        level = {each for path in level for each in imports(path)} - seen
+        steps += 1
+    if relative(test).startswith(NEED_THE_STACK) and any(is_of_the_system(path) for path in changed):
+        return STACK_DISTANCE
+    return None
+
+
+def names(source: Path, changed: Iterable[Path]) -> bool:
+    """Return whether a module of the tests mentions a changed file that is not Python."""
+    if not relative(source).startswith("tests/"):
+        return False
+    folder = "/".join(relative(source).split("/")[:2])
+    return any(
+        path.name in text_of(source)
+        or any(
+            relative(path).startswith(f"{key}/") for key, value in BELONG_TOGETHER.items() if value == folder
+        )
+        for path in changed
+        if path.suffix != ".py"
+    )
+
+
+def is_of_the_system(path: Path) -> bool:
+    return relative(path).startswith(("services/", "proto/", "deploy/local/"))
+
+
+def conftests(test: Path) -> list[Path]:
+    return [folder / "conftest.py" for folder in test.parents if (folder / "conftest.py").exists()]
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def text_of(path: Path) -> str:
+    return path.read_text()
+
+
+@cache
+def imports(path: Path) -> frozenset[Path]:
+    """Return the files of this repository that a Python file imports."""
+    wanted: set[str] = set()
+    for node in ast.walk(ast.parse(text_of(path))):
+        if isinstance(node, ast.Import):
+            wanted |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            wanted |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found for name in wanted if (found := file_of(name)))
+
+
+@cache
+def file_of(module: str) -> Path | None:
+    """Return the file of a module of this repository, or None for anybody else's."""
+    inner = module.replace(".", "/")
+    for source in source_folders():
+        for candidate in (source / f"{inner}.py", source / inner / "__init__.py"):
+            if candidate.exists():
+                return candidate
+    return None
+
+
+@cache
+def source_folders() -> tuple[Path, ...]:
+    return (
+        ROOT,
+        *(folder for pattern in SOURCES for folder in sorted(ROOT.glob(pattern)) if folder.is_dir()),
+    )

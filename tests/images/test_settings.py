@@ -1,0 +1,46 @@
+"""Limits that no other part could keep are refused at start-up, by the name of their setting."""
+
+import pytest
+from pydantic import ValidationError
+
+from images.settings import Settings
+
+REQUIRED = dict.fromkeys(
+    (
+        "database_url",
+        "nats_url",
+        "auth_target",
+        "billing_target",
+        "client_secret",
+        "s3_endpoint",
+        "s3_public_endpoint",
+        "s3_access_key",
+        "s3_secret_key",
+    ),
+    "x",
+)
+
+
+def settings(**values: object) -> Settings:
+    return Settings.model_validate(REQUIRED | values)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "most"),
+    [
+        ("largest_upload_bytes", 10_485_761, 10_485_760),
+        ("largest_input_pixels", 268_435_457, 268_435_456),
+        ("largest_output_pixels", 1 << 30, 268_435_456),
+        ("largest_animation_pixels", 268_435_457, 268_435_456),
+        ("largest_input_pixels", 0, 268_435_456),
+    ],
+)
+def test_a_limit_that_is_not_possible_is_refused(name: str, value: int, most: int) -> None:
+    with pytest.raises(ValidationError, match=f"IMAGES_{name.upper()} must be between 1 and {most}"):
+        settings(**{name: value})
+
+
+def test_the_largest_limits_are_possible() -> None:
+    found = settings(largest_input_pixels=268_435_456, largest_upload_bytes=10_485_760)
+
+    assert (found.largest_input_pixels, found.largest_upload_bytes) == (268_435_456, 10_485_760)
