@@ -86,12 +86,14 @@ async def test_an_event_belongs_to_the_request_that_caused_it(
 
 async def test_the_lag_of_a_consumer_is_reported(js: JetStreamContext, stream: str) -> None:
     consumer = messages.Consumer(stream=stream, durable=f"behind-{stream}", subjects=(f"{stream}.>",))
-    subscription = await bus._bind(js, consumer)
+    config = bus.api.ConsumerConfig(durable_name=consumer.durable, ack_policy=bus.api.AckPolicy.EXPLICIT)
+    await js.add_consumer(stream, config)
+    subscription = await js.pull_subscribe_bind(consumer.durable, stream)
     for _ in range(5):
         await js.publish(f"{stream}.a", b"1")
     await subscription.fetch(2)
 
-    watching = asyncio.create_task(lag.watch(js, stream, consumer.durable))
+    watching = asyncio.create_task(lag.watch(js, consumer))
     await stop_once_measured(watching, "loupe_consumer_redelivered_messages", durable=consumer.durable)
 
     assert value("loupe_consumer_pending_messages", durable=consumer.durable) == 3

@@ -1,4 +1,4 @@
-"""What happens when something dies in the middle: every image still ends, and each is charged once."""
+"""When something dies in the middle, every image still ends, and each is charged once."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ SECONDS_TO_RECOVER = 60.0
 
 
 def a_large_photo(photos: Path) -> bytes:
-    """A few seconds of work."""
+    """Return a photo that takes some seconds to upscale."""
     return encoded(Image.open(photos / "astronaut.png").convert("RGB").resize((640, 480)))
 
 
@@ -31,7 +31,7 @@ async def until_ready(client: httpx2.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("victim", ["inference", "nats", "triton", "images"])
-async def test_an_image_survives_a_kill_in_mid_work_and_is_charged_once(
+async def test_an_image_survives_a_killed_process_and_is_charged_once(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path, victim: str
 ) -> None:
     before = await used(jane)
@@ -47,7 +47,7 @@ async def test_an_image_survives_a_kill_in_mid_work_and_is_charged_once(
     await until_used(jane, before + 1)
 
 
-async def test_a_worker_that_is_stopped_gives_its_image_to_the_next(
+async def test_a_stopped_worker_gives_its_image_to_the_next_worker(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path
 ) -> None:
     image_id = await accepted(jane, a_large_photo(photos), scale_factor=4)
@@ -59,7 +59,7 @@ async def test_a_worker_that_is_stopped_gives_its_image_to_the_next(
     assert found["upscaled_dimensions"] == "2560x1920"
 
 
-async def test_a_deleted_image_stops_and_its_quota_comes_back(
+async def test_work_on_a_deleted_image_stops_and_its_quota_is_given_back(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path
 ) -> None:
     before = await used(jane)
@@ -75,7 +75,7 @@ async def test_a_deleted_image_stops_and_its_quota_comes_back(
     await until_gone(stack, found["original_path"].replace("originals", "upscaled"))
 
 
-async def test_a_service_that_is_away_is_told_with_503_and_when_to_come_back(
+async def test_while_a_service_is_away_the_answer_is_503_with_retry_after(
     stack: Stack, jane: httpx2.AsyncClient
 ) -> None:
     await stack.stores.supervisor.stop("images")
@@ -90,7 +90,7 @@ async def test_a_service_that_is_away_is_told_with_503_and_when_to_come_back(
     assert later.status_code == 200
 
 
-async def test_a_stream_that_lost_everything_loses_no_image(
+async def test_no_image_is_lost_when_the_stream_loses_everything(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path
 ) -> None:
     await stack.stores.supervisor.stop("inference")
@@ -106,8 +106,21 @@ async def test_a_stream_that_lost_everything_loses_no_image(
     assert found["status"] == "completed"
 
 
+async def test_nothing_declares_the_stream_of_the_release_before(
+    stack: Stack, jane: httpx2.AsyncClient, photos: Path
+) -> None:
+    await result_of(jane, await accepted(jane, a_large_photo(photos), scale_factor=2))
+
+    client = await nats.connect(stack.stores.nats_url("images"))
+    names = {info.config.name for info in await client.jetstream().streams_info()}
+    await client.close()
+
+    assert "QUEUE" in names
+    assert "JOBS" not in names
+
+
 @pytest.mark.parametrize("away", ["nats", "postgres", "objects", "triton"])
-async def test_services_wait_for_what_is_missing_at_their_start(
+async def test_services_wait_at_their_start_for_a_missing_store(
     stack: Stack, jane: httpx2.AsyncClient, away: str
 ) -> None:
     supervisor = stack.stores.supervisor
@@ -126,7 +139,7 @@ async def test_services_wait_for_what_is_missing_at_their_start(
 
 
 async def refused(client: httpx2.AsyncClient) -> httpx2.Response | None:
-    """The first answer that the gateway gives, if it needs anything that is missing."""
+    """Return the gateway's first answer if it is an error, otherwise None."""
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -139,9 +152,10 @@ async def refused(client: httpx2.AsyncClient) -> httpx2.Response | None:
 
 
 async def until_purged(js: JetStreamContext) -> int:
+    """Wait until the stream holds jobs, delete them all, and return how many there were."""
     deadline = time.monotonic() + 10
-    while not (waiting := (await js.stream_info("JOBS")).state.messages):
+    while not (waiting := (await js.stream_info("QUEUE")).state.messages):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
-    await js.purge_stream("JOBS")
+    await js.purge_stream("QUEUE")
     return waiting

@@ -1,19 +1,17 @@
 """An image's place in the queue and the time until its result, and who goes first."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlmodel import col, update
 
-from common import errors
 from common.db import now
 from images import queue_estimator
-from images.domain import jobs, queue_estimate
+from images.domain import queue_estimate
 from images.tables import Image, Status, Worker
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.images_rig import RULES, Rig, a_batch, an_image, new_image, row
+from tests.images.images_rig import Rig, a_batch, an_image, new_image, row
 from tests.images.test_images_rpc import an_upload
 
 COLD = timedelta(seconds=60)
@@ -45,12 +43,6 @@ async def a_dispatched(rig: Rig, minutes_ago: int, **fields: Any) -> Image:
     return await an_image(
         rig.sessions, dispatched_at=now() - timedelta(minutes=minutes_ago), **(MEGAPIXEL | fields)
     )
-
-
-async def start(rig: Rig, image: Image, *models: str, takes_another: bool = True) -> int:
-    """Whose work is handed out; 0: nobody's."""
-    request = pb.StartWorkRequest(image_id=image.id or 0, models=models, takes_another=takes_another)
-    return (await rig.service().StartWork(request)).order.image_id
 
 
 async def estimate(rig: Rig, image: Image) -> tuple[int, int]:
@@ -195,101 +187,6 @@ async def test_the_queue_is_read_again_only_after_a_while(rig: Rig, monkeypatch:
     assert (first.places, len(anew.places)) == ({}, 1)
 
 
-async def test_a_worker_that_takes_another_is_given_the_one_that_goes_first(rig: Rig) -> None:
-    usual = await a_dispatched(rig, 5)
-    first, second = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (2, 1)]
-
-    given = [await start(rig, usual) for _ in range(3)]
-
-    assert given == [first.id, second.id, usual.id]
-
-
-async def test_one_that_takes_no_other_is_given_what_its_message_names(rig: Rig) -> None:
-    usual = await a_dispatched(rig, 5)
-    await a_dispatched(rig, 2, user_id=2, is_priority=True)
-
-    assert await start(rig, usual, takes_another=False) == usual.id
-
-
-async def test_within_the_priority_queue_each_message_is_for_its_own_image(rig: Rig) -> None:
-    _, later = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (2, 1)]
-
-    assert await start(rig, later) == later.id
-
-
-async def test_one_that_is_held_back_or_no_work_any_more_goes_before_nobody(rig: Rig) -> None:
-    usual = await a_dispatched(rig, 5)
-    await an_image(rig.sessions, 2, is_priority=True)
-    await a_dispatched(rig, 2, user_id=2, is_priority=True, status=Status.FAILED)
-
-    assert await start(rig, usual) == usual.id
-
-
-async def test_one_that_another_worker_took_since_it_was_looked_at_is_passed_over(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usual = await a_dispatched(rig, 5)
-    _, taken, free = [await a_dispatched(rig, ago, user_id=2, is_priority=True) for ago in (3, 2, 1)]
-    await start(rig, usual)
-    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
-    async with rig.sessions.begin() as session:
-        await jobs.start(session, taken.id or 0, RULES)
-
-    assert await start(rig, usual) == free.id
-
-
-async def test_the_work_belongs_to_the_request_that_brought_its_own_image(rig: Rig) -> None:
-    usual = await a_dispatched(rig, 5, request_id="usual")
-    await a_dispatched(rig, 2, user_id=2, is_priority=True, request_id="first", trace_parent="00-1-2-01")
-
-    request = pb.StartWorkRequest(image_id=usual.id or 0, takes_another=True)
-    order = (await rig.service().StartWork(request)).order
-
-    assert (order.request_id, order.trace_parent) == ("first", "00-1-2-01")
-
-
-async def test_one_that_waits_no_more_steps_back_for_nobody(rig: Rig) -> None:
-    ended = await a_dispatched(rig, 5, status=Status.COMPLETED, upscaled_bytes=1)
-    busy = await a_dispatched(rig, 5, status=Status.PROCESSING, heartbeat_at=now())
-    first = await a_dispatched(rig, 2, user_id=2, is_priority=True)
-
-    given = await start(rig, ended)
-    with pytest.raises(errors.FailedPrecondition, match="being worked on"):
-        await start(rig, busy)
-
-    assert given == 0
-    assert (await row(rig.sessions, first.id)).status == Status.PENDING
-
-
-async def test_one_whose_model_this_worker_lacks_is_left_to_those_that_have_it(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usual = await a_dispatched(rig, 5)
-    plain, enhanced, other = [
-        await a_dispatched(rig, ago, user_id=2, is_priority=True, model_asked=model)
-        for ago, model in ((3, "auto"), (2, "enhance"), (1, "auto"))
-    ]
-
-    given = [await start(rig, usual)]
-    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
-    given += [await start(rig, usual), await start(rig, usual, "auto", "enhance")]
-
-    assert given == [plain.id, other.id, enhanced.id]
-
-
-async def test_many_go_first_before_the_queue_is_read_again(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usual = await a_dispatched(rig, 5)
-    first = [await a_dispatched(rig, 1, user_id=2, is_priority=True) for _ in range(20)]
-
-    given = [await start(rig, usual)]
-    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
-    given += [await start(rig, usual) for _ in first[1:]]
-
-    assert given == [image.id for image in first]
-
-
 async def test_after_one_slow_reading_the_queue_is_not_cached_for_long(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,12 +208,3 @@ async def test_a_speed_near_zero_gives_a_bounded_estimate(rig: Rig) -> None:
 
     assert await estimate(rig, image) == (1, queue_estimate.LONGEST_WAIT_SECONDS)
     assert accepted.estimated_seconds == queue_estimate.LONGEST_WAIT_SECONDS
-
-
-async def test_workers_that_ask_at_the_same_time_are_given_different_images(rig: Rig) -> None:
-    usual = [await a_dispatched(rig, 5) for _ in range(8)]
-    first = [await a_dispatched(rig, 1, user_id=2, is_priority=True) for _ in range(8)]
-
-    given = await asyncio.gather(*(start(rig, image) for image in usual))
-
-    assert sorted(given) == [image.id for image in first]

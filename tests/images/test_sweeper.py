@@ -1,4 +1,4 @@
-"""What got lost between database, stream and billing is carried on; and objects that nobody wants go."""
+"""The sweeper queues lost jobs again and renews reservations; objects that nobody needs are deleted."""
 
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from nats.js import JetStreamContext
 from common import bus
 from common.db import Sessions, now
 from common.metrics import Readiness
-from images.events import JOBS, Results, Sweeper
+from images.events import QUEUE, Results, Sweeper
 from images.tables import Image, Status
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
@@ -20,13 +20,21 @@ from tests.images.images_rig import RULES, Rig, an_image, events, keys, row
 
 @pytest.fixture
 async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
-    """The stream of jobs, empty, and nobody takes from it."""
+    """The stream of jobs is empty, and nobody consumes it."""
     async with bus.connection(stores.nats_url("images"), "tests", Readiness()) as client:
         js = client.jetstream()
-        await bus.declare(js, JOBS)
-        await js.purge_stream("JOBS")
+        await bus.declare(js, QUEUE)
+        await js.purge_stream("QUEUE")
         yield js
-        await js.delete_stream("JOBS")
+        await js.delete_stream("QUEUE")
+
+
+@pytest.fixture
+async def js_before(js: JetStreamContext) -> AsyncGenerator[JetStreamContext]:
+    """The stream of jobs of the release before is there, too."""
+    await bus.declare(js, bus.stream("JOBS", "images.submitted.*", work_queue=True))
+    yield js
+    await js.delete_stream("JOBS")
 
 
 @pytest.fixture
@@ -34,7 +42,7 @@ def sweeper(rig: Rig, js: JetStreamContext) -> Sweeper:
     return Sweeper(rig.sessions, js, rig.billing, RULES, timedelta(seconds=30))
 
 
-async def submitted(sessions: Sessions) -> list[int]:
+async def queued(sessions: Sessions) -> list[int]:
     return [pb.ImageSubmitted.FromString(payload).image_id for _, payload in await events(sessions)]
 
 
@@ -42,36 +50,48 @@ def ago(**time: float) -> datetime:
     return now() - timedelta(**time)
 
 
-async def test_a_job_that_the_stream_has_lost_is_published_again(rig: Rig, sweeper: Sweeper) -> None:
+async def test_a_job_that_the_stream_lost_is_queued_again(rig: Rig, sweeper: Sweeper) -> None:
     lost = await an_image(rig.sessions, 1, dispatched_at=ago(seconds=31))
     await an_image(rig.sessions, 2, dispatched_at=ago(seconds=29))
 
     await sweeper.sweep()
     await sweeper.sweep()
 
-    assert await submitted(rig.sessions) == [lost.id]
+    assert await queued(rig.sessions) == [lost.id]
 
 
-async def test_while_the_stream_holds_jobs_a_waiting_one_is_left_alone_for_half_an_hour(
+async def test_while_the_stream_holds_jobs_a_waiting_image_is_queued_again_only_after_half_an_hour(
     rig: Rig, sweeper: Sweeper, js: JetStreamContext
 ) -> None:
-    await js.publish("images.submitted.standard", b"")
+    await js.publish("images.queued.standard", b"")
     await an_image(rig.sessions, 1, dispatched_at=ago(minutes=29))
     forgotten = await an_image(rig.sessions, 2, dispatched_at=ago(minutes=31))
 
     await sweeper.sweep()
 
-    assert await submitted(rig.sessions) == [forgotten.id]
+    assert await queued(rig.sessions) == [forgotten.id]
 
 
-async def test_an_image_whose_worker_fell_silent_is_published_again(rig: Rig, sweeper: Sweeper) -> None:
+async def test_while_the_stream_of_the_release_before_holds_jobs_the_same_holds(
+    rig: Rig, sweeper: Sweeper, js_before: JetStreamContext
+) -> None:
+    await js_before.publish("images.submitted.standard", b"")
+    await an_image(rig.sessions, 1, dispatched_at=ago(minutes=29))
+    forgotten = await an_image(rig.sessions, 2, dispatched_at=ago(minutes=31))
+
+    await sweeper.sweep()
+
+    assert await queued(rig.sessions) == [forgotten.id]
+
+
+async def test_an_image_whose_worker_fell_silent_is_queued_again(rig: Rig, sweeper: Sweeper) -> None:
     working = {"status": Status.PROCESSING, "attempt": 1, "dispatched_at": ago(hours=1)}
     silent = await an_image(rig.sessions, 1, heartbeat_at=ago(seconds=61), started_at=ago(hours=1), **working)
     await an_image(rig.sessions, 2, heartbeat_at=ago(seconds=1), started_at=ago(hours=1), **working)
 
     await sweeper.sweep()
 
-    assert await submitted(rig.sessions) == [silent.id]
+    assert await queued(rig.sessions) == [silent.id]
 
 
 async def test_the_window_holds_for_the_sweeper_too(rig: Rig, sweeper: Sweeper) -> None:
@@ -80,10 +100,10 @@ async def test_the_window_holds_for_the_sweeper_too(rig: Rig, sweeper: Sweeper) 
 
     await sweeper.sweep()
 
-    assert len(await submitted(rig.sessions)) == RULES.window
+    assert len(await queued(rig.sessions)) == RULES.window
 
 
-async def test_a_place_is_kept_for_as_long_as_its_image_waits(rig: Rig, sweeper: Sweeper) -> None:
+async def test_a_reservation_is_renewed_while_its_image_waits(rig: Rig, sweeper: Sweeper) -> None:
     image = await reserved(rig, await an_image(rig.sessions, reserved_until=now() + timedelta(minutes=29)))
     later = await an_image(rig.sessions, reserved_until=now() + timedelta(minutes=31))
     await expire_in(rig, image, minutes=29)
@@ -95,7 +115,7 @@ async def test_a_place_is_kept_for_as_long_as_its_image_waits(rig: Rig, sweeper:
     assert await expires_at(rig, image) > now() + timedelta(minutes=59)
 
 
-async def test_objects_that_were_dropped_go_and_may_be_gone_already(rig: Rig) -> None:
+async def test_dropped_objects_are_deleted_and_may_be_missing_already(rig: Rig) -> None:
     await rig.blobs.put("images/originals/a.png", b"a", "image/png")
     await rig.blobs.put("images/originals/b.png", b"b", "image/png")
     dropped = pb.ObjectsDropped(keys=["images/originals/a.png", "images/upscaled/a.png"])

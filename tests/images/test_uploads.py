@@ -41,7 +41,7 @@ async def test_an_accepted_upload_is_stored_counted_and_submitted(rig: Rig) -> N
     assert await rig.blobs.get(image.original_path) == PHOTO
     assert (usage.used, usage.limit, await used(rig)) == (1, 2, 1)
     [(subject, payload)] = await events(rig.sessions)
-    assert subject == "images.submitted.standard"
+    assert subject == "images.queued.standard"
     assert pb.ImageSubmitted.FromString(payload).image_id == image.id
 
 
@@ -62,7 +62,7 @@ async def test_images_of_a_plan_with_the_priority_queue_are_priority_images(rig:
 
     await rig.uploads().accept(JANE, an_upload())
 
-    assert [subject for subject, _ in await events(rig.sessions)] == ["images.submitted.priority"]
+    assert [subject for subject, _ in await events(rig.sessions)] == ["images.queued.priority"]
 
 
 async def test_nothing_is_stored_if_the_quota_is_used_up(rig: Rig) -> None:

@@ -13,7 +13,7 @@ from tests.observability.collector import Received
 from tests.observability.conftest import Traced
 
 UPLOAD = "POST /api/images/upscale"
-JOB = "process images.submitted.standard"
+JOB = "process images.queued.standard"
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -61,7 +61,7 @@ async def test_an_upload_is_one_trace(traced: Traced, jane: httpx2.AsyncClient, 
         ("loupe-images", "loupe.billing.v1.BillingService/Reserve"),
         ("loupe-billing", "loupe.billing.v1.BillingService/Reserve"),
         ("loupe-images", "S3 put"),
-        ("loupe-images", "publish images.submitted.standard"),
+        ("loupe-images", "publish images.queued.standard"),
         ("loupe-inference", JOB),
         ("loupe-images", "loupe.images.v1.ImagesService/StartWork"),
         ("loupe-images", "loupe.images.v1.ImagesService/KeepWorking"),

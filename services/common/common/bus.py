@@ -1,13 +1,14 @@
-"""NATS JetStream: streams that their publisher declares, and consumers that are functions which raise.
+"""NATS JetStream: streams that their publisher declares, and consumers whose handlers raise.
 
-`consume` owns fetch, heartbeat, acknowledgement and retry. Return acknowledges, an error means again after a
-pause, `messages.Unprocessable` or the last attempt means `give_up`, a copy under `dead.`, and never again.
+`consume` owns pull, heartbeat, acknowledgement and retry. If the handler returns, the message is done. If it
+raises, another attempt follows after a pause. After `messages.Unprocessable` or the last attempt, no attempt
+follows and a copy is kept under `dead.`.
 """
 
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import nats
 import nats.errors
@@ -18,18 +19,21 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 
 from common import lag, log, messages, metrics, process, trace
+from common.pulls import Puller
 
 LOG = log.get(__name__)
-FETCH_SECONDS = 5.0
 DEAD = api.StreamConfig(name="DEAD", subjects=["dead.>"], storage=api.StorageType.FILE, max_age=30 * 86_400)
 
-connected = Gauge("loupe_nats_connected", "Whether the broker is there")
+Preference = Callable[[], Sequence[messages.Consumer]]
+"""Returns the consumers of one process, in the order in which the next message is wanted."""
+
+connected = Gauge("loupe_nats_connected", "1 while the broker is connected")
 losses = Counter("loupe_nats_disconnects_total", "Connections to the broker that were lost")
 
 
 @contextlib.asynccontextmanager
 async def connection(url: str, name: str, readiness: metrics.Readiness) -> AsyncGenerator[Client]:
-    """Waits for the broker, keeps the connection while the block lasts, and closes it with all sent."""
+    """Yield a connection to the broker once it is there. At the end, everything is sent before it closes."""
     leaving = asyncio.Event()
     client = await process.wait_for("broker", functools.partial(_connect, url, name, leaving))
     readiness.watch("broker", lambda: client.is_connected)
@@ -42,15 +46,15 @@ async def connection(url: str, name: str, readiness: metrics.Readiness) -> Async
 
 
 async def _connect(url: str, name: str, leaving: asyncio.Event) -> Client:
-    """Comes back by itself for as long as the process lives."""
+    """Return a connection that reconnects by itself for as long as the process lives."""
 
     async def on_error(error: Exception) -> None:
-        LOG.warning("broker", error=f"{type(error).__name__}: {error}")
+        LOG.warning("broker connection failed", error=_text(error))
 
     async def on_disconnect() -> None:
         if not leaving.is_set():
             losses.inc()
-            LOG.warning("broker lost")
+            LOG.warning("broker lost", action="reconnects until it is back")
 
     async def on_reconnect() -> None:
         LOG.info("broker back")
@@ -69,8 +73,10 @@ async def _connect(url: str, name: str, leaving: asyncio.Event) -> Client:
 
 
 def stream(name: str, *subjects: str, work_queue: bool = False, days: float = 7) -> api.StreamConfig:
-    """Durable. Events stay for a while so that a consumer made later than its publisher misses none; a work
-    queue's messages stay until they are done, and a full one refuses new ones rather than drop old ones.
+    """Return the configuration of a stream on disk.
+
+    Events stay for some days, so that a consumer which is created after its publisher misses none. Messages
+    of a work queue stay until they are done. A full work queue refuses new messages and drops none.
     """
     return api.StreamConfig(
         name=name,
@@ -83,7 +89,7 @@ def stream(name: str, *subjects: str, work_queue: bool = False, days: float = 7)
 
 
 async def declare(js: JetStreamContext, *streams: api.StreamConfig, replicas: int = 1) -> None:
-    """Creates each stream, held by so many servers, or brings one that is there up to date."""
+    """Create each stream with this many replicas, or update it if it exists."""
     for each in streams:
         config = each.evolve(num_replicas=replicas)
         try:
@@ -95,71 +101,66 @@ async def declare(js: JetStreamContext, *streams: api.StreamConfig, replicas: in
 async def publish(
     js: JetStreamContext, subject: str, data: bytes, *, message_id: str, origin: trace.Origin | None = None
 ) -> None:
-    """Returns when the stream has it. The message carries the request that it belongs to: `origin`, or the
-    one at work.
+    """Publish a message, and return once the stream has stored it.
+
+    The message belongs to the request `origin`, by default to the current one. The stream ignores a message
+    whose id it has seen in the last two minutes.
     """
     carrier = origin.headers() if origin else None
-    told = messages.described("publish", "send", subject) | {"messaging.message.id": message_id}
-    with trace.span(f"publish {subject}", SpanKind.PRODUCER, told, carrier=carrier):
+    attributes = messages.span_attributes("publish", "send", subject) | {"messaging.message.id": message_id}
+    with trace.span(f"publish {subject}", SpanKind.PRODUCER, attributes, carrier=carrier):
         headers = (carrier or {}) | dict(trace.outgoing_headers()) | {"Nats-Msg-Id": message_id}
         await js.publish(subject, data, headers=headers, timeout=5)
 
 
 async def consume(
-    js: JetStreamContext,
-    consumer: messages.Consumer,
-    handle: messages.Handler,
-    give_up: messages.GiveUp | None = None,
-    *,
-    parallel: int = 1,
+    js: JetStreamContext, consumer: messages.Consumer, handle: messages.Handler, *, parallel: int = 1
 ) -> None:
-    """Runs for ever, `parallel` messages at a time. A broker that is away is waited for."""
-    is_bound = asyncio.Event()
+    """Handle messages for ever, `parallel` at a time. Wait while the broker is away."""
+
+    async def handle_any(data: bytes, _: messages.Consumer) -> None:
+        await handle(data)
+
+    await consume_by_preference(js, lambda: (consumer,), handle_any, parallel=parallel)
+
+
+async def consume_by_preference(
+    js: JetStreamContext, preference: Preference, handle: messages.ConsumerHandler, *, parallel: int = 1
+) -> None:
+    """Handle messages of several consumers for ever, `parallel` at a time.
+
+    Each message comes from the first consumer in the order of preference that has one at hand.
+    """
+    has_declared = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for _ in range(parallel):
-            group.create_task(_loop(js, consumer, handle, give_up, is_bound))
-        await is_bound.wait()
-        await lag.watch(js, consumer.stream, consumer.durable)
+            group.create_task(_consume_one_by_one(js, preference, handle, has_declared))
+        await has_declared.wait()
+        for consumer in preference():
+            group.create_task(lag.watch(js, consumer))
 
 
-async def _loop(
+async def _consume_one_by_one(
     js: JetStreamContext,
-    consumer: messages.Consumer,
-    handle: messages.Handler,
-    give_up: messages.GiveUp | None,
-    is_bound: asyncio.Event,
+    preference: Preference,
+    handle: messages.ConsumerHandler,
+    has_declared: asyncio.Event,
 ) -> None:
-    subscription: JetStreamContext.PullSubscription | None = None
-    while True:
-        process.end_if_cancelled()
-        try:
-            subscription = subscription or await _bind(js, consumer)
-            is_bound.set()
-            message = (await subscription.fetch(1, timeout=FETCH_SECONDS))[0]
-        except nats.errors.TimeoutError:
-            continue
-        except (nats.errors.Error, OSError) as error:
-            LOG.warning("consumer waits", durable=consumer.durable, error=f"{type(error).__name__}: {error}")
-            if subscription:
-                with contextlib.suppress(nats.errors.Error):
-                    await subscription.unsubscribe()  # else it would go on taking messages for nobody
-            subscription = None
-            await asyncio.sleep(1.0)
-            continue
-        await messages.take(js, consumer, message, handle, give_up)
+    puller = Puller(js, has_declared)
+    try:
+        while True:
+            process.end_if_cancelled()
+            try:
+                received = await puller.next(preference())
+            except (nats.errors.Error, OSError) as error:
+                LOG.warning("no message received", error=_text(error), action="tries again in a second")
+                await asyncio.sleep(1.0)
+                continue
+            if received:
+                await messages.take(js, received.consumer, received.message, handle)
+    finally:
+        await puller.close()
 
 
-async def _bind(js: JetStreamContext, consumer: messages.Consumer) -> JetStreamContext.PullSubscription:
-    """Declares the durable each time: one that was lost with its stream's storage comes back."""
-    await js.add_consumer(
-        consumer.stream,
-        api.ConsumerConfig(
-            durable_name=consumer.durable,
-            filter_subjects=list(consumer.subjects),
-            ack_policy=api.AckPolicy.EXPLICIT,
-            ack_wait=consumer.ack_wait_seconds,
-            max_deliver=-1,
-            max_ack_pending=10_000,
-        ),
-    )
-    return await js.pull_subscribe_bind(consumer.durable, consumer.stream)
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

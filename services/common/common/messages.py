@@ -1,4 +1,4 @@
-"""One message of a stream: handled, and then acknowledged, asked for again, or given up."""
+"""One message of a stream: it is handled, and then it is done, or retried later, or never retried."""
 
 import asyncio
 import contextlib
@@ -17,30 +17,21 @@ from common import log, metrics, process, trace
 
 LOG = log.get(__name__)
 
-Handler = Callable[[bytes], Awaitable[None]]
-GiveUp = Callable[[bytes, Exception], Awaitable[None]]
-
 
 class Unprocessable(Exception):
-    """No attempt will ever succeed with this message."""
+    """No attempt can ever succeed with this message."""
 
 
 class RetryLater(Exception):
-    """Not now, and not the message's fault: something that handling it needs is away or taken."""
-
-
-class PutBack(Exception):
-    """Whoever is free may have the message at once; here `work` of another request is done in its place."""
-
-    def __init__(self, work: Callable[[], Awaitable[None]], origin: trace.Origin) -> None:
-        super().__init__("put back")
-        self.work = work
-        self.origin = origin
+    """The message is fine, but something that its handler needs is away or busy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """`durable` is named after the consuming service. `max_attempts` None: for ever."""
+    """A durable consumer, named after the service that consumes. `max_attempts` None means without end.
+
+    The stream of a retired consumer receives no new messages and may be missing.
+    """
 
     stream: str
     durable: str
@@ -48,13 +39,19 @@ class Consumer:
     ack_wait_seconds: float = 30.0
     max_attempts: int | None = None
     longest_pause_seconds: float = 30.0
+    is_retired: bool = False
 
     def pause(self, attempt: int) -> float:
-        """Seconds before the next attempt: 1, 2, 4, ... up to the longest."""
+        """Return the seconds before the next attempt: 1, 2, 4, ... up to the longest pause."""
         return min(2.0 ** (attempt - 1), self.longest_pause_seconds)
 
 
-def described(name: str, kind: str, subject: str) -> dict[str, str | int]:
+Handler = Callable[[bytes], Awaitable[None]]
+ConsumerHandler = Callable[[bytes, Consumer], Awaitable[None]]
+"""A handler for the messages of several consumers."""
+
+
+def span_attributes(name: str, kind: str, subject: str) -> dict[str, str | int]:
     return {
         "messaging.system": "nats",
         "messaging.operation.name": name,
@@ -63,30 +60,18 @@ def described(name: str, kind: str, subject: str) -> dict[str, str | int]:
     }
 
 
-async def take(
-    js: JetStreamContext, consumer: Consumer, message: Msg, handle: Handler, give_up: GiveUp | None
-) -> None:
-    """What is done with the message belongs to the request that it comes from."""
-    told = described("process", "process", message.subject) | {
+async def take(js: JetStreamContext, consumer: Consumer, message: Msg, handle: ConsumerHandler) -> None:
+    """Run the handler inside the trace of the request that published the message, and settle the message."""
+    attributes = span_attributes("process", "process", message.subject) | {
         "messaging.consumer.group.name": consumer.durable,
         "messaging.message.body.size": len(message.data),
     }
-    with _of_request(f"process {message.subject}", message.headers or {}, told) as span:
-        put_back = await _settle(js, consumer, message, handle, give_up, span)
-    if put_back is None:
-        return
-    with _of_request("process instead", put_back.origin.headers()) as span:
-        try:
-            await put_back.work()
-        except Exception as error:  # noqa: BLE001  this is the edge; that work has a message of its own
-            trace.fail(span, type(error).__qualname__, error)
-            LOG.warning("again later", **_why(error))
+    with _request(f"process {message.subject}", message.headers or {}, attributes) as span:
+        await _settle(js, consumer, message, handle, span)
 
 
 @contextlib.contextmanager
-def _of_request(
-    name: str, headers: Mapping[str, str], attributes: trace.Attributes | None = None
-) -> Generator[Span]:
+def _request(name: str, headers: Mapping[str, str], attributes: trace.Attributes) -> Generator[Span]:
     request_id = headers.get(trace.REQUEST_ID_KEY, "")
     trace.request_id.set(request_id)
     with (
@@ -97,78 +82,83 @@ def _of_request(
 
 
 async def _settle(
-    js: JetStreamContext,
-    consumer: Consumer,
-    message: Msg,
-    handle: Handler,
-    give_up: GiveUp | None,
-    span: Span,
-) -> PutBack | None:
+    js: JetStreamContext, consumer: Consumer, message: Msg, handle: ConsumerHandler, span: Span
+) -> None:
     started, outcome = time.perf_counter(), "cancelled"
     try:
         process.end_if_cancelled()
         async with _heartbeat(message, consumer.ack_wait_seconds / 3):
-            await handle(message.data)
+            await handle(message.data, consumer)
     except asyncio.CancelledError:
-        with contextlib.suppress(nats.errors.Error):
-            await message.nak()
+        await give_back(message)
         raise
-    except PutBack as put_back:
-        outcome = await _put_back(message)
-        return put_back
     except Exception as error:  # noqa: BLE001  this is the edge
         trace.fail(span, type(error).__qualname__, error)
-        outcome = await _failed(js, consumer, message, error, give_up)
+        outcome = await _fail(js, consumer, message, error)
     else:
         outcome = await _acknowledge(message)
     finally:
         metrics.messages.labels(consumer.durable, outcome).inc()
         metrics.message_seconds.labels(consumer.durable).observe(time.perf_counter() - started)
-    return None
+
+
+async def give_back(message: Msg) -> None:
+    """Let the broker deliver the message again at once."""
+    with contextlib.suppress(nats.errors.Error):
+        await message.nak()
 
 
 async def _acknowledge(message: Msg) -> str:
     try:
         await message.ack_sync(timeout=5)
     except nats.errors.Error as error:
-        LOG.warning("could not acknowledge", subject=message.subject, error=str(error))
+        LOG.warning(
+            "message handled, but the broker did not confirm it",
+            subject=message.subject,
+            error=str(error),
+            action="the broker may deliver it again",
+        )
         return "unacknowledged"
     return "done"
 
 
-async def _put_back(message: Msg) -> str:
-    try:
-        await message.nak()
-    except nats.errors.Error as error:
-        LOG.warning("could not put back", subject=message.subject, error=str(error))
-        return "unsettled"
-    return "put_back"
-
-
-async def _failed(
-    js: JetStreamContext, consumer: Consumer, message: Msg, error: Exception, give_up: GiveUp | None
-) -> str:
+async def _fail(js: JetStreamContext, consumer: Consumer, message: Msg, error: Exception) -> str:
     attempt = message.metadata.num_delivered
     is_last = consumer.max_attempts is not None and attempt >= consumer.max_attempts
     try:
         if isinstance(error, RetryLater) or not (is_last or isinstance(error, Unprocessable | DecodeError)):
-            LOG.warning("again later", subject=message.subject, attempt=attempt, **_why(error))
-            await message.nak(delay=consumer.pause(attempt))
+            pause = consumer.pause(attempt)
+            LOG.warning(
+                "message is retried later",
+                subject=message.subject,
+                attempt=attempt,
+                pause_seconds=pause,
+                **_cause(error),
+            )
+            await message.nak(delay=pause)
             return "again"
-        LOG.error("giving up", subject=message.subject, attempt=attempt, exc_info=error)
-        if give_up:
-            await give_up(message.data, error)
-        reason = f"{type(error).__name__}: {error}"[:500].replace("\n", " ")
-        headers = dict(trace.outgoing_headers()) | {"Loupe-Subject": message.subject, "Loupe-Error": reason}
-        await js.publish(f"dead.{consumer.stream}.{consumer.durable}", message.data, headers=headers)
-        await message.term()
+        LOG.error("message given up", subject=message.subject, attempt=attempt, exc_info=error)
+        await _bury(js, consumer, message, error)
     except Exception as failure:  # noqa: BLE001  the broker delivers it again after ack_wait
-        LOG.warning("could not settle", subject=message.subject, error=str(failure))
+        LOG.warning(
+            "message could be neither retried nor given up",
+            subject=message.subject,
+            error=str(failure),
+            action="the broker delivers it again",
+        )
         return "unsettled"
     return "dead"
 
 
-def _why(error: Exception) -> dict[str, Any]:
+async def _bury(js: JetStreamContext, consumer: Consumer, message: Msg, error: Exception) -> None:
+    """Copy the message to the stream of dead letters, and end it in its own stream."""
+    reason = f"{type(error).__name__}: {error}"[:500].replace("\n", " ")
+    headers = dict(trace.outgoing_headers()) | {"Loupe-Subject": message.subject, "Loupe-Error": reason}
+    await js.publish(f"dead.{consumer.stream}.{consumer.durable}", message.data, headers=headers)
+    await message.term()
+
+
+def _cause(error: Exception) -> dict[str, Any]:
     return {"reason": str(error)} if isinstance(error, RetryLater) else {"exc_info": error}
 
 

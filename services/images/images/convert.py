@@ -99,8 +99,6 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         quality=image.quality or 0,
         keeps_metadata=image.keeps_metadata,
         model=image.model_asked,
-        request_id=image.request_id,
-        trace_parent=image.trace_parent,
         largest_input_pixels=max(settings.largest_input_pixels, input_pixels),
         largest_output_pixels=max(
             settings.largest_output_pixels, settings.largest_animation_pixels, output_pixels

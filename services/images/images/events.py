@@ -1,11 +1,11 @@
-"""The streams of images, what it makes of results and of accounts that went, and the sweeper that carries on
-what got lost.
-"""
+"""The streams of images, the handlers for results and deleted accounts, and the sweeper that repeats jobs."""
 
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 
 from common import bus, messages, timestamps
 from common.blobs import Blobs
@@ -19,7 +19,15 @@ from loupe.inference.v1 import inference_pb2
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
-JOBS = bus.stream("JOBS", "images.submitted.*", work_queue=True)
+QUEUE = bus.stream("QUEUE", jobs.STANDARD, jobs.PRIORITY, work_queue=True)
+"""The jobs. It has one durable for each subject, so that a worker can ask for priority jobs first.
+
+It replaces the stream JOBS, which cannot have two durables: its one durable receives all subjects, a work
+queue refuses a second durable with an overlapping filter, and workers of the release before declare the first
+one again at each start.
+"""
+RETIRED_QUEUE = "JOBS"
+"""Nothing is published to it or declares it any more. Workers empty it; the next release deletes it."""
 EVENTS = bus.stream(
     "IMAGES", "images.completed", "images.failed", "images.cancelled", "images.objects_dropped"
 )
@@ -28,12 +36,16 @@ DROPPED = messages.Consumer(stream="IMAGES", durable="images-objects", subjects=
 USER_DELETED = messages.Consumer(stream="AUTH", durable="images-users", subjects=("auth.user_deleted",))
 
 FORGOTTEN_AFTER = timedelta(minutes=30)
-"""Without knowing: then it is dispatched again, and a second copy finds nothing to do."""
+"""After this long an image is queued again even if its message may still be in the stream. A second message
+for an image finds nothing to do.
+"""
 RENEW_WITHIN = timedelta(minutes=30)
-RENEWED_AT_ONCE = 500
+RENEWALS_AT_ONCE = 500
 
 
 class Results:
+    """Handlers for the results of workers, and for objects that are not needed any more."""
+
     def __init__(self, sessions: Sessions, blobs: Blobs, rules: jobs.Rules) -> None:
         self._sessions = sessions
         self._blobs = blobs
@@ -49,6 +61,8 @@ class Results:
 
 
 class Users:
+    """The handler for deleted accounts. It deletes their images a few at a time."""
+
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
@@ -63,7 +77,10 @@ class Users:
 
 
 class Sweeper:
-    """PostgreSQL is the truth: what waits there and is in no stream is published again."""
+    """Queues lost jobs again and renews reservations of waiting images.
+
+    PostgreSQL is the truth: an image that waits there needs a message in the stream.
+    """
 
     def __init__(
         self,
@@ -80,8 +97,7 @@ class Sweeper:
         self._rules = rules
 
     async def sweep(self) -> None:
-        stream = await self._js.stream_info(JOBS.name or "")
-        lost_after = FORGOTTEN_AFTER if stream.state.messages else self._lost_after
+        lost_after = FORGOTTEN_AFTER if await self._count_queued() else self._lost_after
         async with self._sessions.begin() as session:
             users = await jobs.abandoned(session, self._rules) + await jobs.lost(session, lost_after)
         for user_id in sorted(set(users)):
@@ -90,9 +106,15 @@ class Sweeper:
                 await jobs.dispatch(session, user_id, self._rules)
         await self._renew()
 
+    async def _count_queued(self) -> int:
+        queued = (await self._js.stream_info(QUEUE.name or "")).state.messages
+        with contextlib.suppress(NotFoundError):
+            queued += (await self._js.stream_info(RETIRED_QUEUE)).state.messages
+        return queued
+
     async def _renew(self) -> None:
         async with self._sessions.begin() as session:
-            ageing = await library.with_ageing_reservations(session, RENEW_WITHIN, RENEWED_AT_ONCE)
+            ageing = await library.with_ageing_reservations(session, RENEW_WITHIN, RENEWALS_AT_ONCE)
         if not ageing:
             return
         request = billing_pb2.RenewReservationsRequest(reservation_ids=[str(one) for one in ageing])

@@ -47,22 +47,10 @@ class QueueEstimator:
         self._sessions = sessions
         self._cold_start = cold_start
         self._queue = CachedRead(self._read_queue)
-        self._priority = CachedRead(self._read_priority)
 
     async def queue(self) -> queue_estimate.Queue:
         return await self._queue.get()
 
-    async def priority(self) -> dict[int, str]:
-        """Return the next images of the priority queue, in order, and their models.
-
-        All callers share the dictionary. A caller that starts an image removes it.
-        """
-        return await self._priority.get()
-
     async def _read_queue(self) -> queue_estimate.Queue:
         async with self._sessions.begin() as session:
             return await queue_estimate.read(session, self._cold_start)
-
-    async def _read_priority(self) -> dict[int, str]:
-        async with self._sessions.begin() as session:
-            return await queue_estimate.read_priority(session)

@@ -1,8 +1,7 @@
 """The gRPC interface of images: decode the request, call the domain in a transaction, encode the response."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 
 from common import rpc, timestamps
@@ -175,8 +174,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
 
     async def StartWork(self, request: pb.StartWorkRequest, context: rpc.Context) -> pb.StartWorkResponse:
         served = request.models or USUAL
-        image = await self._start_priority(request.image_id, served) if request.takes_another else None
-        image = image or await self._start(request.image_id, served)
+        async with self._sessions.begin() as session:
+            image = await jobs.start(session, request.image_id, self._rules, served)
         return pb.StartWorkResponse(order=to_order(image, self._settings) if image else None)
 
     async def StopWork(self, request: pb.StopWorkRequest, context: rpc.Context) -> pb.StopWorkResponse:
@@ -206,30 +205,6 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             found = await models.served(session, self._rules.model_gone_after)
         return pb.ListModelsResponse(models=[model_to_proto(model, nets) for model, nets in found])
 
-    async def _start(self, image_id: int, served: Collection[str]) -> Image | None:
-        async with self._sessions.begin() as session:
-            return await jobs.start(session, image_id, self._rules, served)
-
-    async def _start_priority(self, image_id: int, served: Collection[str]) -> Image | None:
-        """Start a priority image ahead of this one, if this one is not itself first in that queue.
-
-        An image that no longer waits yields to none: its message would come again and again.
-        """
-        priority = await self._estimator.priority()
-        if not priority or not await self._is_pending(image_id):
-            return None
-        while another := _before(image_id, priority, served):
-            del priority[another]  # before the next await, because other calls share it
-            with contextlib.suppress(jobs.Busy):
-                if image := await self._start(another, served):
-                    return image
-        priority.pop(image_id, None)
-        return None
-
-    async def _is_pending(self, image_id: int) -> bool:
-        async with self._sessions.begin() as session:
-            return await queue_estimate.is_pending(session, image_id)
-
     async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
         """Return the queue if any of the images needs an estimate."""
         return await self._estimator.queue() if any(image.status in UNFINISHED for image in images) else None
@@ -253,9 +228,3 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             disposition=file_names.disposition(filename),
         )
         return url, now() + self._link_lifetime
-
-
-def _before(image_id: int, priority: Mapping[int, str], served: Collection[str]) -> int | None:
-    if image_id in priority:
-        return None
-    return next((another for another, model in priority.items() if model in served), None)

@@ -49,23 +49,24 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         streams, replicas = (events.RESULTS, bus.DEAD), settings.nats_replicas
         await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
         stub = images_pb2_grpc.ImagesServiceStub(images.grpc)
+        queues = events.Queues(settings.ack_wait_seconds)
         worker = Worker(
             images=stub,
             blobs=blobs,
             triton=triton,
-            offer=offer,
+            availability=offer,
+            queues=queues,
             decoder=decoder,
-            publish=events.Teller(js).finished,
+            publish=events.Results(js).publish,
             tiling=tiling,
             heartbeat_seconds=settings.heartbeat_seconds,
         )
         await nc.subscribe("images.cancelled", cb=worker.cancellations.heard)
-        jobs = events.submitted(settings.ack_wait_seconds)
         try:
             await process.together(
-                process.every(settings.announce_seconds, lambda: offer.tell(stub, worker.pace)),
+                process.every(settings.announce_seconds, lambda: offer.tell(stub, worker.throughput)),
                 triton.look_after(lambda: offer.nets, settings.canary_seconds),
-                bus.consume(js, jobs, worker.submitted, parallel=parallel),
+                bus.consume_by_preference(js, queues.preference, worker.handle, parallel=parallel),
             )
         finally:
             await decoder.aclose()

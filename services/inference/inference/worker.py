@@ -1,7 +1,6 @@
-"""One job: claim it, fetch, decode, upscale, encode, store, tell. Doing it twice writes the same key twice.
+"""One job: claim it, fetch, decode, upscale, encode, store, publish. A repeated job writes the same key.
 
-What went wrong with the picture ends the image; what went wrong around it is raised, and another attempt
-follows.
+A fault of the picture ends the image. Any other fault is raised, and another attempt follows.
 """
 
 import asyncio
@@ -15,10 +14,11 @@ import nats.errors
 import urllib3.exceptions
 from prometheus_client import Counter, Gauge, Histogram
 
-from common import errors, log, messages, trace
+from common import errors, log, messages
 from common.blobs import Blobs
 from inference.availability import Availability
 from inference.decoding.pool import Decoder, Undecodable
+from inference.events import Queues
 from inference.heartbeat import Cancellations, Heartbeat
 from inference.networks.auto import Choice, NotServed, chosen
 from inference.networks.network import WrongAnswer
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
 
 LOG = log.get(__name__)
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 Publish = Callable[[pb.Finished], Awaitable[None]]
 FORMATS: dict[int, Format] = {
     images_pb2.FORMAT_JPEG: "JPEG",
@@ -54,7 +54,7 @@ FITS: dict[int, Fit] = {
 }
 MEDIA_TYPES = {name: f"image/{name.lower()}" for name in FORMATS.values()}
 
-WORDS = {
+FAILURE_TEXTS = {
     "unsupported_format": "The image is of a kind that cannot be upscaled.",
     "corrupt_image": "The image is corrupt or incomplete.",
     "too_many_pixels": "The image has too many pixels.",
@@ -68,7 +68,7 @@ stage_seconds = Histogram(
     buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120),
 )
 
-jobs_in_flight = Gauge("loupe_jobs_in_flight", "Images that are being worked on")
+jobs_in_flight = Gauge("loupe_jobs_in_flight", "Images that this worker works on")
 pixels = Counter("loupe_pixels_total", "Pixels of images that were upscaled", ["direction"])
 
 EXCUSED = (
@@ -80,22 +80,7 @@ EXCUSED = (
     nats.errors.Error,
     urllib3.exceptions.HTTPError,
 )
-"""What ends an attempt through no fault of the picture."""
-
-
-OWN_TURN = 5
-"""One of so many starts is for the image whose message came, so that nobody waits for ever."""
-
-
-@dataclass
-class Turns:
-    """Whose turn it is; a start that came to nothing does not count."""
-
-    started: int = 0
-
-    @property
-    def is_own(self) -> bool:
-        return self.started % OWN_TURN == 0
+"""Errors that end an attempt through no fault of the picture."""
 
 
 class NotWanted(Exception):
@@ -107,68 +92,60 @@ class Worker:
     images: "ImagesServiceAsyncStub"
     blobs: Blobs
     triton: Triton
-    offer: Availability
+    availability: Availability
+    queues: Queues
     decoder: Decoder
     publish: Publish
     tiling: Tiling
     heartbeat_seconds: float
     cancellations: Cancellations = field(default_factory=Cancellations)
-    pace: Throughput = field(default_factory=Throughput)
-    turns: Turns = field(default_factory=Turns)
+    throughput: Throughput = field(default_factory=Throughput)
 
-    async def submitted(self, data: bytes) -> None:
+    async def handle(self, data: bytes, queue: messages.Consumer) -> None:
+        """Do the job of a message that came from this queue."""
         event = images_pb2.ImageSubmitted.FromString(data)
         if self.triton.is_broken:
             raise messages.RetryLater("Triton answers wrongly")  # no attempt begins, however long that takes
         if not await self.triton.is_there():
             raise messages.RetryLater("Triton is away")
-        order = await self._ordered(event.image_id)
+        order = await self._claim(event.image_id)
         if order is None:
             return
-        if order.image_id != event.image_id:
-            origin = trace.Origin(order.request_id or None, order.trace_parent or None)
-            raise messages.PutBack(lambda: self._claimed(order), origin)
-        await self._claimed(order)
-
-    async def _ordered(self, image_id: int) -> images_pb2.WorkOrder | None:
-        request = images_pb2.StartWorkRequest(
-            image_id=image_id, models=self.offer.names, takes_another=not self.turns.is_own
-        )
-        try:
-            response = await self.images.StartWork(request)
-        except (errors.Unavailable, errors.FailedPrecondition) as error:
-            raise messages.RetryLater(error.message) from error
-        if not response.HasField("order"):
-            return None
-        self.turns.started += 1
-        return response.order
-
-    async def _claimed(self, order: images_pb2.WorkOrder) -> None:
+        self.queues.count_start(queue)
         with (
             log.bound(image_id=order.image_id, fence=order.fence),
             jobs_in_flight.track_inprogress(),
-            self.pace.working(),
+            self.throughput.working(),
         ):
             async with self._given_back_on_failure(order):
                 await self._work(order)
 
+    async def _claim(self, image_id: int) -> images_pb2.WorkOrder | None:
+        """Start an attempt. None if the image needs no work any more."""
+        request = images_pb2.StartWorkRequest(image_id=image_id, models=self.availability.names)
+        try:
+            response = await self.images.StartWork(request)
+        except (errors.Unavailable, errors.FailedPrecondition) as error:
+            raise messages.RetryLater(error.message) from error
+        return response.order if response.HasField("order") else None
+
     async def _work(self, order: images_pb2.WorkOrder) -> None:
         started = time.perf_counter()
         finished = pb.Finished(image_id=order.image_id, fence=order.fence, upscaled_path=order.upscaled_path)
-        keeping = Heartbeat(self.images, order)
-        async with keeping.signs(self.cancellations, self.heartbeat_seconds) as unwanted:
+        heartbeat = Heartbeat(self.images, order)
+        async with heartbeat.signs(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
-                data, choice = await _unless(unwanted, self._upscaled(order, keeping.progress))
+                data, choice = await _unless(unwanted, self._upscale(order, heartbeat.progress))
             except NotWanted:
-                LOG.info("not wanted any more")
+                LOG.info("work stopped: the image was cancelled, or another worker has it")
                 return
             except Undecodable as error:
-                LOG.info("undecodable", reason=error.reason, error=str(error))
-                failure = pb.Failure(code="undecodable", message=WORDS[error.reason], retryable=False)
+                LOG.info("image fails: it cannot be decoded", reason=error.reason, error=str(error))
+                failure = pb.Failure(code="undecodable", message=FAILURE_TEXTS[error.reason], retryable=False)
                 finished.failure.CopyFrom(failure)
             else:
-                # told in any case, so that `images` can drop what nobody wants any more
-                with _timed("store"):
+                # Published even if the image was cancelled meanwhile: `images` then deletes the result.
+                with _measured("store"):
                     await self.blobs.put(order.upscaled_path, data, MEDIA_TYPES[FORMATS[order.format]])
                 finished.output.CopyFrom(_output(order, len(data), choice, time.perf_counter() - started))
                 LOG.info(
@@ -180,14 +157,14 @@ class Worker:
                 )
         await self.publish(finished)
 
-    async def _upscaled(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
-        with _timed("fetch"):
+    async def _upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
+        with _measured("fetch"):
             original = await self.blobs.get(order.original_path)
-        with _timed("decode"):
+        with _measured("decode"):
             picture = await self.decoder.decode(original, order.largest_input_pixels)
         del original
-        choice = await asyncio.to_thread(chosen, order.model, picture, self.offer.models)
-        wish = RenderSpec(
+        choice = await asyncio.to_thread(chosen, order.model, picture, self.availability.models)
+        spec = RenderSpec(
             (order.size.width, order.size.height),
             FORMATS[order.format],
             choice.model.nets,
@@ -197,22 +174,22 @@ class Worker:
             keeps_metadata=order.keeps_metadata,
             most_pixels=order.largest_output_pixels or MOST_PIXELS,
         )
-        with _timed("infer"):  # and encode: rows are written as they are ready
+        with _measured("infer"):  # includes encoding: rows are written as soon as they are ready
             try:
-                data = await render(picture, wish, self.triton.infer, progress)
+                data = await render(picture, spec, self.triton.infer, progress)
             except WrongAnswer as error:
-                await self.triton.ask_canaries([error.model])  # raises where it is no fault of the picture
+                await self.triton.ask_canaries([error.model])  # raises if it is not the fault of the picture
                 raise
         frames = picture.frames if isinstance(picture, Animation) else [picture]
-        count = len(frames) if wish.file_format in MOVING else 1
+        count = len(frames) if spec.file_format in MOVING else 1
         pixels.labels("in").inc(count * frames[0].width * frames[0].height)
         pixels.labels("out").inc(count * order.size.width * order.size.height)
-        self.pace.made(order.size.width * order.size.height)
+        self.throughput.made(order.size.width * order.size.height)
         return data, choice
 
     @contextlib.asynccontextmanager
     async def _given_back_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:
-        """Whatever ends this attempt, also our own end, lets the next one start at once."""
+        """Let the next attempt start at once if this one fails or this process stops."""
         try:
             yield
         except BaseException as error:
@@ -228,8 +205,8 @@ class Worker:
             raise
 
 
-async def _unless(unwanted: asyncio.Task[None], work: Coroutine[Any, Any, Made]) -> Made:
-    """What `work` makes, unless the other task ends first."""
+async def _unless(unwanted: asyncio.Task[None], work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of `work`. Raise `NotWanted` if the other task ends first."""
     working = asyncio.create_task(work)
     try:
         await asyncio.wait({working, unwanted}, return_when=asyncio.FIRST_COMPLETED)
@@ -253,7 +230,7 @@ def _output(order: images_pb2.WorkOrder, size: int, choice: Choice, seconds: flo
 
 
 @contextlib.contextmanager
-def _timed(stage: str) -> Generator[None]:
+def _measured(stage: str) -> Generator[None]:
     started = time.perf_counter()
     yield
     stage_seconds.labels(stage).observe(time.perf_counter() - started)

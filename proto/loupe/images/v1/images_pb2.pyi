@@ -19,6 +19,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _Status:
@@ -1259,8 +1264,16 @@ class StartWorkRequest(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     TAKES_ANOTHER_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
-    takes_another: _builtins.bool
-    """The order may be for another image that goes first. Then the worker returns this image's message to the stream."""
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def takes_another(self) -> _builtins.bool:
+        """Workers of the release before send it. It has no effect: the order is always for `image_id`."""
+
+    @takes_another.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def takes_another(self, value: _builtins.bool) -> None:
+        """Workers of the release before send it. It has no effect: the order is always for `image_id`."""
+
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The models that the worker serves, `auto` among them. Empty for a worker from before there was `enhance`. For an image
@@ -1336,9 +1349,22 @@ class WorkOrder(_message.Message):
     """Whether the result keeps the original's metadata. It always keeps the colour profile."""
     model: _builtins.str
     """A model name, or `auto`."""
-    request_id: _builtins.str
-    """Request and trace of the upload, which the work continues. Absent if there is none."""
-    trace_parent: _builtins.str
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def request_id(self) -> _builtins.str:
+        """Never filled any more. Workers of the release before read them only if the order is for another image."""
+
+    @request_id.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def request_id(self, value: _builtins.str) -> None:
+        """Never filled any more. Workers of the release before read them only if the order is for another image."""
+
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def trace_parent(self) -> _builtins.str: ...
+    @trace_parent.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def trace_parent(self, value: _builtins.str) -> None: ...
     largest_input_pixels: _builtins.int
     """The most pixels that the decoded original may have, all its frames together. Zero: 50,000,000."""
     largest_output_pixels: _builtins.int
@@ -1617,7 +1643,7 @@ Global___ServedModel: _TypeAlias = ServedModel  # noqa: Y015
 
 @_typing.final
 class ImageSubmitted(_message.Message):
-    """Event `images.submitted.<class>`: a job is ready for a worker."""
+    """Events `images.queued.standard` and `images.queued.priority`: a job is ready for a worker."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -1,7 +1,8 @@
-"""From accepted to ended: which images go into the stream, who works on them, and how they end.
+"""From accepted to ended: which images are queued, who works on them, and how they end.
 
-JetStream is first in, first out, so fairness is made here: only a few unfinished images of a user are in the
-stream. Attempts are counted here too; each is the fence of its work, and an older fence changes nothing.
+A queue is first in, first out. Fairness between users is thus made here: only a few unfinished images of one
+user are in the stream at a time. Attempts are counted here too. The number of an attempt is the fence of its
+work, and a call with an older fence changes nothing.
 """
 
 import uuid
@@ -22,15 +23,16 @@ from images.tables import UNFINISHED, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
 
-DEAD_JOB = "dead.JOBS.inference"
-"""As `common.bus` names it; attempts are counted here, so it is published here."""
+STANDARD, PRIORITY = "images.queued.standard", "images.queued.priority"
+DEAD_STANDARD, DEAD_PRIORITY = "dead.QUEUE.inference-standard", "dead.QUEUE.inference-priority"
+"""Named as `common.bus` names dead letters. They are published here because attempts are counted here."""
 EXHAUSTED = "attempts_exhausted"
 CANCELLED = "The image was cancelled."
 MOST_EXCUSED = 20
-"""A picture during which something dies that often is taken for the cause."""
-ONE_USER_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
-OWNER_LOCKED = sa.text("SELECT pg_advisory_xact_lock(user_id) FROM image WHERE id = :image_id")
-"""The same, of the image's user."""
+"""If something dies this often during work on one image, the image counts as the cause."""
+LOCK_USER = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
+LOCK_OWNER = sa.text("SELECT pg_advisory_xact_lock(user_id) FROM image WHERE id = :image_id")
+"""Takes the same lock, for the user who owns the image."""
 DISPATCH = sa.text("""
     UPDATE image SET dispatched_at = now() WHERE id IN (
         SELECT id FROM image
@@ -44,43 +46,47 @@ DISPATCH = sa.text("""
 
 
 class Busy(errors.FailedPrecondition):
-    """Another worker is at it, or must be; asking again later is right."""
+    """Another worker has the image, or must take it. The caller should try again later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     window: int
-    """Unfinished images of one user in the stream at a time."""
+    """Most unfinished images of one user that are in the stream at a time."""
     attempts: int
     silent: timedelta
-    """A worker that has not called for this long no longer owns its image."""
+    """A worker that sent no heartbeat for this long no longer owns its image."""
     model_gone_after: timedelta = timedelta(minutes=1)
-    """A model that workers announced without for this long is served no more."""
+    """A model counts as gone once workers have announced themselves without it for this long."""
 
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
-    """Puts the user's oldest waiting images into the stream, as far as the window allows. The caller has
-    the user's lock.
+    """Queue the user's oldest waiting images, as far as the window allows.
+
+    The caller must hold the user's lock.
     """
     connection = await session.connection()
     rows = await connection.execute(DISPATCH, {"user_id": user_id, "window": rules.window})
     for image_id, is_priority, *origin in rows.all():
-        subject = "images.submitted.priority" if is_priority else "images.submitted.standard"
-        event = pb.ImageSubmitted(image_id=image_id)
+        subject, event = PRIORITY if is_priority else STANDARD, pb.ImageSubmitted(image_id=image_id)
         await outbox.publish(session, subject, event, origin=trace.Origin(*origin))
 
 
 async def lock_user(session: AsyncSession, user_id: int) -> None:
-    """Whoever adds, ends or deletes a user's images does so alone, and takes this lock before any row's."""
+    """Wait until no other transaction adds, ends or deletes images of this user.
+
+    Take this lock before the lock of any row.
+    """
     connection = await session.connection()
-    await connection.execute(ONE_USER_AT_A_TIME, {"user_id": user_id})
+    await connection.execute(LOCK_USER, {"user_id": user_id})
 
 
 async def start(
     session: AsyncSession, image_id: int, rules: Rules, served: Collection[str] = USUAL
 ) -> Image | None:
-    """Counts an attempt and gives the image to the caller, who serves these models; None where it wants no
-    work any more.
+    """Count an attempt and give the image to the caller, who serves these models.
+
+    Return None if the image needs no work any more. Raise `Busy` if another worker has it or must take it.
     """
     image = await locked(session, image_id)
     if image is None or image.status not in UNFINISHED:
@@ -88,7 +94,7 @@ async def start(
     if image.status == Status.PROCESSING and not _is_silent(image, rules):
         raise Busy(f"image {image_id} is being worked on", reason="image_busy")
     if image.model_asked not in served:
-        await _find_nobody(session, image, rules)
+        await _refuse_model(session, image, rules)
         return None
     if image.attempt - image.attempts_from - min(image.excused, MOST_EXCUSED) >= rules.attempts:
         await _exhaust(session, image, rules)
@@ -103,7 +109,7 @@ async def start(
 
 
 async def stop(session: AsyncSession, image_id: int, fence: int, *, excused: bool) -> None:
-    """The worker gave up this attempt: nobody owns the image until the next one starts."""
+    """End this attempt without a result. Nobody owns the image until the next attempt starts."""
     await session.exec(
         update(Image)
         .where(
@@ -117,21 +123,21 @@ async def stop(session: AsyncSession, image_id: int, fence: int, *, excused: boo
 
 
 async def keep(session: AsyncSession, image_id: int, fence: int, percent: int = 0) -> bool:
-    """A sign of life of the worker; false where its work is not wanted any more.
+    """Record a heartbeat of the worker. Return false if its work is not wanted any more.
 
-    One that was only thought lost has its image again, as long as no other has begun.
+    A worker that was believed lost owns its image again, if no other worker has started on it.
     """
-    kept = await session.exec(
+    updated = await session.exec(
         update(Image)
         .where(col(Image.id) == image_id, col(Image.status).in_(UNFINISHED), col(Image.attempt) == fence)
         .values(heartbeat_at=now(), status=Status.PROCESSING, progress=min(99, max(0, percent)))
         .returning(col(Image.id))
     )
-    return kept.one_or_none() is not None
+    return updated.one_or_none() is not None
 
 
 async def finish(session: AsyncSession, finished: inference_pb2.Finished, rules: Rules) -> None:
-    """Applies a result. The second time, and with an older fence, nothing changes."""
+    """Apply a result. A second result, and a result with an older fence, change nothing."""
     image = await locked(session, finished.image_id)
     if image is None:
         await drop_objects(session, finished.upscaled_path)
@@ -143,7 +149,7 @@ async def finish(session: AsyncSession, finished: inference_pb2.Finished, rules:
 
 
 async def cancel(session: AsyncSession, image: Image) -> None:
-    """The image ends without a result: its quota goes back, and its worker stops."""
+    """End the image without a result. Its place in the quota is given back, and its worker stops."""
     _set_failed(image, inference_pb2.Failure(code="cancelled", message=CANCELLED, retryable=True))
     await batch_progress.ended(session, image, is_completed=False)
     measures.ended(session, image)
@@ -153,9 +159,9 @@ async def cancel(session: AsyncSession, image: Image) -> None:
 async def revive(
     session: AsyncSession, image_id: int, reservation_id: uuid.UUID, reserved_until: datetime, rules: Rules
 ) -> bool:
-    """Makes an image that had used up its attempts wait again, with as many; whether there is such a one.
+    """Make an image that used up its attempts wait again, with new attempts. Return false if it did not.
 
-    Its old reservation was released when it failed.
+    It needs a new reservation, because the old one was released when the image failed.
     """
     image = await locked(session, image_id)
     if image is None or not is_exhausted(image):
@@ -185,7 +191,7 @@ async def drop_objects(session: AsyncSession, *keys: str) -> None:
 
 
 async def abandoned(session: AsyncSession, rules: Rules) -> list[int]:
-    """Makes images whose worker fell silent wait again; gives their users, to dispatch for."""
+    """Make images whose worker fell silent wait again. Return their users, for `dispatch`."""
     silent_since = func.coalesce(col(Image.heartbeat_at), col(Image.started_at))
     is_silent = silent_since < now() - 3 * rules.silent
     users = await session.exec(
@@ -198,9 +204,9 @@ async def abandoned(session: AsyncSession, rules: Rules) -> list[int]:
 
 
 async def lost(session: AsyncSession, silent_for: timedelta) -> list[int]:
-    """Makes images that were dispatched that long ago and never started wait again; gives their users.
+    """Make images wait again that were dispatched this long ago and never started. Return their users.
 
-    For when the stream is known to hold nothing, or after so long that a second copy does no harm.
+    Right when the stream is empty, or after so long that a second message for an image does no harm.
     """
     users = await session.exec(
         update(Image)
@@ -213,7 +219,7 @@ async def lost(session: AsyncSession, silent_for: timedelta) -> list[int]:
 
 async def locked(session: AsyncSession, image_id: int) -> Image | None:
     connection = await session.connection()
-    owner = await connection.execute(OWNER_LOCKED, {"image_id": image_id})
+    owner = await connection.execute(LOCK_OWNER, {"image_id": image_id})
     if owner.one_or_none() is None:
         return None
     found = await session.exec(select(Image).where(Image.id == image_id).with_for_update())
@@ -221,8 +227,9 @@ async def locked(session: AsyncSession, image_id: int) -> Image | None:
 
 
 def _is_free(*wanted: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """For changes of many users' images, without their locks: what another changes now is left alone, so that
-    nobody waits for each other.
+    """Match images that no other transaction is changing.
+
+    For changes to images of many users without their locks: transactions must not wait for each other.
     """
     found = select(Image.id).where(*wanted).with_for_update(skip_locked=True)
     return col(Image.id).in_(found)
@@ -247,8 +254,8 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     await dispatch(session, image.user_id, rules)
 
 
-async def _find_nobody(session: AsyncSession, image: Image, rules: Rules) -> None:
-    """Fails an image whose model no worker has any more: another one is not what was asked for."""
+async def _refuse_model(session: AsyncSession, image: Image, rules: Rules) -> None:
+    """Raise `Busy` if another worker has the image's model. Fail the image if no worker has it."""
     name = image.model_asked
     if name in await models.names(session, rules.model_gone_after):
         raise Busy(f"another worker has the model {name}", reason="model_elsewhere")
@@ -258,10 +265,11 @@ async def _find_nobody(session: AsyncSession, image: Image, rules: Rules) -> Non
 
 
 async def _exhaust(session: AsyncSession, image: Image, rules: Rules) -> None:
-    """A message for operators stays, with which they can give it another chance."""
+    """Fail the image. A dead letter stays, with which operators can give the image another chance."""
     message = f"The image could not be processed in {rules.attempts} attempts."
     await fail(session, image, inference_pb2.Failure(code=EXHAUSTED, message=message, retryable=True), rules)
-    await outbox.publish(session, DEAD_JOB, pb.ImageSubmitted(image_id=image.id or 0))
+    subject = DEAD_PRIORITY if image.is_priority else DEAD_STANDARD
+    await outbox.publish(session, subject, pb.ImageSubmitted(image_id=image.id or 0))
 
 
 async def fail(session: AsyncSession, image: Image, failure: inference_pb2.Failure, rules: Rules) -> None:

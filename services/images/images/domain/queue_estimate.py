@@ -12,7 +12,7 @@ from itertools import accumulate
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common.db import now
@@ -38,12 +38,6 @@ QUEUE = sa.text("""
     ) AS unfinished
 """)
 """Reads only rows in the partial index of unfinished images."""
-PRIORITY = sa.text("""
-    SELECT id, model_asked FROM image
-    WHERE status = 'pending' AND is_priority AND dispatched_at IS NOT NULL
-    ORDER BY dispatched_at, id LIMIT 100
-""")
-"""Returns more images than are started before the next reading."""
 WORKERS = sa.text("""
     SELECT megapixels_per_second, announced_at > :alive AS is_alive FROM worker ORDER BY announced_at DESC
 """)
@@ -112,17 +106,6 @@ async def read(session: AsyncSession, cold_start: timedelta) -> Queue:
         under_way=found.under_way,
         speed=await _read_speed(session, cold_start),
     )
-
-
-async def read_priority(session: AsyncSession) -> dict[int, str]:
-    """Return the next images of the priority queue, in order, and their models."""
-    connection = await session.connection()
-    return {row.id: row.model_asked for row in await connection.execute(PRIORITY)}
-
-
-async def is_pending(session: AsyncSession, image_id: int) -> bool:
-    found = await session.exec(select(Image.status).where(Image.id == image_id))
-    return found.one_or_none() == Status.PENDING
 
 
 async def announce_worker(session: AsyncSession, name: str, megapixels_per_second: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Operators see what was given up, and give it to its consumer again; a failed image waits again."""
+"""Operators list dead letters and redrive them: to their consumer, or by making a failed image wait again."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ from nats.js import JetStreamContext
 from common import bus, errors, messages
 from common.db import Sessions
 from images.domain import batches, jobs, library
-from images.events import EVENTS, JOBS
+from images.events import EVENTS, QUEUE
 from images.tables import BatchStatus, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
@@ -17,17 +17,18 @@ from tests.images.images_rig import RULES, Rig, a_batch, an_image, events, poll,
 from tests.images.leftovers import one, put_on, refusing, used
 
 JANE = 1
-DEAD_JOB = "dead.JOBS.inference"
+DEAD_BEFORE = "dead.JOBS.inference"
+"""The subject of dead jobs in the release before."""
 
 
 @pytest.fixture
 async def js(rig: Rig) -> AsyncGenerator[JetStreamContext]:
-    """The streams of jobs, of images and of the dead, empty."""
-    await bus.declare(rig.js, JOBS, EVENTS, bus.DEAD)
-    for stream in ("JOBS", "IMAGES", "DEAD"):
+    """The streams of jobs, events and dead letters are empty."""
+    await bus.declare(rig.js, QUEUE, EVENTS, bus.DEAD)
+    for stream in ("QUEUE", "IMAGES", "DEAD"):
         await rig.js.purge_stream(stream)
     yield rig.js
-    await rig.js.delete_stream("JOBS")
+    await rig.js.delete_stream("QUEUE")
 
 
 async def listed(rig: Rig, limit: int = 100) -> list[pb.DeadMessage]:
@@ -40,7 +41,7 @@ async def redrive(rig: Rig, sequence: int) -> None:
 
 
 async def give_up(rig: Rig, data: bytes) -> None:
-    """As a consumer does, with a message that it cannot process."""
+    """Let a consumer give up a message that it cannot process."""
     consumer = messages.Consumer(stream="IMAGES", durable="billing-release", subjects=("images.failed",))
 
     async def handle(_: bytes) -> None:
@@ -60,7 +61,7 @@ async def give_up(rig: Rig, data: bytes) -> None:
 
 
 async def exhausted(rig: Rig, image: Image) -> Image:
-    """All its attempts are used up, and its dead message is in the stream."""
+    """Use up the image's attempts and put its dead letter into the stream."""
     for fence in (1, 2, 3):
         async with rig.sessions.begin() as session:
             await jobs.start(session, image.id or 0, RULES)
@@ -69,20 +70,23 @@ async def exhausted(rig: Rig, image: Image) -> Image:
     async with rig.sessions.begin() as session:
         assert await jobs.start(session, image.id or 0, RULES) is None
     for subject, payload in await events(rig.sessions):
-        if subject == DEAD_JOB and pb.ImageSubmitted.FromString(payload).image_id == image.id:
+        if (
+            subject in (jobs.DEAD_STANDARD, jobs.DEAD_PRIORITY)
+            and pb.ImageSubmitted.FromString(payload).image_id == image.id
+        ):
             await rig.js.publish(subject, payload)
     return await row(rig.sessions, image.id)
 
 
-async def submitted(sessions: Sessions) -> list[int]:
+async def queued(sessions: Sessions) -> list[int]:
     return [
         pb.ImageSubmitted.FromString(payload).image_id
         for subject, payload in await events(sessions)
-        if subject.startswith("images.submitted.")
+        if subject in (jobs.STANDARD, jobs.PRIORITY)
     ]
 
 
-async def test_what_a_consumer_gave_up_is_listed_with_its_cause(rig: Rig, js: JetStreamContext) -> None:
+async def test_a_dead_letter_is_listed_with_its_cause(rig: Rig, js: JetStreamContext) -> None:
     await give_up(rig, pb.ImageEnded(image_id=42).SerializeToString())
 
     [message] = await listed(rig)
@@ -92,28 +96,30 @@ async def test_what_a_consumer_gave_up_is_listed_with_its_cause(rig: Rig, js: Je
     assert message.created_at.seconds > 0
 
 
-async def test_a_message_that_cannot_be_read_is_about_no_image(rig: Rig, js: JetStreamContext) -> None:
+async def test_a_letter_that_cannot_be_read_is_about_no_image(rig: Rig, js: JetStreamContext) -> None:
     await give_up(rig, b"\xff")
 
     assert [message.image_id for message in await listed(rig)] == [0]
 
 
-async def test_lists_are_newest_first_limited_and_have_no_gaps(rig: Rig, js: JetStreamContext) -> None:
-    sequences = [(await js.publish(DEAD_JOB, b"")).seq for _ in range(40)]
+async def test_lists_are_limited_and_newest_first_also_where_letters_were_deleted(
+    rig: Rig, js: JetStreamContext
+) -> None:
+    sequences = [(await js.publish(jobs.DEAD_STANDARD, b"")).seq for _ in range(40)]
     for sequence in sequences[10:35]:
         await js.delete_msg("DEAD", sequence)
 
-    kept = [*sequences[:10], *sequences[35:]][::-1]
-    assert [message.sequence for message in await listed(rig)] == kept
-    assert [message.sequence for message in await listed(rig, 7)] == kept[:7]
-    assert [message.sequence for message in await listed(rig, 0)] == kept[:1]
+    remaining = [*sequences[:10], *sequences[35:]][::-1]
+    assert [message.sequence for message in await listed(rig)] == remaining
+    assert [message.sequence for message in await listed(rig, 7)] == remaining[:7]
+    assert [message.sequence for message in await listed(rig, 0)] == remaining[:1]
 
 
-async def test_without_dead_messages_the_list_is_empty(rig: Rig, js: JetStreamContext) -> None:
+async def test_without_dead_letters_the_list_is_empty(rig: Rig, js: JetStreamContext) -> None:
     assert await listed(rig) == []
 
 
-async def test_a_redriven_message_is_where_it_came_from_and_dead_no_more(
+async def test_a_redrive_publishes_the_message_again_and_deletes_the_letter(
     rig: Rig, js: JetStreamContext
 ) -> None:
     data = pb.ImageEnded(image_id=42).SerializeToString()
@@ -128,14 +134,14 @@ async def test_a_redriven_message_is_where_it_came_from_and_dead_no_more(
 
 
 @pytest.mark.parametrize("sequence", [0, 1, 10**9])
-async def test_what_is_not_dead_is_not_found(rig: Rig, js: JetStreamContext, sequence: int) -> None:
+async def test_an_unknown_letter_is_not_found(rig: Rig, js: JetStreamContext, sequence: int) -> None:
     with pytest.raises(errors.NotFound) as caught:
         await redrive(rig, sequence)
 
     assert caught.value.reason == "dead_message_not_found"
 
 
-async def test_a_second_redrive_finds_nothing(rig: Rig, js: JetStreamContext) -> None:
+async def test_a_second_redrive_finds_no_letter(rig: Rig, js: JetStreamContext) -> None:
     await give_up(rig, b"")
     [message] = await listed(rig)
     await redrive(rig, message.sequence)
@@ -147,19 +153,20 @@ async def test_a_second_redrive_finds_nothing(rig: Rig, js: JetStreamContext) ->
 
 
 @pytest.mark.parametrize("is_priority", [False, True])
-async def test_an_image_without_attempts_left_is_a_dead_job(
+async def test_an_image_without_attempts_left_has_a_dead_letter(
     rig: Rig, js: JetStreamContext, is_priority: bool
 ) -> None:
     image = await exhausted(rig, await an_image(rig.sessions, is_priority=is_priority))
 
     [message] = await listed(rig)
 
-    assert message.subject == f"images.submitted.{'priority' if is_priority else 'standard'}"
-    assert (message.consumer, message.image_id) == ("inference", image.id)
+    queue = "priority" if is_priority else "standard"
+    assert message.subject == f"images.queued.{queue}"
+    assert (message.consumer, message.image_id) == (f"inference-{queue}", image.id)
     assert message.error == "The image could not be processed in 3 attempts."
 
 
-async def test_a_failure_for_good_leaves_no_dead_job(rig: Rig, js: JetStreamContext) -> None:
+async def test_a_final_failure_leaves_no_dead_letter(rig: Rig, js: JetStreamContext) -> None:
     image = await an_image(rig.sessions)
     event = inference_pb2.Finished(image_id=image.id or 0, failure=inference_pb2.Failure(code="undecodable"))
 
@@ -169,7 +176,7 @@ async def test_a_failure_for_good_leaves_no_dead_job(rig: Rig, js: JetStreamCont
     assert [subject for subject, _ in await events(rig.sessions)] == ["images.failed"]
 
 
-async def test_a_redriven_image_waits_again_with_all_its_attempts_and_a_place_of_its_own(
+async def test_a_redriven_image_waits_again_with_new_attempts_and_a_new_reservation(
     rig: Rig, js: JetStreamContext
 ) -> None:
     image = await exhausted(rig, await an_image(rig.sessions))
@@ -181,7 +188,7 @@ async def test_a_redriven_image_waits_again_with_all_its_attempts_and_a_place_of
     assert (revived.status, revived.failure_code, revived.failure_message) == (Status.PENDING, None, None)
     assert revived.reservation_id != image.reservation_id
     assert await used(rig) == 1
-    assert await submitted(rig.sessions) == [image.id]
+    assert await queued(rig.sessions) == [image.id]
     assert await listed(rig) == []
     fences = list[int]()
     for _ in range(RULES.attempts):
@@ -197,7 +204,9 @@ async def test_a_redriven_image_waits_again_with_all_its_attempts_and_a_place_of
     assert (await row(rig.sessions, image.id)).failure_code == "attempts_exhausted"
 
 
-async def test_a_result_of_an_attempt_before_changes_nothing(rig: Rig, js: JetStreamContext) -> None:
+async def test_a_late_result_of_an_attempt_before_the_redrive_changes_nothing(
+    rig: Rig, js: JetStreamContext
+) -> None:
     image = await exhausted(rig, await an_image(rig.sessions))
     [message] = await listed(rig)
     await redrive(rig, message.sequence)
@@ -211,7 +220,7 @@ async def test_a_result_of_an_attempt_before_changes_nothing(rig: Rig, js: JetSt
     assert (await row(rig.sessions, image.id)).status == Status.PROCESSING
 
 
-async def test_its_batch_goes_on(rig: Rig, js: JetStreamContext) -> None:
+async def test_a_redrive_reopens_the_batch(rig: Rig, js: JetStreamContext) -> None:
     batch, [image] = await a_batch(rig.sessions, 1)
     await exhausted(rig, image)
     [message] = await listed(rig)
@@ -224,7 +233,9 @@ async def test_its_batch_goes_on(rig: Rig, js: JetStreamContext) -> None:
     assert reopened.completed_at is None
 
 
-async def test_a_quota_that_is_used_up_is_told_and_the_message_stays(rig: Rig, js: JetStreamContext) -> None:
+async def test_a_redrive_without_quota_is_refused_and_the_letter_stays(
+    rig: Rig, js: JetStreamContext
+) -> None:
     image = await exhausted(rig, await an_image(rig.sessions))
     [message] = await listed(rig)
     await fill_quota(rig)
@@ -245,7 +256,7 @@ async def fill_quota(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("end", ["deleted", "cancelled", "waiting"])
-async def test_an_image_that_needs_no_other_chance_is_told_and_its_message_goes(
+async def test_a_redrive_of_an_image_that_has_not_failed_is_refused_and_the_letter_goes(
     rig: Rig, js: JetStreamContext, end: str
 ) -> None:
     image = await exhausted(rig, await an_image(rig.sessions))
@@ -265,11 +276,11 @@ async def test_an_image_that_needs_no_other_chance_is_told_and_its_message_goes(
     assert await used(rig) == 0
 
 
-async def test_two_redrives_at_once_revive_it_once(rig: Rig, js: JetStreamContext) -> None:
+async def test_two_redrives_of_one_image_at_once_revive_it_once(rig: Rig, js: JetStreamContext) -> None:
     await put_on(rig, "professional", JANE)
     await exhausted(rig, await an_image(rig.sessions))
     [message] = await listed(rig)
-    await js.publish(DEAD_JOB, pb.ImageSubmitted(image_id=message.image_id).SerializeToString())
+    await js.publish(jobs.DEAD_STANDARD, pb.ImageSubmitted(image_id=message.image_id).SerializeToString())
 
     sequences = [each.sequence for each in await listed(rig)]
     results = await asyncio.gather(*(redrive(rig, each) for each in sequences), return_exceptions=True)
@@ -280,7 +291,7 @@ async def test_two_redrives_at_once_revive_it_once(rig: Rig, js: JetStreamContex
     assert await listed(rig) == []
 
 
-async def test_a_redrive_that_fails_gives_the_place_back_and_can_be_repeated(
+async def test_a_redrive_that_fails_releases_its_reservation_and_can_be_repeated(
     rig: Rig, js: JetStreamContext
 ) -> None:
     await exhausted(rig, await an_image(rig.sessions))
@@ -294,3 +305,31 @@ async def test_a_redrive_that_fails_gives_the_place_back_and_can_be_repeated(
 
     assert between == 0
     assert await used(rig) == 1
+
+
+@pytest.mark.parametrize("queue", ["standard", "priority"])
+async def test_a_job_that_died_in_the_release_before_is_redriven_to_its_queue_of_today(
+    rig: Rig, js: JetStreamContext, queue: str
+) -> None:
+    data = pb.ImageSubmitted(image_id=42).SerializeToString()
+    headers = {"Loupe-Subject": f"images.submitted.{queue}", "Loupe-Error": "ValueError: No."}
+    await js.publish(DEAD_BEFORE, data, headers=headers)
+    [message] = await listed(rig)
+
+    await redrive(rig, message.sequence)
+
+    assert (message.consumer, message.image_id) == ("inference", 42)
+    assert (await js.get_last_msg("QUEUE", f"images.queued.{queue}")).data == data
+    assert await listed(rig) == []
+
+
+async def test_an_image_that_failed_in_the_release_before_is_redriven(rig: Rig, js: JetStreamContext) -> None:
+    image = await exhausted(rig, await an_image(rig.sessions))
+    await js.purge_stream("DEAD")
+    await js.publish(DEAD_BEFORE, pb.ImageSubmitted(image_id=image.id or 0).SerializeToString())
+    [message] = await listed(rig)
+
+    await redrive(rig, message.sequence)
+
+    assert (await row(rig.sessions, image.id)).status == Status.PENDING
+    assert await queued(rig.sessions) == [image.id]

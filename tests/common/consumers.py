@@ -1,0 +1,63 @@
+"""Consumers of the test's own stream, and handlers that record what they receive."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+
+import nats.js.errors
+from nats.js import JetStreamContext
+
+from common import bus, messages
+
+
+def a_consumer(stream: str, **options: float | None) -> messages.Consumer:
+    usual = {"ack_wait_seconds": 30.0, "longest_pause_seconds": 0.1}
+    return messages.Consumer(stream=stream, durable="tests", subjects=(f"{stream}.>",), **(usual | options))  # pyright: ignore[reportArgumentType]
+
+
+@contextlib.asynccontextmanager
+async def consuming(
+    js: JetStreamContext, consumer: messages.Consumer, handle: messages.Handler, parallel: int = 1
+) -> AsyncGenerator[asyncio.Task[None]]:
+    task = asyncio.create_task(bus.consume(js, consumer, handle, parallel=parallel))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def is_settled(js: JetStreamContext, stream: str, durable: str = "tests") -> bool:
+    """Return whether every message was delivered and settled."""
+    try:
+        info = await js.consumer_info(stream, durable)
+    except nats.js.errors.NotFoundError:
+        return False
+    return info.num_pending == 0 and info.num_ack_pending == 0
+
+
+async def count_deliveries(js: JetStreamContext, stream: str, durable: str = "tests") -> int:
+    info = await js.consumer_info(stream, durable)
+    assert info.delivered is not None
+    return info.delivered.consumer_seq
+
+
+async def count_dead(js: JetStreamContext) -> int:
+    return (await js.stream_info("DEAD")).state.messages
+
+
+class Recorder:
+    """A handler that raises `errors` one after the other and then returns."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = list(errors)
+        self.handled: list[bytes] = []
+        self.at: list[float] = []
+
+    async def handle(self, data: bytes) -> None:
+        self.handled.append(data)
+        self.at.append(time.monotonic())
+        if self._errors:
+            raise self._errors.pop(0)

@@ -1,0 +1,78 @@
+"""The streams, empty, and a worker between them."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from nats.js import JetStreamContext
+
+from common import bus
+from common.blobs import Blobs
+from common.metrics import Readiness
+from images.events import QUEUE
+from inference import events
+from inference.availability import Availability
+from inference.decoding.pool import Decoder
+from inference.settings import Settings
+from inference.tiling.tiles import Tiling
+from inference.worker import Worker
+from loupe_local.services import services
+from loupe_local.stores import Stores
+from tests.images.images_rig import Rig, emptied
+from tests.inference.conftest import FaultyTriton, triton_at
+from tests.inference.worker.bench import JOBS_BEFORE, Bench
+
+
+@pytest.fixture
+async def rig(images_running: Rig) -> Rig:
+    await emptied(images_running)
+    return images_running
+
+
+@pytest.fixture
+async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
+    """The streams of jobs and results are empty. The stream of the release before does not exist."""
+    async with bus.connection(stores.nats_url("inference"), "tests", Readiness()) as client:
+        js = client.jetstream()
+        await bus.declare(js, QUEUE, events.RESULTS, bus.DEAD)
+        for stream in ("QUEUE", "RESULTS"):
+            await js.purge_stream(stream)
+        yield js
+        for stream in ("QUEUE", "RESULTS"):
+            await js.delete_stream(stream)
+
+
+@pytest.fixture
+async def js_before(js: JetStreamContext) -> AsyncGenerator[JetStreamContext]:
+    """The stream of the release before is there, too, and empty."""
+    await bus.declare(js, JOBS_BEFORE)
+    await js.purge_stream("JOBS")
+    yield js
+    await js.delete_stream("JOBS")
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncGenerator[Decoder]:
+    decoder = Decoder(processes=1)
+    yield decoder
+    await decoder.aclose()
+
+
+@pytest.fixture
+async def bench(
+    rig: Rig, js: JetStreamContext, faulty: FaultyTriton, decoder: Decoder, stores: Stores
+) -> AsyncGenerator[Bench]:
+    given = services(stores, {}).environment("inference")
+    settings = Settings(**{name.removeprefix("INFERENCE_").lower(): text for name, text in given.items()})  # pyright: ignore[reportArgumentType]
+    async with triton_at(faulty.target, seconds=20) as triton:
+        worker = Worker(
+            images=rig.service(),
+            blobs=Blobs(settings.store()),
+            triton=triton,
+            availability=Availability(triton),
+            queues=events.Queues(ack_wait_seconds=1.0),
+            decoder=decoder,
+            publish=events.Results(js).publish,
+            tiling=Tiling(64),
+            heartbeat_seconds=0.1,
+        )
+        yield Bench(rig, js, worker)
