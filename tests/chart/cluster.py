@@ -1,6 +1,6 @@
-"""As much of Kubernetes' API as Helm asks for when it looks objects up: what is there, and nothing more.
+"""A server for the part of the Kubernetes API that Helm's `lookup` uses.
 
-Behind it the chart is rendered by the real Helm, as an upgrade of a release whose objects exist.
+With it the real Helm renders the chart as an upgrade of a release whose objects exist.
 """
 
 import json
@@ -13,12 +13,12 @@ from typing import Any
 from tests.chart.objects import Object
 
 Kinds = set[tuple[str, str]]
-"""As in ("apps/v1", "Deployment")."""
+"""Pairs such as ("apps/v1", "Deployment")."""
 
 
 @contextmanager
 def cluster(namespace: str, kinds: Kinds, objects: Iterable[Object]) -> Generator[str]:
-    """Its address. It knows these kinds, and of them these objects."""
+    """Yield the address of a cluster that knows these kinds and contains these objects."""
     answers = _discovery(kinds)
     for one in objects:
         where = f"{_root(one['apiVersion'])}/namespaces/{namespace}/{_plural(one['kind'])}"

@@ -1,4 +1,4 @@
-"""What a container finds in its environment once Kubernetes has filled it."""
+"""Compute the environment of a container as Kubernetes would set it."""
 
 import importlib
 import re
@@ -13,10 +13,10 @@ from tests.chart.objects import Object, Pod, Release
 WORD = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
 SERVICES = ("gateway", "auth", "images", "billing", "inference")
 GIVEN = "given-by-a-secret-that-is-there-already-0123456789"
-"""In the place of what an existing Secret holds."""
+"""Stands for every value of an existing Secret."""
 OF_LIBRARIES = re.compile(r"OTEL_\w+|SSL_CERT_FILE|HOME|TMPDIR|PYTHON\w+")
 OF_COMMANDS = {THREADS, *(f"LOUPE_{name.upper()}" for name in admin.NAMES)}
-"""Triton's start script, and loupe-admin."""
+"""Variables that Triton's start script and loupe-admin read."""
 
 
 def settings_of(service: str) -> type[ServiceSettings]:
@@ -37,7 +37,7 @@ def containers_of(release: Release, service: str) -> list[tuple[Pod, Object]]:
 
 
 def environment(release: Release, container: Object) -> dict[str, str]:
-    """As the process sees it."""
+    """Return the environment variables of the container's process."""
     filled: dict[str, str] = {}
     for source in container.get("envFrom", []):
         filled |= _all_of(release, source)
@@ -48,12 +48,12 @@ def environment(release: Release, container: Object) -> dict[str, str]:
 
 
 def unknown(container: Object) -> list[str]:
-    """Variables that nobody reads: no service, no library, no other variable, no script in the command."""
+    """Return the variables that no service, library, other variable or script in the command reads."""
     known = OF_COMMANDS | {name for service in SERVICES for name in variables_of(service)}
     texts = [str(variable.get("value", "")) for variable in container.get("env", [])]
-    words = [*container.get("command", []), *container.get("args", [])]
+    arguments = [*container.get("command", []), *container.get("args", [])]
     known |= {name for text in texts for name in NAMED.findall(text)}
-    known |= {name for word in words for name in WORD.findall(word)}
+    known |= {name for argument in arguments for name in WORD.findall(argument)}
     names = {variable["name"] for variable in container.get("env", [])}
     return sorted(name for name in names - known if not OF_LIBRARIES.fullmatch(name))
 
@@ -75,4 +75,4 @@ def _referred(release: Release, source: Object) -> str:
         reference = source["configMapKeyRef"]
         found = release.find("ConfigMap", reference["name"])
         return found["data"][reference["key"]] if found else GIVEN
-    return "10.1.2.3"  # a field of the pod
+    return "10.1.2.3"  # the value is a field of the pod

@@ -1,4 +1,4 @@
-"""Helm as users have it: version 4, and 3 for what has to work with both. No cluster is ever asked."""
+"""Run Helm 4, and Helm 3 for what has to work with both. No real cluster is used."""
 
 import functools
 import os
@@ -23,7 +23,7 @@ PROFILES = (
     DEFAULT,
     *sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml")),
 )
-"""The values files that the chart brings for trials, and none at all."""
+"""The values files in the chart's folder `ci`, and the default values."""
 GIVEN = (
     "existingSecret",
     "existingSecrets",
@@ -32,15 +32,15 @@ GIVEN = (
     "imagePullSecrets",
     "serviceAccountName",
 )
-"""Values under such keys name what the chart does not make."""
+"""Values under these keys name objects that the chart does not create."""
 
 
 class Refused(Exception):
-    """The words of Helm."""
+    """Helm refused. The message holds its output."""
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML 1.2 as Kubernetes reads it, where `=` is a string."""
+    """Loads YAML 1.2 as Kubernetes does: `=` is a string."""
 
 
 _Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: str(node.value))
@@ -54,14 +54,14 @@ def load(text: str) -> Any:
     return yaml.load(text, _Loader)  # noqa: S506  a safe loader
 
 
-def helm(*argv: str, major: int = 4, given: str | None = None) -> str:
-    """Its output; `given` goes to its input."""
+def helm(*argv: str, major: int = 4, stdin: str | None = None) -> str:
+    """Run Helm with `stdin`, and return its output."""
     program = PROGRAMS / f"helm{major}"
     homes = {f"HELM_{each}_HOME": str(PROGRAMS / "home") for each in ("CACHE", "CONFIG", "DATA")}
     ended = subprocess.run(
         [str(program), *argv],
         env={"PATH": os.environ["PATH"], "HOME": str(PROGRAMS), "KUBECONFIG": "/dev/null", **homes},
-        input=given,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
@@ -82,18 +82,18 @@ def template(
     values: Mapping[str, Any] | None = None,
     major: int = 4,
 ) -> str:
-    """`values` win over those of files."""
-    given = yaml.safe_dump(dict(values)) if values else None
+    """Render the chart. `values` override those of files."""
+    stdin = yaml.safe_dump(dict(values)) if values else None
     more = ("--values", "-") if values else ()
     return helm(
-        "template", name, str(chart), "--namespace", NAMESPACE, *argv, *more, major=major, given=given
+        "template", name, str(chart), "--namespace", NAMESPACE, *argv, *more, major=major, stdin=stdin
     )
 
 
 def upgraded(
     profile: str, *there: Object, major: int = 4, values: Mapping[str, Any] | None = None
 ) -> Release:
-    """As an upgrade of a release of which these objects exist."""
+    """Render the chart as an upgrade of a release with these objects."""
     flags = ["--is-upgrade", "--dry-run=server", *(["--disable-openapi-validation"] if major > 3 else [])]
     kinds = {(one["apiVersion"], one["kind"]) for one in (*rendered(profile).objects, *there)}
     with cluster(NAMESPACE, kinds, there) as address:
@@ -102,7 +102,7 @@ def upgraded(
 
 
 def release(profile: str = DEFAULT, **values: Any) -> Release:
-    """The objects of a profile, with these values besides."""
+    """Return what a profile renders to with these additional values."""
     rendered = tuple(load_all(template(*values_of(profile), values=values)))
     merged = _merged(_merged(load((CHART / "values.yaml").read_text()) or {}, _file(profile)), values)
     return Release(objects=rendered, given=_given(merged), namespace=NAMESPACE, values=merged)
@@ -110,7 +110,7 @@ def release(profile: str = DEFAULT, **values: Any) -> Release:
 
 @functools.cache
 def rendered(profile: str) -> Release:
-    """Rendered once a session. Nobody changes what it holds."""
+    """Return what a profile renders to. It is rendered once, and callers must not change it."""
     return release(profile)
 
 
@@ -119,7 +119,7 @@ def _file(profile: str) -> Object:
 
 
 def _merged(base: Object, over: Mapping[str, Any]) -> Object:
-    """As Helm does it: maps are joined, and everything else is replaced."""
+    """Merge values as Helm does: maps are merged, everything else is replaced."""
     both = {
         key: _merged(base[key], over[key])
         for key in base.keys() & over.keys()

@@ -1,7 +1,6 @@
-"""The schemas of Kubernetes, and of the kinds that operators add, both strict.
+"""Validate objects against the schemas of Kubernetes and of custom resources.
 
-An unknown field is a defect, and so is an unknown kind. What CEL says in the definitions of operators is not
-evaluated.
+An unknown field or kind is an error. CEL rules of custom resources are not evaluated.
 """
 
 import functools
@@ -24,7 +23,7 @@ FREE = ("x-kubernetes-preserve-unknown-fields", "additionalProperties")
 
 
 def problems(one: Object, version: str) -> Iterator[str]:
-    """What this version of Kubernetes would not take, or would leave out."""
+    """Yield a sentence for everything that this version of Kubernetes would refuse or drop."""
     validator = _validator(one["apiVersion"], one["kind"], version)
     if validator is None:
         yield f"{called(one)}: Kubernetes {version} knows no {one['kind']} of {one['apiVersion']}"
@@ -36,7 +35,10 @@ def problems(one: Object, version: str) -> Iterator[str]:
 
 
 def _empty(value: Any, where: str = "") -> Iterator[str]:
-    """The schemas take null for everything; in a template it is a value that did not come."""
+    """Yield the paths of nulls.
+
+    The schemas accept null everywhere, but in a template it means a missing value.
+    """
     if value is None:
         yield where
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -58,7 +60,10 @@ def _registry(version: str) -> jsonschema_rs.Registry:
 
 
 def _own(api_version: str, kind: str, version: str) -> Object | None:
-    """Its file is named deployment-apps-v1.json, networkpolicy-networking-v1.json, service-v1.json."""
+    """Return the schema of a built-in kind.
+
+    Files have names such as deployment-apps-v1.json or service-v1.json.
+    """
     group, _, number = api_version.rpartition("/")
     name = "-".join(filter(None, (kind.lower(), group.partition(".")[0], number)))
     path = _folder(version) / f"{name}.json"
@@ -67,7 +72,7 @@ def _own(api_version: str, kind: str, version: str) -> Object | None:
 
 
 def _is(schema: Object, group: str, kind: str, version: str) -> bool:
-    """The file's name leaves the rest of the group out."""
+    """Whether the schema describes this kind. The file's name contains only the first part of the group."""
     return {"group": group, "kind": kind, "version": version} in schema["x-kubernetes-group-version-kind"]
 
 
@@ -88,7 +93,7 @@ def _whole(schema: Object) -> Object:
 
 
 def _strict(schema: Any) -> Any:
-    """Kubernetes drops fields that a definition does not name; here they are refused."""
+    """Refuse unknown fields. Kubernetes itself silently drops them."""
     if isinstance(schema, list):
         return [_strict(one) for one in schema]
     if not isinstance(schema, dict):

@@ -12,11 +12,11 @@ RUN_ONCE = ("Job", "CronJob", "Pod")
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What one `helm template` gave."""
+    """The objects that one `helm template` rendered, and its values."""
 
     objects: tuple[Object, ...]
     given: frozenset[str] = frozenset()
-    """Names of Secrets and the like that exist already, as the values say."""
+    """Names of existing Secrets and other objects that the values refer to."""
     name: str = "loupe"
     namespace: str = "loupe"
     values: Object = field(default_factory=dict[str, Any])
@@ -37,7 +37,7 @@ class Release:
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
-    """One template of pods, whatever makes pods of it."""
+    """A pod template, and the object that contains it."""
 
     owner: Object
     template: Object
@@ -59,7 +59,7 @@ class Pod:
 
     @property
     def containers(self) -> list[Object]:
-        """Those that run before the others included."""
+        """All containers, with the init containers."""
         return [*self.spec.get("initContainers", []), *self.spec["containers"]]
 
     @property
@@ -67,7 +67,7 @@ class Pod:
         return [port for container in self.containers for port in container.get("ports", [])]
 
     def port(self, name: int | str, protocol: str = "TCP") -> int | None:
-        """The number of a port that is named or numbered so and that a container declares."""
+        """Return the number of a declared port with this name or number."""
         for port in self.ports:
             if name in (port["containerPort"], port.get("name")) and port.get("protocol", "TCP") == protocol:
                 return port["containerPort"]
@@ -87,7 +87,10 @@ def is_hook(one: Object) -> bool:
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """A LabelSelector, or the plain map of a Service; an empty one matches everything."""
+    """Whether a LabelSelector, or a Service's plain map, matches the labels.
+
+    An empty one matches everything.
+    """
     if "matchLabels" not in selector and "matchExpressions" not in selector:
         return all(labels.get(key) == value for key, value in selector.items())
     wanted: Mapping[str, str] = selector.get("matchLabels") or {}
@@ -97,7 +100,7 @@ def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def strings(value: Any) -> Iterator[str]:
-    """All strings in it, keys left out."""
+    """Yield all strings in an object, without keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -109,7 +112,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def found(value: Any, key: str) -> Iterator[Any]:
-    """What stands under `key`, however deep."""
+    """Yield every value under this key, at any depth."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             if name == key:

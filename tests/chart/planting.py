@@ -1,4 +1,4 @@
-"""A sound release and defects planted into it: `Kind/name`, a path in it, and what stands there."""
+"""A correct release, and defects that are planted into it at `Kind/name` and a path."""
 
 import functools
 import json
@@ -12,7 +12,7 @@ SOUND = Path(__file__).parent / "sound.yaml"
 WEB = "Deployment/web"
 CONTAINER = "spec.template.spec.containers.0"
 GONE = object()
-"""In the place of a value: nothing stands there."""
+"""Stands for a value that is removed."""
 
 
 @functools.cache
@@ -21,12 +21,15 @@ def objects() -> tuple[Object, ...]:
 
 
 def sound(*more: Object) -> Release:
-    """`more` objects come after those of the file."""
+    """Return the correct release, with `more` objects at the end."""
     return Release(objects=(*_copies(), *more), given=frozenset({"given"}), name="sound", namespace="sound")
 
 
 def planted(where: str, path: str, value: Any) -> Release:
-    """A path is `spec.ports.0.name`; `|` in the place of the dots where keys have some."""
+    """Return a release with defects.
+
+    A path is `spec.ports.0.name`, or has `|` for dots if a key contains dots.
+    """
     release = sound()
     keys = path.split("|" if "|" in path else ".")
     inner: Any = next(one for one in release.objects if called(one) == where)
@@ -42,12 +45,12 @@ def planted(where: str, path: str, value: Any) -> Release:
 
 
 def another(where: str, **metadata: Any) -> Object:
-    """A copy of an object of the file, under another name."""
+    """Return a copy of an object under another name."""
     one = next(one for one in _copies() if called(one) == where)
     one["metadata"] |= metadata
     return one
 
 
 def _copies() -> list[Object]:
-    """Through JSON, since what YAML repeats by reference is one and the same dictionary."""
+    """Copy by JSON: YAML loads a repeated reference as the same dictionary."""
     return json.loads(json.dumps(objects()))

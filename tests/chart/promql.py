@@ -1,4 +1,4 @@
-"""The metrics that queries name: those of dashboards and of rules."""
+"""Find the metrics that the queries of dashboards and rules name."""
 
 import json
 import re
@@ -15,7 +15,10 @@ OF_LABELS = re.compile(r"label_values\((?:(?P<series>.+),\s*)?\w+\)|query_result
 
 
 def names_in(query: str) -> set[str]:
-    """Raises a ValueError where Prometheus would not take it; Grafana's variables may stand in it."""
+    """Return the metrics in a query.
+
+    Raise `ValueError` if Prometheus would refuse it. Grafana's variables are allowed.
+    """
     names: set[str] = set()
 
     def visit(node: object) -> bool:
@@ -29,7 +32,7 @@ def names_in(query: str) -> set[str]:
 
 
 def in_dashboard(path: Path) -> dict[str, str]:
-    """Its queries, by what they stand under."""
+    """Return a dashboard's queries, by panel or variable."""
     dashboard: Object = json.loads(path.read_text())
     panels = {f"{path.name}: {panel.get('title', '?')}": panel for panel in _panels(dashboard)}
     queries = {
@@ -44,7 +47,7 @@ def in_dashboard(path: Path) -> dict[str, str]:
 
 
 def in_rules(rules: Any) -> dict[str, str]:
-    """Of whatever holds groups of rules."""
+    """Return the queries of all rules in these groups, by name."""
     return {
         rule.get("alert") or rule["record"]: rule["expr"]
         for groups in found(rules, "groups")
@@ -58,7 +61,7 @@ def recorded(rules: Any) -> set[str]:
 
 
 def exported(page: str) -> set[str]:
-    """Names of the series behind a page of metrics: families that have none yet included."""
+    """Return the names of all series on a metrics page, with those of families that have no sample yet."""
     suffixes = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("", "_sum", "_count")}
     names: set[str] = set()
     for line in page.splitlines():
@@ -69,7 +72,7 @@ def exported(page: str) -> set[str]:
 
 
 def _filled(query: str) -> str:
-    """A variable in brackets is a time, one between quotes some text, any other a number."""
+    """Replace Grafana's variables: a duration in brackets, text in quotes, a number elsewhere."""
     timed = re.sub(r"\[(.*?)\]", lambda match: f"[{VARIABLE.sub('5m', match[1])}]", query)
     parts = re.split(r"(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", timed)
     return "".join(part if index % 2 else VARIABLE.sub("1", part) for index, part in enumerate(parts))

@@ -1,4 +1,4 @@
-"""Values that nobody means, and words of what is said about them."""
+"""Values that the chart refuses, and a part of the message for each."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ Row = tuple[dict[str, Any], str]
 
 PUBLISHED = {"ingress": {"enabled": True, "host": "loupe.example.com", "tls": {"issuer": "letsencrypt"}}}
 ROUTED = {"httpRoute": {"enabled": True, "host": "loupe.example.com", "parentRefs": [{"name": "public"}]}}
-ELSEWHERE = {"publicEndpoint": "https://files.example.com"}
+PUBLISHED_STORE = {"publicEndpoint": "https://files.example.com"}
 
 
 def external(**stores: Any) -> dict[str, Any]:
-    """A store that runs elsewhere, with something missing."""
+    """Return values for an external store that lack something."""
     return {name: {"mode": "external", **given} for name, given in stores.items()}
 
 
@@ -66,15 +66,15 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
         {"objectStore": {"bundled": {"host": "files.example.com"}}},
         "objectStore.bundled.host needs ingress.enabled or httpRoute.enabled",
     ),
-    (PUBLISHED, "The API is published and the object store is not"),
-    ({"inference": {"engines": {"persistent": True}}}, "which only inference.profile=gpu has"),
+    (PUBLISHED, "The API is published, but the object store is not"),
+    ({"inference": {"engines": {"persistent": True}}}, "only inference.profile=gpu has such engines"),
     (
         {"images": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 2}}},
         "images.autoscaling: minReplicas is above maxReplicas",
     ),
     (
         {"auth": {"autoscaling": {"enabled": True, "minReplicas": 0}}},
-        "auth.autoscaling: by its load a service cannot come back",
+        "auth.autoscaling: minReplicas=0 is impossible",
     ),
     (
         {"billing": {"rollout": {"maxSurge": 0, "maxUnavailable": 0}}},
@@ -97,19 +97,19 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
         "auth.smtp.user needs auth.smtp.existingSecret",
     ),
     (
-        {"ingress": {"enabled": True, "host": "loupe.example.com"}, "objectStore": ELSEWHERE},
+        {"ingress": {"enabled": True, "host": "loupe.example.com"}, "objectStore": PUBLISHED_STORE},
         "ingress.tls.enabled needs a certificate",
     ),
     (
-        {"ingress": {"enabled": True, "tls": {"issuer": "letsencrypt"}}, "objectStore": ELSEWHERE},
+        {"ingress": {"enabled": True, "tls": {"issuer": "letsencrypt"}}, "objectStore": PUBLISHED_STORE},
         "ingress.enabled needs ingress.host",
     ),
     (
-        {"httpRoute": {"enabled": True, "host": "loupe.example.com"}, "objectStore": ELSEWHERE},
+        {"httpRoute": {"enabled": True, "host": "loupe.example.com"}, "objectStore": PUBLISHED_STORE},
         "httpRoute.enabled needs a Gateway",
     ),
     (
-        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}, "objectStore": ELSEWHERE},
+        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}, "objectStore": PUBLISHED_STORE},
         "httpRoute.enabled needs httpRoute.host",
     ),
     (
@@ -119,7 +119,7 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
                 "host": "loupe.example.com",
                 "gateway": {"create": True, "className": "envoy"},
             },
-            "objectStore": ELSEWHERE,
+            "objectStore": PUBLISHED_STORE,
         },
         "httpRoute.gateway.create with TLS needs a certificate",
     ),
@@ -130,7 +130,7 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
                 "host": "loupe.example.com",
                 "gateway": {"create": True, "issuer": "letsencrypt"},
             },
-            "objectStore": ELSEWHERE,
+            "objectStore": PUBLISHED_STORE,
         },
         "httpRoute.gateway.create needs httpRoute.gateway.className",
     ),
@@ -163,5 +163,5 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
         },
         "inference.keda.trigger=consumer-lag needs nats.external.monitor",
     ),
-    ({"useHelmHooks": False}, "would make new random secrets each time"),
+    ({"useHelmHooks": False}, "would generate new secrets each time"),
 )

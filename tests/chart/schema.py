@@ -1,4 +1,4 @@
-"""The chart's description of its values: keys in it, in values.yaml and in the table of the README."""
+"""The keys of the values, as values.schema.json, values.yaml and the README's table list them."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def values() -> Object:
 
 
 def described() -> set[str]:
-    """Each key that takes a value, as in `gateway.service.port`."""
+    """Return each key that takes a value in the schema, such as `gateway.service.port`."""
     described = schema()
     return set(_described(described["properties"], described["$defs"], values()))
 
@@ -34,7 +34,7 @@ def in_readme() -> set[str]:
 
 
 def objects(part: Any) -> Iterator[Object]:
-    """Every schema in it that says which keys an object has."""
+    """Yield every schema that defines the keys of an object."""
     if isinstance(part, dict):
         if "properties" in part and part.get("type") == "object":
             yield part
@@ -51,7 +51,7 @@ def resolved(part: Object, definitions: Object) -> Object:
 
 
 def _described(properties: Object, definitions: Object, there: Object, above: str = "") -> Iterator[str]:
-    """Where values.yaml has an empty map, that is the value, whatever may be in it."""
+    """Yield the keys of a schema. An empty map in values.yaml is a value itself, whatever it may contain."""
     for name, written in properties.items():
         part, value = resolved(written, definitions), there.get(name)
         if part.get("properties") and value != {}:

@@ -1,4 +1,4 @@
-"""Secrets that the chart makes up."""
+"""The Secrets that the chart generates."""
 
 from collections.abc import Iterable
 
@@ -9,13 +9,13 @@ KEEP = "helm.sh/resource-policy"
 
 
 def masked(objects: Iterable[Object]) -> list[Object]:
-    """Without what is made up anew each time."""
+    """Return the objects without the values that are generated anew each time."""
     return [
         one | {"data": sorted(one["data"])} if one["kind"] == "Secret" and "data" in one else one
         for one in objects
     ]
 
 
-def made_up(objects: Iterable[Object]) -> dict[str, dict[str, str]]:
-    """Values by key, by Secret."""
+def generated(objects: Iterable[Object]) -> dict[str, dict[str, str]]:
+    """Return the generated values by Secret and key."""
     return {one["metadata"]["name"]: plain(one) for one in objects if one["kind"] == "Secret"}

@@ -1,4 +1,4 @@
-"""The probe that restarts Triton, run against a real one as the kubelet runs it."""
+"""The liveness probe of Triton, run against a real server as the kubelet runs it."""
 
 import asyncio
 import sys
@@ -33,10 +33,10 @@ def triton_of(profile: str) -> Object:
 
 
 async def probed(scratch: Scratch) -> tuple[int | None, str]:
-    """How the probe's command ends, and what it says."""
+    """Run the probe's command, and return its exit status and output."""
     _, flag, script = triton_of("gpu")["livenessProbe"]["exec"]["command"]
-    words = psutil.Process(scratch.supervisor.pid("triton")).cmdline()
-    [port] = [word.partition("=")[2] for word in words if word.startswith("--http-port=")]
+    arguments = psutil.Process(scratch.supervisor.pid("triton")).cmdline()
+    [port] = [argument.partition("=")[2] for argument in arguments if argument.startswith("--http-port=")]
     assert SERVER in script
     process = await asyncio.create_subprocess_exec(
         sys.executable, flag, script.replace(SERVER, f"{HOST}:{port}"), stdout=asyncio.subprocess.PIPE
@@ -46,44 +46,49 @@ async def probed(scratch: Scratch) -> tuple[int | None, str]:
 
 
 @pytest.mark.parametrize("scratch", ["none"], indirect=True)
-async def test_a_triton_with_a_model_that_died_is_dead_whatever_it_says(scratch: Scratch) -> None:
+async def test_the_probe_fails_when_a_model_has_died_although_triton_says_it_is_ready(
+    scratch: Scratch,
+) -> None:
     before = await probed(scratch)
     scratch.kill(QUICK)
 
-    code, said = await probed(scratch)
+    code, output = await probed(scratch)
 
     assert before == (0, "\n")
     assert code == 1
-    assert said.startswith(f"{QUICK} answered ")
+    assert output.startswith(f"{QUICK} answered ")
 
 
 @pytest.mark.parametrize("scratch", ["explicit"], indirect=True)
-async def test_a_triton_whose_model_was_brought_back_lives(scratch: Scratch) -> None:
+async def test_the_probe_succeeds_after_the_worker_has_reloaded_the_model(scratch: Scratch) -> None:
     async with triton_at(scratch.target, seconds=30) as worker:
         await worker.infer(QUICK, TILE)
         scratch.kill(QUICK)
         await worker.infer(QUICK, TILE)
 
         found = await probed(scratch)
-        async with InferenceServerClient(scratch.target) as asked:
-            is_ready = await asked.is_server_ready()
+        async with InferenceServerClient(scratch.target) as client:
+            is_ready = await client.is_server_ready()
 
     assert found == (0, "\n")
     assert is_ready
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_every_triton_is_probed_where_it_listens(profile: str) -> None:
+def test_the_probe_uses_the_port_on_which_triton_listens(profile: str) -> None:
     triton = triton_of(profile)
 
-    said = " ".join(triton["args"])
+    arguments = " ".join(triton["args"])
 
     assert SERVER in triton["livenessProbe"]["exec"]["command"][-1]
-    assert "--http-address=127.0.0.1 --http-port=8000" in said or said == "triton /models 8001 8000 8002"
+    assert (
+        "--http-address=127.0.0.1 --http-port=8000" in arguments
+        or arguments == "triton /models 8001 8000 8002"
+    )
 
 
 @pytest.mark.parametrize(("profile", "busy"), [(DEFAULT, ["inference", "triton"]), ("gpu", ["inference"])])
-def test_workers_are_scaled_by_whoever_uses_the_cores(profile: str, busy: list[str]) -> None:
+def test_workers_are_scaled_by_the_containers_that_use_the_cpu(profile: str, busy: list[str]) -> None:
     values = {"autoscaling": {"enabled": True}, "keda": {"enabled": False}}
     scaler = release(profile, inference=values).find("HorizontalPodAutoscaler", "loupe-inference")
 

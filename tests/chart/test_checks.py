@@ -1,4 +1,4 @@
-"""The checks themselves: each finds what was planted for it, and nothing in what is sound."""
+"""Each check finds its planted defect, and no check finds anything in a correct release."""
 
 import pytest
 
@@ -19,17 +19,19 @@ DEFECTS: tuple[Defect, ...] = (
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_nothing_is_found_in_a_sound_release(check: Check) -> None:
+def test_nothing_is_found_in_a_correct_release(check: Check) -> None:
     assert list(check(sound())) == []
 
 
 @pytest.mark.parametrize(
-    ("check", "release", "words"), DEFECTS, ids=[f"{check.__name__}-{words}" for check, _, words in DEFECTS]
+    ("check", "release", "message"),
+    DEFECTS,
+    ids=[f"{check.__name__}-{message}" for check, _, message in DEFECTS],
 )
-def test_a_defect_is_found(check: Check, release: Release, words: str) -> None:
+def test_a_defect_is_found(check: Check, release: Release, message: str) -> None:
     found = list(check(release))
 
-    assert any(words in problem for problem in found), found
+    assert any(message in problem for problem in found), found
 
 
 def test_each_check_has_a_defect() -> None:

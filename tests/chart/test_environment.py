@@ -1,4 +1,4 @@
-"""A service starts with what its container tells it, and is told nothing that it does not know."""
+"""A service starts with the environment of its container, and knows every variable in it."""
 
 import copy
 import os
@@ -50,18 +50,20 @@ def answered(path: str, readiness: Readiness) -> bytes:
 
 @of_each_service
 @of_each_profile
-def test_a_service_takes_its_environment(profile: str, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_accepts_its_environment(
+    profile: str, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     variables = environment(rendered(profile), container_of(profile, service))
 
     settings = started(service, variables, monkeypatch)
 
-    told = {name for name in variables if name.startswith(f"{service.upper()}_")}
-    assert len(told) >= 4
-    assert {f"{service}_{name}".upper() for name in settings.model_fields_set} == told
+    own = {name for name in variables if name.startswith(f"{service.upper()}_")}
+    assert len(own) >= 4
+    assert {f"{service}_{name}".upper() for name in settings.model_fields_set} == own
 
 
 @of_each_profile
-def test_every_variable_is_known_to_somebody(profile: str) -> None:
+def test_every_variable_is_read_by_something(profile: str) -> None:
     containers = [(str(pod), one) for pod in rendered(profile).pods for one in pod.containers]
     own = [(where, one) for where, one in containers if "/loupe" in one["image"] or one["name"] in SERVICES]
 
@@ -84,24 +86,24 @@ def test_a_service_listens_on_the_ports_that_its_container_declares(
 
 @of_each_service
 @of_each_profile
-def test_probes_ask_what_a_service_answers(
+def test_probes_use_ports_and_paths_that_the_service_answers(
     profile: str, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     container = container_of(profile, service)
     settings: Any = started(service, environment(rendered(profile), container), monkeypatch)
 
-    asked = {name: container[name] for name in PROBES}
+    probes = {name: container[name] for name in PROBES}
 
-    for probe in asked.values():
+    for probe in probes.values():
         if "grpc" in probe:
             assert probe["grpc"] == {"port": port_of(settings.listen)}
         else:
             assert numbers(container)[probe["httpGet"]["port"]] == port_of(settings.metrics_listen)
             assert probe["httpGet"]["path"] in ("/healthz", "/readyz")
-    assert asked["livenessProbe"].get("httpGet", {}).get("path") == "/healthz"
+    assert probes["livenessProbe"].get("httpGet", {}).get("path") == "/healthz"
 
 
-def test_liveness_asks_for_nothing_that_others_could_take_away() -> None:
+def test_liveness_does_not_depend_on_other_servers() -> None:
     waiting = Readiness("broker")
 
     assert answered("/healthz", waiting) == b"ok"
@@ -110,7 +112,7 @@ def test_liveness_asks_for_nothing_that_others_could_take_away() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "words"),
+    ("variable", "message"),
     [
         ({"name": "AUTH_SECRET", "value": "short"}, "at least 32"),
         ({"name": "AUTH_CLIENTS", "value": "gateway=secret"}, "clients"),
@@ -118,13 +120,13 @@ def test_liveness_asks_for_nothing_that_others_could_take_away() -> None:
         ({"name": "AUTH_PUBLIC_URL", "value": "loupe.example.com"}, "should match pattern"),
     ],
 )
-def test_an_environment_that_a_service_does_not_take_is_found(
-    variable: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+def test_an_environment_that_a_service_refuses_is_found(
+    variable: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     container = copy.deepcopy(container_of(PROFILES[0], "auth"))
     container["env"] = [*container["env"], variable]
 
-    with pytest.raises((ValidationError, ValueError), match=words):
+    with pytest.raises((ValidationError, ValueError), match=message):
         started("auth", environment(rendered(PROFILES[0]), container), monkeypatch)
 
 

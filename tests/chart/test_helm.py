@@ -1,4 +1,4 @@
-"""The chart in the hands of Helm 4 and 3: lint, render, package, install."""
+"""Helm 4 and Helm 3 lint, render, package and install the chart."""
 
 import re
 import tarfile
@@ -34,7 +34,7 @@ TARGET = re.compile(r"\b((?:svc|deploy)/\S+(?: \d+:\d+)?)")
 
 
 def targets_of(release: Release) -> set[str]:
-    """What `kubectl` may name: Deployments, and Services with a port of ours and of theirs."""
+    """Return what `kubectl` commands may name: Deployments, and Services with their local and remote port."""
     services = {
         f"svc/{one['metadata']['name']} {local}:{port['port']}"
         for one in release.of("Service")
@@ -45,7 +45,7 @@ def targets_of(release: Release) -> set[str]:
 
 
 def address_of(release: Release) -> str:
-    """What the gateway believes to be called from outside; where that is nothing, the way of a developer."""
+    """Return the gateway's public URL, or the address of a port-forward if there is none."""
     (_, container), *_ = containers_of(release, "gateway")
     return environment(release, container).get("GATEWAY_PUBLIC_URL") or "port-forward"
 
@@ -56,11 +56,11 @@ def by_name(objects: tuple[Object, ...] | list[Object]) -> dict[str, Object]:
 
 @of_each_helm
 @of_each_profile
-def test_helm_has_nothing_against_it(profile: str, major: int) -> None:
-    told = helm("lint", str(CHART), "--strict", "--quiet", *values_of(profile), major=major)
+def test_helm_lint_finds_nothing(profile: str, major: int) -> None:
+    output = helm("lint", str(CHART), "--strict", "--quiet", *values_of(profile), major=major)
 
-    assert "[WARNING]" not in told
-    assert "[ERROR]" not in told
+    assert "[WARNING]" not in output
+    assert "[ERROR]" not in output
 
 
 @of_each_profile
@@ -71,7 +71,7 @@ def test_both_versions_of_helm_render_the_same(profile: str) -> None:
 
 
 @of_each_profile
-def test_rendering_twice_gives_the_same_but_for_random_secrets(profile: str) -> None:
+def test_rendering_twice_differs_only_in_generated_secrets(profile: str) -> None:
     again: Release = release(profile)
 
     assert masked(again.objects) == masked(rendered(profile).objects)
@@ -92,12 +92,12 @@ def test_the_package_is_the_chart(major: int, tmp_path: Path) -> None:
 
 
 @of_each_profile
-def test_installing_tells_what_to_do_next(profile: str) -> None:
-    told = helm(
+def test_the_notes_say_what_to_do_next(profile: str) -> None:
+    output = helm(
         "install", "loupe", str(CHART), "--namespace", NAMESPACE, "--dry-run=client", *values_of(profile)
     )
 
-    notes = told.partition("NOTES:")[2]
+    notes = output.partition("NOTES:")[2]
     commands = [line.split()[0] for line in notes.splitlines() if line.startswith("    ")]
     assert len(commands) >= (3 if profile == DEFAULT else 2)
     assert set(commands) <= {"kubectl", "helm"}
@@ -130,7 +130,7 @@ def test_a_release_may_have_the_longest_name(profile: str) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_names_of_digits_stay_names() -> None:
+def test_a_name_of_digits_stays_a_string() -> None:
     objects = load_all(template("--namespace", "2024", name="123"))
 
     assert [problem for one in objects for problem in problems(one, VERSIONS[-1])] == []

@@ -1,4 +1,4 @@
-"""Every object of every profile is valid for every version of Kubernetes that the chart says it runs on."""
+"""Every object of every profile is valid in every version of Kubernetes that the chart supports."""
 
 import copy
 from typing import Any
@@ -13,7 +13,7 @@ from tests.chart.planting import CONTAINER, GONE, WEB, planted, sound
 
 
 def of(kind: str, **spec: Any) -> Object:
-    """An object of a kind that an operator adds."""
+    """Return an object of a custom kind."""
     definitions = (load(path.read_text()) for path in CUSTOM.glob("*.yaml"))
     version = next(one["apiVersion"] for one in definitions if one["kind"] == kind)
     return {"apiVersion": version, "kind": kind, "metadata": {"name": "one"}, "spec": spec}
@@ -29,7 +29,7 @@ ROUTE = of(
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_kubernetes_takes_every_object(profile: str, version: str) -> None:
+def test_kubernetes_accepts_every_object(profile: str, version: str) -> None:
     release = rendered(profile)
 
     assert release.objects
@@ -37,14 +37,14 @@ def test_kubernetes_takes_every_object(profile: str, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_sound_release_is_valid(version: str) -> None:
+def test_a_correct_release_is_valid(version: str) -> None:
     objects = (*sound().objects, SCALED, MONITOR, RULES, ROUTE)
 
     assert [problem for one in objects for problem in problems(one, version)] == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_package_of_the_schemas_judges_alike(version: str) -> None:
+def test_kubernetes_validate_comes_to_the_same_result(version: str) -> None:
     for one in sound().of("Deployment", "StatefulSet", "Job", "HorizontalPodAutoscaler"):
         assert kubernetes_validate.validate(one, version, strict=True) == version
     broken = planted(WEB, f"{CONTAINER}.comand", ["web"]).find("Deployment", "web")
@@ -56,7 +56,7 @@ def test_the_package_of_the_schemas_judges_alike(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "words"),
+    ("path", "value", "message"),
     [
         (f"{CONTAINER}.comand", ["web"], "'comand' was unexpected"),
         (f"{CONTAINER}.ports.0.containerPort", "8000", "is not of type"),
@@ -67,17 +67,17 @@ def test_the_package_of_the_schemas_judges_alike(version: str) -> None:
         ("metadata.label", {}, "'label' was unexpected"),
     ],
 )
-def test_what_kubernetes_does_not_know_is_found(path: str, value: Any, words: str) -> None:
+def test_a_field_that_kubernetes_does_not_know_is_found(path: str, value: Any, message: str) -> None:
     changed = planted(WEB, path, value).objects
 
     found = [problem for one in changed for problem in problems(one, VERSIONS[0])]
 
     assert len(found) == 1
-    assert words in found[0]
+    assert message in found[0]
 
 
 @pytest.mark.parametrize(
-    ("sound_one", "path", "value", "words"),
+    ("correct", "path", "value", "message"),
     [
         (SCALED, ("scaleTargetRef", "nam"), "web", "'nam' was unexpected"),
         (SCALED, ("minReplicaCount",), "0", 'is not of type "integer"'),
@@ -94,13 +94,13 @@ def test_what_kubernetes_does_not_know_is_found(path: str, value: Any, words: st
         (ROUTE, ("rules",), [{"backendRefs": [{"port": 80}]}], '"name" is a required property'),
     ],
 )
-def test_what_an_operator_does_not_know_is_found(
-    sound_one: Object, path: tuple[str, ...], value: Any, words: str
+def test_a_field_that_a_custom_kind_does_not_know_is_found(
+    correct: Object, path: tuple[str, ...], value: Any, message: str
 ) -> None:
-    changed = copy.deepcopy(sound_one)
+    changed = copy.deepcopy(correct)
     inner = changed["spec"]
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
 
-    assert words in " ".join(problems(changed, VERSIONS[0]))
+    assert message in " ".join(problems(changed, VERSIONS[0]))

@@ -1,6 +1,6 @@
-"""Dashboards and alerts ask for what is there.
+"""Every metric in a dashboard, alert or scaler exists.
 
-Each metric that they name is exported by the running system, or by a neighbour that is named here.
+The running system exports it, or another exporter that is listed here.
 """
 
 import httpx2
@@ -21,7 +21,7 @@ OTHERS = {
         "nv_gpu_power_limit",
     },
 }
-"""What no process of ours exports, by who does."""
+"""Metrics that none of our processes exports, by exporter."""
 DASHBOARDS = sorted(CHART.glob("dashboards/*.json"))
 RULES = sorted(CHART.glob("rules/*.yaml"))
 
@@ -39,7 +39,7 @@ def queries() -> dict[str, str]:
 
 
 def of_scaler() -> dict[str, str]:
-    """What KEDA reads from a page of metrics itself."""
+    """Return the metrics that KEDA reads directly from a metrics page."""
     scalers = release(DEFAULT, inference={"keda": {"enabled": True}}).of("ScaledObject")
     return {f"scaler: {name}": name for one in scalers for name in found(one, "valueLocation")}
 
@@ -50,7 +50,7 @@ def recorded() -> set[str]:
 
 @pytest.fixture(scope="module")
 def exported(stack: Stack) -> set[str]:
-    """By every process of the stack that speaks Prometheus' format."""
+    """Return the names of all series of the stack's processes that export Prometheus' format."""
     pages = {
         name: url for name, url in (stack.services.metrics | stack.stores.metrics).items() if name != "nats"
     }
@@ -64,7 +64,7 @@ def test_there_are_dashboards_and_rules() -> None:
     assert len(queries()) > len(DASHBOARDS) + len(RULES)
 
 
-def test_each_metric_that_is_asked_for_is_exported(exported: set[str]) -> None:
+def test_each_queried_metric_is_exported(exported: set[str]) -> None:
     known = exported | recorded() | {name for names in OTHERS.values() for name in names}
 
     missing = {
@@ -74,12 +74,12 @@ def test_each_metric_that_is_asked_for_is_exported(exported: set[str]) -> None:
     assert missing == {}
 
 
-def test_what_others_export_is_asked_for_and_is_not_ours(exported: set[str]) -> None:
-    asked = {name for query in queries().values() for name in promql.names_in(query)}
+def test_a_listed_metric_of_another_exporter_is_queried_and_not_ours(exported: set[str]) -> None:
+    queried = {name for query in queries().values() for name in promql.names_in(query)}
 
     listed = {name for names in OTHERS.values() for name in names}
 
-    assert listed - asked == set()
+    assert listed - queried == set()
     assert listed & exported == set()
 
 

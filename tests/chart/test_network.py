@@ -1,33 +1,33 @@
-"""NetworkPolicies allow the arrows of the design, and not one more."""
+"""NetworkPolicies allow exactly the connections of the design."""
 
 import pytest
 
-from tests.chart.arrows import CALLS, PORTS, SERVICES, expected, outside
+from tests.chart.connections import Place, connections, places_of
+from tests.chart.design import CALLS, PORTS, SERVICES, expected, outside
 from tests.chart.environment import settings_of
 from tests.chart.helm import DEFAULT, PROFILES, release, rendered
 from tests.chart.objects import Release, called
-from tests.chart.reach import Place, arrows, places_of
 
 STORES = {"nats_url": "nats", "database_url": "postgresql", "s3_endpoint": "object-store"}
 
 
 def allowed(rendered_release: Release) -> set[tuple[str, str, str]]:
-    return arrows(rendered_release, [*places_of(rendered_release), *outside(rendered_release)])
+    return connections(rendered_release, [*places_of(rendered_release), *outside(rendered_release)])
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_exactly_the_arrows_of_the_design_are_allowed(profile: str) -> None:
+def test_exactly_the_connections_of_the_design_are_allowed(profile: str) -> None:
     chart = rendered(profile)
     guarded = chart if chart.of("NetworkPolicy") else release(profile, networkPolicy={"enabled": True})
 
-    found, wanted = allowed(guarded), expected(guarded)
+    found, designed = allowed(guarded), expected(guarded)
 
-    assert sorted(found - wanted) == []
-    assert sorted(wanted - found) == []
+    assert sorted(found - designed) == []
+    assert sorted(designed - found) == []
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_calls_what_its_settings_ask_for(service: str) -> None:
+def test_the_design_matches_the_targets_in_each_services_settings(service: str) -> None:
     fields = settings_of(service).model_fields
 
     targets = {name.removesuffix("_target") for name in fields if name.endswith("_target")} - {"triton"}
@@ -45,7 +45,7 @@ def test_without_policies_everybody_reaches_everything() -> None:
     assert {("stranger", "postgresql", PORTS["postgresql"]), ("stranger", "inference", "8001")} <= found
 
 
-def test_clients_may_be_narrowed() -> None:
+def test_the_clients_can_be_restricted() -> None:
     ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "elsewhere"}}}
 
     found = allowed(release(DEFAULT, networkPolicy={"clients": [ingress]}))
@@ -55,17 +55,21 @@ def test_clients_may_be_narrowed() -> None:
 
 
 @pytest.mark.parametrize("store", [{}, {"publicEndpoint": "https://files.example.com"}])
-def test_a_store_is_reached_by_clients_once_it_has_a_public_name(store: dict[str, str]) -> None:
+def test_clients_can_reach_a_store_with_a_public_name(store: dict[str, str]) -> None:
     found = allowed(release(DEFAULT, objectStore=store))
 
     assert (("stranger", "object-store", "8333") in found) == bool(store)
 
 
-def test_names_may_be_answered_on_another_port() -> None:
+def test_dns_may_use_another_port() -> None:
     chart = release(DEFAULT, networkPolicy={"dnsPorts": [53, 5353]})
     kube_dns = Place(name="dns", namespace="kube-system", labels={}, ports=("53/UDP", "5353/UDP", "5353"))
 
-    found = {arrow for arrow in arrows(chart, [*places_of(chart), kube_dns]) if arrow[1] == "dns"}
+    found = {
+        connection
+        for connection in connections(chart, [*places_of(chart), kube_dns])
+        if connection[1] == "dns"
+    }
 
     assert {port for source, _, port in found if source == "gateway"} == set(kube_dns.ports)
 

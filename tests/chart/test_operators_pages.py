@@ -1,4 +1,4 @@
-"""The pages for operators name what there is: commands, objects and values of the chart, pages and tests."""
+"""Every command, object, value, page and test that the operators' pages name exists."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def texts(pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("page", "command"), list(texts(COMMAND)))
-def test_a_command_is_one(page: str, command: str) -> None:
+def test_a_command_exists(page: str, command: str) -> None:
     assert _parser().parse_args(command.split())
 
 
@@ -38,7 +38,7 @@ def test_commands_are_found() -> None:
 
 
 @pytest.mark.parametrize(("page", "name"), sorted(set(texts(OBJECT))))
-def test_an_object_of_the_chart_is_there(page: str, name: str) -> None:
+def test_an_object_of_the_chart_exists(page: str, name: str) -> None:
     made = {one["metadata"]["name"] for profile in PROFILES for one in rendered(profile).objects}
     without_hash = {re.sub(r"-[0-9a-f]{8}$", "", each) for each in made}
 
@@ -46,7 +46,7 @@ def test_an_object_of_the_chart_is_there(page: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_is_linked_and_named_is_there(page: Path) -> None:
+def test_linked_pages_and_named_tests_exist(page: Path) -> None:
     text = page.read_text()
 
     for target, anchor in LINK.findall(text):
@@ -58,18 +58,18 @@ def test_what_is_linked_and_named_is_there(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """As GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize(("page", "value"), sorted(set(texts(VALUE))))
-def test_a_value_is_one_of_the_chart(page: str, value: str) -> None:
+def test_a_value_of_the_chart_exists(page: str, value: str) -> None:
     found = load((CHART / "values.yaml").read_text())
     service, is_setting, setting = value.partition(".settings.")
     if is_setting:
-        told = (REPOSITORY / "services" / service / service / "settings.py").read_text()
-        assert re.search(rf"^    {setting}: ", told, re.MULTILINE)
+        settings = (REPOSITORY / "services" / service / service / "settings.py").read_text()
+        assert re.search(rf"^    {setting}: ", settings, re.MULTILINE)
         return
     for key in value.split("."):
         assert key in found, value

@@ -1,4 +1,4 @@
-"""What the chart runs besides the services, run here against real servers: as written in its objects."""
+"""Run the chart's own programs against real servers, with the commands in the rendered objects."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ async def running(argv: list[str], env: Mapping[str, str], log: Path) -> AsyncGe
 
 
 async def eventually(attempt: Callable[[], Awaitable[T]], *errors: type[Exception]) -> T:
-    """Its result, once there is one."""
+    """Repeat the attempt until it succeeds, and return its result."""
     async with asyncio.timeout(SECONDS):
         while True:
             try:
@@ -98,7 +98,7 @@ async def connected(filled: Mapping[str, str], user: str, port: int, **options: 
 
 @pytest.fixture
 def chart() -> Release:
-    """With databases of its own, so that those of other tests stay as they are."""
+    """Render the chart with databases that no other test uses."""
     name = f"chart_{uuid.uuid4().hex[:8]}"
     databases = {
         one: {"name": f"{name}_{one}", "user": f"{name}_{one}"} for one in ("auth", "billing", "images")
@@ -125,9 +125,7 @@ async def with_roles(chart: Release, stores: Stores) -> str:
     return await run(argv_of(container), environment(chart, container) | admin)
 
 
-async def test_roles_are_made_once_and_migrations_then_wait_for_nothing(
-    chart: Release, stores: Stores
-) -> None:
+async def test_roles_are_created_once_and_migrations_run_after_that(chart: Release, stores: Stores) -> None:
     first, second = await with_roles(chart, stores), await with_roles(chart, stores)
 
     for service in ("auth", "billing", "images"):
@@ -140,16 +138,16 @@ async def test_roles_are_made_once_and_migrations_then_wait_for_nothing(
     assert again == ""
 
 
-async def test_a_database_that_is_ahead_lets_older_code_start(chart: Release, stores: Stores) -> None:
+async def test_older_code_starts_with_a_newer_database(chart: Release, stores: Stores) -> None:
     await with_roles(chart, stores)
     await migrated(chart, stores, "auth", "upgrade")
     name = chart.values["postgresql"]["databases"]["auth"]["name"]
     later = "UPDATE alembic_version SET version_num = 'later'"
     await run(["psql", "--quiet", "--command", later, stores.postgres.admin_url(name)], {})
 
-    said = [await migrated(chart, stores, "auth", mode) for mode in ("upgrade", "wait")]
+    outputs = [await migrated(chart, stores, "auth", mode) for mode in ("upgrade", "wait")]
 
-    assert said == ["the database is ahead: later came with a later release\n"] * 2
+    assert outputs == ["the database is newer than this release: it has later\n"] * 2
 
 
 async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Path) -> None:
@@ -167,7 +165,7 @@ async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Pa
         )
     denied: list[str] = []
 
-    async def heard(error: Exception) -> None:
+    async def note_denial(error: Exception) -> None:
         denied.append(str(error))
 
     async with AsyncExitStack() as servers:
@@ -183,7 +181,7 @@ async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Pa
             env = filled | {"SERVER_NAME": f"loupe-nats-{number}"}
             await servers.enter_async_context(running(argv, env, tmp_path / f"{number}.log"))
         owner = await connected(filled, "auth", ports["client0"])
-        limited = await connected(filled, "gateway", ports["client1"], error_cb=heard)
+        limited = await connected(filled, "gateway", ports["client1"], error_cb=note_denial)
         js = owner.jetstream()
         await eventually(lambda: bus.declare(js, bus.stream("X", "x"), replicas=replicas), nats.errors.Error)
         stream = await js.stream_info("X")
@@ -212,7 +210,7 @@ async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Pa
     shell, flag, script = argv_of(container)
     for name, port in ports.items():
         server, _, kind = name.partition(".")
-        prefix = "" if server == "s3" else f"{server}."  # S3 is a process of its own
+        prefix = "" if server == "s3" else f"{server}."  # the S3 server is a separate process
         option = f"-{prefix}port.{kind}=" if kind else f"-{prefix}port="
         script, changed = re.subn(rf"{re.escape(option)}\d+", f"{option}{port}", script)
         assert changed == 1
@@ -239,17 +237,17 @@ async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Pa
             read = answer.read()
         with pytest.raises(S3Error) as caught:
             await asyncio.to_thread(images.make_bucket, "other")
-    object_store.forget_sockets(object_store.ObjectStore(ports=ports, keys={}))
+    object_store.remove_sockets(object_store.ObjectStore(ports=ports, keys={}))
 
     assert read == b"pixels"
     assert caught.value.code == "AccessDenied"
 
 
-async def test_the_trial_has_a_picture_enlarged_and_leaves_nothing_behind(stack: Stack) -> None:
+async def test_the_trial_upscales_a_picture(stack: Stack) -> None:
     container = container_of(release(DEFAULT), "test")
     where = {"API_URL": stack.api, "OBJECTS_URL": f"http://{stack.stores.s3.endpoint}"}
     admin = {f"LOUPE_{name.upper()}": value for name, value in stack.services.admin.items()}
 
-    said = await run(argv_of(container), where | admin)
+    output = await run(argv_of(container), where | admin)
 
-    assert re.search(r"a picture was enlarged to \(128, 128\) in [\d.]+ s", said)
+    assert re.search(r"a picture was upscaled to \(128, 128\) in [\d.]+ s", output)

@@ -1,4 +1,4 @@
-"""Reading queries and pages of metrics."""
+"""Queries and metrics pages are read correctly."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_a_query_names_its_metrics(query: str, names: set[str]) -> None:
     assert promql.names_in(query) == names
 
 
-def test_what_is_no_query_is_refused() -> None:
+def test_an_invalid_query_is_refused() -> None:
     with pytest.raises(ValueError, match="unclosed left parenthesis"):
         promql.names_in("sum(rate(a_total[5m])")
 

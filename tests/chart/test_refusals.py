@@ -1,4 +1,4 @@
-"""What cannot work is refused before anything is installed, in words that name the value."""
+"""Values that cannot work are refused before anything is installed, and the message names the value."""
 
 import functools
 import json
@@ -14,50 +14,50 @@ SENTENCE = re.compile(r"\b(?:fail|required) \(?(?:printf )?\"((?:[^\"\\]|\\.)+)\
 PLACE = re.compile(r"%[sdv]")
 
 
-def said_about(values: dict[str, Any], major: int = 4) -> str:
+def message_about(values: dict[str, Any], major: int = 4) -> str:
     return _said(json.dumps(values), major)
 
 
-@pytest.mark.parametrize(("values", "words"), OF_THE_SCHEMA, ids=[words for _, words in OF_THE_SCHEMA])
-def test_a_value_of_the_wrong_kind_is_refused(values: dict[str, Any], words: str) -> None:
-    said = said_about(values)
+@pytest.mark.parametrize(("values", "part"), OF_THE_SCHEMA, ids=[part for _, part in OF_THE_SCHEMA])
+def test_a_value_of_the_wrong_kind_is_refused(values: dict[str, Any], part: str) -> None:
+    message = message_about(values)
 
-    assert "values don't meet the specifications of the schema(s)" in said
-    assert words in said
-
-
-@pytest.mark.parametrize(("values", "words"), OF_THE_TEMPLATES, ids=[words for _, words in OF_THE_TEMPLATES])
-def test_a_combination_that_cannot_work_is_refused(values: dict[str, Any], words: str) -> None:
-    said = said_about(values)
-
-    assert words in said
-    assert "the schema" not in said
+    assert "values don't meet the specifications of the schema(s)" in message
+    assert part in message
 
 
-def test_helm_3_refuses_alike() -> None:
-    assert OF_THE_TEMPLATES[0][1] in said_about(OF_THE_TEMPLATES[0][0], major=3)
-    assert "Additional property gatewya is not allowed" in said_about({"gatewya": {}}, major=3)
+@pytest.mark.parametrize(("values", "part"), OF_THE_TEMPLATES, ids=[part for _, part in OF_THE_TEMPLATES])
+def test_a_combination_that_cannot_work_is_refused(values: dict[str, Any], part: str) -> None:
+    message = message_about(values)
+
+    assert part in message
+    assert "the schema" not in message
 
 
-def test_every_sentence_of_the_templates_is_provoked() -> None:
+def test_helm_3_refuses_the_same_values() -> None:
+    assert OF_THE_TEMPLATES[0][1] in message_about(OF_THE_TEMPLATES[0][0], major=3)
+    assert "Additional property gatewya is not allowed" in message_about({"gatewya": {}}, major=3)
+
+
+def test_every_message_of_the_templates_is_tested() -> None:
     sources = [path.read_text() for path in (CHART / "templates").rglob("*.*")]
     sentences = {sentence for source in sources for sentence in SENTENCE.findall(source)}
-    said = [said_about(values) for values, _ in OF_THE_TEMPLATES]
+    messages = [message_about(values) for values, _ in OF_THE_TEMPLATES]
 
-    unheard = [one for one in sentences if not any(_pattern(one).search(text) for text in said)]
+    untested = [one for one in sentences if not any(_pattern(one).search(text) for text in messages)]
 
     assert len(sentences) > 10
-    assert unheard == []
+    assert untested == []
 
 
 @functools.cache
 def _said(values: str, major: int) -> str:
-    """In one line: Helm breaks some."""
+    """Return the message in one line: Helm wraps some lines."""
     with pytest.raises(Refused) as refused:
         template(values=json.loads(values), major=major)
     return " ".join(str(refused.value).split())
 
 
 def _pattern(sentence: str) -> re.Pattern[str]:
-    """Its words, with anything in the places that `printf` fills."""
+    """Return a pattern for a message, with anything where `printf` inserts a value."""
     return re.compile(".+".join(map(re.escape, PLACE.split(sentence))))

@@ -1,4 +1,4 @@
-"""What Helm renders from each profile, against all checks."""
+"""No check finds a defect in what Helm renders from each profile."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""Secrets that the chart makes up: long, different, made once, and kept by every later upgrade.
+"""Generated secrets are long and different, and every later upgrade keeps them.
 
-The cluster here is a few answers of Kubernetes' API; what it would do with the objects is not shown.
+The cluster here only answers Helm's requests; it does not apply the objects.
 """
 
 import base64
@@ -9,19 +9,19 @@ import pytest
 
 from tests.chart.helm import DEFAULT, MAJORS, Refused, release, rendered, template, upgraded
 from tests.chart.objects import Object, annotations, called
-from tests.chart.secrets import KEEP, made_up
+from tests.chart.secrets import KEEP, generated
 
 LONG = 32
 of_each_helm = pytest.mark.parametrize("major", MAJORS)
 
 
 def secrets_there() -> list[Object]:
-    """Of a release made earlier."""
+    """Return the Secrets of an earlier installation."""
     return rendered(DEFAULT).of("Secret")
 
 
 def test_every_secret_is_long_and_none_is_used_twice() -> None:
-    values = [value for secret in made_up(secrets_there()).values() for value in secret.values()]
+    values = [value for secret in generated(secrets_there()).values() for value in secret.values()]
 
     assert len(values) >= 10
     assert [value for value in values if len(value) < LONG or not value.isalnum()] == []
@@ -29,7 +29,7 @@ def test_every_secret_is_long_and_none_is_used_twice() -> None:
 
 
 def test_two_releases_have_no_secret_in_common() -> None:
-    one, other = made_up(secrets_there()), made_up(release().objects)
+    one, other = generated(secrets_there()), generated(release().objects)
 
     assert one.keys() == other.keys()
     for name in one:
@@ -43,27 +43,27 @@ def test_an_upgrade_keeps_every_secret(major: int) -> None:
 
     after = upgraded(DEFAULT, *there, major=major)
 
-    assert made_up(after.objects) == made_up(there)
+    assert generated(after.objects) == generated(there)
 
 
 @of_each_helm
-def test_a_key_that_is_new_is_added_to_a_secret_that_is_there(major: int) -> None:
+def test_a_new_key_is_added_to_an_existing_secret(major: int) -> None:
     older = [one | {"data": dict(list(one["data"].items())[1:])} for one in secrets_there()]
 
-    after = made_up(upgraded(DEFAULT, *older, major=major).objects)
+    after = generated(upgraded(DEFAULT, *older, major=major).objects)
 
-    whole = made_up(secrets_there())
-    for name, kept in made_up(older).items():
+    whole = generated(secrets_there())
+    for name, before in generated(older).items():
         assert after[name].keys() == whole[name].keys()
-        assert {key: after[name][key] for key in kept} == kept
+        assert {key: after[name][key] for key in before} == before
         assert all(len(value) >= LONG for value in after[name].values())
 
 
-def test_secrets_outlive_an_uninstall() -> None:
-    """The stores' volumes do so too, and would not take a new password."""
-    kept = [called(one) for one in secrets_there() if annotations(one).get(KEEP) == "keep"]
+def test_secrets_stay_after_an_uninstall() -> None:
+    """The stores' volumes stay too, and need the old passwords."""
+    marked = [called(one) for one in secrets_there() if annotations(one).get(KEEP) == "keep"]
 
-    assert kept == [called(one) for one in secrets_there()]
+    assert marked == [called(one) for one in secrets_there()]
 
 
 def test_a_secret_is_written_as_kubernetes_wants_it() -> None:
@@ -73,16 +73,16 @@ def test_a_secret_is_written_as_kubernetes_wants_it() -> None:
             assert base64.b64encode(base64.b64decode(value, validate=True)).decode() == value
 
 
-def test_without_hooks_nothing_is_made_up() -> None:
-    """Who renders without a cluster, as GitOps does, would get other secrets each time."""
+def test_without_hooks_no_secret_is_generated() -> None:
+    """A GitOps tool renders without a cluster, and would get other secrets each time."""
     with pytest.raises(Refused, match="existingSecret"):
         template(values={"useHelmHooks": False})
 
 
-def test_the_answers_of_the_cluster_are_what_helm_reads() -> None:
+def test_helm_reads_the_answers_of_the_cluster() -> None:
     (first, *_) = secrets_there()
     marked = first | {"data": dict.fromkeys(first["data"], base64.b64encode(b"marked" * 6).decode())}
 
-    after = made_up(upgraded(DEFAULT, marked).objects)
+    after = generated(upgraded(DEFAULT, marked).objects)
 
     assert set(after[first["metadata"]["name"]].values()) == {"marked" * 6}

@@ -1,15 +1,15 @@
-"""An upgrade: migrations come before it where the database can be reached then, else after it."""
+"""Migrations run before an upgrade if the database can be reached then, otherwise after it."""
 
 import pytest
 
 from tests.chart.checks.all import CHECKS
+from tests.chart.connections import Place, connections, places_of
 from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, template, upgraded, values_of
 from tests.chart.kubernetes import VERSIONS, problems
 from tests.chart.objects import Object, Release, annotations, called, is_hook
-from tests.chart.reach import Place, arrows, places_of
 
 DATABASES = ("auth", "billing", "images")
-ELSEWHERE = {"existingSecret": "given", "external": {"host": "postgres.example.com", "port": 6432}}
+EXTERNAL = {"existingSecret": "given", "external": {"host": "postgres.example.com", "port": 6432}}
 
 
 def migrations(objects: Release) -> list[Object]:
@@ -25,7 +25,7 @@ def pod_of(job: Object) -> Object:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_an_upgrade_is_as_sound_as_an_installation(profile: str) -> None:
+def test_no_check_finds_a_defect_in_an_upgrade(profile: str) -> None:
     there = rendered(profile).objects
 
     after = upgraded(profile, *there)
@@ -43,42 +43,42 @@ def test_each_database_is_migrated_once(profile: str) -> None:
     assert sorted(name.split("-")[-2] for name in jobs) == sorted(DATABASES)
 
 
-def test_at_first_migrations_run_beside_the_database_that_they_wait_for() -> None:
+def test_at_the_first_installation_migrations_are_jobs_that_wait_for_the_database() -> None:
     assert phases(rendered(DEFAULT)) == {""}
 
 
-def test_later_a_migration_that_fails_stops_the_upgrade() -> None:
+def test_a_failed_migration_stops_an_upgrade() -> None:
     after = upgraded(DEFAULT, *rendered(DEFAULT).objects)
 
     assert phases(after) == {"pre-upgrade"}
 
 
-def test_an_upgrade_that_brings_the_database_migrates_it_afterwards() -> None:
+def test_an_upgrade_that_creates_the_database_migrates_it_afterwards() -> None:
     without = [one for one in rendered(DEFAULT).objects if one["kind"] != "StatefulSet"]
 
     assert phases(upgraded(DEFAULT, *without)) == {""}
 
 
-def test_a_hook_finds_what_it_needs_where_migrations_were_off_before() -> None:
+def test_a_hook_finds_what_it_needs_after_migrations_were_off() -> None:
     before = release(DEFAULT, migrations={"enabled": False})
 
     assert before.find("ServiceAccount", "loupe-migrations")
     assert before.find("NetworkPolicy", "loupe-migrations")
 
 
-def test_a_hook_reaches_a_database_that_the_policies_of_the_release_before_do_not_allow() -> None:
+def test_a_hook_reaches_a_database_that_the_old_releases_policies_do_not_allow() -> None:
     before = rendered(DEFAULT)
-    after = upgraded(DEFAULT, *before.objects, values={"postgresql": {"mode": "external", **ELSEWHERE}})
+    after = upgraded(DEFAULT, *before.objects, values={"postgresql": {"mode": "external", **EXTERNAL}})
     database = Place(name="database", ip="203.0.113.9", labels={}, ports=("6432",))
     hooks = [one for one in after.objects if is_hook(one) and one["kind"] != "Pod"]
 
     standing = Release(objects=(*before.of("NetworkPolicy"), *hooks))
-    found = arrows(standing, [*places_of(standing), database])
+    found = connections(standing, [*places_of(standing), database])
 
     assert found == {(f"migrate-{name}", "database", "6432") for name in DATABASES}
 
 
-def test_a_hook_asks_for_no_priority_that_comes_with_its_release() -> None:
+def test_a_hook_uses_no_priority_class_of_its_own_release() -> None:
     with_it = upgraded("ha", *rendered(DEFAULT).objects)
     there_before = upgraded(DEFAULT, *rendered(DEFAULT).objects, values={"priorityClassName": "high"})
 
@@ -111,6 +111,10 @@ def test_services_wait_for_the_schema_of_their_database(profile: str) -> None:
 def test_a_migration_reaches_the_database_and_nothing_else() -> None:
     chart = rendered(DEFAULT)
 
-    found = {arrow for arrow in arrows(chart, places_of(chart)) if arrow[0].startswith("migrate-")}
+    found = {
+        connection
+        for connection in connections(chart, places_of(chart))
+        if connection[0].startswith("migrate-")
+    }
 
     assert found == {(f"migrate-{name}", "postgresql", "5432") for name in DATABASES}

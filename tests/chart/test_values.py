@@ -1,4 +1,4 @@
-"""values.yaml, values.schema.json and the README name the same values; nothing else is taken."""
+"""values.yaml, values.schema.json and the README list the same values, and no other value is accepted."""
 
 import re
 from typing import Any
@@ -12,8 +12,8 @@ from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, tem
 from tests.chart.objects import Object, found
 
 MONITORING = ("ServiceMonitor", "PrometheusRule")
-TOLD_AT_THE_TOP = {"metrics_listen", "listen", "log_level"}
-"""Ports are the chart's business, and the level of logs is one for all."""
+SET_BY_THE_CHART = {"metrics_listen", "listen", "log_level"}
+"""The chart sets the ports, and one log level for all services."""
 OPTIONAL = {
     "smtp_user",
     "smtp_password",
@@ -23,7 +23,7 @@ OPTIONAL = {
     "mail_from",
     "plans_file",
 }
-"""Set by the chart where other values ask for it."""
+"""Settings that the chart sets only together with other values."""
 
 
 def settings_in_schema(service: str) -> set[str]:
@@ -37,7 +37,7 @@ def variables(service: str, **values: Any) -> dict[str, str]:
     return environment(chart, container)
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     described = schema.schema()
 
     assert described["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -60,18 +60,18 @@ def test_the_schema_and_the_values_have_the_same_keys() -> None:
     assert sorted(present - described) == []
 
 
-def test_the_readme_tells_of_every_value_once() -> None:
+def test_the_readme_lists_every_value_once() -> None:
     assert sorted(schema.described() - schema.in_readme()) == []
     assert sorted(schema.in_readme() - schema.described()) == []
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_schema_takes_what_the_chart_ships(profile: str) -> None:
+def test_the_schema_accepts_the_default_values_and_the_profiles(profile: str) -> None:
     assert list(jsonschema_rs.validator_for(schema.schema()).iter_errors(rendered(profile).values)) == []
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_settings_are_what_a_service_understands_and_the_chart_leaves_open(service: str) -> None:
+def test_settings_in_the_schema_are_those_of_the_service_that_the_chart_does_not_set(service: str) -> None:
     known = set(settings_of(service).model_fields)
     prefix = f"{service.upper()}_"
     by_chart = {
@@ -87,15 +87,13 @@ def test_settings_are_what_a_service_understands_and_the_chart_leaves_open(servi
     }
 
     assert settings_in_schema(service) & by_chart == set()
-    assert settings_in_schema(service) | by_chart | TOLD_AT_THE_TOP | OPTIONAL >= known
+    assert settings_in_schema(service) | by_chart | SET_BY_THE_CHART | OPTIONAL >= known
     assert settings_in_schema(service) <= known
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_setting_reaches_its_service_as_it_was_written(
-    service: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Helm holds numbers as floats: 268435456 must not become 2.68435456e+08."""
+def test_every_setting_reaches_its_service_unchanged(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Helm stores numbers as floats: 268435456 must not become 2.68435456e+08."""
     fields = settings_of(service).model_fields
     written = {
         name: fields[name].get_default(call_default_factory=True) for name in settings_in_schema(service)
@@ -110,7 +108,7 @@ def test_every_setting_reaches_its_service_as_it_was_written(
     assert set(written) <= settings.model_fields_set
 
 
-def test_what_is_added_to_a_pod_arrives_there() -> None:
+def test_additions_to_a_pod_are_rendered() -> None:
     added: dict[str, Any] = {
         "podLabels": {"team": "imaging"},
         "podAnnotations": {"example.com/note": "yes"},
@@ -147,7 +145,7 @@ def test_what_is_added_to_a_pod_arrives_there() -> None:
         assert chart.find("ServiceAccount", f"loupe-{service}") is None
 
 
-def test_one_registry_serves_every_image() -> None:
+def test_one_registry_can_serve_every_image() -> None:
     objects = release(DEFAULT, **{"global": {"imageRegistry": "mirror.example.com"}})
 
     images = {one["image"] for pod in objects.pods for one in pod.containers}
@@ -156,7 +154,7 @@ def test_one_registry_serves_every_image() -> None:
     assert [image for image in images if not image.startswith("mirror.example.com/")] == []
 
 
-def test_labels_and_annotations_for_all_are_on_all() -> None:
+def test_common_labels_and_annotations_are_on_all_objects() -> None:
     chart = release(DEFAULT, commonLabels={"team": "imaging"}, commonAnnotations={"example.com/note": "yes"})
 
     for one in chart.objects:
@@ -164,7 +162,7 @@ def test_labels_and_annotations_for_all_are_on_all() -> None:
         assert one["metadata"]["annotations"]["example.com/note"] == "yes"
 
 
-def test_an_object_of_ones_own_may_use_the_charts_words() -> None:
+def test_an_extra_object_may_use_the_charts_templates() -> None:
     own = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-own"}}
 
     objects = load_all(template(*values_of(DEFAULT), values={"extraObjects": [own]}))
@@ -192,7 +190,7 @@ def test_labels_of_metrics_stay_labels_beside_annotations() -> None:
     assert {one["metadata"]["labels"].get("loupe/metrics") for one in metrics} == {"yes"}
 
 
-def test_a_label_for_one_wins_over_the_same_for_all_and_stands_once() -> None:
+def test_a_pod_label_overrides_a_common_label() -> None:
     text = template(
         values={"commonLabels": {"team": "platform"}, "gateway": {"podLabels": {"team": "imaging"}}}
     )
@@ -204,7 +202,7 @@ def test_a_label_for_one_wins_over_the_same_for_all_and_stands_once() -> None:
     assert "platform" in teams
 
 
-def test_settings_of_postgresql_arrive_as_they_were_written() -> None:
+def test_settings_of_postgresql_are_rendered_unchanged() -> None:
     settings = {"work_mem": 10485760, "log_line_prefix": "%m [%p]: ", "search_path": "a, b #c"}
 
     database = release(DEFAULT, postgresql={"bundled": {"settings": settings}}).of("StatefulSet")
@@ -219,7 +217,7 @@ def test_a_priority_is_an_integer_however_high() -> None:
     assert [one["value"] for one in chart.of("PriorityClass")] == [1000000000]
 
 
-def test_whoever_checks_certificates_is_given_the_authorities() -> None:
+def test_every_client_that_checks_certificates_gets_the_authorities() -> None:
     chart = rendered("external")
 
     for pod in chart.pods:
@@ -233,7 +231,7 @@ def test_whoever_checks_certificates_is_given_the_authorities() -> None:
             assert volumes["authorities"]["configMap"] == {"name": "company-authorities"}
 
 
-def test_without_authorities_an_external_database_is_checked_by_those_of_the_image() -> None:
+def test_without_authorities_an_external_database_is_checked_with_those_of_the_image() -> None:
     chart = release("external", authorities={"existingConfigMap": ""})
 
     named = {
@@ -247,7 +245,7 @@ def test_without_authorities_an_external_database_is_checked_by_those_of_the_ima
     assert named == {"/etc/ssl/certs/ca-certificates.crt"}
 
 
-def test_the_operators_pod_may_be_told_its_nodes() -> None:
+def test_the_operators_pod_can_be_assigned_to_nodes() -> None:
     given = {"nodeSelector": {"disk": "fast"}, "tolerations": [{"key": "spot", "operator": "Exists"}]}
 
     (pod,) = [one for one in release(DEFAULT, operator=given).pods if one.component == "operator"]
@@ -277,7 +275,7 @@ SHA = f"sha256:{'5' * 64}"
     ],
     ids=["tag", "tag with digest", "both", "digest", "default"],
 )
-def test_who_sets_a_tag_gets_that_one_and_not_the_defaults_digest(given: dict[str, str], image: str) -> None:
+def test_another_tag_replaces_the_default_digest_too(given: dict[str, str], image: str) -> None:
     chart = release(DEFAULT, nats={"bundled": {"image": given}})
 
     [found_image] = {

@@ -1,4 +1,7 @@
-"""Runs a container as if it were this process, which ends with it and stops it: `python attached.py ID`."""
+"""Run a container as if it were this process: `python attached.py ID`.
+
+This process ends when the container ends. A signal to this process stops the container.
+"""
 
 import signal
 import sys

@@ -1,7 +1,7 @@
-"""PostgreSQL, NATS and SeaweedFS from container images, on the network of this machine: with the ports,
-secrets and configuration of those from wheels, so that nothing else notices. Needs Docker on Linux.
+"""Run PostgreSQL, NATS and SeaweedFS from container images instead of wheels. This needs Docker on Linux.
 
-An image is asked for by POSTGRES_IMAGE, NATS_IMAGE and SEAWEEDFS_IMAGE.
+The containers use this machine's network and the same ports, secrets and configuration: nothing else changes.
+POSTGRES_IMAGE, NATS_IMAGE and SEAWEEDFS_IMAGE name other images.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from loupe_local.stores import Stores
 POSTGRES = os.environ.get("POSTGRES_IMAGE", "postgres:18")
 NATS = os.environ.get("NATS_IMAGE", "nats:2.12-alpine")
 SEAWEEDFS = os.environ.get("SEAWEEDFS_IMAGE", "chrislusf/seaweedfs:4.48")
-TOLD = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+DOCKER = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
 SETTINGS = {"listen_addresses": HOST, "max_connections": "200", "timezone": "UTC", "log_checkpoints": "off"}
 
 
 class Containers:
-    """`with` it: leaving removes them all, data included."""
+    """A context manager: leaving it removes all containers and their data."""
 
     def __init__(self) -> None:
         self._removed = contextlib.ExitStack()
@@ -55,7 +55,9 @@ class Containers:
             "postgres",
             *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
         )
-        process = Process(name="postgres", argv=(), ready=postgres.answers(server), stop_signal=signal.SIGINT)
+        process = Process(
+            name="postgres", argv=(), ready=postgres.accepts_queries(server), stop_signal=signal.SIGINT
+        )
         container = DockerContainer(POSTGRES, env=env).with_command(list(command))
         return await self._contained(process, container)
 
@@ -68,14 +70,14 @@ class Containers:
         return await self._with_our_files(process, SEAWEEDFS, process.cwd, entrypoint=["weed"])
 
     async def _with_our_files(self, process: Process, image: str, folder: Path, **options: object) -> Process:
-        """What it reads and writes stays ours, and in its folder."""
+        """Run the process in a container that reads and writes the folder as our user."""
         container = DockerContainer(image, env=dict(process.env)).with_command(list(process.argv[1:]))
         container.with_volume_mapping(folder, str(folder), "rw")
         container.with_kwargs(user=f"{os.geteuid()}:{os.getegid()}", working_dir=str(folder), **options)
         return await self._contained(process, container)
 
     async def _contained(self, process: Process, container: DockerContainer) -> Process:
-        """The same process in a container, which outlives each of its runs, and with it the data."""
+        """Return the process as one run of a container. The container and its data outlive the run."""
         container.with_kwargs(network_mode="host", **container._kwargs)
         self._removed.callback(container.stop)
         await asyncio.to_thread(container.start)
@@ -87,5 +89,5 @@ class Containers:
         runner = Path(__file__).with_name("attached.py")
         argv = (sys.executable, str(runner), container.get_container_id())
         return replace(
-            process, argv=argv, env=TOLD, cwd=Path("/"), identity="own", tidy=kill, stop_seconds=20
+            process, argv=argv, env=DOCKER, cwd=Path("/"), identity="own", clean_up=kill, stop_seconds=20
         )

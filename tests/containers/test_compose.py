@@ -1,4 +1,4 @@
-"""The Compose file: all are told what they need, nothing is open beyond this machine, no secret is known."""
+"""The Compose file: services get their settings, only two ports are open, and no secret has a default."""
 
 import re
 import shutil
@@ -37,7 +37,7 @@ def compose() -> dict[str, dict[str, Any]]:
 
 
 def environment(service: str) -> dict[str, str]:
-    """With every reference replaced by its default, or by something."""
+    """Return the service's environment. A variable without a default is replaced by some text."""
     text = yaml.safe_dump(compose()[service]["environment"], width=10_000)
     text = re.sub(r"\$\{\w+:\?[^}]*\}", "k" * 40, text)
     while re.search(r"\$\{\w+:-[^${}]*\}", text):
@@ -46,16 +46,16 @@ def environment(service: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("service", NAMES)
-def test_a_service_starts_with_what_it_is_told(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = environment(service)
+def test_a_service_accepts_its_environment(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = environment(service)
     prefix = f"{service.upper()}_"
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
     SETTINGS[service]()
 
     known = {f"{prefix}{field}".upper() for field in SETTINGS[service].model_fields}
-    assert set(told) <= known
+    assert set(variables) <= known
 
 
 @pytest.mark.parametrize("service", WITH_DATABASE)
@@ -71,7 +71,7 @@ def test_a_database_is_migrated_before_its_service_starts(service: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "triton", "admin"])
-def test_what_is_ours_runs_without_rights(name: str) -> None:
+def test_our_containers_run_without_privileges(name: str) -> None:
     service = compose()[name]
 
     assert service["user"] == "10001:10001"
@@ -79,28 +79,28 @@ def test_what_is_ours_runs_without_rights(name: str) -> None:
     assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
 
 
-def test_only_the_api_and_the_results_are_published_and_only_here() -> None:
+def test_only_the_api_and_the_object_store_are_published_and_only_to_this_machine() -> None:
     ports = {name: service["ports"] for name, service in compose().items() if "ports" in service}
 
     assert ports.keys() == {"gateway", "objects"}
     assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
 
 
-def test_the_worker_alone_reaches_triton() -> None:
-    reaching = {name for name, service in compose().items() if "models" in service["networks"]}
+def test_only_the_worker_can_reach_triton() -> None:
+    reachable_by = {name for name, service in compose().items() if "models" in service["networks"]}
 
-    assert reaching == {"inference", "triton"}
+    assert reachable_by == {"inference", "triton"}
 
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    """What `secrets` writes."""
+    """Return the path of the file that `secrets` has written."""
     shutil.copy(FOLDER / "secrets", tmp_path)
     subprocess.run([tmp_path / "secrets"], check=True)
     return tmp_path / ".env"
 
 
-def test_everybody_gets_a_secret_of_their_own(written: Path) -> None:
+def test_every_secret_is_different(written: Path) -> None:
     secrets = dict(line.split("=") for line in written.read_text().splitlines())
 
     assert set(re.findall(r"\$\{(\w+):\?", FILE.read_text())) == set(secrets)
@@ -109,7 +109,7 @@ def test_everybody_gets_a_secret_of_their_own(written: Path) -> None:
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
 
 
-def test_secrets_are_made_once(written: Path) -> None:
+def test_secrets_are_created_only_once(written: Path) -> None:
     before = written.read_text()
 
     subprocess.run([written.with_name("secrets")], check=True)
@@ -117,7 +117,7 @@ def test_secrets_are_made_once(written: Path) -> None:
     assert written.read_text() == before
 
 
-def test_the_servers_know_whom_the_local_stack_knows() -> None:
+def test_the_servers_have_the_same_users_as_in_the_local_stack() -> None:
     users = re.findall(r"\{ user: (\w+), password: \$NATS_PASSWORD_(\w+)", (FOLDER / "nats.conf").read_text())
     databases = re.findall(r"CREATE DATABASE (\w+) OWNER (\w+)", (FOLDER / "databases.sh").read_text())
     identities = re.findall(r"\(identity (\w+) ", (FOLDER / "objects.sh").read_text())
@@ -128,17 +128,22 @@ def test_the_servers_know_whom_the_local_stack_knows() -> None:
     assert identities == list(object_store.SERVICES)
 
 
-def test_the_object_store_is_set_as_in_the_local_stack() -> None:
-    told = dict(re.findall(r"-([\w.]+)=(\S+)", (FOLDER / "objects.sh").read_text()))
-    elsewhere = {"s3.port.iceberg", "s3.port.lance", "s3.autoCreateBucket", "s3.allowDeleteBucketNotEmpty"}
-    alone = {"s3.localSocket", "filer.localSocket"}
+def test_the_object_store_has_the_same_options_as_in_the_local_stack() -> None:
+    options = dict(re.findall(r"-([\w.]+)=(\S+)", (FOLDER / "objects.sh").read_text()))
+    of_the_s3_server = {
+        "s3.port.iceberg",
+        "s3.port.lance",
+        "s3.autoCreateBucket",
+        "s3.allowDeleteBucketNotEmpty",
+    }
+    only_local = {"s3.localSocket", "filer.localSocket"}
 
     for name, value in object_store.OPTIONS.items():
-        if name not in alone:
-            assert told[name.removeprefix("s3.") if name in elsewhere else name] == value
+        if name not in only_local:
+            assert options[name.removeprefix("s3.") if name in of_the_s3_server else name] == value
 
 
-def test_the_broker_keeps_what_it_accepts_and_allows_what_it_allows_locally() -> None:
+def test_the_broker_syncs_to_disk_and_has_the_same_permissions_as_in_the_local_stack() -> None:
     text = (FOLDER / "nats.conf").read_text()
 
     assert "sync_interval: always" in text

@@ -1,4 +1,4 @@
-"""What an image is made of and how it runs, read from its Dockerfile."""
+"""What is in an image and how it runs, as its Dockerfile says."""
 
 import fnmatch
 import json
@@ -8,18 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from loupe_local.services import NAMES, WITH_DATABASE
 from loupe_local.state import REPOSITORY
 
 FOLDER = REPOSITORY / "deploy" / "images"
-OF_SERVICES, OF_TRITON = FOLDER / "Dockerfile", FOLDER / "triton.Dockerfile"
-DOCKERFILES = (OF_SERVICES, OF_TRITON)
+SERVICE_DOCKERFILE, TRITON_DOCKERFILE = FOLDER / "Dockerfile", FOLDER / "triton.Dockerfile"
+DOCKERFILES = (SERVICE_DOCKERFILE, TRITON_DOCKERFILE)
 SOURCES = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)
 
 
 def stage(dockerfile: Path, name: str) -> str:
-    """The lines of one stage."""
+    """Return the lines of one stage."""
     return re.split(r"^FROM \S+ AS ", dockerfile.read_text(), flags=re.MULTILINE)[
         re.findall(r"^FROM \S+ AS (\S+)$", dockerfile.read_text(), re.MULTILINE).index(name) + 1
     ]
@@ -30,7 +32,7 @@ def locked(name: str) -> set[str]:
 
 
 def is_sent(path: str) -> bool:
-    """Whether the engine gets to see it; the last rule that fits decides."""
+    """Whether Docker gets this path. The last matching line of .dockerignore decides."""
     sent = True
     for rule in (REPOSITORY / ".dockerignore").read_text().splitlines():
         pattern = rule.removeprefix("!").removeprefix("**/")
@@ -44,22 +46,22 @@ def is_sent(path: str) -> bool:
 
 
 @pytest.mark.parametrize("service", NAMES)
-def test_an_image_of_a_service_runs_that_service(service: str) -> None:
-    command = stage(OF_SERVICES, service).partition("CMD ")[2].strip()
+def test_the_image_of_a_service_runs_that_service(service: str) -> None:
+    command = stage(SERVICE_DOCKERFILE, service).partition("CMD ")[2].strip()
 
     assert command == f'["python", "-m", "{service}"]'
 
 
 @pytest.mark.parametrize("service", NAMES)
-def test_what_a_service_is_built_from_is_there_and_sent(service: str) -> None:
-    sources = " ".join(SOURCES.findall(OF_SERVICES.read_text())).replace("${SERVICE}", service).split()
+def test_the_sources_of_a_service_image_exist_and_are_sent(service: str) -> None:
+    sources = " ".join(SOURCES.findall(SERVICE_DOCKERFILE.read_text())).replace("${SERVICE}", service).split()
 
     assert f"requirements/{service}.txt" in sources
     assert [source for source in sources if not (REPOSITORY / source).exists() or not is_sent(source)] == []
 
 
-def test_what_triton_is_built_from_is_there_and_sent() -> None:
-    sources = " ".join(SOURCES.findall(OF_TRITON.read_text())).split()
+def test_the_sources_of_the_triton_image_exist_and_are_sent() -> None:
+    sources = " ".join(SOURCES.findall(TRITON_DOCKERFILE.read_text())).split()
 
     assert "requirements/triton-cpu.txt" in sources
     assert [source for source in sources if not (REPOSITORY / source).exists() or not is_sent(source)] == []
@@ -71,17 +73,19 @@ def test_nothing_else_is_sent(left_out: str) -> None:
 
 
 @pytest.mark.parametrize("service", WITH_DATABASE)
-def test_an_image_with_a_database_can_migrate_it(service: str) -> None:
+def test_the_image_of_a_service_with_a_database_can_migrate_it(service: str) -> None:
     folder = REPOSITORY / "services" / service
 
     assert (folder / "migrations" / "env.py").is_file()
     assert "[tool.alembic]" in (folder / "pyproject.toml").read_text()
     assert "alembic==" in (REPOSITORY / "requirements" / f"{service}.txt").read_text()
-    assert "WORKDIR /app/${SERVICE}" in stage(OF_SERVICES, "service")
+    assert "WORKDIR /app/${SERVICE}" in stage(SERVICE_DOCKERFILE, "service")
 
 
-@pytest.mark.parametrize(("dockerfile", "last"), [(OF_SERVICES, "service"), (OF_TRITON, "runtime")])
-def test_what_runs_is_nobody_and_holds_no_installer(dockerfile: Path, last: str) -> None:
+@pytest.mark.parametrize(
+    ("dockerfile", "last"), [(SERVICE_DOCKERFILE, "service"), (TRITON_DOCKERFILE, "runtime")]
+)
+def test_an_image_runs_without_root_and_contains_no_installer(dockerfile: Path, last: str) -> None:
     lines = stage(dockerfile, last).splitlines()
 
     assert "USER 10001:10001" in lines
@@ -91,7 +95,7 @@ def test_what_runs_is_nobody_and_holds_no_installer(dockerfile: Path, last: str)
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
-def test_a_build_installs_only_what_is_locked_and_asks_nobody_else(dockerfile: Path) -> None:
+def test_a_build_installs_only_locked_packages_from_no_named_index(dockerfile: Path) -> None:
     text = re.sub(r"\\\n\s*", "", dockerfile.read_text())
     installing = [line for line in text.split("&&") if " install " in line]
 
@@ -103,17 +107,19 @@ def test_a_build_installs_only_what_is_locked_and_asks_nobody_else(dockerfile: P
     assert "# syntax" not in text
 
 
-def test_triton_runs_with_what_its_models_were_checked_with() -> None:
+def test_triton_runs_with_the_packages_that_its_models_were_checked_with() -> None:
     serving, building = locked("triton-cpu"), locked("triton")
 
     assert any(part.startswith("openvino==") for part in serving)
     assert serving <= building
 
 
-def test_a_bill_of_materials_lists_what_is_locked_for_the_image() -> None:
+def test_an_sbom_is_valid_and_lists_the_locked_packages_of_the_image() -> None:
     subprocess.run([sys.executable, FOLDER / "sbom.py", "triton-cpu"], check=True, capture_output=True)
-    bill = json.loads((REPOSITORY / ".loupe" / "sbom" / "loupe-triton-cpu.json").read_text())
+    text = (REPOSITORY / ".loupe" / "sbom" / "loupe-triton-cpu.json").read_text()
 
+    bill = json.loads(text)
     listed = {f"{each['name']}=={each['version']}" for each in bill["components"]}
 
+    assert JsonStrictValidator(SchemaVersion.from_version(bill["specVersion"])).validate_str(text) is None
     assert listed == {part for part in locked("triton-cpu") | locked("pytriton") if "==" in part}

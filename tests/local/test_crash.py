@@ -1,4 +1,4 @@
-"""What is left when a run ends, however it ends: the data, and no process."""
+"""After a run has ended, in whatever way, its data is there and no process is left."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from loupe_local.supervisor import Supervisor
 
 @contextmanager
 def a_supervisor(folder: Path, identity: str = OWN) -> Generator[subprocess.Popen[str]]:
-    """Stores in a process of its own, with traces left in each of them."""
+    """Run a supervisor in a process of its own. It has written something to each store."""
     argv = launch(identity, folder, sys.executable, traces.__file__, str(folder / "state"))
     with (folder / "log").open("a") as log:
         running = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -37,7 +37,7 @@ def a_supervisor(folder: Path, identity: str = OWN) -> Generator[subprocess.Pope
 
 
 async def traces_after(folder: Path) -> dict[str, int]:
-    """What the next start finds."""
+    """Start the stores again, and count what the run before has written."""
     async with stores(folder / "state", sink=lambda name, line: None, durable=False, triton=False) as again:
         return await traces.count(again)
 
@@ -46,9 +46,9 @@ def a_sleeper() -> subprocess.Popen[bytes]:
     return subprocess.Popen(["sleep", "60"], start_new_session=True)
 
 
-def wait_for_the_end(of: list[psutil.Process]) -> None:
+def wait_until_gone(processes: list[psutil.Process]) -> None:
     deadline = time.monotonic() + 10
-    while alive := [one for one in of if is_alive(one)]:
+    while alive := [one for one in processes if is_alive(one)]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.02)
 
@@ -57,7 +57,7 @@ async def test_a_killed_supervisor_leaves_no_process_and_all_data(tmp_path: Path
     with a_supervisor(tmp_path) as supervisor:
         children = psutil.Process(supervisor.pid).children(recursive=True)
         supervisor.kill()
-        await asyncio.to_thread(wait_for_the_end, children)
+        await asyncio.to_thread(wait_until_gone, children)
 
     assert len(children) >= 4
     assert await traces_after(tmp_path) == {"postgres": 1, "nats": 1, "objects": 1}
@@ -73,7 +73,7 @@ async def test_a_stopped_supervisor_leaves_no_process_and_all_data(tmp_path: Pat
         supervisor.send_signal(signal.SIGTERM)
         status = await asyncio.to_thread(supervisor.wait, timeout=30)
 
-    (tmp_path / "state" / "ports.json").unlink()  # so that the next run gets others
+    (tmp_path / "state" / "ports.json").unlink()  # the next run has to choose other ports
 
     assert status == 0
     assert not [one for one in children if is_alive(one)]
@@ -81,7 +81,7 @@ async def test_a_stopped_supervisor_leaves_no_process_and_all_data(tmp_path: Pat
     assert await traces_after(tmp_path) == {"postgres": 1, "nats": 1, "objects": 1}
 
 
-async def test_the_next_start_ends_what_survived(tmp_path: Path) -> None:
+async def test_the_next_start_kills_what_survived(tmp_path: Path) -> None:
     with a_sleeper() as survivor:
         started = psutil.Process(survivor.pid).create_time()
         State(tmp_path)
@@ -91,11 +91,11 @@ async def test_the_next_start_ends_what_survived(tmp_path: Path) -> None:
             assert survivor.wait(timeout=5) == -signal.SIGKILL
 
 
-async def test_the_next_start_spares_another_process_with_the_same_number(tmp_path: Path) -> None:
-    with a_sleeper() as stranger:
-        started = psutil.Process(stranger.pid).create_time() - 3600
-        write(tmp_path / "local.json", {"components": {"old": {"pid": stranger.pid, "started": started}}})
+async def test_the_next_start_spares_another_process_with_the_same_id(tmp_path: Path) -> None:
+    with a_sleeper() as unrelated:
+        started = psutil.Process(unrelated.pid).create_time() - 3600
+        write(tmp_path / "local.json", {"components": {"old": {"pid": unrelated.pid, "started": started}}})
 
         async with Supervisor(tmp_path, lambda name, line: None):
-            assert stranger.poll() is None
-        stranger.kill()
+            assert unrelated.poll() is None
+        unrelated.kill()

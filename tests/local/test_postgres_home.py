@@ -1,4 +1,4 @@
-"""PostgreSQL as root: by another user, in a user namespace, or from copies."""
+"""If we are root, PostgreSQL runs as another user, in a user namespace, or from copies."""
 
 import os
 import shutil
@@ -13,12 +13,12 @@ from loupe_local import postgres, postgres_home
 from loupe_local.postgres_home import MAPPED, Home
 from loupe_local.supervisor import Supervisor
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change the user")
 
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """One that every user can enter, unlike those of pytest."""
+    """Yield a folder that every user can enter. Those of pytest are closed."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o711)
     yield folder
@@ -30,7 +30,7 @@ def close(folder: Path) -> None:
 
 
 async def serve(supervisor: Supervisor, home: Home) -> str:
-    """Who owns the data, by the server's own answer to a query over TCP."""
+    """Start a server, create a table in it, and return the owner of its data."""
     server = postgres.postgres(supervisor.state)
     await postgres.create_cluster(server, home, durable=False)
     await supervisor.start(postgres.process(server, home, durable=False))
@@ -42,7 +42,7 @@ async def serve(supervisor: Supervisor, home: Home) -> str:
     return home.data.owner()
 
 
-async def test_nobody_runs_it_where_nobody_can_reach_it(open_folder: Path) -> None:
+async def test_the_user_nobody_runs_the_server_in_an_open_folder(open_folder: Path) -> None:
     async with Supervisor(open_folder, lambda name, line: None) as supervisor:
         home = await postgres_home.find(supervisor.state, supervisor.sink)
 
@@ -50,7 +50,7 @@ async def test_nobody_runs_it_where_nobody_can_reach_it(open_folder: Path) -> No
         assert await serve(supervisor, home) == "nobody"
 
 
-async def test_a_closed_folder_is_served_from_within(tmp_path: Path) -> None:
+async def test_a_closed_folder_is_served_in_a_user_namespace(tmp_path: Path) -> None:
     async with Supervisor(tmp_path, lambda name, line: None) as supervisor:
         home = await postgres_home.find(supervisor.state, supervisor.sink)
         if home.identity != MAPPED:
@@ -60,22 +60,22 @@ async def test_a_closed_folder_is_served_from_within(tmp_path: Path) -> None:
         assert await serve(supervisor, home) == "root"
 
 
-async def test_without_user_namespaces_it_is_served_from_copies(
+async def test_without_user_namespaces_the_server_runs_from_copies(
     tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(open_folder))
     async with Supervisor(tmp_path, lambda name, line: None) as supervisor:
         folder = supervisor.state.path("postgres")
 
-        home = postgres_home.copied(folder)
+        home = postgres_home.copied_home(folder)
 
         assert await serve(supervisor, home) == "nobody"
         assert home.folder.parent == open_folder
-        assert postgres_home.copied(folder) == home
+        assert postgres_home.copied_home(folder) == home
         assert (await postgres_home.find(supervisor.state, supervisor.sink)) == home
 
 
-async def test_data_follows_whoever_can_serve_it_now(open_folder: Path) -> None:
+async def test_the_data_changes_its_owner_when_another_user_has_to_serve_it(open_folder: Path) -> None:
     async with Supervisor(open_folder, lambda name, line: None) as supervisor:
         await serve(supervisor, await postgres_home.find(supervisor.state, supervisor.sink))
     close(open_folder)

@@ -1,4 +1,4 @@
-"""The stores as everything else finds them: reachable, separated from each other, and from the network."""
+"""The stores are reachable with the right credentials, and with no others; nothing is open to the network."""
 
 import asyncio
 import email
@@ -43,7 +43,7 @@ def log_of(running: Stores) -> str:
 
 
 @pytest.mark.parametrize("service", ["auth", "billing", "images"])
-async def test_a_service_reaches_its_own_database_only(running: Stores, service: str) -> None:
+async def test_a_service_can_open_only_its_own_database(running: Stores, service: str) -> None:
     others = {"auth", "billing", "images", "postgres", "template1"} - {service}
 
     async with await psycopg.AsyncConnection.connect(plain(running.database_url(service))) as connection:
@@ -84,7 +84,7 @@ async def test_a_counter_stream_counts(running: Stores) -> None:
     await client.close()
 
 
-async def test_one_service_writes_what_the_other_reads(running: Stores) -> None:
+async def test_one_service_reads_what_the_other_has_written(running: Stores) -> None:
     images, inference = running.s3.client("images"), running.s3.client("inference")
     await asyncio.to_thread(images.put_object, running.s3.bucket, "a/b.png", BytesIO(b"pixels"), 6)
 
@@ -118,7 +118,7 @@ async def test_triton_is_ready_to_infer(running: Stores) -> None:
         assert "nv_inference_request_success" in (await http.get(running.triton.metrics)).text
 
 
-async def test_metrics_answer(running: Stores) -> None:
+async def test_every_metrics_address_answers(running: Stores) -> None:
     async with httpx2.AsyncClient(trust_env=False) as http:
         for address in running.metrics.values():
             assert (await http.get(address)).status_code == 200
@@ -138,13 +138,13 @@ async def test_nothing_listens_beyond_the_loopback(running: Stores) -> None:
     assert {ip for _, ip in addresses} == {"127.0.0.1"}
 
 
-async def test_a_second_one_in_the_same_folder_is_refused(running: Stores) -> None:
+async def test_a_second_stack_in_the_same_folder_is_refused(running: Stores) -> None:
     with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"):
         async with stores(running.supervisor.state.folder, sink=lambda name, line: None):
             pass
 
 
-async def test_secrets_are_for_the_owner_only(running: Stores) -> None:
+async def test_only_the_owner_can_read_secrets(running: Stores) -> None:
     folder = running.supervisor.state.folder
 
     for name in ("secrets.json", "nats/nats.conf", "objects/s3.json"):
@@ -159,20 +159,20 @@ async def test_a_killed_nats_comes_back_with_its_streams(running: Stores) -> Non
         running.nats_url("images"), max_reconnect_attempts=-1, reconnect_time_wait=0.05
     )
     jetstream = client.jetstream()
-    await jetstream.add_stream(name="KEPT", subjects=["kept"])
-    await jetstream.publish("kept", b"1")
+    await jetstream.add_stream(name="TRACES", subjects=["traces"])
+    await jetstream.publish("traces", b"1")
 
     await running.supervisor.kill("nats")
     assert not running.supervisor.is_ready("nats")
     await running.supervisor.restart("nats")
 
     await until(lambda: client.is_connected)
-    assert (await jetstream.stream_info("KEPT")).state.messages == 1
+    assert (await jetstream.stream_info("TRACES")).state.messages == 1
     await client.close()
 
 
 @pytest.mark.parametrize("name", STORES)
-async def test_who_dies_is_started_again(running: Stores, name: str) -> None:
+async def test_a_process_that_dies_is_started_again(running: Stores, name: str) -> None:
     before = running.supervisor.pid(name)
 
     os.kill(before, signal.SIGKILL)

@@ -1,6 +1,7 @@
-"""Leaves something in every store, looks whether it is still there; as a program it is a supervisor to kill.
+"""Write something to every store, and check later whether it is still there.
 
-`python traces.py FOLDER` starts the stores, leaves the traces, says `ready` and stays until SIGTERM.
+`python traces.py FOLDER` starts the stores, writes the traces, prints `ready` and runs until SIGTERM: a
+supervisor for tests to kill.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ CONTENT = b"a picture, let us say"
 
 
 def plain(url: str) -> str:
-    """The URL for psycopg itself."""
+    """Return the URL for plain psycopg."""
     return url.replace("postgresql+psycopg", "postgresql")
 
 
@@ -37,7 +38,7 @@ async def leave(running: Stores) -> None:
 
 
 async def count(running: Stores) -> dict[str, int]:
-    """How often traces were left, by store."""
+    """Return for each store how often traces were written to it."""
     async with await psycopg.AsyncConnection.connect(plain(running.database_url("images"))) as connection:
         row = await (await connection.execute("SELECT count(*) FROM trace")).fetchone()
     assert row is not None

@@ -1,6 +1,6 @@
-"""An OTLP collector: takes spans over HTTP as OpenTelemetry specifies it, and holds them for a test to read.
+"""An OTLP collector for tests: it receives spans by HTTP and keeps them.
 
-While it is `stuck` it takes requests and answers none.
+While it is `stuck` it accepts requests and answers none.
 """
 
 import base64
@@ -19,8 +19,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 @dataclass(frozen=True)
-class Told:
-    """A span, and the service that it is from."""
+class Received:
+    """A span, and the service that sent it."""
 
     service: str
     span: Span
@@ -36,31 +36,31 @@ class Told:
 @dataclass
 class Collector:
     port: int
-    told: list[Told] = field(default_factory=list[Told])
+    received: list[Received] = field(default_factory=list[Received])
     requests: int = 0
-    flows: threading.Event = field(default_factory=threading.Event)
+    is_answering: threading.Event = field(default_factory=threading.Event)
 
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def trace(self, trace_id: bytes) -> list[Told]:
-        return [one for one in self.told if one.span.trace_id == trace_id]
+    def trace(self, trace_id: bytes) -> list[Received]:
+        return [one for one in self.received if one.span.trace_id == trace_id]
 
     @contextlib.contextmanager
     def stuck(self) -> Generator[None]:
-        self.flows.clear()
+        self.is_answering.clear()
         try:
             yield
         finally:
-            self.flows.set()
+            self.is_answering.set()
 
 
 @contextlib.contextmanager
 def collector() -> Generator[Collector]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     made = Collector(server.server_port)
-    made.flows.set()
+    made.is_answering.set()
     server.RequestHandlerClass = _handler(made)
     server.daemon_threads = True
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -68,7 +68,7 @@ def collector() -> Generator[Collector]:
     try:
         yield made
     finally:
-        made.flows.set()
+        made.is_answering.set()
         server.shutdown()
         serving.join()
         server.server_close()
@@ -79,14 +79,14 @@ def _handler(collected: Collector) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             collected.requests += 1
-            collected.flows.wait()
+            collected.is_answering.wait()
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
             kind = self.headers["content-type"]
             request = _from_json(body) if kind == "application/json" else Request.FromString(body)
-            collected.told.extend(_spans(request))
+            collected.received.extend(_spans(request))
             answer = Response().SerializeToString()
-            with contextlib.suppress(ConnectionError):  # who was kept waiting may have gone
+            with contextlib.suppress(ConnectionError):  # a client that had to wait may have gone
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", str(len(answer)))
@@ -100,7 +100,7 @@ def _handler(collected: Collector) -> type[BaseHTTPRequestHandler]:
 
 
 def _from_json(body: bytes) -> Request:
-    """As Triton sends them: ids are in hexadecimal there, unlike other bytes in protobuf's JSON."""
+    """Parse spans as Triton sends them: ids are hexadecimal, unlike other bytes in protobuf's JSON."""
     text = re.sub(
         r'("(?:traceId|spanId|parentSpanId)"\s*:\s*")([0-9a-fA-F]*)"',
         lambda found: f'{found[1]}{base64.b64encode(bytes.fromhex(found[2])).decode()}"',
@@ -109,9 +109,9 @@ def _from_json(body: bytes) -> Request:
     return json_format.Parse(text, Request(), ignore_unknown_fields=True)
 
 
-def _spans(request: Request) -> Generator[Told]:
+def _spans(request: Request) -> Generator[Received]:
     for of_service in request.resource_spans:
         described = {one.key: one.value.string_value for one in of_service.resource.attributes}
         for of_scope in of_service.scope_spans:
             for span in of_scope.spans:
-                yield Told(described["service.name"], span)
+                yield Received(described["service.name"], span)

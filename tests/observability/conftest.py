@@ -1,4 +1,4 @@
-"""A system whose services and Triton tell their spans to a collector of the test, and whose logs are JSON."""
+"""A running system that sends its spans to a collector of the test, and writes its logs as JSON."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from loupe_local.log import to_file
 from loupe_local.services import NAMES
 from loupe_local.stack import Stack
 from loupe_local.stack import stack as run_stack
-from tests.observability.collector import Collector, Told, collector
+from tests.observability.collector import Collector, Received, collector
 
 OVERRIDES = {
     "IMAGES_UNFINISHED_PER_USER": "1",
@@ -26,7 +26,7 @@ OVERRIDES = {
     "GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000",
     **{f"{name.upper()}_LOG_READABLE": "false" for name in NAMES},
 }
-"""A user's second image waits until the first has ended."""
+"""With one unfinished image per user, the second image waits until the first has ended."""
 Lines = list[dict[str, Any]]
 
 
@@ -37,14 +37,14 @@ class Traced:
     log: Path
 
     def lines(self, service: str, event: str) -> Lines:
-        """What a service has written of that kind."""
+        """Return the log lines of this event that the service has written."""
         written = [line.split("|", 1) for line in self.log.read_text().splitlines() if "|" in line]
         texts = [text.strip() for name, text in written if name.split()[-1] == service]
         found: Lines = [json.loads(text) for text in texts if text.startswith("{")]
         return [line for line in found if line["event"] == event]
 
-    def trace_of(self, request_id: str) -> list[Told]:
-        """The spans of the trace in whose lines the worker names that request."""
+    def trace_of(self, request_id: str) -> list[Received]:
+        """Return the spans of the trace that the worker's log line names for this request."""
         [line] = [line for line in self.lines("inference", "done") if line["request_id"] == request_id]
         return self.collector.trace(bytes.fromhex(line["trace_id"]))
 
@@ -58,9 +58,9 @@ def collected() -> Generator[Collector]:
 @pytest.fixture(scope="session")
 async def traced(tmp_path_factory: pytest.TempPathFactory, collected: Collector) -> AsyncGenerator[Traced]:
     folder = tmp_path_factory.mktemp("traced")
-    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": collected.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collected.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "200"}
     sink = to_file(folder / "stack.log")
-    with mock.patch.dict(os.environ, told):
+    with mock.patch.dict(os.environ, variables):
         async with run_stack(folder / "state", sink=sink, durable=False, overrides=OVERRIDES) as running:
             yield Traced(running, collected, folder / "stack.log")
 

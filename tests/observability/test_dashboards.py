@@ -1,6 +1,4 @@
-"""Dashboards that any Grafana takes: no fixed data source, no panel twice, and none that does not say what it
-shows.
-"""
+"""Dashboards work in any Grafana: no fixed data source, no panel twice, and a description for each panel."""
 
 import json
 import re
@@ -28,7 +26,7 @@ def queries(panel: dict[str, Any]) -> list[str]:
     return [target["expr"] for target in panel["targets"]]
 
 
-def test_there_are_two_that_do_not_clash() -> None:
+def test_the_two_dashboards_have_different_ids_and_titles() -> None:
     assert set(DASHBOARDS) == {"service-health", "gpu-and-queue"}
     assert len({dashboard["uid"] for dashboard in DASHBOARDS.values()}) == 2
     assert {dashboard["title"] for dashboard in DASHBOARDS.values()} == {
@@ -38,12 +36,12 @@ def test_there_are_two_that_do_not_clash() -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_each_panel_is_there_once_and_over_no_other(name: str) -> None:
+def test_panels_are_unique_and_do_not_overlap(name: str) -> None:
     every = DASHBOARDS[name]["panels"]
     titles = [panel["title"] for panel in panels(name)]
 
     assert len({panel["id"] for panel in every}) == len(every)
-    assert len(set(titles)) >= len(titles) - 1  # "Work to do": the number, and over time
+    assert len(set(titles)) >= len(titles) - 1  # "Work to do" exists twice: as a number and over time
     for one, other in combinations([panel["gridPos"] for panel in every], 2):
         assert one["x"] + one["w"] <= 24
         assert (
@@ -62,7 +60,7 @@ def test_each_panel_has_a_description_and_a_unit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_the_data_source_is_the_readers_choice(name: str) -> None:
+def test_the_reader_chooses_the_data_source(name: str) -> None:
     named = [one["uid"] for one in found(DASHBOARDS[name], "datasource")]
 
     assert len(named) > len(panels(name))
@@ -70,7 +68,7 @@ def test_the_data_source_is_the_readers_choice(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_each_query_is_one_and_uses_variables_that_are_there(name: str) -> None:
+def test_each_query_is_valid_and_uses_existing_variables(name: str) -> None:
     variables = {variable["name"] for variable in DASHBOARDS[name]["templating"]["list"]}
     used: set[str] = set()
 
@@ -83,7 +81,7 @@ def test_each_query_is_one_and_uses_variables_that_are_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_what_only_a_gpu_exports_says_so(name: str) -> None:
+def test_panels_that_need_a_gpu_say_so(name: str) -> None:
     for panel in panels(name):
         needs_one = any(GPU.search(query) for query in queries(panel))
 
@@ -91,7 +89,7 @@ def test_what_only_a_gpu_exports_says_so(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_gauges_that_every_replica_tells_are_not_added_up(name: str) -> None:
+def test_gauges_that_every_replica_exports_are_not_added_up(name: str) -> None:
     """Each replica of a service measures the same rows of the same database."""
     same = re.compile(
         r"loupe_(images_unfinished|images_oldest|queued_work|dead_messages|outbox_|consumer_|quota_res|quota_over)"

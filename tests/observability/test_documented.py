@@ -1,4 +1,4 @@
-"""The page of metrics names what a running system exports: nothing less and nothing more."""
+"""The metrics page in the docs lists exactly what a running system exports."""
 
 import re
 
@@ -14,24 +14,24 @@ from tests.observability.conftest import Traced
 
 ROW = re.compile(r"^\| `(loupe_\w+)`( †)? \|([\w, ]*)\| ([\w, ]+) \| (.+) \|$", re.MULTILINE)
 PAGE = (REPOSITORY / "docs" / "observability.md").read_text()
-TOLD = {name: (labels, of) for name, _, labels, of, _ in ROW.findall(PAGE)}
-KEPT = {name for name, mark, *_ in ROW.findall(PAGE) if mark}
+DOCUMENTED = {name: (labels, of) for name, _, labels, of, _ in ROW.findall(PAGE)}
+PERIODIC = {name for name, mark, *_ in ROW.findall(PAGE) if mark}
 BOUNDED = 40
-"""Values of a label, after a short life of the system. More would be as many as there are requests."""
+"""The most values that a label may have after a short run. More would mean one value for each request."""
 
 
-def words(text: str) -> set[str]:
+def split(text: str) -> set[str]:
     return {word.strip() for word in text.split(",") if word.strip()}
 
 
 @pytest.fixture(scope="module")
 async def exported(traced: Traced) -> dict[str, dict[str, Metric]]:
-    """Ours, by service, after an upload and a refused one."""
+    """Return our metrics by service, after an upload and many failed requests."""
     headers = {"Authorization": f"Bearer {traced.stack.token}"}
     async with httpx2.AsyncClient(base_url=traced.stack.api, headers=headers) as client:
         photo = (REPOSITORY / "docs/photos/chelsea.png").read_bytes()
         await until(client, await accepted(client, photo, scale_factor=2), "completed")
-        for number in range(60):  # as many paths
+        for number in range(60):  # requests with 60 different paths
             await client.get(f"/api/images/{10**9 + number}")
         pages = {name: (await client.get(url)).text for name, url in traced.stack.services.metrics.items()}
     return {
@@ -44,40 +44,42 @@ async def exported(traced: Traced) -> dict[str, dict[str, Metric]]:
     }
 
 
-async def test_what_is_exported_is_on_the_page(exported: dict[str, dict[str, Metric]]) -> None:
+async def test_the_page_lists_exactly_the_exported_metrics(exported: dict[str, dict[str, Metric]]) -> None:
     names = {name for families in exported.values() for name in families}
 
-    assert names == set(TOLD)
+    assert names == set(DOCUMENTED)
 
 
-async def test_each_metric_is_of_the_services_that_the_page_says(
+async def test_each_metric_is_exported_by_the_services_that_the_page_names(
     exported: dict[str, dict[str, Metric]],
 ) -> None:
     with_samples = {
         name: {
             service for service in NAMES if exported[service].get(name) and exported[service][name].samples
         }
-        for name in TOLD
+        for name in DOCUMENTED
     }
 
-    for name, (_, of) in TOLD.items():
-        assert with_samples[name] <= (set(NAMES) if of == "all" else words(of)), name
+    for name, (_, of) in DOCUMENTED.items():
+        assert with_samples[name] <= (set(NAMES) if of == "all" else split(of)), name
 
 
-async def test_each_metric_has_the_labels_that_the_page_says(
+async def test_each_metric_has_the_labels_that_the_page_names(
     exported: dict[str, dict[str, Metric]],
 ) -> None:
-    seen: dict[str, set[str]] = {}
+    exported_labels: dict[str, set[str]] = {}
     for families in exported.values():
         for name, family in families.items():
             for sample in family.samples:
-                seen.setdefault(name, set()).update(set(sample.labels) - {"le"})
+                exported_labels.setdefault(name, set()).update(set(sample.labels) - {"le"})
 
-    assert {name: labels for name, labels in seen.items() if labels != words(TOLD[name][0])} == {}
-    assert len(seen) > len(TOLD) * 0.8
+    assert {
+        name: labels for name, labels in exported_labels.items() if labels != split(DOCUMENTED[name][0])
+    } == {}
+    assert len(exported_labels) > len(DOCUMENTED) * 0.8
 
 
-async def test_no_label_has_as_many_values_as_there_are_requests(
+async def test_no_label_has_one_value_for_each_request(
     exported: dict[str, dict[str, Metric]],
 ) -> None:
     values: dict[tuple[str, str, str], set[str]] = {}
@@ -91,7 +93,7 @@ async def test_no_label_has_as_many_values_as_there_are_requests(
     assert {key: len(found) for key, found in values.items() if len(found) > BOUNDED} == {}
 
 
-async def test_units_and_kinds_are_in_the_names(exported: dict[str, dict[str, Metric]]) -> None:
+async def test_names_contain_units_and_types(exported: dict[str, dict[str, Metric]]) -> None:
     units = ("_seconds", "_bytes_total", "_megapixels", "_info")
 
     for families in exported.values():
@@ -104,9 +106,9 @@ async def test_units_and_kinds_are_in_the_names(exported: dict[str, dict[str, Me
             assert ("seconds" not in name) or name.endswith(units), name
 
 
-async def test_what_is_measured_on_a_period_is_there_at_once(
+async def test_periodic_measurements_are_exported_at_once(
     exported: dict[str, dict[str, Metric]],
 ) -> None:
     there = {name for families in exported.values() for name, each in families.items() if each.samples}
 
-    assert there >= KEPT
+    assert there >= PERIODIC

@@ -1,4 +1,4 @@
-"""Each alert tells a person what happens and where to read on, and the page is there."""
+"""Each alert says what happens, and names a runbook that exists."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ def page_of(name: str) -> Path:
     return REPOSITORY / ALERTS[name]["annotations"]["runbook_url"]
 
 
-def test_groups_and_rules_have_names_of_their_own() -> None:
+def test_names_of_groups_and_rules_are_unique() -> None:
     groups = [group["name"] for group in GROUPS]
     names = [rule.get("alert") or rule["record"] for rule in EVERY]
 
@@ -33,7 +33,7 @@ def test_groups_and_rules_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("rule", EVERY, ids=lambda rule: rule.get("alert") or rule["record"])
-def test_a_rule_holds_what_prometheus_knows(rule: dict[str, Any]) -> None:
+def test_prometheus_accepts_each_rule(rule: dict[str, Any]) -> None:
     kind = {"alert", "for", "labels", "annotations"} if "alert" in rule else {"record"}
 
     assert set(rule) <= kind | {"expr"}
@@ -42,7 +42,7 @@ def test_a_rule_holds_what_prometheus_knows(rule: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_says_how_bad_it_is_and_what_it_is(name: str) -> None:
+def test_an_alert_has_a_severity_a_summary_and_a_runbook(name: str) -> None:
     alert = ALERTS[name]
 
     assert name.startswith("Loupe")
@@ -52,21 +52,23 @@ def test_an_alert_says_how_bad_it_is_and_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_uses_labels_that_its_query_keeps(name: str) -> None:
+def test_an_alert_uses_only_labels_of_its_query(name: str) -> None:
     alert = ALERTS[name]
     used = set(re.findall(r"\$labels\.(\w+)", str(alert["annotations"])))
-    kept = {label for group in re.findall(r"by \(([^)]*)\)", alert["expr"]) for label in group.split(", ")}
-    kept |= set(re.findall(r', "(\w+)", "\w+", "", ""\)', alert["expr"]))
-    if ":" in alert["expr"]:  # recorded by namespace
-        kept |= {"namespace"}
+    available = {
+        label for group in re.findall(r"by \(([^)]*)\)", alert["expr"]) for label in group.split(", ")
+    }
+    available |= set(re.findall(r', "(\w+)", "\w+", "", ""\)', alert["expr"]))
+    if ":" in alert["expr"]:  # a recorded series has only the namespace
+        available |= {"namespace"}
     if "by (" not in alert["expr"]:
-        kept |= {"gpu_uuid"}
+        available |= {"gpu_uuid"}
 
-    assert used <= kept
+    assert used <= available
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alerts_page_names_it_and_has_its_sections(name: str) -> None:
+def test_the_runbook_names_its_alert_and_has_all_sections(name: str) -> None:
     page = page_of(name).read_text()
 
     assert f"`{name}`" in page.splitlines()[2]
@@ -75,7 +77,7 @@ def test_an_alerts_page_names_it_and_has_its_sections(name: str) -> None:
         assert len(page.partition(section)[2].partition("\n## ")[0].strip()) > 60
 
 
-def test_every_page_is_of_an_alert_and_in_the_index() -> None:
+def test_every_runbook_belongs_to_an_alert_and_is_in_the_index() -> None:
     index = (PAGES / "README.md").read_text()
 
     linked = dict(re.findall(r"^\| `(\w+)` \| \[[\w-]+\]\(([\w-]+\.md)\) \|$", index, re.MULTILINE))
@@ -84,17 +86,17 @@ def test_every_page_is_of_an_alert_and_in_the_index() -> None:
     assert {page_of(name) for name in ALERTS} == set(PAGES.glob("*.md")) - {PAGES / "README.md"}
 
 
-def test_links_of_pages_lead_somewhere() -> None:
+def test_links_in_runbooks_exist() -> None:
     for page in PAGES.glob("*.md"):
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-def test_commands_of_pages_exist() -> None:
-    told = {
+def test_commands_in_runbooks_exist() -> None:
+    commands = {
         found
         for page in PAGES.glob("*.md")
         for found in re.findall(r"`loupe-admin (\w+ \w+)", page.read_text())
     }
 
-    assert told == {"dead list", "dead redrive", "keys rotate", "endings replay", "objects check"}
+    assert commands == {"dead list", "dead redrive", "keys rotate", "endings replay", "objects check"}

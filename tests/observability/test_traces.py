@@ -1,4 +1,4 @@
-"""What happens to one upload is one trace, over every service and Triton, and its lines name its request."""
+"""One upload is one trace through every service and Triton, and its log lines name the request."""
 
 import asyncio
 import secrets
@@ -9,7 +9,7 @@ import pytest
 from client import accepted, until
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.observability.collector import Told
+from tests.observability.collector import Received
 from tests.observability.conftest import Traced
 
 UPLOAD = "POST /api/images/upscale"
@@ -29,17 +29,18 @@ async def upscaled(client: httpx2.AsyncClient, photo: bytes, request_id: str) ->
     return image_id
 
 
-async def trace_of(traced: Traced, request_id: str) -> list[Told]:
-    """Without Triton's, which come when it likes. Once each process has told its part: the upload's, the
-    worker's, and billing's, the last to hear.
+async def trace_of(traced: Traced, request_id: str) -> list[Received]:
+    """Return the spans of an upload, without those of Triton, which may come at any time.
+
+    It waits until each process has sent its part: the upload's, the worker's, and at last billing's.
     """
     names = {UPLOAD, JOB, "process images.completed"}
 
     def is_whole() -> bool:
-        told = [one for one in traced.trace_of(request_id) if one.service != "loupe-triton"]
-        known = {one.span.span_id for one in told}
-        roots = [one.span.name for one in told if one.span.parent_span_id not in known]
-        return names <= {one.span.name for one in told} and len(roots) == 1
+        spans = [one for one in traced.trace_of(request_id) if one.service != "loupe-triton"]
+        known = {one.span.span_id for one in spans}
+        roots = [one.span.name for one in spans if one.span.parent_span_id not in known]
+        return names <= {one.span.name for one in spans} and len(roots) == 1
 
     await eventually(is_whole)
     return [one for one in traced.trace_of(request_id) if one.service != "loupe-triton"]
@@ -49,11 +50,11 @@ async def test_an_upload_is_one_trace(traced: Traced, jane: httpx2.AsyncClient, 
     image_id = await upscaled(jane, photo, "one-trace")
     await until(jane, image_id, "completed")
 
-    told = await trace_of(traced, "one-trace")
+    spans = await trace_of(traced, "one-trace")
 
-    parents = {one.span.span_id: one.span.parent_span_id for one in told}
-    names = {(one.service, one.span.name) for one in told}
-    assert [one.span.name for one in told if one.span.parent_span_id not in parents] == [UPLOAD]
+    parents = {one.span.span_id: one.span.parent_span_id for one in spans}
+    names = {(one.service, one.span.name) for one in spans}
+    assert [one.span.name for one in spans if one.span.parent_span_id not in parents] == [UPLOAD]
     assert names >= {
         ("loupe-gateway", "loupe.images.v1.ImagesService/Upscale"),
         ("loupe-images", "loupe.images.v1.ImagesService/Upscale"),
@@ -71,21 +72,22 @@ async def test_an_upload_is_one_trace(traced: Traced, jane: httpx2.AsyncClient, 
     }
 
 
-async def test_tritons_own_spans_are_part_of_it(
+async def test_tritons_spans_belong_to_the_trace(
     traced: Traced, jane: httpx2.AsyncClient, photo: bytes
 ) -> None:
-    """Of some uploads at least: Triton reads the header of a trace past its end (`GrpcServerCarrier::Get`
-    takes gRPC's strings for zero-terminated) and so misses about one in ten.
+    """True for some uploads at least: Triton misses about one trace in ten.
+
+    It reads the trace header past its end: `GrpcServerCarrier::Get` takes gRPC's strings as zero-terminated.
     """
     uploads = [f"with-triton-{number}" for number in range(8)]
     for request_id in uploads:
         await until(jane, await upscaled(jane, photo, request_id), "completed")
 
     def entries() -> set[str]:
-        """What Triton says of requests whose parents are calls of the worker's."""
-        told = [one for request_id in uploads for one in traced.trace_of(request_id)]
-        calls = {one.span.span_id for one in told if one.span.name.startswith("infer ")}
-        of_triton = [one.span for one in told if one.service == "loupe-triton"]
+        """Return the names of Triton's spans whose parents are calls of the worker."""
+        spans = [one for request_id in uploads for one in traced.trace_of(request_id)]
+        calls = {one.span.span_id for one in spans if one.span.name.startswith("infer ")}
+        of_triton = [one.span for one in spans if one.service == "loupe-triton"]
         return {span.name for span in of_triton if span.parent_span_id in calls}
 
     await eventually(lambda: bool(entries()))
@@ -94,9 +96,9 @@ async def test_tritons_own_spans_are_part_of_it(
 
 async def test_a_client_brings_its_own_trace(traced: Traced, jane: httpx2.AsyncClient) -> None:
     trace_id, span_id = secrets.token_bytes(16), secrets.token_bytes(8)
-    given = {"traceparent": f"00-{trace_id.hex()}-{span_id.hex()}-01"}
+    headers = {"traceparent": f"00-{trace_id.hex()}-{span_id.hex()}-01"}
 
-    await jane.get("/api/images", headers=given)
+    await jane.get("/api/images", headers=headers)
 
     await eventually(lambda: any(one.service == "loupe-images" for one in traced.collector.trace(trace_id)))
     await eventually(
@@ -115,17 +117,17 @@ async def test_a_job_that_waited_for_another_belongs_to_its_own_upload(
     await until(jane, second, "completed")
 
     done = {line["image_id"]: line["request_id"] for line in traced.lines("inference", "done")}
-    told = await trace_of(traced, "came-second")
+    spans = await trace_of(traced, "came-second")
 
     assert (done[first], done[second]) == ("came-first", "came-second")
-    assert [one.service for one in told if one.span.name == JOB] == ["loupe-inference"]
+    assert [one.service for one in spans if one.span.name == JOB] == ["loupe-inference"]
     assert (
-        len({one.span.trace_id for one in await trace_of(traced, "came-first")} & {told[0].span.trace_id})
+        len({one.span.trace_id for one in await trace_of(traced, "came-first")} & {spans[0].span.trace_id})
         == 0
     )
 
 
-async def test_spans_say_what_was_asked_and_answered(traced: Traced, jane: httpx2.AsyncClient) -> None:
+async def test_spans_contain_the_request_and_the_answer(traced: Traced, jane: httpx2.AsyncClient) -> None:
     trace_id = secrets.token_bytes(16)
 
     await jane.get("/api/images/999999999", headers={"traceparent": f"00-{trace_id.hex()}-{'1' * 16}-01"})
@@ -134,10 +136,10 @@ async def test_spans_say_what_was_asked_and_answered(traced: Traced, jane: httpx
     await eventually(
         lambda: any(one.span.name.startswith("GET ") for one in traced.collector.trace(trace_id))
     )
-    told = traced.collector.trace(trace_id)
-    [entry] = [one for one in told if one.span.name.startswith("GET ")]
-    [caller] = [one for one in told if is_lookup(one) and one.span.kind == Span.SPAN_KIND_CLIENT]
-    [servicer] = [one for one in told if is_lookup(one) and one.span.kind == Span.SPAN_KIND_SERVER]
+    spans = traced.collector.trace(trace_id)
+    [entry] = [one for one in spans if one.span.name.startswith("GET ")]
+    [caller] = [one for one in spans if is_lookup(one) and one.span.kind == Span.SPAN_KIND_CLIENT]
+    [servicer] = [one for one in spans if is_lookup(one) and one.span.kind == Span.SPAN_KIND_SERVER]
     assert entry.span.name == "GET /api/images/{image_id}"
     assert entry.attributes["http.route"] == "/api/images/{image_id}"
     assert entry.attributes["http.response.status_code"] == 404
@@ -148,23 +150,23 @@ async def test_spans_say_what_was_asked_and_answered(traced: Traced, jane: httpx
     assert entry.span.status.code == Status.STATUS_CODE_UNSET
 
 
-def is_lookup(told: Told) -> bool:
-    return told.span.name == "loupe.images.v1.ImagesService/GetImage"
+def is_lookup(received: Received) -> bool:
+    return received.span.name == "loupe.images.v1.ImagesService/GetImage"
 
 
-async def test_no_span_tells_a_secret(traced: Traced, jane: httpx2.AsyncClient) -> None:
+async def test_no_span_contains_a_secret(traced: Traced, jane: httpx2.AsyncClient) -> None:
     trace_id, link = secrets.token_bytes(16), secrets.token_hex(20)
 
     await jane.get(f"/api/email/verify/{link}", headers={"traceparent": f"00-{trace_id.hex()}-{'1' * 16}-01"})
 
     await eventually(lambda: any("/api/email" in one.span.name for one in traced.collector.trace(trace_id)))
-    everything = "".join(str(one.span) for one in traced.collector.told)
+    everything = "".join(str(one.span) for one in traced.collector.received)
     assert link not in everything
     assert traced.stack.token not in everything
 
 
 @pytest.mark.parametrize("uploads", [3])
-async def test_a_collector_that_answers_nobody_slows_nobody(
+async def test_a_collector_that_does_not_answer_slows_nothing(
     traced: Traced, jane: httpx2.AsyncClient, photo: bytes, uploads: int
 ) -> None:
     with traced.collector.stuck():

@@ -1,4 +1,4 @@
-"""`python -m loupe_local up` runs Loupe in the foreground; `… demo` upscales one photo with it and ends."""
+"""`python -m loupe_local up` runs Loupe in the foreground; `… demo` upscales one photo and stops it again."""
 
 import argparse
 import asyncio
@@ -15,7 +15,7 @@ from loupe_local.stack import Stack, stack
 from loupe_local.state import FOLDER, REPOSITORY, AlreadyRunning
 
 INTERRUPTED = 130
-"""What a shell says of a program that Ctrl-C ended."""
+"""The exit status of a program that Ctrl-C stopped."""
 
 READY = """
 Loupe is ready at {api}
@@ -33,29 +33,29 @@ Addresses and tokens are in .loupe/local.json too. Ctrl-C stops everything.
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loupe_local", description=__doc__)
     commands = parser.add_subparsers(required=True, dest="command")
-    parser.add_argument("--state", type=Path, default=FOLDER, help="where data, secrets and logs are kept")
-    commands.add_parser("up")
-    trying = commands.add_parser("demo")
-    trying.add_argument("--photo", type=Path, default=demo.PHOTO)
-    trying.add_argument("--scale", type=int, default=4, choices=(2, 3, 4))
+    parser.add_argument("--state", type=Path, default=FOLDER, help="folder for data, secrets and logs")
+    commands.add_parser("up", help="run Loupe until Ctrl-C")
+    demo_options = commands.add_parser("demo", help="upscale one photo")
+    demo_options.add_argument("--photo", type=Path, default=demo.PHOTO)
+    demo_options.add_argument("--scale", type=int, default=4, choices=(2, 3, 4))
     arguments = parser.parse_args()
-    work = (
+    command = (
         up(arguments.state)
         if arguments.command == "up"
         else demo.run(arguments.state, arguments.photo, arguments.scale)
     )
     try:
-        is_done = asyncio.run(until_told(work))
+        is_finished = asyncio.run(run_until_signal(command))
     except (AlreadyRunning, NotReady, demo.DemoFailed, AccountFailed, MigrationFailed) as error:
         sys.exit(f"loupe: {error}")
-    if not is_done:
+    if not is_finished:
         print("stopped")
         sys.exit(0 if arguments.command == "up" else INTERRUPTED)
 
 
-async def until_told(work: Coroutine[None, None, None]) -> bool:
-    """Runs it to its end, unless Ctrl-C or SIGTERM comes, also while it is still starting."""
-    task, loop = asyncio.create_task(work), asyncio.get_running_loop()
+async def run_until_signal(command: Coroutine[None, None, None]) -> bool:
+    """Return whether the command finished before Ctrl-C or SIGTERM came. Either may come while it starts."""
+    task, loop = asyncio.create_task(command), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _cancel_once, task)
     try:
@@ -67,17 +67,17 @@ async def until_told(work: Coroutine[None, None, None]) -> bool:
 
 async def up(folder: Path) -> None:
     async with stack(folder) as running:
-        tell(running)
+        print_ready(running)
         await asyncio.Event().wait()
 
 
-def tell(running: Stack) -> None:
+def print_ready(running: Stack) -> None:
     photo = demo.PHOTO.relative_to(REPOSITORY)
     print(READY.format(api=running.api, token=running.token, photo=photo), flush=True)
 
 
 def _cancel_once(task: asyncio.Task[None]) -> None:
-    """A second Ctrl-C must not cut the stopping short."""
+    """Cancel the task at the first signal only: a second Ctrl-C must not interrupt the orderly stop."""
     if not task.cancelling():
         task.cancel()
 

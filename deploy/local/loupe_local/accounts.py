@@ -1,5 +1,6 @@
-"""Two users of the local stack, made as a person would: register, open the link in the mail, be put on a
-plan.
+"""Create the two users of the local stack.
+
+They are created as a person would do it: register, open the link in the mail, get a plan.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ LINK = re.compile(r"https?://\S+/api/email/verify/\S+")
 
 
 class AccountFailed(Exception):
-    """What the API or the administrator's command answered."""
+    """The API or `loupe-admin` refused a step. The message holds its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Account:
 
 
 async def tokens(stores: Stores, services: Services) -> tuple[str, str]:
-    """A token of each user, both verified and on the professional plan."""
+    """Return a token of each user. Both are verified and on the professional plan."""
     state = stores.supervisor.state
     jane = Account("Jane Smith", "jane@example.com", f"Aa1{state.secret('user/jane')}")
     omar = Account("Omar Haddad", "omar@example.com", f"Aa1{state.secret('user/omar')}")
@@ -44,7 +45,7 @@ async def tokens(stores: Stores, services: Services) -> tuple[str, str]:
 
 
 async def token(client: httpx2.AsyncClient, services: Services, mails: Path, account: Account) -> str:
-    """Each step only where it is still to do: a start may have been cut short after any of them."""
+    """Return a token of the user, after the steps that an earlier, interrupted start has left undone."""
     login = {"email": account.email, "password": account.password, "device_name": "local"}
     answer = await client.post("/api/auth/login", json=login)
     if answer.status_code == 401:
@@ -69,19 +70,19 @@ async def register(client: httpx2.AsyncClient, mails: Path, account: Account) ->
     _data(await client.post("/api/auth/register", json=body))
     link = LINK.search((await newest_mail_to(mails, account.email)).get_content())
     if not link:
-        raise AccountFailed(f"no link in the mail to {account.email}")
+        raise AccountFailed(f"the mail to {account.email} contains no link")
     (await client.get(link[0])).raise_for_status()
 
 
 async def admin(services: Services, *arguments: str) -> None:
-    """As an operator would."""
-    told = {f"LOUPE_{name.upper()}": value for name, value in services.admin.items()}
-    status, output = await output_of([sys.executable, "-m", "gateway.admin", *arguments], env=told)
+    """Run `loupe-admin` with these arguments."""
+    credentials = {f"LOUPE_{name.upper()}": value for name, value in services.admin.items()}
+    status, output = await output_of([sys.executable, "-m", "gateway.admin", *arguments], env=credentials)
     if status:
         raise AccountFailed(output)
 
 
 def _data(answer: httpx2.Response) -> dict[str, Any]:
     if answer.is_error:
-        raise AccountFailed(f"{answer.request.url.path}: {answer.status_code} {answer.text}")
+        raise AccountFailed(f"the API refused {answer.request.url.path}: {answer.status_code} {answer.text}")
     return answer.json()["data"]

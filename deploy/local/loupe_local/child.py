@@ -1,7 +1,7 @@
-"""Becomes the program it is asked to start, once that program is sure to die with the supervisor.
+"""Start a program that the kernel kills when the supervisor dies.
 
-A script of its own, since between fork and exec of a process with threads nothing else is safe.
-Called as `child.py SUPERVISOR IDENTITY FOLDER PROGRAM…`; IDENTITY is `own`, `mapped` or `UID:GID`.
+This is a separate script: a process with threads may do almost nothing between fork and exec.
+It is called as `child.py SUPERVISOR IDENTITY FOLDER PROGRAM…`. IDENTITY is `own`, `mapped` or `UID:GID`.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ NOBODY = 65534
 
 
 def map_user(libc: ctypes.CDLL) -> None:
-    """A user namespace in which we are `nobody`; outside of it root still owns what we write."""
+    """Enter a user namespace in which we are `nobody`. Outside of it root still owns what we write."""
     uid, gid = os.getuid(), os.getgid()
     if libc.unshare(CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "user namespaces are not available")
@@ -24,7 +24,8 @@ def map_user(libc: ctypes.CDLL) -> None:
         ("uid_map", f"{NOBODY} {uid} 1"),
         ("gid_map", f"{NOBODY} {gid} 1"),
     ):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123 (pathlib doubles our start time)
+        # not pathlib: importing it doubles the start time
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
             file.write(line)
 
 
@@ -43,9 +44,11 @@ def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         become(identity, libc)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # after become(): a change of user clears it
+        libc.prctl(
+            PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0
+        )  # after become(): a change of the user clears this
         if os.getppid() != int(supervisor):
-            sys.exit("the supervisor is gone")
+            sys.exit("the supervisor has ended")
         os.chdir(folder)
         os.umask(0o022)
         os.execvp(argv[0], argv)  # noqa: S606 (no shell is wanted)

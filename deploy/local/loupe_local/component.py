@@ -1,6 +1,6 @@
-"""One process that is kept alive: started again when it dies, later and later while it keeps dying.
+"""Keep one process running: start it again when it dies, with a longer delay each time.
 
-Everything happens in its own task; the others only say what they want and wait.
+A component does all its work in its own task. Callers only request a start or a stop, and wait for it.
 """
 
 import asyncio
@@ -13,16 +13,18 @@ from loupe_local.process import Child, Process
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0
 STEADY_SECONDS = 10.0
-"""Who ran this long starts over with the first delay."""
+"""The delay is the first one again if the process ran longer than this."""
 ATTEMPTS = 3
 PROBE_SECONDS, PROBE_TIMEOUT = 0.05, 5.0
 
 
 class NotReady(Exception):
-    """A process did not start; the message holds its last lines."""
+    """A process did not start. The message holds the last lines of its output."""
 
 
 class Component:
+    """A process, its restarts, and whether it is ready."""
+
     def __init__(self, process: Process, sink: Sink, changed: Callable[[], None]) -> None:
         self.process = process
         self.child: Child | None = None
@@ -36,7 +38,7 @@ class Component:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Returns once it is ready; raises `NotReady` when it keeps dying, or is too slow."""
+        """Return once the process is ready. Raise `NotReady` if it keeps dying or takes too long."""
         if self._task and not self._task.done():
             return
         loop = asyncio.get_running_loop()
@@ -49,7 +51,7 @@ class Component:
         self._settled.result()
 
     async def stop(self, number: signal.Signals | None = None) -> None:
-        """Stays down until the next start."""
+        """Stop the process until the next start."""
         if self._halt and self._task:
             if not self._halt.done():
                 self._halt.set_result(number or self.process.stop_signal)
@@ -62,14 +64,14 @@ class Component:
         finally:
             if not settled.done():
                 settled.set_exception(self._not_ready("stopped before it was ready"))
-                settled.exception()  # whoever started it may have left
+                settled.exception()  # reads the exception: the caller of start() may be gone
 
     async def _keep_alive(self, halt: asyncio.Future[signal.Signals], settled: asyncio.Future[None]) -> None:
         delay, deaths = FIRST_DELAY, 0
         loop = asyncio.get_running_loop()
         while True:
             born = loop.time()
-            status = await self._life(halt, settled)
+            status = await self._run_once(halt, settled)
             if halt.done():
                 return
             deaths += 1
@@ -78,15 +80,15 @@ class Component:
                 return
             if loop.time() - born > STEADY_SECONDS:
                 delay = FIRST_DELAY
-            self._emit(f"exited with status {status}; starting it again in {delay:g} s")
+            self._emit(f"exited with status {status}; starts again in {delay:g} s")
             await asyncio.wait({halt}, timeout=delay)
             if halt.done():
                 return
             delay = min(2 * delay, LONGEST_DELAY)
             self.restarts += 1
 
-    async def _life(self, halt: asyncio.Future[signal.Signals], settled: asyncio.Future[None]) -> int:
-        """One run, from spawning to the end of the last thing it started."""
+    async def _run_once(self, halt: asyncio.Future[signal.Signals], settled: asyncio.Future[None]) -> int:
+        """Run the program once, and return its exit status after all its descendants are gone."""
         child = self.child = Child(self.process, self._emit)
         self._changed()
         probing = asyncio.create_task(self._probe(settled))
@@ -97,14 +99,16 @@ class Component:
                 child.signal(halt.result())
                 await asyncio.wait({exited}, timeout=self.process.stop_seconds)
             if not exited.done():
-                self._emit(f"still there {self.process.stop_seconds:g} s after {halt.result().name}; killed")
+                self._emit(
+                    f"still running {self.process.stop_seconds:g} s after {halt.result().name}; killed"
+                )
                 child.signal(signal.SIGKILL)
             probing.cancel()
             self.is_ready = False
-            return await child.bury()
+            return await child.wait_for_end()
         finally:
             self.child = None
-            self.process.tidy()
+            self.process.clean_up()
             self._changed()
 
     async def _probe(self, settled: asyncio.Future[None]) -> None:
@@ -121,8 +125,8 @@ class Component:
                 return await self.process.ready()
         except TimeoutError:
             return False
-        except Exception as error:  # noqa: BLE001 (a probe that fails says "not ready"; its words help to see why)
-            self._emit(f"readiness: {error!r}")
+        except Exception as error:  # noqa: BLE001 (a probe that fails means "not ready"; the log says why)
+            self._emit(f"the readiness probe failed and is repeated: {error!r}")
             return False
 
     def _emit(self, line: str) -> None:

@@ -1,6 +1,4 @@
-"""The main job, end to end: a photo goes in by REST and comes out upscaled, with a picture of before and
-after.
-"""
+"""Upscale one photo through the whole system, and write a picture that compares before and after."""
 
 import asyncio
 import io
@@ -22,11 +20,11 @@ PHOTO = REPOSITORY / "docs" / "photos" / "chelsea.png"
 RESULTS = REPOSITORY / ".loupe" / "demo"
 LONGEST_WAIT_SECONDS = 1800
 CROP = 640
-"""Side of the detail shown before and after, in pixels of the result."""
+"""Side of the compared detail, in pixels of the result."""
 
 
 class DemoFailed(Exception):
-    """What went wrong, for the person who watches."""
+    """The demo cannot go on. The message is for the person who started it."""
 
 
 async def run(folder: Path, photo: Path, scale: int) -> None:
@@ -34,7 +32,7 @@ async def run(folder: Path, photo: Path, scale: int) -> None:
     log = folder / "demo.log"
     folder.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    print(f"starting Loupe; its log is {_shown(log)}", flush=True)
+    print(f"Starting Loupe. Its log: {_relative(log)}", flush=True)
     seconds: dict[str, float] = {}
     with _timed(seconds, "start"):
         running_stack = stack(folder, sink=to_file(log))
@@ -66,8 +64,8 @@ async def upscale(
             image = await _finished(client, int(str(image["id"])))
         link = _data(await client.get(f"/api/images/{image['id']}/download"))
         with _timed(seconds, "download"):
-            async with httpx2.AsyncClient(timeout=60, trust_env=False) as anyone:
-                result = (await anyone.get(str(link["download_url"]))).raise_for_status().content
+            async with httpx2.AsyncClient(timeout=60, trust_env=False) as without_token:
+                result = (await without_token.get(str(link["download_url"]))).raise_for_status().content
     return image, result
 
 
@@ -80,11 +78,11 @@ async def _finished(client: httpx2.AsyncClient, image_id: int) -> dict[str, obje
         if image["status"] == "failed":
             raise DemoFailed(f"the image failed: {image['error']}")
         await asyncio.sleep(0.1)
-    raise DemoFailed(f"the image did not end within {LONGEST_WAIT_SECONDS} s")
+    raise DemoFailed(f"the image was not finished after {LONGEST_WAIT_SECONDS} s")
 
 
 async def _stages(running: Stack) -> dict[str, float]:
-    """Seconds that the worker spent in each stage, from its own metrics."""
+    """Return the seconds that the worker spent in each stage, from its metrics."""
     async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
         text = (await client.get(running.services.metrics["inference"])).text
     found = re.findall(r'^loupe_stage_seconds_sum\{stage="(\w+)"\} (\S+)$', text, re.MULTILINE)
@@ -92,23 +90,26 @@ async def _stages(running: Stack) -> dict[str, float]:
 
 
 def before_and_after(original: bytes, result: bytes, scale: int) -> Path:
-    """The middle of the picture: left as it came, enlarged with bicubic; right as Loupe made it."""
-    Image.MAX_IMAGE_PIXELS = None  # both are our own by now
+    """Write a picture of the same detail twice, and return its path.
+
+    Left is the original, enlarged with bicubic interpolation. Right is the result.
+    """
+    Image.MAX_IMAGE_PIXELS = None  # Pillow must not refuse these two pictures: Loupe has checked them
     after = Image.open(io.BytesIO(result))
     before = ImageOps.exif_transpose(Image.open(io.BytesIO(original)))
     width, height = min(CROP, after.width), min(CROP, after.height)
     left, top = (after.width - width) // 2, (after.height - height) // 3
     source = (left / scale, top / scale, (left + width) / scale, (top + height) / scale)
-    sheet = Image.new("RGB", (2 * width + 8, height), "white")
+    comparison = Image.new("RGB", (2 * width + 8, height), "white")
     enlarged = before.convert("RGB").resize((width, height), Image.Resampling.BICUBIC, box=source)
-    sheet.paste(enlarged, (0, 0))
-    sheet.paste(after.crop((left, top, left + width, top + height)).convert("RGB"), (width + 8, 0))
-    pen = ImageDraw.Draw(sheet)
+    comparison.paste(enlarged, (0, 0))
+    comparison.paste(after.crop((left, top, left + width, top + height)).convert("RGB"), (width + 8, 0))
+    pen = ImageDraw.Draw(comparison)
     for start, label in ((0, f"bicubic x{scale}"), (width + 8, f"Loupe x{scale}")):
         pen.rectangle((start, height - 22, start + 96, height), fill="black")
         pen.text((start + 6, height - 17), label, fill="white")
     path = RESULTS / "before-after.png"
-    sheet.save(path)
+    comparison.save(path)
     return path
 
 
@@ -130,7 +131,7 @@ def _report(
             print(f"    waited   {float(str(image['queue_time'])):6.2f} s")
             for stage, spent in stages.items():
                 print(f"    {stage:<8} {spent:6.2f} s")
-    print(f"\nresult            {_shown(upscaled)}\nbefore and after  {_shown(picture)}")
+    print(f"\nresult            {_relative(upscaled)}\nbefore and after  {_relative(picture)}")
     (RESULTS / "demo.json").write_text(
         json.dumps({"image": image, "seconds": seconds, "stages": stages}, indent=2)
     )
@@ -145,13 +146,13 @@ def _read(photo: Path) -> bytes:
 
 def _data(answer: httpx2.Response) -> dict[str, object]:
     if answer.is_error:
-        told = answer.json()
-        fields = [text for texts in told.get("errors", {}).values() for text in texts]
-        raise DemoFailed(" ".join(fields) or str(told["message"]))
+        problem = answer.json()
+        fields = [text for texts in problem.get("errors", {}).values() for text in texts]
+        raise DemoFailed(" ".join(fields) or str(problem["message"]))
     return answer.json()["data"]
 
 
-def _shown(path: Path) -> str:
+def _relative(path: Path) -> str:
     return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else str(path)
 
 

@@ -1,4 +1,7 @@
-"""Ends what a killed supervisor left behind: processes it wrote down, while they are the same."""
+"""Kill the processes that a killed supervisor left behind.
+
+It wrote their ids and start times to local.json. A process with the same id and another start time is spared.
+"""
 
 import asyncio
 import contextlib
@@ -7,28 +10,28 @@ from pathlib import Path
 import psutil
 
 from loupe_local.log import Sink
-from loupe_local.process import family, outliving
+from loupe_local.process import process_tree, survivors
 from loupe_local.state import read
 
 
-async def end(local_json: Path, sink: Sink) -> None:
-    """The caller holds the lock of the folder, so nobody alive owns these."""
+async def kill_all(local_json: Path, sink: Sink) -> None:
+    """Kill the processes in local.json. The caller holds the folder's lock: no live supervisor owns them."""
     for name, entry in read(local_json).get("components", {}).items():
         if entry["pid"] is not None:
-            await _end(name, entry["pid"], entry["started"], sink)
+            await _kill(name, entry["pid"], entry["started"], sink)
 
 
-async def _end(name: str, pid: int, started: float, sink: Sink) -> None:
+async def _kill(name: str, pid: int, started: float, sink: Sink) -> None:
     try:
         leader = psutil.Process(pid)
-        if abs(leader.create_time() - started) > 1:  # another process got that number since
+        if abs(leader.create_time() - started) > 1:  # another process has this id by now
             return
     except psutil.NoSuchProcess:
         return
-    members = {leader} | await asyncio.to_thread(family, pid)
-    sink(name, f"still there from a run that was killed (process {pid}); ended")
+    members = {leader} | await asyncio.to_thread(process_tree, pid)
+    sink(name, f"process {pid} of an earlier run is still running; killed")
     for member in members:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
-    if await outliving(members, seconds=10):
-        sink(name, f"process {pid} does not go away")
+    if await survivors(members, seconds=10):
+        sink(name, f"process {pid} is still running 10 s after it was killed; starting anyway")

@@ -1,4 +1,4 @@
-"""One readable log of many processes: `12:03:04 postgres   | …`, to a terminal or a file."""
+"""Write the output of many processes as one log, to a terminal or a file: `12:03:04 postgres   | …`."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 Sink = Callable[[str, str], None]
-"""Takes the name of the process and one line of its output."""
+"""A function that takes the name of a process and one line of its output."""
 
 COLOURS = (36, 33, 32, 35, 34, 31)
 
@@ -26,7 +26,7 @@ def to_stream(stream: TextIO = sys.stdout) -> Sink:
 
 
 def to_file(path: Path) -> Sink:
-    """Opened for each line: a test may move or delete the file at any time."""
+    """Open the file anew for each line: a test may move or delete it at any time."""
 
     def sink(name: str, line: str) -> None:
         with path.open("a", encoding="utf-8") as file:

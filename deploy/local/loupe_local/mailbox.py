@@ -1,4 +1,4 @@
-"""Reads the folder into which the local mail server writes mails: one file for each recipient."""
+"""Read the folder into which the local mail server writes mails: one file for each recipient."""
 
 import asyncio
 import email

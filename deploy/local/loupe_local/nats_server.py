@@ -1,4 +1,4 @@
-"""NATS with JetStream: one account for the application, one user for each service, everything on disk."""
+"""The NATS server with JetStream: one user for each service, and all data on disk."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from loupe_local.state import State
 
 USERS = ("gateway", "auth", "billing", "images", "inference")
 PERMISSIONS: Mapping[str, str] = {}
-"""What a user may do where it is not everything, in the words of the server's configuration."""
+"""The permissions of a user who may not do everything, as the server's configuration writes them."""
 
 CONFIG = """\
 server_name: loupe
@@ -80,5 +80,5 @@ def _user(name: str, password: str) -> str:
 
 
 def binary(name: str) -> Path:
-    """A program that a wheel put next to our interpreter."""
+    """Return the path of a program that a wheel has installed next to the Python interpreter."""
     return Path(sys.executable).with_name(name)

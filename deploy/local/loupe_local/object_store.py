@@ -1,6 +1,6 @@
-"""SeaweedFS as the S3 server: one bucket, one identity for each service that stores objects.
+"""SeaweedFS as the S3 server, with one bucket and one identity for each service that stores objects.
 
-Every port is chosen by us, since each one left to it is fixed and open to all networks; telemetry is off.
+We choose every port: SeaweedFS's own choices are fixed and open to all networks. Telemetry is off.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ ACTIONS = ("Read", "Write", "List", "Tagging")
 PORTS = ("master", "volume", "filer", "s3", "admin")
 OPTIONS = {
     "master.telemetry": "false",
-    "master.resumeState": "false",  # else it may refuse writes for 15 s after a restart
+    "master.resumeState": "false",  # otherwise it may refuse writes for 15 s after a restart
     "volume.preStopSeconds": "0",
     "webdav": "false",
     "admin.ui": "false",
-    "filer.maxMB": "1",  # in pieces of 4 MB, as usual, an object takes a third longer and twice the memory
+    "filer.maxMB": "1",  # the default of 4 MB makes uploads a third slower and takes twice the memory
     "s3.port.iceberg": "0",
     "s3.port.lance": "0",
     "s3.autoCreateBucket": "false",
@@ -103,27 +103,27 @@ def process(store: ObjectStore, state: State) -> Process:
             "mini",
             *(f"-{name}={value}" for name, value in options.items()),
         ),
-        env={"GOMEMLIMIT": "512MiB"},  # with half of it a 10 MB object takes twice as long
+        env={"GOMEMLIMIT": "512MiB"},  # with half of this limit an object of 10 MB takes twice as long
         cwd=folder,
-        tidy=lambda: forget_sockets(store),
-        ready=_stores_objects(store),
+        clean_up=lambda: remove_sockets(store),
+        ready=_accepts_objects(store),
         ready_seconds=60,
     )
 
 
-async def write_through(store: ObjectStore) -> None:
-    """From now on an object that was taken is on the disk; without it a power failure may lose it."""
+async def enable_fsync(store: ObjectStore) -> None:
+    """Make the store write each object to the disk before it answers. A power failure then loses nothing."""
     addresses = (
         f"-{one}={HOST}:{store.ports[one]}.{store.ports[f'{one}.grpc']}" for one in ("master", "filer")
     )
     argv = launch(OWN, Path("/"), str(binary("weed")), "shell", *addresses)
-    status, output = await output_of(argv, given=b"fs.configure -locationPrefix=/buckets/ -fsync -apply\n")
+    status, output = await output_of(argv, stdin=b"fs.configure -locationPrefix=/buckets/ -fsync -apply\n")
     if status != 0 or '"fsync":' not in output:
-        raise OSError(f"weed shell: {output}")
+        raise OSError(f"the object store did not accept fs.configure: {output}")
 
 
-def forget_sockets(store: ObjectStore) -> None:
-    """It leaves these behind, in a place that is not for us to choose."""
+def remove_sockets(store: ObjectStore) -> None:
+    """Remove the sockets that SeaweedFS leaves in /tmp, a path that no option changes."""
     for server, port in store.ports.items():
         if server.endswith(".grpc"):
             Path(f"/tmp/seaweedfs-{server.replace('.', '-')}-{port}.sock").unlink(missing_ok=True)  # noqa: S108
@@ -145,8 +145,8 @@ def _identity(store: ObjectStore, service: str) -> dict[str, object]:
     }
 
 
-def _stores_objects(store: ObjectStore) -> Probe:
-    """After a crash it lists buckets seconds before it takes an object: only a PUT tells."""
+def _accepts_objects(store: ObjectStore) -> Probe:
+    """Probe with a PUT: after a crash the store lists buckets seconds before it accepts an object."""
     client = store.client(SERVICES[0])
 
     def put_and_remove() -> bool:

@@ -1,7 +1,7 @@
-"""Free ports of 127.0.0.1, remembered so that the next start gets the same ones.
+"""Find free ports of 127.0.0.1, and find the same ones again at the next start.
 
-They lie below the range that outgoing connections get: a client that reconnects to a dead server on a port of
-that range can end up connected to itself, and then the server cannot have its port back.
+The ports lie below the range from which outgoing connections get theirs. In that range a client that
+reconnects to a dead server can connect to itself, and the server cannot listen there again.
 """
 
 import random
@@ -15,10 +15,11 @@ RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def allocate(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, int]:
-    """One free port a name, the remembered one where nobody else has it now; never one that is remembered for
-    another name, which may be about to use it.
+    """Return a free port for each name: the remembered one, if nobody else uses it now.
+
+    A port that is remembered for another name is never returned: that server may be about to start.
     """
-    held: list[socket.socket] = []
+    listeners: list[socket.socket] = []
     ports: dict[str, int] = {}
     try:
         for name in names:
@@ -26,10 +27,10 @@ def allocate(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, i
             while listener is None:
                 port = random.randrange(LOWEST, _highest())  # noqa: S311 (not a secret)
                 listener = None if port in remembered.values() else _listen(port)
-            held.append(listener)
+            listeners.append(listener)
             ports[name] = listener.getsockname()[1]
     finally:
-        for listener in held:
+        for listener in listeners:
             listener.close()
     return ports
 
@@ -37,9 +38,8 @@ def allocate(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, i
 def _listen(port: int) -> socket.socket | None:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as the servers do: TIME_WAIT is no obstacle
+        # the servers set it too: a port in TIME_WAIT is free
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
         listener.listen(1)
     except OSError:

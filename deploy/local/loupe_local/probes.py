@@ -1,4 +1,4 @@
-"""Questions that tell whether a server is ready; the supervisor repeats them until the answer is yes."""
+"""Check whether a server is ready. The supervisor repeats a probe until it returns true."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,7 @@
-"""A program and how to run it; and one run of it, in a session of its own: nothing it starts outlives it."""
+"""A program with the way to run it, and one run of that program.
+
+Each run has its own session, by which its descendants are found and killed at the end.
+"""
 
 import asyncio
 import contextlib
@@ -24,7 +27,10 @@ OWN = "own"
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """`env` comes on top of a few harmless variables of ours: children do not see our environment."""
+    """A program, how to run it and how to see that it is ready.
+
+    It does not inherit our environment: it gets `env` and a few harmless variables.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -35,14 +41,14 @@ class Process:
     ready_seconds: float = 30
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10
-    tidy: Callable[[], None] = lambda: None
-    """Called whenever it has ended, to remove what it leaves lying about."""
+    clean_up: Callable[[], None] = lambda: None
+    """Removes the files that the program leaves behind. It is called each time the program has ended."""
     tier: int = 0
-    """At the end higher tiers stop first: stores are 0."""
+    """The supervisor stops higher tiers first. Stores have tier 0."""
 
 
 class Child:
-    """One running program, known by its first process and everything that one started."""
+    """One run of a program: its first process and all descendants."""
 
     def __init__(self, process: Process, emit: Callable[[str], None]) -> None:
         env = {name: os.environ[name] for name in INHERITED if name in os.environ}
@@ -58,51 +64,50 @@ class Child:
         assert self._running.stdout is not None  # noqa: S101 (for the type checker)
         self.pid = self._running.pid
         self.started = psutil.Process(self.pid).create_time()
-        self._family: set[psutil.Process] = set()
+        self._descendants: set[psutil.Process] = set()
         self._exited = _when_exited(self.pid)
         self._pump = asyncio.create_task(_pump(self._running.stdout, emit))
 
     async def exited(self) -> None:
-        """Until its first process is gone."""
+        """Wait until the first process is gone."""
         await asyncio.shield(self._exited)
 
-    async def bury(self) -> int:
-        """The exit status, once all that the program started is gone too."""
+    async def wait_for_end(self) -> int:
+        """Return the exit status after all descendants are gone. Kill those that stay longer than 2 s."""
         await self._exited
-        self._family |= family(self.pid)
+        self._descendants |= process_tree(self.pid)
         status = self._running.wait()
-        for member in await outliving(self._family, seconds=2):
+        for member in await survivors(self._descendants, seconds=2):
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-        await outliving(self._family, seconds=5)
-        await asyncio.wait({self._pump}, timeout=1)  # someone who escaped us may hold the pipe
+        await survivors(self._descendants, seconds=5)
+        await asyncio.wait({self._pump}, timeout=1)  # a process that left the session may still hold the pipe
         self._pump.cancel()
         return status
 
     def signal(self, number: signal.Signals) -> None:
-        """To the first process only: it knows best in which order the others should go."""
-        self._family |= family(self.pid)
+        """Send the signal to the first process only: it knows in which order to stop the others."""
+        self._descendants |= process_tree(self.pid)
         self._running.send_signal(number)
 
 
 def launch(identity: str, cwd: Path, *argv: str) -> tuple[str, ...]:
-    """The command that starts `argv` as `identity` in `cwd`, and has it killed when we die."""
+    """Return the command that starts `argv` as `identity` in `cwd`. The kernel kills it when we die."""
     return (sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), identity, str(cwd), *argv)
 
 
 async def output_of(
     argv: Sequence[str],
-    given: bytes = b"",
+    stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> tuple[int, str]:
-    """Exit status and output of a program that ends by itself, or with us."""
-    stdin = PIPE if given else DEVNULL
+    """Run a program to its end; return its exit status and output. Kill it if we are cancelled."""
     running = await asyncio.create_subprocess_exec(
-        *argv, stdin=stdin, stdout=PIPE, stderr=STDOUT, env=env, cwd=cwd
+        *argv, stdin=PIPE if stdin else DEVNULL, stdout=PIPE, stderr=STDOUT, env=env, cwd=cwd
     )
     try:
-        output, _ = await running.communicate(given or None)
+        output, _ = await running.communicate(stdin or None)
     finally:
         if running.returncode is None:
             running.kill()
@@ -110,8 +115,8 @@ async def output_of(
     return running.returncode or 0, output.decode(errors="replace").strip()
 
 
-def family(pid: int) -> set[psutil.Process]:
-    """The descendants of a session leader, and what is left of its session when it is gone."""
+def process_tree(pid: int) -> set[psutil.Process]:
+    """Return the descendants of a session leader, and the other members of its session."""
     members: set[psutil.Process] = set()
     with contextlib.suppress(psutil.NoSuchProcess):
         members.update(psutil.Process(pid).children(recursive=True))
@@ -122,8 +127,8 @@ def family(pid: int) -> set[psutil.Process]:
     return members
 
 
-async def outliving(members: set[psutil.Process], seconds: float) -> set[psutil.Process]:
-    """Who of them is still there after that many seconds."""
+async def survivors(members: set[psutil.Process], seconds: float) -> set[psutil.Process]:
+    """Wait for these processes to end, and return those that are still alive after so many seconds."""
     deadline = asyncio.get_running_loop().time() + seconds
     while alive := {one for one in members if is_alive(one)}:
         if asyncio.get_running_loop().time() > deadline:
@@ -140,7 +145,10 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def _when_exited(pid: int) -> asyncio.Future[None]:
-    """Done when a child has exited; asyncio's own wait() also waits for whoever still holds its output."""
+    """Return a future that is done when the child has exited.
+
+    asyncio's own wait() would also wait for other processes that hold the child's output.
+    """
     loop = asyncio.get_running_loop()
     descriptor = os.pidfd_open(pid)
     exited = loop.create_future()
@@ -156,7 +164,7 @@ def _when_exited(pid: int) -> asyncio.Future[None]:
 
 
 async def _pump(pipe: IO[bytes], emit: Callable[[str], None]) -> None:
-    """Lines as they come; a line longer than a chunk is cut rather than kept."""
+    """Pass on each line as it comes. A line longer than a chunk is cut, to bound the memory."""
     rest = b""
     async for chunk in _chunks(pipe):
         *lines, rest = (rest + chunk).split(b"\n")
@@ -169,7 +177,10 @@ async def _pump(pipe: IO[bytes], emit: Callable[[str], None]) -> None:
 
 
 async def _chunks(pipe: IO[bytes]) -> AsyncGenerator[bytes]:
-    """Until the last holder of the other end is gone; event loops close transports differently."""
+    """Yield what arrives until the last writer is gone.
+
+    This reads the pipe itself, because asyncio and uvloop close a pipe transport at different moments.
+    """
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
     os.set_blocking(pipe.fileno(), False)
     loop.add_reader(pipe.fileno(), readable.set)

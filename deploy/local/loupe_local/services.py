@@ -1,4 +1,7 @@
-"""The five services as processes: each with its own credentials, and what our environment overrides."""
+"""The five services as processes.
+
+Each has its own credentials. A variable of our environment with the service's prefix overrides a setting.
+"""
 
 import json
 import os
@@ -17,13 +20,13 @@ NAMES = ("auth", "billing", "images", "inference", "gateway")
 WITH_DATABASE = ("auth", "billing", "images")
 CLIENTS = ("gateway", "images", "inference", "operator")
 TIERS = {"gateway": 3, "inference": 2}
-"""At the end the gateway stops first, then the worker, then those they call."""
+"""The gateway stops first, then the worker, then the services that these two call."""
 REQUESTS_PER_HOUR_WITHOUT_TOKEN = 1000
-"""Ten, as shipped, would lock out whoever tries things on their own machine."""
+"""The default of ten would soon lock out somebody who tries things on their own machine."""
 
 
 class MigrationFailed(Exception):
-    """The words of alembic."""
+    """A migration failed. The message holds alembic's output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,7 @@ class Services:
     ports: Mapping[str, int]
     secrets: Mapping[str, str]
     overrides: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Variables such as INFERENCE_PARALLEL that win over ours and those of our environment."""
+    """Variables such as INFERENCE_PARALLEL. They override ours and those of our environment."""
 
     @property
     def api(self) -> str:
@@ -46,7 +49,7 @@ class Services:
 
     @property
     def admin(self) -> dict[str, str]:
-        """What `loupe-admin` needs; overrides that begin with LOUPE_ are for it."""
+        """Return the settings of `loupe-admin`, with the overrides that begin with LOUPE_."""
         ours = {key: value for key, value in self.overrides.items() if key.startswith("LOUPE_")}
         return {
             **{key.removeprefix("LOUPE_").lower(): value for key, value in ours.items()},
@@ -60,7 +63,7 @@ class Services:
         return f"{HOST}:{self.ports[name]}"
 
     def environment(self, name: str) -> dict[str, str]:
-        """Settings of one service; a variable of our environment with its prefix wins."""
+        """Return the environment of one service."""
         prefix = f"{name.upper()}_"
         common = {
             "metrics_listen": f"{HOST}:{self.ports[f'{name}.metrics']}",
@@ -86,7 +89,7 @@ class Services:
         )
 
     async def migrate(self, name: str) -> None:
-        """Brings the schema of one service up to date."""
+        """Bring the database schema of one service up to date."""
         folder = REPOSITORY / "services" / name
         url = f"{name.upper()}_DATABASE_URL"
         status, output = await output_of(
@@ -95,10 +98,10 @@ class Services:
             cwd=folder,
         )
         if status:
-            raise MigrationFailed(f"{name}: {output}")
+            raise MigrationFailed(f"the migration of {name} failed: {output}")
 
     async def start(self) -> None:
-        """All ready."""
+        """Migrate the databases and start all services. Return once they are ready."""
         supervisor = self.stores.supervisor
         await gather(*(self.migrate(name) for name in WITH_DATABASE))
         await gather(*(supervisor.start(self.process(name)) for name in NAMES))

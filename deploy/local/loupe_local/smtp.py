@@ -1,6 +1,6 @@
-"""A mail server that delivers to a folder: one file for each mail and recipient, in order of arrival.
+"""A mail server that writes each mail to a folder: one file for each recipient, named by the time of arrival.
 
-Run as `python -m loupe_local.smtp --listen HOST:PORT --folder FOLDER`.
+Run it as `python -m loupe_local.smtp --listen HOST:PORT --folder FOLDER`.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def process(server: Smtp) -> Process:
 
 
 class Folder:
-    """aiosmtpd calls `handle_DATA` once a mail is complete."""
+    """A handler for aiosmtpd, which calls `handle_DATA` when a mail is complete."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -61,7 +61,7 @@ class Folder:
             draft = self._folder / f".{name}"
             draft.write_bytes(data)
             draft.replace(self._folder / name)
-        sys.stdout.write(f"mail for {', '.join(envelope.rcpt_tos)}\n")
+        sys.stdout.write(f"wrote a mail for {', '.join(envelope.rcpt_tos)}\n")
         return "250 OK"
 
 

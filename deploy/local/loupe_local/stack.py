@@ -1,6 +1,4 @@
-"""The whole system, started for a person or a script: stores, services, two users, and a file that tells
-where all is.
-"""
+"""Start the whole system: stores, services and two users. A file holds addresses and tokens for scripts."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -36,13 +34,18 @@ async def stack(
     overrides: Mapping[str, str] | None = None,
     servers: Servers = WHEELS,
 ) -> AsyncGenerator[Stack]:
-    """All ready; `local.json` beside the folder tells scripts what they need, for as long as it runs."""
-    told = folder.parent / "local.json"
-    async with stores(folder, sink=sink, durable=durable, told=told, servers=servers) as running:
+    """Yield the running system once all of it is ready.
+
+    While it runs, `local.json` beside the folder holds addresses, tokens and process ids for scripts.
+    """
+    script_file = folder.parent / "local.json"
+    async with stores(
+        folder, sink=sink, durable=durable, script_file=script_file, servers=servers
+    ) as running:
         services = services_of(running, overrides or {})
         await services.start()
         token, other_token = await accounts.tokens(running, services)
-        running.supervisor.tell(
+        running.supervisor.publish_to_scripts(
             api=services.api,
             token=token,
             other_token=other_token,

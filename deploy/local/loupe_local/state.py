@@ -1,6 +1,6 @@
-"""The folder of one Loupe on this machine: its lock, its secrets, its ports and what is running now.
+"""The folder of one local Loupe: its lock, its secrets, its ports and its running processes.
 
-Secrets are made once and kept, so that the data of yesterday opens today.
+Secrets are created once: the data on disk can only be opened with the secrets of the first start.
 """
 
 import fcntl
@@ -14,14 +14,16 @@ from loupe_local import ports
 
 REPOSITORY = Path(__file__).parents[3]
 FOLDER = REPOSITORY / ".loupe" / "local"
-"""Where `make up` keeps everything."""
+"""The folder that `make up` uses."""
 
 
 class AlreadyRunning(Exception):
-    """Another supervisor holds the folder."""
+    """Another supervisor uses the folder."""
 
 
 class State:
+    """The folder and the files in it."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -29,14 +31,14 @@ class State:
         self._secrets: dict[str, str] = read(self.folder / "secrets.json")
 
     def lock(self) -> None:
-        """Children never inherit the lock, so it goes with us."""
+        """Lock the folder. Children do not inherit the lock: it ends with this process."""
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pid = os.read(descriptor, 20).decode() or "unknown"
             os.close(descriptor)
-            raise AlreadyRunning(f"Loupe is already running on {self.folder} (process {pid})") from None
+            raise AlreadyRunning(f"Loupe is already running in {self.folder} (process {pid})") from None
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
         self._lock = descriptor
@@ -47,20 +49,21 @@ class State:
             self._lock = None
 
     def path(self, name: str, mode: int = 0o700) -> Path:
-        """A folder in here, made when it is missing."""
+        """Return a folder inside this one. Create it if it is missing."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         folder.chmod(mode)
         return folder
 
     def secret(self, name: str) -> str:
+        """Return the secret of this name. Create it if there is none."""
         if name not in self._secrets:
             self._secrets[name] = secrets.token_hex(16)
             write(self.folder / "secrets.json", self._secrets, mode=0o600)
         return self._secrets[name]
 
     def ports(self, *names: str) -> dict[str, int]:
-        """Free ports for these names: those of the last time where they are still free."""
+        """Return a free port for each name: the same one as last time, if it is still free."""
         remembered: dict[str, int] = read(self.folder / "ports.json")
         allocated = ports.allocate(names, remembered)
         write(self.folder / "ports.json", remembered | allocated)
@@ -68,6 +71,7 @@ class State:
 
 
 def read(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file, or an empty dictionary if there is no file."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
@@ -75,7 +79,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, content: object, mode: int = 0o644) -> None:
-    """All of it or nothing: readers and killed writers never leave half a file."""
+    """Write a JSON file in one step: nobody ever reads half of it, even if the writer is killed."""
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:

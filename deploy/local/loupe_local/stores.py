@@ -1,4 +1,4 @@
-"""What Loupe keeps its data in, started together: PostgreSQL, NATS, objects, mail, and Triton beside them."""
+"""Start the servers that Loupe needs: PostgreSQL, NATS, the object store, the mail server and Triton."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -16,7 +16,7 @@ from loupe_local.supervisor import Supervisor
 
 @dataclass(frozen=True, kw_only=True)
 class Stores:
-    """Addresses, credentials, and the supervisor of `postgres`, `nats`, `objects`, `smtp` and `triton`."""
+    """Addresses and credentials of the running servers, and their supervisor."""
 
     supervisor: Supervisor
     postgres: postgres.Postgres
@@ -42,7 +42,7 @@ class Stores:
 
 
 class Servers(Protocol):
-    """Where PostgreSQL, NATS and the object store come from; ports and secrets are those of `running`."""
+    """A source of PostgreSQL, NATS and the object store. They use the ports and secrets of `running`."""
 
     async def postgres(self, running: Stores, *, durable: bool) -> Process: ...
     async def nats(self, running: Stores, *, durable: bool) -> Process: ...
@@ -50,6 +50,8 @@ class Servers(Protocol):
 
 
 class Wheels:
+    """The servers from Python wheels."""
+
     async def postgres(self, running: Stores, *, durable: bool) -> Process:
         home = await postgres_home.find(running.supervisor.state, running.supervisor.sink)
         await postgres.create_cluster(running.postgres, home, durable=durable)
@@ -72,11 +74,14 @@ async def stores(
     sink: Sink | None = None,
     durable: bool = True,
     triton: bool = True,
-    told: Path | None = None,
+    script_file: Path | None = None,
     servers: Servers = WHEELS,
 ) -> AsyncGenerator[Stores]:
-    """All ready, on the data of the last time; `durable=False` survives our crashes but not the machine's."""
-    async with Supervisor(folder, sink or to_stream(), told) as supervisor:
+    """Yield the servers once all of them are ready. They find the data of the last run.
+
+    With `durable=False` data survives a crash of a process, but not of the machine.
+    """
+    async with Supervisor(folder, sink or to_stream(), script_file) as supervisor:
         state = supervisor.state
         running = Stores(
             supervisor=supervisor,
@@ -122,7 +127,7 @@ async def _start_nats(running: Stores, servers: Servers, *, durable: bool) -> No
 async def _start_objects(running: Stores, servers: Servers, *, durable: bool) -> None:
     await running.supervisor.start(await servers.objects(running))
     if durable:
-        await object_store.write_through(running.s3)
+        await object_store.enable_fsync(running.s3)
 
 
 def _addresses(running: Stores) -> dict[str, object]:

@@ -1,6 +1,7 @@
-"""Starts processes, keeps them alive, stops them all; nothing that it started outlives it.
+"""Start processes, keep them running, and stop them all at the end.
 
-Killed with SIGKILL it takes its children along (child.py); what survives that is ended by the next start.
+If the supervisor is killed with SIGKILL, the kernel kills its children (see child.py). The next start kills
+what survived.
 """
 
 import asyncio
@@ -18,13 +19,13 @@ from loupe_local.state import State, write
 
 
 class Supervisor:
-    """`async with` it: entering takes the folder's lock, leaving stops everything."""
+    """A context manager: entering it locks the folder, leaving it stops every process."""
 
-    def __init__(self, folder: Path, sink: Sink, told: Path | None = None) -> None:
-        """`told` is a file for scripts, there from the first `tell` until the end."""
+    def __init__(self, folder: Path, sink: Sink, script_file: Path | None = None) -> None:
+        """`script_file` exists from the first `publish_to_scripts` until the end."""
         self.state = State(folder)
-        self._told = told
-        self._told_facts: dict[str, object] = {}
+        self._script_file = script_file
+        self._script_facts: dict[str, object] = {}
         self.sink = sink
         self._components: dict[str, Component] = {}
         self._facts: dict[str, object] = {}
@@ -32,9 +33,9 @@ class Supervisor:
     async def __aenter__(self) -> Self:
         self.state.lock()
         try:
-            await leftovers.end(self.state.folder / "local.json", self.sink)
-            if self._told:
-                self._told.unlink(missing_ok=True)
+            await leftovers.kill_all(self.state.folder / "local.json", self.sink)
+            if self._script_file:
+                self._script_file.unlink(missing_ok=True)
         except BaseException:
             self.state.unlock()
             raise
@@ -45,14 +46,14 @@ class Supervisor:
     ) -> None:
         try:
             await asyncio.shield(asyncio.create_task(self._stop_all()))
-            for path in (self.state.folder / "local.json", self._told):
+            for path in (self.state.folder / "local.json", self._script_file):
                 if path:
                     path.unlink(missing_ok=True)
         finally:
             self.state.unlock()
 
     async def start(self, process: Process) -> None:
-        """Returns once it is ready; from then on it is started again whenever it dies."""
+        """Return once the process is ready. From then on it is started again each time it dies."""
         if process.name in self._components:
             raise ValueError(f"there is a process {process.name} already")
         component = Component(process, self.sink, self._note)
@@ -60,20 +61,20 @@ class Supervisor:
         await component.start()
 
     async def stop(self, name: str) -> None:
-        """Stays down until `restart`."""
+        """Stop the process until `restart`."""
         await self._components[name].stop()
 
     async def kill(self, name: str) -> None:
-        """With SIGKILL; stays down until `restart`."""
+        """Kill the process with SIGKILL. It stays down until `restart`."""
         await self._components[name].stop(signal.SIGKILL)
 
     async def restart(self, name: str) -> None:
-        """The same program with the same ports and data; returns once it is ready."""
+        """Start the program again with the same ports and data. Return once it is ready."""
         await self._components[name].stop()
         await self._components[name].start()
 
     def pid(self, name: str) -> int:
-        """The first process of that name, which changes with each restart."""
+        """Return the id of the component's first process. It changes with each restart."""
         child = self._components[name].child
         if child is None:
             raise NotReady(f"{name} is not running")
@@ -83,13 +84,13 @@ class Supervisor:
         return self._components[name].is_ready
 
     def publish(self, **facts: object) -> None:
-        """Adds addresses (never secrets) to local.json, for whoever wants to find us."""
+        """Add addresses, never secrets, to the folder's local.json."""
         self._facts |= facts
         self._note()
 
-    def tell(self, **facts: object) -> None:
-        """Puts facts, secrets among them, and the pids by component into the file for scripts."""
-        self._told_facts |= facts
+    def publish_to_scripts(self, **facts: object) -> None:
+        """Add facts, which may be secrets, to the file for scripts. It also lists the process ids."""
+        self._script_facts |= facts
         self._note()
 
     async def _stop_all(self) -> None:
@@ -98,7 +99,10 @@ class Supervisor:
             results = await asyncio.gather(*(one.stop() for one in ending), return_exceptions=True)
             for one, result in zip(ending, results, strict=True):
                 if isinstance(result, BaseException):
-                    self.sink(one.process.name, f"stopping: {result!r}")
+                    self.sink(
+                        one.process.name,
+                        f"could not be stopped in order; the other processes are stopped anyway: {result!r}",
+                    )
 
     def _note(self) -> None:
         components = {
@@ -114,6 +118,6 @@ class Supervisor:
             self.state.folder / "local.json",
             {"supervisor": os.getpid(), "components": components, **self._facts},
         )
-        if self._told and self._told_facts:
+        if self._script_file and self._script_facts:
             pids = {name: component["pid"] for name, component in components.items()}
-            write(self._told, {**self._told_facts, "pids": pids}, mode=0o600)
+            write(self._script_file, {**self._script_facts, "pids": pids}, mode=0o600)

@@ -1,4 +1,4 @@
-"""NVIDIA Triton as a plain server on the CPU, from its own virtual environment and model repository."""
+"""NVIDIA Triton on the CPU, from its own virtual environment and with its own model repository."""
 
 import os
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ VENV = Path(os.environ.get("LOUPE_TRITON_VENV") or REPOSITORY / ".loupe" / "trit
 THREADS = "LOUPE_TRITON_THREADS"
 RUNTIME = "LOUPE_TRITON_RUNTIME"
 TRACES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_BSP_SCHEDULE_DELAY")
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  what shm_open(3) means
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where shm_open(3) creates its files
 MODELS = REPOSITORY / ".loupe" / "models"
 
 
@@ -47,14 +47,14 @@ def process(server: Triton, venv: Path = VENV, models: Path = MODELS) -> Process
         argv=(str(SCRIPT), str(models), *map(str, ports)),
         env={"LOUPE_TRITON_VENV": str(venv)}
         | {name: os.environ[name] for name in (THREADS, RUNTIME, *TRACES) if name in os.environ},
-        ready=http_ok(HOST, server.http_port, "/v2/health/ready"),  # open only once every model is loaded
+        ready=http_ok(HOST, server.http_port, "/v2/health/ready"),  # answers only after every model is loaded
         ready_seconds=120,
         stop_seconds=20,
-        tidy=partial(_tidy, server.grpc_port),
+        clean_up=partial(_remove_shared_memory, server.grpc_port),
     )
 
 
-def _tidy(grpc_port: int) -> None:
-    """Shared memory of models whose process died: a megabyte each."""
+def _remove_shared_memory(grpc_port: int) -> None:
+    """Remove the shared memory, a megabyte each, of models whose process died."""
     for region in SHARED_MEMORY.glob(f"loupe-triton-{grpc_port}-*"):
         region.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,6 +173,7 @@ def _where() -> dict[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="loupe-admin", description="What operators of Loupe do.")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
+    parser.add_argument("--version", action="version", version=metadata.version("loupe-gateway"))
     nouns = parser.add_subparsers(required=True, metavar="NOUN")
 
     def verbs(noun: str, text: str) -> Callable[[str, str, str], argparse.ArgumentParser]:

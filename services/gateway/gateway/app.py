@@ -1,5 +1,7 @@
 """The ASGI application: its routes, and the edge around them."""
 
+from importlib import metadata
+
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
@@ -15,7 +17,7 @@ from gateway.routes import account, auth, batches, images, models, plans, reset_
 def create(backend: Backend, readiness: Readiness) -> FastAPI:
     app = FastAPI(
         title="Loupe",
-        version="0.1.0",
+        version=metadata.version("loupe-gateway"),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

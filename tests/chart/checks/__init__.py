@@ -1,4 +1,4 @@
-"""What the schemas of Kubernetes leave unsaid.
+"""Checks that go beyond the schemas of Kubernetes.
 
 A check takes a release and yields a sentence for each defect.
 """

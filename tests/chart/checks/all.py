@@ -1,4 +1,4 @@
-"""All checks."""
+"""The list of all checks."""
 
 from tests.chart.checks import Check, names, pods, references, scaling, secrets, security, wiring
 

@@ -1,4 +1,4 @@
-"""Names and labels: valid, short enough for every kind, and those that the tools of others look for."""
+"""Names and labels are valid, short enough for every kind, and as common tools expect them."""
 
 import re
 from collections import Counter
@@ -30,23 +30,23 @@ def names_are_valid(release: Release) -> Iterator[str]:
         yield from (f"{pod}: {name!r} is no name" for name in names if not NAME.fullmatch(name))
 
 
-def names_are_taken_once(release: Release) -> Iterator[str]:
+def names_are_unique(release: Release) -> Iterator[str]:
     counted = Counter((one["apiVersion"].partition("/")[0], called(one)) for one in release.objects)
-    yield from (f"{name} is there {times} times" for (_, name), times in counted.items() if times > 1)
+    yield from (f"{name} exists {times} times" for (_, name), times in counted.items() if times > 1)
     for pod in release.pods:
         containers = Counter(container["name"] for container in pod.containers)
         ports = Counter(port.get("name") for port in pod.ports if port.get("name"))
         for name, times in (containers + ports).items():
             if max(containers[name], ports[name]) > 1:
-                yield f"{pod}: {name} is there {times} times"
+                yield f"{pod}: {name} exists {times} times"
 
 
-def all_is_in_the_namespace(release: Release) -> Iterator[str]:
+def objects_are_in_the_namespace(release: Release) -> Iterator[str]:
     for one in release.objects:
         namespace = one["metadata"].get("namespace", release.namespace)
         if one["kind"] in OF_THE_CLUSTER:
             if "namespace" in one["metadata"]:
-                yield f"{called(one)}: it belongs to no namespace"
+                yield f"{called(one)}: this kind has no namespace"
         elif namespace != release.namespace:
             yield f"{called(one)} goes to the namespace {namespace}"
 
@@ -75,7 +75,7 @@ def hooks_are_removed(release: Release) -> Iterator[str]:
             yield f"{called(one)}: a hook without a delete policy stays for ever"
 
 
-def variables_are_named_once(release: Release) -> Iterator[str]:
+def variables_are_unique(release: Release) -> Iterator[str]:
     for pod in release.pods:
         for container in pod.containers:
             counted = Counter(variable["name"] for variable in container.get("env", []))
@@ -90,10 +90,10 @@ def variables_are_named_once(release: Release) -> Iterator[str]:
 
 CHECKS = (
     names_are_valid,
-    names_are_taken_once,
-    all_is_in_the_namespace,
+    names_are_unique,
+    objects_are_in_the_namespace,
     labels_are_standard,
     label_values_are_valid,
     hooks_are_removed,
-    variables_are_named_once,
+    variables_are_unique,
 )

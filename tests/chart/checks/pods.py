@@ -1,4 +1,4 @@
-"""How pods run: resources, probes, and how they end."""
+"""Pods declare their resources and probes, and end in time."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ UNITS = {
 }
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 LONGEST_DRAIN = max(rpc.DRAIN_SECONDS, float(DRAIN_SECONDS))
-"""Seconds that a service takes at most after SIGTERM."""
+"""The longest time, in seconds, that a service takes to stop after SIGTERM."""
 
 
 def quantity(text: str | float) -> Decimal:
@@ -26,7 +26,7 @@ def quantity(text: str | float) -> Decimal:
     return Decimal(parsed[1]) * Decimal(base) ** power
 
 
-def quantities_are_in_order(release: Release) -> Iterator[str]:
+def requests_are_below_limits(release: Release) -> Iterator[str]:
     for pod in release.pods:
         for container in pod.containers:
             where = f"{pod}, {container['name']}"
@@ -38,10 +38,10 @@ def quantities_are_in_order(release: Release) -> Iterator[str]:
             yield from (f"{where}: {value!r} is no quantity" for value in sorted(wrong))
             for name in () if wrong else requests.keys() & limits.keys():
                 if quantity(requests[name]) > quantity(limits[name]):
-                    yield f"{where}: it requests {requests[name]} {name} and may have {limits[name]}"
+                    yield f"{where}: it requests {requests[name]} {name}, above the limit {limits[name]}"
 
 
-def containers_say_what_they_need(release: Release) -> Iterator[str]:
+def containers_declare_resources(release: Release) -> Iterator[str]:
     for pod in release.pods:
         for container in pod.containers:
             resources = container.get("resources") or {}
@@ -57,7 +57,7 @@ def scratch_is_limited(release: Release) -> Iterator[str]:
                 yield f"{pod}: {volume['name']} has no limit"
 
 
-def what_listens_is_probed(release: Release) -> Iterator[str]:
+def services_are_probed(release: Release) -> Iterator[str]:
     for pod in release.pods:
         for container in pod.spec["containers"] if pod.owner["kind"] in WORKLOADS else ():
             for probe in PROBES if container.get("ports") else ():
@@ -65,7 +65,7 @@ def what_listens_is_probed(release: Release) -> Iterator[str]:
                     yield f"{pod}, {container['name']}: no {probe}"
 
 
-def probes_ask_declared_ports(release: Release) -> Iterator[str]:
+def probes_use_declared_ports(release: Release) -> Iterator[str]:
     for pod in release.pods:
         for container in pod.containers:
             declared = {
@@ -76,15 +76,15 @@ def probes_ask_declared_ports(release: Release) -> Iterator[str]:
             for probe in PROBES:
                 for port in _asked(container.get(probe, {})):
                     if port not in declared:
-                        yield f"{pod}, {container['name']}: {probe} asks port {port}"
+                        yield f"{pod}, {container['name']}: {probe} uses port {port}"
 
 
-def starting_may_take_longer_than_living(release: Release) -> Iterator[str]:
+def startup_is_given_more_time_than_liveness(release: Release) -> Iterator[str]:
     for pod in release.pods:
         for container in pod.spec["containers"]:
             start, live = container.get("startupProbe"), container.get("livenessProbe")
-            if start and live and patience(start) <= patience(live):
-                yield f"{pod}, {container['name']}: only {patience(start)} s to start"
+            if start and live and seconds_of_failures(start) <= seconds_of_failures(live):
+                yield f"{pod}, {container['name']}: only {seconds_of_failures(start)} s to start"
 
 
 def pods_end_in_time(release: Release) -> Iterator[str]:
@@ -97,8 +97,8 @@ def pods_end_in_time(release: Release) -> Iterator[str]:
             yield f"{pod}: {pause} s before and {LONGEST_DRAIN:.0f} s after SIGTERM do not fit into {grace} s"
 
 
-def updates_take_no_pod_away_first(release: Release) -> Iterator[str]:
-    """But where a pod takes a whole GPU: there may be none for one more."""
+def updates_start_a_pod_before_they_stop_one(release: Release) -> Iterator[str]:
+    """An update starts a new pod first. Pods with a GPU are exempt: there may be no GPU for one more."""
     for pod in release.pods:
         limits = [name for one in pod.containers for name in (one.get("resources") or {}).get("limits") or {}]
         if any("/" in name for name in limits):
@@ -108,20 +108,20 @@ def updates_take_no_pod_away_first(release: Release) -> Iterator[str]:
             yield f"{pod}: maxUnavailable is not 0"
 
 
-def what_runs_once_ends(release: Release) -> Iterator[str]:
+def jobs_end(release: Release) -> Iterator[str]:
     for pod in release.pods:
         if pod.owner["kind"] not in RUN_ONCE:
             continue
         if pod.spec.get("restartPolicy") not in ("Never", "OnFailure"):
-            yield f"{pod}: it is started again for ever"
+            yield f"{pod}: it is restarted for ever"
         if pod.spec.get("restartPolicy") == "OnFailure":
-            yield f"{pod}: once it has failed for good its log goes with it"
+            yield f"{pod}: its log is lost after the last failure"
         if pod.owner["kind"] == "Job" and "activeDeadlineSeconds" not in pod.owner["spec"]:
             yield f"{pod}: no deadline"
 
 
-def patience(probe: Object) -> int:
-    """Seconds of failing until Kubernetes acts."""
+def seconds_of_failures(probe: Object) -> int:
+    """Return the seconds of failures until Kubernetes acts."""
     return probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
 
 
@@ -136,21 +136,21 @@ def _asked(probe: Object) -> Iterator[int | str]:
 
 
 def _pre_stop(container: Object) -> int:
-    """Sleeps, as an action of its own or as a command."""
+    """Return the seconds of a preStop sleep, which is an action or a command."""
     action = container.get("lifecycle", {}).get("preStop", {})
-    words = " ".join(action.get("exec", {}).get("command", []))
-    told = re.search(r"sleep\D{0,3}(\d+)", words)
-    return action.get("sleep", {}).get("seconds", 0) or (int(told[1]) if told else 0)
+    command = " ".join(action.get("exec", {}).get("command", []))
+    seconds = re.search(r"sleep\D{0,3}(\d+)", command)
+    return action.get("sleep", {}).get("seconds", 0) or (int(seconds[1]) if seconds else 0)
 
 
 CHECKS = (
-    quantities_are_in_order,
-    containers_say_what_they_need,
+    requests_are_below_limits,
+    containers_declare_resources,
     scratch_is_limited,
-    what_listens_is_probed,
-    probes_ask_declared_ports,
-    starting_may_take_longer_than_living,
+    services_are_probed,
+    probes_use_declared_ports,
+    startup_is_given_more_time_than_liveness,
     pods_end_in_time,
-    updates_take_no_pod_away_first,
-    what_runs_once_ends,
+    updates_start_a_pod_before_they_stop_one,
+    jobs_end,
 )

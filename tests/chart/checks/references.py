@@ -1,11 +1,11 @@
-"""ConfigMaps, Secrets, claims and accounts that something names: they are there, with the keys it wants."""
+"""Every ConfigMap, Secret, claim and account that an object names exists, with the named keys."""
 
 from collections.abc import Iterator
 
 from tests.chart.objects import Object, Pod, Release, called, found, is_hook
 
 Reference = tuple[str, str, str | None]
-"""Kind, name, and a key where one is named."""
+"""Kind, name and, if one is named, a key."""
 
 
 def references_exist(release: Release) -> Iterator[str]:
@@ -22,8 +22,8 @@ def references_exist(release: Release) -> Iterator[str]:
                 yield f"{pod}: the {kind} {name} has no key {key}"
 
 
-def hooks_need_only_what_is_there_before(release: Release) -> Iterator[str]:
-    """What a `pre-install` hook names has to be a hook too, and an earlier one: Helm makes the rest later."""
+def hooks_need_only_earlier_objects(release: Release) -> Iterator[str]:
+    """An object that a `pre-install` hook names must be an earlier hook: Helm creates all others later."""
     for pod in release.pods:
         if "pre-install" not in phases(pod.owner):
             continue
@@ -32,16 +32,16 @@ def hooks_need_only_what_is_there_before(release: Release) -> Iterator[str]:
             if target is not None and (
                 "pre-install" not in phases(target) or weight(target) >= weight(pod.owner)
             ):
-                yield f"{pod}: it runs before {kind} {name} is made"
+                yield f"{pod}: it runs before {kind} {name} is created"
 
 
 def tls_secrets_exist(release: Release) -> Iterator[str]:
-    """Given, made here, or made by cert-manager, which an annotation asks."""
+    """Every TLS Secret is given, rendered here, or created by cert-manager because of an annotation."""
     for one in release.of("Ingress"):
-        asked = any("cert-manager.io/" in key for key in one["metadata"].get("annotations") or {})
+        is_requested = any("cert-manager.io/" in key for key in one["metadata"].get("annotations") or {})
         for name in found(one["spec"], "secretName"):
             is_made = release.find("Secret", name) or _by_cert_manager(release, name)
-            if not (asked or is_made or name in release.given):
+            if not (is_requested or is_made or name in release.given):
                 yield f"{called(one)}: there is no Secret {name}"
 
 
@@ -82,9 +82,9 @@ def weight(one: Object) -> int:
 
 
 def _by_cert_manager(release: Release, name: str) -> Object | None:
-    """The Secret that a Certificate will be in."""
-    asked = any(one["spec"]["secretName"] == name for one in release.of("Certificate"))
-    return {"data": dict.fromkeys(("tls.crt", "tls.key", "ca.crt"))} if asked else None
+    """Return the Secret that cert-manager will create, if a Certificate names it."""
+    is_created = any(one["spec"]["secretName"] == name for one in release.of("Certificate"))
+    return {"data": dict.fromkeys(("tls.crt", "tls.key", "ca.crt"))} if is_created else None
 
 
 def _of_container(container: Object) -> Iterator[Reference]:
@@ -116,7 +116,7 @@ def _names(one: Object) -> Iterator[str]:
 
 CHECKS = (
     references_exist,
-    hooks_need_only_what_is_there_before,
+    hooks_need_only_earlier_objects,
     tls_secrets_exist,
     nothing_is_unused,
 )

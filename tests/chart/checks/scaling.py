@@ -1,4 +1,4 @@
-"""One hand alone decides how many pods there are, and disruptions leave some."""
+"""Only one scaler sets the number of pods, and a disruption leaves some of them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,29 +15,29 @@ def scalers_have_a_target(release: Release) -> Iterator[str]:
             yield f"{called(scaler)}: there is no {reference.get('kind', 'Deployment')} {reference['name']}"
 
 
-def what_is_scaled_names_no_replicas(release: Release) -> Iterator[str]:
-    """Else every upgrade would set them back."""
+def scaled_workloads_set_no_replicas(release: Release) -> Iterator[str]:
+    """Otherwise each upgrade would reset the number."""
     for scaler in release.of(*SCALERS):
         target = _target(release, scaler)
         if target is not None and "replicas" in target["spec"]:
-            yield f"{called(target)}: it names replicas, which {called(scaler)} decides"
+            yield f"{called(target)}: it sets replicas, but {called(scaler)} scales it"
 
 
-def what_is_not_scaled_names_replicas(release: Release) -> Iterator[str]:
+def other_workloads_set_replicas(release: Release) -> Iterator[str]:
     scaled = [called(target) for one in release.of(*SCALERS) if (target := _target(release, one))]
     for one in release.of("Deployment", "StatefulSet"):
         if called(one) not in scaled and "replicas" not in one["spec"]:
             yield f"{called(one)}: neither replicas nor a scaler"
 
 
-def one_scaler_a_target(release: Release) -> Iterator[str]:
+def a_target_has_one_scaler(release: Release) -> Iterator[str]:
     counted = Counter(
         called(target) for scaler in release.of(*SCALERS) if (target := _target(release, scaler))
     )
     yield from (f"{name}: {times} scalers decide about it" for name, times in counted.items() if times > 1)
 
 
-def scalers_have_room(release: Release) -> Iterator[str]:
+def scalers_have_a_range(release: Release) -> Iterator[str]:
     for scaler in release.of(*SCALERS):
         spec = scaler["spec"]
         least = spec.get("minReplicas", spec.get("minReplicaCount", 1))
@@ -46,8 +46,8 @@ def scalers_have_room(release: Release) -> Iterator[str]:
             yield f"{called(scaler)}: at least {least} and at most {most}"
 
 
-def scaled_by_share_of_a_request(release: Release) -> Iterator[str]:
-    """Utilisation is a share of the request: without one the scaler does nothing."""
+def scaled_containers_request_the_resource(release: Release) -> Iterator[str]:
+    """Utilisation is relative to the request: without a request the scaler does nothing."""
     for scaler in release.of("HorizontalPodAutoscaler"):
         target = _target(release, scaler)
         for metric in scaler["spec"].get("metrics", []) if target else []:
@@ -65,13 +65,13 @@ def budgets_select_pods(release: Release) -> Iterator[str]:
 
 
 def budgets_let_nodes_drain(release: Release) -> Iterator[str]:
-    """A budget that allows no disruption holds up every upgrade of the cluster."""
+    """A budget that allows no disruption blocks every upgrade of the cluster."""
     for budget in release.of("PodDisruptionBudget"):
         for pod in release.selected(budget["spec"]["selector"]):
             replicas = _fewest(release, pod.owner)
             least, most = budget["spec"].get("minAvailable"), budget["spec"].get("maxUnavailable")
             if most in (0, "0%") or least == "100%" or (isinstance(least, int) and least >= replicas):
-                yield f"{called(budget)}: of {replicas} pods of {pod} none may go"
+                yield f"{called(budget)}: none of the {replicas} pods of {pod} may be evicted"
 
 
 def _fewest(release: Release, owner: Object) -> int:
@@ -88,11 +88,11 @@ def _target(release: Release, scaler: Object) -> Object | None:
 
 CHECKS = (
     scalers_have_a_target,
-    what_is_scaled_names_no_replicas,
-    what_is_not_scaled_names_replicas,
-    one_scaler_a_target,
-    scalers_have_room,
-    scaled_by_share_of_a_request,
+    scaled_workloads_set_no_replicas,
+    other_workloads_set_replicas,
+    a_target_has_one_scaler,
+    scalers_have_a_range,
+    scaled_containers_request_the_resource,
     budgets_select_pods,
     budgets_let_nodes_drain,
 )

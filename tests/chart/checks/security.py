@@ -1,4 +1,4 @@
-"""The restricted standard of pod security, and more: a read-only root, no token, no links to services."""
+"""Pods meet the restricted standard, and more: read-only root, no token, no service links."""
 
 from collections.abc import Iterator
 
@@ -42,10 +42,10 @@ def roots_are_read_only(release: Release) -> Iterator[str]:
     for pod in release.pods:
         for container in pod.containers:
             if container.get("securityContext", {}).get("readOnlyRootFilesystem") is not True:
-                yield f"{pod}, {container['name']}: its root can be written"
+                yield f"{pod}, {container['name']}: its root file system is writable"
 
 
-def nobody_gets_a_token(release: Release) -> Iterator[str]:
+def pods_get_no_token(release: Release) -> Iterator[str]:
     for pod in release.pods:
         if pod.spec.get("automountServiceAccountToken") is not False:
             yield f"{pod}: it gets a token"
@@ -56,16 +56,16 @@ def nobody_gets_a_token(release: Release) -> Iterator[str]:
             yield f"{called(account)}: its pods get a token"
 
 
-def services_are_not_linked(release: Release) -> Iterator[str]:
-    """Kubernetes would set AUTH_PORT=tcp://… in every container."""
+def service_links_are_off(release: Release) -> Iterator[str]:
+    """With service links Kubernetes would set AUTH_PORT=tcp://… in every container."""
     for pod in release.pods:
         if pod.spec.get("enableServiceLinks") is not False:
             yield f"{pod}: enableServiceLinks is on"
 
 
-def nobody_asks_for_rights(release: Release) -> Iterator[str]:
+def nothing_requests_permissions(release: Release) -> Iterator[str]:
     for one in release.of("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"):
-        yield f"{called(one)}: nothing of Loupe talks to Kubernetes"
+        yield f"{called(one)}: Loupe needs no access to the Kubernetes API"
 
 
 def images_are_pinned(release: Release) -> Iterator[str]:
@@ -77,7 +77,7 @@ def images_are_pinned(release: Release) -> Iterator[str]:
             if not tag and not digest:
                 yield f"{pod}, {container['name']}: {image} has neither tag nor digest"
             if tag == "latest":
-                yield f"{pod}, {container['name']}: {image} is another one every day"
+                yield f"{pod}, {container['name']}: {image} changes without notice"
             if digest and not digest.startswith("sha256:"):
                 yield f"{pod}, {container['name']}: {digest} is no digest"
             if image != image.strip() or "//" in image:
@@ -103,7 +103,7 @@ def _problems(pod: Pod, container: Object) -> Iterator[str]:
     if own.get("privileged"):
         yield "it is privileged"
     if own.get("procMount", "Default") != "Default":
-        yield "it sees all of /proc"
+        yield "it can read all of /proc"
     if any("hostPort" in port for port in container.get("ports", [])):
         yield "a port of the node"
 
@@ -112,8 +112,8 @@ CHECKS = (
     pods_are_restricted,
     containers_are_restricted,
     roots_are_read_only,
-    nobody_gets_a_token,
-    services_are_not_linked,
-    nobody_asks_for_rights,
+    pods_get_no_token,
+    service_links_are_off,
+    nothing_requests_permissions,
     images_are_pinned,
 )

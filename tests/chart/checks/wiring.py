@@ -1,4 +1,4 @@
-"""What names something else finds it: selectors their pods, ports their containers, mounts their volumes."""
+"""References between objects match: selectors and pods, ports and containers, mounts and volumes."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ def selectors_match_their_own_pods(release: Release) -> Iterator[str]:
             yield f"{pod}: the selector does not match its own pods"
 
 
-def selectors_are_apart(release: Release) -> Iterator[str]:
-    """Two workloads whose selectors overlap take each other's pods."""
+def selectors_do_not_overlap(release: Release) -> Iterator[str]:
+    """Two workloads with overlapping selectors take each other's pods."""
     for owner in release.of(*WORKLOADS):
         for pod in release.selected(owner["spec"]["selector"]):
             if pod.owner is not owner:
@@ -56,7 +56,7 @@ def mounts_and_volumes_agree(release: Release) -> Iterator[str]:
         yield from (f"{pod}: nobody mounts the volume {name}" for name in sorted(volumes - used))
 
 
-def mounts_are_apart(release: Release) -> Iterator[str]:
+def mount_paths_are_unique(release: Release) -> Iterator[str]:
     for pod in release.pods:
         for container in pod.containers:
             paths = [mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts", [])]
@@ -65,7 +65,7 @@ def mounts_are_apart(release: Release) -> Iterator[str]:
 
 
 def statefulsets_have_their_service(release: Release) -> Iterator[str]:
-    """Pods find their like by name only under a headless one."""
+    """Pods of a StatefulSet find each other by name only with a headless Service."""
     for one in release.of("StatefulSet"):
         service = release.find("Service", one["spec"].get("serviceName", ""))
         if service is None:
@@ -102,7 +102,7 @@ def monitors_select_a_service(release: Release) -> Iterator[str]:
 
 
 def addresses_lead_to_services(release: Release) -> Iterator[str]:
-    """Wherever a name of this namespace and a port stand: in variables, commands, files."""
+    """Checks every name of this namespace with a port, in variables, commands and files."""
     address = re.compile(rf"([a-z0-9][-a-z0-9.]*)\.{release.namespace}\.svc(?:\.cluster\.local)?\.?:(\d+)")
     for one in release.objects:
         for name, port in sorted({match for text in strings(one) for match in address.findall(text)}):
@@ -114,7 +114,7 @@ def addresses_lead_to_services(release: Release) -> Iterator[str]:
 
 
 def headless_services_keep_ports(release: Release) -> Iterator[str]:
-    """Their name leads to the pods themselves, and nothing turns one port into another."""
+    """A headless name leads to the pods themselves: a Service port must be the pods' port."""
     for service in release.of("Service"):
         if service["spec"].get("clusterIP") != "None":
             continue
@@ -136,11 +136,11 @@ def _backends(one: dict[str, object]) -> Iterator[tuple[str, int | str]]:
 
 CHECKS = (
     selectors_match_their_own_pods,
-    selectors_are_apart,
+    selectors_do_not_overlap,
     services_reach_one_workload,
     services_reach_a_port,
     mounts_and_volumes_agree,
-    mounts_are_apart,
+    mount_paths_are_unique,
     statefulsets_have_their_service,
     routes_lead_to_a_service,
     monitors_select_a_service,

@@ -1,4 +1,4 @@
-"""Defects of names and labels."""
+"""Defects in names and labels."""
 
 from tests.chart.checks import names
 from tests.chart.defects import Defect
@@ -10,13 +10,17 @@ DEFECTS: tuple[Defect, ...] = (
     (names.names_are_valid, planted(WEB, "metadata.name", "web_1"), "Deployment/web_1: a name has"),
     (names.names_are_valid, planted(WEB, "metadata.name", "w" * 64), "a name has at most 63"),
     (names.names_are_valid, planted(WEB, f"{CONTAINER}.name", "Web"), "'Web' is no name"),
-    (names.names_are_taken_once, sound(another(WEB)), "Deployment/web is there 2 times"),
-    (names.names_are_taken_once, planted(WEB, f"{CONTAINER}.ports.1.name", "http"), "http is there 2 times"),
-    (names.all_is_in_the_namespace, planted(WEB, "metadata.namespace", "default"), "the namespace default"),
+    (names.names_are_unique, sound(another(WEB)), "Deployment/web exists 2 times"),
+    (names.names_are_unique, planted(WEB, f"{CONTAINER}.ports.1.name", "http"), "http exists 2 times"),
     (
-        names.all_is_in_the_namespace,
+        names.objects_are_in_the_namespace,
+        planted(WEB, "metadata.namespace", "default"),
+        "the namespace default",
+    ),
+    (
+        names.objects_are_in_the_namespace,
         sound({"kind": "PriorityClass", "metadata": {"name": "first", "namespace": "sound"}}),
-        "PriorityClass/first: it belongs to no namespace",
+        "PriorityClass/first: this kind has no namespace",
     ),
     (
         names.labels_are_standard,
@@ -40,12 +44,12 @@ DEFECTS: tuple[Defect, ...] = (
         "Job/setup: a hook",
     ),
     (
-        names.variables_are_named_once,
+        names.variables_are_unique,
         planted(WEB, f"{CONTAINER}.env.1", {"name": "WEB_SECRET", "value": "x"}),
         "WEB_SECRET is set 2 times",
     ),
     (
-        names.variables_are_named_once,
+        names.variables_are_unique,
         planted(WEB, f"{CONTAINER}.env.1", {"name": "web.url", "value": "x"}),
         "'web.url' is no variable",
     ),

@@ -1,4 +1,4 @@
-"""Defects of what names ConfigMaps, Secrets, claims and accounts."""
+"""Defects in references to ConfigMaps, Secrets, claims and accounts."""
 
 from tests.chart.checks import references
 from tests.chart.defects import Defect
@@ -52,14 +52,14 @@ DEFECTS: tuple[Defect, ...] = (
         "there is no Secret pull",
     ),
     (
-        references.hooks_need_only_what_is_there_before,
+        references.hooks_need_only_earlier_objects,
         planted("Job/setup", "spec.template.spec.serviceAccountName", "web"),
-        "Job/setup: it runs before ServiceAccount web is made",
+        "Job/setup: it runs before ServiceAccount web is created",
     ),
     (
-        references.hooks_need_only_what_is_there_before,
+        references.hooks_need_only_earlier_objects,
         planted("ServiceAccount/setup", f"{HOOK.replace('.', '|')}|helm.sh/hook-weight", "0"),
-        "Job/setup: it runs before ServiceAccount setup is made",
+        "Job/setup: it runs before ServiceAccount setup is created",
     ),
     (
         references.tls_secrets_exist,

@@ -1,4 +1,4 @@
-"""Defects of how pods run."""
+"""Defects in resources, probes and the end of pods."""
 
 from tests.chart.checks import pods
 from tests.chart.defects import Defect
@@ -9,44 +9,44 @@ POD = "spec.template.spec"
 
 DEFECTS: tuple[Defect, ...] = (
     (
-        pods.quantities_are_in_order,
+        pods.requests_are_below_limits,
         planted(WEB, f"{RESOURCES}.limits.memory", "256MB"),
         "'256MB' is no quantity",
     ),
     (
-        pods.quantities_are_in_order,
+        pods.requests_are_below_limits,
         planted(WEB, f"{RESOURCES}.limits.memory", "128M"),
-        "it requests 128Mi memory and may have 128M",
+        "it requests 128Mi memory, above the limit 128M",
     ),
-    (pods.quantities_are_in_order, planted(WEB, f"{RESOURCES}.limits.cpu", 0.05), "requests 100m cpu"),
+    (pods.requests_are_below_limits, planted(WEB, f"{RESOURCES}.limits.cpu", 0.05), "requests 100m cpu"),
     (
-        pods.containers_say_what_they_need,
+        pods.containers_declare_resources,
         planted(WEB, f"{RESOURCES}.requests.cpu", GONE),
         "no cpu in its requests",
     ),
     (
-        pods.containers_say_what_they_need,
+        pods.containers_declare_resources,
         planted("Job/setup", RESOURCES, {}),
         "Job/setup, setup: no memory in its limits",
     ),
     (pods.scratch_is_limited, planted(WEB, f"{POD}.volumes.0.emptyDir", {}), "scratch has no limit"),
     (
-        pods.what_listens_is_probed,
+        pods.services_are_probed,
         planted(WEB, f"{CONTAINER}.readinessProbe", GONE),
         "Deployment/web, web: no readinessProbe",
     ),
     (
-        pods.probes_ask_declared_ports,
+        pods.probes_use_declared_ports,
         planted(WEB, f"{CONTAINER}.livenessProbe", {"grpc": {"port": 9000}}),
-        "livenessProbe asks port 9000",
+        "livenessProbe uses port 9000",
     ),
     (
-        pods.probes_ask_declared_ports,
+        pods.probes_use_declared_ports,
         planted(WEB, f"{CONTAINER}.startupProbe.httpGet.port", "metric"),
-        "startupProbe asks port metric",
+        "startupProbe uses port metric",
     ),
     (
-        pods.starting_may_take_longer_than_living,
+        pods.startup_is_given_more_time_than_liveness,
         planted(WEB, f"{CONTAINER}.startupProbe.failureThreshold", 6),
         "only 30 s to start",
     ),
@@ -61,19 +61,19 @@ DEFECTS: tuple[Defect, ...] = (
         "45 s before and 20 s after SIGTERM do not fit into 60 s",
     ),
     (
-        pods.updates_take_no_pod_away_first,
+        pods.updates_start_a_pod_before_they_stop_one,
         planted(WEB, "spec.strategy", {"type": "Recreate"}),
         "Deployment/web: maxUnavailable is not 0",
     ),
     (
-        pods.what_runs_once_ends,
+        pods.jobs_end,
         planted("Job/setup", f"{POD}.restartPolicy", "Always"),
-        "Job/setup: it is started again for ever",
+        "Job/setup: it is restarted for ever",
     ),
     (
-        pods.what_runs_once_ends,
+        pods.jobs_end,
         planted("Job/setup", f"{POD}.restartPolicy", "OnFailure"),
-        "Job/setup: once it has failed for good its log goes with it",
+        "Job/setup: its log is lost after the last failure",
     ),
-    (pods.what_runs_once_ends, planted("Job/setup", "spec.activeDeadlineSeconds", GONE), "no deadline"),
+    (pods.jobs_end, planted("Job/setup", "spec.activeDeadlineSeconds", GONE), "no deadline"),
 )

@@ -1,4 +1,4 @@
-"""Defects of scalers and disruption budgets."""
+"""Defects in scalers and disruption budgets."""
 
 from tests.chart.checks import scaling
 from tests.chart.defects import Defect
@@ -24,20 +24,20 @@ DEFECTS: tuple[Defect, ...] = (
         "there is no StatefulSet web",
     ),
     (
-        scaling.what_is_scaled_names_no_replicas,
+        scaling.scaled_workloads_set_no_replicas,
         planted(WEB, "spec.replicas", 2),
-        "Deployment/web: it names replicas",
+        "Deployment/web: it sets replicas",
     ),
     (
-        scaling.what_is_not_scaled_names_replicas,
+        scaling.other_workloads_set_replicas,
         planted("StatefulSet/store", "spec.replicas", GONE),
         "StatefulSet/store: neither replicas nor a scaler",
     ),
-    (scaling.one_scaler_a_target, sound(BY_LAG), "Deployment/web: 2 scalers decide about it"),
-    (scaling.one_scaler_a_target, sound(another(SCALER, name="more")), "Deployment/web: 2 scalers"),
-    (scaling.scalers_have_room, planted(SCALER, "spec.maxReplicas", 1), "at least 2 and at most 1"),
+    (scaling.a_target_has_one_scaler, sound(BY_LAG), "Deployment/web: 2 scalers decide about it"),
+    (scaling.a_target_has_one_scaler, sound(another(SCALER, name="more")), "Deployment/web: 2 scalers"),
+    (scaling.scalers_have_a_range, planted(SCALER, "spec.maxReplicas", 1), "at least 2 and at most 1"),
     (
-        scaling.scaled_by_share_of_a_request,
+        scaling.scaled_containers_request_the_resource,
         planted(WEB, f"{CONTAINER}.resources.requests.cpu", GONE),
         "web requests no cpu",
     ),
@@ -49,11 +49,11 @@ DEFECTS: tuple[Defect, ...] = (
     (
         scaling.budgets_let_nodes_drain,
         planted(BUDGET, "spec.maxUnavailable", 0),
-        "of 2 pods of Deployment/web none may go",
+        "none of the 2 pods of Deployment/web may be evicted",
     ),
     (
         scaling.budgets_let_nodes_drain,
         planted(BUDGET, "spec", {"minAvailable": 2, "selector": {"matchLabels": {}}}),
-        "of 2 pods of Deployment/web none may go",
+        "none of the 2 pods of Deployment/web may be evicted",
     ),
 )

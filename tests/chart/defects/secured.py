@@ -1,4 +1,4 @@
-"""Defects of what pods may do, and of where secrets stand."""
+"""Defects in the permissions of pods, and secrets in wrong places."""
 
 from tests.chart.checks import secrets, security
 from tests.chart.defects import Defect
@@ -63,33 +63,37 @@ DEFECTS: tuple[Defect, ...] = (
     (
         security.roots_are_read_only,
         planted(WEB, f"{CONTEXT}.readOnlyRootFilesystem", False),
-        "its root can be written",
+        "its root file system is writable",
     ),
     (
-        security.nobody_gets_a_token,
+        security.pods_get_no_token,
         planted(WEB, f"{POD}.automountServiceAccountToken", GONE),
         "Deployment/web: it gets a token",
     ),
-    (security.nobody_gets_a_token, planted(WEB, f"{POD}.serviceAccountName", GONE), "the account default"),
+    (security.pods_get_no_token, planted(WEB, f"{POD}.serviceAccountName", GONE), "the account default"),
     (
-        security.nobody_gets_a_token,
+        security.pods_get_no_token,
         planted("ServiceAccount/web", "automountServiceAccountToken", GONE),
         "ServiceAccount/web: its pods get a token",
     ),
     (
-        security.services_are_not_linked,
+        security.service_links_are_off,
         planted(WEB, f"{POD}.enableServiceLinks", GONE),
         "Deployment/web: enableServiceLinks is on",
     ),
-    (security.nobody_asks_for_rights, sound(ROLE), "Role/web: nothing of Loupe talks to Kubernetes"),
+    (
+        security.nothing_requests_permissions,
+        sound(ROLE),
+        "Role/web: Loupe needs no access to the Kubernetes API",
+    ),
     (security.images_are_pinned, planted(WEB, IMAGE, "localhost:5000/web"), "has neither tag nor digest"),
-    (security.images_are_pinned, planted(WEB, IMAGE, "web:latest"), "web:latest is another one every day"),
+    (security.images_are_pinned, planted(WEB, IMAGE, "web:latest"), "web:latest changes without notice"),
     (security.images_are_pinned, planted(WEB, IMAGE, "web@1.0"), "1.0 is no digest"),
     (security.images_are_pinned, planted(WEB, IMAGE, "example.com//web:1"), "is no image"),
     (
         secrets.secret_variables_come_from_secrets,
         planted(WEB, f"{CONTAINER}.env.0", IN_PLAIN),
-        "WEB_SECRET stands in plain text",
+        "WEB_SECRET is written in plain text",
     ),
     (
         secrets.secret_variables_come_from_secrets,
@@ -102,12 +106,12 @@ DEFECTS: tuple[Defect, ...] = (
         "ConfigMap/web: web.conf holds a password",
     ),
     (
-        secrets.secrets_stand_nowhere_else,
+        secrets.secrets_are_nowhere_else,
         planted("Job/setup", f"{CONTAINER}.args.1", "nobody-guesses-this-one"),
         "Job/setup: a value of Secret/web",
     ),
     (
-        secrets.secrets_stand_nowhere_else,
+        secrets.secrets_are_nowhere_else,
         planted("ConfigMap/web", "data", {"web.conf": "key = nobody-guesses-this-one"}),
         "ConfigMap/web: a value of Secret/web",
     ),
@@ -119,11 +123,11 @@ DEFECTS: tuple[Defect, ...] = (
     (
         secrets.names_in_values_are_known,
         planted(WEB, f"{CONTAINER}.env.0.name", "SECRET"),
-        "WEB_DATABASE_URL wants WEB_SECRET",
+        "WEB_DATABASE_URL uses WEB_SECRET",
     ),
     (
         secrets.names_in_values_are_known,
         planted("Job/setup", f"{CONTAINER}.env", []),
-        "a word of its command wants SETUP_NAME",
+        "its command uses SETUP_NAME",
     ),
 )

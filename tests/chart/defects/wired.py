@@ -1,4 +1,4 @@
-"""Defects of what leads from one object to another."""
+"""Defects in references between objects."""
 
 from tests.chart.checks import wiring
 from tests.chart.defects import Defect
@@ -15,7 +15,7 @@ DEFECTS: tuple[Defect, ...] = (
         "the selector does not match its own pods",
     ),
     (
-        wiring.selectors_are_apart,
+        wiring.selectors_do_not_overlap,
         planted(WEB, "spec.selector.matchLabels", {"app.kubernetes.io/name": "web"}),
         "Deployment/web: the selector matches pods of StatefulSet/store",
     ),
@@ -60,7 +60,7 @@ DEFECTS: tuple[Defect, ...] = (
         "there is no volume data",
     ),
     (
-        wiring.mounts_are_apart,
+        wiring.mount_paths_are_unique,
         planted(WEB, f"{CONTAINER}.volumeMounts.0.mountPath", "/etc/plans/"),
         "/etc/plans is mounted twice",
     ),

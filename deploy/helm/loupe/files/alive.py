@@ -1,9 +1,9 @@
-"""Whether every model of Triton's enlarges a tile, asked by the kubelet inside of Triton's container.
+"""Check that every model upscales a tile. The kubelet runs this script inside Triton's container.
 
-Triton calls itself alive, and a model ready, whose process has died or whose GPU has failed. Plain Python
-3.10 over the loopback, for NVIDIA's image has no client. No time limit of its own: the probe has one.
+Triton's own health checks stay green when the process of a model has died or the GPU has failed. The script
+is plain Python 3.10, because NVIDIA's image has no client. It has no time limit: the probe has one.
 """
-# ruff: noqa: INP001, S310, T201  a script, whose output the kubelet shows, and which asks one address
+# ruff: noqa: INP001, S310, T201  a script: the kubelet shows what it prints, and the one URL is a constant
 
 import json
 import struct
@@ -18,41 +18,43 @@ SIDE = 64
 GREY = {"UINT8": b"\x80", "FP32": struct.pack("<f", 0.5)}
 
 
-def ask(path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
-    request = urllib.request.Request(f"{SERVER}/{path}", body, headers or {})
-    with urllib.request.urlopen(request) as answer:
+def request(path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
+    sent = urllib.request.Request(f"{SERVER}/{path}", body, headers or {})
+    with urllib.request.urlopen(sent) as answer:
         return answer.read()
 
 
-def loaded() -> list[dict[str, Any]]:
-    """Those that were ever loaded; the others have no state."""
-    return [model for model in json.loads(ask("repository/index", b"{}")) if model.get("state")]
+def loaded_models() -> list[dict[str, Any]]:
+    """Return the models that Triton has loaded at some time. The others have no state."""
+    return [model for model in json.loads(request("repository/index", b"{}")) if model.get("state")]
 
 
-def enlarges(model: str) -> None:
-    [taken] = json.loads(ask(f"models/{model}"))["inputs"]
-    tile = GREY[taken["datatype"]] * (3 * SIDE * SIDE)
-    image = {"name": taken["name"], "shape": [1, 3, SIDE, SIDE], "datatype": taken["datatype"]}
+def upscale_tile(model: str) -> None:
+    """Upscale a grey tile. Raise `HTTPError` if Triton refuses."""
+    [expected] = json.loads(request(f"models/{model}"))["inputs"]
+    tile = GREY[expected["datatype"]] * (3 * SIDE * SIDE)
+    image = {"name": expected["name"], "shape": [1, 3, SIDE, SIDE], "datatype": expected["datatype"]}
     image["parameters"] = {"binary_data_size": len(tile)}
     wanted = {"name": "UPSCALED", "parameters": {"binary_data": True}}
     head = json.dumps({"inputs": [image], "outputs": [wanted]}).encode()
-    ask(f"models/{model}/infer", head + tile, {"Inference-Header-Content-Length": str(len(head))})
+    request(f"models/{model}/infer", head + tile, {"Inference-Header-Content-Length": str(len(head))})
 
 
 def problem(model: dict[str, Any]) -> str:
+    """Return a sentence that says why the model does not work, or an empty string."""
     if model["state"] != "READY":
         return f"{model['name']} is {model['state']}: {model.get('reason', '')}"
     try:
-        enlarges(model["name"])
+        upscale_tile(model["name"])
     except urllib.error.HTTPError as error:
         return f"{model['name']} answered {error.code}: {error.read().decode()}"
     return ""
 
 
 def main() -> int:
-    models = loaded()
-    with ThreadPoolExecutor(max(1, len(models))) as each:
-        problems = [told for told in each.map(problem, models) if told]
+    models = loaded_models()
+    with ThreadPoolExecutor(max(1, len(models))) as threads:
+        problems = [text for text in threads.map(problem, models) if text]
     print("\n".join(problems or ([] if models else ["no model is loaded"])))
     return 1 if problems or not models else 0
 

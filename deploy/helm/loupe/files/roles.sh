@@ -1,7 +1,7 @@
-# One role and one database for each service, and no role reaches the database of another. As often as you like:
-# what is there stays, and the passwords become those of the Secret.
+# Creates a role and a database for each service; no role can open another's database. It may run again at any time:
+# it keeps what exists, and sets the passwords to those of the Secret.
 set -eu
-owner() {
+create() {
     psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --set=role="$1" --set=database="$2" --set=password="$3" <<'SQL'
 SET log_statement = 'none';
 SELECT format('CREATE ROLE %I LOGIN', :'role')
@@ -17,6 +17,6 @@ until pg_isready --quiet; do
     echo "waiting for PostgreSQL"
     sleep 2
 done
-owner "$AUTH_ROLE" "$AUTH_DATABASE" "$AUTH_PASSWORD"
-owner "$BILLING_ROLE" "$BILLING_DATABASE" "$BILLING_PASSWORD"
-owner "$IMAGES_ROLE" "$IMAGES_DATABASE" "$IMAGES_PASSWORD"
+create "$AUTH_ROLE" "$AUTH_DATABASE" "$AUTH_PASSWORD"
+create "$BILLING_ROLE" "$BILLING_DATABASE" "$BILLING_PASSWORD"
+create "$IMAGES_ROLE" "$IMAGES_DATABASE" "$IMAGES_PASSWORD"

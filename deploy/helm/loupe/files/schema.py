@@ -1,9 +1,9 @@
-"""Brings the database of one service up to its code (`upgrade`), or waits until somebody did (`wait`).
+"""Migrate the database of one service (`upgrade`), or wait until another pod has migrated it (`wait`).
 
-Runs in the image of the service, where its migrations lie. A database that is ahead of the code is fine: a
-migration only adds, and a release that was rolled back has to start.
+The script runs in the image of the service, which contains the migrations. A database that is newer than the
+code is accepted: migrations only add, and an older release must start after a rollback.
 """
-# ruff: noqa: INP001, T201  a script, whose output is the log of a pod
+# ruff: noqa: INP001, T201  a script: what it prints is the log of a pod
 
 import os
 import subprocess
@@ -26,8 +26,8 @@ engine = create_engine(
 )
 
 
-def applied() -> set[str]:
-    """The revisions of the database, once it answers; none before the first migration."""
+def applied_revisions() -> set[str]:
+    """Wait for the database, and return its revisions. There are none before the first migration."""
     while True:
         try:
             with engine.connect() as connection:
@@ -39,19 +39,19 @@ def applied() -> set[str]:
             time.sleep(PAUSE_SECONDS)
 
 
-def is_enough(revisions: set[str]) -> bool:
+def is_new_enough(revisions: set[str]) -> bool:
     unknown = revisions - {script.revision for script in scripts.walk_revisions()}
     if unknown:
-        print(f"the database is ahead: {', '.join(unknown)} came with a later release", flush=True)
+        print(f"the database is newer than this release: it has {', '.join(unknown)}", flush=True)
     return bool(unknown) or revisions == set(scripts.get_heads())
 
 
 def main() -> None:
     if sys.argv[1] == "upgrade":
-        if not is_enough(applied()):
+        if not is_new_enough(applied_revisions()):
             subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], check=True)
         return
-    while not is_enough(applied()):
+    while not is_new_enough(applied_revisions()):
         print("waiting for the migration", flush=True)
         time.sleep(PAUSE_SECONDS)
 

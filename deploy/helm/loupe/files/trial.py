@@ -1,9 +1,9 @@
-"""Uses a release as a stranger would: reads the plans and, told to `upscale`, has a picture enlarged.
+"""Test a release as a client would: list the plans and, with the argument `upscale`, upscale a picture.
 
-The account that it makes is put on a plan by an operator, and deleted again. The link to the result is read
-from inside the cluster, under the host that it was signed for.
+The script creates an account, gives it a plan as an operator, and deletes it at the end. It downloads the
+result from inside the cluster, with the host name in the Host header for which the link was signed.
 """
-# ruff: noqa: INP001, T201, S310  a script, which prints, and opens addresses that the chart gives it
+# ruff: noqa: INP001, T201, S310  a script: it prints, and opens URLs that the chart gives it
 
 import json
 import os
@@ -24,7 +24,7 @@ LONGEST_SECONDS = 600
 
 
 class Refused(Exception):
-    """What the API answered."""
+    """The API refused a request, or the picture failed. The message says which and why."""
 
 
 def call(
@@ -39,8 +39,9 @@ def call(
         raise Refused(f"{method} {path}: {error.code} {error.read().decode()}") from error
 
 
-def operator(*words: str) -> None:
-    subprocess.run([sys.executable, "-m", "gateway.admin", *words], check=True, stdout=subprocess.DEVNULL)
+def admin(*arguments: str) -> None:
+    """Run `loupe-admin`."""
+    subprocess.run([sys.executable, "-m", "gateway.admin", *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def png() -> bytes:
@@ -64,7 +65,8 @@ def upload(token: str) -> int:
     return sent["id"]
 
 
-def finished(image: int, token: str) -> dict[str, Any]:
+def wait_for_result(image: int, token: str) -> dict[str, Any]:
+    """Return the image once it is completed."""
     until = time.monotonic() + LONGEST_SECONDS
     while True:
         state = call("GET", f"/api/images/{image}", token=token)
@@ -74,16 +76,16 @@ def finished(image: int, token: str) -> dict[str, Any]:
             raise Refused(f"the picture failed: {state['error']}")
         if time.monotonic() > until:
             raise Refused(
-                f"after {LONGEST_SECONDS} s the picture is still {state['status']}: is there a worker?"
+                f"after {LONGEST_SECONDS} s the picture is still {state['status']}: does a worker run?"
             )
         time.sleep(2)
 
 
 def size_of(link: str) -> tuple[int, int]:
-    """Width and height of the PNG behind it."""
+    """Download the PNG and return its width and height."""
     signed = urlsplit(link)
-    inside = f"{OBJECTS}{signed.path}?{signed.query}" if OBJECTS else link
-    request = urllib.request.Request(inside, headers={"Host": signed.netloc})
+    inside_cluster = f"{OBJECTS}{signed.path}?{signed.query}" if OBJECTS else link
+    request = urllib.request.Request(inside_cluster, headers={"Host": signed.netloc})
     with urllib.request.urlopen(request, timeout=60) as answer:
         width, height = struct.unpack(">II", answer.read()[16:24])
     return width, height
@@ -94,18 +96,18 @@ def upscale() -> None:
     user = {"name": "Helm", "email": address, "password": password, "password_confirmation": password}
     token = call("POST", "/api/auth/register", json.dumps(user).encode())["token"]
     try:
-        operator("user", "verify", address)
-        operator("plan", "set", address, "professional")
-        state, wanted = finished(upload(token), token), (SIDE * FACTOR, SIDE * FACTOR)
+        admin("user", "verify", address)
+        admin("plan", "set", address, "professional")
+        state, wanted = wait_for_result(upload(token), token), (SIDE * FACTOR, SIDE * FACTOR)
         if size_of(state["download_url"]) != wanted:
-            raise Refused(f"the result is no PNG of {wanted}")
-        print(f"a picture was enlarged to {wanted} in {state['processing_time']} s")
+            raise Refused(f"the result is not a PNG of {wanted}")
+        print(f"a picture was upscaled to {wanted} in {state['processing_time']} s")
     finally:
         call("DELETE", "/api/user", token=token)
 
 
 def main() -> None:
-    print(f"{len(call('GET', '/api/plans'))} plans")
+    print(f"the API answers: it has {len(call('GET', '/api/plans'))} plans")
     if "upscale" in sys.argv:
         upscale()
 

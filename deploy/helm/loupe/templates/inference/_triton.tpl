@@ -1,5 +1,5 @@
-{{/* Triton beside the worker: on a GPU NVIDIA's image and engines that are built before it starts, on a CPU an
-     image of ours that has its models. Only the worker reaches it, over gRPC and shared memory. */}}
+{{/* Triton runs beside the worker in the same pod. On a GPU it is NVIDIA's image, with engines that are built before it
+     starts; on a CPU it is our image, which contains the models. Only the worker reaches it, by gRPC and shared memory. */}}
 
 {{- define "loupe.triton.isGpu" -}}
 {{- if eq .Values.inference.profile "gpu" }}yes{{ end -}}
@@ -35,16 +35,16 @@
     - --model-control-mode=none
     - --disable-auto-complete-config
     - --grpc-port=8001
-    # for the probe alone
+    # only the probe uses HTTP
     - --http-address=127.0.0.1
     - --http-port=8000
     - --http-thread-count=2
-    # else it follows HTTP's
+    # otherwise it takes the address of HTTP
     - --metrics-address=0.0.0.0
     - --metrics-port=8002
     - --exit-timeout-secs=30
     {{- with .Values.tracing.endpoint }}
-    # inferences of a traced request are traced, no others
+    # trace only the inferences that belong to a traced request
     - --trace-config=mode=opentelemetry
     - --trace-config=level=TIMESTAMPS
     - --trace-config=count=0
@@ -55,7 +55,7 @@
     {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- else }}
-  # the second port is HTTP, which listens on the loopback, for the probe alone
+  # the second port is HTTP. It listens on the loopback; only the probe uses it
   args: [triton, /models, "8001", "8000", "8002"]
   {{- end }}
   ports:
@@ -77,7 +77,7 @@
     periodSeconds: 5
     timeoutSeconds: 3
     failureThreshold: {{ div .Values.inference.triton.startupSeconds 5 }}
-  # Triton's own word says nothing about its models. Behind two of the worker's tiles, which may take 120 s each.
+  # Triton's own health check ignores dead models. The probe may wait behind two tiles of the worker, up to 120 s each.
   livenessProbe:
     exec:
       command:
@@ -93,7 +93,7 @@
     periodSeconds: 5
     timeoutSeconds: 3
     failureThreshold: 3
-  # until the worker has given its jobs back
+  # wait until the worker has returned its jobs to the queue
   {{- include "loupe.preStop" 5 | nindent 2 }}
   resources:
     {{- include "loupe.triton.resources" . | nindent 4 }}
@@ -109,14 +109,15 @@
     {{- end }}
 {{- end }}
 
-{{/* The models as ONNX, then the engines for this very GPU and TensorRT: made once, and kept in the cache. */}}
+{{/* The init containers: they copy the ONNX models, then build the engines for this GPU and TensorRT unless the cache has
+     them. */}}
 {{- define "loupe.triton.preparation" -}}
 - name: models
   image: {{ include "loupe.ownImage" (list . .Values.inference.models.image) }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   securityContext:
     {{- include "loupe.container.security" . | nindent 4 }}
-  # not -a: the volume is not its own, so that it could not set the times of that
+  # not -a: this user may not set the times of the volume's root folder
   command: [cp, -R, /models/., /repository/]
   resources:
     requests: {cpu: 50m, memory: 32Mi}

@@ -1,6 +1,6 @@
-{{/* Whom external stores and the mail server are believed by: the bundle of the image, or that of a ConfigMap. */}}
+{{/* The certificate authorities that sign external stores and the mail server: those of the image, or a ConfigMap's. */}}
 
-{{/* psycopg brings an OpenSSL that looks for certificates where there are none, unless it is told. */}}
+{{/* psycopg contains its own OpenSSL, which finds certificates only by this path. */}}
 {{- define "loupe.authorities.env" -}}
 {{- with .Values.authorities.existingConfigMap }}
 - name: SSL_CERT_FILE

@@ -1,4 +1,4 @@
-{{/* Combinations that cannot work, each with a sentence. */}}
+{{/* Refuse combinations of values that cannot work, each with a sentence. */}}
 
 {{- define "loupe.checks" -}}
 {{- if and .Values.ingress.enabled .Values.httpRoute.enabled -}}
@@ -11,10 +11,10 @@
 {{- fail "objectStore.bundled.host needs ingress.enabled or httpRoute.enabled to publish it" -}}
 {{- end -}}
 {{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) (eq .Values.objectStore.mode "bundled") (not .Values.objectStore.bundled.host) (not .Values.objectStore.publicEndpoint) -}}
-{{- fail "The API is published and the object store is not, so that no client could open a download link: set objectStore.bundled.host to a second host name, or objectStore.publicEndpoint to where clients reach the store" -}}
+{{- fail "The API is published, but the object store is not: no client could open a download link. Set objectStore.bundled.host to a second host name, or objectStore.publicEndpoint to where clients reach the store" -}}
 {{- end -}}
 {{- if and (ne .Values.inference.profile "gpu") (or .Values.inference.engines.persistent .Values.inference.engines.existingClaim) -}}
-{{- fail "inference.engines keeps TensorRT engines, which only inference.profile=gpu has" -}}
+{{- fail "inference.engines keeps TensorRT engines, and only inference.profile=gpu has such engines" -}}
 {{- end -}}
 {{- range $name := list "gateway" "auth" "images" "billing" "inference" -}}
 {{- $values := index $.Values $name -}}
@@ -22,10 +22,10 @@
 {{- fail (printf "%s.autoscaling: minReplicas is above maxReplicas" $name) -}}
 {{- end -}}
 {{- if and $values.autoscaling.enabled (lt (int $values.autoscaling.minReplicas) 1) -}}
-{{- fail (printf "%s.autoscaling: by its load a service cannot come back from no pods at all; inference.keda can" $name) -}}
+{{- fail (printf "%s.autoscaling: minReplicas=0 is impossible, because a service without pods has no CPU load to scale by; inference.keda can do it" $name) -}}
 {{- end -}}
 {{- if and (eq (toString $values.rollout.maxSurge) "0") (eq (toString $values.rollout.maxUnavailable) "0") -}}
-{{- fail (printf "%s.rollout: maxSurge and maxUnavailable are both 0, so that no pod could ever be replaced" $name) -}}
+{{- fail (printf "%s.rollout: maxSurge and maxUnavailable are both 0: no pod could ever be replaced" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.inference.keda.enabled (gt (int .Values.inference.keda.minReplicas) (int .Values.inference.keda.maxReplicas)) -}}
@@ -33,7 +33,7 @@
 {{- end -}}
 {{- $_ := include "loupe.publicUrl" . -}}
 {{- $_ := include "loupe.mail.env" . -}}
-{{- /* what an external store is missing, in this order */ -}}
+{{- /* these fail, in this order, if an external store lacks an address or a Secret */ -}}
 {{- range $name := list "auth" "billing" "images" }}{{ $_ := include "loupe.postgresql.env" (list $ $name) }}{{ end -}}
 {{- $_ := include "loupe.nats.env" (list . "gateway") -}}
 {{- $_ := include "loupe.objects.endpoint" . -}}

@@ -1,6 +1,6 @@
 {{/* The parts of a container of one of the five services. */}}
 
-{{/* Image and security, for the main container and for init containers of the same image. */}}
+{{/* Image and security context, for the main container and for init containers with the same image. */}}
 {{- define "loupe.container" -}}
 {{- $root := index . 0 -}}
 {{- $values := include "loupe.values" . | fromYaml -}}
@@ -19,7 +19,7 @@ securityContext:
 - {name: metrics, containerPort: 9090}
 {{- end }}
 
-{{/* Variables that each service takes under its own prefix, then those of `settings`, then `extraEnv`. */}}
+{{/* Environment: variables that every service has under its prefix, then `settings`, then `extraEnv`. */}}
 {{- define "loupe.container.env" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
@@ -38,7 +38,7 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* Numbers as people write them: Helm holds large integers as floats, and would print 1.048576e+07. */}}
+{{/* Print a number without an exponent. Helm stores large integers as floats and would print 1.048576e+07. */}}
 {{- define "loupe.string" -}}
 {{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
 {{- end }}
@@ -56,7 +56,7 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* Volumes and mounts that every service has: scratch, its certificate, and what the values add. */}}
+{{/* Volumes and mounts of every service: scratch space, its certificate, and those that the values add. */}}
 {{- define "loupe.container.mounts" -}}
 {{- $values := include "loupe.values" . | fromYaml -}}
 {{ include "loupe.tmp.mount" . }}

@@ -1,6 +1,6 @@
 {{/*
-registry/repository:tag@digest of `(list $ image)`, where `image` is a map of values. A tag may bring its own digest, as the
-defaults do, so that who sets another tag gets that one.
+registry/repository:tag@digest of `(list $ image)`, where `image` is a map of values. A tag may contain a digest, as some
+defaults do: another tag then replaces both.
 */}}
 
 {{- define "loupe.image" -}}
@@ -14,7 +14,7 @@ defaults do, so that who sets another tag gets that one.
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end }}
 
-{{/* The same for Loupe's own images, which share a registry and a tag. */}}
+{{/* The same for Loupe's own images. They share a registry and a tag. */}}
 {{- define "loupe.ownImage" -}}
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}

@@ -1,4 +1,4 @@
-{{/* Certificates of the services, by cert-manager or given. */}}
+{{/* Certificates of the services, from cert-manager or from an existing Secret. */}}
 
 {{- define "loupe.mtls.secret" -}}
 {{- $given := index (index . 0).Values.mtls.existingSecrets (index . 1) -}}

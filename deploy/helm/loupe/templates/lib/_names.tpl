@@ -8,7 +8,7 @@
 {{ default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Short enough that a component and a hash still fit behind it. */}}
+{{/* The release's name, cut to leave room for a component and a hash. */}}
 {{- define "loupe.fullname" -}}
 {{- $name := include "loupe.appName" . -}}
 {{- if .Values.fullnameOverride -}}
@@ -25,7 +25,7 @@
 {{ printf "%s-%s" (include "loupe.fullname" (index . 0)) (index . 1) }}
 {{- end }}
 
-{{/* loupe-auth.namespace.svc: what other pods call it. */}}
+{{/* loupe-auth.namespace.svc: the host name for other pods. */}}
 {{- define "loupe.host" -}}
 {{ include "loupe.name" . }}.{{ (index . 0).Release.Namespace }}.svc
 {{- end }}
@@ -46,8 +46,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{ merge (include "loupe.pod.labels" . | fromYaml) $own | toYaml }}
 {{- end }}
 
-{{/* metadata of an object of a component; a third argument is put behind its name, a fourth are annotations, a
-     fifth further labels. */}}
+{{/* The metadata of an object: `(list $ component suffix annotations labels)`. The last three are optional. */}}
 {{- define "loupe.metadata" -}}
 {{- $root := index . 0 -}}
 {{- $suffix := "" -}}{{- if gt (len .) 2 -}}{{- $suffix = index . 2 -}}{{- end -}}

@@ -1,6 +1,6 @@
-{{/* The pieces of NetworkPolicies. */}}
+{{/* Parts of NetworkPolicies. */}}
 
-{{/* The head of a policy of a component, down to its pods. */}}
+{{/* The beginning of a component's policy, up to its pod selector. */}}
 {{- define "loupe.policy" -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -13,7 +13,7 @@ spec:
   policyTypes: [Ingress, Egress]
 {{- end }}
 
-{{/* From or to the pods of components: `(list $ direction names port)`. */}}
+{{/* Allow traffic from or to the pods of components: `(list $ direction names port)`. */}}
 {{- define "loupe.policy.pods" -}}
 - {{ index . 1 }}:
     {{- range index . 2 }}
@@ -25,7 +25,7 @@ spec:
     - {protocol: TCP, port: {{ index . 3 }}}
 {{- end }}
 
-{{/* From or to peers of the values, everybody where there are none: `(list direction peers port)`. */}}
+{{/* Allow traffic from or to the given peers, or everybody if there are none: `(list direction peers port)`. */}}
 {{- define "loupe.policy.peers" -}}
 - ports:
     - {protocol: TCP, port: {{ index . 2 }}}
@@ -35,7 +35,7 @@ spec:
   {{- end }}
 {{- end }}
 
-{{/* Prometheus, on the given ports. */}}
+{{/* Allow Prometheus to reach the given ports. */}}
 {{- define "loupe.policy.monitoring" -}}
 {{- range index . 1 }}
 {{ include "loupe.policy.peers" (list "from" (index $ 0).Values.networkPolicy.monitoring .) }}
@@ -52,7 +52,7 @@ spec:
     {{- end }}
 {{- end }}
 
-{{/* To a store: `(list $ key component port external-port)`. */}}
+{{/* Allow traffic to a store: `(list $ key component port external-port)`. */}}
 {{- define "loupe.policy.store" -}}
 {{- $root := index . 0 -}}
 {{- if include "loupe.bundled" (list $root (index . 1)) -}}
@@ -74,7 +74,7 @@ spec:
 {{ include "loupe.policy.store" (list . "objectStore" "object-store" 8333 (include "loupe.port" .Values.objectStore.external.endpoint | int)) }}
 {{- end }}
 
-{{/* What all services need, and what the values add for this one. */}}
+{{/* Allow what all services need, and what the values add for this one. */}}
 {{- define "loupe.policy.common" -}}
 {{- $root := index . 0 -}}
 {{- $values := include "loupe.values" . | fromYaml -}}
@@ -94,7 +94,7 @@ spec:
 {{ $port | default (ternary "443" "80" (eq $url.scheme "https")) }}
 {{- end }}
 
-{{/* The components that call the services besides the services, as JSON: whoever has the operator's credential. */}}
+{{/* The components with the operator's credential, as JSON. They may call the services too. */}}
 {{- define "loupe.policy.operators" -}}
 {{- $operators := list -}}
 {{- if .Values.operator.enabled }}{{ $operators = append $operators "operator" }}{{ end -}}

@@ -1,6 +1,6 @@
-{{/* What every pod has: no privileges, no token, no injected variables, a place for scratch. */}}
+{{/* What every pod has: no privileges, no service-account token, no injected variables, scratch space. */}}
 
-{{/* metadata of a pod template; a third argument are further annotations. */}}
+{{/* The metadata of a pod template. A third argument adds annotations. */}}
 {{- define "loupe.pod.metadata" -}}
 {{- $root := index . 0 -}}
 {{- $values := include "loupe.values" . | fromYaml -}}
@@ -13,14 +13,14 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* Without versions: a new chart that changes nothing about a pod does not start it anew. A third argument are
-     further labels. */}}
+{{/* Labels without versions: a new version of the chart must not restart pods that it does not change. A third argument
+     adds labels. */}}
 {{- define "loupe.pod.labels" -}}
 {{- $more := dict -}}{{- if gt (len .) 2 -}}{{- $more = index . 2 | default dict -}}{{- end -}}
 {{ merge (include "loupe.selector" . | fromYaml) $more (index . 0).Values.commonLabels (dict "app.kubernetes.io/part-of" "loupe") | toYaml }}
 {{- end }}
 
-{{/* The values of a component; those of a store in the cluster lie under `bundled`. */}}
+{{/* The values of a component. Those of a bundled store are under `bundled`. */}}
 {{- define "loupe.values" -}}
 {{- $values := (index . 0).Values -}}
 {{- $name := index . 1 -}}
@@ -30,7 +30,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* The part of a pod's spec that is no container and no volume. `uid` is who runs in it. */}}
+{{/* A pod's spec without containers and volumes. `uid` is the user that runs in it. */}}
 {{- define "loupe.pod.spec" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
@@ -95,7 +95,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Pods that run once: the service account of `account`, and only what a Job needs. */}}
+{{/* The spec of a pod that runs once, with the service account of `account`. */}}
 {{- define "loupe.pod.once" -}}
 {{- $root := index . 0 -}}
 serviceAccountName: {{ index . 1 }}
@@ -104,7 +104,7 @@ enableServiceLinks: false
 restartPolicy: {{ index . 2 }}
 {{- $made := list }}{{ range $root.Values.priorityClasses }}{{ $made = append $made .name }}{{ end }}
 {{- with $root.Values.priorityClassName }}
-{{- /* none that this release makes: a hook would run before it is there, and get no pod */}}
+{{- /* not a priority class that this release creates: a hook runs before the class exists, and would get no pod */}}
 {{- if not (has . $made) }}
 priorityClassName: {{ . }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* Started: it answers at all. Live: its loop turns. Ready: it has what it needs. */}}
+{{/* Startup: the process answers. Liveness: its event loop runs. Readiness: it reaches what it needs. */}}
 
 {{- define "loupe.probes.worker" -}}
 startupProbe:
@@ -17,8 +17,8 @@ readinessProbe:
   failureThreshold: 2
 {{- end }}
 
-{{/* Ready once, and then for as long as it lives: for services that know how to answer while something they need is
-     away, better than all replicas leaving their Service together. */}}
+{{/* /readyz, which needs the dependencies, is checked only at the start. Later a pod is ready while it lives: these services
+     can answer while a dependency is unreachable, and not all replicas may leave their Service at the same moment. */}}
 {{- define "loupe.probes.steady" -}}
 startupProbe:
   httpGet: {path: /readyz, port: metrics}
@@ -37,8 +37,8 @@ readinessProbe:
   failureThreshold: 2
 {{- end }}
 
-{{/* gRPC services wait for their stores before they listen, so that is no reason to restart them. The kubelet
-     speaks no TLS to a gRPC port: with mTLS the plain port is asked instead. */}}
+{{/* A gRPC service listens only after it has reached its stores, and must not be restarted while it waits. The kubelet cannot
+     use TLS for a gRPC probe: with mTLS the probe uses the plain metrics port. */}}
 {{- define "loupe.probes.grpc" -}}
 {{- if (index . 0).Values.mtls.enabled -}}
 {{ include "loupe.probes.steady" . }}
@@ -60,7 +60,7 @@ readinessProbe:
 {{- end }}
 {{- end }}
 
-{{/* The pod leaves the Services' addresses while it still serves; then comes SIGTERM. */}}
+{{/* Serve until the pod has left the Services' addresses. SIGTERM comes after that. */}}
 {{- define "loupe.preStop" -}}
 lifecycle:
   preStop:

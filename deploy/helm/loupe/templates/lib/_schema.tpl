@@ -1,7 +1,7 @@
-{{/* Migrations: one container for both who applies them and who waits for them. */}}
+{{/* Migrations: one container, used by the Job that applies them and by the pods that wait for them. */}}
 
-{{/* The container of `(list $ component mode)`. The script travels in the arguments: a hook runs before the
-     ConfigMaps of its release are there. */}}
+{{/* The container of `(list $ component mode)`. The script is an argument, because a hook runs before the ConfigMaps of its
+     release exist. */}}
 {{- define "loupe.schema.container" -}}
 {{- $it := list (index . 0) (index . 1) -}}
 {{ include "loupe.container" $it }}
@@ -31,9 +31,9 @@ volumeMounts:
   {{- include "loupe.schema.container" (append . "wait") | nindent 2 }}
 {{- end }}
 
-{{/* yes, or nothing. A migration runs before an upgrade touches anything, so that one that fails leaves the old
-     release running. At the first installation there is no database yet that a hook could reach, nor where an
-     upgrade brings the one in the cluster: then it is a Job among the others, which the services wait for. */}}
+{{/* "yes" if migrations run as a hook, otherwise nothing. A hook runs before an upgrade changes anything: if a migration
+     fails, the old release goes on running. A hook is impossible if this installation or upgrade creates the database.
+     The migration is then an ordinary Job, and the services wait for it. */}}
 {{- define "loupe.schema.isHook" -}}
 {{- if and .Values.useHelmHooks .Release.IsUpgrade -}}
 {{- $isThere := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "loupe.name" (list . "postgresql")) -}}
@@ -58,7 +58,7 @@ template:
       {{- toYaml . | nindent 6 }}
     {{- end }}
   spec:
-    {{- /* Never: the pods of a Job that failed are kept, and their logs with them */}}
+    {{- /* Never keeps the pods of a failed Job, and with them their logs */}}
     {{- include "loupe.pod.once" (list $root $account "Never" 10001) | nindent 4 }}
     {{- with $root.Values.migrations.nodeSelector }}
     nodeSelector:

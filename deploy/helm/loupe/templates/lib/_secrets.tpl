@@ -1,13 +1,13 @@
-{{/* Secrets that are made once and stay: what the cluster holds already wins over a new random value. */}}
+{{/* Secrets that are generated once. A value that the cluster has already is kept. */}}
 
-{{/* A Secret of `(list $ component suffix keys)`; keys that are missing in the cluster are added. */}}
+{{/* The Secret of `(list $ component suffix keys)`. Keys that the cluster's Secret lacks are added. */}}
 {{- define "loupe.secret" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
 {{- $name := printf "%s%s" (include "loupe.name" (list $root $component)) (index . 2) -}}
 {{- $there := (lookup "v1" "Secret" $root.Release.Namespace $name).data | default dict -}}
 {{- if and (not $root.Values.useHelmHooks) (not $there) -}}
-{{- fail (printf "With useHelmHooks=false something else than Helm applies the chart, and would make new random secrets each time. Create the Secret that %s needs and name it as its existingSecret; the README lists the keys." $component) -}}
+{{- fail (printf "With useHelmHooks=false another tool than Helm applies the chart, and would generate new secrets each time. Create the Secret that %s needs and name it as its existingSecret; the README lists the keys." $component) -}}
 {{- end -}}
 apiVersion: v1
 kind: Secret
@@ -20,17 +20,17 @@ data:
   {{- end }}
 {{- end }}
 
-{{/* 40 letters and digits, a letter first: safe in URLs, in JSON and in the configuration of NATS. */}}
+{{/* 40 letters and digits that begin with a letter: safe in URLs, in JSON and in the configuration of NATS. */}}
 {{- define "loupe.random" -}}
 {{ randAlpha 1 }}{{ randAlphaNum 39 }}
 {{- end }}
 
-{{/* Who knows whom: what auth signs with, and the secret of each of its clients. */}}
+{{/* The Secret of auth: its signing secret, and the secret of each client. */}}
 {{- define "loupe.credentials.secret" -}}
 {{ .Values.auth.credentials.existingSecret | default (printf "%s-credentials" (include "loupe.name" (list . "auth"))) }}
 {{- end }}
 
-{{/* An environment variable of `(list name secret key)`. */}}
+{{/* An environment variable from a Secret: `(list name secret key)`. */}}
 {{- define "loupe.env.secret" -}}
 - name: {{ index . 0 }}
   valueFrom:

@@ -1,6 +1,6 @@
-{{/* Where the stores are, and what a service is told of them. */}}
+{{/* Addresses and credentials of the stores, as environment variables of a service. */}}
 
-{{/* yes, or nothing: whether a store runs in the cluster as part of this release. */}}
+{{/* "yes" if the store runs in the cluster as part of this release, otherwise nothing. */}}
 {{- define "loupe.bundled" -}}
 {{- if eq (index (index . 0).Values (index . 1)).mode "bundled" }}yes{{ end -}}
 {{- end }}
@@ -74,8 +74,8 @@
 {{- end }}
 {{- end }}
 
-{{/* Links are signed for this host, so it has to be the one that clients reach. Without any the one that
-     `kubectl port-forward` makes. */}}
+{{/* The host for which links are signed: clients must be able to reach it. The default is the address that
+     `kubectl port-forward` opens. */}}
 {{- define "loupe.objects.publicEndpoint" -}}
 {{- $store := .Values.objectStore -}}
 {{- if $store.publicEndpoint }}{{ $store.publicEndpoint }}

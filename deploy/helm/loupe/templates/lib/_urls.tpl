@@ -1,4 +1,4 @@
-{{/* What clients outside call us; nothing where no name is known. */}}
+{{/* The public URL of the API, or nothing if none is known. */}}
 
 {{- define "loupe.publicUrl" -}}
 {{- if .Values.publicUrl }}{{ trimSuffix "/" .Values.publicUrl }}
@@ -7,12 +7,12 @@
 {{- end }}
 {{- end }}
 
-{{/* gRPC names of headless Services: clients resolve all pods and take turns. */}}
+{{/* The gRPC target of a headless Service: clients resolve all pods and distribute their calls. */}}
 {{- define "loupe.target" -}}
 dns:///{{ include "loupe.host" . }}:9000
 {{- end }}
 
-{{/* `_TARGET`s of `(list $ prefix others...)`. */}}
+{{/* The `_TARGET` variables of `(list $ prefix services...)`. */}}
 {{- define "loupe.targets.env" -}}
 {{- $root := index . 0 -}}
 {{- $prefix := index . 1 -}}

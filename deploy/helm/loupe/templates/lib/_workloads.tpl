@@ -1,6 +1,6 @@
-{{/* What the objects around a service have in common. */}}
+{{/* The objects that every service has: Deployment, Services, scaling, disruption budget. */}}
 
-{{/* The head of a Deployment's spec. Nobody names replicas where a scaler decides about them. */}}
+{{/* The beginning of a Deployment's spec. `replicas` is absent if a scaler sets it. */}}
 {{- define "loupe.deployment" -}}
 {{- $values := include "loupe.values" . | fromYaml -}}
 {{- $isScaled := or (dig "autoscaling" "enabled" false $values) (dig "keda" "enabled" false $values) -}}
@@ -29,7 +29,7 @@ automountServiceAccountToken: false
 {{- end }}
 {{- end }}
 
-{{/* gRPC clients want every address, to take turns among them: a headless Service. */}}
+{{/* A headless Service: gRPC clients need the address of every pod to distribute their calls. */}}
 {{- define "loupe.service.grpc" -}}
 apiVersion: v1
 kind: Service
@@ -44,7 +44,7 @@ spec:
     - {name: grpc, port: 9000, targetPort: grpc, appProtocol: kubernetes.io/h2c}
 {{- end }}
 
-{{/* Metrics have a Service of their own, so that publishing the API never publishes them. */}}
+{{/* Metrics have a separate Service: publishing the API must not publish them. */}}
 {{- define "loupe.service.metrics" -}}
 apiVersion: v1
 kind: Service
@@ -95,14 +95,14 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* Whose CPU counts, as JSON: without a GPU it is Triton that is busy, and its worker waits for it. */}}
+{{/* The containers whose CPU drives the scaling, as JSON. Without a GPU, Triton is busy and the worker waits for it. */}}
 {{- define "loupe.autoscaler.containers" -}}
 {{- $busy := list (index . 1) -}}
 {{- if and (eq (index . 1) "inference") (not (include "loupe.triton.isGpu" (index . 0))) }}{{ $busy = append $busy "triton" }}{{ end -}}
 {{ toJson $busy }}
 {{- end }}
 
-{{/* Only where there are several: a budget over a single pod either says nothing or blocks the node's drain. */}}
+{{/* A disruption budget, only for several pods: for a single pod it has no effect or blocks the drain of its node. */}}
 {{- define "loupe.disruptionBudget" -}}
 {{- $values := include "loupe.values" . | fromYaml -}}
 {{- $least := int ($values.replicas | default 1) -}}
@@ -122,7 +122,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* The volume of a StatefulSet, whose claim outlives it. */}}
+{{/* The volume of a StatefulSet. The claim stays when the StatefulSet is deleted. */}}
 {{- define "loupe.claim" -}}
 {{- $root := index . 0 -}}
 {{- with (index . 1).storage -}}

@@ -1,4 +1,4 @@
-{{/* The server's configuration, without a secret in it. */}}
+{{/* The server's configuration. It contains no secret. */}}
 
 {{- define "loupe.nats.services" -}}
 auth billing gateway images inference
@@ -21,7 +21,7 @@ auth billing gateway images inference
 ) -}}
 {{- end }}
 
-{{/* Values in quotes: the server would take `1e5x…` for a number. */}}
+{{/* The quotes are needed: the server would read `1e5x…` as a number. */}}
 {{- define "loupe.nats.server.env" -}}
 {{- $secret := include "loupe.nats.secret" . -}}
 {{- $services := include "loupe.nats.services" . | splitList " " -}}

@@ -1,4 +1,4 @@
-{{/* What loupe-admin reads. */}}
+{{/* The environment variables of loupe-admin. */}}
 {{- define "loupe.operator.env" -}}
 {{ include "loupe.targets.env" (list . "LOUPE" (list "auth" "billing" "images")) | trim }}
 {{ include "loupe.env.secret" (list "LOUPE_OPERATOR_SECRET" (include "loupe.credentials.secret" .) "operator") }}

@@ -1,4 +1,4 @@
-{{/* The Secret that holds the superuser's password, and those of the roles unless they have their own. */}}
+{{/* The Secret with the superuser's password, and the passwords of the roles that have no Secret of their own. */}}
 {{- define "loupe.postgresql.admin" -}}
 {{ .Values.postgresql.existingSecret | default (include "loupe.name" (list . "postgresql")) }}
 {{- end }}

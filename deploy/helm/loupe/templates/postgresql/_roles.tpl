@@ -1,4 +1,4 @@
-{{/* The Job that makes the roles and databases; the migrations wait until they can log in. */}}
+{{/* The Job that creates the roles and databases. The migrations wait until they can log in. */}}
 {{- define "loupe.postgresql.roles" -}}
 {{- $bundled := .Values.postgresql.bundled -}}
 backoffLimit: 6

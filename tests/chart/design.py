@@ -1,9 +1,9 @@
-"""The design's arrows: which part of the system calls which, and on which port it answers."""
+"""The connections that the design allows: which part of the system calls which, and on which port."""
 
 from ipaddress import ip_network
 
+from tests.chart.connections import Connection, Place, is_peer
 from tests.chart.objects import Object, Release, found
-from tests.chart.reach import Arrow, Place, is_peer
 
 PORTS = {
     "gateway": "8000",
@@ -27,17 +27,20 @@ CALLS = {
 }
 SERVICES = ("gateway", "auth", "billing", "images", "inference")
 SILENT = ("postgresql", "object-store")
-"""They call nobody, and need no names."""
+"""Components that call nobody, and therefore need no DNS."""
 METRICS = {**dict.fromkeys(SERVICES, ("9090",)), "inference": ("9090", "8002")}
 NEIGHBOURS = {"prometheus": "monitoring", "keda": "keda", "stranger": "elsewhere", "dns": "kube-system"}
-"""Pods that are no part of the release, by their namespace."""
+"""Pods outside the release, with their namespaces."""
 WORLD = {"world": "203.0.113.9"}
 STRANGE = "31337"
 DNS = {"dns": ("53", "53/UDP")}
 
 
 def outside(release: Release) -> list[Place]:
-    """Who is no part of the release; each listens on all ports that anybody here wants, and on one more."""
+    """Return pods and addresses outside the release.
+
+    They listen on every port that the release calls, and on one more.
+    """
     wanted = tuple(sorted({*external_ports(release.values).values(), STRANGE}))
     networks = sorted({one["cidr"] for one in found(release.values["networkPolicy"], "ipBlock")})
     addresses = {name: str(ip_network(name)[-1]) for name in networks} | WORLD
@@ -52,7 +55,7 @@ def outside(release: Release) -> list[Place]:
 
 
 def external_ports(values: Object) -> dict[str, str]:
-    """Of stores that run elsewhere, of the mail server and of the collector of traces."""
+    """Return the ports of external stores, the mail server and the trace collector, by name."""
     ports: dict[str, str] = {}
     for key, name in (("postgresql", "postgresql"), ("nats", "nats"), ("objectStore", "object-store")):
         if values[key]["mode"] == "external":
@@ -65,11 +68,11 @@ def external_ports(values: Object) -> dict[str, str]:
     return ports
 
 
-def expected(release: Release) -> set[Arrow]:
-    """Between pods of the release, and from and to those outside."""
+def expected(release: Release) -> set[Connection]:
+    """Return every connection that the policies must allow for this release."""
     here = {pod.component for pod in release.pods}
-    within = {arrow for source in here for arrow in _inside(source, here)}
-    leaving = {arrow for source in here for arrow in _leaving(release, source)}
+    within = {connection for source in here for connection in _inside(source, here)}
+    leaving = {connection for source in here for connection in _leaving(release, source)}
     metrics = {
         (source, name, port)
         for name in here
@@ -79,12 +82,12 @@ def expected(release: Release) -> set[Arrow]:
     return within | leaving | metrics | _of_clients(release) | _of_scaler(release)
 
 
-def _inside(source: str, here: set[str]) -> set[Arrow]:
+def _inside(source: str, here: set[str]) -> set[Connection]:
     cluster = {("nats", "nats", "6222")} if source == "nats" else set()
     return {(source, name, PORTS[name]) for name in CALLS.get(source, set()) & here} | cluster
 
 
-def _leaving(release: Release, source: str) -> set[Arrow]:
+def _leaving(release: Release, source: str) -> set[Connection]:
     ports, policy = external_ports(release.values), release.values["networkPolicy"]
     calls = CALLS.get(source, set()) | ({"tracing"} if source in SERVICES else set())
     calls |= {"smtp"} if source == "auth" else set()
@@ -96,8 +99,8 @@ def _leaving(release: Release, source: str) -> set[Arrow]:
     }
 
 
-def _of_clients(release: Release) -> set[Arrow]:
-    """They download from the store by signed links."""
+def _of_clients(release: Release) -> set[Connection]:
+    """Clients call the gateway, and download from the object store if it is published."""
     store = release.values["objectStore"]
     is_published = store["mode"] == "bundled" and store["bundled"]["host"]
     published = ("gateway", "object-store") if is_published else ("gateway",)
@@ -105,17 +108,17 @@ def _of_clients(release: Release) -> set[Arrow]:
     return {(source, name, PORTS[name]) for source in clients for name in published}
 
 
-def _of_scaler(release: Release) -> set[Arrow]:
-    """KEDA asks for the work that waits."""
+def _of_scaler(release: Release) -> set[Connection]:
+    """KEDA reads the amount of waiting work."""
     keda = release.values["inference"]["keda"]
-    asked = {"queued-work": ("images", "9090"), "consumer-lag": ("nats", "8222")}[keda["trigger"]]
-    is_here = asked[0] in {pod.component for pod in release.pods}
-    askers = _who(release, release.values["networkPolicy"]["keda"]) if keda["enabled"] and is_here else ()
-    return {(source, *asked) for source in askers}
+    source_of_metric = {"queued-work": ("images", "9090"), "consumer-lag": ("nats", "8222")}[keda["trigger"]]
+    is_here = source_of_metric[0] in {pod.component for pod in release.pods}
+    scalers = _who(release, release.values["networkPolicy"]["keda"]) if keda["enabled"] and is_here else ()
+    return {(source, *source_of_metric) for source in scalers}
 
 
 def _who(release: Release, peers: list[Object]) -> list[str]:
-    """Names of those outside who are meant."""
+    """Return the names of the places outside that these peers select."""
     return [place.name for place in outside(release) if is_peer(release, peers, place)]
 
 

@@ -1,12 +1,12 @@
-"""The reckoning of NetworkPolicies itself: each part of a rule narrows what passes."""
+"""The computation of NetworkPolicies: each part of a rule restricts what is allowed."""
 
 from typing import Any
 
 import pytest
 
+from tests.chart.connections import Place, connections, places_of
 from tests.chart.objects import Object, Release
 from tests.chart.planting import sound
-from tests.chart.reach import Place, arrows, places_of
 
 STRANGER = Place(name="stranger", namespace="elsewhere", labels={"app": "stranger"}, ports=("80", "53/UDP"))
 NEIGHBOUR = Place(name="neighbour", namespace="sound", labels={}, ports=("80",))
@@ -29,19 +29,19 @@ def policy(component: str | None, **spec: Any) -> Object:
 
 def allowed(*policies: Object) -> set[tuple[str, str, str]]:
     release: Release = sound(*policies)
-    return arrows(release, [*places_of(release), *OUTSIDE])
+    return connections(release, [*places_of(release), *OUTSIDE])
 
 
 NOTHING = policy(None, policyTypes=["Ingress", "Egress"])
 
 
-def test_without_policies_all_is_allowed() -> None:
+def test_without_policies_everything_is_allowed() -> None:
     found = allowed()
 
     assert {TO_STORE, TO_HTTP, ("setup", "world", "443"), ("neighbour", "store", "4222")} <= found
 
 
-def test_what_denies_all_leaves_nothing() -> None:
+def test_a_policy_without_rules_denies_everything() -> None:
     assert allowed(NOTHING) == set()
 
 
@@ -111,7 +111,7 @@ def test_a_rule_allows_what_it_names(rule: Object, expected: set[tuple[str, str,
     assert expected <= found if not rule else expected == found
 
 
-def test_a_network_that_is_not_narrowed_reaches_pods_too() -> None:
+def test_a_network_without_exceptions_contains_pods_too() -> None:
     anywhere = policy("web", policyTypes=["Egress"], egress=[{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}])
 
     assert allowed(anywhere) >= {TO_STORE, ("web", "world", "443")}

@@ -1,4 +1,4 @@
-"""Who reaches whom under the NetworkPolicies of a release, reckoned as the API's reference describes it."""
+"""Compute which connections the NetworkPolicies of a release allow, as the API reference defines it."""
 
 import ipaddress
 from collections.abc import Iterable, Mapping
@@ -7,13 +7,13 @@ from typing import Any
 
 from tests.chart.objects import Object, Pod, Release, matches
 
-Arrow = tuple[str, str, str]
-"""Source, target, and a port as in `9000` or `53/UDP`."""
+Connection = tuple[str, str, str]
+"""Source, target and port, such as `9000` or `53/UDP`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A pod, of the release or not; or an address outside of the cluster, which has no namespace."""
+    """A pod, or an address outside the cluster, which has no namespace."""
 
     name: str
     ip: str = "10.244.1.9"
@@ -28,7 +28,7 @@ class Place:
 
 
 def places_of(release: Release) -> list[Place]:
-    """One for each template of pods, named after its component and what makes it where that is a Job."""
+    """Return a place for each pod template. Its name is the component, and for a Job the Job's name."""
     return [
         Place(
             name=_name(pod),
@@ -41,8 +41,8 @@ def places_of(release: Release) -> list[Place]:
     ]
 
 
-def arrows(release: Release, places: Iterable[Place]) -> set[Arrow]:
-    """All that is allowed between places, each to itself included where there may be several."""
+def connections(release: Release, places: Iterable[Place]) -> set[Connection]:
+    """Return every allowed connection. A place may connect to itself if it may have several pods."""
     known = list(places)
     return {
         (source.name, target.name, port)
@@ -62,7 +62,10 @@ def is_allowed(release: Release, source: Place, target: Place, port: str) -> boo
 
 
 def _passes(release: Release, own: Place, other: Place, port: str, direction: str) -> bool:
-    """Whether the policies over `own` let it through; where none looks this way, all passes."""
+    """Whether the policies of `own` allow the connection.
+
+    Without a policy for this direction everything is allowed.
+    """
     if own.pod is None:
         return True
     policies = [
@@ -85,7 +88,7 @@ def _types(policy: Object) -> list[str]:
 
 
 def is_peer(release: Release, peers: list[Object], other: Place) -> bool:
-    """One of them, or anybody where there are none."""
+    """Whether one of the peers selects the place. An empty list selects everybody."""
     return not peers or any(_is_one(release, peer, other) for peer in peers)
 
 

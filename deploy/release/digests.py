@@ -1,0 +1,35 @@
+"""Print values for the chart that name each image by its digest: `python digests.py REGISTRY FOLDER`.
+
+The folder holds a file for each image, with the image's name and its digest as the content.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+PLACES = {
+    "models": ("inference", "models", "image"),
+    "triton-cpu": ("inference", "triton", "cpu", "image"),
+}
+"""The images whose values do not stand under the name of a service."""
+
+
+def values(registry: str, folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {"image": {"registry": registry}}
+    for file in sorted(folder.iterdir()):
+        digest = file.read_text().strip()
+        if not DIGEST.fullmatch(digest):
+            sys.exit(f"{file} holds no digest: {digest!r}")
+        place = found
+        for key in PLACES.get(file.name, (file.name, "image")):
+            place = place.setdefault(key, {})
+        place["digest"] = digest
+    return found
+
+
+if __name__ == "__main__":
+    json.dump(values(sys.argv[1], Path(sys.argv[2])), sys.stdout, indent=2)  # JSON is YAML
+    sys.stdout.write("\n")
