@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from inference.decoding.pool import Decoder, DecoderCrashed, Undecodable
+from inference.decoding.pool import Decoder
 from inference.decoding.protocol import LENGTH, TOKEN_BYTES
+from inference.errors import DecoderCrashed, Undecodable
 from inference.picture import Picture
 from tests.inference.pictures import moving, still
 
@@ -56,7 +57,7 @@ def file_of(image: Image.Image, file_format: str, **options: object) -> bytes:
 
 
 def png_of(width: int, height: int, depth: int, colour_type: int, rows: bytes, **chunks: bytes) -> bytes:
-    """Kinds of PNG that Pillow reads and does not write."""
+    """Return a PNG of a kind that Pillow reads but does not write."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -144,8 +145,8 @@ async def test_several_frames_give_the_first(decoder: Decoder, file_format: str)
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
-async def test_an_animation_has_every_frame_as_it_is_seen(decoder: Decoder, file_format: str) -> None:
-    """The second frame of the file tells only what has changed."""
+async def test_an_animation_has_every_frame_as_a_viewer_shows_it(decoder: Decoder, file_format: str) -> None:
+    """The second frame of the file holds only what has changed."""
     first = Image.new("RGB", (20, 10), "red")
     second = first.copy()
     second.paste("blue", (0, 0, 5, 5))
@@ -155,13 +156,13 @@ async def test_an_animation_has_every_frame_as_it_is_seen(decoder: Decoder, file
 
     animation = await moving(decoder, data)
 
-    # GIF tells how often it is played again
+    # a GIF says how often it is repeated
     assert (animation.milliseconds, animation.loop) == ([40, 70], 3 if file_format == "GIF" else 2)
     for frame, image in zip(animation.frames, (first, second), strict=True):
         assert same(frame, image)
 
 
-async def test_frames_that_are_seen_through_have_an_alpha_channel(decoder: Decoder) -> None:
+async def test_transparent_frames_have_an_alpha_channel(decoder: Decoder) -> None:
     images = [Image.new("RGBA", (6, 4), (255, 0, 0, alpha)) for alpha in (0, 255)]
 
     animation = await moving(
@@ -181,7 +182,7 @@ async def test_frames_of_too_many_pixels_together_are_refused(decoder: Decoder) 
     assert caught.value.reason == "too_many_pixels"
 
 
-async def test_an_opaque_alpha_channel_is_remembered_but_not_kept(decoder: Decoder) -> None:
+async def test_an_opaque_alpha_channel_is_remembered_but_not_stored(decoder: Decoder) -> None:
     image = photo()
     image.putalpha(255)
 
@@ -208,7 +209,7 @@ async def test_a_palette_may_be_transparent(decoder: Decoder, transparent: int |
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
-async def test_shallow_grey_fills_the_range_and_its_transparent_sample_is_found(
+async def test_grey_of_few_bits_fills_the_range_and_its_transparent_sample_is_found(
     decoder: Decoder, depth: int
 ) -> None:
     rows = {1: b"\0\x40", 2: b"\0\x1b", 4: b"\0\x05\xaf", 8: b"\0\x00\x55\xaa\xff"}[depth]
@@ -349,7 +350,7 @@ async def test_too_many_pixels_are_refused_by_the_header(decoder: Decoder) -> No
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
-async def test_what_a_file_tells_of_itself_is_read_less_what_would_be_wrong(
+async def test_metadata_is_read_except_what_would_be_wrong_in_a_result(
     decoder: Decoder, file_format: str
 ) -> None:
     exif = with_orientation(6)
@@ -368,7 +369,7 @@ async def test_what_a_file_tells_of_itself_is_read_less_what_would_be_wrong(
     assert kept.get_ifd(ExifTags.IFD.GPSInfo) == {ExifTags.GPS.GPSLatitudeRef: "N"}
 
 
-async def test_more_metadata_than_a_jpeg_holds_loses_the_makers_own(decoder: Decoder) -> None:
+async def test_metadata_too_large_for_a_jpeg_loses_the_makers_note(decoder: Decoder) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "Jane"
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] = bytes(70_000)
@@ -381,11 +382,11 @@ async def test_more_metadata_than_a_jpeg_holds_loses_the_makers_own(decoder: Dec
     assert not kept.get_ifd(ExifTags.IFD.Exif)
 
 
-async def test_a_file_that_tells_nothing_has_no_metadata(decoder: Decoder) -> None:
+async def test_a_file_without_metadata_has_none(decoder: Decoder) -> None:
     assert (await still(decoder, file_of(photo(), "JPEG"))).exif is None
 
 
-async def test_a_frame_that_reaches_beyond_its_canvas_is_cut_to_it(decoder: Decoder) -> None:
+async def test_a_frame_that_reaches_beyond_its_canvas_is_cut_off_there(decoder: Decoder) -> None:
     first, larger = (file_of(Image.new("P", size, 1), "GIF") for size in ((15, 8), (20, 10)))
     data = first[:-1] + larger[larger.index(b",\0\0\0\0") :]
 
@@ -394,8 +395,8 @@ async def test_a_frame_that_reaches_beyond_its_canvas_is_cut_to_it(decoder: Deco
     assert [frame.size for frame in animation.frames] == [(15, 8), (15, 8)]
 
 
-async def test_what_one_file_makes_the_child_write_too_much_is_not_the_answer_to_the_next() -> None:
-    """An answer that nobody took is still in the pipe."""
+async def test_surplus_output_for_one_file_is_not_taken_for_the_answer_to_the_next() -> None:
+    """An answer that nobody read is still in the pipe."""
     decoder = Decoder()
     good = file_of(photo(), "PNG")
     await decoder.decode(good)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Self
 from common import errors, log, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
+from imagefile.formats import WRITABLE, extension, media_type
 from images.catalogue import USUAL
 from images.domain import jobs, library, models
-from images.formats.formats import KINDS, extension, media_type
 from images.formats.sniff import Header
 from images.settings import Settings
 from images.tables import Batch, Image
@@ -86,10 +86,10 @@ class Original:
 
     def result_size(self, wishes: UploadOptions, limits: sizing.Limits) -> tuple[int, int]:
         """Raises `InvalidArgument` on the option at fault."""
-        longest = KINDS[wishes.output.format_for(self.header)].longest_side
+        longest = WRITABLE[wishes.output.format_for(self.header)].limits.longest_side
         limits = limits.within(longest, wishes.output.frames_for(self.header))
         size = sizing.output_size(self.header.width, self.header.height, wishes.sizes, limits)
-        if problem := wishes.output.misfit(self.header, *size):
+        if problem := wishes.output.size_problem(self.header, *size):
             field = "output_format" if wishes.output.format else wishes.sizes.field
             raise errors.invalid({field: [problem]})
         return size

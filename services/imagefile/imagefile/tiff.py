@@ -1,0 +1,171 @@
+"""The first directory of a TIFF file (TIFF 6.0, BigTIFF): its tags, read when they are asked for.
+
+Tags are read as Pillow reads them: the first of two equal tags counts, and a value that lies beyond the end
+of the file ends the directory. Fractions and floating-point values are skipped.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from imagefile.parser_bombs import ParserBomb
+
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
+STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_LENGTHS, PLANES = 273, 274, 277, 278, 279, 284
+PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 317, 322, 323, 324, 325
+INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, ICC_PROFILE = 332, 338, 339, 34675
+BYTE, ASCII, SHORT, LONG, FRACTION, SIGNED_BYTE, UNDEFINED, SIGNED_SHORT, SIGNED_LONG = range(1, 10)
+SIGNED_FRACTION, FLOAT, DOUBLE, DIRECTORY, LONG8 = 10, 11, 12, 13, 16
+INTEGERS = {
+    SHORT: "H", LONG: "I", SIGNED_BYTE: "b", SIGNED_SHORT: "h", SIGNED_LONG: "i", DIRECTORY: "I", LONG8: "Q"
+}  # fmt: skip
+"""Codes of `struct` for the types of integers."""
+TEXTS = (BYTE, ASCII, UNDEFINED)
+"""Types that are read as bytes."""
+ONE_BYTE_TYPES = (*TEXTS, SIGNED_BYTE)
+"""Types whose values are harmless in any number."""
+TYPE_BYTES = dict.fromkeys(ONE_BYTE_TYPES, 1) | {
+    code: struct.calcsize(f"<{INTEGERS[code]}") for code in INTEGERS
+}
+TYPE_BYTES |= {FRACTION: 8, SIGNED_FRACTION: 8, FLOAT: 4, DOUBLE: 8}
+SEPARATE_PLANES = 2
+STRUCTURE = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, EXTRA_SAMPLES, SAMPLE_FORMAT)
+"""Tags that say where the pixels are and how they are stored."""
+MOST_VALUES = 65_536
+"""Values of one tag, such as the offsets of strips, and tags of one directory."""
+
+Data = bytes | bytearray
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    tag: int
+    kind: int
+    """The type of its values."""
+    count: int
+    position: int
+    """Offset of the entry itself, in bytes."""
+    value: int
+    """Offset of the values: within the entry if they fit there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file writes its numbers."""
+
+    order: str
+    """`<` or `>`, as in `struct`."""
+    is_big: bool
+    """Whether it is a BigTIFF, with offsets of eight bytes."""
+
+    @property
+    def offset(self) -> str:
+        return f"{self.order}{'Q' if self.is_big else 'I'}"
+
+    @property
+    def entry(self) -> struct.Struct:
+        return struct.Struct(f"{self.order}HH{'Q' if self.is_big else 'I'}")
+
+
+def layout_of(data: Data) -> Layout:
+    return Layout("<" if data[:2] == b"II" else ">", b"+" in data[2:4])
+
+
+def entries(data: Data) -> Iterator[Entry]:
+    """Yield the entries of the first directory. Raise `ParserBomb` for too many entries or values."""
+    layout = layout_of(data)
+    try:
+        start = struct.unpack_from(layout.offset, data, 8 if layout.is_big else 4)[0]
+        yield from entries_at(data, start, layout)
+    except (struct.error, OverflowError):
+        return
+
+
+def entries_at(data: Data, directory: int, layout: Layout) -> Iterator[Entry]:
+    """Yield the entries of the directory that begins at the offset `directory`."""
+    count = struct.unpack_from(f"{layout.order}{'Q' if layout.is_big else 'H'}", data, directory)[0]
+    if count > MOST_VALUES:
+        raise ParserBomb(f"{count} tags")
+    header, room = layout.entry, 8 if layout.is_big else 4
+    for index in range(count):
+        position = directory + (8 if layout.is_big else 2) + index * (header.size + room)
+        if position + header.size + room > len(data):
+            return
+        tag, kind, values = header.unpack_from(data, position)
+        if kind not in ONE_BYTE_TYPES and values > MOST_VALUES:
+            raise ParserBomb(f"{values} values of tag {tag}")
+        value = position + header.size
+        if values * TYPE_BYTES.get(kind, 0) > room:
+            value = struct.unpack_from(layout.offset, data, value)[0]
+        yield Entry(tag, kind, values, position, value)
+
+
+def walk(data: Data) -> None:
+    """Raise `ParserBomb` for a file of too many tags or values."""
+    for _ in entries(data):
+        pass
+
+
+class Tags:
+    """The tags of the first directory, by number. A tag that is missing has its default value."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+        self._order = layout_of(data).order
+        self._entries: dict[int, Entry] = {}
+        for entry in entries(data):
+            size = entry.count * TYPE_BYTES.get(entry.kind, 0)
+            if size and entry.value + size > len(data):
+                return
+            if size and (entry.kind in INTEGERS or entry.kind in TEXTS):
+                self._entries.setdefault(entry.tag, entry)
+
+    def __contains__(self, tag: int) -> bool:
+        return tag in self._entries
+
+    def is_text(self, tag: int) -> bool:
+        """Whether the value is bytes, where most tags have numbers."""
+        return tag in self and self._entries[tag].kind not in INTEGERS
+
+    def content(self, tag: int) -> tuple[int, ...] | bytes:
+        """Return all numbers, or the bytes of a text or of opaque data. Raise `KeyError` if there is none."""
+        entry = self._entries[tag]
+        if entry.kind in INTEGERS:
+            code = f"{self._order}{entry.count}{INTEGERS[entry.kind]}"
+            return struct.unpack_from(code, self._data, entry.value)
+        return bytes(self._data[entry.value : entry.value + entry.count])
+
+    def numbers(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Return all values. Raise `ValueError` if they are no numbers."""
+        if tag not in self:
+            return default
+        content = self.content(tag)
+        if isinstance(content, bytes):
+            raise ValueError(f"tag {tag} holds no numbers")  # noqa: TRY004  the file is wrong, not the caller
+        return content
+
+    def number(self, tag: int, default: int | None = None) -> int:
+        """Return the first value. Raise `ValueError` if there is none, or if it is no number."""
+        values = self.numbers(tag)
+        if values:
+            return values[0]
+        if default is None:
+            raise ValueError(f"tag {tag} is missing")
+        return default
+
+    def pieces(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the offsets and the lengths of all strips, or else of all tiles."""
+        if STRIP_OFFSETS in self:
+            return self.numbers(STRIP_OFFSETS), self.numbers(STRIP_LENGTHS)
+        return self.numbers(TILE_OFFSETS), self.numbers(TILE_LENGTHS)
+
+
+def is_complete(data: Data) -> bool:
+    """Return whether every strip or tile lies within the file (section 8), and tags that are numbers are."""
+    tags = Tags(data)
+    if any(tags.is_text(tag) for tag in STRUCTURE):
+        return False
+    offsets, lengths = tags.pieces()
+    if not offsets or not lengths:
+        return False
+    return all(start + size <= len(data) for start, size in zip(offsets, lengths, strict=False))
