@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import Image
 
 from inference.decoding.pool import Decoder
 from inference.decoding.protocol import LENGTH, TOKEN_BYTES
@@ -314,14 +314,6 @@ async def test_the_orientation_is_applied_once(decoder: Decoder, orientation: in
     )
 
 
-async def test_broken_exif_does_not_spoil_a_picture(decoder: Decoder) -> None:
-    data = file_of(photo(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\0\0")
-
-    picture = await still(decoder, data)
-
-    assert picture.size == (90, 60)
-
-
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
 async def test_a_truncated_file_is_undecodable(decoder: Decoder, file_format: str) -> None:
     whole = file_of(photo("P" if file_format == "GIF" else "RGB"), file_format)
@@ -347,43 +339,6 @@ async def test_too_many_pixels_are_refused_by_the_header(decoder: Decoder) -> No
         await decoder.decode(png_of(50_000, 1_001, 8, 2, b""))
 
     assert caught.value.reason == "too_many_pixels"
-
-
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
-async def test_metadata_is_read_except_what_would_be_wrong_in_a_result(
-    decoder: Decoder, file_format: str
-) -> None:
-    exif = with_orientation(6)
-    exif[ExifTags.Base.Artist] = "Jane"
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExifImageWidth] = 90
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] = 100
-    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
-
-    picture = await still(decoder, file_of(photo(), file_format, exif=exif))
-
-    kept = Image.Exif()
-    kept.load(b"Exif\0\0" + (picture.exif or b""))
-    assert kept[ExifTags.Base.Artist] == "Jane"
-    assert ExifTags.Base.Orientation not in kept
-    assert kept.get_ifd(ExifTags.IFD.Exif) == {ExifTags.Base.ISOSpeedRatings: 100}
-    assert kept.get_ifd(ExifTags.IFD.GPSInfo) == {ExifTags.GPS.GPSLatitudeRef: "N"}
-
-
-async def test_metadata_too_large_for_a_jpeg_loses_the_makers_note(decoder: Decoder) -> None:
-    exif = Image.Exif()
-    exif[ExifTags.Base.Artist] = "Jane"
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] = bytes(70_000)
-
-    picture = await still(decoder, file_of(photo(), "PNG", exif=exif))
-
-    kept = Image.Exif()
-    kept.load(b"Exif\0\0" + (picture.exif or b""))
-    assert kept[ExifTags.Base.Artist] == "Jane"
-    assert not kept.get_ifd(ExifTags.IFD.Exif)
-
-
-async def test_a_file_without_metadata_has_none(decoder: Decoder) -> None:
-    assert (await still(decoder, file_of(photo(), "JPEG"))).exif is None
 
 
 async def test_a_frame_that_reaches_beyond_its_canvas_is_cut_off_there(decoder: Decoder) -> None:
@@ -427,13 +382,3 @@ async def test_the_orientation_of_an_animation_is_applied(decoder: Decoder, orie
     animation = await moving(decoder, data)
 
     assert all(same(frame, image) for frame, image in zip(animation.frames, images, strict=True))
-
-
-@pytest.mark.parametrize("artist", ["Jürgen", "山田"])
-async def test_names_keep_their_letters(decoder: Decoder, artist: str) -> None:
-    exif = Image.Exif()
-    exif[ExifTags.Base.Artist] = artist.encode()
-
-    picture = await still(decoder, file_of(photo(), "JPEG", exif=exif))
-
-    assert artist.encode() in (picture.exif or b"")
