@@ -81,14 +81,15 @@ def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pi
         raise _refused(BROKEN)
     if format_ == "TIFF" and (feature := tiff.unsupported_feature(Tags(data))):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
-    frames, pixels = _frames(format_, image, data)
+    summary = gif.summarise(data) if format_ == "GIF" else None
+    frames, pixels = (summary.frames, summary.width * summary.height) if summary else _frames(format_, image)
     if frames > MOST_FRAMES:
         raise _refused(f"The image may not have more than {MOST_FRAMES} frames.")
     if frames * pixels > largest_pixels:
         raise _refused(f"The frames may not have more than {largest_pixels / 1e6:g} megapixels together.")
     size = (height, width) if _is_turned(format_, image, data) else (width, height)
     has_alpha = image.mode in MODES_WITH_ALPHA or "transparency" in image.info
-    has_alpha |= format_ == "GIF" and gif.summarise(data).has_holes
+    has_alpha |= summary is not None and summary.has_holes
     return Header(format_, *size, frames, READABLE[format_].is_lossy(data), has_alpha)
 
 
@@ -119,11 +120,8 @@ def _header_unknown_to_pillow(data: bytes, largest_pixels: int) -> Header | None
     return Header("TIFF", *size, has_alpha=tags.number(SAMPLES) == 2)
 
 
-def _frames(format_: Format, image: ImageFile.ImageFile, data: bytes) -> tuple[int, int]:
-    """Return the number of frames and the pixels of each. GIFs are counted up to the limit and one more."""
-    if format_ == "GIF":
-        found = gif.summarise(data)
-        return found.frames, found.width * found.height
+def _frames(format_: Format, image: ImageFile.ImageFile) -> tuple[int, int]:
+    """Return the number of frames and the pixels of each. Pillow counts those of a WebP on opening."""
     frames: int = getattr(image, "n_frames", 1) if READABLE[format_].animated else 1
     return frames, image.width * image.height
 
