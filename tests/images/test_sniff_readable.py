@@ -49,6 +49,18 @@ def test_grey_with_alpha_of_16_bits_is_accepted_although_pillow_does_not_open_it
     assert header == Header("TIFF", width, height, has_alpha=True)
 
 
+def test_grey_of_16_bits_with_white_as_zero_needs_no_number_of_samples() -> None:
+    """The default is one sample a pixel (TIFF 6.0, section 8)."""
+    samples, out = np.ones((SIZE[1], SIZE[0]), "uint16"), io.BytesIO()
+    with tifffile.TiffWriter(out, byteorder=">") as writer:
+        writer.write(samples, photometric="miniswhite", metadata=None)
+    entry, another = struct.pack(">HHI", 277, 3, 1), struct.pack(">HHI", 276, 3, 1)
+
+    data = out.getvalue().replace(entry, another)
+
+    assert sniff(data, largest_pixels=MANY) == Header("TIFF", *SIZE)
+
+
 def test_grey_with_alpha_of_16_bits_keeps_to_the_limit_of_pixels() -> None:
     data = grey_with_alpha_of_16_bits()
 

@@ -1,7 +1,7 @@
 """The first directory of a TIFF file (TIFF 6.0, BigTIFF): its tags, read when they are asked for.
 
-Tags are read as Pillow reads them: the first of two equal tags counts, and a value that lies beyond the end
-of the file ends the directory. Fractions and floating-point values are skipped.
+Tags are read as Pillow reads them: the first of two equal tags counts, values longer than the file are
+skipped, and a value that lies beyond the end of the file ends the directory.
 """
 
 import struct
@@ -46,7 +46,9 @@ class Entry:
     position: int
     """Offset of the entry itself, in bytes."""
     value: int
-    """Offset of the values: within the entry if they fit there."""
+    """Offset of the values."""
+    is_elsewhere: bool
+    """Whether the values lie outside the entry, because they are too long for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,10 @@ def entries_at(data: Data, directory: int, layout: Layout) -> Iterator[Entry]:
         tag, kind, values = header.unpack_from(data, position)
         if kind not in ONE_BYTE_TYPES and values > MOST_VALUES:
             raise ParserBomb(f"{values} values of tag {tag}")
-        value = position + header.size
-        if values * TYPE_BYTES.get(kind, 0) > room:
+        value, is_elsewhere = position + header.size, values * TYPE_BYTES.get(kind, 0) > room
+        if is_elsewhere:
             value = struct.unpack_from(layout.offset, data, value)[0]
-        yield Entry(tag, kind, values, position, value)
+        yield Entry(tag, kind, values, position, value, is_elsewhere)
 
 
 def walk(data: Data) -> None:
@@ -113,39 +115,44 @@ class Tags:
         self._data = data
         self._order = layout_of(data).order
         self._entries: dict[int, Entry] = {}
+        total_bytes = 0
         for entry in entries(data):
             size = entry.count * TYPE_BYTES.get(entry.kind, 0)
-            if size and entry.value + size > len(data):
+            if entry.tag in self._entries or not size:
+                continue
+            if entry.is_elsewhere:
+                total_bytes += size
+                if total_bytes > len(data):
+                    continue
+            if entry.value + size > len(data):
                 return
-            if size and (entry.kind in INTEGERS or entry.kind in TEXTS):
-                self._entries.setdefault(entry.tag, entry)
+            self._entries[entry.tag] = entry
 
     def __contains__(self, tag: int) -> bool:
         return tag in self._entries
 
-    def is_text(self, tag: int) -> bool:
-        """Whether the value is bytes, where most tags have numbers."""
-        return tag in self and self._entries[tag].kind not in INTEGERS
+    def has_integers(self, tag: int) -> bool:
+        return tag in self and self._entries[tag].kind in INTEGERS
 
     def content(self, tag: int) -> tuple[int, ...] | bytes:
-        """Return all numbers, or the bytes of a text or of opaque data. Raise `KeyError` if there is none."""
+        """Return all integers, or the bytes of any other value. Raise `KeyError` if the tag is missing."""
         entry = self._entries[tag]
         if entry.kind in INTEGERS:
             code = f"{self._order}{entry.count}{INTEGERS[entry.kind]}"
             return struct.unpack_from(code, self._data, entry.value)
-        return bytes(self._data[entry.value : entry.value + entry.count])
+        return bytes(self._data[entry.value : entry.value + entry.count * TYPE_BYTES[entry.kind]])
 
     def numbers(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """Return all values. Raise `ValueError` if they are no numbers."""
+        """Return all values. Raise `ValueError` if they are no integers."""
         if tag not in self:
             return default
         content = self.content(tag)
         if isinstance(content, bytes):
-            raise ValueError(f"tag {tag} holds no numbers")  # noqa: TRY004  the file is wrong, not the caller
+            raise ValueError(f"tag {tag} holds no integers")  # noqa: TRY004  the file is wrong, not the caller
         return content
 
     def number(self, tag: int, default: int | None = None) -> int:
-        """Return the first value. Raise `ValueError` if there is none, or if it is no number."""
+        """Return the first value. Raise `ValueError` if there is none, or if it is no integer."""
         values = self.numbers(tag)
         if values:
             return values[0]
@@ -161,9 +168,9 @@ class Tags:
 
 
 def is_complete(data: Data) -> bool:
-    """Return whether every strip or tile lies within the file (section 8), and tags that are numbers are."""
+    """Return whether all strips or tiles lie within the file (section 8), and `STRUCTURE` holds integers."""
     tags = Tags(data)
-    if any(tags.is_text(tag) for tag in STRUCTURE):
+    if any(tag in tags and not tags.has_integers(tag) for tag in STRUCTURE):
         return False
     offsets, lengths = tags.pieces()
     if not offsets or not lengths:

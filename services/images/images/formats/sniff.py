@@ -117,7 +117,7 @@ def _header_unknown_to_pillow(data: bytes, largest_pixels: int) -> Header | None
     _check_pixels(size[0] * size[1], largest_pixels)
     if not is_complete or min(size) < 1:
         raise _refused(BROKEN)
-    return Header("TIFF", *size, has_alpha=tags.number(SAMPLES) == 2)
+    return Header("TIFF", *size, has_alpha=tags.number(SAMPLES, 1) == 2)
 
 
 def _frames(format_: Format, image: ImageFile.ImageFile) -> tuple[int, int]:
