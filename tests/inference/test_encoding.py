@@ -225,8 +225,8 @@ async def test_16_bits_come_back_exactly(file_format: Format, grey: bool, alpha:
 def test_formats_of_8_bits_round_16(file_format: Format) -> None:
     eight = a_photo()
     samples = np.minimum(eight.pixels.astype(np.uint32) * 257 + 100, 65535)
-    deep = Picture(samples.astype(np.uint16), "PNG")
+    picture = Picture(samples.astype(np.uint16), "PNG")
 
-    image = opened(written(deep, file_format, quality=95))
+    image = opened(written(picture, file_format, quality=95))
 
     assert np.array_equal(np.asarray(image), np.asarray(opened(written(eight, file_format, quality=95))))

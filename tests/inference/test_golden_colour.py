@@ -57,9 +57,9 @@ FIRST = {
 
 def stored(upright: Pixels, orientation: int) -> Pixels:
     row, column = FIRST[orientation]
-    held = upright if row in ("top", "bottom") else upright.transpose(1, 0, 2)
-    held = held[::-1] if row in ("bottom", "right") else held
-    return np.ascontiguousarray(held[:, ::-1] if column in ("bottom", "right") else held)
+    turned = upright if row in ("top", "bottom") else upright.transpose(1, 0, 2)
+    turned = turned[::-1] if row in ("bottom", "right") else turned
+    return np.ascontiguousarray(turned[:, ::-1] if column in ("bottom", "right") else turned)
 
 
 @pytest.mark.parametrize("orientation", FIRST)
@@ -148,8 +148,8 @@ async def test_a_hidden_colour_leaves_no_fringe_at_an_edge(
     result = read(await upscaled(decoder, data, "PNG", factor, bicubic))
 
     most = 2**depth - 1
-    seen = result[result[:, :, 3] > 0][:, :3]
-    assert np.abs(seen.astype(int) - (most, 0, 0)).max() <= most // 255
+    visible = result[result[:, :, 3] > 0][:, :3]
+    assert np.abs(visible.astype(int) - (most, 0, 0)).max() <= most // 255
     assert (result[20 * factor, 20 * factor, 3], result[0, 0, 3]) == (most, 0)
 
 

@@ -39,12 +39,12 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 def exif() -> Image.Exif:
-    told = Image.Exif()
-    told[ExifTags.Base.Artist] = "Jane"
-    told[ExifTags.Base.ImageDescription] = "Elm Street"
-    told.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"ASCII\0\0\0secret"
-    told.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (51.0, 30.0, 1.0)
-    return told
+    result = Image.Exif()
+    result[ExifTags.Base.Artist] = "Jane"
+    result[ExifTags.Base.ImageDescription] = "Elm Street"
+    result.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"ASCII\0\0\0secret"
+    result.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (51.0, 30.0, 1.0)
+    return result
 
 
 def file_of(file_format: str, **options: Any) -> bytes:
@@ -59,11 +59,11 @@ def a_jpeg() -> bytes:
 
 
 def a_png() -> bytes:
-    told = PngInfo()
-    told.add_text("Author", "Jane")
-    told.add_text("Comment", "Elm Street", zip=True)
-    told.add_itxt("XML:com.adobe.xmp", XMP.decode())
-    return file_of("PNG", pnginfo=told, exif=exif())
+    texts = PngInfo()
+    texts.add_text("Author", "Jane")
+    texts.add_text("Comment", "Elm Street", zip=True)
+    texts.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    return file_of("PNG", pnginfo=texts, exif=exif())
 
 
 def a_tiff() -> bytes:
@@ -128,9 +128,9 @@ async def test_metadata_that_is_kept_on_request_is_exif_and_nothing_else(
 ) -> None:
     result = await upscaled(decoder, FILES[given], becomes, keeps_metadata=True)
 
-    told = Image.open(io.BytesIO(result)).getexif()
-    assert told[ExifTags.Base.Artist] == "Jane"
-    assert told[ExifTags.Base.ImageDescription] == "Elm Street"
+    found = Image.open(io.BytesIO(result)).getexif()
+    assert found[ExifTags.Base.Artist] == "Jane"
+    assert found[ExifTags.Base.ImageDescription] == "Elm Street"
     assert XMP not in result
     assert b"Photoshop" not in result
 
@@ -143,9 +143,9 @@ async def test_a_thumbnail_is_removed_even_if_metadata_is_kept(decoder: Decoder)
     first = struct.pack("<HHHII", 1, 0x013B, 2, 5, 44) + struct.pack("<I", 26)
     second = struct.pack("<HHHII", 2, 0x0201, 4, 1, 60) + struct.pack("<HHIII", 0x0202, 4, 1, len(body), 0)
     block = b"II*\0\x08\0\0\0" + first + second
-    told = block[:44].ljust(44, b"\0") + b"Jane\0" + bytes(11) + body
+    rebuilt = block[:44].ljust(44, b"\0") + b"Jane\0" + bytes(11) + body
 
-    result = await upscaled(decoder, file_of("JPEG", exif=b"Exif\0\0" + told), "JPEG", keeps_metadata=True)
+    result = await upscaled(decoder, file_of("JPEG", exif=b"Exif\0\0" + rebuilt), "JPEG", keeps_metadata=True)
 
     assert b"Jane" in result
     assert b"secret" not in result

@@ -15,7 +15,7 @@ from inference.resampling import as_image
 
 class AnimationEncoder(NamedTuple):
     prepare_frame: Callable[[Pixels], Image.Image]
-    """Takes an upscaled frame, height x width x channels, and returns what is held until all are there."""
+    """Takes an upscaled frame, height x width x channels. The image that it returns is kept in memory."""
     encode: Callable[[list[Image.Image], Animation, Options, bytes | None], bytes]
 
 

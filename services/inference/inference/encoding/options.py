@@ -1,4 +1,4 @@
-"""What an encoder is told besides the picture itself."""
+"""The options of an encoder."""
 
 from dataclasses import dataclass
 
