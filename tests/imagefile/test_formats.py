@@ -33,7 +33,9 @@ def test_a_format_is_known_by_the_first_bytes_by_which_pillow_knows_it(name: For
         data = first.ljust(16, b"\0")
 
         assert formats.identify(data) == name
-        assert Image.OPEN[name][1](data)
+        accepts = Image.OPEN[name][1]
+        assert accepts
+        assert accepts(data)
 
 
 def test_the_first_bytes_of_other_formats_are_unknown() -> None:
@@ -57,7 +59,7 @@ def test_a_name_that_no_format_has_is_an_error() -> None:
     ],
 )
 def test_an_entry_that_lacks_something_stops_every_service(entry: FormatInfo | None, text: str) -> None:
-    table = {name: info for name, info in FORMATS.items() if name != "PNG"}
+    table: dict[Format, FormatInfo] = {name: info for name, info in FORMATS.items() if name != "PNG"}
 
     with pytest.raises(IncompleteTable, match=text):
         formats.check(table | ({"PNG": entry} if entry else {}))
@@ -80,7 +82,9 @@ def test_a_format_without_a_function_stops_the_worker(
     names: list[Format], table: dict[Format, Callable[..., object]], what: str
 ) -> None:
     assert formats.for_each(names, table, what) is table
-    without_webp = {name: function for name, function in table.items() if name != "WEBP"}
+    without_webp: dict[Format, Callable[..., object]] = {
+        name: function for name, function in table.items() if name != "WEBP"
+    }
 
     with pytest.raises(IncompleteTable, match=f"no {what} for WEBP"):
         formats.for_each(names, without_webp, what)

@@ -24,10 +24,11 @@ TEXTS = (BYTE, ASCII, UNDEFINED)
 """Types that are read as bytes."""
 ONE_BYTE_TYPES = (*TEXTS, SIGNED_BYTE)
 """Types whose values are harmless in any number."""
-TYPE_BYTES = dict.fromkeys(ONE_BYTE_TYPES, 1) | {
-    code: struct.calcsize(f"<{INTEGERS[code]}") for code in INTEGERS
+TYPE_BYTES = {
+    **dict.fromkeys(ONE_BYTE_TYPES, 1),
+    **{kind: struct.calcsize(f"<{code}") for kind, code in INTEGERS.items()},
+    **{FRACTION: 8, SIGNED_FRACTION: 8, FLOAT: 4, DOUBLE: 8},
 }
-TYPE_BYTES |= {FRACTION: 8, SIGNED_FRACTION: 8, FLOAT: 4, DOUBLE: 8}
 SEPARATE_PLANES = 2
 STRUCTURE = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, EXTRA_SAMPLES, SAMPLE_FORMAT)
 """Tags that say where the pixels are and how they are stored."""
