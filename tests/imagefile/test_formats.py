@@ -60,7 +60,6 @@ def test_a_name_that_no_format_has_is_an_error() -> None:
 )
 def test_an_entry_that_lacks_something_stops_every_service(entry: FormatInfo | None, text: str) -> None:
     table: dict[Format, FormatInfo] = {name: info for name, info in FORMATS.items() if name != "PNG"}
-
     if entry:
         table["PNG"] = entry
 
