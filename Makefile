@@ -10,7 +10,7 @@ CHECK_SECONDS ?= 120
 TEST_PROCESSES ?= 2
 UV := .loupe/uv/bin/uv
 BIN := .venv/bin
-MEMBERS := proto services/common services/gateway services/auth services/images services/billing services/inference deploy/local
+MEMBERS := proto services/common services/imagefile services/gateway services/auth services/images services/billing services/inference deploy/local
 PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS)) VERSION
 SERVICES := gateway auth images billing inference
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
@@ -21,7 +21,7 @@ PIP_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --gen
 INSTALL_MEMBERS := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 
 DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic|pyvips-binary' \
-	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
+	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,loupe-imagefile=imagefile,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
 
 export UV_NO_CONFIG := 1
 export PIP_NO_CACHE_DIR := 1
@@ -65,7 +65,7 @@ lint: .venv/dev  ## format, style, types, imports, contracts, migrations, images
 	@$(BIN)/python deploy/release/version.py
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
-	@for each in $(SERVICES) common; do (cd services/$$each && ../../$(BIN)/deptry . $(DEPTRY)); done
+	@for each in $(SERVICES) common imagefile; do (cd services/$$each && ../../$(BIN)/deptry . $(DEPTRY)); done
 	@$(BIN)/hadolint deploy/images/*Dockerfile tests/containers/Dockerfile
 	@$(BIN)/buf lint proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check

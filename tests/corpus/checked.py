@@ -1,11 +1,12 @@
-"""What must hold for any file whatsoever, from the header to the pixels."""
+"""The rules that hold for any file at all, from the header to the pixels."""
 
 import time
 from dataclasses import dataclass
 
 from common import errors
 from images.formats.sniff import Header, sniff
-from inference.decoding.pool import Decoder, Undecodable
+from inference.decoding.pool import Decoder
+from inference.errors import Undecodable
 from inference.picture import Picture
 
 LARGEST_PIXELS = 50_000_000
@@ -14,14 +15,15 @@ LARGEST_PIXELS = 50_000_000
 @dataclass(frozen=True, slots=True)
 class Outcome:
     is_accepted: bool
-    """At the upload."""
+    """Whether the upload accepts the file."""
     is_decoded: bool
     seconds: float
 
 
 async def checked(decoder: Decoder, data: bytes) -> Outcome:
-    """A file is refused at once, or fails alone; what is decoded has the size that was told. A child that
-    dies over it raises `DecoderCrashed`, and whatever else is raised is a bug.
+    """Check a file at the upload and in the decoder, and assert that both find the same size.
+
+    A child that dies raises `DecoderCrashed`. Any other error is a bug.
     """
     started = time.perf_counter()
     header: Header | None = None

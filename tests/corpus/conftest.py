@@ -1,4 +1,4 @@
-"""The packaged files are there for `make test-corpus` alone, which says where."""
+"""Only `make test-corpus` has the packaged files, and says where they are."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Files of every kind, damaged at random: none ends the decoder, or is told another size than it has."""
+"""Files of every kind, damaged at random: none ends the decoder, and none has two different sizes."""
 
 import io
 import random
@@ -56,7 +56,7 @@ async def decoder() -> AsyncGenerator[Decoder]:
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
-    """Some bytes changed, most of them near the beginning, or a piece left out, doubled or cut off."""
+    """Change some bytes, most of them near the beginning, or leave out, double or cut off a piece."""
     result = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 8))):
         place = int(len(result) * chance.random() ** chance.choice((1, 3)))

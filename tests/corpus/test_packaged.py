@@ -1,4 +1,4 @@
-"""The pictures that Pillow tests itself with, a thousand of them: crashes, bombs, truncated and odd ones."""
+"""The thousand pictures that Pillow is tested with: crashes, bombs, truncated and odd files."""
 
 import os
 from collections.abc import AsyncGenerator
@@ -13,7 +13,7 @@ from tests.corpus.checked import checked
 FOLDER = Path(os.environ["LOUPE_CORPUS"])
 FILES = sorted(path for path in FOLDER.rglob("*") if path.is_file() and path.stat().st_size <= 10_485_760)
 LONGEST_SECONDS = 2.0
-"""No claim about speed: what takes longer has found a way to keep a decoder busy."""
+"""This is no claim about speed: a file that takes longer has found a way to keep a decoder busy."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ async def test_every_file_is_decoded_or_refused_at_once(decoder: Decoder, path: 
     assert outcome.is_decoded or not outcome.is_accepted
 
 
-async def test_one_child_has_seen_them_all_and_has_not_grown(decoder: Decoder) -> None:
+async def test_one_child_decodes_them_all_and_does_not_grow(decoder: Decoder) -> None:
     [child] = decoder._children
 
     assert child.files == len(FILES)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from common.blobs import KEYS_PER_PAGE
-from images.formats.formats import Format, extension
+from imagefile.formats import FORMATS, Format, extension
 from images.operations.orphans import Orphans
 from images.tables import Status
 from tests.images.images_rig import Rig, an_image, keys
@@ -40,10 +40,10 @@ async def test_objects_of_an_image_stay_whatever_its_status(rig: Rig, status: St
     assert await keys(rig) == sorted([image.original_path, image.upscaled_path])
 
 
-@pytest.mark.parametrize("format_", Format)
+@pytest.mark.parametrize("format_", FORMATS)
 async def test_a_result_of_another_format_than_its_original_stays(rig: Rig, format_: Format) -> None:
-    original = f"images/originals/{format_.name}.{extension(format_)}"
-    upscaled = f"images/upscaled/{format_.name}.png"
+    original = f"images/originals/{format_}.{extension(format_)}"
+    upscaled = f"images/upscaled/{format_}.png"
     await an_image(rig.sessions, original_path=original, upscaled_path=upscaled)
     await put(rig, original, upscaled)
 

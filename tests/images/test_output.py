@@ -1,33 +1,34 @@
-"""How a client may want its result written, in which words that is refused, and which format it has."""
+"""The options of a result: which are accepted, how others are refused, and which format the result has."""
 
 import pytest
 
 from common import errors
+from imagefile.formats import FORMATS, READABLE, WRITABLE, Format
 from images.catalogue import USUAL
-from images.formats.formats import Format
 from images.formats.sniff import Header
 from images.uploads.intake import Original, UploadOptions
-from images.uploads.output import HEAVY_WEBP_PIXELS, MOVING_WEBP_PIXELS, WEBP_PIXELS, Fit, Output, parse
+from images.uploads.output import Fit, Output, parse
 from images.uploads.sizing import Limits, Options
 
-STILL = {name: Header(name, 4, 3) for name in Format}
-MOVING = {name: Header(name, 4, 3, frames=2) for name in (Format.GIF, Format.WEBP)}
-PHOTO = Header(Format.JPEG, 4, 3, is_lossy=True)
+WEBP = WRITABLE["WEBP"].limits
+STILL = {name: Header(name, 4, 3) for name in READABLE}
+MOVING = {name: Header(name, 4, 3, frames=2) for name in ("GIF", "WEBP")}
+PHOTO = Header("JPEG", 4, 3, is_lossy=True)
 LIMITS = Limits(
     max_scale=4, longest_side=16_384, largest_pixels=268_435_456, largest_animation_pixels=100_000_000
 )
 
 
-def test_what_is_left_empty_is_as_usual() -> None:
+def test_empty_options_have_their_defaults() -> None:
     assert parse("", "", "", "", "", models=USUAL) == Output(
         None, None, Fit.STRETCH, keeps_metadata=False, model="auto"
     )
 
 
-def test_what_is_asked_for_is_understood() -> None:
+def test_options_are_parsed() -> None:
     output = parse("cover", "JPG", " 80 ", "keep", "clean", models=USUAL)
 
-    assert output == Output(Format.JPEG, 80, Fit.COVER, keeps_metadata=True, model="clean")
+    assert output == Output("JPEG", 80, Fit.COVER, keeps_metadata=True, model="clean")
 
 
 @pytest.mark.parametrize(
@@ -47,57 +48,57 @@ def test_what_is_asked_for_is_understood() -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_named(texts: tuple[str, str, str, str, str], field: str, text: str) -> None:
+def test_an_invalid_option_is_named(texts: tuple[str, str, str, str, str], field: str, text: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         parse(*texts, models=USUAL)
 
     assert caught.value.fields == {field: [text]}
 
 
-def test_everything_wrong_is_named_at_once() -> None:
+def test_all_invalid_options_are_named_at_once() -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         parse("x", "x", "x", "x", "x", models=USUAL)
 
     assert list(caught.value.fields) == ["fit", "output_format", "metadata", "model", "quality"]
 
 
-def test_formats_stay_but_bmp_and_still_gif_become_png() -> None:
+def test_formats_stay_except_that_bmp_and_still_gif_become_png() -> None:
     becomes = {name: Output().format_for(header) for name, header in STILL.items()}
 
-    assert becomes == {name: name for name in Format} | {Format.BMP: Format.PNG, Format.GIF: Format.PNG}
+    assert becomes == {name: name for name in FORMATS} | {"BMP": "PNG", "GIF": "PNG"}
 
 
-def test_an_animation_keeps_its_format_and_its_frames_unless_told_otherwise() -> None:
+def test_an_animation_keeps_its_format_and_its_frames_by_default() -> None:
     for name, header in MOVING.items():
         assert (Output().format_for(header), Output().frames_for(header)) == (name, 2)
-        assert Output(format=Format.PNG).frames_for(header) == 1
-    assert Output(format=Format.WEBP).frames_for(MOVING[Format.GIF]) == 2
+        assert Output(format="PNG").frames_for(header) == 1
+    assert Output(format="WEBP").frames_for(MOVING["GIF"]) == 2
 
 
 @pytest.mark.parametrize(
     ("output", "header", "most"),
     [
-        (Output(format=Format.WEBP), PHOTO, WEBP_PIXELS),
-        (Output(format=Format.WEBP, quality=80), STILL[Format.PNG], WEBP_PIXELS),
-        (Output(), Header(Format.WEBP, 4, 3, is_lossy=True), WEBP_PIXELS),
-        (Output(), STILL[Format.WEBP], HEAVY_WEBP_PIXELS),
-        (Output(format=Format.WEBP), STILL[Format.PNG], HEAVY_WEBP_PIXELS),
-        (Output(), Header(Format.WEBP, 4, 3, is_lossy=True, has_alpha=True), HEAVY_WEBP_PIXELS),
-        (Output(format=Format.WEBP, quality=80, fit=Fit.CONTAIN), PHOTO, HEAVY_WEBP_PIXELS),
-        (Output(), MOVING[Format.WEBP], MOVING_WEBP_PIXELS),
-        (Output(format=Format.WEBP, quality=80), MOVING[Format.GIF], MOVING_WEBP_PIXELS),
+        (Output(format="WEBP"), PHOTO, WEBP.lossy_pixels),
+        (Output(format="WEBP", quality=80), STILL["PNG"], WEBP.lossy_pixels),
+        (Output(), Header("WEBP", 4, 3, is_lossy=True), WEBP.lossy_pixels),
+        (Output(), STILL["WEBP"], WEBP.other_pixels),
+        (Output(format="WEBP"), STILL["PNG"], WEBP.other_pixels),
+        (Output(), Header("WEBP", 4, 3, is_lossy=True, has_alpha=True), WEBP.other_pixels),
+        (Output(format="WEBP", quality=80, fit=Fit.CONTAIN), PHOTO, WEBP.other_pixels),
+        (Output(), MOVING["WEBP"], WEBP.frame_pixels),
+        (Output(format="WEBP", quality=80), MOVING["GIF"], WEBP.frame_pixels),
     ],
 )
-def test_a_webp_has_no_more_pixels_than_a_worker_has_room_for(
+def test_a_webp_has_no_more_pixels_than_its_encoder_has_memory_for(
     output: Output, header: Header, most: int
 ) -> None:
-    assert not output.misfit(header, most // 1000, 1000)
-    assert f"at most {most}:" in output.misfit(header, most // 1000 + 1, 1000)
+    assert not output.size_problem(header, most // 1000, 1000)
+    assert f"at most {most}:" in output.size_problem(header, most // 1000 + 1, 1000)
 
 
-@pytest.mark.parametrize("name", [Format.JPEG, Format.PNG, Format.TIFF, Format.GIF])
-def test_other_formats_have_no_such_bound(name: Format) -> None:
-    assert not Output(format=name).misfit(STILL[Format.WEBP], 16_384, 16_384)
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "TIFF", "GIF"])
+def test_other_formats_have_no_such_limit(name: Format) -> None:
+    assert not Output(format=name).size_problem(STILL["WEBP"], 16_384, 16_384)
 
 
 def refused(header: Header, sizes: Options, output: Output) -> dict[str, list[str]]:
@@ -106,8 +107,8 @@ def refused(header: Header, sizes: Options, output: Output) -> dict[str, list[st
     return caught.value.fields
 
 
-def test_who_asked_for_webp_is_told_there() -> None:
-    text = refused(Header(Format.PNG, 3000, 3000), Options(2), Output(format=Format.WEBP))["output_format"][0]
+def test_a_webp_too_large_is_refused_on_the_format_that_was_chosen() -> None:
+    text = refused(Header("PNG", 3000, 3000), Options(2), Output(format="WEBP"))["output_format"][0]
 
     assert text.startswith("The result has 6000 x 6000 pixels; a WebP that is lossless or transparent has at")
     assert text.endswith("most 33554432: ask for the output format jpeg or png.")
@@ -121,5 +122,5 @@ def test_who_asked_for_webp_is_told_there() -> None:
         (Options(None, None, 6000), "target_height"),
     ],
 )
-def test_who_asked_for_a_size_only_is_told_there(sizes: Options, field: str) -> None:
-    assert list(refused(Header(Format.WEBP, 3000, 3000), sizes, Output())) == [field]
+def test_a_webp_too_large_is_refused_on_the_size_if_no_format_was_chosen(sizes: Options, field: str) -> None:
+    assert list(refused(Header("WEBP", 3000, 3000), sizes, Output())) == [field]

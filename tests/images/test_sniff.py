@@ -1,4 +1,4 @@
-"""What a file is told by its content: six formats, whole, upright, not too large; nothing is decoded."""
+"""A file is known by its content, must be complete and not too large, and is not decoded."""
 
 import io
 import struct
@@ -11,10 +11,9 @@ from PIL.PngImagePlugin import PngInfo
 from pixels import encoded
 
 from common import errors
-from images.formats.formats import Format
-from images.formats.parser_bombs import is_parser_bomb
+from imagefile.formats import Format, is_parser_bomb
 from images.formats.sniff import sniff
-from inference.decoding.child import decode, open_file
+from tests.images.decoded import decoded_size
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")
@@ -23,31 +22,31 @@ NOT_AN_IMAGE = "The image must be a file of type: jpeg, png, webp, bmp, tiff, gi
 BROKEN = "The image is corrupt or incomplete."
 
 FILES: dict[str, tuple[Format, bytes]] = {
-    "jpeg": (Format.JPEG, encoded(NOISE)),
-    "jpeg progressive": (Format.JPEG, encoded(NOISE, progressive=True)),
-    "jpeg with restarts": (Format.JPEG, encoded(NOISE, restart_marker_blocks=1)),
-    "jpeg grey": (Format.JPEG, encoded(NOISE.convert("L"))),
-    "jpeg cmyk": (Format.JPEG, encoded(NOISE.convert("CMYK"))),
-    "png": (Format.PNG, encoded(NOISE, "PNG")),
-    "png palette": (Format.PNG, encoded(NOISE.convert("P"), "PNG")),
-    "webp": (Format.WEBP, encoded(NOISE, "WEBP")),
-    "webp lossless": (Format.WEBP, encoded(NOISE, "WEBP", lossless=True)),
-    "bmp": (Format.BMP, encoded(NOISE, "BMP")),
-    "bmp palette": (Format.BMP, encoded(NOISE.convert("P"), "BMP")),
-    "bmp 1 bit": (Format.BMP, encoded(NOISE.convert("1"), "BMP")),
-    "tiff": (Format.TIFF, encoded(NOISE, "TIFF")),
-    "tiff lzw": (Format.TIFF, encoded(NOISE, "TIFF", compression="tiff_lzw")),
-    "tiff jpeg": (Format.TIFF, encoded(NOISE, "TIFF", compression="jpeg")),
-    "gif": (Format.GIF, encoded(NOISE.convert("P"), "GIF")),
+    "jpeg": ("JPEG", encoded(NOISE)),
+    "jpeg progressive": ("JPEG", encoded(NOISE, progressive=True)),
+    "jpeg with restarts": ("JPEG", encoded(NOISE, restart_marker_blocks=1)),
+    "jpeg grey": ("JPEG", encoded(NOISE.convert("L"))),
+    "jpeg cmyk": ("JPEG", encoded(NOISE.convert("CMYK"))),
+    "png": ("PNG", encoded(NOISE, "PNG")),
+    "png palette": ("PNG", encoded(NOISE.convert("P"), "PNG")),
+    "webp": ("WEBP", encoded(NOISE, "WEBP")),
+    "webp lossless": ("WEBP", encoded(NOISE, "WEBP", lossless=True)),
+    "bmp": ("BMP", encoded(NOISE, "BMP")),
+    "bmp palette": ("BMP", encoded(NOISE.convert("P"), "BMP")),
+    "bmp 1 bit": ("BMP", encoded(NOISE.convert("1"), "BMP")),
+    "tiff": ("TIFF", encoded(NOISE, "TIFF")),
+    "tiff lzw": ("TIFF", encoded(NOISE, "TIFF", compression="tiff_lzw")),
+    "tiff jpeg": ("TIFF", encoded(NOISE, "TIFF", compression="jpeg")),
+    "gif": ("GIF", encoded(NOISE.convert("P"), "GIF")),
 }
 
 UNNOTICED = {"gif": 1, "tiff jpeg": 289}
-"""Last bytes that may be missing: the end of a GIF's list of pictures, which does no harm, and the coding
-tables behind a TIFF's directory, which only the decoder misses.
+"""How many of the last bytes may be missing. A GIF does not need its trailer, and only the decoder needs the
+coding tables behind a TIFF's directory.
 """
 
 
-def known(data: bytes, largest_pixels: int = MANY) -> tuple[Format, int, int]:
+def sniffed(data: bytes, largest_pixels: int = MANY) -> tuple[Format, int, int]:
     header = sniff(data, largest_pixels=largest_pixels)
     return header.format, header.width, header.height
 
@@ -59,14 +58,14 @@ def refusal(data: bytes, largest_pixels: int = MANY) -> str:
     return caught.value.fields["image"][0]
 
 
-def turned(orientation: int) -> Image.Exif:
+def exif_with(orientation: int) -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = orientation
     return exif
 
 
 def a_png(*chunks: tuple[bytes, bytes]) -> bytes:
-    """The noise, with chunks of the test's own behind the pixels."""
+    """Return the noise as a PNG, with more chunks behind the pixels."""
     plain = encoded(NOISE, "PNG")
     more = b"".join(
         struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -76,7 +75,7 @@ def a_png(*chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def an_os2_bmp() -> bytes:
-    """With the 12-byte header of old."""
+    """Return the noise as a BMP with the old header of 12 bytes."""
     whole = encoded(NOISE, "BMP")
     pixels = whole[54:]
     header = struct.pack("<IHHHH", 12, *SIZE, 1, 24)
@@ -87,11 +86,11 @@ def an_os2_bmp() -> bytes:
 def test_each_format_is_known_by_its_content(kind: str) -> None:
     format_, data = FILES[kind]
 
-    assert known(data) == (format_, *SIZE)
+    assert sniffed(data) == (format_, *SIZE)
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_a_file_that_was_cut_off_anywhere_is_refused(kind: str) -> None:
+def test_a_file_that_is_cut_off_anywhere_is_refused(kind: str) -> None:
     _, data = FILES[kind]
 
     for length in range(1, len(data) - UNNOTICED.get(kind, 0)):
@@ -99,10 +98,10 @@ def test_a_file_that_was_cut_off_anywhere_is_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_what_follows_a_whole_file_does_not_matter(kind: str) -> None:
+def test_bytes_behind_a_complete_file_do_not_matter(kind: str) -> None:
     format_, data = FILES[kind]
 
-    assert known(data + b"\xff\xda" + b"trailer" * 9) == (format_, *SIZE)
+    assert sniffed(data + b"\xff\xda" + b"trailer" * 9) == (format_, *SIZE)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +111,11 @@ def test_the_first_bytes_alone_are_no_image(data: bytes) -> None:
     assert refusal(data) in (BROKEN, NOT_AN_IMAGE)
 
 
-def test_nothing_is_a_missing_field() -> None:
+def test_an_empty_file_is_a_missing_field() -> None:
     assert refusal(b"") == "The image field is required."
 
 
-def test_garbage_never_raises_anything_else() -> None:
+def test_damaged_bytes_raise_no_other_error() -> None:
     for format_, data in FILES.values():
         for position in range(min(len(data), 400)):
             damaged = data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :]
@@ -128,7 +127,7 @@ def test_garbage_never_raises_anything_else() -> None:
                 assert header.width * header.height <= MANY
 
 
-def test_other_formats_are_refused_whatever_they_could_be() -> None:
+def test_formats_that_only_pillow_knows_are_refused() -> None:
     for other in ("PPM", "TGA", "ICO", "PCX", "JPEG2000"):
         out = io.BytesIO()
         NOISE.save(out, other)
@@ -138,15 +137,13 @@ def test_other_formats_are_refused_whatever_they_could_be() -> None:
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_size_is_that_of_the_upright_picture_as_the_decoder_makes_it(
-    format_: str, orientation: int
-) -> None:
-    data = encoded(NOISE, format_, exif=turned(orientation))
+def test_the_size_is_that_of_the_upright_picture(format_: str, orientation: int) -> None:
+    data = encoded(NOISE, format_, exif=exif_with(orientation))
 
     header = sniff(data, largest_pixels=MANY)
 
     assert (header.width, header.height) == (SIZE if orientation < 5 else SIZE[::-1])
-    assert (header.width, header.height) == decode(open_file(data, MANY), data).size
+    assert (header.width, header.height) == decoded_size(data)
 
 
 def xmp(orientation: int) -> str:
@@ -159,7 +156,7 @@ def with_text(key: str, value: str) -> PngInfo:
     return info
 
 
-RAW_EXIF = turned(6).tobytes()
+RAW_EXIF = exif_with(6).tobytes()
 RAW_PROFILE = f"\nexif\n{len(RAW_EXIF):8}\n{RAW_EXIF.hex()}\n"
 
 
@@ -187,7 +184,7 @@ def test_an_orientation_is_found_wherever_the_decoder_finds_it(data: Callable[[]
 
     header = sniff(file, largest_pixels=MANY)
 
-    assert decode(open_file(file, MANY), file).size == SIZE[::-1]
+    assert decoded_size(file) == SIZE[::-1]
     assert (header.width, header.height) == SIZE[::-1]
 
 
@@ -197,36 +194,36 @@ def test_broken_metadata_does_not_spoil_a_picture(format_: str) -> None:
 
     header = sniff(data, largest_pixels=MANY)
 
-    assert (header.width, header.height) == decode(open_file(data, MANY), data).size
+    assert (header.width, header.height) == decoded_size(data)
 
 
 def test_a_photo_with_a_preview_inside_is_a_jpeg() -> None:
-    """As many cameras write it: CIPA DC-007, which Pillow calls MPO."""
+    """Many cameras write such files (CIPA DC-007). Pillow calls them MPO."""
     out = io.BytesIO()
     NOISE.save(out, "MPO", save_all=True, append_images=[NOISE.resize((6, 4))])
 
-    assert known(out.getvalue()) == (Format.JPEG, *SIZE)
+    assert sniffed(out.getvalue()) == ("JPEG", *SIZE)
 
 
-def test_a_thumbnail_in_the_metadata_does_not_stand_for_the_photo() -> None:
+def test_a_thumbnail_in_the_metadata_does_not_make_a_photo_complete() -> None:
     exif = b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0" + encoded(NOISE.resize((6, 4)))
     data = encoded(NOISE, exif=exif)
 
-    assert known(data) == (Format.JPEG, *SIZE)
+    assert sniffed(data) == ("JPEG", *SIZE)
     for length in range(len(exif) // 2, len(data)):
         assert refusal(data[:length]) in (BROKEN, NOT_AN_IMAGE), length
 
 
-def test_a_bmp_with_an_old_header_must_be_whole_too() -> None:
+def test_a_bmp_with_an_old_header_must_be_complete_too() -> None:
     data = an_os2_bmp()
 
-    assert known(data) == (Format.BMP, *SIZE)
+    assert sniffed(data) == ("BMP", *SIZE)
     assert refusal(data[:-1]) == BROKEN
 
 
 def test_the_limit_of_pixels_is_inclusive() -> None:
     for format_, data in FILES.values():
-        assert known(data, largest_pixels=24 * 16) == (format_, *SIZE)
+        assert sniffed(data, largest_pixels=24 * 16) == (format_, *SIZE)
         assert (
             refusal(data, largest_pixels=24 * 16 - 1)
             == "The image may not have more than 0.000383 megapixels."
@@ -256,7 +253,7 @@ def a_gif_header(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("header_of", [a_png_header, a_jpeg_header, a_bmp_header, a_gif_header])
-def test_a_header_that_promises_too_many_pixels_is_refused_before_they_are_looked_for(
+def test_too_many_pixels_are_refused_before_the_file_is_checked(
     header_of: Callable[[int, int], bytes],
 ) -> None:
     assert refusal(header_of(60_000, 60_000)) == "The image may not have more than 50 megapixels."
@@ -275,7 +272,7 @@ def test_the_frames_of_an_animation_are_counted(file_format: str, frames: int) -
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
-def test_all_frames_together_keep_to_the_limit_of_pixels(file_format: str) -> None:
+def test_the_limit_of_pixels_holds_for_all_frames_together(file_format: str) -> None:
     data = animated(file_format, 5)
 
     assert sniff(data, largest_pixels=5 * 24 * 16).frames == 5
@@ -318,7 +315,7 @@ MANY_PARTS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", MANY_PARTS)
 def test_a_file_of_millions_of_parts_is_refused_without_reading_them(kind: str) -> None:
-    """Parsers would take up to half a minute: the test's own time limit is what it would break."""
+    """Parsers would take up to half a minute, and the test would exceed its time limit."""
     assert is_parser_bomb(MANY_PARTS[kind])
     assert refusal(MANY_PARTS[kind]) == BROKEN
 

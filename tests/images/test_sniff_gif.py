@@ -1,4 +1,4 @@
-"""A GIF's pictures that reach beyond its canvas count with the size that they make the decoder hold."""
+"""Pictures of a GIF that reach beyond its canvas count with the canvas that the decoder needs for them."""
 
 import struct
 
@@ -8,14 +8,15 @@ from pixels import encoded
 
 from common import errors
 from images.formats.sniff import sniff
-from inference.decoding.pool import Decoder, Undecodable
+from inference.decoding.pool import Decoder
+from inference.errors import Undecodable
 from tests.inference.pictures import moving
 
 MANY = 50_000_000
 
 
 def animated(second: tuple[int, int], frames: int = 2) -> bytes:
-    """The first picture is of 10 x 8 pixels, the others tell that they are of another size."""
+    """Return an animation whose first picture has 10 x 8 pixels. The others claim another size."""
     images = [Image.effect_noise((10, 8), 10 + index).convert("P") for index in range(frames)]
     data = bytearray(encoded(images[0], "GIF", save_all=True, append_images=images[1:]))
     place = data.index(b",\0\0\0\0\x0a\0\x08\0")
@@ -30,7 +31,7 @@ def refusal(data: bytes, largest_pixels: int = MANY) -> str:
     return caught.value.fields["image"][0]
 
 
-async def test_a_picture_far_beyond_the_canvas_is_refused_as_the_decoder_would() -> None:
+async def test_a_picture_far_beyond_the_canvas_is_refused_here_and_by_the_decoder() -> None:
     data, decoder = animated((65_000, 65_000)), Decoder()
 
     with pytest.raises(Undecodable) as caught:
@@ -41,27 +42,25 @@ async def test_a_picture_far_beyond_the_canvas_is_refused_as_the_decoder_would()
     assert refusal(data) == "The frames may not have more than 50 megapixels together."
 
 
-def test_every_frame_counts_as_large_as_the_canvas_has_grown() -> None:
+def test_every_frame_counts_with_the_enlarged_canvas() -> None:
     data = animated((100, 50), frames=5)
 
     assert sniff(data, largest_pixels=5 * 100 * 50).frames == 5
     assert refusal(data, 5 * 100 * 50 - 1).startswith("The frames may not have more than")
 
 
-def test_the_size_that_is_told_is_still_that_of_the_canvas() -> None:
+def test_the_size_of_the_picture_is_that_of_its_canvas() -> None:
     header = sniff(animated((100, 50)), largest_pixels=MANY)
 
     assert (header.width, header.height) == (10, 8)
 
 
-@pytest.mark.parametrize(("canvas", "is_seen_through"), [((10, 8), False), ((11, 8), True), ((10, 9), True)])
-def test_a_picture_smaller_than_its_canvas_has_transparency_beside_it(
-    canvas: tuple[int, int], is_seen_through: bool
-) -> None:
+@pytest.mark.parametrize(("canvas", "has_alpha"), [((10, 8), False), ((11, 8), True), ((10, 9), True)])
+def test_a_picture_smaller_than_its_canvas_has_alpha(canvas: tuple[int, int], has_alpha: bool) -> None:
     data = bytearray(animated((10, 8), frames=1))
     struct.pack_into("<HH", data, 6, *canvas)
 
     header = sniff(bytes(data), largest_pixels=MANY)
 
     assert (header.width, header.height) == canvas
-    assert header.has_alpha == is_seen_through
+    assert header.has_alpha == has_alpha

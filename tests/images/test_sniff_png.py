@@ -1,4 +1,4 @@
-"""A PNG has all the pixels that its header promises, and nothing behind them that stops the decoder."""
+"""A PNG must have all the pixels that its header promises, and no chunk that stops the decoder."""
 
 import io
 import struct
@@ -13,7 +13,7 @@ from pixels import encoded
 
 from common import errors
 from images.formats.sniff import sniff
-from inference.decoding.child import decode, open_file
+from tests.images.decoded import decoded_size
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")
@@ -73,7 +73,7 @@ KINDS = [(1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (2, 8), (2, 16), (3, 8), (3, 1
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 9), (3, 2), (5, 1), (9, 9), (37, 21)])
 @pytest.mark.parametrize(("channels", "depth"), KINDS)
-def test_a_single_byte_of_pixels_too_few_is_refused(
+def test_a_file_that_lacks_one_byte_of_pixels_is_refused(
     channels: int, depth: int, width: int, height: int, interlaced: bool
 ) -> None:
     data = by_pypng(width, height, channels, depth, interlaced=interlaced)
@@ -85,7 +85,7 @@ def test_a_single_byte_of_pixels_too_few_is_refused(
     assert refusal(too_short) == BROKEN
 
 
-def test_a_header_that_promises_a_row_more_is_refused() -> None:
+def test_a_header_that_promises_one_row_too_many_is_refused() -> None:
     data = encoded(NOISE, "PNG")
     header = chunks_of(data)[0][1]
 
@@ -94,7 +94,7 @@ def test_a_header_that_promises_a_row_more_is_refused() -> None:
     assert refusal(file_of([(b"IHDR", taller), *chunks_of(data)[1:]])) == BROKEN
 
 
-def test_half_of_the_compressed_pixels_is_refused() -> None:
+def test_a_file_with_half_of_its_compressed_pixels_is_refused() -> None:
     data = encoded(NOISE, "PNG")
     pixels = pixels_of(data)
 
@@ -112,7 +112,7 @@ def test_more_pixels_than_needed_do_no_harm() -> None:
 
     longer = with_pixels(data, zlib.compress(zlib.decompress(pixels_of(data)) + bytes(5000)))
 
-    assert size(longer) == decode(open_file(longer, MANY), longer).size == SIZE
+    assert size(longer) == decoded_size(longer) == SIZE
 
 
 def test_pixels_may_be_in_any_number_of_chunks_that_follow_each_other() -> None:
@@ -138,12 +138,12 @@ def test_a_second_header_is_refused() -> None:
         pytest.param((b"pHYs", b"\0"), id="too short for what it is"),
     ],
 )
-def test_what_stops_the_decoder_behind_the_pixels_is_refused(chunk: Chunk) -> None:
+def test_a_chunk_behind_the_pixels_that_stops_the_decoder_is_refused(chunk: Chunk) -> None:
     first, *others, last = chunks_of(encoded(NOISE, "PNG"))
     data = file_of([first, (b"acTL", struct.pack(">II", 1, 0)), *others, chunk, last])
 
     with pytest.raises((SyntaxError, ValueError)):
-        decode(open_file(data, MANY), data)
+        decoded_size(data)
 
     assert refusal(data) == BROKEN
 
@@ -157,13 +157,13 @@ def test_later_frames_of_an_animated_png_do_not_matter() -> None:
     damaged = file_of([*chunks[:behind], (b"fdAT", b"\0\0\0\x63"), *chunks[behind:]])
 
     assert size(out.getvalue()) == size(damaged) == SIZE
-    assert decode(open_file(damaged, MANY), damaged).size == SIZE
+    assert decoded_size(damaged) == SIZE
 
 
 def test_a_count_that_takes_too_long_is_left_to_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(NOISE, "PNG")
     too_short = with_pixels(data, pixels_of(data)[:-90])
 
-    monkeypatch.setattr("images.formats.png.LONGEST_SECONDS", -1)
+    monkeypatch.setattr("imagefile.png.LONGEST_SECONDS", -1)
 
     assert size(too_short) == SIZE

@@ -1,4 +1,4 @@
-"""What the decoder could not read is refused at the upload, as far as headers tell; what it can is not."""
+"""A kind of picture that the decoder does not support is refused at the upload, if its header says so."""
 
 import io
 import struct
@@ -12,9 +12,9 @@ from PIL import Image
 from pixels import encoded
 
 from common import errors
-from images.formats.formats import Format
 from images.formats.sniff import Header, sniff
-from inference.decoding.pool import Decoder, Undecodable
+from inference.decoding.pool import Decoder
+from inference.errors import Undecodable
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")
@@ -36,28 +36,40 @@ def a_tiff(kind: str, channels: int = 1, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def deep_grey_with_alpha(orientation: int = 1) -> bytes:
+def grey_with_alpha_of_16_bits(orientation: int = 1) -> bytes:
     tags = [(274, "H", 1, orientation, True)]
     return a_tiff("uint16", 2, planarconfig="contig", extrasamples=["unassalpha"], extratags=tags)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_grey_with_alpha_of_16_bits_is_a_tiff_though_pillow_knows_none(orientation: int) -> None:
-    header = sniff(deep_grey_with_alpha(orientation), largest_pixels=MANY)
+def test_grey_with_alpha_of_16_bits_is_accepted_although_pillow_does_not_open_it(orientation: int) -> None:
+    header = sniff(grey_with_alpha_of_16_bits(orientation), largest_pixels=MANY)
 
     width, height = SIZE if orientation < 5 else SIZE[::-1]
-    assert header == Header(Format.TIFF, width, height, has_alpha=True)
+    assert header == Header("TIFF", width, height, has_alpha=True)
+
+
+def test_grey_of_16_bits_with_white_as_zero_needs_no_number_of_samples() -> None:
+    """The default is one sample a pixel (TIFF 6.0, section 8)."""
+    samples, out = np.ones((SIZE[1], SIZE[0]), "uint16"), io.BytesIO()
+    with tifffile.TiffWriter(out, byteorder=">") as writer:
+        writer.write(samples, photometric="miniswhite", metadata=None)
+    entry, another = struct.pack(">HHI", 277, 3, 1), struct.pack(">HHI", 276, 3, 1)
+
+    data = out.getvalue().replace(entry, another)
+
+    assert sniff(data, largest_pixels=MANY) == Header("TIFF", *SIZE)
 
 
 def test_grey_with_alpha_of_16_bits_keeps_to_the_limit_of_pixels() -> None:
-    data = deep_grey_with_alpha()
+    data = grey_with_alpha_of_16_bits()
 
     assert sniff(data, largest_pixels=24 * 16).width == 24
     assert refusal(data, 24 * 16 - 1) == "The image may not have more than 0.000383 megapixels."
 
 
-def test_grey_with_alpha_of_16_bits_must_be_whole() -> None:
-    data = deep_grey_with_alpha()
+def test_grey_with_alpha_of_16_bits_must_be_complete() -> None:
+    data = grey_with_alpha_of_16_bits()
 
     for length in range(len(data)):
         assert refusal(data[:length]) in (BROKEN, NOT_AN_IMAGE, "The image field is required."), length
@@ -71,15 +83,15 @@ def test_samples_of_unknown_range_are_refused(kind: str) -> None:
 
 
 def with_value(data: bytes, tag: int, value: int, kind: int = 3) -> bytes:
-    """Another number in a little-endian TIFF."""
+    """Replace the number of one tag in a little-endian TIFF."""
     start, changed = data.index(struct.pack("<HHI", tag, 3, 1)), bytearray(data)
     changed[start : start + 12] = struct.pack("<HHIHH", tag, kind, 1, value, 0)
     return bytes(changed)
 
 
 @pytest.mark.parametrize("compression", [50001, 3])
-def test_a_compression_that_the_decoder_does_not_have_is_refused_by_its_number(compression: int) -> None:
-    """WebP, and one that is for black and white alone."""
+def test_an_unsupported_compression_is_refused_by_its_number(compression: int) -> None:
+    """WebP, and a compression that is only for black and white."""
     data = with_value(encoded(NOISE, "TIFF"), 259, compression)
 
     why = f"a TIFF of 8 bits a sample with compression {compression}"
@@ -90,8 +102,8 @@ def test_jpeg_of_16_bits_is_refused() -> None:
     assert "with compression 7" in refusal(with_value(a_tiff("uint16"), 259, 7))
 
 
-def test_a_layout_told_in_bytes_instead_of_numbers_is_refused() -> None:
-    """Pillow opens it, and does not understand itself then."""
+def test_tags_that_hold_bytes_instead_of_numbers_are_refused() -> None:
+    """Pillow opens such a file, but cannot decode it."""
     data = encoded(NOISE, "TIFF")
 
     assert refusal(with_value(data, 284, 1, kind=1)) == BROKEN
@@ -126,7 +138,7 @@ async def decoder() -> AsyncIterator[Decoder]:
         pytest.param(in_planes("uint8", 3, "ycbcr", []), id="ycbcr"),
     ],
 )
-async def test_planes_that_the_decoder_does_not_know_are_refused(decoder: Decoder, data: bytes) -> None:
+async def test_planes_that_the_decoder_does_not_support_are_refused(decoder: Decoder, data: bytes) -> None:
     with pytest.raises(Undecodable):
         await decoder.decode(data)
 
@@ -134,20 +146,20 @@ async def test_planes_that_the_decoder_does_not_know_are_refused(decoder: Decode
 
 
 def test_grey_of_16_bits_with_two_more_channels_is_refused() -> None:
-    """libvips takes the three for colours."""
+    """libvips would take the three channels for colours."""
     data = in_planes("uint16", 3, "minisblack", ["unspecified"] * 2)
 
     assert refusal(data) == "The image is of a kind that cannot be upscaled: a TIFF with such channels."
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16"])
-def test_grey_and_alpha_in_planes_of_their_own_are_refused(kind: str) -> None:
+def test_grey_and_alpha_in_separate_planes_are_refused(kind: str) -> None:
     samples, out = np.ones((2, 16, 24), kind), io.BytesIO()
     with tifffile.TiffWriter(out) as writer:
         writer.write(samples, planarconfig="separate", extrasamples=["unassalpha"], metadata=None)
 
-    words = "The image is of a kind that cannot be upscaled: a TIFF with such channels."
-    assert refusal(out.getvalue()) == words
+    text = "The image is of a kind that cannot be upscaled: a TIFF with such channels."
+    assert refusal(out.getvalue()) == text
 
 
 def test_a_png_without_pixels_is_refused() -> None:
@@ -165,7 +177,7 @@ def test_a_bmp_with_more_colours_than_a_palette_has_is_refused() -> None:
     assert refusal(bytes(data)) == BROKEN
 
 
-def test_what_stands_behind_the_end_of_a_png_is_not_read() -> None:
+def test_bytes_behind_the_end_of_a_png_are_not_read() -> None:
     whole = encoded(NOISE, "PNG")
     start, end = whole.index(b"IDAT") - 4, whole.index(b"IEND") - 4
 
@@ -175,7 +187,7 @@ def test_what_stands_behind_the_end_of_a_png_is_not_read() -> None:
 
 @pytest.mark.parametrize("size", [(0, 16), (24, 0), (-24, -16)])
 def test_grey_with_alpha_of_16_bits_has_a_size(size: tuple[int, int]) -> None:
-    data = bytearray(deep_grey_with_alpha())
+    data = bytearray(grey_with_alpha_of_16_bits())
     for tag, side in zip((256, 257), size, strict=True):
         entry = data.index(struct.pack("<HHI", tag, 4, 1))
         data[entry : entry + 12] = struct.pack("<HHIi", tag, 9, 1, side)

@@ -1,7 +1,7 @@
-"""From one file to the next with a net that repeats each pixel, so that every sample of a result is known.
+"""From one file to the next with a network that repeats each pixel. Every sample of a result is then known.
 
-Files are written and read by libraries that are not the service's own (pypng, tifffile, libvips) or byte by
-byte, so that an error of a reader and one of a writer cannot hide each other.
+Files are written and read byte by byte, or by libraries that the service does not use for them (pypng,
+tifffile, libvips). An error of its reader and one of its writer therefore cannot hide each other.
 """
 
 import io
@@ -30,7 +30,7 @@ async def nearest(name: str, tensor: Tensor) -> Answer:
 
 
 def noise(width: int, height: int, channels: int, depth: int = 8) -> Pixels:
-    """Every sample another; alpha, which comes last in two or four channels, is never 0."""
+    """Return random samples. Alpha, the last of two or four channels, is never 0."""
     random = np.random.default_rng(width * height * channels)
     kind = np.uint16 if depth == 16 else np.uint8
     samples = random.integers(0, 2**depth, (height, width, channels), kind)
@@ -40,7 +40,7 @@ def noise(width: int, height: int, channels: int, depth: int = 8) -> Pixels:
 
 
 def slopes(width: int, height: int, channels: int, depth: int = 8) -> Pixels:
-    """Gradual and lop-sided, for what is compressed with loss: each channel rises another way."""
+    """Return gradients for lossy formats. Each channel rises in another direction."""
     down, across = np.mgrid[0:height, 0:width] / np.array([height, width]).reshape(2, 1, 1)
     ways = [across, down, 1 - across, (across + down) / 2]
     together = np.stack(ways[:channels], axis=2) * 0.8 + 0.1
@@ -48,19 +48,24 @@ def slopes(width: int, height: int, channels: int, depth: int = 8) -> Pixels:
 
 
 async def upscaled(
-    decoder: Decoder, data: bytes, file_format: Format, factor: int = 2, infer: Infer = nearest, **wishes: Any
+    decoder: Decoder,
+    data: bytes,
+    file_format: Format,
+    factor: int = 2,
+    infer: Infer = nearest,
+    **options: Any,
 ) -> bytes:
-    """The result's file. It is accepted at the upload, too, and told the size that it has."""
+    """Return the file of the result. Assert that upload and decoder find the same size."""
     header = sniff(data, largest_pixels=1_000_000)
     original = await decoder.decode(data)
     first = original.frames[0] if isinstance(original, Animation) else original
     assert (header.width, header.height) == first.size
     size = (first.width * factor, first.height * factor)
-    return await render(original, RenderSpec(size, file_format, FAITHFUL.nets, TILING, **wishes), infer)
+    return await render(original, RenderSpec(size, file_format, FAITHFUL.nets, TILING, **options), infer)
 
 
 def read(data: bytes) -> Pixels:
-    """Height x width x channels, alpha last, of as many bits as the file has."""
+    """Return height x width x channels, alpha last, with as many bits as the file has."""
     if data.startswith(b"\x89PNG"):
         width, height, rows, about = png.Reader(bytes=data).asDirect()
         kind = np.uint16 if about["bitdepth"] == 16 else np.uint8
@@ -77,8 +82,9 @@ def repeated(samples: Pixels, factor: int = 2) -> Pixels:
 
 
 def lanczos(plane: Pixels, factor: int = 2) -> npt.NDArray[np.float64]:
-    """What alpha is resampled with, written out: sinc(x) sinc(x / 3), renormalised at the borders; across,
-    then down, and of 8 bits also in between.
+    """Return a plane resampled as alpha is: by sinc(x) sinc(x / 3), renormalised at the borders.
+
+    It is resampled across, then down. With 8 bits it is also rounded in between.
     """
 
     def matrix(length: int) -> npt.NDArray[np.float64]:
@@ -94,8 +100,9 @@ def lanczos(plane: Pixels, factor: int = 2) -> npt.NDArray[np.float64]:
 
 
 def assert_upscaled(result: bytes, samples: Pixels, factor: int = 2) -> None:
-    """Nothing is lost: size, channels and bits are right, each visible colour is exactly the source's, and
-    alpha is Lanczos's within rounding.
+    """Assert that nothing is lost: size, channels, bits, and every visible colour exactly.
+
+    Alpha must equal Lanczos resampling within rounding.
     """
     found = read(result)
     height, width, channels = samples.shape
@@ -106,12 +113,12 @@ def assert_upscaled(result: bytes, samples: Pixels, factor: int = 2) -> None:
         return
     visible = (repeated(samples, factor)[:, :, -1] > 0) & (found[:, :, -1] > 0)
     assert np.array_equal(found[visible][:, :-1], repeated(samples, factor)[visible][:, :-1])
-    most_off = 1 if samples.dtype == np.uint8 else 8
-    assert np.abs(found[:, :, -1] - lanczos(samples[:, :, -1], factor)).max() <= most_off
+    tolerance = 1 if samples.dtype == np.uint8 else 8
+    assert np.abs(found[:, :, -1] - lanczos(samples[:, :, -1], factor)).max() <= tolerance
 
 
 def psnr(one: Pixels, other: Pixels) -> float:
-    """In dB, over all channels."""
+    """Return the peak signal-to-noise ratio in dB, over all channels."""
     assert one.shape == other.shape
     error = np.mean((one.astype(np.float64) - other) ** 2)
     return float(10 * np.log10(np.iinfo(one.dtype).max ** 2 / max(error, 1e-9)))

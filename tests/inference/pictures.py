@@ -1,4 +1,4 @@
-"""Whole pictures for tests, where the worker only ever has rows."""
+"""Functions on whole pictures, for tests. The worker itself has only rows."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -15,7 +15,7 @@ from inference.upscale import upscale
 
 
 async def upscaled(picture: Picture, size: tuple[int, int], infer: Infer, **options: Any) -> Picture:
-    """`options` are those of `upscale`, and of the tiling by name."""
+    """Upscale a picture. `options` are those of `upscale` and the fields of `Tiling`."""
     rows: list[Pixels] = []
     named = {field.name: options.pop(field.name) for field in fields(Tiling) if field.name in options}
     await upscale(picture, size, infer, rows.append, tiling=Tiling(**named), **options)
@@ -38,7 +38,7 @@ async def moving(decoder: Decoder, data: bytes) -> Animation:
 
 
 def written(picture: Picture, file_format: Format, quality: int | None = None, piece: int = 77) -> bytes:
-    """A file, from pieces of so many rows."""
+    """Return a file, written in pieces of so many rows."""
     header = picture.header(picture.size)
     return filled(
         open_writer(file_format, header, quality=quality, is_lossless=picture.is_lossless), picture, piece
@@ -53,7 +53,7 @@ def filled(writer: Writer, picture: Picture, piece: int = 77) -> bytes:
 
 
 def samples(picture: Picture) -> Pixels:
-    """Height x width x channels, alpha last."""
+    """Return height x width x channels, alpha last."""
     if not picture.has_alpha:
         return picture.pixels
     most = np.iinfo(picture.pixels.dtype).max

@@ -1,4 +1,4 @@
-"""Pictures written in every format and read back by Pillow."""
+"""Pictures are written in every format and read back by Pillow."""
 
 import io
 from pathlib import Path
@@ -11,6 +11,7 @@ from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from inference.decoding.pool import Decoder
 from inference.encoding import jpeg, png, tiff
+from inference.encoding.options import Options
 from inference.picture import Format, Picture
 from tests.inference.pictures import filled, samples, still, written
 
@@ -60,7 +61,7 @@ def test_our_own_writers_lose_nothing(
 ) -> None:
     picture = a_picture(size, grey=bool(grey), alpha=bool(alpha))
 
-    image = opened(filled(module.Writer(picture.header(picture.size)), picture))
+    image = opened(filled(module.Writer(picture.header(picture.size), Options()), picture))
 
     assert image.mode == mode
     assert np.array_equal(np.asarray(image).reshape(samples(picture).shape), samples(picture))
@@ -72,12 +73,12 @@ def test_strips_leave_no_trace(monkeypatch: pytest.MonkeyPatch, module: ModuleTy
     monkeypatch.setattr(module, "STRIP_BYTES", strip_bytes)
     picture = a_picture(alpha=True)
 
-    image = opened(filled(module.Writer(picture.header(picture.size)), picture))
+    image = opened(filled(module.Writer(picture.header(picture.size), Options()), picture))
 
     assert np.array_equal(np.asarray(image).reshape(samples(picture).shape), samples(picture))
 
 
-def test_an_array_that_is_a_view_is_written_in_its_own_order() -> None:
+def test_an_array_that_is_a_view_is_written_in_its_logical_order() -> None:
     pixels = a_picture().pixels[::2, ::-1]
 
     image = opened(written(Picture(pixels, "PNG"), "PNG"))
@@ -118,12 +119,12 @@ def test_grey_stays_grey(file_format: Format) -> None:
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
-def test_an_alpha_channel_that_hides_nothing_is_written_all_the_same(file_format: Format) -> None:
+def test_an_alpha_channel_that_hides_nothing_is_written_too(file_format: Format) -> None:
     opaque = Picture(a_picture().pixels, "PNG", alpha=None, has_alpha=True)
 
     image = opened(written(opaque, file_format))
 
-    # WebP has no channel that hides nothing
+    # libwebp drops a channel that hides nothing
     assert image.mode == ("RGB" if file_format == "WEBP" else "RGBA")
     assert np.array_equal(np.asarray(image.convert("RGBA")), samples(opaque))
 
@@ -161,7 +162,7 @@ def test_lower_quality_makes_smaller_files(file_format: Format) -> None:
     assert len(written(photo, file_format, quality=60)) < len(written(photo, file_format)) / 2
 
 
-def test_webp_is_lossless_only_where_the_source_was_and_no_quality_is_asked() -> None:
+def test_webp_is_lossless_only_if_the_original_was_and_no_quality_is_chosen() -> None:
     assert b"VP8L" in written(a_photo(), "WEBP")[:64]
     assert b"VP8 " in written(a_photo(), "WEBP", quality=90)[:64]
     assert b"VP8 " in written(a_photo(lossless=False), "WEBP")[:64]
@@ -169,7 +170,7 @@ def test_webp_is_lossless_only_where_the_source_was_and_no_quality_is_asked() ->
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (8, 8), (900, 3), (64, 1000), (2100, 900)])
 @pytest.mark.parametrize("grey", [False, True])
-def test_a_jpeg_by_strips_is_that_of_the_whole_picture(size: tuple[int, int], grey: bool) -> None:
+def test_a_jpeg_made_of_strips_equals_that_of_the_whole_picture(size: tuple[int, int], grey: bool) -> None:
     photo = Image.open(PHOTOS[0]).convert("L" if grey else "RGB").resize(size)
     whole = io.BytesIO()
     photo.save(whole, "JPEG", quality=95, subsampling="4:4:4")
@@ -181,7 +182,7 @@ def test_a_jpeg_by_strips_is_that_of_the_whole_picture(size: tuple[int, int], gr
 
 
 @pytest.mark.parametrize("strip_bytes", [1, 40_000])
-def test_a_jpeg_of_many_strips_counts_its_restart_markers(
+def test_a_jpeg_of_many_strips_numbers_its_restart_markers(
     monkeypatch: pytest.MonkeyPatch, strip_bytes: int
 ) -> None:
     monkeypatch.setattr(jpeg, "STRIP_BYTES", strip_bytes)
@@ -224,8 +225,8 @@ async def test_16_bits_come_back_exactly(file_format: Format, grey: bool, alpha:
 def test_formats_of_8_bits_round_16(file_format: Format) -> None:
     eight = a_photo()
     samples = np.minimum(eight.pixels.astype(np.uint32) * 257 + 100, 65535)
-    deep = Picture(samples.astype(np.uint16), "PNG")
+    picture = Picture(samples.astype(np.uint16), "PNG")
 
-    image = opened(written(deep, file_format, quality=95))
+    image = opened(written(picture, file_format, quality=95))
 
     assert np.array_equal(np.asarray(image), np.asarray(opened(written(eight, file_format, quality=95))))

@@ -1,4 +1,4 @@
-"""Every kind of BMP, written byte by byte: Pillow writes few of them, and no other library here any."""
+"""Every kind of BMP, written byte by byte, because no library here writes more than a few kinds."""
 
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -32,7 +32,7 @@ def a_bmp(
     masks: tuple[int, ...] = (),
     is_top_down: bool = False,
 ) -> bytes:
-    """With the header of Windows 3 (BITMAPINFOHEADER), or of four masks: BITMAPV4HEADER."""
+    """Return a file with BITMAPINFOHEADER (Windows 3), or with BITMAPV4HEADER for four masks."""
     table = b"" if palette is None else b"".join(bytes((*entry[::-1].tolist(), 0)) for entry in palette)
     header_size = 108 if len(masks) == 4 else 40
     behind = struct.pack(f"<{len(masks)}I", *masks)
@@ -45,13 +45,13 @@ def a_bmp(
 
 
 def rows_of(samples: Pixels, *, is_top_down: bool = False) -> bytes:
-    """From the bottom, each filled up to whole words of four bytes; `samples` are bytes already."""
+    """Return rows from the bottom up, each padded to whole words of four bytes. `samples` are bytes."""
     rows = [row.tobytes() for row in (samples if is_top_down else samples[::-1])]
     return b"".join(row + bytes(-len(row) % 4) for row in rows)
 
 
 def packed(indices: Pixels, bits: int) -> Pixels:
-    """So many to a byte, the first in the highest bits."""
+    """Pack several indices into each byte, the first in the highest bits."""
     planes = np.unpackbits(indices[:, :, np.newaxis].astype(np.uint8), axis=2)[:, :, 8 - bits :]
     return np.packbits(planes.reshape(len(indices), -1), axis=1)
 
@@ -61,7 +61,7 @@ def a_palette(count: int) -> Pixels:
 
 
 def some_indices(count: int, size: tuple[int, int] = SIZE) -> Pixels:
-    """In runs, with single ones among them."""
+    """Return indices in runs, with single ones among them."""
     chance = np.random.default_rng(count)
     flat = np.repeat(chance.integers(0, count, size[0] * size[1]), chance.integers(1, 6, size[0] * size[1]))
     return flat[: size[0] * size[1]].reshape(size[1], size[0]).astype(np.uint8)
@@ -143,7 +143,7 @@ async def test_16_bits(decoder: Decoder, masks: tuple[int, ...], depths: tuple[i
 
 
 def runs(row: Pixels, bits: int) -> bytes:
-    """A row, run-length encoded: pairs of a count and a colour, which of 4 bits stands there twice."""
+    """Return a row in pairs of a count and a colour. A colour of 4 bits is written twice."""
     out, start = b"", 0
     for end in range(1, len(row) + 1):
         if end == len(row) or row[end] != row[start]:
@@ -153,14 +153,14 @@ def runs(row: Pixels, bits: int) -> bytes:
     return out + b"\0\0"
 
 
-def as_they_are(row: Pixels, bits: int) -> bytes:
-    """The same as one run of single colours, filled up to whole words of two bytes."""
+def unencoded(row: Pixels, bits: int) -> bytes:
+    """Return a row as one run of single colours, padded to whole words of two bytes."""
     body = packed(row[np.newaxis], bits).tobytes()
     return bytes((0, len(row))) + body + bytes(len(body) % 2) + b"\0\0"
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-@pytest.mark.parametrize("way", [runs, as_they_are])
+@pytest.mark.parametrize("way", [runs, unencoded])
 async def test_run_lengths(decoder: Decoder, bits: int, way: Callable[[Pixels, int], bytes]) -> None:
     palette, indices = a_palette(2**bits), some_indices(2**bits)
 

@@ -1,4 +1,4 @@
-"""Colours, alpha and metadata on their whole way from file to file."""
+"""Colours, alpha and metadata, from one file to the next."""
 
 import io
 import struct
@@ -38,7 +38,7 @@ def file_of(samples: Pixels, file_format: str, **options: Any) -> bytes:
 
 
 async def bicubic(name: str, tensor: Tensor) -> Answer:
-    """A net that lets neighbours shine into each other, as real ones do."""
+    """A network that mixes neighbouring pixels, as real ones do."""
     scale = int(name.removesuffix("_float")[-1])
     size = (tensor.shape[3] * scale, tensor.shape[2] * scale)
     planes = [Image.fromarray(plane.astype(np.float32)) for plane in tensor[0]]
@@ -52,14 +52,14 @@ FIRST = {
     1: ("top", "left"), 2: ("top", "right"), 3: ("bottom", "right"), 4: ("bottom", "left"),
     5: ("left", "top"), 6: ("right", "top"), 7: ("right", "bottom"), 8: ("left", "bottom"),
 }  # fmt: skip
-"""Where the first row and the first column of a file are seen, by EXIF's table (CIPA DC-008, 4.6.4)."""
+"""Where a viewer shows the first row and the first column of a file, by EXIF's table (CIPA DC-008, 4.6.4)."""
 
 
 def stored(upright: Pixels, orientation: int) -> Pixels:
     row, column = FIRST[orientation]
-    held = upright if row in ("top", "bottom") else upright.transpose(1, 0, 2)
-    held = held[::-1] if row in ("bottom", "right") else held
-    return np.ascontiguousarray(held[:, ::-1] if column in ("bottom", "right") else held)
+    turned = upright if row in ("top", "bottom") else upright.transpose(1, 0, 2)
+    turned = turned[::-1] if row in ("bottom", "right") else turned
+    return np.ascontiguousarray(turned[:, ::-1] if column in ("bottom", "right") else turned)
 
 
 @pytest.mark.parametrize("orientation", FIRST)
@@ -79,7 +79,7 @@ async def test_the_orientation_is_applied_once(
 
 
 def adobe_rgb() -> bytes:
-    """A profile of the colour space's published primaries (version 2, D50), made here."""
+    """Return a profile made from the published primaries of the colour space (version 2, D50)."""
     primaries = {b"rXYZ": (39987, 20401, 1275), b"gXYZ": (13456, 40984, 3991), b"bXYZ": (9778, 4151, 48767)}
     values = {name: b"XYZ \0\0\0\0" + struct.pack(">3i", *three) for name, three in primaries.items()}
     values |= {name: b"curv\0\0\0\0" + struct.pack(">IHH", 1, 563, 0) for name in (b"rTRC", b"gTRC", b"bTRC")}
@@ -110,7 +110,7 @@ async def test_a_profile_comes_back_byte_for_byte_and_pixels_are_left_in_it(
     samples, profile = slopes(*SIZE, 3, depth), PROFILES[name]
     given = file_format if depth == 8 else "TIFF"
 
-    data = file_of(samples, given, icc_profile=profile) if depth == 8 else deep_tiff(samples, profile)
+    data = file_of(samples, given, icc_profile=profile) if depth == 8 else sixteen_bit_tiff(samples, profile)
     result = await upscaled(decoder, data, file_format)
 
     assert ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -120,7 +120,7 @@ async def test_a_profile_comes_back_byte_for_byte_and_pixels_are_left_in_it(
     assert psnr(eight, repeated(slopes(*SIZE, 3))) > 38
 
 
-def deep_tiff(samples: Pixels, profile: bytes) -> bytes:
+def sixteen_bit_tiff(samples: Pixels, profile: bytes) -> bytes:
     out = io.BytesIO()
     tags = [(34675, 7, len(profile), profile, True)]
     tifffile.imwrite(out, samples, photometric="rgb", metadata=None, extratags=tags)
@@ -128,7 +128,7 @@ def deep_tiff(samples: Pixels, profile: bytes) -> bytes:
 
 
 def a_disc(hidden: tuple[int, int, int], depth: int) -> Pixels:
-    """Red, with a soft edge, on another colour that is hidden."""
+    """Return a red disc with a soft edge. The transparent pixels around it have another colour."""
     down, across = np.mgrid[0:40, 0:40] - 19.5
     opacity = (15 - np.hypot(down, across)).clip(0, 1)[:, :, np.newaxis]
     colour = np.where(opacity > 0, (255, 0, 0), hidden)
@@ -139,21 +139,21 @@ def a_disc(hidden: tuple[int, int, int], depth: int) -> Pixels:
 @pytest.mark.parametrize("hidden", [(0, 0, 0), (0, 255, 0), (255, 255, 255)])
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("factor", [2, 3, 4])
-async def test_what_is_hidden_leaves_no_fringe_at_an_edge(
+async def test_a_hidden_colour_leaves_no_fringe_at_an_edge(
     decoder: Decoder, hidden: tuple[int, int, int], depth: int, factor: int
 ) -> None:
     samples = a_disc(hidden, depth)
 
-    data = file_of(samples, "PNG") if depth == 8 else deep_png(samples)
+    data = file_of(samples, "PNG") if depth == 8 else sixteen_bit_png(samples)
     result = read(await upscaled(decoder, data, "PNG", factor, bicubic))
 
     most = 2**depth - 1
-    seen = result[result[:, :, 3] > 0][:, :3]
-    assert np.abs(seen.astype(int) - (most, 0, 0)).max() <= most // 255
+    visible = result[result[:, :, 3] > 0][:, :3]
+    assert np.abs(visible.astype(int) - (most, 0, 0)).max() <= most // 255
     assert (result[20 * factor, 20 * factor, 3], result[0, 0, 3]) == (most, 0)
 
 
-def deep_png(samples: Pixels) -> bytes:
+def sixteen_bit_png(samples: Pixels) -> bytes:
     height, width, channels = samples.shape
     out = io.BytesIO()
     kinds: dict[str, Any] = {"greyscale": False, "alpha": channels == 4, "bitdepth": 16}
@@ -164,7 +164,7 @@ def deep_png(samples: Pixels) -> bytes:
 @pytest.mark.parametrize("alpha", [1, 128, 254, 255])
 @pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
-async def test_alpha_that_is_the_same_everywhere_stays_exactly_that(
+async def test_alpha_that_is_the_same_everywhere_stays_exactly_the_same(
     decoder: Decoder, alpha: int, factor: int, file_format: Format
 ) -> None:
     samples = noise(*SIZE, 4)
@@ -175,7 +175,7 @@ async def test_alpha_that_is_the_same_everywhere_stays_exactly_that(
     assert np.unique(result[:, :, 3]).tolist() == [alpha]
 
 
-async def test_what_is_opaque_stays_so_right_up_to_a_hole(decoder: Decoder) -> None:
+async def test_opaque_pixels_stay_opaque_right_up_to_a_hole(decoder: Decoder) -> None:
     samples = noise(*SIZE, 4)
     samples[:, :, 3] = 255
     samples[:, :6, 3] = 0
@@ -201,11 +201,11 @@ async def test_grey_stays_grey(decoder: Decoder, file_format: Format, factor: in
 async def test_a_ramp_of_16_bits_has_more_levels_than_8_have(
     decoder: Decoder, file_format: Format, factor: int
 ) -> None:
-    """Between two neighbours of the 2,000 there are some levels more, and they rise as these do."""
+    """There are more levels between two neighbours of the 2,000, and they rise in the same order."""
     ramp = np.rint(np.linspace(0, 65535, 2000)).astype(np.uint16)
     samples = np.broadcast_to(ramp[np.newaxis, :, np.newaxis], (8, 2000, 3))
 
-    result = read(await upscaled(decoder, deep_png(samples), file_format, factor, bicubic))
+    result = read(await upscaled(decoder, sixteen_bit_png(samples), file_format, factor, bicubic))
 
     row = result[8, 8:-8, 1].astype(int)
     assert result.dtype == np.uint16

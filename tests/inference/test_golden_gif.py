@@ -1,4 +1,4 @@
-"""Every kind of GIF, written byte by byte and put together as its specification says."""
+"""Every kind of GIF, written byte by byte and composed as its specification says."""
 
 import struct
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +17,7 @@ SIZE = (20, 13)
 PALETTE = np.random.default_rng(1).integers(0, 256, (8, 3), np.uint8)
 OTHER = np.random.default_rng(2).integers(0, 256, (8, 3), np.uint8)
 RAMP = np.arange(8, dtype=np.uint8).repeat(3).reshape(8, 3)
-"""Grey, each as light as its number."""
+"""Greys, each as light as its number."""
 UNTOLD, KEEP, CLEAR, PREVIOUS = 0, 1, 2, 3
 
 
@@ -29,7 +29,7 @@ class Frame:
     transparent: int | None = None
     milliseconds: int = 100
     palette: Pixels | None = None
-    """Its own, in place of the file's."""
+    """The colour table of this frame, in place of the file's."""
     interlaced: bool = False
 
 
@@ -45,7 +45,7 @@ def some(number: int, size: tuple[int, int] = SIZE) -> Pixels:
 
 
 def coded(indices: Pixels) -> bytes:
-    """LZW without any compression: a clear code ahead of every fourth colour keeps codes at 4 bits."""
+    """Return LZW codes without compression: a clear code before each fourth colour keeps codes at 4 bits."""
     flat = indices.ravel().tolist()
     codes = [code for at in range(0, len(flat), 4) for code in (8, *flat[at : at + 4])] + [9]
     bits = sum(code << 4 * number for number, code in enumerate(codes))
@@ -55,7 +55,7 @@ def coded(indices: Pixels) -> bytes:
 
 
 def interlaced(indices: Pixels) -> Pixels:
-    """GIF89a, appendix E."""
+    """Return the rows in interlaced order (GIF89a, appendix E)."""
     order = [
         row for start, step in ((0, 8), (4, 8), (2, 4), (1, 2)) for row in range(start, len(indices), step)
     ]
@@ -79,8 +79,8 @@ def a_gif(*frames: Frame, loop: int | None = None, is_old: bool = False) -> byte
     return b"".join([*out, b";"])
 
 
-def seen(frames: Sequence[Frame]) -> list[Pixels]:
-    """Each as RGBA, on a canvas that is nothing at first (GIF89a, 23)."""
+def composed(frames: Sequence[Frame]) -> list[Pixels]:
+    """Return each frame in RGBA as a viewer shows it, on a transparent canvas (GIF89a, 23)."""
     canvas = np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
     shown: list[Pixels] = []
     for frame in frames:
@@ -116,13 +116,15 @@ async def test_a_still_picture(
 
 
 @pytest.mark.parametrize("transparent", [None, 3])
-async def test_grey_of_its_own_beside_colours_for_all(decoder: Decoder, transparent: int | None) -> None:
+async def test_a_grey_table_of_one_picture_beside_colours_for_all(
+    decoder: Decoder, transparent: int | None
+) -> None:
     frame = Frame(some(1), palette=RAMP, transparent=transparent)
 
     result = await upscaled(decoder, a_gif(frame), "PNG")
 
     channels = [0] if transparent is None else [0, 3]
-    assert_upscaled(result, np.ascontiguousarray(seen([frame])[0][:, :, channels]))
+    assert_upscaled(result, np.ascontiguousarray(composed([frame])[0][:, :, channels]))
 
 
 async def test_a_still_picture_with_holes(decoder: Decoder) -> None:
@@ -130,7 +132,7 @@ async def test_a_still_picture_with_holes(decoder: Decoder) -> None:
 
     result = await upscaled(decoder, a_gif(frame), "PNG")
 
-    assert_upscaled(result, seen([frame])[0])
+    assert_upscaled(result, composed([frame])[0])
 
 
 ANIMATIONS = {
@@ -182,19 +184,19 @@ async def test_an_animation(decoder: Decoder, kind: str, file_format: str) -> No
 
     found = pages(result)
     assert len(found) == len(frames)
-    for page, expected in zip(found, seen(frames), strict=True):
+    for page, expected in zip(found, composed(frames), strict=True):
         assert np.array_equal(page[:, :, :3], repeated(expected)[:, :, :3])
 
 
 @pytest.mark.parametrize("kind", SEEN_THROUGH)
-async def test_an_animation_that_is_seen_through(decoder: Decoder, kind: str) -> None:
-    """Alpha is resampled softly and then cut at a half: only the pixels around an edge may differ."""
+async def test_a_transparent_animation(decoder: Decoder, kind: str) -> None:
+    """Alpha is resampled softly and then cut at a half. Only pixels around an edge may differ."""
     frames = SEEN_THROUGH[kind]
 
     found = pages(await upscaled(decoder, a_gif(*frames, loop=0), "GIF"))
 
     assert len(found) == len(frames)
-    for page, expected in zip(found, seen(frames), strict=True):
+    for page, expected in zip(found, composed(frames), strict=True):
         wanted = repeated(expected)
         both = (page[:, :, 3] == 255) & (wanted[:, :, 3] == 255)
         assert np.array_equal(page[both], wanted[both])
@@ -202,20 +204,20 @@ async def test_an_animation_that_is_seen_through(decoder: Decoder, kind: str) ->
 
 
 @pytest.mark.parametrize("loop", [None, 0, 3])
-async def test_times_and_repetitions_stay(decoder: Decoder, loop: int | None) -> None:
+async def test_durations_and_loops_stay(decoder: Decoder, loop: int | None) -> None:
     frames = [Frame(some(1), milliseconds=40), Frame(some(2), milliseconds=250), Frame(some(3))]
 
     result = await upscaled(decoder, a_gif(*frames, loop=loop), "GIF")
 
     about = pyvips.Image.new_from_buffer(result, "", n=-1)
     assert about.get("delay") == [40, 250, 100]
-    # libvips counts how often it is played, GIF how often it is played again
+    # libvips counts how often it is played, a GIF how often it is repeated
     assert about.get("loop") == {None: 1, 0: 0, 3: 4}[loop]
 
 
 @pytest.mark.parametrize("loop", [None, 0, 3, 65_535])
-async def test_a_webp_is_played_as_often(decoder: Decoder, loop: int | None) -> None:
-    """It tells how often that is, of 16 bits, and a GIF how often it is played again."""
+async def test_a_webp_is_played_as_often_as_the_gif(decoder: Decoder, loop: int | None) -> None:
+    """A WebP says in 16 bits how often it is played, and a GIF how often it is repeated."""
     result = await upscaled(decoder, a_gif(Frame(some(1)), Frame(some(2)), loop=loop), "WEBP")
 
     loops = struct.unpack_from("<H", result, result.index(b"ANIM") + 12)[0]
@@ -229,12 +231,12 @@ def pages(data: bytes) -> list[Pixels]:
     return [samples[top : top + height] for top in range(0, len(samples), height)]
 
 
-async def test_one_frame_that_is_smaller_than_its_canvas_lies_on_nothing(decoder: Decoder) -> None:
+async def test_one_frame_that_is_smaller_than_its_canvas_is_transparent_around(decoder: Decoder) -> None:
     frame = Frame(some(1, (9, 8)), at=(4, 3))
 
     result = read(await upscaled(decoder, a_gif(frame), "PNG"))
 
-    wanted = repeated(seen([frame])[0])
+    wanted = repeated(composed([frame])[0])
     inside = wanted[:, :, 3] > 0
     assert result[0, 0, 3] == result[-1, -1, 3] == 0
     assert np.array_equal(result[inside][:, :3], wanted[inside][:, :3])

@@ -1,4 +1,4 @@
-"""Every kind of JPEG, checked against the colours that were encoded; libvips and Pillow write them."""
+"""Every kind of JPEG, written by libvips and Pillow, and compared with the colours that were encoded."""
 
 import io
 from collections.abc import AsyncIterator
@@ -9,7 +9,8 @@ import pytest
 import pyvips
 from PIL import Image
 
-from inference.decoding.pool import Decoder, Undecodable
+from inference.decoding.pool import Decoder
+from inference.errors import Undecodable
 from inference.picture import Pixels
 from tests.inference.golden import psnr, read, repeated, slopes, upscaled
 
@@ -42,13 +43,13 @@ def ink(samples: Pixels, adobe_transform: int | None) -> bytes:
 
 
 def from_ink(ink: Pixels) -> Pixels:
-    """Light that C, M, Y and K leave, each 0 to 255, by the plain formula."""
+    """Return the light that C, M, Y and K leave, each 0 to 255, by Pillow's formula."""
     light = (255 - ink[:, :, :3].astype(float)) * (255 - ink[:, :, 3:].astype(float)) / 255
     return np.rint(light).astype(np.uint8)
 
 
 def ycbcr(rgb: Pixels) -> Pixels:
-    """ITU-T T.871."""
+    """Return luma and chroma (ITU-T T.871)."""
     matrix = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
     return np.rint((rgb @ matrix.T + [0, 128, 128]).clip(0, 255)).astype(np.uint8)
 
@@ -75,7 +76,7 @@ async def test_grey_and_colour(
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:1:1"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 17), (16, 1), (17, 9)])
 async def test_any_size(decoder: Decoder, subsampling: str, size: tuple[int, int]) -> None:
-    """The last blocks are seldom whole."""
+    """The last blocks are seldom full."""
     samples = slopes(*size, 3)
     out = io.BytesIO()
     Image.fromarray(samples).save(out, "JPEG", quality=97, subsampling=subsampling)
@@ -97,7 +98,7 @@ async def test_colour_that_was_not_transformed(decoder: Decoder) -> None:
 
 @pytest.mark.parametrize("transform", [0, None])
 async def test_ink_is_inverted_as_adobe_writes_it(decoder: Decoder, transform: int | None) -> None:
-    """With its mark or without: browsers take it so as well."""
+    """With or without its marker, as browsers do it."""
     samples = some_ink()
 
     result = read(await upscaled(decoder, ink(255 - samples, transform), "JPEG"))
@@ -106,7 +107,7 @@ async def test_ink_is_inverted_as_adobe_writes_it(decoder: Decoder, transform: i
 
 
 async def test_ink_as_luma_and_chroma(decoder: Decoder) -> None:
-    """YCCK, which Photoshop writes: C, M and Y transformed as if they were RGB, and K inverted."""
+    """Photoshop writes YCCK: C, M and Y are transformed like RGB, and K is inverted."""
     samples = some_ink()
     planes = np.concatenate([ycbcr(samples[:, :, :3]), 255 - samples[:, :, 3:]], axis=2)
 
@@ -116,8 +117,8 @@ async def test_ink_as_luma_and_chroma(decoder: Decoder) -> None:
 
 
 @pytest.mark.parametrize("frame", [0xC3, 0xC5, 0xC7, 0xCB])
-async def test_kinds_that_nobody_reads_are_refused(decoder: Decoder, frame: int) -> None:
-    """Lossless, hierarchical and arithmetic ones, as their frame header says (ITU-T T.81, B.1)."""
+async def test_kinds_that_no_reader_supports_are_refused(decoder: Decoder, frame: int) -> None:
+    """Lossless, hierarchical and arithmetic JPEGs, by their frame header (ITU-T T.81, B.1)."""
     data = by_libvips(slopes(*SIZE, 3)).replace(b"\xff\xc0", bytes((0xFF, frame)))
 
     with pytest.raises(Undecodable):

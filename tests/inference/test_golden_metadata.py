@@ -1,4 +1,4 @@
-"""What a file tells beside its pixels stays behind, told from the parts that results are made of."""
+"""Metadata is removed, or kept on request. The parts of each result are listed to prove it."""
 
 import io
 import struct
@@ -25,7 +25,7 @@ PIXELS = {
     "WEBP": {b"VP8 ", b"VP8L", b"VP8X", b"ALPH"},
     "TIFF": {256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 338},
 }
-"""The parts without which there is no picture."""
+"""The parts that every picture has."""
 EXIF, TAKEN, LENS = ExifTags.IFD.Exif, ExifTags.Base.DateTimeOriginal, ExifTags.Base.LensModel
 ASCII, UNDEFINED = 2, 7
 """Types of EXIF's values (CIPA DC-008, 4.6.2)."""
@@ -39,12 +39,12 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 def exif() -> Image.Exif:
-    told = Image.Exif()
-    told[ExifTags.Base.Artist] = "Jane"
-    told[ExifTags.Base.ImageDescription] = "Elm Street"
-    told.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"ASCII\0\0\0secret"
-    told.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (51.0, 30.0, 1.0)
-    return told
+    result = Image.Exif()
+    result[ExifTags.Base.Artist] = "Jane"
+    result[ExifTags.Base.ImageDescription] = "Elm Street"
+    result.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"ASCII\0\0\0secret"
+    result.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (51.0, 30.0, 1.0)
+    return result
 
 
 def file_of(file_format: str, **options: Any) -> bytes:
@@ -59,11 +59,11 @@ def a_jpeg() -> bytes:
 
 
 def a_png() -> bytes:
-    told = PngInfo()
-    told.add_text("Author", "Jane")
-    told.add_text("Comment", "Elm Street", zip=True)
-    told.add_itxt("XML:com.adobe.xmp", XMP.decode())
-    return file_of("PNG", pnginfo=told, exif=exif())
+    texts = PngInfo()
+    texts.add_text("Author", "Jane")
+    texts.add_text("Comment", "Elm Street", zip=True)
+    texts.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    return file_of("PNG", pnginfo=texts, exif=exif())
 
 
 def a_tiff() -> bytes:
@@ -85,7 +85,7 @@ FILES = {
 
 
 def parts(data: bytes, file_format: str) -> Iterator[int | bytes]:
-    """Segments, chunks or tags."""
+    """Yield segments, chunks or tags."""
     match file_format:
         case "JPEG":
             position = 2
@@ -123,36 +123,36 @@ async def test_a_result_has_the_parts_of_a_picture_and_no_others(
 
 @pytest.mark.parametrize("given", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("becomes", ["JPEG", "PNG", "WEBP", "TIFF"])
-async def test_of_what_is_kept_on_request_there_is_exif_and_nothing_else(
+async def test_metadata_that_is_kept_on_request_is_exif_and_nothing_else(
     decoder: Decoder, given: str, becomes: Format
 ) -> None:
     result = await upscaled(decoder, FILES[given], becomes, keeps_metadata=True)
 
-    told = Image.open(io.BytesIO(result)).getexif()
-    assert told[ExifTags.Base.Artist] == "Jane"
-    assert told[ExifTags.Base.ImageDescription] == "Elm Street"
+    found = Image.open(io.BytesIO(result)).getexif()
+    assert found[ExifTags.Base.Artist] == "Jane"
+    assert found[ExifTags.Base.ImageDescription] == "Elm Street"
     assert XMP not in result
     assert b"Photoshop" not in result
 
 
-async def test_a_thumbnail_does_not_come_along_even_when_metadata_is_kept(decoder: Decoder) -> None:
-    """It would show the picture as it was before it was cut."""
+async def test_a_thumbnail_is_removed_even_if_metadata_is_kept(decoder: Decoder) -> None:
+    """It would show the picture before it was cropped."""
     thumbnail = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(SAMPLES[:9, :9])).save(thumbnail, "JPEG", comment=b"secret")
     body = thumbnail.getvalue()
     first = struct.pack("<HHHII", 1, 0x013B, 2, 5, 44) + struct.pack("<I", 26)
     second = struct.pack("<HHHII", 2, 0x0201, 4, 1, 60) + struct.pack("<HHIII", 0x0202, 4, 1, len(body), 0)
     block = b"II*\0\x08\0\0\0" + first + second
-    told = block[:44].ljust(44, b"\0") + b"Jane\0" + bytes(11) + body
+    rebuilt = block[:44].ljust(44, b"\0") + b"Jane\0" + bytes(11) + body
 
-    result = await upscaled(decoder, file_of("JPEG", exif=b"Exif\0\0" + told), "JPEG", keeps_metadata=True)
+    result = await upscaled(decoder, file_of("JPEG", exif=b"Exif\0\0" + rebuilt), "JPEG", keeps_metadata=True)
 
     assert b"Jane" in result
     assert b"secret" not in result
 
 
 def types(data: bytes, block: int, directory: int = EXIF) -> dict[int, int]:
-    """Of what stands in a directory of the EXIF data that begin at `block`, by number."""
+    """Return the types in a directory of the EXIF data that begin at `block`, by tag."""
     order = "<" if data[block : block + 2] == b"II" else ">"
 
     def entries(place: int) -> list[tuple[int, int, int]]:
@@ -164,7 +164,7 @@ def types(data: bytes, block: int, directory: int = EXIF) -> dict[int, int]:
 
 
 @pytest.mark.parametrize("becomes", ["JPEG", "PNG", "WEBP", "TIFF"])
-async def test_texts_stay_texts_so_that_readers_find_when_a_photo_was_taken(
+async def test_texts_stay_texts_and_readers_find_when_a_photo_was_taken(
     decoder: Decoder, becomes: Format
 ) -> None:
     about = exif()
@@ -182,8 +182,8 @@ async def test_texts_stay_texts_so_that_readers_find_when_a_photo_was_taken(
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
-async def test_metadata_is_kept_of_grey_with_alpha_of_16_bits(decoder: Decoder, byteorder: Any) -> None:
-    """Which Pillow does not know as a picture."""
+async def test_metadata_of_grey_with_alpha_of_16_bits_is_kept(decoder: Decoder, byteorder: Any) -> None:
+    """Pillow does not open such a picture."""
     out = io.BytesIO()
     tags = [(315, 2, 0, "Jane", True), (274, 3, 1, 6, True)]
     with tifffile.TiffWriter(out, byteorder=byteorder) as writer:

@@ -26,7 +26,7 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 def a_png(samples: Pixels, depth: int, **options: Any) -> bytes:
-    """By pypng. Of a palette `samples` are the indices."""
+    """Write a PNG by pypng. With a palette, `samples` are indices."""
     height, width, channels = samples.shape
     kinds = {"greyscale": channels < 3, "alpha": channels in (2, 4)}
     if "palette" in options:
@@ -42,7 +42,7 @@ def levels(width: int, height: int, depth: int) -> Pixels:
 
 
 def filling(samples: Pixels, depth: int) -> Pixels:
-    """Samples of fewer bits than 8, spread over its range."""
+    """Return samples of fewer bits than 8, spread over the range of 8."""
     return samples * np.uint8(255 // (2**depth - 1))
 
 
@@ -63,7 +63,7 @@ async def test_whole_samples(decoder: Decoder, channels: int, depth: int, interl
 
 @pytest.mark.parametrize("interlace", [False, True])
 @pytest.mark.parametrize("depth", [1, 2, 4])
-async def test_shallow_grey(decoder: Decoder, depth: int, interlace: bool) -> None:
+async def test_grey_of_few_bits(decoder: Decoder, depth: int, interlace: bool) -> None:
     samples = levels(*SIZE, depth)
 
     result = await upscaled(decoder, a_png(samples, depth, interlace=interlace), "PNG")
@@ -84,7 +84,7 @@ async def test_a_palette(decoder: Decoder, depth: int, interlace: bool, is_trans
     assert_upscaled(result, palette[indices[:, :, 0]])
 
 
-async def test_a_palette_that_is_shorter_than_its_depth_and_transparent_in_part(decoder: Decoder) -> None:
+async def test_a_palette_that_is_short_and_partly_transparent(decoder: Decoder) -> None:
     palette = [(10, 20, 30, 0), (200, 100, 50, 128), (1, 2, 3)]
     indices = levels(*SIZE, 8) % np.uint8(3)
 
@@ -126,7 +126,7 @@ async def test_a_colour_that_is_transparent(decoder: Decoder, depth: int) -> Non
 async def test_any_size(
     decoder: Decoder, size: tuple[int, int], channels: int, depth: int, interlace: bool
 ) -> None:
-    """Adam7 leaves out passes that would be empty."""
+    """Adam7 omits passes that would be empty."""
     samples = levels(*size, depth) if depth < 8 else noise(*size, channels, depth)
 
     result = await upscaled(decoder, a_png(samples, depth, interlace=interlace), "PNG")
@@ -139,7 +139,7 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 
 def filtered(samples: Pixels) -> Iterator[bytes]:
-    """Rows of bytes with each of the five filters in turn (ISO/IEC 15948, 9.2)."""
+    """Yield rows of bytes with each of the five filters in turn (ISO/IEC 15948, 9.2)."""
     height, width, channels = samples.shape
     rows = samples.reshape(height, width * channels).astype(int)
     above = np.zeros(width * channels, int)
@@ -153,7 +153,7 @@ def filtered(samples: Pixels) -> Iterator[bytes]:
         above = row
 
 
-async def test_all_filters_in_pixel_chunks_of_few_bytes(decoder: Decoder) -> None:
+async def test_all_filters_in_short_chunks_of_pixels(decoder: Decoder) -> None:
     samples = noise(*SIZE, 3)
     deflated = zlib.compress(b"".join(filtered(samples)))
     pieces = [chunk(b"IDAT", deflated[at : at + 90]) for at in range(0, len(deflated), 90)]

@@ -1,4 +1,4 @@
-"""Results have exactly the size that was asked for, and no trace of how they were cut."""
+"""Results have exactly the requested size, and no trace of tiles."""
 
 from itertools import product
 from pathlib import Path
@@ -65,19 +65,19 @@ async def test_odd_targets_are_met_in_every_format(target: tuple[int, int], file
 @pytest.mark.parametrize("tile", [64, 72, 104, 1000])
 @pytest.mark.parametrize("target", [(422, 298), (844, 596), (633, 447), (500, 333)])
 @pytest.mark.parametrize("depth", [8, 16])
-async def test_a_net_without_reach_leaves_no_trace_of_tiles(
+async def test_a_network_without_context_leaves_no_trace_of_tiles(
     tile: int, target: tuple[int, int], depth: int
 ) -> None:
     picture = Picture(noise(*PRIMES, 3, depth), "PNG")
 
     whole, tiled = [await upscaled(picture, target, nearest, tile=each) for each in (512, tile)]
 
-    # Pillow takes the place of a strip in single precision
+    # Pillow computes the position of a strip in single precision
     assert np.abs(whole.pixels.astype(int) - tiled.pixels).max() <= (1 if depth == 8 else 8)
 
 
 async def doubting(name: str, tensor: Tensor) -> Answer:
-    """Doubts what is red, wherever the tile's borders are; the clean net paints it blue."""
+    """Doubt red pixels, wherever the borders of tiles are. The clean network paints them blue."""
     scale = int(name.removesuffix("_float")[-1])
     larger = tensor.repeat(scale, 2).repeat(scale, 3)
     if name.removesuffix("_float") == CLEAN[2].name:

@@ -9,7 +9,8 @@ import pytest
 import pyvips
 import tifffile
 
-from inference.decoding.pool import Decoder, Undecodable
+from inference.decoding.pool import Decoder
+from inference.errors import Undecodable
 from inference.picture import Pixels
 from tests.inference.golden import assert_upscaled, noise, psnr, read, repeated, slopes, upscaled
 
@@ -27,7 +28,7 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 def a_tiff(samples: Pixels, *, order: str = "<", big: bool = False, **options: Any) -> bytes:
-    """By tifffile."""
+    """Write a TIFF by tifffile."""
     options = {"photometric": "rgb" if samples.shape[2] > 2 else "minisblack"} | options
     if samples.shape[2] == 1:
         samples = samples[:, :, 0]
@@ -76,7 +77,7 @@ async def test_grey_and_colour_in_either_order_of_bytes(
 )
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("channels", [1, 3])
-async def test_compressions_without_loss(
+async def test_lossless_compressions(
     decoder: Decoder, compression: str, options: dict[str, Any], depth: int, channels: int
 ) -> None:
     samples = noise(*SIZE, channels, depth)
@@ -130,7 +131,7 @@ async def test_white_may_be_zero(decoder: Decoder, depth: int, order: str) -> No
 
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("channels", [3, 4])
-async def test_planes_of_their_own(decoder: Decoder, depth: int, channels: int) -> None:
+async def test_separate_planes(decoder: Decoder, depth: int, channels: int) -> None:
     samples = noise(*SIZE, channels, depth)
     extra: dict[str, Any] = {"extrasamples": ["unassalpha"]} if channels == 4 else {}
 
@@ -194,7 +195,7 @@ async def test_a_palette(decoder: Decoder) -> None:
 
 @pytest.mark.parametrize("depth", [8, 16])
 async def test_ink(decoder: Decoder, depth: int) -> None:
-    """Without a profile: what there is of it is a matter of taste, but its order is not."""
+    """Without a profile the exact colours are a matter of taste, but their order is not."""
     most = 2**depth - 1
     inks = np.array([[most, 0, 0, 0], [0, most, 0, 0], [0, 0, most, 0], [0, 0, 0, most], [0, 0, 0, 0]])
     samples = np.repeat(inks, 20, axis=0)[np.newaxis].repeat(30, axis=0).astype(f"u{depth // 8}")
@@ -221,7 +222,7 @@ async def test_the_first_page_of_several(decoder: Decoder, depth: int) -> None:
 
 @pytest.mark.parametrize("depth", [8, 16])
 async def test_big_tiff(decoder: Decoder, depth: int) -> None:
-    """In the usual order of bytes; of the other one, Pillow knows none, and it is refused."""
+    """In little-endian order. Pillow does not open big-endian BigTIFFs, so they are refused."""
     samples = noise(*SIZE, 3, depth)
 
     result = await upscaled(decoder, a_tiff(samples, big=True), "TIFF")
@@ -240,8 +241,8 @@ async def test_samples_of_unknown_range_are_refused(decoder: Decoder, kind: str)
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-async def test_grey_and_alpha_in_planes_of_their_own_are_refused(decoder: Decoder, depth: int) -> None:
-    """libvips would mix them up, and Pillow reads none."""
+async def test_grey_and_alpha_in_separate_planes_are_refused(decoder: Decoder, depth: int) -> None:
+    """libvips would confuse the two, and Pillow does not read alpha."""
     data = a_tiff(noise(*SIZE, 2, depth), extrasamples=["unassalpha"], **PLANES)
 
     with pytest.raises(Undecodable):

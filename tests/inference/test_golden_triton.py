@@ -18,7 +18,7 @@ from tests.inference.pictures import upscaled
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
 NETS = (*FAITHFUL.nets, *CLEANING.nets, *(net for model in ENHANCING for net in model.nets))
 PRIMES = ((127, 101), (151, 137), (251, 241))
-"""Sizes, of which the first is taken that is larger than both sizes of tiles."""
+"""The first of these sizes that is larger than both sizes of tiles is used."""
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,10 @@ def photo(size: tuple[int, int], kind: type[np.uint8 | np.uint16]) -> Pixels:
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-async def test_prime_sizes_in_tiles_are_the_picture_in_one_up_to_its_borders(
+async def test_prime_sizes_in_tiles_equal_the_picture_in_one_piece_up_to_its_borders(
     real: Triton, net: Network, kind: type[np.uint8 | np.uint16]
 ) -> None:
-    """At two sizes of tiles: so much more than the two overlaps."""
+    """Two sizes of tiles: that many pixels more than the two overlaps."""
     await skip_without(real, net)
     source = next(size for size in PRIMES if min(size) > 2 * net.overlap + 40)
     picture = Picture(photo(source, kind), "PNG")
@@ -60,7 +60,9 @@ async def test_prime_sizes_in_tiles_are_the_picture_in_one_up_to_its_borders(
 
 
 @pytest.mark.parametrize("net", FAITHFUL.nets, ids=lambda net: net.name)
-async def test_text_that_the_photo_net_doubts_has_no_seams_between_tiles(real: Triton, net: Network) -> None:
+async def test_text_that_the_photo_network_doubts_has_no_seams_between_tiles(
+    real: Triton, net: Network
+) -> None:
     width, height = PRIMES[0]
     image = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(image)

@@ -34,7 +34,7 @@ def a_webp(*frames: Pixels, milliseconds: int = 80, loop: int = 2, **options: An
 
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("factor", [2, 4])
-async def test_lossless_stays_so(decoder: Decoder, channels: int, factor: int) -> None:
+async def test_lossless_stays_lossless(decoder: Decoder, channels: int, factor: int) -> None:
     samples = noise(*SIZE, channels)
 
     result = await upscaled(decoder, a_webp(samples, **LOSSLESS), "WEBP", factor)
@@ -77,7 +77,7 @@ async def test_an_animation(decoder: Decoder, channels: int) -> None:
 
 
 @pytest.mark.parametrize("is_lossless", [True, False])
-async def test_an_animation_is_compressed_as_it_was(decoder: Decoder, is_lossless: bool) -> None:
+async def test_an_animation_is_compressed_like_its_original(decoder: Decoder, is_lossless: bool) -> None:
     frames = [noise(*SIZE, 3), noise(*SIZE, 3)[::-1]]
 
     result = await upscaled(decoder, a_webp(*frames, lossless=is_lossless), "WEBP")

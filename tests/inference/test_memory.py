@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from images.uploads.output import HEAVY_WEBP_PIXELS, WEBP_PIXELS
+from imagefile.formats import WRITABLE
 
+LIMITS = WRITABLE["WEBP"].limits
 WIDTH, HEIGHT, FACTOR = 2000, 1500, 4
 
 CHILD = """
@@ -57,6 +58,7 @@ import re, sys
 from pathlib import Path
 import numpy as np
 from inference.picture import Header
+from inference.encoding.options import Options
 from inference.encoding.webp import Writer
 
 def peak():
@@ -64,9 +66,9 @@ def peak():
 
 width, height, channels, amplitude = map(int, sys.argv[2:])
 noise = np.random.default_rng(1).integers(0, amplitude, (height, width, channels), np.uint8)
-Writer(Header(8, 8, 3), None, is_lossless=True).finish()
+Writer(Header(8, 8, 3), Options()).finish()
 before = peak()
-writer = Writer(Header(width, height, channels), None, is_lossless=sys.argv[1] == "lossless")
+writer = Writer(Header(width, height, channels), Options(is_lossless=sys.argv[1] == "lossless"))
 for top in range(0, height, 256):
     writer.write(noise[top : top + 256])
 writer.finish()
@@ -79,10 +81,10 @@ MOST_BYTES = 1_400_000_000
 @pytest.mark.parametrize(
     ("kind", "size", "channels", "amplitude", "most_pixels"),
     [
-        ("lossless", (2048, 2048), 3, 256, HEAVY_WEBP_PIXELS),
-        ("lossless", (2048, 2048), 4, 256, HEAVY_WEBP_PIXELS),
-        ("lossy", (2048, 2048), 4, 4, HEAVY_WEBP_PIXELS),
-        ("lossy", (8192, 4100), 3, 48, WEBP_PIXELS),
+        ("lossless", (2048, 2048), 3, 256, LIMITS.other_pixels),
+        ("lossless", (2048, 2048), 4, 256, LIMITS.other_pixels),
+        ("lossy", (2048, 2048), 4, 4, LIMITS.other_pixels),
+        ("lossy", (8192, 4100), 3, 48, LIMITS.lossy_pixels),
     ],
 )
 def test_the_largest_webp_of_noise_takes_no_more_than_it_may(

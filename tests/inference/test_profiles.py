@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from inference.decoding.child import ICC_BYTES
 from inference.decoding.pool import Decoder
+from inference.decoding.protocol import ICC_BYTES
 from tests.inference.pictures import still
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageDraw
 
-from inference.decoding.pool import Undecodable
+from inference.errors import Undecodable
 from inference.networks.network import Answer
 from inference.networks.registry import FAITHFUL
 from inference.picture import Animation, Format, Picture

@@ -6,7 +6,6 @@ from datetime import datetime
 from common import timestamps
 from images.catalogue import AUTO, Model
 from images.domain.queue_estimate import Queue
-from images.formats.formats import Format
 from images.settings import Settings
 from images.tables import Batch, BatchStatus, Image, Status
 from loupe.billing.v1 import billing_pb2
@@ -94,7 +93,7 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         original_path=image.original_path,
         upscaled_path=image.upscaled_path,
         size=pb.Size(width=image.upscaled_width, height=image.upscaled_height),
-        format=pb.Format.Value(f"FORMAT_{Format(image.upscaled_format).name}"),
+        format=pb.Format.Value(f"FORMAT_{image.upscaled_format}"),
         fit=pb.Fit.Value(f"FIT_{image.fit.upper()}"),
         quality=image.quality or 0,
         keeps_metadata=image.keeps_metadata,

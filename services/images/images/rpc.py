@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from common import rpc, timestamps
 from common.db import now
+from imagefile.formats import media_type, named
 from images.catalogue import USUAL
 from images.convert import (
     BATCH_STATUS_FROM_PROTO,
@@ -17,7 +18,6 @@ from images.convert import (
     to_proto,
 )
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
-from images.formats.formats import Format, media_type
 from images.operations.dead_letters import DeadLetters
 from images.operations.missing_objects import MissingObjects
 from images.queue_estimator import QueueEstimator
@@ -98,7 +98,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         async with self._sessions.begin() as session:
             image = await library.downloadable(session, rpc.principal().user_id, request.id)
         url, expires_at = self._signed(image)
-        filename = file_names.of_result(image.original_filename, Format(image.upscaled_format))
+        filename = file_names.of_result(image.original_filename, named(image.upscaled_format))
         return pb.GetDownloadResponse(
             download_url=url, expires_at=timestamps.to_proto(expires_at), filename=filename
         )
@@ -219,7 +219,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         return self._signed(image) if image.status == Status.COMPLETED else None
 
     def _signed(self, image: Image) -> tuple[str, datetime]:
-        format_ = Format(image.upscaled_format)
+        format_ = named(image.upscaled_format)
         filename = file_names.of_result(image.original_filename, format_)
         url = self._blobs.presigned_url(
             image.upscaled_path,

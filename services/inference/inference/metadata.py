@@ -1,13 +1,17 @@
-"""What a file tells of itself (EXIF, CIPA DC-008), in the decoding child: what may go along into a result.
+"""The metadata of a file (EXIF, CIPA DC-008) that may be kept in its result.
 
-The rest would be wrong there: its orientation is applied, its sizes have changed, its thumbnail is another
-picture.
+The rest would be wrong there: the orientation is applied, the sizes have changed, and the thumbnail shows
+another picture. The decoding child uses this module, so it imports no numpy.
 """
 
 import struct
+from typing import NamedTuple
 
 from PIL import Image
 
+from imagefile.tiff import BYTE, UNDEFINED, Layout, entries_at
+
+ORIENTATION = 0x0112
 EXIF, GPS = 0x8769, 0x8825
 DESCRIPTIVE = (
     0x010E,  # ImageDescription
@@ -20,43 +24,67 @@ DESCRIPTIVE = (
     0x8298,  # Copyright
 )
 OUTDATED = (0xA002, 0xA003, 0xA005)
-"""In the Exif directory: width, height, and where the interoperability directory was."""
+"""Tags of the Exif directory: width, height, and where the interoperability directory was."""
 MAKER_NOTE = 0x927C
-BYTE, UNDEFINED = 1, 7
 LARGEST = 65_000
-"""A JPEG segment holds no more."""
+"""A JPEG segment has no room for more bytes."""
 
 
-def kept(exif: Image.Exif) -> bytes:
-    """A TIFF structure; empty where there is nothing to tell, or too much of it."""
-    result = Image.Exif()
-    for tag in DESCRIPTIVE:
-        if tag in exif:
-            result[tag] = as_written(exif[tag])
-    for directory in (EXIF, GPS):
-        values = {tag: as_written(value) for tag, value in exif.get_ifd(directory).items()}
-        result.get_ifd(directory).update(values)
-    for tag in OUTDATED:
-        result.get_ifd(EXIF).pop(tag, None)
-    written = written_bytes(result)
-    if len(written) > LARGEST:  # it is the maker's own business, and the only thing that grows
-        result.get_ifd(EXIF).pop(MAKER_NOTE, None)
-        written = written_bytes(result)
-    return written if len(written) <= LARGEST else b""
+class Metadata(NamedTuple):
+    exif: bytes
+    """A TIFF structure, without the `Exif` that JPEG puts ahead of it. Empty if there is nothing to keep."""
+    orientation: int
 
 
-def kept_of_tiff(data: bytes) -> bytes:
-    """Of one that Pillow does not know as a picture."""
+def read(opened: Image.Image) -> Metadata:
+    """Read what may be kept. Broken metadata counts as none. Pillow decodes a PNG to get there."""
+    try:
+        exif = opened.getexif()
+        return Metadata(select(exif), exif.get(ORIENTATION, 1))
+    except Exception:  # noqa: BLE001  broken metadata does not spoil a picture
+        return Metadata(b"", 1)
+
+
+def read_orientation(opened: Image.Image) -> int:
+    try:
+        return opened.getexif().get(ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  as above
+        return 1
+
+
+def read_tiff(data: bytes) -> bytes:
+    """Read what may be kept from a TIFF that Pillow does not open."""
     exif = Image.Exif()
     try:
         exif.load(data)
-        return kept(exif)
-    except Exception:  # noqa: BLE001  broken metadata does not spoil a picture
+        return select(exif)
+    except Exception:  # noqa: BLE001  as above
         return b""
 
 
-class Text(str):
-    """Pillow reads texts as Latin-1, whatever they are, and would write `?` for what is not ASCII."""
+def select(exif: Image.Exif) -> bytes:
+    """Return what may be kept, as a TIFF structure. Empty if there is nothing, or too much."""
+    result = Image.Exif()
+    for tag in DESCRIPTIVE:
+        if tag in exif:
+            result[tag] = writable(exif[tag])
+    for directory in (EXIF, GPS):
+        values = {tag: writable(value) for tag, value in exif.get_ifd(directory).items()}
+        result.get_ifd(directory).update(values)
+    for tag in OUTDATED:
+        result.get_ifd(EXIF).pop(tag, None)
+    written = serialise(result)
+    if len(written) > LARGEST:  # the maker's note has no meaning to others, and only it grows so large
+        result.get_ifd(EXIF).pop(MAKER_NOTE, None)
+        written = serialise(result)
+    return written if len(written) <= LARGEST else b""
+
+
+class Latin1(str):
+    """A text that is always written as Latin-1.
+
+    Pillow reads any text as Latin-1, and would write `?` for each character that is not ASCII.
+    """
 
     __slots__ = ()
 
@@ -64,31 +92,26 @@ class Text(str):
         return super().encode("latin-1")
 
 
-def as_written(value: object) -> object:
-    """As bytes, a text would not be written as one."""
-    return Text(value) if isinstance(value, str) else value
+def writable(value: object) -> object:
+    """Return a value that Pillow writes back with the same type and the same bytes."""
+    return Latin1(value) if isinstance(value, str) else value
 
 
-def written_bytes(exif: Image.Exif) -> bytes:
+def serialise(exif: Image.Exif) -> bytes:
     if not any((len(exif), exif.get_ifd(EXIF), exif.get_ifd(GPS))):
         return b""
     for directory in (EXIF, GPS):
         if not exif.get_ifd(directory):
             exif._ifds.pop(directory, None)  # noqa: SLF001
-    return with_undefined(exif.tobytes().removeprefix(b"Exif\0\0"))
+    return with_undefined_bytes(exif.tobytes().removeprefix(b"Exif\0\0"))
 
 
-def with_undefined(written: bytes) -> bytes:
-    """Bytes in the Exif directory are of no type (4.6.5), where Pillow takes most of them for numbers."""
-    result = bytearray(written)
-    for at in entries(result, struct.unpack_from(">I", result, 4)[0]):
-        number, place = struct.unpack_from(">H6xI", result, at)
-        for inner in entries(result, place) if number == EXIF else ():
-            if struct.unpack_from(">H", result, inner + 2)[0] == BYTE:
-                struct.pack_into(">H", result, inner + 2, UNDEFINED)
+def with_undefined_bytes(written: bytes) -> bytes:
+    """Give bytes of the Exif directory the type UNDEFINED (4.6.5). Pillow writes most of them as BYTE."""
+    result, layout = bytearray(written), Layout(">", is_big=False)  # as Pillow writes
+    for pointer in entries_at(written, struct.unpack_from(">I", written, 4)[0], layout):
+        if pointer.tag == EXIF:
+            for entry in entries_at(written, struct.unpack_from(">I", written, pointer.value)[0], layout):
+                if entry.kind == BYTE:
+                    struct.pack_into(">H", result, entry.position + 2, UNDEFINED)
     return bytes(result)
-
-
-def entries(data: bytearray, directory: int) -> range:
-    """Where they begin; Pillow writes big-endian."""
-    return range(directory + 2, directory + 2 + 12 * struct.unpack_from(">H", data, directory)[0], 12)

@@ -1,24 +1,27 @@
-"""What a picture is between its file and the model: plain pixels of 8 or 16 bits, upright.
+"""A picture between its file and the model: upright pixels of 8 or 16 bits a sample.
 
-Colour is never premultiplied by alpha. An alpha channel that hides nothing is not stored, but remembered,
-so that the result has the channels of the file it came from.
+Colour is never premultiplied by alpha. An alpha channel that hides nothing is not stored. `has_alpha`
+remembers it, so that the result has the same channels as its original.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy.typing as npt
+
+from imagefile.formats import Format
 
 Pixels = npt.NDArray[Any]
 """Samples of 8 or 16 bits (uint8, uint16)."""
 Size = tuple[int, int]
-"""Width and height, in that order as in Pillow; arrays have them the other way round."""
-Format = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]
+"""Width and height, in the order of Pillow. Arrays have the height first."""
+LARGEST_16_BIT = 65_535
+"""The largest sample of 16 bits: white, or opaque."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of a picture ahead of its rows."""
+    """What an encoder must know about a picture before its first row."""
 
     width: int
     height: int
@@ -45,17 +48,17 @@ class Picture:
     """Height x width x 3 in RGB order, or x 1 for grey."""
     source_format: Format
     alpha: Pixels | None = None
-    """Height x width; None where every pixel is opaque."""
+    """Height x width. None if every pixel is opaque."""
     has_alpha: bool = False
-    """True as well where the file's alpha channel was opaque everywhere."""
+    """Whether the file has an alpha channel, even if every pixel is opaque."""
     is_lossless: bool = True
-    """How the source was compressed; decides between the two kinds of WebP."""
+    """How the original was compressed. Decides whether a WebP result is lossless."""
     jpeg_quality: int | None = None
-    """As its quantisation tables tell, 1 to 100; None for what is no JPEG."""
+    """1 to 100, estimated from the quantisation tables. None if the original is no JPEG."""
     icc: bytes | None = None
-    """A profile for the colour space of `pixels`, never for another."""
+    """A colour profile that describes `pixels`."""
     exif: bytes | None = None
-    """What the file told of itself, less its orientation and its thumbnail."""
+    """The metadata that may be kept, as a TIFF structure."""
 
     @property
     def width(self) -> int:
@@ -78,17 +81,17 @@ class Picture:
         return self.pixels.dtype.itemsize * 8
 
     def header(self, size: Size) -> Header:
-        """Of this picture, upscaled to `size`."""
+        """Return the header of this picture, upscaled to `size`."""
         channels = self.pixels.shape[2] + self.has_alpha
         return Header(*size, channels, self.depth, self.icc, self.exif)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Animation:
-    """Pictures of one size, one after the other; either all have an alpha channel or none."""
+    """Pictures of one size, shown one after the other. Either all have an alpha channel or none."""
 
     frames: list[Picture]
     milliseconds: list[int]
-    """How long each frame is seen."""
+    """How long each frame is shown."""
     loop: int | None
-    """How often it is played, 0 for ever; None: once."""
+    """How often the animation is played: 0 for ever, None once."""

@@ -8,18 +8,19 @@ from hashlib import blake2b
 import numpy as np
 from PIL import Image
 
-from inference.decoding.pool import Undecodable
+from imagefile.formats import WRITABLE, Format
 from inference.encoding import animation
 from inference.encoding.writer import open_writer
+from inference.errors import Undecodable
 from inference.networks.network import Answer, Infer, Network
-from inference.picture import Animation, Format, Header, Picture, Pixels, Size
+from inference.picture import Animation, Header, Picture, Pixels, Size
 from inference.sizing import Fit, Frame, Placement, Write, placed
 from inference.tiling.tile_rows import Progress
 from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tensor, Tiling
 from inference.upscale import upscale
 from loupe.contract import LONGEST_OUTPUT_SIDE
 
-MOVING = ("GIF", "WEBP")
+MOVING = tuple(name for name, writing in WRITABLE.items() if writing.animated)
 """Formats that can hold an animation."""
 REMEMBERED_BYTES = 128 << 20
 MOST_PIXELS = LONGEST_OUTPUT_SIDE**2
@@ -48,7 +49,7 @@ class RenderSpec:
         header = picture.header(self.size)
         header = header if self.keeps_metadata else replace(header, exif=None)
         has_border = self.fit == "contain" and self.placement(picture).inner != self.size
-        if has_border and self.file_format != "JPEG" and not header.has_alpha:
+        if has_border and WRITABLE[self.file_format].alpha and not header.has_alpha:
             return replace(header, channels=header.channels + 1)
         return header
 
@@ -57,8 +58,6 @@ async def render(
     original: Picture | Animation, wish: RenderSpec, infer: Infer, progress: Progress | None = None
 ) -> bytes:
     """Of an animation only the first frame, where the format holds no more."""
-    if isinstance(original, Picture) and wish.file_format == "GIF":
-        original = Animation([original], [100], None)
     if isinstance(original, Picture):
         return await still(original, wish, infer, progress)
     if wish.file_format not in MOVING:
@@ -108,7 +107,7 @@ async def fill(
 
 
 def held(rows: list[Pixels], file_format: Format) -> Image.Image:
-    return animation.held(np.concatenate(rows), file_format)
+    return animation.prepare_frame(np.concatenate(rows), file_format)
 
 
 class Remembering:

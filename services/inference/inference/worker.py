@@ -16,13 +16,15 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from common import errors, log, messages
 from common.blobs import Blobs
+from imagefile.formats import WRITABLE, Format, media_type
 from inference.availability import Availability
-from inference.decoding.pool import Decoder, Undecodable
+from inference.decoding.pool import Decoder
+from inference.errors import Undecodable
 from inference.events import Queues
 from inference.heartbeat import Cancellations, Heartbeat
 from inference.networks.auto import Choice, NotServed, chosen
 from inference.networks.network import WrongAnswer
-from inference.picture import Animation, Format
+from inference.picture import Animation
 from inference.pipeline import MOST_PIXELS, MOVING, RenderSpec, render
 from inference.sizing import Fit
 from inference.throughput import Throughput
@@ -39,20 +41,13 @@ if TYPE_CHECKING:
 LOG = log.get(__name__)
 Result = TypeVar("Result")
 Publish = Callable[[pb.Finished], Awaitable[None]]
-FORMATS: dict[int, Format] = {
-    images_pb2.FORMAT_JPEG: "JPEG",
-    images_pb2.FORMAT_PNG: "PNG",
-    images_pb2.FORMAT_WEBP: "WEBP",
-    images_pb2.FORMAT_TIFF: "TIFF",
-    images_pb2.FORMAT_GIF: "GIF",
-}
+FORMATS: dict[int, Format] = {images_pb2.Format.Value(f"FORMAT_{name}"): name for name in WRITABLE}
 FITS: dict[int, Fit] = {
     images_pb2.FIT_UNSPECIFIED: "stretch",
     images_pb2.FIT_STRETCH: "stretch",
     images_pb2.FIT_COVER: "cover",
     images_pb2.FIT_CONTAIN: "contain",
 }
-MEDIA_TYPES = {name: f"image/{name.lower()}" for name in FORMATS.values()}
 
 FAILURE_TEXTS = {
     "unsupported_format": "The image is of a kind that cannot be upscaled.",
@@ -146,7 +141,7 @@ class Worker:
             else:
                 # Published even if the image was cancelled meanwhile: `images` then deletes the result.
                 with _measured("store"):
-                    await self.blobs.put(order.upscaled_path, data, MEDIA_TYPES[FORMATS[order.format]])
+                    await self.blobs.put(order.upscaled_path, data, media_type(FORMATS[order.format]))
                 finished.output.CopyFrom(_output(order, len(data), choice, time.perf_counter() - started))
                 LOG.info(
                     "done",

@@ -14,6 +14,7 @@ from gateway.identity.access import Access, access_of
 from gateway.openapi import examples, schemas
 from gateway.openapi.api_texts import DESCRIPTION, MESSAGES, TAGS
 from gateway.openapi.operations import OPERATIONS, UNKNOWN, Operation
+from imagefile.formats import READABLE, media_type
 
 Json = dict[str, Any]
 Codes = defaultdict[int, list[str]]
@@ -60,7 +61,7 @@ ALWAYS = {
     503: ["service_unavailable", "database_unavailable", "broker_unavailable", "object_store_unavailable"],
     504: ["deadline_exceeded"],
 }
-FORMATS = "image/jpeg, image/png, image/webp, image/bmp, image/tiff, image/gif"
+FORMATS = ", ".join(media_type(name) for name in READABLE)
 WAITS = (429, 503, 504)
 ANSWERED = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
 

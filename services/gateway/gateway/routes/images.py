@@ -10,6 +10,7 @@ from gateway.http import multipart, pages
 from gateway.http.envelope import Envelope, Message, Page, human_size, instant, plain_id
 from gateway.identity.access import Access, tell_usage
 from gateway.identity.callers import Caller
+from imagefile.formats import CHOICES
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/images", tags=["images"])
@@ -106,7 +107,7 @@ OPTIONS: dict[str, Any] = {
     "target_width": SIDE,
     "target_height": SIDE,
     "fit": {"type": "string", "enum": ["stretch", "cover", "contain"], "default": "stretch"},
-    "output_format": {"type": "string", "enum": ["jpeg", "jpg", "png", "webp", "tiff"]},
+    "output_format": {"type": "string", "enum": [*CHOICES]},
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
     "metadata": {"type": "string", "enum": ["strip", "keep"], "default": "strip"},
     "model": {"type": "string", "enum": ["auto", "faithful", "clean", "enhance"], "default": "auto"},

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from common import log
 from common.blobs import Blobs
 from common.db import Sessions, now
+from imagefile.formats import FORMATS, extension
 from images.domain import library
-from images.formats.formats import Format, extension
 
 LOG = log.get(__name__)
 ORIGINALS = "images/originals/"
@@ -38,7 +38,7 @@ class Orphans:
         """
         stems = {key: PurePosixPath(key).stem for key in keys}
         originals = [
-            f"{ORIGINALS}{stem}.{extension(format_)}" for stem in set(stems.values()) for format_ in Format
+            f"{ORIGINALS}{stem}.{extension(format_)}" for stem in set(stems.values()) for format_ in FORMATS
         ]
         async with self._sessions.begin() as session:
             known = await library.with_originals(session, originals)

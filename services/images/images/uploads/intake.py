@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Self
 from common import errors, log, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
+from imagefile.formats import WRITABLE, extension, media_type
 from images.catalogue import USUAL
 from images.domain import jobs, library, models
-from images.formats.formats import KINDS, extension, media_type
 from images.formats.sniff import Header
 from images.settings import Settings
 from images.tables import Batch, Image
@@ -89,10 +89,10 @@ class Original:
 
     def result_size(self, options: UploadOptions, limits: sizing.Limits) -> sizing.Size:
         """Return width and height of the result. `InvalidArgument` names the option at fault."""
-        longest = KINDS[options.output.format_for(self.header)].longest_side
+        longest = WRITABLE[options.output.format_for(self.header)].limits.longest_side
         limits = limits.within(longest, options.output.frames_for(self.header))
         size = sizing.output_size(self.header.width, self.header.height, options.sizes, limits)
-        if problem := options.output.misfit(self.header, *size):
+        if problem := options.output.size_problem(self.header, *size):
             field = "output_format" if options.output.format else options.sizes.field
             raise errors.invalid({field: [problem]})
         return size

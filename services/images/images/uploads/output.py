@@ -1,4 +1,4 @@
-"""How a result is made: model, fit, format, quality, and whether metadata goes along."""
+"""How a client wants its result made: model, fit, format, quality, and whether metadata is kept."""
 
 import re
 from collections.abc import Collection
@@ -6,24 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from common import errors
+from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, is_animated
 from images.catalogue import AUTO
-from images.formats.formats import KINDS, MOVING, Format
 from images.formats.sniff import Header
 
-FORMATS = {
-    "jpeg": Format.JPEG,
-    "jpg": Format.JPEG,
-    "png": Format.PNG,
-    "webp": Format.WEBP,
-    "tiff": Format.TIFF,
-}
 METADATA = {"strip": False, "keep": True}
 QUALITIES = (1, 100)
-WEBP_PIXELS = 100_000_000
-HEAVY_WEBP_PIXELS = 33_554_432
-"""Lossless or transparent. libwebp holds whole pictures: 10 bytes a pixel, and of these 25 to 40."""
-MOVING_WEBP_PIXELS = 16_777_216
-"""Of each frame: libwebp takes up to 50 bytes a pixel of one, beside the others."""
 
 
 class Fit(StrEnum):
@@ -34,9 +22,10 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """`format` None: as the original, or what that becomes. `quality` None: the usual one."""
+    """The options of one result. `quality` None means the encoder's default."""
 
     format: Format | None = None
+    """None: the format of the original, or the one that the original becomes."""
     quality: int | None = None
     fit: Fit = Fit.STRETCH
     keeps_metadata: bool = False
@@ -45,42 +34,46 @@ class Output:
     def format_for(self, header: Header) -> Format:
         if self.format:
             return self.format
-        if header.frames > 1 and header.format in MOVING:
+        if header.frames > 1 and is_animated(header.format):
             return header.format
-        return KINDS[header.format].becomes
+        return FORMATS[header.format].becomes or header.format
 
     def frames_for(self, header: Header) -> int:
-        return header.frames if self.format_for(header) in MOVING else 1
+        return header.frames if is_animated(self.format_for(header)) else 1
 
-    def misfit(self, header: Header, width: int, height: int) -> str:
-        """Why a result of this size is too large for a WebP; empty where it is none, or fits."""
-        if self.format_for(header) != Format.WEBP:
-            return ""
+    def size_problem(self, header: Header, width: int, height: int) -> str:
+        """Return why the encoder cannot hold a result of this size, or an empty string if it can."""
+        file_format = self.format_for(header)
+        title, limits = FORMATS[file_format].title, WRITABLE[file_format].limits
         if header.frames > 1:
-            most, kind, instead = MOVING_WEBP_PIXELS, "a frame of an animated WebP", "a smaller one"
+            most, kind, instead = limits.frame_pixels, f"a frame of an animated {title}", "a smaller one"
         else:
-            most, kind = self._webp_bound(header)
             instead = "the output format jpeg or png"
-        if width * height <= most:
+            if self._is_lossy_and_opaque(header):
+                most, kind = limits.lossy_pixels, f"a lossy {title}"
+            else:
+                most, kind = limits.other_pixels, f"a {title} that is lossless or transparent"
+        if most is None or width * height <= most:
             return ""
         return f"The result has {width} x {height} pixels; {kind} has at most {most}: ask for {instead}."
 
-    def _webp_bound(self, header: Header) -> tuple[int, str]:
-        """A border is transparent."""
+    def _is_lossy_and_opaque(self, header: Header) -> bool:
+        """`contain` adds a transparent border."""
         is_opaque = not header.has_alpha and self.fit != Fit.CONTAIN
-        if is_opaque and (header.is_lossy or self.quality is not None):
-            return WEBP_PIXELS, "a lossy WebP"
-        return HEAVY_WEBP_PIXELS, "a WebP that is lossless or transparent"
+        return is_opaque and (header.is_lossy or self.quality is not None)
 
 
 def parse(
     fit: str, output_format: str, quality: str, metadata: str, model: str, *, models: Collection[str]
 ) -> Output:
-    """Texts as they came in the form; an empty one counts as not sent. `models` are those that are served."""
+    """Parse the texts of a form, where an empty one counts as not sent.
+
+    `models` are the names that are served. Raise `InvalidArgument` with all fields that are wrong.
+    """
     fields: dict[str, list[str]] = {}
     if fit and fit not in [*Fit]:
         fields["fit"] = ["The selected fit is invalid."]
-    if output_format and output_format.lower() not in FORMATS:
+    if output_format and output_format.lower() not in CHOICES:
         fields["output_format"] = ["The selected output format is invalid."]
     if metadata and metadata not in METADATA:
         fields["metadata"] = ["The selected metadata is invalid."]
@@ -93,7 +86,7 @@ def parse(
     if fields:
         raise errors.invalid(fields)
     return Output(
-        format=FORMATS[output_format.lower()] if output_format else None,
+        format=CHOICES[output_format.lower()] if output_format else None,
         quality=int(quality) if quality else None,
         fit=Fit(fit or Fit.STRETCH),
         keeps_metadata=METADATA[metadata or "strip"],

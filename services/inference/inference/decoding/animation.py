@@ -1,60 +1,74 @@
-"""Animated GIF and WebP in the decoding child: every frame as it is seen, not as it is stored."""
+"""Animated GIF and WebP in the decoding child: each frame as a viewer shows it, not as the file stores it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from PIL import Image
 
-from inference.decoding import gif
-
-MOST_FRAMES = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Frames:
-    images: list[Image.Image]
-    """All RGB, or all RGBA."""
-    milliseconds: list[int]
-    loop: int | None
-    """How often it is played, 0 for ever; None: the file does not say, which means once."""
+from imagefile.formats import Format
+from imagefile.gif import MOST_FRAMES
+from inference import metadata
+from inference.decoding import gif, modes, still
+from inference.decoding.protocol import Answer, Decoded
 
 
-def are_many(opened: Image.Image) -> bool:
-    return opened.format in ("GIF", "WEBP") and getattr(opened, "is_animated", False)
+def is_animated(opened: Image.Image) -> bool:
+    return getattr(opened, "is_animated", False)
 
 
-def read(
-    opened: Image.Image, data: bytes, most_pixels: int, transpose: Image.Transpose | None = None
-) -> Frames:
-    """All RGB where nothing of any can be seen through."""
+def read(opened: Image.Image, data: bytes, file_format: Format, most_pixels: int) -> Decoded:
+    """Decode all frames. Raise `DecompressionBombError` for too many of them, or for too many pixels."""
+    about = metadata.read(opened)
+    check_pixels(opened, most_pixels)
+    images: list[Image.Image] = []
+    milliseconds: list[int] = []
+    frames = read_gif(opened, data) if file_format == "GIF" else read_webp(opened)
+    for image, duration in frames:
+        images.append(still.turn_upright(image, about.orientation))
+        milliseconds.append(duration)
+    if all(still.is_opaque(image) for image in images):
+        images = [image.convert("RGB") for image in images]
+    icc = modes.usable_profile(opened.info.get("icc_profile") or b"", is_grey=False)
+    header = still.describe(images[0], data, file_format)
+    header["alpha_follows"] = header["has_alpha"]  # for all frames alike
+    header["icc_bytes"], header["exif_bytes"] = len(icc), len(about.exif)
+    header["milliseconds"], header["loop"] = milliseconds, count_loops(opened)
+    return Decoded(header, parts(images, header, icc, about.exif))
+
+
+def check_pixels(opened: Image.Image, most_pixels: int) -> None:
     count: int = getattr(opened, "n_frames", 1)
     pixels = count * opened.width * opened.height
     if count > MOST_FRAMES or pixels > most_pixels:
         raise Image.DecompressionBombError(f"{count} frames of {opened.width} x {opened.height} pixels")
-    images: list[Image.Image] = []
-    milliseconds: list[int] = []
-    for image, duration in of_gif(opened, data) if opened.format == "GIF" else of_webp(opened):
-        images.append(image if transpose is None else image.transpose(transpose))
-        milliseconds.append(duration)
-    if all(image.getchannel("A").getextrema() == (255, 255) for image in images):
-        images = [image.convert("RGB") for image in images]
-    return Frames(images, milliseconds, played(opened))
 
 
-def of_gif(opened: Image.Image, data: bytes) -> Iterator[tuple[Image.Image, int]]:
-    parts = gif.parts_of(data, MOST_FRAMES)
-    return zip(gif.seen(parts, opened.size), (part.milliseconds for part in parts), strict=True)
+def parts(images: list[Image.Image], header: Answer, icc: bytes, exif: bytes) -> Iterator[bytes]:
+    """Yield what follows the header of an animation."""
+    for image in images:
+        yield from still.planes(image, header)
+    yield icc
+    yield exif
 
 
-def of_webp(opened: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    """Pillow puts together what only tells its difference to the frame before."""
+def read_gif(opened: Image.Image, data: bytes) -> Iterator[tuple[Image.Image, int]]:
+    """Yield frames in RGBA with their milliseconds."""
+    pictures = gif.read_pictures(data, MOST_FRAMES)
+    durations = (picture.milliseconds for picture in pictures)
+    return zip(gif.compose(pictures, opened.size), durations, strict=True)
+
+
+def read_webp(opened: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """Yield frames in RGBA with their milliseconds. Pillow composes frames that hold only what changed."""
     for index in range(getattr(opened, "n_frames", 1)):
         opened.seek(index)
         opened.load()
         yield opened.convert("RGBA"), round(opened.info["duration"])
 
 
-def played(opened: Image.Image) -> int | None:
-    """A GIF tells how often it is played again."""
+def count_loops(opened: Image.Image) -> int | None:
+    """Return how often the animation is played: 0 for ever, None if the file does not say, which means once.
+
+    A GIF says how often it is repeated, which is one less.
+    """
     loop: int | None = opened.info.get("loop")
     return loop + 1 if loop and opened.format == "GIF" else loop

@@ -1,7 +1,7 @@
-"""The pictures of a GIF as they are seen (GIF89a, 20 to 23), in the decoding child.
+"""The pictures of a GIF as a viewer shows them (GIF89a, 20 to 23), in the decoding child.
 
-Pillow reads each of them; put together they are here. Left to itself it fills with a colour what nothing was
-drawn on, and disposes of pictures that do not ask for it as of the last that did.
+Pillow decodes each picture, and this module composes them. Pillow would fill the canvas with a colour where
+nothing was drawn, and would apply the last disposal method to later pictures that have none.
 """
 
 import io
@@ -11,105 +11,88 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-PICTURE, EXTENSION, CONTROL = 0x2C, 0x21, 0xF9
+from imagefile.gif import COLOUR_TABLE, CONTROL, PICTURE, blocks, head_bytes
+
 CLEAR, RESTORE = 2, 3
-TABLE = 0x80
-"""The flag that says that colours follow."""
-USUAL_MILLISECONDS = 100
+DEFAULT_MILLISECONDS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One picture of the file, and what is to become of it."""
+class GifPicture:
+    """One picture of the file, not decoded yet."""
 
     place: tuple[int, int]
     size: tuple[int, int]
     file: bytes
-    """A GIF of it alone."""
+    """A GIF with only this picture."""
     disposal: int
+    """What happens to the canvas before the next picture is drawn."""
     milliseconds: int
 
 
-def seen(parts: list[Part], size: tuple[int, int]) -> Iterator[Image.Image]:
-    """On a canvas that is nothing at first, each RGBA; what reaches beyond it is cut off."""
+def compose(pictures: list[GifPicture], size: tuple[int, int]) -> Iterator[Image.Image]:
+    """Yield the canvas in RGBA after each picture is drawn. It is transparent at first.
+
+    Pixels that lie outside the canvas are cut off.
+    """
     canvas = Image.new("RGBA", size)
-    for part in parts:
-        before = canvas.copy() if part.disposal == RESTORE else canvas
-        if min(part.size) > 0:
-            picture = alone(part).convert("RGBA")
-            canvas.paste(picture, part.place, picture)
+    for picture in pictures:
+        before = canvas.copy() if picture.disposal == RESTORE else canvas
+        if min(picture.size) > 0:
+            image = decode(picture).convert("RGBA")
+            canvas.paste(image, picture.place, image)
         yield canvas.copy()
         canvas = before
-        if part.disposal == CLEAR:
-            canvas.paste(Image.new("RGBA", part.size), part.place)
+        if picture.disposal == CLEAR:
+            canvas.paste(Image.new("RGBA", picture.size), picture.place)
 
 
-def on_canvas(opened: Image.Image, data: bytes) -> Image.Image:
-    """A still picture; RGBA where it does not cover its canvas."""
-    part = parts_of(data, 1)[0]
-    if part.place == (0, 0) and part.size == opened.size:
-        return alone(part)
-    return next(seen([part], opened.size))
+def draw_on_canvas(opened: Image.Image, data: bytes) -> Image.Image:
+    """Return the first picture of the file; in RGBA if it does not cover its canvas."""
+    picture = read_pictures(data, 1)[0]
+    if picture.place == (0, 0) and picture.size == opened.size:
+        return decode(picture)
+    return next(compose([picture], opened.size))
 
 
-def alone(part: Part) -> Image.Image:
-    """One picture in its own colours: beside a table for all, Pillow takes grey for numbers in that one."""
-    opened = Image.open(io.BytesIO(part.file), formats=["GIF"])
+def decode(picture: GifPicture) -> Image.Image:
+    """Decode a picture with its own colours.
+
+    If there is also a colour table for all pictures, Pillow would take a grey table of the picture's own for
+    indices into it.
+    """
+    opened = Image.open(io.BytesIO(picture.file), formats=["GIF"])
     opened.load()
     return opened
 
 
-def parts_of(data: bytes, most: int) -> list[Part]:
-    """Up to what is unknown, and no more than `most`."""
-    head = data[: 13 + _colours(data[10])]
-    control, parts = b"", list[Part]()
-    for block in blocks(data, len(head)):
-        if block[0] == PICTURE:
-            parts.append(_part(head, control, block))
+def read_pictures(data: bytes, most: int) -> list[GifPicture]:
+    """Return at most `most` pictures. Raise `ValueError` for a picture that is cut off."""
+    head = data[: head_bytes(data)]
+    control, pictures = b"", list[GifPicture]()
+    for block in blocks(data):
+        if block.is_cut_off and block.kind == PICTURE:
+            raise ValueError("a picture is cut off")
+        if block.kind == PICTURE:
+            pictures.append(_picture(head, control, data[block.start : block.end]))
             control = b""
-        elif block[1] == CONTROL:
-            control = block
-        if len(parts) == most:
+        elif data[block.start + 1 : block.start + 2] == bytes([CONTROL]):
+            control = data[block.start : block.end]
+        if len(pictures) == most:
             break
-    return parts
+    return pictures
 
 
-def blocks(data: bytes, position: int) -> Iterator[bytes]:
-    """Pictures and extensions; a picture that is cut off is an error."""
-    while position + 10 < len(data) and data[position] in (PICTURE, EXTENSION):
-        is_picture = data[position] == PICTURE
-        end = _after_sub_blocks(data, position + (11 + _colours(data[position + 9]) if is_picture else 2))
-        if end is None:
-            if is_picture:
-                raise ValueError("a picture is cut off")
-            return
-        yield data[position:end]
-        position = end
-
-
-def _part(head: bytes, control: bytes, picture: bytes) -> Part:
-    left, top, width, height = struct.unpack_from("<4H", picture, 1)
-    has_own_table = picture[9] & TABLE
-    described = bytes([head[10] & ~TABLE]) + head[11:13] if has_own_table else head[10:]
-    before = head[:6] + struct.pack("<2H", width, height) + described + control
+def _picture(head: bytes, control: bytes, block: bytes) -> GifPicture:
+    left, top, width, height = struct.unpack_from("<4H", block, 1)
+    has_own_table = block[9] & COLOUR_TABLE
+    flags_and_table = bytes([head[10] & ~COLOUR_TABLE]) + head[11:13] if has_own_table else head[10:]
+    before = head[:6] + struct.pack("<2H", width, height) + flags_and_table + control
     flags, hundredths = struct.unpack_from("<BH", control, 3) if len(control) >= 8 else (0, None)
-    return Part(
+    return GifPicture(
         place=(left, top),
         size=(width, height),
-        file=before + picture[:1] + bytes(4) + picture[5:] + b";",
+        file=before + block[:1] + bytes(4) + block[5:] + b";",
         disposal=flags >> 2 & 7,
-        milliseconds=USUAL_MILLISECONDS if hundredths is None else 10 * hundredths,
+        milliseconds=DEFAULT_MILLISECONDS if hundredths is None else 10 * hundredths,
     )
-
-
-def _colours(flags: int) -> int:
-    """Bytes of a colour table."""
-    return 3 << (flags & 7) + 1 if flags & TABLE else 0
-
-
-def _after_sub_blocks(data: bytes, position: int) -> int | None:
-    while position < len(data):
-        if data[position] == 0:
-            return position + 1
-        position += data[position] + 1
-    return None

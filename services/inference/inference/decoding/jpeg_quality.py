@@ -1,18 +1,18 @@
-"""How much a JPEG has lost, told from its quantisation tables.
-
-Imports no numpy, for the decoding child has none.
-"""
+"""The quality of a JPEG, estimated from its quantisation tables. The decoding child uses it, so no numpy."""
 
 from collections.abc import Mapping, Sequence
 
-PLAIN_SUM = 3691
-"""Of the luma table of JPEG's annex K, which is quality 50; every encoder scales it or something like it."""
+SUM_AT_QUALITY_50 = 3691
+"""The sum of the luma table in JPEG's annex K. Every encoder scales that table or a similar one."""
 
 
 def jpeg_quality(tables: Mapping[int, Sequence[int]] | None) -> int | None:
-    """1 to 100 as libjpeg counts; the sum does not depend on the order, and hardly on the table's shape."""
+    """Return 1 to 100 on libjpeg's scale, or None without tables.
+
+    The sum of a table depends neither on its order nor much on its shape.
+    """
     if not tables:
         return None
-    percent = 100 * sum(tables[min(tables)]) / PLAIN_SUM
+    percent = 100 * sum(tables[min(tables)]) / SUM_AT_QUALITY_50
     quality = (200 - percent) / 2 if percent <= 100 else 5000 / percent
     return max(1, min(100, round(quality)))

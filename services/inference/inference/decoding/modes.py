@@ -1,27 +1,35 @@
-"""Whatever a file of 8 bits holds, in the decoding child: as grey or RGB, with or without alpha."""
+"""The modes of Pillow's pictures: each becomes grey or RGB, with or without alpha, or is refused.
+
+Colour profiles are kept only if they describe the pixels that result.
+"""
 
 import io
 from contextlib import suppress
 
 from PIL import Image, ImageCms
 
+from inference.decoding.protocol import ICC_BYTES
+
 PLAIN = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA"} | {
     "RGB": "RGB", "RGBX": "RGB", "RGBA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB"
 }  # fmt: skip
+"""The mode that each mode becomes. Others are converted by their profile, or refused."""
+GREY_MODES, ALPHA_MODES = ("L", "LA"), ("LA", "RGBA")
 
 
 class Unsupported(Exception):
-    """A sound file with pixels of a kind that is not handled."""
+    """The file is sound, but its pixels are of a kind that is not supported."""
 
 
 def scale_transparent_sample(image: Image.Image, depth: int) -> None:
-    """Pillow scales a PNG's samples to 8 bits, but not the sample that tRNS declares transparent."""
+    """Scale the sample that a PNG declares transparent (tRNS) to 8 bits, as Pillow scales only the others."""
     transparent = image.info.get("transparency")
     if image.mode == "L" and depth in (2, 4) and transparent is not None:
         image.info["transparency"] = transparent * (255 // (2**depth - 1))
 
 
 def to_plain_mode(image: Image.Image) -> Image.Image:
+    """Return the picture in L, LA, RGB or RGBA. Raise `Unsupported` for modes of more than 8 bits."""
     if image.mode in ("CMYK", "LAB"):
         return to_srgb(image)
     if image.mode not in PLAIN:
@@ -33,7 +41,7 @@ def to_plain_mode(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """Ink goes through the file's own profile; without a usable one, through Pillow's plain formula."""
+    """Convert CMYK or LAB by the file's profile. Without a usable one, use Pillow's formula."""
     profile = (
         ImageCms.createProfile("LAB")
         if image.mode == "LAB"
@@ -51,3 +59,13 @@ def to_srgb(image: Image.Image) -> Image.Image:
         if converted is not None:
             return converted
     return image.convert("RGB")
+
+
+def usable_profile(icc: bytes, *, is_grey: bool) -> bytes:
+    """Return the profile if it is one for grey or for RGB, else nothing.
+
+    Bytes 16 to 19 of a profile name its colour space. Bytes 36 to 39 mark it as a profile.
+    """
+    colour_space = b"GRAY" if is_grey else b"RGB "
+    is_usable = len(icc) <= ICC_BYTES and icc[36:40] == b"acsp" and icc[16:20] == colour_space
+    return icc if is_usable else b""

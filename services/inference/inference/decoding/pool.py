@@ -1,7 +1,7 @@
-"""Files to pictures, in a child that may die.
+"""The pool of decoding children: takes files and returns pictures, even if a child dies.
 
-A file that cannot be read is `Undecodable`, for good; a child that ended or hung is `DecoderCrashed`,
-worth another try. What the child sends is not trusted either: it has read a stranger's file.
+A file that cannot be read raises `Undecodable`. A child that ended or hung raises `DecoderCrashed`. The
+child's answer is checked like any input, because a hostile file may have taken the child over.
 """
 
 import asyncio
@@ -17,30 +17,19 @@ from typing import IO, cast
 
 import numpy as np
 
-from inference.decoding.child import ICC_BYTES, Limits
-from inference.decoding.protocol import LENGTH, TOKEN_BYTES, Answer, Refusal
+from imagefile.formats import named
+from inference.decoding import child as child_program
+from inference.decoding.protocol import ICC_BYTES, LENGTH, TOKEN_BYTES, Answer, Limits, Refusal
+from inference.errors import DecoderCrashed, Undecodable
 from inference.metadata import LARGEST
-from inference.picture import Animation, Format, Picture, Pixels
-from inference.tiling.tiles import DEEPEST
+from inference.picture import LARGEST_16_BIT, Animation, Picture, Pixels
 
 HEADER_BYTES = 32 << 10
 PIPE_BYTES = 1 << 20
 
 
-class Undecodable(Exception):
-    """This file is broken or of a kind that is not handled, and will stay so."""
-
-    def __init__(self, message: str, *, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-class DecoderCrashed(Exception):
-    """The child ended or took too long; another one may succeed."""
-
-
 class Decoder:
-    """Decodes in up to `processes` children at once; each starts when first needed and serves many files."""
+    """A pool of up to `processes` children. Each starts when it is first needed, and decodes many files."""
 
     def __init__(
         self,
@@ -53,27 +42,27 @@ class Decoder:
         self._limits = limits or Limits()
         self._files_per_process = files_per_process
         self._deadline_seconds = deadline_seconds
-        self._turn = asyncio.Semaphore(processes)
+        self._free = asyncio.Semaphore(processes)
         self._children: set[Child] = set()
         self._idle: list[Child] = []
 
     async def decode(self, data: bytes, most_pixels: int = 0) -> Picture | Animation:
         """Decode a file of up to that many pixels; 0 means the decoder's own limit."""
-        async with self._turn:
-            child = self._a_child(self._limits.for_pixels(most_pixels))
+        async with self._free:
+            child = self._take_child(self._limits.for_pixels(most_pixels))
             try:
-                return await self._within_deadline(child, data)
+                return await self._decode_within_deadline(child, data)
             finally:
-                await self._done_with(child)
+                await self._give_back(child)
 
     async def aclose(self) -> None:
-        """A decode that still runs ends as `DecoderCrashed`."""
+        """End all children. A decode that still runs raises `DecoderCrashed`."""
         for child in self._children:
             child.kill()
         while self._idle:
             await self._end(self._idle.pop())
 
-    def _a_child(self, limits: Limits) -> "Child":
+    def _take_child(self, limits: Limits) -> "Child":
         """Return an idle child with these limits, or a new one: a process cannot raise its own limits."""
         while self._idle:
             child = self._idle.pop()
@@ -85,8 +74,8 @@ class Decoder:
         self._children.add(child)
         return child
 
-    async def _within_deadline(self, child: "Child", data: bytes) -> Picture | Animation:
-        """Leaving early kills the child, so no later file can be answered with the rest of this one."""
+    async def _decode_within_deadline(self, child: "Child", data: bytes) -> Picture | Animation:
+        """Kill the child if this ends early, so that its answer cannot be taken for that to a later file."""
         work = asyncio.create_task(asyncio.to_thread(child.decode, data))
         deadline = self._deadline_seconds * child.limits.cpu_seconds / self._limits.cpu_seconds
         try:
@@ -98,7 +87,7 @@ class Decoder:
                 child.kill()
                 await asyncio.gather(work, return_exceptions=True)
 
-    async def _done_with(self, child: "Child") -> None:
+    async def _give_back(self, child: "Child") -> None:
         if child.is_alive and child.files < self._files_per_process:
             self._idle.append(child)
         else:
@@ -110,15 +99,15 @@ class Decoder:
 
 
 class Child:
-    """One decoding process; its methods block.
+    """One decoding process. Its methods block.
 
-    It sees nothing of our environment, is spared the signals to our group, and ends when its stdin does.
+    The process gets no environment and no signals to our group, and it ends when its stdin ends.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "inference.decoding.child", json.dumps(asdict(limits))],
+            [sys.executable, "-I", "-m", child_program.__name__, json.dumps(asdict(limits))],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -174,7 +163,7 @@ class Child:
         header = self._header()
         picture = None if "reason" in header else self._picture(header)
         if self._pixels(TOKEN_BYTES).tobytes() != token:
-            raise ValueError("the answer is not that to this file")
+            raise ValueError("the answer belongs to another file")
         if picture is None:
             refusal = cast("Refusal", header)
             raise Undecodable(refusal["message"], reason=refusal["reason"])
@@ -183,14 +172,14 @@ class Child:
     def _picture(self, header: Answer) -> Picture | Animation:
         height, width = header["height"], header["width"]
         if header["icc_bytes"] > ICC_BYTES or header["exif_bytes"] > LARGEST:
-            raise ValueError("more is told about the picture than is allowed")
+            raise ValueError("the profile or the metadata is too long")
         if not 0 < height * width <= self.limits.pixels:
             raise ValueError(f"a picture of {width} x {height} is not allowed")
         count = len(header["milliseconds"])
         if count * height * width > self.limits.pixels:
             raise ValueError(f"{count} frames of {width} x {height} are not allowed")
         if header["depth"] == 16:
-            return self._deep(header)
+            return self._sixteen_bit(header)
         planes = [self._planes(header) for _ in range(count or 1)]
         icc = self._pixels(header["icc_bytes"]).tobytes() or None
         exif = self._pixels(header["exif_bytes"]).tobytes() or None
@@ -200,7 +189,7 @@ class Child:
                 alpha=alpha,
                 icc=icc,
                 exif=exif,
-                source_format=cast("Format", header["format"]),
+                source_format=named(header["format"]),
                 has_alpha=header["has_alpha"],
                 is_lossless=header["is_lossless"],
                 jpeg_quality=header["jpeg_quality"],
@@ -214,18 +203,18 @@ class Child:
         colour = self._pixels(height, width, 1 if header["channels"] == 1 else 3)
         return colour, self._pixels(height, width) if header["alpha_follows"] else None
 
-    def _deep(self, header: Answer) -> Picture:
+    def _sixteen_bit(self, header: Answer) -> Picture:
         channels = min(4, header["channels"])
         size = (header["height"], header["width"], channels)
-        samples = upright(self._pixels(*size, dtype=np.uint16), header["orientation"])
+        samples = turn_upright(self._pixels(*size, dtype=np.uint16), header["orientation"])
         colour = 1 if channels < 3 else 3
         alpha = samples[:, :, colour] if channels in (2, 4) else None
         return Picture(
             pixels=np.ascontiguousarray(samples[:, :, :colour]),
-            alpha=None if alpha is None or alpha.min() == DEEPEST else np.ascontiguousarray(alpha),
+            alpha=None if alpha is None or alpha.min() == LARGEST_16_BIT else np.ascontiguousarray(alpha),
             icc=self._pixels(header["icc_bytes"]).tobytes() or None,
             exif=self._pixels(header["exif_bytes"]).tobytes() or None,
-            source_format=cast("Format", header["format"]),
+            source_format=named(header["format"]),
             has_alpha=alpha is not None,
         )
 
@@ -236,19 +225,19 @@ class Child:
         return json.loads(self._pixels(length).tobytes())
 
     def _pixels(self, *shape: int, dtype: type[np.generic] = np.uint8) -> Pixels:
-        """Read into the place where they stay; a picture is too large to be copied on the way."""
+        """Read samples into the array that is returned. A picture is too large to be copied on the way."""
         pixels = np.empty(shape, dtype)
         rest = pixels.reshape(-1).view(np.uint8).data
         while rest:
             count = self._answers.readinto(rest)
             if not count:
-                raise EOFError("the answer breaks off")
+                raise EOFError("the answer is cut off")
             rest = rest[count:]
         return pixels
 
 
-def upright(samples: Pixels, orientation: int) -> Pixels:
-    """As EXIF's orientation says (CIPA DC-008, 4.6.4): 5 to 8 change width for height."""
+def turn_upright(samples: Pixels, orientation: int) -> Pixels:
+    """Return a view turned by its EXIF orientation (CIPA DC-008, 4.6.4). 5 to 8 swap width and height."""
     if orientation in (5, 6, 7, 8):
         samples = samples.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):

@@ -1,19 +1,50 @@
-"""What the decoding child says ahead of the pixels: a length, and JSON of so many bytes."""
+"""What the worker and the decoding child send each other, and the limits that both of them know.
 
+An answer is a length, JSON of so many bytes, and then the parts that the JSON announces.
+"""
+
+import math
 import struct
-from typing import TypedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
 
 LENGTH = struct.Struct(">Q")
 TOKEN_BYTES = 16
-"""Sent ahead of each file, and said again behind its answer, so that nothing a file made the child write too
-much is taken for the answer to the next.
+"""The worker sends a random token ahead of each file, and the child repeats it behind its answer. If a file
+made the child write too much, the rest cannot be taken for the answer to the next file.
 """
+ICC_BYTES = 4 << 20
+"""The longest colour profile that is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the child may use for one file."""
+
+    pixels: int = 50_000_000
+    memory_bytes: int = 1536 << 20
+    """Address space of the child. For that many pixels a WebP takes 813 MB. The most expensive kind is a TIFF
+    of 16 bits with alpha, compressed by LZMA or in tiled planes: 888 MB.
+    """
+    cpu_seconds: int = 30
+    """Processor time for one file."""
+
+    def for_pixels(self, pixels: int) -> "Limits":
+        """Return the limits for files of up to that many pixels; 0 changes nothing.
+
+        For more pixels than usual, memory and time grow in proportion. They never shrink.
+        """
+        factor = max(1.0, pixels / self.pixels)
+        memory, seconds = math.ceil(self.memory_bytes * factor), math.ceil(self.cpu_seconds * factor)
+        return Limits(pixels or self.pixels, memory, seconds)
 
 
 class Answer(TypedDict):
-    """Goes ahead of the pixels, the alpha channel, the profile and the EXIF data, in this order.
+    """The header of a picture. Pixels, alpha channel, colour profile and EXIF data follow in this order.
 
-    With a `depth` of 16, alpha is the last of the pixels' channels, and they are yet to be turned upright.
+    With a `depth` of 16, alpha is the last of the pixels' channels, and the worker turns the picture upright.
+    Frames of an animation follow each other, each with its pixels and its alpha channel.
     """
 
     width: int
@@ -21,18 +52,28 @@ class Answer(TypedDict):
     channels: int
     depth: int
     orientation: int
+    """As in EXIF. 1 if the picture is upright already."""
     format: str
     has_alpha: bool
     alpha_follows: bool
+    """False if the alpha channel hides nothing."""
     is_lossless: bool
     jpeg_quality: int | None
     icc_bytes: int
     exif_bytes: int
     milliseconds: list[int]
-    """Of each frame; empty for a still picture."""
+    """The duration of each frame. Empty for a still picture."""
     loop: int | None
 
 
 class Refusal(TypedDict):
     reason: str
     message: str
+
+
+class Decoded(NamedTuple):
+    """A picture on its way to the worker."""
+
+    header: Answer
+    parts: Iterable[bytes]
+    """Made one after the other, so that the picture is not copied whole."""

@@ -1,7 +1,7 @@
-"""Pictures of 16 bits a sample, in the decoding child: PNG and TIFF through libvips, since Pillow knows
-their colours with 8 bits only.
+"""Pictures of 16 bits a sample, in the decoding child: PNG and TIFF by libvips, as Pillow reduces them to 8
+bits.
 
-Regions are fetched instead of whole pictures: that needs no thread, of which the child may have none.
+Regions are fetched instead of whole pictures: that needs no thread, and the child may start none.
 """
 
 import io
@@ -10,115 +10,140 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, UnidentifiedImageError
 
-from inference.decoding import tiff_rewrite
+from imagefile import png
+from imagefile.formats import Format
+from imagefile.tiff import (
+    BITS,
+    EXTRA_SAMPLES,
+    HEIGHT,
+    PLANES,
+    SAMPLE_FORMAT,
+    SAMPLES,
+    SEPARATE_PLANES,
+    WIDTH,
+    Tags,
+)
+from inference import metadata
+from inference.decoding import modes, tiff_rewrite
 from inference.decoding.modes import Unsupported
+from inference.decoding.protocol import Answer, Decoded
 
 if TYPE_CHECKING:
     import pyvips
 
 STRIP_BYTES = 1 << 20
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-BITS_PER_SAMPLE, SAMPLES, PLANES, EXTRA_SAMPLES, SAMPLE_FORMAT, UNSIGNED = 258, 277, 284, 338, 339, 1
+UNSIGNED = 1
 MOST_SAMPLES = 5
-"""Ink and one more."""
-NO_ALPHA = 0
-"""Of an extra sample: nobody knows what it is (TIFF 6.0, section 18)."""
+"""Four inks and one channel more."""
+UNSPECIFIED = 0
+"""The meaning of an extra sample that the file does not declare to be alpha (TIFF 6.0, section 18)."""
 GREY, COLOUR, INK = ("b-w", "grey16"), ("srgb", "rgb16", "rgb"), ("cmyk",)
 
 
 @dataclass(frozen=True, slots=True)
 class SixteenBit:
-    """Samples of 16 bits in the machine's order, alpha last; not turned upright."""
+    """Samples of 16 bits in this machine's byte order, alpha last, not turned upright."""
 
     width: int
     height: int
     channels: int
-    file_format: str
     icc: bytes
     orientation: int
     strips: list[bytes]
 
 
-def is_deep(data: bytes) -> bool:
-    """Whether all its samples are integers of 16 bits."""
-    if data[:2] in (b"II", b"MM"):
-        tags = tags_of(data)
-        bits, kinds = tags.get(BITS_PER_SAMPLE, (1,)), tags.get(SAMPLE_FORMAT, (UNSIGNED,))
-        # libvips mixes up two channels in planes of their own
-        is_mixed_up = tags.get(PLANES) == 2 and tags.get(SAMPLES) == 2
-        return set(bits) == {16} and set(kinds) == {UNSIGNED} and not is_mixed_up
-    return data[:8] == PNG_SIGNATURE and data[24:25] == b"\x10"
+def is_sixteen_bit(data: bytes, file_format: Format) -> bool:
+    """Return whether all samples are unsigned integers of 16 bits."""
+    if file_format == "PNG":
+        return png.bit_depth(data) == 16
+    tags = Tags(data)
+    bits, kinds = tags.numbers(BITS, (1,)), tags.numbers(SAMPLE_FORMAT, (UNSIGNED,))
+    # libvips confuses two channels in separate planes
+    is_confused = tags.number(PLANES, 1) == SEPARATE_PLANES and tags.number(SAMPLES, 1) == 2
+    return set(bits) == {16} and set(kinds) == {UNSIGNED} and not is_confused
 
 
-def tags_of(data: bytes | bytearray) -> TiffImagePlugin.ImageFileDirectory_v2:
-    """Of a TIFF's first picture; Pillow knows no grey with alpha of 16 bits as a picture."""
-    file = io.BytesIO(data)
-    head = file.read(16 if data[2:4] in (b"+\0", b"\0+") else 8)  # BigTIFF or not
-    directory = TiffImagePlugin.ImageFileDirectory_v2(head)
-    file.seek(directory.next)
-    directory.load(file)
-    return directory
+def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
+    picture = decode(data, file_format, most_pixels)
+    about = read_metadata(picture, data, file_format)
+    icc = modes.usable_profile(picture.icc, is_grey=picture.channels < 3)
+    header = Answer(
+        width=picture.width,
+        height=picture.height,
+        channels=picture.channels,
+        depth=16,
+        orientation=about.orientation,
+        format=file_format,
+        has_alpha=picture.channels in (2, 4),
+        alpha_follows=False,
+        is_lossless=True,
+        jpeg_quality=None,
+        icc_bytes=len(icc),
+        exif_bytes=len(about.exif),
+        milliseconds=[],
+        loop=None,
+    )
+    return Decoded(header, (*picture.strips, icc, about.exif))
 
 
-def read(data: bytes, most_pixels: int) -> SixteenBit:
-    """What libvips cannot read is refused: Pillow might know it, but with 8 bits."""
-    is_png = data.startswith(PNG_SIGNATURE)
-    image = opened(data, most_pixels) if is_png else opened_tiff(data, most_pixels)
+def read_metadata(picture: SixteenBit, data: bytes, file_format: Format) -> metadata.Metadata:
+    """Read metadata by Pillow, which finds the orientation of a PNG in more places than libvips."""
+    try:
+        about = metadata.read(Image.open(io.BytesIO(data), formats=[file_format]))
+    except UnidentifiedImageError:  # Pillow does not open every TIFF of 16 bits
+        return metadata.Metadata(metadata.read_tiff(data), picture.orientation)
+    return about if file_format == "PNG" else about._replace(orientation=picture.orientation)
+
+
+def decode(data: bytes, file_format: Format, most_pixels: int) -> SixteenBit:
+    """Raise `Unsupported` for what libvips cannot read. Pillow might read it, but only with 8 bits."""
+    is_tiff = file_format == "TIFF"
+    image = open_tiff(data, most_pixels) if is_tiff else open_by_libvips(data, file_format, most_pixels)
     if image.interpretation in INK:
         image = image.icc_transform("srgb", embedded=True, depth=16, black_point_compensation=True)
     if image.format != "ushort" or image.interpretation not in (*GREY, *COLOUR) or image.bands > 4:
         raise Unsupported(f"{image.bands} samples of 16 bits, {image.interpretation}")
-    if not is_png and image.bands in (2, 4) and tags_of(data).get(EXTRA_SAMPLES) == (NO_ALPHA,):
+    if is_tiff and image.bands in (2, 4) and Tags(data).numbers(EXTRA_SAMPLES) == (UNSPECIFIED,):
         image = image.extract_band(0, n=image.bands - 1)
-    return described(image, "PNG" if is_png else "TIFF")
+    fields: dict[str, Any] = {name: image.get(name) for name in image.get_fields()}
+    icc, orientation = bytes(fields.get("icc-profile-data", b"")), int(fields.get("orientation", 1))
+    return SixteenBit(image.width, image.height, image.bands, icc, orientation, list(strips(image)))
 
 
-def opened(data: bytes | bytearray, most_pixels: int) -> "pyvips.Image":
+def open_by_libvips(data: bytes | bytearray, file_format: Format, most_pixels: int) -> "pyvips.Image":
     os.environ["VIPS_CONCURRENCY"] = "1"
-    import pyvips  # noqa: PLC0415  most children never meet such a picture
+    import pyvips  # noqa: PLC0415  most children never get such a picture
 
-    pyvips.cache_set_max(0)  # it would keep pictures that are done with
+    pyvips.cache_set_max(0)  # it would keep pictures that nobody needs any more
 
-    is_png = data.startswith(PNG_SIGNATURE)
+    is_png = file_format == "PNG"
     load: Any = pyvips.Image.pngload_buffer if is_png else pyvips.Image.tiffload_buffer
     image: pyvips.Image = load(data, access="sequential", fail_on="error")
-    if image.width * image.height > most_pixels:
-        size = f"{image.width} x {image.height}"
-        raise Image.DecompressionBombError(f"{size} pixels, at most {most_pixels}")
+    check_pixels(image.width, image.height, most_pixels)
     return image
 
 
-def opened_tiff(data: bytes | bytearray, most_pixels: int) -> "pyvips.Image":
-    tags = tags_of(data)
-    if tags[tiff_rewrite.WIDTH] * tags[tiff_rewrite.HEIGHT] > most_pixels:
-        size = f"{tags[tiff_rewrite.WIDTH]} x {tags[tiff_rewrite.HEIGHT]}"
-        raise Image.DecompressionBombError(f"{size} pixels, at most {most_pixels}")
-    if tags.get(SAMPLES, 1) > MOST_SAMPLES:
-        raise Unsupported(f"{tags[SAMPLES]} samples of 16 bits")
+def open_tiff(data: bytes | bytearray, most_pixels: int) -> "pyvips.Image":
+    """Open a TIFF. If libvips cannot read how its samples are stored, write it anew first."""
+    tags = Tags(data)
+    check_pixels(tags.number(WIDTH), tags.number(HEIGHT), most_pixels)
+    samples = tags.number(SAMPLES, 1)
+    if samples > MOST_SAMPLES:
+        raise Unsupported(f"{samples} samples of 16 bits")
     if tiff_rewrite.has_tiled_planes(tags):
-        planes = (
-            opened_tiff(tiff_rewrite.plane(data, tags, index), most_pixels) for index in range(tags[SAMPLES])
-        )
+        planes = (open_tiff(tiff_rewrite.plane(data, tags, index), most_pixels) for index in range(samples))
         every = (strip for plane in planes for strip in strips(plane))
-        data = tiff_rewrite.in_strips(tags, rows_of_strip(tags[tiff_rewrite.WIDTH]), every)
+        data = tiff_rewrite.in_strips(tags, rows_of_strip(tags.number(WIDTH)), every)
     elif tiff_rewrite.is_lzma(tags):
         data = tiff_rewrite.deflated(data, tags)
-    return opened(data, most_pixels)
+    return open_by_libvips(data, "TIFF", most_pixels)
 
 
-def described(image: "pyvips.Image", file_format: str) -> SixteenBit:
-    told: dict[str, Any] = {name: image.get(name) for name in image.get_fields()}
-    return SixteenBit(
-        image.width,
-        image.height,
-        image.bands,
-        file_format,
-        bytes(told.get("icc-profile-data", b"")),
-        int(told.get("orientation", 1)),
-        list(strips(image)),
-    )
+def check_pixels(width: int, height: int, most_pixels: int) -> None:
+    if width * height > most_pixels:
+        raise Image.DecompressionBombError(f"{width} x {height} pixels, at most {most_pixels}")
 
 
 def strips(image: "pyvips.Image") -> Iterator[bytes]:
@@ -131,5 +156,5 @@ def strips(image: "pyvips.Image") -> Iterator[bytes]:
 
 
 def rows_of_strip(samples: int) -> int:
-    """Of so many samples a row."""
+    """Return how many rows of so many samples make one strip."""
     return max(1, STRIP_BYTES // (samples * 2))

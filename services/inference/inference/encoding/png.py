@@ -1,6 +1,7 @@
-"""PNG (W3C, third edition), written some twenty times faster than Pillow's default at about 14 % more bytes.
+"""PNG (W3C, third edition), written some twenty times faster than by Pillow's default, with 14 % more bytes.
 
-Every row has the up filter, and ISA-L deflates; rows are taken as they come, so that no picture is held.
+Every row has the up filter, and ISA-L deflates. Rows are written as they come, so that no picture is held
+whole.
 """
 
 import io
@@ -9,30 +10,31 @@ import struct
 import numpy as np
 from isal import isal_zlib
 
+from imagefile.png import END, HEADER, PIXELS, SIGNATURE
+from inference.encoding.options import Options
 from inference.picture import Header, Pixels
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
-"""By the number of channels: grey, grey and alpha, RGB, RGB and alpha."""
+"""By number of channels: grey, grey and alpha, RGB, RGB and alpha."""
 UP = 2
 LEVEL = 2
 STRIP_BYTES = 1 << 20
 
 
 class Writer:
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, options: Options) -> None:
         self._out = io.BytesIO()
         self._row_bytes = header.width * header.channels * header.depth // 8
         self._above = np.zeros(self._row_bytes, np.uint8)
         self._compressor = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, 15)
         self._out.write(SIGNATURE)
         colour_type = COLOUR_TYPES[header.channels]
-        described = struct.pack(">IIBBBBB", header.width, header.height, header.depth, colour_type, 0, 0, 0)
-        self._chunk(b"IHDR", described)
+        ihdr = struct.pack(">IIBBBBB", header.width, header.height, header.depth, colour_type, 0, 0, 0)
+        self._write_chunk(HEADER, ihdr)
         if header.icc:
-            self._chunk(b"iCCP", b"icc\0\0" + isal_zlib.compress(header.icc))
+            self._write_chunk(b"iCCP", b"icc\0\0" + isal_zlib.compress(header.icc))
         if header.exif:
-            self._chunk(b"eXIf", header.exif)
+            self._write_chunk(b"eXIf", header.exif)
 
     def write(self, samples: Pixels) -> None:
         rows = max(1, STRIP_BYTES // self._row_bytes)
@@ -40,15 +42,15 @@ class Writer:
             strip = samples[top : top + rows]
             big_endian = strip.astype(">u2") if strip.dtype == np.uint16 else np.ascontiguousarray(strip)
             if data := self._compressor.compress(self._filtered(big_endian.view(np.uint8))):
-                self._chunk(b"IDAT", data)
+                self._write_chunk(PIXELS, data)
 
     def finish(self) -> bytes:
-        self._chunk(b"IDAT", self._compressor.flush())
-        self._chunk(b"IEND", b"")
+        self._write_chunk(PIXELS, self._compressor.flush())
+        self._write_chunk(END, b"")
         return self._out.getvalue()
 
     def _filtered(self, strip: Pixels) -> Pixels:
-        """Rows as PNG stores them: the filter's number, then the difference to the row above, modulo 256."""
+        """Return rows as stored: the filter's number, then the difference to the row above, modulo 256."""
         rows = strip.reshape(-1, self._row_bytes)
         filtered = np.empty((len(rows), 1 + self._row_bytes), np.uint8)
         filtered[:, 0] = UP
@@ -57,7 +59,7 @@ class Writer:
         self._above = rows[-1].copy()
         return filtered
 
-    def _chunk(self, name: bytes, data: bytes) -> None:
+    def _write_chunk(self, name: bytes, data: bytes) -> None:
         self._out.write(struct.pack(">I", len(data)))
         self._out.write(name)
         self._out.write(data)

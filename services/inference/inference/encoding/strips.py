@@ -1,4 +1,4 @@
-"""Rows of a picture on their way: as they come, and as a file format wants them."""
+"""Cuts the rows of a picture into the strips that a file format stores."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from inference.picture import Pixels
 
 
 class Strips:
-    """Strips of equal height from pieces of any; what is not enough for one waits."""
+    """Makes strips of equal height from pieces of any height. Rows that do not fill a strip yet are kept."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
@@ -16,6 +16,7 @@ class Strips:
         self._count = 0
 
     def push(self, piece: Pixels) -> Iterator[Pixels]:
+        """Yield the strips that are full now."""
         self._waiting.append(piece)
         self._count += len(piece)
         if self._count < self._rows:
@@ -27,7 +28,7 @@ class Strips:
             yield together[top : top + self._rows]
 
     def rest(self) -> Iterator[Pixels]:
-        """The last strip, which may be lower than the others."""
+        """Yield the last strip, which may have fewer rows than the others."""
         if self._count:
             yield np.concatenate(self._waiting)
         self._waiting, self._count = [], 0

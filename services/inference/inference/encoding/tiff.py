@@ -1,6 +1,6 @@
-"""TIFF 6.0 with deflated strips and the horizontal predictor, by ISA-L as in PNG.
+"""TIFF 6.0 with the horizontal predictor, in strips that ISA-L deflates.
 
-Pillow's writer keeps the interpreter lock for as long as it works, seconds for a large picture.
+Pillow's writer would hold the interpreter lock for the whole picture, which is seconds for a large one.
 """
 
 import io
@@ -10,24 +10,42 @@ import numpy as np
 from isal import isal_zlib
 from PIL import Image, TiffImagePlugin
 
+from imagefile.tiff import (
+    ASCII,
+    BITS,
+    COMPRESSION,
+    EXTRA_SAMPLES,
+    HEIGHT,
+    ICC_PROFILE,
+    LONG,
+    PHOTOMETRIC,
+    PLANES,
+    PREDICTOR,
+    ROWS_PER_STRIP,
+    SAMPLES,
+    SHORT,
+    STRIP_LENGTHS,
+    STRIP_OFFSETS,
+    UNDEFINED,
+    WIDTH,
+)
+from inference.encoding.options import Options
 from inference.encoding.strips import Strips
-from inference.metadata import EXIF, GPS, as_written
+from inference.metadata import EXIF, GPS, writable
 from inference.picture import Header, Pixels
 
-ASCII, SHORT, LONG, UNDEFINED = 2, 3, 4, 7
 CODES = {ASCII: "B", SHORT: "H", LONG: "I", UNDEFINED: "B"}
-ADOBE_DEFLATE = 8
-HORIZONTAL = 2
-UNASSOCIATED_ALPHA = 2
+ADOBE_DEFLATE, HORIZONTAL, UNASSOCIATED_ALPHA, ONE_PLANE = 8, 2, 2, 1
+BLACK_IS_ZERO, RGB = 1, 2
 LEVEL = 2
 STRIP_BYTES = 1 << 20
 
 Entry = tuple[int, int, list[int] | bytes]
-"""A tag's number, its type and its values."""
+"""A tag's number, type and values."""
 
 
 class Writer:
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, options: Options) -> None:
         self._header = header
         self._out = io.BytesIO(b"II*\0----")
         self._out.seek(8)
@@ -38,81 +56,80 @@ class Writer:
 
     def write(self, samples: Pixels) -> None:
         for strip in self._strips.push(samples):
-            self._strip(strip)
+            self._write_strip(strip)
 
     def finish(self) -> bytes:
         for strip in self._strips.rest():
-            self._strip(strip)
-        listed = entries(self._header, self._rows, self._places)
+            self._write_strip(strip)
+        entries = picture_entries(self._header, self._rows, self._places)
         if self._header.exif:
-            listed = sorted([*listed, *told(self._out, self._header.exif)])
-        directory = write_directory(self._out, listed)
+            entries = sorted([*entries, *exif_entries(self._out, self._header.exif)])
+        directory = write_directory(self._out, entries)
         self._out.seek(4)
         self._out.write(struct.pack("<I", directory))
         return self._out.getvalue()
 
-    def _strip(self, strip: Pixels) -> None:
+    def _write_strip(self, strip: Pixels) -> None:
         deflated = isal_zlib.compress(differences(strip), LEVEL)
         self._places.append(write_aligned(self._out, deflated))
 
 
 def differences(samples: Pixels) -> bytes:
-    """Each sample less its left neighbour's, modulo 256 or 65536."""
+    """Return each sample minus its left neighbour, modulo 256 or 65536."""
     result = samples.astype("<u2") if samples.dtype == np.uint16 else samples.copy()
     np.subtract(samples[:, 1:], samples[:, :-1], out=result[:, 1:])
     return result.tobytes()
 
 
-def entries(header: Header, rows: int, places: list[tuple[int, int]]) -> list[Entry]:
-    """In the order of their numbers, as TIFF demands."""
-    is_grey, has_alpha = header.channels < 3, header.channels in (2, 4)
-    listed: list[Entry] = [
-        (256, LONG, [header.width]),
-        (257, LONG, [header.height]),
-        (258, SHORT, [header.depth] * header.channels),
-        (259, SHORT, [ADOBE_DEFLATE]),
-        (262, SHORT, [1 if is_grey else 2]),
-        (273, LONG, [offset for offset, _ in places]),
-        (277, SHORT, [header.channels]),
-        (278, LONG, [rows]),
-        (279, LONG, [length for _, length in places]),
-        (284, SHORT, [1]),
-        (317, SHORT, [HORIZONTAL]),
+def picture_entries(header: Header, rows: int, places: list[tuple[int, int]]) -> list[Entry]:
+    """Return the entries that describe the pixels, in the order of their numbers, as TIFF demands."""
+    entries: list[Entry] = [
+        (WIDTH, LONG, [header.width]),
+        (HEIGHT, LONG, [header.height]),
+        (BITS, SHORT, [header.depth] * header.channels),
+        (COMPRESSION, SHORT, [ADOBE_DEFLATE]),
+        (PHOTOMETRIC, SHORT, [BLACK_IS_ZERO if header.is_grey else RGB]),
+        (STRIP_OFFSETS, LONG, [offset for offset, _ in places]),
+        (SAMPLES, SHORT, [header.channels]),
+        (ROWS_PER_STRIP, LONG, [rows]),
+        (STRIP_LENGTHS, LONG, [length for _, length in places]),
+        (PLANES, SHORT, [ONE_PLANE]),
+        (PREDICTOR, SHORT, [HORIZONTAL]),
     ]
-    if has_alpha:
-        listed.append((338, SHORT, [UNASSOCIATED_ALPHA]))
+    if header.has_alpha:
+        entries.append((EXTRA_SAMPLES, SHORT, [UNASSOCIATED_ALPHA]))
     if header.icc:
-        listed.append((34675, UNDEFINED, header.icc))
-    return listed
+        entries.append((ICC_PROFILE, UNDEFINED, header.icc))
+    return entries
 
 
-def told(out: io.BytesIO, exif: bytes) -> list[Entry]:
-    """EXIF is made of TIFF directories: the first joins the picture's own, and points to the others."""
+def exif_entries(out: io.BytesIO, exif: bytes) -> list[Entry]:
+    """Return the entries of the first EXIF directory. Write the other directories, to which they point."""
     parsed = Image.Exif()
     parsed.load(b"Exif\0\0" + exif)
-    listed: list[Entry] = []
+    entries: list[Entry] = []
     for tag, value in parsed.items():
         if isinstance(value, str):
             text = value.encode("latin-1") + b"\0"
-            listed.append((tag, ASCII, text))
+            entries.append((tag, ASCII, text))
     for tag in (EXIF, GPS):
         values = parsed.get_ifd(tag)
         if values:
             directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II", group=tag)
             for number, value in values.items():
-                directory[number] = as_written(value)
+                directory[number] = writable(value)
                 if tag == EXIF and isinstance(value, bytes):
                     directory.tagtype[number] = UNDEFINED
             out.write(bytes(out.tell() % 2))
-            listed.append((tag, LONG, [out.tell()]))
+            entries.append((tag, LONG, [out.tell()]))
             out.write(directory.tobytes(out.tell()))
-    return listed
+    return entries
 
 
-def write_directory(out: io.BytesIO, listed: list[Entry]) -> int:
-    """Values of up to four bytes stand in the directory itself, longer ones before it."""
-    directory = struct.pack("<H", len(listed))
-    for number, kind, values in listed:
+def write_directory(out: io.BytesIO, entries: list[Entry]) -> int:
+    """Write longer values, then the directory, which holds values of up to four bytes. Return its offset."""
+    directory = struct.pack("<H", len(entries))
+    for number, kind, values in entries:
         data = struct.pack(f"<{len(values)}{CODES[kind]}", *values)
         if len(data) > 4:
             data = struct.pack("<I", write_aligned(out, data)[0])
@@ -121,7 +138,7 @@ def write_directory(out: io.BytesIO, listed: list[Entry]) -> int:
 
 
 def write_aligned(out: io.BytesIO, data: bytes) -> tuple[int, int]:
-    """Offset and length; offsets are even."""
+    """Write at an even offset. Return offset and length."""
     out.write(bytes(out.tell() % 2))
     offset = out.tell()
     out.write(data)

@@ -1,34 +1,42 @@
-"""WebP, which is encoded at once: libwebp takes whole pictures, of at most 16,383 pixels a side."""
+"""WebP, encoded at once: libwebp takes whole pictures, of at most 16,383 pixels a side."""
 
 import io
 
 from PIL import Image
 
-from inference.picture import Header, Pixels
+from inference.encoding.options import Options
+from inference.picture import Animation, Header, Pixels
 from inference.resampling import as_image
 
-USUAL_QUALITY = 90
+DEFAULT_QUALITY = 90
 LOSSLESS: dict[str, object] = {"lossless": True, "quality": 24, "method": 1}
-"""From quality 25 on libwebp weighs its matches once more: 0.3 to 5% saved, for up to 8 bytes a pixel."""
-MOST_WEIGHED_PIXELS = 33_554_432
-"""From method 3 on libwebp keeps all coefficients to the end, of noise in up to 20 bytes a pixel. Without,
-a picture is up to 0.9 dB worse.
+"""From quality 25 on, libwebp compares its matches once more. That saves 0.3 to 5 % of the bytes, and takes
+up to 8 bytes of memory for each pixel.
 """
+MOST_PIXELS_WITH_COEFFICIENTS = 33_554_432
+"""From method 3 on, libwebp keeps all coefficients to the end, for noise up to 20 bytes a pixel. Larger
+pictures are written without them, and are up to 0.9 dB worse.
+"""
+MOST_LOOPS = 65_535
+LONGEST_MILLISECONDS = (1 << 31) - 1
+"""The duration of all frames together."""
 
 
-def options(pixels: int, quality: int | None, *, is_lossless: bool) -> dict[str, object]:
-    if is_lossless and quality is None:
+def save_options(pixels: int, options: Options) -> dict[str, object]:
+    """Return Pillow's options for a picture or a frame of so many pixels."""
+    if options.is_lossless and options.quality is None:
         return LOSSLESS
-    return {"quality": quality or USUAL_QUALITY, "method": 4 if pixels <= MOST_WEIGHED_PIXELS else 2}
+    method = 4 if pixels <= MOST_PIXELS_WITH_COEFFICIENTS else 2
+    return {"quality": options.quality or DEFAULT_QUALITY, "method": method}
 
 
 class Writer:
-    def __init__(self, header: Header, quality: int | None, *, is_lossless: bool) -> None:
-        """Grey becomes RGB, for WebP knows no other; `quality` given, it is lossy."""
+    def __init__(self, header: Header, options: Options) -> None:
+        """Grey becomes RGB, because WebP has no grey."""
         self._header = header
         self._image = Image.new("RGBA" if header.has_alpha else "RGB", (header.width, header.height))
         self._top = 0
-        self._options = options(header.width * header.height, quality, is_lossless=is_lossless)
+        self._options = save_options(header.width * header.height, options)
 
     def write(self, samples: Pixels) -> None:
         self._image.paste(as_image(samples).convert(self._image.mode), (0, self._top))
@@ -36,7 +44,25 @@ class Writer:
 
     def finish(self) -> bytes:
         out = io.BytesIO()
-        profile = None if self._header.is_grey else self._header.icc  # one for grey is none for RGB
-        about = {"icc_profile": profile, "exif": self._header.exif or b""}
-        self._image.save(out, "WEBP", **about, **self._options)
+        icc = None if self._header.is_grey else self._header.icc  # a profile for grey does not fit RGB
+        self._image.save(out, "WEBP", icc_profile=icc, exif=self._header.exif or b"", **self._options)
         return out.getvalue()
+
+
+def encode_frames(
+    images: list[Image.Image], animation: Animation, options: Options, exif: bytes | None
+) -> bytes:
+    out = io.BytesIO()
+    longest = LONGEST_MILLISECONDS // len(images)
+    images[0].save(
+        out,
+        "WEBP",
+        save_all=True,
+        append_images=images[1:],
+        duration=[min(each, longest) for each in animation.milliseconds],
+        loop=1 if animation.loop is None else min(animation.loop, MOST_LOOPS),
+        icc_profile=animation.frames[0].icc or b"",
+        exif=exif or b"",
+        **save_options(images[0].width * images[0].height, options),
+    )
+    return out.getvalue()

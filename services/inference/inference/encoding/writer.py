@@ -1,51 +1,63 @@
-"""Pictures to files: rows are written from the top, and most formats hold no more of them than they must."""
+"""The encoder of each format for still pictures. It takes rows from the top.
 
+Most encoders hold no more rows than they must. Those of WebP and GIF hold the whole picture.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
-from inference.encoding import jpeg, png, tiff, webp
-from inference.picture import Format, Header, Pixels
-
-JPEG_QUALITY = 95
-"""With 4:4:4, 49 dB on a photo: far less lost than upscaling won. 4:2:0 would halve the colour detail."""
+from imagefile import formats
+from imagefile.formats import WRITABLE, Format
+from inference.encoding import gif, jpeg, png, tiff, webp
+from inference.encoding.options import Options
+from inference.picture import Header, Pixels
 
 
 class Writer(Protocol):
-    """Both block, so they belong into a thread."""
+    """An encoder of one picture. Both methods block, so they must run in a thread."""
 
     def write(self, samples: Pixels) -> None:
-        """The next rows, height x width x channels, alpha last, of the header's depth."""
+        """Take the next rows, height x width x channels, alpha last, of the header's depth."""
         ...
 
     def finish(self) -> bytes: ...
 
 
+ENCODERS: Mapping[Format, Callable[[Header, Options], Writer]] = formats.for_each(
+    WRITABLE,
+    {
+        "JPEG": jpeg.Writer,
+        "PNG": png.Writer,
+        "WEBP": webp.Writer,
+        "TIFF": tiff.Writer,
+        "GIF": gif.Writer,
+    },
+    "encoder",
+)
+
+
 def open_writer(
     file_format: Format, header: Header, *, quality: int | None = None, is_lossless: bool = True
 ) -> Writer:
-    """`quality` is 1 to 100 and means nothing to PNG and TIFF; given, WebP is lossy, else it is as the
-    source was.
-    """
-    match file_format:
-        case "JPEG":
-            opaque = replace(header, channels=1 if header.is_grey else 3, depth=8)
-            return Prepared(jpeg.Writer(opaque, quality or JPEG_QUALITY))
-        case "WEBP":
-            return Prepared(webp.Writer(header, quality, is_lossless=is_lossless), keeps_alpha=True)
-        case "TIFF":
-            return tiff.Writer(header)
-        case "PNG":
-            return png.Writer(header)
-        case _:
-            raise ValueError(f"{file_format} is not written")
+    """Return a writer that also converts what the format cannot hold: 16 bits a sample, or alpha."""
+    about = WRITABLE[file_format]
+    depth = min(header.depth, max(about.bit_depths))
+    channels = header.channels if about.alpha else 1 if header.is_grey else 3
+    encoder = ENCODERS[file_format](
+        replace(header, depth=depth, channels=channels), Options(quality, is_lossless)
+    )
+    if (depth, channels) == (header.depth, header.channels):
+        return encoder
+    return ConvertingWriter(encoder, keeps_alpha=about.alpha)
 
 
-class Prepared:
-    """In front of formats that lack something: 16 bits become 8, and alpha is laid on white."""
+class ConvertingWriter:
+    """A writer that reduces 16 bits to 8, and lays transparent pixels on white unless alpha is kept."""
 
-    def __init__(self, writer: Writer, *, keeps_alpha: bool = False) -> None:
+    def __init__(self, writer: Writer, *, keeps_alpha: bool) -> None:
         self._writer = writer
         self._keeps_alpha = keeps_alpha
 
@@ -53,13 +65,13 @@ class Prepared:
         if samples.dtype == np.uint16:
             samples = ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
         if not self._keeps_alpha and samples.shape[2] in (2, 4):
-            samples = on_white(samples)
+            samples = lay_on_white(samples)
         self._writer.write(samples)
 
     def finish(self) -> bytes:
         return self._writer.finish()
 
 
-def on_white(samples: Pixels) -> Pixels:
+def lay_on_white(samples: Pixels) -> Pixels:
     colour, alpha = samples[:, :, :-1].astype(np.uint16), samples[:, :, -1:].astype(np.uint16)
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inference.picture import Pixels
+from inference.picture import LARGEST_16_BIT, Pixels
 
 Tensor = npt.NDArray[Any]
 """N x channels x height x width, uint8 or float32."""
-DEEPEST = 65535
 SMALLEST_TILE = 64
 QUANTUM = 8
 """Tile sizes are multiples of it: thirty sizes an axis instead of two hundred, for 1.5 % more pixels."""
@@ -157,7 +156,7 @@ def cut(pixels: Pixels, tile: Tile) -> Tensor:
     is_deep = pixels.dtype == np.uint16
     tensor = np.empty((1, 3, source.height, source.width), np.float32 if is_deep else np.uint8)
     if is_deep:
-        np.divide(seen, np.float32(DEEPEST), out=tensor[0])
+        np.divide(seen, np.float32(LARGEST_16_BIT), out=tensor[0])
     else:
         tensor[0] = seen
     return tensor
@@ -181,7 +180,7 @@ def kept(result: Tensor, tile: Tile, scale: int, channels: int) -> Pixels:
     if channels < len(part):
         part = mean(part)
     if part.dtype == np.float32:
-        part = np.rint(part * np.float32(DEEPEST)).astype(np.uint16)
+        part = np.rint(part * np.float32(LARGEST_16_BIT)).astype(np.uint16)
     return part.transpose(1, 2, 0)
 
 

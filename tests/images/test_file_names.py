@@ -1,4 +1,4 @@
-"""A name that a client chose is stored, shown and sent in a header, and does no harm in any of them."""
+"""A name that a client chooses does no harm where it is stored, shown or sent in a header."""
 
 import re
 import unicodedata
@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from images.formats.formats import Format
+from imagefile.formats import Format
 from images.uploads.file_names import clean, disposition, of_result
 
 NASTY = [
@@ -38,7 +38,7 @@ NASTY = [
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
+    ("sent", "expected"),
     [
         ("photo.jpg", "photo.jpg"),
         ("a/b\\c/photo.jpg", "photo.jpg"),
@@ -55,18 +55,18 @@ NASTY = [
         ('my "cat".png', 'my "cat".png'),
     ],
 )
-def test_what_is_kept_of_a_name(sent: str, kept: str) -> None:
-    assert clean(sent) == kept
+def test_a_name_is_cleaned(sent: str, expected: str) -> None:
+    assert clean(sent) == expected
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_a_kept_name_is_short_has_no_path_and_no_invisible_character(name: str) -> None:
-    kept = clean(name)
+def test_a_clean_name_is_short_and_has_no_path_and_no_invisible_character(name: str) -> None:
+    cleaned = clean(name)
 
-    assert 0 < len(kept) <= 255
-    assert "/" not in kept
-    assert not [character for character in kept if unicodedata.category(character).startswith("C")]
-    assert clean(kept) == kept
+    assert 0 < len(cleaned) <= 255
+    assert "/" not in cleaned
+    assert not [character for character in cleaned if unicodedata.category(character).startswith("C")]
+    assert clean(cleaned) == cleaned
 
 
 def test_a_long_name_keeps_its_extension() -> None:
@@ -76,16 +76,16 @@ def test_a_long_name_keeps_its_extension() -> None:
 @pytest.mark.parametrize(
     ("original", "format_", "result"),
     [
-        ("photo.jpg", Format.JPEG, "photo.jpg"),
-        ("photo.JPEG", Format.JPEG, "photo.JPEG"),
-        ("photo.tif", Format.TIFF, "photo.tif"),
-        ("photo.bmp", Format.PNG, "photo.png"),
-        ("photo.gif", Format.PNG, "photo.png"),
-        ("photo", Format.WEBP, "photo.webp"),
-        ("archive.tar.gz", Format.PNG, "archive.tar.png"),
-        ("photo.png", Format.JPEG, "photo.jpg"),
-        (".png", Format.PNG, ".png.png"),
-        ("кот.bmp", Format.PNG, "кот.png"),
+        ("photo.jpg", "JPEG", "photo.jpg"),
+        ("photo.JPEG", "JPEG", "photo.JPEG"),
+        ("photo.tif", "TIFF", "photo.tif"),
+        ("photo.bmp", "PNG", "photo.png"),
+        ("photo.gif", "PNG", "photo.png"),
+        ("photo", "WEBP", "photo.webp"),
+        ("archive.tar.gz", "PNG", "archive.tar.png"),
+        ("photo.png", "JPEG", "photo.jpg"),
+        (".png", "PNG", ".png.png"),
+        ("кот.bmp", "PNG", "кот.png"),
     ],
 )
 def test_a_result_is_named_after_its_original(original: str, format_: Format, result: str) -> None:
@@ -93,8 +93,8 @@ def test_a_result_is_named_after_its_original(original: str, format_: Format, re
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_a_disposition_is_one_safe_header_that_reads_back(name: str) -> None:
-    filename = of_result(clean(name), Format.PNG)
+def test_a_disposition_is_one_safe_header_from_which_the_name_can_be_read(name: str) -> None:
+    filename = of_result(clean(name), "PNG")
 
     header = disposition(filename)
 

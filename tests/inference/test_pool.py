@@ -1,4 +1,4 @@
-"""The decoding child is confined, and neither its death nor a decode given up harms the next file."""
+"""The decoding child is confined. Neither its death nor a cancelled decode harms the next file."""
 
 import asyncio
 import io
@@ -15,8 +15,9 @@ import pytest
 import uvloop
 from PIL import Image
 
-from inference.decoding.child import Limits
-from inference.decoding.pool import Decoder, DecoderCrashed, Undecodable
+from inference.decoding.pool import Decoder
+from inference.decoding.protocol import Limits
+from inference.errors import DecoderCrashed, Undecodable
 from inference.picture import Picture
 from tests.inference.pictures import still
 
@@ -25,7 +26,7 @@ PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "chelsea.png"
 
 @pytest.fixture
 async def start() -> AsyncIterator[Callable[..., Decoder]]:
-    """Makes decoders that end with the test."""
+    """Return a function that makes decoders, which end with the test."""
     started: list[Decoder] = []
 
     def start(limits: Limits | None = None, **options: int) -> Decoder:
@@ -60,7 +61,7 @@ def wait_for_death(child: psutil.Process) -> None:
 
 
 async def stopped_in_the_middle(decoder: Decoder) -> asyncio.Task[Picture]:
-    """A decode whose child has been frozen and will not answer."""
+    """Start a decode whose child is frozen and will not answer."""
     await decoder.decode(png_of(photo()))
     child_of(decoder).suspend()
     work = asyncio.create_task(still(decoder, png_of(photo())))
@@ -78,7 +79,7 @@ async def test_the_limit_of_pixels_is_inclusive(start: Callable[..., Decoder]) -
         await decoder.decode(png_of(photo((91, 60))))
 
 
-async def test_a_file_that_wants_too_much_memory_is_undecodable_and_harms_no_other(
+async def test_a_file_that_needs_too_much_memory_is_undecodable_and_harms_no_other(
     start: Callable[..., Decoder],
 ) -> None:
     decoder = start(Limits(memory_bytes=150 << 20))
@@ -107,7 +108,7 @@ async def test_the_child_is_confined(start: Callable[..., Decoder]) -> None:
     assert os.getpgid(child.pid) != os.getpgid(0)
 
 
-async def test_a_child_killed_at_work_is_a_crash_and_the_next_file_is_decoded(
+async def test_a_child_killed_while_it_decodes_is_a_crash_and_the_next_file_is_decoded(
     start: Callable[..., Decoder],
 ) -> None:
     decoder = start()
@@ -147,7 +148,7 @@ async def test_a_cancelled_decode_leaves_nothing_for_the_next(start: Callable[..
     assert (await still(decoder, png_of(photo((30, 20))))).size == (30, 20)
 
 
-async def test_a_child_that_died_idle_is_replaced_unnoticed(start: Callable[..., Decoder]) -> None:
+async def test_a_child_that_died_while_idle_is_replaced_silently(start: Callable[..., Decoder]) -> None:
     decoder = start()
     await decoder.decode(png_of(photo()))
     idle = child_of(decoder)
@@ -171,7 +172,7 @@ async def test_a_child_is_replaced_after_so_many_files(start: Callable[..., Deco
     assert child_of(decoder).pid != first.pid
 
 
-async def test_files_are_decoded_side_by_side_in_as_many_children(start: Callable[..., Decoder]) -> None:
+async def test_files_are_decoded_side_by_side_in_several_children(start: Callable[..., Decoder]) -> None:
     decoder = start(processes=2)
     sizes = [(width, 20) for width in range(30, 40)]
 

@@ -1,4 +1,4 @@
-"""TIFFs of 16 bits that libvips cannot read as they lie keep their 16 bits, sample for sample."""
+"""TIFFs of 16 bits that libvips can read only after they were written anew keep every sample."""
 
 import io
 import lzma
@@ -10,8 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from inference.decoding.child import Limits
-from inference.decoding.pool import Decoder, Undecodable
+from inference.decoding.pool import Decoder
+from inference.decoding.protocol import Limits
+from inference.errors import Undecodable
 from inference.picture import Pixels
 from tests.inference.golden import assert_upscaled, noise, upscaled
 from tests.inference.pictures import still
@@ -31,7 +32,7 @@ async def decoder() -> AsyncIterator[Decoder]:
 def a_tiff(
     samples: Pixels, pieces: Any = None, *, order: str = "<", big: bool = False, **options: Any
 ) -> bytes:
-    """By tifffile; `pieces` are compressed already."""
+    """Write a TIFF by tifffile. `pieces` are compressed already."""
     options = {"photometric": "rgb" if samples.shape[2] > 2 else "minisblack"} | options
     if options.get("planarconfig") == "separate":
         samples = np.ascontiguousarray(samples.transpose(2, 0, 1))
@@ -59,7 +60,7 @@ def by_lzma(samples: Pixels, *, order: str = "<", rows: int = 7, **options: Any)
     "compression", [{}, {"compression": "zlib"}, {"compression": "zlib", "predictor": True}]
 )
 @pytest.mark.parametrize("channels", [3, 4])
-async def test_tiles_in_planes_of_their_own(
+async def test_tiles_in_separate_planes(
     decoder: Decoder, order: str, big: bool, compression: dict[str, Any], channels: int
 ) -> None:
     samples = noise(*SIZE, channels, 16)
@@ -80,7 +81,7 @@ async def test_a_plane_of_unknown_meaning_is_left_out(decoder: Decoder) -> None:
     assert_upscaled(result, np.ascontiguousarray(samples[:, :, :3]))
 
 
-async def test_ink_in_tiled_planes_is_as_in_whole_pixels(decoder: Decoder) -> None:
+async def test_ink_in_tiled_planes_gives_the_same_as_ink_in_whole_pixels(decoder: Decoder) -> None:
     samples = noise(*SIZE, 4, 16)
     ink: dict[str, Any] = {"photometric": "separated"}
 
@@ -143,7 +144,7 @@ async def test_broken_lzma_is_undecodable(decoder: Decoder) -> None:
     assert caught.value.reason == "corrupt_image"
 
 
-async def test_lzma_that_swells_beyond_its_strip_is_cut_to_it(decoder: Decoder) -> None:
+async def test_lzma_that_inflates_beyond_its_strip_is_cut_off_there(decoder: Decoder) -> None:
     samples = noise(8, 4, 1, 16)
     pieces = iter([lzma.compress(samples.tobytes() + bytes(64 << 20))])
 
@@ -153,7 +154,7 @@ async def test_lzma_that_swells_beyond_its_strip_is_cut_to_it(decoder: Decoder) 
     assert np.array_equal(picture.pixels, samples)
 
 
-async def test_channels_of_16_bits_that_are_not_known_are_refused_and_do_not_become_8(
+async def test_unsupported_channels_of_16_bits_are_refused_and_not_reduced_to_8(
     decoder: Decoder,
 ) -> None:
     data = a_tiff(noise(*SIZE, 5, 16), planarconfig="contig", extrasamples=["unassalpha", "unspecified"])
@@ -164,7 +165,7 @@ async def test_channels_of_16_bits_that_are_not_known_are_refused_and_do_not_bec
     assert caught.value.reason == "unsupported_format"
 
 
-async def test_the_limit_of_pixels_is_kept_before_anything_is_written_anew() -> None:
+async def test_the_limit_of_pixels_is_checked_before_a_file_is_written_anew() -> None:
     decoder = Decoder(Limits(pixels=SIZE[0] * SIZE[1] - 1))
 
     with pytest.raises(Undecodable) as caught:

@@ -1,0 +1,263 @@
+"""The one table of image formats. Whatever else knows formats takes it from here, and from nowhere else.
+
+A format may be read only, or written only. An entry that lacks something it needs is an error at import.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar, get_args
+
+from imagefile import bmp, gif, jpeg, png, tiff, webp
+from imagefile.parser_bombs import ParserBomb
+
+Value = TypeVar("Value")
+
+
+class IncompleteTable(Exception):
+    """A format lacks something without which it cannot be read or written."""
+
+
+Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]
+"""Pillow's names, in the order of the API's lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the format or its encoder cannot exceed. None: nothing below the service's own limits."""
+
+    longest_side: int = 1 << 31
+    """In pixels."""
+    lossy_pixels: int | None = None
+    """For a lossy still picture without alpha."""
+    other_pixels: int | None = None
+    """For a still picture that is lossless or has alpha."""
+    frame_pixels: int | None = None
+    """For each frame of an animation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a file of the format is recognised and checked before any other parser gets to see it."""
+
+    signature: re.Pattern[bytes]
+    """Matches the first bytes of a file, and of no file that Pillow would refuse for its first bytes."""
+    walk: Callable[[bytes], None]
+    """Raises `ParserBomb` for a file with too many parts."""
+    is_complete: Callable[[bytes], bool]
+    """May raise anything for a file that is damaged."""
+    is_lossy: Callable[[bytes], bool]
+    animated: bool = False
+    """Whether all frames are read, and not just the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """What a result in the format can hold."""
+
+    choices: tuple[str, ...]
+    """Values of `output_format`; empty if clients cannot choose the format."""
+    alpha: bool
+    animated: bool
+    bit_depths: tuple[int, ...]
+    """Bits a sample."""
+    has_quality: bool
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatInfo:
+    title: str
+    """The name in texts for people."""
+    media_type: str
+    extensions: tuple[str, ...]
+    """The usual one first, without a dot."""
+    reading: Reading | None = None
+    """None: the format is written only."""
+    writing: Writing | None = None
+    """None: the format is read only."""
+    becomes: Format | None = None
+    """The format of a still result if the client chooses none. None for a format that is written only."""
+
+
+def always(_: bytes) -> bool:
+    return True
+
+
+def never(_: bytes) -> bool:
+    return False
+
+
+FORMATS: Mapping[Format, FormatInfo] = {
+    "JPEG": FormatInfo(
+        title="JPEG",
+        media_type="image/jpeg",
+        extensions=("jpg", "jpeg", "jfif"),
+        reading=Reading(
+            signature=re.compile(rb"\xff\xd8\xff"),
+            walk=jpeg.walk,
+            is_complete=jpeg.is_complete,
+            is_lossy=always,
+        ),
+        writing=Writing(
+            choices=("jpeg", "jpg"),
+            alpha=False,
+            animated=False,
+            bit_depths=(8,),
+            has_quality=True,
+            limits=Limits(longest_side=65_500),
+        ),
+        becomes="JPEG",
+    ),
+    "PNG": FormatInfo(
+        title="PNG",
+        media_type="image/png",
+        extensions=("png",),
+        reading=Reading(
+            signature=re.compile(re.escape(png.SIGNATURE)),
+            walk=png.walk,
+            is_complete=png.is_complete,
+            is_lossy=never,
+        ),
+        writing=Writing(choices=("png",), alpha=True, animated=False, bit_depths=(8, 16), has_quality=False),
+        becomes="PNG",
+    ),
+    "WEBP": FormatInfo(
+        title="WebP",
+        media_type="image/webp",
+        extensions=("webp",),
+        reading=Reading(
+            signature=re.compile(rb"RIFF.{4}WEBPVP8[ LX]", re.DOTALL),
+            walk=webp.walk,
+            is_complete=webp.is_complete,
+            is_lossy=webp.is_lossy,
+            animated=True,
+        ),
+        writing=Writing(
+            choices=("webp",),
+            alpha=True,
+            animated=True,
+            bit_depths=(8,),
+            has_quality=True,
+            # libwebp holds whole pictures: 10 bytes for each pixel of a lossy one, 25 to 40 of any other,
+            # and up to 50 of an animation's frame, beside the other frames
+            limits=Limits(
+                longest_side=16_383,
+                lossy_pixels=100_000_000,
+                other_pixels=33_554_432,
+                frame_pixels=16_777_216,
+            ),
+        ),
+        becomes="WEBP",
+    ),
+    "BMP": FormatInfo(
+        title="BMP",
+        media_type="image/bmp",
+        extensions=("bmp",),
+        reading=Reading(
+            signature=re.compile(rb"BM"), walk=bmp.walk, is_complete=bmp.is_complete, is_lossy=never
+        ),
+        becomes="PNG",
+    ),
+    "TIFF": FormatInfo(
+        title="TIFF",
+        media_type="image/tiff",
+        extensions=("tiff", "tif"),
+        reading=Reading(
+            # Pillow also reads a swapped 42, and BigTIFF only in little-endian order
+            signature=re.compile(rb"II\*\0|MM\0\*|II\0\*|MM\*\0|II\+\0"),
+            walk=tiff.walk,
+            is_complete=tiff.is_complete,
+            is_lossy=never,
+        ),
+        writing=Writing(choices=("tiff",), alpha=True, animated=False, bit_depths=(8, 16), has_quality=False),
+        becomes="TIFF",
+    ),
+    "GIF": FormatInfo(
+        title="GIF",
+        media_type="image/gif",
+        extensions=("gif",),
+        reading=Reading(
+            signature=re.compile(rb"GIF8[79]a"),
+            walk=gif.walk,
+            is_complete=gif.is_complete,
+            is_lossy=never,
+            animated=True,
+        ),
+        writing=Writing(  # only animated GIFs stay GIFs
+            choices=(),
+            alpha=True,
+            animated=True,
+            bit_depths=(8,),
+            has_quality=False,
+            limits=Limits(longest_side=65_535),
+        ),
+        becomes="PNG",
+    ),
+}
+
+
+def check(table: Mapping[Format, FormatInfo]) -> None:
+    """Raise `IncompleteTable` unless each format can be read or written, and becomes one that is written."""
+    for name in get_args(Format):
+        info = table.get(name)
+        if info is None or not (info.reading or info.writing):
+            raise IncompleteTable(f"{name} is neither read nor written")
+        result = table.get(info.becomes) if info.becomes else None
+        if info.reading and not (result and result.writing):
+            raise IncompleteTable(f"{name} is read, and becomes no format that is written")
+
+
+check(FORMATS)
+
+READABLE: Mapping[Format, Reading] = {name: info.reading for name, info in FORMATS.items() if info.reading}
+WRITABLE: Mapping[Format, Writing] = {name: info.writing for name, info in FORMATS.items() if info.writing}
+CHOICES: Mapping[str, Format] = {choice: name for name, about in WRITABLE.items() for choice in about.choices}
+"""The values of `output_format`."""
+
+
+def for_each(names: Iterable[Format], table: Mapping[Format, Value], what: str) -> Mapping[Format, Value]:
+    """Return `table`. Raise `IncompleteTable` unless it has exactly the formats in `names`."""
+    needed = set(names)
+    if missing := sorted(needed - set(table)):
+        raise IncompleteTable(f"no {what} for {', '.join(missing)}")
+    if unknown := sorted(set(table) - needed):
+        raise IncompleteTable(f"an unexpected {what} for {', '.join(unknown)}")
+    return table
+
+
+def named(name: str) -> Format:
+    """Return the format with this name. Raise `ValueError` for an unknown one."""
+    for known in FORMATS:
+        if known == name:
+            return known
+    raise ValueError(f"no format is called {name!r}")
+
+
+def identify(data: bytes) -> Format | None:
+    """Return the format that the first bytes name."""
+    return next((name for name, reading in READABLE.items() if reading.signature.match(data)), None)
+
+
+def is_parser_bomb(data: bytes) -> bool:
+    """Return whether the file has so many parts that it would keep parsers busy."""
+    name = identify(data)
+    try:
+        if name:
+            READABLE[name].walk(data)
+    except ParserBomb:
+        return True
+    return False
+
+
+def extension(name: Format) -> str:
+    return FORMATS[name].extensions[0]
+
+
+def media_type(name: Format) -> str:
+    return FORMATS[name].media_type
+
+
+def is_animated(name: Format) -> bool:
+    """Return whether a result in this format can hold an animation."""
+    return name in WRITABLE and WRITABLE[name].animated

@@ -1,0 +1,20 @@
+"""The error that each walk over a file raises when the file was made to keep parsers busy.
+
+Such a file has millions of parts where honest files have dozens. Every walk counts the parts while it passes
+them, so it ends within a fraction of a second whatever the file holds.
+"""
+
+from collections.abc import Iterable
+from itertools import count
+
+
+class ParserBomb(ValueError):
+    """The file has more parts than any honest file."""
+
+
+def limited(most: int, what: str) -> Iterable[int]:
+    """Count from 0, and raise `ParserBomb` instead of counting on from `most`."""
+    for number in count():
+        if number >= most:
+            raise ParserBomb(f"more than {most} {what}")
+        yield number

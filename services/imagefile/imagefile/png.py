@@ -1,0 +1,122 @@
+"""The chunks of a PNG file (ISO/IEC 15948), and whether they hold as many pixels as the header promises.
+
+Pixels are inflated only to be counted. The result is dropped piece by piece.
+"""
+
+import struct
+import time
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import dropwhile, takewhile
+
+from imagefile.parser_bombs import ParserBomb
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+HEADER, PIXELS, END, FRAME = b"IHDR", b"IDAT", b"IEND", b"fcTL"
+MOST_CHUNKS = 10_000
+"""Chunks of pixels do not count, unless they are shorter than `SHORT_PIXELS`."""
+SHORT_PIXELS = 64
+SAMPLES_PER_PIXEL = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""By colour type."""
+ONE_PASS = ((0, 0, 1, 1),)
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""First column and row of each pass, then the steps to the next column and row."""
+PIECE_BYTES = 4096
+"""Compressed bytes inflated at once. They become 4 MiB at most."""
+LONGEST_SECONDS = 1.0
+"""Processor time for counting pixels. Honest files of 10 MB or 50 megapixels take up to half of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    kind: bytes
+    whole: memoryview
+    """The chunk with its length, its kind and its checksum."""
+
+    @property
+    def body(self) -> memoryview:
+        return self.whole[8:-4]
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the CRC-32 is that of kind and body (5.3)."""
+        return zlib.crc32(self.whole[4:-4]) == struct.unpack(">I", self.whole[-4:])[0]
+
+
+def chunks(data: bytes) -> Iterator[Chunk]:
+    """Yield the chunks up to IEND or to a chunk that is cut off. Raise `ParserBomb` for too many of them."""
+    position, counted, view = len(SIGNATURE), 0, memoryview(data)
+    while position + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        counted += kind != PIXELS or length < SHORT_PIXELS
+        if counted > MOST_CHUNKS:
+            raise ParserBomb(f"more than {MOST_CHUNKS} chunks")
+        end = position + 12 + length
+        if end > len(data):
+            return
+        yield Chunk(kind, view[position:end])
+        if kind == END:
+            return
+        position = end
+
+
+def walk(data: bytes) -> None:
+    """Raise `ParserBomb` for a file of too many chunks."""
+    for _ in chunks(data):
+        pass
+
+
+def intact_chunks(data: bytes) -> Iterator[Chunk]:
+    """Yield the chunks up to the first that is damaged."""
+    return takewhile(lambda chunk: chunk.is_intact, chunks(data))
+
+
+def bit_depth(data: bytes) -> int:
+    """Return the bits of a sample. Raise `IndexError` if the file ends before it says so."""
+    return data[24]
+
+
+def is_complete(data: bytes) -> bool:
+    """Return whether undamaged chunks lead to IEND, with one header and all pixels."""
+    found = list(intact_chunks(data))
+    kinds = [chunk.kind for chunk in found]
+    if PIXELS not in kinds or kinds[-1] != END or kinds.count(HEADER) != 1:
+        return False
+    return _has_all_pixels(found)
+
+
+def _has_all_pixels(found: list[Chunk]) -> bool:
+    """Only the chunks of pixels that follow each other count (5.6)."""
+    header = next(chunk for chunk in found if chunk.kind == HEADER)
+    pixels = takewhile(
+        lambda chunk: chunk.kind == PIXELS, dropwhile(lambda chunk: chunk.kind != PIXELS, found)
+    )
+    return _inflates_to((chunk.body for chunk in pixels), _bytes_needed(header.body))
+
+
+def _bytes_needed(header: memoryview) -> int:
+    """Return the bytes of all rows, each of which begins with the number of its filter (7.2, 8)."""
+    width, height, depth, colour_type, _, _, is_interlaced = struct.unpack_from(">IIBBBBB", header)
+    bits, needed = depth * SAMPLES_PER_PIXEL[colour_type], 0
+    for left, top, across, down in ADAM7 if is_interlaced else ONE_PASS:
+        columns, rows = max(0, width - left + across - 1) // across, max(0, height - top + down - 1) // down
+        needed += rows * (1 + (columns * bits + 7) // 8) if columns else 0
+    return needed
+
+
+def _inflates_to(parts: Iterable[memoryview], needed: int) -> bool:
+    """Return whether the parts inflate to `needed` bytes or more.
+
+    Also return True if the count takes too long. The decoder then finds out.
+    """
+    inflate, count, started = zlib.decompressobj(), 0, time.thread_time()
+    try:
+        for part in parts:
+            for start in range(0, len(part), PIECE_BYTES):
+                count += len(inflate.decompress(part[start : start + PIECE_BYTES]))
+                if count >= needed or time.thread_time() - started > LONGEST_SECONDS:
+                    return True
+    except zlib.error:
+        pass
+    return False

@@ -1,0 +1,182 @@
+"""The first directory of a TIFF file (TIFF 6.0, BigTIFF): its tags, read when they are asked for.
+
+Tags are read as Pillow reads them: the first of two equal tags counts, values longer than the file are
+skipped, and a value that lies beyond the end of the file ends the directory.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from imagefile.parser_bombs import ParserBomb
+
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
+STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_LENGTHS, PLANES = 273, 274, 277, 278, 279, 284
+PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 317, 322, 323, 324, 325
+INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, ICC_PROFILE = 332, 338, 339, 34675
+BYTE, ASCII, SHORT, LONG, FRACTION, SIGNED_BYTE, UNDEFINED, SIGNED_SHORT, SIGNED_LONG = range(1, 10)
+SIGNED_FRACTION, FLOAT, DOUBLE, DIRECTORY, LONG8 = 10, 11, 12, 13, 16
+INTEGERS = {
+    SHORT: "H", LONG: "I", SIGNED_BYTE: "b", SIGNED_SHORT: "h", SIGNED_LONG: "i", DIRECTORY: "I", LONG8: "Q"
+}  # fmt: skip
+"""Codes of `struct` for the types of integers."""
+TEXTS = (BYTE, ASCII, UNDEFINED)
+"""Types that are read as bytes."""
+ONE_BYTE_TYPES = (*TEXTS, SIGNED_BYTE)
+"""Types whose values are harmless in any number."""
+TYPE_BYTES = {
+    **dict.fromkeys(ONE_BYTE_TYPES, 1),
+    **{kind: struct.calcsize(f"<{code}") for kind, code in INTEGERS.items()},
+    FRACTION: 8,
+    SIGNED_FRACTION: 8,
+    FLOAT: 4,
+    DOUBLE: 8,
+}
+SEPARATE_PLANES = 2
+STRUCTURE = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, EXTRA_SAMPLES, SAMPLE_FORMAT)
+"""Tags that say where the pixels are and how they are stored."""
+MOST_VALUES = 65_536
+"""Values of one tag, such as the offsets of strips, and tags of one directory."""
+
+Data = bytes | bytearray
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    tag: int
+    kind: int
+    """The type of its values."""
+    count: int
+    position: int
+    """Offset of the entry itself, in bytes."""
+    value: int
+    """Offset of the values."""
+    is_elsewhere: bool
+    """Whether the values lie outside the entry, because they are too long for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file writes its numbers."""
+
+    order: str
+    """`<` or `>`, as in `struct`."""
+    is_big: bool
+    """Whether it is a BigTIFF, with offsets of eight bytes."""
+
+    @property
+    def offset(self) -> str:
+        return f"{self.order}{'Q' if self.is_big else 'I'}"
+
+    @property
+    def entry(self) -> struct.Struct:
+        return struct.Struct(f"{self.order}HH{'Q' if self.is_big else 'I'}")
+
+
+def layout_of(data: Data) -> Layout:
+    return Layout("<" if data[:2] == b"II" else ">", b"+" in data[2:4])
+
+
+def entries(data: Data) -> Iterator[Entry]:
+    """Yield the entries of the first directory. Raise `ParserBomb` for too many entries or values."""
+    layout = layout_of(data)
+    try:
+        start = struct.unpack_from(layout.offset, data, 8 if layout.is_big else 4)[0]
+        yield from entries_at(data, start, layout)
+    except (struct.error, OverflowError):
+        return
+
+
+def entries_at(data: Data, directory: int, layout: Layout) -> Iterator[Entry]:
+    """Yield the entries of the directory that begins at the offset `directory`."""
+    count = struct.unpack_from(f"{layout.order}{'Q' if layout.is_big else 'H'}", data, directory)[0]
+    if count > MOST_VALUES:
+        raise ParserBomb(f"{count} tags")
+    header, room = layout.entry, 8 if layout.is_big else 4
+    for index in range(count):
+        position = directory + (8 if layout.is_big else 2) + index * (header.size + room)
+        if position + header.size + room > len(data):
+            return
+        tag, kind, values = header.unpack_from(data, position)
+        if kind not in ONE_BYTE_TYPES and values > MOST_VALUES:
+            raise ParserBomb(f"{values} values of tag {tag}")
+        value, is_elsewhere = position + header.size, values * TYPE_BYTES.get(kind, 0) > room
+        if is_elsewhere:
+            value = struct.unpack_from(layout.offset, data, value)[0]
+        yield Entry(tag, kind, values, position, value, is_elsewhere)
+
+
+def walk(data: Data) -> None:
+    """Raise `ParserBomb` for a file of too many tags or values."""
+    for _ in entries(data):
+        pass
+
+
+class Tags:
+    """The tags of the first directory, by number. A tag that is missing has its default value."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+        self._order = layout_of(data).order
+        self._entries: dict[int, Entry] = {}
+        total_bytes = 0
+        for entry in entries(data):
+            size = entry.count * TYPE_BYTES.get(entry.kind, 0)
+            if entry.tag in self._entries or not size:
+                continue
+            if entry.is_elsewhere:
+                total_bytes += size
+                if total_bytes > len(data):
+                    continue
+            if entry.value + size > len(data):
+                return
+            self._entries[entry.tag] = entry
+
+    def __contains__(self, tag: int) -> bool:
+        return tag in self._entries
+
+    def has_integers(self, tag: int) -> bool:
+        return tag in self and self._entries[tag].kind in INTEGERS
+
+    def content(self, tag: int) -> tuple[int, ...] | bytes:
+        """Return all integers, or the bytes of any other value. Raise `KeyError` if the tag is missing."""
+        entry = self._entries[tag]
+        if entry.kind in INTEGERS:
+            code = f"{self._order}{entry.count}{INTEGERS[entry.kind]}"
+            return struct.unpack_from(code, self._data, entry.value)
+        return bytes(self._data[entry.value : entry.value + entry.count * TYPE_BYTES[entry.kind]])
+
+    def numbers(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Return all values. Raise `ValueError` if they are no integers."""
+        if tag not in self:
+            return default
+        content = self.content(tag)
+        if isinstance(content, bytes):
+            raise ValueError(f"tag {tag} holds no integers")  # noqa: TRY004  the file is wrong, not the caller
+        return content
+
+    def number(self, tag: int, default: int | None = None) -> int:
+        """Return the first value. Raise `ValueError` if there is none, or if it is no integer."""
+        values = self.numbers(tag)
+        if values:
+            return values[0]
+        if default is None:
+            raise ValueError(f"tag {tag} is missing")
+        return default
+
+    def pieces(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the offsets and the lengths of all strips, or else of all tiles."""
+        if STRIP_OFFSETS in self:
+            return self.numbers(STRIP_OFFSETS), self.numbers(STRIP_LENGTHS)
+        return self.numbers(TILE_OFFSETS), self.numbers(TILE_LENGTHS)
+
+
+def is_complete(data: Data) -> bool:
+    """Return whether all strips or tiles lie within the file (section 8), and `STRUCTURE` holds integers."""
+    tags = Tags(data)
+    if any(tag in tags and not tags.has_integers(tag) for tag in STRUCTURE):
+        return False
+    offsets, lengths = tags.pieces()
+    if not offsets or not lengths:
+        return False
+    return all(start + size <= len(data) for start, size in zip(offsets, lengths, strict=False))

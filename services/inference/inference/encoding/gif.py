@@ -1,0 +1,72 @@
+"""GIF: pictures with a palette of their own, of 256 colours at most, written by Pillow."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from inference.encoding.options import Options
+from inference.picture import Animation, Header, Pixels
+from inference.resampling import as_image
+
+COLOURS = 256
+LONGEST_MILLISECONDS = 655_350
+"""Pillow adds up the durations of equal frames, and one frame has no room for more."""
+
+
+class Writer:
+    """A still picture, written as an animation of one frame."""
+
+    def __init__(self, header: Header, options: Options) -> None:
+        self._header = header
+        self._rows: list[Pixels] = []
+
+    def write(self, samples: Pixels) -> None:
+        self._rows.append(samples)
+
+    def finish(self) -> bytes:
+        out = io.BytesIO()
+        prepare_frame(np.concatenate(self._rows)).save(out, "GIF", optimize=False)
+        return out.getvalue()
+
+
+def prepare_frame(samples: Pixels) -> Image.Image:
+    """Return a frame with its palette, which takes a quarter of the memory of its pixels."""
+    image = as_image(samples)
+    if image.mode == "RGBA":
+        return with_transparent_colour(image)
+    return image.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT)
+
+
+def with_transparent_colour(image: Image.Image) -> Image.Image:
+    """Return the picture in 255 colours and a transparent one, which stands for alpha below 128."""
+    hidden = np.asarray(image.getchannel("A")) < 128
+    colours = image.convert("RGB").quantize(COLOURS - 1, Image.Quantize.MEDIANCUT)
+    indices = np.where(hidden, np.uint8(COLOURS - 1), np.asarray(colours))
+    result = Image.fromarray(indices, "P")
+    palette = colours.getpalette() or []
+    result.putpalette(palette + [0] * (3 * COLOURS - len(palette)))
+    result.info["transparency"] = COLOURS - 1
+    return result
+
+
+def encode_frames(
+    images: list[Image.Image], animation: Animation, options: Options, exif: bytes | None
+) -> bytes:
+    """Encode frames from `prepare_frame`. A GIF has no room for `exif`."""
+    out = io.BytesIO()
+    longest = LONGEST_MILLISECONDS // len(images)
+    loops: dict[str, object] = {}
+    if animation.loop not in (None, 1):
+        loops["loop"] = max(0, animation.loop - 1)  # how often it is played again
+    images[0].save(
+        out,
+        "GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=[min(each, longest) for each in animation.milliseconds],
+        disposal=2 if animation.frames[0].has_alpha else 1,
+        optimize=False,
+        **loops,
+    )
+    return out.getvalue()

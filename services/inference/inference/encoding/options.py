@@ -1,0 +1,11 @@
+"""The options of an encoder."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    quality: int | None = None
+    """1 to 100. None: the format's default. Formats without a quality ignore it."""
+    is_lossless: bool = True
+    """How the original was compressed. A WebP without a `quality` is compressed in the same way."""
