@@ -7,12 +7,12 @@ import time
 import numpy as np
 
 from bench.bare import BareModel
-from inference.networks.registry import ENHANCING, MODELS
 from loupe_local.triton import MODELS as REPOSITORY
+from tests.inference.built_models import ALL_MODELS
 
 SIDE = 256
 USUAL = "span_x4"
-NETS = {net.name: net for model in (*MODELS.values(), *ENHANCING) for net in model.nets}
+NETS = {net.name: net for model in ALL_MODELS for net in model.networks}
 
 
 async def costs(rounds: int) -> dict[str, float]:

@@ -10,15 +10,15 @@ import numpy as np
 from PIL import Image
 
 from bench.bare import BareModel
-from inference.networks.registry import FAITHFUL
 from inference.picture import Pixels
 from inference.tiling.tile_rows import TiledPass
 from inference.tiling.tiles import Tiling, plan
 from inference.triton.capacity import CPU_TILE
 from loupe_local.triton import MODELS
+from tests.inference.built_models import FAITHFUL
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
-NET = FAITHFUL.nets[1]
+NET = FAITHFUL.networks[1]
 ORDINARY = (
     (640, 480), (800, 600), (1024, 768), (1280, 720), (1280, 960), (1600, 1200), (1920, 1080), (2048, 1536),
     (3000, 2000), (4000, 3000), (6000, 4000),

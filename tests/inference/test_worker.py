@@ -26,7 +26,6 @@ from inference import events
 from inference.availability import Availability
 from inference.decoding.pool import Decoder
 from inference.networks.network import BadAnswer
-from inference.networks.registry import ENHANCING, MODELS
 from inference.settings import Settings
 from inference.tiling.tiles import Tiling
 from inference.triton.client import CANARY
@@ -37,6 +36,7 @@ from loupe.inference.v1 import inference_pb2
 from loupe_local.services import services
 from loupe_local.stores import Stores
 from tests.images.images_rig import RULES, Rig, a_batch, an_image, emptied, keys, poll, row
+from tests.inference.built_models import ENHANCE_SMALL, MODELS
 from tests.inference.conftest import Answer, FaultyTriton, an_answer, doubled, pixels_of, triton_at
 from tests.inference.scratch import QUICK, scratch_triton
 
@@ -104,7 +104,7 @@ class Bench:
         url = stores.database_url("images")
         relaying = asyncio.create_task(outbox.relay(self.rig.sessions, self.rig.js, url))
         async with bus.connection(stores.nats_url("inference"), "tests", Readiness()) as client:
-            await client.subscribe("images.cancelled", cb=worker.cancellations.heard)
+            await client.subscribe("images.cancelled", cb=worker.cancellations.receive)
             await client.flush()
             yield
         await ended(relaying)
@@ -143,11 +143,13 @@ async def bench(
     given = services(stores, {}).environment("inference")
     settings = Settings(**{name.removeprefix("INFERENCE_").lower(): text for name, text in given.items()})  # pyright: ignore[reportArgumentType]
     async with triton_at(faulty.target, seconds=20) as triton:
+        availability = Availability(triton)
+        availability.models = MODELS
         worker = Worker(
             images=rig.service(),
             blobs=Blobs(settings.store()),
             triton=triton,
-            offer=Availability(triton),
+            availability=availability,
             decoder=decoder,
             publish=events.Teller(js).finished,
             tiling=Tiling(64),
@@ -715,7 +717,7 @@ async def test_a_picture_takes_the_model_that_it_asks_for(bench: Bench, faulty: 
         return an_answer(pixels_of(request).repeat(4, axis=2).repeat(4, axis=3))
 
     faulty.answer = fourfold
-    bench.worker.offer.models = {**MODELS, "enhance": ENHANCING[1]}
+    bench.worker.availability.models = {**MODELS, "enhance": ENHANCE_SMALL}
     image = await bench.job(model_asked="enhance")
 
     await bench.do(image)
@@ -753,8 +755,8 @@ async def test_an_image_whose_model_another_worker_has_waits_for_that_one(
 
 
 async def test_a_model_that_goes_while_the_picture_is_decoded_excuses_the_attempt(bench: Bench) -> None:
-    bench.worker.offer.models = {**MODELS, "enhance": ENHANCING[1]}
-    going = Going(bench.rig, bench.worker.offer)
+    bench.worker.availability.models = {**MODELS, "enhance": ENHANCE_SMALL}
+    going = Going(bench.rig, bench.worker.availability)
     image = await bench.job(model_asked="enhance")
 
     with pytest.raises(messages.RetryLater, match="enhance is not served"):
@@ -768,11 +770,11 @@ async def test_a_model_that_goes_while_the_picture_is_decoded_excuses_the_attemp
 class Going:
     """The real service, and with the order that it gives the model goes."""
 
-    def __init__(self, rig: Rig, offer: Availability) -> None:
-        self._images, self._offer = rig.service(), offer
+    def __init__(self, rig: Rig, availability: Availability) -> None:
+        self._images, self._availability = rig.service(), availability
         self.StopWork, self.KeepWorking = self._images.StopWork, self._images.KeepWorking
 
     async def StartWork(self, request: images_pb2.StartWorkRequest) -> Any:
         response = await self._images.StartWork(request)
-        self._offer.models = MODELS
+        self._availability.models = MODELS
         return response

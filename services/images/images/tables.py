@@ -6,8 +6,10 @@
 import uuid
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, MetaData, SQLModel
 
@@ -163,6 +165,9 @@ class OfferedModel(Base, table=True):
     announced_at: datetime = Field(sa_type=INSTANT)
     missing_since: datetime | None = Field(default=None, sa_type=INSTANT)
     """Since then workers announce what they have without it."""
+    facts: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    """What it is, as a worker announced it (`domain.models.Facts`); None from workers of the release before.
+    """
 
 
 class Worker(Base, table=True):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[Any]
 """Samples of 8 or 16 bits (uint8, uint16)."""
+SIXTEEN_BIT_MAX = 65535
 Size = tuple[int, int]
 """Width and height, in that order as in Pillow; arrays have them the other way round."""
 Format = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]

@@ -7,24 +7,21 @@ follows.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import nats.errors
 import urllib3.exceptions
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
 from common import errors, log, messages, trace
 from common.blobs import Blobs
 from inference.availability import Availability
 from inference.decoding.pool import Decoder, Undecodable
 from inference.heartbeat import Cancellations, Heartbeat
-from inference.networks.auto import Choice, NotServed, chosen
-from inference.networks.network import WrongAnswer
-from inference.picture import Animation, Format
-from inference.pipeline import MOVING, RenderSpec, render
-from inference.sizing import Fit
+from inference.networks.auto import Choice, NotServed
+from inference.pipeline import Pipeline
 from inference.throughput import Throughput
 from inference.tiling.tile_rows import Progress
 from inference.tiling.tiles import Tiling
@@ -39,21 +36,6 @@ if TYPE_CHECKING:
 LOG = log.get(__name__)
 Made = TypeVar("Made")
 Publish = Callable[[pb.Finished], Awaitable[None]]
-FORMATS: dict[int, Format] = {
-    images_pb2.FORMAT_JPEG: "JPEG",
-    images_pb2.FORMAT_PNG: "PNG",
-    images_pb2.FORMAT_WEBP: "WEBP",
-    images_pb2.FORMAT_TIFF: "TIFF",
-    images_pb2.FORMAT_GIF: "GIF",
-}
-FITS: dict[int, Fit] = {
-    images_pb2.FIT_UNSPECIFIED: "stretch",
-    images_pb2.FIT_STRETCH: "stretch",
-    images_pb2.FIT_COVER: "cover",
-    images_pb2.FIT_CONTAIN: "contain",
-}
-MEDIA_TYPES = {name: f"image/{name.lower()}" for name in FORMATS.values()}
-
 WORDS = {
     "unsupported_format": "The image is of a kind that cannot be upscaled.",
     "corrupt_image": "The image is corrupt or incomplete.",
@@ -61,15 +43,7 @@ WORDS = {
     "too_much_memory": "The image needs too much memory to decode.",
 }
 
-stage_seconds = Histogram(
-    "loupe_stage_seconds",
-    "Time in each stage of a job",
-    ["stage"],
-    buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120),
-)
-
 jobs_in_flight = Gauge("loupe_jobs_in_flight", "Images that are being worked on")
-pixels = Counter("loupe_pixels_total", "Pixels of images that were upscaled", ["direction"])
 
 EXCUSED = (
     asyncio.CancelledError,
@@ -107,13 +81,13 @@ class Worker:
     images: "ImagesServiceAsyncStub"
     blobs: Blobs
     triton: Triton
-    offer: Availability
+    availability: Availability
     decoder: Decoder
     publish: Publish
     tiling: Tiling
     heartbeat_seconds: float
     cancellations: Cancellations = field(default_factory=Cancellations)
-    pace: Throughput = field(default_factory=Throughput)
+    throughput: Throughput = field(default_factory=Throughput)
     turns: Turns = field(default_factory=Turns)
 
     async def submitted(self, data: bytes) -> None:
@@ -132,7 +106,7 @@ class Worker:
 
     async def _ordered(self, image_id: int) -> images_pb2.WorkOrder | None:
         request = images_pb2.StartWorkRequest(
-            image_id=image_id, models=self.offer.names, takes_another=not self.turns.is_own
+            image_id=image_id, models=self.availability.names, takes_another=not self.turns.is_own
         )
         try:
             response = await self.images.StartWork(request)
@@ -147,7 +121,7 @@ class Worker:
         with (
             log.bound(image_id=order.image_id, fence=order.fence),
             jobs_in_flight.track_inprogress(),
-            self.pace.working(),
+            self.throughput.working(),
         ):
             async with self._given_back_on_failure(order):
                 await self._work(order)
@@ -156,7 +130,7 @@ class Worker:
         started = time.perf_counter()
         finished = pb.Finished(image_id=order.image_id, fence=order.fence, upscaled_path=order.upscaled_path)
         keeping = Heartbeat(self.images, order)
-        async with keeping.signs(self.cancellations, self.heartbeat_seconds) as unwanted:
+        async with keeping.running(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
                 data, choice = await _unless(unwanted, self._upscaled(order, keeping.progress))
             except NotWanted:
@@ -168,8 +142,7 @@ class Worker:
                 finished.failure.CopyFrom(failure)
             else:
                 # told in any case, so that `images` can drop what nobody wants any more
-                with _timed("store"):
-                    await self.blobs.put(order.upscaled_path, data, MEDIA_TYPES[FORMATS[order.format]])
+                await self._pipeline.store(order, data)
                 finished.output.CopyFrom(_output(order, len(data), choice, time.perf_counter() - started))
                 LOG.info(
                     "done",
@@ -181,33 +154,13 @@ class Worker:
         await self.publish(finished)
 
     async def _upscaled(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
-        with _timed("fetch"):
-            original = await self.blobs.get(order.original_path)
-        with _timed("decode"):
-            picture = await self.decoder.decode(original)
-        del original
-        choice = await asyncio.to_thread(chosen, order.model, picture, self.offer.models)
-        wish = RenderSpec(
-            (order.size.width, order.size.height),
-            FORMATS[order.format],
-            choice.model.nets,
-            self.tiling,
-            fit=FITS[order.fit],
-            quality=order.quality or None,
-            keeps_metadata=order.keeps_metadata,
-        )
-        with _timed("infer"):  # and encode: rows are written as they are ready
-            try:
-                data = await render(picture, wish, self.triton.infer, progress)
-            except WrongAnswer as error:
-                await self.triton.ask_canaries([error.model])  # raises where it is no fault of the picture
-                raise
-        frames = picture.frames if isinstance(picture, Animation) else [picture]
-        count = len(frames) if wish.file_format in MOVING else 1
-        pixels.labels("in").inc(count * frames[0].width * frames[0].height)
-        pixels.labels("out").inc(count * order.size.width * order.size.height)
-        self.pace.made(order.size.width * order.size.height)
+        data, choice = await self._pipeline.upscale(order, progress)
+        self.throughput.add_result(order.size.width * order.size.height)
         return data, choice
+
+    @property
+    def _pipeline(self) -> Pipeline:
+        return Pipeline(self.blobs, self.decoder, self.triton, self.availability, self.tiling)
 
     @contextlib.asynccontextmanager
     async def _given_back_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:
@@ -251,10 +204,3 @@ def _output(order: images_pb2.WorkOrder, size: int, choice: Choice, seconds: flo
         model_reason=choice.reason,
         model_message=choice.message,
     )
-
-
-@contextlib.contextmanager
-def _timed(stage: str) -> Generator[None]:
-    started = time.perf_counter()
-    yield
-    stage_seconds.labels(stage).observe(time.perf_counter() - started)

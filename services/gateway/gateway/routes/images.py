@@ -11,6 +11,7 @@ from gateway.http.envelope import Envelope, Message, Page, human_size, instant, 
 from gateway.identity.access import Access, tell_quota
 from gateway.identity.callers import Caller
 from loupe.images.v1 import images_pb2 as pb
+from loupe.images.v1.known_models import KNOWN_MODELS
 
 router = APIRouter(prefix="/api/images", tags=["images"])
 Writer = Annotated[Caller, Depends(Access("images:write", creates=True))]
@@ -109,7 +110,7 @@ OPTIONS: dict[str, Any] = {
     "output_format": {"type": "string", "enum": ["jpeg", "jpg", "png", "webp", "tiff"]},
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
     "metadata": {"type": "string", "enum": ["strip", "keep"], "default": "strip"},
-    "model": {"type": "string", "enum": ["auto", "faithful", "clean", "enhance"], "default": "auto"},
+    "model": {"type": "string", "enum": [model.name for model in KNOWN_MODELS], "default": "auto"},
 }
 UPSCALE_BODY = {
     "required": True,

@@ -53,7 +53,7 @@ async def test_a_picture_is_finished_by_a_model_that_is_killed_while_at_it(
             Picture(PIXELS, "PNG"),
             (400, 300),
             triton.infer,
-            nets=(NET,),
+            networks=(NET,),
             tile=64,
             in_flight=4,
             progress=progress,
@@ -105,7 +105,7 @@ async def test_a_triton_that_loads_nothing_makes_the_worker_unready_until_it_is_
         was_well = triton.is_well
 
         await scratch.supervisor.restart("triton")
-        looking = asyncio.create_task(triton.look_after(lambda: [QUICK], 0.1))
+        looking = asyncio.create_task(triton.watch(lambda: [QUICK], 0.1))
         await poll(lambda: is_well(triton))
         looking.cancel()
 

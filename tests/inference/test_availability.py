@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from sqlmodel import select
 from tritonclient.grpc.aio import InferenceServerClient
 
+from builder import repository
+from builder.registry import NETWORKS
 from images.tables import Worker
 from inference.availability import Availability
-from inference.networks.registry import ENHANCING, NAMES
-from inference.settings import Settings
+from inference.settings import NAMES, Settings
 from inference.throughput import Throughput
 from inference.triton.client import Triton
 from inference.triton.errors import TritonFailed
@@ -25,11 +26,14 @@ from loupe_local.services import services
 from loupe_local.stores import Stores
 from loupe_local.supervisor import Supervisor
 from loupe_local.triton import MODELS
+from serving import configuration
 from tests.images.images_rig import Rig, emptied
+from tests.inference.built_models import ENHANCE_NETWORKS, ENHANCE_SMALL
+from tests.inference.built_models import MODELS as USUAL_MODELS
 from tests.inference.conftest import triton_at
-from tests.inference.test_pace import Clock, worked
+from tests.inference.test_throughput import Clock, worked
 
-X4PLUS, GENERAL = (model.nets[0].name for model in ENHANCING)
+X4PLUS, GENERAL = ENHANCE_NETWORKS
 VARIANTS = ("", "_float")
 USUAL = ("span_x2", "span_x4", "waifu2x_photo_x2")
 
@@ -43,18 +47,18 @@ def write_repository(folder: Path) -> None:
     for net, variant in ((net, variant) for net in (X4PLUS, GENERAL) for variant in VARIANTS):
         copy = folder / f"{net}{variant}"
         shutil.copytree(MODELS / f"span_x4{variant}", copy, ignore=shutil.ignore_patterns("__pycache__"))
-        for config in copy.rglob("*.pbtxt"):
-            config.write_text(config.read_text().replace(f'"span_x4{variant}"', f'"{copy.name}"'))
+        [network] = [each for each in NETWORKS if each.name == copy.name]
+        (copy / "configs" / "cpu.pbtxt").write_text(configuration.for_cpu(repository.served(network)))
 
 
 @pytest.fixture(scope="module")
 async def target(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[str]:
     """Of a Triton beside the stack's, which others use."""
-    folder, repository = tmp_path_factory.mktemp("offer"), tmp_path_factory.mktemp("repository")
-    write_repository(repository)
+    folder, models = tmp_path_factory.mktemp("availability"), tmp_path_factory.mktemp("repository")
+    write_repository(models)
     async with Supervisor(folder / "state", to_file(folder / "triton.log")) as supervisor:
         server = triton_server.triton(supervisor.state)
-        await supervisor.start(replace(triton_server.process(server, models=repository), env=ENVIRONMENT))
+        await supervisor.start(replace(triton_server.process(server, models=models), env=ENVIRONMENT))
         yield server.grpc
 
 
@@ -113,11 +117,11 @@ def both(net: str) -> tuple[str, ...]:
 
 async def test_with_the_usual_networks_the_usual_models_are_served(real: Triton, loaded: Loaded) -> None:
     await loaded.only()
-    offer = Availability(real)
+    availability = Availability(real)
 
-    await offer.wait_ready()
+    await availability.wait_ready()
 
-    assert offer.names == ["auto", "faithful", "clean"]
+    assert availability.names == ["auto", "faithful", "clean"]
 
 
 @pytest.mark.parametrize(
@@ -136,45 +140,45 @@ async def test_enhance_takes_the_best_network_that_is_there_for_8_and_16_bits(
     real: Triton, loaded: Loaded, there: tuple[str, ...], net: str | None
 ) -> None:
     await loaded.only(*there)
-    offer = Availability(real)
+    availability = Availability(real)
 
-    await offer.wait_ready()
+    await availability.wait_ready()
 
-    found = offer.models.get("enhance")
-    assert (found.nets[0].name if found else None) == net
+    found = availability.models.get("enhance")
+    assert (found.networks[0].name if found else None) == net
 
 
 async def test_images_is_told_what_comes_and_what_goes(real: Triton, loaded: Loaded, rig: Rig) -> None:
-    offer, images = Availability(real), rig.service()
+    availability, images = Availability(real), rig.service()
     await loaded.only()
-    await offer.tell(images, Throughput())
+    await availability.announce(images, Throughput())
     before = await served(rig)
 
     await loaded.only(*both(GENERAL))
-    await offer.tell(images, Throughput())
+    await availability.announce(images, Throughput())
     come = await served(rig)
     await loaded.only()
-    await offer.tell(images, Throughput())
+    await availability.announce(images, Throughput())
 
     assert before == ["auto", "faithful", "clean"]
     assert come == [*before, "enhance"]
-    assert "enhance" not in offer.models
+    assert "enhance" not in availability.models
 
 
 async def test_its_pace_is_told_as_one_workers_whenever_it_changes(real: Triton, rig: Rig) -> None:
     clock = Clock()
-    offer, images, pace = Availability(real), rig.service(), Throughput(clock)
+    availability, images, throughput = Availability(real), rig.service(), Throughput(clock)
 
-    await offer.tell(images, pace)
-    before = await paces(rig)
-    worked(pace, clock, 2, pixels=1_000_000)
-    await offer.tell(images, pace)
+    await availability.announce(images, throughput)
+    before = await throughputs(rig)
+    worked(throughput, clock, 2, pixels=1_000_000)
+    await availability.announce(images, throughput)
 
     assert before == [None]
-    assert await paces(rig) == [pytest.approx(0.5, rel=0.01)]
+    assert await throughputs(rig) == [pytest.approx(0.5, rel=0.01)]
 
 
-async def paces(rig: Rig) -> list[float | None]:
+async def throughputs(rig: Rig) -> list[float | None]:
     """Of all workers that images knows."""
     async with rig.sessions.begin() as session:
         return list((await session.exec(select(Worker.megapixels_per_second))).all())
@@ -185,44 +189,44 @@ async def test_no_more_is_served_than_is_wanted(
     real: Triton, loaded: Loaded, rig: Rig, names: tuple[str, ...]
 ) -> None:
     await loaded.only(*both(GENERAL))
-    offer = Availability(real, names)
+    availability = Availability(real, names)
 
-    await offer.wait_ready()
-    await offer.tell(rig.service(), Throughput())
+    await availability.wait_ready()
+    await availability.announce(rig.service(), Throughput())
 
     assert set(await served(rig)) == {"auto", *names}
 
 
 async def test_a_worker_is_not_ready_without_what_the_operator_wants(real: Triton, loaded: Loaded) -> None:
     await loaded.only()
-    offer = Availability(real, NAMES)
+    availability = Availability(real, NAMES)
 
     with pytest.raises(TritonFailed) as caught:
-        await offer.wait_ready()
+        await availability.wait_ready()
     await loaded.only(*both(GENERAL))
-    await offer.wait_ready()
+    await availability.wait_ready()
 
     assert str(caught.value) == (
         "INFERENCE_MODELS names enhance, for which Triton has no realesrgan_x4plus or realesr_general_x4v3"
     )
-    assert offer.names == ["auto", *NAMES]
+    assert availability.names == ["auto", *NAMES]
 
 
 async def test_while_triton_is_away_nothing_is_announced_and_nothing_is_forgotten(rig: Rig) -> None:
     async with triton_at("127.0.0.1:9", seconds=1) as nowhere:
-        offer = Availability(nowhere)
-        offer.models = {**offer.models, "enhance": ENHANCING[1]}
+        availability = Availability(nowhere)
+        availability.models = {**USUAL_MODELS, "enhance": ENHANCE_SMALL}
 
-        await offer.tell(rig.service(), Throughput())
+        await availability.announce(rig.service(), Throughput())
 
-    assert "enhance" in offer.models
+    assert "enhance" in availability.models
     assert await served(rig) == ["auto", "faithful", "clean"]
 
 
 async def test_images_that_are_away_do_not_end_the_worker(real: Triton, rig: Rig) -> None:
     away = replace(rig, target="127.0.0.1:9", channels=rig.channels).service()
 
-    await Availability(real).tell(away, Throughput())
+    await Availability(real).announce(away, Throughput())
 
     assert await served(rig) == ["auto", "faithful", "clean"]
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from inference.networks.network import Answer
+from inference.networks.network import Answer, Tensor
 from inference.networks.output_checks import check
-from inference.tiling.tiles import Tensor
 
 PHOTOS = sorted((Path(__file__).parents[2] / "docs" / "photos").glob("*.png"))
 NAMES = [path.stem for path in PHOTOS]
@@ -109,14 +108,14 @@ def test_one_that_is_no_number_is_refused(odd: float) -> None:
     answer = tensor.repeat(2, 2).repeat(2, 3)
     answer[0, 1, 7, 9] = odd
 
-    assert check(tensor, Answer(answer), 2) == "what are no numbers"
+    assert check(tensor, Answer(answer), 2) == "values that are not numbers"
 
 
 def test_a_doubt_of_another_size_is_refused() -> None:
     tensor = tensor_of(PICTURES["noise"])
     doubt = np.zeros((1, 1, SIZE, SIZE - 1), np.uint8)
 
-    assert "doubt" in (check(tensor, Answer(tensor.repeat(2, 2).repeat(2, 3), doubt), 2) or "")
+    assert "uncertainty" in (check(tensor, Answer(tensor.repeat(2, 2).repeat(2, 3), doubt), 2) or "")
 
 
 def doubted(height: int) -> Tensor:

@@ -6,9 +6,9 @@ import grpc
 import numpy as np
 import pytest
 
-from inference.networks.network import Answer, Network, TooLarge
+from inference.networks.network import Answer, Network, Tensor, TooLarge
 from inference.tiling.tile_inference import infer_tile
-from inference.tiling.tiles import Box, Tensor
+from inference.tiling.tiles import Box
 from inference.triton.client import Triton
 from inference.triton.errors import OutOfMemory, TritonFailed
 from tests.inference.conftest import FaultyTriton, doubled, pixels_of
@@ -54,9 +54,9 @@ async def test_halves_and_their_halves_are_the_whole(net: Network, size: tuple[i
     found = await infer_tile(net, small, tile, box_of(tile))
 
     assert np.array_equal(found.upscaled, whole.upscaled)
-    assert found.doubt is not None
-    assert whole.doubt is not None
-    assert np.array_equal(found.doubt, whole.doubt)
+    assert found.uncertainty is not None
+    assert whole.uncertainty is not None
+    assert np.array_equal(found.uncertainty, whole.uncertainty)
     assert (small.refused > 0) is (size[0] * size[1] > most or net is TWICE)
 
 

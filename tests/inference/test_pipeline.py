@@ -7,12 +7,12 @@ import pytest
 from PIL import ExifTags, Image, ImageDraw
 
 from inference.decoding.pool import Undecodable
-from inference.networks.network import Answer
-from inference.networks.registry import FAITHFUL
+from inference.networks.network import Answer, Tensor
 from inference.picture import Animation, Format, Picture
 from inference.pipeline import RenderSpec, render
-from inference.sizing import Fit, placed
-from inference.tiling.tiles import Tensor, Tiling
+from inference.sizing import Fit, place
+from inference.tiling.tiles import Tiling
+from tests.inference.built_models import FAITHFUL
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -30,7 +30,9 @@ class Nearest:
 def a_wish(
     size: tuple[int, int], file_format: Format = "PNG", fit: Fit = "stretch", *, keeps_metadata: bool = False
 ) -> RenderSpec:
-    return RenderSpec(size, file_format, FAITHFUL.nets, Tiling(64), fit=fit, keeps_metadata=keeps_metadata)
+    return RenderSpec(
+        size, file_format, FAITHFUL.networks, Tiling(64), fit=fit, keeps_metadata=keeps_metadata
+    )
 
 
 def a_picture(size: tuple[int, int] = (40, 20), *, depth: int = 8, exif: bytes | None = None) -> Picture:
@@ -65,7 +67,7 @@ def share(image: Image.Image, colour: tuple[int, ...]) -> float:
 def test_where_a_picture_of_two_to_one_lies_in_a_square(
     fit: Fit, inner: tuple[int, int], left: int, top: int
 ) -> None:
-    placement = placed((40, 20), (80, 80), fit)
+    placement = place((40, 20), (80, 80), fit)
 
     assert (placement.inner, placement.left, placement.top) == (inner, left, top)
 
@@ -75,7 +77,7 @@ def test_every_size_is_covered_or_contained(fit: Fit) -> None:
     for width in range(1, 40):
         for height in range(1, 40, 3):
             target = (width * 3, height * 2)
-            inner = placed((width, height), target, fit).inner
+            inner = place((width, height), target, fit).inner
             pairs = list(zip(inner, target, strict=True))
 
             assert any(side == wanted for side, wanted in pairs)

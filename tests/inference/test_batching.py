@@ -45,7 +45,7 @@ async def test_fixed_tiles_of_two_pictures_of_different_sizes_share_batches(trit
                 Picture(each, "PNG"),
                 (2 * each.shape[1], 2 * each.shape[0]),
                 triton.infer,
-                nets=(NET,),
+                networks=(NET,),
                 tile=64,
                 in_flight=2,
                 is_fixed=True,

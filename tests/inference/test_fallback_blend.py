@@ -5,7 +5,7 @@ import pytest
 
 from inference.networks.network import Answer
 from inference.picture import Picture, Pixels
-from inference.tiling.tile_rows import CLEAN
+from tests.inference.built_models import CLEAN
 from tests.inference.pictures import upscaled
 
 WIDTH, HEIGHT = 300, 280
@@ -19,9 +19,9 @@ def a_model(doubtful: tuple[slice, slice] | None, asked: list[tuple[str, tuple[i
         asked.append((name, tensor.shape))
         scale = 4 if name == "span_x4" else 2
         height, width = tensor.shape[2:]
-        level = CLEAN_LEVEL if name == CLEAN[2].name else PHOTO_LEVEL
+        level = CLEAN_LEVEL if name == CLEAN.networks[0].name else PHOTO_LEVEL
         doubt = None
-        if name != CLEAN[2].name:
+        if name != CLEAN.networks[0].name:
             doubt = np.zeros((1, 1, height, width), np.uint8)
             if doubtful is not None:
                 doubt[0, 0][doubtful] = 255
@@ -65,7 +65,7 @@ async def test_only_tiles_with_a_doubt_are_done_again() -> None:
 
     await upscaled(a_picture(), (WIDTH * 2, HEIGHT * 2), model)
 
-    assert [name for name, _ in asked].count(CLEAN[2].name) == 1
+    assert [name for name, _ in asked].count(CLEAN.networks[0].name) == 1
 
 
 async def test_doubt_everywhere_leaves_nothing_of_the_photo_model() -> None:

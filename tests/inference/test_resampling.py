@@ -8,7 +8,7 @@ from PIL import Image
 
 from inference import resampling as module
 from inference.picture import Picture, Pixels
-from inference.resampling import bleed, resized
+from inference.resampling import fill_hidden_colours, resample_part
 from tests.inference.pictures import resampled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
@@ -83,7 +83,7 @@ def test_16_bits_are_resampled_as_8_are_with_more_between_them(size: tuple[int, 
 def test_some_rows_of_a_whole_picture_are_those_of_the_whole_result() -> None:
     alpha = np.asarray(Image.linear_gradient("L"))[:, :, np.newaxis]
 
-    middle = resized(alpha, (512, 600), 200, 300)
+    middle = resample_part(alpha, (512, 600), 200, 300)
 
     expected = Image.linear_gradient("L").resize((512, 600), Image.Resampling.LANCZOS)
     assert np.array_equal(middle[:, :, 0], np.asarray(expected)[200:300])
@@ -92,7 +92,7 @@ def test_some_rows_of_a_whole_picture_are_those_of_the_whole_result() -> None:
 def test_hidden_colours_give_way_to_their_neighbours() -> None:
     picture = half_hidden()
 
-    filled = bleed(picture)
+    filled = fill_hidden_colours(picture)
 
     assert np.abs(filled - np.array(RED)).max() <= 2
 
@@ -107,7 +107,7 @@ def test_colours_spread_in_pictures_of_any_size(size: tuple[int, int]) -> None:
     picture.pixels[-1, -1] = RED
     picture.alpha[-1, -1] = 1
 
-    filled = bleed(picture)
+    filled = fill_hidden_colours(picture)
 
     assert np.abs(filled - np.array(RED)).max() <= 8
 
@@ -116,7 +116,7 @@ def test_visible_colours_stay_however_faint() -> None:
     pixels = photo()
     alpha = np.random.default_rng(1).integers(0, 3, pixels.shape[:2], np.uint8)
 
-    filled = bleed(Picture(pixels, "PNG", alpha=alpha))
+    filled = fill_hidden_colours(Picture(pixels, "PNG", alpha=alpha))
 
     assert np.array_equal(filled[alpha > 0], pixels[alpha > 0])
     assert not np.array_equal(filled, pixels)
@@ -126,7 +126,7 @@ def test_grey_spreads_as_well() -> None:
     colour = half_hidden()
     grey = Picture(colour.pixels[:, :, :1], "PNG", alpha=colour.alpha)
 
-    filled = bleed(grey)
+    filled = fill_hidden_colours(grey)
 
     assert filled.shape == grey.pixels.shape
     assert (filled >= 253).all()
@@ -137,4 +137,4 @@ def test_nothing_spreads_where_all_or_nothing_is_hidden(alpha: int | None) -> No
     pixels = photo()
     channel = None if alpha is None else np.full(pixels.shape[:2], alpha, np.uint8)
 
-    assert bleed(Picture(pixels, "PNG", alpha=channel)) is pixels
+    assert fill_hidden_colours(Picture(pixels, "PNG", alpha=channel)) is pixels

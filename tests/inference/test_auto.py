@@ -12,9 +12,19 @@ from pixels import encoded
 
 from inference.decoding.jpeg_quality import jpeg_quality
 from inference.decoding.pool import Decoder
-from inference.networks.auto import BLOCK, MOST_BLOCKS, PALETTE, Choice, NotServed, choose, chosen, sample
-from inference.networks.registry import CLEANING, ENHANCING, FAITHFUL, MODELS, Model
+from inference.networks.auto import (
+    BLOCK,
+    MAX_BLOCKS,
+    PALETTE,
+    NotServed,
+    Rule,
+    choose_model,
+    match_rule,
+    take_blocks,
+)
+from inference.networks.registry import Model
 from inference.picture import Picture, Pixels
+from tests.inference.built_models import CLEAN, ENHANCE_LARGE, ENHANCE_SMALL, FAITHFUL, MODELS
 
 EXPECTED = {
     "photo": {"clean_photo"},
@@ -62,12 +72,12 @@ def a_photo(number: int = 0) -> Image.Image:
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
 async def test_every_kind_takes_its_way(factor: int, decoder: Decoder) -> None:
-    choices = [(case.kind, choose(await decoded(decoder, case.file))) for case in cases(factor)]
+    choices = [(case.kind, match_rule(await decoded(decoder, case.file))) for case in cases(factor)]
 
     assert {kind for kind, _ in choices} == set(EXPECTED)
     for kind, choice in choices:
         assert choice.reason in EXPECTED[kind], kind
-        assert choice.model is (FAITHFUL if choice.reason == "clean_photo" else CLEANING)
+        assert choice.model == ("faithful" if choice.reason == "clean_photo" else "clean")
         assert choice.message.endswith(".")
 
 
@@ -85,7 +95,7 @@ async def test_wear_is_read_from_the_quantisation_tables(
     assert picture.jpeg_quality is not None
     if quality > 1:  # entries end at 255
         assert abs(picture.jpeg_quality - quality) <= 1
-    assert choose(picture).reason == ("worn_jpeg" if quality < 93 else "clean_photo")
+    assert match_rule(picture).reason == ("worn_jpeg" if quality < 93 else "clean_photo")
 
 
 async def test_a_turned_jpeg_is_as_worn_as_before(decoder: Decoder) -> None:
@@ -107,7 +117,7 @@ async def test_only_a_jpeg_has_its_quality(file_format: str, decoder: Decoder) -
 async def test_lossless_webp_is_not_worn(decoder: Decoder) -> None:
     picture = await decoded(decoder, encoded(a_photo(), "WEBP", lossless=True))
 
-    assert choose(picture).reason == "clean_photo"
+    assert match_rule(picture).reason == "clean_photo"
 
 
 @pytest.mark.parametrize("number", range(len(CUTS)))
@@ -116,7 +126,7 @@ def test_many_colours_are_worn_only_where_they_are_dithered(number: int) -> None
     palette = image.quantize(PALETTE)
 
     plain, dithered = (
-        choose(a_picture(image.quantize(palette=palette, dither=dither).convert("RGB")))
+        match_rule(a_picture(image.quantize(palette=palette, dither=dither).convert("RGB")))
         for dither in (Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG)
     )
 
@@ -129,7 +139,7 @@ def test_few_levels_of_grey_or_of_a_tone_are_no_palette(number: int) -> None:
     faint = grey.point([80 + level // 6 for level in range(256)])
     toned = ImageOps.colorize(grey, "#201000", "#fff0d0")
 
-    reasons = {choose(a_picture(each)).reason for each in (grey, faint, toned)}
+    reasons = {match_rule(a_picture(each)).reason for each in (grey, faint, toned)}
 
     assert reasons == {"clean_photo"}
 
@@ -138,7 +148,7 @@ def test_a_photo_with_a_caption_stays_a_photo() -> None:
     captioned = a_photo().copy()
     ImageDraw.Draw(captioned).text((20, 215), "Eileen Collins, 1999", "white")
 
-    choice = choose(a_picture(captioned))
+    choice = match_rule(a_picture(captioned))
 
     assert choice.reason == "clean_photo"
 
@@ -149,7 +159,7 @@ def test_a_large_picture_is_judged_by_blocks_from_all_over() -> None:
         page.paste(screenshot(0, 1), (left, top))
     poster = smaller(on_white(), 2).resize((2400, 1800), Image.Resampling.BICUBIC)
 
-    choices = [choose(a_picture(each)).reason for each in (page, poster)]
+    choices = [match_rule(a_picture(each)).reason for each in (page, poster)]
 
     assert choices == ["hard_edges", "clean_photo"]
 
@@ -166,9 +176,9 @@ def test_grey_alpha_and_16_bits_change_nothing(image: Image.Image) -> None:
         Picture(plain.pixels.astype(np.uint16) * 257, "TIFF", alpha=opaque.astype(np.uint16) * 257),
     ]
 
-    choices = {choose(each).reason for each in others}
+    choices = {match_rule(each).reason for each in others}
 
-    assert choices == {choose(plain).reason}
+    assert choices == {match_rule(plain).reason}
 
 
 @pytest.mark.parametrize(("shown", "hidden"), [("photo", "page"), ("page", "photo")])
@@ -178,9 +188,9 @@ def test_what_is_hidden_tells_nothing(shown: str, hidden: str) -> None:
     pixels = np.concatenate([np.asarray(parts[shown]), np.asarray(parts[hidden])])
     alpha = np.repeat(np.array([255, 0], np.uint8), side)[:, np.newaxis].repeat(side, axis=1)
 
-    choice = choose(Picture(pixels, "PNG", alpha=alpha, has_alpha=True))
+    choice = match_rule(Picture(pixels, "PNG", alpha=alpha, has_alpha=True))
 
-    assert choice == choose(a_picture(parts[shown]))
+    assert choice == match_rule(a_picture(parts[shown]))
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
@@ -193,15 +203,17 @@ def test_no_size_is_too_odd(size: tuple[int, int], channels: int, kind: type[np.
     plain = np.full_like(noise, 7)
     alphas = [None, np.zeros(size, kind), noise[:, :, 0]]
 
-    choices = [choose(Picture(pixels, "PNG", alpha=alpha)) for pixels in (noise, plain) for alpha in alphas]
+    choices = [
+        match_rule(Picture(pixels, "PNG", alpha=alpha)) for pixels in (noise, plain) for alpha in alphas
+    ]
 
-    assert all(isinstance(choice, Choice) for choice in choices)
+    assert all(isinstance(choice, Rule) for choice in choices)
 
 
 def test_one_pixel_is_taken_for_a_photo_and_a_large_plain_colour_is_not() -> None:
     dot, wall = (a_picture(Image.new("RGB", size, "teal")) for size in ((1, 1), (300, 300)))
 
-    assert (choose(dot).reason, choose(wall).reason) == ("clean_photo", "few_colours")
+    assert (match_rule(dot).reason, match_rule(wall).reason) == ("clean_photo", "few_colours")
 
 
 @pytest.mark.parametrize(
@@ -211,9 +223,9 @@ def test_a_sample_is_bounded_and_reaches_every_corner(size: tuple[int, int]) -> 
     plane = np.zeros(size, np.uint8)
     plane[0, 0], plane[0, -1], plane[-1, 0], plane[-1, -1] = 1, 2, 3, 4
 
-    blocks = sample(plane)
+    blocks = take_blocks(plane)
 
-    assert min(plane.size // 100, MOST_BLOCKS * BLOCK) <= blocks.size <= MOST_BLOCKS * BLOCK * BLOCK
+    assert min(plane.size // 100, MAX_BLOCKS * BLOCK) <= blocks.size <= MAX_BLOCKS * BLOCK * BLOCK
     assert {1, 2, 3, 4} <= set(np.unique(blocks).tolist())
 
 
@@ -235,10 +247,10 @@ def test_a_strangers_tables_give_a_quality_or_none(
 
 
 def test_who_asks_for_a_model_gets_that_one() -> None:
-    offered = {**MODELS, "enhance": ENHANCING[1]}
+    offered = {**MODELS, "enhance": ENHANCE_SMALL}
     picture = a_picture(a_photo())
 
-    choices = {name: chosen(name, picture, offered) for name in offered}
+    choices = {name: choose_model(name, picture, offered) for name in offered}
 
     assert {name: choice.model for name, choice in choices.items()} == offered
     assert {choice.reason for choice in choices.values()} == {"asked_for"}
@@ -247,20 +259,20 @@ def test_who_asks_for_a_model_gets_that_one() -> None:
 @pytest.mark.parametrize("name", ["enhance", "Faithful", "span_x2"])
 def test_what_is_not_served_is_replaced_by_nothing(name: str) -> None:
     with pytest.raises(NotServed, match=name):
-        chosen(name, a_picture(a_photo()), MODELS)
+        choose_model(name, a_picture(a_photo()), MODELS)
 
 
 @pytest.mark.parametrize("asked", ["auto", ""])
 def test_enhance_is_not_chosen_for_photos(asked: str) -> None:
-    offered = {"enhance": ENHANCING[0], **MODELS}
+    offered = {"enhance": ENHANCE_LARGE, **MODELS}
     worn = replace(a_picture(a_photo()), jpeg_quality=10)
 
-    assert chosen(asked, worn, offered).model is CLEANING
-    assert chosen(asked, a_picture(a_photo()), offered).model is FAITHFUL
+    assert choose_model(asked, worn, offered).model is CLEAN
+    assert choose_model(asked, a_picture(a_photo()), offered).model is FAITHFUL
 
 
 @pytest.mark.parametrize(
-    ("offered", "taken"), [({**MODELS, "enhance": ENHANCING[1]}, ENHANCING[1]), (MODELS, CLEANING)]
+    ("offered", "taken"), [({**MODELS, "enhance": ENHANCE_SMALL}, ENHANCE_SMALL), (MODELS, CLEAN)]
 )
 def test_hardly_any_colours_are_enhanced_where_that_is_served(
     offered: dict[str, Model], taken: Model
@@ -268,17 +280,17 @@ def test_hardly_any_colours_are_enhanced_where_that_is_served(
     page = Image.new("1", (160, 160), 1)
     ImageDraw.Draw(page).text((8, 60), "black or white", fill=0)
 
-    choice = chosen("auto", a_picture(page.convert("L")), offered)
+    choice = choose_model("auto", a_picture(page.convert("L")), offered)
 
     assert (choice.reason, choice.model) == ("coarse_colours", taken)
 
 
-@pytest.mark.parametrize("model", [FAITHFUL, CLEANING], ids=lambda model: model.name)
+@pytest.mark.parametrize("model", [FAITHFUL, CLEAN], ids=lambda model: model.name)
 def test_where_only_one_is_served_every_picture_takes_it(model: Model) -> None:
-    offered = {"enhance": ENHANCING[0], model.name: model}
+    offered = {"enhance": ENHANCE_LARGE, model.name: model}
     clean = a_picture(a_photo())
 
-    choices = [chosen("auto", picture, offered) for picture in (clean, replace(clean, jpeg_quality=10))]
+    choices = [choose_model("auto", picture, offered) for picture in (clean, replace(clean, jpeg_quality=10))]
 
     assert [choice.model for choice in choices] == [model, model]
     assert sorted({choice.reason for choice in choices} - {"clean_photo", "worn_jpeg"}) == ["only_model"]
