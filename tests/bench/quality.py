@@ -1,7 +1,7 @@
 """`make bench-quality`: what `auto` and each model are worth on pictures whose larger original is known.
 
-Files go the worker's way: decoded in the child, routed, through the models tile by tile with the guard,
-resampled. Only Triton is left out; OpenVINO runs its models in this process.
+Files go through the worker's pipeline: they are decoded in the child, `auto` chooses the model, and tiles,
+fallback and resampling are the worker's. Only Triton is missing: OpenVINO runs its networks in this process.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ THERE = [
     if all((REPOSITORY_OF_MODELS / net.name).exists() for net in model.networks)
 ]
 COMPARED = MODELS | {model.name: model for model in THERE[:1]}
-"""`enhance` only where it was built."""
+"""`enhance` is compared only if it was built."""
 METHODS = ("bicubic", "lanczos", *COMPARED, "auto")
 MOST_LOST = 0.1
-"""In dB, by which `auto` may stay behind the better model on a kind of pictures."""
+"""How many dB `auto` may be behind the best model on a kind of pictures."""
 SETTINGS = {
     "PERFORMANCE_HINT": "LATENCY",
     "INFERENCE_PRECISION_HINT": "f32",
@@ -62,7 +62,7 @@ class Row:
 
 
 class Models:
-    """Each is compiled when it is first asked."""
+    """The networks, which are compiled when they are first used."""
 
     def __init__(self) -> None:
         self._core = openvino.Core()

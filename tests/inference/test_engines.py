@@ -46,7 +46,7 @@ def test_every_model_gets_the_engine_of_its_precision(room: Room) -> None:
     assert plus["maxShapes"] == "IMAGE:2x3x256x256"
 
 
-def test_the_manifest_tells_each_engine_and_what_it_was_built_from(room: Room) -> None:
+def test_the_manifest_lists_each_engine_with_what_it_was_built_from(room: Room) -> None:
     repository = room.repository()
 
     room.run(repository)
@@ -60,7 +60,7 @@ def test_the_manifest_tells_each_engine_and_what_it_was_built_from(room: Room) -
     assert told["built_from"]["precision"] == "half"
 
 
-def test_a_second_machine_of_the_kind_takes_what_the_first_built(room: Room) -> None:
+def test_a_second_machine_of_the_same_kind_takes_the_engines_of_the_first(room: Room) -> None:
     first, second = room.repository("first"), room.repository("second")
     room.run(first)
     built = len(room.calls())
@@ -81,7 +81,7 @@ def test_a_second_machine_of_the_kind_takes_what_the_first_built(room: Room) -> 
         ({}, ("--level", "5")),
     ],
 )
-def test_what_an_engine_depends_on_makes_it_another(
+def test_any_change_that_an_engine_depends_on_builds_another_one(
     room: Room, change: dict[str, Any], options: tuple[str, ...]
 ) -> None:
     repository = room.repository()
@@ -153,7 +153,7 @@ def test_builders_at_the_same_time_build_once(room: Room) -> None:
     assert len({engine_in(repository).read_bytes() for repository in repositories}) == 1
 
 
-def test_nobody_builds_beside_what_a_killed_builder_left_running(room: Room) -> None:
+def test_nobody_builds_while_trtexec_of_a_killed_builder_still_runs(room: Room) -> None:
     room.hold.touch()
     killed = room.start(room.repository("first"), "--models", "span_x2")
     until(room.calls, "it builds")
@@ -187,7 +187,7 @@ def test_a_stopped_builder_stops_trtexec(room: Room) -> None:
     assert names_in(room.cache, "*.plan") == set()
 
 
-def test_where_the_memory_ends_the_batch_is_halved(room: Room) -> None:
+def test_the_batch_is_halved_until_the_memory_suffices(room: Room) -> None:
     repository = room.repository()
     room.told(largest=2)
 
@@ -201,7 +201,7 @@ def test_where_the_memory_ends_the_batch_is_halved(room: Room) -> None:
     assert "batch_size: 4" not in config
 
 
-def test_what_was_too_large_is_tried_again_only_when_asked(room: Room) -> None:
+def test_an_engine_that_was_too_large_is_tried_again_only_on_request(room: Room) -> None:
     room.told(largest=4)
     room.run(room.repository("first"), "--models", "span_x2")
     room.told()
@@ -219,7 +219,7 @@ def test_later_builds_get_the_timings_of_earlier_ones(room: Room) -> None:
     assert [call["known"] for call in room.calls()] == ["", "timed "]
 
 
-def test_pruning_leaves_other_gpus_and_what_is_used(room: Room) -> None:
+def test_pruning_keeps_used_engines_and_those_of_other_gpus(room: Room) -> None:
     room.told(gpu="NVIDIA H100, 9.0")
     room.run(room.repository("other"), "--models", "span_x2")
     room.told(tensorrt="100300")
@@ -288,6 +288,6 @@ def test_a_model_that_is_not_there_is_named(room: Room) -> None:
     assert (code, error.endswith("has no model span_x3\n")) == (1, True)
 
 
-def test_a_full_disk_is_called_so(tmp_path: Path) -> None:
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with pytest.raises(Stopped, match="the disk is full"), disk_errors(tmp_path):
         Path("/dev/full").write_bytes(b"engine")

@@ -1,4 +1,4 @@
-"""The photo model's doubt: the clean model takes its place there, softly, and nowhere else."""
+"""Where the photo model is uncertain its fallback takes its place, softly, and nowhere else."""
 
 import numpy as np
 import pytest
@@ -9,23 +9,23 @@ from tests.inference.built_models import CLEAN
 from tests.inference.pictures import upscaled
 
 WIDTH, HEIGHT = 300, 280
-PHOTO_LEVEL, CLEAN_LEVEL = 40, 200
+PHOTO_LEVEL, FALLBACK_LEVEL = 40, 200
 
 
-def a_model(doubtful: tuple[slice, slice] | None, asked: list[tuple[str, tuple[int, ...]]]):  # noqa: ANN201
-    """Paints one level for the photo model, another for the clean one; doubts this part of each tile."""
+def a_model(uncertain_part: tuple[slice, slice] | None, requests: list[tuple[str, tuple[int, ...]]]):  # noqa: ANN201
+    """Return a model that paints one level, is uncertain of a part of each tile, and has another fallback."""
 
     async def infer(name: str, tensor: Pixels) -> Answer:
-        asked.append((name, tensor.shape))
+        requests.append((name, tensor.shape))
         scale = 4 if name == "span_x4" else 2
         height, width = tensor.shape[2:]
-        level = CLEAN_LEVEL if name == CLEAN.networks[0].name else PHOTO_LEVEL
-        doubt = None
+        level = FALLBACK_LEVEL if name == CLEAN.networks[0].name else PHOTO_LEVEL
+        uncertainty = None
         if name != CLEAN.networks[0].name:
-            doubt = np.zeros((1, 1, height, width), np.uint8)
-            if doubtful is not None:
-                doubt[0, 0][doubtful] = 255
-        return Answer(np.full((1, 3, height * scale, width * scale), level, np.uint8), doubt)
+            uncertainty = np.zeros((1, 1, height, width), np.uint8)
+            if uncertain_part is not None:
+                uncertainty[0, 0][uncertain_part] = 255
+        return Answer(np.full((1, 3, height * scale, width * scale), level, np.uint8), uncertainty)
 
     return infer
 
@@ -36,42 +36,44 @@ def a_picture(channels: int = 3) -> Picture:
 
 @pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("channels", [1, 3])
-async def test_doubtful_places_are_the_clean_models_and_the_rest_is_not(scale: int, channels: int) -> None:
-    asked: list[tuple[str, tuple[int, ...]]] = []
-    model = a_model((slice(100, 110), slice(140, 160)), asked)
+async def test_uncertain_places_come_from_the_fallback_and_the_rest_does_not(
+    scale: int, channels: int
+) -> None:
+    requests: list[tuple[str, tuple[int, ...]]] = []
+    model = a_model((slice(100, 110), slice(140, 160)), requests)
 
     result = await upscaled(a_picture(channels), (WIDTH * scale, HEIGHT * scale), model)
 
     pixels = result.pixels[:, :, 0].astype(int)
-    assert (pixels[100 * scale : 110 * scale, 140 * scale : 160 * scale] == CLEAN_LEVEL).all()
+    assert (pixels[100 * scale : 110 * scale, 140 * scale : 160 * scale] == FALLBACK_LEVEL).all()
     assert (pixels[: 60 * scale] == PHOTO_LEVEL).all()
     assert (pixels[150 * scale :] == PHOTO_LEVEL).all()
     assert np.abs(np.diff(pixels, axis=0)).max() < 40
     assert np.abs(np.diff(pixels, axis=1)).max() < 40
 
 
-async def test_without_a_doubt_the_clean_model_is_not_asked() -> None:
-    asked: list[tuple[str, tuple[int, ...]]] = []
+async def test_the_fallback_is_not_used_if_the_model_is_certain() -> None:
+    requests: list[tuple[str, tuple[int, ...]]] = []
 
-    result = await upscaled(a_picture(), (WIDTH * 2, HEIGHT * 2), a_model(None, asked))
+    result = await upscaled(a_picture(), (WIDTH * 2, HEIGHT * 2), a_model(None, requests))
 
-    assert {name for name, _ in asked} == {"span_x2"}
+    assert {name for name, _ in requests} == {"span_x2"}
     assert (result.pixels == PHOTO_LEVEL).all()
 
 
-async def test_only_tiles_with_a_doubt_are_done_again() -> None:
-    asked: list[tuple[str, tuple[int, ...]]] = []
-    model = a_model((slice(0, 4), slice(0, 4)), asked)
+async def test_only_tiles_with_uncertain_pixels_get_the_fallback() -> None:
+    requests: list[tuple[str, tuple[int, ...]]] = []
+    model = a_model((slice(0, 4), slice(0, 4)), requests)
 
     await upscaled(a_picture(), (WIDTH * 2, HEIGHT * 2), model)
 
-    assert [name for name, _ in asked].count(CLEAN.networks[0].name) == 1
+    assert [name for name, _ in requests].count(CLEAN.networks[0].name) == 1
 
 
-async def test_doubt_everywhere_leaves_nothing_of_the_photo_model() -> None:
-    asked: list[tuple[str, tuple[int, ...]]] = []
-    model = a_model((slice(None), slice(None)), asked)
+async def test_uncertainty_everywhere_leaves_nothing_of_the_photo_model() -> None:
+    requests: list[tuple[str, tuple[int, ...]]] = []
+    model = a_model((slice(None), slice(None)), requests)
 
     result = await upscaled(a_picture(), (WIDTH * 4, HEIGHT * 4), model)
 
-    assert (result.pixels == CLEAN_LEVEL).all()
+    assert (result.pixels == FALLBACK_LEVEL).all()

@@ -1,4 +1,4 @@
-"""The model repository's configurations: Triton can read them, and a GPU serves what the CPU serves."""
+"""The model repository's configurations: Triton can read them, and a GPU serves the same as a CPU."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def dims_of(shape: str) -> list[int]:
 
 
 def requests_of(config: Any) -> Iterator[tuple[int, list[int]]]:
-    """Every batch and shape that Triton is told to prepare for."""
+    """Yield every batch and shape that Triton prepares for."""
     for spec in config.optimization.cuda.graph_spec:
         yield spec.batch_size, list(spec.input["IMAGE"].dim)
     for warm_up in config.model_warmup:
@@ -74,7 +74,7 @@ async def test_no_tile_is_larger_than_the_engine_takes(dtype: type) -> None:
     assert all(most <= shapes_of(name).largest for name, most in largest.items())
 
 
-def test_what_is_built_is_what_would_be_generated_now() -> None:
+def test_the_built_configurations_are_current() -> None:
     built = json.loads((REPOSITORY / "manifest.json").read_text())["models"]
 
     for network in ALL:
@@ -105,7 +105,9 @@ def test_no_queue_policy_disables_prefetching(network: ServedNetwork) -> None:
 
 @each_network
 @pytest.mark.parametrize("batch", [None, 4, 2, 1])
-def test_what_a_gpu_prepares_for_lies_within_its_engine(network: ServedNetwork, batch: int | None) -> None:
+def test_everything_that_a_gpu_prepares_for_fits_its_engine(
+    network: ServedNetwork, batch: int | None
+) -> None:
     config = gpu_of(network, batch)
 
     largest = dims_of(profile_of(replace(shapes_of(network.name), batch=config.max_batch_size))["maxShapes"])

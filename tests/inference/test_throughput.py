@@ -1,4 +1,4 @@
-"""How fast a worker says it is."""
+"""The throughput that a worker announces."""
 
 import contextlib
 
@@ -20,7 +20,7 @@ def worked(throughput: Throughput, clock: Clock, seconds: float, *, pixels: int)
         throughput.add_result(pixels)
 
 
-def test_before_its_first_result_a_worker_knows_none() -> None:
+def test_there_is_no_throughput_before_the_first_result() -> None:
     clock = Clock()
     throughput = Throughput(clock)
 
@@ -29,7 +29,7 @@ def test_before_its_first_result_a_worker_knows_none() -> None:
         assert throughput.megapixels_per_second is None
 
 
-def test_the_time_without_work_does_not_count() -> None:
+def test_idle_time_does_not_count() -> None:
     clock = Clock()
     throughput = Throughput(clock)
 
@@ -41,7 +41,7 @@ def test_the_time_without_work_does_not_count() -> None:
     assert throughput.megapixels_per_second == pytest.approx(2, rel=0.01)
 
 
-def test_jobs_at_the_same_time_share_the_seconds() -> None:
+def test_parallel_jobs_share_the_seconds() -> None:
     clock = Clock()
     throughput = Throughput(clock)
 
@@ -53,7 +53,7 @@ def test_jobs_at_the_same_time_share_the_seconds() -> None:
     assert throughput.megapixels_per_second == pytest.approx(4, rel=0.01)
 
 
-def test_what_was_long_ago_counts_less() -> None:
+def test_old_results_count_less() -> None:
     clock = Clock()
     throughput = Throughput(clock)
     worked(throughput, clock, 10, pixels=100_000_000)
@@ -64,7 +64,7 @@ def test_what_was_long_ago_counts_less() -> None:
     assert throughput.megapixels_per_second == pytest.approx(1, rel=0.1)
 
 
-def test_a_job_that_fails_takes_time_and_makes_nothing() -> None:
+def test_a_failed_job_takes_time_and_adds_no_result() -> None:
     clock = Clock()
     throughput = Throughput(clock)
     worked(throughput, clock, 1, pixels=2_000_000)

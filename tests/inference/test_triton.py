@@ -102,12 +102,11 @@ async def test_each_size_gets_its_own_answer_also_side_by_side(real: Triton) -> 
 
 
 async def test_every_model_is_ready(real: Triton) -> None:
-    await real.wait_ready(*(net.name for net in FAITHFUL.networks))
+    assert all([await real.has(network.name) for network in FAITHFUL.networks])
 
 
 async def test_a_model_that_is_not_there_is_not_ready_and_fails(real: Triton) -> None:
-    with pytest.raises(Exception, match="no_such_model"):
-        await real.wait_ready("no_such_model")
+    assert not await real.has("no_such_model")
     with pytest.raises(TritonFailed, match="no_such_model"):
         await real.infer("no_such_model", TILE)
 
@@ -127,8 +126,10 @@ async def test_a_triton_that_cannot_be_reached_is_away() -> None:
     async with triton_at("127.0.0.1:9", seconds=1.0) as nowhere:
         with pytest.raises(TritonAway):
             await nowhere.infer("span_x2", TILE)
-        with pytest.raises(Exception, match="UNAVAILABLE"):
-            await nowhere.wait_ready("span_x2")
+        with pytest.raises(TritonAway, match="UNAVAILABLE"):
+            await nowhere.has("span_x2")
+        with pytest.raises(TritonAway, match="UNAVAILABLE"):
+            await nowhere.load_missing()
 
 
 @pytest.mark.parametrize(

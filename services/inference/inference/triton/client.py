@@ -109,7 +109,10 @@ class Triton:
         return found
 
     async def load_missing(self) -> None:
-        """Load each model that Triton lists as not ready. Raises `TritonFailed`."""
+        """Load each model that Triton lists as not ready, as after a worker died during a reload.
+
+        Triton's own readiness is no help: it turns false while any model is being loaded. Raises `TritonFailed`.
+        """
         try:
             for model in await self._models(is_ready=False):
                 await self._reloader.load(model)
@@ -124,18 +127,6 @@ class Triton:
         await self._reloader.close()
         await self._transport.close()
         await self._client.close()
-
-    async def wait_ready(self, *models: str) -> None:
-        """Load each model that is missing. Raises `TritonFailed` if one cannot be loaded.
-
-        The server's own readiness is no help: it turns false while any model is being loaded.
-        """
-        for model in models:
-            if not await self.has(model):
-                try:
-                    await self._reloader.load(model)
-                except InferenceServerException as error:
-                    raise TritonFailed(f"the model {model} is not ready: {error}") from error
 
     async def is_there(self) -> bool:
         """Return whether Triton can be reached at all."""
