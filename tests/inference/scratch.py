@@ -1,6 +1,4 @@
-"""A real Triton of our own, with models that repeat pixels: one that takes its time and batches, so that what
-happens in between can be seen.
-"""
+"""A separate real Triton with models that repeat pixels. One of them is slow and batches its requests."""
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping

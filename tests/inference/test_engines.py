@@ -1,6 +1,6 @@
 """Engines are built once for each GPU, TensorRT, graph and shape, however many builders there are.
 
-NVIDIA's programs cannot run here: what is proven is what they are asked, and what becomes of their answers.
+NVIDIA's programs cannot run here. The tests check their arguments, and what happens with their answers.
 """
 
 import signal
@@ -51,13 +51,13 @@ def test_the_manifest_lists_each_engine_with_what_it_was_built_from(room: Room) 
 
     room.run(repository)
 
-    told = manifest_of(repository)["span_x2/1/model.plan"]
-    assert told["sha256"] == sha256(engine_in(repository))
-    assert told["built_from"]["onnx_sha256"] == sha256(repository / "span_x2" / "1" / "half.onnx")
-    assert told["built_from"]["gpu"] == "NVIDIA L4"
-    assert told["built_from"]["compute_capability"] == "8.9"
-    assert told["built_from"]["tensorrt"] == "10.16.2 b10"
-    assert told["built_from"]["precision"] == "half"
+    entry = manifest_of(repository)["span_x2/1/model.plan"]
+    assert entry["sha256"] == sha256(engine_in(repository))
+    assert entry["built_from"]["onnx_sha256"] == sha256(repository / "span_x2" / "1" / "half.onnx")
+    assert entry["built_from"]["gpu"] == "NVIDIA L4"
+    assert entry["built_from"]["compute_capability"] == "8.9"
+    assert entry["built_from"]["tensorrt"] == "10.16.2 b10"
+    assert entry["built_from"]["precision"] == "half"
 
 
 def test_a_second_machine_of_the_same_kind_takes_the_engines_of_the_first(room: Room) -> None:
@@ -86,12 +86,12 @@ def test_any_change_that_an_engine_depends_on_builds_another_one(
 ) -> None:
     repository = room.repository()
     room.run(repository)
-    room.told(**change)
+    room.set_machine(**change)
 
     room.run(repository, *options)
 
     assert len(room.calls()) == 4
-    room.told()
+    room.set_machine()
     room.run(repository)
     assert len(room.calls()) == 4  # the former ones were kept
 
@@ -146,9 +146,9 @@ def test_builders_at_the_same_time_build_once(room: Room) -> None:
     assert len(waiting) == 4
 
     room.hold.unlink()
-    told = [builder.communicate(timeout=60) for builder in builders]
+    outputs = [builder.communicate(timeout=60) for builder in builders]
 
-    assert [builder.returncode for builder in builders] == [0] * 4, told
+    assert [builder.returncode for builder in builders] == [0] * 4, outputs
     assert len(room.calls()) == 1
     assert len({engine_in(repository).read_bytes() for repository in repositories}) == 1
 
@@ -189,7 +189,7 @@ def test_a_stopped_builder_stops_trtexec(room: Room) -> None:
 
 def test_the_batch_is_halved_until_the_memory_suffices(room: Room) -> None:
     repository = room.repository()
-    room.told(largest=2)
+    room.set_machine(largest=2)
 
     code, out, _ = room.run(repository, "--models", "span_x2")
 
@@ -202,9 +202,9 @@ def test_the_batch_is_halved_until_the_memory_suffices(room: Room) -> None:
 
 
 def test_an_engine_that_was_too_large_is_tried_again_only_on_request(room: Room) -> None:
-    room.told(largest=4)
+    room.set_machine(largest=4)
     room.run(room.repository("first"), "--models", "span_x2")
-    room.told()
+    room.set_machine()
 
     room.run(room.repository("second"), "--models", "span_x2")
     assert len(room.calls()) == 2
@@ -220,12 +220,12 @@ def test_later_builds_get_the_timings_of_earlier_ones(room: Room) -> None:
 
 
 def test_pruning_keeps_used_engines_and_those_of_other_gpus(room: Room) -> None:
-    room.told(gpu="NVIDIA H100, 9.0")
+    room.set_machine(gpu="NVIDIA H100, 9.0")
     room.run(room.repository("other"), "--models", "span_x2")
-    room.told(tensorrt="100300")
+    room.set_machine(tensorrt="100300")
     room.run(room.repository("older"), "--models", "span_x2")
     before = names_in(room.cache, "*.plan")
-    room.told()
+    room.set_machine()
 
     room.run(room.repository("now"), "--models", "span_x2", "--prune")
 
@@ -234,7 +234,7 @@ def test_pruning_keeps_used_engines_and_those_of_other_gpus(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"gpu": "NVIDIA-SMI has failed", "smi_exit": 9}, "no GPU: nvidia-smi says: NVIDIA-SMI has failed"),
         ({"gpu": ""}, "no GPU"),
@@ -253,26 +253,26 @@ def test_pruning_keeps_used_engines_and_those_of_other_gpus(room: Room) -> None:
         ({"silent": True}, "trtexec failed (0)"),
     ],
 )
-def test_one_line_says_why_there_is_no_engine(room: Room, change: dict[str, Any], said: str) -> None:
-    room.told(**change)
+def test_one_line_says_why_there_is_no_engine(room: Room, change: dict[str, Any], message: str) -> None:
+    room.set_machine(**change)
     repository = room.repository()
 
     code, _, error = room.run(repository)
 
     assert (code, error.count("\n")) == (1, 1)
     assert error.startswith("no engines: ")
-    assert said in error
+    assert message in error
     assert not engine_in(repository).exists()
 
 
-@pytest.mark.parametrize(("program", "said"), [("nvidia-smi", "no GPU"), ("trtexec", "no trtexec")])
-def test_one_line_says_which_program_is_missing(room: Room, program: str, said: str) -> None:
+@pytest.mark.parametrize(("program", "message"), [("nvidia-smi", "no GPU"), ("trtexec", "no trtexec")])
+def test_one_line_says_which_program_is_missing(room: Room, program: str, message: str) -> None:
     (room.folder / "bin" / program).unlink()
 
     code, _, error = room.run(room.repository())
 
     assert (code, error.count("\n")) == (1, 1)
-    assert said in error
+    assert message in error
 
 
 def test_a_folder_that_is_no_repository_is_named(room: Room) -> None:

@@ -21,7 +21,7 @@ def photo(mode: str = "RGB") -> Pixels:
 
 
 def half_hidden(hidden: tuple[int, int, int] = GREEN, size: tuple[int, int] = (64, 48)) -> Picture:
-    """Red that is seen on the left, on the right another colour that is not."""
+    """Visible red on the left, and another colour on the right that is transparent."""
     pixels = np.full((size[1], size[0], 3), RED, np.uint8)
     alpha = np.full((size[1], size[0]), 255, np.uint8)
     pixels[:, size[0] // 2 :] = hidden
@@ -66,11 +66,11 @@ def test_strips_leave_no_trace(
 
 @pytest.mark.parametrize("size", [(1200, 800), (450, 300), (599, 401)])
 def test_16_bits_are_resampled_as_8_are_with_more_between_them(size: tuple[int, int]) -> None:
-    deep = photo().astype(np.uint16) * np.uint16(257)
+    sixteen_bit = photo().astype(np.uint16) * np.uint16(257)
 
-    result = resampled(deep, size)
+    result = resampled(sixteen_bit, size)
 
-    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(deep, 2, 0)]
+    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(sixteen_bit, 2, 0)]
     across = [plane.resize((size[0], 400), Image.Resampling.LANCZOS) for plane in planes]
     whole = [np.asarray(plane.resize(size, Image.Resampling.LANCZOS)) for plane in across]
     coarse = resampled(photo(), size).astype(np.float64)

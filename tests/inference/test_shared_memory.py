@@ -104,7 +104,9 @@ async def test_nothing_is_left_when_it_is_closed(scratch: Scratch) -> None:
     assert not file.exists()
 
 
-async def test_a_triton_that_was_started_again_is_told_again(scratch: Scratch, triton: Triton) -> None:
+async def test_regions_are_registered_again_after_triton_was_restarted(
+    scratch: Scratch, triton: Triton
+) -> None:
     await triton.infer(QUICK, a_tile())
     before = await known(triton)
     await scratch.supervisor.kill("triton")
@@ -155,7 +157,7 @@ async def test_a_triton_that_cannot_see_our_memory_is_asked_through_the_socket(f
     assert not files_of(triton)
 
 
-async def test_a_full_dev_shm_is_told_and_leaves_no_file(scratch: Scratch, triton: Triton) -> None:
+async def test_a_full_dev_shm_is_an_error_and_leaves_no_file(scratch: Scratch, triton: Triton) -> None:
     regions = SharedMemory(triton._client)
     before = set(FOLDER.iterdir())
 

@@ -27,7 +27,7 @@ def box_of(tile: Tensor) -> Box:
 
 
 class SmallMemory:
-    """A model that refuses tiles of more pixels than `most`, and mixes pixels that are up to `reach` apart."""
+    """A model that refuses tiles of more than `most` pixels. It mixes pixels up to `reach` apart."""
 
     def __init__(self, most: int, reach: int = NET.overlap) -> None:
         self.most, self.reach, self.refused = most, reach, 0

@@ -39,14 +39,14 @@ def a_picture() -> Picture:
 
 @pytest.mark.parametrize("net", FAITHFUL.networks, ids=lambda net: net.name)
 async def test_a_model_enlarges_by_its_scale_and_always_the_same(real: Triton, net: Any) -> None:
-    first, doubt = await real.infer(net.name, TILE)
+    first, uncertainty = await real.infer(net.name, TILE)
     second, _ = await real.infer(net.name, TILE)
 
     assert (first.dtype, first.shape) == (np.uint8, (1, 3, 24 * net.scale, 40 * net.scale))
     assert np.array_equal(first, second)
     assert first.std() > 10
-    assert doubt is not None
-    assert (doubt.dtype, doubt.shape) == (np.uint8, (1, 1, 24, 40))
+    assert uncertainty is not None
+    assert (uncertainty.dtype, uncertainty.shape) == (np.uint8, (1, 1, 24, 40))
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")

@@ -132,7 +132,7 @@ class Worker:
         keeping = Heartbeat(self.images, order)
         async with keeping.running(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
-                data, choice = await _unless(unwanted, self._upscaled(order, keeping.progress))
+                data, choice = await _unless(unwanted, self._upscale(order, keeping.progress))
             except NotWanted:
                 LOG.info("not wanted any more")
                 return
@@ -153,7 +153,7 @@ class Worker:
                 )
         await self.publish(finished)
 
-    async def _upscaled(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
+    async def _upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
         data, choice = await self._pipeline.upscale(order, progress)
         self.throughput.add_result(order.size.width * order.size.height)
         return data, choice

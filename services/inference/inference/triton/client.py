@@ -109,9 +109,10 @@ class Triton:
         return found
 
     async def load_missing(self) -> None:
-        """Load each model that Triton lists as not ready, as after a worker died during a reload.
+        """Load each model that Triton lists as not ready, as after a worker died in a reload.
 
-        Triton's own readiness is no help: it turns false while any model is being loaded. Raises `TritonFailed`.
+        Triton's own readiness is no help: it turns false while any model is being loaded.
+        Raises `TritonFailed`.
         """
         try:
             for model in await self._models(is_ready=False):
