@@ -153,7 +153,7 @@ async def test_a_triton_that_cannot_see_our_memory_is_asked_through_the_socket(f
     await triton.close()
 
     assert are_larger(answers, tiles)
-    assert [line["event"] for line in lines] == ["tiles go through the socket"]
+    assert [line["event"] for line in lines] == ["shared memory cannot be used; tiles go through the socket"]
     assert not files_of(triton)
 
 
