@@ -1,5 +1,4 @@
-"""The yardstick: one process that decodes, infers and encodes the same pictures with the same codecs, tiles
-and threads.
+"""The reference: one process that decodes, infers and encodes the same pictures with the same codecs and tiles.
 
 Run as `python -m bench.bare MODEL THREADS COUNT FILE FORMAT`; prints the seconds that COUNT pictures took.
 """
@@ -24,7 +23,7 @@ from tests.inference.built_models import FAITHFUL
 
 
 class BareModel:
-    """One model in this process."""
+    """A network that OpenVINO runs in this process."""
 
     def __init__(self, path: Path, threads: int) -> None:
         settings = {

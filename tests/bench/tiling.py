@@ -1,4 +1,4 @@
-"""What tiles cost: pixels computed twice, and time over a whole picture's."""
+"""The cost of tiles: pixels that are computed twice, and the time relative to a whole picture."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ SMALL_TILE = 192
 
 
 def pixels_over_picture() -> float:
-    """Of all tiles, over those of the picture; the mean over ordinary sizes, as the worker cuts them."""
+    """Return the pixels of all tiles over those of the picture, as a mean over ordinary sizes."""
     return statistics.mean(
         sum(tile.source.width * tile.source.height for tile in plan(*size, CPU_TILE, NET.overlap))
         / (size[0] * size[1])
@@ -36,8 +36,9 @@ def pixels_over_picture() -> float:
 
 
 async def time_over_ideal(rounds: int) -> float:
-    """Time by tiles over that of the whole picture, over the same of the pixels, which is ((T + 2p) / T)^2
-    where no border helps.
+    """Return the time of all tiles over that of the whole picture, relative to the same ratio of their pixels.
+
+    The ratio of pixels is ((T + 2p) / T)^2 for tiles without a border of the picture.
     """
     model = BareModel(MODELS / NET.name / "1" / "model.onnx", os.cpu_count() or 1)
     photo = np.asarray(Image.open(PHOTO).convert("RGB"))
