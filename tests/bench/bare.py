@@ -1,4 +1,4 @@
-"""The reference: one process that decodes, infers and encodes the same pictures with the same codecs and tiles.
+"""The reference: one process that decodes, infers and encodes the same pictures with the same codecs.
 
 Run as `python -m bench.bare MODEL THREADS COUNT FILE FORMAT`; prints the seconds that COUNT pictures took.
 """

@@ -36,7 +36,7 @@ def pixels_over_picture() -> float:
 
 
 async def time_over_ideal(rounds: int) -> float:
-    """Return the time of all tiles over that of the whole picture, relative to the same ratio of their pixels.
+    """Return the time of all tiles over that of the whole picture, relative to the same ratio of pixels.
 
     The ratio of pixels is ((T + 2p) / T)^2 for tiles without a border of the picture.
     """
