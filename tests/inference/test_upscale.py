@@ -134,7 +134,7 @@ async def test_the_smallest_network_that_reaches_the_size_is_used(size: tuple[in
 
 
 async def test_more_than_the_largest_scale_is_refused() -> None:
-    with pytest.raises(ValueError, match="no model"):
+    with pytest.raises(ValueError, match="no network"):
         await upscale(a_picture(), (201, 160), nearest)
 
 
