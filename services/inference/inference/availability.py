@@ -39,16 +39,16 @@ class Availability:
         loaded again must not make the worker choose another model.
         """
         self.models: Mapping[str, Model] = {}
-        """What this worker serves now, by name."""
+        """The models that this worker serves now, by name."""
 
     @property
     def names(self) -> list[str]:
-        """What a client may ask for."""
+        """The names that a client may request."""
         return [AUTO, *self.models]
 
     @property
     def network_names(self) -> set[str]:
-        """What Triton must have, including the models that `auto` needs and the operator excludes."""
+        """The networks that Triton must have, also for models that `auto` needs and the operator excludes."""
         return network_names((*self._required.values(), *self.models.values()))
 
     async def wait_ready(self) -> None:

@@ -1,6 +1,4 @@
-"""Reports that an image is being worked on and how far it is, and hears when its result is not wanted any
-more.
-"""
+"""Reports progress while an image is being worked on, and notices when its result is not wanted any more."""
 
 import asyncio
 import contextlib

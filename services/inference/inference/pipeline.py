@@ -77,7 +77,7 @@ pixels = Counter("loupe_pixels_total", "Pixels of images that were upscaled", ["
 
 @dataclass(frozen=True, slots=True)
 class RenderSpec:
-    """What the result is to be."""
+    """A description of the wanted result."""
 
     size: Size
     file_format: Format
@@ -97,7 +97,7 @@ class RenderSpec:
         return header
 
     def tiling_for(self, picture: Picture) -> Tiling:
-        # a tile of floats is four times as large on its way to Triton
+        """Return smaller tiles for 16 bits, which travel to Triton as floats and are four times as large."""
         tile = self.tiling.tile if picture.depth == 8 else self.tiling.tile // 2
         smallest = (2 * network.overlap + QUANTUM for network in self.networks)
         return replace(self.tiling, tile=max(tile, SMALLEST_TILE, *smallest))
@@ -116,8 +116,8 @@ class Pipeline:
     async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
         """Return the result's file and the model that made it.
 
-        Raises `Undecodable` if the picture is at fault, `NotServed`, and the errors of the store and of
-        Triton.
+        Raises `Undecodable` if the picture is at fault, `NotServed` if the model is gone, and the errors of
+        the store and of Triton.
         """
         picture = await self.decode(await self.fetch(order))
         choice = await self.choose(order, picture)
@@ -159,8 +159,9 @@ class Pipeline:
 async def render(
     original: Picture | Animation, spec: RenderSpec, infer: Infer, progress: Progress | None = None
 ) -> bytes:
-    """Return the result's file (steps 4 to 9). Of an animation only the first frame, if the format holds no
-    more.
+    """Return the result's file (steps 4 to 9).
+
+    If the format cannot hold an animation, only its first frame is rendered.
     """
     if isinstance(original, Picture) and spec.file_format == "GIF":
         original = Animation([original], [100], None)

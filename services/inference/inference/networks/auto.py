@@ -67,7 +67,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What `auto` takes for one kind of picture."""
+    """The model that `auto` chooses for one kind of picture."""
 
     model: str
     reason: str

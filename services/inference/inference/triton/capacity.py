@@ -29,7 +29,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What Triton provides for one model."""
+    """The resources that Triton has for one model."""
 
     is_gpu: bool = False
     instances: int = 1

@@ -1,4 +1,4 @@
-"""What Triton's errors mean. The message decides, because Triton's status codes say little."""
+"""Translates Triton's errors. The message decides, because Triton's status codes say little."""
 
 import re
 
