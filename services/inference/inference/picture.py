@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[Any]
 """Samples of 8 or 16 bits (uint8, uint16)."""
-SIXTEEN_BIT_MAX = 65535
 Size = tuple[int, int]
 """Width and height, in that order as in Pillow; arrays have them the other way round."""
+LARGEST_16_BIT = 65_535
+"""The largest sample of 16 bits: white, or opaque."""
 Format = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]
 
 

@@ -11,7 +11,7 @@ from math import ceil, floor
 import numpy as np
 from PIL import Image
 
-from inference.picture import SIXTEEN_BIT_MAX, Picture, Pixels, Size
+from inference.picture import LARGEST_16_BIT, Picture, Pixels, Size
 
 STRIP_PIXELS = 2_000_000
 REACH = 3
@@ -120,7 +120,7 @@ def lanczos(part: Pixels, width: int, height: int, box: tuple[float, float, floa
     across = image.resize((width, len(part)), Image.Resampling.LANCZOS)
     result = np.asarray(across.resize((width, height), Image.Resampling.LANCZOS, box))
     if part.dtype == np.uint16:
-        return np.rint(result.clip(0, SIXTEEN_BIT_MAX)).astype(np.uint16)
+        return np.rint(result.clip(0, LARGEST_16_BIT)).astype(np.uint16)
     return result.reshape(height, width, part.shape[2])
 
 

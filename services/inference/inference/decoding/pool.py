@@ -20,7 +20,7 @@ import numpy as np
 from inference.decoding.child import ICC_BYTES, Limits
 from inference.decoding.protocol import LENGTH, TOKEN_BYTES, Answer, Refusal
 from inference.metadata import LARGEST
-from inference.picture import SIXTEEN_BIT_MAX, Animation, Format, Picture, Pixels
+from inference.picture import LARGEST_16_BIT, Animation, Format, Picture, Pixels
 
 HEADER_BYTES = 32 << 10
 PIPE_BYTES = 1 << 20
@@ -218,7 +218,7 @@ class Child:
         alpha = samples[:, :, colour] if channels in (2, 4) else None
         return Picture(
             pixels=np.ascontiguousarray(samples[:, :, :colour]),
-            alpha=None if alpha is None or alpha.min() == SIXTEEN_BIT_MAX else np.ascontiguousarray(alpha),
+            alpha=None if alpha is None or alpha.min() == LARGEST_16_BIT else np.ascontiguousarray(alpha),
             icc=self._pixels(header["icc_bytes"]).tobytes() or None,
             exif=self._pixels(header["exif_bytes"]).tobytes() or None,
             source_format=cast("Format", header["format"]),

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inference.networks.network import Tensor
-from inference.picture import SIXTEEN_BIT_MAX, Pixels
+from inference.picture import LARGEST_16_BIT, Pixels
 
 SMALLEST_TILE = 64
 QUANTUM = 8
@@ -161,7 +161,7 @@ def cut(pixels: Pixels, tile: Tile) -> Tensor:
     is_sixteen_bit = pixels.dtype == np.uint16
     tensor = np.empty((1, 3, source.height, source.width), np.float32 if is_sixteen_bit else np.uint8)
     if is_sixteen_bit:
-        np.divide(part, np.float32(SIXTEEN_BIT_MAX), out=tensor[0])
+        np.divide(part, np.float32(LARGEST_16_BIT), out=tensor[0])
     else:
         tensor[0] = part
     return tensor
@@ -187,7 +187,7 @@ def crop_to_keep(result: Tensor, tile: Tile, scale: int, channels: int) -> Pixel
     if channels < len(part):
         part = _mean_of_channels(part)
     if part.dtype == np.float32:
-        part = np.rint(part * np.float32(SIXTEEN_BIT_MAX)).astype(np.uint16)
+        part = np.rint(part * np.float32(LARGEST_16_BIT)).astype(np.uint16)
     return part.transpose(1, 2, 0)
 
 
