@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import gateway, nets, overhead, pages, pipeline, png, tiling
+from bench import gateway, networks, overhead, pages, pipeline, png, tiling
 from bench.measure import share_mib
 from loupe_local.log import to_file
 from loupe_local.stack import Stack, stack
@@ -63,7 +63,10 @@ async def pixels(rounds: int) -> dict[str, Figure]:
         "png_size_over_pillow": Figure(larger, at_most=1.25),
         "tile_pixels_over_picture": Figure(tiling.pixels_over_picture(), at_most=1.15),
         "tiled_time_over_ideal": Figure(await tiling.time_over_ideal(rounds), at_most=1.15),
-        **{f"cost_{name}_over_{nets.USUAL}": Figure(value) for name, value in (await nets.costs(3)).items()},
+        **{
+            f"cost_{name}_over_{networks.USUAL}": Figure(value)
+            for name, value in (await networks.costs(3)).items()
+        },
     }
 
 

@@ -1,5 +1,4 @@
-"""The yardstick: one process that decodes, infers and encodes the same pictures with the same codecs, tiles
-and threads.
+"""The reference: one process that decodes, infers and encodes the same pictures with the same codecs.
 
 Run as `python -m bench.bare MODEL THREADS COUNT FILE FORMAT`; prints the seconds that COUNT pictures took.
 """
@@ -16,15 +15,15 @@ import openvino
 from PIL import Image
 
 from inference.encoding.writer import open_writer
-from inference.networks.network import Answer
-from inference.networks.registry import FAITHFUL
+from inference.networks.network import Answer, Tensor
 from inference.picture import Format, Picture
-from inference.tiling.tiles import Tensor, Tiling
-from inference.upscale import upscale
+from inference.pipeline import upscale
+from inference.tiling.tiles import Tiling
+from tests.inference.built_models import FAITHFUL
 
 
 class BareModel:
-    """One model in this process."""
+    """A network that OpenVINO runs in this process."""
 
     def __init__(self, path: Path, threads: int) -> None:
         settings = {
@@ -46,10 +45,12 @@ async def run(model: Path, threads: int, count: int, data: bytes, file_format: F
     async def one() -> None:
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         picture = Picture(pixels=pixels, source_format=file_format)
-        scale = next(net.scale for net in FAITHFUL.nets if net.name == model.parents[1].name)
+        scale = next(net.scale for net in FAITHFUL.networks if net.name == model.parents[1].name)
         size = (picture.width * scale, picture.height * scale)
         writer = open_writer(file_format, picture.header(size))
-        await upscale(picture, size, bare.infer, writer.write, tiling=Tiling(in_flight=1))
+        await upscale(
+            picture, size, bare.infer, writer.write, networks=FAITHFUL.networks, tiling=Tiling(in_flight=1)
+        )
         writer.finish()
 
     await one()

@@ -1,5 +1,6 @@
-"""A model that costs nothing: each pixel becomes a square of its colour, with no doubt. Served by the real
-Triton under the names of the real ones.
+"""A model that costs nothing: each pixel becomes a square of its colour, and none is uncertain.
+
+The real Triton serves it under the names of the real models.
 """
 
 import json
@@ -10,7 +11,7 @@ import triton_python_backend_utils as pb_utils  # pyright: ignore[reportMissingI
 
 
 class TritonPythonModel:
-    """The name and the methods are those that Triton's Python back end calls."""
+    """Triton's Python back end demands this name and these methods."""
 
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])

@@ -107,7 +107,7 @@ def write_repository(folder: Path) -> None:
         version.mkdir(parents=True)
         shutil.copyfile(NULL_MODEL, version / "model.py")
         config = (MODELS / name / "configs" / "cpu.pbtxt").read_text()
-        scale = f'{{ key: "scale" value {{ string_value: "{model["scale"]}" }} }}'
+        scale = f'{{ key: "scale" value {{ string_value: "{model["description"]["scale"]}" }} }}'
         (folder / name / "configs").mkdir()
         (folder / name / "configs" / "cpu.pbtxt").write_text(f"{config}\nparameters {scale}\n")
         shutil.copyfile(MODELS / name / "config.pbtxt", folder / name / "config.pbtxt")

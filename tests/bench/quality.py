@@ -1,7 +1,7 @@
 """`make bench-quality`: what `auto` and each model are worth on pictures whose larger original is known.
 
-Files go the worker's way: decoded in the child, routed, through the models tile by tile with the guard,
-resampled. Only Triton is left out; OpenVINO runs its models in this process.
+Files go through the worker's pipeline: they are decoded in the child, `auto` chooses the model, and tiles,
+fallback and resampling are the worker's. Only Triton is missing: OpenVINO runs its networks in this process.
 """
 
 import asyncio
@@ -17,25 +17,28 @@ from PIL import Image
 from bench.quality_scores import psnr, ssim
 from bench.quality_sets import Case, cases
 from inference.decoding.pool import Decoder
-from inference.networks.auto import chosen
-from inference.networks.network import Answer
-from inference.networks.registry import ENHANCING, MODELS, Model
+from inference.networks.auto import choose_model
+from inference.networks.network import Answer, Tensor
+from inference.networks.registry import Model
 from inference.picture import Picture, Pixels, Size
-from inference.tiling.tiles import Tensor, Tiling
-from inference.upscale import upscale
+from inference.pipeline import upscale
+from inference.tiling.tiles import Tiling
 from loupe_local.state import REPOSITORY
 from loupe_local.triton import MODELS as REPOSITORY_OF_MODELS
+from tests.inference.built_models import ENHANCE_LARGE, ENHANCE_SMALL, MODELS
 
 RESULTS = REPOSITORY / ".loupe" / "quality.json"
 FACTORS = (2, 3, 4)
 THERE = [
-    model for model in ENHANCING if all((REPOSITORY_OF_MODELS / net.name).exists() for net in model.nets)
+    model
+    for model in (ENHANCE_LARGE, ENHANCE_SMALL)
+    if all((REPOSITORY_OF_MODELS / net.name).exists() for net in model.networks)
 ]
 COMPARED = MODELS | {model.name: model for model in THERE[:1]}
-"""`enhance` only where it was built."""
+"""`enhance` is compared only if it was built."""
 METHODS = ("bicubic", "lanczos", *COMPARED, "auto")
 MOST_LOST = 0.1
-"""In dB, by which `auto` may stay behind the better model on a kind of pictures."""
+"""How many dB `auto` may be behind the best model on a kind of pictures."""
 SETTINGS = {
     "PERFORMANCE_HINT": "LATENCY",
     "INFERENCE_PRECISION_HINT": "f32",
@@ -59,7 +62,7 @@ class Row:
 
 
 class Models:
-    """Each is compiled when it is first asked."""
+    """The networks, which are compiled when they are first used."""
 
     def __init__(self) -> None:
         self._core = openvino.Core()
@@ -71,13 +74,15 @@ class Models:
             self._requests[name] = self._core.compile_model(path, "CPU", SETTINGS).create_infer_request()
         request = self._requests[name]
         request.infer({"IMAGE": tile})
-        has_doubt = len(request.model_outputs) > 1
-        doubt = np.array(request.get_tensor("DOUBT").data) if has_doubt else None
-        return Answer(np.array(request.get_tensor("UPSCALED").data), doubt)
+        has_uncertainty = len(request.model_outputs) > 1
+        uncertainty = np.array(request.get_tensor("DOUBT").data) if has_uncertainty else None
+        return Answer(np.array(request.get_tensor("UPSCALED").data), uncertainty)
 
     async def upscaled(self, picture: Picture, size: Size, model: Model) -> Image.Image:
         rows: list[Pixels] = []
-        await upscale(picture, size, self.infer, rows.append, nets=model.nets, tiling=Tiling(in_flight=1))
+        await upscale(
+            picture, size, self.infer, rows.append, networks=model.networks, tiling=Tiling(in_flight=1)
+        )
         return as_image(np.concatenate(rows))
 
 
@@ -97,7 +102,7 @@ async def results_of(case: Case, decoder: Decoder, models: Models) -> tuple[dict
     }
     for name, model in COMPARED.items():
         images[name] = await models.upscaled(picture, size, model)
-    choice = chosen("auto", picture, COMPARED)
+    choice = choose_model("auto", picture, COMPARED)
     return images | {"auto": images[choice.model.name]}, choice.reason
 
 

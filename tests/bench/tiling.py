@@ -1,4 +1,4 @@
-"""What tiles cost: pixels computed twice, and time over a whole picture's."""
+"""The cost of tiles: pixels that are computed twice, and the time relative to a whole picture."""
 
 import asyncio
 import os
@@ -10,15 +10,15 @@ import numpy as np
 from PIL import Image
 
 from bench.bare import BareModel
-from inference.networks.registry import FAITHFUL
 from inference.picture import Pixels
 from inference.tiling.tile_rows import TiledPass
 from inference.tiling.tiles import Tiling, plan
 from inference.triton.capacity import CPU_TILE
 from loupe_local.triton import MODELS
+from tests.inference.built_models import FAITHFUL
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
-NET = FAITHFUL.nets[1]
+NET = FAITHFUL.networks[1]
 ORDINARY = (
     (640, 480), (800, 600), (1024, 768), (1280, 720), (1280, 960), (1600, 1200), (1920, 1080), (2048, 1536),
     (3000, 2000), (4000, 3000), (6000, 4000),
@@ -27,7 +27,7 @@ SMALL_TILE = 192
 
 
 def pixels_over_picture() -> float:
-    """Of all tiles, over those of the picture; the mean over ordinary sizes, as the worker cuts them."""
+    """Return the pixels of all tiles over those of the picture, as a mean over ordinary sizes."""
     return statistics.mean(
         sum(tile.source.width * tile.source.height for tile in plan(*size, CPU_TILE, NET.overlap))
         / (size[0] * size[1])
@@ -36,8 +36,9 @@ def pixels_over_picture() -> float:
 
 
 async def time_over_ideal(rounds: int) -> float:
-    """Time by tiles over that of the whole picture, over the same of the pixels, which is ((T + 2p) / T)^2
-    where no border helps.
+    """Return the time of all tiles over that of the whole picture, relative to the same ratio of pixels.
+
+    The ratio of pixels is ((T + 2p) / T)^2 for tiles without a border of the picture.
     """
     model = BareModel(MODELS / NET.name / "1" / "model.onnx", os.cpu_count() or 1)
     photo = np.asarray(Image.open(PHOTO).convert("RGB"))

@@ -1,65 +1,71 @@
-"""Which models there are: told the same everywhere, and refused where they are not served."""
+"""Which models there are: every service and page names the same ones, and others are refused."""
 
 import re
-import runpy
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from client import upscale
 
+from builder.registry import EIGHT_BIT_NETWORKS, MODELS, NETWORKS, Model, factors_of, networks_of
 from gateway.routes.images import OPTIONS
-from images.catalogue import MODELS, NETWORKS, USUAL, Model
-from inference.networks.registry import AUTO, ENHANCING, NAMES, served
-from inference.networks.registry import MODELS as CHOSEN
+from images.catalogue import USUAL
+from inference.networks.auto import AUTO, ENHANCE, REQUIRED
+from inference.networks.registry import network_names
+from inference.settings import NAMES
+from loupe.contract import SCALE_FACTORS
+from loupe.images.v1 import known_models
 from tests.contract import shapes
 from tests.contract.asking import SMALL, a_batch, at_fault, told
+from tests.inference.built_models import ALL_MODELS
 
 ROOT = Path(__file__).parents[2]
+BUILDER = ROOT / "services" / "inference" / "models"
 PAGES = ("README.md", "docs/models.md")
 REFUSED = "The selected model is invalid: there are "
-BUILT: dict[str, Any] = {
-    model.name: model
-    for model in runpy.run_path(str(ROOT / "services/inference/models/builder/registry.py"))["MODELS"]
-}
 
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_the_tables_say_of_a_model_what_its_clients_are_told(page: str, model: Model) -> None:
+def test_the_tables_in_the_docs_agree_with_the_registry(page: str, model: Model) -> None:
     rows = re.findall(rf"^\| `{model.name}`.*$", (ROOT / page).read_text(), re.MULTILINE)
 
-    networks = [NETWORKS[net] for net in model.nets]
     assert len(rows) == 1
-    for network in networks:
+    for network in networks_of(model):
         cells = [cell.strip() for cell in rows[0].split("|")]
         assert network.title in rows[0]
         assert cells[-3:-1] == [network.source, network.licence]
 
 
-@pytest.mark.parametrize("net", NETWORKS)
-def test_weights_have_the_source_and_the_licence_that_their_builder_names(net: str) -> None:
-    assert (NETWORKS[net].source, NETWORKS[net].licence) == (BUILT[net].origin, BUILT[net].licence)
+def test_the_generated_table_is_current() -> None:
+    command = [sys.executable, "-m", "builder.known_models"]
+    done = subprocess.run(command, cwd=BUILDER, capture_output=True, text=True, check=True)
+
+    assert Path(known_models.__file__).read_text() == done.stdout
 
 
-def test_the_worker_knows_the_models_that_clients_are_told_of() -> None:
-    nets = {model.name: [net.name for net in model.nets] for model in CHOSEN.values()}
-    nets["enhance"] = [net.name for model in ENHANCING for net in model.nets]
+def test_all_services_know_the_same_models() -> None:
+    names = [model.name for model in MODELS]
 
-    assert [model.name for model in MODELS] == [AUTO, *NAMES] == OPTIONS["model"]["enum"]
-    assert (AUTO, *CHOSEN) == USUAL
-    for model in MODELS[1:]:
-        assert set(nets[model.name]) == set(model.nets)
+    assert names == [AUTO, *NAMES] == [AUTO, *REQUIRED, ENHANCE] == OPTIONS["model"]["enum"]
+    assert (AUTO, *REQUIRED) == USUAL
+    assert all(network.is_always_built for network in EIGHT_BIT_NETWORKS if network.model.name in REQUIRED)
 
 
 def test_every_network_can_be_built_for_8_and_for_16_bits_and_cut_without_a_seam() -> None:
-    nets = [net for model in (*CHOSEN.values(), *ENHANCING) for net in model.nets]
+    overlaps = {network.name: network.overlap for network in NETWORKS}
+    scales = {network.name: network.scale for network in NETWORKS}
 
-    assert served((*CHOSEN.values(), *ENHANCING)) == set(BUILT)
-    for net in nets:
-        assert net.step == BUILT[net.name].scale
-        assert net.overlap >= BUILT[net.name].overlap
+    assert network_names(ALL_MODELS) == set(overlaps)
+    for network in (network for model in ALL_MODELS for network in model.networks):
+        assert network.step == scales[network.name]
+        assert network.overlap >= overlaps[network.name]
+
+
+def test_every_model_reaches_the_largest_factor() -> None:
+    assert {max(factors_of(model)) for model in MODELS[1:]} == {max(SCALE_FACTORS)}
 
 
 async def test_whoever_asks_is_told_the_models(anyone: httpx2.AsyncClient) -> None:

@@ -11,10 +11,10 @@ from client import accepted, result_of, until
 from PIL import Image
 from pixels import encoded, opened, psnr, shrunk
 
-from inference.networks.registry import ENHANCING, served
+from builder.registry import ENHANCE, networks_of
 from loupe_local.triton import MODELS
 
-BUILT = [one for one in ENHANCING if all((MODELS / name).is_dir() for name in served((one,)))]
+BUILT = [network for network in networks_of(ENHANCE) if (MODELS / f"{network.name}_float").is_dir()]
 pytestmark = pytest.mark.skipif(
     not BUILT,
     reason="ENHANCE IS NOT TESTED: no network for it was built; `make models` builds one where there is npm",

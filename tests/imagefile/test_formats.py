@@ -12,7 +12,7 @@ from imagefile import formats
 from imagefile.formats import CHOICES, FORMATS, READABLE, WRITABLE, Format, FormatInfo, IncompleteTable
 from inference.decoding.decoders import DECODERS
 from inference.encoding import animation, writer
-from inference.worker import FORMATS as ORDERED
+from inference.pipeline import FORMATS as ORDERED
 from loupe_local.state import REPOSITORY
 
 FIRST_BYTES: dict[Format, tuple[bytes, ...]] = {

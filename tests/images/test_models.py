@@ -1,4 +1,4 @@
-"""Which models may be asked for, as workers come, announce what they have, and go."""
+"""Which models may be requested while workers come, announce what they serve, and go."""
 
 import asyncio
 from datetime import timedelta
@@ -22,9 +22,15 @@ FEWER = {name: nets for name, nets in ALL.items() if name != "enhance"}
 
 
 async def announce(rig: Rig, offers: dict[str, list[str]]) -> None:
-    """As a worker with these models does every few seconds."""
-    told = [pb.AnnounceModelsRequest.Offer(name=name, nets=nets) for name, nets in offers.items()]
-    await rig.service("inference").AnnounceModels(pb.AnnounceModelsRequest(models=told))
+    """Announce these models as a worker of the release before does: names and networks only."""
+    offered = [pb.AnnounceModelsRequest.Offer(name=name, nets=nets) for name, nets in offers.items()]
+    await rig.service("inference").AnnounceModels(pb.AnnounceModelsRequest(models=offered))
+
+
+async def announce_with_facts(rig: Rig, name: str, **facts: Any) -> None:
+    """Announce a model as a worker of this release does."""
+    offer = pb.AnnounceModelsRequest.Offer(name=name, nets=[f"{name}_x4"], **facts)
+    await rig.service("inference").AnnounceModels(pb.AnnounceModelsRequest(models=[offer]))
 
 
 async def listed(rig: Rig) -> list[Any]:
@@ -36,7 +42,7 @@ async def names(rig: Rig) -> list[str]:
 
 
 async def pass_time(rig: Rig, time: timedelta) -> None:
-    """All that was announced, and all that was missed, was that much earlier."""
+    """Move all announcements so far into the past."""
     earlier = {
         "announced_at": col(OfferedModel.announced_at) - time,
         "missing_since": col(OfferedModel.missing_since) - time,
@@ -49,11 +55,11 @@ async def start(rig: Rig, image_id: int | None, *models: str) -> pb.StartWorkRes
     return await rig.service().StartWork(pb.StartWorkRequest(image_id=image_id or 0, models=models))
 
 
-async def test_before_any_worker_has_come_the_usual_ones_are_known(rig: Rig) -> None:
+async def test_before_any_announcement_the_usual_models_are_served(rig: Rig) -> None:
     assert await names(rig) == USUAL
 
 
-async def test_what_a_worker_announces_is_served_in_the_catalogues_order(rig: Rig) -> None:
+async def test_what_a_worker_announces_is_served_in_the_registrys_order(rig: Rig) -> None:
     await announce(rig, dict(reversed(ALL.items())))
 
     found = await listed(rig)
@@ -69,16 +75,46 @@ async def test_what_a_worker_announces_is_served_in_the_catalogues_order(rig: Ri
     ("net", "network"),
     [("realesr_general_x4v3", "SRVGG, 32 layers"), ("realesrgan_x4plus", "RRDB, 23 blocks")],
 )
-async def test_the_network_told_is_the_one_that_the_workers_have(rig: Rig, net: str, network: str) -> None:
+async def test_clients_see_the_network_that_workers_have(rig: Rig, net: str, network: str) -> None:
     await announce(rig, {**ALL, "enhance": [net]})
 
     assert (await listed(rig))[-1].network == network
 
 
-async def test_a_model_that_only_a_newer_release_knows_is_not_told(rig: Rig) -> None:
+async def test_an_unknown_model_without_facts_is_not_listed(rig: Rig) -> None:
     await announce(rig, {**ALL, "dream": ["dream_x8"]})
 
     assert await names(rig) == [*USUAL, "enhance"]
+
+
+async def test_what_a_worker_says_about_a_model_is_what_clients_see(rig: Rig) -> None:
+    await announce_with_facts(
+        rig,
+        "dream",
+        description="Dreams.",
+        best_for="nights",
+        network="DREAM",
+        source="x/y",
+        licence="MIT",
+        scales=[2, 3],
+    )
+
+    model = (await listed(rig))[-1]
+    image = (await rig.user().Upscale(an_upload(model="dream"))).image
+
+    assert await names(rig) == ["auto", "dream"]
+    assert (model.description, model.best_for, list(model.scales)) == ("Dreams.", "nights", [2, 3])
+    assert (model.network, model.source, model.licence) == ("DREAM", "x/y", "MIT")
+    assert image.model.asked == "dream"
+
+
+async def test_workers_of_the_release_before_may_announce_beside_new_ones(rig: Rig) -> None:
+    await announce_with_facts(rig, "clean", description="New.", best_for="new", licence="New")
+    await announce(rig, ALL)
+
+    found = {model.name: model.licence for model in await listed(rig)}
+
+    assert found == {"auto": "", "faithful": "Apache-2.0", "clean": "MIT", "enhance": "BSD-3-Clause"}
 
 
 async def test_an_installation_may_serve_less_than_usual(rig: Rig) -> None:
@@ -87,7 +123,7 @@ async def test_an_installation_may_serve_less_than_usual(rig: Rig) -> None:
     assert await names(rig) == ["auto", "faithful"]
 
 
-async def test_with_no_worker_left_all_stays_served(rig: Rig) -> None:
+async def test_all_models_stay_served_when_the_last_worker_is_gone(rig: Rig) -> None:
     await announce(rig, ALL)
 
     await pass_time(rig, timedelta(days=30))
@@ -105,7 +141,7 @@ async def test_while_workers_of_both_kinds_run_all_is_served(rig: Rig) -> None:
         assert "enhance" in await names(rig)
 
 
-async def test_a_model_that_workers_do_without_for_long_is_gone_until_it_is_announced_again(rig: Rig) -> None:
+async def test_a_model_that_is_not_announced_for_long_is_gone_until_it_is_announced_again(rig: Rig) -> None:
     await announce(rig, ALL)
     await announce(rig, FEWER)
     await pass_time(rig, RULES.model_gone_after / 2)
@@ -120,7 +156,7 @@ async def test_a_model_that_workers_do_without_for_long_is_gone_until_it_is_anno
     assert await names(rig) == [*USUAL, "enhance"]
 
 
-async def test_a_worker_without_it_that_starts_first_does_not_take_it_away(rig: Rig) -> None:
+async def test_a_worker_without_a_model_that_starts_first_does_not_remove_it(rig: Rig) -> None:
     await announce(rig, ALL)
     await pass_time(rig, timedelta(days=30))
 
@@ -130,7 +166,9 @@ async def test_a_worker_without_it_that_starts_first_does_not_take_it_away(rig: 
 
 
 @pytest.mark.parametrize("model", ["enhance", "dream", "Auto"])
-async def test_what_is_not_served_is_refused_with_what_is(rig: Rig, model: str) -> None:
+async def test_a_model_that_is_not_served_is_refused_and_the_served_ones_are_named(
+    rig: Rig, model: str
+) -> None:
     await announce(rig, {**FEWER, "dream": ["dream_x8"]})
 
     with pytest.raises(errors.InvalidArgument) as caught:
@@ -153,7 +191,7 @@ async def test_a_batch_is_refused_whole(rig: Rig) -> None:
     assert [image.model.asked for image in accepted.batch.images] == ["enhance"]
 
 
-async def test_what_is_served_is_accepted_and_handed_to_a_worker_that_has_it(rig: Rig) -> None:
+async def test_a_served_model_is_accepted_and_given_to_a_worker_that_has_it(rig: Rig) -> None:
     await announce(rig, ALL)
 
     image = (await rig.user().Upscale(an_upload(model="enhance"))).image

@@ -1,5 +1,6 @@
-"""A container with a GPU as the building of engines sees it: stand-ins for NVIDIA's two programs, which
-cannot run here, and a repository of two models whose graphs nobody reads.
+"""A pretended container with a GPU: stand-ins for NVIDIA's two programs, which cannot run here.
+
+Its repository has two networks, whose graphs are never read.
 """
 
 import hashlib
@@ -21,8 +22,8 @@ SECONDS = 60.0
 TRTEXEC = """
 import hashlib, json, os, pathlib, sys, time
 room = pathlib.Path(os.environ["ROOM"])
-told = json.loads((room / "told.json").read_text())
-print(f"&&&& RUNNING TensorRT.trtexec [TensorRT v{told['tensorrt']}] [b10] # trtexec", flush=True)
+machine = json.loads((room / "machine.json").read_text())
+print(f"&&&& RUNNING TensorRT.trtexec [TensorRT v{machine['tensorrt']}] [b10] # trtexec", flush=True)
 if "--help" in sys.argv:
     sys.exit(0)
 given = dict(each.lstrip("-").partition("=")[::2] for each in sys.argv[1:])
@@ -30,11 +31,11 @@ timings = pathlib.Path(given["timingCacheFile"])
 known = timings.read_text() if timings.exists() else ""
 with (room / "calls").open("a") as calls:
     calls.write(json.dumps({**given, "known": known, "pid": os.getpid()}) + "\\n")
-if told["largest"] < int(given["maxShapes"].partition(":")[2].split("x")[0]):
+if machine["largest"] < int(given["maxShapes"].partition(":")[2].split("x")[0]):
     sys.exit("[E] Error[2]: [resizePhysical::145] Error Code 2: OutOfMemory (no further information)")
-if told["failure"]:
-    sys.exit(told["failure"])
-if told["silent"]:
+if machine["failure"]:
+    sys.exit(machine["failure"])
+if machine["silent"]:
     sys.exit(0)
 graph = hashlib.sha256(pathlib.Path(given["onnx"]).read_bytes()).hexdigest()
 with pathlib.Path(given["saveEngine"]).open("w") as engine:
@@ -47,11 +48,11 @@ timings.write_text(known + "timed ")
 """
 NVIDIA_SMI = """
 import json, os, pathlib, sys
-told = json.loads((pathlib.Path(os.environ["ROOM"]) / "told.json").read_text())
-print(told["gpu"])
-sys.exit(told["smi_exit"])
+machine = json.loads((pathlib.Path(os.environ["ROOM"]) / "machine.json").read_text())
+print(machine["gpu"])
+sys.exit(machine["smi_exit"])
 """
-TOLD = {
+MACHINE = {
     "gpu": "NVIDIA L4, 8.9",
     "smi_exit": 0,
     "tensorrt": "101602",
@@ -72,14 +73,14 @@ class Room:
 
     @property
     def hold(self) -> Path:
-        """While it is there, trtexec waits with half of its engine written."""
+        """While this file exists, trtexec waits after it has written half of its engine."""
         return self.folder / "hold"
 
-    def told(self, **changes: Any) -> None:
-        (self.folder / "told.json").write_text(json.dumps(TOLD | changes))
+    def set_machine(self, **changes: Any) -> None:
+        (self.folder / "machine.json").write_text(json.dumps(MACHINE | changes))
 
     def calls(self) -> list[dict[str, Any]]:
-        """What trtexec was asked to build, in order."""
+        """Return the arguments of each build by trtexec, in order."""
         path = self.folder / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -98,7 +99,7 @@ class Room:
         return process.returncode, out, error
 
     def close(self) -> None:
-        """Ends what a failed test left running."""
+        """End the processes that a failed test left running."""
         self.hold.unlink(missing_ok=True)
         for process in self.started:
             if process.poll() is None:
@@ -112,8 +113,11 @@ class Room:
             (folder / model / "1").mkdir(parents=True)
             (folder / model / "1" / "model.onnx").write_bytes(f"{model} single".encode() + graph)
         (folder / "span_x2" / "1" / "half.onnx").write_bytes(b"span_x2 half" + graph)
-        told = {name: {"floats": name.endswith("_float"), "guarded": is_it} for name, is_it in models.items()}
-        (folder / "manifest.json").write_text(json.dumps({"models": told}))
+        entries = {
+            name: {"is_float": name.endswith("_float"), "has_uncertainty": has_it, "description": {}}
+            for name, has_it in models.items()
+        }
+        (folder / "manifest.json").write_text(json.dumps({"models": entries}))
         return folder
 
 
@@ -124,7 +128,7 @@ def furnished(folder: Path) -> Room:
         program.write_text(f"#!{sys.executable} -S{text}")
         program.chmod(0o755)
     room = Room(folder)
-    room.told()
+    room.set_machine()
     return room
 
 

@@ -15,11 +15,11 @@ import tifffile
 
 from images.formats.sniff import sniff
 from inference.decoding.pool import Decoder
-from inference.networks.network import Answer, Infer
-from inference.networks.registry import FAITHFUL
+from inference.networks.network import Answer, Infer, Tensor
 from inference.picture import Animation, Format, Pixels
 from inference.pipeline import RenderSpec, render
-from inference.tiling.tiles import Tensor, Tiling
+from inference.tiling.tiles import Tiling
+from tests.inference.built_models import FAITHFUL
 
 TILING = Tiling(64)
 
@@ -61,7 +61,7 @@ async def upscaled(
     first = original.frames[0] if isinstance(original, Animation) else original
     assert (header.width, header.height) == first.size
     size = (first.width * factor, first.height * factor)
-    return await render(original, RenderSpec(size, file_format, FAITHFUL.nets, TILING, **options), infer)
+    return await render(original, RenderSpec(size, file_format, FAITHFUL.networks, TILING, **options), infer)
 
 
 def read(data: bytes) -> Pixels:

@@ -9,15 +9,17 @@ from inference.decoding.pool import Decoder
 from inference.encoding.writer import Writer, open_writer
 from inference.networks.network import Infer
 from inference.picture import Animation, Format, Picture, Pixels
+from inference.pipeline import upscale
 from inference.resampling import Resampler
 from inference.tiling.tiles import Tiling
-from inference.upscale import upscale
+from tests.inference.built_models import FAITHFUL
 
 
 async def upscaled(picture: Picture, size: tuple[int, int], infer: Infer, **options: Any) -> Picture:
     """Upscale a picture. `options` are those of `upscale` and the fields of `Tiling`."""
     rows: list[Pixels] = []
     named = {field.name: options.pop(field.name) for field in fields(Tiling) if field.name in options}
+    options.setdefault("networks", FAITHFUL.networks)
     await upscale(picture, size, infer, rows.append, tiling=Tiling(**named), **options)
     samples = np.concatenate(rows)
     colour = picture.pixels.shape[2]

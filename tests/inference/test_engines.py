@@ -1,6 +1,6 @@
 """Engines are built once for each GPU, TensorRT, graph and shape, however many builders there are.
 
-NVIDIA's programs cannot run here: what is proven is what they are asked, and what becomes of their answers.
+NVIDIA's programs cannot run here. The tests check their arguments, and what happens with their answers.
 """
 
 import signal
@@ -46,21 +46,21 @@ def test_every_model_gets_the_engine_of_its_precision(room: Room) -> None:
     assert plus["maxShapes"] == "IMAGE:2x3x256x256"
 
 
-def test_the_manifest_tells_each_engine_and_what_it_was_built_from(room: Room) -> None:
+def test_the_manifest_lists_each_engine_with_what_it_was_built_from(room: Room) -> None:
     repository = room.repository()
 
     room.run(repository)
 
-    told = manifest_of(repository)["span_x2/1/model.plan"]
-    assert told["sha256"] == sha256(engine_in(repository))
-    assert told["built_from"]["onnx_sha256"] == sha256(repository / "span_x2" / "1" / "half.onnx")
-    assert told["built_from"]["gpu"] == "NVIDIA L4"
-    assert told["built_from"]["compute_capability"] == "8.9"
-    assert told["built_from"]["tensorrt"] == "10.16.2 b10"
-    assert told["built_from"]["precision"] == "half"
+    entry = manifest_of(repository)["span_x2/1/model.plan"]
+    assert entry["sha256"] == sha256(engine_in(repository))
+    assert entry["built_from"]["onnx_sha256"] == sha256(repository / "span_x2" / "1" / "half.onnx")
+    assert entry["built_from"]["gpu"] == "NVIDIA L4"
+    assert entry["built_from"]["compute_capability"] == "8.9"
+    assert entry["built_from"]["tensorrt"] == "10.16.2 b10"
+    assert entry["built_from"]["precision"] == "half"
 
 
-def test_a_second_machine_of_the_kind_takes_what_the_first_built(room: Room) -> None:
+def test_a_second_machine_of_the_same_kind_takes_the_engines_of_the_first(room: Room) -> None:
     first, second = room.repository("first"), room.repository("second")
     room.run(first)
     built = len(room.calls())
@@ -81,17 +81,17 @@ def test_a_second_machine_of_the_kind_takes_what_the_first_built(room: Room) -> 
         ({}, ("--level", "5")),
     ],
 )
-def test_what_an_engine_depends_on_makes_it_another(
+def test_any_change_that_an_engine_depends_on_builds_another_one(
     room: Room, change: dict[str, Any], options: tuple[str, ...]
 ) -> None:
     repository = room.repository()
     room.run(repository)
-    room.told(**change)
+    room.set_machine(**change)
 
     room.run(repository, *options)
 
     assert len(room.calls()) == 4
-    room.told()
+    room.set_machine()
     room.run(repository)
     assert len(room.calls()) == 4  # the former ones were kept
 
@@ -146,14 +146,14 @@ def test_builders_at_the_same_time_build_once(room: Room) -> None:
     assert len(waiting) == 4
 
     room.hold.unlink()
-    told = [builder.communicate(timeout=60) for builder in builders]
+    outputs = [builder.communicate(timeout=60) for builder in builders]
 
-    assert [builder.returncode for builder in builders] == [0] * 4, told
+    assert [builder.returncode for builder in builders] == [0] * 4, outputs
     assert len(room.calls()) == 1
     assert len({engine_in(repository).read_bytes() for repository in repositories}) == 1
 
 
-def test_nobody_builds_beside_what_a_killed_builder_left_running(room: Room) -> None:
+def test_nobody_builds_while_trtexec_of_a_killed_builder_still_runs(room: Room) -> None:
     room.hold.touch()
     killed = room.start(room.repository("first"), "--models", "span_x2")
     until(room.calls, "it builds")
@@ -187,9 +187,9 @@ def test_a_stopped_builder_stops_trtexec(room: Room) -> None:
     assert names_in(room.cache, "*.plan") == set()
 
 
-def test_where_the_memory_ends_the_batch_is_halved(room: Room) -> None:
+def test_the_batch_is_halved_until_the_memory_suffices(room: Room) -> None:
     repository = room.repository()
-    room.told(largest=2)
+    room.set_machine(largest=2)
 
     code, out, _ = room.run(repository, "--models", "span_x2")
 
@@ -201,10 +201,10 @@ def test_where_the_memory_ends_the_batch_is_halved(room: Room) -> None:
     assert "batch_size: 4" not in config
 
 
-def test_what_was_too_large_is_tried_again_only_when_asked(room: Room) -> None:
-    room.told(largest=4)
+def test_an_engine_that_was_too_large_is_tried_again_only_on_request(room: Room) -> None:
+    room.set_machine(largest=4)
     room.run(room.repository("first"), "--models", "span_x2")
-    room.told()
+    room.set_machine()
 
     room.run(room.repository("second"), "--models", "span_x2")
     assert len(room.calls()) == 2
@@ -219,13 +219,13 @@ def test_later_builds_get_the_timings_of_earlier_ones(room: Room) -> None:
     assert [call["known"] for call in room.calls()] == ["", "timed "]
 
 
-def test_pruning_leaves_other_gpus_and_what_is_used(room: Room) -> None:
-    room.told(gpu="NVIDIA H100, 9.0")
+def test_pruning_keeps_used_engines_and_those_of_other_gpus(room: Room) -> None:
+    room.set_machine(gpu="NVIDIA H100, 9.0")
     room.run(room.repository("other"), "--models", "span_x2")
-    room.told(tensorrt="100300")
+    room.set_machine(tensorrt="100300")
     room.run(room.repository("older"), "--models", "span_x2")
     before = names_in(room.cache, "*.plan")
-    room.told()
+    room.set_machine()
 
     room.run(room.repository("now"), "--models", "span_x2", "--prune")
 
@@ -234,7 +234,7 @@ def test_pruning_leaves_other_gpus_and_what_is_used(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"gpu": "NVIDIA-SMI has failed", "smi_exit": 9}, "no GPU: nvidia-smi says: NVIDIA-SMI has failed"),
         ({"gpu": ""}, "no GPU"),
@@ -243,7 +243,7 @@ def test_pruning_leaves_other_gpus_and_what_is_used(room: Room) -> None:
             "GPUs of different kinds (NVIDIA L4, 8.9; NVIDIA T4, 7.5)",
         ),
         ({"tensorrt": "8601"}, "TensorRT 8.6.1 is too old"),
-        ({"tensorrt": "?"}, "does not tell its TensorRT"),
+        ({"tensorrt": "?"}, "does not name its TensorRT"),
         ({"largest": 0}, "the memory of NVIDIA L4 does not suffice for one tile"),
         (
             {"failure": "[I] fine\n[E] [TRT] no such layer\n&&&& FAILED"},
@@ -253,26 +253,26 @@ def test_pruning_leaves_other_gpus_and_what_is_used(room: Room) -> None:
         ({"silent": True}, "trtexec failed (0)"),
     ],
 )
-def test_one_line_says_why_there_is_no_engine(room: Room, change: dict[str, Any], said: str) -> None:
-    room.told(**change)
+def test_one_line_says_why_there_is_no_engine(room: Room, change: dict[str, Any], message: str) -> None:
+    room.set_machine(**change)
     repository = room.repository()
 
     code, _, error = room.run(repository)
 
     assert (code, error.count("\n")) == (1, 1)
     assert error.startswith("no engines: ")
-    assert said in error
+    assert message in error
     assert not engine_in(repository).exists()
 
 
-@pytest.mark.parametrize(("program", "said"), [("nvidia-smi", "no GPU"), ("trtexec", "no trtexec")])
-def test_one_line_says_which_program_is_missing(room: Room, program: str, said: str) -> None:
+@pytest.mark.parametrize(("program", "message"), [("nvidia-smi", "no GPU"), ("trtexec", "no trtexec")])
+def test_one_line_says_which_program_is_missing(room: Room, program: str, message: str) -> None:
     (room.folder / "bin" / program).unlink()
 
     code, _, error = room.run(room.repository())
 
     assert (code, error.count("\n")) == (1, 1)
-    assert said in error
+    assert message in error
 
 
 def test_a_folder_that_is_no_repository_is_named(room: Room) -> None:
@@ -288,6 +288,6 @@ def test_a_model_that_is_not_there_is_named(room: Room) -> None:
     assert (code, error.endswith("has no model span_x3\n")) == (1, True)
 
 
-def test_a_full_disk_is_called_so(tmp_path: Path) -> None:
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with pytest.raises(Stopped, match="the disk is full"), disk_errors(tmp_path):
         Path("/dev/full").write_bytes(b"engine")

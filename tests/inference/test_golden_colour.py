@@ -13,9 +13,8 @@ import tifffile
 from PIL import ExifTags, Image, ImageCms
 
 from inference.decoding.pool import Decoder
-from inference.networks.network import Answer
+from inference.networks.network import Answer, Tensor
 from inference.picture import Format, Pixels
-from inference.tiling.tiles import Tensor
 from tests.inference.golden import noise, psnr, read, repeated, slopes, upscaled
 
 SIZE = (30, 20)

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from inference.networks.network import Answer
-from inference.networks.registry import FAITHFUL
+from inference.networks.network import Answer, Tensor
 from inference.picture import Format, Picture
 from inference.pipeline import RenderSpec, render
-from inference.tiling.tile_rows import CLEAN
-from inference.tiling.tiles import Tensor, Tiling
+from inference.tiling.tiles import Tiling
+from tests.inference.built_models import CLEAN, FAITHFUL
 from tests.inference.golden import nearest, noise, read
 from tests.inference.pictures import upscaled
 
@@ -26,7 +25,7 @@ async def size_of(
     picture: Picture, target: tuple[int, int], file_format: Format = "PNG", tile: int = 64
 ) -> Any:
     result = read(
-        await render(picture, RenderSpec(target, file_format, FAITHFUL.nets, Tiling(tile)), nearest)
+        await render(picture, RenderSpec(target, file_format, FAITHFUL.networks, Tiling(tile)), nearest)
     )
     return result.shape[1], result.shape[0], result.shape[2]
 
@@ -80,7 +79,7 @@ async def doubting(name: str, tensor: Tensor) -> Answer:
     """Doubt red pixels, wherever the borders of tiles are. The clean network paints them blue."""
     scale = int(name.removesuffix("_float")[-1])
     larger = tensor.repeat(scale, 2).repeat(scale, 3)
-    if name.removesuffix("_float") == CLEAN[2].name:
+    if name.removesuffix("_float") == CLEAN.networks[0].name:
         return Answer(larger[:, ::-1].copy())
     red = 200 if tensor.dtype == np.uint8 else 200 / 255
     return Answer(larger, np.where(tensor[:, :1] > red, np.uint8(255), np.uint8(0)))

@@ -8,15 +8,15 @@ import pytest
 from PIL import Image, ImageDraw
 
 from inference.networks.network import Network
-from inference.networks.registry import CLEANING, ENHANCING, FAITHFUL
 from inference.picture import Picture, Pixels
 from inference.triton.client import Triton
 from loupe_local.stack import Stack
+from tests.inference.built_models import ALL_MODELS, FAITHFUL
 from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
-NETS = (*FAITHFUL.nets, *CLEANING.nets, *(net for model in ENHANCING for net in model.nets))
+NETS = tuple(network for model in ALL_MODELS for network in model.networks)
 PRIMES = ((127, 101), (151, 137), (251, 241))
 """The first of these sizes that is larger than both sizes of tiles is used."""
 
@@ -50,7 +50,7 @@ async def test_prime_sizes_in_tiles_equal_the_picture_in_one_piece_up_to_its_bor
     size = (source[0] * net.scale, source[1] * net.scale)
 
     whole, *tiled = [
-        await upscaled(picture, size, real.infer, nets=(net,), tile=tile)
+        await upscaled(picture, size, real.infer, networks=(net,), tile=tile)
         for tile in (512, 2 * net.overlap + 24, 2 * net.overlap + 40)
     ]
 
@@ -59,7 +59,7 @@ async def test_prime_sizes_in_tiles_equal_the_picture_in_one_piece_up_to_its_bor
         assert difference.max() <= (1 if kind is np.uint8 else 32)
 
 
-@pytest.mark.parametrize("net", FAITHFUL.nets, ids=lambda net: net.name)
+@pytest.mark.parametrize("net", FAITHFUL.networks, ids=lambda net: net.name)
 async def test_text_that_the_photo_network_doubts_has_no_seams_between_tiles(
     real: Triton, net: Network
 ) -> None:
@@ -71,8 +71,8 @@ async def test_text_that_the_photo_network_doubts_has_no_seams_between_tiles(
     picture = Picture(np.asarray(image), "PNG")
     size = (width * net.scale, height * net.scale)
 
-    whole = await upscaled(picture, size, real.infer, nets=(net,), tile=512)
-    tiled = await upscaled(picture, size, real.infer, nets=(net,), tile=64)
+    whole = await upscaled(picture, size, real.infer, networks=(net,), tile=512)
+    tiled = await upscaled(picture, size, real.infer, networks=(net,), tile=64)
 
     assert np.abs(whole.pixels.astype(int) - tiled.pixels).max() <= 3
 
@@ -83,7 +83,7 @@ async def test_a_ramp_of_16_bits_has_more_levels_than_8_have(real: Triton, net: 
     ramp = np.rint(np.linspace(8000, 57000, 400)).astype(np.uint16)
     picture = Picture(np.broadcast_to(ramp[np.newaxis, :, np.newaxis], (40, 400, 3)).copy(), "PNG")
 
-    result = await upscaled(picture, (400 * net.scale, 40 * net.scale), real.infer, nets=(net,))
+    result = await upscaled(picture, (400 * net.scale, 40 * net.scale), real.infer, networks=(net,))
 
     row = result.pixels[20 * net.scale, :, 1].astype(int)
     assert result.pixels.dtype == np.uint16

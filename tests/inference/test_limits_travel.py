@@ -13,12 +13,12 @@ from images.convert import to_order
 from inference.decoding.child import Limits
 from inference.decoding.pool import Decoder, Undecodable
 from inference.networks.network import Answer
-from inference.networks.registry import FAITHFUL
 from inference.picture import Animation, Picture
 from inference.pipeline import RenderSpec, render
 from inference.tiling.tiles import Tiling
 from tests.images.images_rig import Rig, an_image, emptied
 from tests.images.test_uploads import an_upload
+from tests.inference.built_models import FAITHFUL
 
 MEGAPIXELS_60 = (8_000, 7_500)
 """Doubled, it has 240 megapixels and a side of 16,000."""
@@ -116,7 +116,7 @@ async def test_an_animation_above_the_orders_limit_is_not_rendered() -> None:
         source_format="GIF",
         has_alpha=False,
     )
-    spec = RenderSpec((20, 20), "GIF", FAITHFUL.nets, Tiling(64), most_pixels=799)
+    spec = RenderSpec((20, 20), "GIF", FAITHFUL.networks, Tiling(64), most_pixels=799)
 
     with pytest.raises(Undecodable) as caught:
         await render(Animation([frame, frame], [100, 100], None), spec, never)

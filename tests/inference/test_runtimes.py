@@ -94,9 +94,9 @@ async def test_the_choice_is_measured_once_and_noted(repository: Path, photos: P
     await run(repository, "auto", photos / "coffee.png")
 
     first = note.read_text()
-    told = json.loads(first)
-    assert set(told["seconds"]) == set(LIBRARIES)
-    assert told["is_exact"]
+    noted = json.loads(first)
+    assert set(noted["seconds"]) == set(LIBRARIES)
+    assert noted["is_exact"]
     again = await run(repository, "auto", photos / "coffee.png")
     chosen = {
         json.loads((repository / name / "1" / "runtime.json").read_text())["runtime"] for name in MODELS
@@ -108,10 +108,10 @@ async def test_the_choice_is_measured_once_and_noted(repository: Path, photos: P
 async def test_a_note_for_another_graph_does_not_hold(repository: Path, photos: Path) -> None:
     note = repository / "span_x2" / "1" / "runtime.json"
     await run(repository, "auto", photos / "coffee.png")
-    told = json.loads(note.read_text())
-    stale = {**told, "runtime": "stale", "holds_for": {**told["holds_for"], "graph": "another"}}
+    noted = json.loads(note.read_text())
+    stale = {**noted, "runtime": "stale", "holds_for": {**noted["holds_for"], "graph": "another"}}
     note.write_text(json.dumps(stale))
 
     await run(repository, "auto", photos / "coffee.png")
 
-    assert json.loads(note.read_text())["holds_for"] == told["holds_for"]
+    assert json.loads(note.read_text())["holds_for"] == noted["holds_for"]

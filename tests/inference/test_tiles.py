@@ -1,11 +1,11 @@
-"""Plans hold for every length, not for chosen ones."""
+"""The plan of tiles is correct for every length."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from inference.tiling.tiles import QUANTUM, cut, paste, plan, plan_band, spans
+from inference.tiling.tiles import QUANTUM, cut, paste, plan, plan_rows, spans
 
 GRIDS = [(512, 20), (512, 42), (256, 16), (128, 20), (64, 8), (48, 20), (40, 0)]
 
@@ -35,7 +35,7 @@ def test_cut_pictures_have_tiles_of_few_sizes(tile: int, overlap: int) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (64, 64), (65, 64), (64, 65), (100, 333), (301, 150)])
-def test_the_keeps_of_a_plan_cover_the_picture_once(width: int, height: int) -> None:
+def test_the_kept_parts_cover_the_picture_once(width: int, height: int) -> None:
     covered = np.zeros((height, width), int)
 
     for tile in plan(width, height, 64, 8):
@@ -135,7 +135,7 @@ def test_fixed_tiles_of_pictures_of_all_sizes_have_few_shapes(overlap: int) -> N
         (4000, 3000, 1.4),
     ],
 )
-def test_fixed_tiles_cost_what_they_must(width: int, height: int, most: float) -> None:
+def test_fixed_tiles_cost_only_a_little_more(width: int, height: int, most: float) -> None:
     tiles = plan(width, height, 512, 21, is_fixed=True)
 
     assert sum(tile.source.width * tile.source.height for tile in tiles) <= most * width * height
@@ -143,13 +143,13 @@ def test_fixed_tiles_cost_what_they_must(width: int, height: int, most: float) -
 
 @pytest.mark.parametrize(("width", "height"), [(300, 280), (256, 700), (100, 900), (1000, 257)])
 @pytest.mark.parametrize("is_fixed", [False, True])
-def test_tiles_of_a_band_cover_its_rows_once_and_see_beyond_them(
+def test_tiles_of_some_rows_cover_them_once_and_reach_beyond_them(
     width: int, height: int, is_fixed: bool
 ) -> None:
     for top, bottom in ((0, 90), (90, min(height, 250)), (height // 2, height)):
         covered = np.zeros((height, width), int)
 
-        for tile in plan_band((width, height), (top, bottom), 256, 15, is_fixed=is_fixed):
+        for tile in plan_rows((width, height), (top, bottom), 256, 15, is_fixed=is_fixed):
             source, keep = tile.source, tile.keep
             covered[keep.top : keep.bottom, keep.left : keep.right] += 1
             assert source.top <= max(0, keep.top - 15)

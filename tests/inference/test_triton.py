@@ -11,19 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.networks.network import Answer, BadAnswer, Network, TooLarge
-from inference.networks.registry import CLEANING, FAITHFUL
+from inference.networks.network import Answer, BadAnswer, Network, Tensor, TooLarge
 from inference.picture import Picture
-from inference.tiling.tiles import Tensor
 from inference.triton.client import Triton
 from inference.triton.errors import TritonAway, TritonFailed
 from loupe_local.stack import Stack
+from tests.inference.built_models import CLEAN, FAITHFUL
 from tests.inference.conftest import FaultyTriton, an_answer, pixels_of, triton_at
 from tests.inference.pictures import upscaled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
-NETS = (*FAITHFUL.nets, *CLEANING.nets)
-EXACT = {net.name for net in CLEANING.nets}
+NETS = (*FAITHFUL.networks, *CLEAN.networks)
+EXACT = {net.name for net in CLEAN.networks}
 TILE = np.random.default_rng(7).integers(0, 256, (1, 3, 24, 40), np.uint8)
 
 
@@ -38,16 +37,16 @@ def a_picture() -> Picture:
     return Picture(np.ascontiguousarray(TILE[0].transpose(1, 2, 0)), "PNG")
 
 
-@pytest.mark.parametrize("net", FAITHFUL.nets, ids=lambda net: net.name)
+@pytest.mark.parametrize("net", FAITHFUL.networks, ids=lambda net: net.name)
 async def test_a_model_enlarges_by_its_scale_and_always_the_same(real: Triton, net: Any) -> None:
-    first, doubt = await real.infer(net.name, TILE)
+    first, uncertainty = await real.infer(net.name, TILE)
     second, _ = await real.infer(net.name, TILE)
 
     assert (first.dtype, first.shape) == (np.uint8, (1, 3, 24 * net.scale, 40 * net.scale))
     assert np.array_equal(first, second)
     assert first.std() > 10
-    assert doubt is not None
-    assert (doubt.dtype, doubt.shape) == (np.uint8, (1, 1, 24, 40))
+    assert uncertainty is not None
+    assert (uncertainty.dtype, uncertainty.shape) == (np.uint8, (1, 1, 24, 40))
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
@@ -58,8 +57,8 @@ async def test_a_picture_in_tiles_is_the_picture_in_one(real: Triton, net: Netwo
     picture = Picture(photo.astype(dtype) * dtype(257 if dtype == np.uint16 else 1), "PNG")
     size = (230 * net.scale, 150 * net.scale)
 
-    whole = await upscaled(picture, size, real.infer, nets=(net,), tile=512)
-    tiled = await upscaled(picture, size, real.infer, nets=(net,), tile=96)
+    whole = await upscaled(picture, size, real.infer, networks=(net,), tile=512)
+    tiled = await upscaled(picture, size, real.infer, networks=(net,), tile=96)
 
     difference = np.abs(whole.pixels.astype(int) - tiled.pixels)
     assert difference.max() <= (1 if dtype == np.uint8 else 16)
@@ -76,8 +75,8 @@ async def test_a_picture_in_halves_is_the_picture_in_one(real: Triton, net: Netw
     photo = np.asarray(Image.open(PHOTO).convert("RGB").resize((170, 130)))
     size = (170 * net.scale, 130 * net.scale)
 
-    whole = await upscaled(Picture(photo, "PNG"), size, real.infer, nets=(net,))
-    halved = await upscaled(Picture(photo, "PNG"), size, small, nets=(net,))
+    whole = await upscaled(Picture(photo, "PNG"), size, real.infer, networks=(net,))
+    halved = await upscaled(Picture(photo, "PNG"), size, small, networks=(net,))
 
     assert np.abs(whole.pixels.astype(int) - halved.pixels).max() <= 1
 
@@ -87,7 +86,7 @@ async def test_a_picture_in_halves_is_the_picture_in_one(real: Triton, net: Netw
 async def test_plain_grey_stays_what_it_is(real: Triton, net: Network, level: int) -> None:
     picture = Picture(np.full((60, 80, 3), level, np.uint8), "PNG")
 
-    result = await upscaled(picture, (80 * net.scale, 60 * net.scale), real.infer, nets=(net,))
+    result = await upscaled(picture, (80 * net.scale, 60 * net.scale), real.infer, networks=(net,))
 
     assert np.abs(result.pixels[16:-16, 16:-16].astype(int) - level).max() <= (0 if net.name in EXACT else 1)
 
@@ -103,12 +102,11 @@ async def test_each_size_gets_its_own_answer_also_side_by_side(real: Triton) -> 
 
 
 async def test_every_model_is_ready(real: Triton) -> None:
-    await real.wait_ready(*(net.name for net in FAITHFUL.nets))
+    assert all([await real.has(network.name) for network in FAITHFUL.networks])
 
 
 async def test_a_model_that_is_not_there_is_not_ready_and_fails(real: Triton) -> None:
-    with pytest.raises(Exception, match="no_such_model"):
-        await real.wait_ready("no_such_model")
+    assert not await real.has("no_such_model")
     with pytest.raises(TritonFailed, match="no_such_model"):
         await real.infer("no_such_model", TILE)
 
@@ -128,8 +126,10 @@ async def test_a_triton_that_cannot_be_reached_is_away() -> None:
     async with triton_at("127.0.0.1:9", seconds=1.0) as nowhere:
         with pytest.raises(TritonAway):
             await nowhere.infer("span_x2", TILE)
-        with pytest.raises(Exception, match="UNAVAILABLE"):
-            await nowhere.wait_ready("span_x2")
+        with pytest.raises(TritonAway, match="UNAVAILABLE"):
+            await nowhere.has("span_x2")
+        with pytest.raises(TritonAway, match="UNAVAILABLE"):
+            await nowhere.load_missing()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Upscaling around a model that is a pure function, so that every pixel is known."""
+"""Upscaling with a model that is a pure function, so that every pixel is known."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from inference.networks.network import Answer, BadAnswer, Network
-from inference.networks.registry import FAITHFUL
 from inference.picture import Picture, Pixels
+from tests.inference.built_models import FAITHFUL
 from tests.inference.pictures import upscaled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
-SCALES = {net.name: net.scale for net in FAITHFUL.nets}
+SCALES = {net.name: net.scale for net in FAITHFUL.networks}
 REACH = 6
 SMALL = (Network("span_x2", scale=2, overlap=REACH),)
 
@@ -27,7 +27,7 @@ async def upscale(
     model: Callable[[str, Pixels], Awaitable[Pixels]],
     **options: Any,
 ) -> Picture:
-    """With a model that never doubts."""
+    """Upscale with a model that is never uncertain."""
 
     async def infer(name: str, tensor: Pixels) -> Answer:
         return Answer(await model(name, tensor))
@@ -47,7 +47,7 @@ async def bicubic(name: str, tensor: Pixels) -> Pixels:
 
 
 async def far_reaching(name: str, tensor: Pixels) -> Pixels:
-    """Each pixel depends on all others up to REACH away, with zeros beyond the border, as in a real net."""
+    """Mix pixels that are up to REACH apart, with zeros beyond the border, as in a real network."""
     padded = np.pad(tensor.astype(np.int64), ((0, 0), (0, 0), (REACH + 1, REACH), (REACH + 1, REACH)))
     sums = padded.cumsum(axis=2).cumsum(axis=3)
     side = 2 * REACH + 1
@@ -61,8 +61,8 @@ async def far_reaching(name: str, tensor: Pixels) -> Pixels:
 
 
 @dataclass
-class Watched:
-    """Counts what is asked of a model."""
+class RecordingModel:
+    """A model that records its requests."""
 
     names: list[str] = field(default_factory=list[str])
     running: int = 0
@@ -94,22 +94,22 @@ async def whole(picture: Picture) -> Pixels:
 
 @pytest.mark.parametrize("is_fixed", [False, True])
 @pytest.mark.parametrize("height", [1, 31, 40, 41, 97])
-async def test_tiled_is_whole_for_every_size(height: int, is_fixed: bool) -> None:
+async def test_the_tiled_result_equals_the_whole_one_for_every_size(height: int, is_fixed: bool) -> None:
     for width in range(1, 140, 3):
         picture = a_picture((width, height))
 
         result = await upscale(
-            picture, (width * 2, height * 2), far_reaching, nets=SMALL, tile=40, is_fixed=is_fixed
+            picture, (width * 2, height * 2), far_reaching, networks=SMALL, tile=40, is_fixed=is_fixed
         )
 
         assert np.array_equal(result.pixels, await whole(picture)), width
 
 
-async def test_less_overlap_than_the_reach_of_the_model_would_show() -> None:
+async def test_an_overlap_below_the_reach_of_the_model_changes_the_result() -> None:
     picture = a_picture((97, 97))
     short = (Network("span_x2", scale=2, overlap=REACH - 1),)
 
-    result = await upscale(picture, (194, 194), far_reaching, nets=short, tile=38)
+    result = await upscale(picture, (194, 194), far_reaching, networks=short, tile=38)
 
     assert not np.array_equal(result.pixels, await whole(picture))
 
@@ -124,8 +124,8 @@ async def test_less_overlap_than_the_reach_of_the_model_would_show() -> None:
         ((200, 160), "span_x4"),
     ],
 )
-async def test_the_smallest_net_that_reaches_the_size_is_used(size: tuple[int, int], name: str) -> None:
-    model = Watched()
+async def test_the_smallest_network_that_reaches_the_size_is_used(size: tuple[int, int], name: str) -> None:
+    model = RecordingModel()
 
     result = await upscale(a_picture(), size, model)
 
@@ -134,12 +134,12 @@ async def test_the_smallest_net_that_reaches_the_size_is_used(size: tuple[int, i
 
 
 async def test_more_than_the_largest_scale_is_refused() -> None:
-    with pytest.raises(ValueError, match="no model"):
+    with pytest.raises(ValueError, match="no network"):
         await upscale(a_picture(), (201, 160), nearest)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
-async def test_a_photo_stays_itself(factor: int) -> None:
+async def test_the_result_looks_like_the_photo(factor: int) -> None:
     photo = a_picture((300, 200))
     size = (300 * factor, 200 * factor)
 
@@ -150,10 +150,10 @@ async def test_a_photo_stays_itself(factor: int) -> None:
 
 
 async def test_grey_goes_through_the_model_as_colour_and_comes_back_as_one_channel() -> None:
-    seen: list[Pixels] = []
+    inputs: list[Pixels] = []
 
     async def tinting(name: str, tensor: Pixels) -> Pixels:
-        seen.append(tensor)
+        inputs.append(tensor)
         tint = np.array([0, 1, 2], np.uint8).reshape(1, 3, 1, 1)
         return await nearest(name, tensor // 2 + tint)
 
@@ -161,8 +161,8 @@ async def test_grey_goes_through_the_model_as_colour_and_comes_back_as_one_chann
 
     result = await upscale(picture, (100, 80), tinting)
 
-    assert seen[0].shape == (1, 3, 40, 50)
-    assert (seen[0] == seen[0][:, :1]).all()
+    assert inputs[0].shape == (1, 3, 40, 50)
+    assert (inputs[0] == inputs[0][:, :1]).all()
     assert np.array_equal(result.pixels, (picture.pixels // 2 + 1).repeat(2, axis=0).repeat(2, axis=1))
 
 
@@ -189,7 +189,7 @@ async def test_hidden_colours_do_not_reach_the_model() -> None:
     assert np.abs(result.pixels[:, :100] - np.array([200, 0, 0])).max() <= 2
 
 
-async def test_what_belongs_to_the_picture_stays_with_it() -> None:
+async def test_the_facts_about_the_picture_are_kept() -> None:
     opaque = Picture(a_picture().pixels, "WEBP", has_alpha=True, is_lossless=False, icc=b"profile")
 
     result = await upscale(opaque, (100, 80), nearest)
@@ -200,24 +200,24 @@ async def test_what_belongs_to_the_picture_stays_with_it() -> None:
 
 @pytest.mark.parametrize("in_flight", [1, 2, 5])
 async def test_as_many_tiles_are_in_flight_as_allowed(in_flight: int) -> None:
-    model = Watched()
+    model = RecordingModel()
 
     await upscale(a_picture((400, 300)), (800, 600), model, tile=64, in_flight=in_flight)
 
     assert model.most_running == in_flight
 
 
-async def test_progress_is_told_tile_by_tile() -> None:
-    told: list[tuple[int, int]] = []
+async def test_progress_is_reported_after_each_tile() -> None:
+    reports: list[tuple[int, int]] = []
 
-    def tell(done: int, total: int) -> None:
-        told.append((done, total))
+    def report(done: int, total: int) -> None:
+        reports.append((done, total))
 
-    await upscale(a_picture((200, 40)), (400, 80), nearest, tile=64, progress=tell)
+    await upscale(a_picture((200, 40)), (400, 80), nearest, tile=64, progress=report)
 
-    total = len(told)
+    total = len(reports)
     assert total > 2
-    assert told == [(done, total) for done in range(1, total + 1)]
+    assert reports == [(done, total) for done in range(1, total + 1)]
 
 
 @pytest.mark.parametrize(
@@ -238,27 +238,27 @@ async def test_an_answer_of_another_shape_or_type_is_refused(answer: Pixels) -> 
         await upscale(a_picture(), (100, 80), wrong)
 
 
-async def test_a_failure_of_the_model_is_raised_as_itself_and_stops_the_rest() -> None:
-    asked = 0
+async def test_an_error_of_the_model_is_raised_unchanged_and_stops_the_other_tiles() -> None:
+    requests = 0
 
     async def failing(name: str, tensor: Pixels) -> Pixels:
-        nonlocal asked
-        asked += 1
+        nonlocal requests
+        requests += 1
         raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError):
         await upscale(a_picture((400, 300)), (800, 600), failing, tile=64)
 
-    assert asked <= 2
+    assert requests <= 2
 
 
-async def test_a_tile_cancelled_from_outside_is_not_left_empty() -> None:
-    asked = 0
+async def test_a_tile_that_is_cancelled_from_outside_is_an_error() -> None:
+    requests = 0
 
     async def cancelling(name: str, tensor: Pixels) -> Pixels:
-        nonlocal asked
-        asked += 1
-        if asked == 2:
+        nonlocal requests
+        requests += 1
+        if requests == 2:
             raise asyncio.CancelledError
         return await nearest(name, tensor)
 
@@ -267,17 +267,17 @@ async def test_a_tile_cancelled_from_outside_is_not_left_empty() -> None:
 
 
 async def test_cancelling_stops_the_tiles() -> None:
-    asked = asyncio.Event()
+    requested = asyncio.Event()
     calls = 0
 
     async def hanging(name: str, tensor: Pixels) -> Pixels:
         nonlocal calls
         calls += 1
-        asked.set()
+        requested.set()
         return await asyncio.Future()
 
     work = asyncio.create_task(upscale(a_picture((400, 300)), (800, 600), hanging, tile=64))
-    await asked.wait()
+    await requested.wait()
 
     work.cancel()
 

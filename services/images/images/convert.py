@@ -1,10 +1,11 @@
 """Converts rows to protobuf."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from common import timestamps
-from images.catalogue import AUTO, Model
+from images.catalogue import AUTO
+from images.domain.models import Facts, Offer
 from images.domain.queue_estimate import Queue
 from images.settings import Settings
 from images.tables import Batch, BatchStatus, Image, Status
@@ -113,18 +114,24 @@ def fill_usage(response: pb.UpscaleResponse | pb.CreateBatchResponse, usage: bil
         response.quota_limit = usage.limit
 
 
-def model_to_proto(model: Model, nets: Sequence[str]) -> pb.ServedModel:
-    """`nets` are the networks that the workers have announced for the model."""
-    result = pb.ServedModel(
-        name=model.name,
-        description=model.description,
-        best_for=model.best_for,
-        is_default=model.name == AUTO,
-        scales=SCALE_FACTORS,
+def model_to_proto(name: str, facts: Facts) -> pb.ServedModel:
+    return pb.ServedModel(
+        name=name,
+        description=facts.description,
+        best_for=facts.best_for,
+        is_default=name == AUTO,
+        scales=facts.scales or SCALE_FACTORS,
+        network=facts.network,
+        source=facts.source,
+        licence=facts.licence,
     )
-    if network := model.network(nets):
-        result.network, result.source, result.licence = network.title, network.source, network.licence
-    return result
+
+
+def offer_from_proto(offer: pb.AnnounceModelsRequest.Offer) -> Offer:
+    facts = Facts(
+        offer.description, offer.best_for, offer.network, offer.source, offer.licence, list(offer.scales)
+    )
+    return Offer(offer.name, list(offer.nets), facts if offer.description else None)
 
 
 def _model(image: Image) -> pb.Model:

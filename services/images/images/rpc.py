@@ -14,6 +14,7 @@ from images.convert import (
     batch_to_proto,
     fill_usage,
     model_to_proto,
+    offer_from_proto,
     to_order,
     to_proto,
 )
@@ -194,7 +195,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request: pb.AnnounceModelsRequest, context: rpc.Context
     ) -> pb.AnnounceModelsResponse:
         async with self._sessions.begin() as session:
-            await models.announce(session, {offer.name: offer.nets for offer in request.models})
+            await models.announce(session, [offer_from_proto(offer) for offer in request.models])
             if request.worker:
                 speed = request.megapixels_per_second or None
                 await queue_estimate.announce_worker(session, request.worker, speed)
@@ -203,7 +204,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     async def ListModels(self, request: pb.ListModelsRequest, context: rpc.Context) -> pb.ListModelsResponse:
         async with self._sessions.begin() as session:
             found = await models.served(session, self._rules.model_gone_after)
-        return pb.ListModelsResponse(models=[model_to_proto(model, nets) for model, nets in found])
+        return pb.ListModelsResponse(models=[model_to_proto(name, facts) for name, facts in found.items()])
 
     async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
         """Return the queue if any of the images needs an estimate."""

@@ -7,8 +7,10 @@ Triggers in the database fill `image_block`: see its migration.
 import uuid
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, MetaData, SQLModel
 
@@ -165,6 +167,9 @@ class OfferedModel(Base, table=True):
     announced_at: datetime = Field(sa_type=INSTANT)
     missing_since: datetime | None = Field(default=None, sa_type=INSTANT)
     """Set while workers announce their models without this one."""
+    facts: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    """What it is, as a worker announced it (`domain.models.Facts`); None from workers of the release before.
+    """
 
 
 class Worker(Base, table=True):

@@ -7,7 +7,6 @@ from common.credentials import Credentials
 from inference import events
 from inference.availability import Availability
 from inference.decoding.pool import Decoder
-from inference.networks import registry
 from inference.settings import Settings
 from inference.tiling.tiles import Tiling
 from inference.triton import capacity
@@ -17,7 +16,9 @@ from loupe.images.v1 import images_pb2, images_pb2_grpc
 
 LOG = log.get(__name__)
 KEPT_BYTES = 32 << 20
-"""A row of tiles: made anew, its pages would be zeroed each time."""
+"""Freed blocks of up to this size are kept: a row of tiles, whose pages would be zeroed at each new
+allocation.
+"""
 
 
 async def run() -> None:
@@ -39,8 +40,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     readiness.mark_ready("object store")
     shared = settings.shared_memory
     triton = Triton(settings.triton_target, seconds=settings.tile_seconds, shares_memory=shared)
-    offer = Availability(triton, settings.models)
-    parallel, tiling = await process.wait_for("triton", lambda: opened(triton, offer, settings))
+    availability = Availability(triton, settings.models)
+    parallel, tiling = await process.wait_for("triton", lambda: open_triton(triton, availability, settings))
     readiness.watch("triton", lambda: triton.is_well)
     images = await channel_to_images(settings, readiness)
     decoder = Decoder(processes=parallel)
@@ -54,18 +55,20 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             images=stub,
             blobs=blobs,
             triton=triton,
-            availability=offer,
+            availability=availability,
             queues=queues,
             decoder=decoder,
             publish=events.Results(js).publish,
             tiling=tiling,
             heartbeat_seconds=settings.heartbeat_seconds,
         )
-        await nc.subscribe("images.cancelled", cb=worker.cancellations.heard)
+        await nc.subscribe("images.cancelled", cb=worker.cancellations.receive)
         try:
             await process.together(
-                process.every(settings.announce_seconds, lambda: offer.tell(stub, worker.throughput)),
-                triton.look_after(lambda: offer.nets, settings.canary_seconds),
+                process.every(
+                    settings.announce_seconds, lambda: availability.announce(stub, worker.throughput)
+                ),
+                triton.watch(lambda: availability.network_names, settings.canary_seconds),
                 bus.consume_by_preference(js, queues.preference, worker.handle, parallel=parallel),
             )
         finally:
@@ -82,21 +85,22 @@ async def channel_to_images(settings: Settings, readiness: metrics.Readiness) ->
     return images
 
 
-async def opened(triton: Triton, offer: Availability, settings: Settings) -> tuple[int, Tiling]:
-    """Once every model has answered: how many images are worked on at a time, and in which tiles."""
-    await offer.wait_ready()
+async def open_triton(triton: Triton, availability: Availability, settings: Settings) -> tuple[int, Tiling]:
+    """Wait until every model answers. Return how many images are worked on at a time, and their tiling."""
+    await availability.wait_ready()
     await triton.open()
-    await triton.ask_canaries(sorted(offer.nets))
-    found, triton_has = capacity.this_machine(), await triton.capacity(min(registry.served()))
-    parallel = settings.parallel or capacity.jobs_for(found, triton_has)
-    in_flight = settings.tiles_in_flight or capacity.tiles_for(found, triton_has)
-    tile = settings.tile or capacity.side_for(triton_has)
+    await triton.ask_canaries(sorted(availability.network_names))
+    machine = capacity.this_machine()
+    triton_capacity = await triton.capacity(min(availability.network_names))
+    parallel = settings.parallel or capacity.jobs_for(machine, triton_capacity)
+    in_flight = settings.tiles_in_flight or capacity.tiles_for(machine, triton_capacity)
+    tile = settings.tile or capacity.side_for(triton_capacity)
     triton.allow(in_flight)
     LOG.info(
-        "machine",
-        cores=found.cores,
-        memory_mib=found.memory_bytes >> 20,
-        triton="gpu" if triton_has.is_gpu else "cpu",
+        "the worker adapts to this machine and to Triton",
+        cores=machine.cores,
+        memory_mib=machine.memory_bytes >> 20,
+        triton="gpu" if triton_capacity.is_gpu else "cpu",
         parallel=parallel,
         tiles_in_flight=in_flight,
         tile=tile,

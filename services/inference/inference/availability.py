@@ -1,6 +1,7 @@
-"""Which models this worker serves: those whose networks Triton has, as far as the operator wants them.
+"""Which models this worker serves, and what it announces to `images`.
 
-Triton's models come and go while we run, so it is asked again and again, and `images` is told each time.
+A model is served if Triton has its networks and the operator has not excluded it. Triton's models come and go
+while the worker runs, so the worker looks again and again.
 """
 
 import secrets
@@ -8,75 +9,107 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from common import errors, log
-from inference.networks.registry import AUTO, ENHANCING, MODELS, NAMES, Model, served
+from inference.networks.auto import AUTO, REQUIRED
+from inference.networks.registry import PARAMETER, Model, assemble_models, network_names
 from inference.throughput import Throughput
 from inference.triton.client import Triton
-from inference.triton.errors import TritonFailed
+from inference.triton.errors import OutdatedRepository, TritonFailed
 from loupe.images.v1 import images_pb2
+from loupe.images.v1.known_models import KNOWN_MODELS
 
 if TYPE_CHECKING:
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
 
 LOG = log.get(__name__)
+OUTDATED = (
+    "none of Triton's models says what it is: an earlier release built its repository. Build it again with "
+    "`make models`, or take the models' container image of this release, and start Triton again"
+)
 
 
 class Availability:
-    """`models` is what is served now, by name; `wanted` names those that the operator wants, empty: all."""
+    """`wanted` names the models that the operator wants to serve; empty: all that Triton has."""
 
     def __init__(self, triton: Triton, wanted: Collection[str] = ()) -> None:
         self._triton = triton
-        self._wanted = wanted or NAMES
-        self._must = bool(wanted)
+        self._wanted = wanted
         self._worker = secrets.token_hex(8)
-        self.models: Mapping[str, Model] = {
-            name: model for name, model in MODELS.items() if name in self._wanted
-        }
+        self._required: Mapping[str, Model] = {}
+        """Models that `auto` needs, from the first time that Triton had them: a network that died and is
+        loaded again must not make the worker choose another model.
+        """
+        self.models: Mapping[str, Model] = {}
+        """The models that this worker serves now, by name."""
 
     @property
     def names(self) -> list[str]:
-        """What images may ask for."""
+        """The names that a client may request."""
         return [AUTO, *self.models]
 
     @property
-    def nets(self) -> set[str]:
-        """What Triton must have for it, whatever is offered of the usual models."""
-        return served((*MODELS.values(), *self.models.values()))
+    def network_names(self) -> set[str]:
+        """The networks that Triton must have, also for models that `auto` needs and the operator excludes."""
+        return network_names((*self._required.values(), *self.models.values()))
 
     async def wait_ready(self) -> None:
-        """Raises unless Triton has all that must be there."""
-        await self._triton.wait_ready(*sorted(served()))
-        await self.look()
-        if self._must and (missing := [name for name in self._wanted if name not in self.models]):
-            nets = " or ".join(net.name for model in ENHANCING for net in model.nets)
-            raise TritonFailed(f"INFERENCE_MODELS names {missing[0]}, for which Triton has no {nets}")
+        """Find out what is served. Raises `TritonFailed` if a model is missing that must be there."""
+        await self.refresh()
+        if self._missing():
+            await self._triton.load_missing()
+            await self.refresh()
+        if missing := self._missing():
+            raise TritonFailed(f"Triton has no networks for the model {missing[0]}, for 8 and for 16 bits")
+        if absent := [name for name in self._wanted if name not in self.models]:
+            raise TritonFailed(
+                f"INFERENCE_MODELS names {absent[0]}, for which Triton has no {known_networks(absent[0])}"
+            )
 
-    async def look(self) -> None:
-        """Takes up what has come, and drops what has gone."""
-        models = {name: model for name, model in MODELS.items() if name in self._wanted}
-        for model in ENHANCING:
-            if model.name in self._wanted and model.name not in models and await self._has(model):
-                models[model.name] = model
+    async def refresh(self) -> None:
+        """Take in what has come to Triton, and drop what has gone. Raises `TritonFailed`."""
+        configurations = await self._triton.read_parameter(PARAMETER)
+        if not configurations and not self._required:
+            raise OutdatedRepository(OUTDATED)
+        found = assemble_models(configurations)
+        self._required = {**self._required, **{name: found[name] for name in REQUIRED if name in found}}
+        known = {**self._required, **found}
+        models = {name: model for name, model in known.items() if not self._wanted or name in self._wanted}
         if models != self.models:
-            LOG.info("models", served=sorted(models))
+            LOG.info("the models that this worker serves have changed", models=sorted(models))
         self.models = models
 
-    async def tell(self, images: "ImagesServiceAsyncStub", pace: Throughput) -> None:
-        """Looks first. Who cannot be reached is tried again the next time."""
+    async def announce(self, images: "ImagesServiceAsyncStub", throughput: Throughput) -> None:
+        """Tell `images` what is served, after a new look. If either cannot be reached, the next call tries
+        again.
+        """
         try:
-            await self.look()
-            offers = [
-                images_pb2.AnnounceModelsRequest.Offer(name=model.name, nets=[net.name for net in model.nets])
-                for model in self.models.values()
-            ]
+            await self.refresh()
             request = images_pb2.AnnounceModelsRequest(
-                models=offers, worker=self._worker, megapixels_per_second=pace.megapixels_per_second
+                models=[offer_of(model) for model in self.models.values()],
+                worker=self._worker,
+                megapixels_per_second=throughput.megapixels_per_second,
             )
             await images.AnnounceModels(request)
         except (TritonFailed, errors.ServiceError) as error:
-            LOG.warning("models are not told", error=str(error))
+            LOG.warning("could not announce the models to images; trying again soon", error=str(error))
 
-    async def _has(self, model: Model) -> bool:
-        for name in sorted(served((model,))):
-            if not await self._triton.has(name):
-                return False
-        return True
+    def _missing(self) -> list[str]:
+        return [name for name in REQUIRED if name not in self._required]
+
+
+def offer_of(model: Model) -> images_pb2.AnnounceModelsRequest.Offer:
+    return images_pb2.AnnounceModelsRequest.Offer(
+        name=model.name,
+        nets=[network.name for network in model.networks],
+        description=model.description,
+        best_for=model.best_for,
+        network=model.title,
+        source=model.source,
+        licence=model.licence,
+        scales=model.factors,
+    )
+
+
+def known_networks(model: str) -> str:
+    """Return the networks that the model may be made of, for an error message."""
+    known = next(one for one in KNOWN_MODELS if one.name == model)
+    return " or ".join(network.name for network in known.networks)

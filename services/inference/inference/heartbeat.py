@@ -1,6 +1,4 @@
-"""What is said while an image is being worked on: signs of life, how far it is, and that it is not wanted any
-more.
-"""
+"""Reports progress while an image is being worked on, and notices when its result is not wanted any more."""
 
 import asyncio
 import contextlib
@@ -18,72 +16,77 @@ if TYPE_CHECKING:
 
 LOG = log.get(__name__)
 PROGRESS_SECONDS = 1.0
-"""It is told no more often than this."""
+"""Progress is reported at most this often."""
 
 
 class Cancellations:
-    """Hears at once that an image was cancelled or deleted.
+    """Wakes the heartbeat of an image that was cancelled or deleted.
 
-    Such news may be late, and the image wanted again by then: the worker is only made to ask.
+    Such a message may be late, and the image may be wanted again by then. So the worker only asks `images` at
+    once.
     """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, asyncio.Event]] = []
+        self._listeners: list[tuple[int, asyncio.Event]] = []
 
-    async def heard(self, message: Msg) -> None:
-        image_id = images_pb2.ImageEnded.FromString(message.data).image_id
-        for waiting_for, event in self._waiting:
-            if waiting_for == image_id:
+    async def receive(self, message: Msg) -> None:
+        ended = images_pb2.ImageEnded.FromString(message.data).image_id
+        for image_id, event in self._listeners:
+            if image_id == ended:
                 event.set()
 
     @contextlib.contextmanager
-    def of(self, image_id: int, event: asyncio.Event) -> Generator[None]:
-        """Sets `event` when there is such news."""
-        entry = (image_id, event)
-        self._waiting.append(entry)
+    def listen(self, image_id: int, event: asyncio.Event) -> Generator[None]:
+        """Set `event` whenever this image is cancelled or deleted."""
+        listener = (image_id, event)
+        self._listeners.append(listener)
         try:
             yield
         finally:
-            self._waiting.remove(entry)
+            self._listeners.remove(listener)
 
 
 class Heartbeat:
-    """One attempt, for as long as it lasts."""
+    """The heartbeat of one attempt."""
 
     def __init__(self, images: "ImagesServiceAsyncStub", order: images_pb2.WorkOrder) -> None:
         self._images = images
         self._request = images_pb2.KeepWorkingRequest(image_id=order.image_id, fence=order.fence)
-        self._news = asyncio.Event()
-        self._told_at = time.monotonic()
+        self._report_now = asyncio.Event()
+        self._reported_at = time.monotonic()
 
     def progress(self, done: int, total: int) -> None:
         self._request.percent = 100 * done // total
-        if time.monotonic() - self._told_at >= PROGRESS_SECONDS:
-            self._news.set()
+        if time.monotonic() - self._reported_at >= PROGRESS_SECONDS:
+            self._report_now.set()
 
     @contextlib.asynccontextmanager
-    async def signs(
+    async def running(
         self, cancellations: Cancellations, heartbeat_seconds: float
     ) -> AsyncGenerator[asyncio.Task[None]]:
-        """Signs of life until the block ends; the task ends when the work is not wanted any more."""
-        with cancellations.of(self._request.image_id, self._news):
-            keeping = asyncio.create_task(self._keep(heartbeat_seconds))
+        """Send heartbeats until the block ends. The task ends when the result is not wanted any more."""
+        with cancellations.listen(self._request.image_id, self._report_now):
+            beating = asyncio.create_task(self._beat(heartbeat_seconds))
             try:
-                yield keeping
+                yield beating
             finally:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
+                beating.cancel()
+                await asyncio.gather(beating, return_exceptions=True)
 
-    async def _keep(self, heartbeat_seconds: float) -> None:
-        """Returns when the work is not wanted any more; while `images` is away it goes on."""
-        wanted = True
-        while wanted:
+    async def _beat(self, heartbeat_seconds: float) -> None:
+        """Return when the result is not wanted any more. Continue while `images` cannot be reached."""
+        is_wanted = True
+        while is_wanted:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(heartbeat_seconds):
-                    await self._news.wait()
-            self._news.clear()
-            self._told_at = time.monotonic()
+                    await self._report_now.wait()
+            self._report_now.clear()
+            self._reported_at = time.monotonic()
             try:
-                wanted = (await self._images.KeepWorking(self._request)).wanted
-            except Exception as error:  # noqa: BLE001  the result is worth having all the same
-                LOG.warning("could not tell that work goes on", error=str(error))
+                is_wanted = (await self._images.KeepWorking(self._request)).wanted
+            except Exception as error:  # noqa: BLE001  the result is worth finishing in any case
+                LOG.warning(
+                    "could not report to images that work goes on; the work continues",
+                    image_id=self._request.image_id,
+                    error=str(error),
+                )

@@ -1,39 +1,81 @@
-"""From a decoded original to the bytes of its result: a still picture, or an animation frame by frame."""
+"""The way of one image, from its stored original to its stored result.
 
+ 1. fetch     `Pipeline.fetch`                      the original's bytes from the object store
+ 2. decode    `Pipeline.decode`                     pixels, in a child process with limits
+ 3. choose    `Pipeline.choose`                     the requested model, or the one that suits the picture
+ 4. cut       `tiling.tiles.cut`                    tiles that overlap
+ 5. infer     `tiling.tile_inference.infer_tile`    each tile at Triton
+ 6. blend     `tiling.fallback_blend.blend`         the fallback's result where the network is uncertain
+ 7. resample  `resampling.PictureResampler`         to the exact size, with alpha beside the colours
+ 8. place     `sizing.Frame`                        cut off what is too much, or add a border
+ 9. encode    `encoding.writer`                     the file's bytes
+10. store     `Pipeline.store`                      under the key that `images` has chosen
+
+From step 4 to step 9 rows stream through: the result's pixels are never in memory as a whole. Work on pixels
+happens in threads, never on the event loop.
+"""
+
+import asyncio
+import contextlib
+import time
 from asyncio import to_thread
-from collections import OrderedDict
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+from prometheus_client import Counter, Histogram
 
-from imagefile.formats import WRITABLE, Format
+from common.blobs import Blobs
+from imagefile.formats import WRITABLE, Format, media_type
+from inference.decoding.pool import Decoder
 from inference.encoding import animation
 from inference.encoding.writer import open_writer
 from inference.errors import Undecodable
-from inference.networks.network import Answer, Infer, Network
+from inference.networks.auto import Choice, choose_model
+from inference.networks.network import Infer, Network, WrongAnswer, smallest_network
 from inference.picture import Animation, Header, Picture, Pixels, Size
-from inference.sizing import Fit, Frame, Placement, Write, placed
-from inference.tiling.tile_rows import Progress
-from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tensor, Tiling
-from inference.upscale import upscale
+from inference.resampling import PictureResampler, fill_hidden_colours
+from inference.sizing import Fit, Frame, Placement, WriteRows, place
+from inference.tiling.inference_cache import InferenceCache
+from inference.tiling.tile_rows import Progress, TiledPass
+from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tiling
+from inference.triton.client import Triton
 from loupe.contract import LONGEST_OUTPUT_SIDE
+from loupe.images.v1 import images_pb2
+
+if TYPE_CHECKING:
+    from inference.availability import Availability
 
 MOVING = tuple(name for name, writing in WRITABLE.items() if writing.animated)
 """Formats that can hold an animation."""
-REMEMBERED_BYTES = 128 << 20
 MOST_PIXELS = LONGEST_OUTPUT_SIDE**2
 """Limit for all frames of a result, unless the order names another."""
+FORMATS: dict[int, Format] = {images_pb2.Format.Value(f"FORMAT_{name}"): name for name in WRITABLE}
+FITS: dict[int, Fit] = {
+    images_pb2.FIT_UNSPECIFIED: "stretch",
+    images_pb2.FIT_STRETCH: "stretch",
+    images_pb2.FIT_COVER: "cover",
+    images_pb2.FIT_CONTAIN: "contain",
+}
+
+stage_seconds = Histogram(
+    "loupe_stage_seconds",
+    "Time in each stage of a job",
+    ["stage"],
+    buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120),
+)
+pixels = Counter("loupe_pixels_total", "Pixels of images that were upscaled", ["direction"])
 
 
 @dataclass(frozen=True, slots=True)
 class RenderSpec:
-    """What the result is to be."""
+    """A description of the wanted result."""
 
     size: Size
     file_format: Format
-    nets: tuple[Network, ...]
+    networks: tuple[Network, ...]
     tiling: Tiling
     fit: Fit = "stretch"
     quality: int | None = None
@@ -41,99 +83,180 @@ class RenderSpec:
     most_pixels: int = MOST_PIXELS
     """Limit for all frames of a result. `images` checked it, but may miscount a damaged file's frames."""
 
-    def placement(self, picture: Picture) -> Placement:
-        return placed(picture.size, self.size, self.fit)
-
-    def header(self, picture: Picture) -> Header:
-        """With an alpha channel for a border, where the format has one."""
+    def header(self, picture: Picture, placement: Placement) -> Header:
+        """Return the result's header. A border adds an alpha channel if the format has one."""
         header = picture.header(self.size)
         header = header if self.keeps_metadata else replace(header, exif=None)
-        has_border = self.fit == "contain" and self.placement(picture).inner != self.size
+        has_border = self.fit == "contain" and placement.inner != self.size
         if has_border and WRITABLE[self.file_format].alpha and not header.has_alpha:
             return replace(header, channels=header.channels + 1)
         return header
 
+    def tiling_for(self, picture: Picture) -> Tiling:
+        """Return smaller tiles for 16 bits, which travel to Triton as floats and are four times as large."""
+        tile = self.tiling.tile if picture.depth == 8 else self.tiling.tile // 2
+        smallest = (2 * network.overlap + QUANTUM for network in self.networks)
+        return replace(self.tiling, tile=max(tile, SMALLEST_TILE, *smallest))
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The steps of one image's way, with what they need."""
+
+    blobs: Blobs
+    decoder: Decoder
+    triton: Triton
+    availability: "Availability"
+    tiling: Tiling
+
+    async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
+        """Return the result's file and the model that made it.
+
+        Raises `Undecodable` if the picture is at fault, `NotServed` if the model is gone, and the errors of
+        the store and of Triton.
+        """
+        picture = await self.decode(order, await self.fetch(order))
+        choice = await self.choose(order, picture)
+        spec = RenderSpec(
+            (order.size.width, order.size.height),
+            FORMATS[order.format],
+            choice.model.networks,
+            self.tiling,
+            fit=FITS[order.fit],
+            quality=order.quality or None,
+            keeps_metadata=order.keeps_metadata,
+            most_pixels=order.largest_output_pixels or MOST_PIXELS,
+        )
+        with timed("infer"):  # and encode, because rows are written as they are ready
+            try:
+                data = await render(picture, spec, self.triton.infer, progress)
+            except WrongAnswer as error:
+                # raises a Triton error if the network answers a test tile wrongly too
+                await self.triton.ask_canaries([error.model])
+                raise
+        count_pixels(picture, spec)
+        return data, choice
+
+    async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
+        with timed("fetch"):
+            return await self.blobs.get(order.original_path)
+
+    async def decode(self, order: images_pb2.WorkOrder, original: bytes) -> Picture | Animation:
+        with timed("decode"):
+            return await self.decoder.decode(original, order.largest_input_pixels)
+
+    async def choose(self, order: images_pb2.WorkOrder, picture: Picture | Animation) -> Choice:
+        return await asyncio.to_thread(choose_model, order.model, picture, self.availability.models)
+
+    async def store(self, order: images_pb2.WorkOrder, data: bytes) -> None:
+        with timed("store"):
+            await self.blobs.put(order.upscaled_path, data, media_type(FORMATS[order.format]))
+
 
 async def render(
-    original: Picture | Animation, wish: RenderSpec, infer: Infer, progress: Progress | None = None
+    original: Picture | Animation, spec: RenderSpec, infer: Infer, progress: Progress | None = None
 ) -> bytes:
-    """Of an animation only the first frame, where the format holds no more."""
+    """Return the result's file (steps 4 to 9).
+
+    If the format cannot hold an animation, only its first frame is rendered.
+    """
     if isinstance(original, Picture):
-        return await still(original, wish, infer, progress)
-    if wish.file_format not in MOVING:
-        return await still(original.frames[0], wish, infer, progress)
-    return await moving(original, wish, infer, progress)
+        return await render_still(original, spec, infer, progress)
+    if spec.file_format not in MOVING:
+        return await render_still(original.frames[0], spec, infer, progress)
+    return await render_animation(original, spec, infer, progress)
 
 
-async def still(picture: Picture, wish: RenderSpec, infer: Infer, progress: Progress | None) -> bytes:
-    header = wish.header(picture)
+async def render_still(picture: Picture, spec: RenderSpec, infer: Infer, progress: Progress | None) -> bytes:
+    placement = place(picture.size, spec.size, spec.fit)
+    header = spec.header(picture, placement)
     writer = await to_thread(
-        open_writer, wish.file_format, header, quality=wish.quality, is_lossless=picture.is_lossless
+        open_writer, spec.file_format, header, quality=spec.quality, is_lossless=picture.is_lossless
     )
-    await fill(picture, wish, header, infer, writer.write, progress)
+    frame = await to_thread(Frame, placement, header, writer.write)
+    await render_frame(picture, spec, frame, placement, infer, progress)
     return await to_thread(writer.finish)
 
 
-async def moving(original: Animation, wish: RenderSpec, infer: Infer, progress: Progress | None) -> bytes:
-    if len(original.frames) * wish.size[0] * wish.size[1] > wish.most_pixels:
-        count = len(original.frames)
-        raise Undecodable(f"{count} frames of {wish.size[0]} x {wish.size[1]}", reason="too_many_pixels")
-    remembering = Remembering(infer)
-    images: list[Image.Image] = []
-    for frame in original.frames:
+async def render_animation(
+    original: Animation, spec: RenderSpec, infer: Infer, progress: Progress | None
+) -> bytes:
+    count = len(original.frames)
+    if count * spec.size[0] * spec.size[1] > spec.most_pixels:
+        raise Undecodable(f"{count} frames of {spec.size[0]} x {spec.size[1]}", reason="too_many_pixels")
+    cached_infer = InferenceCache(infer)
+    frames: list[Image.Image] = []
+    for number, picture in enumerate(original.frames, 1):
         rows: list[Pixels] = []
-        await fill(frame, wish, wish.header(frame), remembering, rows.append, None)
-        images.append(await to_thread(held, rows, wish.file_format))
+        placement = place(picture.size, spec.size, spec.fit)
+        frame = Frame(placement, spec.header(picture, placement), rows.append)
+        await render_frame(picture, spec, frame, placement, cached_infer, None)
+        frames.append(await to_thread(join_rows, rows, spec.file_format))
         if progress:
-            progress(len(images), len(original.frames))
-    exif = original.frames[0].exif if wish.keeps_metadata else None
-    return await to_thread(animation.encode, images, original, wish.file_format, wish.quality, exif)
+            progress(number, count)
+    exif = original.frames[0].exif if spec.keeps_metadata else None
+    return await to_thread(animation.encode, frames, original, spec.file_format, spec.quality, exif)
 
 
-async def fill(
-    picture: Picture, wish: RenderSpec, header: Header, infer: Infer, write: Write, progress: Progress | None
+def join_rows(rows: list[Pixels], file_format: Format) -> Image.Image:
+    return animation.prepare_frame(np.concatenate(rows), file_format)
+
+
+async def render_frame(
+    picture: Picture,
+    spec: RenderSpec,
+    frame: Frame,
+    placement: Placement,
+    infer: Infer,
+    progress: Progress | None,
 ) -> None:
-    """Writes all rows of the result."""
-    placement = wish.placement(picture)
-    frame = Frame(placement, header, write)
-    # a tile of floats is four times as large on its way
-    tile = wish.tiling.tile if picture.depth == 8 else wish.tiling.tile // 2
-    tile = max(tile, SMALLEST_TILE, *(2 * net.overlap + QUANTUM for net in wish.nets))
-    tiling = replace(wish.tiling, tile=tile)
+    """Write all rows of the result into the frame (steps 4 to 8)."""
     await upscale(
-        picture, placement.inner, infer, frame.write, nets=wish.nets, tiling=tiling, progress=progress
+        picture,
+        placement.inner,
+        infer,
+        frame.write,
+        networks=spec.networks,
+        tiling=spec.tiling_for(picture),
+        progress=progress,
     )
     await to_thread(frame.end)
 
 
-def held(rows: list[Pixels], file_format: Format) -> Image.Image:
-    return animation.prepare_frame(np.concatenate(rows), file_format)
+async def upscale(
+    picture: Picture,
+    size: Size,
+    infer: Infer,
+    write: WriteRows,
+    *,
+    networks: Sequence[Network],
+    tiling: Tiling = Tiling(),  # noqa: B008  frozen
+    progress: Progress | None = None,
+) -> None:
+    """Write the rows of the picture at exactly this size, with alpha last (steps 4 to 7)."""
+    network = smallest_network(networks, picture.size, size)
+    tiled = TiledPass(network, await to_thread(fill_hidden_colours, picture), infer, tiling)
+    resampler = PictureResampler(picture, size, network.scale)
+
+    def resample_and_write(native: Pixels) -> None:
+        for rows in resampler.push(native):
+            write(rows)
+
+    async def take_rows(native: Pixels) -> None:
+        await to_thread(resample_and_write, native)
+
+    await tiled.run(take_rows, progress)
 
 
-class Remembering:
-    """Asks once for tiles that come again, as most of an animation's do from frame to frame."""
-
-    def __init__(self, infer: Infer) -> None:
-        self._infer = infer
-        self._known: OrderedDict[tuple[str, tuple[int, ...], bytes], Answer] = OrderedDict()
-        self._bytes = 0
-
-    async def __call__(self, model: str, tensor: Tensor) -> Answer:
-        digest = await to_thread(digest_of, tensor)
-        key = (model, tensor.shape, digest)
-        if key in self._known:
-            self._known.move_to_end(key)
-            return self._known[key]
-        answer = await self._infer(model, tensor)
-        if key in self._known:  # two alike were under way
-            return answer
-        self._known[key] = answer
-        self._bytes += answer.upscaled.nbytes
-        while self._bytes > REMEMBERED_BYTES:
-            _, forgotten = self._known.popitem(last=False)
-            self._bytes -= forgotten.upscaled.nbytes
-        return answer
+def count_pixels(picture: Picture | Animation, spec: RenderSpec) -> None:
+    frames = picture.frames if isinstance(picture, Animation) else [picture]
+    count = len(frames) if spec.file_format in MOVING else 1
+    pixels.labels("in").inc(count * frames[0].width * frames[0].height)
+    pixels.labels("out").inc(count * spec.size[0] * spec.size[1])
 
 
-def digest_of(tensor: Tensor) -> bytes:
-    return blake2b(tensor.tobytes(), digest_size=16).digest()
+@contextlib.contextmanager
+def timed(stage: str) -> Generator[None]:
+    started = time.perf_counter()
+    yield
+    stage_seconds.labels(stage).observe(time.perf_counter() - started)

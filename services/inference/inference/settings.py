@@ -1,4 +1,4 @@
-"""What the worker is told by its environment."""
+"""The worker's settings, from its environment."""
 
 from typing import Annotated
 
@@ -7,8 +7,12 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.blobs import Store
 from common.settings import ServiceSettings
-from inference.networks.registry import MODELS, NAMES
+from inference.networks.auto import AUTO, REQUIRED
 from inference.tiling.tiles import SMALLEST_TILE
+from loupe.images.v1.known_models import KNOWN_MODELS
+
+NAMES = tuple(model.name for model in KNOWN_MODELS if model.name != AUTO)
+"""The models that an operator may name."""
 
 
 class Settings(ServiceSettings):
@@ -18,7 +22,7 @@ class Settings(ServiceSettings):
     auth_target: str
     images_target: str
     client_secret: SecretStr
-    """What auth knows this service by."""
+    """Proves to auth that this is the inference service."""
     s3_endpoint: str
     s3_region: str = "us-east-1"
     s3_bucket: str = "loupe"
@@ -27,39 +31,39 @@ class Settings(ServiceSettings):
     triton_target: str
     """Triton's gRPC address, `host:port`."""
     models: Annotated[tuple[str, ...], NoDecode] = ()
-    """Those to serve, separated by commas; none: all that Triton has."""
+    """The models to serve, separated by commas; empty: all that Triton has."""
     announce_seconds: float = Field(default=10.0, gt=0)
-    """Between two looks at what Triton has, each of which `images` is told."""
+    """How often the worker looks at what Triton has, and announces it to `images`."""
     parallel: int = Field(default=0, ge=0)
-    """Images worked on at a time; 0: what cores, memory and Triton allow."""
+    """Images worked on at the same time; 0: what cores, memory and Triton allow."""
     tiles_in_flight: int = Field(default=0, ge=0)
-    """Tiles at Triton at a time, over all images; 0: what Triton's instances and batches take."""
+    """Tiles at Triton at the same time, of all images; 0: what Triton's instances and batches take."""
     tile: int = Field(default=0, ge=0)
-    """Longest side of a tile in pixels of the original, 64 at least; 0: 512 on a GPU, 640 on a CPU."""
+    """Longest side of a tile in pixels of the original, at least 64; 0: 512 on a GPU, 640 on a CPU."""
     fixed_tiles: bool = False
-    """Tiles are squares of three sizes, so that Triton can put those of several images into one batch: they
-    have a fifth more pixels in all, which a GPU gets back and a CPU does not.
+    """Cut squares of three sizes, so that Triton can put tiles of several images into one batch. They have a
+    fifth more pixels in all. A GPU is faster in spite of that, a CPU is not.
     """
     shared_memory: bool = False
-    """Tiles go through /dev/shm where Triton runs on the same machine (in the same pod), as the same user."""
+    """Send tiles through /dev/shm. Triton must run on the same machine (in the same pod) as the same user."""
     canary_seconds: float = Field(default=30.0, gt=0)
-    """A model that has not answered for so long is asked whether it is there."""
+    """A model that has not answered for so long gets a test tile."""
     tile_seconds: float = 120.0
     """Longest wait for one tile."""
     heartbeat_seconds: float = 5.0
     ack_wait_seconds: float = 30.0
-    """A job whose worker died is delivered to another after this long."""
+    """If a worker dies, its job is delivered to another one after this time."""
 
     @field_validator("tile")
     @classmethod
-    def _large_enough(cls, value: int) -> int:
+    def _is_large_enough(cls, value: int) -> int:
         if 0 < value < SMALLEST_TILE:
             raise ValueError(f"0 or at least {SMALLEST_TILE}")
         return value
 
     @field_validator("models", mode="before")
     @classmethod
-    def _from_commas(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         return (
             tuple(part.strip() for part in value.split(",") if part.strip())
             if isinstance(value, str)
@@ -68,11 +72,11 @@ class Settings(ServiceSettings):
 
     @field_validator("models")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := [name for name in names if name not in NAMES]:
             raise ValueError(f"there is no model {unknown[0]}, only {', '.join(NAMES)}")
-        if names and not set(names) & set(MODELS):
-            raise ValueError(f"one of {', '.join(MODELS)} must be served")
+        if names and not set(names) & set(REQUIRED):
+            raise ValueError(f"one of {', '.join(REQUIRED)} must be served")
         return names
 
     def store(self) -> Store:

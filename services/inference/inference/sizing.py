@@ -1,7 +1,7 @@
-"""How a picture of one aspect ratio fills a result of another, as CSS's `object-fit` names it.
+"""How a picture fills a result with another aspect ratio, in the terms of CSS's `object-fit`.
 
-`stretch` takes both sides as they are, `cover` cuts off what is too much, `contain` leaves a border:
-transparent where the format can be, else white.
+`stretch` takes both sides as they are, `cover` cuts off what is too much, and `contain` leaves a border. The
+border is transparent if the format has an alpha channel, else white.
 """
 
 from collections.abc import Callable
@@ -13,20 +13,21 @@ import numpy as np
 from inference.picture import Header, Pixels, Size
 
 Fit = Literal["stretch", "cover", "contain"]
-Write = Callable[[Pixels], None]
+WriteRows = Callable[[Pixels], None]
+"""Takes the next rows, height x width x channels with alpha last. It is called in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
     inner: Size
-    """What the picture is resampled to."""
+    """The size that the picture is resampled to."""
     left: int
     top: int
-    """Where it begins in the result; negative where that much of it is cut off."""
+    """Where it begins in the result. Negative if so many pixels of it are cut off."""
 
 
-def placed(source: Size, target: Size, fit: Fit) -> Placement:
-    """In the middle; halves of a pixel go to the left and the top."""
+def place(source: Size, target: Size, fit: Fit) -> Placement:
+    """Return where the picture goes: in the middle, with odd pixels to the right and the bottom."""
     if fit == "stretch":
         return Placement(target, 0, 0)
     ratios = (target[0] / source[0], target[1] / source[1])
@@ -37,14 +38,14 @@ def placed(source: Size, target: Size, fit: Fit) -> Placement:
 
 
 class Frame:
-    """Takes the rows of the inner picture and writes those of the result, as `header` describes it."""
+    """Takes the rows of the inner picture, and writes those of the result that `header` describes."""
 
-    def __init__(self, placement: Placement, header: Header, write: Write) -> None:
+    def __init__(self, placement: Placement, header: Header, write: WriteRows) -> None:
         self._placement = placement
         self._header = header
         self._write = write
         self._top = placement.top
-        self._blank(max(0, self._top))
+        self._write_border(max(0, self._top))
 
     def write(self, rows: Pixels) -> None:
         first, last = max(0, -self._top), min(len(rows), self._header.height - self._top)
@@ -56,22 +57,23 @@ class Frame:
         if left < 0:
             rows = rows[:, -left : self._header.width - left]
         if left > 0 or width < self._header.width or rows.shape[2] < self._header.channels:
-            rows = self._bordered(rows, max(0, left))
+            rows = self._add_borders(rows, max(0, left))
         self._write(rows)
 
     def end(self) -> None:
-        self._blank(self._header.height - max(0, self._placement.top) - self._placement.inner[1])
+        """Write the border below the picture."""
+        self._write_border(self._header.height - max(0, self._placement.top) - self._placement.inner[1])
 
-    def _bordered(self, rows: Pixels, left: int) -> Pixels:
+    def _add_borders(self, rows: Pixels, left: int) -> Pixels:
         result = self._border(len(rows))
-        place = result[:, left : left + rows.shape[1]]
-        place[:, :, : rows.shape[2]] = rows
+        inner = result[:, left : left + rows.shape[1]]
+        inner[:, :, : rows.shape[2]] = rows
         if rows.shape[2] < self._header.channels:
-            place[:, :, -1] = np.iinfo(rows.dtype).max
+            inner[:, :, -1] = np.iinfo(rows.dtype).max
         return result
 
     def _border(self, height: int) -> Pixels:
-        """White; transparent where there is an alpha channel."""
+        """Return rows that are white, and transparent if there is an alpha channel."""
         dtype = np.uint16 if self._header.depth == 16 else np.uint8
         shape = (height, self._header.width, self._header.channels)
         border = np.full(shape, np.iinfo(dtype).max, dtype)
@@ -79,6 +81,6 @@ class Frame:
             border[:, :, -1] = 0
         return border
 
-    def _blank(self, height: int) -> None:
+    def _write_border(self, height: int) -> None:
         if height > 0:
             self._write(self._border(height))

@@ -6,27 +6,23 @@ A fault of the picture ends the image. Any other fault is raised, and another at
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import nats.errors
 import urllib3.exceptions
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
 from common import errors, log, messages
 from common.blobs import Blobs
-from imagefile.formats import WRITABLE, Format, media_type
 from inference.availability import Availability
 from inference.decoding.pool import Decoder
 from inference.errors import Undecodable
 from inference.events import Queues
 from inference.heartbeat import Cancellations, Heartbeat
-from inference.networks.auto import Choice, NotServed, chosen
-from inference.networks.network import WrongAnswer
-from inference.picture import Animation
-from inference.pipeline import MOST_PIXELS, MOVING, RenderSpec, render
-from inference.sizing import Fit
+from inference.networks.auto import Choice, NotServed
+from inference.pipeline import Pipeline
 from inference.throughput import Throughput
 from inference.tiling.tile_rows import Progress
 from inference.tiling.tiles import Tiling
@@ -41,13 +37,6 @@ if TYPE_CHECKING:
 LOG = log.get(__name__)
 Result = TypeVar("Result")
 Publish = Callable[[pb.Finished], Awaitable[None]]
-FORMATS: dict[int, Format] = {images_pb2.Format.Value(f"FORMAT_{name}"): name for name in WRITABLE}
-FITS: dict[int, Fit] = {
-    images_pb2.FIT_UNSPECIFIED: "stretch",
-    images_pb2.FIT_STRETCH: "stretch",
-    images_pb2.FIT_COVER: "cover",
-    images_pb2.FIT_CONTAIN: "contain",
-}
 
 FAILURE_TEXTS = {
     "unsupported_format": "The image is of a kind that cannot be upscaled.",
@@ -56,15 +45,7 @@ FAILURE_TEXTS = {
     "too_much_memory": "The image needs too much memory to decode.",
 }
 
-stage_seconds = Histogram(
-    "loupe_stage_seconds",
-    "Time in each stage of a job",
-    ["stage"],
-    buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120),
-)
-
 jobs_in_flight = Gauge("loupe_jobs_in_flight", "Images that this worker works on")
-pixels = Counter("loupe_pixels_total", "Pixels of images that were upscaled", ["direction"])
 
 EXCUSED = (
     asyncio.CancelledError,
@@ -128,7 +109,7 @@ class Worker:
         started = time.perf_counter()
         finished = pb.Finished(image_id=order.image_id, fence=order.fence, upscaled_path=order.upscaled_path)
         heartbeat = Heartbeat(self.images, order)
-        async with heartbeat.signs(self.cancellations, self.heartbeat_seconds) as unwanted:
+        async with heartbeat.running(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
                 data, choice = await _unless(unwanted, self._upscale(order, heartbeat.progress))
             except NotWanted:
@@ -140,8 +121,7 @@ class Worker:
                 finished.failure.CopyFrom(failure)
             else:
                 # Published even if the image was cancelled meanwhile: `images` then deletes the result.
-                with _measured("store"):
-                    await self.blobs.put(order.upscaled_path, data, media_type(FORMATS[order.format]))
+                await self._pipeline.store(order, data)
                 finished.output.CopyFrom(_output(order, len(data), choice, time.perf_counter() - started))
                 LOG.info(
                     "done",
@@ -153,34 +133,13 @@ class Worker:
         await self.publish(finished)
 
     async def _upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
-        with _measured("fetch"):
-            original = await self.blobs.get(order.original_path)
-        with _measured("decode"):
-            picture = await self.decoder.decode(original, order.largest_input_pixels)
-        del original
-        choice = await asyncio.to_thread(chosen, order.model, picture, self.availability.models)
-        spec = RenderSpec(
-            (order.size.width, order.size.height),
-            FORMATS[order.format],
-            choice.model.nets,
-            self.tiling,
-            fit=FITS[order.fit],
-            quality=order.quality or None,
-            keeps_metadata=order.keeps_metadata,
-            most_pixels=order.largest_output_pixels or MOST_PIXELS,
-        )
-        with _measured("infer"):  # includes encoding: rows are written as soon as they are ready
-            try:
-                data = await render(picture, spec, self.triton.infer, progress)
-            except WrongAnswer as error:
-                await self.triton.ask_canaries([error.model])  # raises if it is not the fault of the picture
-                raise
-        frames = picture.frames if isinstance(picture, Animation) else [picture]
-        count = len(frames) if spec.file_format in MOVING else 1
-        pixels.labels("in").inc(count * frames[0].width * frames[0].height)
-        pixels.labels("out").inc(count * order.size.width * order.size.height)
-        self.throughput.made(order.size.width * order.size.height)
+        data, choice = await self._pipeline.upscale(order, progress)
+        self.throughput.add_result(order.size.width * order.size.height)
         return data, choice
+
+    @property
+    def _pipeline(self) -> Pipeline:
+        return Pipeline(self.blobs, self.decoder, self.triton, self.availability, self.tiling)
 
     @contextlib.asynccontextmanager
     async def _given_back_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:
@@ -222,10 +181,3 @@ def _output(order: images_pb2.WorkOrder, size: int, choice: Choice, seconds: flo
         model_reason=choice.reason,
         model_message=choice.message,
     )
-
-
-@contextlib.contextmanager
-def _measured(stage: str) -> Generator[None]:
-    started = time.perf_counter()
-    yield
-    stage_seconds.labels(stage).observe(time.perf_counter() - started)

@@ -84,7 +84,7 @@ class Bench:
             self.relaying(stores),
             bus.connection(stores.nats_url("inference"), "tests", Readiness()) as client,
         ):
-            await client.subscribe("images.cancelled", cb=worker.cancellations.heard)
+            await client.subscribe("images.cancelled", cb=worker.cancellations.receive)
             await client.flush()
             yield
 

@@ -18,6 +18,7 @@ from inference.worker import Worker
 from loupe_local.services import services
 from loupe_local.stores import Stores
 from tests.images.images_rig import Rig, emptied
+from tests.inference.built_models import MODELS
 from tests.inference.conftest import FaultyTriton, triton_at
 from tests.inference.worker.bench import JOBS_BEFORE, Bench
 
@@ -64,11 +65,13 @@ async def bench(
     given = services(stores, {}).environment("inference")
     settings = Settings(**{name.removeprefix("INFERENCE_").lower(): text for name, text in given.items()})  # pyright: ignore[reportArgumentType]
     async with triton_at(faulty.target, seconds=20) as triton:
+        availability = Availability(triton)
+        availability.models = MODELS
         worker = Worker(
             images=rig.service(),
             blobs=Blobs(settings.store()),
             triton=triton,
-            availability=Availability(triton),
+            availability=availability,
             queues=events.Queues(ack_wait_seconds=1.0),
             decoder=decoder,
             publish=events.Results(js).publish,

@@ -8,9 +8,9 @@ import pytest
 from common import messages
 from images.tables import Status
 from inference.availability import Availability
-from inference.networks.registry import ENHANCING, MODELS
 from loupe.images.v1 import images_pb2
 from tests.images.images_rig import Rig, poll
+from tests.inference.built_models import ENHANCE_SMALL, MODELS
 from tests.inference.conftest import FaultyTriton, an_answer, pixels_of
 from tests.inference.worker.bench import STANDARD, Bench, a_message
 
@@ -20,7 +20,7 @@ async def test_an_image_is_upscaled_by_the_model_that_it_asks_for(bench: Bench, 
         return an_answer(pixels_of(request).repeat(4, axis=2).repeat(4, axis=3))
 
     faulty.answer = fourfold
-    bench.worker.availability.models = {**MODELS, "enhance": ENHANCING[1]}
+    bench.worker.availability.models = {**MODELS, "enhance": ENHANCE_SMALL}
     image = await bench.job(model_asked="enhance")
 
     await bench.do(image)
@@ -58,7 +58,7 @@ async def test_an_image_whose_model_another_worker_has_waits_for_that_worker(
 
 
 async def test_a_model_that_disappears_during_decoding_excuses_the_attempt(bench: Bench) -> None:
-    bench.worker.availability.models = {**MODELS, "enhance": ENHANCING[1]}
+    bench.worker.availability.models = {**MODELS, "enhance": ENHANCE_SMALL}
     disappearing = DisappearingModel(bench.rig, bench.worker.availability)
     image = await bench.job(model_asked="enhance")
 

@@ -1502,20 +1502,45 @@ class AnnounceModelsRequest(_message.Message):
 
         NAME_FIELD_NUMBER: _builtins.int
         NETS_FIELD_NUMBER: _builtins.int
+        DESCRIPTION_FIELD_NUMBER: _builtins.int
+        BEST_FOR_FIELD_NUMBER: _builtins.int
+        NETWORK_FIELD_NUMBER: _builtins.int
+        SOURCE_FIELD_NUMBER: _builtins.int
+        LICENCE_FIELD_NUMBER: _builtins.int
+        SCALES_FIELD_NUMBER: _builtins.int
         name: _builtins.str
+        description: _builtins.str
+        """Empty, like everything that follows, from workers of the release before."""
+        best_for: _builtins.str
+        network: _builtins.str
+        """The network's architecture, for people."""
+        source: _builtins.str
+        """The origin of the weights, `owner/name` at GitHub."""
+        licence: _builtins.str
+        """The licence of the weights."""
         @_builtins.property
         def nets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
             """The networks that the model uses, by their names in Triton."""
+
+        @_builtins.property
+        def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+            """The whole factors that it can enlarge by."""
 
         def __init__(
             self,
             *,
             name: _builtins.str = ...,
             nets: _abc.Iterable[_builtins.str] | None = ...,
+            description: _builtins.str = ...,
+            best_for: _builtins.str = ...,
+            network: _builtins.str = ...,
+            source: _builtins.str = ...,
+            licence: _builtins.str = ...,
+            scales: _abc.Iterable[_builtins.int] | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "nets", b"nets"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["best_for", b"best_for", "description", b"description", "licence", b"licence", "name", b"name", "nets", b"nets", "network", b"network", "scales", b"scales", "source", b"source"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

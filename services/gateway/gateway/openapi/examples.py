@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from loupe.images.v1.known_models import KNOWN_MODELS
+
 DAY = "2026-02-15T12:00:00.000000Z"
 LATER = "2026-02-15T12:00:05.000000Z"
 
@@ -173,25 +175,16 @@ SUBSCRIPTION = {
 PLAN = {"id": 2, **STARTER, "max_scale": 4}
 MODELS = [
     {
-        "name": "auto",
-        "description": "Takes faithful or clean, seldom enhance, by what the picture is, and tells why.",
-        "best_for": "everything, unless you know better",
-        "is_default": True,
+        "name": model.name,
+        "description": model.description,
+        "best_for": model.best_for,
+        "is_default": model.name == "auto",
         "scales": [2, 3, 4],
-        "network": None,
-        "source": None,
-        "licence": None,
-    },
-    {
-        "name": "faithful",
-        "description": "Stays nearest to the original.",
-        "best_for": "clean photos",
-        "is_default": False,
-        "scales": [2, 3, 4],
-        "network": "SPAN, 48 channels",
-        "source": "hongyuanyu/SPAN",
-        "licence": "Apache-2.0",
-    },
+        "network": model.networks[0].title if model.networks else None,
+        "source": model.networks[0].source if model.networks else None,
+        "licence": model.networks[0].licence if model.networks else None,
+    }
+    for model in KNOWN_MODELS[:2]
 ]
 IMAGE = {**completed(42, "photo.jpg"), "batch_id": None}
 DOWNLOAD = {

@@ -12,6 +12,7 @@ from gateway.identity.access import Access, tell_usage
 from gateway.identity.callers import Caller
 from imagefile.formats import CHOICES
 from loupe.images.v1 import images_pb2 as pb
+from loupe.images.v1.known_models import KNOWN_MODELS
 
 router = APIRouter(prefix="/api/images", tags=["images"])
 Writer = Annotated[Caller, Depends(Access("images:write", creates=True))]
@@ -110,7 +111,7 @@ OPTIONS: dict[str, Any] = {
     "output_format": {"type": "string", "enum": [*CHOICES]},
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
     "metadata": {"type": "string", "enum": ["strip", "keep"], "default": "strip"},
-    "model": {"type": "string", "enum": ["auto", "faithful", "clean", "enhance"], "default": "auto"},
+    "model": {"type": "string", "enum": [model.name for model in KNOWN_MODELS], "default": "auto"},
 }
 UPSCALE_BODY = {
     "required": True,

@@ -1,39 +1,52 @@
-"""What a network at Triton is, and what it answers."""
+"""The networks that Triton runs, what they return, and how they fail."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from inference.tiling.tiles import Tensor
+import numpy.typing as npt
+
+from inference.picture import Size
+
+Tensor = npt.NDArray[Any]
+"""N x channels x height x width, uint8 or float32."""
+FLOAT_SUFFIX = "_float"
+"""Ends the name of the variant that takes and returns float32."""
 
 
 class Answer(NamedTuple):
-    """What a model makes of a tile."""
+    """A network's result for one tile."""
 
     upscaled: Tensor
-    """1 x 3 x (scale * height) x (scale * width), of the type that was given."""
-    doubt: Tensor | None = None
-    """1 x 1 x height x width, uint8: above 0 where the model failed. None from models that never do."""
+    """1 x 3 x (scale * height) x (scale * width), with the type of the input."""
+    uncertainty: Tensor | None = None
+    """1 x 1 x height x width, uint8: above 0 where the network failed. None from networks that have no such
+    map.
+    """
 
 
 Infer = Callable[[str, Tensor], Awaitable[Answer]]
-"""Takes a model's name and a tensor of 1 x 3 x height x width."""
+"""Runs the network of that name on a tensor of 1 x 3 x height x width."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One network at Triton, or the same one several times over for a larger scale."""
+    """A network at Triton, applied once or, for a larger scale, several times in a row."""
 
     name: str
     scale: int
+    """Of all passes together."""
     overlap: int
-    """At least the reach in pixels of its input, so that no seam can be seen."""
+    """Pixels of the input that neighbouring tiles share. At least the network's reach, so that no seam shows.
+    """
     passes: int = 1
+    fallback: "Network | None" = None
+    """Replaces this network's result where its uncertainty map is above 0. It has the same scale."""
 
     @property
-    def deep_name(self) -> str:
-        """The variant for pictures of 16 bits, which takes and gives float32."""
-        return f"{self.name}_float"
+    def float_name(self) -> str:
+        """The variant for pictures of 16 bits, which takes and returns float32."""
+        return self.name + FLOAT_SUFFIX
 
     @property
     def step(self) -> int:
@@ -41,17 +54,30 @@ class Network:
         return round(self.scale ** (1 / self.passes))
 
 
+def smallest_network(networks: Sequence[Network], source: Size, target: Size) -> Network:
+    """Return the network with the smallest scale that reaches the target, because resampling must never
+    enlarge.
+
+    Raises `ValueError` if no scale is large enough.
+    """
+    ratio = max(target[0] / source[0], target[1] / source[1])
+    able = [network for network in networks if network.scale >= ratio]
+    if not able:
+        raise ValueError(f"no network enlarges {source[0]} x {source[1]} to {target[0]} x {target[1]}")
+    return min(able, key=lambda network: network.scale)
+
+
 class BadAnswer(Exception):
-    """The model gave no result for a tile, or one that cannot be it."""
+    """The network returned no result for a tile, or an impossible one."""
 
 
 class WrongAnswer(BadAnswer):
-    """Of a model that answered. The picture may be the cause, or the device that the model runs on."""
+    """The network answered, but not with an enlarged tile. The cause is the picture or a broken device."""
 
-    def __init__(self, model: str, told: str) -> None:
-        super().__init__(f"{model} answered {told}")
+    def __init__(self, model: str, problem: str) -> None:
+        super().__init__(f"{model} answered {problem}")
         self.model = model
 
 
 class TooLarge(Exception):
-    """There is no memory for a tile of this size; a smaller one may do."""
+    """The memory does not suffice for a tile of this size. A smaller tile may fit."""

@@ -1,61 +1,68 @@
-"""Whether an answer can be the picture that was asked about, enlarged. A model on a broken device answers all
-the same: no numbers, black, or one colour. What the model itself doubts may be all of that.
+"""Checks whether an answer can be the enlarged tile at all.
 
-Looked at are as many pixels as the tile has, 3 ms for 512 x 512. No picture is refused: a net keeps the mean
-of what it enlarges, so that nothing that is plainly lit turns black, and no structure into one colour.
+A network on a broken device still answers: with NaN, with black, or with one colour. Where the network itself
+is uncertain any answer is accepted, because its fallback replaces it there.
+
+A check samples as many pixels as the tile has and takes 3 ms for 512 x 512. It never refuses a real picture:
+a network keeps the mean of what it enlarges, so nothing that is clearly lit turns black, and no structure
+turns into one colour.
 """
 
 import numpy as np
 
-from inference.networks.network import Answer
-from inference.tiling.tiles import Tensor
+from inference.networks.network import Answer, Tensor
 
 LIT = 8
-"""Mean in levels of 256 from which a tile is not black."""
+"""A tile with at least this mean, in levels of 256, is not black."""
 VARIED = 4
-"""Standard deviation in levels from which it is not of one colour."""
+"""A tile with at least this standard deviation, in levels, has more than one colour."""
 BLOCK = 32
 BRIGHT = 48
-"""Mean in levels from which no block of that many pixels a side turns black altogether."""
+"""A block of BLOCK x BLOCK pixels with at least this mean, in levels, never turns black altogether."""
 
 
 def check(tensor: Tensor, answer: Answer, step: int) -> str | None:
-    """What is wrong with the answer to a tile, 1 x 3 x height x width; `step` is the scale."""
+    """Return what is wrong with the answer to a tile, or None.
+
+    The tile is 1 x 3 x height x width. `step` is the scale.
+    """
     height, width = tensor.shape[2:]
-    if problem := shape_of(answer.upscaled, (1, 3, height * step, width * step), tensor.dtype.name):
+    if problem := check_shape(answer.upscaled, (1, 3, height * step, width * step), tensor.dtype.name):
         return problem
-    if answer.doubt is not None and (problem := shape_of(answer.doubt, (1, 1, height, width), "uint8")):
-        return f"doubt of {problem}"
+    uncertainty = answer.uncertainty
+    if uncertainty is not None and (problem := check_shape(uncertainty, (1, 1, height, width), "uint8")):
+        return f"an uncertainty map of {problem}"
     if tensor.dtype == np.float32 and not np.isfinite(answer.upscaled).all():
-        return "what are no numbers"
-    seen, sure = answer.upscaled[:, :, ::step, ::step], tensor
-    if answer.doubt is not None and answer.doubt.any():  # another model takes the place of this one there
-        sure = tensor[:, :, answer.doubt[0, 0] == 0]
-        tensor = np.where(answer.doubt, tensor.dtype.type(0), tensor)
+        return "values that are not numbers"
+    sampled, certain = answer.upscaled[:, :, ::step, ::step], tensor
+    if uncertainty is not None and uncertainty.any():  # the fallback replaces these places
+        certain = tensor[:, :, uncertainty[0, 0] == 0]
+        tensor = np.where(uncertainty, tensor.dtype.type(0), tensor)
     level = 1.0 if tensor.dtype == np.uint8 else 1 / 255
-    if sure.size and seen.min() == seen.max():
-        if not seen.any() and sure.mean() > LIT * level and not answer.upscaled.any():
+    if certain.size and sampled.min() == sampled.max():
+        if not sampled.any() and certain.mean() > LIT * level and not answer.upscaled.any():
             return "black"
-        if sure.std() > VARIED * level and answer.upscaled.min() == answer.upscaled.max():
+        if certain.std() > VARIED * level and answer.upscaled.min() == answer.upscaled.max():
             return "one colour"
-    return "a black hole" if has_hole(tensor, seen, BRIGHT * level) else None
+    return "a black hole" if has_hole(tensor, sampled, BRIGHT * level) else None
 
 
-def shape_of(tensor: Tensor, shape: tuple[int, ...], kind: str) -> str | None:
-    if tensor.dtype != kind or tensor.shape != shape:
-        return f"{tensor.dtype} {tensor.shape}, not {kind} {shape},"
+def check_shape(tensor: Tensor, shape: tuple[int, ...], dtype: str) -> str | None:
+    """Return what the tensor is instead, or None if it has this shape and type."""
+    if tensor.dtype != dtype or tensor.shape != shape:
+        return f"{tensor.dtype} {tensor.shape}, not {dtype} {shape},"
     return None
 
 
-def has_hole(tensor: Tensor, seen: Tensor, bright: float) -> bool:
-    """Whether a whole block is black that was bright, as where only a part of a buffer was written."""
+def has_hole(tensor: Tensor, sampled: Tensor, bright: float) -> bool:
+    """Return whether a block that was bright is all black, as where only a part of a buffer was written."""
     rows, columns = tensor.shape[2] // BLOCK, tensor.shape[3] // BLOCK
     if not rows or not columns:
         return False
-    tall, wide = rows * BLOCK, columns * BLOCK
-    brightest = seen[0, :, :tall, :wide].max(axis=0)
+    height, width = rows * BLOCK, columns * BLOCK
+    brightest = sampled[0, :, :height, :width].max(axis=0)
     is_black = brightest.reshape(rows, BLOCK, columns, BLOCK).max(axis=(1, 3)) == 0
     if not is_black.any():
         return False
-    blocks = tensor[0, :, :tall, :wide].reshape(3, rows, BLOCK, columns, BLOCK)
+    blocks = tensor[0, :, :height, :width].reshape(3, rows, BLOCK, columns, BLOCK)
     return bool((blocks.mean(axis=(0, 2, 4))[is_black] > bright).any())

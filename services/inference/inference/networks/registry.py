@@ -1,38 +1,136 @@
-"""The models that a client can ask for by name, and what each of them is made of."""
+"""Assembles the models that clients may ask for from the descriptions that Triton's repository carries.
 
-from collections.abc import Iterable
+The builder writes each network's description into its Triton configuration
+(services/inference/models/builder/ registry.py), so the worker needs no table of its own: whatever the
+repository holds can be served.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import ceil
+from typing import Any
 
-from inference.networks.network import Network
-from inference.tiling.tile_rows import CLEAN
+from inference.networks.network import FLOAT_SUFFIX, Network
+
+PARAMETER = "loupe"
+"""The parameter of a model's Triton configuration that holds its description as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
+    """A model that clients may ask for by name."""
+
     name: str
-    nets: tuple[Network, ...]
-    """By scale, ascending; the smallest that reaches a target is used."""
+    networks: tuple[Network, ...]
+    """By scale, ascending. An image takes the smallest that reaches its size."""
+    description: str = ""
+    best_for: str = ""
+    title: str = ""
+    """The network's architecture, for people."""
+    source: str = ""
+    """The origin of the weights, `owner/name` at GitHub."""
+    licence: str = ""
+    """The licence of the weights."""
+
+    @property
+    def factors(self) -> range:
+        """The whole factors that it can enlarge by."""
+        return range(2, max(network.scale for network in self.networks) + 1)
 
 
-FAITHFUL = Model(
-    "faithful", (Network("span_x2", scale=2, overlap=21), Network("span_x4", scale=4, overlap=21))
-)
-"""Nearest to the original on clean photos."""
-CLEANING = Model("clean", (CLEAN[2], CLEAN[4]))
-"""For worn JPEGs, text, line art and flat colours."""
-ENHANCING = (
-    Model("enhance", (Network("realesrgan_x4plus", scale=4, overlap=96),)),
-    Model("enhance", (Network("realesr_general_x4v3", scale=4, overlap=34),)),
-)
-"""Invents edges and removes noise: looks best on worn input, is further from the original by PSNR, and is
-chosen by `auto` for hardly anything. Not every Triton has it; the first whose networks are there is taken.
-"""
-AUTO = "auto"
-MODELS = {model.name: model for model in (FAITHFUL, CLEANING)}
-"""What `auto` chooses among. Triton must have their networks: `faithful` falls back on those of `clean`."""
-NAMES = (*MODELS, ENHANCING[0].name)
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A network as the builder describes it."""
+
+    name: str
+    scale: int
+    overlap: int
+    factors: tuple[int, ...]
+    """The scales that it is used for. Above `scale` it runs several times."""
+    fallback: str
+    """The network that replaces it where it is uncertain; empty if it never is."""
+    rank: int
+    """Of several networks that a model may be made of, the lowest rank wins."""
+    title: str
+    source: str
+    licence: str
+    model: Mapping[str, Any]
+    """The model that it belongs to: `name`, `description`, `best_for`, and all of its `factors`."""
+
+    @classmethod
+    def from_json(cls, name: str, text: str) -> "Description":
+        facts: dict[str, Any] = json.loads(text)
+        return cls(
+            name=name,
+            scale=facts["scale"],
+            overlap=facts["overlap"],
+            factors=tuple(facts["factors"]),
+            fallback=facts["fallback"],
+            rank=facts["rank"],
+            title=facts["title"],
+            source=facts["source"],
+            licence=facts["licence"],
+            model=facts["model"],
+        )
 
 
-def served(models: Iterable[Model] = tuple(MODELS.values())) -> set[str]:
-    """The names that Triton must know."""
-    return {name for model in models for net in model.nets for name in (net.name, net.deep_name)}
+def assemble_models(configurations: Mapping[str, str]) -> dict[str, Model]:
+    """Return the models that are complete, by name.
+
+    `configurations` maps each network that is loaded at Triton to its description as JSON. A model is
+    complete if each of its factors has a network, with its fallback, for 8 and for 16 bits.
+    """
+    descriptions = {
+        name: Description.from_json(name, text)
+        for name, text in configurations.items()
+        if not name.endswith(FLOAT_SUFFIX) and name + FLOAT_SUFFIX in configurations
+    }
+    usable = [one for one in descriptions.values() if not one.fallback or one.fallback in descriptions]
+    models: dict[str, Model] = {}
+    for one in sorted(usable, key=lambda one: one.rank):
+        name = one.model["name"]
+        if name not in models and (model := _assemble(one.model, usable, descriptions)):
+            models[name] = model
+    return models
+
+
+def _assemble(
+    model: Mapping[str, Any], usable: Iterable[Description], descriptions: Mapping[str, Description]
+) -> Model | None:
+    own = sorted((one for one in usable if one.model["name"] == model["name"]), key=lambda one: one.rank)
+    chosen = [next((one for one in own if factor in one.factors), None) for factor in model["factors"]]
+    networks = [
+        _network(one, factor, descriptions)
+        for one, factor in zip(chosen, model["factors"], strict=True)
+        if one is not None
+    ]
+    if len(networks) < len(model["factors"]) or chosen[0] is None:
+        return None
+    first = chosen[0]
+    return Model(
+        name=model["name"],
+        networks=tuple(networks),
+        description=model["description"],
+        best_for=model["best_for"],
+        title=first.title,
+        source=first.source,
+        licence=first.licence,
+    )
+
+
+def _network(one: Description, factor: int, descriptions: Mapping[str, Description]) -> Network:
+    passes = 1
+    while one.scale**passes < factor:
+        passes += 1
+    # a later pass sees pixels that are smaller, measured in pixels of the input
+    overlap = ceil(sum(one.overlap / one.scale**index for index in range(passes)))
+    fallback = _network(descriptions[one.fallback], factor, descriptions) if one.fallback else None
+    return Network(one.name, factor, overlap, passes, fallback)
+
+
+def network_names(models: Iterable[Model]) -> set[str]:
+    """Return the names that Triton must know to serve these models: fallbacks and variants of 16 bits too."""
+    networks = {network for model in models for network in model.networks}
+    networks |= {network.fallback for network in networks if network.fallback}
+    return {name for network in networks for name in (network.name, network.float_name)}

@@ -1,0 +1,1 @@
+"""Runs a picture through a network tile by tile, without seams."""

@@ -1,7 +1,8 @@
-"""Where the photo model runs away (small text, single lines, dithering), the clean model takes its place.
+"""Blends in the fallback network's result where the first network is uncertain.
 
-The photo model tells its doubt for each pixel of the original. Doubtful places are widened and softened, so
-that neither the failure's surroundings nor the border between the two can be seen.
+SPAN fails on small text, single lines and dithering, and marks these pixels of the original in its
+uncertainty map. Marked places are widened and softened, so that neither the surroundings of a failure nor the
+border between the two results can be seen.
 """
 
 from typing import NamedTuple
@@ -13,54 +14,57 @@ from inference.picture import Pixels
 from inference.tiling.tiles import Box
 
 WIDEN = 25
-"""Side of the square, in pixels of the original, that one doubtful pixel spoils."""
+"""Side in pixels of the original of the square that one uncertain pixel spoils."""
 SOFTEN = 3.0
-"""Standard deviation of the blend's edge, in pixels of the original."""
+"""Standard deviation in pixels of the original of the blend's edge."""
 REACH = 32
-"""How far doubt is felt: half of WIDEN, and where the softened edge has come to nothing."""
+"""How far an uncertain pixel has an effect: half of WIDEN, and the softened edge until it reaches zero."""
 
 
-class Weight(NamedTuple):
-    """How much of the clean model each pixel of some rows gets, 0 to 255."""
+class BlendWeight(NamedTuple):
+    """How much of the fallback's result each pixel of some rows gets, 0 to 255."""
 
     image: Image.Image
     top: int
-    """Its first row in the picture. One row more than was asked for, where there is one, on either side: what
-    is made of these rows joins what is made of the next without a seam.
+    """The image's first row in the picture. The image has one row more than requested on either side, if the
+    picture has one: then the results of neighbouring rows join without a seam.
     """
 
     def is_needed(self, box: Box) -> bool:
-        seen = box.lifted(self.top)
+        """Return whether the fallback changes anything in this part of the picture."""
+        own = box.moved_up(self.top)
         return (
-            self.image.crop((seen.left - 1, seen.top - 1, seen.right + 1, seen.bottom + 1)).getbbox()
-            is not None
+            self.image.crop((own.left - 1, own.top - 1, own.right + 1, own.bottom + 1)).getbbox() is not None
         )
 
     def enlarged(self, box: Box, scale: int) -> Image.Image:
         size = (box.width * scale, box.height * scale)
-        return self.image.resize(size, Image.Resampling.BILINEAR, box.lifted(self.top))
+        return self.image.resize(size, Image.Resampling.BILINEAR, box.moved_up(self.top))
 
 
-def weight_of(doubt: Pixels, top: int, bottom: int) -> Weight | None:
-    """For the rows from `top` to `bottom`; None where nothing is doubtful.
+def blend_weight(uncertainty: Pixels, top: int, bottom: int) -> BlendWeight | None:
+    """Return the weight for the rows from `top` to `bottom`, or None if the network is certain of all of
+    them.
 
-    `doubt` is that of the whole picture, height x width, right as far as REACH beyond the rows.
+    `uncertainty` is the map of the whole picture, height x width. It must be complete up to REACH beyond the
+    rows.
     """
-    first, last = max(0, top - REACH), min(len(doubt), bottom + REACH)
-    if not doubt[first:last].any():
+    first, last = max(0, top - REACH), min(len(uncertainty), bottom + REACH)
+    if not uncertainty[first:last].any():
         return None
-    widened = Image.fromarray(doubt[first:last]).filter(ImageFilter.MaxFilter(WIDEN))
+    widened = Image.fromarray(uncertainty[first:last]).filter(ImageFilter.MaxFilter(WIDEN))
     softened = widened.filter(ImageFilter.GaussianBlur(SOFTEN))
-    above, below = max(0, top - 1), min(len(doubt), bottom + 1)
-    return Weight(softened.crop((0, above - first, doubt.shape[1], below - first)), above)
+    above, below = max(0, top - 1), min(len(uncertainty), bottom + 1)
+    return BlendWeight(softened.crop((0, above - first, uncertainty.shape[1], below - first)), above)
 
 
-def blend(native: Pixels, top: int, clean: Pixels, weight: Weight, box: Box, scale: int) -> None:
-    """Puts `clean`, which is what the other model made of `box`, into its place in `native`, which begins at
-    the picture's row `top`; both height x width x channels at the same scale.
+def blend(native: Pixels, top: int, fallback: Pixels, weight: BlendWeight, box: Box, scale: int) -> None:
+    """Blend the fallback's result for `box` into `native`, which begins at the picture's row `top`.
+
+    Both are height x width x channels at the same scale.
     """
     wide = np.uint32 if native.dtype == np.uint16 else np.uint16
     share = np.asarray(weight.enlarged(box, scale), wide)[:, :, np.newaxis]
     rows = slice((box.top - top) * scale, (box.bottom - top) * scale)
     place = native[rows, box.left * scale : box.right * scale]
-    place[:] = (place * (255 - share) + clean * share + 127) // 255
+    place[:] = (place * (255 - share) + fallback * share + 127) // 255

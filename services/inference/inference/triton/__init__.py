@@ -1,0 +1,1 @@
+"""Talks to NVIDIA Triton: sends tiles, notices what is broken, and repairs what it can."""

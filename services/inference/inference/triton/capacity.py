@@ -1,6 +1,6 @@
-"""How much is done at a time, from what this machine and Triton's have.
+"""How many images and tiles are worked on at the same time, by what this machine and Triton's machine have.
 
-Cores and memory are those that we may use, which in a container is less than what there is.
+Only cores and memory that this process may use count. In a container that is less than the machine has.
 """
 
 import os
@@ -9,16 +9,16 @@ from pathlib import Path
 
 CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 UNLIMITED = 1 << 60
-"""What version 1 writes for none is more than that."""
-JOB_BYTES, OURSELVES_BYTES, TILE_BYTES = 3 << 29, 256 << 20, 16 << 20
-"""What one job with two tiles at Triton takes at most; what the worker takes without one; a tile of 512 x 512
-and its answer at four times the size.
+"""Control groups of version 1 write a number above this if there is no limit."""
+JOB_BYTES, WORKER_BYTES, TILE_BYTES = 3 << 29, 256 << 20, 16 << 20
+"""The most memory that a job with two tiles at Triton takes; the memory of a worker without a job; and a tile
+of 512 x 512 with its result at four times the size.
 """
 GPU_TILE, CPU_TILE = 512, 640
-"""What engines are built for; and what is 5 to 10 % faster on a CPU, as fewer pixels are computed twice. With
-768 `span_x4` takes half as long again.
+"""Engines for a GPU are built for this tile. On a CPU the larger tile is 5 to 10 % faster, because fewer
+pixels are computed twice. With 768 `span_x4` takes 50 % longer again.
 """
-MOST_JOBS, MOST_TILES = 16, 64
+MAX_JOBS, MAX_TILES = 16, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What Triton has for a model."""
+    """The resources that Triton has for one model."""
 
     is_gpu: bool = False
     instances: int = 1
@@ -38,16 +38,19 @@ class Capacity:
 
 def this_machine(cgroups: Path = CGROUPS, own: Path = OWN_CGROUP) -> Machine:
     cores, memory = len(os.sched_getaffinity(0)), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for folder in folders(cgroups, own):
-        cores = min(cores, quota_of(folder) or cores)
-        memory = min(memory, limit_of(folder) or memory)
+    for folder in own_control_groups(cgroups, own):
+        cores = min(cores, core_limit(folder) or cores)
+        memory = min(memory, memory_limit(folder) or memory)
     return Machine(cores, memory)
 
 
-def folders(cgroups: Path, own: Path) -> list[Path]:
-    """Of our control groups and all above them, in version 2 or 1; in a container there is just the root."""
+def own_control_groups(cgroups: Path, own: Path) -> list[Path]:
+    """Return the folders of our control groups and their parents, for version 2 and 1.
+
+    In a container there is only the root.
+    """
     found = list[Path]()
-    for line in (text_of(own) or "").splitlines():
+    for line in (read_text(own) or "").splitlines():
         _, controllers, path = line.split(":", 2)
         root = cgroups / controllers if controllers else cgroups
         inner = Path(path.lstrip("/"))
@@ -55,22 +58,26 @@ def folders(cgroups: Path, own: Path) -> list[Path]:
     return found
 
 
-def quota_of(folder: Path) -> int | None:
-    """Cores, rounded up."""
-    quota, _, period = (text_of(folder / "cpu.max") or "max").partition(" ")
+def core_limit(folder: Path) -> int | None:
+    """Return the number of cores, rounded up, or None if there is no limit."""
+    quota, _, period = (read_text(folder / "cpu.max") or "max").partition(" ")
     if quota == "max":
-        quota, period = text_of(folder / "cpu.cfs_quota_us") or "-1", text_of(folder / "cpu.cfs_period_us")
+        quota, period = (
+            read_text(folder / "cpu.cfs_quota_us") or "-1",
+            read_text(folder / "cpu.cfs_period_us"),
+        )
     if int(quota) <= 0:
         return None
     return max(1, -(-int(quota) // int(period or 100_000)))
 
 
-def limit_of(folder: Path) -> int | None:
-    limit = text_of(folder / "memory.max") or text_of(folder / "memory.limit_in_bytes") or "max"
+def memory_limit(folder: Path) -> int | None:
+    """Return the limit in bytes, or None."""
+    limit = read_text(folder / "memory.max") or read_text(folder / "memory.limit_in_bytes") or "max"
     return None if limit == "max" or int(limit) > UNLIMITED else int(limit)
 
 
-def text_of(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
     try:
         return path.read_text().strip()
     except OSError:
@@ -78,20 +85,27 @@ def text_of(path: Path) -> str | None:
 
 
 def jobs_for(machine: Machine, triton: Capacity) -> int:
-    """While one is in Triton, others are fetched, decoded, encoded and stored. On a CPU that is little beside
-    the inference; beside a GPU it is what takes the cores.
+    """Return how many images are worked on at the same time.
+
+    While one is at Triton, others are fetched, decoded, encoded and stored. That takes little time beside a
+    CPU's inference, and most of the cores' time beside a GPU's.
     """
-    wanted = min(machine.cores, MOST_JOBS) if triton.is_gpu else 2 + machine.cores // 8
-    answers = (tiles_for(machine, triton) - 2) * TILE_BYTES  # that wait to be put into their place
-    room = (machine.memory_bytes - OURSELVES_BYTES) // (JOB_BYTES + answers)
+    wanted = min(machine.cores, MAX_JOBS) if triton.is_gpu else 2 + machine.cores // 8
+    waiting_answers = (tiles_for(machine, triton) - 2) * TILE_BYTES
+    room = (machine.memory_bytes - WORKER_BYTES) // (JOB_BYTES + waiting_answers)
     return max(1, min(max(2, wanted), room))
 
 
 def side_for(triton: Capacity) -> int:
+    """Return the longest side of a tile."""
     return GPU_TILE if triton.is_gpu else CPU_TILE
 
 
 def tiles_for(machine: Machine, triton: Capacity) -> int:
-    """What each instance works on and what comes next, so that it never waits; on a GPU in batches."""
+    """Return how many tiles are at Triton: those that instances work on, and the next ones, so that none
+    waits.
+
+    On a GPU an instance works on a batch.
+    """
     wanted = 2 * triton.instances * triton.batch if triton.is_gpu else triton.instances + 1
-    return max(2, min(wanted, MOST_TILES, machine.memory_bytes // 8 // TILE_BYTES))
+    return max(2, min(wanted, MAX_TILES, machine.memory_bytes // 8 // TILE_BYTES))

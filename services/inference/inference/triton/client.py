@@ -1,5 +1,7 @@
-"""Tensors to NVIDIA Triton and back over gRPC, a few at a time: the queue is here, for Triton has none that
-we trust. Its word that a model is ready is not trusted either: what has not answered for a while is asked.
+"""Sends tensors to NVIDIA Triton over gRPC, a few at a time.
+
+The queue is here, because Triton's queues are not reliable enough. Triton's statement that a model is ready
+is not relied on either: a model that has not answered for a while gets a test tile.
 """
 
 import asyncio
@@ -14,9 +16,8 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from common import log, process
-from inference.networks.network import Answer
+from inference.networks.network import FLOAT_SUFFIX, Answer, Tensor
 from inference.networks.output_checks import check
-from inference.tiling.tiles import Tensor
 from inference.triton.capacity import Capacity
 from inference.triton.errors import (
     ModelBroken,
@@ -32,11 +33,11 @@ from inference.triton.transport import Transport
 
 LOG = log.get(__name__)
 KIND_GPU = 1
-"""Of an instance group, in Triton's model configuration."""
+"""The kind of an instance group in Triton's model configuration."""
 SIDE = 64
 RAMP = np.linspace(64, 192, SIDE, dtype=np.uint8)
 CANARY = np.ascontiguousarray(np.broadcast_to(RAMP, (1, 3, SIDE, SIDE)))
-"""Asked for its own sake: no model turns it black or into one colour."""
+"""A test tile. No working model turns it black or into one colour."""
 CANARIES = {"uint8": CANARY, "float32": CANARY.astype(np.float32) / np.float32(255)}
 
 tile_seconds = Histogram(
@@ -55,62 +56,81 @@ class Triton:
     def __init__(
         self, target: str, *, seconds: float, in_flight: int = 2, shares_memory: bool = False
     ) -> None:
+        """`target` is `host:port`; `seconds` limits each tile."""
         self._client = InferenceServerClient(target)
         self._free = asyncio.Semaphore(in_flight)
         self._transport = Transport(self._client, seconds, shares_memory=shares_memory)
-        self._revival = ModelReloader(self._client, self._ask_canary)
-        self._again: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._known = set[str]()
-        """Models that have answered ever."""
+        self._reloader = ModelReloader(self._client, self._probe)
+        self._retry_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._has_answered = set[str]()
         self._answered_at: dict[str, float] = {}
         self._unwell = set[str]()
         self._broken = set[str]()
-        """Models that answered a test tile wrongly when they were last asked one."""
+        """Models that answered their last test tile wrongly."""
 
     @property
     def is_well(self) -> bool:
-        """Whether every model answered when it was last asked, and rightly."""
+        """Whether every model answered when it was last asked, and correctly."""
         return not self._unwell and not self._broken
 
     @property
     def is_broken(self) -> bool:
-        """Whether it answers wrongly, and so is worse than none: it would fail one image after the other."""
+        """Whether a model answers wrongly. That is worse than no Triton: one image after the other would
+        fail.
+        """
         return bool(self._broken)
 
     def allow(self, in_flight: int) -> None:
-        """So many tiles at a time from now on."""
+        """Set how many tiles may be at Triton at the same time."""
         self._free = asyncio.Semaphore(in_flight)
 
     async def capacity(self, model: str) -> Capacity:
-        """As the model is configured; raises where it is not."""
-        found = await self._client.get_model_config(model, client_timeout=PROBE_SECONDS)
-        config: Any = found.config if found else None
-        kinds = [group for group in config.instance_group if group.kind == KIND_GPU]
-        groups = kinds or config.instance_group
+        """Return what the model's configuration provides. Raises if Triton has no such model."""
+        config = await self._configuration(model)
+        gpu_groups = [group for group in config.instance_group if group.kind == KIND_GPU]
+        groups = gpu_groups or config.instance_group
         instances = sum(max(1, group.count) * max(1, len(group.gpus)) for group in groups)
-        is_gpu = bool(kinds) or config.platform == "tensorrt_plan"
+        is_gpu = bool(gpu_groups) or config.platform == "tensorrt_plan"
         return Capacity(is_gpu, max(1, instances), max(1, config.max_batch_size))
 
+    async def read_parameter(self, parameter: str) -> dict[str, str]:
+        """Return this parameter of each loaded model's configuration; models without it are left out.
+
+        Raises `TritonFailed`.
+        """
+        found: dict[str, str] = {}
+        try:
+            for model in await self._models(is_ready=True):
+                config = await self._configuration(model)
+                if parameter in config.parameters:
+                    found[model] = config.parameters[parameter].string_value
+        except InferenceServerException as error:
+            raise failure_of("Triton", error) from error
+        return found
+
+    async def load_missing(self) -> None:
+        """Load each model that Triton lists as not ready, as after a worker died in a reload.
+
+        Triton's own readiness is no help: it turns false while any model is being loaded.
+        Raises `TritonFailed`.
+        """
+        try:
+            for model in await self._models(is_ready=False):
+                await self._reloader.load(model)
+        except InferenceServerException as error:
+            raise failure_of("Triton", error) from error
+
     async def open(self) -> None:
-        """Removes what workers left that were killed."""
+        """Remove what killed workers left behind."""
         await self._transport.open()
 
     async def close(self) -> None:
-        await self._revival.close()
+        await self._reloader.close()
         await self._transport.close()
         await self._client.close()
 
-    async def wait_ready(self, *models: str) -> None:
-        """Raises unless each is loaded, or can be. The server's own readiness turns false while any loads."""
-        for model in models:
-            if not await self.has(model):
-                try:
-                    await self._revival.load(model)
-                except InferenceServerException as error:
-                    raise TritonFailed(f"the model {model} is not ready: {error}") from error
-
     async def is_there(self) -> bool:
-        """Whether it can be reached at all."""
+        """Return whether Triton can be reached at all."""
         try:
             await self._client.is_server_live(client_timeout=PROBE_SECONDS)
         except InferenceServerException as error:
@@ -118,33 +138,34 @@ class Triton:
         return True
 
     async def has(self, model: str) -> bool:
-        """Whether it is loaded."""
+        """Return whether the model is loaded. Raises `TritonAway`."""
         try:
             return bool(await self._client.is_model_ready(model, client_timeout=PROBE_SECONDS))
         except InferenceServerException as error:
             raise TritonAway(f"{model}: {error}") from error
 
     async def infer(self, model: str, tile: Tensor) -> Answer:
-        """`tile` is uint8 or float32, N x 3 x height x width; asks for all outputs that the model has. A
-        model that died is brought back, and the tile asked again.
+        """Return all outputs of the model for a tile of N x 3 x height x width, uint8 or float32.
+
+        A model that died is loaded again and gets the tile again. Raises `TritonFailed`.
         """
         free = self._free
         with tiles_waiting.track_inprogress():
             await free.acquire()
         try:
-            return await self._asked(model, tile)
+            return await self._infer_with_retries(model, tile)
         finally:
             free.release()
 
     async def ask_canaries(self, models: Iterable[str], unless_within: float = 0.0) -> None:
-        """Each model that has not answered for so many seconds; raises the last one's error."""
+        """Send a test tile to each model that has not answered for so many seconds. Raises the last error."""
         failed: TritonFailed | None = None
         for model in models:
             since = time.monotonic() - self._answered_at.get(model, -unless_within)
             if since < unless_within and model not in self._broken:
                 continue
             try:
-                check_canary(model, await self.infer(model, canary_of(model)))
+                check_canary(model, await self.infer(model, canary_for(model)))
                 self._broken.discard(model)
             except TritonFailed as error:
                 self._mark(model, is_well=False)
@@ -153,8 +174,8 @@ class Triton:
         if failed:
             raise failed
 
-    async def look_after(self, models: Callable[[], Iterable[str]], seconds: float) -> None:
-        """For ever; readiness follows what the models answer."""
+    async def watch(self, models: Callable[[], Iterable[str]], seconds: float) -> None:
+        """Test the models for ever; the worker's readiness follows their answers."""
 
         async def step() -> None:
             served = sorted(models())
@@ -163,37 +184,48 @@ class Triton:
             try:
                 await self.ask_canaries(served, seconds)
             except TritonFailed as error:
-                LOG.warning("a model does not answer", error=str(error))
+                LOG.warning(
+                    "a model failed its test tile; the worker is not ready until it answers", error=str(error)
+                )
 
         await process.every(seconds, step)
 
-    async def _asked(self, model: str, tile: Tensor) -> Answer:
-        """A tile may be what its model dies of, and others are lost with it. So they are asked again one at a
-        time, twice each.
-        """
-        times = self._revival.times(model)
-        try:
-            return await self._asked_once(model, tile)
-        except ModelDied as error:
-            if isinstance(error, ModelGone) and model not in self._known:
-                raise
-        async with self._again[model]:
-            await self._revive(model, times)
-            times = self._revival.times(model)
-            try:
-                return await self._asked_once(model, tile)
-            except ModelDied:
-                await self._revive(model, times)
-            return await self._asked_once(model, tile)
+    async def _configuration(self, model: str) -> Any:
+        found = await self._client.get_model_config(model, client_timeout=PROBE_SECONDS)
+        return found.config if found else None
 
-    async def _revive(self, model: str, times: int) -> None:
+    async def _models(self, *, is_ready: bool) -> list[str]:
+        index: Any = await self._client.get_model_repository_index(client_timeout=PROBE_SECONDS)
+        return sorted({entry.name for entry in index.models if (entry.state == "READY") is is_ready})
+
+    async def _infer_with_retries(self, model: str, tile: Tensor) -> Answer:
+        """Repeat a tile, one at a time and twice at most, if its model died.
+
+        The model may have died of this tile or of another one that was lost with it.
+        """
+        reloads = self._reloader.count(model)
         try:
-            await self._revival.of(model, times)
+            return await self._infer_once(model, tile)
+        except ModelDied as error:
+            if isinstance(error, ModelGone) and model not in self._has_answered:
+                raise
+        async with self._retry_locks[model]:
+            await self._reload(model, reloads)
+            reloads = self._reloader.count(model)
+            try:
+                return await self._infer_once(model, tile)
+            except ModelDied:
+                await self._reload(model, reloads)
+            return await self._infer_once(model, tile)
+
+    async def _reload(self, model: str, reloads: int) -> None:
+        try:
+            await self._reloader.reload(model, reloads)
         except TritonAway:
             self._mark(model, is_well=False)
             raise
 
-    async def _asked_once(self, model: str, tile: Tensor) -> Answer:
+    async def _infer_once(self, model: str, tile: Tensor) -> Answer:
         started, outcome = time.perf_counter(), "cancelled"
         try:
             with tiles_in_flight.track_inprogress():
@@ -212,13 +244,13 @@ class Triton:
         self._mark(model, is_well=True)
         return answer
 
-    async def _ask_canary(self, model: str) -> None:
-        check_canary(model, await self._asked_once(model, canary_of(model)))
+    async def _probe(self, model: str) -> None:
+        check_canary(model, await self._infer_once(model, canary_for(model)))
 
     def _mark(self, model: str, *, is_well: bool) -> None:
         models_up.labels(model).set(is_well)
         if is_well:
-            self._known.add(model)
+            self._has_answered.add(model)
             self._answered_at[model] = time.monotonic()
             self._unwell.discard(model)
         else:
@@ -226,11 +258,12 @@ class Triton:
             self._unwell.add(model)
 
 
-def canary_of(model: str) -> Tensor:
-    return CANARIES["float32" if model.endswith("_float") else "uint8"]
+def canary_for(model: str) -> Tensor:
+    return CANARIES["float32" if model.endswith(FLOAT_SUFFIX) else "uint8"]
 
 
 def check_canary(model: str, answer: Answer) -> None:
+    """Raise `ModelBroken` if the answer cannot be the enlarged test tile."""
     scale = max(1, answer.upscaled.shape[-1] // SIDE)
-    if problem := check(canary_of(model), answer, scale):
+    if problem := check(canary_for(model), answer, scale):
         raise ModelBroken(f"{model} answered {problem} for a test tile")

@@ -1,4 +1,4 @@
-"""What Triton's errors mean. They are told apart by their words: its codes say little."""
+"""Translates Triton's errors. The message decides, because Triton's status codes say little."""
 
 import re
 
@@ -8,13 +8,13 @@ from inference.networks.network import TooLarge
 
 
 class TritonFailed(Exception):
-    """Triton is away, too slow, or reports an error; another attempt may succeed."""
+    """Triton cannot be reached, is too slow, or reports an error. Another attempt may succeed."""
 
     outcome = "failed"
 
 
 class TritonAway(TritonFailed):
-    """It cannot be reached: no fault of the picture."""
+    """Triton cannot be reached, which is never the picture's fault."""
 
     outcome = "away"
 
@@ -24,23 +24,27 @@ class TritonSlow(TritonFailed):
 
 
 class ModelDied(TritonFailed):
-    """Its process is gone; Triton itself is well."""
+    """The process of the model is gone, and Triton itself is well."""
 
     outcome = "died"
 
 
 class ModelGone(ModelDied):
-    """It is not loaded, as while somebody loads it again."""
+    """The model is not loaded, for instance because it is just being loaded again."""
 
 
 class ModelBroken(TritonFailed):
-    """It answers, and wrongly, also what any model can answer: no fault of the picture."""
+    """The model answers even a simple test tile wrongly, which is never the picture's fault."""
 
     outcome = "broken"
 
 
 class OutOfMemory(TritonFailed, TooLarge):
     outcome = "memory"
+
+
+class OutdatedRepository(TritonFailed):
+    """No model at Triton carries a description, so that the worker cannot know what they are."""
 
 
 DEAD = re.compile(r"Stub process .* is not healthy", re.IGNORECASE)
@@ -50,16 +54,17 @@ MEMORY = re.compile(
     r"|shared memory pool size|no space left|expected the shape of dimension \d+ to be between",
     re.IGNORECASE,
 )
-"""The last one are an engine's words for a tile that is larger than it was built for."""
+"""The last alternative is what an engine says about a tile that is larger than it was built for."""
 
 
 def failure_of(model: str, error: InferenceServerException) -> TritonFailed:
-    status, told = str(error.status()).removeprefix("StatusCode."), f"{model}: {error}"
-    if DEAD.search(told):
-        return ModelDied(told)
-    if GONE.search(told):
-        return ModelGone(told)
-    if status == "RESOURCE_EXHAUSTED" or MEMORY.search(told):
-        return OutOfMemory(told)
+    """Return the error of ours that the client's error stands for."""
+    status, message = str(error.status()).removeprefix("StatusCode."), f"{model}: {error}"
+    if DEAD.search(message):
+        return ModelDied(message)
+    if GONE.search(message):
+        return ModelGone(message)
+    if status == "RESOURCE_EXHAUSTED" or MEMORY.search(message):
+        return OutOfMemory(message)
     kinds = {"UNAVAILABLE": TritonAway, "DEADLINE_EXCEEDED": TritonSlow}
-    return kinds.get(status, TritonFailed)(told)
+    return kinds.get(status, TritonFailed)(message)

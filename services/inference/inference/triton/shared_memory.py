@@ -1,9 +1,7 @@
-"""Pieces of /dev/shm that the worker and a Triton on the same machine both see, so that tiles need not go
-through a socket.
+"""Regions of /dev/shm that the worker shares with a Triton on the same machine, so that tiles need no socket.
 
-A region is a file that we hold a lock on for as long as we live: whose lock can be taken was left by a worker
-that was killed. One whose answer nobody waited for is never given to another tile: Triton may still write
-to it.
+A region is a file that the worker locks for as long as it lives. If its lock can be taken, a killed worker
+left it. A region is never used again after a request was abandoned, because Triton may still write to it.
 """
 
 import asyncio
@@ -20,25 +18,27 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from common import log
-from inference.tiling.tiles import Tensor
+from inference.networks.network import Tensor
 
 LOG = log.get(__name__)
 FOLDER = Path("/dev/shm")  # noqa: S108  what shm_open(3) means; Triton knows no other
 PREFIX = "loupe-inference-"
 GRAIN = 1 << 20
-"""Sizes are multiples of it, so that tiles of nearly the same size take the same region."""
-LETTING_GO_SECONDS, PAUSE_SECONDS = 2.0, 0.05
+"""Sizes are multiples of this, so that tiles of nearly the same size use the same region."""
+UNREGISTER_SECONDS, PAUSE_SECONDS = 2.0, 0.05
 UNDECIDED = ("StatusCode.CANCELLED", "StatusCode.DEADLINE_EXCEEDED", "StatusCode.UNAVAILABLE")
-"""Statuses after which Triton may still be at work on the tile."""
+"""After these statuses Triton may still be working on the tile."""
 
 
-class NoMemory(Exception):
-    """Tiles must go another way."""
+class NoSharedMemory(Exception):
+    """Shared memory cannot be used; tiles must go through the socket."""
 
 
 class Region:
-    """A file, mapped. All of its memory is there from the start: else a full /dev/shm would end the process
-    at the first write.
+    """A file that is mapped into memory.
+
+    All of its memory is allocated at the start, because a full /dev/shm would kill the process at the first
+    write.
     """
 
     def __init__(self, size: int) -> None:
@@ -65,32 +65,33 @@ class Region:
         return np.ndarray(shape, dtype, buffer=self._map, offset=offset)
 
     def remove(self) -> None:
-        """Nobody finds it any more; who has it mapped keeps it."""
+        """Remove the file. A process that has it mapped keeps the memory."""
         (FOLDER / self.name).unlink(missing_ok=True)
         os.close(self._descriptor)
 
 
 class SharedMemory:
-    """As many as are needed at a time, each as large as the largest tile that it has had."""
+    """A pool of regions: as many as are used at the same time, each as large as its largest tile so far."""
 
     def __init__(self, client: InferenceServerClient) -> None:
         self._client = client
         self._free: list[Region] = []
-        self._held: set[str] = set()
-        """Names of what Triton may still have, though nobody waits for it any more; the files are gone."""
+        self._abandoned: set[str] = set()
+        """Names of regions that Triton may still use. Their requests were abandoned, and their files removed.
+        """
 
     @contextlib.asynccontextmanager
-    async def lent(self, size: int, seconds: float) -> AsyncGenerator[Region]:
-        """One of at least that many bytes, known to Triton; raises `NoMemory` where there cannot be one."""
-        await self._take_from_triton()
-        region = await self._of(size)
+    async def borrow(self, size: int, seconds: float) -> AsyncGenerator[Region]:
+        """Yield a region of at least `size` bytes that Triton knows. Raises `NoSharedMemory`."""
+        await self._unregister_abandoned()
+        region = await self._take(size)
         is_ours = False
         try:
             if not region.is_registered:
                 await self._register(region, seconds)
             yield region
             is_ours = True
-        except NoMemory:
+        except NoSharedMemory:
             is_ours = True
             raise
         except InferenceServerException as error:
@@ -100,36 +101,36 @@ class SharedMemory:
             if is_ours:
                 self._free.append(region)
             else:
-                self._held.add(region.name)
+                self._abandoned.add(region.name)
                 region.remove()
 
-    def forget(self) -> None:
-        """Triton is another one now: it knows none of them."""
+    def forget_registrations(self) -> None:
+        """Register every region again at its next use, because Triton was restarted."""
         for region in self._free:
             region.is_registered = False
 
     async def remove_leftovers(self) -> None:
-        """What workers left that were killed."""
-        for path in await asyncio.to_thread(leftovers):
-            LOG.info("shared memory of a worker that is gone", name=path.name)
+        """Remove the regions of workers that were killed."""
+        for path in await asyncio.to_thread(find_leftovers):
+            LOG.info("removing the shared memory of a worker that was killed", name=path.name)
             path.unlink(missing_ok=True)
             await self._unregister(path.name)
 
     async def close(self) -> None:
-        """Waits a little for tiles that nobody waits for."""
+        """Remove all regions. Waits a moment for abandoned requests."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LETTING_GO_SECONDS):
-                while self._held:
-                    await self._take_from_triton()
-                    await asyncio.sleep(PAUSE_SECONDS if self._held else 0)
-        self._held.clear()
+            async with asyncio.timeout(UNREGISTER_SECONDS):
+                while self._abandoned:
+                    await self._unregister_abandoned()
+                    await asyncio.sleep(PAUSE_SECONDS if self._abandoned else 0)
+        self._abandoned.clear()
         while self._free:
             region = self._free.pop()
             region.remove()
             await self._unregister(region.name)
 
-    async def _of(self, size: int) -> Region:
-        """The largest of the free ones, in place of which comes a larger one where it does not suffice."""
+    async def _take(self, size: int) -> Region:
+        """Take the largest free region. If it is too small, a larger one replaces it."""
         self._free.sort(key=lambda region: region.size)
         region = self._free.pop() if self._free else None
         if region and region.size >= size:
@@ -138,23 +139,25 @@ class SharedMemory:
             region.remove()
             await self._unregister(region.name)
         try:
-            return await self._made(-(-size // GRAIN) * GRAIN)
+            return await self._create(-(-size // GRAIN) * GRAIN)
         except OSError as error:
             free = os.statvfs(FOLDER).f_bavail * os.statvfs(FOLDER).f_frsize >> 20
-            raise NoMemory(f"{FOLDER} has no room for {size >> 20} MiB, {free} are free: {error}") from error
+            raise NoSharedMemory(
+                f"{FOLDER} has no room for {size >> 20} MiB, {free} are free: {error}"
+            ) from error
 
-    async def _made(self, size: int) -> Region:
-        """One that comes when nobody waits for it any more is for the next."""
-        making = asyncio.ensure_future(asyncio.to_thread(Region, size))
+    async def _create(self, size: int) -> Region:
+        """Create a region in a thread. If the caller is cancelled meanwhile, the next one gets the region."""
+        creating = asyncio.ensure_future(asyncio.to_thread(Region, size))
         try:
-            return await asyncio.shield(making)
+            return await asyncio.shield(creating)
         except asyncio.CancelledError:
-            making.add_done_callback(self._keep)
+            creating.add_done_callback(self._add_free)
             raise
 
-    def _keep(self, made: asyncio.Future[Region]) -> None:
-        if not made.cancelled() and not made.exception():
-            self._free.append(made.result())
+    def _add_free(self, created: asyncio.Future[Region]) -> None:
+        if not created.cancelled() and not created.exception():
+            self._free.append(created.result())
 
     async def _register(self, region: Region, seconds: float) -> None:
         try:
@@ -164,33 +167,33 @@ class SharedMemory:
         except InferenceServerException as error:
             if error.status() in UNDECIDED:
                 raise
-            raise NoMemory(f"Triton does not see our {FOLDER}, or may not read it: {error}") from error
+            raise NoSharedMemory(f"Triton does not see our {FOLDER}, or may not read it: {error}") from error
         region.is_registered = True
 
-    async def _take_from_triton(self) -> None:
-        """It refuses to forget what it still writes to, or does so later."""
-        for name in [*self._held]:
+    async def _unregister_abandoned(self) -> None:
+        """Triton refuses to unregister a region that it still writes to, or does so later."""
+        for name in [*self._abandoned]:
             if await self._unregister(name):
-                self._held.discard(name)
+                self._abandoned.discard(name)
 
     async def _unregister(self, name: str) -> bool:
-        """Whether it knows it no more; it does not mind being asked to forget what it never knew."""
+        """Return whether Triton does not know the region any more. Unknown names are no error for Triton."""
         try:
-            await self._client.unregister_system_shared_memory(name, client_timeout=LETTING_GO_SECONDS)
+            await self._client.unregister_system_shared_memory(name, client_timeout=UNREGISTER_SECONDS)
         except InferenceServerException:
             return False
         return True
 
 
-def leftovers() -> list[Path]:
-    """Files of ours whose owner is gone."""
-    return [path for path in FOLDER.glob(f"{PREFIX}*") if is_left_over(path)]
+def find_leftovers() -> list[Path]:
+    """Return the files of workers that are gone."""
+    return [path for path in FOLDER.glob(f"{PREFIX}*") if is_leftover(path)]
 
 
-def is_left_over(path: Path) -> bool:
+def is_leftover(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDWR)
-    except OSError:  # somebody else's, or gone by now
+    except OSError:  # another user's, or removed by now
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

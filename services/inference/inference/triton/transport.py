@@ -1,7 +1,7 @@
-"""How a tile gets to Triton and its answer back: through the socket, or through shared memory.
+"""Sends a tile to Triton and receives the answer, through the socket or through shared memory.
 
-How large a model's answers are is learnt from its first one, which comes through the socket. Whenever shared
-memory does not do, the socket does.
+The first answer of a model comes through the socket and shows how large its answers are. Whenever shared
+memory cannot be used, the socket is.
 """
 
 import math
@@ -16,21 +16,21 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, triton_to_np_dtype
 
 from common import log, trace
-from inference.networks.network import Answer
-from inference.tiling.tiles import Tensor
+from inference.networks.network import Answer, Tensor
 from inference.triton.errors import TritonFailed
-from inference.triton.shared_memory import NoMemory, Region, SharedMemory
+from inference.triton.shared_memory import NoSharedMemory, Region, SharedMemory
 
 LOG = log.get(__name__)
-PICTURE, DOUBT = "UPSCALED", "DOUBT"
-ALIGNED = 64
-TOLD = {"rpc.system.name": "grpc", "rpc.method": "inference.GRPCInferenceService/ModelInfer"}
-FORGOTTEN = re.compile(r"unable to find shared memory region", re.IGNORECASE)
+INPUT, UPSCALED, UNCERTAINTY = "IMAGE", "UPSCALED", "DOUBT"
+"""The names of the tensors in each model's configuration."""
+ALIGNMENT = 64
+SPAN_ATTRIBUTES = {"rpc.system.name": "grpc", "rpc.method": "inference.GRPCInferenceService/ModelInfer"}
+UNKNOWN_REGION = re.compile(r"unable to find shared memory region", re.IGNORECASE)
 TOO_SMALL = re.compile(r"shared memory size specified .* should be at least", re.IGNORECASE)
 
 
 class Output(NamedTuple):
-    """One of a model's answers to a tile."""
+    """The size of one of a model's outputs, relative to the tile."""
 
     name: str
     channels: int
@@ -39,7 +39,7 @@ class Output(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where in a region an answer comes to lie."""
+    """Where in a region Triton writes an output."""
 
     name: str
     offset: int
@@ -48,90 +48,94 @@ class Place(NamedTuple):
 
 class Transport:
     def __init__(self, client: InferenceServerClient, seconds: float, *, shares_memory: bool) -> None:
+        """`seconds` limits each request."""
         self._client = client
         self._seconds = seconds
-        self._regions = SharedMemory(client)
+        self._shared_memory = SharedMemory(client)
         self._shares_memory = shares_memory
         self._outputs: dict[str, list[Output]] = {}
 
     async def open(self) -> None:
         if self._shares_memory:
-            await self._regions.remove_leftovers()
+            await self._shared_memory.remove_leftovers()
 
     async def close(self) -> None:
-        await self._regions.close()
+        await self._shared_memory.close()
 
     async def send(self, model: str, tile: Tensor) -> Answer:
-        """Raises what the client raises."""
+        """Return the model's answer. Raises the client's `InferenceServerException`, or `TritonFailed`."""
         outputs = self._outputs.get(model)
         if not self._shares_memory or outputs is None:
-            return await self._by_socket(model, tile)
+            return await self._through_socket(model, tile)
         try:
-            return await self._by_memory(model, tile, outputs)
-        except NoMemory as error:
+            return await self._through_memory(model, tile, outputs)
+        except NoSharedMemory as error:
             if self._shares_memory:
-                LOG.warning("tiles go through the socket", error=str(error))
+                LOG.warning("shared memory cannot be used; tiles go through the socket", error=str(error))
             self._shares_memory = False
         except InferenceServerException as error:
-            if FORGOTTEN.search(str(error)):  # Triton has been started again
-                self._regions.forget()
-            elif TOO_SMALL.search(str(error)):  # the model is another one now
+            if UNKNOWN_REGION.search(str(error)):  # Triton was restarted
+                self._shared_memory.forget_registrations()
+            elif TOO_SMALL.search(str(error)):  # the model was replaced by another one
                 self._outputs.pop(model, None)
             else:
                 raise
-        return await self._by_socket(model, tile)
+        return await self._through_socket(model, tile)
 
-    async def _by_socket(self, model: str, tile: Tensor) -> Answer:
-        given = a_tensor(tile)
-        given.set_data_from_numpy(tile)
-        answer = await self._ask(model, given, None)
-        upscaled = answer.as_numpy(PICTURE)
+    async def _through_socket(self, model: str, tile: Tensor) -> Answer:
+        request = infer_input(tile)
+        request.set_data_from_numpy(tile)
+        result = await self._request(model, request, None)
+        upscaled = result.as_numpy(UPSCALED)
         if upscaled is None:
-            raise TritonFailed(f"{model} answered without {PICTURE}")
-        found = {PICTURE: cast("Tensor", upscaled), DOUBT: cast("Tensor | None", answer.as_numpy(DOUBT))}
-        if outputs := learnt(tile, found):
+            raise TritonFailed(f"{model} answered without {UPSCALED}")
+        found = {
+            UPSCALED: cast("Tensor", upscaled),
+            UNCERTAINTY: cast("Tensor | None", result.as_numpy(UNCERTAINTY)),
+        }
+        if outputs := learn_outputs(tile, found):
             self._outputs[model] = outputs
-        return Answer(cast("Tensor", upscaled), found[DOUBT])
+        return Answer(cast("Tensor", upscaled), found[UNCERTAINTY])
 
-    async def _by_memory(self, model: str, tile: Tensor, outputs: list[Output]) -> Answer:
-        places, size = placed(tile, outputs)
-        async with self._regions.lent(size, self._seconds) as region:
+    async def _through_memory(self, model: str, tile: Tensor, outputs: list[Output]) -> Answer:
+        places, size = place_outputs(tile, outputs)
+        async with self._shared_memory.borrow(size, self._seconds) as region:
             await to_thread(region.put, tile)
-            given = a_tensor(tile)
-            given.set_shared_memory(region.name, tile.nbytes)
-            wanted = [requested(place, region) for place in places]
-            answer = await self._ask(model, given, wanted)
-            found = {place.name: await copied(answer, place, region) for place in places}
-        return Answer(found[PICTURE], found.get(DOUBT))
+            request = infer_input(tile)
+            request.set_shared_memory(region.name, tile.nbytes)
+            requested = [requested_output(place, region) for place in places]
+            result = await self._request(model, request, requested)
+            found = {place.name: await copy_output(result, place, region) for place in places}
+        return Answer(found[UPSCALED], found.get(UNCERTAINTY))
 
-    async def _ask(
-        self, model: str, given: InferInput, wanted: list[InferRequestedOutput] | None
+    async def _request(
+        self, model: str, request: InferInput, outputs: list[InferRequestedOutput] | None
     ) -> InferResult:
-        with trace.span(f"infer {model}", SpanKind.CLIENT, TOLD):
-            answer = await self._client.infer(
+        with trace.span(f"infer {model}", SpanKind.CLIENT, SPAN_ATTRIBUTES):
+            result = await self._client.infer(
                 model,
-                [given],
-                outputs=wanted,
+                [request],
+                outputs=outputs,
                 client_timeout=self._seconds,
                 headers=dict(trace.outgoing_headers()),
             )
-        if answer is None:
+        if result is None:
             raise TritonFailed(f"{model} did not answer")
-        return answer
+        return result
 
 
-def a_tensor(tile: Tensor) -> InferInput:
-    return InferInput("IMAGE", list(tile.shape), np_to_triton_dtype(tile.dtype) or "")
+def infer_input(tile: Tensor) -> InferInput:
+    return InferInput(INPUT, list(tile.shape), np_to_triton_dtype(tile.dtype) or "")
 
 
-def requested(place: Place, region: Region) -> InferRequestedOutput:
+def requested_output(place: Place, region: Region) -> InferRequestedOutput:
     output = InferRequestedOutput(place.name)
     output.set_shared_memory(region.name, place.size, place.offset)
     return output
 
 
-def learnt(tile: Tensor, found: dict[str, Tensor | None]) -> list[Output] | None:
-    """Nothing from an answer that is none."""
+def learn_outputs(tile: Tensor, found: dict[str, Tensor | None]) -> list[Output] | None:
+    """Return the sizes of the outputs, or None if one has an unexpected shape."""
     outputs = list[Output]()
     for name, tensor in found.items():
         if tensor is None:
@@ -142,24 +146,24 @@ def learnt(tile: Tensor, found: dict[str, Tensor | None]) -> list[Output] | None
     return outputs
 
 
-def placed(tile: Tensor, outputs: list[Output]) -> tuple[list[Place], int]:
-    """Behind the tile, one after the other; and the size of all."""
+def place_outputs(tile: Tensor, outputs: list[Output]) -> tuple[list[Place], int]:
+    """Return a place for each output behind the tile, and the size in bytes of the tile and all outputs."""
     count, _, height, width = tile.shape
-    places, end = list[Place](), aligned(tile.nbytes)
+    places, end = list[Place](), align(tile.nbytes)
     for name, channels, scale, dtype in outputs:
         size = count * channels * height * width * scale * scale * dtype.itemsize
         places.append(Place(name, end, size))
-        end += aligned(size)
+        end += align(size)
     return places, end
 
 
-def aligned(size: int) -> int:
-    return -(-size // ALIGNED) * ALIGNED
+def align(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-async def copied(answer: InferResult, place: Place, region: Region) -> Tensor:
-    """In the shape that Triton tells, whatever was expected."""
-    output: Any = answer.get_output(place.name)
+async def copy_output(result: InferResult, place: Place, region: Region) -> Tensor:
+    """Return a copy of an output, with the shape and type that Triton reports. Raises `TritonFailed`."""
+    output: Any = result.get_output(place.name)
     if output is None:
         raise TritonFailed(f"no {place.name} was answered")
     shape, dtype = tuple(output.shape), np.dtype(triton_to_np_dtype(output.datatype))

@@ -1,7 +1,7 @@
-"""Runs a model on the CPU, behind the same names as the TensorRT engine on a GPU.
+"""Triton's Python back end: runs a network on the CPU, with the same tensors as the TensorRT engine on a GPU.
 
-One request at a time: on a CPU a batch is no faster than its parts, it only holds more memory
-and cannot be cancelled in between.
+It runs one request at a time. On a CPU a batch is no faster than its parts, takes more memory, and cannot be
+cancelled in between.
 """
 
 import json
@@ -21,7 +21,9 @@ def parameters_of(config: dict[str, Any]) -> dict[str, str]:
 
 
 def count_threads(parameters: dict[str, str]) -> int:
-    """The environment overrides the configuration; 0 is every core this process may use."""
+    """Return the number of threads. The environment overrides the configuration; 0 is every core that may be
+    used.
+    """
     wanted = os.environ.get("LOUPE_TRITON_THREADS") or parameters.get("intra_op_thread_count", "0")
     return int(wanted) or len(os.sched_getaffinity(0))
 
@@ -30,9 +32,9 @@ def load(path: Path, config: dict[str, Any]) -> runtimes.Runtime:
     """The environment overrides the configuration."""
     parameters = parameters_of(config)
     runtime = os.environ.get("LOUPE_TRITON_RUNTIME") or parameters.get("runtime", "auto")
-    floats = config["input"][0]["data_type"] == "TYPE_FP32"
+    is_float = config["input"][0]["data_type"] == "TYPE_FP32"
     precision, threads = parameters.get("precision", "f32"), count_threads(parameters)
-    return runtimes.load(path, runtime, precision, threads, floats=floats)
+    return runtimes.load(path, runtime, precision, threads, is_float=is_float)
 
 
 def failure(message: str, code: int) -> Response:
@@ -40,7 +42,7 @@ def failure(message: str, code: int) -> Response:
 
 
 class TritonPythonModel:
-    """The name and the methods are those that Triton's Python back end calls."""
+    """Triton's Python back end demands this name and these methods."""
 
     def initialize(self, args: dict[str, str]) -> None:
         path = Path(args["model_repository"], args["model_version"], "model.onnx")
@@ -55,7 +57,7 @@ class TritonPythonModel:
             return failure("the request was cancelled", pb_utils.TritonError.CANCELLED)
         try:
             return self._upscale(request)
-        except Exception as error:  # noqa: BLE001  the server must hear of it, whatever it is
+        except Exception as error:  # noqa: BLE001  Triton must get an answer in any case
             return failure(f"{type(error).__name__}: {error}", pb_utils.TritonError.INTERNAL)
 
     def _upscale(self, request: Request) -> Response:

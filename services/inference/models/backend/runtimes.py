@@ -1,8 +1,8 @@
-"""What runs a graph on the CPU: OpenVINO or ONNX Runtime, whichever is faster here.
+"""Runs a graph on the CPU with OpenVINO or ONNX Runtime, whichever is faster on this processor.
 
-Which that is depends on the processor, so it is measured when a model is first loaded and noted beside its
-graph, in `runtime.json`. OpenVINO in single precision is what the graphs were checked with: ONNX Runtime must
-give the same but for rounding. Each is imported only where it is used.
+It is measured when a network is first loaded, and noted beside its graph in `runtime.json`. The graphs were
+checked with OpenVINO in single precision, so ONNX Runtime is used only if its results are the same but for
+rounding. Each runtime is imported only where it is used.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ Array = npt.NDArray[Any]
 RUNTIMES = ("openvino", "onnxruntime")
 NOTE = "runtime.json"
 SIDE = 96
-"""Of the tile that is measured with."""
+"""Side of the test tile."""
 ROUNDS, ENOUGH_SECONDS = 2, 1.0
 FASTER = 0.9
-"""By less the other runtime would be chosen for nothing but noise."""
-MOST_DIFFERENT = 1e-4
-"""The share of values that rounding may put one level away."""
+"""ONNX Runtime must need less than this share of OpenVINO's time. A smaller gain may be noise."""
+MAX_DIFFERENT = 1e-4
+"""The share of values that may be one level away because of rounding."""
 
 
 class Runtime(Protocol):
@@ -45,10 +45,10 @@ class OpenVino:
 
         options = {
             "PERFORMANCE_HINT": "LATENCY",
-            # by itself OpenVINO takes bfloat16 where it can, which costs levels of smooth ramps and greys
+            # by default OpenVINO uses bfloat16 if it can, which changes smooth ramps and greys by levels
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads,
-            # the models' processes share the cores, and each would pin its threads to the same ones
+            # the networks' processes share the cores, and each would pin its threads to the same ones
             "ENABLE_CPU_PINNING": False,
         }
         core = ov.Core()
@@ -59,7 +59,7 @@ class OpenVino:
     def run(self, image: Array, wanted: list[str]) -> list[Array]:
         # Never share_inputs=True: with changing shapes OpenVINO writes past the end of an earlier array.
         self._inference.infer([image])
-        # copied, since the next request overwrites them before Triton has read them
+        # copies, because the next request overwrites the originals before Triton has read them
         return [self._inference.get_tensor(name).data.copy() for name in wanted]
 
 
@@ -67,12 +67,12 @@ class OnnxRuntime:
     name = "onnxruntime"
 
     def __init__(self, path: Path, threads: int) -> None:
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it tells its maker of our models
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # otherwise it reports our models to its maker
         import onnxruntime as ort  # noqa: PLC0415
 
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        # waiting threads would take the cores from the other models, for no gain
+        # waiting threads would take cores from the other networks, for no gain
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -82,10 +82,10 @@ class OnnxRuntime:
         return self._session.run(wanted, {"IMAGE": image})
 
 
-def load(path: Path, runtime: str, precision: str, threads: int, *, floats: bool) -> Runtime:
-    """`runtime` may be `auto`. ONNX Runtime computes in single precision only."""
+def load(path: Path, runtime: str, precision: str, threads: int, *, is_float: bool) -> Runtime:
+    """Load the graph. `runtime` may be `auto`. ONNX Runtime computes in single precision only."""
     if runtime == "auto":
-        runtime = "openvino" if precision != "f32" else noted(path, threads, floats=floats)
+        runtime = "openvino" if precision != "f32" else choose_runtime(path, threads, is_float=is_float)
     if runtime == "openvino":
         return OpenVino(path, precision, threads)
     if runtime == "onnxruntime":
@@ -101,16 +101,18 @@ def version(package: str) -> str | None:
 
 
 def processor() -> str:
-    """Its name and what it can do."""
+    """Return a digest of the processor's name and features."""
     lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    told = sorted(line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part")))
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()
+    features = sorted(
+        line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))
+    )
+    return hashlib.sha256("\n".join(features).encode()).hexdigest()
 
 
-def noted(path: Path, threads: int, *, floats: bool) -> str:
-    """The faster runtime: from the note where it holds, else measured and noted.
+def choose_runtime(path: Path, threads: int, *, is_float: bool) -> str:
+    """Return the faster runtime, from the note if it is valid, else measured and noted.
 
-    Where it cannot be noted it is OpenVINO: every start would pay for the measurement.
+    If it cannot be noted, it is OpenVINO: otherwise every start would pay for the measurement.
     """
     versions = {name: version(name) for name in RUNTIMES}
     if None in versions.values():
@@ -119,31 +121,32 @@ def noted(path: Path, threads: int, *, floats: bool) -> str:
     holds_for = {"graph": graph, "processor": processor(), "threads": threads, **versions}
     note = path.with_name(NOTE)
     try:
-        told: dict[str, Any] = json.loads(note.read_text())
-        if told["holds_for"] == holds_for and told["runtime"] in RUNTIMES:
-            return told["runtime"]
+        noted: dict[str, Any] = json.loads(note.read_text())
+        if noted["holds_for"] == holds_for and noted["runtime"] in RUNTIMES:
+            return noted["runtime"]
     except (OSError, ValueError, KeyError, TypeError):
         pass
     if not os.access(path.parent, os.W_OK):
         return RUNTIMES[0]
-    found = measure(path, threads, floats=floats)
+    found = measure(path, threads, is_float=is_float)
     write_note(note, {**found, "holds_for": holds_for})
     return found["runtime"]
 
 
-def write_note(note: Path, told: dict[str, Any]) -> None:
+def write_note(note: Path, content: dict[str, Any]) -> None:
     new = note.with_name(f"{note.name}.{os.getpid()}.tmp")
-    with contextlib.suppress(OSError):  # a full disk is no reason not to run
-        new.write_text(json.dumps(told, indent=2) + "\n")
+    with contextlib.suppress(OSError):  # the network can run on a full disk
+        new.write_text(json.dumps(content, indent=2) + "\n")
         new.replace(note)
 
 
-def measure(path: Path, threads: int, *, floats: bool) -> dict[str, Any]:
-    """In seconds of the processor, over all threads: the clock on the wall would count the work of the other
-    models too, which are loaded and measured at the same time.
+def measure(path: Path, threads: int, *, is_float: bool) -> dict[str, Any]:
+    """Measure both runtimes in processor time of all threads.
+
+    The wall clock would also count the other networks, which are loaded and measured at the same time.
     """
     first, second = OpenVino(path, "f32", threads), OnnxRuntime(path, threads)
-    image = clouds(floats=floats)
+    image = natural_noise(is_float=is_float)
     exact = is_exact(second.run(image, second.outputs), first.run(image, second.outputs))
     seconds = {first.name: float("inf"), second.name: float("inf")}
     until = time.monotonic() + ENOUGH_SECONDS
@@ -158,21 +161,23 @@ def measure(path: Path, threads: int, *, floats: bool) -> dict[str, Any]:
     return {"runtime": (second if wins else first).name, "is_exact": exact, "seconds": seconds}
 
 
-def clouds(*, floats: bool) -> Array:
-    """A tile like a photo: on plain noise SPAN's results are as good as random."""
+def natural_noise(*, is_float: bool) -> Array:
+    """Return a tile with the spectrum of a photo. On white noise SPAN's results are nearly random."""
     random = np.random.default_rng(1)
     frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None])
     frequency[0, 0] = 1
     waves = np.fft.irfft2(np.fft.rfft2(random.normal(size=(3, SIDE, SIDE))) / frequency**1.5, (SIDE, SIDE))
     unit = (0.5 + 0.16 * (waves - waves.mean()) / waves.std()).clip(0, 1)[None]
-    return unit.astype(np.float32) if floats else np.rint(unit * 255).astype(np.uint8)
+    return unit.astype(np.float32) if is_float else np.rint(unit * 255).astype(np.uint8)
 
 
 def is_exact(found: list[Array], expected: list[Array]) -> bool:
-    """At most a level away, and nearly nowhere that; of 16 bits half a level counts as none."""
+    """Return whether nearly all values are equal, and none is more than a level away. Half a level of 16 bits
+    is equal.
+    """
     for one, other in zip(found, expected, strict=True):
-        floats = one.dtype.kind == "f"
-        levels = np.abs(one.astype(np.float64) - other) * (65535 if floats else 1)
-        if not (levels.max() <= 1 and np.mean(levels > (0.5 if floats else 0)) <= MOST_DIFFERENT):
+        is_float = one.dtype.kind == "f"
+        levels = np.abs(one.astype(np.float64) - other) * (65535 if is_float else 1)
+        if not (levels.max() <= 1 and np.mean(levels > (0.5 if is_float else 0)) <= MAX_DIFFERENT):
             return False
     return True

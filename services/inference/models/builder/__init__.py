@@ -1,1 +1,1 @@
-"""Builds the Triton model repository from published weights."""
+"""Builds the model repository from published weights, and checks each graph against the original network."""

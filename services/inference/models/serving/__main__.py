@@ -1,5 +1,7 @@
-"""Gives every model of a repository its TensorRT engine for the GPU at hand: `python3 -m serving REPOSITORY
---cache FOLDER`, in Triton's container, before Triton starts. What was built once is taken from the cache.
+"""Gives every network of a repository its TensorRT engine for this GPU: `python3 -m serving REPOSITORY
+--cache FOLDER`.
+
+It runs in Triton's container before Triton starts. An engine that was built once is taken from the cache.
 """
 
 import argparse
@@ -9,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from serving.cache import Cache, Facts
-from serving.configuration import Served
+from serving.configuration import ServedNetwork
 from serving.engines import Builder, models_of, write_repository
 from serving.errors import Stopped
 from serving.machine import find_machine
@@ -35,7 +37,7 @@ def arguments_of(given: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def chosen(repository: Path, names: list[str] | None) -> list[Served]:
+def select(repository: Path, names: list[str] | None) -> list[ServedNetwork]:
     models = models_of(repository)
     unknown = set(names or ()) - {model.name for model in models}
     if unknown:
@@ -45,13 +47,13 @@ def chosen(repository: Path, names: list[str] | None) -> list[Served]:
 
 def build(arguments: argparse.Namespace) -> None:
     repository: Path = arguments.repository.resolve()
-    models, machine = chosen(repository, arguments.models), find_machine()
+    models, machine = select(repository, arguments.models), find_machine()
     cache = Cache(arguments.cache.resolve())
     builder = Builder(machine, cache, arguments.level, retry=arguments.retry)
-    built: dict[str, tuple[Served, Shapes, Facts]] = {}
+    built: dict[str, tuple[ServedNetwork, Shapes, Facts]] = {}
     for model in models:
-        asked = shapes_of(model.name)
-        shapes = replace(asked, batch=max(1, min(asked.batch, arguments.max_batch)))
+        usual = shapes_of(model.name)
+        shapes = replace(usual, batch=max(1, min(usual.batch, arguments.max_batch)))
         built[model.name] = (model, *builder.engine_for(model, repository / model.name, shapes))
     write_repository(repository, built, arguments.instances)
     if arguments.prune:
@@ -60,7 +62,7 @@ def build(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    # so that trtexec is stopped with us
+    # a normal exit also stops trtexec
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         build(arguments_of())

@@ -1,8 +1,8 @@
-"""A folder of engines that many builders share: pods on other machines among them.
+"""A folder of engines that many builders share, also pods on other machines.
 
-An engine counts once its description lies beside it, which is written last, and only while it has the SHA-256
-that stands there. Whoever builds one holds its lock, and so does the trtexec that it started: nothing is
-built twice at the same time, and what a killed builder left is removed by the next.
+An engine is valid if its description lies beside it, which is written last, and if it has the SHA-256 in that
+description. A builder holds the engine's lock, and so does the trtexec that it started. So nothing is built
+twice at the same time, and the next builder removes what a killed one left behind.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise Stopped(f"{folder}: {'the disk is full' if full else error.strerror or error}") from error
 
 
-def synced(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -51,10 +51,10 @@ def synced(path: Path) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """The file has its old content or this one, whatever happens meanwhile."""
+    """Replace a file atomically: it has its old content or this one, even after a crash."""
     new = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     new.write_text(text)
-    synced(new)
+    sync_to_disk(new)
     new.replace(path)
 
 
@@ -63,7 +63,7 @@ def copy_whole(source: Path, target: Path) -> None:
     with source.open("rb") as given, new.open("wb") as taken:
         while block := given.read(BLOCK):
             taken.write(block)
-    synced(new)
+    sync_to_disk(new)
     new.replace(target)
 
 
@@ -81,7 +81,7 @@ class Cache:
 
     @contextlib.contextmanager
     def locked(self, key: str, waiting: str) -> Iterator[int]:
-        """The lock's descriptor. Says `waiting` when another has it; only one builder at a time gets past."""
+        """Hold an engine's lock and yield its descriptor. Prints `waiting` while another builder holds it."""
         with disk_errors(self.folder), (self.folder / f"{key}.lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,7 +100,9 @@ class Cache:
             return None
 
     def find(self, key: str) -> Facts | None:
-        """The description of an engine that is there and whole, or of one that is too large for the GPU."""
+        """Return the description of an engine that is intact, or of one that is too large for the GPU, or
+        None.
+        """
         facts = self.described(key)
         if facts is None or facts.get("too_large"):
             return facts
@@ -109,15 +111,15 @@ class Cache:
         except OSError:
             return None
 
-    def room(self, key: str) -> Path:
-        """Where an engine is written before it is known to be whole."""
+    def draft(self, key: str) -> Path:
+        """Return where an engine is written until it is complete."""
         return self.folder / f"{key}.{os.getpid()}.tmp"
 
     def put(self, key: str, built: Path, facts: Facts) -> Facts:
-        """Takes an engine in; the caller holds its lock."""
+        """Add an engine. The caller holds its lock."""
         described = {"sha256": sha256_of(built), "bytes": built.stat().st_size, "built_from": facts}
         self.description(key).unlink(missing_ok=True)
-        synced(built)
+        sync_to_disk(built)
         built.replace(self.engine(key))
         write_whole(self.description(key), json.dumps(described, indent=2) + "\n")
         return described
@@ -132,7 +134,7 @@ class Cache:
         self.engine(key).unlink(missing_ok=True)
 
     def prune(self, used: set[str], of: Facts) -> int:
-        """Removes the engines of this kind of GPU that are not `used`; tells how many."""
+        """Remove the engines of this kind of GPU that are not `used`. Return how many were removed."""
         gone = 0
         for path in self.folder.glob("*.json"):
             facts = self.described(path.stem)

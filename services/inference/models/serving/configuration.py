@@ -1,5 +1,6 @@
-"""A model's configurations for Triton: one template for GPUs and one for CPUs, filled for each model."""
+"""Fills the templates of a network's Triton configurations, one for GPUs and one for CPUs."""
 
+import json
 from dataclasses import dataclass
 from importlib import resources
 from string import Template
@@ -10,45 +11,55 @@ INDENT = "  "
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedNetwork:
     name: str
-    floats: bool
-    """Whether it takes and gives float32 instead of uint8."""
-    guarded: bool
-    """Whether it tells its doubt."""
+    is_float: bool
+    """Whether it takes and returns float32 instead of uint8."""
+    has_uncertainty: bool
+    """Whether it returns `DOUBT`, the map of pixels where it failed."""
+    description: str
+    """What the worker must know about it, as JSON. Triton returns it with the configuration."""
 
     @property
-    def pixels(self) -> str:
-        return "TYPE_FP32" if self.floats else "TYPE_UINT8"
+    def pixel_type(self) -> str:
+        return "TYPE_FP32" if self.is_float else "TYPE_UINT8"
 
 
-def outputs_of(model: Served) -> str:
-    upscaled = f'{{ name: "UPSCALED" data_type: {model.pixels} dims: [ 3, -1, -1 ] }}'
-    doubt = '{ name: "DOUBT" data_type: TYPE_UINT8 dims: [ 1, -1, -1 ] }'
-    return f",\n{INDENT}".join([upscaled, doubt] if model.guarded else [upscaled])
+def outputs_of(network: ServedNetwork) -> str:
+    upscaled = f'{{ name: "UPSCALED" data_type: {network.pixel_type} dims: [ 3, -1, -1 ] }}'
+    uncertainty = '{ name: "DOUBT" data_type: TYPE_UINT8 dims: [ 1, -1, -1 ] }'
+    return f",\n{INDENT}".join([upscaled, uncertainty] if network.has_uncertainty else [upscaled])
 
 
-def filled(template: str, **values: object) -> str:
-    # not by its path: this may run out of an archive
-    return Template(resources.files("serving").joinpath(template).read_text()).substitute(values)
+def fill(template: str, network: ServedNetwork, **values: object) -> str:
+    # read as a resource, because this may run out of an archive
+    text = resources.files("serving").joinpath(template).read_text()
+    return Template(text).substitute(
+        name=network.name,
+        pixels=network.pixel_type,
+        outputs=outputs_of(network),
+        description=json.dumps(network.description),  # quoted and escaped
+        **values,
+    )
 
 
-def for_cpu(model: Served) -> str:
-    return filled("cpu.pbtxt", name=model.name, pixels=model.pixels, outputs=outputs_of(model))
+def for_cpu(network: ServedNetwork) -> str:
+    return fill("cpu.pbtxt", network)
 
 
-def for_gpu(model: Served, shapes: Shapes, instances: int = 1) -> str:
-    """Each instance holds its own memory on the GPU; a second one hides copies behind computing."""
-    return filled(
+def for_gpu(network: ServedNetwork, shapes: Shapes, instances: int = 1) -> str:
+    """Return the configuration for so many instances, each of which has its own memory on the GPU.
+
+    A second instance hides the time of copies behind computing.
+    """
+    return fill(
         "gpu.pbtxt",
-        name=model.name,
-        pixels=model.pixels,
-        outputs=outputs_of(model),
+        network,
         batch=shapes.batch,
         instances=instances,
         preferred=", ".join(str(batch) for batch in shapes.batches if batch > 1),
         graphs=graphs_of(shapes),
-        warm_ups=warm_ups_of(model, shapes),
+        warm_ups=warm_ups_of(network, shapes),
     )
 
 
@@ -64,11 +75,14 @@ def graphs_of(shapes: Shapes) -> str:
     return f"graphs: true\n{2 * INDENT}{start}{between.join(specs)}{end}"
 
 
-def warm_ups_of(model: Served, shapes: Shapes) -> str:
-    """The first request of a shape is slow, and these come before the model counts as ready."""
+def warm_ups_of(network: ServedNetwork, shapes: Shapes) -> str:
+    """Return one warm-up for each shape, because a shape's first request is slow.
+
+    Triton runs them before it calls the model ready.
+    """
     return f",\n{INDENT}".join(
         f'{{ name: "{batch} of {tile}" batch_size: {batch} count: 2 inputs {{ key: "IMAGE" value '
-        f"{{ data_type: {model.pixels} dims: [ 3, {tile}, {tile} ] random_data: true }} }} }}"
+        f"{{ data_type: {network.pixel_type} dims: [ 3, {tile}, {tile} ] random_data: true }} }} }}"
         for tile in shapes.tiles
         for batch in shapes.batches
     )

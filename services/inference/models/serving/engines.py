@@ -1,4 +1,4 @@
-"""Builds a model's engine with trtexec, or takes it from the cache; for as large a batch as fits the GPU."""
+"""Builds a network's engine for the largest batch that fits the GPU, or takes it from the cache."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 from serving import cache as caches
 from serving.cache import Cache, Facts
-from serving.configuration import Served, for_gpu
+from serving.configuration import ServedNetwork, for_gpu
 from serving.errors import Stopped, TooLarge
 from serving.machine import Machine, last_line
 from serving.shapes import Shapes
@@ -22,7 +22,7 @@ from serving.shapes import Shapes
 ENGINE = "model.plan"
 NO_MEMORY = re.compile(r"out of memory|OutOfMemory|insufficient memory", re.IGNORECASE)
 LITTLE = 64 << 20
-"""With less room left a failure is the disk's."""
+"""If less room is left, a failure counts as a full disk."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,14 @@ class Source:
 
     path: Path
     precision: str
-    """half: the network computes in half precision, as its graph says; single: nothing does."""
+    """`half`: the network computes in half precision, as its graph says. `single`: everything is in single
+    precision.
+    """
 
 
-def source_of(model: Served, folder: Path) -> Source:
+def source_of(model: ServedNetwork, folder: Path) -> Source:
     half = folder / "1" / "half.onnx"
-    if model.floats:
+    if model.is_float:
         return Source(folder / "1" / "model.onnx", "single")
     if not half.exists():
         raise Stopped(f"{half} is missing")
@@ -53,7 +55,7 @@ def profile_of(shapes: Shapes) -> dict[str, str]:
 
 
 def facts_of(source: Source, machine: Machine, shapes: Shapes, level: int) -> Facts:
-    """Everything that an engine depends on: what differs in any of it is another engine."""
+    """Return everything that an engine depends on. Engines are the same only if all of it is."""
     return {
         "onnx_sha256": caches.sha256_of(source.path),
         "tensorrt": machine.tensorrt,
@@ -68,7 +70,7 @@ def facts_of(source: Source, machine: Machine, shapes: Shapes, level: int) -> Fa
 def command_of(source: Source, machine: Machine, facts: Facts, engine: Path, timings: Path) -> list[str]:
     command = [machine.trtexec, f"--onnx={source.path}", f"--saveEngine={engine}"]
     command += [f"--{name}={value}" for name, value in facts["profile"].items()]
-    # with TensorRT 11 it is always so, and asking for it changes nothing
+    # TensorRT 11 always does this, and accepts the option
     command += ["--stronglyTyped"] + (["--noTF32"] if source.precision == "single" else [])
     command += [f"--timingCacheFile={timings}", f"--builderOptimizationLevel={facts['optimization_level']}"]
     return [*command, "--skipInference"]
@@ -76,7 +78,9 @@ def command_of(source: Source, machine: Machine, facts: Facts, engine: Path, tim
 
 @contextlib.contextmanager
 def timings_of(machine: Machine, cache: Cache, key: str) -> Iterator[Path]:
-    """A copy of what earlier builds on such a machine measured; put back when the build went well."""
+    """Yield a copy of the timings that earlier builds on such a machine measured. A successful build stores
+    it again.
+    """
     known = {"tensorrt": machine.tensorrt, "gpu": machine.gpu, "compute": machine.compute_capability}
     kept = cache.folder / f"{caches.key_of(known)}.timings"
     mine = cache.folder / f"{key}.{os.getpid()}.timings.tmp"
@@ -91,7 +95,7 @@ def timings_of(machine: Machine, cache: Cache, key: str) -> Iterator[Path]:
 
 
 def run(command: list[str], engine: Path, lock: int) -> None:
-    # trtexec inherits the lock: should this process be killed alone, nobody builds beside it
+    # trtexec inherits the lock, so that nobody builds beside it if only this process is killed
     done = subprocess.run(
         command,
         stdout=subprocess.PIPE,
@@ -108,8 +112,8 @@ def run(command: list[str], engine: Path, lock: int) -> None:
     if shutil.disk_usage(engine.parent).free < LITTLE or "No space left" in done.stdout:
         raise Stopped(f"{engine.parent}: the disk is full")
     errors = [line for line in done.stdout.splitlines() if "[E]" in line]
-    said = errors[0].strip() if errors else last_line(done.stdout)
-    raise Stopped(f"trtexec failed ({done.returncode}): {said}")
+    message = errors[0].strip() if errors else last_line(done.stdout)
+    raise Stopped(f"trtexec failed ({done.returncode}): {message}")
 
 
 class Builder:
@@ -119,10 +123,14 @@ class Builder:
         self._level = level
         self._retry = retry
         self.used: set[str] = set()
-        """The keys of the engines that were asked for."""
+        """The keys of the engines that were requested."""
 
-    def engine_for(self, model: Served, folder: Path, shapes: Shapes) -> tuple[Shapes, Facts]:
-        """Puts it into the model's folder; for a smaller batch than asked for where the memory ends."""
+    def engine_for(self, model: ServedNetwork, folder: Path, shapes: Shapes) -> tuple[Shapes, Facts]:
+        """Put the engine into the model's folder. If the memory does not suffice, it is for a smaller batch
+        than requested.
+
+        Raises `Stopped`.
+        """
         source = source_of(model, folder)
         while True:
             facts = facts_of(source, self._machine, shapes, self._level)
@@ -139,7 +147,7 @@ class Builder:
                 flush=True,
             )
 
-    def _take(self, model: Served, source: Source, facts: Facts, target: Path) -> Facts:
+    def _take(self, model: ServedNetwork, source: Source, facts: Facts, target: Path) -> Facts:
         key, cache = caches.key_of(facts), self._cache
         self.used.add(key)
         with cache.locked(key, f"{model.name}: waits for another builder of the same engine") as lock:
@@ -150,9 +158,9 @@ class Builder:
             place(cache, key, found, target)
         return found
 
-    def _build(self, model: Served, source: Source, facts: Facts, lock: int) -> Facts:
+    def _build(self, model: ServedNetwork, source: Source, facts: Facts, lock: int) -> Facts:
         key, started = caches.key_of(facts), time.monotonic()
-        engine = self._cache.room(key)
+        engine = self._cache.draft(key)
         print(f"{model.name}: builds its engine, {facts['profile']['maxShapes']} at most", flush=True)
         try:
             with timings_of(self._machine, self._cache, key) as timings:
@@ -166,7 +174,7 @@ class Builder:
 
 
 def place(cache: Cache, key: str, found: Facts, target: Path) -> None:
-    """Copies an engine to the model, unless it is there."""
+    """Copy an engine to the model, unless it is there. Raises `Stopped`."""
     with caches.disk_errors(target.parent):
         if target.exists() and caches.sha256_of(target) == found["sha256"]:
             return
@@ -176,10 +184,13 @@ def place(cache: Cache, key: str, found: Facts, target: Path) -> None:
             raise Stopped(f"{cache.engine(key)} is broken: it changed while it was copied")
 
 
-def models_of(repository: Path) -> list[Served]:
+def models_of(repository: Path) -> list[ServedNetwork]:
     try:
-        told: dict[str, Any] = json.loads((repository / "manifest.json").read_text())["models"]
-        return [Served(name, each["floats"], each["guarded"]) for name, each in told.items()]
+        models: dict[str, Any] = json.loads((repository / "manifest.json").read_text())["models"]
+        return [
+            ServedNetwork(name, entry["is_float"], entry["has_uncertainty"], json.dumps(entry["description"]))
+            for name, entry in models.items()
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Stopped(
             f"{repository} is no model repository of ours: {type(error).__name__} {error}"
@@ -187,9 +198,11 @@ def models_of(repository: Path) -> list[Served]:
 
 
 def write_repository(
-    repository: Path, built: dict[str, tuple[Served, Shapes, Facts]], instances: int
+    repository: Path, built: dict[str, tuple[ServedNetwork, Shapes, Facts]], instances: int
 ) -> None:
-    """Configurations for the engines as they are, and what each of them is."""
+    """Write the configurations for the engines as they are, and `engines.json`, which says what each of them
+    is.
+    """
     with caches.disk_errors(repository):
         for model, shapes, _ in built.values():
             text = for_gpu(model, shapes, instances)

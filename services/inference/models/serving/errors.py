@@ -1,8 +1,8 @@
-"""What makes the building of engines stop."""
+"""The errors that stop the building of engines."""
 
 
 class Stopped(Exception):
-    """The message is one line, names what is missing, and is all that is shown."""
+    """The message is one line that names what is missing. It is all that is shown."""
 
 
 class TooLarge(Exception):

@@ -1,4 +1,6 @@
-"""The GPU and the TensorRT that engines are built with here: an engine runs with exactly these."""
+"""Finds the GPU and the TensorRT of this machine. An engine only runs with exactly the ones it was built
+with.
+"""
 
 import re
 import shutil
@@ -9,7 +11,7 @@ from serving.errors import Stopped
 
 TRTEXEC_PATH = "/usr/src/tensorrt/bin/trtexec"
 OLDEST = 10
-"""The first TensorRT that takes precisions from the graph alone as we write them."""
+"""The first TensorRT that takes the precisions from our graphs alone."""
 
 
 @dataclass(frozen=True)
@@ -30,41 +32,41 @@ def find_machine() -> Machine:
 
 
 def find_gpu() -> tuple[str, str]:
-    """Name and compute capability."""
+    """Return the name and the compute capability. Raises `Stopped`."""
     command = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
         raise Stopped(f"no GPU: nvidia-smi cannot be run ({error.strerror})") from None
-    kinds = sorted({line.strip() for line in asked.stdout.splitlines() if line.strip()})
-    if asked.returncode or not kinds:
-        raise Stopped(f"no GPU: nvidia-smi says: {last_line(asked.stdout + asked.stderr)}")
+    kinds = sorted({line.strip() for line in result.stdout.splitlines() if line.strip()})
+    if result.returncode or not kinds:
+        raise Stopped(f"no GPU: nvidia-smi says: {last_line(result.stdout + result.stderr)}")
     if len(kinds) > 1:
         raise Stopped(f"GPUs of different kinds ({'; '.join(kinds)}): an engine is for one kind, give it one")
     name, _, capability = kinds[0].rpartition(",")
     if not name or not re.fullmatch(r"\d+\.\d+", capability.strip()):
-        raise Stopped(f"nvidia-smi answers {kinds[0]!r} where a name and a compute capability are meant")
+        raise Stopped(f"nvidia-smi answers {kinds[0]!r} instead of a name and a compute capability")
     return name.strip(), capability.strip()
 
 
 def version_of(trtexec: str) -> str:
-    """From the banner that precedes its help: `[TensorRT v101602] [b10]`."""
+    """Return release and build from the banner of its help, `[TensorRT v101602] [b10]`."""
     try:
-        asked = subprocess.run([trtexec, "--help"], capture_output=True, text=True, check=False)
+        result = subprocess.run([trtexec, "--help"], capture_output=True, text=True, check=False)
     except OSError as error:
         raise Stopped(f"{trtexec} cannot be run ({error.strerror})") from None
-    said = asked.stdout + asked.stderr
-    banner = re.search(r"\[TensorRT v([\d.]+)\](?: \[(b\d+)\])?", said)
+    output = result.stdout + result.stderr
+    banner = re.search(r"\[TensorRT v([\d.]+)\](?: \[(b\d+)\])?", output)
     if banner is None:
-        raise Stopped(f"{trtexec} does not tell its TensorRT, it says: {last_line(said)}")
-    release = spelt(banner[1])
+        raise Stopped(f"{trtexec} does not name its TensorRT, it says: {last_line(output)}")
+    release = format_release(banner[1])
     if int(release.split(".")[0]) < OLDEST:
         raise Stopped(f"TensorRT {release} is too old: the engines need {OLDEST} or newer")
     return f"{release} {banner[2]}" if banner[2] else release
 
 
-def spelt(number: str) -> str:
-    """101602 is 10.16.2, and 8601, as it was written before, 8.6.1."""
+def format_release(number: str) -> str:
+    """Return 10.16.2 for 101602, and 8.6.1 for 8601, which is the older notation."""
     if "." in number:
         return number
     major, rest = divmod(int(number), 10000 if len(number) > 5 else 1000)

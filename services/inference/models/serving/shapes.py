@@ -1,6 +1,6 @@
-"""Which shapes each model is asked for: what its engine is built for, warmed up with and captured for.
+"""The shapes that each network gets. Its engine is built for them, warmed up with them and captured for them.
 
-The worker cuts square tiles of these sides; a picture smaller than a tile comes in its own shape.
+The worker cuts square tiles of these sides. A picture that is smaller than a tile comes in its own shape.
 """
 
 from dataclasses import dataclass, replace
@@ -11,9 +11,11 @@ class Shapes:
     tiles: tuple[int, ...]
     """Sides of the square tiles, ascending."""
     batch: int = 8
-    """The most tiles at a time."""
+    """The most tiles in one request."""
     graphs: bool = True
-    """Whether CUDA graphs pay: where a tile's kernels are short, starting each of them counts."""
+    """Whether CUDA graphs are worth it. They are where kernels are short, because then starting each of them
+    counts.
+    """
 
     @property
     def largest(self) -> int:
@@ -21,27 +23,28 @@ class Shapes:
 
     @property
     def usual(self) -> int:
-        """The batch to be fastest at."""
+        """The batch that the engine is optimized for."""
         return max(1, self.batch // 2)
 
     @property
     def batches(self) -> tuple[int, ...]:
-        """Those that are warmed up, captured and preferred."""
+        """The batches that are warmed up, captured and preferred."""
         return tuple(sorted({1, self.usual, self.batch}))
 
 
+USUAL = Shapes((512,))
 SHAPES = {
-    "span_x2": Shapes((512,)),
-    "span_x4": Shapes((512,)),
     "waifu2x_photo_x2": Shapes((256, 512)),
-    "realesr_general_x4v3": Shapes((512,)),
-    # it sees far: of a tile of 256 a sixteenth would be left, of one of 512 two fifths
+    # its overlap is large: a sixteenth of a tile of 256 would be left, and two fifths of one of 512
     "realesrgan_x4plus": Shapes((512,), batch=2, graphs=False),
     "realesrgan_x4plus_float": Shapes((256,), batch=2, graphs=False),
 }
 FLOAT_BATCH = 2
-"""Pictures of 16 bits are rare, and take twice the memory."""
+"""Smaller, because pictures of 16 bits are rare and take twice the memory."""
 
 
-def shapes_of(model: str) -> Shapes:
-    return SHAPES.get(model) or replace(SHAPES[model.removesuffix("_float")], batch=FLOAT_BATCH)
+def shapes_of(network: str) -> Shapes:
+    """Return the network's shapes: one tile of 512 unless the table has others."""
+    base = network.removesuffix("_float")
+    own = SHAPES.get(base, USUAL)
+    return SHAPES.get(network) or (own if network == base else replace(own, batch=FLOAT_BATCH))

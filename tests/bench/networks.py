@@ -1,4 +1,4 @@
-"""What each network costs for a megapixel of result, beside the usual one."""
+"""The time that each network takes for a megapixel of result, relative to the usual one."""
 
 import os
 import statistics
@@ -7,20 +7,21 @@ import time
 import numpy as np
 
 from bench.bare import BareModel
-from inference.networks.registry import ENHANCING, MODELS
 from loupe_local.triton import MODELS as REPOSITORY
+from tests.inference.built_models import ALL_MODELS
 
 SIDE = 256
 USUAL = "span_x4"
-NETS = {net.name: net for model in (*MODELS.values(), *ENHANCING) for net in model.nets}
+NETWORKS = {network.name: network for model in ALL_MODELS for network in model.networks}
 
 
 async def costs(rounds: int) -> dict[str, float]:
-    """Of those that are built, in processor time over that of the usual one; `clean` runs twice for a factor
-    of 4.
+    """Return the processor time of each network that is built, over that of the usual one.
+
+    `clean` runs twice for a factor of 4.
     """
     tile = np.random.default_rng(1).integers(0, 256, (1, 3, SIDE, SIDE), np.uint8)
-    found = {name: net for name, net in NETS.items() if (REPOSITORY / name).exists()}
+    found = {name: network for name, network in NETWORKS.items() if (REPOSITORY / name).exists()}
     models = {name: BareModel(REPOSITORY / name / "1" / "model.onnx", os.cpu_count() or 1) for name in found}
     spent = {name: list[float]() for name in found}
     for _ in range(rounds + 1):  # the first compiles kernels for the shape

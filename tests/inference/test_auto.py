@@ -1,4 +1,4 @@
-"""Which model a picture takes by itself: pictures of every kind, from files through the decoding child."""
+"""Which model `auto` chooses for pictures of every kind, which come from files through the decoding child."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -12,9 +12,19 @@ from pixels import encoded
 
 from inference.decoding.jpeg_quality import jpeg_quality
 from inference.decoding.pool import Decoder
-from inference.networks.auto import BLOCK, MOST_BLOCKS, PALETTE, Choice, NotServed, choose, chosen, sample
-from inference.networks.registry import CLEANING, ENHANCING, FAITHFUL, MODELS, Model
+from inference.networks.auto import (
+    BLOCK,
+    MAX_BLOCKS,
+    PALETTE,
+    NotServed,
+    Rule,
+    choose_model,
+    match_rule,
+    take_blocks,
+)
+from inference.networks.registry import Model
 from inference.picture import Picture, Pixels
+from tests.inference.built_models import CLEAN, ENHANCE_LARGE, ENHANCE_SMALL, FAITHFUL, MODELS
 
 EXPECTED = {
     "photo": {"clean_photo"},
@@ -61,13 +71,13 @@ def a_photo(number: int = 0) -> Image.Image:
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
-async def test_every_kind_takes_its_way(factor: int, decoder: Decoder) -> None:
-    choices = [(case.kind, choose(await decoded(decoder, case.file))) for case in cases(factor)]
+async def test_every_kind_of_picture_gets_its_model(factor: int, decoder: Decoder) -> None:
+    choices = [(case.kind, match_rule(await decoded(decoder, case.file))) for case in cases(factor)]
 
     assert {kind for kind, _ in choices} == set(EXPECTED)
     for kind, choice in choices:
         assert choice.reason in EXPECTED[kind], kind
-        assert choice.model is (FAITHFUL if choice.reason == "clean_photo" else CLEANING)
+        assert choice.model == ("faithful" if choice.reason == "clean_photo" else "clean")
         assert choice.message.endswith(".")
 
 
@@ -75,7 +85,7 @@ async def test_every_kind_takes_its_way(factor: int, decoder: Decoder) -> None:
     ("quality", "subsampling", "mode"),
     [*product([1, 50, 75, 92, 93, 100], [0, 2], ["RGB"]), (75, 0, "L"), (96, 0, "L"), (75, 0, "CMYK")],
 )
-async def test_wear_is_read_from_the_quantisation_tables(
+async def test_the_quality_of_a_jpeg_is_read_from_its_quantisation_tables(
     quality: int, subsampling: int, mode: str, decoder: Decoder
 ) -> None:
     data = encoded(a_photo().convert(mode), quality=quality, subsampling=subsampling)
@@ -85,10 +95,10 @@ async def test_wear_is_read_from_the_quantisation_tables(
     assert picture.jpeg_quality is not None
     if quality > 1:  # entries end at 255
         assert abs(picture.jpeg_quality - quality) <= 1
-    assert choose(picture).reason == ("worn_jpeg" if quality < 93 else "clean_photo")
+    assert match_rule(picture).reason == ("worn_jpeg" if quality < 93 else "clean_photo")
 
 
-async def test_a_turned_jpeg_is_as_worn_as_before(decoder: Decoder) -> None:
+async def test_an_orientation_does_not_change_the_quality_of_a_jpeg(decoder: Decoder) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
 
@@ -98,25 +108,25 @@ async def test_a_turned_jpeg_is_as_worn_as_before(decoder: Decoder) -> None:
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF", "BMP", "GIF", "WEBP"])
-async def test_only_a_jpeg_has_its_quality(file_format: str, decoder: Decoder) -> None:
+async def test_only_a_jpeg_has_a_jpeg_quality(file_format: str, decoder: Decoder) -> None:
     picture = await decoded(decoder, encoded(a_photo(), file_format))
 
     assert picture.jpeg_quality is None
 
 
-async def test_lossless_webp_is_not_worn(decoder: Decoder) -> None:
+async def test_lossless_webp_counts_as_clean(decoder: Decoder) -> None:
     picture = await decoded(decoder, encoded(a_photo(), "WEBP", lossless=True))
 
-    assert choose(picture).reason == "clean_photo"
+    assert match_rule(picture).reason == "clean_photo"
 
 
 @pytest.mark.parametrize("number", range(len(CUTS)))
-def test_many_colours_are_worn_only_where_they_are_dithered(number: int) -> None:
+def test_many_colours_need_cleaning_only_if_they_are_dithered(number: int) -> None:
     image = smaller(a_photo(number), 3)
     palette = image.quantize(PALETTE)
 
     plain, dithered = (
-        choose(a_picture(image.quantize(palette=palette, dither=dither).convert("RGB")))
+        match_rule(a_picture(image.quantize(palette=palette, dither=dither).convert("RGB")))
         for dither in (Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG)
     )
 
@@ -124,12 +134,12 @@ def test_many_colours_are_worn_only_where_they_are_dithered(number: int) -> None
 
 
 @pytest.mark.parametrize("number", range(len(CUTS)))
-def test_few_levels_of_grey_or_of_a_tone_are_no_palette(number: int) -> None:
+def test_few_levels_of_grey_or_of_one_tone_are_not_a_palette(number: int) -> None:
     grey = a_photo(number).convert("L")
     faint = grey.point([80 + level // 6 for level in range(256)])
     toned = ImageOps.colorize(grey, "#201000", "#fff0d0")
 
-    reasons = {choose(a_picture(each)).reason for each in (grey, faint, toned)}
+    reasons = {match_rule(a_picture(each)).reason for each in (grey, faint, toned)}
 
     assert reasons == {"clean_photo"}
 
@@ -138,7 +148,7 @@ def test_a_photo_with_a_caption_stays_a_photo() -> None:
     captioned = a_photo().copy()
     ImageDraw.Draw(captioned).text((20, 215), "Eileen Collins, 1999", "white")
 
-    choice = choose(a_picture(captioned))
+    choice = match_rule(a_picture(captioned))
 
     assert choice.reason == "clean_photo"
 
@@ -149,7 +159,7 @@ def test_a_large_picture_is_judged_by_blocks_from_all_over() -> None:
         page.paste(screenshot(0, 1), (left, top))
     poster = smaller(on_white(), 2).resize((2400, 1800), Image.Resampling.BICUBIC)
 
-    choices = [choose(a_picture(each)).reason for each in (page, poster)]
+    choices = [match_rule(a_picture(each)).reason for each in (page, poster)]
 
     assert choices == ["hard_edges", "clean_photo"]
 
@@ -166,21 +176,21 @@ def test_grey_alpha_and_16_bits_change_nothing(image: Image.Image) -> None:
         Picture(plain.pixels.astype(np.uint16) * 257, "TIFF", alpha=opaque.astype(np.uint16) * 257),
     ]
 
-    choices = {choose(each).reason for each in others}
+    choices = {match_rule(each).reason for each in others}
 
-    assert choices == {choose(plain).reason}
+    assert choices == {match_rule(plain).reason}
 
 
 @pytest.mark.parametrize(("shown", "hidden"), [("photo", "page"), ("page", "photo")])
-def test_what_is_hidden_tells_nothing(shown: str, hidden: str) -> None:
+def test_transparent_pixels_do_not_count(shown: str, hidden: str) -> None:
     side = 108
     parts = {"photo": a_photo().crop((0, 0, side, side)), "page": screenshot(0, 1).crop((0, 0, side, side))}
     pixels = np.concatenate([np.asarray(parts[shown]), np.asarray(parts[hidden])])
     alpha = np.repeat(np.array([255, 0], np.uint8), side)[:, np.newaxis].repeat(side, axis=1)
 
-    choice = choose(Picture(pixels, "PNG", alpha=alpha, has_alpha=True))
+    choice = match_rule(Picture(pixels, "PNG", alpha=alpha, has_alpha=True))
 
-    assert choice == choose(a_picture(parts[shown]))
+    assert choice == match_rule(a_picture(parts[shown]))
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
@@ -188,20 +198,24 @@ def test_what_is_hidden_tells_nothing(shown: str, hidden: str) -> None:
 @pytest.mark.parametrize(
     "size", [(1, 1), (1, 2), (2, 1), (3, 3), (1, 5000), (5000, 1), (7, 40000), (70000, 9)]
 )
-def test_no_size_is_too_odd(size: tuple[int, int], channels: int, kind: type[np.uint8 | np.uint16]) -> None:
+def test_every_size_can_be_judged(
+    size: tuple[int, int], channels: int, kind: type[np.uint8 | np.uint16]
+) -> None:
     noise: Pixels = np.random.default_rng(1).integers(0, np.iinfo(kind).max, (*size, channels), kind)
     plain = np.full_like(noise, 7)
     alphas = [None, np.zeros(size, kind), noise[:, :, 0]]
 
-    choices = [choose(Picture(pixels, "PNG", alpha=alpha)) for pixels in (noise, plain) for alpha in alphas]
+    choices = [
+        match_rule(Picture(pixels, "PNG", alpha=alpha)) for pixels in (noise, plain) for alpha in alphas
+    ]
 
-    assert all(isinstance(choice, Choice) for choice in choices)
+    assert all(isinstance(choice, Rule) for choice in choices)
 
 
-def test_one_pixel_is_taken_for_a_photo_and_a_large_plain_colour_is_not() -> None:
+def test_one_pixel_counts_as_a_photo_and_a_large_plain_colour_does_not() -> None:
     dot, wall = (a_picture(Image.new("RGB", size, "teal")) for size in ((1, 1), (300, 300)))
 
-    assert (choose(dot).reason, choose(wall).reason) == ("clean_photo", "few_colours")
+    assert (match_rule(dot).reason, match_rule(wall).reason) == ("clean_photo", "few_colours")
 
 
 @pytest.mark.parametrize(
@@ -211,9 +225,9 @@ def test_a_sample_is_bounded_and_reaches_every_corner(size: tuple[int, int]) -> 
     plane = np.zeros(size, np.uint8)
     plane[0, 0], plane[0, -1], plane[-1, 0], plane[-1, -1] = 1, 2, 3, 4
 
-    blocks = sample(plane)
+    blocks = take_blocks(plane)
 
-    assert min(plane.size // 100, MOST_BLOCKS * BLOCK) <= blocks.size <= MOST_BLOCKS * BLOCK * BLOCK
+    assert min(plane.size // 100, MAX_BLOCKS * BLOCK) <= blocks.size <= MAX_BLOCKS * BLOCK * BLOCK
     assert {1, 2, 3, 4} <= set(np.unique(blocks).tolist())
 
 
@@ -228,57 +242,55 @@ def test_a_sample_is_bounded_and_reaches_every_corner(size: tuple[int, int]) -> 
         ({3: [255] * 64}, 11),
     ],
 )
-def test_a_strangers_tables_give_a_quality_or_none(
+def test_odd_quantisation_tables_give_a_quality_or_none(
     tables: dict[int, list[int]] | None, quality: int | None
 ) -> None:
     assert jpeg_quality(tables) == quality
 
 
-def test_who_asks_for_a_model_gets_that_one() -> None:
-    offered = {**MODELS, "enhance": ENHANCING[1]}
+def test_a_requested_model_is_used() -> None:
+    served = {**MODELS, "enhance": ENHANCE_SMALL}
     picture = a_picture(a_photo())
 
-    choices = {name: chosen(name, picture, offered) for name in offered}
+    choices = {name: choose_model(name, picture, served) for name in served}
 
-    assert {name: choice.model for name, choice in choices.items()} == offered
+    assert {name: choice.model for name, choice in choices.items()} == served
     assert {choice.reason for choice in choices.values()} == {"asked_for"}
 
 
 @pytest.mark.parametrize("name", ["enhance", "Faithful", "span_x2"])
-def test_what_is_not_served_is_replaced_by_nothing(name: str) -> None:
+def test_a_model_that_is_not_served_is_not_replaced_by_another(name: str) -> None:
     with pytest.raises(NotServed, match=name):
-        chosen(name, a_picture(a_photo()), MODELS)
+        choose_model(name, a_picture(a_photo()), MODELS)
 
 
-@pytest.mark.parametrize("asked", ["auto", ""])
-def test_enhance_is_not_chosen_for_photos(asked: str) -> None:
-    offered = {"enhance": ENHANCING[0], **MODELS}
+@pytest.mark.parametrize("requested", ["auto", ""])
+def test_enhance_is_not_chosen_for_photos(requested: str) -> None:
+    served = {"enhance": ENHANCE_LARGE, **MODELS}
     worn = replace(a_picture(a_photo()), jpeg_quality=10)
 
-    assert chosen(asked, worn, offered).model is CLEANING
-    assert chosen(asked, a_picture(a_photo()), offered).model is FAITHFUL
+    assert choose_model(requested, worn, served).model is CLEAN
+    assert choose_model(requested, a_picture(a_photo()), served).model is FAITHFUL
 
 
 @pytest.mark.parametrize(
-    ("offered", "taken"), [({**MODELS, "enhance": ENHANCING[1]}, ENHANCING[1]), (MODELS, CLEANING)]
+    ("served", "taken"), [({**MODELS, "enhance": ENHANCE_SMALL}, ENHANCE_SMALL), (MODELS, CLEAN)]
 )
-def test_hardly_any_colours_are_enhanced_where_that_is_served(
-    offered: dict[str, Model], taken: Model
-) -> None:
+def test_very_few_colours_are_enhanced_if_enhance_is_served(served: dict[str, Model], taken: Model) -> None:
     page = Image.new("1", (160, 160), 1)
     ImageDraw.Draw(page).text((8, 60), "black or white", fill=0)
 
-    choice = chosen("auto", a_picture(page.convert("L")), offered)
+    choice = choose_model("auto", a_picture(page.convert("L")), served)
 
     assert (choice.reason, choice.model) == ("coarse_colours", taken)
 
 
-@pytest.mark.parametrize("model", [FAITHFUL, CLEANING], ids=lambda model: model.name)
-def test_where_only_one_is_served_every_picture_takes_it(model: Model) -> None:
-    offered = {"enhance": ENHANCING[0], model.name: model}
+@pytest.mark.parametrize("model", [FAITHFUL, CLEAN], ids=lambda model: model.name)
+def test_if_only_one_model_is_served_every_picture_takes_it(model: Model) -> None:
+    served = {"enhance": ENHANCE_LARGE, model.name: model}
     clean = a_picture(a_photo())
 
-    choices = [chosen("auto", picture, offered) for picture in (clean, replace(clean, jpeg_quality=10))]
+    choices = [choose_model("auto", picture, served) for picture in (clean, replace(clean, jpeg_quality=10))]
 
     assert [choice.model for choice in choices] == [model, model]
     assert sorted({choice.reason for choice in choices} - {"clean_photo", "worn_jpeg"}) == ["only_model"]

@@ -45,7 +45,7 @@ async def test_fixed_tiles_of_two_pictures_of_different_sizes_share_batches(trit
                 Picture(each, "PNG"),
                 (2 * each.shape[1], 2 * each.shape[0]),
                 triton.infer,
-                nets=(NET,),
+                networks=(NET,),
                 tile=64,
                 in_flight=2,
                 is_fixed=True,
@@ -59,5 +59,5 @@ async def test_fixed_tiles_of_two_pictures_of_different_sizes_share_batches(trit
         assert np.array_equal(result.pixels, each.repeat(2, 0).repeat(2, 1))
 
 
-async def test_triton_tells_what_it_has_for_a_model(triton: Triton) -> None:
+async def test_the_capacity_of_a_model_is_read_from_its_configuration(triton: Triton) -> None:
     assert await triton.capacity(SLOW) == Capacity(is_gpu=False, instances=1, batch=8)

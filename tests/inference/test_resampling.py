@@ -8,7 +8,7 @@ from PIL import Image
 
 from inference import resampling as module
 from inference.picture import Picture, Pixels
-from inference.resampling import bleed, resized
+from inference.resampling import fill_hidden_colours, resample_part
 from tests.inference.pictures import resampled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
@@ -21,7 +21,7 @@ def photo(mode: str = "RGB") -> Pixels:
 
 
 def half_hidden(hidden: tuple[int, int, int] = GREEN, size: tuple[int, int] = (64, 48)) -> Picture:
-    """Red that is seen on the left, on the right another colour that is not."""
+    """Visible red on the left, and another colour on the right that is transparent."""
     pixels = np.full((size[1], size[0], 3), RED, np.uint8)
     alpha = np.full((size[1], size[0]), 255, np.uint8)
     pixels[:, size[0] // 2 :] = hidden
@@ -66,11 +66,11 @@ def test_strips_leave_no_trace(
 
 @pytest.mark.parametrize("size", [(1200, 800), (450, 300), (599, 401)])
 def test_16_bits_are_resampled_as_8_are_with_more_between_them(size: tuple[int, int]) -> None:
-    deep = photo().astype(np.uint16) * np.uint16(257)
+    sixteen_bit = photo().astype(np.uint16) * np.uint16(257)
 
-    result = resampled(deep, size)
+    result = resampled(sixteen_bit, size)
 
-    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(deep, 2, 0)]
+    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(sixteen_bit, 2, 0)]
     across = [plane.resize((size[0], 400), Image.Resampling.LANCZOS) for plane in planes]
     whole = [np.asarray(plane.resize(size, Image.Resampling.LANCZOS)) for plane in across]
     coarse = resampled(photo(), size).astype(np.float64)
@@ -83,7 +83,7 @@ def test_16_bits_are_resampled_as_8_are_with_more_between_them(size: tuple[int, 
 def test_some_rows_of_a_whole_picture_are_those_of_the_whole_result() -> None:
     alpha = np.asarray(Image.linear_gradient("L"))[:, :, np.newaxis]
 
-    middle = resized(alpha, (512, 600), 200, 300)
+    middle = resample_part(alpha, (512, 600), 200, 300)
 
     expected = Image.linear_gradient("L").resize((512, 600), Image.Resampling.LANCZOS)
     assert np.array_equal(middle[:, :, 0], np.asarray(expected)[200:300])
@@ -92,7 +92,7 @@ def test_some_rows_of_a_whole_picture_are_those_of_the_whole_result() -> None:
 def test_hidden_colours_give_way_to_their_neighbours() -> None:
     picture = half_hidden()
 
-    filled = bleed(picture)
+    filled = fill_hidden_colours(picture)
 
     assert np.abs(filled - np.array(RED)).max() <= 2
 
@@ -107,7 +107,7 @@ def test_colours_spread_in_pictures_of_any_size(size: tuple[int, int]) -> None:
     picture.pixels[-1, -1] = RED
     picture.alpha[-1, -1] = 1
 
-    filled = bleed(picture)
+    filled = fill_hidden_colours(picture)
 
     assert np.abs(filled - np.array(RED)).max() <= 8
 
@@ -116,7 +116,7 @@ def test_visible_colours_stay_however_faint() -> None:
     pixels = photo()
     alpha = np.random.default_rng(1).integers(0, 3, pixels.shape[:2], np.uint8)
 
-    filled = bleed(Picture(pixels, "PNG", alpha=alpha))
+    filled = fill_hidden_colours(Picture(pixels, "PNG", alpha=alpha))
 
     assert np.array_equal(filled[alpha > 0], pixels[alpha > 0])
     assert not np.array_equal(filled, pixels)
@@ -126,7 +126,7 @@ def test_grey_spreads_as_well() -> None:
     colour = half_hidden()
     grey = Picture(colour.pixels[:, :, :1], "PNG", alpha=colour.alpha)
 
-    filled = bleed(grey)
+    filled = fill_hidden_colours(grey)
 
     assert filled.shape == grey.pixels.shape
     assert (filled >= 253).all()
@@ -137,4 +137,4 @@ def test_nothing_spreads_where_all_or_nothing_is_hidden(alpha: int | None) -> No
     pixels = photo()
     channel = None if alpha is None else np.full(pixels.shape[:2], alpha, np.uint8)
 
-    assert bleed(Picture(pixels, "PNG", alpha=channel)) is pixels
+    assert fill_hidden_colours(Picture(pixels, "PNG", alpha=channel)) is pixels

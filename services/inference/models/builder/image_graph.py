@@ -1,8 +1,8 @@
-"""Puts a network into a graph that takes and gives pictures: planar RGB, any height and width; uint8, or
-float32 from 0 to 1.
+"""Wraps a network into a graph whose input and output are pictures.
 
-`DOUBT` tells per input pixel where the network ran away (255) and where not (0): small high-contrast
-patterns make SPAN's attention explode, which shows only before the output is clamped.
+Pictures are planar RGB of any height and width, uint8 or float32 from 0 to 1. The second output, `DOUBT`,
+marks each input pixel where the network failed with 255. Small high-contrast patterns make SPAN's attention
+explode, which shows only before the output is clamped.
 """
 
 import numpy as np
@@ -12,14 +12,14 @@ from onnx import TensorProto, ValueInfoProto, helper
 
 from builder.graph import Graph, write_layers
 from builder.layers import Layer
-from builder.registry import Drift, Model
+from builder.registry import Drift, Network
 
 OPSET, IR_VERSION = 17, 8
 CHANNELS = 3
 LOWEST, HIGHEST = -0.2, 1.2
-"""What the network may return where 0..1 is meant."""
-MOST_CORRECTED = 4 / 255
-"""A larger difference from the input is what the network was asked for."""
+"""The range that the network may return instead of 0..1."""
+MAX_CORRECTION = 4 / 255
+"""A larger difference from the input is wanted: the network sharpened there."""
 NEIGHBOURS = 5
 BLUR, BLUR_REACH = 2.0, 6
 """In pixels of the input: standard deviation of the blur that makes the low band, and where it ends."""
@@ -27,25 +27,25 @@ DRIFT = 0.06
 """How far the output, reduced to the input's size, may lie from the input."""
 
 
-def read_image(graph: Graph, model: Model, output: str) -> str:
-    """From `IMAGE` to the network's input; returns the image as 0..1."""
-    if model.floats:
+def read_image(graph: Graph, network: Network, output: str) -> str:
+    """Write the way from `IMAGE` to the network's input. Return the name of the image as 0..1."""
+    if network.is_float:
         unit = "IMAGE"
     else:
         graph.add("Cast", ["IMAGE"], "image/levels", to=TensorProto.FLOAT)
         levels = graph.constant("image/white", np.float32(255))
         unit = graph.add("Div", ["image/levels", levels], "image/unit")
-    padded, padding = unit, model.padding
+    padded, padding = unit, network.padding
     if padding:
         edges = graph.constant("image/padding", np.array([0, 0, padding, padding] * 2, np.int64))
         padded = graph.add("Pad", [unit, edges], "image/padded", mode="edge")
-    graph.entering(padded, output)
+    graph.cast_in(padded, output)
     return unit
 
 
-def write_upscaled(graph: Graph, model: Model, raw: str) -> None:
+def write_upscaled(graph: Graph, network: Network, raw: str) -> None:
     low, high = graph.constant("upscaled/low", np.float32(0)), graph.constant("upscaled/high", np.float32(1))
-    if model.floats:
+    if network.is_float:
         graph.add("Clip", [raw, low, high], "UPSCALED")
         return
     graph.add("Clip", [raw, low, high], "upscaled/unit")
@@ -55,17 +55,17 @@ def write_upscaled(graph: Graph, model: Model, raw: str) -> None:
     graph.add("Cast", ["upscaled/whole"], "UPSCALED", to=TensorProto.UINT8)
 
 
-def write_lack(graph: Graph, scale: int, image: str, raw: str) -> str:
-    """What each block of the output, averaged, lacks of its pixel."""
+def write_difference(graph: Graph, scale: int, image: str, raw: str) -> str:
+    """Write each input pixel minus the mean of its block of the output."""
     side = [scale, scale]
     graph.add("AveragePool", [raw], "corrected/reduced", kernel_shape=side, strides=side)
     return graph.add("Sub", [image, "corrected/reduced"], "corrected/lack")
 
 
-def write_plain(graph: Graph, scale: int, image: str, raw: str) -> str:
-    """The output, lifted by what it lacks around each pixel; only by a little."""
-    write_lack(graph, scale, image, raw)
-    bounds = [graph.constant(f"corrected/{x}", np.float32(x)) for x in (-MOST_CORRECTED, MOST_CORRECTED)]
+def write_levels_correction(graph: Graph, scale: int, image: str, raw: str) -> str:
+    """Write the output plus the mean difference around each pixel, which is limited to a few levels."""
+    write_difference(graph, scale, image, raw)
+    bounds = [graph.constant(f"corrected/{x}", np.float32(x)) for x in (-MAX_CORRECTION, MAX_CORRECTION)]
     graph.add("Clip", ["corrected/lack", *bounds], "corrected/little")
     around = {"kernel_shape": [NEIGHBOURS] * 2, "pads": [NEIGHBOURS // 2] * 4, "count_include_pad": 0}
     graph.add("AveragePool", ["corrected/little"], "corrected/mean", **around)
@@ -86,12 +86,12 @@ def blurring_taps() -> npt.NDArray[np.float64]:
     return taps / taps.sum()
 
 
-def write_recoloured(graph: Graph, scale: int, image: str, raw: str) -> str:
-    """The output with the input's low band: its colours over wide areas, with the details left alone.
+def write_colour_correction(graph: Graph, scale: int, image: str, raw: str) -> str:
+    """Write the output with the input's low band: wide areas get the input's colours, and details stay.
 
-    Dividing by the same blur of a white picture makes up for what falls outside at the borders.
+    Dividing by the same blur of a white picture makes up for the weights that fall outside at the borders.
     """
-    write_lack(graph, scale, image, raw)
+    write_difference(graph, scale, image, raw)
     kernel = np.outer(blurring_taps(), blurring_taps()).astype(np.float32)
     taps = graph.constant("corrected/taps", np.tile(kernel, (CHANNELS, 1, 1, 1)))
     one = graph.constant("corrected/one", np.float32(1))
@@ -105,11 +105,15 @@ def write_recoloured(graph: Graph, scale: int, image: str, raw: str) -> str:
     return graph.add("Add", [raw, "corrected/lift"], "corrected/raw")
 
 
-CORRECTIONS = {Drift.NONE: None, Drift.LEVELS: write_plain, Drift.COLOURS: write_recoloured}
+CORRECTIONS = {
+    Drift.NONE: None,
+    Drift.LEVELS: write_levels_correction,
+    Drift.COLOURS: write_colour_correction,
+}
 
 
 def reducing_taps(scale: int) -> npt.NDArray[np.float64]:
-    """Bicubic reduction along one axis: the weight of every pixel of the five blocks around a pixel."""
+    """Return the bicubic weights along one axis of every pixel of the five blocks around a pixel."""
     distance = np.abs(np.arange(5 * scale) - (5 * scale - 1) / 2) / scale
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
@@ -118,14 +122,14 @@ def reducing_taps(scale: int) -> npt.NDArray[np.float64]:
 
 
 def reducing_weights(scale: int) -> npt.NDArray[np.float32]:
-    """The same for pictures, from blocks as channels to one pixel a block, each colour by itself."""
+    """Return the same for pictures whose blocks are channels: one pixel a block, each colour by itself."""
     taps = reducing_taps(scale)
     plane = np.einsum("ya,xb->abyx", taps, taps).reshape(scale**2, 5, 5)
     return np.einsum("cd,kyx->cdkyx", np.eye(CHANNELS), plane).reshape(CHANNELS, -1, 5, 5).astype(np.float32)
 
 
 def write_distance(graph: Graph, scale: int, image: str, blocks: str) -> str:
-    """How far the output, reduced to the input's size, lies from the input.
+    """Write how far the output, reduced to the input's size, lies from the input.
 
     Dividing by the same for a white picture makes up for the weights that fall outside at the borders.
     A block's plain mean would not do: it differs from the pixel at every sharp edge.
@@ -142,12 +146,12 @@ def write_distance(graph: Graph, scale: int, image: str, blocks: str) -> str:
     return graph.add("Abs", ["doubt/difference"], "doubt/distance")
 
 
-def write_doubt(graph: Graph, scale: int, image: str, blocks: str) -> None:
-    """`blocks` holds each pixel's block of output as channels.
+def write_uncertainty(graph: Graph, scale: int, image: str, blocks: str) -> None:
+    """Write `DOUBT`. `blocks` holds each pixel's block of the output as channels.
 
-    NaN, into which half precision overflows, must doubt. The distance carries it, since each of its
-    colours sums over all of them, and every comparison with NaN is false. A minimum or maximum may drop it,
-    as a GPU's does, and is taken only of what is a number.
+    NaN, into which half precision overflows, must be marked. The distance carries NaN, because each of its
+    colours is a sum over all of them, and every comparison with NaN is false. A minimum or maximum may drop
+    NaN, as a GPU's does, so these are only taken of numbers.
     """
     bounds = [graph.constant(f"doubt/{x}", np.float32(x)) for x in (LOWEST, HIGHEST, DRIFT)]
     values = [graph.constant("doubt/no", np.float32(0)), graph.constant("doubt/yes", np.float32(255))]
@@ -164,27 +168,27 @@ def write_doubt(graph: Graph, scale: int, image: str, blocks: str) -> None:
     graph.add("Cast", ["doubt/levels"], "DOUBT", to=TensorProto.UINT8)
 
 
-def tensor(name: str, channels: int, height: str, width: str, *, floats: bool = False) -> ValueInfoProto:
-    kind = TensorProto.FLOAT if floats else TensorProto.UINT8
+def tensor(name: str, channels: int, height: str, width: str, *, is_float: bool = False) -> ValueInfoProto:
+    kind = TensorProto.FLOAT if is_float else TensorProto.UINT8
     return helper.make_tensor_value_info(name, kind, ["batch", channels, height, width])
 
 
-def build(model: Model, layers: list[Layer], *, half: bool = False) -> bytes:
-    """With `half` the network computes in half precision; what is around it never does."""
+def build(network: Network, layers: list[Layer], *, half: bool = False) -> bytes:
+    """Return the graph as ONNX. With `half` only the network inside computes in half precision."""
     graph = Graph(half=half)
-    image = read_image(graph, model, layers[0].outputs[0])
+    image = read_image(graph, network, layers[0].outputs[0])
     write_layers(graph, layers)
-    raw = graph.leaving(layers[-1].outputs[0])
-    correct = CORRECTIONS[model.drift]
-    write_upscaled(graph, model, correct(graph, model.scale, image, raw) if correct else raw)
-    outputs = [tensor("UPSCALED", CHANNELS, "upscaled_height", "upscaled_width", floats=model.floats)]
-    if model.guarded:
-        write_doubt(graph, model.scale, image, graph.leaving(layers[-1].inputs[0]))
+    raw = graph.cast_out(layers[-1].outputs[0])
+    correct = CORRECTIONS[network.drift]
+    write_upscaled(graph, network, correct(graph, network.scale, image, raw) if correct else raw)
+    outputs = [tensor("UPSCALED", CHANNELS, "upscaled_height", "upscaled_width", is_float=network.is_float)]
+    if network.has_uncertainty:
+        write_uncertainty(graph, network.scale, image, graph.cast_out(layers[-1].inputs[0]))
         outputs.append(tensor("DOUBT", 1, "height", "width"))
     proto = helper.make_graph(
         graph.nodes,
-        model.name,
-        [tensor("IMAGE", CHANNELS, "height", "width", floats=model.floats)],
+        network.name,
+        [tensor("IMAGE", CHANNELS, "height", "width", is_float=network.is_float)],
         outputs,
         initializer=list(graph.constants.values()),
     )

@@ -1,4 +1,4 @@
-"""A model's process is killed inside a real Triton, which goes on calling the model ready."""
+"""A model's process is killed inside a real Triton, which still calls the model ready."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -40,7 +40,7 @@ def reloads(model: str, outcome: str = "done") -> float:
     return REGISTRY.get_sample_value("loupe_triton_reloads_total", labels) or 0.0
 
 
-async def test_a_picture_is_finished_by_a_model_that_is_killed_while_at_it(
+async def test_a_picture_is_finished_although_its_model_is_killed_meanwhile(
     scratch: Scratch, triton: Triton
 ) -> None:
     before, progressed = reloads(SLOW), asyncio.Event()
@@ -53,7 +53,7 @@ async def test_a_picture_is_finished_by_a_model_that_is_killed_while_at_it(
             Picture(PIXELS, "PNG"),
             (400, 300),
             triton.infer,
-            nets=(NET,),
+            networks=(NET,),
             tile=64,
             in_flight=4,
             progress=progress,
@@ -90,7 +90,7 @@ async def test_two_workers_that_find_a_model_dead_both_get_their_answers(scratch
     assert all(np.array_equal(answer.upscaled, TILE.repeat(2, 2).repeat(2, 3)) for answer in answers)
 
 
-async def test_a_triton_that_loads_nothing_makes_the_worker_unready_until_it_is_another(
+async def test_a_triton_that_loads_nothing_makes_the_worker_unready_until_it_is_restarted(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("triton")
@@ -105,9 +105,9 @@ async def test_a_triton_that_loads_nothing_makes_the_worker_unready_until_it_is_
         was_well = triton.is_well
 
         await scratch.supervisor.restart("triton")
-        looking = asyncio.create_task(triton.look_after(lambda: [QUICK], 0.1))
+        watching = asyncio.create_task(triton.watch(lambda: [QUICK], 0.1))
         await poll(lambda: is_well(triton))
-        looking.cancel()
+        watching.cancel()
 
     assert not was_well
 
@@ -116,7 +116,7 @@ async def is_well(triton: Triton) -> bool:
     return triton.is_well
 
 
-async def test_a_tile_that_a_model_dies_of_fails_alone(scratch: Scratch, triton: Triton) -> None:
+async def test_only_the_tile_that_kills_its_model_fails(scratch: Scratch, triton: Triton) -> None:
     await triton.infer(SLOW, TILE)
     deadly = np.full_like(TILE, DEADLY)
 
@@ -130,24 +130,22 @@ async def test_a_tile_that_a_model_dies_of_fails_alone(scratch: Scratch, triton:
         assert np.array_equal(answer.upscaled, TILE.repeat(2, 2).repeat(2, 3))
 
 
-async def test_a_model_comes_back_also_when_nobody_waits_for_it_any_more(
-    scratch: Scratch, triton: Triton
-) -> None:
+async def test_a_reload_continues_when_its_caller_is_cancelled(scratch: Scratch, triton: Triton) -> None:
     await triton.infer(QUICK, TILE)
     dead, before = scratch.process_of(QUICK), reloads(QUICK)
     dead.kill()
-    asking = asyncio.create_task(triton.infer(QUICK, TILE))
+    request = asyncio.create_task(triton.infer(QUICK, TILE))
     await poll(lambda: is_gone(triton, QUICK))
-    asking.cancel()
-    await asyncio.wait({asking})
+    request.cancel()
+    await asyncio.wait({request})
 
     await poll(lambda: is_loaded(triton, QUICK))
 
-    assert asking.cancelled()
+    assert request.cancelled()
     await poll(lambda: is_reloaded(QUICK, before))
 
 
-async def test_a_model_that_could_not_be_loaded_again_is_loaded_when_it_can_be(
+async def test_a_model_whose_reload_failed_is_loaded_as_soon_as_that_is_possible(
     scratch: Scratch, triton: Triton, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     await triton.infer(QUICK, TILE)
@@ -165,13 +163,13 @@ async def test_a_model_that_could_not_be_loaded_again_is_loaded_when_it_can_be(
     assert np.array_equal(answer.upscaled, TILE.repeat(2, 2).repeat(2, 3))
 
 
-async def test_a_worker_that_starts_loads_what_another_left_unloaded(
+async def test_a_starting_worker_loads_what_another_one_left_unloaded(
     scratch: Scratch, triton: Triton
 ) -> None:
     await triton._client.unload_model(QUICK)
     await poll(lambda: is_gone(triton, QUICK))
 
-    await triton.wait_ready(QUICK, SLOW)
+    await triton.load_missing()
 
     assert await triton.has(QUICK)
 
@@ -188,7 +186,7 @@ async def is_reloaded(model: str, before: float) -> bool:
     return reloads(model) == before + 1
 
 
-async def test_of_a_model_that_died_nothing_stays_once_triton_has_ended(tmp_path: Path) -> None:
+async def test_a_dead_model_leaves_no_shared_memory_behind_when_triton_ends(tmp_path: Path) -> None:
     async with scratch_triton(tmp_path) as running:
         port = running.target.rpartition(":")[2]
         running.kill(QUICK)

@@ -1,4 +1,4 @@
-"""No real picture is refused; what a broken device answers is."""
+"""No real picture is refused, and the answers of a broken device are."""
 
 from pathlib import Path
 
@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from inference.networks.network import Answer
+from inference.networks.network import Answer, Tensor
 from inference.networks.output_checks import check
-from inference.tiling.tiles import Tensor
 
 PHOTOS = sorted((Path(__file__).parents[2] / "docs" / "photos").glob("*.png"))
 NAMES = [path.stem for path in PHOTOS]
@@ -28,7 +27,7 @@ def drawn(background: str, ink: str, width: int) -> Image.Image:
 
 
 def grid(pitch: int) -> Image.Image:
-    """Single white pixels on black."""
+    """Return single white pixels on black."""
     pixels = np.zeros((SIZE, SIZE), np.uint8)
     pixels[1::pitch, 1::pitch] = 255
     return Image.fromarray(pixels)
@@ -79,7 +78,7 @@ def test_no_enlarged_picture_is_refused(name: str, step: int, kind: Image.Resamp
     "name", ["white", "blue", "half black", "a thin line", *(path.stem for path in PHOTOS)]
 )
 @pytest.mark.parametrize("to", [np.float32, np.uint8])
-def test_black_where_there_was_light_is_refused(name: str, to: type) -> None:
+def test_a_black_answer_to_a_lit_tile_is_refused(name: str, to: type) -> None:
     tensor = tensor_of(PICTURES[name])
     given = tensor if to is np.uint8 else as_float(tensor)
 
@@ -88,14 +87,14 @@ def test_black_where_there_was_light_is_refused(name: str, to: type) -> None:
 
 @pytest.mark.parametrize("name", ["a thin line", "noise", "half black", *NAMES])
 @pytest.mark.parametrize("level", [1, 128, 255])
-def test_one_colour_of_many_is_refused(name: str, level: int) -> None:
+def test_one_colour_for_a_varied_tile_is_refused(name: str, level: int) -> None:
     answer = np.full((1, 3, 4 * SIZE, 4 * SIZE), level, np.uint8)
 
     assert check(tensor_of(PICTURES[name]), Answer(answer), 4) == "one colour"
 
 
 @pytest.mark.parametrize("photo", PHOTOS, ids=lambda path: path.stem)
-def test_a_buffer_written_in_part_is_refused(photo: Path) -> None:
+def test_a_partly_written_buffer_is_refused(photo: Path) -> None:
     tensor = np.maximum(tensor_of(Image.open(photo)), 60)
     answer = tensor.repeat(2, 2).repeat(2, 3)
     answer[:, :, 128:] = 0
@@ -104,52 +103,55 @@ def test_a_buffer_written_in_part_is_refused(photo: Path) -> None:
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
-def test_one_that_is_no_number_is_refused(odd: float) -> None:
+def test_a_single_value_that_is_not_a_number_is_refused(odd: float) -> None:
     tensor = as_float(tensor_of(PICTURES["noise"]))
     answer = tensor.repeat(2, 2).repeat(2, 3)
     answer[0, 1, 7, 9] = odd
 
-    assert check(tensor, Answer(answer), 2) == "what are no numbers"
+    assert check(tensor, Answer(answer), 2) == "values that are not numbers"
 
 
-def test_a_doubt_of_another_size_is_refused() -> None:
+def test_an_uncertainty_map_of_another_size_is_refused() -> None:
     tensor = tensor_of(PICTURES["noise"])
-    doubt = np.zeros((1, 1, SIZE, SIZE - 1), np.uint8)
+    uncertainty = np.zeros((1, 1, SIZE, SIZE - 1), np.uint8)
 
-    assert "doubt" in (check(tensor, Answer(tensor.repeat(2, 2).repeat(2, 3), doubt), 2) or "")
+    assert "uncertainty" in (check(tensor, Answer(tensor.repeat(2, 2).repeat(2, 3), uncertainty), 2) or "")
 
 
-def doubted(height: int) -> Tensor:
-    """So many rows of the tile."""
-    doubt = np.zeros((1, 1, SIZE, SIZE), np.uint8)
-    doubt[:, :, :height] = 255
-    return doubt
+def uncertain_rows(height: int) -> Tensor:
+    """Return a map in which so many rows are uncertain."""
+    uncertainty = np.zeros((1, 1, SIZE, SIZE), np.uint8)
+    uncertainty[:, :, :height] = 255
+    return uncertainty
 
 
 @pytest.mark.parametrize("name", ["checks", "noise", "white", *NAMES])
 @pytest.mark.parametrize("level", [0, 255])
-def test_what_the_model_doubts_may_be_anything(name: str, level: int) -> None:
-    """As where half precision overflows."""
+def test_uncertain_places_may_have_any_value(name: str, level: int) -> None:
+    """For instance if half precision overflows."""
     tensor = tensor_of(PICTURES[name])
     answer = tensor.repeat(2, 2).repeat(2, 3)
     answer[:, :, :128] = level
 
-    assert check(tensor, Answer(np.full_like(answer, level), doubted(SIZE)), 2) is None
-    assert check(tensor, Answer(answer, doubted(64)), 2) is None
+    assert check(tensor, Answer(np.full_like(answer, level), uncertain_rows(SIZE)), 2) is None
+    assert check(tensor, Answer(answer, uncertain_rows(64)), 2) is None
 
 
-def test_a_spot_of_doubt_does_not_make_a_plain_tile_varied() -> None:
+def test_an_uncertain_spot_does_not_make_a_plain_tile_varied() -> None:
     tensor = np.full((1, 3, SIZE, SIZE), 128, np.uint8)
     tensor[:, :, 3, 3] = 255
 
-    assert check(tensor, Answer(np.full((1, 3, 2 * SIZE, 2 * SIZE), 128, np.uint8), doubted(6)), 2) is None
+    assert (
+        check(tensor, Answer(np.full((1, 3, 2 * SIZE, 2 * SIZE), 128, np.uint8), uncertain_rows(6)), 2)
+        is None
+    )
 
 
-def test_beside_what_it_doubts_an_answer_must_be_one() -> None:
+def test_certain_places_are_checked_beside_uncertain_ones() -> None:
     tensor = np.maximum(tensor_of(PICTURES["noise"]), 60)
     black = np.zeros((1, 3, 2 * SIZE, 2 * SIZE), np.uint8)
     holed = tensor.repeat(2, 2).repeat(2, 3)
     holed[:, :, 128:] = 0
 
-    assert check(tensor, Answer(black, doubted(16)), 2) == "black"
-    assert check(tensor, Answer(holed, doubted(16)), 2) == "a black hole"
+    assert check(tensor, Answer(black, uncertain_rows(16)), 2) == "black"
+    assert check(tensor, Answer(holed, uncertain_rows(16)), 2) == "a black hole"

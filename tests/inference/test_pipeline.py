@@ -7,30 +7,32 @@ import pytest
 from PIL import ExifTags, Image, ImageDraw
 
 from inference.errors import Undecodable
-from inference.networks.network import Answer
-from inference.networks.registry import FAITHFUL
+from inference.networks.network import Answer, Tensor
 from inference.picture import Animation, Format, Picture
 from inference.pipeline import RenderSpec, render
-from inference.sizing import Fit, placed
-from inference.tiling.tiles import Tensor, Tiling
+from inference.sizing import Fit, place
+from inference.tiling.tiles import Tiling
+from tests.inference.built_models import FAITHFUL
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
 class Nearest:
     def __init__(self) -> None:
-        self.asked = 0
+        self.requests = 0
 
     async def __call__(self, name: str, tensor: Tensor) -> Answer:
-        self.asked += 1
+        self.requests += 1
         scale = int(name.removesuffix("_float")[-1])
         return Answer(tensor.repeat(scale, 2).repeat(scale, 3))
 
 
-def a_wish(
+def a_spec(
     size: tuple[int, int], file_format: Format = "PNG", fit: Fit = "stretch", *, keeps_metadata: bool = False
 ) -> RenderSpec:
-    return RenderSpec(size, file_format, FAITHFUL.nets, Tiling(64), fit=fit, keeps_metadata=keeps_metadata)
+    return RenderSpec(
+        size, file_format, FAITHFUL.networks, Tiling(64), fit=fit, keeps_metadata=keeps_metadata
+    )
 
 
 def a_picture(size: tuple[int, int] = (40, 20), *, depth: int = 8, exif: bytes | None = None) -> Picture:
@@ -42,14 +44,14 @@ def a_picture(size: tuple[int, int] = (40, 20), *, depth: int = 8, exif: bytes |
     return Picture(pixels, "PNG", exif=exif)
 
 
-async def rendered(picture: Picture | Animation, wish: RenderSpec) -> Image.Image:
-    image = Image.open(io.BytesIO(await render(picture, wish, Nearest())))
+async def rendered(picture: Picture | Animation, spec: RenderSpec) -> Image.Image:
+    image = Image.open(io.BytesIO(await render(picture, spec, Nearest())))
     image.load()
     return image
 
 
 def share(image: Image.Image, colour: tuple[int, ...]) -> float:
-    """Of the pixels that are nearly of this colour."""
+    """Return the share of pixels that have nearly this colour."""
     distance = np.abs(np.asarray(image).astype(int) - np.array(colour)).max(axis=2)
     return float((distance < 60).mean())
 
@@ -62,10 +64,10 @@ def share(image: Image.Image, colour: tuple[int, ...]) -> float:
         ("contain", (80, 40), 0, 20),
     ],
 )
-def test_where_a_picture_of_two_to_one_lies_in_a_square(
+def test_how_a_wide_picture_is_placed_in_a_square(
     fit: Fit, inner: tuple[int, int], left: int, top: int
 ) -> None:
-    placement = placed((40, 20), (80, 80), fit)
+    placement = place((40, 20), (80, 80), fit)
 
     assert (placement.inner, placement.left, placement.top) == (inner, left, top)
 
@@ -75,7 +77,7 @@ def test_every_size_is_covered_or_contained(fit: Fit) -> None:
     for width in range(1, 40):
         for height in range(1, 40, 3):
             target = (width * 3, height * 2)
-            inner = placed((width, height), target, fit).inner
+            inner = place((width, height), target, fit).inner
             pairs = list(zip(inner, target, strict=True))
 
             assert any(side == wanted for side, wanted in pairs)
@@ -83,7 +85,7 @@ def test_every_size_is_covered_or_contained(fit: Fit) -> None:
 
 
 async def test_cover_cuts_off_what_is_too_much() -> None:
-    image = await rendered(a_picture(), a_wish((80, 80), fit="cover"))
+    image = await rendered(a_picture(), a_spec((80, 80), fit="cover"))
 
     assert (image.size, image.mode) == ((80, 80), "RGB")
     assert share(image.crop((0, 0, 38, 80)), RED) == 1
@@ -91,8 +93,8 @@ async def test_cover_cuts_off_what_is_too_much() -> None:
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
-async def test_contain_has_a_border_that_is_seen_through(file_format: Format) -> None:
-    image = await rendered(a_picture(), a_wish((80, 80), file_format, "contain"))
+async def test_contain_has_a_transparent_border(file_format: Format) -> None:
+    image = await rendered(a_picture(), a_spec((80, 80), file_format, "contain"))
 
     assert (image.size, image.mode) == ((80, 80), "RGBA")
     alpha = np.asarray(image.getchannel("A"))
@@ -102,7 +104,7 @@ async def test_contain_has_a_border_that_is_seen_through(file_format: Format) ->
 
 
 async def test_contain_has_a_white_border_in_a_jpeg() -> None:
-    image = await rendered(a_picture(), a_wish((80, 80), "JPEG", "contain"))
+    image = await rendered(a_picture(), a_spec((80, 80), "JPEG", "contain"))
 
     assert image.mode == "RGB"
     assert share(image.crop((0, 0, 80, 16)), (255, 255, 255)) == 1
@@ -110,15 +112,15 @@ async def test_contain_has_a_white_border_in_a_jpeg() -> None:
 
 
 async def test_contain_without_a_border_adds_no_alpha_channel() -> None:
-    image = await rendered(a_picture(), a_wish((80, 40), fit="contain"))
+    image = await rendered(a_picture(), a_spec((80, 40), fit="contain"))
 
     assert image.mode == "RGB"
 
 
 @pytest.mark.parametrize("fit", ["stretch", "cover", "contain"])
-async def test_16_bits_fit_as_8_do(fit: Fit) -> None:
-    eight = await rendered(a_picture(), a_wish((80, 80), fit=fit))
-    sixteen = await rendered(a_picture(depth=16), a_wish((80, 80), fit=fit))
+async def test_16_bits_are_placed_like_8_bits(fit: Fit) -> None:
+    eight = await rendered(a_picture(), a_spec((80, 80), fit=fit))
+    sixteen = await rendered(a_picture(depth=16), a_spec((80, 80), fit=fit))
 
     assert np.abs(np.asarray(sixteen).astype(int) - np.asarray(eight)).max() <= 2
 
@@ -132,11 +134,11 @@ def some_exif() -> bytes:
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
-async def test_metadata_goes_along_where_it_is_kept(file_format: Format) -> None:
+async def test_metadata_is_written_if_it_is_to_be_kept(file_format: Format) -> None:
     picture = a_picture(exif=some_exif())
-    wish = a_wish((80, 40), file_format, keeps_metadata=True)
+    spec = a_spec((80, 40), file_format, keeps_metadata=True)
 
-    exif = Image.open(io.BytesIO(await render(picture, wish, Nearest()))).getexif()
+    exif = Image.open(io.BytesIO(await render(picture, spec, Nearest()))).getexif()
 
     assert exif[ExifTags.Base.Artist] == "Jane"
     assert exif.get_ifd(ExifTags.IFD.Exif) == {ExifTags.Base.DateTimeOriginal: "2026:02:15 12:00:00"}
@@ -144,15 +146,15 @@ async def test_metadata_goes_along_where_it_is_kept(file_format: Format) -> None
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
-async def test_metadata_stays_behind_where_it_is_not(file_format: Format) -> None:
-    data = await render(a_picture(exif=some_exif()), a_wish((80, 40), file_format), Nearest())
+async def test_metadata_is_not_written_otherwise(file_format: Format) -> None:
+    data = await render(a_picture(exif=some_exif()), a_spec((80, 40), file_format), Nearest())
 
     assert b"Jane" not in data
     assert b"2026:02:15" not in data
 
 
 def an_animation(*, alpha: bool = False) -> Animation:
-    """A white square wanders over two colours, or over nothing."""
+    """Return an animation of a white square that moves over two colours, or over transparency."""
     frames: list[Picture] = []
     for left in (0, 10, 20):
         image = Image.fromarray(a_picture().pixels)
@@ -168,7 +170,7 @@ def an_animation(*, alpha: bool = False) -> Animation:
 async def test_an_animation_keeps_frames_times_and_loops(file_format: Format, alpha: bool) -> None:
     original = an_animation(alpha=alpha)
 
-    result = await rendered(original, a_wish((80, 40), file_format))
+    result = await rendered(original, a_spec((80, 40), file_format))
 
     assert (result.format, result.size, getattr(result, "n_frames", 1)) == (file_format, (80, 40), 3)
     assert result.info["loop"] == (2 if file_format == "GIF" else 3)  # it tells how often it is played again
@@ -176,62 +178,62 @@ async def test_an_animation_keeps_frames_times_and_loops(file_format: Format, al
         result.seek(index)
         result.load()
         assert result.info["duration"] == original.milliseconds[index]
-        seen = np.asarray(result.convert("RGBA"))[: 28 if alpha else 40]
-        expected = frame.pixels.repeat(2, 0).repeat(2, 1)[: len(seen)]
-        assert np.abs(seen[:, :, :3].astype(int) - expected).mean() < 3
+        pixels = np.asarray(result.convert("RGBA"))[: 28 if alpha else 40]
+        expected = frame.pixels.repeat(2, 0).repeat(2, 1)[: len(pixels)]
+        assert np.abs(pixels[:, :, :3].astype(int) - expected).mean() < 3
         assert np.asarray(result.convert("RGBA"))[36:, :, 3].max() == (0 if alpha else 255)
 
 
 async def test_a_format_for_still_pictures_takes_the_first_frame() -> None:
-    result = await rendered(an_animation(), a_wish((80, 40), "PNG"))
+    result = await rendered(an_animation(), a_spec((80, 40), "PNG"))
 
     assert np.array_equal(np.asarray(result), an_animation().frames[0].pixels.repeat(2, 0).repeat(2, 1))
 
 
-async def test_tiles_that_come_again_are_asked_for_once() -> None:
+async def test_equal_tiles_of_an_animation_are_inferred_once() -> None:
     still = a_picture((200, 100))
     model = Nearest()
 
-    await render(Animation([still] * 5, [100] * 5, 0), a_wish((400, 200), "GIF"), model)
+    await render(Animation([still] * 5, [100] * 5, 0), a_spec((400, 200), "GIF"), model)
 
     once = Nearest()
-    await render(still, a_wish((400, 200), "PNG"), once)
-    assert 1 < model.asked <= once.asked
+    await render(still, a_spec((400, 200), "PNG"), once)
+    assert 1 < model.requests <= once.requests
 
 
-async def test_progress_of_an_animation_is_told_frame_by_frame() -> None:
-    told: list[tuple[int, int]] = []
+async def test_progress_of_an_animation_is_reported_after_each_frame() -> None:
+    reports: list[tuple[int, int]] = []
 
     await render(
-        an_animation(), a_wish((80, 40), "GIF"), Nearest(), lambda done, total: told.append((done, total))
+        an_animation(), a_spec((80, 40), "GIF"), Nearest(), lambda done, total: reports.append((done, total))
     )
 
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert reports == [(1, 3), (2, 3), (3, 3)]
 
 
-async def test_more_frames_than_can_be_held_are_refused() -> None:
+async def test_too_many_pixels_in_all_frames_are_refused() -> None:
     with pytest.raises(Undecodable) as caught:
-        await render(an_animation(), a_wish((16_000, 8_000), "GIF"), Nearest())
+        await render(an_animation(), a_spec((16_000, 8_000), "GIF"), Nearest())
 
     assert caught.value.reason == "too_many_pixels"
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
-async def test_frames_that_stay_for_ever_are_written_all_the_same(file_format: Format) -> None:
+async def test_the_longest_frame_times_can_be_written(file_format: Format) -> None:
     still = a_picture()
 
     result = await rendered(
-        Animation([still, still, a_picture()], [16_777_215] * 3, 0), a_wish((80, 40), file_format)
+        Animation([still, still, a_picture()], [16_777_215] * 3, 0), a_spec((80, 40), file_format)
     )
 
     assert result.size == (80, 40)
 
 
-async def test_metadata_of_an_animation_goes_along_where_it_can() -> None:
+async def test_an_animated_webp_keeps_metadata() -> None:
     frames = [a_picture(exif=some_exif()), a_picture(exif=some_exif())]
 
     data = await render(
-        Animation(frames, [50, 50], 0), a_wish((80, 40), "WEBP", keeps_metadata=True), Nearest()
+        Animation(frames, [50, 50], 0), a_spec((80, 40), "WEBP", keeps_metadata=True), Nearest()
     )
 
     assert Image.open(io.BytesIO(data)).getexif()[ExifTags.Base.Artist] == "Jane"
@@ -241,4 +243,4 @@ async def test_a_grey_profile_does_not_describe_rgb() -> None:
     profile = b"\0" * 16 + b"GRAY" + b"\0" * 16 + b"acsp" + b"\0" * 88
     grey = Picture(np.zeros((20, 40, 1), np.uint8), "PNG", icc=profile)
 
-    assert "icc_profile" not in (await rendered(grey, a_wish((80, 40), "WEBP"))).info
+    assert "icc_profile" not in (await rendered(grey, a_spec((80, 40), "WEBP"))).info

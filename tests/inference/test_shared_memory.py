@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from inference.networks.network import Answer
 from inference.triton.client import Triton
-from inference.triton.shared_memory import FOLDER, NoMemory, Region, SharedMemory, leftovers
+from inference.triton.shared_memory import FOLDER, NoSharedMemory, Region, SharedMemory, find_leftovers
 from tests.images.images_rig import poll
 from tests.inference.conftest import FaultyTriton
 from tests.inference.scratch import QUICK, SLOW, Scratch, scratch_triton
@@ -59,8 +59,8 @@ def are_larger(answers: list[Answer], tiles: list[np.ndarray[Any, Any]]) -> bool
 
 
 def files_of(triton: Triton) -> list[Path]:
-    regions = triton._transport._regions
-    return [FOLDER / name for name in (*(region.name for region in regions._free), *regions._held)]
+    regions = triton._transport._shared_memory
+    return [FOLDER / name for name in (*(region.name for region in regions._free), *regions._abandoned)]
 
 
 async def known(triton: Triton) -> set[str]:
@@ -104,7 +104,9 @@ async def test_nothing_is_left_when_it_is_closed(scratch: Scratch) -> None:
     assert not file.exists()
 
 
-async def test_a_triton_that_was_started_again_is_told_again(scratch: Scratch, triton: Triton) -> None:
+async def test_regions_are_registered_again_after_triton_was_restarted(
+    scratch: Scratch, triton: Triton
+) -> None:
     await triton.infer(QUICK, a_tile())
     before = await known(triton)
     await scratch.supervisor.kill("triton")
@@ -128,7 +130,7 @@ async def test_a_region_that_triton_still_writes_to_is_not_given_to_another_tile
 
     assert are_larger(answers, tiles)
     await triton.infer(SLOW, a_tile())
-    await poll(lambda: has_no_held(triton))
+    await poll(lambda: has_none_abandoned(triton))
 
 
 async def is_known(triton: Triton, task: asyncio.Task[object]) -> bool:
@@ -137,9 +139,9 @@ async def is_known(triton: Triton, task: asyncio.Task[object]) -> bool:
     return task.done() or bool(status and len(status.regions))
 
 
-async def has_no_held(triton: Triton) -> bool:
-    await triton._transport._regions._take_from_triton()
-    return not triton._transport._regions._held
+async def has_none_abandoned(triton: Triton) -> bool:
+    await triton._transport._shared_memory._unregister_abandoned()
+    return not triton._transport._shared_memory._abandoned
 
 
 async def test_a_triton_that_cannot_see_our_memory_is_asked_through_the_socket(faulty: FaultyTriton) -> None:
@@ -151,16 +153,16 @@ async def test_a_triton_that_cannot_see_our_memory_is_asked_through_the_socket(f
     await triton.close()
 
     assert are_larger(answers, tiles)
-    assert [line["event"] for line in lines] == ["tiles go through the socket"]
+    assert [line["event"] for line in lines] == ["shared memory cannot be used; tiles go through the socket"]
     assert not files_of(triton)
 
 
-async def test_a_full_dev_shm_is_told_and_leaves_no_file(scratch: Scratch, triton: Triton) -> None:
+async def test_a_full_dev_shm_is_an_error_and_leaves_no_file(scratch: Scratch, triton: Triton) -> None:
     regions = SharedMemory(triton._client)
     before = set(FOLDER.iterdir())
 
-    with pytest.raises(NoMemory, match="no room"):
-        async with regions.lent(1 << 50, 5):
+    with pytest.raises(NoSharedMemory, match="no room"):
+        async with regions.borrow(1 << 50, 5):
             pass
 
     assert {path for path in set(FOLDER.iterdir()) - before if path.name.startswith("loupe")} == set()
@@ -189,7 +191,7 @@ async def test_what_a_killed_worker_left_is_removed_and_nobody_elses(
         ours = Region(1 << 20)
         killed.send_signal(signal.SIGKILL)
         killed.wait()
-        found = left in leftovers()
+        found = left in find_leftovers()
 
         await Triton(scratch.target, seconds=5, shares_memory=True).open()
 

@@ -1,6 +1,7 @@
-"""What a worker serves: a Triton of its own whose networks come and go, and images that hears of it."""
+"""What a worker serves and announces, with a separate Triton whose networks come and go."""
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -11,13 +12,14 @@ from pydantic import ValidationError
 from sqlmodel import select
 from tritonclient.grpc.aio import InferenceServerClient
 
+from builder import repository
+from builder.registry import NETWORKS
 from images.tables import Worker
 from inference.availability import Availability
-from inference.networks.registry import ENHANCING, NAMES
-from inference.settings import Settings
+from inference.settings import NAMES, Settings
 from inference.throughput import Throughput
 from inference.triton.client import Triton
-from inference.triton.errors import TritonFailed
+from inference.triton.errors import OutdatedRepository, TritonFailed
 from loupe.images.v1 import images_pb2 as pb
 from loupe_local import triton as triton_server
 from loupe_local.log import to_file
@@ -25,36 +27,41 @@ from loupe_local.services import services
 from loupe_local.stores import Stores
 from loupe_local.supervisor import Supervisor
 from loupe_local.triton import MODELS
+from serving import configuration
 from tests.images.images_rig import Rig, emptied
+from tests.inference.built_models import ENHANCE_NETWORKS, ENHANCE_SMALL
+from tests.inference.built_models import MODELS as USUAL_MODELS
 from tests.inference.conftest import triton_at
-from tests.inference.test_pace import Clock, worked
+from tests.inference.scratch import scratch_triton
+from tests.inference.test_throughput import Clock, worked
 
-X4PLUS, GENERAL = (model.nets[0].name for model in ENHANCING)
+X4PLUS, GENERAL = ENHANCE_NETWORKS
 VARIANTS = ("", "_float")
 USUAL = ("span_x2", "span_x4", "waifu2x_photo_x2")
 
 
 def write_repository(folder: Path) -> None:
-    """The usual networks, and one of them under the names of those that not every Triton has: this is about
-    names, and the real ones need not be there.
+    """Write the usual networks, and a copy of one of them under each optional name.
+
+    The optional networks need not be built for this, because their results do not matter here.
     """
     for name in (f"{net}{variant}" for net in USUAL for variant in VARIANTS):
         (folder / name).symlink_to(MODELS / name, target_is_directory=True)
     for net, variant in ((net, variant) for net in (X4PLUS, GENERAL) for variant in VARIANTS):
         copy = folder / f"{net}{variant}"
         shutil.copytree(MODELS / f"span_x4{variant}", copy, ignore=shutil.ignore_patterns("__pycache__"))
-        for config in copy.rglob("*.pbtxt"):
-            config.write_text(config.read_text().replace(f'"span_x4{variant}"', f'"{copy.name}"'))
+        [network] = [each for each in NETWORKS if each.name == copy.name]
+        (copy / "configs" / "cpu.pbtxt").write_text(configuration.for_cpu(repository.served(network)))
 
 
 @pytest.fixture(scope="module")
 async def target(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[str]:
-    """Of a Triton beside the stack's, which others use."""
-    folder, repository = tmp_path_factory.mktemp("offer"), tmp_path_factory.mktemp("repository")
-    write_repository(repository)
+    """The address of a separate Triton, because other tests use the stack's."""
+    folder, models = tmp_path_factory.mktemp("availability"), tmp_path_factory.mktemp("repository")
+    write_repository(models)
     async with Supervisor(folder / "state", to_file(folder / "triton.log")) as supervisor:
         server = triton_server.triton(supervisor.state)
-        await supervisor.start(replace(triton_server.process(server, models=repository), env=ENVIRONMENT))
+        await supervisor.start(replace(triton_server.process(server, models=models), env=ENVIRONMENT))
         yield server.grpc
 
 
@@ -62,7 +69,7 @@ ENVIRONMENT = {"LOUPE_TRITON_VENV": str(triton_server.VENV), triton_server.THREA
 
 
 class Loaded:
-    """What of the optional networks is there."""
+    """Loads and unloads the optional networks."""
 
     def __init__(self, client: InferenceServerClient) -> None:
         self._client = client
@@ -76,6 +83,22 @@ class Loaded:
             await self._client.load_model(name)
             await self._until(name, ready=True)
         self._there = {*names}
+
+    @contextlib.asynccontextmanager
+    async def without(self, name: str) -> AsyncGenerator[None]:
+        """Unload a network for the time of the block. A worker may load it and the optional ones."""
+        await self._client.unload_model(name)
+        await self._until(name, ready=False)
+        try:
+            yield
+        finally:
+            await self._client.load_model(name)
+            await self._until(name, ready=True)
+            self._there = await self._loaded_optional()
+
+    async def _loaded_optional(self) -> set[str]:
+        optional = [f"{network}{variant}" for network in ENHANCE_NETWORKS for variant in VARIANTS]
+        return {name for name in optional if await self._client.is_model_ready(name)}
 
     async def _until(self, name: str, *, ready: bool) -> None:
         async with asyncio.timeout(30):
@@ -113,11 +136,11 @@ def both(net: str) -> tuple[str, ...]:
 
 async def test_with_the_usual_networks_the_usual_models_are_served(real: Triton, loaded: Loaded) -> None:
     await loaded.only()
-    offer = Availability(real)
+    availability = Availability(real)
 
-    await offer.wait_ready()
+    await availability.wait_ready()
 
-    assert offer.names == ["auto", "faithful", "clean"]
+    assert availability.names == ["auto", "faithful", "clean"]
 
 
 @pytest.mark.parametrize(
@@ -132,97 +155,135 @@ async def test_with_the_usual_networks_the_usual_models_are_served(real: Triton,
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-async def test_enhance_takes_the_best_network_that_is_there_for_8_and_16_bits(
+async def test_enhance_takes_the_best_network_that_triton_has_for_8_and_16_bits(
     real: Triton, loaded: Loaded, there: tuple[str, ...], net: str | None
 ) -> None:
     await loaded.only(*there)
-    offer = Availability(real)
+    availability = Availability(real)
 
-    await offer.wait_ready()
+    await availability.wait_ready()
 
-    found = offer.models.get("enhance")
-    assert (found.nets[0].name if found else None) == net
+    found = availability.models.get("enhance")
+    assert (found.networks[0].name if found else None) == net
 
 
-async def test_images_is_told_what_comes_and_what_goes(real: Triton, loaded: Loaded, rig: Rig) -> None:
-    offer, images = Availability(real), rig.service()
+async def test_a_repository_of_an_earlier_release_is_refused_with_the_command_that_builds_it_again(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with (
+        scratch_triton(tmp_path_factory.mktemp("scratch")) as running,
+        triton_at(running.target, seconds=30) as triton,
+    ):
+        with pytest.raises(OutdatedRepository, match="make models"):
+            await Availability(triton).wait_ready()
+
+
+async def test_a_model_that_auto_needs_stays_served_while_it_is_loaded_again(
+    real: Triton, loaded: Loaded
+) -> None:
     await loaded.only()
-    await offer.tell(images, Throughput())
+    availability = Availability(real)
+    await availability.wait_ready()
+
+    async with loaded.without("span_x4"):
+        await availability.refresh()
+
+    assert availability.names == ["auto", "faithful", "clean"]
+
+
+async def test_a_starting_worker_loads_the_models_that_auto_needs(real: Triton, loaded: Loaded) -> None:
+    await loaded.only()
+    availability = Availability(real)
+
+    async with loaded.without("span_x4"):
+        await availability.wait_ready()
+
+        assert await real.has("span_x4")
+
+
+async def test_models_that_come_and_go_are_announced_to_images(
+    real: Triton, loaded: Loaded, rig: Rig
+) -> None:
+    availability, images = Availability(real), rig.service()
+    await loaded.only()
+    await availability.announce(images, Throughput())
     before = await served(rig)
 
     await loaded.only(*both(GENERAL))
-    await offer.tell(images, Throughput())
+    await availability.announce(images, Throughput())
     come = await served(rig)
     await loaded.only()
-    await offer.tell(images, Throughput())
+    await availability.announce(images, Throughput())
 
     assert before == ["auto", "faithful", "clean"]
     assert come == [*before, "enhance"]
-    assert "enhance" not in offer.models
+    assert "enhance" not in availability.models
 
 
-async def test_its_pace_is_told_as_one_workers_whenever_it_changes(real: Triton, rig: Rig) -> None:
+async def test_the_worker_announces_its_throughput(real: Triton, rig: Rig) -> None:
     clock = Clock()
-    offer, images, pace = Availability(real), rig.service(), Throughput(clock)
+    availability, images, throughput = Availability(real), rig.service(), Throughput(clock)
 
-    await offer.tell(images, pace)
-    before = await paces(rig)
-    worked(pace, clock, 2, pixels=1_000_000)
-    await offer.tell(images, pace)
+    await availability.announce(images, throughput)
+    before = await throughputs(rig)
+    worked(throughput, clock, 2, pixels=1_000_000)
+    await availability.announce(images, throughput)
 
     assert before == [None]
-    assert await paces(rig) == [pytest.approx(0.5, rel=0.01)]
+    assert await throughputs(rig) == [pytest.approx(0.5, rel=0.01)]
 
 
-async def paces(rig: Rig) -> list[float | None]:
-    """Of all workers that images knows."""
+async def throughputs(rig: Rig) -> list[float | None]:
+    """Return the throughput of each worker that images knows."""
     async with rig.sessions.begin() as session:
         return list((await session.exec(select(Worker.megapixels_per_second))).all())
 
 
 @pytest.mark.parametrize("names", [("faithful",), ("clean",), ("clean", "faithful")])
-async def test_no_more_is_served_than_is_wanted(
+async def test_only_the_models_that_the_operator_wants_are_served(
     real: Triton, loaded: Loaded, rig: Rig, names: tuple[str, ...]
 ) -> None:
     await loaded.only(*both(GENERAL))
-    offer = Availability(real, names)
+    availability = Availability(real, names)
 
-    await offer.wait_ready()
-    await offer.tell(rig.service(), Throughput())
+    await availability.wait_ready()
+    await availability.announce(rig.service(), Throughput())
 
     assert set(await served(rig)) == {"auto", *names}
 
 
-async def test_a_worker_is_not_ready_without_what_the_operator_wants(real: Triton, loaded: Loaded) -> None:
+async def test_a_worker_is_not_ready_without_a_model_that_the_operator_wants(
+    real: Triton, loaded: Loaded
+) -> None:
     await loaded.only()
-    offer = Availability(real, NAMES)
+    availability = Availability(real, NAMES)
 
     with pytest.raises(TritonFailed) as caught:
-        await offer.wait_ready()
+        await availability.wait_ready()
     await loaded.only(*both(GENERAL))
-    await offer.wait_ready()
+    await availability.wait_ready()
 
     assert str(caught.value) == (
         "INFERENCE_MODELS names enhance, for which Triton has no realesrgan_x4plus or realesr_general_x4v3"
     )
-    assert offer.names == ["auto", *NAMES]
+    assert availability.names == ["auto", *NAMES]
 
 
-async def test_while_triton_is_away_nothing_is_announced_and_nothing_is_forgotten(rig: Rig) -> None:
+async def test_while_triton_cannot_be_reached_nothing_is_announced_or_forgotten(rig: Rig) -> None:
     async with triton_at("127.0.0.1:9", seconds=1) as nowhere:
-        offer = Availability(nowhere)
-        offer.models = {**offer.models, "enhance": ENHANCING[1]}
+        availability = Availability(nowhere)
+        availability.models = {**USUAL_MODELS, "enhance": ENHANCE_SMALL}
 
-        await offer.tell(rig.service(), Throughput())
+        await availability.announce(rig.service(), Throughput())
 
-    assert "enhance" in offer.models
+    assert "enhance" in availability.models
     assert await served(rig) == ["auto", "faithful", "clean"]
 
 
-async def test_images_that_are_away_do_not_end_the_worker(real: Triton, rig: Rig) -> None:
+async def test_a_worker_survives_that_images_cannot_be_reached(real: Triton, rig: Rig) -> None:
     away = replace(rig, target="127.0.0.1:9", channels=rig.channels).service()
 
-    await Availability(real).tell(away, Throughput())
+    await Availability(real).announce(away, Throughput())
 
     assert await served(rig) == ["auto", "faithful", "clean"]
 
@@ -230,7 +291,7 @@ async def test_images_that_are_away_do_not_end_the_worker(real: Triton, rig: Rig
 @pytest.mark.parametrize(
     ("text", "names"), [("", ()), ("faithful, clean", ("faithful", "clean")), (" clean ,enhance,", NAMES[1:])]
 )
-def test_models_are_named_with_commas(
+def test_the_setting_separates_models_by_commas(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, text: str, names: tuple[str, ...]
 ) -> None:
     settings = settings_from(stores, monkeypatch, text)
@@ -239,16 +300,16 @@ def test_models_are_named_with_commas(
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("faithful,best", "there is no model best, only faithful, clean, enhance"),
         ("enhance", "one of faithful, clean must be served"),
     ],
 )
-def test_a_choice_that_cannot_be_is_told_at_the_start(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch, text: str, words: str
+def test_an_impossible_choice_of_models_is_refused_at_the_start(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
-    with pytest.raises(ValidationError, match=words):
+    with pytest.raises(ValidationError, match=message):
         settings_from(stores, monkeypatch, text)
 
 

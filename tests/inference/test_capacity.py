@@ -1,4 +1,4 @@
-"""How much is done at a time, on machines of several kinds."""
+"""How many jobs and tiles run at the same time on different machines."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def a_cgroup(folder: Path, own: str, files: dict[str, str]) -> tuple[Path, Path]
     ],
     ids=["whole core", "half a core", "of a parent", "version 1"],
 )
-def test_a_container_has_what_it_is_given(tmp_path: Path, own: str, files: dict[str, str]) -> None:
+def test_the_limits_of_a_container_count(tmp_path: Path, own: str, files: dict[str, str]) -> None:
     assert this_machine(*a_cgroup(tmp_path, own, files)) == Machine(1, GIB)
 
 
@@ -43,7 +43,7 @@ def test_a_container_has_what_it_is_given(tmp_path: Path, own: str, files: dict[
     "files",
     [{}, {"cpu.max": "max 100000", "memory.max": "max"}, {"memory.limit_in_bytes": str((1 << 63) - 4096)}],
 )
-def test_no_limit_leaves_the_machine(tmp_path: Path, files: dict[str, str]) -> None:
+def test_without_limits_the_whole_machine_counts(tmp_path: Path, files: dict[str, str]) -> None:
     found = this_machine(*a_cgroup(tmp_path, "0::/", files))
 
     assert found == this_machine(tmp_path, tmp_path / "nothing")
@@ -65,5 +65,5 @@ def test_no_limit_leaves_the_machine(tmp_path: Path, files: dict[str, str]) -> N
         (Machine(16, 16 * GIB), Capacity(is_gpu=True, instances=4, batch=8), 6, 64),
     ],
 )
-def test_more_where_there_is_more(machine: Machine, triton: Capacity, jobs: int, tiles: int) -> None:
+def test_larger_machines_work_on_more(machine: Machine, triton: Capacity, jobs: int, tiles: int) -> None:
     assert (jobs_for(machine, triton), tiles_for(machine, triton)) == (jobs, tiles)

@@ -1,4 +1,4 @@
-"""Tiles that are too large for the memory there is come back whole from their halves."""
+"""A tile that is too large for the memory is assembled from its halves."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import grpc
 import numpy as np
 import pytest
 
-from inference.networks.network import Answer, Network, TooLarge
+from inference.networks.network import Answer, Network, Tensor, TooLarge
 from inference.tiling.tile_inference import infer_tile
-from inference.tiling.tiles import Box, Tensor
+from inference.tiling.tiles import Box
 from inference.triton.client import Triton
 from inference.triton.errors import OutOfMemory, TritonFailed
 from tests.inference.conftest import FaultyTriton, doubled, pixels_of
@@ -26,8 +26,8 @@ def box_of(tile: Tensor) -> Box:
     return Box(0, 0, tile.shape[3], tile.shape[2])
 
 
-class Small:
-    """Refuses tiles of more pixels than `most`; each pixel of an answer depends on all up to `reach` away."""
+class SmallMemory:
+    """A model that refuses tiles of more than `most` pixels. It mixes pixels up to `reach` apart."""
 
     def __init__(self, most: int, reach: int = NET.overlap) -> None:
         self.most, self.reach, self.refused = most, reach, 0
@@ -47,21 +47,23 @@ class Small:
 @pytest.mark.parametrize("net", [NET, TWICE], ids=["one pass", "two passes"])
 @pytest.mark.parametrize("size", [(150, 151), (97, 200), (200, 97)])
 @pytest.mark.parametrize("most", [20_000, 9_000, 5_000])
-async def test_halves_and_their_halves_are_the_whole(net: Network, size: tuple[int, int], most: int) -> None:
-    tile, small = a_tile(*size), Small(most)
+async def test_halves_and_their_halves_make_the_whole_tile(
+    net: Network, size: tuple[int, int], most: int
+) -> None:
+    tile, small = a_tile(*size), SmallMemory(most)
 
-    whole = await infer_tile(net, Small(1 << 30), tile, box_of(tile))
+    whole = await infer_tile(net, SmallMemory(1 << 30), tile, box_of(tile))
     found = await infer_tile(net, small, tile, box_of(tile))
 
     assert np.array_equal(found.upscaled, whole.upscaled)
-    assert found.doubt is not None
-    assert whole.doubt is not None
-    assert np.array_equal(found.doubt, whole.doubt)
+    assert found.uncertainty is not None
+    assert whole.uncertainty is not None
+    assert np.array_equal(found.uncertainty, whole.uncertainty)
     assert (small.refused > 0) is (size[0] * size[1] > most or net is TWICE)
 
 
-async def test_below_a_smallest_size_it_fails_as_it_would() -> None:
-    tile, small = a_tile(300, 300), Small(0)
+async def test_the_smallest_tiles_are_not_halved() -> None:
+    tile, small = a_tile(300, 300), SmallMemory(0)
 
     with pytest.raises(TooLarge):
         await infer_tile(NET, small, tile, box_of(tile))
@@ -70,7 +72,7 @@ async def test_below_a_smallest_size_it_fails_as_it_would() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "message"),
     [
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "too much"),
         (grpc.StatusCode.INTERNAL, "CUDA failure 2: out of memory"),
@@ -83,12 +85,12 @@ async def test_below_a_smallest_size_it_fails_as_it_would() -> None:
         (grpc.StatusCode.INTERNAL, "Failed to increase the shared memory pool size for key 'x' to 9 bytes"),
     ],
 )
-async def test_what_triton_says_of_memory_halves_the_tile(
-    faulty: FaultyTriton, triton: Triton, code: grpc.StatusCode, words: str
+async def test_each_message_about_memory_halves_the_tile(
+    faulty: FaultyTriton, triton: Triton, code: grpc.StatusCode, message: str
 ) -> None:
     async def refusing(request: Any, context: Any) -> Any:
         if pixels_of(request).size > 3 * 100 * 100:
-            await context.abort(code, words)
+            await context.abort(code, message)
         return await doubled(request, context)
 
     faulty.answer = refusing
@@ -100,7 +102,7 @@ async def test_what_triton_says_of_memory_halves_the_tile(
     assert faulty.asked > 3
 
 
-async def test_other_failures_halve_nothing(faulty: FaultyTriton, triton: Triton) -> None:
+async def test_other_errors_do_not_halve_the_tile(faulty: FaultyTriton, triton: Triton) -> None:
     async def failing(_: Any, context: Any) -> Any:
         await context.abort(grpc.StatusCode.INTERNAL, "an illegal instruction")
 

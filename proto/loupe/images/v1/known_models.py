@@ -1,0 +1,61 @@
+"""The models that this release knows. `make proto` writes this file from the builder's registry."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNetwork:
+    name: str
+    title: str
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    name: str
+    description: str
+    best_for: str
+    is_always_served: bool
+    networks: tuple[KnownNetwork, ...]
+
+
+KNOWN_MODELS = (
+    KnownModel(
+        name='auto',
+        description='Takes faithful or clean, seldom enhance, by what the picture is, and tells why.',
+        best_for='everything, unless you know better',
+        is_always_served=True,
+        networks=(
+        ),
+    ),
+    KnownModel(
+        name='faithful',
+        description='Stays nearest to the original.',
+        best_for='clean photos',
+        is_always_served=True,
+        networks=(
+            KnownNetwork('span_x2', 'SPAN, 48 channels', 'hongyuanyu/SPAN', 'Apache-2.0'),
+            KnownNetwork('span_x4', 'SPAN, 48 channels', 'hongyuanyu/SPAN', 'Apache-2.0'),
+        ),
+    ),
+    KnownModel(
+        name='clean',
+        description='Takes away what compression left, and keeps edges and plain colours.',
+        best_for='worn JPEGs, text, line art, few colours',
+        is_always_served=True,
+        networks=(
+            KnownNetwork('waifu2x_photo_x2', 'UpConv7, photo, noise 1', 'nagadomi/waifu2x', 'MIT'),
+        ),
+    ),
+    KnownModel(
+        name='enhance',
+        description='Invents edges and removes noise: looks best on worn input, and is further from the original.',
+        best_for='worn photos that are to look good',
+        is_always_served=False,
+        networks=(
+            KnownNetwork('realesrgan_x4plus', 'RRDB, 23 blocks', 'xinntao/Real-ESRGAN', 'BSD-3-Clause'),
+            KnownNetwork('realesr_general_x4v3', 'SRVGG, 32 layers', 'xinntao/Real-ESRGAN', 'BSD-3-Clause'),
+        ),
+    ),
+)

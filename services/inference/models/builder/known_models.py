@@ -1,0 +1,61 @@
+"""Writes proto/loupe/images/v1/known_models.py: `python -m builder.known_models`, which `make proto` runs.
+
+`images` and the gateway need the names and texts before any worker has announced itself, and for workers of
+the release before, which announce names only.
+"""
+
+import sys
+from collections.abc import Iterator
+
+from builder.registry import MODELS, Model, Network, networks_of
+
+HEAD = '''"""The models that this release knows. `make proto` writes this file from the builder's registry."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNetwork:
+    name: str
+    title: str
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    name: str
+    description: str
+    best_for: str
+    is_always_served: bool
+    networks: tuple[KnownNetwork, ...]
+
+
+KNOWN_MODELS = (
+'''
+
+
+def lines_of(model: Model) -> Iterator[str]:
+    networks = networks_of(model)
+    yield "    KnownModel("
+    yield f"        name={model.name!r},"
+    yield f"        description={model.description!r},"
+    yield f"        best_for={model.best_for!r},"
+    yield f"        is_always_served={all(network.is_always_built for network in networks)},"
+    yield "        networks=("
+    yield from (f"            {entry(network)}," for network in networks)
+    yield "        ),"
+    yield "    ),"
+
+
+def entry(network: Network) -> str:
+    return f"KnownNetwork({network.name!r}, {network.title!r}, {network.source!r}, {network.licence!r})"
+
+
+def main() -> None:
+    lines = [line for model in MODELS for line in lines_of(model)]
+    sys.stdout.write(HEAD + "\n".join(lines) + "\n)\n")
+
+
+if __name__ == "__main__":
+    main()
