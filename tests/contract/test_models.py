@@ -1,4 +1,4 @@
-"""Which models there are: told the same everywhere, and refused where they are not served."""
+"""The models: the same everywhere, and refused if they are not served."""
 
 import re
 import runpy
@@ -9,12 +9,12 @@ import httpx2
 import pytest
 from client import upscale
 
-from gateway.routes.images import OPTIONS
+from gateway.routes.uploads import OPTIONS
 from images.catalogue import MODELS, NETWORKS, USUAL, Model
 from inference.networks.registry import AUTO, ENHANCING, NAMES, served
 from inference.networks.registry import MODELS as CHOSEN
 from tests.contract import shapes
-from tests.contract.asking import SMALL, a_batch, at_fault, told
+from tests.contract.api_client import SMALL, a_batch, data_of, invalid_fields
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/models.md")
@@ -27,7 +27,7 @@ BUILT: dict[str, Any] = {
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_the_tables_say_of_a_model_what_its_clients_are_told(page: str, model: Model) -> None:
+def test_the_tables_in_the_docs_agree_with_the_api(page: str, model: Model) -> None:
     rows = re.findall(rf"^\| `{model.name}`.*$", (ROOT / page).read_text(), re.MULTILINE)
 
     networks = [NETWORKS[net] for net in model.nets]
@@ -39,11 +39,11 @@ def test_the_tables_say_of_a_model_what_its_clients_are_told(page: str, model: M
 
 
 @pytest.mark.parametrize("net", NETWORKS)
-def test_weights_have_the_source_and_the_licence_that_their_builder_names(net: str) -> None:
+def test_weights_have_the_source_and_licence_of_the_builder(net: str) -> None:
     assert (NETWORKS[net].source, NETWORKS[net].licence) == (BUILT[net].origin, BUILT[net].licence)
 
 
-def test_the_worker_knows_the_models_that_clients_are_told_of() -> None:
+def test_the_worker_knows_the_models_of_the_api() -> None:
     nets = {model.name: [net.name for net in model.nets] for model in CHOSEN.values()}
     nets["enhance"] = [net.name for model in ENHANCING for net in model.nets]
 
@@ -53,7 +53,7 @@ def test_the_worker_knows_the_models_that_clients_are_told_of() -> None:
         assert set(nets[model.name]) == set(model.nets)
 
 
-def test_every_network_can_be_built_for_8_and_for_16_bits_and_cut_without_a_seam() -> None:
+def test_every_served_network_can_be_built_with_enough_overlap() -> None:
     nets = [net for model in (*CHOSEN.values(), *ENHANCING) for net in model.nets]
 
     assert served((*CHOSEN.values(), *ENHANCING)) == set(BUILT)
@@ -62,8 +62,8 @@ def test_every_network_can_be_built_for_8_and_for_16_bits_and_cut_without_a_seam
         assert net.overlap >= BUILT[net.name].overlap
 
 
-async def test_whoever_asks_is_told_the_models(anyone: httpx2.AsyncClient) -> None:
-    models = told(await anyone.get("/api/models"), "Models retrieved successfully", shapes.MODELS)
+async def test_everybody_may_list_the_models(anyone: httpx2.AsyncClient) -> None:
+    models = data_of(await anyone.get("/api/models"), "Models retrieved successfully", shapes.MODELS)
 
     assert [model["name"] for model in models][:3] == ["auto", "faithful", "clean"]
     assert [model["name"] for model in models if model["is_default"]] == ["auto"]
@@ -75,7 +75,7 @@ async def test_whoever_asks_is_told_the_models(anyone: httpx2.AsyncClient) -> No
     ]
 
 
-async def test_each_model_that_is_told_may_be_asked_for_and_no_other(
+async def test_exactly_the_listed_models_can_be_requested(
     anyone: httpx2.AsyncClient, jane: httpx2.AsyncClient
 ) -> None:
     names = [model["name"] for model in (await anyone.get("/api/models")).json()["data"]]
@@ -86,10 +86,10 @@ async def test_each_model_that_is_told_may_be_asked_for_and_no_other(
     assert {name: answer.status_code for name, answer in answers.items()} == {
         name: 202 if name in names else 422 for name in answers
     }
-    assert at_fault(answers["esrgan"]) == {"model": [f"{REFUSED}{', '.join(names)}."]}
+    assert invalid_fields(answers["esrgan"]) == {"model": [f"{REFUSED}{', '.join(names)}."]}
 
 
-async def test_a_batch_is_refused_for_its_model_too(jane: httpx2.AsyncClient) -> None:
+async def test_a_batch_with_an_unknown_model_is_refused(jane: httpx2.AsyncClient) -> None:
     answer = await a_batch(jane, SMALL, model="esrgan")
 
-    assert list(at_fault(answer)) == ["model"]
+    assert list(invalid_fields(answer)) == ["model"]

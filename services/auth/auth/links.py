@@ -12,6 +12,7 @@ import jwt
 
 from common import errors
 from common.db import now
+from loupe import refusals
 
 VALID = timedelta(minutes=60)
 
@@ -42,5 +43,5 @@ def seal_of(secret: str, password_hash: str) -> str:
     return hmac.new(secret.encode(), f"password {password_hash}".encode(), hashlib.sha256).hexdigest()
 
 
-def refused() -> errors.PermissionDenied:
-    return errors.PermissionDenied("This link is invalid or has expired.", reason="invalid_signature")
+def refused() -> errors.ServiceError:
+    return errors.refused(refusals.INVALID_SIGNATURE)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, cast
 
 import grpc
@@ -23,6 +23,7 @@ from common.tls import Tls
 
 Call = grpc.aio.StreamUnaryCall[Any, Any]
 Ending = tuple[grpc.StatusCode, grpc.aio.Metadata | None, str | None]
+Metadata = Sequence[tuple[str, str]]
 TokenSource = Callable[[], Awaitable[str]]
 DEADLINE_SECONDS = 5.0
 STREAM_DEADLINE_SECONDS = 600.0
@@ -62,9 +63,14 @@ class Channel:
     def unary_unary(self, name: str, *args: Any, **kwargs: Any) -> Any:
         method = self._channel.unary_unary(name, *args, **kwargs)
 
-        async def call(request: Any, *, timeout: float = DEADLINE_SECONDS) -> Any:  # noqa: ASYNC109
+        async def call(
+            request: Any,
+            *,
+            timeout: float = DEADLINE_SECONDS,  # noqa: ASYNC109
+            metadata: Metadata = (),
+        ) -> Any:
             with _called(name):
-                return await method(request, timeout=timeout, metadata=await self._metadata())
+                return await method(request, timeout=timeout, metadata=await self._metadata(metadata))
 
         return call
 
@@ -72,9 +78,14 @@ class Channel:
         """What the caller's iterator raises cancels the call and comes out of it as it is."""
         method = self._channel.stream_unary(name, *args, **kwargs)
 
-        async def call(requests: AsyncIterable[Any], *, timeout: float = STREAM_DEADLINE_SECONDS) -> Any:  # noqa: ASYNC109
+        async def call(
+            requests: AsyncIterable[Any],
+            *,
+            timeout: float = STREAM_DEADLINE_SECONDS,  # noqa: ASYNC109
+            metadata: Metadata = (),
+        ) -> Any:
             with _called(name):
-                started = method(timeout=timeout, metadata=await self._metadata())
+                started = method(timeout=timeout, metadata=await self._metadata(metadata))
                 try:
                     return await _streamed(started, requests)
                 finally:
@@ -82,8 +93,8 @@ class Channel:
 
         return call
 
-    async def _metadata(self) -> list[tuple[str, str]]:
-        metadata = trace.outgoing()
+    async def _metadata(self, own: Metadata) -> list[tuple[str, str]]:
+        metadata = [*trace.outgoing(), *own]
         if self._token:
             metadata.append((TOKEN_KEY, await self._token()))
         return metadata

@@ -21,6 +21,7 @@ from auth.tables import Token, User
 from common import errors, outbox
 from common.db import now
 from common.identity import Principal
+from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 
 ABILITIES = ("images:read", "images:write", "images:delete", "user:read")
@@ -113,7 +114,7 @@ async def revoke(session: AsyncSession, user_id: int, token_id: int) -> None:
     statement = delete(Token).where(col(Token.user_id) == user_id, col(Token.id) == token_id)
     revoked = (await session.exec(statement.returning(col(Token.id)))).scalars().all()
     if not revoked:
-        raise errors.NotFound("Token not found.", reason="token_not_found")
+        raise errors.refused(refusals.TOKEN_NOT_FOUND)
     await _tell(session, user_id, revoked)
 
 
@@ -139,7 +140,7 @@ def require_all_abilities(abilities: Collection[str]) -> None:
     """What changes the account, its other tokens among it, takes a token that may do everything."""
     for ability in ABILITIES:
         if ability not in abilities:
-            raise errors.PermissionDenied(f"The token lacks the ability {ability}.", reason="missing_ability")
+            raise errors.refused(refusals.MISSING_ABILITY, ability=ability)
 
 
 def _instant(text: str) -> datetime | None:
@@ -166,8 +167,8 @@ async def _touch(session: AsyncSession, token: Token) -> None:
         await session.exec(update(Token).where(col(Token.id) == token.id).values(last_used_at=now()))
 
 
-def _refused() -> errors.Unauthenticated:
-    return errors.Unauthenticated("Unauthenticated.", reason="unauthenticated")
+def _refused() -> errors.ServiceError:
+    return errors.refused(refusals.UNAUTHENTICATED)
 
 
 def _digest(secret: str) -> bytes:

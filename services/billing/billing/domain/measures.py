@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing.tables import Reason
 from common import errors
 from common.db import Sessions, once_committed
+from loupe.refusals import Refusal
 
 OPEN = sa.text("""
     SELECT count(*), count(*) FILTER (WHERE expires_at < now()),
@@ -28,9 +29,10 @@ def count(session: AsyncSession, reason: Reason, entered: int) -> None:
     once_committed(session, lambda: places.labels(reason.value).inc(entered))
 
 
-def refusal(message: str, reason: str) -> errors.PermissionDenied:
-    refusals.labels(reason).inc()
-    return errors.PermissionDenied(message, reason=reason)
+def refused(refusal: Refusal, **values: str) -> errors.ServiceError:
+    """Count the refusal, and return its error."""
+    refusals.labels(refusal.code).inc()
+    return errors.refused(refusal, **values)
 
 
 async def measure(sessions: Sessions) -> None:

@@ -19,6 +19,7 @@ from billing.plans import Plan, Plans
 from billing.tables import Quota, Reason, Reservation, State
 from common import outbox, timestamps
 from common.db import now
+from loupe import refusals
 from loupe.billing.v1 import billing_pb2 as pb
 
 EXPIRED_AT_ONCE = 200
@@ -109,7 +110,7 @@ async def reserve(
     _require_entitled(plan, is_active=subscriptions.is_active(subscription), features=features)
     taken = await _count(session, Reason.RESERVED, new, plan.images_per_month)
     if not taken:
-        raise measures.refusal("You have exceeded your monthly image quota.", "quota_exceeded")
+        raise measures.refused(refusals.QUOTA_EXCEEDED)
     return taken[0], plan
 
 
@@ -156,12 +157,12 @@ async def expire(session: AsyncSession) -> int:
 
 def _require_entitled(plan: Plan, *, is_active: bool, features: Collection[str]) -> None:
     if not is_active:
-        raise measures.refusal("Your subscription has expired.", "subscription_expired")
+        raise measures.refused(refusals.SUBSCRIPTION_EXPIRED)
     for feature in features:
         if feature not in plan.features:
-            words = feature.replace("_", " ").replace("api", "API")
-            reason = "no_api_access" if feature == "api_access" else "plan_feature_missing"
-            raise measures.refusal(f"Your plan does not include {words}.", reason)
+            if feature == "api_access":
+                raise measures.refused(refusals.NO_API_ACCESS)
+            raise measures.refused(refusals.PLAN_FEATURE_MISSING, feature=feature.replace("_", " "))
 
 
 async def _locked(

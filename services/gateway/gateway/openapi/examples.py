@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from loupe.contract import ABILITIES, SCALE_FACTORS
+
 DAY = "2026-02-15T12:00:00.000000Z"
 LATER = "2026-02-15T12:00:05.000000Z"
 
@@ -120,11 +122,10 @@ PAGE = {
         "next": "https://loupe.example.com/api/images?page=2&per_page=10",
     },
 }
-ABILITIES = ["images:read", "images:write", "images:delete", "user:read"]
 TOKEN = {
     "id": 1,
     "name": "My App",
-    "abilities": ABILITIES,
+    "abilities": [*ABILITIES],
     "last_used_at": "2026-02-15T11:30:00.000000Z",
     "created_at": "2026-01-15T09:00:00.000000Z",
     "expires_at": None,
@@ -177,7 +178,7 @@ MODELS = [
         "description": "Takes faithful or clean, seldom enhance, by what the picture is, and tells why.",
         "best_for": "everything, unless you know better",
         "is_default": True,
-        "scales": [2, 3, 4],
+        "scales": [*SCALE_FACTORS],
         "network": None,
         "source": None,
         "licence": None,
@@ -187,7 +188,7 @@ MODELS = [
         "description": "Stays nearest to the original.",
         "best_for": "clean photos",
         "is_default": False,
-        "scales": [2, 3, 4],
+        "scales": [*SCALE_FACTORS],
         "network": "SPAN, 48 channels",
         "source": "hongyuanyu/SPAN",
         "licence": "Apache-2.0",

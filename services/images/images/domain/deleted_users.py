@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors
 from images.domain import jobs
 from images.tables import UNFINISHED, Batch, FormerUser, Image, ImageBlock
+from loupe import refusals
 
 AT_ONCE = 250
 """Images of one transaction, and two objects of each in its event."""
@@ -28,7 +29,7 @@ async def refuse(session: AsyncSession, user_id: int) -> None:
     """Raises where the account is gone. The caller has the user's lock."""
     found = await session.exec(select(FormerUser.user_id).where(FormerUser.user_id == user_id))
     if found.one_or_none() is not None:
-        raise errors.Unauthenticated("Unauthenticated.", reason="unauthenticated")
+        raise errors.refused(refusals.UNAUTHENTICATED)
 
 
 async def forget_some(session: AsyncSession, user_id: int) -> bool:
