@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import httpx2
 import pytest
 
+from loupe.auth.v1 import auth_pb2 as pb
 from loupe_local.stack import Stack
 from tests.gateway.gateway_harness import Gateway, People, gateway_on, new_address, settings_of
 
@@ -116,6 +117,16 @@ async def test_an_event_forgets_only_its_own_user(other: Gateway, people: People
 def fresh_users(gateway: Gateway) -> set[int]:
     known = gateway.backend.callers._known.values()
     return {caller.user.id for caller in known if caller.checked_at > 0}
+
+
+async def test_each_caller_calls_services_in_its_own_name(gateway: Gateway, people: People) -> None:
+    first, second = await people.new("starter"), await people.new("starter")
+    callers = [await gateway.backend.callers.of_token(person.token) for person in (first, second)]
+
+    responses = await asyncio.gather(*(caller.auth.ListTokens(pb.ListTokensRequest()) for caller in callers))
+
+    ids = [[token.id for token in response.tokens] for response in responses]
+    assert ids == [[caller.token_id] for caller in callers]
 
 
 async def test_guessing_does_not_reach_auth_and_known_tokens_stay_valid(stack: Stack, people: People) -> None:

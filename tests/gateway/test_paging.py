@@ -77,7 +77,7 @@ async def test_each_page_has_its_images_and_links_to_the_others(
 
 
 @pytest.mark.parametrize(
-    ("asked", "given", "last"),
+    ("query", "per_page", "last"),
     [
         ("", 15, 1),
         ("per_page=", 15, 1),
@@ -93,11 +93,11 @@ async def test_each_page_has_its_images_and_links_to_the_others(
     ],
 )
 async def test_a_page_has_1_to_100_images_and_15_by_default(
-    gateway: Gateway, owner: tuple[Person, list[int]], asked: str, given: int, last: int
+    gateway: Gateway, owner: tuple[Person, list[int]], query: str, per_page: int, last: int
 ) -> None:
-    page = await listed(gateway, owner[0], asked)
+    page = await listed(gateway, owner[0], query)
 
-    assert (page["meta"]["per_page"], page["meta"]["last_page"]) == (given, last)
+    assert (page["meta"]["per_page"], page["meta"]["last_page"]) == (per_page, last)
 
 
 async def test_a_page_past_the_end_is_empty(gateway: Gateway, owner: tuple[Person, list[int]]) -> None:

@@ -41,7 +41,8 @@ RETRY = {
 class Channel:
     """To one service. `target` is a gRPC name such as `dns:///images:9000`; headless names are balanced over.
 
-    A generated stub takes `.grpc`; it only ever asks that for `unary_unary` and `stream_unary`.
+    A generated stub takes `.grpc`; it only ever asks that for `unary_unary` and `stream_unary`. A call can
+    also send `metadata`, in which the gateway passes the token of a user.
     """
 
     def __init__(

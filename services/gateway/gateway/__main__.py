@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from common import bus, log, metrics, process, tls, trace
 from gateway import app, backend
 from gateway.http.protocol import Protocol
+from gateway.services import SERVICES
 from gateway.settings import Settings
 
 DRAIN_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75
 
-NEEDS = ("broker", "events", "auth", "billing", "images")
+NEEDS = ("broker", "events", *SERVICES)
 """The gateway is ready once it has all of these. `events` tell it that a token was revoked."""
 
 

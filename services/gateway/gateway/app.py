@@ -1,5 +1,7 @@
 """The ASGI application: all routes, and the middleware around them."""
 
+from importlib import metadata
+
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
@@ -16,15 +18,12 @@ from gateway.routes import account, auth, batches, images, models, plans, reset_
 def create(backend: Backend, readiness: Readiness) -> FastAPI:
     app = FastAPI(
         title="Loupe",
-        version="0.1.0",
+        version=metadata.version("loupe-gateway"),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={
-            "tracing": False,
-            "metrics": False,
-            "logs": False,
-        },  # its spans would contain paths; see edge
+        # FastAPI's own spans would contain paths, which can hold secrets; see edge
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         responses={"default": {"model": Problem, "description": "What went wrong"}},
     )
     app.state.backend = backend

@@ -158,9 +158,7 @@ class Callers:
         try:
             return await self._authenticate(text)
         except errors.Unauthenticated as error:
-            if (
-                error.reason == refusals.UNAUTHENTICATED.code
-            ):  # otherwise auth refuses the gateway, not the token
+            if _is_wrong_token(error):
                 self._guess_limiter.add(key, address)
             raise
 
@@ -169,7 +167,7 @@ class Callers:
         try:
             return await self._authenticate(text)
         except errors.Unauthenticated as error:
-            if error.reason == refusals.UNAUTHENTICATED.code:
+            if _is_wrong_token(error):
                 if caller := self._known.pop(key, None):
                     self._keys_of[caller.user.id].discard(key)
                 self._guess_limiter.refuse(key)
@@ -190,3 +188,8 @@ class Callers:
             self._keys_of.clear()
         self._known[key] = caller
         self._keys_of[caller.user.id].add(key)
+
+
+def _is_wrong_token(error: errors.Unauthenticated) -> bool:
+    """False if auth refused the gateway itself rather than the user's token."""
+    return error.reason == refusals.UNAUTHENTICATED.code
