@@ -87,6 +87,9 @@ async def test_many_requests_wait_no_longer_for_a_hanging_broker_than_one(
     broker, before = psutil.Process(stores.supervisor.pid("nats")), counted_locally()
     broker.suspend()
     try:
+        async with asyncio.timeout(5):
+            while broker.status() != psutil.STATUS_STOPPED:
+                await asyncio.sleep(0.01)
         counts = await asyncio.wait_for(
             asyncio.gather(*(two[0].count(key, 40, 10) for key in [a_key()] * 30)), 15
         )

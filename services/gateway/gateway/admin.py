@@ -40,6 +40,8 @@ TLS_FILES = ("tls_certificate", "tls_key", "tls_authority")
 MOST_DEAD = 1000
 PAGE_SECONDS = 60.0
 """Time for a page of some hundred images. Each is looked up in the object store."""
+Verb = Callable[[str, str, str], argparse.ArgumentParser]
+"""Adds a command: its name, the method of `Operator`, and its help text."""
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -176,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print JSON on one line")
     nouns = parser.add_subparsers(required=True, metavar="NOUN")
 
-    def verbs(noun: str, text: str) -> Callable[[str, str, str], argparse.ArgumentParser]:
+    def verbs(noun: str, text: str) -> Verb:
         group = nouns.add_parser(noun, help=text, description=text).add_subparsers(
             required=True, metavar="VERB"
         )
@@ -193,6 +195,40 @@ def _parser() -> argparse.ArgumentParser:
     user = verbs("user", "users")
     user("show", "show_user", "show a user").add_argument("email")
     user("verify", "verify_user", "mark a user's address as verified").add_argument("email")
+    _add_repairs(verbs)
+    verbs("keys", "signing keys")("rotate", "rotate_keys", "sign with a new key")
+    return parser
+
+
+def _add_plans(verb: Verb) -> None:
+    verb("list", "list_plans", "list the plans of this installation")
+    to_set = verb(
+        "set",
+        "set_plan",
+        "put a user on a plan; options that are not given are removed from the subscription",
+    )
+    to_set.add_argument("email")
+    to_set.add_argument("plan", help="the slug of the plan, such as professional")
+    to_set.add_argument("--trial-until", type=_time, metavar="TIME", help="the trial ends then")
+    to_set.add_argument("--until", type=_time, metavar="TIME", help="cancelled: the subscription ends then")
+    to_set.add_argument(
+        "--past-due", action="store_true", help="a payment is missing; the user cannot make new images"
+    )
+
+
+def _add_quotas(verb: Verb) -> None:
+    show = verb("show", "show_quota", "show the entries of a user's month")
+    show.add_argument("email")
+    show.add_argument(
+        "--month", default="", metavar="YYYY-MM-01", help="the first day of the month; default: this month"
+    )
+    to_set = verb("set", "set_quota", "give a subscription its own quota")
+    to_set.add_argument("email")
+    to_set.add_argument("images", type=int, help="images a month")
+    verb("reset", "set_quota", "return to the quota of the plan").add_argument("email")
+
+
+def _add_repairs(verbs: Callable[[str, str], Verb]) -> None:
     dead = verbs("dead", "messages whose consumer gave up, including failed jobs")
     listed = dead("list", "list_dead", "list the messages, newest first")
     listed.add_argument("--limit", type=int, default=MOST_DEAD, help=f"how many to list, at most {MOST_DEAD}")
@@ -215,36 +251,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="outcomes since then: a time, or an age such as 24h or 7d",
     )
-    verbs("keys", "signing keys")("rotate", "rotate_keys", "sign with a new key")
-    return parser
-
-
-def _add_plans(verb: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
-    verb("list", "list_plans", "list the plans of this installation")
-    to_set = verb(
-        "set",
-        "set_plan",
-        "put a user on a plan; options that are not given are removed from the subscription",
-    )
-    to_set.add_argument("email")
-    to_set.add_argument("plan", help="the slug of the plan, such as professional")
-    to_set.add_argument("--trial-until", type=_time, metavar="TIME", help="the trial ends then")
-    to_set.add_argument("--until", type=_time, metavar="TIME", help="cancelled: the subscription ends then")
-    to_set.add_argument(
-        "--past-due", action="store_true", help="a payment is missing; the user cannot make new images"
-    )
-
-
-def _add_quotas(verb: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
-    show = verb("show", "show_quota", "show the entries of a user's month")
-    show.add_argument("email")
-    show.add_argument(
-        "--month", default="", metavar="YYYY-MM-01", help="the first day of the month; default: this month"
-    )
-    to_set = verb("set", "set_quota", "give a subscription its own quota")
-    to_set.add_argument("email")
-    to_set.add_argument("images", type=int, help="images a month")
-    verb("reset", "set_quota", "return to the quota of the plan").add_argument("email")
 
 
 def _time(text: str) -> datetime:

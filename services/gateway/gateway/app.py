@@ -28,16 +28,7 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
     )
     app.state.backend = backend
     error_answers.install(app, count_unrouted=access.limit_by_caller_or_address)
-    for resource in (
-        images,
-        batches,
-        auth,
-        account,
-        tokens,
-        models,
-        plans,
-        reset_page,
-    ):  # polls are the most frequent
+    for resource in (images, batches, auth, account, tokens, models, plans, reset_page):  # busiest first
         app.include_router(resource.router)
     app.include_router(account.photos)
 

@@ -14,7 +14,9 @@ from gateway.identity.addresses import client_address
 from gateway.identity.callers import Caller
 from gateway.identity.limits import Count
 from loupe import refusals
+from loupe.billing.v1 import billing_pb2
 from loupe.contract import ABILITIES
+from loupe.images.v1 import images_pb2
 from loupe.refusals import Refusal
 
 POLLS_RESERVED_AT_ONCE = 10
@@ -110,9 +112,14 @@ async def limit_headers(request: Request) -> dict[str, str]:
     return (await _count_address(request, 0)).headers()
 
 
-def add_quota_headers(request: Request, used: int, limit: int) -> None:
-    request.state.headers["X-RateLimit-Limit"] = str(limit)
-    request.state.headers["X-RateLimit-Remaining"] = str(max(0, limit - used))
+def record_usage(
+    request: Request, caller: Caller, response: images_pb2.UpscaleResponse | images_pb2.CreateBatchResponse
+) -> None:
+    """Add the month's count after an upload to the answer's headers, and keep it for the next request."""
+    limit = response.quota_limit if response.HasField("quota_limit") else None
+    usage = billing_pb2.Usage(used=response.quota_used, limit=limit, version=response.quota_version)
+    _add_quota_headers(request, usage)
+    caller.update_usage(usage)
 
 
 async def _authenticated(backend: Backend, request: Request) -> Caller:
@@ -176,6 +183,11 @@ async def _require_quota(backend: Backend, request: Request, caller: Caller) -> 
 
 def _add_quota_headers_of(request: Request, caller: Caller) -> None:
     """Add the month's quota to every answer about images, errors included."""
-    usage = caller.entitlement.usage
-    if request.scope["path"].startswith(("/api/images", "/api/batches")) and usage.HasField("limit"):
-        add_quota_headers(request, usage.used, usage.limit)
+    if request.scope["path"].startswith(("/api/images", "/api/batches")):
+        _add_quota_headers(request, caller.entitlement.usage)
+
+
+def _add_quota_headers(request: Request, usage: billing_pb2.Usage) -> None:
+    if usage.HasField("limit"):
+        request.state.headers["X-RateLimit-Limit"] = str(usage.limit)
+        request.state.headers["X-RateLimit-Remaining"] = str(max(0, usage.limit - usage.used))

@@ -63,11 +63,13 @@ class Caller:
         usage = self.entitlement.usage
         return usage.HasField("limit") and usage.used >= usage.limit
 
-    def update_usage(self, used: int, version: int) -> None:
-        """Store the month's count, unless the known count is as new."""
-        usage = self.entitlement.usage
-        if usage.version < version:
-            usage.used, usage.version = used, version
+    def update_usage(self, usage: billing_pb2.Usage) -> None:
+        """Store the month's count, unless the known count is as new. Versions start again with each month."""
+        known = self.entitlement.usage
+        if _newness(known) < _newness(usage):
+            known.used, known.version = usage.used, usage.version
+            known.period_start.CopyFrom(usage.period_start)
+            known.resets_at.CopyFrom(usage.resets_at)
 
 
 class Callers:
@@ -113,8 +115,7 @@ class Callers:
         """Fetch the caller's entitlement anew, store it in the same caller, and return that."""
         entitlement = await caller.billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
         known, caller.entitlement = caller.entitlement.usage, entitlement
-        if known.period_start == entitlement.usage.period_start:  # an event may have been faster
-            caller.update_usage(known.used, known.version)
+        caller.update_usage(known)  # an event may have been faster
         return caller
 
     def forget(self, user_id: int) -> None:
@@ -126,8 +127,7 @@ class Callers:
     def update_usage(self, user_id: int, usage: billing_pb2.Usage) -> None:
         """Store the month's count from an event, unless a newer count is known."""
         for key in self._keys_of.get(user_id, ()):
-            if self._known[key].entitlement.usage.period_start == usage.period_start:
-                self._known[key].update_usage(usage.used, usage.version)
+            self._known[key].update_usage(usage)
 
     async def listen(self, nc: Client) -> None:
         """Subscribe to changes. Every gateway receives every event.
@@ -188,6 +188,10 @@ class Callers:
             self._keys_of.clear()
         self._known[key] = caller
         self._keys_of[caller.user.id].add(key)
+
+
+def _newness(usage: billing_pb2.Usage) -> tuple[int, int]:
+    return usage.period_start.seconds, usage.version
 
 
 def _is_wrong_token(error: errors.Unauthenticated) -> bool:

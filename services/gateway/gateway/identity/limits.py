@@ -95,9 +95,8 @@ class Limits:
         if at_once <= 1:
             return await self._count_at_broker(subject, limit, at_once)
         arrived_at = time.monotonic()
-        async with self._locks.setdefault(
-            subject, asyncio.Lock()
-        ):  # requests that wait here share what the first reserves
+        lock = self._locks.setdefault(subject, asyncio.Lock())
+        async with lock:  # requests that wait here share what the first reserves
             if reserved := self._places.get(subject):
                 return reserved.popleft(), limit
             if self._broker_failed_at > arrived_at:  # another request waited for the broker in vain meanwhile

@@ -103,10 +103,7 @@ def tidied(node: Any) -> Any:
     found: Json = {
         key: tidied(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))
     }
-    for keyword, limit in (
-        ("ge", "minimum"),
-        ("le", "maximum"),
-    ):  # pydantic writes these for types with a validator
+    for keyword, limit in (("ge", "minimum"), ("le", "maximum")):  # pydantic writes these beside validators
         if keyword in found and "type" in found:
             found[limit] = found.pop(keyword)
         if isinstance(found.get(limit), float):

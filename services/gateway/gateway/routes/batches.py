@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.http.envelope import Envelope, Message, Page, instant, plain_id
-from gateway.identity.access import Access, add_quota_headers
+from gateway.identity.access import Access, record_usage
 from gateway.identity.callers import Caller
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
@@ -83,9 +83,7 @@ CREATE_BATCH = Operation(
 @CREATE_BATCH.describes
 async def create_batch(request: Request, caller: Writer) -> Envelope[Batch[AcceptedBatchImage]]:
     response = await caller.images.CreateBatch(uploads.several_images(request))
-    if response.HasField("quota_limit"):
-        add_quota_headers(request, response.quota_used, response.quota_limit)
-    caller.update_usage(response.quota_used, response.quota_version)
+    record_usage(request, caller, response)
     images = [to_accepted_batch_image(image) for image in response.batch.images]
     return CREATE_BATCH.answer(to_batch(response.batch, images))
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.http.envelope import Envelope, Message, Page, human_size, instant, plain_id
-from gateway.identity.access import Access, add_quota_headers
+from gateway.identity.access import Access, record_usage
 from gateway.identity.callers import Caller
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
@@ -118,9 +118,7 @@ UPSCALE_IMAGE = Operation(
 @UPSCALE_IMAGE.describes
 async def upscale(request: Request, caller: Writer) -> Envelope[AcceptedImage]:
     response = await caller.images.Upscale(uploads.one_image(request))
-    if response.HasField("quota_limit"):
-        add_quota_headers(request, response.quota_used, response.quota_limit)
-    caller.update_usage(response.quota_used, response.quota_version)
+    record_usage(request, caller, response)
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
 
 
