@@ -15,7 +15,7 @@ SERVICES = ("gateway", "auth", "images", "billing", "inference")
 GIVEN = "given-by-a-secret-that-is-there-already-0123456789"
 """Stands for every value of an existing Secret."""
 OF_LIBRARIES = re.compile(r"OTEL_\w+|SSL_CERT_FILE|HOME|TMPDIR|PYTHON\w+")
-OF_COMMANDS = {THREADS, *(f"LOUPE_{name.upper()}" for name in admin.NAMES)}
+OF_COMMANDS = {THREADS, *(f"LOUPE_{name.upper()}" for name in admin.REQUIRED_NAMES)}
 """Variables that Triton's start script and loupe-admin read."""
 
 

@@ -1,4 +1,4 @@
-"""Files that were made to do harm, or that somebody's disk has spoilt."""
+"""Malicious and damaged files."""
 
 import struct
 import zlib
@@ -18,7 +18,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def deflated_zeros(count: int, block: int = 1 << 24) -> bytes:
-    """So many, in a thousandth of it; the same full block over and over, which stands for itself."""
+    """Compress that many zeros to a thousandth. One full block is repeated, as it needs no history."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     one = compressor.compress(bytes(block)) + compressor.flush(zlib.Z_FULL_FLUSH)
     checksum = (count % 65521) << 16 | 1
@@ -26,19 +26,19 @@ def deflated_zeros(count: int, block: int = 1 << 24) -> bytes:
 
 
 def png_of(width: int, height: int, pixels: bytes = b"", *more: bytes) -> bytes:
-    """RGB of 8 bits; `pixels` are deflated already."""
+    """Return a PNG with 8 bits RGB. `pixels` must be deflated already."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     pixels = pixels or zlib.compress(bytes(1000))
     return PNG[:8] + header + b"".join(more) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def png_with(kind: bytes, body: bytes) -> bytes:
-    """A sound picture, and a chunk of the test's own ahead of its pixels."""
+    """Return a valid PNG with another chunk before its pixels."""
     return PNG[:33] + chunk(kind, body) + PNG[33:]
 
 
 def a_huge_png() -> bytes:
-    """13,000 x 13,000 pixels of white in half a megabyte, and each of them is there."""
+    """Return 13,000 x 13,000 white pixels in half a megabyte. All pixels are present."""
     compressor = zlib.compressobj(1)
     row = b"\0" + b"\xff" * 39_000
     pixels = b"".join(compressor.compress(row) for _ in range(13_000)) + compressor.flush()
@@ -59,7 +59,7 @@ def bmp_of(width: int, height: int) -> bytes:
 
 
 def tiff_with(tag: int, value: int) -> bytes:
-    """The value of one of the tags that stand in the directory itself."""
+    """Return a TIFF with another value in one tag of its directory."""
     data = bytearray(TIFF)
     start = struct.unpack_from("<I", data, 4)[0]
     for entry in range(start + 2, start + 2 + 12 * struct.unpack_from("<H", data, start)[0], 12):
@@ -76,7 +76,7 @@ def riff(*chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def webp_on_a_canvas(width: int, height: int) -> bytes:
-    """The picture of 24 x 16 pixels under a header that tells another size."""
+    """Return a picture of 24 x 16 pixels whose header claims another size."""
     canvas = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return riff((b"VP8X", bytes(4) + canvas), (WEBP[12:16], WEBP[20:]))
 
@@ -94,7 +94,7 @@ def webp_of_frames(count: int) -> bytes:
 
 
 def looping_exif() -> bytes:
-    """A directory whose Exif, GPS and interoperability directories are itself, as is the next one."""
+    """Return a directory that is its own Exif, GPS, interoperability and next directory."""
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, 8) for tag in (0x8769, 0x8825, 0xA005))
     return b"II*\0\x08\0\0\0" + struct.pack("<H", 3) + entries + struct.pack("<I", 8)
 
@@ -104,7 +104,7 @@ def jpeg_with(marker: int, body: bytes) -> bytes:
 
 
 def tiff_of_one_endless_chain() -> bytes:
-    """The directory says that it is followed by itself."""
+    """Return a TIFF whose directory is its own successor."""
     data = bytearray(TIFF)
     start = struct.unpack_from("<I", data, 4)[0]
     count = struct.unpack_from("<H", data, start)[0]
@@ -113,7 +113,7 @@ def tiff_of_one_endless_chain() -> bytes:
 
 
 def cut_short() -> Iterator[tuple[str, bytes]]:
-    """Each file, ended at each of the seams between its parts."""
+    """Yield each file, truncated at each boundary between its parts."""
     for name, data in (
         ("jpeg", JPEG),
         ("png", PNG),
@@ -127,7 +127,7 @@ def cut_short() -> Iterator[tuple[str, bytes]]:
 
 
 def jpeg_seams(data: bytes) -> list[int]:
-    """Between segments, and behind the pixels."""
+    """Return the offsets between segments, and the offset after the pixels."""
     seams = [2]
     while data[seams[-1] + 1] != 0xDA:
         seams.append(seams[-1] + 2 + int.from_bytes(data[seams[-1] + 2 : seams[-1] + 4], "big"))
@@ -177,7 +177,7 @@ HARMFUL = {
     "an archive": b"PK\3\4" + bytes(26) + JPEG,
     "a drawing": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
 }
-"""Each is to be refused."""
+"""Each must be refused."""
 
 ODD = {
     "a jpeg whose metadata leads back to itself": jpeg_with(0xE1, b"Exif\0\0" + looping_exif()),
@@ -188,4 +188,4 @@ ODD = {
     "a png that is an archive, too": PNG + b"PK\3\4" + bytes(26) + b"PK\5\6" + bytes(18),
     "a jpeg that is a script, too": jpeg_with(0xFE, b"*/=alert(1)/*") + b"<script>alert(1)</script>",
 }
-"""Each is upscaled as if nothing were odd."""
+"""Unusual files. Each must be upscaled like a normal file."""

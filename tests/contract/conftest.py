@@ -1,4 +1,4 @@
-"""People who use the running system as the contract's clients do."""
+"""Clients of the running system."""
 
 from collections.abc import AsyncGenerator
 
@@ -7,7 +7,7 @@ import pytest
 from client import client_of
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import People
+from tests.gateway.gateway_harness import People
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def people(stack: Stack) -> People:
 
 @pytest.fixture(scope="session")
 async def jane(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
-    """On the professional plan, as is Omar."""
+    """Jane and Omar are on the professional plan."""
     async with client_of(stack, stack.token) as client:
         yield client
 

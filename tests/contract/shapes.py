@@ -1,7 +1,6 @@
 """Every object of the documented API as JSON Schema: exactly these keys, in exactly this order.
 
-`additive` keys are ours and stand behind the documented ones; a client that was written for the reference
-does not look at them.
+`additive` keys are our own and come after the documented keys. Clients written for the reference ignore them.
 """
 
 from typing import Any
@@ -243,12 +242,12 @@ def a_page_of(schema: Schema) -> Schema:
 
 def a_failure(*, on_fields: bool) -> Schema:
     fields = {"errors": FIELD_ERRORS} if on_fields else {}
-    told = {"success": {"const": False}, "message": TEXT, **fields}
-    return an_object(told, {"code": CODE, "request_id": REQUEST_ID})
+    documented = {"success": {"const": False}, "message": TEXT, **fields}
+    return an_object(documented, {"code": CODE, "request_id": REQUEST_ID})
 
 
 def check(value: Any, schema: Schema) -> None:
-    """Raises unless the value has this shape, key order included."""
+    """Raise unless the value has this shape, including the order of keys."""
     jsonschema_rs.Draft202012Validator(schema).validate(value)
     _check_order(value, schema)
 

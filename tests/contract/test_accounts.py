@@ -1,4 +1,4 @@
-"""Accounts, line by line. That links end after an hour is for tests/auth."""
+"""Accounts, line by line. tests/auth checks that links expire after an hour."""
 
 import asyncio
 import re
@@ -10,9 +10,18 @@ from client import accepted, client_of, until
 from loupe_local.accounts import LINK
 from loupe_local.mailbox import newest_mail_to
 from loupe_local.stack import Stack
-from tests.contract.asking import PASSWORD, SMALL, an_email, at_fault, refusal, registration, told, until_gone
+from tests.contract.api_client import (
+    PASSWORD,
+    SMALL,
+    data_of,
+    invalid_fields,
+    new_email,
+    refusal,
+    registration,
+    until_deleted,
+)
 from tests.contract.shapes import SESSION, USER
-from tests.gateway.gateway_rig import People
+from tests.gateway.gateway_harness import People
 
 REGISTERED = "Registration successful. Please verify your email to access all features."
 REQUIRED = {
@@ -23,10 +32,12 @@ REQUIRED = {
 LONG = "x" * 256
 
 
-async def test_registering_gives_a_user_and_a_token(stack: Stack, anyone: httpx2.AsyncClient) -> None:
-    email = an_email()
+async def test_registering_returns_a_user_and_a_token(stack: Stack, anyone: httpx2.AsyncClient) -> None:
+    email = new_email()
 
-    data = told(await anyone.post("/api/auth/register", json=registration(email)), REGISTERED, SESSION, 201)
+    data = data_of(
+        await anyone.post("/api/auth/register", json=registration(email)), REGISTERED, SESSION, 201
+    )
 
     assert (data["user"]["email"], data["user"]["email_verified_at"]) == (email, None)
     assert data["user"]["pricing_plan"] == {"id": 1, "name": "Free", "slug": "free"}
@@ -57,25 +68,25 @@ async def test_registering_gives_a_user_and_a_token(stack: Stack, anyone: httpx2
         ),
     ],
 )
-async def test_a_registration_names_every_field_at_fault(
+async def test_a_registration_names_every_invalid_field(
     anyone: httpx2.AsyncClient, changed: dict[str, str], wrong: dict[str, list[str]]
 ) -> None:
     confirmed = {"password_confirmation": changed["password"]} if "password" in changed else {}
 
-    answer = await anyone.post("/api/auth/register", json=registration(an_email()) | confirmed | changed)
+    answer = await anyone.post("/api/auth/register", json=registration(new_email()) | confirmed | changed)
 
-    assert at_fault(answer) == wrong
+    assert invalid_fields(answer) == wrong
 
 
 async def test_an_email_is_stored_in_lower_case(anyone: httpx2.AsyncClient) -> None:
-    email = an_email()
+    email = new_email()
 
     answer = await anyone.post("/api/auth/register", json=registration(email.upper()))
 
     assert answer.json()["data"]["user"]["email"] == email
 
 
-async def test_a_login_judges_the_password_before_the_address(
+async def test_a_login_checks_the_password_before_the_verification(
     anyone: httpx2.AsyncClient, people: People
 ) -> None:
     person = await people.new(verified=False)
@@ -88,7 +99,7 @@ async def test_a_login_judges_the_password_before_the_address(
     assert "token" not in right.text.lower()
 
 
-async def test_an_unverified_token_reaches_the_account_alone(stack: Stack, people: People) -> None:
+async def test_an_unverified_token_can_use_only_the_account(stack: Stack, people: People) -> None:
     person = await people.new("professional", verified=False)
     closed = ["/api/images", "/api/images/1", "/api/batches", "/api/usage", "/api/subscription"]
 
@@ -103,7 +114,7 @@ async def test_an_unverified_token_reaches_the_account_alone(stack: Stack, peopl
     assert [answer.status_code for answer in (*opened, resent, out)] == [200, 200, 202, 200]
 
 
-async def test_the_link_needs_no_session_may_be_opened_twice_and_not_be_changed(
+async def test_the_link_needs_no_token_works_twice_and_cannot_be_changed(
     stack: Stack, anyone: httpx2.AsyncClient, people: People
 ) -> None:
     person = await people.new(verified=False)
@@ -117,31 +128,31 @@ async def test_the_link_needs_no_session_may_be_opened_twice_and_not_be_changed(
     assert [answer.status_code for answer in opened] == [200, 200]
 
 
-async def test_asking_for_the_mail_again_never_tells_who_is_known(
+async def test_asking_for_the_mail_again_does_not_reveal_users(
     anyone: httpx2.AsyncClient, people: People
 ) -> None:
     person = await people.new(verified=False)
     path = "/api/email/verification-notification"
 
     known = await anyone.post(path, json={"email": person.email})
-    unknown = await anyone.post(path, json={"email": an_email()})
+    unknown = await anyone.post(path, json={"email": new_email()})
 
     assert [known.status_code, unknown.status_code] == [202, 202]
     assert known.json() == unknown.json()
 
 
-async def test_a_user_is_told_with_their_plan(stack: Stack, people: People) -> None:
+async def test_a_user_has_their_plan(stack: Stack, people: People) -> None:
     person = await people.new("starter")
 
     async with client_of(stack, person.token) as client:
-        user = told(await client.get("/api/user"), "User retrieved successfully", USER)
+        user = data_of(await client.get("/api/user"), "User retrieved successfully", USER)
 
     assert (user["id"], user["email"]) == (person.id, person.email)
     assert user["email_verified_at"]
     assert user["pricing_plan"] == {"id": 2, "name": "Starter", "slug": "starter"}
 
 
-async def test_the_profile_photo_is_drawn_here(stack: Stack, people: People) -> None:
+async def test_the_profile_photo_comes_from_this_host(stack: Stack, people: People) -> None:
     person = await people.new()
 
     async with client_of(stack, person.token) as client:
@@ -154,15 +165,15 @@ async def test_the_profile_photo_is_drawn_here(stack: Stack, people: People) -> 
     assert ">N</text>" in photo.text
 
 
-async def test_a_forgotten_password_is_set_by_a_mailed_link(stack: Stack, people: People) -> None:
+async def test_a_forgotten_password_is_replaced_by_a_mailed_link(stack: Stack, people: People) -> None:
     person = await people.new("starter")
     again = {"password": "Another-Horse-2", "password_confirmation": "Another-Horse-2"}
-    await people.change("auth", "UPDATE user_account SET last_mail_at = NULL WHERE id = %s", person.id)
+    await people.execute_sql("auth", "UPDATE user_account SET last_mail_at = NULL WHERE id = %s", person.id)
 
     async with client_of(stack) as client:
-        asked = [
+        requested = [
             await client.post("/api/auth/forgot-password", json={"email": email})
-            for email in (person.email, an_email())
+            for email in (person.email, new_email())
         ]
         body = {"token": await reset_text(stack, person.email)} | again
         answers = [await client.post("/api/auth/reset-password", json=body) for _ in range(2)]
@@ -172,12 +183,18 @@ async def test_a_forgotten_password_is_set_by_a_mailed_link(stack: Stack, people
     async with client_of(stack, person.token) as before:
         ended = await before.get("/api/user")
 
-    assert asked[0].json() == asked[1].json()
-    assert [answer.status_code for answer in (*asked, answers[0], login, ended)] == [200, 200, 200, 200, 401]
+    assert requested[0].json() == requested[1].json()
+    assert [answer.status_code for answer in (*requested, answers[0], login, ended)] == [
+        200,
+        200,
+        200,
+        200,
+        401,
+    ]
     assert refusal(answers[1])[:2] == (403, "invalid_signature")
 
 
-async def test_a_changed_password_ends_the_other_tokens(stack: Stack, people: People) -> None:
+async def test_a_changed_password_revokes_the_other_tokens(stack: Stack, people: People) -> None:
     person = await people.new("starter")
     async with client_of(stack) as anyone:
         login = await anyone.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
@@ -189,18 +206,18 @@ async def test_a_changed_password_ends_the_other_tokens(stack: Stack, people: Pe
         right = await client.put("/api/user/password", json={"current_password": PASSWORD} | new)
         after = [await client.get("/api/user"), await ended.get("/api/user")]
 
-    assert at_fault(wrong) == {"current_password": ["The current password is incorrect."]}
+    assert invalid_fields(wrong) == {"current_password": ["The current password is incorrect."]}
     assert right.status_code == 200
     assert [answer.status_code for answer in after] == [200, 401]
 
 
-async def test_a_profile_changes_by_what_is_sent_and_a_new_address_is_unverified(
-    stack: Stack, people: People
-) -> None:
-    person, email = await people.new("starter"), an_email()
+async def test_only_sent_fields_change_and_a_new_address_is_unverified(stack: Stack, people: People) -> None:
+    person, email = await people.new("starter"), new_email()
 
     async with client_of(stack, person.token) as client:
-        named = told(await client.patch("/api/user", json={"name": "Ada"}), "User updated successfully", USER)
+        named = data_of(
+            await client.patch("/api/user", json={"name": "Ada"}), "User updated successfully", USER
+        )
         moved = await client.patch("/api/user", json={"email": email})
         after = await client.get("/api/usage")
 
@@ -210,7 +227,7 @@ async def test_a_profile_changes_by_what_is_sent_and_a_new_address_is_unverified
     assert LINK.search((await newest_mail_to(stack.stores.mails, email)).get_content())
 
 
-async def test_an_account_is_deleted_with_its_images_and_files(stack: Stack, people: People) -> None:
+async def test_deleting_an_account_deletes_its_images_and_files(stack: Stack, people: People) -> None:
     person = await people.new("starter")
     async with client_of(stack, person.token) as client:
         image = await until(client, await accepted(client, SMALL), "completed")
@@ -220,11 +237,11 @@ async def test_an_account_is_deleted_with_its_images_and_files(stack: Stack, peo
 
     assert answer.status_code == 200
     assert after.status_code == 401
-    await until_gone(stack, image["original_path"], image["upscaled_path"])
+    await until_deleted(stack, image["original_path"], image["upscaled_path"])
 
 
 async def reset_text(stack: Stack, email: str) -> str:
-    """What a mail with a link to a new password carries behind the `#`."""
+    """Return the text after the `#` in the link of a reset mail."""
     async with asyncio.timeout(20):
         while not (
             found := re.search(r"#(\S+)", (await newest_mail_to(stack.stores.mails, email)).get_content())

@@ -1,4 +1,4 @@
-"""Who may do what: every operation that is described against everybody who may not, and what is nobody's."""
+"""Every described operation against every caller who may not use it, and against ids that do not exist."""
 
 import re
 from collections.abc import Callable
@@ -8,11 +8,11 @@ import httpx2
 import pytest
 from client import accepted, client_of
 
-from gateway.identity.access import ABILITIES
+from loupe.contract import ABILITIES
 from loupe_local.stack import Stack
-from tests.contract.asking import SMALL, a_batch
-from tests.contract.described import DOCUMENT, OPERATIONS, Operation
-from tests.gateway.gateway_rig import People, Person
+from tests.contract.api_client import SMALL, a_batch
+from tests.contract.operations import DOCUMENT, OPERATIONS, Operation
+from tests.gateway.gateway_harness import People, Person
 
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 UNVERIFIED_MAY = {
@@ -27,30 +27,30 @@ UNVERIFIED_MAY = {
     "revokeToken",
     "resendVerification",
 }
-ANY_TOKEN_MAY = {"logout", "revokeToken"}
-TAKES_ALL = {"revokeAllTokens", "createToken", "updateUser", "deleteUser", "changePassword"}
-BATCHES = {"createBatch", "listBatches", "getBatch", "deleteBatch"}
+NEEDS_NO_ABILITY = {"logout", "revokeToken"}
+NEEDS_ALL_ABILITIES = {"revokeAllTokens", "createToken", "updateUser", "deleteUser", "changePassword"}
+BATCH_OPERATIONS = {"createBatch", "listBatches", "getBatch", "deleteBatch"}
 
 
-def each(wanted: Callable[[Operation], Any]) -> pytest.MarkDecorator:
+def each_operation(wanted: Callable[[Operation], Any]) -> pytest.MarkDecorator:
     chosen = [one for one in OPERATIONS if wanted(one)]
     assert chosen
     return pytest.mark.parametrize("operation", chosen, ids=[one.name for one in chosen])
 
 
 def has_code(status: int, code: str) -> Callable[[Operation], bool]:
-    def is_told(operation: Operation) -> bool:
-        response = operation.told["responses"].get(str(status), {"content": {"application/json": {}}})
+    def is_described(operation: Operation) -> bool:
+        response = operation.spec["responses"].get(str(status), {"content": {"application/json": {}}})
         return code in response["content"]["application/json"].get("examples", {})
 
-    return is_told
+    return is_described
 
 
 def needed(operation: Operation) -> list[str]:
-    """The abilities that the contract has for it, whatever the description says."""
-    if operation.name in ANY_TOKEN_MAY:
+    """Return the abilities that the contract requires, independent of the description."""
+    if operation.name in NEEDS_NO_ABILITY:
         return []
-    if operation.name in TAKES_ALL:
+    if operation.name in NEEDS_ALL_ABILITIES:
         return list(ABILITIES)
     if operation.path.startswith(("/api/images", "/api/batches")):
         return [{"GET": "images:read", "POST": "images:write", "DELETE": "images:delete"}[operation.method]]
@@ -58,11 +58,11 @@ def needed(operation: Operation) -> list[str]:
 
 
 def assert_refused(answer: httpx2.Response, operation: Operation, status: int, code: str) -> None:
-    """With what the description says."""
+    """Check that the answer is the refusal that the description shows."""
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     example = operation.example_of(status, code)
     assert list(answer.json()) == list(example)
-    if code != "missing_ability":  # it names the ability
+    if code != "missing_ability":  # its message has the ability
         assert answer.json()["message"] == example["message"]
 
 
@@ -74,7 +74,7 @@ async def ask(
 
 
 async def a_token(stack: Stack, person: Person, abilities: list[str]) -> tuple[int, str]:
-    """Another token of this person: its id and its text."""
+    """Create another token of this person. Return its id and text."""
     async with client_of(stack, person.token) as client:
         answer = await client.post("/api/user/tokens", json={"name": "Narrow", "abilities": abilities})
     assert answer.status_code == 201, answer.text
@@ -92,7 +92,7 @@ async def stranger(people: People) -> Person:
 
 
 async def new_things(stack: Stack, owner: Person) -> dict[str, int]:
-    """An id of each kind, by the name of the parameter."""
+    """Create one object of each kind. Return their ids, by the name of the parameter."""
     async with client_of(stack, owner.token) as client:
         image_id = await accepted(client, SMALL)
         batch = await a_batch(client, SMALL)
@@ -105,8 +105,10 @@ async def things(stack: Stack, owner: Person) -> dict[str, int]:
     return await new_things(stack, owner)
 
 
-@each(lambda one: one.needs_token)
-async def test_without_a_token_nothing_is_done(anyone: httpx2.AsyncClient, operation: Operation) -> None:
+@each_operation(lambda one: one.needs_token)
+async def test_without_a_token_every_operation_is_refused(
+    anyone: httpx2.AsyncClient, operation: Operation
+) -> None:
     answer = await ask(anyone, operation)
 
     assert_refused(answer, operation, 401, "unauthenticated")
@@ -116,8 +118,8 @@ async def test_without_a_token_nothing_is_done(anyone: httpx2.AsyncClient, opera
 @pytest.mark.parametrize(
     "sent", ["Bearer", "Bearer nonsense", "Bearer 1|abc", "Basic eDp5", "Bearer 0|" + "a" * 48]
 )
-@each(lambda one: one.told["security"])
-async def test_what_is_no_token_opens_nothing(
+@each_operation(lambda one: one.spec["security"])
+async def test_an_invalid_token_is_refused(
     anyone: httpx2.AsyncClient, operation: Operation, sent: str
 ) -> None:
     answer = await anyone.request(operation.method, operation.at(), headers={"Authorization": sent})
@@ -126,8 +128,8 @@ async def test_what_is_no_token_opens_nothing(
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@each(lambda one: one.id_name)
-async def test_what_is_another_users_is_not_found(
+@each_operation(lambda one: one.id_name)
+async def test_another_users_object_is_not_found(
     anyone: httpx2.AsyncClient,
     owner: Person,
     stranger: Person,
@@ -144,8 +146,8 @@ async def test_what_is_another_users_is_not_found(
     assert batch.json()["data"]["status"] != "cancelled"
 
 
-@each(lambda one: one.id_name)
-async def test_what_is_deleted_is_not_found(
+@each_operation(lambda one: one.id_name)
+async def test_a_deleted_object_is_not_found(
     stack: Stack, anyone: httpx2.AsyncClient, owner: Person, operation: Operation
 ) -> None:
     things = await new_things(stack, owner)
@@ -161,8 +163,8 @@ async def test_what_is_deleted_is_not_found(
 @pytest.mark.parametrize(
     "written", ["abc", "0", "-1", "1.0", "01", "%2B1", "1e3", "null", str(2**63), "9" * 400]
 )
-@each(lambda one: one.id_name)
-async def test_what_is_no_id_is_not_found(
+@each_operation(lambda one: one.id_name)
+async def test_an_invalid_id_is_not_found(
     anyone: httpx2.AsyncClient, owner: Person, operation: Operation, written: str
 ) -> None:
     answer = await ask(anyone, operation, owner.token, **{operation.id_name: written})
@@ -170,8 +172,8 @@ async def test_what_is_no_id_is_not_found(
     assert_refused(answer, operation, 404, f"{operation.id_name.removesuffix('_id')}_not_found")
 
 
-@each(lambda one: one.told["security"])
-async def test_an_unverified_user_may_do_what_leads_to_being_verified(
+@each_operation(lambda one: one.spec["security"])
+async def test_an_unverified_user_can_use_only_the_account(
     anyone: httpx2.AsyncClient, people: People, operation: Operation
 ) -> None:
     person = await people.new("enterprise", verified=False)
@@ -184,12 +186,12 @@ async def test_an_unverified_user_may_do_what_leads_to_being_verified(
         assert_refused(answer, operation, 403, "email_unverified")
 
 
-@each(lambda one: one.needs_token)
-async def test_the_description_tells_the_abilities_of_the_contract(operation: Operation) -> None:
+@each_operation(lambda one: one.needs_token)
+async def test_the_description_has_the_abilities_of_the_contract(operation: Operation) -> None:
     assert sorted(operation.abilities) == sorted(needed(operation))
 
 
-@each(lambda one: one.abilities)
+@each_operation(lambda one: one.abilities)
 async def test_a_token_without_the_ability_is_refused(
     stack: Stack, anyone: httpx2.AsyncClient, owner: Person, operation: Operation
 ) -> None:
@@ -202,8 +204,8 @@ async def test_a_token_without_the_ability_is_refused(
         assert answer.json()["message"] == f"The token lacks the ability {lacking}."
 
 
-@each(lambda one: one.needs_token)
-async def test_a_token_needs_no_more_than_the_ability(
+@each_operation(lambda one: one.needs_token)
+async def test_a_token_needs_only_the_described_ability(
     stack: Stack, anyone: httpx2.AsyncClient, people: People, operation: Operation
 ) -> None:
     person = await people.new("enterprise")
@@ -214,7 +216,7 @@ async def test_a_token_needs_no_more_than_the_ability(
     assert answer.status_code not in (401, 403), answer.text
 
 
-async def test_a_token_that_may_not_do_everything_ends_no_other(
+async def test_revoking_another_token_needs_all_abilities(
     stack: Stack, anyone: httpx2.AsyncClient, owner: Person, things: dict[str, int]
 ) -> None:
     _, token = await a_token(stack, owner, list(ABILITIES[1:]))
@@ -225,7 +227,7 @@ async def test_a_token_that_may_not_do_everything_ends_no_other(
     assert_refused(answer, operation, 403, "missing_ability")
 
 
-@each(lambda one: has_code(403, "no_api_access")(one) or has_code(403, "plan_feature_missing")(one))
+@each_operation(lambda one: has_code(403, "no_api_access")(one) or has_code(403, "plan_feature_missing")(one))
 async def test_the_free_plan_makes_no_images_and_has_no_batches(
     anyone: httpx2.AsyncClient, people: People, operation: Operation
 ) -> None:
@@ -237,8 +239,8 @@ async def test_the_free_plan_makes_no_images_and_has_no_batches(
     assert_refused(answer, operation, 403, "no_api_access" if makes_images else "plan_feature_missing")
 
 
-@each(has_code(403, "plan_feature_missing"))
-async def test_a_plan_without_batches_has_none(
+@each_operation(has_code(403, "plan_feature_missing"))
+async def test_a_plan_without_batches_refuses_them(
     anyone: httpx2.AsyncClient, people: People, operation: Operation
 ) -> None:
     person = await people.new("starter")
@@ -248,29 +250,29 @@ async def test_a_plan_without_batches_has_none(
     assert_refused(answer, operation, 403, "plan_feature_missing")
 
 
-async def test_all_four_of_the_batches_take_the_plans_feature() -> None:
-    take_it = {one.name for one in OPERATIONS if has_code(403, "plan_feature_missing")(one)}
+async def test_all_four_batch_operations_need_the_feature() -> None:
+    need_it = {one.name for one in OPERATIONS if has_code(403, "plan_feature_missing")(one)}
 
-    assert take_it == BATCHES
+    assert need_it == BATCH_OPERATIONS
 
 
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
-async def test_a_method_that_a_path_has_not_is_refused_with_those_it_has(
+async def test_a_405_lists_the_methods_of_the_path(
     anyone: httpx2.AsyncClient, owner: Person, path: str
 ) -> None:
     address = next(one for one in OPERATIONS if one.path == path).at()
-    there = methods_at(address)
+    allowed = methods_at(address)
 
     for method in (*METHODS, "PROPFIND"):
-        if method not in there:
+        if method not in allowed:
             answer = await anyone.request(method, address, headers={"Authorization": f"Bearer {owner.token}"})
 
             assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-            assert answer.headers["allow"] == ", ".join(there)
+            assert answer.headers["allow"] == ", ".join(allowed)
 
 
 def methods_at(address: str) -> list[str]:
-    """Of all paths that match: `upscale` stands where an id may."""
+    """Return the methods of all paths that match, because `upscale` also matches an id."""
     found = {one.method for one in OPERATIONS if re.fullmatch(re.sub(r"{\w+}", "[^/]+", one.path), address)}
     return sorted(found | ({"HEAD"} if "GET" in found else set()))
 

@@ -1,4 +1,4 @@
-"""Harmful files are refused soon and leave nothing behind; odd ones come back right."""
+"""Malicious files are refused soon and leave nothing behind. Unusual files are upscaled correctly."""
 
 import asyncio
 
@@ -8,12 +8,12 @@ from client import accepted, result_of, upscale
 from pixels import opened
 
 from loupe_local.stack import Stack
-from tests.contract.asking import at_fault
+from tests.contract.api_client import invalid_fields
 from tests.contract.bad_files import HARMFUL, JPEG, ODD, PHOTO, PNG, cut_short
 from tests.e2e.test_refusals import traces
 
 SECONDS = 20
-"""Far more than any of them takes, and less than one that keeps a parser busy."""
+"""Far more than any file needs, and less than an endless parser would take."""
 CUT = dict(cut_short())
 
 
@@ -25,7 +25,7 @@ async def test_a_harmful_file_is_refused_and_leaves_nothing(
 
     answer = await asyncio.wait_for(upscale(jane, HARMFUL[kind]), SECONDS)
 
-    assert list(at_fault(answer)) == ["image"]
+    assert list(invalid_fields(answer)) == ["image"]
     assert await traces(stack, jane) == before
 
 
@@ -33,11 +33,11 @@ async def test_a_harmful_file_is_refused_and_leaves_nothing(
 async def test_a_file_that_ends_between_its_parts_is_refused(jane: httpx2.AsyncClient, kind: str) -> None:
     answer = await asyncio.wait_for(upscale(jane, CUT[kind]), SECONDS)
 
-    assert list(at_fault(answer)) == ["image"]
+    assert list(invalid_fields(answer)) == ["image"]
 
 
 @pytest.mark.parametrize("kind", ODD)
-async def test_an_odd_file_comes_back_as_the_plain_one_does(jane: httpx2.AsyncClient, kind: str) -> None:
+async def test_an_odd_file_is_upscaled_like_the_normal_one(jane: httpx2.AsyncClient, kind: str) -> None:
     plain = await accepted(jane, PNG if "jpeg" not in kind else JPEG)
 
     odd = await result_of(jane, await accepted(jane, ODD[kind], "odd.txt"))
@@ -48,7 +48,7 @@ async def test_an_odd_file_comes_back_as_the_plain_one_does(jane: httpx2.AsyncCl
     assert not any(mark in odd for mark in (b"PK\3\4", b"alert", b"nonsense"))
 
 
-async def test_after_all_of_them_the_next_picture_is_upscaled(jane: httpx2.AsyncClient) -> None:
+async def test_the_service_still_works_afterwards(jane: httpx2.AsyncClient) -> None:
     await asyncio.gather(*(upscale(jane, data) for data in HARMFUL.values()))
 
     result = await result_of(jane, await accepted(jane, JPEG))

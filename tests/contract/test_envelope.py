@@ -1,4 +1,4 @@
-"""The contract's first section, line by line: what every answer has. Refusals are in test_refusals.py."""
+"""The contract's first section, line by line: the parts of every answer. Refusals are in test_refusals.py."""
 
 import re
 
@@ -7,9 +7,9 @@ import pytest
 from client import accepted, client_of, upscale
 
 from loupe_local.stack import Stack
-from tests.contract.asking import SMALL, a_batch, at_fault, refusal, told
+from tests.contract.api_client import SMALL, a_batch, data_of, invalid_fields, refusal
 from tests.contract.shapes import IMAGE, TOKENS, a_page_of, check
-from tests.gateway.gateway_rig import PASSWORD, People
+from tests.gateway.gateway_harness import PASSWORD, People
 
 ENDPOINTS = [
     ("POST", "/api/auth/register"),
@@ -34,7 +34,7 @@ ENDPOINTS = [
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
-async def test_the_eighteen_endpoints_are_where_the_reference_has_them(
+async def test_the_eighteen_endpoints_of_the_reference_exist(
     anyone: httpx2.AsyncClient, method: str, path: str
 ) -> None:
     answer = await anyone.request(method, path, json={} if path.endswith(("register", "login")) else None)
@@ -47,26 +47,26 @@ async def test_the_eighteen_endpoints_are_where_the_reference_has_them(
     assert (status, code) == expected.get(path, (401, "unauthenticated"))
 
 
-async def test_every_path_is_below_api_without_a_version(anyone: httpx2.AsyncClient) -> None:
+async def test_every_path_is_under_api_without_a_version(anyone: httpx2.AsyncClient) -> None:
     paths = (await anyone.get("/openapi.json")).json()["paths"]
 
     assert paths
     assert not [path for path in paths if not path.startswith("/api/") or re.search(r"/v\d", path)]
 
 
-async def test_a_success_has_data_only_where_the_reference_prints_some(people: People, stack: Stack) -> None:
+async def test_a_success_has_data_only_where_the_reference_has_it(people: People, stack: Stack) -> None:
     person = await people.new("starter")
 
     async with client_of(stack, person.token) as client:
         with_data = await client.get("/api/user/tokens")
         without = await client.post("/api/auth/logout")
 
-    told(with_data, "API tokens retrieved successfully", TOKENS)
-    told(without, "Logout successful")
+    data_of(with_data, "API tokens retrieved successfully", TOKENS)
+    data_of(without, "Logout successful")
     assert list(without.json()) == ["success", "message"]
 
 
-async def test_a_list_has_meta_and_links_behind_its_data(jane: httpx2.AsyncClient) -> None:
+async def test_a_list_has_meta_and_links_after_its_data(jane: httpx2.AsyncClient) -> None:
     await accepted(jane, SMALL)
 
     answer = await jane.get("/api/images", params={"per_page": 2})
@@ -74,18 +74,18 @@ async def test_a_list_has_meta_and_links_behind_its_data(jane: httpx2.AsyncClien
     check(answer.json(), a_page_of(IMAGE))
 
 
-async def test_an_error_has_errors_only_where_a_field_is_at_fault(jane: httpx2.AsyncClient) -> None:
+async def test_an_error_has_errors_only_for_invalid_fields(jane: httpx2.AsyncClient) -> None:
     with_fields = await upscale(jane, SMALL, scale_factor=5)
     without = await jane.get("/api/images/999999999")
 
     assert list(with_fields.json()) == ["success", "message", "errors", "code", "request_id"]
     assert list(without.json()) == ["success", "message", "code", "request_id"]
-    assert at_fault(with_fields) == {"scale_factor": ["The scale factor must be between 2 and 4."]}
+    assert invalid_fields(with_fields) == {"scale_factor": ["The scale factor must be between 2 and 4."]}
     assert refusal(without)[:2] == (404, "image_not_found")
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "*/*", ""])
-async def test_every_answer_is_the_envelope_whatever_accept_says(
+async def test_every_answer_is_the_envelope_for_any_accept_header(
     jane: httpx2.AsyncClient, accept: str
 ) -> None:
     missing = await jane.get("/api/nothing", headers={"Accept": accept})
@@ -96,9 +96,7 @@ async def test_every_answer_is_the_envelope_whatever_accept_says(
     assert wrong.headers["allow"] == "DELETE, GET, HEAD"
 
 
-async def test_201_for_what_is_made_202_for_what_is_queued_200_for_all_else(
-    stack: Stack, people: People
-) -> None:
+async def test_created_is_201_queued_is_202_and_everything_else_200(stack: Stack, people: People) -> None:
     person = await people.new("professional")
 
     async with client_of(stack, person.token) as client:
@@ -122,12 +120,15 @@ async def test_a_percentage_is_a_float(stack: Stack, people: People) -> None:
     assert '"percentage":50.0,' in after.text
 
 
-async def test_any_page_may_use_the_api_without_credentials(anyone: httpx2.AsyncClient) -> None:
+async def test_any_origin_may_use_the_api_without_credentials(anyone: httpx2.AsyncClient) -> None:
     origin = {"Origin": "https://example.com"}
-    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    preflight_headers = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
 
     answer = await anyone.get("/api/images", headers=origin)
-    preflight = await anyone.options("/api/images/upscale", headers=origin | asked)
+    preflight = await anyone.options("/api/images/upscale", headers=origin | preflight_headers)
 
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in answer.headers
@@ -143,7 +144,7 @@ async def test_any_page_may_use_the_api_without_credentials(anyone: httpx2.Async
     assert preflight.headers["access-control-allow-origin"] == "*"
 
 
-async def test_auth_takes_json_and_urlencoded(anyone: httpx2.AsyncClient, people: People) -> None:
+async def test_auth_accepts_json_and_urlencoded(anyone: httpx2.AsyncClient, people: People) -> None:
     person = await people.new("starter")
     body = {"email": person.email, "password": PASSWORD}
 
@@ -153,11 +154,11 @@ async def test_auth_takes_json_and_urlencoded(anyone: httpx2.AsyncClient, people
     assert [as_json.status_code, urlencoded.status_code] == [200, 200]
 
 
-async def test_a_sane_request_id_is_echoed_and_any_other_replaced(anyone: httpx2.AsyncClient) -> None:
-    sane = await anyone.get("/api/user", headers={"X-Request-Id": "job-7.A"})
-    wild = await anyone.get("/api/user", headers={"X-Request-Id": "<script>"})
-    none = await anyone.get("/api/user")
+async def test_a_valid_request_id_is_echoed_and_an_invalid_one_replaced(anyone: httpx2.AsyncClient) -> None:
+    valid = await anyone.get("/api/user", headers={"X-Request-Id": "job-7.A"})
+    invalid = await anyone.get("/api/user", headers={"X-Request-Id": "<script>"})
+    missing = await anyone.get("/api/user")
 
-    assert (sane.headers["x-request-id"], sane.json()["request_id"]) == ("job-7.A", "job-7.A")
-    assert re.fullmatch(r"[0-9a-f]{32}", wild.headers["x-request-id"])
-    assert re.fullmatch(r"[0-9a-f]{32}", none.headers["x-request-id"])
+    assert (valid.headers["x-request-id"], valid.json()["request_id"]) == ("job-7.A", "job-7.A")
+    assert re.fullmatch(r"[0-9a-f]{32}", invalid.headers["x-request-id"])
+    assert re.fullmatch(r"[0-9a-f]{32}", missing.headers["x-request-id"])

@@ -1,4 +1,4 @@
-"""Images, line by line: what is accepted, which size it is given, how it is told, fetched and deleted."""
+"""Images, line by line: what is accepted, the size of results, the JSON, download links and deletion."""
 
 import re
 import struct
@@ -13,9 +13,9 @@ from PIL import Image
 from pixels import encoded, opened
 
 from loupe_local.stack import Stack
-from tests.contract.asking import CORRUPT, SMALL, at_fault, refusal, told, until_gone
+from tests.contract.api_client import CORRUPT, SMALL, data_of, invalid_fields, refusal, until_deleted
 from tests.contract.shapes import ACCEPTED, DOWNLOAD, IMAGE
-from tests.gateway.gateway_rig import People
+from tests.gateway.gateway_harness import People
 
 TEN_MB = 10_485_760
 KINDS = "The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."
@@ -24,7 +24,7 @@ QUEUED = "Image uploaded and queued for processing"
 
 
 def padded(size: int) -> bytes:
-    """A PNG of exactly so many bytes, most of them in a chunk that no decoder looks into."""
+    """Return a PNG of exactly that many bytes. Most of them are in a chunk that decoders skip."""
     whole = encoded(opened(SMALL).convert("L").resize((4, 4)), "PNG")
     body = b"prVt" + bytes(size - len(whole) - 12)
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
@@ -32,7 +32,7 @@ def padded(size: int) -> bytes:
 
 
 def a_png_header_of(width: int, height: int) -> bytes:
-    """Says it has this size, and has few bytes."""
+    """Return a short file that claims this size."""
     data = bytearray(encoded(Image.new("1", (8, 8)), "PNG"))
     data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
@@ -42,10 +42,10 @@ def a_png_header_of(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("size", "human"), [(TEN_MB, "10 MB"), (2 << 20, "2 MB"), (1536, "1.5 KB"), (512, "512 B")]
 )
-async def test_ten_megabytes_are_accepted_and_sizes_are_told_to_people(
+async def test_ten_megabytes_are_accepted_and_sizes_are_readable(
     jane: httpx2.AsyncClient, size: int, human: str
 ) -> None:
-    data = told(await upscale(jane, padded(size)), QUEUED, ACCEPTED, 202)
+    data = data_of(await upscale(jane, padded(size)), QUEUED, ACCEPTED, 202)
 
     assert (data["original_size"], data["original_size_human"]) == (size, human)
 
@@ -53,10 +53,10 @@ async def test_ten_megabytes_are_accepted_and_sizes_are_told_to_people(
 async def test_one_byte_more_is_422(jane: httpx2.AsyncClient) -> None:
     answer = await upscale(jane, padded(TEN_MB + 1))
 
-    assert at_fault(answer) == {"image": ["The image may not be greater than 10 MB."]}
+    assert invalid_fields(answer) == {"image": ["The image may not be greater than 10 MB."]}
 
 
-async def test_the_type_is_what_the_content_is(jane: httpx2.AsyncClient) -> None:
+async def test_the_content_decides_the_type(jane: httpx2.AsyncClient) -> None:
     files = {"image": ("photo.jpg", encoded(opened(SMALL), "PNG"), "text/plain")}
 
     accepted_one = await jane.post("/api/images/upscale", files=files)
@@ -64,7 +64,7 @@ async def test_the_type_is_what_the_content_is(jane: httpx2.AsyncClient) -> None
 
     found = await image(jane, accepted_one.json()["data"]["id"])
     assert found["original_path"].endswith(".png")
-    assert at_fault(text) == {"image": [KINDS]}
+    assert invalid_fields(text) == {"image": [KINDS]}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ async def test_the_type_is_what_the_content_is(jane: httpx2.AsyncClient) -> None
         ),
     ],
 )
-async def test_what_cannot_be_done_is_422_on_its_field(
+async def test_an_impossible_option_is_422_on_its_field(
     jane: httpx2.AsyncClient, data: bytes, fields: dict[str, Any], wrong: dict[str, list[str]] | None
 ) -> None:
     answer = await upscale(jane, data, **fields)
@@ -150,11 +150,11 @@ async def test_what_cannot_be_done_is_422_on_its_field(
         assert answer.status_code == 202
         await jane.delete(f"/api/images/{answer.json()['data']['id']}")
     else:
-        assert at_fault(answer) == wrong
+        assert invalid_fields(answer) == wrong
 
 
 @pytest.mark.parametrize(
-    ("fields", "told_as", "size"),
+    ("fields", "expected", "size"),
     [
         ({}, (2, None, None), (48, 32)),
         ({"scale_factor": "2"}, (2, None, None), (48, 32)),
@@ -166,33 +166,31 @@ async def test_what_cannot_be_done_is_422_on_its_field(
     ],
     ids=["usual", "2", "3", "4", "half up", "aspect ratio", "stretched"],
 )
-async def test_the_result_has_exactly_the_size_that_was_asked_for(
-    jane: httpx2.AsyncClient, fields: dict[str, str], told_as: tuple[int | None, ...], size: tuple[int, int]
+async def test_the_result_has_exactly_the_requested_size(
+    jane: httpx2.AsyncClient, fields: dict[str, str], expected: tuple[int | None, ...], size: tuple[int, int]
 ) -> None:
-    asked = ("scale_factor", "target_width", "target_height")
+    names = ("scale_factor", "target_width", "target_height")
 
-    first = told(await upscale(jane, SMALL, **fields), QUEUED, ACCEPTED, 202)
+    first = data_of(await upscale(jane, SMALL, **fields), QUEUED, ACCEPTED, 202)
     result = opened(await result_of(jane, first["id"]))
     last = await image(jane, first["id"])
 
-    assert tuple(first[name] for name in asked) == tuple(last[name] for name in asked) == told_as
+    assert tuple(first[name] for name in names) == tuple(last[name] for name in names) == expected
     assert result.size == size
     assert last["upscaled_dimensions"] == f"{size[0]}x{size[1]}"
 
 
-async def test_an_image_is_told_whole_from_the_beginning_with_null_for_what_is_not_known(
-    stack: Stack, people: People
-) -> None:
+async def test_a_new_image_has_all_fields_with_null_for_unknown_values(stack: Stack, people: People) -> None:
     person = await people.new("starter")
     async with client_of(stack, person.token) as client:
         with nobody_working(stack):
-            first = told(await upscale(client, SMALL, "Häuser.jpg"), QUEUED, ACCEPTED, 202)
+            first = data_of(await upscale(client, SMALL, "Häuser.jpg"), QUEUED, ACCEPTED, 202)
             answer = await client.get(f"/api/images/{first['id']}")
             download = await client.get(f"/api/images/{first['id']}/download")
 
-    found = told(answer, "Image retrieved successfully", IMAGE)
+    found = data_of(answer, "Image retrieved successfully", IMAGE)
     unknown = {key for key, value in found.items() if value is None}
-    assert unknown - {"estimated_seconds"} == {  # known once a worker has worked
+    assert unknown - {"estimated_seconds"} == {  # known as soon as a worker has finished an image
         "upscaled_path",
         "upscaled_size",
         "upscaled_size_human",
@@ -213,13 +211,13 @@ async def test_an_image_is_told_whole_from_the_beginning_with_null_for_what_is_n
     assert refusal(download) == (400, "image_processing", "Image is still processing")
 
 
-async def test_a_finished_image_tells_all_about_its_result(jane: httpx2.AsyncClient) -> None:
+async def test_a_finished_image_describes_its_result(jane: httpx2.AsyncClient) -> None:
     image_id = await accepted(jane, SMALL)
     await until(jane, image_id, "completed")
 
     answer = await jane.get(f"/api/images/{image_id}")
 
-    found = told(answer, "Image retrieved successfully", IMAGE)
+    found = data_of(answer, "Image retrieved successfully", IMAGE)
     stem = re.fullmatch(r"images/originals/(\w{16,})\.jpg", found["original_path"])
     assert stem
     assert found["upscaled_path"] == f"images/upscaled/{stem[1]}.jpg"
@@ -231,11 +229,11 @@ async def test_a_finished_image_tells_all_about_its_result(jane: httpx2.AsyncCli
     assert found["error"] is None
 
 
-async def test_a_failed_image_tells_why(jane: httpx2.AsyncClient) -> None:
+async def test_a_failed_image_says_why(jane: httpx2.AsyncClient) -> None:
     image_id = await accepted(jane, CORRUPT)
     await until(jane, image_id, "failed")
 
-    found = told(await jane.get(f"/api/images/{image_id}"), "Image retrieved successfully", IMAGE)
+    found = data_of(await jane.get(f"/api/images/{image_id}"), "Image retrieved successfully", IMAGE)
     download = await jane.get(f"/api/images/{image_id}/download")
 
     assert (found["error"]["code"], found["error"]["retryable"]) == ("undecodable", False)
@@ -243,13 +241,13 @@ async def test_a_failed_image_tells_why(jane: httpx2.AsyncClient) -> None:
     assert refusal(download) == (400, "image_failed", "Image processing failed")
 
 
-async def test_a_download_link_lasts_an_hour_and_names_the_file(jane: httpx2.AsyncClient) -> None:
+async def test_a_download_link_lasts_an_hour_and_has_the_file_name(jane: httpx2.AsyncClient) -> None:
     image_id = await accepted(jane, SMALL, 'my "cat"; é.jpg')
     await until(jane, image_id, "completed")
 
     before = datetime.now(UTC)
     answer = await jane.get(f"/api/images/{image_id}/download")
-    data = told(answer, "Download URL generated successfully", DOWNLOAD)
+    data = data_of(answer, "Download URL generated successfully", DOWNLOAD)
     async with httpx2.AsyncClient() as anyone:
         file = await anyone.get(data["download_url"])
 
@@ -262,13 +260,13 @@ async def test_a_download_link_lasts_an_hour_and_names_the_file(jane: httpx2.Asy
     assert opened(file.content).size == (48, 32)
 
 
-async def test_a_deleted_image_is_gone_with_its_objects(jane: httpx2.AsyncClient, stack: Stack) -> None:
+async def test_deleting_an_image_deletes_its_objects(jane: httpx2.AsyncClient, stack: Stack) -> None:
     image_id = await accepted(jane, SMALL)
     found = await until(jane, image_id, "completed")
 
     answer = await jane.delete(f"/api/images/{image_id}")
     after = [await jane.get(f"/api/images/{image_id}"), await jane.delete(f"/api/images/{image_id}")]
 
-    told(answer, "Image deleted successfully")
+    data_of(answer, "Image deleted successfully")
     assert {refusal(one)[:2] for one in after} == {(404, "image_not_found")}
-    await until_gone(stack, found["original_path"], found["upscaled_path"])
+    await until_deleted(stack, found["original_path"], found["upscaled_path"])

@@ -8,22 +8,22 @@ import pytest
 from client import accepted, client_of, until
 
 from loupe_local.stack import Stack
-from tests.contract.asking import SMALL, a_batch, at_fault
+from tests.contract.api_client import SMALL, a_batch, invalid_fields
 from tests.contract.shapes import BATCH, IMAGE, a_page_of, check
-from tests.gateway.gateway_rig import People, Person
+from tests.gateway.gateway_harness import People, Person
 
 SHAPES = {"images": IMAGE, "batches": BATCH}
 
 
 @pytest.fixture(scope="module")
 async def collector(stack: Stack, people: People) -> Person:
-    """Has three images and, beside these, three batches of one."""
+    """Return a user with three images and three batches of one image."""
     person = await people.new("professional")
     async with client_of(stack, person.token) as client:
-        alone = [await accepted(client, SMALL) for _ in range(3)]
+        single = [await accepted(client, SMALL) for _ in range(3)]
         for number in range(3):
             assert (await a_batch(client, SMALL, name=f"batch {number}")).status_code == 202
-        await asyncio.gather(*(until(client, image_id, "completed") for image_id in alone))
+        await asyncio.gather(*(until(client, image_id, "completed") for image_id in single))
         await until_completed(client)
     return person
 
@@ -41,7 +41,7 @@ async def client(stack: Stack, collector: Person):  # noqa: ANN201
 
 
 @pytest.mark.parametrize(("noun", "total"), [("images", 6), ("batches", 3)])
-async def test_a_list_is_newest_first_and_fifteen_to_a_page(
+async def test_a_list_is_newest_first_with_fifteen_per_page(
     client: httpx2.AsyncClient, noun: str, total: int
 ) -> None:
     answer = await client.get(f"/api/{noun}")
@@ -55,13 +55,13 @@ async def test_a_list_is_newest_first_and_fifteen_to_a_page(
 
 
 @pytest.mark.parametrize("noun", SHAPES)
-@pytest.mark.parametrize(("asked", "given"), [("0", 1), ("-5", 1), ("101", 100), ("100", 100), ("2", 2)])
+@pytest.mark.parametrize(("sent", "used"), [("0", 1), ("-5", 1), ("101", 100), ("100", 100), ("2", 2)])
 async def test_per_page_is_clamped_to_1_and_100(
-    client: httpx2.AsyncClient, noun: str, asked: str, given: int
+    client: httpx2.AsyncClient, noun: str, sent: str, used: int
 ) -> None:
-    answer = await client.get(f"/api/{noun}", params={"per_page": asked})
+    answer = await client.get(f"/api/{noun}", params={"per_page": sent})
 
-    assert answer.json()["meta"]["per_page"] == given
+    assert answer.json()["meta"]["per_page"] == used
 
 
 @pytest.mark.parametrize("noun", SHAPES)
@@ -101,10 +101,10 @@ async def test_a_status_filters_and_an_unknown_one_is_422(client: httpx2.AsyncCl
     unknown = await client.get(f"/api/{noun}", params={"status": "nonsense"})
 
     assert (failed.status_code, failed.json()["meta"]["total"]) == (200, 0)
-    assert at_fault(unknown) == {"status": ["The selected status is invalid."]}
+    assert invalid_fields(unknown) == {"status": ["The selected status is invalid."]}
 
 
-async def test_nobody_sees_anothers(stack: Stack, people: People) -> None:
+async def test_lists_have_only_the_callers_own(stack: Stack, people: People) -> None:
     person = await people.new("professional")
 
     async with client_of(stack, person.token) as client:

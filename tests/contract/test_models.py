@@ -10,7 +10,7 @@ import pytest
 from client import upscale
 
 from builder.registry import EIGHT_BIT_NETWORKS, MODELS, NETWORKS, Model, factors_of, networks_of
-from gateway.routes.images import OPTIONS
+from gateway.routes.uploads import OPTIONS
 from images.catalogue import USUAL
 from inference.networks.auto import AUTO, ENHANCE, REQUIRED
 from inference.networks.registry import network_names
@@ -18,7 +18,7 @@ from inference.settings import NAMES
 from loupe.contract import SCALE_FACTORS
 from loupe.images.v1 import known_models
 from tests.contract import shapes
-from tests.contract.asking import SMALL, a_batch, at_fault, told
+from tests.contract.api_client import SMALL, a_batch, data_of, invalid_fields
 from tests.inference.built_models import ALL_MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -68,8 +68,8 @@ def test_every_model_reaches_the_largest_factor() -> None:
     assert {max(factors_of(model)) for model in MODELS[1:]} == {max(SCALE_FACTORS)}
 
 
-async def test_whoever_asks_is_told_the_models(anyone: httpx2.AsyncClient) -> None:
-    models = told(await anyone.get("/api/models"), "Models retrieved successfully", shapes.MODELS)
+async def test_everybody_may_list_the_models(anyone: httpx2.AsyncClient) -> None:
+    models = data_of(await anyone.get("/api/models"), "Models retrieved successfully", shapes.MODELS)
 
     assert [model["name"] for model in models][:3] == ["auto", "faithful", "clean"]
     assert [model["name"] for model in models if model["is_default"]] == ["auto"]
@@ -81,7 +81,7 @@ async def test_whoever_asks_is_told_the_models(anyone: httpx2.AsyncClient) -> No
     ]
 
 
-async def test_each_model_that_is_told_may_be_asked_for_and_no_other(
+async def test_exactly_the_listed_models_can_be_requested(
     anyone: httpx2.AsyncClient, jane: httpx2.AsyncClient
 ) -> None:
     names = [model["name"] for model in (await anyone.get("/api/models")).json()["data"]]
@@ -92,10 +92,10 @@ async def test_each_model_that_is_told_may_be_asked_for_and_no_other(
     assert {name: answer.status_code for name, answer in answers.items()} == {
         name: 202 if name in names else 422 for name in answers
     }
-    assert at_fault(answers["esrgan"]) == {"model": [f"{REFUSED}{', '.join(names)}."]}
+    assert invalid_fields(answers["esrgan"]) == {"model": [f"{REFUSED}{', '.join(names)}."]}
 
 
-async def test_a_batch_is_refused_for_its_model_too(jane: httpx2.AsyncClient) -> None:
+async def test_a_batch_with_an_unknown_model_is_refused(jane: httpx2.AsyncClient) -> None:
     answer = await a_batch(jane, SMALL, model="esrgan")
 
-    assert list(at_fault(answer)) == ["model"]
+    assert list(invalid_fields(answer)) == ["model"]

@@ -1,4 +1,4 @@
-"""The API's description: complete, valid, and true to the routes; and the page where people read it."""
+"""The API's description: complete, valid, and in agreement with the routes; and the page at /docs."""
 
 import re
 from html.parser import HTMLParser
@@ -10,13 +10,13 @@ import jsonschema_rs
 from fastapi.routing import iter_route_contexts
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from gateway.identity.access import access_of, anyone, public
+from gateway.identity.access import access_by_route, limit_by_address, limit_by_caller_or_address
 from loupe_local.stack import Stack
-from tests.contract.described import APPLICATION, DOCUMENT, OPERATIONS
+from tests.contract.operations import APPLICATION, DOCUMENT, OPERATIONS
 
 Json = dict[str, Any]
-ASKS_BY_ITSELF = {("POST", "/api/email/verification-notification")}
-"""It heeds a token, and needs none."""
+TOKEN_IS_OPTIONAL = {("POST", "/api/email/verification-notification")}
+"""Routes that check a token themselves if there is one."""
 
 
 def examples(media: Json) -> list[Any]:
@@ -42,14 +42,14 @@ async def test_every_route_is_described_and_nothing_else() -> None:
     assert described == routes
 
 
-async def test_every_route_says_who_may_call_it() -> None:
-    asks = {(method, path) for method, path, _ in access_of(APPLICATION)}
+async def test_every_route_declares_its_access() -> None:
+    needs_token = {*access_by_route(APPLICATION)}
     is_public = {
         (method, str(route.path_format))
         for route in iter_route_contexts(APPLICATION.routes)
         for method in route.methods or ()
         if any(
-            one.call in (public, anyone)
+            one.call in (limit_by_address, limit_by_caller_or_address)
             for one in getattr(getattr(route, "dependant", None), "dependencies", ())
         )
     }
@@ -60,8 +60,8 @@ async def test_every_route_says_who_may_call_it() -> None:
         if str(route.path_format).startswith("/api/")
     }
 
-    assert asks | is_public | ASKS_BY_ITSELF == everything
-    assert not asks & is_public
+    assert needs_token | is_public | TOKEN_IS_OPTIONAL == everything
+    assert not needs_token & is_public
 
 
 async def test_the_document_is_openapi_3_1() -> None:
@@ -78,25 +78,25 @@ async def test_every_schema_is_json_schema() -> None:
     for schema in DOCUMENT["components"]["schemas"].values():
         jsonschema_rs.meta.validate(schema)
     for one in OPERATIONS:
-        for response in one.told["responses"].values():
+        for response in one.spec["responses"].values():
             for media in response["content"].values():
                 assert jsonschema_rs.meta.is_valid(media["schema"]), one.name
 
 
-async def test_parameters_are_told_in_json_schemas_own_words() -> None:
-    words = {"type", "enum", "minimum", "maximum", "default", "description"}
+async def test_parameters_use_only_keywords_of_json_schema() -> None:
+    keywords = {"type", "enum", "minimum", "maximum", "default", "description"}
 
     for one in OPERATIONS:
-        for parameter in one.told.get("parameters", ()):
-            assert set(parameter["schema"]) <= words, one.name
+        for parameter in one.spec.get("parameters", ()):
+            assert set(parameter["schema"]) <= keywords, one.name
             assert isinstance(parameter["schema"]["type"], str), one.name
 
 
-async def test_every_operation_has_a_name_words_and_a_tag_that_is_explained() -> None:
+async def test_every_operation_has_a_name_texts_and_a_described_tag() -> None:
     tags = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
 
     for one in OPERATIONS:
-        name, operation = one.name, one.told
+        name, operation = one.name, one.spec
         assert re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", name), f"{one.method} {one.path} is {name}"
         assert operation["summary"], name
         assert operation["description"], name
@@ -106,22 +106,24 @@ async def test_every_operation_has_a_name_words_and_a_tag_that_is_explained() ->
     assert len(names) == len(set(names))
 
 
-async def test_security_is_what_the_route_asks() -> None:
-    asked = {(method, path): [{"token": list(one.abilities)}] for method, path, one in access_of(APPLICATION)}
+async def test_security_is_the_access_of_the_route() -> None:
+    needed = {
+        route: [{"token": list(access.abilities)}] for route, access in access_by_route(APPLICATION).items()
+    }
 
-    told = {(one.method, one.path): one.told["security"] for one in OPERATIONS}
+    described = {(one.method, one.path): one.spec["security"] for one in OPERATIONS}
 
-    for operation, security in told.items():
-        expected = [{}, {"token": []}] if operation in ASKS_BY_ITSELF else asked.get(operation, [])
+    for operation, security in described.items():
+        expected = [{}, {"token": []}] if operation in TOKEN_IS_OPTIONAL else needed.get(operation, [])
         assert security == expected, operation
 
 
-async def test_every_status_is_told_with_its_code_and_headers() -> None:
+async def test_every_status_has_its_headers() -> None:
     for one in OPERATIONS:
-        name, responses = one.name, one.told["responses"]
+        name, responses = one.name, one.spec["responses"]
         assert "default" not in responses, name
         assert {"429", "500", "503", "504"} <= set(responses), name
-        assert ("401" in responses) or not one.told["security"], name
+        assert ("401" in responses) or not one.spec["security"], name
         for status, response in responses.items():
             assert set(response["content"]) == {"application/json"}, name
             assert "X-Request-Id" in response["headers"], (name, status)
@@ -129,13 +131,13 @@ async def test_every_status_is_told_with_its_code_and_headers() -> None:
             assert ("Retry-After" in response["headers"]) == (status in {"429", "503", "504"}), (name, status)
 
 
-async def test_nothing_of_the_frameworks_own_is_in_it() -> None:
+async def test_no_schema_comes_from_the_framework() -> None:
     assert not [name for name in DOCUMENT["components"]["schemas"] if "Validation" in name or "_" in name]
 
 
-async def test_examples_are_what_their_schemas_say() -> None:
+async def test_examples_match_their_schemas() -> None:
     for one in OPERATIONS:
-        name, operation = one.name, one.told
+        name, operation = one.name, one.spec
         for media in operation.get("requestBody", {}).get("content", {}).values():
             for example in examples(media):
                 validator(media["schema"]).validate(example)
@@ -146,7 +148,7 @@ async def test_examples_are_what_their_schemas_say() -> None:
                 validator(media["schema"]).validate(example)
 
 
-async def test_examples_have_the_order_of_the_answers() -> None:
+async def test_examples_have_the_key_order_of_the_answers() -> None:
     schemas = DOCUMENT["components"]["schemas"]
 
     def in_order(schema: Json, value: Any) -> None:
@@ -159,12 +161,12 @@ async def test_examples_have_the_order_of_the_answers() -> None:
             in_order(schema["items"], one)
 
     for one in OPERATIONS:
-        media = next(iter(one.told["responses"].values()))["content"]["application/json"]
+        media = next(iter(one.spec["responses"].values()))["content"]["application/json"]
         in_order(media["schema"], media["example"])
 
 
 async def test_links_lead_to_operations_that_take_the_id() -> None:
-    by_name = {one.name: one.told for one in OPERATIONS}
+    by_name = {one.name: one.spec for one in OPERATIONS}
     links = [
         (link, response["content"]["application/json"]["example"])
         for operation in by_name.values()
@@ -192,7 +194,7 @@ async def test_the_document_is_served(stack: Stack) -> None:
 
 
 class Assets(HTMLParser):
-    """What a browser loads for a page."""
+    """Finds what a browser loads for a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,7 +206,7 @@ class Assets(HTMLParser):
         assert not [name for name, _ in attrs if name.startswith("on") or name == "style"]
 
 
-async def test_the_docs_load_nothing_from_elsewhere(stack: Stack) -> None:
+async def test_the_docs_page_loads_nothing_from_other_hosts(stack: Stack) -> None:
     async with httpx2.AsyncClient(base_url=stack.api) as client:
         page = await client.get("/docs")
         assets = Assets()
@@ -221,7 +223,7 @@ async def test_the_docs_load_nothing_from_elsewhere(stack: Stack) -> None:
     assert "unsafe" not in policy
 
 
-async def test_the_docs_show_the_document_of_their_own_host(stack: Stack) -> None:
+async def test_the_docs_page_shows_the_description_of_its_own_host(stack: Stack) -> None:
     async with httpx2.AsyncClient(base_url=stack.api) as client:
         start = (await client.get("/docs/start.js")).raise_for_status()
         missing = await client.get("/docs/files/nothing.js")
@@ -231,7 +233,7 @@ async def test_the_docs_show_the_document_of_their_own_host(stack: Stack) -> Non
     assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
 
 
-async def test_style_sheets_load_nothing_from_elsewhere(stack: Stack) -> None:
+async def test_style_sheets_load_nothing_from_other_hosts(stack: Stack) -> None:
     async with httpx2.AsyncClient(base_url=stack.api) as client:
         style = (await client.get("/docs/files/swagger-ui.css")).raise_for_status().text
 

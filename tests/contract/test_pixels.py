@@ -1,4 +1,4 @@
-"""What comes back for what went in, line by line; tests/inference goes into the depths."""
+"""Pixels of results, line by line. tests/inference has the details."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from client import accepted, result_of, until
 from PIL import ExifTags, Image, ImageCms
 from pixels import encoded, opened
 
-from tests.contract.asking import SMALL
+from tests.contract.api_client import SMALL
 
 PHOTO = opened(SMALL)
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -23,7 +23,7 @@ async def upscaled(client: httpx2.AsyncClient, data: bytes, **fields: object) ->
     ("given", "becomes"),
     [("JPEG", "JPEG"), ("PNG", "PNG"), ("WEBP", "WEBP"), ("TIFF", "TIFF"), ("BMP", "PNG"), ("GIF", "PNG")],
 )
-async def test_the_format_stays_but_bmp_and_still_gif_become_png(
+async def test_the_format_stays_except_that_bmp_and_still_gif_become_png(
     jane: httpx2.AsyncClient, given: str, becomes: str
 ) -> None:
     picture = PHOTO.convert("P") if given == "GIF" else PHOTO
@@ -44,7 +44,7 @@ async def test_greyscale_stays_greyscale_and_alpha_is_kept(
     assert result.mode == mode
 
 
-async def test_cmyk_is_handled(jane: httpx2.AsyncClient) -> None:
+async def test_cmyk_is_upscaled(jane: httpx2.AsyncClient) -> None:
     result = await upscaled(jane, encoded(PHOTO.convert("CMYK")))
 
     before, after = (picture.convert("RGB").resize((1, 1)).getpixel((0, 0)) for picture in (PHOTO, result))
@@ -53,7 +53,7 @@ async def test_cmyk_is_handled(jane: httpx2.AsyncClient) -> None:
     assert max(abs(one - other) for one, other in zip(before, after, strict=True)) < 12
 
 
-async def test_orientation_is_applied_the_profile_kept_and_where_it_was_taken_stripped(
+async def test_orientation_is_applied_the_profile_kept_and_the_location_removed(
     jane: httpx2.AsyncClient,
 ) -> None:
     exif = Image.Exif()
@@ -70,7 +70,7 @@ async def test_orientation_is_applied_the_profile_kept_and_where_it_was_taken_st
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
-async def test_sixteen_bits_stay_sixteen(jane: httpx2.AsyncClient, file_format: str) -> None:
+async def test_sixteen_bits_are_kept(jane: httpx2.AsyncClient, file_format: str) -> None:
     result = await upscaled(jane, encoded(PHOTO.convert("L").convert("I;16"), file_format))
 
     assert result.mode == "I;16"
@@ -97,7 +97,7 @@ async def test_fit_keeps_the_aspect_ratio_of_two_targets(jane: httpx2.AsyncClien
     assert fitted.tobytes() != stretched.tobytes()
 
 
-async def test_format_and_quality_may_be_asked_for(jane: httpx2.AsyncClient) -> None:
+async def test_format_and_quality_can_be_requested(jane: httpx2.AsyncClient) -> None:
     data = encoded(PHOTO, "PNG")
 
     fine = await accepted(jane, data, output_format="jpeg", quality="95")
@@ -118,26 +118,26 @@ async def test_metadata_is_kept_on_request(jane: httpx2.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "used", "reason"),
+    ("options", "used", "reason"),
     [
         ({}, "faithful", "clean_photo"),
         ({"model": "auto"}, "faithful", "clean_photo"),
         ({"model": "clean"}, "clean", "asked_for"),
     ],
 )
-async def test_an_image_tells_which_model_it_took_and_why(
-    jane: httpx2.AsyncClient, photos: Path, asked: dict[str, str], used: str, reason: str
+async def test_an_image_says_which_model_was_used_and_why(
+    jane: httpx2.AsyncClient, photos: Path, options: dict[str, str], used: str, reason: str
 ) -> None:
     photo = Image.open(photos / "coffee.png").convert("RGB").resize((90, 60))
 
-    found = await until(jane, await accepted(jane, encoded(photo, "PNG"), **asked), "completed")
+    found = await until(jane, await accepted(jane, encoded(photo, "PNG"), **options), "completed")
 
-    assert found["model"]["asked"] == asked.get("model", "auto")
+    assert found["model"]["asked"] == options.get("model", "auto")
     assert (found["model"]["used"], found["model"]["reason"]) == (used, reason)
     assert found["model"]["message"].endswith(".")
 
 
-async def test_a_worn_jpeg_is_cleaned(jane: httpx2.AsyncClient, photos: Path) -> None:
+async def test_a_low_quality_jpeg_gets_the_clean_model(jane: httpx2.AsyncClient, photos: Path) -> None:
     photo = Image.open(photos / "coffee.png").convert("RGB").resize((90, 60))
 
     found = await until(jane, await accepted(jane, encoded(photo, "JPEG", quality=70)), "completed")

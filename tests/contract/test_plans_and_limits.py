@@ -1,5 +1,7 @@
-"""Plans, quota and limits, line by line. Unlimited plans, the exactness of the counts and several gateways
-are for tests/billing and tests/gateway; a local stack raises the limit of ten requests without a token.
+"""Plans, quota and limits, line by line.
+
+tests/billing and tests/gateway check unlimited plans, exact counts and several gateways. A local stack raises
+the limit of ten requests without a token.
 """
 
 import re
@@ -14,9 +16,9 @@ from common import timestamps
 from gateway.routes.account import to_image_uploads
 from loupe.billing.v1 import billing_pb2
 from loupe_local.stack import Stack
-from tests.contract.asking import CORRUPT, SMALL, a_batch, refusal, told
+from tests.contract.api_client import CORRUPT, SMALL, a_batch, data_of, refusal
 from tests.contract.shapes import PLANS, USAGE
-from tests.gateway.gateway_rig import People
+from tests.gateway.gateway_harness import People
 
 FEATURES: dict[str, list[str]] = {
     "free": [],
@@ -25,7 +27,7 @@ FEATURES: dict[str, list[str]] = {
     "enterprise": ["api_access", "priority_support", "batch_processing", "priority_queue"],
 }
 SHIPPED = [
-    # id, slug, name, price, requests an hour, images a month
+    # id, slug, name, price, requests per hour, images per month
     (1, "free", "Free", 0, 100, 2),
     (2, "starter", "Starter", 9, 500, 25),
     (3, "professional", "Professional", None, 2_000, 250),
@@ -34,11 +36,11 @@ SHIPPED = [
 
 
 async def usage_of(client: httpx2.AsyncClient) -> dict[str, Any]:
-    return told(await client.get("/api/usage"), "Usage statistics retrieved successfully", USAGE)
+    return data_of(await client.get("/api/usage"), "Usage statistics retrieved successfully", USAGE)
 
 
-async def test_the_plans_are_public_and_those_of_the_reference(anyone: httpx2.AsyncClient) -> None:
-    plans = told(await anyone.get("/api/plans"), "Plans retrieved successfully", PLANS)
+async def test_everybody_may_list_the_plans_of_the_reference(anyone: httpx2.AsyncClient) -> None:
+    plans = data_of(await anyone.get("/api/plans"), "Plans retrieved successfully", PLANS)
 
     assert [(plan["id"], plan["slug"], plan["name"], plan["price"]) for plan in plans] == [
         row[:4] for row in SHIPPED
@@ -51,7 +53,7 @@ async def test_the_plans_are_public_and_those_of_the_reference(anyone: httpx2.As
 
 
 @pytest.mark.parametrize(("slug", "requests", "images"), [(row[1], *row[4:]) for row in SHIPPED])
-async def test_each_plan_is_held_to_its_figures(
+async def test_each_plan_has_its_limits(
     stack: Stack, people: People, slug: str, requests: int, images: int
 ) -> None:
     person = await people.new("" if slug == "free" else slug)
@@ -77,7 +79,7 @@ async def test_each_plan_is_held_to_its_figures(
     }
 
 
-async def test_a_subscription_may_have_a_quota_of_its_own(stack: Stack, people: People) -> None:
+async def test_a_subscription_may_have_its_own_quota(stack: Stack, people: People) -> None:
     person = await people.new("enterprise")
     await people.operator.set_quota(person.email, 12_500)
 
@@ -87,7 +89,7 @@ async def test_a_subscription_may_have_a_quota_of_its_own(stack: Stack, people: 
     assert usage["image_uploads"]["limit"] == 12_500
 
 
-async def test_without_api_access_a_token_reads_and_posts_nothing(stack: Stack, people: People) -> None:
+async def test_without_api_access_a_token_can_only_read(stack: Stack, people: People) -> None:
     person = await people.new()
 
     async with client_of(stack, person.token) as client:
@@ -122,7 +124,7 @@ async def test_the_period_is_the_calendar_month_in_utc(jane: httpx2.AsyncClient)
     assert (uploads["period_start"], uploads["resets_at"]) == (start.strftime(form), end.strftime(form))
 
 
-async def test_an_image_costs_one_whatever_its_scale_and_as_soon_as_it_is_accepted(
+async def test_an_image_counts_once_at_any_scale_as_soon_as_it_is_accepted(
     stack: Stack, people: People
 ) -> None:
     person = await people.new("starter")
@@ -160,7 +162,7 @@ async def test_a_cancelled_image_gives_its_place_back(stack: Stack, people: Peop
     assert before == 1
 
 
-async def test_a_used_up_quota_is_exceeded_and_refuses_more(stack: Stack, people: People) -> None:
+async def test_a_used_up_quota_refuses_more_images(stack: Stack, people: People) -> None:
     person = await people.new("starter")
     await people.operator.set_quota(person.email, 1)
 
@@ -174,7 +176,7 @@ async def test_a_used_up_quota_is_exceeded_and_refuses_more(stack: Stack, people
     assert (uploads["exceeded"], uploads["remaining"], uploads["percentage"]) == (True, 0, 100.0)
 
 
-async def test_image_and_batch_answers_tell_the_quota_errors_too(stack: Stack, people: People) -> None:
+async def test_all_image_and_batch_answers_have_the_quota_headers(stack: Stack, people: People) -> None:
     person = await people.new("professional")
 
     async with client_of(stack, person.token) as client:
@@ -196,7 +198,7 @@ async def test_image_and_batch_answers_tell_the_quota_errors_too(stack: Stack, p
     assert "x-ratelimit-limit" not in other.headers
 
 
-async def test_every_answer_tells_the_hourly_limit(stack: Stack, people: People) -> None:
+async def test_every_answer_has_the_limit_headers(stack: Stack, people: People) -> None:
     person = await people.new()
 
     async with client_of(stack, person.token) as client:
@@ -212,7 +214,7 @@ async def test_every_answer_tells_the_hourly_limit(stack: Stack, people: People)
     assert [int(found[1]) for found in left[:3] if found] == [99, 98, 97]
 
 
-async def test_status_polls_have_a_bucket_of_their_own(stack: Stack, people: People) -> None:
+async def test_status_polls_have_their_own_limit(stack: Stack, people: People) -> None:
     person = await people.new("professional")
 
     async with client_of(stack, person.token) as client:
@@ -224,7 +226,7 @@ async def test_status_polls_have_a_bucket_of_their_own(stack: Stack, people: Peo
 
 
 def test_without_a_limit_usage_is_unlimited() -> None:
-    """No plan that is shipped has none."""
+    """Every shipped plan has a limit, so this needs no running system."""
     moment = timestamps.to_proto(datetime.now(UTC))
 
     uploads = to_image_uploads(billing_pb2.Usage(used=7, period_start=moment, resets_at=moment))

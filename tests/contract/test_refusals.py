@@ -1,15 +1,15 @@
-"""Refusals, line by line: which status and code for which cause, and which cause first."""
+"""Refusals, line by line: the status and code of each cause, and the order of causes."""
 
 import httpx2
 import pytest
 from client import accepted, client_of, until
 
 from loupe_local.stack import Stack
-from tests.contract.asking import MULTIPART, SMALL, a_batch, answer_to_head, at_fault, refusal
-from tests.gateway.gateway_rig import People, gateway_on, settings_of
+from tests.contract.api_client import MULTIPART, SMALL, a_batch, answer_to_headers, invalid_fields, refusal
+from tests.gateway.gateway_harness import People, gateway_on, settings_of
 
 
-async def test_what_cannot_be_read_is_400(anyone: httpx2.AsyncClient, jane: httpx2.AsyncClient) -> None:
+async def test_an_unreadable_body_is_400(anyone: httpx2.AsyncClient, jane: httpx2.AsyncClient) -> None:
     json = await anyone.post("/api/auth/login", content=b"{", headers={"Content-Type": "application/json"})
     image = await jane.post("/api/images/upscale", content=b"--here\r\nno", headers=MULTIPART)
     batch = await jane.post("/api/batches", content=b"--here\r\nno", headers=MULTIPART)
@@ -18,7 +18,7 @@ async def test_what_cannot_be_read_is_400(anyone: httpx2.AsyncClient, jane: http
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer 1|nonsense", "Basic eDp5"])
-async def test_without_a_good_token_it_is_401_with_a_challenge(
+async def test_without_a_valid_token_it_is_401_with_a_challenge(
     anyone: httpx2.AsyncClient, header: str
 ) -> None:
     answer = await anyone.get("/api/user", headers={"Authorization": header} if header else {})
@@ -27,7 +27,7 @@ async def test_without_a_good_token_it_is_401_with_a_challenge(
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_wrong_login_is_401_and_names_the_email(anyone: httpx2.AsyncClient) -> None:
+async def test_a_wrong_login_is_401_with_an_error_for_the_email(anyone: httpx2.AsyncClient) -> None:
     answer = await anyone.post("/api/auth/login", json={"email": "nobody@example.com", "password": "x"})
 
     assert refusal(answer) == (401, "invalid_credentials", "Invalid credentials")
@@ -36,14 +36,14 @@ async def test_a_wrong_login_is_401_and_names_the_email(anyone: httpx2.AsyncClie
 
 @pytest.mark.parametrize("path", ["/api/images/{}", "/api/images/{}/download", "/api/batches/{}"])
 @pytest.mark.parametrize("id_", ["abc", "1.5", "0", "-1", "999999999", str(2**63)])
-async def test_an_id_that_is_none_is_404(jane: httpx2.AsyncClient, path: str, id_: str) -> None:
+async def test_an_invalid_or_unknown_id_is_404(jane: httpx2.AsyncClient, path: str, id_: str) -> None:
     answer = await jane.get(path.format(id_))
 
     noun = "batch" if "batches" in path else "image"
     assert refusal(answer) == (404, f"{noun}_not_found", f"{noun.capitalize()} not found.")
 
 
-async def test_what_is_another_users_is_404(jane: httpx2.AsyncClient, omar: httpx2.AsyncClient) -> None:
+async def test_another_users_object_is_404(jane: httpx2.AsyncClient, omar: httpx2.AsyncClient) -> None:
     image_id = await accepted(jane, SMALL)
     batch_id = (await a_batch(jane, SMALL)).json()["data"]["id"]
     token_id = (await jane.get("/api/user/tokens")).json()["data"]["tokens"][0]["id"]
@@ -64,24 +64,24 @@ async def test_what_is_another_users_is_404(jane: httpx2.AsyncClient, omar: http
     await until(jane, image_id, "completed")
 
 
-async def test_the_texts_of_the_reference_are_word_for_word(jane: httpx2.AsyncClient) -> None:
+async def test_errors_have_the_texts_of_the_reference(jane: httpx2.AsyncClient) -> None:
     answer = await jane.post("/api/images/upscale", files={"other": b"x"}, data={"scale_factor": "5"})
 
-    assert at_fault(answer) == {
+    assert invalid_fields(answer) == {
         "image": ["The image field is required."],
         "scale_factor": ["The scale factor must be between 2 and 4."],
     }
 
 
-@pytest.mark.parametrize(("path", "cap"), [("/api/images/upscale", 11 << 20), ("/api/batches", 211 << 20)])
-async def test_a_body_over_the_cap_is_413_and_not_read(stack: Stack, path: str, cap: int) -> None:
-    answer = await answer_to_head(stack, path, cap + 1, stack.token)
+@pytest.mark.parametrize(("path", "limit"), [("/api/images/upscale", 11 << 20), ("/api/batches", 211 << 20)])
+async def test_a_body_over_the_limit_is_413_and_not_read(stack: Stack, path: str, limit: int) -> None:
+    answer = await answer_to_headers(stack, path, limit + 1, stack.token)
 
     assert answer == "HTTP/1.1 413 Request Entity Too Large"
 
 
-async def test_of_all_causes_the_first_in_the_order_is_told(stack: Stack, people: People) -> None:
-    """Each step mends what was told last, until only the body is wrong."""
+async def test_the_first_cause_in_the_order_is_returned(stack: Stack, people: People) -> None:
+    """Each step removes the last cause, until only the body is invalid."""
     person, operator = await people.new(verified=False), people.operator
     async with client_of(stack, person.token) as client:
         made = await client.post("/api/user/tokens", json={"name": "reads", "abilities": ["images:read"]})
@@ -91,24 +91,24 @@ async def test_of_all_causes_the_first_in_the_order_is_told(stack: Stack, people
         async with client_of(stack, token) as client:
             return refusal(await client.post("/api/batches", content=b"no body of ours"))[:2]
 
-    seen = [await post(weak[:-1] + "x")]
+    found = [await post(weak[:-1] + "x")]
     await operator.set_plan(person.email, "free")
-    seen.append(await post(weak))
+    found.append(await post(weak))
     await operator.verify_user(person.email)
     await operator.set_plan(person.email, "starter", past_due=True)
-    seen.append(await post(weak))
+    found.append(await post(weak))
     await operator.set_plan(person.email, "free")
-    seen.append(await post(weak))
+    found.append(await post(weak))
     await operator.set_plan(person.email, "starter")
-    seen.append(await post(weak))
+    found.append(await post(weak))
     await operator.set_plan(person.email, "professional")
     await operator.set_quota(person.email, 0)
-    seen.append(await post(weak))
-    seen.append(await post(person.token))
+    found.append(await post(weak))
+    found.append(await post(person.token))
     await operator.set_quota(person.email, 1)
-    seen.append(await post(person.token))
+    found.append(await post(person.token))
 
-    assert seen == [
+    assert found == [
         (401, "unauthenticated"),
         (403, "email_unverified"),
         (403, "subscription_expired"),
@@ -120,7 +120,7 @@ async def test_of_all_causes_the_first_in_the_order_is_told(stack: Stack, people
     ]
 
 
-async def test_429_comes_before_all_but_401(stack: Stack, people: People) -> None:
+async def test_429_comes_before_everything_but_401(stack: Stack, people: People) -> None:
     person = await people.new(verified=False)
 
     async with client_of(stack, person.token) as client:
@@ -132,7 +132,7 @@ async def test_429_comes_before_all_but_401(stack: Stack, people: People) -> Non
     assert 0 < int(over.headers["retry-after"]) <= 3600
 
 
-async def test_what_nobody_expected_is_500_and_tells_nothing(stack: Stack) -> None:
+async def test_an_unexpected_error_is_500_without_details(stack: Stack) -> None:
     async with gateway_on(settings_of(stack)) as gateway, gateway.client() as client:
         answer = await client.get("/api/broken")
 
@@ -140,11 +140,13 @@ async def test_what_nobody_expected_is_500_and_tells_nothing(stack: Stack) -> No
 
 
 async def test_authentication_comes_before_the_body_is_read(stack: Stack) -> None:
-    assert await answer_to_head(stack, "/api/images/upscale", 1 << 30) == "HTTP/1.1 401 Unauthorized"
-    assert await answer_to_head(stack, "/api/batches", 1 << 30, "1|x") == "HTTP/1.1 401 Unauthorized"
+    assert await answer_to_headers(stack, "/api/images/upscale", 1 << 30) == "HTTP/1.1 401 Unauthorized"
+    assert await answer_to_headers(stack, "/api/batches", 1 << 30, "1|x") == "HTTP/1.1 401 Unauthorized"
 
 
 async def test_entitlement_comes_before_the_body_is_read(stack: Stack, people: People) -> None:
     person = await people.new()
 
-    assert await answer_to_head(stack, "/api/images/upscale", 1000, person.token) == "HTTP/1.1 403 Forbidden"
+    assert (
+        await answer_to_headers(stack, "/api/images/upscale", 1000, person.token) == "HTTP/1.1 403 Forbidden"
+    )

@@ -1,6 +1,6 @@
-"""The running system against its own description: thousands of requests, right and wrong, alone and in a row.
+"""The running system against its own description: thousands of valid and invalid requests.
 
-Each finding is a bug, in the description or in the code; schemathesis prints the request that shows it.
+Each finding is a bug in the description or in the code. schemathesis prints the request that shows it.
 """
 
 import asyncio
@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import People
+from tests.gateway.gateway_harness import People
 
 CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
 REPOSITORY = Path(__file__).parents[2]
 FOLLOWED_LINKS = 4
-"""At least; some lead on only where what they start from was a success."""
+"""The least number of links. Some are followed only after a success."""
 
 
 async def schemathesis(stack: Stack, folder: Path, **tokens: str) -> tuple[int, str]:
-    """Its exit status and what it printed."""
+    """Run schemathesis. Return its exit status and output."""
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "--no-color"]
     process = await asyncio.create_subprocess_exec(
         *command,

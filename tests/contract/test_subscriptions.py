@@ -1,4 +1,4 @@
-"""Subscriptions, line by line, as Laravel Cashier tells them."""
+"""Subscriptions, line by line, in the shape of Laravel Cashier."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,9 +7,9 @@ import pytest
 from client import accepted, client_of, until, upscale
 
 from loupe_local.stack import Stack
-from tests.contract.asking import SMALL, a_batch, refusal, told
+from tests.contract.api_client import SMALL, a_batch, data_of, refusal
 from tests.contract.shapes import SUBSCRIPTION
-from tests.gateway.gateway_rig import People, Person
+from tests.gateway.gateway_harness import People, Person
 
 AHEAD, PAST = timedelta(days=3), timedelta(minutes=-1)
 
@@ -17,16 +17,16 @@ AHEAD, PAST = timedelta(days=3), timedelta(minutes=-1)
 async def subscription_of(stack: Stack, person: Person) -> dict[str, Any]:
     async with client_of(stack, person.token) as client:
         answer = await client.get("/api/subscription")
-    return told(answer, "Subscription details retrieved successfully", SUBSCRIPTION)["subscription"]
+    return data_of(answer, "Subscription details retrieved successfully", SUBSCRIPTION)["subscription"]
 
 
-async def test_who_never_subscribed_has_no_subscription(stack: Stack, people: People) -> None:
+async def test_a_new_user_has_no_subscription(stack: Stack, people: People) -> None:
     person = await people.new()
 
     async with client_of(stack, person.token) as client:
         answer = await client.get("/api/subscription")
 
-    data = told(answer, "Subscription details retrieved successfully", SUBSCRIPTION)
+    data = data_of(answer, "Subscription details retrieved successfully", SUBSCRIPTION)
     assert data["subscription"] is None
     assert data["plan"] == {
         "name": "Free",
@@ -52,7 +52,7 @@ async def test_who_never_subscribed_has_no_subscription(stack: Stack, people: Pe
         pytest.param(None, None, True, "past_due", (False, False, False, False), id="unpaid"),
     ],
 )
-async def test_a_subscription_is_told_as_cashier_does(
+async def test_a_subscription_has_the_flags_of_cashier(
     stack: Stack,
     people: People,
     trial: timedelta | None,
@@ -67,13 +67,13 @@ async def test_a_subscription_is_told_as_cashier_does(
 
     found = await subscription_of(stack, person)
 
-    told_flags = ("is_active", "is_on_trial", "is_cancelled", "is_on_grace_period")
-    assert tuple(found[name] for name in told_flags) == flags
+    flag_names = ("is_active", "is_on_trial", "is_cancelled", "is_on_grace_period")
+    assert tuple(found[name] for name in flag_names) == flags
     assert [found["trial_ends_at"] is None, found["ends_at"] is None] == [trial is None, end is None]
     assert found["status"] == status
 
 
-async def test_an_expired_subscription_stops_new_images_alone(stack: Stack, people: People) -> None:
+async def test_an_expired_subscription_refuses_only_new_images(stack: Stack, people: People) -> None:
     person = await people.new("professional")
     async with client_of(stack, person.token) as client:
         image_id = await accepted(client, SMALL)

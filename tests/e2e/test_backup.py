@@ -21,10 +21,10 @@ from loupe_local.process import output_of
 from loupe_local.services import Services
 from loupe_local.stack import Stack, stack
 from loupe_local.stores import Servers
-from tests.contract.asking import until_gone
+from tests.contract.api_client import until_deleted
 from tests.e2e.backups import QUICK, Backup, dump, objects_of, restored, rows, until_row
 from tests.e2e.batching import batch, created, photos_of, until_ended
-from tests.gateway.gateway_rig import People
+from tests.gateway.gateway_harness import People
 
 PHOTO = encoded(Image.effect_noise((48, 32), 80).convert("RGB"))
 STATE = "SELECT state FROM reservation WHERE id = %s"
@@ -104,7 +104,7 @@ async def lived(running: Stack, jane: httpx2.AsyncClient, dumps: Path) -> Before
     accepted_meanwhile = await accepted(jane, PHOTO)
     keys = [(await image(jane, deleted))[name] for name in ("original_path", "upscaled_path")]
     await jane.delete(f"/api/images/{deleted}")
-    await until_gone(running, *keys)
+    await until_deleted(running, *keys)
     await dump(running.stores, "billing", dumps)
     await dump(running.stores, "auth", dumps)
     objects = await objects_of(running.stores)

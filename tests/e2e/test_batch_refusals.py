@@ -11,9 +11,9 @@ from client import client_of, used
 from loupe_local.stack import Stack
 from tests.e2e.batching import PHOTO, TEN_MB, Files, created, photos_of, post, until_ended
 from tests.e2e.test_refusals import BROKEN, NOT_AN_IMAGE, traces
-from tests.gateway.gateway_rig import People
+from tests.gateway.gateway_harness import People
+from tests.gateway.multipart_bodies import a_part
 from tests.gateway.test_access import USED_UP
-from tests.gateway.test_form import a_part
 
 TOO_MANY = {"images": ["The images may not have more than 20 items."]}
 
@@ -115,7 +115,7 @@ async def test_a_client_that_hangs_up_between_two_files_leaves_nothing(
 async def test_more_images_than_the_quota_has_left_are_refused_together(stack: Stack) -> None:
     people = People(stack)
     person = await people.new("professional")
-    await people.change("billing", USED_UP, person.id, 248)
+    await people.execute_sql("billing", USED_UP, person.id, 248)
     async with client_of(stack, person.token) as client:
         before = await traces(stack, client)
 

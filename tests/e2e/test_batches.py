@@ -15,10 +15,10 @@ from PIL import Image
 from pixels import encoded, opened
 
 from loupe_local.stack import Stack
-from tests.contract.asking import until_gone
+from tests.contract.api_client import until_deleted
 from tests.e2e.batching import TEN_MB, batch, created, photos_of, post, until_ended
 from tests.e2e.test_faults import a_large_photo
-from tests.gateway.gateway_rig import People
+from tests.gateway.gateway_harness import People
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +178,8 @@ async def test_deleting_a_finished_batch_removes_its_images_and_their_objects(
     assert (answer.status_code, answer.json()["message"]) == (200, "Batch deleted successfully")
     for one in ended["images"]:
         assert (await mia.get(f"/api/images/{one['id']}")).status_code == 404
-        await until_gone(stack, one["original_path"])
-        await until_gone(stack, one["upscaled_path"])
+        await until_deleted(stack, one["original_path"])
+        await until_deleted(stack, one["upscaled_path"])
     assert (await mia.delete(f"/api/batches/{accepted['id']}")).status_code == 404
     assert await used(mia) == before
 

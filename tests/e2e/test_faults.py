@@ -13,7 +13,7 @@ from PIL import Image
 from pixels import encoded, opened
 
 from loupe_local.stack import Stack
-from tests.contract.asking import until_gone
+from tests.contract.api_client import until_deleted
 
 SECONDS_TO_RECOVER = 60.0
 
@@ -71,8 +71,8 @@ async def test_work_on_a_deleted_image_stops_and_its_quota_is_given_back(
     assert (answer.status_code, answer.json()["message"]) == (200, "Image deleted successfully")
     assert (await jane.get(f"/api/images/{image_id}")).status_code == 404
     await until_used(jane, before)
-    await until_gone(stack, found["original_path"])
-    await until_gone(stack, found["original_path"].replace("originals", "upscaled"))
+    await until_deleted(stack, found["original_path"])
+    await until_deleted(stack, found["original_path"].replace("originals", "upscaled"))
 
 
 async def test_while_a_service_is_away_the_answer_is_503_with_retry_after(

@@ -1,11 +1,11 @@
-"""A gateway that remembers nobody, beside the running system, and people to use it."""
+"""A gateway beside the running system that asks auth for every request, and users for it."""
 
 from collections.abc import AsyncGenerator
 
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import Gateway, People, gateway_on, settings_of
+from tests.gateway.gateway_harness import Gateway, People, gateway_on, settings_of
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""HTTP as it stands on the wire: bytes to a gateway, and what comes back until it closes."""
+"""Raw HTTP: send bytes to a gateway, and read its answers until it closes the connection."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Answer:
 
 
 @dataclass
-class Wire:
+class Connection:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     sent: int = 0
@@ -33,8 +33,8 @@ class Wire:
         self.sent += len(data)
 
     async def answer(self, *, has_body: bool = True) -> Answer:
-        """The next one; `100 Continue` counts as one."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        """Return the next answer. `100 Continue` counts as an answer."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *lines = head.rstrip().split("\r\n")
             headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
@@ -42,17 +42,17 @@ class Wire:
             return Answer(int(first.split()[1]), headers, await self.reader.readexactly(length))
 
     async def rest(self) -> bytes:
-        """All that comes until the other side ends."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        """Return everything that arrives until the other side closes the connection."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await self.reader.read()
 
 
 @contextlib.asynccontextmanager
-async def wire(url: str) -> AsyncGenerator[Wire]:
+async def connect(url: str) -> AsyncGenerator[Connection]:
     host, _, port = url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
-        yield Wire(reader, writer)
+        yield Connection(reader, writer)
     finally:
         writer.close()
         with contextlib.suppress(ConnectionError):
@@ -60,10 +60,10 @@ async def wire(url: str) -> AsyncGenerator[Wire]:
 
 
 async def exchange(url: str, data: bytes) -> tuple[Answer, bytes]:
-    """The first answer to these bytes, and whatever follows it until the connection ends."""
-    async with wire(url) as opened:
-        await opened.send(data)
-        return await opened.answer(), await opened.rest()
+    """Send bytes. Return the first answer, and everything after it until the connection ends."""
+    async with connect(url) as connection:
+        await connection.send(data)
+        return await connection.answer(), await connection.rest()
 
 
 def assert_refused(answer: Answer, rest: bytes, status: int, code: str) -> None:

@@ -1,4 +1,4 @@
-"""The order in which a request is refused, before its body is read, and the headers that go with it."""
+"""The order of refusals before the body is read, and the headers of these answers."""
 
 import re
 
@@ -9,7 +9,7 @@ from pixels import encoded
 
 from gateway.identity.limits import HOUR
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import Gateway, People, Person, spent
+from tests.gateway.gateway_harness import Gateway, People, Person, spend
 
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
 NO_ABILITIES = "UPDATE token SET abilities = '{}' WHERE user_id = %s"
@@ -25,12 +25,12 @@ USED_UP = """
 
 
 async def post(gateway: Gateway, person: Person, **headers: str) -> httpx2.Response:
-    """Not even multipart: whoever reads it answers 422."""
+    """Send a body that is not multipart: a route that reads it answers 422."""
     async with gateway.client(person.token, **headers) as client:
         return await client.post("/api/images/upscale", content=b"no body of ours")
 
 
-async def told(gateway: Gateway, person: Person) -> tuple[int, str]:
+async def refusal_of(gateway: Gateway, person: Person) -> tuple[int, str]:
     answer = await post(gateway, person)
     body = answer.json()
     assert body["success"] is False
@@ -38,31 +38,31 @@ async def told(gateway: Gateway, person: Person) -> tuple[int, str]:
     return answer.status_code, body["code"]
 
 
-async def test_of_all_that_is_wrong_the_first_in_the_order_is_told(
+async def test_the_first_refusal_in_the_order_of_the_contract_is_returned(
     stack: Stack, gateway: Gateway, people: People
 ) -> None:
     person = await people.new("starter", verified=False)
-    await people.change("auth", NO_ABILITIES, person.id)
-    await people.change("billing", ENDED, person.id)
-    await people.change("billing", USED_UP, person.id, 25)
-    await spent(stack, f"user-{person.id}", 500)
-    seen = [await told(gateway, Person(person.id, person.email, person.token[:-1] + "x"))]
+    await people.execute_sql("auth", NO_ABILITIES, person.id)
+    await people.execute_sql("billing", ENDED, person.id)
+    await people.execute_sql("billing", USED_UP, person.id, 25)
+    await spend(stack, f"user-{person.id}", 500)
+    refusals = [await refusal_of(gateway, Person(person.id, person.email, person.token[:-1] + "x"))]
 
-    seen.append(await told(gateway, person))
-    await spent(stack, f"user-{person.id}", -500)
-    seen.append(await told(gateway, person))
+    refusals.append(await refusal_of(gateway, person))
+    await spend(stack, f"user-{person.id}", -500)
+    refusals.append(await refusal_of(gateway, person))
     await people.verify(person)
-    seen.append(await told(gateway, person))
-    await people.put_on(person, "free")
-    seen.append(await told(gateway, person))
-    await people.put_on(person, "starter")
-    seen.append(await told(gateway, person))
-    await people.change("auth", ALL_ABILITIES, person.id)
-    seen.append(await told(gateway, person))
-    await people.change("billing", USED_UP, person.id, 24)
-    seen.append(await told(gateway, person))
+    refusals.append(await refusal_of(gateway, person))
+    await people.set_plan(person, "free")
+    refusals.append(await refusal_of(gateway, person))
+    await people.set_plan(person, "starter")
+    refusals.append(await refusal_of(gateway, person))
+    await people.execute_sql("auth", ALL_ABILITIES, person.id)
+    refusals.append(await refusal_of(gateway, person))
+    await people.execute_sql("billing", USED_UP, person.id, 24)
+    refusals.append(await refusal_of(gateway, person))
 
-    assert seen == [
+    assert refusals == [
         (401, "unauthenticated"),
         (429, "too_many_requests"),
         (403, "email_unverified"),
@@ -74,9 +74,9 @@ async def test_of_all_that_is_wrong_the_first_in_the_order_is_told(
     ]
 
 
-async def test_a_plan_that_has_ended_still_reads(gateway: Gateway, people: People) -> None:
+async def test_an_expired_subscription_can_still_read(gateway: Gateway, people: People) -> None:
     person = await people.new("starter")
-    await people.change("billing", ENDED, person.id)
+    await people.execute_sql("billing", ENDED, person.id)
 
     async with gateway.client(person.token) as client:
         answers = [await client.get(path) for path in ("/api/images", "/api/usage", "/api/subscription")]
@@ -84,7 +84,7 @@ async def test_a_plan_that_has_ended_still_reads(gateway: Gateway, people: Peopl
     assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
-async def test_an_unverified_user_reaches_the_account_only(gateway: Gateway, people: People) -> None:
+async def test_an_unverified_user_can_use_only_the_account(gateway: Gateway, people: People) -> None:
     person = await people.new(verified=False)
 
     async with gateway.client(person.token) as client:
@@ -118,9 +118,9 @@ async def test_each_route_needs_its_ability_and_no_other(
     statement = "UPDATE token SET abilities = %s WHERE user_id = %s"
 
     async with gateway.client(starter.token) as client:
-        await people.change("auth", statement, sorted(all_of_them - {ability}), starter.id)
+        await people.execute_sql("auth", statement, sorted(all_of_them - {ability}), starter.id)
         without = await client.request(method, path)
-        await people.change("auth", statement, [ability], starter.id)
+        await people.execute_sql("auth", statement, [ability], starter.id)
         with_it = await client.request(method, path)
 
     assert (without.status_code, without.json()["code"]) == (403, "missing_ability")
@@ -132,11 +132,9 @@ async def starter(people: People) -> Person:
     return await people.new("starter")
 
 
-async def test_a_limit_that_is_reached_says_when_to_come_back(
-    stack: Stack, gateway: Gateway, people: People
-) -> None:
+async def test_an_exceeded_limit_says_when_to_retry(stack: Stack, gateway: Gateway, people: People) -> None:
     person = await people.new("starter")
-    await spent(stack, f"user-{person.id}", 499)
+    await spend(stack, f"user-{person.id}", 499)
 
     async with gateway.client(person.token) as client:
         last = await client.get("/api/images")
@@ -156,7 +154,7 @@ async def test_a_limit_that_is_reached_says_when_to_come_back(
     assert poll.headers["ratelimit"].startswith('"hour";r=4999;')
 
 
-async def test_each_request_takes_one_from_the_hour(gateway: Gateway, people: People) -> None:
+async def test_each_request_counts_once(gateway: Gateway, people: People) -> None:
     person = await people.new("professional")
 
     async with gateway.client(person.token) as client:
@@ -166,7 +164,7 @@ async def test_each_request_takes_one_from_the_hour(gateway: Gateway, people: Pe
     assert [int(found[1]) for found in left if found] == [1999, 1998, 1997]
 
 
-async def test_the_months_quota_goes_with_every_answer_about_images(gateway: Gateway, people: People) -> None:
+async def test_every_answer_about_images_has_the_quota_headers(gateway: Gateway, people: People) -> None:
     person = await people.new("starter")
 
     async with gateway.client(person.token) as client:
@@ -183,9 +181,7 @@ async def test_the_months_quota_goes_with_every_answer_about_images(gateway: Gat
     assert "x-ratelimit-limit" not in account.headers
 
 
-async def test_a_stranger_is_counted_by_address_and_tokens_do_not_matter(
-    stack: Stack, gateway: Gateway
-) -> None:
+async def test_without_a_valid_token_requests_count_by_address(stack: Stack, gateway: Gateway) -> None:
     async with gateway.client() as client:
         before = await client.get("/api/user")
         forged = await client.get("/api/user", headers={"X-Forwarded-For": "198.51.100.7"})

@@ -1,4 +1,4 @@
-"""Changing one's name and address, and deleting the account, over REST."""
+"""Changing name and address, and deleting the account, over REST."""
 
 import asyncio
 import secrets
@@ -6,8 +6,8 @@ import secrets
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import PASSWORD, Gateway, People
-from tests.gateway.mailed import VERIFY, link_to, mails_to
+from tests.gateway.gateway_harness import PASSWORD, Gateway, People
+from tests.gateway.mails import VERIFY, link_to, mails_to
 
 MAIL_AGAIN = "UPDATE user_account SET last_mail_at = NULL WHERE id = %s"
 USER_KEYS = [
@@ -16,11 +16,11 @@ USER_KEYS = [
 ]  # fmt: skip
 
 
-def an_address() -> str:
+def new_email() -> str:
     return f"{secrets.token_hex(6)}@example.com"
 
 
-async def test_a_name_changes(gateway: Gateway, people: People) -> None:
+async def test_a_name_can_be_changed(gateway: Gateway, people: People) -> None:
     person = await people.new("starter")
 
     async with gateway.client(person.token) as client:
@@ -45,7 +45,7 @@ async def test_a_name_changes(gateway: Gateway, people: People) -> None:
     }
 
 
-async def test_nothing_sent_changes_nothing(gateway: Gateway, people: People) -> None:
+async def test_an_empty_change_changes_nothing(gateway: Gateway, people: People) -> None:
     person = await people.new()
 
     async with gateway.client(person.token) as client:
@@ -62,10 +62,10 @@ async def test_nothing_sent_changes_nothing(gateway: Gateway, people: People) ->
     assert [answer.json()["data"] for answer in answers] == [before] * 5
 
 
-async def test_a_new_address_is_verified_by_its_own_link_alone(
+async def test_only_its_own_link_verifies_a_new_address(
     stack: Stack, gateway: Gateway, people: People
 ) -> None:
-    person, address = await people.new(verified=False), an_address()
+    person, address = await people.new(verified=False), new_email()
     former = await link_to(stack, person.email, VERIFY)
 
     async with gateway.client(person.token) as client:
@@ -85,10 +85,8 @@ async def test_a_new_address_is_verified_by_its_own_link_alone(
     assert usage.status_code == 200
 
 
-async def test_a_verified_address_that_is_left_is_no_way_in_any_more(
-    gateway: Gateway, people: People
-) -> None:
-    person, address = await people.new(), an_address()
+async def test_a_former_address_can_no_longer_log_in(gateway: Gateway, people: People) -> None:
+    person, address = await people.new(), new_email()
 
     async with gateway.client(person.token) as client:
         await client.patch("/api/user", json={"email": address})
@@ -117,7 +115,7 @@ async def test_a_verified_address_that_is_left_is_no_way_in_any_more(
     ],
     ids=lambda value: str(value)[:60],
 )
-async def test_a_field_at_fault_is_named(
+async def test_an_invalid_field_is_named(
     gateway: Gateway, people: People, sent: dict[str, object], errors: dict[str, list[str]]
 ) -> None:
     person = await people.new()
@@ -134,7 +132,7 @@ async def test_a_field_at_fault_is_named(
     assert body["errors"] == errors
 
 
-async def test_a_deleted_account_is_gone_at_once(gateway: Gateway, people: People) -> None:
+async def test_a_deleted_account_is_refused_at_once(gateway: Gateway, people: People) -> None:
     person = await people.new("starter")
     login = {"email": person.email, "password": PASSWORD}
 
@@ -178,10 +176,10 @@ async def test_an_unverified_account_can_be_deleted_and_its_address_registered_a
     assert registered.json()["data"]["user"]["id"] != person.id
 
 
-async def test_the_verification_mail_is_sent_again_once_a_minute_and_no_answer_tells(
+async def test_the_verification_mail_is_sent_at_most_once_a_minute_and_answers_do_not_differ(
     stack: Stack, gateway: Gateway, people: People
 ) -> None:
-    person, verified, address = await people.new(verified=False), await people.new(), an_address()
+    person, verified, address = await people.new(verified=False), await people.new(), new_email()
     await link_to(stack, person.email, VERIFY)
     path = "/api/email/verification-notification"
 
@@ -190,19 +188,19 @@ async def test_the_verification_mail_is_sent_again_once_a_minute_and_no_answer_t
         gateway.client(verified.token) as theirs,
         gateway.client() as anyone,
     ):
-        told = [await mine.post(path), await mine.post(path, json={}), await theirs.post(path)]
-        for email in (person.email, verified.email, an_address(), "no address"):
-            told += [await anyone.post(path, json={"email": email})]
-        await people.change("auth", MAIL_AGAIN, person.id)
+        results = [await mine.post(path), await mine.post(path, json={}), await theirs.post(path)]
+        for email in (person.email, verified.email, new_email(), "no address"):
+            results += [await anyone.post(path, json={"email": email})]
+        await people.execute_sql("auth", MAIL_AGAIN, person.id)
         for _ in range(3):
-            told += [await anyone.post(path, data={"email": person.email})]
+            results += [await anyone.post(path, data={"email": person.email})]
         await mine.patch("/api/user", json={"email": address})
         await link_to(stack, address, VERIFY)
     async with asyncio.timeout(20):
         while len(mails_to(stack, person.email)) < 2:
             await asyncio.sleep(0.05)
 
-    assert {answer.status_code for answer in told} == {202}
-    assert {answer.text for answer in told} == {'{"success":true,"message":"Verification link sent"}'}
+    assert {answer.status_code for answer in results} == {202}
+    assert {answer.text for answer in results} == {'{"success":true,"message":"Verification link sent"}'}
     assert len(mails_to(stack, person.email)) == 2
     assert len(mails_to(stack, verified.email)) == 1

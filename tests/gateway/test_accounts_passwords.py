@@ -1,4 +1,4 @@
-"""Forgotten passwords and new ones, over REST and real mail."""
+"""Forgotten and changed passwords, over REST and real mail."""
 
 import base64
 import hashlib
@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import PASSWORD, Gateway, People, Person
-from tests.gateway.mailed import RESET, link_to, mails_to
+from tests.gateway.gateway_harness import PASSWORD, Gateway, People, Person
+from tests.gateway.mails import RESET, link_to, mails_to
 from tests.gateway.test_callers import answers, soon
 
 NEW = "Battery-Staple-2"
@@ -29,8 +29,8 @@ async def reset(gateway: Gateway, token: str, password: str = NEW, **changed: st
         return await client.post("/api/auth/reset-password", json=body | changed)
 
 
-async def a_token_by_mail(stack: Stack, gateway: Gateway, people: People, person: Person) -> str:
-    await people.change("auth", MAIL_AGAIN, person.id)
+async def mailed_token(stack: Stack, gateway: Gateway, people: People, person: Person) -> str:
+    await people.execute_sql("auth", MAIL_AGAIN, person.id)
     await forgot(gateway, person.email)
     return (await link_to(stack, person.email, RESET))[1]
 
@@ -44,17 +44,15 @@ async def login(gateway: Gateway, person: Person, password: str) -> httpx2.Respo
     ("email", "text"),
     [("", "The email field is required."), ("jane@", "The email must be a valid email address.")],
 )
-async def test_what_is_no_address_is_told_to_whoever_forgot(gateway: Gateway, email: str, text: str) -> None:
+async def test_an_invalid_address_is_refused(gateway: Gateway, email: str, text: str) -> None:
     answer = await forgot(gateway, email)
 
     assert (answer.status_code, answer.json()["errors"]) == (422, {"email": [text]})
 
 
-async def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(
-    stack: Stack, gateway: Gateway, people: People
-) -> None:
+async def test_a_reset_link_works_once(stack: Stack, gateway: Gateway, people: People) -> None:
     person = await people.new(verified=False)
-    token = await a_token_by_mail(stack, gateway, people, person)
+    token = await mailed_token(stack, gateway, people, person)
 
     first = await reset(gateway, token)
     second = await reset(gateway, token, "Yet-Another-3")
@@ -70,11 +68,11 @@ async def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(
     assert session["user"]["email_verified_at"] is not None
 
 
-async def test_a_reset_ends_every_session_on_every_gateway(
+async def test_a_reset_revokes_all_tokens_on_every_gateway(
     stack: Stack, gateway: Gateway, people: People
 ) -> None:
     person = await people.new()
-    token = await a_token_by_mail(stack, gateway, people, person)
+    token = await mailed_token(stack, gateway, people, person)
 
     async with httpx2.AsyncClient(
         base_url=stack.api, headers={"Authorization": f"Bearer {person.token}"}
@@ -86,19 +84,19 @@ async def test_a_reset_ends_every_session_on_every_gateway(
         assert await soon(answers(client, "/api/user", 401))
 
 
-async def test_no_answer_tells_who_is_known_and_nobody_is_flooded(
+async def test_answers_do_not_reveal_users_and_mails_are_limited(
     stack: Stack, gateway: Gateway, people: People
 ) -> None:
     person, stranger = await people.new(), f"{secrets.token_hex(6)}@example.com"
-    await people.change("auth", MAIL_AGAIN, person.id)
+    await people.execute_sql("auth", MAIL_AGAIN, person.id)
 
-    told = [await forgot(gateway, email) for email in (person.email, person.email.upper(), stranger)]
+    results = [await forgot(gateway, email) for email in (person.email, person.email.upper(), stranger)]
     await link_to(stack, person.email, RESET)
     last = await people.new()
-    await a_token_by_mail(stack, gateway, people, last)  # all that was sent before has arrived
+    await mailed_token(stack, gateway, people, last)  # its mail arrives after all earlier mails
 
-    assert {answer.status_code for answer in told} == {200}
-    assert {answer.text for answer in told} == {f'{{"success":true,"message":"{KNOWN_OR_NOT}"}}'}
+    assert {answer.status_code for answer in results} == {200}
+    assert {answer.text for answer in results} == {f'{{"success":true,"message":"{KNOWN_OR_NOT}"}}'}
     assert len([text for text in mails_to(stack, person.email) if RESET.search(text)]) == 1
     assert mails_to(stack, stranger) == []
 
@@ -118,30 +116,30 @@ async def test_no_answer_tells_who_is_known_and_nobody_is_flooded(
         ),
     ],
 )
-async def test_a_refused_password_leaves_the_link_good(
+async def test_a_refused_password_leaves_the_link_valid(
     stack: Stack, gateway: Gateway, people: People, changed: dict[str, str], errors: list[str]
 ) -> None:
-    token = await a_token_by_mail(stack, gateway, people, await people.new())
+    token = await mailed_token(stack, gateway, people, await people.new())
 
     refused = await reset(gateway, token, **changed)
-    taken = await reset(gateway, token)
+    accepted = await reset(gateway, token)
 
     assert (refused.status_code, refused.json()["errors"]) == (422, {"password": errors})
-    assert taken.status_code == 200
+    assert accepted.status_code == 200
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c"])
-async def test_what_is_no_link_of_ours_is_refused(gateway: Gateway, token: str) -> None:
+async def test_an_invalid_link_is_refused(gateway: Gateway, token: str) -> None:
     answer = await reset(gateway, token)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "invalid_signature")
 
 
-async def test_the_mailed_link_opens_a_page_that_loads_nothing_from_elsewhere(
+async def test_the_page_behind_the_link_loads_nothing_from_other_hosts(
     stack: Stack, gateway: Gateway, people: People
 ) -> None:
     person = await people.new()
-    await a_token_by_mail(stack, gateway, people, person)
+    await mailed_token(stack, gateway, people, person)
     link = (await link_to(stack, person.email, RESET))[0]
 
     async with httpx2.AsyncClient() as client:
@@ -160,7 +158,7 @@ async def test_the_mailed_link_opens_a_page_that_loads_nothing_from_elsewhere(
     assert page.headers["cache-control"] == "no-store"
 
 
-async def test_a_new_password_ends_all_tokens_but_this(gateway: Gateway, people: People) -> None:
+async def test_a_new_password_revokes_all_other_tokens(gateway: Gateway, people: People) -> None:
     person = await people.new()
     other = (await login(gateway, person, PASSWORD)).json()["data"]["token"]
     body = {"current_password": PASSWORD, "password": NEW, "password_confirmation": NEW}
@@ -189,7 +187,7 @@ async def test_a_new_password_ends_all_tokens_but_this(gateway: Gateway, people:
         ({"password_confirmation": "x"}, {"password": ["The password confirmation does not match."]}),
     ],
 )
-async def test_a_field_at_fault_is_named_and_the_password_stays(
+async def test_an_invalid_field_is_named_and_the_password_stays(
     gateway: Gateway, people: People, changed: dict[str, str], errors: dict[str, list[str]]
 ) -> None:
     person = await people.new()

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.identity.access import ABILITIES
+from loupe.contract import ABILITIES
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import Gateway, People, gateway_on, settings_of
+from tests.gateway.gateway_harness import Gateway, People, gateway_on, settings_of
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 LIMITED = "UPDATE token SET abilities = %s WHERE user_id = %s"
 
 
-async def test_a_token_is_made_and_its_text_told_once(gateway: Gateway, people: People) -> None:
+async def test_a_new_token_shows_its_text_only_once(gateway: Gateway, people: People) -> None:
     person = await people.new()
 
     async with gateway.client(person.token) as client:
@@ -36,7 +36,7 @@ async def test_a_token_is_made_and_its_text_told_once(gateway: Gateway, people: 
     assert text.partition("|")[2] not in listed.text
 
 
-async def test_a_token_may_do_no_more_than_it_was_made_for(gateway: Gateway, people: People) -> None:
+async def test_a_token_has_only_its_abilities(gateway: Gateway, people: People) -> None:
     person = await people.new("starter")
     sent = {"name": "CI", "abilities": ["images:read"]}
 
@@ -67,7 +67,7 @@ async def test_a_token_may_do_no_more_than_it_was_made_for(gateway: Gateway, peo
         "name=CI&abilities=images:read&abilities=user:read",
     ],
 )
-async def test_a_form_names_abilities_one_by_one(gateway: Gateway, people: People, body: str) -> None:
+async def test_a_form_can_repeat_the_abilities_field(gateway: Gateway, people: People, body: str) -> None:
     person = await people.new()
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -109,7 +109,7 @@ ONLY_KNOWN = ["The abilities may only be: images:read, images:write, images:dele
     ],
     ids=lambda value: str(value)[:60],
 )
-async def test_a_field_at_fault_is_named(
+async def test_an_invalid_field_is_named(
     gateway: Gateway, people: People, sent: dict[str, object], errors: dict[str, list[str]]
 ) -> None:
     person = await people.new()
@@ -123,12 +123,12 @@ async def test_a_field_at_fault_is_named(
 
 
 @pytest.mark.parametrize("missing", ABILITIES)
-async def test_a_lacking_ability_is_told_before_the_body_is_read(
+async def test_a_missing_ability_is_refused_before_the_body_is_read(
     gateway: Gateway, people: People, missing: str
 ) -> None:
     person = await people.new()
     left = [ability for ability in ABILITIES if ability != missing]
-    await people.change("auth", LIMITED, left, person.id)
+    await people.execute_sql("auth", LIMITED, left, person.id)
 
     async with gateway.client(person.token) as client:
         answer = await client.post("/api/user/tokens", content=b"{no body of ours")
@@ -137,9 +137,7 @@ async def test_a_lacking_ability_is_told_before_the_body_is_read(
     assert answer.json()["message"] == f"The token lacks the ability {missing}."
 
 
-async def test_an_unverified_user_may_make_tokens_that_are_as_unverified(
-    gateway: Gateway, people: People
-) -> None:
+async def test_tokens_of_an_unverified_user_are_unverified_too(gateway: Gateway, people: People) -> None:
     person = await people.new(verified=False)
 
     async with gateway.client(person.token) as client:
@@ -150,7 +148,7 @@ async def test_an_unverified_user_may_make_tokens_that_are_as_unverified(
     assert (images.status_code, images.json()["code"]) == (403, "email_unverified")
 
 
-async def test_a_token_ends_when_it_said_whatever_is_remembered_of_it(stack: Stack, people: People) -> None:
+async def test_a_token_expires_on_time_although_it_is_remembered(stack: Stack, people: People) -> None:
     person = await people.new()
 
     async with gateway_on(settings_of(stack, principal_seconds=3600.0)) as gateway:
@@ -163,7 +161,7 @@ async def test_a_token_ends_when_it_said_whatever_is_remembered_of_it(stack: Sta
             async with asyncio.timeout(20):
                 while statuses[-1] == 200:
                     statuses.append((await program.get("/api/user")).status_code)
-                    await asyncio.sleep(0.2)  # a hundred an hour are allowed
+                    await asyncio.sleep(0.2)  # stay within a hundred requests an hour
 
     assert made["token"]["expires_at"] == until.isoformat().replace("+00:00", "Z")
     assert (statuses[0], statuses[-1]) == (200, 401)

@@ -1,4 +1,4 @@
-"""How a batch is written in answers, and who may ask for one."""
+"""The JSON of a batch, and the access to batches."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ from pixels import encoded
 from common import timestamps
 from gateway.routes.batches import STATUSES, to_accepted_batch_image, to_batch, to_batch_images
 from loupe.images.v1 import images_pb2 as pb
-from tests.gateway.gateway_rig import Gateway, People, Person
+from tests.gateway.gateway_harness import Gateway, People, Person
 from tests.gateway.test_access import ALL_ABILITIES, ENDED, NO_ABILITIES, USED_UP
 
 NOON = datetime(2026, 2, 15, 12, tzinfo=UTC)
@@ -52,7 +52,7 @@ def a_batch(completed: int = 0, failed: int = 0, total: int = 3) -> pb.Batch:
     )
 
 
-def test_a_new_batch_is_written_as_the_reference_has_it() -> None:
+def test_a_new_batch_has_the_shape_of_the_reference() -> None:
     batch = a_batch()
 
     written = to_batch(batch, [to_accepted_batch_image(image) for image in batch.images]).model_dump()
@@ -93,7 +93,7 @@ def test_a_new_batch_is_written_as_the_reference_has_it() -> None:
     assert [image["id"] for image in images] == [101, 102]
 
 
-def test_the_images_stand_between_the_progress_and_the_dates() -> None:
+def test_the_images_come_between_progress_and_dates() -> None:
     batch = a_batch()
 
     keys = list(to_batch(batch, to_batch_images(batch)).model_dump())
@@ -101,7 +101,7 @@ def test_the_images_stand_between_the_progress_and_the_dates() -> None:
     assert keys[7:10] == ["progress", "images", "created_at"]
 
 
-def test_a_batch_that_has_ended_has_all_there_is_to_know() -> None:
+def test_an_ended_batch_has_all_details() -> None:
     batch = a_batch(completed=2, failed=1)
     batch.ClearField("name")
     batch.scale_factor, batch.target_width, batch.status = 0, 300, pb.BATCH_STATUS_PARTIALLY_FAILED
@@ -140,35 +140,35 @@ def test_every_status_has_a_name() -> None:
     assert set(STATUSES.values()) == set(pb.BatchStatus.values()) - {pb.BATCH_STATUS_UNSPECIFIED}
 
 
-async def told(gateway: Gateway, person: Person, method: str, path: str) -> tuple[int, str]:
+async def refusal_of(gateway: Gateway, person: Person, method: str, path: str) -> tuple[int, str]:
     async with gateway.client(person.token) as client:
         answer = await client.request(method, path)
     return answer.status_code, answer.json().get("code", "")
 
 
-async def test_of_all_that_is_wrong_with_a_new_batch_the_first_in_the_order_is_told(
+async def test_the_first_refusal_in_the_order_of_the_contract_is_returned(
     gateway: Gateway, people: People
 ) -> None:
     person = await people.new("professional", verified=False)
-    await people.change("auth", NO_ABILITIES, person.id)
-    await people.change("billing", ENDED, person.id)
-    await people.change("billing", USED_UP, person.id, 250)
-    seen = [await told(gateway, person, *ROUTES[0])]
+    await people.execute_sql("auth", NO_ABILITIES, person.id)
+    await people.execute_sql("billing", ENDED, person.id)
+    await people.execute_sql("billing", USED_UP, person.id, 250)
+    refusals = [await refusal_of(gateway, person, *ROUTES[0])]
 
     await people.verify(person)
-    seen.append(await told(gateway, person, *ROUTES[0]))
-    await people.put_on(person, "free")
-    seen.append(await told(gateway, person, *ROUTES[0]))
-    await people.put_on(person, "starter")
-    seen.append(await told(gateway, person, *ROUTES[0]))
-    await people.put_on(person, "professional")
-    seen.append(await told(gateway, person, *ROUTES[0]))
-    await people.change("auth", ALL_ABILITIES, person.id)
-    seen.append(await told(gateway, person, *ROUTES[0]))
-    await people.change("billing", USED_UP, person.id, 249)
-    seen.append(await told(gateway, person, *ROUTES[0]))
+    refusals.append(await refusal_of(gateway, person, *ROUTES[0]))
+    await people.set_plan(person, "free")
+    refusals.append(await refusal_of(gateway, person, *ROUTES[0]))
+    await people.set_plan(person, "starter")
+    refusals.append(await refusal_of(gateway, person, *ROUTES[0]))
+    await people.set_plan(person, "professional")
+    refusals.append(await refusal_of(gateway, person, *ROUTES[0]))
+    await people.execute_sql("auth", ALL_ABILITIES, person.id)
+    refusals.append(await refusal_of(gateway, person, *ROUTES[0]))
+    await people.execute_sql("billing", USED_UP, person.id, 249)
+    refusals.append(await refusal_of(gateway, person, *ROUTES[0]))
 
-    assert seen == [
+    assert refusals == [
         (403, "email_unverified"),
         (403, "subscription_expired"),
         (403, "no_api_access"),
@@ -180,13 +180,13 @@ async def test_of_all_that_is_wrong_with_a_new_batch_the_first_in_the_order_is_t
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-async def test_a_plan_without_batches_has_none_of_the_four(
+async def test_a_plan_without_batches_refuses_all_four_routes(
     gateway: Gateway, people: People, method: str, path: str
 ) -> None:
     person = await people.new("starter")
-    await people.change("auth", NO_ABILITIES, person.id)
+    await people.execute_sql("auth", NO_ABILITIES, person.id)
 
-    assert await told(gateway, person, method, path) == (403, "plan_feature_missing")
+    assert await refusal_of(gateway, person, method, path) == (403, "plan_feature_missing")
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -196,22 +196,22 @@ async def test_each_route_needs_its_ability_and_no_other(
     person, needed = await people.new("professional"), ABILITIES[method]
     statement = "UPDATE token SET abilities = %s WHERE user_id = %s"
 
-    await people.change("auth", statement, sorted({*ABILITIES.values()} - {needed}), person.id)
-    without = await told(gateway, person, method, path)
-    await people.change("auth", statement, [needed], person.id)
-    with_it = await told(gateway, person, method, path)
+    await people.execute_sql("auth", statement, sorted({*ABILITIES.values()} - {needed}), person.id)
+    without = await refusal_of(gateway, person, method, path)
+    await people.execute_sql("auth", statement, [needed], person.id)
+    with_it = await refusal_of(gateway, person, method, path)
 
     assert without == (403, "missing_ability")
     assert with_it[0] in (200, 404, 422)
 
 
-async def test_a_plan_that_has_ended_still_reads_and_deletes(gateway: Gateway, people: People) -> None:
+async def test_an_expired_subscription_can_still_read_and_delete(gateway: Gateway, people: People) -> None:
     person = await people.new("professional")
-    await people.change("billing", ENDED, person.id)
+    await people.execute_sql("billing", ENDED, person.id)
 
-    seen = [await told(gateway, person, method, path) for method, path in ROUTES]
+    refusals = [await refusal_of(gateway, person, method, path) for method, path in ROUTES]
 
-    assert seen == [
+    assert refusals == [
         (403, "subscription_expired"),
         (200, ""),
         (404, "batch_not_found"),
@@ -221,7 +221,7 @@ async def test_a_plan_that_has_ended_still_reads_and_deletes(gateway: Gateway, p
 
 @pytest.mark.parametrize("batch_id", ["0", "abc", "1.5", "1.0", "01", "%2B1", "-1", str(2**63), "999999999"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-async def test_an_id_that_is_none_is_not_found(
+async def test_an_invalid_id_is_not_found(
     gateway: Gateway, owner: Person, method: str, batch_id: str
 ) -> None:
     async with gateway.client(owner.token) as client:
@@ -237,9 +237,7 @@ async def owner(people: People) -> Person:
 
 
 @pytest.mark.parametrize("status", ["done", "Pending", "partially failed"])
-async def test_a_status_that_batches_do_not_have_is_named(
-    gateway: Gateway, owner: Person, status: str
-) -> None:
+async def test_an_unknown_status_is_refused(gateway: Gateway, owner: Person, status: str) -> None:
     async with gateway.client(owner.token) as client:
         answer = await client.get("/api/batches", params={"status": status})
 
@@ -248,7 +246,7 @@ async def test_a_status_that_batches_do_not_have_is_named(
 
 
 @pytest.mark.parametrize("status", [*STATUSES])
-async def test_every_status_may_be_asked_for(gateway: Gateway, owner: Person, status: str) -> None:
+async def test_a_list_can_be_filtered_by_every_status(gateway: Gateway, owner: Person, status: str) -> None:
     async with gateway.client(owner.token) as client:
         answer = await client.get("/api/batches", params={"status": status, "per_page": 7})
 
@@ -258,7 +256,7 @@ async def test_every_status_may_be_asked_for(gateway: Gateway, owner: Person, st
     assert body["links"]["first"].endswith(f"/api/batches?page=1&per_page=7&status={status}")
 
 
-async def test_polls_of_a_batch_count_in_their_own_bucket_with_the_quota_told(
+async def test_polls_of_a_batch_have_their_own_limit_and_report_the_quota(
     gateway: Gateway, owner: Person
 ) -> None:
     async with gateway.client(owner.token) as client:
@@ -270,7 +268,7 @@ async def test_polls_of_a_batch_count_in_their_own_bucket_with_the_quota_told(
     assert [answer.headers["x-ratelimit-limit"] for answer in (poll, page)] == ["250", "250"]
 
 
-async def test_an_image_that_came_alone_has_no_batch(gateway: Gateway, people: People) -> None:
+async def test_a_single_image_has_no_batch(gateway: Gateway, people: People) -> None:
     person = await people.new("starter")
     async with gateway.client(person.token) as client:
         posted = (await upscale(client, PHOTO)).json()["data"]

@@ -1,11 +1,11 @@
-"""Pages of any origin may use the API, without credentials, and nothing else that is here."""
+"""CORS: pages of any origin may use the API without credentials, and nothing else on this host."""
 
 from collections.abc import AsyncGenerator
 
 import httpx2
 import pytest
 
-from tests.gateway.gateway_rig import Gateway, left
+from tests.gateway.gateway_harness import Gateway, requests_left
 
 EXPOSED = {
     "allow",
@@ -26,9 +26,7 @@ async def anyone(gateway: Gateway) -> AsyncGenerator[httpx2.AsyncClient]:
 
 
 @pytest.mark.parametrize("path", ["/api/user", "/api/nothing", "/api/broken", "/openapi.json"])
-async def test_a_page_of_another_origin_may_read_answer_and_headers(
-    anyone: httpx2.AsyncClient, path: str
-) -> None:
+async def test_another_origin_may_read_answer_and_headers(anyone: httpx2.AsyncClient, path: str) -> None:
     answer = await anyone.get(path, headers={"Origin": "https://example.com"})
 
     assert answer.headers["access-control-allow-origin"] == "*"
@@ -37,7 +35,7 @@ async def test_a_page_of_another_origin_may_read_answer_and_headers(
     assert set(exposed) == EXPOSED
 
 
-async def test_a_browser_may_ask_before_it_sends(anyone: httpx2.AsyncClient) -> None:
+async def test_a_preflight_is_answered(anyone: httpx2.AsyncClient) -> None:
     answer = await anyone.options(
         "/api/images/upscale",
         headers={
@@ -54,26 +52,26 @@ async def test_a_browser_may_ask_before_it_sends(anyone: httpx2.AsyncClient) -> 
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "GET", "HEAD"])
-async def test_it_may_ask_about_any_method_and_is_not_counted(
+async def test_a_preflight_covers_any_method_and_is_not_counted(
     anyone: httpx2.AsyncClient, method: str
 ) -> None:
-    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization"}
+    preflight = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization"}
     before = (await anyone.get("/api/user")).headers["ratelimit"]
 
-    answer = await anyone.options("/api/user", headers={"Origin": "null"} | asked)
+    answer = await anyone.options("/api/user", headers={"Origin": "null"} | preflight)
 
     assert (answer.status_code, answer.json()["success"]) == (200, True)
     assert method in answer.headers["access-control-allow-methods"].split(", ")
     assert answer.headers["access-control-allow-headers"] == "authorization"
     assert answer.headers["access-control-max-age"] == "7200"
     assert "ratelimit" not in answer.headers
-    assert left((await anyone.get("/api/user")).headers["ratelimit"]) == left(before) - 1
+    assert requests_left((await anyone.get("/api/user")).headers["ratelimit"]) == requests_left(before) - 1
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/photos/AB.svg", "/", "/nothing"])
-async def test_pages_of_other_origins_may_read_the_api_only(anyone: httpx2.AsyncClient, path: str) -> None:
+async def test_other_origins_may_read_only_the_api(anyone: httpx2.AsyncClient, path: str) -> None:
     plain = await anyone.get(path, headers={"Origin": "https://example.com"})
-    asked = await anyone.options(path, headers={"Origin": "x", "Access-Control-Request-Method": "GET"})
+    preflight = await anyone.options(path, headers={"Origin": "x", "Access-Control-Request-Method": "GET"})
 
-    headers = plain.headers.keys() | asked.headers.keys()
+    headers = plain.headers.keys() | preflight.headers.keys()
     assert not [name for name in headers if name.startswith("access-control")]

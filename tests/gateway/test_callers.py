@@ -1,4 +1,4 @@
-"""Who a token stands for is remembered, and forgotten at once when it is not so any more."""
+"""The user of a token is remembered, and forgotten at once after a change."""
 
 import asyncio
 import re
@@ -7,15 +7,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import httpx2
 import pytest
 
+from loupe.auth.v1 import auth_pb2 as pb
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import Gateway, People, an_address, gateway_on, settings_of
+from tests.gateway.gateway_harness import Gateway, People, gateway_on, new_address, settings_of
 
 NO_ABILITIES = "UPDATE token SET abilities = '{}' WHERE user_id = %s"
 
 
 @pytest.fixture(scope="module")
 async def other(stack: Stack) -> AsyncGenerator[Gateway]:
-    """A second gateway, which believes a token for an hour unless it hears otherwise."""
+    """A second gateway, which remembers a token for an hour unless an event revokes it."""
     async with gateway_on(settings_of(stack, principal_seconds=3600.0)) as running:
         yield running
 
@@ -35,7 +36,7 @@ def answers(client: httpx2.AsyncClient, path: str, status: int) -> Callable[[], 
 
 
 @pytest.mark.parametrize("way", ["logout", "revoke-all"])
-async def test_a_token_that_is_revoked_here_is_refused_there(
+async def test_a_token_revoked_at_one_gateway_is_refused_at_another(
     stack: Stack, other: Gateway, people: People, way: str
 ) -> None:
     person = await people.new("starter")
@@ -49,9 +50,7 @@ async def test_a_token_that_is_revoked_here_is_refused_there(
         assert (await there.get("/api/user")).status_code == 401
 
 
-async def test_a_logout_is_believed_by_its_own_gateway_before_it_is_answered(
-    other: Gateway, people: People
-) -> None:
+async def test_a_logout_takes_effect_before_it_is_answered(other: Gateway, people: People) -> None:
     person = await people.new("starter")
 
     async with other.client(person.token) as client:
@@ -62,7 +61,7 @@ async def test_a_logout_is_believed_by_its_own_gateway_before_it_is_answered(
     assert (before.status_code, after.status_code) == (200, 401)
 
 
-async def test_a_new_plan_is_heard(other: Gateway, people: People) -> None:
+async def test_a_new_plan_takes_effect(other: Gateway, people: People) -> None:
     person = await people.new("starter")
     async with other.client(person.token) as client:
 
@@ -71,12 +70,12 @@ async def test_a_new_plan_is_heard(other: Gateway, people: People) -> None:
 
         assert await is_on("starter")
 
-        await people.put_on(person, "enterprise")
+        await people.set_plan(person, "enterprise")
 
         assert await soon(lambda: is_on("enterprise"))
 
 
-async def test_a_verified_address_is_heard(other: Gateway, people: People) -> None:
+async def test_a_verified_address_takes_effect(other: Gateway, people: People) -> None:
     person = await people.new("enterprise", verified=False)
     async with other.client(person.token) as client:
         assert (await client.get("/api/usage")).status_code == 403
@@ -86,69 +85,79 @@ async def test_a_verified_address_is_heard(other: Gateway, people: People) -> No
         assert await soon(answers(client, "/api/usage", 200))
 
 
-async def test_what_no_event_tells_is_believed_until_it_is_old(
+async def test_a_change_without_an_event_takes_effect_with_the_entrys_age(
     stack: Stack, gateway: Gateway, other: Gateway, people: People
 ) -> None:
     person = await people.new("starter")
-    async with gateway.client(person.token) as forgetful, other.client(person.token) as faithful:
-        before = [(await client.get("/api/images")).status_code for client in (forgetful, faithful)]
+    async with gateway.client(person.token) as without_memory, other.client(person.token) as with_memory:
+        before = [(await client.get("/api/images")).status_code for client in (without_memory, with_memory)]
 
-        await people.change("auth", NO_ABILITIES, person.id)
+        await people.execute_sql("auth", NO_ABILITIES, person.id)
 
-        after = [(await client.get("/api/images")).status_code for client in (forgetful, faithful)]
+        after = [(await client.get("/api/images")).status_code for client in (without_memory, with_memory)]
     assert before == [200, 200]
     assert after[0] == 403
     assert after[1] == 200
 
 
-async def test_one_users_news_leave_the_others_remembered(other: Gateway, people: People) -> None:
+async def test_an_event_forgets_only_its_own_user(other: Gateway, people: People) -> None:
     first, second = await people.new("starter"), await people.new("starter")
     async with other.client(first.token) as one, other.client(second.token) as two:
         await one.get("/api/user")
         await two.get("/api/user")
-        known = believed(other)
+        known = fresh_users(other)
 
         other.backend.callers.forget(first.id)
 
-        left = believed(other)
+        left = fresh_users(other)
     assert {first.id, second.id} <= known
     assert known - left == {first.id}
 
 
-def believed(gateway: Gateway) -> set[int]:
+def fresh_users(gateway: Gateway) -> set[int]:
     known = gateway.backend.callers._known.values()
-    return {caller.user.id for caller in known if caller.known_at > 0}
+    return {caller.user.id for caller in known if caller.checked_at > 0}
 
 
-async def test_guessing_costs_auth_nothing_and_known_tokens_stay_good(stack: Stack, people: People) -> None:
-    """Five are a limit; what is refused once is not asked again, and does not count again."""
+async def test_each_caller_calls_services_in_its_own_name(gateway: Gateway, people: People) -> None:
+    first, second = await people.new("starter"), await people.new("starter")
+    callers = [await gateway.backend.callers.of_token(person.token) for person in (first, second)]
+
+    responses = await asyncio.gather(*(caller.auth.ListTokens(pb.ListTokensRequest()) for caller in callers))
+
+    ids = [[token.id for token in response.tokens] for response in responses]
+    assert ids == [[caller.token_id] for caller in callers]
+
+
+async def test_guessing_does_not_reach_auth_and_known_tokens_stay_valid(stack: Stack, people: People) -> None:
+    """The limit is five. A token that was refused is not checked again, and does not count again."""
     settings = settings_of(
         stack, principal_seconds=0.0, unauthenticated_requests_per_hour=5, trusted_proxies="127.0.0.0/8"
     )
-    good, late = await people.new("starter"), await people.new("starter")
+    known, new = await people.new("starter"), await people.new("starter")
     async with gateway_on(settings) as guessed, httpx2.AsyncClient(base_url=guessed.url) as client:
 
         async def status(token: str, address: str) -> int:
             headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": address}
             return (await client.get("/api/user", headers=headers)).status_code
 
-        here, elsewhere = an_address(), an_address()
-        first = await status(good.token, here)
+        here, elsewhere = new_address(), new_address()
+        first = await status(known.token, here)
         before = await authentications(stack)
         revoked = [await status("1|revoked", here) for _ in range(20)]
         guesses = [await status(f"{number}|guess", here) for number in range(20)]
-        asked = await authentications(stack) - before
-        after = [await status(token, here) for token in (good.token, late.token)]
-        after.append(await status(late.token, elsewhere))
+        checked = await authentications(stack) - before
+        after = [await status(token, here) for token in (known.token, new.token)]
+        after.append(await status(new.token, elsewhere))
 
     assert set(revoked) == {401}
     assert guesses == [401] * 4 + [429] * 16
-    assert asked == 5
+    assert checked == 5
     assert (first, after) == (200, [200, 429, 200])
 
 
 async def authentications(stack: Stack) -> int:
-    """How often auth was asked whose a token is."""
+    """Return how many tokens auth has checked."""
     async with httpx2.AsyncClient() as client:
         text = (await client.get(stack.services.metrics["auth"])).raise_for_status().text
     counts = re.findall(r'^loupe_rpc_server_seconds_count\{.*Authenticate".*\} (\S+)', text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Around every route: request ids, headers for browsers, errors' envelope, and the API's description."""
+"""Everything around the routes: request ids, headers, the envelope of errors, and the API's description."""
 
 import json
 import re
@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 import httpx2
 import pytest
 
-from tests.gateway.gateway_rig import Gateway, People, left
-from tests.gateway.raw_http import wire
+from tests.gateway.gateway_harness import Gateway, People, requests_left
+from tests.gateway.raw_http import connect
 
 ROUTES = {
     ("post", "/api/auth/register"),
@@ -36,7 +36,7 @@ async def anyone(gateway: Gateway) -> AsyncGenerator[httpx2.AsyncClient]:
 
 
 @pytest.mark.parametrize("sent", ["abc", "A-1_2.3", "x" * 128, "0"])
-async def test_a_sane_request_id_is_echoed(anyone: httpx2.AsyncClient, sent: str) -> None:
+async def test_a_valid_request_id_is_echoed(anyone: httpx2.AsyncClient, sent: str) -> None:
     answer = await anyone.get("/api/user", headers={"X-Request-Id": sent})
 
     assert answer.headers.get_list("x-request-id") == [sent]
@@ -44,21 +44,21 @@ async def test_a_sane_request_id_is_echoed(anyone: httpx2.AsyncClient, sent: str
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "a;b", "<script>", "ä", "a\tb", '"', "../x"])
-async def test_any_other_is_replaced(anyone: httpx2.AsyncClient, sent: str) -> None:
+async def test_an_invalid_request_id_is_replaced(anyone: httpx2.AsyncClient, sent: str) -> None:
     answer = await anyone.get("/api/user", headers={b"X-Request-Id": sent.encode()})
 
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_each_request_has_an_id_of_its_own(anyone: httpx2.AsyncClient) -> None:
+async def test_each_request_has_its_own_id(anyone: httpx2.AsyncClient) -> None:
     answers = [await anyone.get(path) for path in ("/healthz", "/openapi.json", "/api/user", "/api/user")]
 
     assert len({answer.headers["x-request-id"] for answer in answers}) == 4
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/photos/AB.svg", "/openapi.json", "/nothing"])
-async def test_what_is_not_the_api_is_not_limited(anyone: httpx2.AsyncClient, path: str) -> None:
+async def test_only_the_api_is_limited(anyone: httpx2.AsyncClient, path: str) -> None:
     answer = await anyone.get(path)
 
     assert "ratelimit" not in answer.headers
@@ -81,7 +81,7 @@ async def test_what_is_not_the_api_is_not_limited(anyone: httpx2.AsyncClient, pa
         ("POST", "/api/email/verification-notification", 202),
     ],
 )
-async def test_every_answer_of_the_api_tells_the_limit(
+async def test_every_answer_of_the_api_has_the_limit_headers(
     anyone: httpx2.AsyncClient, method: str, path: str, status: int
 ) -> None:
     answer = await anyone.request(method, path, json={"email": "a@example.com", "password": "x"})
@@ -92,7 +92,7 @@ async def test_every_answer_of_the_api_tells_the_limit(
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/nothing"), ("PUT", "/api/images")])
-async def test_what_no_route_answers_counts_for_whoever_asks(
+async def test_requests_without_a_route_count_against_their_caller(
     gateway: Gateway, people: People, anyone: httpx2.AsyncClient, method: str, path: str
 ) -> None:
     person = await people.new("starter")
@@ -100,8 +100,8 @@ async def test_what_no_route_answers_counts_for_whoever_asks(
         mine = [(await client.request(method, path)).headers for _ in range(3)]
     theirs = [(await anyone.request(method, path)).headers["ratelimit"] for _ in range(2)]
 
-    assert [left(headers["ratelimit"]) for headers in mine] == [499, 498, 497]
-    assert left(theirs[0]) - left(theirs[1]) == 1
+    assert [requests_left(headers["ratelimit"]) for headers in mine] == [499, 498, 497]
+    assert requests_left(theirs[0]) - requests_left(theirs[1]) == 1
     assert ("x-ratelimit-limit" in mine[0]) == (path == "/api/images")
 
 
@@ -109,37 +109,37 @@ async def test_what_no_route_answers_counts_for_whoever_asks(
     "path", ["/api/user", "/api/nothing", "/api/broken", "/api/images/1", "/healthz", "/openapi.json"]
 )
 async def test_head_is_get_without_the_body(anyone: httpx2.AsyncClient, path: str) -> None:
-    kept = ("content-type", "content-length", "ratelimit-policy", "www-authenticate")
+    names = ("content-type", "content-length", "ratelimit-policy", "www-authenticate")
 
     full, head = await anyone.get(path), await anyone.head(path)
 
     assert full.content
     assert (head.status_code, head.content) == (full.status_code, b"")
-    assert [head.headers.get(name) for name in kept] == [full.headers.get(name) for name in kept]
+    assert [head.headers.get(name) for name in names] == [full.headers.get(name) for name in names]
 
 
-async def test_head_of_what_cannot_be_got_is_refused(anyone: httpx2.AsyncClient) -> None:
+async def test_head_needs_a_route_for_get(anyone: httpx2.AsyncClient) -> None:
     answer = await anyone.head("/api/auth/login")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
 async def test_head_of_a_stream_ends(gateway: Gateway) -> None:
-    async with wire(gateway.url) as opened:
-        await opened.send(b"HEAD /api/endless HTTP/1.1\r\nHost: here\r\n\r\n")
-        head = await opened.answer(has_body=False)
-        await opened.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
-        after = await opened.answer()
+    async with connect(gateway.url) as connection:
+        await connection.send(b"HEAD /api/endless HTTP/1.1\r\nHost: here\r\n\r\n")
+        head = await connection.answer(has_body=False)
+        await connection.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+        after = await connection.answer()
 
     assert (head.status, after.status, after.body) == (200, 200, b"ok")
 
 
-async def test_links_name_the_host_that_the_target_names(gateway: Gateway, people: People) -> None:
+async def test_links_have_the_host_of_the_target(gateway: Gateway, people: People) -> None:
     person = await people.new("starter")
-    async with wire(gateway.url) as opened:
+    async with connect(gateway.url) as connection:
         bearer = f"Authorization: Bearer {person.token}\r\n\r\n"
-        await opened.send(f"GET http://there:81/api/user HTTP/1.1\r\nHost: here\r\n{bearer}".encode())
-        answer = await opened.answer()
+        await connection.send(f"GET http://there:81/api/user HTTP/1.1\r\nHost: here\r\n{bearer}".encode())
+        answer = await connection.answer()
 
     assert answer.json["data"]["profile_photo_url"].startswith("http://there:81/photos/")
 
@@ -151,7 +151,7 @@ async def test_no_answer_names_the_server(anyone: httpx2.AsyncClient) -> None:
     assert all("date" in answer.headers for answer in answers)
 
 
-async def test_what_nobody_expected_is_told_in_the_envelope_without_its_words(
+async def test_an_unexpected_error_is_answered_in_the_envelope_without_details(
     anyone: httpx2.AsyncClient,
 ) -> None:
     answer = await anyone.get("/api/broken", headers={"X-Request-Id": "mine"})
@@ -181,7 +181,7 @@ async def test_what_nobody_expected_is_told_in_the_envelope_without_its_words(
         ("GET", "/api/user/", 404, "not_found"),
     ],
 )
-async def test_every_error_is_the_envelope(
+async def test_every_error_has_the_envelope(
     anyone: httpx2.AsyncClient, method: str, path: str, status: int, code: str | None
 ) -> None:
     answer = await anyone.request(method, path, headers={"Accept": "text/html"})
@@ -197,7 +197,7 @@ async def test_every_error_is_the_envelope(
     assert code is None or body["code"] == code
 
 
-async def test_a_refused_method_names_those_that_are_there(anyone: httpx2.AsyncClient) -> None:
+async def test_a_405_lists_the_allowed_methods(anyone: httpx2.AsyncClient) -> None:
     images = await anyone.put("/api/images/1")
     login = await anyone.get("/api/auth/login")
 
@@ -218,7 +218,7 @@ async def test_a_refused_method_names_those_that_are_there(anyone: httpx2.AsyncC
         ("application/x-www-form-urlencoded", b"email=\xff"),
     ],
 )
-async def test_a_small_body_that_cannot_be_read_is_malformed(
+async def test_an_invalid_small_body_is_malformed(
     anyone: httpx2.AsyncClient, content_type: str, body: bytes
 ) -> None:
     answer = await anyone.post("/api/auth/login", content=body, headers={"Content-Type": content_type})
@@ -226,14 +226,14 @@ async def test_a_small_body_that_cannot_be_read_is_malformed(
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
 
 
-async def test_a_small_body_over_its_cap_is_too_large(anyone: httpx2.AsyncClient) -> None:
+async def test_a_small_body_over_its_limit_is_too_large(anyone: httpx2.AsyncClient) -> None:
     answer = await anyone.post("/api/auth/login", content=json.dumps({"email": "x" * 70_000}))
 
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("value", [1, True, ["x"], {"a": "b"}])
-async def test_a_field_that_is_no_text_is_named(anyone: httpx2.AsyncClient, value: object) -> None:
+async def test_a_field_that_is_not_a_string_is_named(anyone: httpx2.AsyncClient, value: object) -> None:
     answer = await anyone.post("/api/auth/login", json={"email": value, "password": "x"})
 
     assert (answer.status_code, answer.json()["errors"]) == (422, {"email": ["The email must be a string."]})
@@ -250,7 +250,7 @@ async def test_the_api_describes_itself(anyone: httpx2.AsyncClient) -> None:
     assert described["info"]["title"] == "Loupe"
 
 
-async def test_every_reference_in_the_description_leads_somewhere(anyone: httpx2.AsyncClient) -> None:
+async def test_every_reference_in_the_description_exists(anyone: httpx2.AsyncClient) -> None:
     text = (await anyone.get("/openapi.json")).text
     described = json.loads(text)
 

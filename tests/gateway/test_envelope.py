@@ -1,4 +1,4 @@
-"""How single values are written in answers."""
+"""The format of single values in answers."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -30,7 +30,7 @@ from gateway.http.envelope import human_size, instant
         (5000 << 30, "5000 GB"),
     ],
 )
-def test_sizes_for_people(size: int, text: str) -> None:
+def test_human_size(size: int, text: str) -> None:
     assert human_size(size) == text
 
 
@@ -43,7 +43,7 @@ def test_sizes_for_people(size: int, text: str) -> None:
         (datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC), "2024-02-29T23:59:59.999999Z"),
     ],
 )
-def test_instants_are_utc_with_six_digits(moment: datetime, text: str) -> None:
+def test_times_are_utc_with_six_digits(moment: datetime, text: str) -> None:
     stamp = timestamps.to_proto(moment)
 
     assert stamp

@@ -1,4 +1,4 @@
-"""Bodies and connections without measure cost the gateway, here a process of its own, hardly any memory."""
+"""Endless bodies and connections cost the gateway, here its own process, hardly any memory."""
 
 import asyncio
 import contextlib
@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import People, Person
-from tests.gateway.raw_http import Answer, Wire, wire
+from tests.gateway.gateway_harness import People, Person
+from tests.gateway.raw_http import Answer, Connection, connect
 
 MIB = 1 << 20
 PART = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
@@ -25,7 +25,7 @@ async def person(people: People) -> Person:
 
 @contextlib.asynccontextmanager
 async def no_growth(stack: Stack) -> AsyncGenerator[None]:
-    """Of the memory that is the gateway's own."""
+    """Check that the gateway's own memory does not grow meanwhile."""
     process = psutil.Process(stack.stores.supervisor.pid("gateway"))
     before = most = process.memory_full_info().uss
     done = asyncio.Event()
@@ -47,23 +47,23 @@ async def no_growth(stack: Stack) -> AsyncGenerator[None]:
 
 
 async def upload(stack: Stack, person: Person, headers: str, pieces: Iterator[bytes]) -> tuple[Answer, int]:
-    """The answer, and how many bytes were sent until it came."""
-    async with wire(stack.api) as opened:
-        await opened.send(
+    """Return the answer, and the number of bytes sent before it."""
+    async with connect(stack.api) as connection:
+        await connection.send(
             f"POST /api/images/upscale HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {person.token}\r\n"
             f"{headers}\r\n".encode()
         )
-        sending = asyncio.create_task(all_of(opened, pieces))
-        answer = await opened.answer()
+        sending = asyncio.create_task(send_chunks(connection, pieces))
+        answer = await connection.answer()
         sending.cancel()
         with contextlib.suppress(asyncio.CancelledError, ConnectionError):
             await sending
-        return answer, opened.sent
+        return answer, connection.sent
 
 
-async def all_of(opened: Wire, pieces: Iterator[bytes]) -> None:
+async def send_chunks(connection: Connection, pieces: Iterator[bytes]) -> None:
     for piece in pieces:
-        await opened.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+        await connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
 
 
 def ten_thousand_parts() -> Iterator[bytes]:
@@ -111,12 +111,15 @@ def a_gigabyte_before_the_first_part() -> Iterator[bytes]:
         (ten_thousand_parts_in_one, {(400, "malformed_body")}),
         (a_long_field, {(400, "malformed_body")}),
         (a_long_part_head, {(400, "malformed_body")}),
-        (a_gigabyte, {(422, "validation_failed"), (413, "body_too_large")}),  # whoever sees it first
+        (
+            a_gigabyte,
+            {(422, "validation_failed"), (413, "body_too_large")},
+        ),  # depends on which limit is reached first
         (a_gigabyte_behind_the_image, {(413, "body_too_large")}),
         (a_gigabyte_before_the_first_part, {(413, "body_too_large")}),
     ],
 )
-async def test_a_body_without_measure_is_refused_early(
+async def test_an_endless_body_is_refused_early(
     stack: Stack, person: Person, pieces: Callable[[], Iterator[bytes]], possible: set[tuple[int, str]]
 ) -> None:
     async with no_growth(stack):
@@ -124,15 +127,15 @@ async def test_a_body_without_measure_is_refused_early(
 
     assert (answer.status, answer.json["code"]) in possible
     assert answer.headers["connection"] == "close"
-    assert sent < 256 * MIB  # of 1,024: how much is on its way when the answer comes depends on the machine
+    assert sent < 256 * MIB  # of 1,024; the machine decides how much is in flight when the answer comes
 
 
-async def test_heads_without_end_are_refused(stack: Stack) -> None:
+async def test_endless_headers_are_refused(stack: Stack) -> None:
     async def one() -> int:
-        async with wire(stack.api) as opened:
-            await opened.send(b"GET /api/user HTTP/1.1\r\nHost: here\r\n")
-            await many(lambda: opened.send(b"X-A: " + b"a" * 1000 + b"\r\n"), 80)
-            return (await opened.answer()).status
+        async with connect(stack.api) as connection:
+            await connection.send(b"GET /api/user HTTP/1.1\r\nHost: here\r\n")
+            await many(lambda: connection.send(b"X-A: " + b"a" * 1000 + b"\r\n"), 80)
+            return (await connection.answer()).status
 
     async with no_growth(stack):
         found = await asyncio.gather(*(one() for _ in range(100)))
@@ -146,14 +149,14 @@ async def many(call: Callable[[], Awaitable[None]], times: int) -> None:
             await call()
 
 
-async def test_others_are_served_beside_a_crowd_of_the_slow(stack: Stack) -> None:
-    async with no_growth(stack), contextlib.AsyncExitStack() as crowd:
+async def test_slow_clients_do_not_block_others(stack: Stack) -> None:
+    async with no_growth(stack), contextlib.AsyncExitStack() as slow_clients:
         for _ in range(300):
-            slow = await crowd.enter_async_context(wire(stack.api))
+            slow = await slow_clients.enter_async_context(connect(stack.api))
             await slow.send(b"POST /api/auth/login HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n")
 
-        async with wire(stack.api) as opened:
-            await opened.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
-            answer = await opened.answer()
+        async with connect(stack.api) as connection:
+            await connection.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            answer = await connection.answer()
 
     assert answer.status == 200

@@ -1,5 +1,5 @@
-"""The six causes of a 403, each alone, and told before a byte of the body is read. Which of several is told
-stands in test_access and test_batches.
+"""Each of the six causes of a 403, refused before any of the body is read. The order of several causes is
+tested in test_access and test_batches.
 """
 
 from collections.abc import Awaitable, Callable
@@ -8,24 +8,24 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_rig import Gateway, People, Person, spent
-from tests.gateway.raw_http import Answer, wire
+from tests.gateway.gateway_harness import Gateway, People, Person, spend
+from tests.gateway.raw_http import Answer, connect
 from tests.gateway.test_access import NO_ABILITIES
 
 UPSCALE, BATCHES = "/api/images/upscale", "/api/batches"
 TEN_MEGABYTES = 10 << 20
 
 
-async def answer_to_head(gateway: Gateway, path: str, token: str) -> Answer:
-    """The first answer to a request whose body never comes; 100 asks for it."""
+async def answer_to_headers(gateway: Gateway, path: str, token: str) -> Answer:
+    """Send only headers. Return the first answer; 100 asks for the body."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: multipart/form-data; boundary=here\r\nContent-Length: {TEN_MEGABYTES}\r\n"
         "Expect: 100-continue\r\n\r\n"
     )
-    async with wire(gateway.url) as opened:
-        await opened.send(head.encode())
-        return await opened.answer()
+    async with connect(gateway.url) as connection:
+        await connection.send(head.encode())
+        return await connection.answer()
 
 
 def days(count: float) -> datetime:
@@ -52,7 +52,7 @@ async def without_batches(people: People) -> Person:
 
 async def without_abilities(people: People) -> Person:
     person = await people.new("professional")
-    await people.change("auth", NO_ABILITIES, person.id)
+    await people.execute_sql("auth", NO_ABILITIES, person.id)
     return person
 
 
@@ -78,7 +78,7 @@ async def without_quota(people: People) -> Person:
         (without_quota, BATCHES, "quota_exceeded", "You have exceeded your monthly image quota."),
     ],
 )
-async def test_each_cause_has_its_own_code_and_is_told_before_the_body(
+async def test_each_cause_has_its_own_code_and_is_refused_before_the_body(
     gateway: Gateway,
     people: People,
     who: Callable[[People], Awaitable[Person]],
@@ -88,7 +88,7 @@ async def test_each_cause_has_its_own_code_and_is_told_before_the_body(
 ) -> None:
     person = await who(people)
 
-    answer = await answer_to_head(gateway, path, person.token)
+    answer = await answer_to_headers(gateway, path, person.token)
 
     assert (answer.status, answer.json["code"], answer.json["message"]) == (403, code, message)
     assert list(answer.json) == ["success", "message", "code", "request_id"]
@@ -96,29 +96,29 @@ async def test_each_cause_has_its_own_code_and_is_told_before_the_body(
     assert answer.headers["connection"] == "close"
 
 
-async def test_without_a_token_no_body_is_asked_for(gateway: Gateway) -> None:
-    answers = [await answer_to_head(gateway, path, "1|nonsense") for path in (UPSCALE, BATCHES)]
+async def test_without_a_token_the_body_is_not_requested(gateway: Gateway) -> None:
+    answers = [await answer_to_headers(gateway, path, "1|nonsense") for path in (UPSCALE, BATCHES)]
 
     assert [(answer.status, answer.json["code"]) for answer in answers] == [(401, "unauthenticated")] * 2
     assert {answer.headers["connection"] for answer in answers} == {"close"}
 
 
-async def test_over_the_hourly_limit_no_body_is_asked_for(
+async def test_over_the_hourly_limit_the_body_is_not_requested(
     stack: Stack, gateway: Gateway, people: People
 ) -> None:
     person = await people.new("professional")
-    await spent(stack, f"user-{person.id}", 2_000)
+    await spend(stack, f"user-{person.id}", 2_000)
 
-    answers = [await answer_to_head(gateway, path, person.token) for path in (UPSCALE, BATCHES)]
+    answers = [await answer_to_headers(gateway, path, person.token) for path in (UPSCALE, BATCHES)]
 
     assert [(answer.status, answer.json["code"]) for answer in answers] == [(429, "too_many_requests")] * 2
     assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
 
 
-async def test_whoever_is_at_no_fault_is_asked_for_the_body(gateway: Gateway, people: People) -> None:
+async def test_an_allowed_caller_is_asked_for_the_body(gateway: Gateway, people: People) -> None:
     person = await people.new("professional")
 
-    answers = [await answer_to_head(gateway, path, person.token) for path in (UPSCALE, BATCHES)]
+    answers = [await answer_to_headers(gateway, path, person.token) for path in (UPSCALE, BATCHES)]
 
     assert [answer.status for answer in answers] == [100, 100]
 
@@ -135,14 +135,14 @@ async def test_whoever_is_at_no_fault_is_asked_for_the_body(gateway: Gateway, pe
     ],
     ids=["on trial", "in its grace period", "paid after a trial", "ended", "ended on trial", "unpaid"],
 )
-async def test_a_subscription_makes_images_as_long_as_it_is_active(
+async def test_new_images_need_an_active_subscription(
     gateway: Gateway, people: People, trial: int | None, until: int | None, past_due: bool, status: int
 ) -> None:
     person = await people.new()
     ends = [None if each is None else days(each) for each in (trial, until)]
     await people.operator.set_plan(person.email, "starter", *ends, past_due=past_due)
 
-    answer = await answer_to_head(gateway, UPSCALE, person.token)
+    answer = await answer_to_headers(gateway, UPSCALE, person.token)
 
     assert answer.status == status
     assert status == 100 or answer.json["code"] == "subscription_expired"

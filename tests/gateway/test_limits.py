@@ -1,4 +1,4 @@
-"""Hourly limits: exact over all gateways, there without the broker too, and told in the draft's headers."""
+"""Hourly limits: exact over all gateways, and enforced without the broker too."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ from gateway.identity.limits import Count, Limits
 from loupe_local.stores import Stores
 
 
-def local() -> float:
+def counted_locally() -> float:
     return REGISTRY.get_sample_value("loupe_limits_local_total") or 0.0
 
 
@@ -26,7 +26,7 @@ def a_key() -> str:
 
 @pytest.fixture
 async def two(stores: Stores) -> AsyncGenerator[tuple[Limits, Limits]]:
-    """Gateways with a connection each."""
+    """Two gateways, each with its own connection."""
     async with (
         bus.connection(stores.nats_url("gateway"), "one", Readiness()) as first,
         bus.connection(stores.nats_url("gateway"), "two", Readiness()) as second,
@@ -37,7 +37,7 @@ async def two(stores: Stores) -> AsyncGenerator[tuple[Limits, Limits]]:
         yield limits
 
 
-async def test_gateways_count_together_and_miss_nobody(two: tuple[Limits, Limits]) -> None:
+async def test_gateways_share_one_count(two: tuple[Limits, Limits]) -> None:
     key = a_key()
 
     counts = await asyncio.gather(*(two[number % 2].count(key, 60) for number in range(100)))
@@ -47,7 +47,7 @@ async def test_gateways_count_together_and_miss_nobody(two: tuple[Limits, Limits
     assert {count.remaining for count in counts if count.is_over} == {0}
 
 
-async def test_the_limit_itself_is_still_within(two: tuple[Limits, Limits]) -> None:
+async def test_the_last_request_within_the_limit_is_admitted(two: tuple[Limits, Limits]) -> None:
     key = a_key()
 
     counts = [await two[0].count(key, 2) for _ in range(3)]
@@ -55,14 +55,14 @@ async def test_the_limit_itself_is_still_within(two: tuple[Limits, Limits]) -> N
     assert [(count.remaining, count.is_over) for count in counts] == [(1, False), (0, False), (0, True)]
 
 
-async def test_keys_count_apart(two: tuple[Limits, Limits]) -> None:
+async def test_keys_are_counted_separately(two: tuple[Limits, Limits]) -> None:
     await two[0].count(key := a_key(), 5)
 
     assert (await two[0].count(a_key(), 5)).remaining == 4
     assert (await two[1].count(key, 5)).remaining == 3
 
 
-async def test_a_window_ends_with_the_hour_to_the_second(two: tuple[Limits, Limits]) -> None:
+async def test_a_window_ends_with_the_hour(two: tuple[Limits, Limits]) -> None:
     before = int(time.time())
 
     count = await two[0].count(a_key(), 5)
@@ -71,7 +71,7 @@ async def test_a_window_ends_with_the_hour_to_the_second(two: tuple[Limits, Limi
     assert count.resets_in in possible
 
 
-async def test_places_that_are_taken_ten_at_a_time_never_pass_the_limit(two: tuple[Limits, Limits]) -> None:
+async def test_reserving_ten_places_at_a_time_never_exceeds_the_limit(two: tuple[Limits, Limits]) -> None:
     key = a_key()
 
     counts = await asyncio.gather(*(two[number % 2].count(key, 95, 10) for number in range(150)))
@@ -81,12 +81,15 @@ async def test_places_that_are_taken_ten_at_a_time_never_pass_the_limit(two: tup
     assert len(places) == 95
 
 
-async def test_a_broker_that_hangs_keeps_the_many_waiting_no_longer_than_one(
+async def test_many_requests_wait_no_longer_for_a_hanging_broker_than_one(
     stores: Stores, two: tuple[Limits, Limits]
 ) -> None:
-    broker, before = psutil.Process(stores.supervisor.pid("nats")), local()
+    broker, before = psutil.Process(stores.supervisor.pid("nats")), counted_locally()
     broker.suspend()
     try:
+        async with asyncio.timeout(5):
+            while broker.status() != psutil.STATUS_STOPPED:
+                await asyncio.sleep(0.01)
         counts = await asyncio.wait_for(
             asyncio.gather(*(two[0].count(key, 40, 10) for key in [a_key()] * 30)), 15
         )
@@ -94,16 +97,16 @@ async def test_a_broker_that_hangs_keeps_the_many_waiting_no_longer_than_one(
         broker.resume()
 
     assert [count.is_over for count in counts] == [False] * 20 + [True] * 10
-    assert local() == before + 30
+    assert counted_locally() == before + 30
 
 
-async def test_what_is_only_told_is_not_counted(two: tuple[Limits, Limits]) -> None:
-    key, alone, before = a_key(), Limits(1), local()
+async def test_reading_the_limit_does_not_count(two: tuple[Limits, Limits]) -> None:
+    key, single, before = a_key(), Limits(1), counted_locally()
 
-    told = [await limits.count(key, 5, 0) for limits in (two[0], two[1], alone) for _ in range(9)]
+    counts = [await limits.count(key, 5, 0) for limits in (two[0], two[1], single) for _ in range(9)]
 
-    assert {(count.remaining, count.is_over) for count in told} == {(5, False)}
-    assert local() == before
+    assert {(count.remaining, count.is_over) for count in counts} == {(5, False)}
+    assert counted_locally() == before
     assert (await two[0].count(key, 5)).remaining == 4
     assert (await two[1].count(key, 5, 0)).remaining == 4
 
@@ -116,26 +119,26 @@ def test_the_headers_are_those_of_the_draft() -> None:
         assert re.fullmatch(r'"[a-z]+"(;[a-z]=\d+)+', value)
 
 
-async def test_before_the_broker_is_there_each_gateway_counts_its_share() -> None:
-    limits, key, before = Limits(2), a_key(), local()
+async def test_before_the_broker_is_connected_each_gateway_enforces_its_share() -> None:
+    limits, key, before = Limits(2), a_key(), counted_locally()
 
     counts = [await limits.count(key, 10) for _ in range(6)]
 
     assert [count.is_over for count in counts] == [False] * 5 + [True]
     assert {count.limit for count in counts} == {10}
-    assert local() == before + 6
+    assert counted_locally() == before + 6
 
 
-async def test_a_broker_that_dies_is_done_without_and_used_again_when_it_is_back(
+async def test_a_dead_broker_is_replaced_by_local_counts_until_it_is_back(
     stores: Stores, two: tuple[Limits, Limits]
 ) -> None:
     await asyncio.gather(*(limits.count(a_key(), 10) for limits in two))
-    before, key = local(), a_key()
+    before, key = counted_locally(), a_key()
 
     await stores.supervisor.kill("nats")
     async with asyncio.timeout(20):
         without = [await two[0].count(key, 10) for _ in range(6)]
-    counted = local() - before
+    counted = counted_locally() - before
     await stores.supervisor.restart("nats")
     together = await counted_together(two)
 
@@ -145,7 +148,7 @@ async def test_a_broker_that_dies_is_done_without_and_used_again_when_it_is_back
 
 
 async def counted_together(two: tuple[Limits, Limits]) -> bool:
-    """Whether, soon, the two see each other's requests again."""
+    """Wait for the two to share one count again. Return whether they do."""
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
         key = a_key()

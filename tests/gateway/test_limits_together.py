@@ -1,4 +1,4 @@
-"""Limits as clients meet them: exact over gateways, restarts, proxies, and kept while the broker is away."""
+"""Hourly limits over HTTP: exact over gateways, restarts and proxies, also while the broker is away."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,15 @@ from common import bus
 from common.metrics import Readiness
 from loupe_local.stack import Stack
 from loupe_local.stores import Stores
-from tests.gateway.gateway_rig import Gateway, People, an_address, gateway_on, settings_of, spent, unconnected
+from tests.gateway.gateway_harness import (
+    Gateway,
+    People,
+    gateway_on,
+    new_address,
+    settings_of,
+    settings_without_services,
+    spend,
+)
 
 LIMIT = {"unauthenticated_requests_per_hour": 10, "trusted_proxies": "127.0.0.0/8", "replicas": 2}
 
@@ -29,7 +37,7 @@ async def two(stack: Stack) -> AsyncGenerator[tuple[Gateway, Gateway]]:
 
 
 async def logins(gateways: Sequence[Gateway], address: str, count: int) -> list[httpx2.Response]:
-    """All at once."""
+    """Send that many logins at once."""
     headers = {"X-Forwarded-For": address}
     async with contextlib.AsyncExitStack() as opened:
         clients = [await opened.enter_async_context(gateway.client(**headers)) for gateway in gateways]
@@ -41,8 +49,8 @@ def statuses(answers: Sequence[httpx2.Response]) -> dict[int, int]:
     return dict(Counter(answer.status_code for answer in answers))
 
 
-async def test_an_address_has_its_limit_over_all_gateways(two: tuple[Gateway, Gateway]) -> None:
-    answers = await logins(two, an_address(), 30)
+async def test_an_address_has_one_limit_over_all_gateways(two: tuple[Gateway, Gateway]) -> None:
+    answers = await logins(two, new_address(), 30)
 
     assert statuses(answers) == {401: 10, 429: 20}
     left = [int(re.findall(r"r=(\d+)", each.headers["ratelimit"])[0]) for each in answers]
@@ -51,10 +59,8 @@ async def test_an_address_has_its_limit_over_all_gateways(two: tuple[Gateway, Ga
     assert {each.headers["ratelimit-policy"] for each in answers} == {'"hour";q=10;w=3600'}
 
 
-async def test_a_gateway_that_starts_anew_has_forgotten_nothing(
-    stack: Stack, two: tuple[Gateway, Gateway]
-) -> None:
-    address = an_address()
+async def test_a_restarted_gateway_continues_to_count(stack: Stack, two: tuple[Gateway, Gateway]) -> None:
+    address = new_address()
     async with gateway_on(settings_of(stack, **LIMIT)) as first:
         before = await logins([first, two[0]], address, 6)
 
@@ -64,11 +70,11 @@ async def test_a_gateway_that_starts_anew_has_forgotten_nothing(
     assert (statuses(before), statuses(after)) == ({401: 6}, {401: 4, 429: 16})
 
 
-async def test_a_user_has_a_limit_over_all_gateways_and_no_other_user_has_it(
+async def test_each_user_has_a_separate_limit_over_all_gateways(
     stack: Stack, two: tuple[Gateway, Gateway], people: People
 ) -> None:
     person, other = await people.new("starter"), await people.new("starter")
-    await spent(stack, f"user-{person.id}", 490)
+    await spend(stack, f"user-{person.id}", 490)
 
     async with two[0].client(person.token) as one, two[1].client(person.token) as another:
         answers = await asyncio.gather(*((one, another)[number % 2].get("/api/user") for number in range(30)))
@@ -79,12 +85,12 @@ async def test_a_user_has_a_limit_over_all_gateways_and_no_other_user_has_it(
     assert untouched.headers["ratelimit"].startswith('"hour";r=499;')
 
 
-async def test_polls_never_pass_their_limit(
+async def test_polls_never_exceed_their_limit(
     stack: Stack, two: tuple[Gateway, Gateway], people: People
 ) -> None:
-    """Held places that nobody used may come short of it."""
+    """Places that a gateway reserved and did not use are lost, so fewer polls may be admitted."""
     person = await people.new("starter")
-    await spent(stack, f"poll-{person.id}", 4955)
+    await spend(stack, f"poll-{person.id}", 4955)
 
     async with two[0].client(person.token) as one, two[1].client(person.token) as another:
         polls = [(one, another)[number % 2].get("/api/images/1") for number in range(100)]
@@ -107,10 +113,10 @@ async def test_polls_never_pass_their_limit(
         ("{address}, 1.2.3.4", False),
     ],
 )
-async def test_an_address_is_what_trusted_proxies_say(
+async def test_trusted_proxies_determine_the_address(
     two: tuple[Gateway, Gateway], forwarded: str, *, is_same: bool
 ) -> None:
-    address = an_address()
+    address = new_address()
     network = ":".join(address.split(":")[:4])
     first = await logins(two, address, 10)
 
@@ -121,11 +127,11 @@ async def test_an_address_is_what_trusted_proxies_say(
 
 
 async def test_a_forged_header_changes_nothing(stack: Stack) -> None:
-    """Without trusted proxies; all of the tests' clients are one."""
+    """There are no trusted proxies here, so all clients of the tests have one address."""
     async with gateway_on(settings_of(stack)) as gateway, gateway.client() as client:
         answers = [
             await client.get(
-                "/api/user", headers={"X-Forwarded-For": an_address(), "Forwarded": "for=1.2.3.4"}
+                "/api/user", headers={"X-Forwarded-For": new_address(), "Forwarded": "for=1.2.3.4"}
             )
             for _ in range(3)
         ]
@@ -134,8 +140,8 @@ async def test_a_forged_header_changes_nothing(stack: Stack) -> None:
     assert left == [left[0], left[0] - 1, left[0] - 2]
 
 
-async def test_at_the_limit_unknown_paths_are_refused_too(two: tuple[Gateway, Gateway]) -> None:
-    address = an_address()
+async def test_over_the_limit_unknown_paths_are_refused_too(two: tuple[Gateway, Gateway]) -> None:
+    address = new_address()
     await logins(two, address, 10)
 
     async with two[0].client(**{"X-Forwarded-For": address}) as client:
@@ -152,22 +158,22 @@ async def preflight_of(client: httpx2.AsyncClient) -> httpx2.Response:
     return await client.options("/api/auth/login", headers=headers)
 
 
-async def test_without_the_broker_login_stays_limited_and_is_counted_together_again_after(
+async def test_logins_stay_limited_without_the_broker_and_are_shared_again_after(
     stores: Stores,
 ) -> None:
-    """No service is there: a login that is let through finds auth away."""
+    """There are no services, so an admitted login is answered with 503."""
     async with (
-        gateway_on(unconnected(**LIMIT), alone=True) as one,
-        gateway_on(unconnected(**LIMIT), alone=True) as other,
+        gateway_on(settings_without_services(**LIMIT), wait_for_services=False) as one,
+        gateway_on(settings_without_services(**LIMIT), wait_for_services=False) as other,
         bus.connection(stores.nats_url("gateway"), "one", Readiness()) as first,
         bus.connection(stores.nats_url("gateway"), "other", Readiness()) as second,
     ):
         await one.backend.limits.use(first)
         await other.backend.limits.use(second)
-        together = await logins([one, other], an_address(), 30)
+        together = await logins([one, other], new_address(), 30)
 
         await stores.supervisor.kill("nats")
-        apart = await logins([one, other], an_address(), 30)
+        apart = await logins([one, other], new_address(), 30)
         await stores.supervisor.restart("nats")
         again = await counted_together([one, other])
 
@@ -177,10 +183,10 @@ async def test_without_the_broker_login_stays_limited_and_is_counted_together_ag
 
 
 async def counted_together(gateways: Sequence[Gateway]) -> dict[int, int]:
-    """What 30 logins get as soon as the broker counts again."""
+    """Wait until the broker counts again. Return the statuses of 30 logins."""
     deadline = time.monotonic() + 20
     while not all(gateway.backend.limits.is_shared for gateway in gateways):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
-    await logins(gateways, an_address(), 2)
-    return statuses(await logins(gateways, an_address(), 30))
+    await logins(gateways, new_address(), 2)
+    return statuses(await logins(gateways, new_address(), 30))

@@ -1,11 +1,11 @@
-"""The models of this installation, for everybody."""
+"""GET /api/models, which needs no token."""
 
 import re
 
-from tests.gateway.gateway_rig import Gateway, People
+from tests.gateway.gateway_harness import Gateway, People
 
 
-async def test_whoever_asks_is_told_the_models(gateway: Gateway) -> None:
+async def test_everybody_may_list_the_models(gateway: Gateway) -> None:
     async with gateway.client() as client:
         answer = await client.get("/api/models")
 
@@ -25,7 +25,7 @@ async def test_whoever_asks_is_told_the_models(gateway: Gateway) -> None:
     assert [body["data"][0][key] for key in ("network", "source", "licence")] == [None, None, None]
 
 
-async def test_strangers_are_limited_by_their_address_and_users_by_their_plan(
+async def test_clients_without_a_token_are_limited_by_address_and_users_by_plan(
     gateway: Gateway, people: People
 ) -> None:
     person = await people.new("starter")
@@ -40,7 +40,7 @@ async def test_strangers_are_limited_by_their_address_and_users_by_their_plan(
     assert policies == [f'"hour";q={number};w=3600' for number in (limit, 500, 500)]
 
 
-async def test_the_description_says_that_it_needs_no_token(gateway: Gateway) -> None:
+async def test_the_description_says_that_no_token_is_needed(gateway: Gateway) -> None:
     async with gateway.client() as client:
         described = (await client.get("/openapi.json")).json()
 

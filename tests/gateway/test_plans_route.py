@@ -1,11 +1,11 @@
-"""The plans of this installation, for everybody."""
+"""GET /api/plans, which needs no token."""
 
 import re
 
-from tests.gateway.gateway_rig import Gateway, People
+from tests.gateway.gateway_harness import Gateway, People
 
 
-async def test_whoever_asks_is_told_the_plans(gateway: Gateway) -> None:
+async def test_everybody_may_list_the_plans(gateway: Gateway) -> None:
     async with gateway.client() as client:
         answer = await client.get("/api/plans")
 
@@ -43,7 +43,7 @@ async def test_a_plan_is_the_same_as_in_the_subscription(gateway: Gateway, peopl
     assert ours == {key: offered[key] for key in ours}
 
 
-async def test_strangers_are_limited_by_their_address_and_users_by_their_plan(
+async def test_clients_without_a_token_are_limited_by_address_and_users_by_plan(
     gateway: Gateway, people: People
 ) -> None:
     person = await people.new("starter")
@@ -61,7 +61,7 @@ async def test_strangers_are_limited_by_their_address_and_users_by_their_plan(
     assert policies == [f'"hour";q={number};w=3600' for number in (limit, 500, limit)]
 
 
-async def test_the_description_says_that_it_needs_no_token(gateway: Gateway) -> None:
+async def test_the_description_says_that_no_token_is_needed(gateway: Gateway) -> None:
     async with gateway.client() as client:
         described = (await client.get("/openapi.json")).json()
 

@@ -1,12 +1,12 @@
-"""What is malformed or too large is answered in the envelope, ends its connection, and is read no further."""
+"""A malformed or too large request is refused in the envelope. Its connection closes, and no more is read."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.gateway.gateway_rig import Gateway, gateway_on, nobody_is_left, unconnected
-from tests.gateway.raw_http import assert_refused, exchange, wire
+from tests.gateway.gateway_harness import Gateway, gateway_on, settings_without_services, until_idle
+from tests.gateway.raw_http import assert_refused, connect, exchange
 
 HOST = b"Host: here\r\n"
 GET = b"GET /healthz HTTP/1.1\r\n" + HOST
@@ -17,7 +17,7 @@ SECRET = b"GET /api/secret HTTP/1.1\r\n" + HOST + b"X-Request-Id: second\r\n\r\n
 
 @pytest.fixture(scope="module")
 async def edge() -> AsyncGenerator[Gateway]:
-    async with gateway_on(unconnected(), alone=True) as running:
+    async with gateway_on(settings_without_services(), wait_for_services=False) as running:
         yield running
 
 
@@ -76,22 +76,22 @@ MALFORMED = {
     "an unknown method": b"FOO / HTTP/1.1\r\n" + HOST + b"\r\n",
     "a method in lower case": b"get /healthz HTTP/1.1\r\n" + HOST + b"\r\n",
     "tabs for spaces": b"GET\t/healthz\tHTTP/1.1\r\n" + HOST + b"\r\n",
-    "chunk size no number": CHUNKED + b"zz\r\nabc\r\n0\r\n\r\n",
+    "chunk size not a number": CHUNKED + b"zz\r\nabc\r\n0\r\n\r\n",
     "chunk size negative": CHUNKED + b"-1\r\nabc\r\n0\r\n\r\n",
     "chunk size with 0x": CHUNKED + b"0x3\r\nabc\r\n0\r\n\r\n",
     "chunk size with a space": CHUNKED + b"3 \r\nabc\r\n0\r\n\r\n",
     "chunk size without end": CHUNKED + b"f" * 17 + b"\r\nabc\r\n0\r\n\r\n",
     "chunk size that ends in LF": CHUNKED + b"3\nabc\r\n0\r\n\r\n",
-    "LF in what follows a chunk size": CHUNKED + b"3;a\nb\r\nabc\r\n0\r\n\r\n",
+    "LF after a chunk size": CHUNKED + b"3;a\nb\r\nabc\r\n0\r\n\r\n",
     "chunk longer than its size": CHUNKED + b"3\r\nabcd\r\n0\r\n\r\n",
     "a length after the last chunk": CHUNKED + b"0\r\nContent-Length: 3\r\n\r\n",
-    "what follows a chunk size without end": CHUNKED + b"3;" + b"a" * 300_000,
+    "chunk extension without end": CHUNKED + b"3;" + b"a" * 300_000,
     "trailers without end": CHUNKED + b"0\r\n" + b"X-A: a\r\n" * 40_000,
 }
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-async def test_a_malformed_request_is_refused_and_nothing_behind_it_is_read(edge: Gateway, name: str) -> None:
+async def test_a_malformed_request_is_refused_and_nothing_after_it_is_read(edge: Gateway, name: str) -> None:
     answer, rest = await exchange(edge.url, MALFORMED[name] + SECRET)
 
     assert_refused(answer, rest, 400, "malformed_request")
@@ -109,55 +109,55 @@ async def test_a_malformed_request_is_refused_and_nothing_behind_it_is_read(edge
         (b"\r\n" * 100_000, 400, "malformed_request"),
     ],
 )
-async def test_a_head_over_its_caps_is_refused(edge: Gateway, data: bytes, status: int, code: str) -> None:
+async def test_headers_over_a_limit_are_refused(edge: Gateway, data: bytes, status: int, code: str) -> None:
     answer, rest = await exchange(edge.url, data)
 
     assert_refused(answer, rest, status, code)
 
 
-async def test_a_head_within_its_caps_is_answered(edge: Gateway) -> None:
+async def test_headers_within_the_limits_are_accepted(edge: Gateway) -> None:
     data = b"GET /healthz?" + b"x" * 8000 + b" HTTP/1.1\r\n" + HOST + b"X-A: a\r\n" * 98
     answer, _ = await exchange(edge.url, data + b"Connection: close\r\n\r\n")
 
     assert (answer.status, answer.body) == (200, b"ok")
 
 
-async def test_a_refusal_has_the_id_that_the_request_was_sent_with(edge: Gateway) -> None:
+async def test_a_refusal_has_the_id_of_its_request(edge: Gateway) -> None:
     answer, _ = await exchange(edge.url, b"GET * HTTP/1.1\r\nX-Request-Id: mine\r\nHost: here\r\n\r\n")
 
     assert answer.json["request_id"] == "mine"
 
 
-async def test_requests_may_follow_each_other_without_waiting(edge: Gateway) -> None:
+async def test_requests_can_be_pipelined(edge: Gateway) -> None:
     ids = [b"X-Request-Id: %d\r\n\r\n" % number for number in range(50)]
-    async with wire(edge.url) as opened:
-        await opened.send(b"".join(GET + each for each in ids))
-        answers = [await opened.answer() for _ in ids]
+    async with connect(edge.url) as connection:
+        await connection.send(b"".join(GET + each for each in ids))
+        answers = [await connection.answer() for _ in ids]
 
     assert [answer.headers["x-request-id"] for answer in answers] == [str(number) for number in range(50)]
 
 
-async def test_what_is_due_is_answered_before_a_refusal(edge: Gateway) -> None:
-    async with wire(edge.url) as opened:
-        await opened.send(
+async def test_earlier_requests_are_answered_before_a_refusal(edge: Gateway) -> None:
+    async with connect(edge.url) as connection:
+        await connection.send(
             GET + b"X-Request-Id: one\r\n\r\n" + GET + b"X-Request-Id: two\r\n\r\n" + b"nonsense\r\n\r\n"
         )
-        answers = [await opened.answer() for _ in range(3)]
-        rest = await opened.rest()
+        answers = [await connection.answer() for _ in range(3)]
+        rest = await connection.rest()
 
     assert [answer.headers["x-request-id"] for answer in answers[:2]] == ["one", "two"]
     assert [answer.status for answer in answers[:2]] == [200, 200]
     assert_refused(answers[2], rest, 400, "malformed_request")
 
 
-async def test_nothing_is_read_behind_a_request_that_closes(edge: Gateway) -> None:
+async def test_nothing_is_read_after_a_request_that_closes(edge: Gateway) -> None:
     answer, rest = await exchange(edge.url, GET + b"Connection: close\r\n\r\n" + SECRET)
 
     assert (answer.status, rest) == (200, b"")
 
 
 @pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
-async def test_an_upgrade_is_not_made(edge: Gateway, protocol: bytes) -> None:
+async def test_an_upgrade_is_ignored(edge: Gateway, protocol: bytes) -> None:
     upgrade = b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n\r\n"
 
     answer, rest = await exchange(edge.url, GET + upgrade + SECRET)
@@ -176,7 +176,7 @@ async def test_a_body_before_an_upgrade_is_read(edge: Gateway) -> None:
 
 
 @pytest.mark.parametrize("target", [b"http://there/healthz", b"http://there:80/healthz?a=b"])
-async def test_a_target_may_name_its_host(edge: Gateway, target: bytes) -> None:
+async def test_a_target_may_contain_the_host(edge: Gateway, target: bytes) -> None:
     answer, _ = await exchange(
         edge.url, b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
     )
@@ -184,19 +184,19 @@ async def test_a_target_may_name_its_host(edge: Gateway, target: bytes) -> None:
     assert (answer.status, answer.body) == (200, b"ok")
 
 
-async def test_the_whole_server_has_no_options(edge: Gateway) -> None:
+async def test_options_for_the_whole_server_is_not_found(edge: Gateway) -> None:
     answer, _ = await exchange(edge.url, b"OPTIONS * HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
 
     assert (answer.status, answer.json["code"]) == (404, "not_found")
 
 
-async def test_a_trailer_is_no_header(edge: Gateway) -> None:
+async def test_a_trailer_does_not_become_a_header(edge: Gateway) -> None:
     body = b"2\r\n{]\r\n0\r\nX-Request-Id: forged\r\nOrigin: x\r\n\r\n"
-    async with wire(edge.url) as opened:
-        await opened.send(CHUNKED + body)
-        answer = await opened.answer()
-        await opened.send(GET + b"\r\n")
-        after = await opened.answer()
+    async with connect(edge.url) as connection:
+        await connection.send(CHUNKED + body)
+        answer = await connection.answer()
+        await connection.send(GET + b"\r\n")
+        after = await connection.answer()
 
     assert (answer.status, answer.json["code"]) == (400, "malformed_body")
     assert answer.headers["x-request-id"] != "forged"
@@ -213,53 +213,53 @@ async def test_a_trailer_is_no_header(edge: Gateway) -> None:
     ],
 )
 @pytest.mark.parametrize("length", [b"Content-Length: 1000000000", b"Transfer-Encoding: chunked"])
-async def test_a_refusal_comes_without_asking_for_the_body(edge: Gateway, head: bytes, length: bytes) -> None:
+async def test_a_refusal_does_not_request_the_body(edge: Gateway, head: bytes, length: bytes) -> None:
     answer, rest = await exchange(edge.url, head + length + b"\r\nExpect: 100-continue\r\n\r\n")
 
     assert answer.status in (401, 404)
     assert (answer.headers["connection"], rest) == ("close", b"")
 
 
-async def test_a_body_that_nobody_wants_but_is_there_does_not_end_the_connection(edge: Gateway) -> None:
-    async with wire(edge.url) as opened:
-        await opened.send(GET + b"Content-Length: 2\r\n\r\n{}" + GET + b"X-Request-Id: next\r\n\r\n")
-        answers = [await opened.answer() for _ in range(2)]
+async def test_an_unused_body_does_not_close_the_connection(edge: Gateway) -> None:
+    async with connect(edge.url) as connection:
+        await connection.send(GET + b"Content-Length: 2\r\n\r\n{}" + GET + b"X-Request-Id: next\r\n\r\n")
+        answers = [await connection.answer() for _ in range(2)]
 
     assert [answer.status for answer in answers] == [200, 200]
     assert answers[1].headers["x-request-id"] == "next"
 
 
-async def test_a_malformed_body_ends_an_answer_that_has_begun(edge: Gateway) -> None:
+async def test_a_malformed_body_ends_a_running_answer(edge: Gateway) -> None:
     head = b"GET /api/endless HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST + b"\r\n"
-    async with wire(edge.url) as opened:
-        await opened.send(head)
-        begun = await opened.answer()
-        await opened.send(b"nonsense\r\n" + SECRET)
+    async with connect(edge.url) as connection:
+        await connection.send(head)
+        begun = await connection.answer()
+        await connection.send(b"nonsense\r\n" + SECRET)
         async with asyncio.timeout(20):
-            while await opened.reader.read(1 << 20):
+            while await connection.reader.read(1 << 20):
                 pass
-        await nobody_is_left(edge)
+        await until_idle(edge)
 
     assert begun.status == 200
 
 
-async def test_a_body_that_is_wanted_is_asked_for(edge: Gateway) -> None:
-    async with wire(edge.url) as opened:
-        await opened.send(POST + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
-        asked = await opened.answer()
-        await opened.send(b"{]")
-        answer = await opened.answer()
+async def test_a_needed_body_is_requested(edge: Gateway) -> None:
+    async with connect(edge.url) as connection:
+        await connection.send(POST + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        first = await connection.answer()
+        await connection.send(b"{]")
+        answer = await connection.answer()
 
-    assert (asked.status, answer.status) == (100, 400)
+    assert (first.status, answer.status) == (100, 400)
 
 
-async def test_a_refusal_reaches_a_client_that_sends_all_before_it_listens(edge: Gateway) -> None:
-    """Closing with bytes unread would reset the connection, and the answer would be lost."""
+async def test_a_refusal_reaches_a_client_that_sends_everything_before_reading(edge: Gateway) -> None:
+    """Closing a connection with unread bytes would reset it, and the answer would be lost."""
     size = 8 << 20
     head = b"POST /api/images/upscale HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % size
-    async with wire(edge.url) as opened:
-        await opened.send(head)
-        await opened.send(bytes(size))
-        answer = await opened.answer()
+    async with connect(edge.url) as connection:
+        await connection.send(head)
+        await connection.send(bytes(size))
+        answer = await connection.answer()
 
     assert (answer.status, answer.json["code"]) == (401, "unauthenticated")

@@ -1,4 +1,4 @@
-"""The monthly quota through the API: never passed, however many come at once, and given back once."""
+"""The monthly quota over REST: never exceeded by uploads at the same time, and given back only once."""
 
 import asyncio
 from collections import Counter
@@ -10,9 +10,9 @@ from client import accepted, client_of, nobody_working, until, until_used, upsca
 
 from loupe.billing.v1 import billing_pb2 as pb
 from loupe_local.stack import Stack
-from tests.contract.asking import CORRUPT, SMALL
-from tests.gateway.gateway_rig import People, Person, gateway_on, settings_of
-from tests.gateway.test_forbidden import answer_to_head
+from tests.contract.api_client import CORRUPT, SMALL
+from tests.gateway.gateway_harness import People, Person, gateway_on, settings_of
+from tests.gateway.test_forbidden import answer_to_headers
 
 
 async def with_quota(people: People, images: int) -> Person:
@@ -21,8 +21,8 @@ async def with_quota(people: People, images: int) -> Person:
     return person
 
 
-async def entered(people: People, person: Person) -> Counter[str]:
-    """How often the ledger has which reason."""
+async def ledger_counts(people: People, person: Person) -> Counter[str]:
+    """Return how many ledger entries have each reason."""
     ledger = cast("pb.GetLedgerResponse", await people.operator.show_quota(person.email))
     assert sum(entry.change for entry in ledger.entries) == ledger.usage.used
     return Counter(entry.reason for entry in ledger.entries)
@@ -32,7 +32,7 @@ def codes(answers: list[httpx2.Response]) -> Counter[tuple[int, str]]:
     return Counter((answer.status_code, answer.json().get("code", "")) for answer in answers)
 
 
-async def test_fifty_uploads_at_once_take_exactly_the_ten_places(stack: Stack, people: People) -> None:
+async def test_fifty_uploads_at_once_use_exactly_the_quota_of_ten(stack: Stack, people: People) -> None:
     person = await with_quota(people, 10)
 
     async with client_of(stack, person.token) as client:
@@ -45,10 +45,10 @@ async def test_fifty_uploads_at_once_take_exactly_the_ten_places(stack: Stack, p
     assert listed == 10
     left = {answer.headers["x-ratelimit-remaining"] for answer in answers if answer.status_code == 202}
     assert left == {str(number) for number in range(10)}
-    assert (await entered(people, person))["reserved"] == 10
+    assert (await ledger_counts(people, person))["reserved"] == 10
 
 
-async def test_what_is_cancelled_gives_its_place_back_once(stack: Stack, people: People) -> None:
+async def test_a_cancelled_image_gives_its_place_back_once(stack: Stack, people: People) -> None:
     person = await with_quota(people, 4)
 
     with nobody_working(stack):
@@ -59,7 +59,7 @@ async def test_what_is_cancelled_gives_its_place_back_once(stack: Stack, people:
             deleted = await asyncio.gather(*(client.delete(path) for path in paths))
             await until_used(client, 1)
             again = await asyncio.gather(*(upscale(client, SMALL) for _ in range(12)))
-            books = await entered(people, person)
+            books = await ledger_counts(people, person)
             for answer in (await client.get("/api/images")).json()["data"]:
                 await client.delete(f"/api/images/{answer['id']}")
             await until_used(client, 0)
@@ -68,10 +68,10 @@ async def test_what_is_cancelled_gives_its_place_back_once(stack: Stack, people:
     assert {answer.status_code for answer in deleted} <= {200, 404}
     assert codes(list(again)) == {(202, ""): 3, (403, "quota_exceeded"): 9}
     assert books == {"reserved": 7, "released": 3}
-    assert await entered(people, person) == {"reserved": 7, "released": 7}
+    assert await ledger_counts(people, person) == {"reserved": 7, "released": 7}
 
 
-async def test_what_fails_gives_its_place_back_and_what_completes_keeps_it(
+async def test_a_failed_image_gives_its_place_back_and_a_completed_one_does_not(
     stack: Stack, people: People
 ) -> None:
     person = await with_quota(people, 2)
@@ -89,17 +89,17 @@ async def test_what_fails_gives_its_place_back_and_what_completes_keeps_it(
         assert await used(client) == 2
     assert full.status_code == 403
     assert [answer.status_code for answer in deleted] == [200, 200]
-    books = await entered(people, person)
+    books = await ledger_counts(people, person)
     assert (books["reserved"], books["released"]) == (3, 1)
 
 
 @pytest.mark.parametrize("images", [7, None])
-async def test_a_quota_that_an_operator_sets_is_heard(
+async def test_a_quota_set_by_an_operator_takes_effect(
     stack: Stack, people: People, images: int | None
 ) -> None:
     person = await with_quota(people, 3)
-    faithful = gateway_on(settings_of(stack, principal_seconds=3600.0))
-    async with faithful as gateway, gateway.client(person.token) as client:
+    with_memory = gateway_on(settings_of(stack, principal_seconds=3600.0))
+    async with with_memory as gateway, gateway.client(person.token) as client:
         before = (await client.get("/api/images")).headers["x-ratelimit-limit"]
 
         await people.operator.set_quota(person.email, images)
@@ -120,12 +120,12 @@ async def test_uploads_count_at_their_own_gateway_even_if_every_event_is_lost(
     person = await with_quota(people, 2)
     cautious = gateway_on(settings_of(stack, principal_seconds=3600.0))
     async with cautious as gateway, gateway.client(person.token) as client:
-        monkeypatch.setattr(gateway.backend.callers, "count", ignore)
+        monkeypatch.setattr(gateway.backend.callers, "update_usage", ignore)
 
         answers = [await client.get("/api/images")]
         for _ in range(2):
             answers += [await upscale(client, SMALL), await client.get("/api/images")]
-        refused = await answer_to_head(gateway, "/api/images/upscale", person.token)
+        refused = await answer_to_headers(gateway, "/api/images/upscale", person.token)
 
     assert [answer.status_code for answer in answers] == [200, 202, 200, 202, 200]
     assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["2", "1", "1", "0", "0"]

@@ -2,16 +2,17 @@
 
 import math
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.identity.access import tell_usage
+from gateway.identity.access import record_usage
 from gateway.identity.callers import Caller
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2
-from tests.gateway.gateway_rig import a_request
+from tests.gateway.gateway_harness import a_request
 
 JUNE, JULY = (Timestamp(seconds=int(datetime(2026, month, 1, tzinfo=UTC).timestamp())) for month in (6, 7))
 
@@ -22,7 +23,8 @@ def usage(used: int, version: int, month: Timestamp = JUNE, limit: int | None = 
 
 def a_caller(known: billing_pb2.Usage) -> Caller:
     entitlement = billing_pb2.GetEntitlementResponse(usage=known, is_active=True)
-    return Caller(auth_pb2.User(id=1), 1, frozenset(), {}, entitlement, math.inf)
+    services: Any = None  # nobody is called
+    return Caller(auth_pb2.User(id=1), 1, frozenset(), services, entitlement, math.inf)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def a_caller(known: billing_pb2.Usage) -> Caller:
 def test_only_a_newer_count_is_taken(newer: billing_pb2.Usage, expected: int) -> None:
     caller = a_caller(usage(4, 7))
 
-    caller.has_used(newer)
+    caller.update_usage(newer)
 
     assert caller.entitlement.usage.used == expected
 
@@ -47,7 +49,7 @@ def test_only_a_newer_count_is_taken(newer: billing_pb2.Usage, expected: int) ->
 def test_a_late_count_of_the_last_month_changes_nothing() -> None:
     caller = a_caller(usage(1, 1, JULY))
 
-    caller.has_used(usage(10, 99, JUNE))
+    caller.update_usage(usage(10, 99, JUNE))
 
     assert (caller.entitlement.usage.used, caller.entitlement.usage.period_start) == (1, JULY)
 
@@ -55,7 +57,7 @@ def test_a_late_count_of_the_last_month_changes_nothing() -> None:
 def test_the_limit_stays_what_the_entitlement_said() -> None:
     caller = a_caller(usage(4, 7, limit=10))
 
-    caller.has_used(usage(10, 8, limit=None))
+    caller.update_usage(usage(10, 8, limit=None))
 
     assert caller.quota_is_used_up
 
@@ -64,7 +66,7 @@ def test_an_upload_raises_the_count_and_shows_what_is_left() -> None:
     caller, request = a_caller(usage(4, 7)), a_request()
     request.state.headers = {}
 
-    tell_usage(request, caller, images_pb2.UpscaleResponse(usage=usage(5, 8), quota_used=1, quota_limit=1))
+    record_usage(request, caller, images_pb2.UpscaleResponse(usage=usage(5, 8), quota_used=1, quota_limit=1))
 
     assert request.state.headers == {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "5"}
     assert caller.entitlement.usage.used == 5
@@ -74,7 +76,7 @@ def test_an_images_replica_of_the_release_before_shows_what_is_left_too() -> Non
     caller, request = a_caller(usage(4, 7)), a_request()
     request.state.headers = {}
 
-    tell_usage(request, caller, images_pb2.CreateBatchResponse(quota_used=6, quota_limit=10))
+    record_usage(request, caller, images_pb2.CreateBatchResponse(quota_used=6, quota_limit=10))
 
     assert request.state.headers == {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "4"}
     assert caller.entitlement.usage.used == 4, "without a version nobody can say which count is newer"
@@ -84,6 +86,6 @@ def test_an_unlimited_plan_has_no_headers() -> None:
     caller, request = a_caller(usage(4, 7, limit=None)), a_request()
     request.state.headers = {}
 
-    tell_usage(request, caller, images_pb2.UpscaleResponse(quota_used=5))
+    record_usage(request, caller, images_pb2.UpscaleResponse(quota_used=5))
 
     assert request.state.headers == {}

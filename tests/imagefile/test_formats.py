@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from gateway.routes.images import OPTIONS
+from gateway.routes.uploads import OPTIONS
 from imagefile import formats
 from imagefile.formats import CHOICES, FORMATS, READABLE, WRITABLE, Format, FormatInfo, IncompleteTable
 from inference.decoding.decoders import DECODERS

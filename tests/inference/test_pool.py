@@ -207,7 +207,6 @@ def test_it_runs_under_uvloop() -> None:
 PARENT = """
 import asyncio, sys
 from inference.decoding.pool import Decoder
-from tests.inference.pictures import still
 
 async def main():
     decoder = Decoder()
@@ -220,7 +219,8 @@ asyncio.run(main())
 
 
 def test_no_child_outlives_a_killed_parent() -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT, PHOTO], stdout=subprocess.PIPE, text=True) as parent:
+    command = [sys.executable, "-c", PARENT, PHOTO]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
 

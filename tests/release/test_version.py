@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loupe_local.state import REPOSITORY
-from tests.contract.described import DOCUMENT
+from tests.contract.operations import DOCUMENT
 
 VERSION = (REPOSITORY / "VERSION").read_text().strip()
 MEMBERS = [

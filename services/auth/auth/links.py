@@ -12,6 +12,7 @@ import jwt
 
 from common import errors
 from common.db import now
+from loupe import refusals
 
 VALID_FOR = timedelta(minutes=60)
 
@@ -44,5 +45,5 @@ def seal_of(secret: str, password_hash: str) -> str:
     return hmac.new(secret.encode(), f"password {password_hash}".encode(), hashlib.sha256).hexdigest()
 
 
-def invalid_link() -> errors.PermissionDenied:
-    return errors.PermissionDenied("This link is invalid or has expired.", reason="invalid_signature")
+def invalid_link() -> errors.ServiceError:
+    return errors.refused(refusals.INVALID_SIGNATURE)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, cast
 
 import grpc
@@ -23,6 +23,7 @@ from common.tls import Tls
 
 Call = grpc.aio.StreamUnaryCall[Any, Any]
 CallStatus = tuple[grpc.StatusCode, grpc.aio.Metadata | None, str | None]
+Metadata = Sequence[tuple[str, str]]
 TokenSource = Callable[[], Awaitable[str]]
 DEADLINE_SECONDS = 5.0
 STREAM_DEADLINE_SECONDS = 600.0
@@ -42,7 +43,8 @@ class Channel:
     """A channel to one service. Pass its attribute `grpc` to a generated stub.
 
     `target` is a gRPC name such as `dns:///images:9000`. If the name has several addresses, calls are
-    balanced over them. Stubs use only `unary_unary` and `stream_unary` of the channel.
+    balanced over them. Stubs use only `unary_unary` and `stream_unary` of the channel. A call can also send
+    `metadata`, in which the gateway passes the token of a user.
     """
 
     def __init__(
@@ -64,9 +66,14 @@ class Channel:
     def unary_unary(self, name: str, *args: Any, **kwargs: Any) -> Any:
         method = self._channel.unary_unary(name, *args, **kwargs)
 
-        async def call(request: Any, *, timeout: float = DEADLINE_SECONDS) -> Any:  # noqa: ASYNC109
+        async def call(
+            request: Any,
+            *,
+            timeout: float = DEADLINE_SECONDS,  # noqa: ASYNC109
+            metadata: Metadata = (),
+        ) -> Any:
             with _measured(name):
-                return await method(request, timeout=timeout, metadata=await self._metadata())
+                return await method(request, timeout=timeout, metadata=await self._metadata(metadata))
 
         return call
 
@@ -74,9 +81,14 @@ class Channel:
         """An exception of the caller's iterator cancels the call and is raised unchanged."""
         method = self._channel.stream_unary(name, *args, **kwargs)
 
-        async def call(requests: AsyncIterable[Any], *, timeout: float = STREAM_DEADLINE_SECONDS) -> Any:  # noqa: ASYNC109
+        async def call(
+            requests: AsyncIterable[Any],
+            *,
+            timeout: float = STREAM_DEADLINE_SECONDS,  # noqa: ASYNC109
+            metadata: Metadata = (),
+        ) -> Any:
             with _measured(name):
-                started = method(timeout=timeout, metadata=await self._metadata())
+                started = method(timeout=timeout, metadata=await self._metadata(metadata))
                 try:
                     return await _streamed(started, requests)
                 finally:
@@ -84,8 +96,8 @@ class Channel:
 
         return call
 
-    async def _metadata(self) -> list[tuple[str, str]]:
-        metadata = trace.outgoing_headers()
+    async def _metadata(self, own: Metadata) -> list[tuple[str, str]]:
+        metadata = [*trace.outgoing_headers(), *own]
         if self._token:
             metadata.append((TOKEN_KEY, await self._token()))
         return metadata

@@ -13,6 +13,9 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 
+from loupe import refusals
+from loupe.refusals import Refusal
+
 DETAILS_KEY = "grpc-status-details-bin"
 DOMAIN = "loupe"
 
@@ -77,9 +80,16 @@ class Internal(ServiceError):
     code = grpc.StatusCode.INTERNAL
 
 
+def refused(refusal: Refusal, **values: str) -> ServiceError:
+    """Return the error for a refusal of the REST contract. `values` fill the placeholders in its text."""
+    message = refusal.text.format(**values)
+    return type_of_code[refusal.kind](message, reason=refusal.code, fields=refusal.fields)
+
+
 def invalid(fields: Mapping[str, Sequence[str]]) -> InvalidArgument:
-    """What the contract answers to input at fault: one message, and a text for each field."""
-    return InvalidArgument("Validation failed", reason="validation_failed", fields=fields)
+    """Return the error for invalid input: `fields` maps the name of each field to its texts."""
+    refusal = refusals.VALIDATION_FAILED
+    return InvalidArgument(refusal.text, reason=refusal.code, fields=fields)
 
 
 def to_details(error: ServiceError) -> bytes:
@@ -118,9 +128,9 @@ def _of_the_way(error: grpc.aio.AioRpcError) -> ServiceError:
     """No service of ours has raised this; its words name addresses that are nobody's business."""
     match error.code():
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:  # cancelled by a server that stops
-            return Unavailable("Service temporarily unavailable.", reason="service_unavailable")
+            return refused(refusals.SERVICE_UNAVAILABLE)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return DeadlineExceeded("The service took too long to answer.", reason="deadline_exceeded")
+            return refused(refusals.DEADLINE_EXCEEDED)
         case code:
             return Internal(f"{code.name}: {error.details()}", reason="internal_error")
 

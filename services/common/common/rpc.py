@@ -21,6 +21,7 @@ from common import errors, log, metrics, trace
 from common.identity import Principal, Verifier
 from common.rpc_failures import to_service_error
 from common.tls import Tls
+from loupe import refusals
 
 Context = ServicerContext[Any, Any]
 TOKEN_KEY = "authorization"  # noqa: S105  the name of a header
@@ -83,9 +84,7 @@ class Callers:
         elif self.ability is None:
             raise errors.PermissionDenied("users may not call this method", reason="caller_refused")
         elif self.ability and self.ability not in principal.abilities:
-            raise errors.PermissionDenied(
-                f"The token lacks the ability {self.ability}.", reason="missing_ability"
-            )
+            raise errors.refused(refusals.MISSING_ABILITY, ability=self.ability)
 
 
 ANYBODY = Callers(anybody=True)

@@ -1,4 +1,4 @@
-"""Starts the gateway. It answers at once, with 503 for what needs a service that is not there yet."""
+"""Starts the gateway. It answers at once, and with 503 while a service that a request needs is away."""
 
 import asyncio
 import contextlib
@@ -11,13 +11,14 @@ from fastapi import FastAPI
 from common import bus, log, metrics, process, tls, trace
 from gateway import app, backend
 from gateway.http.protocol import Protocol
+from gateway.services import SERVICES
 from gateway.settings import Settings
 
 DRAIN_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75
 
-NEEDS = ("broker", "events", "auth", "billing", "images")
-"""Without events it would not hear that a token was revoked."""
+NEEDS = ("broker", "events", *SERVICES)
+"""The gateway is ready once it has all of these. `events` tell it that a token was revoked."""
 
 
 async def run() -> None:
@@ -36,8 +37,8 @@ async def run() -> None:
 
 
 async def follow(connected: backend.Backend, readiness: metrics.Readiness) -> None:
-    """Connects to what the gateway needs and hears what changes."""
-    for name, channel in zip(("auth", "billing", "images"), connected.channels, strict=True):
+    """Connect to everything that the gateway needs, then listen to events until cancelled."""
+    for name, channel in connected.connections.channels.items():
         await process.wait_for(name, channel.ready)
         readiness.watch(name, channel.is_connected)
     async with bus.connection(connected.settings.nats_url, "gateway", readiness) as nc:
@@ -48,7 +49,7 @@ async def follow(connected: backend.Backend, readiness: metrics.Readiness) -> No
 
 
 class _Server(uvicorn.Server):
-    """Signals are the process's business."""
+    """Leaves signals to `process.run`."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -62,7 +63,7 @@ def server_of(application: FastAPI, settings: Settings) -> uvicorn.Server:
             application,
             host=host,
             port=int(port),
-            http=functools.partial(Protocol, settings=settings),  # pyright: ignore[reportArgumentType]  as good
+            http=functools.partial(Protocol, settings=settings),  # pyright: ignore[reportArgumentType]  a callable works too
             ws="none",
             lifespan="off",
             access_log=False,

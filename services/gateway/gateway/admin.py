@@ -1,8 +1,8 @@
-"""`loupe-admin`: what operators do, over gRPC with a credential of its own.
+"""`loupe-admin`: the commands of operators. It calls the services over gRPC, with its own credential.
 
-Finds a local stack by itself; elsewhere LOUPE_AUTH_TARGET, LOUPE_BILLING_TARGET, LOUPE_IMAGES_TARGET and
-LOUPE_OPERATOR_SECRET say where and who, and where services speak TLS to each other, LOUPE_TLS_CERTIFICATE,
-LOUPE_TLS_KEY and LOUPE_TLS_AUTHORITY with which files.
+It finds a local stack by itself. Elsewhere it needs LOUPE_AUTH_TARGET, LOUPE_BILLING_TARGET,
+LOUPE_IMAGES_TARGET and LOUPE_OPERATOR_SECRET. If services use TLS among themselves, it also needs
+LOUPE_TLS_CERTIFICATE, LOUPE_TLS_KEY and LOUPE_TLS_AUTHORITY.
 """
 
 import argparse
@@ -36,24 +36,26 @@ if TYPE_CHECKING:
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
 
 LOCAL_STACK = Path(".loupe/local.json")
-NAMES = ("auth_target", "billing_target", "images_target", "operator_secret")
+REQUIRED_NAMES = ("auth_target", "billing_target", "images_target", "operator_secret")
 TLS_FILES = ("tls_certificate", "tls_key", "tls_authority")
 MOST_DEAD = 1000
 PAGE_SECONDS = 60.0
-"""For some hundred images, each of which the store is asked for."""
+"""Time for a page of some hundred images. Each is looked up in the object store."""
+Verb = Callable[[str, str, str], argparse.ArgumentParser]
+"""Adds a command: its name, the method of `Operator`, and its help text."""
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 class Operator:
-    """Calls as an operator."""
+    """Calls services as an operator."""
 
-    def __init__(self, where: dict[str, str]) -> None:
-        secret, files = SecretStr(where["operator_secret"]), [where.get(name, "") for name in TLS_FILES]
+    def __init__(self, settings: dict[str, str]) -> None:
+        secret, files = SecretStr(settings["operator_secret"]), [settings.get(name, "") for name in TLS_FILES]
         tls = Tls(*map(Path, files)) if all(files) else None
-        credentials = Credentials(where["auth_target"], "operator", secret, tls=tls)
+        credentials = Credentials(settings["auth_target"], "operator", secret, tls=tls)
 
         def channel(name: str, descriptor: ServiceDescriptor) -> Channel:
-            return Channel(where[f"{name}_target"], descriptor, credentials.token_for(name), tls=tls)
+            return Channel(settings[f"{name}_target"], descriptor, credentials.token_for(name), tls=tls)
 
         auth = channel("auth", auth_pb2.DESCRIPTOR.services_by_name["AuthService"])
         billing = channel("billing", billing_pb2.DESCRIPTOR.services_by_name["BillingService"])
@@ -106,7 +108,7 @@ class Operator:
         return await self._images.RedriveDeadMessage(request)
 
     async def check_objects(self, *, mark: bool = False) -> AsyncIterator[Message]:
-        """Each image that lacks its object as it is found, and how many were looked at."""
+        """Yield each image whose object is missing, and at the end the number of checked images."""
         request, checked = images_pb2.CheckObjectsRequest(mark=mark), 0
         while True:
             page = await self._images.CheckObjects(request, timeout=PAGE_SECONDS)
@@ -138,45 +140,47 @@ def main() -> None:
     arguments = vars(_parser().parse_args())
     command, as_json = arguments.pop("command"), arguments.pop("json")
     try:
-        asyncio.run(_call(_where(), command, arguments, indent=None if as_json else 2))
+        asyncio.run(_call(_settings(), command, arguments, indent=None if as_json else 2))
     except (errors.ServiceError, LookupError) as error:
         sys.exit(f"loupe-admin: {error}")
 
 
-async def _call(where: dict[str, str], command: str, arguments: dict[str, Any], indent: int | None) -> None:
-    answer = getattr(Operator(where), command)(**arguments)
+async def _call(
+    settings: dict[str, str], command: str, arguments: dict[str, Any], indent: int | None
+) -> None:
+    answer = getattr(Operator(settings), command)(**arguments)
     if isinstance(answer, AsyncIterator):
         async for message in answer:
-            _show(message, indent)
+            _print(message, indent)
     else:
-        _show(await answer, indent)
+        _print(await answer, indent)
 
 
-def _show(message: Message, indent: int | None) -> None:
+def _print(message: Message, indent: int | None) -> None:
     fields = MessageToDict(message, preserving_proto_field_name=True)
-    print(json.dumps(fields, indent=indent))  # noqa: T201  a command's output
+    print(json.dumps(fields, indent=indent))  # noqa: T201  the output of the command
 
 
-def _where() -> dict[str, str]:
-    """From the environment, else from the local stack of this folder or one above it."""
-    told = {name: os.environ.get(f"LOUPE_{name.upper()}", "") for name in NAMES}
-    if all(told.values()):
-        return told | {name: os.environ.get(f"LOUPE_{name.upper()}", "") for name in TLS_FILES}
+def _settings() -> dict[str, str]:
+    """Return the settings from the environment, or from a local stack in this folder or a parent."""
+    given = {name: os.environ.get(f"LOUPE_{name.upper()}", "") for name in REQUIRED_NAMES}
+    if all(given.values()):
+        return given | {name: os.environ.get(f"LOUPE_{name.upper()}", "") for name in TLS_FILES}
     for folder in (Path.cwd(), *Path.cwd().parents):
         if (folder / LOCAL_STACK).exists():
             local: dict[str, str] = json.loads((folder / LOCAL_STACK).read_text())["admin"]
-            return local | {name: value for name, value in told.items() if value}
-    missing = ", ".join(f"LOUPE_{name.upper()}" for name, value in told.items() if not value)
-    raise LookupError(f"no local stack is running here, and these are not set: {missing}")
+            return local | {name: value for name, value in given.items() if value}
+    missing = ", ".join(f"LOUPE_{name.upper()}" for name, value in given.items() if not value)
+    raise LookupError(f"no local stack is running here, and these variables are not set: {missing}")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="loupe-admin", description="What operators of Loupe do.")
-    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    parser = argparse.ArgumentParser(prog="loupe-admin", description="Commands for operators of Loupe.")
+    parser.add_argument("--json", action="store_true", help="print JSON on one line")
     parser.add_argument("--version", action="version", version=metadata.version("loupe-gateway"))
     nouns = parser.add_subparsers(required=True, metavar="NOUN")
 
-    def verbs(noun: str, text: str) -> Callable[[str, str, str], argparse.ArgumentParser]:
+    def verbs(noun: str, text: str) -> Verb:
         group = nouns.add_parser(noun, help=text, description=text).add_subparsers(
             required=True, metavar="VERB"
         )
@@ -193,58 +197,78 @@ def _parser() -> argparse.ArgumentParser:
     user = verbs("user", "users")
     user("show", "show_user", "show a user").add_argument("email")
     user("verify", "verify_user", "mark a user's address as verified").add_argument("email")
-    dead = verbs("dead", "messages that their consumer gave up, failed jobs among them")
-    listed = dead("list", "list_dead", "list them, newest first")
-    listed.add_argument("--limit", type=int, default=MOST_DEAD, help=f"at most so many, up to {MOST_DEAD}")
-    dead("redrive", "redrive_dead", "give one to its consumer again").add_argument("sequence", type=int)
-    objects = verbs("objects", "originals and results in the object store")
-    check = objects("check", "check_objects", "list images whose original or result is not there any more")
-    check.add_argument("--mark", action="store_true", help="let them fail; read the list without it first")
-    endings = verbs("endings", "how images ended")
-    replay = endings("replay", "replay_endings", "tell billing again; what it knows changes nothing")
-    replay.add_argument(
-        "--since", type=_past, required=True, metavar="TIME", help="ended since then: an instant, or 24h, 7d"
-    )
+    _add_repairs(verbs)
     verbs("keys", "signing keys")("rotate", "rotate_keys", "sign with a new key")
     return parser
 
 
-def _add_plans(verb: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
-    verb("list", "list_plans", "what this installation offers")
+def _add_plans(verb: Verb) -> None:
+    verb("list", "list_plans", "list the plans of this installation")
     to_set = verb(
-        "set", "set_plan", "put a user on a plan; what is not named, the subscription will not have"
+        "set",
+        "set_plan",
+        "put a user on a plan; options that are not given are removed from the subscription",
     )
     to_set.add_argument("email")
-    to_set.add_argument("plan", help="its slug, such as professional")
-    to_set.add_argument("--trial-until", type=_instant, metavar="TIME", help="on trial until then")
-    to_set.add_argument("--until", type=_instant, metavar="TIME", help="cancelled, and over then")
-    to_set.add_argument("--past-due", action="store_true", help="a payment is missing: no new images")
+    to_set.add_argument("plan", help="the slug of the plan, such as professional")
+    to_set.add_argument("--trial-until", type=_time, metavar="TIME", help="the trial ends then")
+    to_set.add_argument("--until", type=_time, metavar="TIME", help="cancelled: the subscription ends then")
+    to_set.add_argument(
+        "--past-due", action="store_true", help="a payment is missing; the user cannot make new images"
+    )
 
 
-def _add_quotas(verb: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
-    show = verb("show", "show_quota", "a user's month, entry by entry")
+def _add_quotas(verb: Verb) -> None:
+    show = verb("show", "show_quota", "show the entries of a user's month")
     show.add_argument("email")
-    show.add_argument("--month", default="", metavar="YYYY-MM-01", help="its first day; this month if absent")
-    to_set = verb("set", "set_quota", "give a subscription a quota of its own")
+    show.add_argument(
+        "--month", default="", metavar="YYYY-MM-01", help="the first day of the month; default: this month"
+    )
+    to_set = verb("set", "set_quota", "give a subscription its own quota")
     to_set.add_argument("email")
     to_set.add_argument("images", type=int, help="images a month")
-    verb("reset", "set_quota", "back to what the plan says").add_argument("email")
+    verb("reset", "set_quota", "return to the quota of the plan").add_argument("email")
 
 
-def _instant(text: str) -> datetime:
-    """ISO 8601; UTC where it does not say."""
+def _add_repairs(verbs: Callable[[str, str], Verb]) -> None:
+    dead = verbs("dead", "messages whose consumer gave up, including failed jobs")
+    listed = dead("list", "list_dead", "list the messages, newest first")
+    listed.add_argument("--limit", type=int, default=MOST_DEAD, help=f"how many to list, at most {MOST_DEAD}")
+    dead("redrive", "redrive_dead", "send a message to its consumer again").add_argument("sequence", type=int)
+    objects = verbs("objects", "originals and results in the object store")
+    check = objects("check", "check_objects", "list images whose original or result is missing")
+    check.add_argument(
+        "--mark",
+        action="store_true",
+        help="also mark these images as failed; read the list without this option first",
+    )
+    endings = verbs("endings", "outcomes of images")
+    replay = endings(
+        "replay", "replay_endings", "send the outcomes to billing again; known outcomes change nothing"
+    )
+    replay.add_argument(
+        "--since",
+        type=_past_time,
+        required=True,
+        metavar="TIME",
+        help="outcomes since then: a time, or an age such as 24h or 7d",
+    )
+
+
+def _time(text: str) -> datetime:
+    """Parse a time as in ISO 8601. Without an offset it is UTC."""
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no instant as in ISO 8601") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time as in ISO 8601") from error
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-def _past(text: str) -> datetime:
-    """So long ago, or an instant."""
+def _past_time(text: str) -> datetime:
+    """Parse an age such as 24h or 7d, or a time."""
     if found := re.fullmatch(r"(\d{1,5})([mhd])", text):
         return datetime.now(UTC) - timedelta(**{UNITS[found[2]]: int(found[1])})
-    return _instant(text)
+    return _time(text)
 
 
 if __name__ == "__main__":

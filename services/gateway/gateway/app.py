@@ -1,4 +1,4 @@
-"""The ASGI application: its routes, and the edge around them."""
+"""The ASGI application: all routes, and the middleware around them."""
 
 from importlib import metadata
 
@@ -10,6 +10,7 @@ from gateway.backend import Backend
 from gateway.http import error_answers
 from gateway.http.edge import Edge
 from gateway.http.envelope import Problem
+from gateway.identity import access
 from gateway.openapi import docs_page, document
 from gateway.routes import account, auth, batches, images, models, plans, reset_page, tokens
 
@@ -21,14 +22,15 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # its spans tell paths; see edge
+        # FastAPI's own spans would contain paths, which can hold secrets; see edge
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         responses={"default": {"model": Problem, "description": "What went wrong"}},
     )
     app.state.backend = backend
-    error_answers.install(app)
-    for resource in (images, batches, auth, account, tokens, models, plans, reset_page):  # polls first
+    error_answers.install(app, count_unrouted=access.limit_by_caller_or_address)
+    for resource in (images, batches, auth, account, tokens, models, plans, reset_page):  # busiest first
         app.include_router(resource.router)
-    app.include_router(account.pictures)
+    app.include_router(account.photos)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> PlainTextResponse:
@@ -42,5 +44,5 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
 
     docs_page.install(app)
     app.openapi = lambda: document.described(app, backend.settings.public_url)
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, limit_headers=access.limit_headers)
     return app

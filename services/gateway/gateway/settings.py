@@ -1,4 +1,4 @@
-"""What the gateway is told by its environment."""
+"""The settings of the gateway, from its environment."""
 
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
@@ -18,25 +18,25 @@ class Settings(ServiceSettings):
     billing_target: str
     images_target: str
     client_secret: SecretStr
-    """What auth knows this service by."""
+    """The secret with which the gateway authenticates itself to auth."""
     public_url: str = ""
-    """The API as clients reach it, for links in answers; empty: as the request names it."""
+    """The address of the API as clients reach it, for links in answers. Empty: the address of the request."""
     trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode] = Field(default_factory=list)
-    """Networks whose X-Forwarded-For is believed, separated by commas."""
+    """Networks whose X-Forwarded-For is trusted, separated by commas."""
     unauthenticated_requests_per_hour: int = 10
     poll_multiplier: int = 10
-    """Status polls count on their own, up to this many times the plan's hourly figure."""
+    """Status polls have a separate hourly limit: this many times the plan's."""
     principal_seconds: float = 30.0
-    """How long a token is believed without asking auth again, where no revocation was heard."""
+    """How long a token counts as valid without asking auth again, unless an event revokes it."""
     replicas: int = 1
-    """Gateways that share the hourly limits while the broker is away."""
+    """The number of gateways that share the hourly limits while the broker is away."""
     head_seconds: float = Field(default=15.0, gt=0)
-    """From a request's first byte, and on a new connection from its start, until the headers are over."""
+    """Time for the headers, from the first byte of a request or from the start of a new connection."""
     body_seconds: float = Field(default=30.0, gt=0)
-    """In each such span of time a body ends or grows at the rate below, unless we keep it waiting."""
+    """In each interval of this length, a body must arrive at the rate below, unless we stop reading it."""
     body_bytes_per_second: int = 4096
     write_seconds: float = Field(default=60.0, gt=0)
-    """A client that reads nothing of its answer for so long is cut off."""
+    """A client that reads nothing of its answer for this long is disconnected."""
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

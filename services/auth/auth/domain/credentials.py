@@ -13,6 +13,7 @@ from auth.domain import users
 from auth.tables import User
 from common import errors
 from common.db import now, on_commit
+from loupe import refusals
 
 logins = Counter("loupe_logins_total", "Logins", ["outcome"])
 
@@ -23,7 +24,7 @@ def check_login(user: User | None, *, password_is_right: bool) -> User:
         raise _wrong_login()
     if user.email_verified_at is None:
         logins.labels("unverified").inc()
-        raise errors.PermissionDenied("Your email address is not verified.", reason="email_unverified")
+        raise errors.refused(refusals.EMAIL_UNVERIFIED)
     return user
 
 
@@ -74,10 +75,6 @@ async def reset(session: AsyncSession, checked: User, password_hash: str) -> Non
     await users.mark_changed(session, user)
 
 
-def _wrong_login() -> errors.Unauthenticated:
+def _wrong_login() -> errors.ServiceError:
     logins.labels("wrong").inc()
-    return errors.Unauthenticated(
-        "Invalid credentials",
-        reason="invalid_credentials",
-        fields={"email": ["The provided credentials are incorrect."]},
-    )
+    return errors.refused(refusals.INVALID_CREDENTIALS)

@@ -22,6 +22,7 @@ from auth.tables import Token, User
 from common import errors, outbox
 from common.db import now
 from common.identity import Principal
+from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe.contract import ABILITIES
 
@@ -124,7 +125,7 @@ async def revoke(session: AsyncSession, user_id: int, token_id: int) -> None:
     statement = delete(Token).where(col(Token.user_id) == user_id, col(Token.id) == token_id)
     revoked = (await session.exec(statement.returning(col(Token.id)))).scalars().all()
     if not revoked:
-        raise errors.NotFound("Token not found.", reason="token_not_found")
+        raise errors.refused(refusals.TOKEN_NOT_FOUND)
     await _publish_revoked(session, user_id, revoked)
 
 
@@ -151,7 +152,7 @@ def require_all_abilities(abilities: Collection[str]) -> None:
     """Raise `PermissionDenied` if an ability is missing. Changes to the account require all of them."""
     for ability in ABILITIES:
         if ability not in abilities:
-            raise errors.PermissionDenied(f"The token lacks the ability {ability}.", reason="missing_ability")
+            raise errors.refused(refusals.MISSING_ABILITY, ability=ability)
 
 
 def _parse_instant(text: str) -> datetime | None:
@@ -179,8 +180,8 @@ async def _update_last_used(session: AsyncSession, token: Token) -> None:
         await session.exec(update(Token).where(col(Token.id) == token.id).values(last_used_at=now()))
 
 
-def _unauthenticated() -> errors.Unauthenticated:
-    return errors.Unauthenticated("Unauthenticated.", reason="unauthenticated")
+def _unauthenticated() -> errors.ServiceError:
+    return errors.refused(refusals.UNAUTHENTICATED)
 
 
 def _digest(secret: str) -> bytes:

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from billing.tables import Reason
 from common import errors
 from common.db import on_commit
+from loupe.refusals import Refusal
 
 COUNT_OPEN = sa.text("""
     SELECT count(*), count(*) FILTER (WHERE expires_at < now()),
@@ -30,10 +31,10 @@ def count_entries(session: AsyncSession, reason: Reason, entries: int) -> None:
     on_commit(session, lambda: places.labels(reason.value).inc(entries))
 
 
-def refusal(message: str, reason: str) -> errors.PermissionDenied:
-    """Return the error to raise, and count it."""
-    refusals.labels(reason).inc()
-    return errors.PermissionDenied(message, reason=reason)
+def refused(refusal: Refusal, **values: str) -> errors.ServiceError:
+    """Count the refusal, and return its error."""
+    refusals.labels(refusal.code).inc()
+    return errors.refused(refusal, **values)
 
 
 async def update_gauges(session: AsyncSession) -> None:

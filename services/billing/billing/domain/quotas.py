@@ -19,6 +19,7 @@ from billing.plans import Plan, Plans
 from billing.tables import Quota, Reason, Reservation, State
 from common import outbox, timestamps
 from common.db import now
+from loupe import refusals
 from loupe.billing.v1 import billing_pb2 as pb
 
 EXPIRE_BATCH = 200
@@ -112,7 +113,7 @@ async def reserve(
     _require_entitled(plan, is_active=subscriptions.is_active(subscription), features=features)
     taken = await _record(session, Reason.RESERVED, new, plan.images_per_month)
     if not taken:
-        raise quota_metrics.refusal("You have exceeded your monthly image quota.", "quota_exceeded")
+        raise quota_metrics.refused(refusals.QUOTA_EXCEEDED)
     return taken[0], plan
 
 
@@ -159,12 +160,12 @@ async def expire(session: AsyncSession) -> int:
 
 def _require_entitled(plan: Plan, *, is_active: bool, features: Collection[str]) -> None:
     if not is_active:
-        raise quota_metrics.refusal("Your subscription has expired.", "subscription_expired")
+        raise quota_metrics.refused(refusals.SUBSCRIPTION_EXPIRED)
     for feature in features:
         if feature not in plan.features:
-            feature_text = feature.replace("_", " ").replace("api", "API")
-            reason = "no_api_access" if feature == "api_access" else "plan_feature_missing"
-            raise quota_metrics.refusal(f"Your plan does not include {feature_text}.", reason)
+            if feature == "api_access":
+                raise quota_metrics.refused(refusals.NO_API_ACCESS)
+            raise quota_metrics.refused(refusals.PLAN_FEATURE_MISSING, feature=feature.replace("_", " "))
 
 
 async def _locked(

@@ -1,6 +1,7 @@
-"""Around all routes: request ids, the headers of every answer, other origins, HEAD, logs and metrics."""
+"""The middleware around all routes: request ids, headers of every answer, CORS, HEAD, traces and metrics."""
 
 import time
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
@@ -11,22 +12,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common import log, trace
 from common.metrics import SECONDS_BUCKETS
-from gateway.http import error_answers, request_ids
-from gateway.identity import access
+from gateway.http import request_ids
+from gateway.http.routing import METHODS, is_api_path, pattern_of
 
-READABLE = {
+CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "Allow, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, "
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-Request-Id",
 }
-PREFLIGHT = {
+PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "DELETE, GET, HEAD, PATCH, POST, PUT",
     "Access-Control-Max-Age": "7200",
     "Vary": "Access-Control-Request-Headers",
 }
 
-METHODS = {*error_answers.METHODS, "OPTIONS"}
-"""A label's values are ours: others would be as many as strangers like."""
+METHOD_LABELS = {*METHODS, "OPTIONS"}
+"""Other methods share the label `other`, so that clients cannot create any number of time series."""
+
+LimitHeaders = Callable[[Request], Awaitable[dict[str, str]]]
 
 in_flight = Gauge("loupe_http_requests_in_flight", "Requests being answered")
 http_seconds = Histogram(
@@ -35,28 +38,34 @@ http_seconds = Histogram(
 
 
 class Edge:
-    """Adds the headers that routes leave in `request.state.headers`."""
+    """Adds the headers that routes leave in `request.state.headers`.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `limit_headers` returns the rate limit headers for a request that failed before it was counted.
+    """
+
+    def __init__(self, app: ASGIApp, limit_headers: LimitHeaders) -> None:
         self._app = app
+        self._limit_headers = limit_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"])
-        request_id = request_ids.of(given)
+        received = dict(scope["headers"])
+        request_id = request_ids.request_id_of(received)
         state = scope.setdefault("state", {})
         state["request_id"], state["headers"] = request_id, {"X-Request-Id": request_id}
         trace.request_id.set(request_id)
-        if b"origin" in given and _is_open(scope["path"]):
-            state["headers"].update(READABLE)
+        if b"origin" in received and _allows_other_origins(scope["path"]):
+            state["headers"].update(CORS_HEADERS)
         method, started = scope["method"], time.perf_counter()
-        exchange = _Exchange(scope, receive, send)
-        app = _preflight if _is_preflight(method, given) and _is_open(scope["path"]) else self._app
+        exchange = _Exchange(scope, receive, send, self._limit_headers)
+        is_preflight = _is_preflight(method, received) and _allows_other_origins(scope["path"])
+        app = _answer_preflight if is_preflight else self._app
         inner = scope if method != "HEAD" else {**scope, "method": "GET"}
-        carrier = {"traceparent": given[b"traceparent"].decode("latin-1")} if b"traceparent" in given else {}
-        log.bind(request_id=request_id)  # each request is a task of its own
+        parent = received.get(b"traceparent", b"").decode("latin-1")
+        carrier = {"traceparent": parent} if parent else {}
+        log.bind(request_id=request_id)  # stays within this request: each runs in its own task
         in_flight.inc()
         try:
             with trace.span(f"HTTP {method}", SpanKind.SERVER, carrier=carrier) as span:
@@ -64,21 +73,22 @@ class Edge:
                     await app(inner, exchange.receive, exchange.send)
                 finally:
                     if trace.is_on:
-                        _tell(span, method, error_answers.route_of(inner), exchange.status)
+                        _describe(span, method, pattern_of(inner), exchange.status)
         finally:
             in_flight.dec()
             http_seconds.labels(
-                method if method in METHODS else "other", error_answers.route_of(inner), exchange.status
+                method if method in METHOD_LABELS else "other", pattern_of(inner), exchange.status
             ).observe(time.perf_counter() - started)
 
 
 class _Exchange:
     """One request and its answer, as the application sees them."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limit_headers: LimitHeaders) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._limit_headers = limit_headers
         self._is_over = False
         self.status = 0
 
@@ -96,26 +106,26 @@ class _Exchange:
             return
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            await self._complete(message)
+            await self._add_headers(message)
         await self._send(message)
-        if self._scope["method"] == "HEAD":  # here and now, since a stream would never end
+        if self._scope["method"] == "HEAD":  # end it now, because a stream might never end
             self._is_over = True
             await self._send({"type": "http.response.body"})
 
-    async def _complete(self, message: Message) -> None:
+    async def _add_headers(self, message: Message) -> None:
         state, method = self._scope["state"], self._scope["method"]
         headers: dict[str, str] = state["headers"]
-        if "body_has_ended" not in state:  # the rest of it is not waited for
+        if "body_has_ended" not in state:  # we do not wait for the rest of the body
             headers["Connection"] = "close"
-        if "RateLimit" not in headers and access.is_limited(self._scope["path"]) and method != "OPTIONS":
-            headers.update(await access.told(Request(self._scope)))
+        if "RateLimit" not in headers and is_api_path(self._scope["path"]) and method != "OPTIONS":
+            headers.update(await self._limit_headers(Request(self._scope)))
         message["headers"].extend(
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
         )
 
 
-def _tell(span: Span, method: str, route: str, status: int) -> None:
-    """Nothing of the path itself: it can hold what is secret."""
+def _describe(span: Span, method: str, route: str, status: int) -> None:
+    """Set the attributes of the span. The path itself is left out, because it can hold secrets."""
     span.update_name(f"{method} {route}")
     span.set_attributes(
         {"http.request.method": method, "http.route": route, "http.response.status_code": status}
@@ -124,18 +134,17 @@ def _tell(span: Span, method: str, route: str, status: int) -> None:
         trace.fail(span, str(status))
 
 
-def _is_open(path: str) -> bool:
-    """Whether pages of other origins may read it."""
-    return access.is_limited(path) or path == "/openapi.json"
+def _allows_other_origins(path: str) -> bool:
+    return is_api_path(path) or path == "/openapi.json"
 
 
-def _is_preflight(method: str, given: dict[bytes, bytes]) -> bool:
-    return method == "OPTIONS" and b"origin" in given and b"access-control-request-method" in given
+def _is_preflight(method: str, received: dict[bytes, bytes]) -> bool:
+    return method == "OPTIONS" and b"origin" in received and b"access-control-request-method" in received
 
 
-async def _preflight(scope: Scope, receive: Receive, send: Send) -> None:
-    """Says yes to all headers by name: `*` would leave out Authorization."""
-    asked = dict(scope["headers"]).get(b"access-control-request-headers", b"").decode("latin-1")
-    headers = PREFLIGHT | ({"Access-Control-Allow-Headers": asked} if asked else {})
+async def _answer_preflight(scope: Scope, receive: Receive, send: Send) -> None:
+    """Allow all requested headers by name, because `*` would not cover Authorization."""
+    requested = dict(scope["headers"]).get(b"access-control-request-headers", b"").decode("latin-1")
+    headers = PREFLIGHT_HEADERS | ({"Access-Control-Allow-Headers": requested} if requested else {})
     answer = JSONResponse({"success": True, "message": "OK"}, HTTPStatus.OK, headers)
     await answer(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The shape of every answer, and how single values are written in it."""
+"""The JSON shape of every answer, and the format of single values in it."""
 
 import re
 from typing import Generic, TypeVar
@@ -45,7 +45,7 @@ class Page(BaseModel, Generic[Data]):
 
 
 class Problem(BaseModel):
-    """Every error. `errors` only where a field is at fault."""
+    """The body of every error. `errors` is there only if single fields are invalid."""
 
     success: bool = False
     message: str
@@ -55,19 +55,19 @@ class Problem(BaseModel):
 
 
 def plain_id(text: str) -> int:
-    """An id as it stands in a path: digits, without a sign, a point or leading zeros, and within 63 bits."""
+    """Parse an id from a path: digits without leading zeros, at most 63 bits. Raise ValueError otherwise."""
     if not re.fullmatch(r"[1-9][0-9]{0,18}", text) or int(text) >= 1 << 63:
-        raise ValueError("no id")
+        raise ValueError("not an id")
     return int(text)
 
 
 def instant(stamp: Timestamp) -> str:
-    """UTC with six fractional digits and `Z`."""
+    """Format a time in UTC, with six fractional digits and `Z`."""
     return f"{timestamps.from_proto(stamp).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def human_size(size: int) -> str:
-    """1024-based, two decimals, trailing zeros trimmed: `512 B`, `1.95 MB`, `2 MB`."""
+    """Format bytes in units of 1024 with at most two decimals: `512 B`, `1.95 MB`, `2 MB`."""
     units = ("B", "KB", "MB", "GB")
     scaled, unit = float(size), 0
     while scaled >= 1024 and unit < len(units) - 1:

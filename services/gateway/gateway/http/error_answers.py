@@ -1,5 +1,6 @@
-"""Errors as the contract tells them: one table from gRPC codes to HTTP, one envelope for all of them."""
+"""Turns every error into an answer in the envelope of the contract."""
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from fastapi import FastAPI
@@ -7,81 +8,57 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common import errors, log
 from common.rpc_failures import to_service_error
 from gateway.http.envelope import Problem
-from gateway.identity import access
+from gateway.http.errors import METHOD_NOT_ALLOWED, NOT_FOUND, status_of
+from gateway.http.routing import allowed_methods, is_api_path, pattern_of
+from loupe import refusals
 
 LOG = log.get(__name__)
-HTTP_STATUS: dict[type[errors.ServiceError], int] = {
-    errors.InvalidArgument: 422,
-    errors.Unauthenticated: 401,
-    errors.PermissionDenied: 403,
-    errors.NotFound: 404,
-    errors.AlreadyExists: 409,
-    errors.FailedPrecondition: 400,
-    errors.ResourceExhausted: 429,
-    errors.Unavailable: 503,
-    errors.DeadlineExceeded: 504,
-}
 RETRY_AFTER_SECONDS = 2
-AMONG_SERVICES = {"internal_token_invalid", "client_refused", "caller_refused"}
-INTERNAL_ERROR = errors.Internal("Something went wrong on our end. Try again later.", reason="internal_error")
-METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
-NOT_FOUND = {"batch_id": "Batch not found.", "image_id": "Image not found.", "token_id": "Token not found."}
-
-
-class Malformed(errors.FailedPrecondition):
-    """A body that cannot be read at all: 400."""
-
-
-class TooLarge(errors.ServiceError):
-    """A body over the hard cap: 413, not read to its end."""
-
-    code = errors.grpc.StatusCode.OUT_OF_RANGE
-
-
-class TargetTooLong(TooLarge):
-    """414."""
-
-
-class HeadersTooLarge(TooLarge):
-    """431."""
-
-
-class Late(errors.FailedPrecondition):
-    """A request that does not arrive in time: 408."""
-
-
-HTTP_STATUS.update({Malformed: 400, TooLarge: 413, TargetTooLong: 414, HeadersTooLarge: 431, Late: 408})
+INTERNAL_REASONS = {"internal_token_invalid", "client_refused", "caller_refused"}
+"""Reasons for which a service refuses the gateway itself. Clients get a 500 instead."""
+NOT_FOUND_BY_PARAMETER = {
+    "batch_id": refusals.BATCH_NOT_FOUND,
+    "image_id": refusals.IMAGE_NOT_FOUND,
+    "token_id": refusals.TOKEN_NOT_FOUND,
+}
+"""The refusal of an invalid value, by the name of the path parameter."""
 
 
 def answer(
     request: Request, error: errors.ServiceError, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    error = _for_clients(error)
-    status = HTTP_STATUS.get(type(error), 500)
+    """Return the error as an answer, with the headers that its status requires."""
+    error = _hide_internals(error)
+    status = status_of(error.code, error.reason)
     extra = dict(headers or {})
     if status == HTTPStatus.UNAUTHORIZED:
         extra["WWW-Authenticate"] = "Bearer"
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
         extra.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
-    return problem(request, status, error.message, error.reason, fields=error.fields, headers=extra)
+    return _problem(request, status, error.message, error.reason, fields=error.fields, headers=extra)
 
 
-def _for_clients(error: errors.ServiceError) -> errors.ServiceError:
-    """What went wrong among services is their business: it is logged, and no client is told."""
-    if not isinstance(error, errors.Internal) and error.reason not in AMONG_SERVICES:
+def _hide_internals(error: errors.ServiceError) -> errors.ServiceError:
+    """Log failures among our services, and replace them by an error without details."""
+    if not isinstance(error, errors.Internal) and error.reason not in INTERNAL_REASONS:
         return error
-    if error.reason != "internal_error" or error.message != INTERNAL_ERROR.message:
-        LOG.error("services disagree", reason=error.reason, error=error.message)
-    return INTERNAL_ERROR
+    hidden = errors.refused(refusals.INTERNAL_ERROR)
+    if error.reason != hidden.reason or error.message != hidden.message:
+        LOG.error(
+            "a service failed or refused the gateway",
+            reason=error.reason,
+            error=error.message,
+            action="answered 500 without details",
+        )
+    return hidden
 
 
-def problem(
+def _problem(
     request: Request,
     status: int,
     message: str,
@@ -94,8 +71,11 @@ def problem(
     return JSONResponse(body.model_dump(exclude_none=True), status, headers)
 
 
-def install(app: FastAPI) -> None:
-    """Every way in which FastAPI or we can fail ends in the envelope."""
+def install(app: FastAPI, count_unrouted: Callable[[Request], Awaitable[None]]) -> None:
+    """Make every failure, FastAPI's and ours, end in the envelope.
+
+    `count_unrouted` counts an API request that no route answers, and raises if that is over the limit.
+    """
 
     @app.exception_handler(errors.ServiceError)
     async def on_service_error(request: Request, error: errors.ServiceError) -> JSONResponse:
@@ -103,30 +83,31 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-        return _invalid(request, error)
+        return answer(request, _to_service_error(error))
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
-        if access.is_limited(request.scope["path"]) and "RateLimit" not in request.state.headers:
+        if is_api_path(request.scope["path"]) and "RateLimit" not in request.state.headers:
             try:
-                await access.anyone(request)
+                await count_unrouted(request)
             except errors.ServiceError as refusal:
                 return answer(request, refusal)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allow = {"Allow": ", ".join(_methods(app, request))}
-            return problem(request, 405, "Method not allowed.", "method_not_allowed", headers=allow)
+            allow = {"Allow": ", ".join(allowed_methods(app, request))}
+            return _problem(request, 405, METHOD_NOT_ALLOWED.text, METHOD_NOT_ALLOWED.code, headers=allow)
         if error.status_code == HTTPStatus.NOT_FOUND:
-            return problem(request, 404, "Not found.", "not_found")
+            return answer(request, errors.refused(NOT_FOUND))
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_")
-        return problem(request, error.status_code, f"{phrase}.", code, headers=dict(error.headers or {}))
+        return _problem(request, error.status_code, f"{phrase}.", code, headers=dict(error.headers or {}))
 
     app.add_middleware(Failsafe)
 
 
 class Failsafe:
-    """Answers what nobody expected. A handler for `Exception` would do so outside of all middleware, without
-    the headers that every answer has.
+    """Middleware that answers unexpected exceptions.
+
+    FastAPI's own handler for `Exception` runs outside of all middleware: its answers would lack our headers.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -135,43 +116,27 @@ class Failsafe:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = False
 
-        async def watched(message: Message) -> None:
+        async def watched_send(message: Message) -> None:
             nonlocal has_begun
             has_begun = True
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, watched_send)
         except Exception as error:
             if has_begun or scope["type"] != "http":
                 raise
             request = Request(scope)
-            failure = to_service_error(error, f"{request.method} {route_of(scope)}")
+            failure = to_service_error(error, f"{request.method} {pattern_of(scope)}")
             await answer(request, failure)(scope, receive, send)
 
 
-def route_of(scope: Scope) -> str:
-    """The route's pattern: paths can hold what is secret."""
-    return getattr(scope.get("route"), "path", "none")
-
-
-def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+def _to_service_error(error: RequestValidationError) -> errors.ServiceError:
     fields: dict[str, list[str]] = {}
     for detail in error.errors():
-        where, *names = detail["loc"]
-        if where == "path":
-            message = NOT_FOUND.get(str(names[0]), "Not found.")
-            return problem(request, 404, message, message.lower().rstrip(".").replace(" ", "_"))
-        name = ".".join(str(name) for name in names) or str(where)
+        place, *names = detail["loc"]
+        if place == "path":
+            return errors.refused(NOT_FOUND_BY_PARAMETER.get(str(names[0]), NOT_FOUND))
+        name = ".".join(str(name) for name in names) or str(place)
         fields.setdefault(name, []).append(f"The {name.replace('_', ' ')} is invalid.")
-    return answer(request, errors.invalid(fields))
-
-
-def _methods(app: FastAPI, request: Request) -> list[str]:
-    """Every method that this path has, over all of its routes."""
-
-    def is_there(method: str) -> bool:
-        scope = {**request.scope, "method": "GET" if method == "HEAD" else method}
-        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
-
-    return [method for method in METHODS if is_there(method)]
+    return errors.invalid(fields)

@@ -1,15 +1,16 @@
-"""Which heads of requests are taken: stricter than the parser, so that a proxy in front and we never read one
-differently.
+"""Checks of request lines and headers. They are stricter than the parser, so that a proxy in front of the
+gateway never reads a request differently than the gateway does.
 """
 
 import re
 
 import httptools
 
-from gateway.http.error_answers import HeadersTooLarge, Malformed, TargetTooLong
+from common import errors
+from gateway.http.errors import HEADERS_TOO_LARGE, MALFORMED_REQUEST, TARGET_TOO_LONG
 
-LARGEST_HEAD = 64 << 10
-LONGEST_TARGET = 8 << 10
+LARGEST_HEAD_BYTES = 64 << 10
+LONGEST_TARGET_BYTES = 8 << 10
 MOST_HEADERS = 100
 UPGRADE_HEADERS = {b"connection", b"http2-settings", b"upgrade"}
 HOST = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -17,65 +18,56 @@ HOST = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 Headers = list[tuple[bytes, bytes]]
 
 
-def target(url: bytes, method: bytes, headers: Headers) -> bytes:
-    """Path and query. The host of a target that names one replaces the header's (RFC 9112, 3.2.2)."""
-    if len(url) > LONGEST_TARGET:
-        raise target_too_long()
+def checked_target(url: bytes, method: bytes, headers: Headers) -> bytes:
+    """Return path and query. A host in the target replaces the Host header (RFC 9112, 3.2.2)."""
+    if len(url) > LONGEST_TARGET_BYTES:
+        raise errors.refused(TARGET_TOO_LONG)
     if b"%00" in url:
-        raise malformed()
+        raise errors.refused(MALFORMED_REQUEST)
     if url.startswith(b"/") or (url, method) == (b"*", b"OPTIONS"):
         return url
     parsed = httptools.parse_url(url)
     if parsed.schema not in (b"http", b"https") or not parsed.host:
-        raise malformed()
+        raise errors.refused(MALFORMED_REQUEST)
     host = parsed.host + (b":%d" % parsed.port if parsed.port else b"")
     headers[:] = [(name, host if name == b"host" else value) for name, value in headers]
     return (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
 
 
-def check(version: str, headers: Headers) -> bool:
-    """Whether a body follows."""
+def check_headers(version: str, headers: Headers) -> bool:
+    """Raise if the headers are refused. Return whether a body follows."""
     if len(headers) > MOST_HEADERS:
-        raise headers_too_large()
+        raise errors.refused(HEADERS_TOO_LARGE)
     size, hosts, has_body = 0, 0, False
     for name, value in headers:
         size += len(name) + len(value)
         if name == b"host":
             hosts += 1
             if not HOST.fullmatch(value):
-                raise malformed()
+                raise errors.refused(MALFORMED_REQUEST)
         elif name == b"content-length":
             has_body = value != b"0"
         elif name == b"transfer-encoding":
             has_body = True
             if version != "1.1" or value.lower() != b"chunked":
-                raise malformed()
-    if size > LARGEST_HEAD:
-        raise headers_too_large()
+                raise errors.refused(MALFORMED_REQUEST)
+    if size > LARGEST_HEAD_BYTES:
+        raise errors.refused(HEADERS_TOO_LARGE)
     if version not in ("1.1", "1.0") or hosts > 1 or (hosts == 0 and version == "1.1"):
-        raise malformed()
+        raise errors.refused(MALFORMED_REQUEST)
     return has_body
 
 
 def is_upgrade(parser: httptools.HttpRequestParser) -> bool:
-    """Of such a request the parser leaves the body to another protocol."""
+    """True if the client asks for another protocol. The parser does not read the body of such a request."""
     return parser.should_upgrade() and parser.get_method() != b"CONNECT"
 
 
 def without_upgrade(method: bytes, url: bytes, version: str, headers: Headers) -> bytes:
-    """The same head for HTTP/1.1 to stay with; what follows the request may be anything."""
-    kept = [b"%s: %s" % each for each in headers if each[0] not in UPGRADE_HEADERS]
+    """Return the same request head without the upgrade.
+
+    The connection closes after it, because the client may already have sent bytes of the other protocol.
+    """
+    kept = [b"%s: %s" % header for header in headers if header[0] not in UPGRADE_HEADERS]
     first = b"%s %s HTTP/%s" % (method, url, version.encode())
     return b"\r\n".join([first, *kept, b"Connection: close", b"", b""])
-
-
-def malformed() -> Malformed:
-    return Malformed("The request is malformed.", reason="malformed_request")
-
-
-def headers_too_large() -> HeadersTooLarge:
-    return HeadersTooLarge("The request headers are too large.", reason="headers_too_large")
-
-
-def target_too_long() -> TargetTooLong:
-    return TargetTooLong("The request target is too long.", reason="target_too_long")

@@ -1,12 +1,11 @@
-"""HTTP/1.1 as uvicorn speaks it, but strict and with deadlines.
+"""HTTP/1.1 as uvicorn implements it, but strict and with deadlines.
 
-What is malformed, too large or too slow is answered in the contract's envelope, after the answers that are
-due before it, and nothing that follows it on its connection is ever read as a request.
+A malformed, too large or too slow request gets an error in the contract's envelope, after the answers to
+earlier requests on its connection. Bytes that follow it are never read as another request.
 """
 
 import asyncio
 import enum
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -15,7 +14,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from common import errors
 from gateway.http import header_checks, request_ids
 from gateway.http.envelope import Problem
-from gateway.http.error_answers import HTTP_STATUS, Late
+from gateway.http.errors import (
+    HEADERS_TOO_LARGE,
+    MALFORMED_REQUEST,
+    REQUEST_TIMEOUT,
+    TARGET_TOO_LONG,
+    status_of,
+)
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +31,7 @@ LINGER_SECONDS = 5.0
 
 
 class Stage(enum.Enum):
-    """What comes next on the connection."""
+    """The part of a request that is being received."""
 
     BETWEEN = enum.auto()
     HEAD = enum.auto()
@@ -34,20 +39,23 @@ class Stage(enum.Enum):
 
 
 class Protocol(HttpToolsProtocol):
-    """Timers are started only for what does not arrive in one piece: most requests need none."""
+    """One connection.
+
+    A timer starts only when a request does not arrive in one piece, which is rare.
+    """
 
     def __init__(self, *args: Any, settings: Settings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._settings = settings
         self._stage = Stage.BETWEEN
-        self._fruitless = 0
-        """Bytes since the last that made a request's head or body longer."""
-        self._in_window = 0
-        self._had_to_wait = False
-        self._is_deaf = False
+        self._bytes_without_progress = 0
+        """Bytes received since the head or body last grew."""
+        self._bytes_in_window = 0
+        self._was_paused = False
+        self._ignores_input = False
         self._is_lingering = False
-        self._refusal: errors.ServiceError | None = None
-        self._answering: RequestResponseCycle | None = None
+        self._pending_refusal: errors.ServiceError | None = None
+        self._current_cycle: RequestResponseCycle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -60,29 +68,30 @@ class Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._write_timer:
             self._write_timer.cancel()
-        answering = self._answering
-        if answering and not answering.response_complete:  # uvicorn tells only the last of a pipeline
-            answering.disconnected = True
-            answering.message_event.set()
+        cycle = self._current_cycle
+        if cycle and not cycle.response_complete:  # uvicorn notifies only the last request of a pipeline
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_deaf:
+        if self._ignores_input:
             return
-        self._fruitless += len(data)
-        self._in_window += len(data)
+        self._bytes_without_progress += len(data)
+        self._bytes_in_window += len(data)
         self._unset_keepalive_if_required()
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self._refuse(cause if isinstance(cause, errors.ServiceError) else header_checks.malformed())
+            is_ours = isinstance(cause, errors.ServiceError)
+            self._refuse(cause if is_ours else errors.refused(MALFORMED_REQUEST))
         else:
-            if self._fruitless > header_checks.LARGEST_HEAD:
+            if self._bytes_without_progress > header_checks.LARGEST_HEAD_BYTES:
                 in_head = self._stage is Stage.HEAD
-                self._refuse(header_checks.headers_too_large() if in_head else header_checks.malformed())
-            elif self._timer is None and (self._stage is not Stage.BETWEEN or not self._owes_an_answer()):
-                self._watch()
+                self._refuse(errors.refused(HEADERS_TOO_LARGE if in_head else MALFORMED_REQUEST))
+            elif self._timer is None and (self._stage is not Stage.BETWEEN or not self._has_open_answer()):
+                self._start_timer()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -99,32 +108,32 @@ class Protocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        if len(self.url) > header_checks.LONGEST_TARGET:
-            raise header_checks.target_too_long()
+        if len(self.url) > header_checks.LONGEST_TARGET_BYTES:
+            raise errors.refused(TARGET_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._stage is Stage.HEAD:  # else a trailer, which would join the headers of a request that runs
+        if self._stage is Stage.HEAD:  # skip trailers: they would join the headers of a running request
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if header_checks.is_upgrade(self._parser):
             return
-        self.url = header_checks.target(self.url, self._parser.get_method(), self.headers)
-        has_body = header_checks.check(self._parser.get_http_version(), self.headers)
+        self.url = header_checks.checked_target(self.url, self._parser.get_method(), self.headers)
+        has_body = header_checks.check_headers(self._parser.get_http_version(), self.headers)
         super().on_headers_complete()
         if has_body:
-            self.cycle.transport = _Ending(self, self.transport)
-        self._next(Stage.BODY)
+            self.cycle.transport = _LingeringTransport(self, self.transport)
+        self._enter(Stage.BODY)
 
     def on_body(self, body: bytes) -> None:
-        self._fruitless = 0
+        self._bytes_without_progress = 0
         super().on_body(body)
-        self._had_to_wait = self._had_to_wait or self.flow.read_paused
+        self._was_paused = self._was_paused or self.flow.read_paused
 
     def on_message_complete(self) -> None:
         if header_checks.is_upgrade(self._parser):
             return
-        self._next(Stage.BETWEEN)
+        self._enter(Stage.BETWEEN)
         self._state["body_has_ended"] = True
         super().on_message_complete()
 
@@ -133,8 +142,8 @@ class Protocol(HttpToolsProtocol):
             self.server_state.total_requests += 1
             return
         super().on_response_complete()
-        if self._refusal and not self._owes_an_answer():
-            self._tell(self._refusal)
+        if self._pending_refusal and not self._has_open_answer():
+            self._send_refusal(self._pending_refusal)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -146,10 +155,11 @@ class Protocol(HttpToolsProtocol):
             self._write_timer.cancel()
 
     def linger(self) -> None:
-        """Ends the connection without a reset, which could reach the client before our answer does: what it
-        still sends is thrown away for a moment.
+        """Close our side of the connection, and discard for a moment what the client still sends.
+
+        Closing both sides at once would reset the connection, and the client might lose our answer.
         """
-        self._is_deaf = self._is_lingering = True
+        self._ignores_input = self._is_lingering = True
         self._stop_timer()
         self._unset_keepalive_if_required()
         if not self.transport.is_closing():
@@ -163,21 +173,21 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def _parser(self) -> httptools.HttpRequestParser:
-        return self.parser  # pyright: ignore[reportReturnType]  there until the connection is lost
+        return self.parser  # pyright: ignore[reportReturnType]  set until the connection is lost
 
     @property
     def _state(self) -> dict[str, Any]:
-        return self.scope["state"]  # pyright: ignore[reportTypedDictNotRequiredAccess]  uvicorn's are given one
+        return self.scope["state"]  # pyright: ignore[reportTypedDictNotRequiredAccess]  uvicorn always sets it
 
     def _start_asgi_task(self, cycle: "RequestResponseCycle", app: "ASGI3Application") -> None:
-        self._answering = cycle
+        self._current_cycle = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _owes_an_answer(self) -> bool:
+    def _has_open_answer(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
 
-    def _next(self, stage: Stage) -> None:
-        self._stage, self._fruitless = stage, 0
+    def _enter(self, stage: Stage) -> None:
+        self._stage, self._bytes_without_progress = stage, 0
         self._stop_timer()
 
     def _stop_timer(self) -> None:
@@ -185,56 +195,56 @@ class Protocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
-    def _watch(self) -> None:
+    def _start_timer(self) -> None:
         if self._stage is Stage.BODY:
             self._await_body()
         else:
             self._await_head()
 
     def _await_head(self) -> None:
-        self._timer = self.loop.call_later(self._settings.head_seconds, self._head_is_late)
+        self._timer = self.loop.call_later(self._settings.head_seconds, self._on_head_deadline)
 
-    def _head_is_late(self) -> None:
+    def _on_head_deadline(self) -> None:
         self._timer = None
         if self._stage is Stage.HEAD:
-            self._refuse(late("headers"))
+            self._refuse(errors.refused(REQUEST_TIMEOUT, part="headers"))
         else:
             self.transport.close()
 
     def _await_body(self) -> None:
-        self._in_window, self._had_to_wait = 0, self.flow.read_paused
-        self._timer = self.loop.call_later(self._settings.body_seconds, self._judge_body)
+        self._bytes_in_window, self._was_paused = 0, self.flow.read_paused
+        self._timer = self.loop.call_later(self._settings.body_seconds, self._on_body_deadline)
 
-    def _judge_body(self) -> None:
-        """A client that we kept waiting is not at fault."""
+    def _on_body_deadline(self) -> None:
+        """Refuse a body that is too slow, unless we ourselves stopped reading it."""
         self._timer = None
         enough = self._settings.body_seconds * self._settings.body_bytes_per_second
-        if self._had_to_wait or self._in_window >= enough:
+        if self._was_paused or self._bytes_in_window >= enough:
             self._await_body()
         else:
-            self._refuse(late("body"))
+            self._refuse(errors.refused(REQUEST_TIMEOUT, part="body"))
 
     def _refuse(self, error: errors.ServiceError) -> None:
-        self._is_deaf = True
+        self._ignores_input = True
         self._stop_timer()
-        if self._stage is Stage.BODY:  # its request is being answered, and ends with this
+        if self._stage is Stage.BODY:  # the route that reads the body gets the error, and answers it
             self._state["body_failure"] = error
             self.cycle.keep_alive = False
             self.cycle.message_event.set()
-        elif self._owes_an_answer():
-            self._refusal = error
+        elif self._has_open_answer():
+            self._pending_refusal = error
         else:
-            self._tell(error)
+            self._send_refusal(error)
 
-    def _tell(self, error: errors.ServiceError) -> None:
+    def _send_refusal(self, error: errors.ServiceError) -> None:
         if not self.transport.is_closing():
             headers = self.headers or []
-            self.transport.write(answer(error, request_ids.of(dict(headers))))
+            self.transport.write(answer(error, request_ids.request_id_of(dict(headers))))
             self.linger()
 
 
-class _Ending(asyncio.Transport):
-    """The transport of a request with a body, which may be answered before it is read."""
+class _LingeringTransport(asyncio.Transport):
+    """The transport of a request with a body. Its answer may come before the body is read."""
 
     def __init__(self, protocol: Protocol, transport: asyncio.Transport) -> None:
         super().__init__()
@@ -255,8 +265,8 @@ class _Ending(asyncio.Transport):
 
 
 def answer(error: errors.ServiceError, request_id: str) -> bytes:
-    """What FastAPI would make of the error, had the request come that far."""
-    status = HTTPStatus(HTTP_STATUS[type(error)])
+    """Return the same answer that FastAPI would give to this error."""
+    status = status_of(error.code, error.reason)
     problem = Problem(message=error.message, code=error.reason, request_id=request_id)
     body = problem.model_dump_json(exclude_none=True).encode()
     head = (
@@ -265,7 +275,3 @@ def answer(error: errors.ServiceError, request_id: str) -> bytes:
         "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: X-Request-Id\r\n\r\n"
     )
     return head.encode() + body
-
-
-def late(what: str) -> Late:
-    return Late(f"The request {what} did not arrive in time.", reason="request_timeout")

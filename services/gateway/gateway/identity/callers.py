@@ -1,13 +1,13 @@
-"""Who is behind a bearer token: remembered for a short while by the token's SHA-256, forgotten as soon as an
-event says that a token, a user, a plan or a count has changed.
+"""Finds the user behind a bearer token, and remembers the answer for a short while under the token's SHA-256.
+
+An entry is forgotten as soon as an event reports a change of its token, user, plan or usage.
 """
 
 import hashlib
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,115 +15,125 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from common import errors
-from common.channel import TokenSource
-from gateway.identity.token_guessing import TokenGuessLimiter, token_checks, unauthenticated
+from gateway.identity.token_guessing import TokenGuessLimiter, token_checks
+from gateway.services import Services
+from loupe import refusals
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 
 if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
+    from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
 
-REMEMBERED = 10_000
+MOST_REMEMBERED = 10_000
 remembered = token_checks.labels("remembered")
-_internal_tokens: ContextVar[dict[str, str]] = ContextVar("internal_tokens")
-
-
-def token_for(audience: str) -> TokenSource:
-    """The internal token of the user whose request is being answered."""
-
-    async def source() -> str:
-        return _internal_tokens.get()[audience]
-
-    return source
 
 
 @dataclass(slots=True)
 class Caller:
+    """The user of a request: what the token allows, and stubs that call services in the user's name."""
+
     user: auth_pb2.User
     token_id: int
     abilities: frozenset[str]
-    internal_tokens: dict[str, str]
+    services: Services
     entitlement: billing_pb2.GetEntitlementResponse
     expires_at: float = math.inf
-    known_at: float = field(default_factory=time.monotonic)
+    checked_at: float = field(default_factory=time.monotonic)
 
-    def is_believed(self, seconds: float) -> bool:
-        """Until so long after auth was asked, and until the token ends."""
-        return time.monotonic() - self.known_at <= seconds and time.time() < self.expires_at
+    @property
+    def auth(self) -> "AuthServiceAsyncStub":
+        return self.services.auth
+
+    @property
+    def billing(self) -> "BillingServiceAsyncStub":
+        return self.services.billing
+
+    @property
+    def images(self) -> "ImagesServiceAsyncStub":
+        return self.services.images
+
+    def is_fresh(self, seconds: float) -> bool:
+        """True if auth was asked at most that many seconds ago, and the token has not expired since."""
+        return time.monotonic() - self.checked_at <= seconds and time.time() < self.expires_at
 
     @property
     def quota_is_used_up(self) -> bool:
         usage = self.entitlement.usage
         return usage.HasField("limit") and usage.used >= usage.limit
 
-    def has_used(self, usage: billing_pb2.Usage) -> None:
-        """Take over the month's count, unless the known one is as new. Each month's versions begin anew."""
+    def update_usage(self, usage: billing_pb2.Usage) -> None:
+        """Store the month's count, unless the known count is as new. Versions start again with each month."""
         known = self.entitlement.usage
         if _newness(known) < _newness(usage):
             known.used, known.version = usage.used, usage.version
             known.period_start.CopyFrom(usage.period_start)
             known.resets_at.CopyFrom(usage.resets_at)
 
-    def speak(self) -> None:
-        """Calls to services from now on are made in this user's name."""
-        _internal_tokens.set(self.internal_tokens)
-
 
 class Callers:
+    """The callers that this gateway knows."""
+
     def __init__(
         self,
         auth: "AuthServiceAsyncStub",
-        billing: "BillingServiceAsyncStub",
+        as_user: Callable[[Mapping[str, str]], Services],
         remember_seconds: float,
-        guesses: TokenGuessLimiter,
+        guess_limiter: TokenGuessLimiter,
     ) -> None:
         self._auth = auth
-        self._billing = billing
+        self._as_user = as_user
         self._remember_seconds = remember_seconds
         self._known: dict[bytes, Caller] = {}
         self._keys_of: defaultdict[int, set[bytes]] = defaultdict(set)
-        self._guesses = guesses
+        self._guess_limiter = guess_limiter
         self._changes = 0
 
     async def of_token(self, text: str, address: Callable[[], str] | None = None) -> Caller:
-        """Raises `Unauthenticated` for anything but a live token; wrong ones count against the address."""
+        """Return the token's user. Raise `Unauthenticated` if the token is not valid.
+
+        A wrong token counts against `address`, and is not counted without one.
+        """
         if not text:
-            raise unauthenticated()
+            raise errors.refused(refusals.UNAUTHENTICATED)
         key = hashlib.sha256(text.encode()).digest()
         caller = self._known.get(key)
-        if caller and caller.is_believed(self._remember_seconds):
+        if caller and caller.is_fresh(self._remember_seconds):
             remembered.inc()
         else:
             changes = self._changes
             if caller or not address:
-                caller = await self._ask_again(text, key)
+                caller = await self._authenticate_again(text, key)
             else:
-                caller = await self._guess(text, key, address())
-            if changes == self._changes:  # else what was asked may be old already
+                caller = await self._authenticate_new(text, key, address())
+            if changes == self._changes:  # otherwise the answer may already be outdated
                 self._remember(key, caller)
-        caller.speak()
         return caller
 
     async def refreshed(self, caller: Caller) -> Caller:
-        """The same caller with the entitlement of this moment."""
-        entitlement = await self._billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
+        """Fetch the caller's entitlement anew, store it in the same caller, and return that."""
+        entitlement = await caller.billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
         known, caller.entitlement = caller.entitlement.usage, entitlement
-        caller.has_used(known)  # an event may have been faster
+        caller.update_usage(known)  # an event may have been faster
         return caller
 
     def forget(self, user_id: int) -> None:
+        """Ask auth again at the user's next request."""
         self._changes += 1
         for key in self._keys_of.get(user_id, ()):
-            self._known[key].known_at = -math.inf  # that it was no guess is still known
+            self._known[key].checked_at = -math.inf  # the entry stays: its token is no guess
 
-    def count(self, user_id: int, usage: billing_pb2.Usage) -> None:
-        """Takes over the month's count from an event, unless it is older than what is known."""
+    def update_usage(self, user_id: int, usage: billing_pb2.Usage) -> None:
+        """Store the month's count from an event, unless a newer count is known."""
         for key in self._keys_of.get(user_id, ()):
-            self._known[key].has_used(usage)
+            self._known[key].update_usage(usage)
 
     async def listen(self, nc: Client) -> None:
-        """Plain subscriptions: every gateway hears every event; a lost one ends with the entry's age."""
+        """Subscribe to changes. Every gateway receives every event.
+
+        A lost event does no harm for longer than an entry is remembered.
+        """
 
         async def tokens_revoked(message: Msg) -> None:
             self.forget(auth_pb2.TokensRevoked.FromString(message.data).user_id)
@@ -136,45 +146,44 @@ class Callers:
 
         async def usage_changed(message: Msg) -> None:
             event = billing_pb2.UsageChanged.FromString(message.data)
-            self.count(event.user_id, event.usage)
+            self.update_usage(event.user_id, event.usage)
 
         await nc.subscribe("auth.tokens_revoked", cb=tokens_revoked)
         await nc.subscribe("auth.user_changed", cb=user_changed)
         await nc.subscribe("billing.plan_changed", cb=plan_changed)
         await nc.subscribe("billing.usage_changed", cb=usage_changed)
 
-    async def _guess(self, text: str, key: bytes, address: str) -> Caller:
-        self._guesses.check(key, address)
+    async def _authenticate_new(self, text: str, key: bytes, address: str) -> Caller:
+        self._guess_limiter.check(key, address)
         try:
-            return await self._ask(text)
+            return await self._authenticate(text)
         except errors.Unauthenticated as error:
-            if error.reason == unauthenticated().reason:  # else it is we that auth refuses
-                self._guesses.add(key, address)
+            if _is_wrong_token(error):
+                self._guess_limiter.add(key, address)
             raise
 
-    async def _ask_again(self, text: str, key: bytes) -> Caller:
-        """One that was right and is not any more is known to be wrong from now on."""
+    async def _authenticate_again(self, text: str, key: bytes) -> Caller:
+        """A token that was valid and no longer is does not count as a guess."""
         try:
-            return await self._ask(text)
+            return await self._authenticate(text)
         except errors.Unauthenticated as error:
-            if error.reason == unauthenticated().reason:
+            if _is_wrong_token(error):
                 if caller := self._known.pop(key, None):
                     self._keys_of[caller.user.id].discard(key)
-                self._guesses.refuse(key)
+                self._guess_limiter.refuse(key)
             raise
 
-    async def _ask(self, text: str) -> Caller:
+    async def _authenticate(self, text: str) -> Caller:
         token_checks.labels("asked").inc()
-        who = await self._auth.Authenticate(auth_pb2.AuthenticateRequest(token=text))
-        internal_tokens = dict(who.internal_tokens)
-        _internal_tokens.set(internal_tokens)
-        entitlement = await self._billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
-        expires_at = who.expires_at.ToNanoseconds() / 1e9 if who.HasField("expires_at") else math.inf
-        abilities = frozenset(who.abilities)
-        return Caller(who.user, who.token_id, abilities, internal_tokens, entitlement, expires_at)
+        found = await self._auth.Authenticate(auth_pb2.AuthenticateRequest(token=text))
+        services = self._as_user(found.internal_tokens)
+        entitlement = await services.billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
+        expires_at = found.expires_at.ToNanoseconds() / 1e9 if found.HasField("expires_at") else math.inf
+        abilities = frozenset(found.abilities)
+        return Caller(found.user, found.token_id, abilities, services, entitlement, expires_at)
 
     def _remember(self, key: bytes, caller: Caller) -> None:
-        if len(self._known) >= REMEMBERED:
+        if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
             self._keys_of.clear()
         self._known[key] = caller
@@ -183,3 +192,8 @@ class Callers:
 
 def _newness(usage: billing_pb2.Usage) -> tuple[int, int]:
     return usage.period_start.seconds, usage.version
+
+
+def _is_wrong_token(error: errors.Unauthenticated) -> bool:
+    """False if auth refused the gateway itself rather than the user's token."""
+    return error.reason == refusals.UNAUTHENTICATED.code

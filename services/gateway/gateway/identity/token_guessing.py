@@ -1,5 +1,8 @@
-"""Tokens that auth has refused in this hour: it is not asked about them again, nor about any new token of an
-address that has brought too many. So guessing costs it nothing, and one old token in a loop is no guessing.
+"""Limits the guessing of tokens.
+
+A token that auth has refused in this hour is not sent to auth again. An address that has brought too many
+wrong tokens cannot try new ones. Guessing therefore costs auth nothing, and one old token in a loop counts
+only once.
 """
 
 import time
@@ -9,8 +12,9 @@ import prometheus_client
 
 from common import errors
 from gateway.identity.limits import HOUR
+from loupe import refusals
 
-REMEMBERED = 10_000
+MOST_REMEMBERED = 10_000
 token_checks = prometheus_client.Counter("loupe_token_checks_total", "Bearer tokens looked at", ["outcome"])
 
 
@@ -19,33 +23,29 @@ class TokenGuessLimiter:
         self._limit = limit
         self._window = 0
         self._refused: set[bytes] = set()
-        self._tries: Counter[str] = Counter()
+        self._guesses: Counter[str] = Counter()
 
     def check(self, key: bytes, address: str) -> None:
-        """Raises for what need not be asked: a token that is known to be wrong, and one that may be right
-        where too many were wrong.
-        """
+        """Raise if the token is known to be wrong, or if the address has brought too many wrong tokens."""
         window = int(time.time()) // HOUR
         if window != self._window:
-            self._window, self._refused, self._tries = window, set(), Counter()
+            self._window, self._refused, self._guesses = window, set(), Counter()
         if key in self._refused:
             token_checks.labels("known wrong").inc()
-            raise unauthenticated()
-        if self._tries[address] >= self._limit:
+            raise errors.refused(refusals.UNAUTHENTICATED)
+        if self._guesses[address] >= self._limit:
             token_checks.labels("too many wrong").inc()
-            raise errors.ResourceExhausted("Too many requests.", reason="too_many_requests")
+            raise errors.refused(refusals.TOO_MANY_REQUESTS)
 
     def add(self, key: bytes, address: str) -> None:
-        if len(self._tries) >= REMEMBERED:
-            self._tries.clear()
-        self._tries[address] += 1
+        """Count a wrong token against the address."""
+        if len(self._guesses) >= MOST_REMEMBERED:
+            self._guesses.clear()
+        self._guesses[address] += 1
         self.refuse(key)
 
     def refuse(self, key: bytes) -> None:
-        if len(self._refused) >= REMEMBERED:
+        """Remember that the token is wrong."""
+        if len(self._refused) >= MOST_REMEMBERED:
             self._refused.clear()
         self._refused.add(key)
-
-
-def unauthenticated() -> errors.Unauthenticated:
-    return errors.Unauthenticated("Unauthenticated.", reason="unauthenticated")

@@ -1,4 +1,6 @@
-"""What the API's description says in general: how to begin, what the tags are, and the words of refusals."""
+"""The general texts of the API's description: how to begin, and what the tags are."""
+
+from loupe.contract import MOST_BATCH_IMAGES
 
 DESCRIPTION = """
 Upscales images with a neural network: two, three or four times, or to an exact size.
@@ -21,47 +23,26 @@ Upscales images with a neural network: two, three or four times, or to an exact 
 
 ## Answers
 
-Every answer is JSON: `success`, `message`, and `data` where there is some. A refusal has `success: false`,
-a stable `code` for programs, the `request_id` to ask the operators about, and `errors` where fields are at
-fault. A path that does not exist is 404 `not_found`; a method that a path does not have is 405
-`method_not_allowed`, with `Allow`; a head that is malformed, too slow or too long is 400, 408, 414 or 431.
-What can be asked with GET can be asked with HEAD.
+Every answer is JSON with `success` and `message`, and with `data` if the operation returns any. A refusal
+has `success: false`, a `code` for programs that never changes, a `request_id` that helps the operators to
+find the request, and `errors` if single fields are invalid. A path that does not exist is 404 `not_found`.
+A method that a path does not have is 405 `method_not_allowed`, with `Allow`. Request headers that are
+malformed, too slow or too long are 400, 408, 414 or 431. HEAD works wherever GET works.
 
 ## Limits
 
-Requests are limited by the hour, as your plan has it: `RateLimit-Policy` and `RateLimit` tell on every
-answer what is left. Polling one image or batch counts on its own. Images are limited by the month:
-`X-RateLimit-Limit` and `X-RateLimit-Remaining` tell on every answer about images and batches.
+Your plan limits the requests in an hour. `RateLimit-Policy` and `RateLimit` on every answer say how many are
+left. Polling one image or batch has a limit of its own. Your plan also limits the images in a month:
+`X-RateLimit-Limit` and `X-RateLimit-Remaining` are on every answer about images and batches.
 """
 TAGS = {
-    "auth": "Get in and out. Tokens are sent as `Authorization: Bearer …`.",
+    "auth": "Register, log in and log out. Send a token as `Authorization: Bearer …`.",
     "images": "Upload an image, poll until its `status` is `completed` or `failed`, download the result.",
-    "batches": "Up to 20 images in one request, each done on its own. For plans with `batch_processing`.",
-    "account": "Your profile, your tokens, and what your plan leaves you this month.",
-    "models": "What an image can be upscaled with here.",
-    "plans": "What this installation offers.",
+    "batches": (
+        f"Up to {MOST_BATCH_IMAGES} images in one request. Each is processed separately. "
+        "Needs a plan with `batch_processing`."
+    ),
+    "account": "Your profile, your tokens, and what is left of your plan this month.",
+    "models": "The models that upscale images in this installation.",
+    "plans": "The plans of this installation.",
 }
-MESSAGES = {
-    "malformed_body": "The request body is malformed.",
-    "image_processing": "Image is still processing",
-    "image_failed": "Image processing failed",
-    "unauthenticated": "Unauthenticated.",
-    "invalid_credentials": "Invalid credentials",
-    "email_unverified": "Your email address is not verified.",
-    "subscription_expired": "Your subscription has expired.",
-    "no_api_access": "Your plan does not include API access.",
-    "plan_feature_missing": "Your plan does not include batch processing.",
-    "missing_ability": "The token lacks the ability images:write.",
-    "quota_exceeded": "You have exceeded your monthly image quota.",
-    "invalid_signature": "This link is invalid or has expired.",
-    "image_not_found": "Image not found.",
-    "batch_not_found": "Batch not found.",
-    "token_not_found": "Token not found.",
-    "body_too_large": "The request body may not be greater than 11 MiB.",
-    "validation_failed": "Validation failed",
-    "too_many_requests": "Too many requests.",
-    "internal_error": "Something went wrong on our end. Try again later.",
-    "service_unavailable": "Service temporarily unavailable.",
-    "deadline_exceeded": "The service took too long to answer.",
-}
-"""Of refusals, by their code."""

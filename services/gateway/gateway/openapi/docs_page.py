@@ -1,5 +1,5 @@
-"""The API's description for people, at /docs: Swagger UI from this host alone, so that it works without
-internet and tells no third party who reads.
+"""The page at /docs, which shows the API's description to people. It loads Swagger UI from this host only: it
+works without internet, and no third party learns who reads it.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ PAGE = """<!doctype html>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs/files/swagger-ui.css">
 <div id="api"></div>
-<noscript>Without scripts there is the same as JSON: <a href="openapi.json">openapi.json</a>.</noscript>
+<noscript>This page needs scripts. The same as JSON: <a href="openapi.json">openapi.json</a>.</noscript>
 <script src="docs/files/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>
 """

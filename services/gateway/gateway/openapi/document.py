@@ -1,73 +1,44 @@
-"""The API as OpenAPI 3.1, with each status and code: what a route may answer follows from what it asks of its
-caller, from its parameters and from its body.
+"""Builds the API's description, OpenAPI 3.1, with every status and code.
+
+Most refusals of an operation follow from its route: from its access, its parameters and its body.
 """
 
 import copy
-from collections import defaultdict
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 
-from gateway.identity.access import Access, access_of
+from gateway.http.error_answers import NOT_FOUND_BY_PARAMETER
+from gateway.http.errors import BODY_TOO_LARGE, MALFORMED_BODY, status_of
+from gateway.identity.access import Access, access_by_route
 from gateway.openapi import examples, schemas
-from gateway.openapi.api_texts import DESCRIPTION, MESSAGES, TAGS
-from gateway.openapi.operations import OPERATIONS, UNKNOWN, Operation
+from gateway.openapi.api_texts import DESCRIPTION, TAGS
+from gateway.openapi.headers import HEADERS, headers_of_answer, headers_of_refusal
+from gateway.openapi.operation import Operation, operation_of
 from imagefile.formats import READABLE, media_type
+from loupe import refusals
+from loupe.refusals import Refusal
 
 Json = dict[str, Any]
-Codes = defaultdict[int, list[str]]
-HEADERS: Json = {
-    "X-Request-Id": {
-        "description": "Names this request in logs and traces: what the client sent, or else made here.",
-        "required": True,
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
-    },
-    "RateLimit": {
-        "description": "What is left of the hourly limit (`r`), and the seconds until it starts anew (`t`).",
-        "required": True,
-        "schema": {"type": "string", "pattern": '^"[a-z]+";r=[0-9]+;t=[0-9]+$'},
-        "example": '"hour";r=499;t=3540',
-    },
-    "RateLimit-Policy": {
-        "description": "The hourly limit: `q` requests in `w` seconds.",
-        "required": True,
-        "schema": {"type": "string", "pattern": '^"[a-z]+";q=[0-9]+;w=[0-9]+$'},
-        "example": '"hour";q=500;w=3600',
-    },
-    "X-RateLimit-Limit": {
-        "description": "Your plan's monthly image quota; absent where it is unlimited.",
-        "schema": {"type": "integer", "minimum": 0},
-    },
-    "X-RateLimit-Remaining": {
-        "description": "Remaining image uploads this month, after this request; absent where unlimited.",
-        "schema": {"type": "integer", "minimum": 0},
-    },
-    "Retry-After": {
-        "description": "Seconds to wait before the next try.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    },
-    "WWW-Authenticate": {
-        "description": "How to authenticate.",
-        "required": True,
-        "schema": {"type": "string", "const": "Bearer"},
-    },
-}
-ALWAYS = {
-    429: ["too_many_requests"],
-    500: ["internal_error"],
-    503: ["service_unavailable", "database_unavailable", "broker_unavailable", "object_store_unavailable"],
-    504: ["deadline_exceeded"],
-}
-FORMATS = ", ".join(media_type(name) for name in READABLE)
-WAITS = (429, 503, 504)
-ANSWERED = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+REFUSALS_OF_EVERY_ROUTE = (
+    refusals.TOO_MANY_REQUESTS,
+    refusals.INTERNAL_ERROR,
+    refusals.SERVICE_UNAVAILABLE,
+    refusals.DATABASE_UNAVAILABLE,
+    refusals.BROKER_UNAVAILABLE,
+    refusals.OBJECT_STORE_UNAVAILABLE,
+    refusals.DEADLINE_EXCEEDED,
+)
+IMAGE_TYPES = ", ".join(media_type(name) for name in READABLE)
+EXAMPLE_REQUEST_ID = "5f0c9e6b1d7a4c1e8f3b2a6d9c4e7f10"
 
 
 def described(app: FastAPI, url: str) -> Json:
-    """The document, made once. `url` is where clients reach the API; empty: where they found this."""
+    """Return the document, which is built once. `url` is the public address of the API; empty: relative."""
     if app.openapi_schema is None:
         app.openapi_schema = _document(app, url)
     return app.openapi_schema
@@ -75,14 +46,15 @@ def described(app: FastAPI, url: str) -> Json:
 
 def _document(app: FastAPI, url: str) -> Json:
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
-    known = schemas.tidied(document["components"]["schemas"])
+    models = schemas.tidied(document["components"]["schemas"])
     paths = schemas.tidied(document["paths"])
-    asked = {(method, path): access for method, path, access in access_of(app)}
-    for path, operations in paths.items():
-        for method, operation in operations.items():
-            told = OPERATIONS.get(f"{method.upper()} {path}", UNKNOWN)
-            _describe(operation, path, asked.get((method.upper(), path)), told, known)
-    used = {tag for operations in paths.values() for one in operations.values() for tag in one["tags"]}
+    access, operations = access_by_route(app), _operation_by_route(app)
+    for path, methods in paths.items():
+        for method, described_by_fastapi in methods.items():
+            route = (method.upper(), path)
+            if route in operations:
+                _describe(described_by_fastapi, path, operations[route], access.get(route), models)
+    used = {tag for methods in paths.values() for operation in methods.values() for tag in operation["tags"]}
     return {
         "openapi": document["openapi"],
         "info": document["info"] | {"license": {"name": "Apache 2.0", "identifier": "Apache-2.0"}},
@@ -92,137 +64,129 @@ def _document(app: FastAPI, url: str) -> Json:
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "headers": HEADERS,
-            "schemas": schemas.used_in(paths, schemas.of_answers(known)),
+            "schemas": schemas.used_in(paths, schemas.of_answers(models)),
         },
     }
 
 
-def _describe(operation: Json, path: str, access: Access | None, told: Operation, known: Json) -> None:
-    operation["operationId"] = told.id or operation["operationId"]
-    operation["summary"] = told.summary or operation["summary"]
-    if told.about:
-        operation["description"] = told.about
-    for parameter in operation.get("parameters", ()):
-        parameter["schema"] = schemas.of_parameter(parameter)
-    body = operation.get("requestBody", {"content": {}})
-    for kind, content in body["content"].items():
-        content["schema"] = schemas.of_question(content["schema"], kind)
-        if files := schemas.files_of(content["schema"]):
-            content["encoding"] = {name: {"contentType": FORMATS} for name in files}
-        body["required"] = bool(content["schema"].get("required"))
-        if told.sent:
-            content["example"] = told.sent
-    headers = _headers(path)
-    status, answer = next(iter(operation["responses"].items()))
-    operation["responses"] = {
-        status: _success(answer, told, known, headers),
-        **{str(status): one for status, one in sorted(_refused(operation, access, told, headers).items())},
+def _operation_by_route(app: FastAPI) -> dict[tuple[str, str], Operation]:
+    return {
+        (method, str(route.path_format)): operation
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
+        if (operation := operation_of(getattr(route, "endpoint", None)))
     }
-    operation["security"] = [{"token": list(access.abilities)}] if access else []
-    if told.may_be_anyone:
-        operation["security"] = [{}, {"token": []}]
 
 
-def _headers(path: str) -> Json:
-    about_images = path.startswith(("/api/images", "/api/batches"))
-    names = ["X-Request-Id", "RateLimit-Policy", "RateLimit"]
-    names += ["X-RateLimit-Limit", "X-RateLimit-Remaining"] if about_images else []
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+def _describe(target: Json, path: str, operation: Operation, access: Access | None, models: Json) -> None:
+    """Complete what FastAPI has found out about a route."""
+    target["operationId"] = operation.id
+    target["summary"] = operation.summary
+    target["description"] = operation.about
+    for parameter in target.get("parameters", ()):
+        parameter["schema"] = schemas.of_parameter(parameter)
+    if operation.body:
+        target["requestBody"] = _body(operation.body)
+    status, answer = next(iter(target["responses"].items()))
+    target["responses"] = {
+        status: _success(answer, path, operation, models),
+        **_refused(target, path, _refusals_of(target, operation, access)),
+    }
+    target["security"] = [{"token": list(access.abilities)}] if access else []
+    if operation.token_is_optional:
+        target["security"] = [{}, {"token": []}]
 
 
-def _success(answer: Json, told: Operation, known: Json, headers: Json) -> Json:
-    if not told.id:
-        return answer | {"headers": headers}
-    shape = copy.deepcopy(known[schemas.name_of(answer["content"]["application/json"]["schema"])])
-    texts = [told.message] if isinstance(told.message, str) else list(told.message)
+def _body(given: Json) -> Json:
+    body = schemas.tidied(given)
+    for content_type, content in body["content"].items():
+        content["schema"] = schemas.of_body(content["schema"], content_type)
+        if files := schemas.files_of(content["schema"]):
+            content["encoding"] = {name: {"contentType": IMAGE_TYPES} for name in files}
+        body["required"] = bool(content["schema"].get("required"))
+    return body
+
+
+def _success(answer: Json, path: str, operation: Operation, models: Json) -> Json:
+    shape = copy.deepcopy(models[schemas.name_of(answer["content"]["application/json"]["schema"])])
     properties = shape["properties"]
     properties["success"] = {"type": "boolean", "const": True}
-    properties["message"] = schemas.one_of(texts)
-    example = {"success": True, "message": texts[0], "data": told.data} | examples.PAGE
+    properties["message"] = schemas.one_of([operation.message, *operation.other_messages])
+    example = {"success": True, "message": operation.message, "data": operation.data} | examples.PAGE
     content = {
         "schema": shape | {"required": list(properties)},
         "example": {name: example[name] for name in properties},
     }
     return {
         "description": "Done",
-        "headers": headers,
+        "headers": headers_of_answer(path),
         "content": {"application/json": content},
-        **({"links": _links(told)} if told.leads_to else {}),
+        **({"links": _links(operation)} if operation.links else {}),
     }
 
 
-def _links(told: Operation) -> Json:
-    parameters = {told.leads_by: f"$response.body#{told.new_id}"}
-    return {other: {"operationId": other, "parameters": parameters} for other in told.leads_to}
+def _links(operation: Operation) -> Json:
+    links = operation.links
+    if links is None:
+        return {}
+    parameters = {links.parameter: f"$response.body#{links.new_id}"}
+    return {other: {"operationId": other, "parameters": parameters} for other in links.operations}
 
 
-def _refused(operation: Json, access: Access | None, told: Operation, headers: Json) -> dict[int, Json]:
-    codes = _codes(operation, access)
-    if told.may_be_anyone:
-        codes[401] = ["unauthenticated"]
-    for status, more in told.refusals.items():
-        codes[status] += [code for code in more if code not in codes[status]]
-    field = _field_of(operation)
-    return {status: _problem(status, found, field, headers) for status, found in codes.items()}
-
-
-def _codes(operation: Json, access: Access | None) -> Codes:
-    """The refusals that follow from what an operation asks, in the order of the checks."""
-    codes: Codes = defaultdict(list, {status: list(found) for status, found in ALWAYS.items()})
-    if access:
-        codes[401] = ["unauthenticated"]
-        forbidden = [
-            (access.verified, "email_unverified"),
-            (access.creates, "subscription_expired"),
-            (access.creates, "no_api_access"),
-            (access.feature, "plan_feature_missing"),
-            (access.abilities, "missing_ability"),
-            (access.creates, "quota_exceeded"),
-        ]
-        if found := [code for is_asked, code in forbidden if is_asked]:
-            codes[403] = found
-    for parameter in operation.get("parameters", ()):
-        if parameter["name"].endswith("_id"):
-            noun = parameter["name"].removesuffix("_id")
-            codes[404] = [f"{noun}_not_found"]
+def _refusals_of(target: Json, operation: Operation, access: Access | None) -> list[Refusal]:
+    """Return all refusals of an operation, in the order of the checks."""
+    found = [*REFUSALS_OF_EVERY_ROUTE, *(access.refusals if access else ())]
+    if operation.token_is_optional:
+        found.append(refusals.UNAUTHENTICATED)
+    for parameter in target.get("parameters", ()):
+        if parameter["name"] in NOT_FOUND_BY_PARAMETER:
+            found.append(NOT_FOUND_BY_PARAMETER[parameter["name"]])
         elif "enum" in parameter["schema"]:
-            codes[422] = ["validation_failed"]
-    if "requestBody" in operation:
-        codes |= {400: ["malformed_body"], 413: ["body_too_large"], 422: ["validation_failed"]}
-    return codes
+            found.append(refusals.VALIDATION_FAILED)
+    if "requestBody" in target:
+        found += [MALFORMED_BODY, BODY_TOO_LARGE, refusals.VALIDATION_FAILED]
+    return list({refusal.code: refusal for refusal in (*found, *operation.refusals)}.values())
 
 
-def _field_of(operation: Json) -> str:
-    """One that can be at fault, for the example."""
-    for content in operation.get("requestBody", {}).get("content", {}).values():
+def _refused(target: Json, path: str, possible: Sequence[Refusal]) -> Json:
+    """Return the answers of these refusals, by status."""
+    by_status: dict[HTTPStatus, list[Refusal]] = {}
+    for refusal in possible:
+        by_status.setdefault(status_of(refusal.kind, refusal.code), []).append(refusal)
+    field = _example_field(target)
+    return {
+        str(status.value): _problem(status, refused, field, path)
+        for status, refused in sorted(by_status.items())
+    }
+
+
+def _example_field(target: Json) -> str:
+    """Return a field that can be invalid, for the example."""
+    for content in target.get("requestBody", {}).get("content", {}).values():
         return next(iter(content["schema"]["properties"])).removesuffix("[]")
     return "status"
 
 
-def _problem(status: int, codes: list[str], field: str, headers: Json) -> Json:
-    more = {401: ["WWW-Authenticate"]}.get(status, ["Retry-After"] if status in WAITS else [])
-    own = {name: {"$ref": f"#/components/headers/{name}"} for name in more}
-    has_fields = status == HTTPStatus.UNPROCESSABLE_ENTITY
-    narrowed: Json = {"properties": {"code": schemas.one_of(codes)}}
-    if has_fields:
+def _problem(status: HTTPStatus, refused: Sequence[Refusal], field: str, path: str) -> Json:
+    narrowed: Json = {"properties": {"code": schemas.one_of([refusal.code for refusal in refused])}}
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         narrowed["required"] = ["errors"]
-    shown = {code: {"value": _example(code, field)} for code in codes}
     return {
-        "description": HTTPStatus(status).phrase,
-        "headers": (headers if status < HTTPStatus.INTERNAL_SERVER_ERROR else ANSWERED) | own,
+        "description": status.phrase,
+        "headers": headers_of_refusal(status, path),
         "content": {
             "application/json": {
                 "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]},
-                "examples": shown,
+                "examples": {refusal.code: {"value": _example(refusal, field)} for refusal in refused},
             }
         },
     }
 
 
-def _example(code: str, field: str) -> Json:
-    said: Json = {"success": False, "message": MESSAGES.get(code, "Service temporarily unavailable.")}
-    if code == "validation_failed":
-        said["errors"] = {field: [f"The {field} field is required."]}
-    if code == "invalid_credentials":
-        said["errors"] = {"email": ["The provided credentials are incorrect."]}
-    return said | {"code": code, "request_id": "5f0c9e6b1d7a4c1e8f3b2a6d9c4e7f10"}
+def _example(refusal: Refusal, field: str) -> Json:
+    example: Json = {"success": False, "message": refusal.text.format(**refusal.example)}
+    if refusal == refusals.VALIDATION_FAILED:
+        example["errors"] = {field: [f"The {field} field is required."]}
+    elif refusal.fields:
+        example["errors"] = {name: list(texts) for name, texts in refusal.fields.items()}
+    return example | {"code": refusal.code, "request_id": EXAMPLE_REQUEST_ID}

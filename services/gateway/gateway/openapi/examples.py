@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from loupe.contract import ABILITIES, SCALE_FACTORS
 from loupe.images.v1.known_models import KNOWN_MODELS
 
 DAY = "2026-02-15T12:00:00.000000Z"
@@ -122,11 +123,10 @@ PAGE = {
         "next": "https://loupe.example.com/api/images?page=2&per_page=10",
     },
 }
-ABILITIES = ["images:read", "images:write", "images:delete", "user:read"]
 TOKEN = {
     "id": 1,
     "name": "My App",
-    "abilities": ABILITIES,
+    "abilities": [*ABILITIES],
     "last_used_at": "2026-02-15T11:30:00.000000Z",
     "created_at": "2026-01-15T09:00:00.000000Z",
     "expires_at": None,
@@ -179,7 +179,7 @@ MODELS = [
         "description": model.description,
         "best_for": model.best_for,
         "is_default": model.name == "auto",
-        "scales": [2, 3, 4],
+        "scales": [*SCALE_FACTORS],
         "network": model.networks[0].title if model.networks else None,
         "source": model.networks[0].source if model.networks else None,
         "licence": model.networks[0].licence if model.networks else None,

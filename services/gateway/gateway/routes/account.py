@@ -5,21 +5,26 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from gateway.backend import Backend
+from gateway.backend import BackendDep, base_url
 from gateway.http import bodies
 from gateway.http.envelope import Envelope, Message, instant
 from gateway.identity.access import Access
 from gateway.identity.callers import Caller
+from gateway.openapi import examples
+from gateway.openapi.operation import Operation, json_body
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 
 router = APIRouter(prefix="/api", tags=["account"])
-pictures = APIRouter(include_in_schema=False)
+photos = APIRouter(include_in_schema=False)
 Reader = Annotated[Caller, Depends(Access("user:read", verified=False))]
 VerifiedReader = Annotated[Caller, Depends(Access("user:read"))]
-Owner = Annotated[Caller, Depends(Access(everything=True, verified=False))]
+Owner = Annotated[Caller, Depends(Access(all_abilities=True, verified=False))]
+SubscriptionStatus = Annotated[
+    str, Field(json_schema_extra={"enum": ["active", "trialing", "canceled", "past_due"]})
+]
 COLOURS = ("#2f5d8a", "#7a4e8c", "#2e7d63", "#9a5b2d", "#8a3b4f", "#4b5f2a")
 
 
@@ -60,7 +65,7 @@ class Usage(BaseModel):
 class Subscription(BaseModel):
     id: int
     type: str
-    status: str
+    status: SubscriptionStatus
     quantity: int
     trial_ends_at: str | None
     ends_at: str | None
@@ -101,67 +106,121 @@ class PasswordChange(BaseModel):
     password_confirmation: str = ""
 
 
+GET_USER = Operation(
+    id="getUser",
+    summary="Get your profile",
+    message="User retrieved successfully",
+    about="Includes the plan that you are on.",
+    data=examples.PAID_JANE,
+)
+
+
 @router.get("/user")
+@GET_USER.describes
 async def get_user(request: Request, caller: Reader) -> Envelope[User]:
-    user = to_user(request, caller.user, caller.entitlement.plan)
-    return Envelope(message="User retrieved successfully", data=user)
+    return GET_USER.answer(to_user(request, caller.user, caller.entitlement.plan))
 
 
-@router.patch("/user", openapi_extra=bodies.described(Changes))
-async def update_user(request: Request, caller: Owner) -> Envelope[User]:
-    """What is not sent stays as it is. A new address has to be verified."""
-    backend: Backend = request.app.state.backend
+UPDATE_USER = Operation(
+    id="updateUser",
+    summary="Change your name or address",
+    message="User updated successfully",
+    about="A field that is not sent stays as it is. A new address has to be verified.",
+    data=examples.PAID_JANE,
+    body=json_body(Changes, example={"name": "Jane Smith"}),
+)
+
+
+@router.patch("/user")
+@UPDATE_USER.describes
+async def update_user(request: Request, caller: Owner, backend: BackendDep) -> Envelope[User]:
     values = bodies.checked(Changes, await bodies.read(request))
-    response = await backend.auth.UpdateUser(auth_pb2.UpdateUserRequest(**values))
+    response = await caller.auth.UpdateUser(auth_pb2.UpdateUserRequest(**values))
     backend.callers.forget(caller.user.id)
-    user = to_user(request, response.user, caller.entitlement.plan)
-    return Envelope(message="User updated successfully", data=user)
+    return UPDATE_USER.answer(to_user(request, response.user, caller.entitlement.plan))
+
+
+DELETE_USER = Operation(
+    id="deleteUser",
+    summary="Delete your account",
+    message="Account deleted successfully",
+    about="The account, all images and all files are gone for good.",
+)
 
 
 @router.delete("/user")
-async def delete_user(request: Request, caller: Owner) -> Message:
-    backend: Backend = request.app.state.backend
-    await backend.auth.DeleteUser(auth_pb2.DeleteUserRequest())
+@DELETE_USER.describes
+async def delete_user(caller: Owner, backend: BackendDep) -> Message:
+    await caller.auth.DeleteUser(auth_pb2.DeleteUserRequest())
     backend.callers.forget(caller.user.id)
-    return Message(message="Account deleted successfully")
+    return DELETE_USER.done()
 
 
-@router.put(
-    "/user/password",
-    openapi_extra=bodies.described(PasswordChange, "current_password", "password", "password_confirmation"),
+CHANGE_PASSWORD = Operation(
+    id="changePassword",
+    summary="Change your password",
+    message="Password updated successfully",
+    about="All other tokens are revoked.",
+    body=json_body(
+        PasswordChange,
+        "current_password",
+        "password",
+        "password_confirmation",
+        example={"current_password": "A-good-one-0"} | examples.NEW_PASSWORD,
+    ),
 )
-async def change_password(request: Request, caller: Owner) -> Message:
-    """All other tokens end."""
-    backend: Backend = request.app.state.backend
+
+
+@router.put("/user/password")
+@CHANGE_PASSWORD.describes
+async def change_password(request: Request, caller: Owner, backend: BackendDep) -> Message:
     values = bodies.checked(PasswordChange, await bodies.read(request))
-    await backend.auth.ChangePassword(auth_pb2.ChangePasswordRequest(**values))
+    await caller.auth.ChangePassword(auth_pb2.ChangePasswordRequest(**values))
     backend.callers.forget(caller.user.id)
-    return Message(message="Password updated successfully")
+    return CHANGE_PASSWORD.done()
+
+
+GET_USAGE = Operation(
+    id="getUsage",
+    summary="Get this month's usage",
+    message="Usage statistics retrieved successfully",
+    about="Counts by calendar month, in UTC.",
+    data=examples.USAGE,
+)
 
 
 @router.get("/usage")
-async def get_usage(request: Request, caller: VerifiedReader) -> Envelope[Usage]:
-    backend: Backend = request.app.state.backend
+@GET_USAGE.describes
+async def get_usage(caller: VerifiedReader, backend: BackendDep) -> Envelope[Usage]:
     entitlement = (await backend.callers.refreshed(caller)).entitlement
     usage = Usage(
         plan=entitlement.plan.slug,
         image_uploads=to_image_uploads(entitlement.usage),
         features=list(entitlement.plan.features),
     )
-    return Envelope(message="Usage statistics retrieved successfully", data=usage)
+    return GET_USAGE.answer(usage)
+
+
+GET_SUBSCRIPTION = Operation(
+    id="getSubscription",
+    summary="Get your subscription and plan",
+    message="Subscription details retrieved successfully",
+    about="`subscription` is null if you never had one.",
+    data=examples.SUBSCRIPTION,
+)
 
 
 @router.get("/subscription")
-async def get_subscription(request: Request, caller: VerifiedReader) -> Envelope[SubscriptionAndPlan]:
-    backend: Backend = request.app.state.backend
+@GET_SUBSCRIPTION.describes
+async def get_subscription(caller: VerifiedReader, backend: BackendDep) -> Envelope[SubscriptionAndPlan]:
     entitlement = (await backend.callers.refreshed(caller)).entitlement
     details = SubscriptionAndPlan(subscription=to_subscription(entitlement), plan=to_plan(entitlement.plan))
-    return Envelope(message="Subscription details retrieved successfully", data=details)
+    return GET_SUBSCRIPTION.answer(details)
 
 
-@pictures.get("/photos/{initials}.svg")
+@photos.get("/photos/{initials}.svg")
 async def profile_photo(initials: Annotated[str, Path(max_length=8)], shade: int = 0) -> Response:
-    """A picture of the initials, made here: no third party learns the name."""
+    """Return a picture of the initials. It is drawn here, so that no third party learns the name."""
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" width="64" height="64">'
         f'<rect width="64" height="64" fill="{COLOURS[shade % len(COLOURS)]}"/>'
@@ -170,12 +229,6 @@ async def profile_photo(initials: Annotated[str, Path(max_length=8)], shade: int
     )
     headers = {"Cache-Control": "public, max-age=86400", "Content-Security-Policy": "default-src 'none'"}
     return Response(svg, media_type="image/svg+xml", headers=headers)
-
-
-def base_url(request: Request) -> str:
-    """Where this API is, as clients reach it."""
-    backend: Backend = request.app.state.backend
-    return backend.settings.public_url or str(request.base_url).rstrip("/")
 
 
 def to_user(request: Request, user: auth_pb2.User, plan: billing_pb2.Plan) -> User:

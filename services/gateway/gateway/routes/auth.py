@@ -1,23 +1,26 @@
-"""Getting in and out: register, login, logout, a forgotten password, the verification link."""
+"""Access to the API: register, log in, log out, set a forgotten password, verify an address."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
-from gateway.backend import Backend
+from gateway.backend import BackendDep
 from gateway.http import bodies
 from gateway.http.envelope import Envelope, Message
-from gateway.identity.access import Access, public
+from gateway.identity.access import Access, limit_by_address
 from gateway.identity.callers import Caller
+from gateway.openapi import examples
+from gateway.openapi.operation import Operation, json_body
 from gateway.routes.account import User, to_user
+from loupe import refusals
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 
 router = APIRouter(prefix="/api", tags=["auth"])
-Anyone = Annotated[Caller, Depends(Access(verified=False))]
-Owner = Annotated[Caller, Depends(Access(everything=True, verified=False))]
-LONGEST_LABEL = 255
+TokenHolder = Annotated[Caller, Depends(Access(verified=False))]
+Owner = Annotated[Caller, Depends(Access(all_abilities=True, verified=False))]
+LONGEST_DEVICE_NAME = 255
 
 
 class Registration(BaseModel):
@@ -38,13 +41,13 @@ class Resend(BaseModel):
     email: str = ""
 
 
-class Forgotten(BaseModel):
+class ForgottenPassword(BaseModel):
     email: str = ""
 
 
 class NewPassword(BaseModel):
     token: str = ""
-    """The text behind the `#` of the mailed link."""
+    """The text after the `#` of the link in the mail."""
     password: str = ""
     password_confirmation: str = ""
 
@@ -52,106 +55,177 @@ class NewPassword(BaseModel):
 class Session(BaseModel):
     user: User
     token: str
-    token_type: str = "Bearer"  # noqa: S105  the scheme's name
+    token_type: str = "Bearer"  # noqa: S105  the name of the scheme
 
 
-@router.post(
-    "/auth/register",
-    status_code=201,
-    dependencies=[Depends(public)],
-    openapi_extra=bodies.described(Registration, "name", "email", "password", "password_confirmation"),
+REGISTER = Operation(
+    id="register",
+    summary="Create an account",
+    message="Registration successful. Please verify your email to access all features.",
+    about="The token works for the account at once, and for everything else after the address is verified.",
+    data={"user": examples.JANE, "token": "1|abc123…", "token_type": "Bearer"},
+    body=json_body(
+        Registration,
+        "name",
+        "email",
+        "password",
+        "password_confirmation",
+        example=examples.REGISTRATION,
+    ),
 )
-async def register(request: Request) -> Envelope[Session]:
-    backend: Backend = request.app.state.backend
+
+
+@router.post("/auth/register", status_code=201, dependencies=[Depends(limit_by_address)])
+@REGISTER.describes
+async def register(request: Request, backend: BackendDep) -> Envelope[Session]:
     values = bodies.checked(Registration, await bodies.read(request))
-    values["device_name"] = _label(request, values["device_name"])
-    plans = await backend.plans.ListPlans(billing_pb2.ListPlansRequest())  # before anything has happened
-    response = await backend.accounts.Register(auth_pb2.RegisterRequest(**values))
+    values["device_name"] = _device_name(request, values["device_name"])
+    # the plan comes first: if billing is away, nothing has happened yet
+    plans = await backend.as_gateway.billing.ListPlans(billing_pb2.ListPlansRequest())
+    response = await backend.as_gateway.auth.Register(auth_pb2.RegisterRequest(**values))
     user = to_user(request, response.user, plans.plans[0])
-    message = "Registration successful. Please verify your email to access all features."
-    return Envelope(message=message, data=Session(user=user, token=response.token))
+    return REGISTER.answer(Session(user=user, token=response.token))
 
 
-@router.post(
-    "/auth/login",
-    dependencies=[Depends(public)],
-    openapi_extra=bodies.described(Login, "email", "password"),
+LOGIN = Operation(
+    id="login",
+    summary="Log in",
+    message="Login successful",
+    about="For accounts with a verified address.",
+    data={"user": examples.PAID_JANE, "token": "2|xyz789…", "token_type": "Bearer"},
+    body=json_body(
+        Login, "email", "password", example={"email": "jane@example.com", "password": "A-good-one-1"}
+    ),
+    refusals=(refusals.INVALID_CREDENTIALS, refusals.EMAIL_UNVERIFIED),
 )
-async def login(request: Request) -> Envelope[Session]:
-    backend: Backend = request.app.state.backend
+
+
+@router.post("/auth/login", dependencies=[Depends(limit_by_address)])
+@LOGIN.describes
+async def login(request: Request, backend: BackendDep) -> Envelope[Session]:
     values = bodies.checked(Login, await bodies.read(request))
-    values["device_name"] = _label(request, values["device_name"])
-    response = await backend.accounts.Login(auth_pb2.LoginRequest(**values))
+    values["device_name"] = _device_name(request, values["device_name"])
+    response = await backend.as_gateway.auth.Login(auth_pb2.LoginRequest(**values))
     caller = await backend.callers.of_token(response.token)
     user = to_user(request, response.user, caller.entitlement.plan)
-    return Envelope(message="Login successful", data=Session(user=user, token=response.token))
+    return LOGIN.answer(Session(user=user, token=response.token))
+
+
+LOGOUT = Operation(
+    id="logout",
+    summary="Revoke the token of this request",
+    message="Logout successful",
+    about="Other tokens stay valid.",
+)
 
 
 @router.post("/auth/logout")
-async def logout(request: Request, caller: Anyone) -> Message:
-    backend: Backend = request.app.state.backend
-    await backend.auth.RevokeToken(auth_pb2.RevokeTokenRequest(token_id=caller.token_id))
+@LOGOUT.describes
+async def logout(caller: TokenHolder, backend: BackendDep) -> Message:
+    await caller.auth.RevokeToken(auth_pb2.RevokeTokenRequest(token_id=caller.token_id))
     backend.callers.forget(caller.user.id)
-    return Message(message="Logout successful")
+    return LOGOUT.done()
+
+
+REVOKE_ALL_TOKENS = Operation(
+    id="revokeAllTokens",
+    summary="Revoke all of your tokens",
+    message="All tokens revoked successfully",
+    about="This includes the token of this request. Use this if a token is compromised.",
+)
 
 
 @router.post("/auth/revoke-all")
-async def revoke_all(request: Request, caller: Owner) -> Message:
-    backend: Backend = request.app.state.backend
-    await backend.auth.RevokeAllTokens(auth_pb2.RevokeAllTokensRequest())
+@REVOKE_ALL_TOKENS.describes
+async def revoke_all(caller: Owner, backend: BackendDep) -> Message:
+    await caller.auth.RevokeAllTokens(auth_pb2.RevokeAllTokensRequest())
     backend.callers.forget(caller.user.id)
-    return Message(message="All tokens revoked successfully")
+    return REVOKE_ALL_TOKENS.done()
 
 
-@router.post(
-    "/auth/forgot-password",
-    dependencies=[Depends(public)],
-    openapi_extra=bodies.described(Forgotten, "email"),
+FORGOT_PASSWORD = Operation(
+    id="forgotPassword",
+    summary="Ask for a mail to set a new password",
+    message="If that address is known, a mail with a link is on its way",
+    about="The answer is the same whether or not there is such a user.",
+    body=json_body(ForgottenPassword, "email", example={"email": "jane@example.com"}),
 )
-async def forgot_password(request: Request) -> Message:
-    """The answer never tells whether there is such a user."""
-    backend: Backend = request.app.state.backend
-    values = bodies.checked(Forgotten, await bodies.read(request))
-    await backend.accounts.ForgotPassword(auth_pb2.ForgotPasswordRequest(**values))
-    return Message(message="If that address is known, a mail with a link is on its way")
 
 
-@router.post(
-    "/auth/reset-password",
-    dependencies=[Depends(public)],
-    openapi_extra=bodies.described(NewPassword, "token", "password", "password_confirmation"),
+@router.post("/auth/forgot-password", dependencies=[Depends(limit_by_address)])
+@FORGOT_PASSWORD.describes
+async def forgot_password(request: Request, backend: BackendDep) -> Message:
+    values = bodies.checked(ForgottenPassword, await bodies.read(request))
+    await backend.as_gateway.auth.ForgotPassword(auth_pb2.ForgotPasswordRequest(**values))
+    return FORGOT_PASSWORD.done()
+
+
+RESET_PASSWORD = Operation(
+    id="resetPassword",
+    summary="Set a new password by the mailed link",
+    message="Password reset successfully",
+    about="All tokens are revoked.",
+    body=json_body(
+        NewPassword,
+        "token",
+        "password",
+        "password_confirmation",
+        example={"token": "eyJhbGciOi…"} | examples.NEW_PASSWORD,
+    ),
+    refusals=(refusals.INVALID_SIGNATURE,),
 )
-async def reset_password(request: Request) -> Message:
-    """All tokens end."""
-    backend: Backend = request.app.state.backend
+
+
+@router.post("/auth/reset-password", dependencies=[Depends(limit_by_address)])
+@RESET_PASSWORD.describes
+async def reset_password(request: Request, backend: BackendDep) -> Message:
     values = bodies.checked(NewPassword, await bodies.read(request))
-    await backend.accounts.ResetPassword(auth_pb2.ResetPasswordRequest(**values))
-    return Message(message="Password reset successfully")
+    await backend.as_gateway.auth.ResetPassword(auth_pb2.ResetPasswordRequest(**values))
+    return RESET_PASSWORD.done()
 
 
-@router.get("/email/verify/{signed}", dependencies=[Depends(public)])
-async def verify_email(request: Request, signed: str) -> Message:
-    """The link in the verification mail: needs no session and may be opened twice."""
-    backend: Backend = request.app.state.backend
-    response = await backend.accounts.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
+VERIFY_EMAIL = Operation(
+    id="verifyEmail",
+    summary="Open the link of the verification mail",
+    message="Email verified successfully",
+    about="The link needs no token, and works also the second time.",
+    refusals=(refusals.INVALID_SIGNATURE,),
+)
+
+
+@router.get("/email/verify/{signed}", dependencies=[Depends(limit_by_address)])
+@VERIFY_EMAIL.describes
+async def verify_email(signed: str, backend: BackendDep) -> Message:
+    response = await backend.as_gateway.auth.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
     backend.callers.forget(response.user.id)
-    return Message(message="Email verified successfully")
+    return VERIFY_EMAIL.done()
 
 
-@router.post("/email/verification-notification", status_code=202, openapi_extra=bodies.described(Resend))
-async def resend_verification(request: Request) -> Message:
-    """With a token for its user, without one for `email`; the answer never tells whether there is such a
-    user.
-    """
-    backend: Backend = request.app.state.backend
+RESEND_VERIFICATION = Operation(
+    id="resendVerification",
+    summary="Send the verification mail again",
+    message="Verification link sent",
+    about=(
+        "With a token, the mail goes to its user; without one, to `email`. "
+        "The answer is the same whether or not there is such a user."
+    ),
+    body=json_body(Resend, example={"email": "jane@example.com"}),
+    token_is_optional=True,
+)
+
+
+@router.post("/email/verification-notification", status_code=202)
+@RESEND_VERIFICATION.describes
+async def resend_verification(request: Request, backend: BackendDep) -> Message:
     if "authorization" in request.headers:
         email = (await Access(verified=False)(request)).user.email
     else:
-        await public(request)
+        await limit_by_address(request)
         email = bodies.checked(Resend, await bodies.read(request))["email"]
-    await backend.accounts.ResendVerification(auth_pb2.ResendVerificationRequest(email=email))
-    return Message(message="Verification link sent")
+    await backend.as_gateway.auth.ResendVerification(auth_pb2.ResendVerificationRequest(email=email))
+    return RESEND_VERIFICATION.done()
 
 
-def _label(request: Request, device_name: str) -> str:
-    return (device_name or request.headers.get("user-agent", ""))[:LONGEST_LABEL]
+def _device_name(request: Request, device_name: str) -> str:
+    """Return the label of a new token: the given name, or else the user agent."""
+    return (device_name or request.headers.get("user-agent", ""))[:LONGEST_DEVICE_NAME]

@@ -1,16 +1,18 @@
-"""Batches: several images in one request, and how far they have come."""
+"""Batches: several images in one request, and their progress."""
 
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field
 
-from gateway.backend import Backend
-from gateway.http import multipart, pages
 from gateway.http.envelope import Envelope, Message, Page, instant, plain_id
-from gateway.identity.access import Access, tell_usage
+from gateway.identity.access import Access, record_usage
 from gateway.identity.callers import Caller
-from gateway.routes.images import FILE, OPTIONS, AcceptedImage, ImageFields, to_accepted_image, to_image
+from gateway.openapi import examples
+from gateway.openapi.operation import Links, Operation, multipart_body
+from gateway.routes import uploads
+from gateway.routes.images import AcceptedImage, ImageFields, to_accepted_image, to_image
+from gateway.routes.paging import Paging, selected
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/batches", tags=["batches"])
@@ -29,12 +31,13 @@ STATUSES = {
     "cancelled": pb.BATCH_STATUS_CANCELLED,
 }
 STATUS_NAMES = {number: name for name, number in STATUSES.items()}
+StatusName = Annotated[str, Field(json_schema_extra={"enum": [*STATUSES]})]
 WantedStatus = Annotated[str | None, Query(json_schema_extra={"enum": [*STATUSES]})]
-Shown = TypeVar("Shown")
+AnyImage = TypeVar("AnyImage")
 
 
 class InBatch(BaseModel):
-    """What stands first in an image of a batch."""
+    """The first fields of an image in a batch."""
 
     id: int
     batch_id: int
@@ -48,16 +51,16 @@ class BatchImage(ImageFields, InBatch):
     pass
 
 
-class Batch(BaseModel, Generic[Shown]):
+class Batch(BaseModel, Generic[AnyImage]):
     id: int
     name: str | None
-    status: str
+    status: StatusName
     total_images: int
     completed_images: int
     failed_images: int
     scale_factor: int | None
     progress: int
-    images: list[Shown]
+    images: list[AnyImage]
     created_at: str
     updated_at: str
     completed_at: str | None
@@ -65,70 +68,85 @@ class Batch(BaseModel, Generic[Shown]):
     target_height: int | None
 
 
-BATCH_BODY = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["images[]"],
-                "properties": {
-                    "images[]": {
-                        "type": "array",
-                        "minItems": 1,
-                        "maxItems": 20,
-                        "items": FILE,
-                    },
-                    "name": {"type": "string", "maxLength": 255},
-                }
-                | OPTIONS,
-            }
-        }
-    },
-}
+CREATE_BATCH = Operation(
+    id="createBatch",
+    summary="Upscale several images",
+    message="Batch created and images queued for processing",
+    about="All or nothing: if one file is refused, or the quota is too small for all, no image is accepted.",
+    data=examples.PENDING_BATCH,
+    body=multipart_body(uploads.BATCH_FIELDS, "images[]"),
+    links=Links(("getBatch", "deleteBatch"), "batch_id"),
+)
 
 
-@router.post("", status_code=202, openapi_extra={"requestBody": BATCH_BODY})
+@router.post("", status_code=202)
+@CREATE_BATCH.describes
 async def create_batch(request: Request, caller: Writer) -> Envelope[Batch[AcceptedBatchImage]]:
-    backend: Backend = request.app.state.backend
-    response = await backend.images.CreateBatch(multipart.several_images(request))
-    tell_usage(request, caller, response)
+    response = await caller.images.CreateBatch(uploads.several_images(request))
+    record_usage(request, caller, response)
     images = [to_accepted_batch_image(image) for image in response.batch.images]
-    return Envelope(
-        message="Batch created and images queued for processing", data=to_batch(response.batch, images)
-    )
+    return CREATE_BATCH.answer(to_batch(response.batch, images))
+
+
+LIST_BATCHES = Operation(
+    id="listBatches",
+    summary="List your batches",
+    message="Batches retrieved successfully",
+    about="Newest first. A `page` or `per_page` that is invalid or out of range is replaced by a valid one.",
+    data=[examples.COMPLETED_BATCH],
+)
 
 
 @router.get("")
+@LIST_BATCHES.describes
 async def list_batches(
-    request: Request, caller: Reader, paging: pages.Paging, status: WantedStatus = None
+    caller: Reader, paging: Paging, status: WantedStatus = None
 ) -> Page[Batch[BatchImage]]:
-    backend: Backend = request.app.state.backend
-    wanted = pages.selected(status, STATUSES, pb.BATCH_STATUS_UNSPECIFIED)
-    response = await backend.images.ListBatches(
+    wanted = selected(status, STATUSES, pb.BATCH_STATUS_UNSPECIFIED)
+    response = await caller.images.ListBatches(
         pb.ListBatchesRequest(page=paging.number, per_page=paging.size, status=wanted)
     )
     batches = [to_batch(batch, to_batch_images(batch)) for batch in response.batches]
-    return pages.page(request, "Batches retrieved successfully", batches, paging, response.total)
+    return paging.answer(LIST_BATCHES.message, batches, response.total)
+
+
+GET_BATCH = Operation(
+    id="getBatch",
+    summary="Get a batch",
+    message="Batch retrieved successfully",
+    about="Includes all images of the batch. Poll this until `completed_at` is set.",
+    data=examples.COMPLETED_BATCH,
+)
 
 
 @router.get("/{batch_id}")
-async def get_batch(request: Request, batch_id: BatchId, caller: Poller) -> Envelope[Batch[BatchImage]]:
-    backend: Backend = request.app.state.backend
-    response = await backend.images.GetBatch(pb.GetBatchRequest(id=batch_id))
-    batch = to_batch(response.batch, to_batch_images(response.batch))
-    return Envelope(message="Batch retrieved successfully", data=batch)
+@GET_BATCH.describes
+async def get_batch(batch_id: BatchId, caller: Poller) -> Envelope[Batch[BatchImage]]:
+    response = await caller.images.GetBatch(pb.GetBatchRequest(id=batch_id))
+    return GET_BATCH.answer(to_batch(response.batch, to_batch_images(response.batch)))
+
+
+CANCELLED, DELETED = "Batch cancelled successfully", "Batch deleted successfully"
+DELETE_BATCH = Operation(
+    id="deleteBatch",
+    summary="Cancel or delete a batch",
+    message=CANCELLED,
+    other_messages=(DELETED,),
+    about=(
+        "An unfinished batch is cancelled: its unfinished images do not count. "
+        "A batch that has ended is deleted with its images."
+    ),
+)
 
 
 @router.delete("/{batch_id}")
-async def delete_batch(request: Request, batch_id: BatchId, caller: Deleter) -> Message:
-    """Cancels one that is unfinished; deletes one that has ended."""
-    backend: Backend = request.app.state.backend
-    response = await backend.images.DeleteBatch(pb.DeleteBatchRequest(id=batch_id))
-    return Message(message=f"Batch {'cancelled' if response.cancelled else 'deleted'} successfully")
+@DELETE_BATCH.describes
+async def delete_batch(batch_id: BatchId, caller: Deleter) -> Message:
+    response = await caller.images.DeleteBatch(pb.DeleteBatchRequest(id=batch_id))
+    return Message(message=CANCELLED if response.cancelled else DELETED)
 
 
-def to_batch(batch: pb.Batch, images: list[Shown]) -> Batch[Shown]:
+def to_batch(batch: pb.Batch, images: list[AnyImage]) -> Batch[AnyImage]:
     ended = batch.completed_images + batch.failed_images
     return Batch(
         id=batch.id,

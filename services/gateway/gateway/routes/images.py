@@ -1,18 +1,19 @@
-"""Images: upscale, look, list, download, delete."""
+"""Images: upload, status, list, download link, delete."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field
 
-from gateway.backend import Backend
-from gateway.http import multipart, pages
 from gateway.http.envelope import Envelope, Message, Page, human_size, instant, plain_id
-from gateway.identity.access import Access, tell_usage
+from gateway.identity.access import Access, record_usage
 from gateway.identity.callers import Caller
-from imagefile.formats import CHOICES
+from gateway.openapi import examples
+from gateway.openapi.operation import Links, Operation, multipart_body
+from gateway.routes import uploads
+from gateway.routes.paging import Paging, selected
+from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
-from loupe.images.v1.known_models import KNOWN_MODELS
 
 router = APIRouter(prefix="/api/images", tags=["images"])
 Writer = Annotated[Caller, Depends(Access("images:write", creates=True))]
@@ -27,6 +28,7 @@ STATUSES = {
     "failed": pb.STATUS_FAILED,
 }
 STATUS_NAMES = {number: name for name, number in STATUSES.items()}
+StatusName = Annotated[str, Field(json_schema_extra={"enum": [*STATUSES]})]
 WantedStatus = Annotated[str | None, Query(json_schema_extra={"enum": [*STATUSES]})]
 
 
@@ -49,7 +51,7 @@ class AcceptedImage(BaseModel):
     original_size: int
     original_size_human: str
     original_dimensions: str | None
-    status: str
+    status: StatusName
     scale_factor: int | None
     target_width: int | None
     target_height: int | None
@@ -73,7 +75,7 @@ class ImageFields(BaseModel):
     upscaled_dimensions: str | None
     original_dimensions_formatted: str | None
     upscaled_dimensions_formatted: str | None
-    status: str
+    status: StatusName
     scale_factor: int | None
     target_width: int | None
     target_height: int | None
@@ -101,79 +103,95 @@ class Download(BaseModel):
     expires_at: str
 
 
-FILE: dict[str, Any] = {"type": "string", "format": "binary", "description": "At most 10 MB."}
-SIDE = {"type": "integer", "minimum": 1, "maximum": 16384}
-OPTIONS: dict[str, Any] = {
-    "scale_factor": {"type": "integer", "enum": [2, 3, 4], "default": 2},
-    "target_width": SIDE,
-    "target_height": SIDE,
-    "fit": {"type": "string", "enum": ["stretch", "cover", "contain"], "default": "stretch"},
-    "output_format": {"type": "string", "enum": [*CHOICES]},
-    "quality": {"type": "integer", "minimum": 1, "maximum": 100},
-    "metadata": {"type": "string", "enum": ["strip", "keep"], "default": "strip"},
-    "model": {"type": "string", "enum": [model.name for model in KNOWN_MODELS], "default": "auto"},
-}
-UPSCALE_BODY = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["image"],
-                "properties": {"image": FILE} | OPTIONS,
-            }
-        }
-    },
-}
+UPSCALE_IMAGE = Operation(
+    id="upscaleImage",
+    summary="Upscale an image",
+    message="Image uploaded and queued for processing",
+    about="The answer comes at once, the image is processed later. Ask for a scale factor or an exact size.",
+    data=examples.accepted(42, "photo.jpg"),
+    body=multipart_body(uploads.ONE_IMAGE_FIELDS, "image"),
+    links=Links(("getImage", "downloadImage", "deleteImage"), "image_id"),
+)
 
 
-@router.post("/upscale", status_code=202, openapi_extra={"requestBody": UPSCALE_BODY})
+@router.post("/upscale", status_code=202)
+@UPSCALE_IMAGE.describes
 async def upscale(request: Request, caller: Writer) -> Envelope[AcceptedImage]:
-    backend: Backend = request.app.state.backend
-    response = await backend.images.Upscale(multipart.one_image(request))
-    tell_usage(request, caller, response)
-    return Envelope(
-        message="Image uploaded and queued for processing", data=to_accepted_image(response.image)
-    )
+    response = await caller.images.Upscale(uploads.one_image(request))
+    record_usage(request, caller, response)
+    return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
+
+
+LIST_IMAGES = Operation(
+    id="listImages",
+    summary="List your images",
+    message="Images retrieved successfully",
+    about="Newest first. A `page` or `per_page` that is invalid or out of range is replaced by a valid one.",
+    data=[examples.IMAGE],
+)
 
 
 @router.get("")
-async def list_images(
-    request: Request, caller: Reader, paging: pages.Paging, status: WantedStatus = None
-) -> Page[Image]:
-    backend: Backend = request.app.state.backend
-    wanted = pages.selected(status, STATUSES, pb.STATUS_UNSPECIFIED)
-    response = await backend.images.ListImages(
+@LIST_IMAGES.describes
+async def list_images(caller: Reader, paging: Paging, status: WantedStatus = None) -> Page[Image]:
+    wanted = selected(status, STATUSES, pb.STATUS_UNSPECIFIED)
+    response = await caller.images.ListImages(
         pb.ListImagesRequest(page=paging.number, per_page=paging.size, status=wanted)
     )
-    images = [to_image(image) for image in response.images]
-    return pages.page(request, "Images retrieved successfully", images, paging, response.total)
+    return paging.answer(LIST_IMAGES.message, [to_image(image) for image in response.images], response.total)
+
+
+GET_IMAGE = Operation(
+    id="getImage",
+    summary="Get an image",
+    message="Image retrieved successfully",
+    about="Poll this every few seconds until `status` is `completed` or `failed`.",
+    data=examples.IMAGE,
+)
 
 
 @router.get("/{image_id}")
-async def get_image(request: Request, image_id: ImageId, caller: Poller) -> Envelope[Image]:
-    backend: Backend = request.app.state.backend
-    response = await backend.images.GetImage(pb.GetImageRequest(id=image_id))
-    return Envelope(message="Image retrieved successfully", data=to_image(response.image))
+@GET_IMAGE.describes
+async def get_image(image_id: ImageId, caller: Poller) -> Envelope[Image]:
+    response = await caller.images.GetImage(pb.GetImageRequest(id=image_id))
+    return GET_IMAGE.answer(to_image(response.image))
+
+
+DOWNLOAD_IMAGE = Operation(
+    id="downloadImage",
+    summary="Get a link to the upscaled image",
+    message="Download URL generated successfully",
+    about="The link works for an hour and needs no token.",
+    data=examples.DOWNLOAD,
+    refusals=(refusals.IMAGE_PROCESSING, refusals.IMAGE_FAILED),
+)
 
 
 @router.get("/{image_id}/download")
-async def download(request: Request, image_id: ImageId, caller: Reader) -> Envelope[Download]:
-    backend: Backend = request.app.state.backend
-    response = await backend.images.GetDownload(pb.GetDownloadRequest(id=image_id))
+@DOWNLOAD_IMAGE.describes
+async def download(image_id: ImageId, caller: Reader) -> Envelope[Download]:
+    response = await caller.images.GetDownload(pb.GetDownloadRequest(id=image_id))
     link = Download(
         download_url=response.download_url,
         filename=response.filename,
         expires_at=instant(response.expires_at),
     )
-    return Envelope(message="Download URL generated successfully", data=link)
+    return DOWNLOAD_IMAGE.answer(link)
+
+
+DELETE_IMAGE = Operation(
+    id="deleteImage",
+    summary="Delete an image",
+    message="Image deleted successfully",
+    about="The image and its files are gone for good. Unfinished work is cancelled and does not count.",
+)
 
 
 @router.delete("/{image_id}")
-async def delete_image(request: Request, image_id: ImageId, caller: Deleter) -> Message:
-    backend: Backend = request.app.state.backend
-    await backend.images.DeleteImage(pb.DeleteImageRequest(id=image_id))
-    return Message(message="Image deleted successfully")
+@DELETE_IMAGE.describes
+async def delete_image(image_id: ImageId, caller: Deleter) -> Message:
+    await caller.images.DeleteImage(pb.DeleteImageRequest(id=image_id))
+    return DELETE_IMAGE.done()
 
 
 def to_accepted_image(image: pb.Image) -> AcceptedImage:

@@ -1,11 +1,13 @@
-"""Which models this installation serves, for everybody."""
+"""The models that this installation serves. Everybody may list them."""
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from gateway.backend import Backend
+from gateway.backend import BackendDep
 from gateway.http.envelope import Envelope
-from gateway.identity.access import anyone
+from gateway.identity.access import limit_by_caller_or_address
+from gateway.openapi import examples
+from gateway.openapi.operation import Operation
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/models", tags=["models"])
@@ -22,12 +24,20 @@ class ServedModel(BaseModel):
     licence: str | None
 
 
-@router.get("", dependencies=[Depends(anyone)])
-async def list_models(request: Request) -> Envelope[list[ServedModel]]:
-    backend: Backend = request.app.state.backend
-    response = await backend.models.ListModels(pb.ListModelsRequest())
-    models = [to_served_model(model) for model in response.models]
-    return Envelope(message="Models retrieved successfully", data=models)
+LIST_MODELS = Operation(
+    id="listModels",
+    summary="List the models",
+    message="Models retrieved successfully",
+    about="The models of this installation. It refuses all others.",
+    data=examples.MODELS,
+)
+
+
+@router.get("", dependencies=[Depends(limit_by_caller_or_address)])
+@LIST_MODELS.describes
+async def list_models(backend: BackendDep) -> Envelope[list[ServedModel]]:
+    response = await backend.as_gateway.images.ListModels(pb.ListModelsRequest())
+    return LIST_MODELS.answer([to_served_model(model) for model in response.models])
 
 
 def to_served_model(model: pb.ServedModel) -> ServedModel:

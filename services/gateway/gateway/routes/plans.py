@@ -1,11 +1,13 @@
-"""What this installation offers, for everybody."""
+"""The plans of this installation. Everybody may list them."""
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from gateway.backend import Backend
+from gateway.backend import BackendDep
 from gateway.http.envelope import Envelope
-from gateway.identity.access import anyone
+from gateway.identity.access import limit_by_caller_or_address
+from gateway.openapi import examples
+from gateway.openapi.operation import Operation
 from gateway.routes.account import Limit, to_plan
 from loupe.billing.v1 import billing_pb2 as pb
 
@@ -22,12 +24,20 @@ class OfferedPlan(BaseModel):
     max_scale: int
 
 
-@router.get("", dependencies=[Depends(anyone)])
-async def list_plans(request: Request) -> Envelope[list[OfferedPlan]]:
-    backend: Backend = request.app.state.backend
-    response = await backend.plans.ListPlans(pb.ListPlansRequest())
-    plans = [to_offered_plan(plan) for plan in response.plans]
-    return Envelope(message="Plans retrieved successfully", data=plans)
+LIST_PLANS = Operation(
+    id="listPlans",
+    summary="List the plans",
+    message="Plans retrieved successfully",
+    about="The plans of this installation.",
+    data=[examples.PLAN],
+)
+
+
+@router.get("", dependencies=[Depends(limit_by_caller_or_address)])
+@LIST_PLANS.describes
+async def list_plans(backend: BackendDep) -> Envelope[list[OfferedPlan]]:
+    response = await backend.as_gateway.billing.ListPlans(pb.ListPlansRequest())
+    return LIST_PLANS.answer([to_offered_plan(plan) for plan in response.plans])
 
 
 def to_offered_plan(plan: pb.Plan) -> OfferedPlan:

@@ -1,5 +1,5 @@
-"""The page that the link in a reset mail opens. It asks nobody but this API for anything, runs no script but
-its own, and takes the signed text out of its address at once.
+"""The page behind the link in a reset mail. It calls only this API, runs only its own script, and removes the
+signed text from its address at once.
 """
 
 import base64
@@ -15,7 +15,7 @@ PAGE = files("gateway").joinpath("reset_password.html").read_text(encoding="utf-
 
 
 def _hash_of(element: str) -> str:
-    """Of the one element's text, as a Content-Security-Policy names it."""
+    """Return the hash of the element's text, as a Content-Security-Policy needs it."""
     [text] = re.findall(rf"<{element}>(.*?)</{element}>", PAGE, re.DOTALL)
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 

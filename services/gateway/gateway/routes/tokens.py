@@ -5,26 +5,29 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, BeforeValidator, Field
 
-from gateway.backend import Backend
+from gateway.backend import BackendDep
 from gateway.http import bodies
 from gateway.http.envelope import Envelope, Message, instant, plain_id
 from gateway.identity.access import Access
 from gateway.identity.callers import Caller
-from loupe.auth.v1 import auth_pb2
+from gateway.openapi import examples
+from gateway.openapi.operation import Links, Operation, json_body
+from loupe import refusals
+from loupe.auth.v1 import auth_pb2 as pb
 
 router = APIRouter(prefix="/api/user/tokens", tags=["account"])
 Reader = Annotated[Caller, Depends(Access("user:read", verified=False))]
-Owner = Annotated[Caller, Depends(Access(everything=True, verified=False))]
-Anyone = Annotated[Caller, Depends(Access(verified=False))]
+Owner = Annotated[Caller, Depends(Access(all_abilities=True, verified=False))]
+TokenHolder = Annotated[Caller, Depends(Access(verified=False))]
 TokenId = Annotated[int, BeforeValidator(plain_id)]
 
 
 class WantedToken(BaseModel):
     name: str = ""
     abilities: list[str] | None = Field(default=None, min_length=1)
-    """Null: all of them."""
+    """Null: all abilities."""
     expires_at: str = ""
-    """An instant of RFC 3339; empty: never."""
+    """A time as in RFC 3339; empty: never."""
 
 
 class Token(BaseModel):
@@ -42,41 +45,70 @@ class Tokens(BaseModel):
 
 
 class NewToken(BaseModel):
-    """The token as the list shows it, and its text, `<id>|<secret>`, which is told only this once."""
+    """A token as in the list, and its text, `<id>|<secret>`, which is shown only this once."""
 
     token: Token
     plain_text: str
 
 
+LIST_TOKENS = Operation(
+    id="listTokens",
+    summary="List your tokens",
+    message="API tokens retrieved successfully",
+    about="The text of a token is not in the list. It is shown only once, when the token is created.",
+    data={"tokens": [examples.TOKEN], "count": 1},
+)
+
+
 @router.get("")
-async def list_tokens(request: Request, caller: Reader) -> Envelope[Tokens]:
-    backend: Backend = request.app.state.backend
-    response = await backend.auth.ListTokens(auth_pb2.ListTokensRequest())
+@LIST_TOKENS.describes
+async def list_tokens(caller: Reader) -> Envelope[Tokens]:
+    response = await caller.auth.ListTokens(pb.ListTokensRequest())
     tokens = [to_token(token) for token in response.tokens]
-    return Envelope(
-        message="API tokens retrieved successfully", data=Tokens(tokens=tokens, count=len(tokens))
-    )
+    return LIST_TOKENS.answer(Tokens(tokens=tokens, count=len(tokens)))
 
 
-@router.post("", status_code=201, openapi_extra=bodies.described(WantedToken, "name"))
+CREATE_TOKEN = Operation(
+    id="createToken",
+    summary="Create a token",
+    message="API token created successfully",
+    about="Needs a token with all abilities. The text of the new token is shown only this once.",
+    data={"token": examples.TOKEN, "plain_text": "1|abc123…"},
+    body=json_body(
+        WantedToken,
+        "name",
+        example={"name": "My App", "abilities": ["images:read"], "expires_at": "2030-01-01T00:00:00Z"},
+    ),
+    links=Links(("revokeToken",), "token_id", new_id="/data/token/id"),
+)
+
+
+@router.post("", status_code=201)
+@CREATE_TOKEN.describes
 async def create_token(request: Request, caller: Owner) -> Envelope[NewToken]:
-    backend: Backend = request.app.state.backend
     values = bodies.checked(WantedToken, await bodies.read(request, "abilities"))
-    response = await backend.auth.CreateToken(auth_pb2.CreateTokenRequest(**values))
-    new = NewToken(token=to_token(response.token), plain_text=response.text)
-    return Envelope(message="API token created successfully", data=new)
+    response = await caller.auth.CreateToken(pb.CreateTokenRequest(**values))
+    return CREATE_TOKEN.answer(NewToken(token=to_token(response.token), plain_text=response.text))
+
+
+REVOKE_TOKEN = Operation(
+    id="revokeToken",
+    summary="Revoke a token",
+    message="Token revoked successfully",
+    about="A token may revoke itself. To revoke another token, it needs all abilities.",
+    refusals=(refusals.MISSING_ABILITY,),
+)
 
 
 @router.delete("/{token_id}")
-async def revoke_token(request: Request, token_id: TokenId, caller: Anyone) -> Message:
-    """Any token may end itself; others end by one that may do everything."""
-    backend: Backend = request.app.state.backend
-    await backend.auth.RevokeToken(auth_pb2.RevokeTokenRequest(token_id=token_id))
+@REVOKE_TOKEN.describes
+async def revoke_token(token_id: TokenId, caller: TokenHolder, backend: BackendDep) -> Message:
+    await caller.auth.RevokeToken(pb.RevokeTokenRequest(token_id=token_id))
     backend.callers.forget(caller.user.id)
-    return Message(message="Token revoked successfully")
+    return REVOKE_TOKEN.done()
 
 
-def to_token(token: auth_pb2.Token) -> Token:
+def to_token(token: pb.Token) -> Token:
     return Token(
         id=token.id,
         name=token.name,

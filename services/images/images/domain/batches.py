@@ -10,6 +10,7 @@ from common import errors
 from common.db import now
 from images.domain import jobs
 from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Image
+from loupe import refusals
 
 Found = tuple[Batch, list[Image]]
 """A batch and its images in the order of their upload."""
@@ -68,7 +69,7 @@ async def _batch_of_user(session: AsyncSession, user_id: int, batch_id: int) -> 
     found = await session.exec(select(Batch).where(Batch.id == batch_id, Batch.user_id == user_id))
     batch = found.one_or_none()
     if batch is None:
-        raise errors.NotFound("Batch not found.", reason="batch_not_found")
+        raise errors.refused(refusals.BATCH_NOT_FOUND)
     return batch
 
 

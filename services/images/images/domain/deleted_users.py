@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors
 from images.domain import jobs
 from images.tables import UNFINISHED, Batch, DeletedUser, Image, ImageBlock
+from loupe import refusals
 
 AT_ONCE = 250
 """Images deleted in one transaction. Its event names two objects for each."""
@@ -29,7 +30,7 @@ async def refuse_deleted(session: AsyncSession, user_id: int) -> None:
     """Raise `Unauthenticated` if the account was deleted. The caller must hold the user's lock."""
     found = await session.exec(select(DeletedUser.user_id).where(DeletedUser.user_id == user_id))
     if found.one_or_none() is not None:
-        raise errors.Unauthenticated("Unauthenticated.", reason="unauthenticated")
+        raise errors.refused(refusals.UNAUTHENTICATED)
 
 
 async def delete_some(session: AsyncSession, user_id: int) -> bool:

@@ -11,6 +11,7 @@ from common import errors, trace
 from common.db import now
 from images.domain import deleted_users, jobs, measures
 from images.tables import UNFINISHED, Batch, Image, Status
+from loupe import refusals
 
 
 async def of_user(session: AsyncSession, user_id: int, image_id: int) -> Image:
@@ -61,9 +62,9 @@ async def with_originals(session: AsyncSession, keys: Sequence[str]) -> Sequence
 async def downloadable(session: AsyncSession, user_id: int, image_id: int) -> Image:
     image = await of_user(session, user_id, image_id)
     if image.status == Status.FAILED:
-        raise errors.FailedPrecondition("Image processing failed", reason="image_failed")
+        raise errors.refused(refusals.IMAGE_FAILED)
     if image.status != Status.COMPLETED:
-        raise errors.FailedPrecondition("Image is still processing", reason="image_processing")
+        raise errors.refused(refusals.IMAGE_PROCESSING)
     return image
 
 
@@ -112,5 +113,5 @@ async def set_reserved_until(
     await session.exec(update(Image).where(col(Image.id).in_(found)).values(reserved_until=until))
 
 
-def _not_found() -> errors.NotFound:
-    return errors.NotFound("Image not found.", reason="image_not_found")
+def _not_found() -> errors.ServiceError:
+    return errors.refused(refusals.IMAGE_NOT_FOUND)

@@ -1,4 +1,4 @@
-"""Requests as the server hands them over, gateways beside the running system, and new users."""
+"""Requests without a server, further gateways beside the running system, and new users."""
 
 import asyncio
 import contextlib
@@ -34,13 +34,13 @@ def a_request(
     client: str = "127.0.0.1",
     headers: Iterable[tuple[str, str]] = (),
 ) -> Request:
-    """The body arrives in these pieces."""
+    """Return a request whose body arrives in these pieces."""
     waiting = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
     waiting.append({"type": "http.request", "body": b"", "more_body": False})
-    given = iter(waiting)
+    messages = iter(waiting)
 
     async def receive() -> dict[str, Any]:
-        return next(given, {"type": "http.disconnect"})
+        return next(messages, {"type": "http.disconnect"})
 
     scope = {
         "type": "http",
@@ -52,15 +52,15 @@ def a_request(
     return Request(scope, receive)
 
 
-def left(told: str) -> int:
-    """What `RateLimit` says is left."""
-    found = re.search(r";r=(\d+);", told)
+def requests_left(header: str) -> int:
+    """Return how many requests are left, from the `RateLimit` header."""
+    found = re.search(r";r=(\d+);", header)
     assert found
     return int(found[1])
 
 
-def an_address() -> str:
-    """Of a client that nobody else is."""
+def new_address() -> str:
+    """Return an IP address that no other client has."""
     return f"fd{secrets.token_hex(1)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
 
 
@@ -70,8 +70,8 @@ def settings_of(stack: Stack, **changed: Any) -> Settings:
     return Settings(**(values | changed))
 
 
-def unconnected(**changed: object) -> Settings:
-    """No service is there, and what needs none is answered."""
+def settings_without_services(**changed: object) -> Settings:
+    """Return settings of a gateway without services. It answers only what needs none."""
     nowhere = "127.0.0.1:1"
     values = {
         "nats_url": f"nats://{nowhere}",
@@ -84,8 +84,8 @@ def unconnected(**changed: object) -> Settings:
     return Settings.model_validate(values | changed)
 
 
-async def spent(stack: Stack, key: str, requests: int) -> None:
-    """As if that many requests had been made in this hour."""
+async def spend(stack: Stack, key: str, requests: int) -> None:
+    """Count that many requests of this hour, as if they had been made."""
     async with bus.connection(stack.stores.nats_url("gateway"), "tests", Readiness()) as client:
         js = client.jetstream()
         await bus.declare(js, STREAM)
@@ -111,8 +111,8 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway_on(settings: Settings, *, alone: bool = False) -> AsyncGenerator[Gateway]:
-    """Another gateway, in this process and on a port of its own, ready unless there are no services."""
+async def gateway_on(settings: Settings, *, wait_for_services: bool = True) -> AsyncGenerator[Gateway]:
+    """Run another gateway in this process, on its own port."""
     connected, readiness = backend.connect(settings), Readiness(*NEEDS)
     application = app.create(connected, readiness)
 
@@ -132,18 +132,18 @@ async def gateway_on(settings: Settings, *, alone: bool = False) -> AsyncGenerat
     port = server.servers[0].sockets[0].getsockname()[1]
     gateway = Gateway(f"http://127.0.0.1:{port}", connected, readiness, server)
     try:
-        if not alone:
+        if wait_for_services:
             await gateway.ready()
         yield gateway
     finally:
         server.should_exit = True
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for channel in connected.channels:
-            await channel.close()
+        await connected.connections.close()
 
 
-async def nobody_is_left(gateway: Gateway) -> None:
+async def until_idle(gateway: Gateway) -> None:
+    """Wait until the gateway has neither connections nor running requests."""
     async with asyncio.timeout(20):
         state = gateway.server.server_state
         while state.connections or state.tasks:
@@ -158,7 +158,7 @@ class Person:
 
 
 class People:
-    """Makes users through the API, and is their operator."""
+    """Creates users through the API, and changes them as an operator."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -175,17 +175,17 @@ class People:
         if verified:
             await self.verify(person)
         if plan:
-            await self.put_on(person, plan)
+            await self.set_plan(person, plan)
         return person
 
     async def verify(self, person: Person) -> None:
         await self.operator.verify_user(person.email)
 
-    async def put_on(self, person: Person, plan: str) -> None:
+    async def set_plan(self, person: Person, plan: str) -> None:
         await self.operator.set_plan(person.email, plan)
 
-    async def change(self, service: str, statement: str, *values: object) -> None:
-        """What no API of ours does yet."""
+    async def execute_sql(self, service: str, statement: str, *values: object) -> None:
+        """Change the database of a service directly, where no API can."""
         url = self._stack.stores.database_url(service).replace("postgresql+psycopg", "postgresql")
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await connection.execute(statement.encode(), values)

@@ -1,4 +1,4 @@
-"""A list in pages: each request gets the page that it asks for, and addresses of the others that work."""
+"""Lists in pages: each answer has the wanted page, and working links to the others."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from client import accepted, until
 from PIL import Image
 from pixels import encoded
 
-from tests.gateway.gateway_rig import Gateway, People, Person
+from tests.gateway.gateway_harness import Gateway, People, Person
 
 PHOTO = encoded(Image.new("RGB", (2, 2)))
 
 
 @pytest.fixture(scope="module")
 async def owner(gateway: Gateway, people: People) -> tuple[Person, list[int]]:
-    """A user, and the ids of five finished images, newest first."""
+    """Return a user, and the ids of five finished images, newest first."""
     person = await people.new("starter")
     async with gateway.client(person.token) as client:
         ids = [await accepted(client, PHOTO) for _ in range(5)]
@@ -32,7 +32,7 @@ async def listed(gateway: Gateway, person: Person, query: str, path: str = "/api
 
 
 def pages_of(links: dict[str, str | None]) -> dict[str, str | None]:
-    """The number of the page that each link leads to."""
+    """Return the page number in each link."""
     return {name: httpx2.URL(url).params["page"] if url else None for name, url in links.items()}
 
 
@@ -53,7 +53,7 @@ def pages_of(links: dict[str, str | None]) -> dict[str, str | None]:
         ("per_page=2&page=1&page=2", slice(2, 4), 2, "1", "3"),
     ],
 )
-async def test_each_page_has_its_images_and_leads_to_the_others(
+async def test_each_page_has_its_images_and_links_to_the_others(
     gateway: Gateway,
     owner: tuple[Person, list[int]],
     query: str,
@@ -77,7 +77,7 @@ async def test_each_page_has_its_images_and_leads_to_the_others(
 
 
 @pytest.mark.parametrize(
-    ("asked", "given", "last"),
+    ("query", "per_page", "last"),
     [
         ("", 15, 1),
         ("per_page=", 15, 1),
@@ -92,24 +92,22 @@ async def test_each_page_has_its_images_and_leads_to_the_others(
         ("per_page=999999999999", 100, 1),
     ],
 )
-async def test_a_page_has_one_to_a_hundred_images_and_usually_fifteen(
-    gateway: Gateway, owner: tuple[Person, list[int]], asked: str, given: int, last: int
+async def test_a_page_has_1_to_100_images_and_15_by_default(
+    gateway: Gateway, owner: tuple[Person, list[int]], query: str, per_page: int, last: int
 ) -> None:
-    page = await listed(gateway, owner[0], asked)
+    page = await listed(gateway, owner[0], query)
 
-    assert (page["meta"]["per_page"], page["meta"]["last_page"]) == (given, last)
+    assert (page["meta"]["per_page"], page["meta"]["last_page"]) == (per_page, last)
 
 
-async def test_a_number_beyond_all_pages_is_still_an_empty_page(
-    gateway: Gateway, owner: tuple[Person, list[int]]
-) -> None:
+async def test_a_page_past_the_end_is_empty(gateway: Gateway, owner: tuple[Person, list[int]]) -> None:
     page = await listed(gateway, owner[0], "page=999999999999&per_page=100")
 
     assert (page["data"], page["meta"]["total"]) == ([], 5)
     assert pages_of(page["links"])["prev"] == "1"
 
 
-async def test_links_are_whole_addresses_that_keep_what_was_asked(
+async def test_links_are_absolute_and_repeat_the_query(
     gateway: Gateway, owner: tuple[Person, list[int]]
 ) -> None:
     base = gateway.backend.settings.public_url or gateway.url
@@ -122,23 +120,23 @@ async def test_links_are_whole_addresses_that_keep_what_was_asked(
     }
 
 
-async def test_following_next_meets_every_image_once(
+async def test_following_next_visits_every_image_once(
     gateway: Gateway, owner: tuple[Person, list[int]]
 ) -> None:
     person, ids = owner
-    met: list[int] = []
+    visited: list[int] = []
     url: str | None = f"{gateway.url}/api/images?per_page=2&status=completed"
 
     async with gateway.client(person.token) as client:
         while url:
             page = (await client.get(url)).raise_for_status().json()
-            met += [image["id"] for image in page["data"]]
+            visited += [image["id"] for image in page["data"]]
             url = page["links"]["next"]
 
-    assert met == ids
+    assert visited == ids
 
 
-async def test_a_filter_counts_only_what_it_lets_through(
+async def test_a_filter_counts_only_matching_images(
     gateway: Gateway, owner: tuple[Person, list[int]]
 ) -> None:
     page = await listed(gateway, owner[0], "status=failed&page=3")
@@ -148,16 +146,14 @@ async def test_a_filter_counts_only_what_it_lets_through(
     assert pages_of(page["links"]) == {"first": "1", "last": "1", "prev": "1", "next": None}
 
 
-async def test_a_filter_left_empty_lets_everything_through(
-    gateway: Gateway, owner: tuple[Person, list[int]]
-) -> None:
+async def test_an_empty_filter_matches_everything(gateway: Gateway, owner: tuple[Person, list[int]]) -> None:
     page = await listed(gateway, owner[0], "status=")
 
     assert page["meta"]["total"] == 5
 
 
 @pytest.mark.parametrize("status", ["done", "PENDING", "pending,failed", "cancelled", " "])
-async def test_a_status_that_images_do_not_have_is_named(
+async def test_an_unknown_status_is_refused(
     gateway: Gateway, owner: tuple[Person, list[int]], status: str
 ) -> None:
     async with gateway.client(owner[0].token) as client:

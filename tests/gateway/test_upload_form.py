@@ -1,40 +1,26 @@
-"""A multipart body becomes the messages of one call, however it is cut into pieces."""
+"""A multipart body becomes the messages of one call, no matter in which pieces it arrives."""
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 
 import pytest
 
 from common import errors
-from gateway.http.error_answers import Malformed, TooLarge
-from gateway.http.multipart import CHUNK_BYTES, one_image
+from gateway.http.multipart import CHUNK_BYTES
+from gateway.routes.uploads import one_image
 from loupe.images.v1 import images_pb2 as pb
-from tests.gateway.gateway_rig import a_request
-
-PICTURE = bytes(range(256)) * 8 + b"\r\n--her\r\n--\r\n"
-
-
-def a_part(name: str, value: bytes, filename: str | None = None) -> bytes:
-    told = f'; filename="{filename}"' if filename is not None else ""
-    return f'--here\r\nContent-Disposition: form-data; name="{name}"{told}\r\n\r\n'.encode() + value + b"\r\n"
-
-
-def a_body(*parts: bytes) -> bytes:
-    return b"".join(parts) + b"--here--\r\n"
-
-
-def cut(body: bytes, size: int) -> list[bytes]:
-    return [body[start : start + size] for start in range(0, len(body), size)]
+from tests.gateway.gateway_harness import a_request
+from tests.gateway.multipart_bodies import PICTURE, a_body, a_part, cut
 
 
 def messages(
     pieces: Iterable[bytes], content_type: str = "multipart/form-data; boundary=here", **headers: str
 ) -> AsyncGenerator[pb.UpscaleRequest]:
-    told = {name.replace("_", "-"): value for name, value in headers.items()}
-    return one_image(a_request(pieces, headers=[("Content-Type", content_type), *told.items()]))
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return one_image(a_request(pieces, headers=[("Content-Type", content_type), *named.items()]))
 
 
 async def parsed(pieces: Iterable[bytes]) -> tuple[str, bytes, dict[str, str]]:
-    """File name, file, options; the order of the messages is checked on the way."""
+    """Return file name, file and options. Checks the order of the messages too."""
     start, *chunks, options = [message async for message in messages(pieces)]
     assert start.WhichOneof("part") == "start"
     assert options.WhichOneof("part") == "options"
@@ -43,17 +29,20 @@ async def parsed(pieces: Iterable[bytes]) -> tuple[str, bytes, dict[str, str]]:
     return start.start.filename, b"".join(chunk.chunk for chunk in chunks), texts
 
 
-async def collect(sent: AsyncGenerator[pb.UpscaleRequest], seen: list[pb.UpscaleRequest]) -> None:
-    """What came before a failure is in `seen`."""
-    async for message in sent:
-        seen.append(message)  # noqa: PERF401
+async def refused(
+    sent: AsyncGenerator[pb.UpscaleRequest], code: str
+) -> tuple[errors.ServiceError, list[pb.UpscaleRequest]]:
+    """Return the error with this code, and the messages before it."""
+    received: list[pb.UpscaleRequest] = []
 
+    async def receive() -> None:
+        async for message in sent:
+            received.append(message)  # noqa: PERF401  the messages before an error count
 
-async def refused(pieces: Iterable[bytes], kind: type[errors.ServiceError]) -> errors.ServiceError:
-    with pytest.raises(kind) as caught:
-        async for _ in messages(pieces):
-            pass
-    return caught.value
+    with pytest.raises(errors.ServiceError) as caught:
+        await receive()
+    assert caught.value.reason == code
+    return caught.value, received
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000, 1 << 20])
@@ -68,7 +57,7 @@ async def test_the_pieces_in_which_a_body_arrives_do_not_matter(size: int) -> No
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-async def test_options_may_stand_before_or_behind_the_file(is_first: bool) -> None:
+async def test_options_may_come_before_or_after_the_file(is_first: bool) -> None:
     parts = [a_part("scale_factor", b"3"), a_part("image", PICTURE, "cat.png")]
 
     _, data, options = await parsed([a_body(*(parts if is_first else parts[::-1]))])
@@ -85,7 +74,7 @@ async def test_no_message_is_larger_than_the_contract_says(size: int) -> None:
     assert data == picture
 
 
-async def test_unknown_fields_are_skipped_files_too() -> None:
+async def test_unknown_fields_and_files_are_skipped() -> None:
     body = a_body(
         a_part("_token", b"x" * 100_000),
         a_part("other", b"y" * 1_000_000, "other.png"),
@@ -96,7 +85,7 @@ async def test_unknown_fields_are_skipped_files_too() -> None:
     assert await parsed(cut(body, 5000)) == ("cat.png", PICTURE, {})
 
 
-async def test_an_option_sent_twice_counts_as_sent_last() -> None:
+async def test_of_an_option_sent_twice_the_last_value_counts() -> None:
     body = a_body(
         a_part("scale_factor", b"3"), a_part("image", PICTURE, "a.png"), a_part("scale_factor", b"4")
     )
@@ -104,23 +93,23 @@ async def test_an_option_sent_twice_counts_as_sent_last() -> None:
     assert (await parsed([body]))[2] == {"scale_factor": "4"}
 
 
-async def test_an_empty_option_is_still_sent() -> None:
+async def test_an_empty_option_is_passed_on() -> None:
     found = [message async for message in messages([a_body(a_part("scale_factor", b""))])]
 
     assert found[-1].options.HasField("scale_factor")
 
 
-async def test_an_option_that_is_no_text_harms_nobody() -> None:
+async def test_an_option_that_is_not_utf_8_is_passed_on_with_replacements() -> None:
     body = a_body(a_part("scale_factor", b"\xff\xfe"), a_part("image", PICTURE, "a.png"))
 
     assert (await parsed([body]))[2] == {"scale_factor": "\ufffd\ufffd"}
 
 
-async def test_an_image_without_a_name_is_an_image() -> None:
+async def test_an_image_without_a_file_name_is_accepted() -> None:
     assert await parsed([a_body(a_part("image", PICTURE))]) == ("", PICTURE, {})
 
 
-async def test_a_name_of_ten_thousand_letters_is_a_name() -> None:
+async def test_a_file_name_of_ten_thousand_bytes_is_accepted() -> None:
     name = "ä" * 5000 + ".png"
 
     assert await parsed([a_body(a_part("image", PICTURE, name))]) == (name, PICTURE, {})
@@ -131,35 +120,33 @@ async def test_an_empty_file_has_no_chunks() -> None:
 
 
 async def test_a_second_image_is_refused() -> None:
-    error = await refused(
-        [a_body(a_part("image", PICTURE, "a.png"), a_part("image", PICTURE, "b.png"))],
-        errors.InvalidArgument,
-    )
+    body = a_body(a_part("image", PICTURE, "a.png"), a_part("image", PICTURE, "b.png"))
+
+    error, _ = await refused(messages([body]), "validation_failed")
 
     assert error.fields == {"image": ["The image field must be a single file."]}
 
 
-async def test_sixty_four_parts_are_enough_for_anybody() -> None:
+async def test_a_form_has_at_most_sixty_four_parts() -> None:
     parts = [a_part(f"field{number}", b"") for number in range(63)]
 
     good = await parsed([a_body(*parts, a_part("image", PICTURE, "a.png"))])
-    await refused([a_body(*parts, a_part("x", b""), a_part("image", PICTURE, "a.png"))], Malformed)
+    one_more = a_body(*parts, a_part("x", b""), a_part("image", PICTURE, "a.png"))
+    await refused(messages([one_more]), "malformed_body")
 
     assert good[1] == PICTURE
 
 
-async def test_a_text_that_does_not_end_is_refused() -> None:
+async def test_a_text_field_has_at_most_4096_bytes() -> None:
     await parsed([a_body(a_part("scale_factor", b"1" * 4096), a_part("image", PICTURE, "a"))])
 
-    error = await refused(cut(a_body(a_part("scale_factor", b"1" * 4097)), 100), Malformed)
-
-    assert error.reason == "malformed_body"
+    await refused(messages(cut(a_body(a_part("scale_factor", b"1" * 4097)), 100)), "malformed_body")
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param(b"", id="nothing"),
+        pytest.param(b"", id="empty"),
         pytest.param(b"no multipart at all", id="no boundary"),
         pytest.param(a_part("image", PICTURE, "a.png"), id="no closing boundary"),
         pytest.param(a_part("image", PICTURE, "a.png")[:-2] + b"\r\n--her", id="ends in a boundary"),
@@ -172,64 +159,56 @@ async def test_a_text_that_does_not_end_is_refused() -> None:
     ],
 )
 @pytest.mark.parametrize("size", [1, 1 << 20])
-async def test_a_body_that_cannot_be_read_is_malformed(body: bytes, size: int) -> None:
-    assert (await refused(cut(body, size), Malformed)).reason == "malformed_body"
+async def test_a_body_that_is_not_valid_multipart_is_malformed(body: bytes, size: int) -> None:
+    await refused(messages(cut(body, size)), "malformed_body")
 
 
-async def test_a_broken_body_never_becomes_a_whole_call() -> None:
-    """The options come last and stand for the end: without them nothing is accepted."""
-    seen: list[pb.UpscaleRequest] = []
+async def test_a_broken_body_never_becomes_a_complete_call() -> None:
+    """The options come last: without them nothing is accepted."""
+    _, received = await refused(messages([a_part("image", PICTURE, "a.png")]), "malformed_body")
 
-    with pytest.raises(Malformed):
-        await collect(messages([a_part("image", PICTURE, "a.png")]), seen)
-
-    assert [message.WhichOneof("part") for message in seen] == ["start"]
+    assert [message.WhichOneof("part") for message in received] == ["start"]
 
 
-async def test_a_client_that_hangs_up_is_malformed() -> None:
+async def test_a_body_whose_client_disconnects_is_malformed() -> None:
     request = a_request(headers=[("Content-Type", "multipart/form-data; boundary=here")])
     pieces: Sequence[dict[str, object]] = [
         {"type": "http.request", "body": a_part("image", PICTURE, "a.png"), "more_body": True},
         {"type": "http.disconnect"},
     ]
-    given = iter(pieces)
+    waiting = iter(pieces)
 
     async def receive() -> dict[str, object]:
-        return next(given)
+        return next(waiting)
 
     request._receive = receive
 
-    with pytest.raises(Malformed):
-        async for _ in one_image(request):
-            pass
+    await refused(one_image(request), "malformed_body")
 
 
 @pytest.mark.parametrize(
     "content_type", ["", "application/json", "image/png", "multipart/mixed; boundary=here", "text/plain"]
 )
-async def test_another_type_is_a_missing_image(content_type: str) -> None:
-    with pytest.raises(errors.InvalidArgument) as caught:
-        await anext(messages([b"x"], content_type))
+async def test_another_content_type_is_a_missing_image(content_type: str) -> None:
+    error, _ = await refused(messages([b"x"], content_type), "validation_failed")
 
-    assert caught.value.fields == {"image": ["The image field is required."]}
+    assert error.fields == {"image": ["The image field is required."]}
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", 'multipart/form-data; boundary=""'])
 async def test_a_multipart_body_needs_a_boundary(content_type: str) -> None:
-    with pytest.raises(Malformed):
-        await anext(messages([b"x"], content_type))
+    await refused(messages([b"x"], content_type), "malformed_body")
 
 
-async def test_a_body_that_says_it_is_too_long_is_not_read() -> None:
-    with pytest.raises(TooLarge):
-        await anext(messages([], content_length=str((11 << 20) + 1)))
+async def test_a_body_that_declares_too_many_bytes_is_not_read() -> None:
+    _, received = await refused(messages([], content_length=str((11 << 20) + 1)), "body_too_large")
+
+    assert received == []
 
 
-async def test_a_body_that_lies_about_its_length_is_cut_off_at_the_cap() -> None:
+async def test_a_body_longer_than_it_declares_is_cut_off_at_the_limit() -> None:
     pieces = [a_part("image", b"", "a.png")[:-2], *(bytes(1 << 20) for _ in range(20))]
-    seen: list[pb.UpscaleRequest] = []
 
-    with pytest.raises(TooLarge):
-        await collect(messages(pieces, content_length="12"), seen)
+    _, received = await refused(messages(pieces, content_length="12"), "body_too_large")
 
-    assert 10 << 20 <= sum(len(message.chunk) for message in seen) <= 11 << 20
+    assert 10 << 20 <= sum(len(message.chunk) for message in received) <= 11 << 20

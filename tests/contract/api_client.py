@@ -1,4 +1,4 @@
-"""What the contract's tests ask for, and how."""
+"""Calls to the API, and checks of its answers."""
 
 import asyncio
 import secrets
@@ -22,8 +22,8 @@ PASSWORD = "Correct-Horse-1"
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=here"}
 
 
-def told(answer: httpx2.Response, message: str, shape: Schema | None = None, status: int = 200) -> Any:
-    """The data of a success that says exactly this."""
+def data_of(answer: httpx2.Response, message: str, shape: Schema | None = None, status: int = 200) -> Any:
+    """Check that the answer is a success with exactly this message. Return its data."""
     assert answer.status_code == status, answer.text
     check(answer.json(), a_success(shape))
     assert answer.json()["message"] == message
@@ -31,7 +31,7 @@ def told(answer: httpx2.Response, message: str, shape: Schema | None = None, sta
 
 
 def refusal(answer: httpx2.Response) -> tuple[int, str, str]:
-    """Status, code and message of an error that has the documented shape."""
+    """Check the shape of an error. Return its status, code and message."""
     body = answer.json()
     check(body, a_failure(on_fields="errors" in body))
     assert answer.headers["content-type"] == "application/json"
@@ -39,13 +39,13 @@ def refusal(answer: httpx2.Response) -> tuple[int, str, str]:
     return answer.status_code, body["code"], body["message"]
 
 
-def at_fault(answer: httpx2.Response) -> dict[str, list[str]]:
-    """The fields of a validation error."""
+def invalid_fields(answer: httpx2.Response) -> dict[str, list[str]]:
+    """Check that the answer is a validation error. Return its fields."""
     assert refusal(answer) == (422, "validation_failed", "Validation failed")
     return answer.json()["errors"]
 
 
-def an_email() -> str:
+def new_email() -> str:
     return f"{secrets.token_hex(6)}@example.com"
 
 
@@ -59,8 +59,8 @@ async def a_batch(client: httpx2.AsyncClient, *files: bytes, **fields: object) -
     return await client.post("/api/batches", files=named, data=form)
 
 
-async def answer_to_head(stack: Stack, path: str, length: int, token: str = "") -> str:
-    """The first line of the answer to a request of which no byte of the body is sent."""
+async def answer_to_headers(stack: Stack, path: str, length: int, token: str = "") -> str:
+    """Send only the headers of a request. Return the first line of the answer."""
     host, _, port = stack.api.removeprefix("http://").partition(":")
     lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {length}"]
     lines += [f"{name}: {value}" for name, value in MULTIPART.items()]
@@ -72,8 +72,8 @@ async def answer_to_head(stack: Stack, path: str, length: int, token: str = "") 
     return answer.decode().strip()
 
 
-async def until_gone(stack: Stack, *keys: str) -> None:
-    """No object has one of these keys any more."""
+async def until_deleted(stack: Stack, *keys: str) -> None:
+    """Wait until no object has one of these keys."""
     store, bucket = stack.stores.s3.client("images"), stack.stores.s3.bucket
 
     def found() -> set[str]:

@@ -1,4 +1,4 @@
-"""The links that users find in their mails."""
+"""The links in mails to users."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ RESET = re.compile(r"https?://\S+/reset-password#(\S+)")
 
 
 async def link_to(stack: Stack, address: str, pattern: re.Pattern[str]) -> re.Match[str]:
-    """The newest such link in a mail to this address, waited for."""
+    """Wait for a mail to this address with such a link. Return the newest link."""
     async with asyncio.timeout(20):
         while not (found := [link for text in mails_to(stack, address) if (link := pattern.search(text))]):
             await asyncio.sleep(0.05)

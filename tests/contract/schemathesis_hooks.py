@@ -1,5 +1,7 @@
-"""Hooks of schemathesis: what ends a token or an account is done by somebody new each time, and what leads on
-is done in a way that succeeds.
+"""Hooks of schemathesis.
+
+Calls that revoke a token or delete an account use a new user each time. Calls whose answer leads to others
+are changed to succeed.
 """
 
 from __future__ import annotations  # a Case is generic for the type checker alone
@@ -13,7 +15,7 @@ import schemathesis
 from schemathesis.generation.meta import TestPhase
 
 PASSWORD = "Correct-Horse-1"
-ENDS_ITS_TOKEN = {"logout", "revokeAllTokens", "deleteUser"}
+REVOKES_ITS_TOKEN = {"logout", "revokeAllTokens", "deleteUser"}
 CHANGES_ITS_USER = {"changePassword", "updateUser"}
 UPLOADS = {"upscaleImage", "createBatch"}
 OURS, SPARE = os.environ["LOUPE_TOKEN"], os.environ["LOUPE_SPARE_TOKEN"]
@@ -21,7 +23,7 @@ OURS, SPARE = os.environ["LOUPE_TOKEN"], os.environ["LOUPE_SPARE_TOKEN"]
 
 @schemathesis.hook
 def filter_query(context: schemathesis.HookContext, query: dict[str, Any] | None) -> bool:
-    """Without NUL: no route sees an address that has one, which is 400 `malformed_request` everywhere."""
+    """Skip queries with NUL. They are 400 `malformed_request` everywhere, and no route sees them."""
     return "\\x00" not in repr(query)
 
 
@@ -31,16 +33,14 @@ def before_call(
 ) -> None:
     name = case.operation.definition.raw.get("operationId")
     if case.headers.get("Authorization") == f"Bearer {OURS}":
-        if name in ENDS_ITS_TOKEN:
+        if name in REVOKES_ITS_TOKEN:
             case.headers["Authorization"] = f"Bearer {_new_token(str(case.operation.base_url))}"
         if name in CHANGES_ITS_USER:
             case.headers["Authorization"] = f"Bearer {SPARE}"
-    leads_on = case.meta is not None and case.meta.phase.name is TestPhase.STATEFUL
-    if leads_on and name in UPLOADS and isinstance(case.body, dict):
-        for target in (
-            "target_width",
-            "target_height",
-        ):  # its images have one pixel: nearly all are too large
+    follows_a_link = case.meta is not None and case.meta.phase.name is TestPhase.STATEFUL
+    if follows_a_link and name in UPLOADS and isinstance(case.body, dict):
+        # images here have one pixel, so nearly all targets are too large
+        for target in ("target_width", "target_height"):
             case.body.pop(target, None)
     if name == "revokeToken" and str(case.path_parameters.get("token_id")) == OURS.partition("|")[0]:
         case.path_parameters["token_id"] = 2**62

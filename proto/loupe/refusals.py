@@ -1,0 +1,83 @@
+"""Refusals of the REST contract that several services know: kind, code and text, each written once.
+
+A service raises one with `common.errors.refused(IMAGE_NOT_FOUND)`; the gateway describes it in /openapi.json.
+Texts and codes are promised to clients, word for word.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import grpc
+
+
+class Refusal(NamedTuple):
+    """`text` may have placeholders; `example` fills them in the API's description."""
+
+    kind: grpc.StatusCode
+    code: str
+    text: str
+    example: Mapping[str, str] = {}
+    fields: Mapping[str, Sequence[str]] = {}
+    """The fields at fault, each with its texts."""
+
+
+UNAUTHENTICATED = Refusal(grpc.StatusCode.UNAUTHENTICATED, "unauthenticated", "Unauthenticated.")
+INVALID_CREDENTIALS = Refusal(
+    grpc.StatusCode.UNAUTHENTICATED,
+    "invalid_credentials",
+    "Invalid credentials",
+    fields={"email": ("The provided credentials are incorrect.",)},
+)
+
+EMAIL_UNVERIFIED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED, "email_unverified", "Your email address is not verified."
+)
+SUBSCRIPTION_EXPIRED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED, "subscription_expired", "Your subscription has expired."
+)
+NO_API_ACCESS = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED, "no_api_access", "Your plan does not include API access."
+)
+PLAN_FEATURE_MISSING = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "plan_feature_missing",
+    "Your plan does not include {feature}.",
+    example={"feature": "batch processing"},
+)
+MISSING_ABILITY = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "missing_ability",
+    "The token lacks the ability {ability}.",
+    example={"ability": "images:write"},
+)
+QUOTA_EXCEEDED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED, "quota_exceeded", "You have exceeded your monthly image quota."
+)
+INVALID_SIGNATURE = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED, "invalid_signature", "This link is invalid or has expired."
+)
+
+IMAGE_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "image_not_found", "Image not found.")
+BATCH_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "batch_not_found", "Batch not found.")
+TOKEN_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "token_not_found", "Token not found.")
+
+IMAGE_PROCESSING = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION, "image_processing", "Image is still processing"
+)
+IMAGE_FAILED = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "image_failed", "Image processing failed")
+
+VALIDATION_FAILED = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "validation_failed", "Validation failed")
+TOO_MANY_REQUESTS = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_many_requests", "Too many requests.")
+
+INTERNAL_ERROR = Refusal(
+    grpc.StatusCode.INTERNAL, "internal_error", "Something went wrong on our end. Try again later."
+)
+SERVICE_UNAVAILABLE = Refusal(
+    grpc.StatusCode.UNAVAILABLE, "service_unavailable", "Service temporarily unavailable."
+)
+DATABASE_UNAVAILABLE = SERVICE_UNAVAILABLE._replace(code="database_unavailable")
+BROKER_UNAVAILABLE = SERVICE_UNAVAILABLE._replace(code="broker_unavailable")
+OBJECT_STORE_UNAVAILABLE = SERVICE_UNAVAILABLE._replace(code="object_store_unavailable")
+DEADLINE_EXCEEDED = Refusal(
+    grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_exceeded", "The service took too long to answer."
+)

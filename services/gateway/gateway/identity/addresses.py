@@ -1,0 +1,40 @@
+"""The client's address, which hourly limits count by when there is no token. No client can choose it."""
+
+import ipaddress
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
+
+from starlette.requests import Request
+
+IPV6_NETWORK_BYTES = 8
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+def client_address(request: Request, trusted_proxies: Networks) -> str:
+    """Return the address in hexadecimal, or `unknown`.
+
+    It is the last address in X-Forwarded-For that is not a trusted proxy's. For IPv6 it is only the network,
+    because a client has all addresses in it.
+    """
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))  # a proxy may add a line of its own
+    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+    address = request.client.host if request.client else "0.0.0.0"  # noqa: S104  tests have no socket
+    while hops and _is_trusted(address, trusted_proxies):
+        address = hops.pop()
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return (mapped or parsed).packed[:IPV6_NETWORK_BYTES].hex()
+
+
+def _is_trusted(address: str, trusted_proxies: Networks) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, IPv6Address):  # a socket for both kinds shows IPv4 addresses like this
+        parsed = parsed.ipv4_mapped or parsed
+    return any(parsed in network for network in trusted_proxies)

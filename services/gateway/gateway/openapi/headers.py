@@ -1,0 +1,71 @@
+"""The headers of answers in the API's description."""
+
+from http import HTTPStatus
+from typing import Any
+
+Json = dict[str, Any]
+HEADERS: Json = {
+    "X-Request-Id": {
+        "description": "The id of this request in logs and traces: the client's own id, or a new one.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    },
+    "RateLimit": {
+        "description": "Requests left of the hourly limit (`r`), and seconds until the limit resets (`t`).",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[a-z]+";r=[0-9]+;t=[0-9]+$'},
+        "example": '"hour";r=499;t=3540',
+    },
+    "RateLimit-Policy": {
+        "description": "The hourly limit: `q` requests in `w` seconds.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[a-z]+";q=[0-9]+;w=[0-9]+$'},
+        "example": '"hour";q=500;w=3600',
+    },
+    "X-RateLimit-Limit": {
+        "description": "Your plan's monthly image quota; absent if it is unlimited.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "X-RateLimit-Remaining": {
+        "description": "Image uploads left this month, after this request; absent if unlimited.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the next try.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {
+        "description": "How to authenticate.",
+        "required": True,
+        "schema": {"type": "string", "const": "Bearer"},
+    },
+}
+STATUSES_WITH_RETRY_AFTER = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+
+
+def headers_of_answer(path: str) -> Json:
+    """Return the headers of every answer at this path that is not a failure of the server."""
+    names = ["X-Request-Id", "RateLimit-Policy", "RateLimit"]
+    if path.startswith(("/api/images", "/api/batches")):
+        names += ["X-RateLimit-Limit", "X-RateLimit-Remaining"]
+    return _references(*names)
+
+
+def headers_of_refusal(status: HTTPStatus, path: str) -> Json:
+    """A failure of the server may come before the request is counted, so only its id is promised."""
+    is_failure = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    headers = _references("X-Request-Id") if is_failure else headers_of_answer(path)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers |= _references("WWW-Authenticate")
+    if status in STATUSES_WITH_RETRY_AFTER:
+        headers |= _references("Retry-After")
+    return headers
+
+
+def _references(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,0 +1,72 @@
+"""The description of one operation of the API. It stands beside its route, which answers with `message`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
+
+from gateway.http.envelope import Data, Envelope, Message
+from loupe.refusals import Refusal
+
+Json = dict[str, Any]
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Operations that take the id of what this one has made."""
+
+    operations: tuple[str, ...]
+    parameter: str
+    """The parameter that takes the id."""
+    new_id: str = "/data/id"
+    """Where the answer has the id, as a JSON pointer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Refusals that follow from the route's access, parameters or body are known from those."""
+
+    id: str
+    summary: str
+    message: str
+    about: str
+    other_messages: tuple[str, ...] = ()
+    """Further messages of a success."""
+    data: Any = None
+    """An example of the answer's data."""
+    body: Json | None = None
+    """The request body, from `json_body` or `multipart_body`."""
+    refusals: tuple[Refusal, ...] = ()
+    """Refusals that only this operation has."""
+    links: Links | None = None
+    token_is_optional: bool = False
+
+    def describes(self, endpoint: Endpoint) -> Endpoint:
+        """A decorator that attaches this description to a route's function."""
+        cast("Any", endpoint).operation = self
+        return endpoint
+
+    def answer(self, data: Data) -> Envelope[Data]:
+        return Envelope(message=self.message, data=data)
+
+    def done(self) -> Message:
+        """Return the answer of an operation that has no data."""
+        return Message(message=self.message)
+
+
+def operation_of(endpoint: object) -> Operation | None:
+    return getattr(endpoint, "operation", None)
+
+
+def json_body(model: type[BaseModel], *required: str, example: Json) -> Json:
+    """Describe a small body, which may be JSON or urlencoded."""
+    schema = model.model_json_schema() | {"required": list(required)}
+    content = {"schema": schema, "example": example}
+    return {"content": dict.fromkeys(("application/json", "application/x-www-form-urlencoded"), content)}
+
+
+def multipart_body(properties: Json, *required: str) -> Json:
+    schema = {"type": "object", "required": list(required), "properties": properties}
+    return {"content": {"multipart/form-data": {"schema": schema}}}

@@ -1,0 +1,85 @@
+"""The upload forms: their fields, and the messages to the images service that they become."""
+
+import re
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from fastapi import Request
+
+from common import errors
+from gateway.http.envelope import human_size
+from gateway.http.multipart import FileStart, Form, read_form
+from imagefile.formats import CHOICES
+from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
+from loupe.images.v1 import images_pb2 as pb
+from loupe.images.v1.known_models import KNOWN_MODELS
+
+Json = dict[str, Any]
+FORM_OVERHEAD_BYTES = 1 << 20
+"""Room for everything in a form that is not a file."""
+FILE: Json = {
+    "type": "string",
+    "format": "binary",
+    "description": f"At most {human_size(LARGEST_UPLOAD_BYTES)}.",
+}
+SIDE: Json = {"type": "integer", "minimum": 1, "maximum": LONGEST_OUTPUT_SIDE}
+OPTIONS: Json = {
+    "scale_factor": {"type": "integer", "enum": [*SCALE_FACTORS], "default": SCALE_FACTORS[0]},
+    "target_width": SIDE,
+    "target_height": SIDE,
+    "fit": {"type": "string", "enum": ["stretch", "cover", "contain"], "default": "stretch"},
+    "output_format": {"type": "string", "enum": [*CHOICES]},
+    "quality": {"type": "integer", "minimum": 1, "maximum": 100},
+    "metadata": {"type": "string", "enum": ["strip", "keep"], "default": "strip"},
+    "model": {"type": "string", "enum": [model.name for model in KNOWN_MODELS], "default": "auto"},
+}
+"""The text fields of both forms, as in the API's description. The images service checks their values."""
+ONE_IMAGE_FIELDS: Json = {"image": FILE} | OPTIONS
+BATCH_FIELDS: Json = {
+    "images[]": {"type": "array", "minItems": 1, "maxItems": MOST_BATCH_IMAGES, "items": FILE},
+    "name": {"type": "string", "maxLength": 255},
+} | OPTIONS
+
+ONE_IMAGE = Form(
+    field="image",
+    file_names=re.compile("image"),
+    text_names=tuple(OPTIONS),
+    largest_body=LARGEST_UPLOAD_BYTES + FORM_OVERHEAD_BYTES,
+    most_files=1,
+    too_many_files="The image field must be a single file.",
+)
+BATCH = Form(
+    field="images",
+    file_names=re.compile(r"images(\[[0-9]*\])?"),
+    text_names=(*OPTIONS, "name"),
+    largest_body=(MOST_BATCH_IMAGES + 1) * LARGEST_UPLOAD_BYTES + FORM_OVERHEAD_BYTES,  # to see one too many
+    most_files=MOST_BATCH_IMAGES,
+    too_many_files=f"The images may not have more than {MOST_BATCH_IMAGES} items.",
+)
+
+
+async def one_image(request: Request) -> AsyncGenerator[pb.UpscaleRequest]:
+    """Yield the messages of one `Upscale` call. The options come last: without them nothing is accepted."""
+    async for event in read_form(request, ONE_IMAGE):
+        if isinstance(event, FileStart):
+            start = pb.UpscaleRequest.Start(filename=event.filename or "", api_request=True)
+            yield pb.UpscaleRequest(start=start)
+        elif isinstance(event, bytes):
+            yield pb.UpscaleRequest(chunk=event)
+        else:
+            yield pb.UpscaleRequest(options=pb.UpscaleRequest.Options(**event))
+
+
+async def several_images(request: Request) -> AsyncGenerator[pb.CreateBatchRequest]:
+    """Yield the messages of one `CreateBatch` call, with the files in the order of their arrival."""
+    async for event in read_form(request, BATCH):
+        if isinstance(event, FileStart):
+            if event.filename is None:
+                name = f"images.{event.position}"
+                raise errors.invalid({name: [f"The {name} must be a file."]})
+            yield pb.CreateBatchRequest(file=pb.CreateBatchRequest.File(filename=event.filename))
+        elif isinstance(event, bytes):
+            yield pb.CreateBatchRequest(chunk=event)
+        else:
+            options = pb.CreateBatchRequest.Options(api_request=True, **event)
+            yield pb.CreateBatchRequest(options=options)
