@@ -148,7 +148,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
     head = ["", *(name if name in ("bicubic", "lanczos") else f"`{name}`" for name in METHODS)]
     tables: list[str] = []
     for score, form in (("psnr", ".1f"), ("ssim", ".3f")):
-        lines = [[*head, "told as"], ["---"] * (len(head) + 1)]
+        lines = [[*head, "reason"], ["---"] * (len(head) + 1)]
         for kind in kinds:
             of_kind = [each for each in rows if each.kind == kind]
             cells = [

@@ -35,7 +35,10 @@ async def is_settled(js: JetStreamContext, stream: str, durable: str = "tests") 
         info = await js.consumer_info(stream, durable)
     except nats.js.errors.NotFoundError:
         return False
-    return info.num_pending == 0 and info.num_ack_pending == 0
+    # the broker counts what is pending a moment after it has created the consumer
+    assert info.delivered is not None
+    is_delivered = info.delivered.consumer_seq > 0
+    return is_delivered and info.num_pending == 0 and info.num_ack_pending == 0
 
 
 async def count_deliveries(js: JetStreamContext, stream: str, durable: str = "tests") -> int:

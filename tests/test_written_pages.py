@@ -1,0 +1,66 @@
+"""The written pages name what exists: links, anchors, modules of the glossary, files of the architecture."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)")
+PACKAGES = "|".join(each.parent.name for each in sorted(ROOT.glob("services/*/pyproject.toml")))
+NAME = re.compile(rf"`((?:{PACKAGES})(?:\.\w+)+)`")
+FILE = re.compile(r"`((?:\w+/)+\w+\.(?:py|toml))`")
+HOMES = ("", "proto", "services", *(f"services/{name}" for name in PACKAGES.split("|")))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def referenced() -> Iterator[str]:
+    """Yield each name in the last column of the glossary's tables."""
+    for cell in re.findall(r"^\|.*\| ([^|]+) \|$", GLOSSARY, re.MULTILINE):
+        yield from NAME.findall(cell)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in LINK.findall(page.read_text()):
+        linked = (page.parent / target).resolve() if target else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("name", sorted(set(referenced())))
+def test_the_glossary_names_code_that_exists(name: str) -> None:
+    package, *parts = name.split(".")
+    here = ROOT / "services" / package / package
+    while parts and (here / parts[0]).is_dir():
+        here /= parts.pop(0)
+    if parts:
+        here = here / f"{parts.pop(0)}.py"
+        text = here.read_text()
+        assert all(re.search(rf"\b{part}\b", text) for part in parts), name
+    assert here.exists()
+
+
+@pytest.mark.parametrize("name", sorted(set(FILE.findall(ARCHITECTURE))))
+def test_the_architecture_names_files_that_exist(name: str) -> None:
+    assert any((ROOT / home / name).exists() for home in HOMES)
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        linked = {(page.parent / target).resolve() for target, _ in LINK.findall(page.read_text()) if target}
+        waiting += [each for each in linked - reached - set(waiting) if each.suffix == ".md"]
+
+    assert set(PAGES) <= reached
