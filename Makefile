@@ -99,10 +99,10 @@ models: .loupe/triton/ready  ## fetch, convert and check the models: make models
 	@PYTHONPATH=services/inference/models .loupe/triton/bin/python -m builder .loupe/models $(if $(MODELS),--with $(MODELS))
 
 bench: .venv/dev models  ## measure; prints ratios and writes .loupe/bench.json
-	@PYTHONPATH=tests:services/inference/models $(BIN)/python -m bench
+	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench
 
 bench-quality: .venv/dev models  ## measure the quality of auto and of each model
-	@PYTHONPATH=tests:services/inference/models $(BIN)/python -m bench.quality
+	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench.quality
 
 lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@$(UV) lock --upgrade

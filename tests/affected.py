@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from processes import NEED_THE_STACK
+
+from tests.processes import NEED_THE_STACK
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("proto", "services/*", "services/inference/models", "deploy/local", "tests")

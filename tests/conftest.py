@@ -17,7 +17,7 @@ from loupe_local.stack import stack as run_stack
 from loupe_local.stores import WHEELS, Servers, Stores
 from loupe_local.stores import stores as run_stores
 
-pytest_plugins = ("processes", "affected")
+pytest_plugins = ("tests.processes", "tests.affected")
 
 QUICK = {
     "IMAGES_WORKER_SILENT_SECONDS": "2",
@@ -42,7 +42,7 @@ def servers() -> Generator[Servers]:
     if os.environ.get("LOUPE_TEST_STACK") != "containers":
         yield WHEELS
         return
-    from containers.servers import Containers  # noqa: PLC0415  nobody else needs a container engine's client
+    from tests.containers.servers import Containers  # noqa: PLC0415  nobody else needs a container engine's client
 
     with Containers() as containers:
         yield containers

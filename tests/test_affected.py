@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from affected import ROOT, STACK_DISTANCE, distance
+
+from tests.affected import ROOT, STACK_DISTANCE, distance
 
 LIMITS_TEST = ROOT / "tests" / "gateway" / "test_limits.py"
 

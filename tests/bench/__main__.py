@@ -8,11 +8,11 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import gateway, networks, overhead, pages, pipeline, png, tiling
-from bench.measure import share_mib
 from loupe_local.log import to_file
 from loupe_local.stack import Stack, stack
 from loupe_local.state import REPOSITORY
+from tests.bench import gateway, networks, overhead, pages, pipeline, png, tiling
+from tests.bench.measure import share_mib
 
 RESULTS = REPOSITORY / ".loupe" / "bench.json"
 SERVICES = ("gateway", "auth", "billing", "images", "inference")

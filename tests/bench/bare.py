@@ -1,6 +1,6 @@
 """The reference: one process that decodes, infers and encodes the same pictures with the same codecs.
 
-Run as `python -m bench.bare MODEL THREADS COUNT FILE FORMAT`; prints the seconds that COUNT pictures took.
+`python -m tests.bench.bare MODEL THREADS COUNT FILE FORMAT` prints the seconds that COUNT pictures took.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
-"""`python -m bench.contact_sheet FILE`: crops of the same places by every method, to be looked at; figures
-do not see a halo.
+"""`python -m tests.bench.contact_sheet FILE` writes crops of the same places, enlarged by every method.
+
+People look at them for halos and other faults that figures do not show.
 """
 
 import asyncio
@@ -9,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.quality import METHODS, Models, results_of
-from bench.quality_sets import Case, cases
 from inference.decoding.pool import Decoder
+from tests.bench.quality import METHODS, Models, results_of
+from tests.bench.quality_sets import Case, cases
 
 FACTOR = 4
 SIDE = 144

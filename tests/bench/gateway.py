@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import httpx2
 import numpy as np
-from client import accepted, client_of, until
 from PIL import Image
-from pixels import encoded
 
-from bench.measure import cpu_seconds, growth_mib, hello_server, repeated
 from loupe_local.stack import Stack
+from tests.bench.measure import cpu_seconds, growth_mib, hello_server, repeated
+from tests.client import accepted, client_of, until
+from tests.pixels import encoded
 
 Call = Callable[[], Awaitable[object]]
 CALLS = 1500

@@ -54,7 +54,7 @@ async def hello_server() -> AsyncGenerator[tuple[str, int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    code = f"from bench.hello import serve; serve({port})"
+    code = f"from tests.bench.hello import serve; serve({port})"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     try:
         await until_answering(f"http://127.0.0.1:{port}/hello")

@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
-from bench.bare import BareModel
 from loupe_local.triton import MODELS as REPOSITORY
+from tests.bench.bare import BareModel
 from tests.inference.built_models import ALL_MODELS
 
 SIDE = 256

@@ -12,17 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from client import accepted, client_of, until
 from httpx2 import AsyncClient
 from PIL import Image
-from pixels import encoded
 
-from bench.measure import cpu_seconds_of_all, repeated
 from inference.encoding.writer import open_writer
 from inference.picture import Picture
 from loupe_local import triton
 from loupe_local.stack import Stack
 from loupe_local.triton import MODELS
+from tests.bench.measure import cpu_seconds_of_all, repeated
+from tests.client import accepted, client_of, until
+from tests.pixels import encoded
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
 NULL_MODEL = Path(__file__).with_name("null_model.py")

@@ -4,12 +4,12 @@ import statistics
 import time
 
 import sqlalchemy as sa
-from million import a_million_images
 
 from common import db
 from common.db import Sessions
 from images.domain import pages
 from loupe_local.stack import Stack
+from tests.million import a_million_images
 
 USER, OTHER = 1_000_001, 1_000_002
 SIZE = 15

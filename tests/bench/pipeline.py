@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import psycopg
-from client import accepted, client_of, until
 from PIL import Image
-from pixels import encoded
 
-from bench.measure import cpu_seconds_of_all, repeated
 from loupe_local.stack import Stack
 from loupe_local.triton import MODELS
+from tests.bench.measure import cpu_seconds_of_all, repeated
+from tests.client import accepted, client_of, until
+from tests.pixels import encoded
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
 MODEL = MODELS / "span_x4" / "1" / "model.onnx"
@@ -76,7 +76,16 @@ async def _bare(data: bytes) -> float:
         file.write(data)
         file.flush()
         threads = str(os.cpu_count() or 1)
-        command = [sys.executable, "-m", "bench.bare", str(MODEL), threads, str(IMAGES), file.name, "JPEG"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.bench.bare",
+            str(MODEL),
+            threads,
+            str(IMAGES),
+            file.name,
+            "JPEG",
+        ]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         out, _ = await process.communicate()
     assert process.returncode == 0

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pixels import encoded, opened
 
 from inference.encoding.writer import open_writer
 from inference.picture import Picture
+from tests.pixels import encoded, opened
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
 SIDE = 2048

@@ -14,8 +14,6 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from bench.quality_scores import psnr, ssim
-from bench.quality_sets import Case, cases
 from inference.decoding.pool import Decoder
 from inference.networks.auto import choose_model
 from inference.networks.network import Answer, Tensor
@@ -25,6 +23,8 @@ from inference.pipeline import upscale
 from inference.tiling.tiles import Tiling
 from loupe_local.state import REPOSITORY
 from loupe_local.triton import MODELS as REPOSITORY_OF_MODELS
+from tests.bench.quality_scores import psnr, ssim
+from tests.bench.quality_sets import Case, cases
 from tests.inference.built_models import ENHANCE_LARGE, ENHANCE_SMALL, MODELS
 
 RESULTS = REPOSITORY / ".loupe" / "quality.json"

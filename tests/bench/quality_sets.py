@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-from pixels import encoded
+
+from tests.pixels import encoded
 
 PHOTOS = Path(__file__).parents[2] / "docs" / "photos"
 CUTS = (("astronaut", (130, 20)), ("chelsea", (100, 20)), ("coffee", (180, 100)))

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.bare import BareModel
 from inference.picture import Pixels
 from inference.tiling.tile_rows import TiledPass
 from inference.tiling.tiles import Tiling, plan
 from inference.triton.capacity import CPU_TILE
 from loupe_local.triton import MODELS
+from tests.bench.bare import BareModel
 from tests.inference.built_models import FAITHFUL
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"

@@ -14,14 +14,14 @@ from loupe_local.ports import HOST
 from tests.chart.helm import DEFAULT, PROFILES, release, rendered
 from tests.chart.objects import Object
 from tests.inference.conftest import triton_at
-from tests.inference.scratch import QUICK, Scratch, scratch_triton
+from tests.inference.scratch_triton import QUICK, ScratchTriton, scratch_triton
 
 TILE = np.full((1, 3, 64, 64), 128, np.uint8)
 SERVER = "127.0.0.1:8000"
 
 
 @pytest.fixture
-async def scratch(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[Scratch]:
+async def scratch(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[ScratchTriton]:
     async with scratch_triton(tmp_path, {"LOUPE_TRITON_CONTROL": request.param}) as running:
         yield running
 
@@ -32,7 +32,7 @@ def triton_of(profile: str) -> Object:
     return container
 
 
-async def probed(scratch: Scratch) -> tuple[int | None, str]:
+async def probed(scratch: ScratchTriton) -> tuple[int | None, str]:
     """Run the probe's command, and return its exit status and output."""
     _, flag, script = triton_of("gpu")["livenessProbe"]["exec"]["command"]
     arguments = psutil.Process(scratch.supervisor.pid("triton")).cmdline()
@@ -47,7 +47,7 @@ async def probed(scratch: Scratch) -> tuple[int | None, str]:
 
 @pytest.mark.parametrize("scratch", ["none"], indirect=True)
 async def test_the_probe_fails_when_a_model_has_died_although_triton_says_it_is_ready(
-    scratch: Scratch,
+    scratch: ScratchTriton,
 ) -> None:
     before = await probed(scratch)
     scratch.kill(QUICK)
@@ -60,7 +60,7 @@ async def test_the_probe_fails_when_a_model_has_died_although_triton_says_it_is_
 
 
 @pytest.mark.parametrize("scratch", ["explicit"], indirect=True)
-async def test_the_probe_succeeds_after_the_worker_has_reloaded_the_model(scratch: Scratch) -> None:
+async def test_the_probe_succeeds_after_the_worker_has_reloaded_the_model(scratch: ScratchTriton) -> None:
     async with triton_at(scratch.target, seconds=30) as worker:
         await worker.infer(QUICK, TILE)
         scratch.kill(QUICK)

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx2
 from PIL import Image
-from pixels import encoded, opened
 
 from loupe_local.stack import Stack
 from tests.contract.shapes import Schema, a_failure, a_success, check
+from tests.pixels import encoded, opened
 
 PHOTOS = Path(__file__).parents[2] / "docs" / "photos"
 SMALL = encoded(Image.open(PHOTOS / "chelsea.png").convert("RGB").crop((100, 60, 124, 76)))

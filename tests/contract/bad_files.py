@@ -5,7 +5,8 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from PIL import Image
-from pixels import encoded
+
+from tests.pixels import encoded
 
 PHOTO = Image.effect_noise((24, 16), 80).convert("RGB")
 JPEG, PNG, WEBP, BMP, TIFF = (encoded(PHOTO, name) for name in ("JPEG", "PNG", "WEBP", "BMP", "TIFF"))

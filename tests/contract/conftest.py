@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator
 
 import httpx2
 import pytest
-from client import client_of
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import People
+from tests.client import client_of
+from tests.gateway.harness import People
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ import re
 
 import httpx2
 import pytest
-from client import accepted, client_of, until
 
 from loupe_local.accounts import LINK
 from loupe_local.mailbox import newest_mail_to
 from loupe_local.stack import Stack
+from tests.client import accepted, client_of, until
 from tests.contract.api_client import (
     PASSWORD,
     SMALL,
@@ -21,7 +21,7 @@ from tests.contract.api_client import (
     until_deleted,
 )
 from tests.contract.shapes import SESSION, USER
-from tests.gateway.gateway_harness import People
+from tests.gateway.harness import People
 
 REGISTERED = "Registration successful. Please verify your email to access all features."
 REQUIRED = {

@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from client import accepted, client_of
 
 from loupe.contract import ABILITIES
 from loupe_local.stack import Stack
+from tests.client import accepted, client_of
 from tests.contract.api_client import SMALL, a_batch
 from tests.contract.operations import DOCUMENT, OPERATIONS, Operation
-from tests.gateway.gateway_harness import People, Person
+from tests.gateway.harness import People, Person
 
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 UNVERIFIED_MAY = {

@@ -4,13 +4,13 @@ import asyncio
 
 import httpx2
 import pytest
-from client import accepted, result_of, upscale
-from pixels import opened
 
 from loupe_local.stack import Stack
+from tests.client import accepted, result_of, upscale
 from tests.contract.api_client import invalid_fields
 from tests.contract.bad_files import HARMFUL, JPEG, ODD, PHOTO, PNG, cut_short
 from tests.e2e.test_refusals import traces
+from tests.pixels import opened
 
 SECONDS = 20
 """Far more than any file needs, and less than an endless parser would take."""

@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx2
 import pytest
-from client import client_of, nobody_working, until_used, used
 from PIL import Image
-from pixels import encoded
 
 from loupe_local.stack import Stack
+from tests.client import client_of, nobody_working, until_used, used
 from tests.contract.api_client import CORRUPT, SMALL, a_batch, data_of, invalid_fields, refusal, until_deleted
 from tests.contract.shapes import ACCEPTED_BATCH, BATCH, IMAGE
-from tests.gateway.gateway_harness import People
+from tests.gateway.harness import People
+from tests.pixels import encoded
 
 QUEUED = "Batch created and images queued for processing"
 BROKEN = "The image is corrupt or incomplete."

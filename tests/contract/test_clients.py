@@ -14,11 +14,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from client import UNFINISHED
 from PIL import Image
-from pixels import encoded, opened
 
 from loupe_local.stack import Stack
+from tests.client import UNFINISHED
+from tests.pixels import encoded, opened
 
 CLIENTS = Path(__file__).parent / "clients"
 HOST = "https://www.upscale-media.ai"

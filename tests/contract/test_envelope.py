@@ -4,12 +4,12 @@ import re
 
 import httpx2
 import pytest
-from client import accepted, client_of, upscale
 
 from loupe_local.stack import Stack
+from tests.client import accepted, client_of, upscale
 from tests.contract.api_client import SMALL, a_batch, data_of, invalid_fields, refusal
 from tests.contract.shapes import IMAGE, TOKENS, a_page_of, check
-from tests.gateway.gateway_harness import PASSWORD, People
+from tests.gateway.harness import PASSWORD, People
 
 ENDPOINTS = [
     ("POST", "/api/auth/register"),

@@ -8,14 +8,14 @@ from typing import Any
 
 import httpx2
 import pytest
-from client import accepted, client_of, image, nobody_working, result_of, until, upscale
 from PIL import Image
-from pixels import encoded, opened
 
 from loupe_local.stack import Stack
+from tests.client import accepted, client_of, image, nobody_working, result_of, until, upscale
 from tests.contract.api_client import CORRUPT, SMALL, data_of, invalid_fields, refusal, until_deleted
 from tests.contract.shapes import ACCEPTED, DOWNLOAD, IMAGE
-from tests.gateway.gateway_harness import People
+from tests.gateway.harness import People
+from tests.pixels import encoded, opened
 
 TEN_MB = 10_485_760
 KINDS = "The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."

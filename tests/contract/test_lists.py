@@ -5,12 +5,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from client import accepted, client_of, until
 
 from loupe_local.stack import Stack
+from tests.client import accepted, client_of, until
 from tests.contract.api_client import SMALL, a_batch, invalid_fields
 from tests.contract.shapes import BATCH, IMAGE, a_page_of, check
-from tests.gateway.gateway_harness import People, Person
+from tests.gateway.harness import People, Person
 
 SHAPES = {"images": IMAGE, "batches": BATCH}
 

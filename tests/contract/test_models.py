@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from client import upscale
 
 from builder.registry import EIGHT_BIT_NETWORKS, MODELS, NETWORKS, Model, factors_of, networks_of
 from gateway.routes.uploads import OPTIONS
@@ -17,6 +16,7 @@ from inference.networks.registry import network_names
 from inference.settings import NAMES
 from loupe.contract import SCALE_FACTORS
 from loupe.images.v1 import known_models
+from tests.client import upscale
 from tests.contract import shapes
 from tests.contract.api_client import SMALL, a_batch, data_of, invalid_fields
 from tests.inference.built_models import ALL_MODELS

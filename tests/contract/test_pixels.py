@@ -4,11 +4,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from client import accepted, result_of, until
 from PIL import ExifTags, Image, ImageCms
-from pixels import encoded, opened
 
+from tests.client import accepted, result_of, until
 from tests.contract.api_client import SMALL
+from tests.pixels import encoded, opened
 
 PHOTO = opened(SMALL)
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -10,15 +10,15 @@ from typing import Any
 
 import httpx2
 import pytest
-from client import accepted, client_of, nobody_working, until, until_used, upscale, used
 
 from common import timestamps
 from gateway.routes.account import to_image_uploads
 from loupe.billing.v1 import billing_pb2
 from loupe_local.stack import Stack
+from tests.client import accepted, client_of, nobody_working, until, until_used, upscale, used
 from tests.contract.api_client import CORRUPT, SMALL, a_batch, data_of, refusal
 from tests.contract.shapes import PLANS, USAGE
-from tests.gateway.gateway_harness import People
+from tests.gateway.harness import People
 
 FEATURES: dict[str, list[str]] = {
     "free": [],

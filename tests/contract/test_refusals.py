@@ -2,11 +2,11 @@
 
 import httpx2
 import pytest
-from client import accepted, client_of, until
 
 from loupe_local.stack import Stack
+from tests.client import accepted, client_of, until
 from tests.contract.api_client import MULTIPART, SMALL, a_batch, answer_to_headers, invalid_fields, refusal
-from tests.gateway.gateway_harness import People, gateway_on, settings_of
+from tests.gateway.harness import People, gateway_on, settings_of
 
 
 async def test_an_unreadable_body_is_400(anyone: httpx2.AsyncClient, jane: httpx2.AsyncClient) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import People
+from tests.gateway.harness import People
 
 CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
 REPOSITORY = Path(__file__).parents[2]

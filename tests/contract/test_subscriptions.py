@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from client import accepted, client_of, until, upscale
 
 from loupe_local.stack import Stack
+from tests.client import accepted, client_of, until, upscale
 from tests.contract.api_client import SMALL, a_batch, data_of, refusal
 from tests.contract.shapes import SUBSCRIPTION
-from tests.gateway.gateway_harness import People, Person
+from tests.gateway.harness import People, Person
 
 AHEAD, PAST = timedelta(days=3), timedelta(minutes=-1)
 

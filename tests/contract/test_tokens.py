@@ -6,12 +6,12 @@ import zlib
 
 import httpx2
 import psycopg
-from client import client_of
 
 from loupe_local.stack import Stack
+from tests.client import client_of
 from tests.contract.api_client import PASSWORD, data_of, new_email, refusal, registration
 from tests.contract.shapes import NEW_TOKEN, SESSION
-from tests.gateway.gateway_harness import People
+from tests.gateway.harness import People
 
 ABILITIES = ["images:read", "images:write", "images:delete", "user:read"]
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx2
-from client import UNFINISHED, WAIT_SECONDS
 from PIL import Image
-from pixels import encoded
+
+from tests.client import UNFINISHED, WAIT_SECONDS
+from tests.pixels import encoded
 
 Files = Sequence[tuple[str, bytes]]
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))

@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator
 
 import httpx2
 import pytest
-from client import client_of
 
 from loupe_local.stack import Stack
+from tests.client import client_of
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx2
 import psycopg
-from client import client_of
 
 from loupe_local.accounts import LINK
 from loupe_local.mailbox import newest_mail_to
 from loupe_local.stack import Stack
+from tests.client import client_of
 
 PASSWORD = "Correct1horse"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

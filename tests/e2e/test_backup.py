@@ -12,19 +12,19 @@ from typing import Any
 import httpx2
 import nats
 import pytest
-from client import accepted, client_of, image, result_of, until, until_used, upscale, used
 from PIL import Image
-from pixels import encoded
 
 from loupe_local.log import to_file
 from loupe_local.process import output_of
 from loupe_local.services import Services
 from loupe_local.stack import Stack, stack
 from loupe_local.stores import Servers
+from tests.client import accepted, client_of, image, result_of, until, until_used, upscale, used
 from tests.contract.api_client import until_deleted
 from tests.e2e.backups import QUICK, Backup, dump, objects_of, restored, rows, until_row
 from tests.e2e.batching import batch, created, photos_of, until_ended
-from tests.gateway.gateway_harness import People
+from tests.gateway.harness import People
+from tests.pixels import encoded
 
 PHOTO = encoded(Image.effect_noise((48, 32), 80).convert("RGB"))
 STATE = "SELECT state FROM reservation WHERE id = %s"

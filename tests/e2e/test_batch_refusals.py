@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from client import client_of, used
 
 from loupe_local.stack import Stack
+from tests.client import client_of, used
 from tests.e2e.batching import PHOTO, TEN_MB, Files, created, photos_of, post, until_ended
 from tests.e2e.test_refusals import BROKEN, NOT_AN_IMAGE, traces
-from tests.gateway.gateway_harness import People
+from tests.gateway.harness import People
 from tests.gateway.multipart_bodies import a_part
 from tests.gateway.test_access import USED_UP
 

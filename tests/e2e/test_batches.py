@@ -9,16 +9,16 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from bench.measure import growth_mib
-from client import client_of, image, nobody_working, until_used, used
 from PIL import Image
-from pixels import encoded, opened
 
 from loupe_local.stack import Stack
+from tests.bench.measure import growth_mib
+from tests.client import client_of, image, nobody_working, until_used, used
 from tests.contract.api_client import until_deleted
 from tests.e2e.batching import TEN_MB, batch, created, photos_of, post, until_ended
 from tests.e2e.test_faults import a_large_photo
-from tests.gateway.gateway_harness import People
+from tests.gateway.harness import People
+from tests.pixels import encoded, opened
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 
 import httpx2
 import psutil
-from client import accepted, result_of, until, until_used, used
 from PIL import Image
-from pixels import encoded, opened
 
 from loupe_local.stack import Stack
+from tests.client import accepted, result_of, until, until_used, used
+from tests.pixels import encoded, opened
 
 SMALL = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
 LARGE_BYTES = 90 << 20

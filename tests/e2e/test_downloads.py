@@ -9,11 +9,11 @@ from urllib.parse import unquote
 
 import httpx2
 import pytest
-from client import accepted, image, until
 from PIL import Image
-from pixels import encoded, opened
 
 from loupe_local.stack import Stack
+from tests.client import accepted, image, until
+from tests.pixels import encoded, opened
 
 PHOTO = encoded(Image.new("RGB", (4, 4), "teal"))
 DISPOSITION = re.compile(

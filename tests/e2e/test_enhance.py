@@ -7,12 +7,12 @@ from pathlib import Path
 import httpx2
 import numpy as np
 import pytest
-from client import accepted, result_of, until
 from PIL import Image
-from pixels import encoded, opened, psnr, shrunk
 
 from builder.registry import ENHANCE, networks_of
 from loupe_local.triton import MODELS
+from tests.client import accepted, result_of, until
+from tests.pixels import encoded, opened, psnr, shrunk
 
 BUILT = [network for network in networks_of(ENHANCE) if (MODELS / f"{network.name}_float").is_dir()]
 pytestmark = pytest.mark.skipif(

@@ -7,13 +7,13 @@ from pathlib import Path
 import httpx2
 import nats
 import pytest
-from client import accepted, result_of, until, until_used, used
 from nats.js import JetStreamContext
 from PIL import Image
-from pixels import encoded, opened
 
 from loupe_local.stack import Stack
+from tests.client import accepted, result_of, until, until_used, used
 from tests.contract.api_client import until_deleted
+from tests.pixels import encoded, opened
 
 SECONDS_TO_RECOVER = 60.0
 

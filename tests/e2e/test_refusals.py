@@ -9,11 +9,11 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
-from client import accepted, until, upscale, used
 from PIL import Image
-from pixels import encoded
 
 from loupe_local.stack import Stack
+from tests.client import accepted, until, upscale, used
+from tests.pixels import encoded
 
 SMALL = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
 PIXEL = encoded(Image.new("RGB", (1, 1)), "PNG")

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from client import client_of, result_of, upscale
 from PIL import Image
-from pixels import encoded, opened
 
 from loupe_local.log import to_file
 from loupe_local.services import NAMES
 from loupe_local.stack import stack
 from tests.certificates import Authority
+from tests.client import client_of, result_of, upscale
+from tests.pixels import encoded, opened
 
 
 def overrides_of(authority: Authority) -> dict[str, str]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from client import UNFINISHED, accepted, image, result_of, until
 from PIL import Image, ImageDraw, ImageFont
-from pixels import encoded, opened, psnr, shrunk
+
+from tests.client import UNFINISHED, accepted, image, result_of, until
+from tests.pixels import encoded, opened, psnr, shrunk
 
 # On this photo SPAN is better than Lanczos by 4.5 dB at 2 and 3.1 dB at 4; JPEG at 95 costs some of it.
 GAIN_DB = {"PNG": 1.5, "JPEG": 0.8}

@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import Gateway, People, gateway_on, settings_of
+from tests.gateway.harness import Harness, People, gateway_on, settings_of
 
 
 @pytest.fixture(scope="session")
-async def gateway(stack: Stack) -> AsyncGenerator[Gateway]:
+async def gateway(stack: Stack) -> AsyncGenerator[Harness]:
     async with gateway_on(settings_of(stack, principal_seconds=0.0)) as running:
         yield running
 

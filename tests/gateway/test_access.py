@@ -5,11 +5,11 @@ import re
 import httpx2
 import pytest
 from PIL import Image
-from pixels import encoded
 
 from gateway.identity.limits import HOUR
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import Gateway, People, Person, spend
+from tests.gateway.harness import Harness, People, Person, spend
+from tests.pixels import encoded
 
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
 NO_ABILITIES = "UPDATE token SET abilities = '{}' WHERE user_id = %s"
@@ -24,13 +24,13 @@ USED_UP = """
 """
 
 
-async def post(gateway: Gateway, person: Person, **headers: str) -> httpx2.Response:
+async def post(gateway: Harness, person: Person, **headers: str) -> httpx2.Response:
     """Send a body that is not multipart: a route that reads it answers 422."""
     async with gateway.client(person.token, **headers) as client:
         return await client.post("/api/images/upscale", content=b"no body of ours")
 
 
-async def refusal_of(gateway: Gateway, person: Person) -> tuple[int, str]:
+async def refusal_of(gateway: Harness, person: Person) -> tuple[int, str]:
     answer = await post(gateway, person)
     body = answer.json()
     assert body["success"] is False
@@ -39,7 +39,7 @@ async def refusal_of(gateway: Gateway, person: Person) -> tuple[int, str]:
 
 
 async def test_the_first_refusal_in_the_order_of_the_contract_is_returned(
-    stack: Stack, gateway: Gateway, people: People
+    stack: Stack, gateway: Harness, people: People
 ) -> None:
     person = await people.new("starter", verified=False)
     await people.execute_sql("auth", NO_ABILITIES, person.id)
@@ -74,7 +74,7 @@ async def test_the_first_refusal_in_the_order_of_the_contract_is_returned(
     ]
 
 
-async def test_an_expired_subscription_can_still_read(gateway: Gateway, people: People) -> None:
+async def test_an_expired_subscription_can_still_read(gateway: Harness, people: People) -> None:
     person = await people.new("starter")
     await people.execute_sql("billing", ENDED, person.id)
 
@@ -84,7 +84,7 @@ async def test_an_expired_subscription_can_still_read(gateway: Gateway, people: 
     assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
-async def test_an_unverified_user_can_use_only_the_account(gateway: Gateway, people: People) -> None:
+async def test_an_unverified_user_can_use_only_the_account(gateway: Harness, people: People) -> None:
     person = await people.new(verified=False)
 
     async with gateway.client(person.token) as client:
@@ -112,7 +112,7 @@ async def test_an_unverified_user_can_use_only_the_account(gateway: Gateway, peo
     ],
 )
 async def test_each_route_needs_its_ability_and_no_other(
-    gateway: Gateway, people: People, starter: Person, method: str, path: str, ability: str
+    gateway: Harness, people: People, starter: Person, method: str, path: str, ability: str
 ) -> None:
     all_of_them = {"images:read", "images:write", "images:delete", "user:read"}
     statement = "UPDATE token SET abilities = %s WHERE user_id = %s"
@@ -132,7 +132,7 @@ async def starter(people: People) -> Person:
     return await people.new("starter")
 
 
-async def test_an_exceeded_limit_says_when_to_retry(stack: Stack, gateway: Gateway, people: People) -> None:
+async def test_an_exceeded_limit_says_when_to_retry(stack: Stack, gateway: Harness, people: People) -> None:
     person = await people.new("starter")
     await spend(stack, f"user-{person.id}", 499)
 
@@ -154,7 +154,7 @@ async def test_an_exceeded_limit_says_when_to_retry(stack: Stack, gateway: Gatew
     assert poll.headers["ratelimit"].startswith('"hour";r=4999;')
 
 
-async def test_each_request_counts_once(gateway: Gateway, people: People) -> None:
+async def test_each_request_counts_once(gateway: Harness, people: People) -> None:
     person = await people.new("professional")
 
     async with gateway.client(person.token) as client:
@@ -164,7 +164,7 @@ async def test_each_request_counts_once(gateway: Gateway, people: People) -> Non
     assert [int(found[1]) for found in left if found] == [1999, 1998, 1997]
 
 
-async def test_every_answer_about_images_has_the_quota_headers(gateway: Gateway, people: People) -> None:
+async def test_every_answer_about_images_has_the_quota_headers(gateway: Harness, people: People) -> None:
     person = await people.new("starter")
 
     async with gateway.client(person.token) as client:
@@ -181,7 +181,7 @@ async def test_every_answer_about_images_has_the_quota_headers(gateway: Gateway,
     assert "x-ratelimit-limit" not in account.headers
 
 
-async def test_without_a_valid_token_requests_count_by_address(stack: Stack, gateway: Gateway) -> None:
+async def test_without_a_valid_token_requests_count_by_address(stack: Stack, gateway: Harness) -> None:
     async with gateway.client() as client:
         before = await client.get("/api/user")
         forged = await client.get("/api/user", headers={"X-Forwarded-For": "198.51.100.7"})

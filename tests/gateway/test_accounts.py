@@ -6,7 +6,7 @@ import secrets
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import PASSWORD, Gateway, People
+from tests.gateway.harness import PASSWORD, Harness, People
 from tests.gateway.mails import VERIFY, link_to, mails_to
 
 MAIL_AGAIN = "UPDATE user_account SET last_mail_at = NULL WHERE id = %s"
@@ -20,7 +20,7 @@ def new_email() -> str:
     return f"{secrets.token_hex(6)}@example.com"
 
 
-async def test_a_name_can_be_changed(gateway: Gateway, people: People) -> None:
+async def test_a_name_can_be_changed(gateway: Harness, people: People) -> None:
     person = await people.new("starter")
 
     async with gateway.client(person.token) as client:
@@ -45,7 +45,7 @@ async def test_a_name_can_be_changed(gateway: Gateway, people: People) -> None:
     }
 
 
-async def test_an_empty_change_changes_nothing(gateway: Gateway, people: People) -> None:
+async def test_an_empty_change_changes_nothing(gateway: Harness, people: People) -> None:
     person = await people.new()
 
     async with gateway.client(person.token) as client:
@@ -63,7 +63,7 @@ async def test_an_empty_change_changes_nothing(gateway: Gateway, people: People)
 
 
 async def test_only_its_own_link_verifies_a_new_address(
-    stack: Stack, gateway: Gateway, people: People
+    stack: Stack, gateway: Harness, people: People
 ) -> None:
     person, address = await people.new(verified=False), new_email()
     former = await link_to(stack, person.email, VERIFY)
@@ -85,7 +85,7 @@ async def test_only_its_own_link_verifies_a_new_address(
     assert usage.status_code == 200
 
 
-async def test_a_former_address_can_no_longer_log_in(gateway: Gateway, people: People) -> None:
+async def test_a_former_address_can_no_longer_log_in(gateway: Harness, people: People) -> None:
     person, address = await people.new(), new_email()
 
     async with gateway.client(person.token) as client:
@@ -116,7 +116,7 @@ async def test_a_former_address_can_no_longer_log_in(gateway: Gateway, people: P
     ids=lambda value: str(value)[:60],
 )
 async def test_an_invalid_field_is_named(
-    gateway: Gateway, people: People, sent: dict[str, object], errors: dict[str, list[str]]
+    gateway: Harness, people: People, sent: dict[str, object], errors: dict[str, list[str]]
 ) -> None:
     person = await people.new()
 
@@ -132,7 +132,7 @@ async def test_an_invalid_field_is_named(
     assert body["errors"] == errors
 
 
-async def test_a_deleted_account_is_refused_at_once(gateway: Gateway, people: People) -> None:
+async def test_a_deleted_account_is_refused_at_once(gateway: Harness, people: People) -> None:
     person = await people.new("starter")
     login = {"email": person.email, "password": PASSWORD}
 
@@ -154,7 +154,7 @@ async def test_a_deleted_account_is_refused_at_once(gateway: Gateway, people: Pe
 
 
 async def test_an_unverified_account_can_be_deleted_and_its_address_registered_again(
-    stack: Stack, gateway: Gateway, people: People
+    stack: Stack, gateway: Harness, people: People
 ) -> None:
     person = await people.new(verified=False)
     former = await link_to(stack, person.email, VERIFY)
@@ -177,7 +177,7 @@ async def test_an_unverified_account_can_be_deleted_and_its_address_registered_a
 
 
 async def test_the_verification_mail_is_sent_at_most_once_a_minute_and_answers_do_not_differ(
-    stack: Stack, gateway: Gateway, people: People
+    stack: Stack, gateway: Harness, people: People
 ) -> None:
     person, verified, address = await people.new(verified=False), await people.new(), new_email()
     await link_to(stack, person.email, VERIFY)

@@ -10,7 +10,7 @@ from gateway.identity.access import Access, access_by_route
 from loupe.contract import ABILITIES
 from loupe_local.ports import HOST
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import Gateway, People, Person, gateway_on, settings_of
+from tests.gateway.harness import Harness, People, Person, gateway_on, settings_of
 from tests.gateway.test_callers import answers, soon
 
 LIMITED = "UPDATE token SET abilities = %s WHERE user_id = %s"
@@ -34,11 +34,11 @@ ALL_ABILITIES = {
 }
 
 
-def table(gateway: Gateway) -> dict[tuple[str, str], Access]:
+def table(gateway: Harness) -> dict[tuple[str, str], Access]:
     return access_by_route(app.create(gateway.backend, gateway.readiness))
 
 
-async def refusal_of(gateway: Gateway, person: Person, method: str, path: str) -> str:
+async def refusal_of(gateway: Harness, person: Person, method: str, path: str) -> str:
     """Return the code of a refusal, or an empty string. A success is not read, since it may be endless."""
     filled = path.format_map(_Ids(token_id=person.token.partition("|")[0] or "1"))
     async with (
@@ -56,7 +56,7 @@ class _Ids(dict[str, str]):
         return "999999"
 
 
-async def test_each_route_needs_its_abilities_and_no_others(gateway: Gateway, people: People) -> None:
+async def test_each_route_needs_its_abilities_and_no_others(gateway: Harness, people: People) -> None:
     wrong: list[str] = []
 
     for (method, path), access in table(gateway).items():
@@ -72,7 +72,7 @@ async def test_each_route_needs_its_abilities_and_no_others(gateway: Gateway, pe
     assert wrong == []
 
 
-async def test_an_unverified_user_can_use_only_the_account(gateway: Gateway, people: People) -> None:
+async def test_an_unverified_user_can_use_only_the_account(gateway: Harness, people: People) -> None:
     reached: set[tuple[str, str]] = set()
 
     for method, path in table(gateway):
@@ -84,11 +84,11 @@ async def test_an_unverified_user_can_use_only_the_account(gateway: Gateway, peo
     assert reached == {route for route, access in table(gateway).items() if not access.verified}
 
 
-async def test_changes_of_the_account_need_all_abilities(gateway: Gateway) -> None:
+async def test_changes_of_the_account_need_all_abilities(gateway: Harness) -> None:
     assert {route for route, access in table(gateway).items() if access.all_abilities} == ALL_ABILITIES
 
 
-async def test_without_a_token_every_route_is_unauthenticated(gateway: Gateway) -> None:
+async def test_without_a_token_every_route_is_unauthenticated(gateway: Harness) -> None:
     stranger = Person(0, "", "")
 
     codes = {await refusal_of(gateway, stranger, method, path) for method, path in table(gateway)}

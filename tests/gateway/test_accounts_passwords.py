@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import PASSWORD, Gateway, People, Person
+from tests.gateway.harness import PASSWORD, Harness, People, Person
 from tests.gateway.mails import RESET, link_to, mails_to
 from tests.gateway.test_callers import answers, soon
 
@@ -18,24 +18,24 @@ KNOWN_OR_NOT = "If that address is known, a mail with a link is on its way"
 MAIL_AGAIN = "UPDATE user_account SET last_mail_at = NULL WHERE id = %s"
 
 
-async def forgot(gateway: Gateway, email: str) -> httpx2.Response:
+async def forgot(gateway: Harness, email: str) -> httpx2.Response:
     async with gateway.client() as client:
         return await client.post("/api/auth/forgot-password", json={"email": email})
 
 
-async def reset(gateway: Gateway, token: str, password: str = NEW, **changed: str) -> httpx2.Response:
+async def reset(gateway: Harness, token: str, password: str = NEW, **changed: str) -> httpx2.Response:
     body = {"token": token, "password": password, "password_confirmation": password}
     async with gateway.client() as client:
         return await client.post("/api/auth/reset-password", json=body | changed)
 
 
-async def mailed_token(stack: Stack, gateway: Gateway, people: People, person: Person) -> str:
+async def mailed_token(stack: Stack, gateway: Harness, people: People, person: Person) -> str:
     await people.execute_sql("auth", MAIL_AGAIN, person.id)
     await forgot(gateway, person.email)
     return (await link_to(stack, person.email, RESET))[1]
 
 
-async def login(gateway: Gateway, person: Person, password: str) -> httpx2.Response:
+async def login(gateway: Harness, person: Person, password: str) -> httpx2.Response:
     async with gateway.client() as client:
         return await client.post("/api/auth/login", json={"email": person.email, "password": password})
 
@@ -44,13 +44,13 @@ async def login(gateway: Gateway, person: Person, password: str) -> httpx2.Respo
     ("email", "text"),
     [("", "The email field is required."), ("jane@", "The email must be a valid email address.")],
 )
-async def test_an_invalid_address_is_refused(gateway: Gateway, email: str, text: str) -> None:
+async def test_an_invalid_address_is_refused(gateway: Harness, email: str, text: str) -> None:
     answer = await forgot(gateway, email)
 
     assert (answer.status_code, answer.json()["errors"]) == (422, {"email": [text]})
 
 
-async def test_a_reset_link_works_once(stack: Stack, gateway: Gateway, people: People) -> None:
+async def test_a_reset_link_works_once(stack: Stack, gateway: Harness, people: People) -> None:
     person = await people.new(verified=False)
     token = await mailed_token(stack, gateway, people, person)
 
@@ -69,7 +69,7 @@ async def test_a_reset_link_works_once(stack: Stack, gateway: Gateway, people: P
 
 
 async def test_a_reset_revokes_all_tokens_on_every_gateway(
-    stack: Stack, gateway: Gateway, people: People
+    stack: Stack, gateway: Harness, people: People
 ) -> None:
     person = await people.new()
     token = await mailed_token(stack, gateway, people, person)
@@ -85,7 +85,7 @@ async def test_a_reset_revokes_all_tokens_on_every_gateway(
 
 
 async def test_answers_do_not_reveal_users_and_mails_are_limited(
-    stack: Stack, gateway: Gateway, people: People
+    stack: Stack, gateway: Harness, people: People
 ) -> None:
     person, stranger = await people.new(), f"{secrets.token_hex(6)}@example.com"
     await people.execute_sql("auth", MAIL_AGAIN, person.id)
@@ -117,7 +117,7 @@ async def test_answers_do_not_reveal_users_and_mails_are_limited(
     ],
 )
 async def test_a_refused_password_leaves_the_link_valid(
-    stack: Stack, gateway: Gateway, people: People, changed: dict[str, str], errors: list[str]
+    stack: Stack, gateway: Harness, people: People, changed: dict[str, str], errors: list[str]
 ) -> None:
     token = await mailed_token(stack, gateway, people, await people.new())
 
@@ -129,14 +129,14 @@ async def test_a_refused_password_leaves_the_link_valid(
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c"])
-async def test_an_invalid_link_is_refused(gateway: Gateway, token: str) -> None:
+async def test_an_invalid_link_is_refused(gateway: Harness, token: str) -> None:
     answer = await reset(gateway, token)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "invalid_signature")
 
 
 async def test_the_page_behind_the_link_loads_nothing_from_other_hosts(
-    stack: Stack, gateway: Gateway, people: People
+    stack: Stack, gateway: Harness, people: People
 ) -> None:
     person = await people.new()
     await mailed_token(stack, gateway, people, person)
@@ -158,7 +158,7 @@ async def test_the_page_behind_the_link_loads_nothing_from_other_hosts(
     assert page.headers["cache-control"] == "no-store"
 
 
-async def test_a_new_password_revokes_all_other_tokens(gateway: Gateway, people: People) -> None:
+async def test_a_new_password_revokes_all_other_tokens(gateway: Harness, people: People) -> None:
     person = await people.new()
     other = (await login(gateway, person, PASSWORD)).json()["data"]["token"]
     body = {"current_password": PASSWORD, "password": NEW, "password_confirmation": NEW}
@@ -188,7 +188,7 @@ async def test_a_new_password_revokes_all_other_tokens(gateway: Gateway, people:
     ],
 )
 async def test_an_invalid_field_is_named_and_the_password_stays(
-    gateway: Gateway, people: People, changed: dict[str, str], errors: dict[str, list[str]]
+    gateway: Harness, people: People, changed: dict[str, str], errors: dict[str, list[str]]
 ) -> None:
     person = await people.new()
     body = {"current_password": PASSWORD, "password": NEW, "password_confirmation": NEW}
@@ -200,7 +200,7 @@ async def test_an_invalid_field_is_named_and_the_password_stays(
     assert (await login(gateway, person, PASSWORD)).status_code == 200
 
 
-async def test_an_unverified_user_may_change_the_password(gateway: Gateway, people: People) -> None:
+async def test_an_unverified_user_may_change_the_password(gateway: Harness, people: People) -> None:
     person = await people.new(verified=False)
     body = {"current_password": PASSWORD, "password": NEW, "password_confirmation": NEW}
 

@@ -8,13 +8,13 @@ import pytest
 
 from loupe.contract import ABILITIES
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import Gateway, People, gateway_on, settings_of
+from tests.gateway.harness import Harness, People, gateway_on, settings_of
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 LIMITED = "UPDATE token SET abilities = %s WHERE user_id = %s"
 
 
-async def test_a_new_token_shows_its_text_only_once(gateway: Gateway, people: People) -> None:
+async def test_a_new_token_shows_its_text_only_once(gateway: Harness, people: People) -> None:
     person = await people.new()
 
     async with gateway.client(person.token) as client:
@@ -36,7 +36,7 @@ async def test_a_new_token_shows_its_text_only_once(gateway: Gateway, people: Pe
     assert text.partition("|")[2] not in listed.text
 
 
-async def test_a_token_has_only_its_abilities(gateway: Gateway, people: People) -> None:
+async def test_a_token_has_only_its_abilities(gateway: Harness, people: People) -> None:
     person = await people.new("starter")
     sent = {"name": "CI", "abilities": ["images:read"]}
 
@@ -67,7 +67,7 @@ async def test_a_token_has_only_its_abilities(gateway: Gateway, people: People) 
         "name=CI&abilities=images:read&abilities=user:read",
     ],
 )
-async def test_a_form_can_repeat_the_abilities_field(gateway: Gateway, people: People, body: str) -> None:
+async def test_a_form_can_repeat_the_abilities_field(gateway: Harness, people: People, body: str) -> None:
     person = await people.new()
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -110,7 +110,7 @@ ONLY_KNOWN = ["The abilities may only be: images:read, images:write, images:dele
     ids=lambda value: str(value)[:60],
 )
 async def test_an_invalid_field_is_named(
-    gateway: Gateway, people: People, sent: dict[str, object], errors: dict[str, list[str]]
+    gateway: Harness, people: People, sent: dict[str, object], errors: dict[str, list[str]]
 ) -> None:
     person = await people.new()
 
@@ -124,7 +124,7 @@ async def test_an_invalid_field_is_named(
 
 @pytest.mark.parametrize("missing", ABILITIES)
 async def test_a_missing_ability_is_refused_before_the_body_is_read(
-    gateway: Gateway, people: People, missing: str
+    gateway: Harness, people: People, missing: str
 ) -> None:
     person = await people.new()
     left = [ability for ability in ABILITIES if ability != missing]
@@ -137,7 +137,7 @@ async def test_a_missing_ability_is_refused_before_the_body_is_read(
     assert answer.json()["message"] == f"The token lacks the ability {missing}."
 
 
-async def test_tokens_of_an_unverified_user_are_unverified_too(gateway: Gateway, people: People) -> None:
+async def test_tokens_of_an_unverified_user_are_unverified_too(gateway: Harness, people: People) -> None:
     person = await people.new(verified=False)
 
     async with gateway.client(person.token) as client:

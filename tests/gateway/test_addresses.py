@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from gateway.identity.addresses import client_address
-from tests.gateway.gateway_harness import a_request, settings_without_services
+from tests.gateway.harness import a_request, settings_without_services
 
 PROXIES = "10.0.0.0/8, 2001:db8:1::/48"
 

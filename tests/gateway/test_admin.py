@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx2
 import psycopg
-from client import client_of, image, until, upscale, used
 from PIL import Image
-from pixels import encoded
 
 from common.db import now
 from loupe_local.process import output_of
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import PASSWORD, People
+from tests.client import client_of, image, until, upscale, used
+from tests.gateway.harness import PASSWORD, People
+from tests.pixels import encoded
 
 JANE = "jane@example.com"
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))

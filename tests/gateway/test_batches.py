@@ -3,15 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from client import upscale
 from PIL import Image
-from pixels import encoded
 
 from common import timestamps
 from gateway.routes.batches import STATUSES, to_accepted_batch_image, to_batch, to_batch_images
 from loupe.images.v1 import images_pb2 as pb
-from tests.gateway.gateway_harness import Gateway, People, Person
+from tests.client import upscale
+from tests.gateway.harness import Harness, People, Person
 from tests.gateway.test_access import ALL_ABILITIES, ENDED, NO_ABILITIES, USED_UP
+from tests.pixels import encoded
 
 NOON = datetime(2026, 2, 15, 12, tzinfo=UTC)
 PHOTO = encoded(Image.new("RGB", (2, 2)))
@@ -140,14 +140,14 @@ def test_every_status_has_a_name() -> None:
     assert set(STATUSES.values()) == set(pb.BatchStatus.values()) - {pb.BATCH_STATUS_UNSPECIFIED}
 
 
-async def refusal_of(gateway: Gateway, person: Person, method: str, path: str) -> tuple[int, str]:
+async def refusal_of(gateway: Harness, person: Person, method: str, path: str) -> tuple[int, str]:
     async with gateway.client(person.token) as client:
         answer = await client.request(method, path)
     return answer.status_code, answer.json().get("code", "")
 
 
 async def test_the_first_refusal_in_the_order_of_the_contract_is_returned(
-    gateway: Gateway, people: People
+    gateway: Harness, people: People
 ) -> None:
     person = await people.new("professional", verified=False)
     await people.execute_sql("auth", NO_ABILITIES, person.id)
@@ -181,7 +181,7 @@ async def test_the_first_refusal_in_the_order_of_the_contract_is_returned(
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 async def test_a_plan_without_batches_refuses_all_four_routes(
-    gateway: Gateway, people: People, method: str, path: str
+    gateway: Harness, people: People, method: str, path: str
 ) -> None:
     person = await people.new("starter")
     await people.execute_sql("auth", NO_ABILITIES, person.id)
@@ -191,7 +191,7 @@ async def test_a_plan_without_batches_refuses_all_four_routes(
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 async def test_each_route_needs_its_ability_and_no_other(
-    gateway: Gateway, people: People, method: str, path: str
+    gateway: Harness, people: People, method: str, path: str
 ) -> None:
     person, needed = await people.new("professional"), ABILITIES[method]
     statement = "UPDATE token SET abilities = %s WHERE user_id = %s"
@@ -205,7 +205,7 @@ async def test_each_route_needs_its_ability_and_no_other(
     assert with_it[0] in (200, 404, 422)
 
 
-async def test_an_expired_subscription_can_still_read_and_delete(gateway: Gateway, people: People) -> None:
+async def test_an_expired_subscription_can_still_read_and_delete(gateway: Harness, people: People) -> None:
     person = await people.new("professional")
     await people.execute_sql("billing", ENDED, person.id)
 
@@ -222,7 +222,7 @@ async def test_an_expired_subscription_can_still_read_and_delete(gateway: Gatewa
 @pytest.mark.parametrize("batch_id", ["0", "abc", "1.5", "1.0", "01", "%2B1", "-1", str(2**63), "999999999"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_an_invalid_id_is_not_found(
-    gateway: Gateway, owner: Person, method: str, batch_id: str
+    gateway: Harness, owner: Person, method: str, batch_id: str
 ) -> None:
     async with gateway.client(owner.token) as client:
         answer = await client.request(method, f"/api/batches/{batch_id}")
@@ -237,7 +237,7 @@ async def owner(people: People) -> Person:
 
 
 @pytest.mark.parametrize("status", ["done", "Pending", "partially failed"])
-async def test_an_unknown_status_is_refused(gateway: Gateway, owner: Person, status: str) -> None:
+async def test_an_unknown_status_is_refused(gateway: Harness, owner: Person, status: str) -> None:
     async with gateway.client(owner.token) as client:
         answer = await client.get("/api/batches", params={"status": status})
 
@@ -246,7 +246,7 @@ async def test_an_unknown_status_is_refused(gateway: Gateway, owner: Person, sta
 
 
 @pytest.mark.parametrize("status", [*STATUSES])
-async def test_a_list_can_be_filtered_by_every_status(gateway: Gateway, owner: Person, status: str) -> None:
+async def test_a_list_can_be_filtered_by_every_status(gateway: Harness, owner: Person, status: str) -> None:
     async with gateway.client(owner.token) as client:
         answer = await client.get("/api/batches", params={"status": status, "per_page": 7})
 
@@ -257,7 +257,7 @@ async def test_a_list_can_be_filtered_by_every_status(gateway: Gateway, owner: P
 
 
 async def test_polls_of_a_batch_have_their_own_limit_and_report_the_quota(
-    gateway: Gateway, owner: Person
+    gateway: Harness, owner: Person
 ) -> None:
     async with gateway.client(owner.token) as client:
         poll = await client.get("/api/batches/1")
@@ -268,7 +268,7 @@ async def test_polls_of_a_batch_have_their_own_limit_and_report_the_quota(
     assert [answer.headers["x-ratelimit-limit"] for answer in (poll, page)] == ["250", "250"]
 
 
-async def test_a_single_image_has_no_batch(gateway: Gateway, people: People) -> None:
+async def test_a_single_image_has_no_batch(gateway: Harness, people: People) -> None:
     person = await people.new("starter")
     async with gateway.client(person.token) as client:
         posted = (await upscale(client, PHOTO)).json()["data"]

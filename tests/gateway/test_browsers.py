@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import httpx2
 import pytest
 
-from tests.gateway.gateway_harness import Gateway, requests_left
+from tests.gateway.harness import Harness, requests_left
 
 EXPOSED = {
     "allow",
@@ -20,7 +20,7 @@ EXPOSED = {
 
 
 @pytest.fixture
-async def anyone(gateway: Gateway) -> AsyncGenerator[httpx2.AsyncClient]:
+async def anyone(gateway: Harness) -> AsyncGenerator[httpx2.AsyncClient]:
     async with gateway.client() as client:
         yield client
 

@@ -9,13 +9,13 @@ import pytest
 
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import Gateway, People, gateway_on, new_address, settings_of
+from tests.gateway.harness import Harness, People, gateway_on, new_address, settings_of
 
 NO_ABILITIES = "UPDATE token SET abilities = '{}' WHERE user_id = %s"
 
 
 @pytest.fixture(scope="module")
-async def other(stack: Stack) -> AsyncGenerator[Gateway]:
+async def other(stack: Stack) -> AsyncGenerator[Harness]:
     """A second gateway, which remembers a token for an hour unless an event revokes it."""
     async with gateway_on(settings_of(stack, principal_seconds=3600.0)) as running:
         yield running
@@ -37,7 +37,7 @@ def answers(client: httpx2.AsyncClient, path: str, status: int) -> Callable[[], 
 
 @pytest.mark.parametrize("way", ["logout", "revoke-all"])
 async def test_a_token_revoked_at_one_gateway_is_refused_at_another(
-    stack: Stack, other: Gateway, people: People, way: str
+    stack: Stack, other: Harness, people: People, way: str
 ) -> None:
     person = await people.new("starter")
     async with other.client(person.token) as there, httpx2.AsyncClient(base_url=stack.api) as here:
@@ -50,7 +50,7 @@ async def test_a_token_revoked_at_one_gateway_is_refused_at_another(
         assert (await there.get("/api/user")).status_code == 401
 
 
-async def test_a_logout_takes_effect_before_it_is_answered(other: Gateway, people: People) -> None:
+async def test_a_logout_takes_effect_before_it_is_answered(other: Harness, people: People) -> None:
     person = await people.new("starter")
 
     async with other.client(person.token) as client:
@@ -61,7 +61,7 @@ async def test_a_logout_takes_effect_before_it_is_answered(other: Gateway, peopl
     assert (before.status_code, after.status_code) == (200, 401)
 
 
-async def test_a_new_plan_takes_effect(other: Gateway, people: People) -> None:
+async def test_a_new_plan_takes_effect(other: Harness, people: People) -> None:
     person = await people.new("starter")
     async with other.client(person.token) as client:
 
@@ -75,7 +75,7 @@ async def test_a_new_plan_takes_effect(other: Gateway, people: People) -> None:
         assert await soon(lambda: is_on("enterprise"))
 
 
-async def test_a_verified_address_takes_effect(other: Gateway, people: People) -> None:
+async def test_a_verified_address_takes_effect(other: Harness, people: People) -> None:
     person = await people.new("enterprise", verified=False)
     async with other.client(person.token) as client:
         assert (await client.get("/api/usage")).status_code == 403
@@ -86,7 +86,7 @@ async def test_a_verified_address_takes_effect(other: Gateway, people: People) -
 
 
 async def test_a_change_without_an_event_takes_effect_with_the_entrys_age(
-    stack: Stack, gateway: Gateway, other: Gateway, people: People
+    stack: Stack, gateway: Harness, other: Harness, people: People
 ) -> None:
     person = await people.new("starter")
     async with gateway.client(person.token) as without_memory, other.client(person.token) as with_memory:
@@ -100,7 +100,7 @@ async def test_a_change_without_an_event_takes_effect_with_the_entrys_age(
     assert after[1] == 200
 
 
-async def test_an_event_forgets_only_its_own_user(other: Gateway, people: People) -> None:
+async def test_an_event_forgets_only_its_own_user(other: Harness, people: People) -> None:
     first, second = await people.new("starter"), await people.new("starter")
     async with other.client(first.token) as one, other.client(second.token) as two:
         await one.get("/api/user")
@@ -114,12 +114,12 @@ async def test_an_event_forgets_only_its_own_user(other: Gateway, people: People
     assert known - left == {first.id}
 
 
-def fresh_users(gateway: Gateway) -> set[int]:
+def fresh_users(gateway: Harness) -> set[int]:
     known = gateway.backend.callers._known.values()
     return {caller.user.id for caller in known if caller.checked_at > 0}
 
 
-async def test_each_caller_calls_services_in_its_own_name(gateway: Gateway, people: People) -> None:
+async def test_each_caller_calls_services_in_its_own_name(gateway: Harness, people: People) -> None:
     first, second = await people.new("starter"), await people.new("starter")
     callers = [await gateway.backend.callers.of_token(person.token) for person in (first, second)]
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from gateway.http.protocol import Protocol
-from tests.gateway.gateway_harness import Gateway, gateway_on, settings_without_services, until_idle
+from tests.gateway.harness import Harness, gateway_on, settings_without_services, until_idle
 from tests.gateway.raw_http import assert_refused, connect, exchange
 
 HOST = b"Host: here\r\n"
@@ -17,27 +17,27 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
-async def impatient() -> AsyncGenerator[Gateway]:
+async def impatient() -> AsyncGenerator[Harness]:
     deadlines = {"head_seconds": 0.6, "body_seconds": 0.6, "write_seconds": 0.6}
     async with gateway_on(settings_without_services(**deadlines), wait_for_services=False) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-async def patient() -> AsyncGenerator[Gateway]:
+async def patient() -> AsyncGenerator[Harness]:
     async with gateway_on(
         settings_without_services(body_seconds=1.0, body_bytes_per_second=1), wait_for_services=False
     ) as running:
         yield running
 
 
-async def test_headers_that_do_not_end_in_time_are_refused(impatient: Gateway) -> None:
+async def test_headers_that_do_not_end_in_time_are_refused(impatient: Harness) -> None:
     answer, rest = await exchange(impatient.url, GET + b"X-A: a")
 
     assert_refused(answer, rest, 408, "request_timeout")
 
 
-async def test_headers_that_arrive_byte_by_byte_are_refused(impatient: Gateway) -> None:
+async def test_headers_that_arrive_byte_by_byte_are_refused(impatient: Harness) -> None:
     async with connect(impatient.url) as connection:
         sending = asyncio.create_task(send_slowly(connection.writer, GET, b"X"))
         answer, rest = await connection.answer(), await connection.rest()
@@ -47,7 +47,7 @@ async def test_headers_that_arrive_byte_by_byte_are_refused(impatient: Gateway) 
 
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n"])
-async def test_a_silent_connection_is_closed(impatient: Gateway, sent: bytes) -> None:
+async def test_a_silent_connection_is_closed(impatient: Harness, sent: bytes) -> None:
     async with connect(impatient.url) as connection:
         await connection.send(sent)
         rest = await connection.rest()
@@ -55,7 +55,7 @@ async def test_a_silent_connection_is_closed(impatient: Gateway, sent: bytes) ->
     assert rest == b""
 
 
-async def test_a_second_request_has_a_deadline_too(impatient: Gateway) -> None:
+async def test_a_second_request_has_a_deadline_too(impatient: Harness) -> None:
     async with connect(impatient.url) as connection:
         await connection.send(GET + b"\r\n")
         first = await connection.answer()
@@ -68,14 +68,14 @@ async def test_a_second_request_has_a_deadline_too(impatient: Gateway) -> None:
 
 @pytest.mark.parametrize("length", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
 @pytest.mark.parametrize("begin", [b"", b"3\r\nabc\r\n"])
-async def test_a_body_that_stops_is_refused(impatient: Gateway, length: bytes, begin: bytes) -> None:
+async def test_a_body_that_stops_is_refused(impatient: Harness, length: bytes, begin: bytes) -> None:
     answer, rest = await exchange(impatient.url, POST + length + b"\r\n\r\n" + begin)
 
     assert "ratelimit" in answer.headers
     assert_refused(answer, rest, 408, "request_timeout")
 
 
-async def test_a_body_that_arrives_byte_by_byte_is_refused(impatient: Gateway) -> None:
+async def test_a_body_that_arrives_byte_by_byte_is_refused(impatient: Harness) -> None:
     async with connect(impatient.url) as connection:
         head = POST + b"Content-Length: 60000\r\n\r\n"
         sending = asyncio.create_task(send_slowly(connection.writer, head, b"x"))
@@ -85,7 +85,7 @@ async def test_a_body_that_arrives_byte_by_byte_is_refused(impatient: Gateway) -
     assert_refused(answer, rest, 408, "request_timeout")
 
 
-async def test_a_steady_body_may_take_longer(patient: Gateway) -> None:
+async def test_a_steady_body_may_take_longer(patient: Harness) -> None:
     """It takes several intervals of the deadline."""
     async with connect(patient.url) as connection:
         await connection.send(POST + b"Content-Length: 6000\r\n\r\n")
@@ -97,7 +97,7 @@ async def test_a_steady_body_may_take_longer(patient: Gateway) -> None:
     assert (answer.status, answer.json["code"]) == (400, "malformed_body")
 
 
-async def test_a_client_that_does_not_read_is_disconnected(impatient: Gateway) -> None:
+async def test_a_client_that_does_not_read_is_disconnected(impatient: Harness) -> None:
     await until_idle(impatient)
     async with connect(impatient.url) as connection:
         await connection.send(b"GET /api/endless HTTP/1.1\r\n" + HOST + b"\r\n")
@@ -107,7 +107,7 @@ async def test_a_client_that_does_not_read_is_disconnected(impatient: Gateway) -
     assert head.startswith(b"HTTP/1.1 200 ")
 
 
-async def test_refused_requests_leave_nothing_behind(impatient: Gateway) -> None:
+async def test_refused_requests_leave_nothing_behind(impatient: Harness) -> None:
     await until_idle(impatient)
     tasks = len(asyncio.all_tasks())
     incomplete = [

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import httpx2
 import pytest
 
-from tests.gateway.gateway_harness import Gateway, People, requests_left
+from tests.gateway.harness import Harness, People, requests_left
 from tests.gateway.raw_http import connect
 
 ROUTES = {
@@ -30,7 +30,7 @@ ROUTES = {
 
 
 @pytest.fixture
-async def anyone(gateway: Gateway) -> AsyncGenerator[httpx2.AsyncClient]:
+async def anyone(gateway: Harness) -> AsyncGenerator[httpx2.AsyncClient]:
     async with gateway.client() as client:
         yield client
 
@@ -93,7 +93,7 @@ async def test_every_answer_of_the_api_has_the_limit_headers(
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/nothing"), ("PUT", "/api/images")])
 async def test_requests_without_a_route_count_against_their_caller(
-    gateway: Gateway, people: People, anyone: httpx2.AsyncClient, method: str, path: str
+    gateway: Harness, people: People, anyone: httpx2.AsyncClient, method: str, path: str
 ) -> None:
     person = await people.new("starter")
     async with gateway.client(person.token) as client:
@@ -124,7 +124,7 @@ async def test_head_needs_a_route_for_get(anyone: httpx2.AsyncClient) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
-async def test_head_of_a_stream_ends(gateway: Gateway) -> None:
+async def test_head_of_a_stream_ends(gateway: Harness) -> None:
     async with connect(gateway.url) as connection:
         await connection.send(b"HEAD /api/endless HTTP/1.1\r\nHost: here\r\n\r\n")
         head = await connection.answer(has_body=False)
@@ -134,7 +134,7 @@ async def test_head_of_a_stream_ends(gateway: Gateway) -> None:
     assert (head.status, after.status, after.body) == (200, 200, b"ok")
 
 
-async def test_links_have_the_host_of_the_target(gateway: Gateway, people: People) -> None:
+async def test_links_have_the_host_of_the_target(gateway: Harness, people: People) -> None:
     person = await people.new("starter")
     async with connect(gateway.url) as connection:
         bearer = f"Authorization: Bearer {person.token}\r\n\r\n"

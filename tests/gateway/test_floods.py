@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import People, Person
+from tests.gateway.harness import People, Person
 from tests.gateway.raw_http import Answer, Connection, connect
 
 MIB = 1 << 20

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.gateway_harness import Gateway, People, Person, spend
+from tests.gateway.harness import Harness, People, Person, spend
 from tests.gateway.raw_http import Answer, connect
 from tests.gateway.test_access import NO_ABILITIES
 
@@ -16,7 +16,7 @@ UPSCALE, BATCHES = "/api/images/upscale", "/api/batches"
 TEN_MEGABYTES = 10 << 20
 
 
-async def answer_to_headers(gateway: Gateway, path: str, token: str) -> Answer:
+async def answer_to_headers(gateway: Harness, path: str, token: str) -> Answer:
     """Send only headers. Return the first answer; 100 asks for the body."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {token}\r\n"
@@ -79,7 +79,7 @@ async def without_quota(people: People) -> Person:
     ],
 )
 async def test_each_cause_has_its_own_code_and_is_refused_before_the_body(
-    gateway: Gateway,
+    gateway: Harness,
     people: People,
     who: Callable[[People], Awaitable[Person]],
     path: str,
@@ -96,7 +96,7 @@ async def test_each_cause_has_its_own_code_and_is_refused_before_the_body(
     assert answer.headers["connection"] == "close"
 
 
-async def test_without_a_token_the_body_is_not_requested(gateway: Gateway) -> None:
+async def test_without_a_token_the_body_is_not_requested(gateway: Harness) -> None:
     answers = [await answer_to_headers(gateway, path, "1|nonsense") for path in (UPSCALE, BATCHES)]
 
     assert [(answer.status, answer.json["code"]) for answer in answers] == [(401, "unauthenticated")] * 2
@@ -104,7 +104,7 @@ async def test_without_a_token_the_body_is_not_requested(gateway: Gateway) -> No
 
 
 async def test_over_the_hourly_limit_the_body_is_not_requested(
-    stack: Stack, gateway: Gateway, people: People
+    stack: Stack, gateway: Harness, people: People
 ) -> None:
     person = await people.new("professional")
     await spend(stack, f"user-{person.id}", 2_000)
@@ -115,7 +115,7 @@ async def test_over_the_hourly_limit_the_body_is_not_requested(
     assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
 
 
-async def test_an_allowed_caller_is_asked_for_the_body(gateway: Gateway, people: People) -> None:
+async def test_an_allowed_caller_is_asked_for_the_body(gateway: Harness, people: People) -> None:
     person = await people.new("professional")
 
     answers = [await answer_to_headers(gateway, path, person.token) for path in (UPSCALE, BATCHES)]
@@ -136,7 +136,7 @@ async def test_an_allowed_caller_is_asked_for_the_body(gateway: Gateway, people:
     ids=["on trial", "in its grace period", "paid after a trial", "ended", "ended on trial", "unpaid"],
 )
 async def test_new_images_need_an_active_subscription(
-    gateway: Gateway, people: People, trial: int | None, until: int | None, past_due: bool, status: int
+    gateway: Harness, people: People, trial: int | None, until: int | None, past_due: bool, status: int
 ) -> None:
     person = await people.new()
     ends = [None if each is None else days(each) for each in (trial, until)]

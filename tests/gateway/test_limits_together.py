@@ -14,8 +14,8 @@ from common import bus
 from common.metrics import Readiness
 from loupe_local.stack import Stack
 from loupe_local.stores import Stores
-from tests.gateway.gateway_harness import (
-    Gateway,
+from tests.gateway.harness import (
+    Harness,
     People,
     gateway_on,
     new_address,
@@ -28,7 +28,7 @@ LIMIT = {"unauthenticated_requests_per_hour": 10, "trusted_proxies": "127.0.0.0/
 
 
 @pytest.fixture(scope="module")
-async def two(stack: Stack) -> AsyncGenerator[tuple[Gateway, Gateway]]:
+async def two(stack: Stack) -> AsyncGenerator[tuple[Harness, Harness]]:
     async with (
         gateway_on(settings_of(stack, **LIMIT)) as one,
         gateway_on(settings_of(stack, **LIMIT)) as other,
@@ -36,7 +36,7 @@ async def two(stack: Stack) -> AsyncGenerator[tuple[Gateway, Gateway]]:
         yield one, other
 
 
-async def logins(gateways: Sequence[Gateway], address: str, count: int) -> list[httpx2.Response]:
+async def logins(gateways: Sequence[Harness], address: str, count: int) -> list[httpx2.Response]:
     """Send that many logins at once."""
     headers = {"X-Forwarded-For": address}
     async with contextlib.AsyncExitStack() as opened:
@@ -49,7 +49,7 @@ def statuses(answers: Sequence[httpx2.Response]) -> dict[int, int]:
     return dict(Counter(answer.status_code for answer in answers))
 
 
-async def test_an_address_has_one_limit_over_all_gateways(two: tuple[Gateway, Gateway]) -> None:
+async def test_an_address_has_one_limit_over_all_gateways(two: tuple[Harness, Harness]) -> None:
     answers = await logins(two, new_address(), 30)
 
     assert statuses(answers) == {401: 10, 429: 20}
@@ -59,7 +59,7 @@ async def test_an_address_has_one_limit_over_all_gateways(two: tuple[Gateway, Ga
     assert {each.headers["ratelimit-policy"] for each in answers} == {'"hour";q=10;w=3600'}
 
 
-async def test_a_restarted_gateway_continues_to_count(stack: Stack, two: tuple[Gateway, Gateway]) -> None:
+async def test_a_restarted_gateway_continues_to_count(stack: Stack, two: tuple[Harness, Harness]) -> None:
     address = new_address()
     async with gateway_on(settings_of(stack, **LIMIT)) as first:
         before = await logins([first, two[0]], address, 6)
@@ -71,7 +71,7 @@ async def test_a_restarted_gateway_continues_to_count(stack: Stack, two: tuple[G
 
 
 async def test_each_user_has_a_separate_limit_over_all_gateways(
-    stack: Stack, two: tuple[Gateway, Gateway], people: People
+    stack: Stack, two: tuple[Harness, Harness], people: People
 ) -> None:
     person, other = await people.new("starter"), await people.new("starter")
     await spend(stack, f"user-{person.id}", 490)
@@ -86,7 +86,7 @@ async def test_each_user_has_a_separate_limit_over_all_gateways(
 
 
 async def test_polls_never_exceed_their_limit(
-    stack: Stack, two: tuple[Gateway, Gateway], people: People
+    stack: Stack, two: tuple[Harness, Harness], people: People
 ) -> None:
     """Places that a gateway reserved and did not use are lost, so fewer polls may be admitted."""
     person = await people.new("starter")
@@ -114,7 +114,7 @@ async def test_polls_never_exceed_their_limit(
     ],
 )
 async def test_trusted_proxies_determine_the_address(
-    two: tuple[Gateway, Gateway], forwarded: str, *, is_same: bool
+    two: tuple[Harness, Harness], forwarded: str, *, is_same: bool
 ) -> None:
     address = new_address()
     network = ":".join(address.split(":")[:4])
@@ -140,7 +140,9 @@ async def test_a_forged_header_changes_nothing(stack: Stack) -> None:
     assert left == [left[0], left[0] - 1, left[0] - 2]
 
 
-async def test_over_the_limit_unknown_paths_are_refused_too(two: tuple[Gateway, Gateway]) -> None:
+async def test_over_the_limit_unknown_paths_are_refused_too(
+    two: tuple[Harness, Harness],
+) -> None:
     address = new_address()
     await logins(two, address, 10)
 
@@ -182,7 +184,7 @@ async def test_logins_stay_limited_without_the_broker_and_are_shared_again_after
     assert again == {503: 10, 429: 20}
 
 
-async def counted_together(gateways: Sequence[Gateway]) -> dict[int, int]:
+async def counted_together(gateways: Sequence[Harness]) -> dict[int, int]:
     """Wait until the broker counts again. Return the statuses of 30 logins."""
     deadline = time.monotonic() + 20
     while not all(gateway.backend.limits.is_shared for gateway in gateways):

@@ -2,10 +2,10 @@
 
 import re
 
-from tests.gateway.gateway_harness import Gateway, People
+from tests.gateway.harness import Harness, People
 
 
-async def test_everybody_may_list_the_models(gateway: Gateway) -> None:
+async def test_everybody_may_list_the_models(gateway: Harness) -> None:
     async with gateway.client() as client:
         answer = await client.get("/api/models")
 
@@ -26,7 +26,7 @@ async def test_everybody_may_list_the_models(gateway: Gateway) -> None:
 
 
 async def test_clients_without_a_token_are_limited_by_address_and_users_by_plan(
-    gateway: Gateway, people: People
+    gateway: Harness, people: People
 ) -> None:
     person = await people.new("starter")
 
@@ -40,7 +40,7 @@ async def test_clients_without_a_token_are_limited_by_address_and_users_by_plan(
     assert policies == [f'"hour";q={number};w=3600' for number in (limit, 500, 500)]
 
 
-async def test_the_description_says_that_no_token_is_needed(gateway: Gateway) -> None:
+async def test_the_description_says_that_no_token_is_needed(gateway: Harness) -> None:
     async with gateway.client() as client:
         described = (await client.get("/openapi.json")).json()
 

@@ -4,17 +4,17 @@ from typing import Any
 
 import httpx2
 import pytest
-from client import accepted, until
 from PIL import Image
-from pixels import encoded
 
-from tests.gateway.gateway_harness import Gateway, People, Person
+from tests.client import accepted, until
+from tests.gateway.harness import Harness, People, Person
+from tests.pixels import encoded
 
 PHOTO = encoded(Image.new("RGB", (2, 2)))
 
 
 @pytest.fixture(scope="module")
-async def owner(gateway: Gateway, people: People) -> tuple[Person, list[int]]:
+async def owner(gateway: Harness, people: People) -> tuple[Person, list[int]]:
     """Return a user, and the ids of five finished images, newest first."""
     person = await people.new("starter")
     async with gateway.client(person.token) as client:
@@ -24,7 +24,7 @@ async def owner(gateway: Gateway, people: People) -> tuple[Person, list[int]]:
     return person, ids[::-1]
 
 
-async def listed(gateway: Gateway, person: Person, query: str, path: str = "/api/images") -> dict[str, Any]:
+async def listed(gateway: Harness, person: Person, query: str, path: str = "/api/images") -> dict[str, Any]:
     async with gateway.client(person.token) as client:
         answer = await client.get(f"{path}?{query}")
     assert answer.status_code == 200, answer.text
@@ -54,7 +54,7 @@ def pages_of(links: dict[str, str | None]) -> dict[str, str | None]:
     ],
 )
 async def test_each_page_has_its_images_and_links_to_the_others(
-    gateway: Gateway,
+    gateway: Harness,
     owner: tuple[Person, list[int]],
     query: str,
     found: slice,
@@ -93,14 +93,14 @@ async def test_each_page_has_its_images_and_links_to_the_others(
     ],
 )
 async def test_a_page_has_1_to_100_images_and_15_by_default(
-    gateway: Gateway, owner: tuple[Person, list[int]], query: str, per_page: int, last: int
+    gateway: Harness, owner: tuple[Person, list[int]], query: str, per_page: int, last: int
 ) -> None:
     page = await listed(gateway, owner[0], query)
 
     assert (page["meta"]["per_page"], page["meta"]["last_page"]) == (per_page, last)
 
 
-async def test_a_page_past_the_end_is_empty(gateway: Gateway, owner: tuple[Person, list[int]]) -> None:
+async def test_a_page_past_the_end_is_empty(gateway: Harness, owner: tuple[Person, list[int]]) -> None:
     page = await listed(gateway, owner[0], "page=999999999999&per_page=100")
 
     assert (page["data"], page["meta"]["total"]) == ([], 5)
@@ -108,7 +108,7 @@ async def test_a_page_past_the_end_is_empty(gateway: Gateway, owner: tuple[Perso
 
 
 async def test_links_are_absolute_and_repeat_the_query(
-    gateway: Gateway, owner: tuple[Person, list[int]]
+    gateway: Harness, owner: tuple[Person, list[int]]
 ) -> None:
     base = gateway.backend.settings.public_url or gateway.url
 
@@ -121,7 +121,7 @@ async def test_links_are_absolute_and_repeat_the_query(
 
 
 async def test_following_next_visits_every_image_once(
-    gateway: Gateway, owner: tuple[Person, list[int]]
+    gateway: Harness, owner: tuple[Person, list[int]]
 ) -> None:
     person, ids = owner
     visited: list[int] = []
@@ -137,7 +137,7 @@ async def test_following_next_visits_every_image_once(
 
 
 async def test_a_filter_counts_only_matching_images(
-    gateway: Gateway, owner: tuple[Person, list[int]]
+    gateway: Harness, owner: tuple[Person, list[int]]
 ) -> None:
     page = await listed(gateway, owner[0], "status=failed&page=3")
 
@@ -146,7 +146,7 @@ async def test_a_filter_counts_only_matching_images(
     assert pages_of(page["links"]) == {"first": "1", "last": "1", "prev": "1", "next": None}
 
 
-async def test_an_empty_filter_matches_everything(gateway: Gateway, owner: tuple[Person, list[int]]) -> None:
+async def test_an_empty_filter_matches_everything(gateway: Harness, owner: tuple[Person, list[int]]) -> None:
     page = await listed(gateway, owner[0], "status=")
 
     assert page["meta"]["total"] == 5
@@ -154,7 +154,7 @@ async def test_an_empty_filter_matches_everything(gateway: Gateway, owner: tuple
 
 @pytest.mark.parametrize("status", ["done", "PENDING", "pending,failed", "cancelled", " "])
 async def test_an_unknown_status_is_refused(
-    gateway: Gateway, owner: tuple[Person, list[int]], status: str
+    gateway: Harness, owner: tuple[Person, list[int]], status: str
 ) -> None:
     async with gateway.client(owner[0].token) as client:
         answer = await client.get("/api/images", params={"status": status})

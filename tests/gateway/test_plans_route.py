@@ -2,10 +2,10 @@
 
 import re
 
-from tests.gateway.gateway_harness import Gateway, People
+from tests.gateway.harness import Harness, People
 
 
-async def test_everybody_may_list_the_plans(gateway: Gateway) -> None:
+async def test_everybody_may_list_the_plans(gateway: Harness) -> None:
     async with gateway.client() as client:
         answer = await client.get("/api/plans")
 
@@ -32,7 +32,7 @@ async def test_everybody_may_list_the_plans(gateway: Gateway) -> None:
     assert [plan["price"] for plan in body["data"]] == [0, 9, None, None]
 
 
-async def test_a_plan_is_the_same_as_in_the_subscription(gateway: Gateway, people: People) -> None:
+async def test_a_plan_is_the_same_as_in_the_subscription(gateway: Harness, people: People) -> None:
     person = await people.new("professional")
 
     async with gateway.client(person.token) as client:
@@ -44,7 +44,7 @@ async def test_a_plan_is_the_same_as_in_the_subscription(gateway: Gateway, peopl
 
 
 async def test_clients_without_a_token_are_limited_by_address_and_users_by_plan(
-    gateway: Gateway, people: People
+    gateway: Harness, people: People
 ) -> None:
     person = await people.new("starter")
 
@@ -61,7 +61,7 @@ async def test_clients_without_a_token_are_limited_by_address_and_users_by_plan(
     assert policies == [f'"hour";q={number};w=3600' for number in (limit, 500, limit)]
 
 
-async def test_the_description_says_that_no_token_is_needed(gateway: Gateway) -> None:
+async def test_the_description_says_that_no_token_is_needed(gateway: Harness) -> None:
     async with gateway.client() as client:
         described = (await client.get("/openapi.json")).json()
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.gateway.gateway_harness import Gateway, gateway_on, settings_without_services, until_idle
+from tests.gateway.harness import Harness, gateway_on, settings_without_services, until_idle
 from tests.gateway.raw_http import assert_refused, connect, exchange
 
 HOST = b"Host: here\r\n"
@@ -16,7 +16,7 @@ SECRET = b"GET /api/secret HTTP/1.1\r\n" + HOST + b"X-Request-Id: second\r\n\r\n
 
 
 @pytest.fixture(scope="module")
-async def edge() -> AsyncGenerator[Gateway]:
+async def edge() -> AsyncGenerator[Harness]:
     async with gateway_on(settings_without_services(), wait_for_services=False) as running:
         yield running
 
@@ -91,7 +91,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-async def test_a_malformed_request_is_refused_and_nothing_after_it_is_read(edge: Gateway, name: str) -> None:
+async def test_a_malformed_request_is_refused_and_nothing_after_it_is_read(edge: Harness, name: str) -> None:
     answer, rest = await exchange(edge.url, MALFORMED[name] + SECRET)
 
     assert_refused(answer, rest, 400, "malformed_request")
@@ -109,26 +109,26 @@ async def test_a_malformed_request_is_refused_and_nothing_after_it_is_read(edge:
         (b"\r\n" * 100_000, 400, "malformed_request"),
     ],
 )
-async def test_headers_over_a_limit_are_refused(edge: Gateway, data: bytes, status: int, code: str) -> None:
+async def test_headers_over_a_limit_are_refused(edge: Harness, data: bytes, status: int, code: str) -> None:
     answer, rest = await exchange(edge.url, data)
 
     assert_refused(answer, rest, status, code)
 
 
-async def test_headers_within_the_limits_are_accepted(edge: Gateway) -> None:
+async def test_headers_within_the_limits_are_accepted(edge: Harness) -> None:
     data = b"GET /healthz?" + b"x" * 8000 + b" HTTP/1.1\r\n" + HOST + b"X-A: a\r\n" * 98
     answer, _ = await exchange(edge.url, data + b"Connection: close\r\n\r\n")
 
     assert (answer.status, answer.body) == (200, b"ok")
 
 
-async def test_a_refusal_has_the_id_of_its_request(edge: Gateway) -> None:
+async def test_a_refusal_has_the_id_of_its_request(edge: Harness) -> None:
     answer, _ = await exchange(edge.url, b"GET * HTTP/1.1\r\nX-Request-Id: mine\r\nHost: here\r\n\r\n")
 
     assert answer.json["request_id"] == "mine"
 
 
-async def test_requests_can_be_pipelined(edge: Gateway) -> None:
+async def test_requests_can_be_pipelined(edge: Harness) -> None:
     ids = [b"X-Request-Id: %d\r\n\r\n" % number for number in range(50)]
     async with connect(edge.url) as connection:
         await connection.send(b"".join(GET + each for each in ids))
@@ -137,7 +137,7 @@ async def test_requests_can_be_pipelined(edge: Gateway) -> None:
     assert [answer.headers["x-request-id"] for answer in answers] == [str(number) for number in range(50)]
 
 
-async def test_earlier_requests_are_answered_before_a_refusal(edge: Gateway) -> None:
+async def test_earlier_requests_are_answered_before_a_refusal(edge: Harness) -> None:
     async with connect(edge.url) as connection:
         await connection.send(
             GET + b"X-Request-Id: one\r\n\r\n" + GET + b"X-Request-Id: two\r\n\r\n" + b"nonsense\r\n\r\n"
@@ -150,14 +150,14 @@ async def test_earlier_requests_are_answered_before_a_refusal(edge: Gateway) -> 
     assert_refused(answers[2], rest, 400, "malformed_request")
 
 
-async def test_nothing_is_read_after_a_request_that_closes(edge: Gateway) -> None:
+async def test_nothing_is_read_after_a_request_that_closes(edge: Harness) -> None:
     answer, rest = await exchange(edge.url, GET + b"Connection: close\r\n\r\n" + SECRET)
 
     assert (answer.status, rest) == (200, b"")
 
 
 @pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
-async def test_an_upgrade_is_ignored(edge: Gateway, protocol: bytes) -> None:
+async def test_an_upgrade_is_ignored(edge: Harness, protocol: bytes) -> None:
     upgrade = b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n\r\n"
 
     answer, rest = await exchange(edge.url, GET + upgrade + SECRET)
@@ -167,7 +167,7 @@ async def test_an_upgrade_is_ignored(edge: Gateway, protocol: bytes) -> None:
     assert "upgrade" not in answer.headers
 
 
-async def test_a_body_before_an_upgrade_is_read(edge: Gateway) -> None:
+async def test_a_body_before_an_upgrade_is_read(edge: Harness) -> None:
     head = POST + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 3\r\n\r\n"
 
     answer, rest = await exchange(edge.url, head + b"{]}" + SECRET)
@@ -176,7 +176,7 @@ async def test_a_body_before_an_upgrade_is_read(edge: Gateway) -> None:
 
 
 @pytest.mark.parametrize("target", [b"http://there/healthz", b"http://there:80/healthz?a=b"])
-async def test_a_target_may_contain_the_host(edge: Gateway, target: bytes) -> None:
+async def test_a_target_may_contain_the_host(edge: Harness, target: bytes) -> None:
     answer, _ = await exchange(
         edge.url, b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
     )
@@ -184,13 +184,13 @@ async def test_a_target_may_contain_the_host(edge: Gateway, target: bytes) -> No
     assert (answer.status, answer.body) == (200, b"ok")
 
 
-async def test_options_for_the_whole_server_is_not_found(edge: Gateway) -> None:
+async def test_options_for_the_whole_server_is_not_found(edge: Harness) -> None:
     answer, _ = await exchange(edge.url, b"OPTIONS * HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
 
     assert (answer.status, answer.json["code"]) == (404, "not_found")
 
 
-async def test_a_trailer_does_not_become_a_header(edge: Gateway) -> None:
+async def test_a_trailer_does_not_become_a_header(edge: Harness) -> None:
     body = b"2\r\n{]\r\n0\r\nX-Request-Id: forged\r\nOrigin: x\r\n\r\n"
     async with connect(edge.url) as connection:
         await connection.send(CHUNKED + body)
@@ -213,14 +213,14 @@ async def test_a_trailer_does_not_become_a_header(edge: Gateway) -> None:
     ],
 )
 @pytest.mark.parametrize("length", [b"Content-Length: 1000000000", b"Transfer-Encoding: chunked"])
-async def test_a_refusal_does_not_request_the_body(edge: Gateway, head: bytes, length: bytes) -> None:
+async def test_a_refusal_does_not_request_the_body(edge: Harness, head: bytes, length: bytes) -> None:
     answer, rest = await exchange(edge.url, head + length + b"\r\nExpect: 100-continue\r\n\r\n")
 
     assert answer.status in (401, 404)
     assert (answer.headers["connection"], rest) == ("close", b"")
 
 
-async def test_an_unused_body_does_not_close_the_connection(edge: Gateway) -> None:
+async def test_an_unused_body_does_not_close_the_connection(edge: Harness) -> None:
     async with connect(edge.url) as connection:
         await connection.send(GET + b"Content-Length: 2\r\n\r\n{}" + GET + b"X-Request-Id: next\r\n\r\n")
         answers = [await connection.answer() for _ in range(2)]
@@ -229,7 +229,7 @@ async def test_an_unused_body_does_not_close_the_connection(edge: Gateway) -> No
     assert answers[1].headers["x-request-id"] == "next"
 
 
-async def test_a_malformed_body_ends_a_running_answer(edge: Gateway) -> None:
+async def test_a_malformed_body_ends_a_running_answer(edge: Harness) -> None:
     head = b"GET /api/endless HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST + b"\r\n"
     async with connect(edge.url) as connection:
         await connection.send(head)
@@ -243,7 +243,7 @@ async def test_a_malformed_body_ends_a_running_answer(edge: Gateway) -> None:
     assert begun.status == 200
 
 
-async def test_a_needed_body_is_requested(edge: Gateway) -> None:
+async def test_a_needed_body_is_requested(edge: Harness) -> None:
     async with connect(edge.url) as connection:
         await connection.send(POST + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
         first = await connection.answer()
@@ -253,7 +253,7 @@ async def test_a_needed_body_is_requested(edge: Gateway) -> None:
     assert (first.status, answer.status) == (100, 400)
 
 
-async def test_a_refusal_reaches_a_client_that_sends_everything_before_reading(edge: Gateway) -> None:
+async def test_a_refusal_reaches_a_client_that_sends_everything_before_reading(edge: Harness) -> None:
     """Closing a connection with unread bytes would reset it, and the answer would be lost."""
     size = 8 << 20
     head = b"POST /api/images/upscale HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % size

@@ -6,12 +6,12 @@ from typing import cast
 
 import httpx2
 import pytest
-from client import accepted, client_of, nobody_working, until, until_used, upscale, used
 
 from loupe.billing.v1 import billing_pb2 as pb
 from loupe_local.stack import Stack
+from tests.client import accepted, client_of, nobody_working, until, until_used, upscale, used
 from tests.contract.api_client import CORRUPT, SMALL
-from tests.gateway.gateway_harness import People, Person, gateway_on, settings_of
+from tests.gateway.harness import People, Person, gateway_on, settings_of
 from tests.gateway.test_forbidden import answer_to_headers
 
 

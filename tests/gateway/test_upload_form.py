@@ -8,7 +8,7 @@ from common import errors
 from gateway.http.multipart import CHUNK_BYTES
 from gateway.routes.uploads import one_image
 from loupe.images.v1 import images_pb2 as pb
-from tests.gateway.gateway_harness import a_request
+from tests.gateway.harness import a_request
 from tests.gateway.multipart_bodies import PICTURE, a_body, a_part, cut
 
 

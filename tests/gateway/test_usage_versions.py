@@ -12,7 +12,7 @@ from gateway.identity.callers import Caller
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2
-from tests.gateway.gateway_harness import a_request
+from tests.gateway.harness import a_request
 
 JUNE, JULY = (Timestamp(seconds=int(datetime(2026, month, 1, tzinfo=UTC).timestamp())) for month in (6, 7))
 

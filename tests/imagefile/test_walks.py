@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, TiffImagePlugin
-from pixels import encoded
 
 from imagefile import gif, jpeg, png, tiff, webp
 from imagefile.parser_bombs import ParserBomb
 from imagefile.tiff import Tags
+from tests.pixels import encoded
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")

@@ -6,21 +6,21 @@ import pytest
 
 from common.db import Sessions
 from loupe_local.stores import Stores
-from tests.images.images_rig import Rig, emptied, rig_of
+from tests.images.harness import Harness, emptied, harness_of
 
 
 @pytest.fixture(scope="session")
-async def running(stores: Stores) -> AsyncGenerator[Rig]:
-    async with rig_of(stores) as rig:
-        yield rig
+async def running(stores: Stores) -> AsyncGenerator[Harness]:
+    async with harness_of(stores) as harness:
+        yield harness
 
 
 @pytest.fixture
-async def rig(running: Rig) -> Rig:
+async def harness(running: Harness) -> Harness:
     await emptied(running)
     return running
 
 
 @pytest.fixture
-def sessions(rig: Rig) -> Sessions:
-    return rig.sessions
+def sessions(harness: Harness) -> Sessions:
+    return harness.sessions

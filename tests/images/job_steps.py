@@ -9,7 +9,7 @@ from images.domain import jobs, library
 from images.tables import Image
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
-from tests.images.images_rig import RULES, events
+from tests.images.harness import RULES, events
 
 JANE, OMAR = 1, 2
 

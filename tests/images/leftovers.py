@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from billing.domain import subscriptions
 from billing.plans import load
 from common.db import Sessions
-from tests.images.images_rig import Rig, events, keys
+from tests.images.harness import Harness, events, keys
 
 
-async def put_on(rig: Rig, slug: str, user_id: int = 1) -> None:
-    async with rig.billing_sessions.begin() as session:
+async def put_on(harness: Harness, slug: str, user_id: int = 1) -> None:
+    async with harness.billing_sessions.begin() as session:
         await subscriptions.set_plan(session, load(""), user_id, slug)
 
 
@@ -22,13 +22,13 @@ async def one(sessions: Sessions, statement: str) -> Any:
         return (await (await session.connection()).execute(sa.text(statement))).scalar()
 
 
-async def used(rig: Rig) -> int:
-    return await one(rig.billing_sessions, "SELECT coalesce(sum(used), 0) FROM quota")
+async def used(harness: Harness) -> int:
+    return await one(harness.billing_sessions, "SELECT coalesce(sum(used), 0) FROM quota")
 
 
-async def nothing_is_left(rig: Rig) -> bool:
-    rows = await one(rig.sessions, "SELECT (SELECT count(*) FROM image) + (SELECT count(*) FROM batch)")
-    return (rows, await keys(rig), await used(rig), await events(rig.sessions)) == (0, [], 0, [])
+async def nothing_is_left(harness: Harness) -> bool:
+    rows = await one(harness.sessions, "SELECT (SELECT count(*) FROM image) + (SELECT count(*) FROM batch)")
+    return (rows, await keys(harness), await used(harness), await events(harness.sessions)) == (0, [], 0, [])
 
 
 @contextlib.asynccontextmanager

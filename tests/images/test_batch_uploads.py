@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import urllib3.exceptions
 from PIL import Image
-from pixels import encoded
 from sqlalchemy.exc import DBAPIError
 
 from common import errors
 from images.tables import Batch, BatchStatus
 from images.tables import Image as Row
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.images_rig import Rig, events, keys, poll
+from tests.images.harness import Harness, events, keys, poll
 from tests.images.leftovers import nothing_is_left, one, put_on, refusing, used
 from tests.images.slow_store import Door
+from tests.pixels import encoded
 
 JANE = 1
 LARGE = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
@@ -26,8 +26,8 @@ TEXT = b"no picture at all"
 
 
 @pytest.fixture(autouse=True)
-async def _plan(rig: Rig) -> None:  # pyright: ignore[reportUnusedFunction]
-    await put_on(rig, "professional", JANE)
+async def _plan(harness: Harness) -> None:  # pyright: ignore[reportUnusedFunction]
+    await put_on(harness, "professional", JANE)
 
 
 async def parts(
@@ -45,23 +45,23 @@ def messages(files: Sequence[bytes]) -> Iterator[pb.CreateBatchRequest]:
             yield pb.CreateBatchRequest(chunk=data[start : start + 1000])
 
 
-async def accept(rig: Rig, *files: bytes, **options: Any) -> tuple[Batch, Sequence[Row]]:
-    batch, images, _ = await rig.batch_uploads().accept(JANE, parts(*files, **options))
+async def accept(harness: Harness, *files: bytes, **options: Any) -> tuple[Batch, Sequence[Row]]:
+    batch, images, _ = await harness.batch_uploads().accept(JANE, parts(*files, **options))
     return batch, images
 
 
-async def refused(rig: Rig, *files: bytes, **options: Any) -> dict[str, list[str]]:
+async def refused(harness: Harness, *files: bytes, **options: Any) -> dict[str, list[str]]:
     with pytest.raises(errors.InvalidArgument) as caught:
-        await accept(rig, *files, **options)
-    assert await nothing_is_left(rig)
-    assert await one(rig.billing_sessions, "SELECT count(*) FROM reservation") == 0
+        await accept(harness, *files, **options)
+    assert await nothing_is_left(harness)
+    assert await one(harness.billing_sessions, "SELECT count(*) FROM reservation") == 0
     return caught.value.fields
 
 
-async def test_accepted_images_are_stored_counted_and_submitted_in_order(rig: Rig) -> None:
+async def test_accepted_images_are_stored_counted_and_submitted_in_order(harness: Harness) -> None:
     files = [LARGE, SMALL, LARGE, SMALL]
 
-    batch, images, usage = await rig.batch_uploads().accept(
+    batch, images, usage = await harness.batch_uploads().accept(
         JANE, parts(*files, name=" Cats\0 ", scale_factor="3")
     )
 
@@ -71,41 +71,43 @@ async def test_accepted_images_are_stored_counted_and_submitted_in_order(rig: Ri
     assert [image.original_filename for image in images] == [f"{number}.jpg" for number in range(4)]
     assert [image.upscaled_width for image in images] == [72, 24, 72, 24]
     assert {(image.batch_id, image.created_at) for image in images} == {(batch.id, batch.created_at)}
-    assert [await rig.blobs.get(image.original_path) for image in images] == files
-    assert (usage.used, usage.limit, await used(rig)) == (4, 250, 4)
-    submitted = [pb.ImageSubmitted.FromString(payload).image_id for _, payload in await events(rig.sessions)]
+    assert [await harness.blobs.get(image.original_path) for image in images] == files
+    assert (usage.used, usage.limit, await used(harness)) == (4, 250, 4)
+    submitted = [
+        pb.ImageSubmitted.FromString(payload).image_id for _, payload in await events(harness.sessions)
+    ]
     assert sorted(submitted) == [image.id for image in images[:2]]
 
 
-async def test_a_batch_may_have_one_image(rig: Rig) -> None:
-    batch, images = await accept(rig, LARGE)
+async def test_a_batch_may_have_one_image(harness: Harness) -> None:
+    batch, images = await accept(harness, LARGE)
 
     assert (batch.total_images, len(images)) == (1, 1)
     assert batch.name is None
     assert images[0].api_request is True
 
 
-async def test_twenty_images_are_accepted(rig: Rig) -> None:
-    batch, images = await accept(rig, *[SMALL] * 20)
+async def test_twenty_images_are_accepted(harness: Harness) -> None:
+    batch, images = await accept(harness, *[SMALL] * 20)
 
-    assert (batch.total_images, len(images), await used(rig)) == (20, 20, 20)
+    assert (batch.total_images, len(images), await used(harness)) == (20, 20, 20)
 
 
-async def test_each_image_reaches_the_target_in_its_own_aspect_ratio(rig: Rig) -> None:
-    batch, images = await accept(rig, LARGE, SMALL, target_width="30")
+async def test_each_image_reaches_the_target_in_its_own_aspect_ratio(harness: Harness) -> None:
+    batch, images = await accept(harness, LARGE, SMALL, target_width="30")
 
     assert (batch.scale_factor, batch.target_width, batch.target_height) == (None, 30, None)
     assert [(image.upscaled_width, image.upscaled_height) for image in images] == [(30, 20), (30, 23)]
 
 
-async def test_a_batch_without_images_is_refused(rig: Rig) -> None:
-    fields = await refused(rig, scale_factor="9")
+async def test_a_batch_without_images_is_refused(harness: Harness) -> None:
+    fields = await refused(harness, scale_factor="9")
 
     assert fields["images"] == ["The images field is required."]
     assert list(fields) == ["images", "scale_factor"]
 
 
-async def test_the_twenty_first_image_is_refused_as_soon_as_it_begins(rig: Rig) -> None:
+async def test_the_twenty_first_image_is_refused_as_soon_as_it_begins(harness: Harness) -> None:
     read = 0
 
     async def counted() -> AsyncIterator[pb.CreateBatchRequest]:
@@ -115,15 +117,15 @@ async def test_the_twenty_first_image_is_refused_as_soon_as_it_begins(rig: Rig) 
             yield each
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await rig.batch_uploads().accept(JANE, counted())
+        await harness.batch_uploads().accept(JANE, counted())
 
     assert caught.value.fields == {"images": ["The images may not have more than 20 items."]}
     assert read == 20 * 2 + 1
-    assert await nothing_is_left(rig)
+    assert await nothing_is_left(harness)
 
 
-async def test_every_image_and_option_at_fault_is_named_and_nothing_is_left(rig: Rig) -> None:
-    fields = await refused(rig, LARGE, TEXT, SMALL, SMALL[:60], b"", scale_factor="x", name="n" * 256)
+async def test_every_image_and_option_at_fault_is_named_and_nothing_is_left(harness: Harness) -> None:
+    fields = await refused(harness, LARGE, TEXT, SMALL, SMALL[:60], b"", scale_factor="x", name="n" * 256)
 
     assert fields == {
         "images.1": ["The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."],
@@ -134,8 +136,8 @@ async def test_every_image_and_option_at_fault_is_named_and_nothing_is_left(rig:
     }
 
 
-async def test_a_target_that_does_not_suit_an_image_names_it(rig: Rig) -> None:
-    fields = await refused(rig, LARGE, SMALL, LARGE, target_width="12")
+async def test_a_target_that_does_not_suit_an_image_names_it(harness: Harness) -> None:
+    fields = await refused(harness, LARGE, SMALL, LARGE, target_width="12")
 
     assert fields == {
         "target_width": [
@@ -145,26 +147,26 @@ async def test_a_target_that_does_not_suit_an_image_names_it(rig: Rig) -> None:
     }
 
 
-async def test_a_name_may_have_255_characters(rig: Rig) -> None:
-    batch, _ = await accept(rig, SMALL, name="é" * 255)
+async def test_a_name_may_have_255_characters(harness: Harness) -> None:
+    batch, _ = await accept(harness, SMALL, name="é" * 255)
 
     assert batch.name == "é" * 255
 
 
-async def test_a_file_over_the_limit_is_named_along_with_other_faults(rig: Rig) -> None:
-    small_limit = rig.settings.model_copy(update={"largest_upload_bytes": 1 << 20})
+async def test_a_file_over_the_limit_is_named_along_with_other_faults(harness: Harness) -> None:
+    small_limit = harness.settings.model_copy(update={"largest_upload_bytes": 1 << 20})
     exact, larger = (SMALL + bytes(size - len(SMALL)) for size in (1 << 20, (1 << 20) + 1))
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await rig.batch_uploads(settings=small_limit).accept(JANE, parts(exact, larger, TEXT, larger))
+        await harness.batch_uploads(settings=small_limit).accept(JANE, parts(exact, larger, TEXT, larger))
 
     assert list(caught.value.fields) == ["images.1", "images.2", "images.3"]
     assert caught.value.fields["images.1"] == ["The image may not be greater than 1 MB."]
-    assert await nothing_is_left(rig)
+    assert await nothing_is_left(harness)
 
 
-async def test_reading_an_endless_file_stops(rig: Rig) -> None:
-    small_limit = rig.settings.model_copy(update={"largest_upload_bytes": 1 << 20})
+async def test_reading_an_endless_file_stops(harness: Harness) -> None:
+    small_limit = harness.settings.model_copy(update={"largest_upload_bytes": 1 << 20})
 
     async def endless() -> AsyncIterator[pb.CreateBatchRequest]:
         yield pb.CreateBatchRequest(file=pb.CreateBatchRequest.File(filename="a"))
@@ -172,70 +174,70 @@ async def test_reading_an_endless_file_stops(rig: Rig) -> None:
             yield pb.CreateBatchRequest(chunk=bytes(256 << 10))
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await asyncio.wait_for(rig.batch_uploads(settings=small_limit).accept(JANE, endless()), 30)
+        await asyncio.wait_for(harness.batch_uploads(settings=small_limit).accept(JANE, endless()), 30)
 
     assert list(caught.value.fields) == ["images.0"]
 
 
-async def test_a_chunk_before_any_file_is_refused(rig: Rig) -> None:
+async def test_a_chunk_before_any_file_is_refused(harness: Harness) -> None:
     async def headless() -> AsyncIterator[pb.CreateBatchRequest]:
         yield pb.CreateBatchRequest(chunk=SMALL)
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await rig.batch_uploads().accept(JANE, headless())
+        await harness.batch_uploads().accept(JANE, headless())
 
     assert caught.value.reason == "malformed_upload"
 
 
-async def test_an_upload_that_ends_before_its_options_leaves_nothing(rig: Rig) -> None:
+async def test_an_upload_that_ends_before_its_options_leaves_nothing(harness: Harness) -> None:
     async def cut_off() -> AsyncIterator[pb.CreateBatchRequest]:
         for each in messages([LARGE, LARGE, LARGE]):
             yield each
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await rig.batch_uploads().accept(JANE, cut_off())
+        await harness.batch_uploads().accept(JANE, cut_off())
 
     assert caught.value.reason == "incomplete_upload"
-    assert await nothing_is_left(rig)
+    assert await nothing_is_left(harness)
 
 
 @pytest.mark.parametrize(("plan", "reason"), [("free", "no_api_access"), ("starter", "plan_feature_missing")])
-async def test_a_plan_without_batches_leaves_nothing(rig: Rig, plan: str, reason: str) -> None:
-    await put_on(rig, plan, JANE)
+async def test_a_plan_without_batches_leaves_nothing(harness: Harness, plan: str, reason: str) -> None:
+    await put_on(harness, plan, JANE)
 
     with pytest.raises(errors.PermissionDenied) as caught:
-        await accept(rig, SMALL, SMALL)
+        await accept(harness, SMALL, SMALL)
 
     assert caught.value.reason == reason
-    assert await nothing_is_left(rig)
+    assert await nothing_is_left(harness)
 
 
-async def test_more_images_than_the_quota_has_left_are_all_refused(rig: Rig) -> None:
+async def test_more_images_than_the_quota_has_left_are_all_refused(harness: Harness) -> None:
     for _ in range(12):
-        await accept(rig, *[SMALL] * 20)
-    before = await keys(rig)
+        await accept(harness, *[SMALL] * 20)
+    before = await keys(harness)
 
     with pytest.raises(errors.PermissionDenied) as caught:
-        await accept(rig, *[SMALL] * 11)
-    last, _ = await accept(rig, *[SMALL] * 10)
+        await accept(harness, *[SMALL] * 11)
+    last, _ = await accept(harness, *[SMALL] * 10)
 
     assert caught.value.reason == "quota_exceeded"
     assert last.total_images == 10
-    assert (len(await keys(rig)), await used(rig)) == (len(before) + 10, 250)
+    assert (len(await keys(harness)), await used(harness)) == (len(before) + 10, 250)
 
 
-async def test_an_unreachable_store_is_an_error_and_nothing_is_left(rig: Rig) -> None:
-    away = rig.batch_uploads(blobs=rig.blobs_at("http://127.0.0.1:9"))
+async def test_an_unreachable_store_is_an_error_and_nothing_is_left(harness: Harness) -> None:
+    away = harness.batch_uploads(blobs=harness.blobs_at("http://127.0.0.1:9"))
 
     with pytest.raises(urllib3.exceptions.HTTPError):
         await away.accept(JANE, parts(LARGE, LARGE))
 
-    assert await nothing_is_left(rig)
+    assert await nothing_is_left(harness)
 
 
-async def test_after_a_fault_later_files_are_only_checked(rig: Rig) -> None:
+async def test_after_a_fault_later_files_are_only_checked(harness: Harness) -> None:
     """The unreachable store causes no error, because nothing is sent to it."""
-    away = rig.batch_uploads(blobs=rig.blobs_at("http://127.0.0.1:9"))
+    away = harness.batch_uploads(blobs=harness.blobs_at("http://127.0.0.1:9"))
 
     with pytest.raises(errors.InvalidArgument) as caught:
         await away.accept(JANE, parts(TEXT, LARGE, SMALL[:60], LARGE))
@@ -244,40 +246,44 @@ async def test_after_a_fault_later_files_are_only_checked(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("table", ["image", "batch"])
-async def test_a_failed_commit_deletes_objects_and_releases_places(rig: Rig, table: str) -> None:
-    async with refusing(rig.sessions, table, "INSERT"):
+async def test_a_failed_commit_deletes_objects_and_releases_places(harness: Harness, table: str) -> None:
+    async with refusing(harness.sessions, table, "INSERT"):
         with pytest.raises(DBAPIError, match="refused"):
-            await accept(rig, LARGE, SMALL, LARGE)
+            await accept(harness, LARGE, SMALL, LARGE)
 
-    assert await nothing_is_left(rig)
-    assert await one(rig.billing_sessions, "SELECT count(*) FROM reservation WHERE state = 'released'") == 3
+    assert await nothing_is_left(harness)
+    assert (
+        await one(harness.billing_sessions, "SELECT count(*) FROM reservation WHERE state = 'released'") == 3
+    )
 
 
-async def test_a_caller_that_hangs_up_leaves_nothing(rig: Rig) -> None:
+async def test_a_caller_that_hangs_up_leaves_nothing(harness: Harness) -> None:
     async def never_ending() -> AsyncIterator[pb.CreateBatchRequest]:
         for each in messages([LARGE, SMALL, LARGE]):
             yield each
         await asyncio.Event().wait()
 
-    calling = asyncio.ensure_future(rig.user(JANE).CreateBatch(never_ending()))
-    await poll(has(rig, objects=2))
+    calling = asyncio.ensure_future(harness.user(JANE).CreateBatch(never_ending()))
+    await poll(has(harness, objects=2))
 
     calling.cancel()
     await asyncio.wait({calling})
 
-    await poll(lambda: nothing_is_left(rig))
+    await poll(lambda: nothing_is_left(harness))
 
 
-def has(rig: Rig, *, objects: int) -> Callable[[], Any]:
+def has(harness: Harness, *, objects: int) -> Callable[[], Any]:
     async def it_has() -> bool:
-        return len(await keys(rig)) == objects
+        return len(await keys(harness)) == objects
 
     return it_has
 
 
-async def test_a_batch_that_is_cancelled_while_an_image_is_stored_leaves_nothing(rig: Rig) -> None:
-    async with Door(rig.settings.s3_endpoint.removeprefix("http://")) as door:
-        slow = rig.batch_uploads(blobs=rig.blobs_at(door.address))
+async def test_a_batch_that_is_cancelled_while_an_image_is_stored_leaves_nothing(
+    harness: Harness,
+) -> None:
+    async with Door(harness.settings.s3_endpoint.removeprefix("http://")) as door:
+        slow = harness.batch_uploads(blobs=harness.blobs_at(door.address))
         accepting = asyncio.create_task(slow.accept(JANE, parts(LARGE, SMALL)))
         await asyncio.wait_for(door.arrived.wait(), 10)
 
@@ -288,10 +294,10 @@ async def test_a_batch_that_is_cancelled_while_an_image_is_stored_leaves_nothing
 
         assert not too_early, "it was undone before the thread had stored it"
         assert accepting.cancelled()
-        assert await nothing_is_left(rig)
+        assert await nothing_is_left(harness)
 
 
-async def test_only_one_more_file_is_received_while_one_is_stored(rig: Rig) -> None:
+async def test_only_one_more_file_is_received_while_one_is_stored(harness: Harness) -> None:
     sent = list[int]()
 
     async def watched() -> AsyncIterator[pb.CreateBatchRequest]:
@@ -304,8 +310,8 @@ async def test_only_one_more_file_is_received_while_one_is_stored(rig: Rig) -> N
     async def second_came() -> bool:
         return 2 in sent
 
-    async with Door(rig.settings.s3_endpoint.removeprefix("http://")) as door:
-        slow = rig.batch_uploads(blobs=rig.blobs_at(door.address))
+    async with Door(harness.settings.s3_endpoint.removeprefix("http://")) as door:
+        slow = harness.batch_uploads(blobs=harness.blobs_at(door.address))
         accepting = asyncio.create_task(slow.accept(JANE, watched()))
         await asyncio.wait_for(door.arrived.wait(), 10)
         await poll(second_came)
@@ -318,16 +324,16 @@ async def test_only_one_more_file_is_received_while_one_is_stored(rig: Rig) -> N
     assert while_held == [0, 1, 2]
 
 
-async def test_no_more_than_two_files_are_in_memory(rig: Rig) -> None:
+async def test_no_more_than_two_files_are_in_memory(harness: Harness) -> None:
     size = 4 << 20
     data = SMALL + bytes(size - len(SMALL))
-    settings = rig.settings.model_copy(update={"largest_upload_bytes": size})
-    await accept(rig, SMALL)
+    settings = harness.settings.model_copy(update={"largest_upload_bytes": size})
+    await accept(harness, SMALL)
 
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        await rig.batch_uploads(settings=settings).accept(JANE, parts(*[data] * 8))
+        await harness.batch_uploads(settings=settings).accept(JANE, parts(*[data] * 8))
         peak = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()

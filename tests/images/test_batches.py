@@ -11,7 +11,7 @@ from images.domain import batches, jobs, library
 from images.tables import Batch, BatchStatus, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
-from tests.images.images_rig import RULES, Rig, a_batch, an_image, events, row
+from tests.images.harness import RULES, Harness, a_batch, an_image, events, row
 
 JANE, OMAR = 1, 2
 
@@ -303,10 +303,10 @@ async def test_the_counts_agree_with_the_images_after_concurrent_changes(
     assert (status in ("pending", "processing")) == bool(unfinished)
 
 
-async def test_a_batch_is_returned_with_its_images_and_their_links(rig: Rig) -> None:
-    batch, images = await a_batch(rig.sessions, 2, name="Cats", target_width=9, scale_factor=None)
-    await complete(rig.sessions, images[0])
-    user = rig.user(JANE)
+async def test_a_batch_is_returned_with_its_images_and_their_links(harness: Harness) -> None:
+    batch, images = await a_batch(harness.sessions, 2, name="Cats", target_width=9, scale_factor=None)
+    await complete(harness.sessions, images[0])
+    user = harness.user(JANE)
 
     got = (await user.GetBatch(pb.GetBatchRequest(id=batch.id or 0))).batch
     listed = await user.ListBatches(
@@ -323,9 +323,9 @@ async def test_a_batch_is_returned_with_its_images_and_their_links(rig: Rig) -> 
     assert listed.total == 1
 
 
-async def test_the_response_says_whether_a_batch_was_cancelled_or_deleted(rig: Rig) -> None:
-    batch, _ = await a_batch(rig.sessions, 2)
-    user, request = rig.user(JANE), pb.DeleteBatchRequest(id=batch.id or 0)
+async def test_the_response_says_whether_a_batch_was_cancelled_or_deleted(harness: Harness) -> None:
+    batch, _ = await a_batch(harness.sessions, 2)
+    user, request = harness.user(JANE), pb.DeleteBatchRequest(id=batch.id or 0)
 
     assert (await user.DeleteBatch(request)).cancelled is True
     assert (await user.DeleteBatch(request)).cancelled is False

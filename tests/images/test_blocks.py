@@ -18,7 +18,7 @@ from images.domain import jobs, library
 from images.tables import Image, Status
 from loupe.inference.v1 import inference_pb2
 from loupe_local.state import REPOSITORY
-from tests.images.images_rig import RULES, an_image, new_image
+from tests.images.harness import RULES, an_image, new_image
 
 USERS = (1, 2, 3)
 MIGRATION = REPOSITORY / "services/images/migrations/versions/0002_batches_blocks_former_users.py"

@@ -13,7 +13,7 @@ from images.events import EVENTS, QUEUE
 from images.tables import BatchStatus, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
-from tests.images.images_rig import RULES, Rig, a_batch, an_image, events, poll, row
+from tests.images.harness import RULES, Harness, a_batch, an_image, events, poll, row
 from tests.images.leftovers import one, put_on, refusing, used
 
 JANE = 1
@@ -22,60 +22,60 @@ DEAD_BEFORE = "dead.JOBS.inference"
 
 
 @pytest.fixture
-async def js(rig: Rig) -> AsyncGenerator[JetStreamContext]:
+async def js(harness: Harness) -> AsyncGenerator[JetStreamContext]:
     """The streams of jobs, events and dead letters are empty."""
-    await bus.declare(rig.js, QUEUE, EVENTS, bus.DEAD)
+    await bus.declare(harness.js, QUEUE, EVENTS, bus.DEAD)
     for stream in ("QUEUE", "IMAGES", "DEAD"):
-        await rig.js.purge_stream(stream)
-    yield rig.js
-    await rig.js.delete_stream("QUEUE")
+        await harness.js.purge_stream(stream)
+    yield harness.js
+    await harness.js.delete_stream("QUEUE")
 
 
-async def listed(rig: Rig, limit: int = 100) -> list[pb.DeadMessage]:
-    operator = rig.service("operator")
+async def listed(harness: Harness, limit: int = 100) -> list[pb.DeadMessage]:
+    operator = harness.service("operator")
     return list((await operator.ListDeadMessages(pb.ListDeadMessagesRequest(limit=limit))).messages)
 
 
-async def redrive(rig: Rig, sequence: int) -> None:
-    await rig.service("operator").RedriveDeadMessage(pb.RedriveDeadMessageRequest(sequence=sequence))
+async def redrive(harness: Harness, sequence: int) -> None:
+    await harness.service("operator").RedriveDeadMessage(pb.RedriveDeadMessageRequest(sequence=sequence))
 
 
-async def give_up(rig: Rig, data: bytes) -> None:
+async def give_up(harness: Harness, data: bytes) -> None:
     """Let a consumer give up a message that it cannot process."""
     consumer = messages.Consumer(stream="IMAGES", durable="billing-release", subjects=("images.failed",))
 
     async def handle(_: bytes) -> None:
         raise messages.Unprocessable("no reservation\nin it")
 
-    before = (await rig.js.stream_info("DEAD")).state.messages
-    await rig.js.publish("images.failed", data)
-    consuming = asyncio.create_task(bus.consume(rig.js, consumer, handle))
+    before = (await harness.js.stream_info("DEAD")).state.messages
+    await harness.js.publish("images.failed", data)
+    consuming = asyncio.create_task(bus.consume(harness.js, consumer, handle))
 
     async def is_dead() -> bool:
-        return (await rig.js.stream_info("DEAD")).state.messages > before
+        return (await harness.js.stream_info("DEAD")).state.messages > before
 
     await poll(is_dead)
     consuming.cancel()
     await asyncio.wait({consuming})
-    await rig.js.delete_consumer("IMAGES", "billing-release")
+    await harness.js.delete_consumer("IMAGES", "billing-release")
 
 
-async def exhausted(rig: Rig, image: Image) -> Image:
+async def exhausted(harness: Harness, image: Image) -> Image:
     """Use up the image's attempts and put its dead letter into the stream."""
     for fence in (1, 2, 3):
-        async with rig.sessions.begin() as session:
+        async with harness.sessions.begin() as session:
             await jobs.start(session, image.id or 0, RULES)
-        async with rig.sessions.begin() as session:
+        async with harness.sessions.begin() as session:
             await jobs.stop(session, image.id or 0, fence, excused=False)
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         assert await jobs.start(session, image.id or 0, RULES) is None
-    for subject, payload in await events(rig.sessions):
+    for subject, payload in await events(harness.sessions):
         if (
             subject in (jobs.DEAD_STANDARD, jobs.DEAD_PRIORITY)
             and pb.ImageSubmitted.FromString(payload).image_id == image.id
         ):
-            await rig.js.publish(subject, payload)
-    return await row(rig.sessions, image.id)
+            await harness.js.publish(subject, payload)
+    return await row(harness.sessions, image.id)
 
 
 async def queued(sessions: Sessions) -> list[int]:
@@ -86,79 +86,79 @@ async def queued(sessions: Sessions) -> list[int]:
     ]
 
 
-async def test_a_dead_letter_is_listed_with_its_cause(rig: Rig, js: JetStreamContext) -> None:
-    await give_up(rig, pb.ImageEnded(image_id=42).SerializeToString())
+async def test_a_dead_letter_is_listed_with_its_cause(harness: Harness, js: JetStreamContext) -> None:
+    await give_up(harness, pb.ImageEnded(image_id=42).SerializeToString())
 
-    [message] = await listed(rig)
+    [message] = await listed(harness)
 
     assert (message.subject, message.consumer, message.image_id) == ("images.failed", "billing-release", 42)
     assert message.error == "Unprocessable: no reservation in it"
     assert message.created_at.seconds > 0
 
 
-async def test_a_letter_that_cannot_be_read_is_about_no_image(rig: Rig, js: JetStreamContext) -> None:
-    await give_up(rig, b"\xff")
+async def test_a_letter_that_cannot_be_read_is_about_no_image(harness: Harness, js: JetStreamContext) -> None:
+    await give_up(harness, b"\xff")
 
-    assert [message.image_id for message in await listed(rig)] == [0]
+    assert [message.image_id for message in await listed(harness)] == [0]
 
 
 async def test_lists_are_limited_and_newest_first_also_where_letters_were_deleted(
-    rig: Rig, js: JetStreamContext
+    harness: Harness, js: JetStreamContext
 ) -> None:
     sequences = [(await js.publish(jobs.DEAD_STANDARD, b"")).seq for _ in range(40)]
     for sequence in sequences[10:35]:
         await js.delete_msg("DEAD", sequence)
 
     remaining = [*sequences[:10], *sequences[35:]][::-1]
-    assert [message.sequence for message in await listed(rig)] == remaining
-    assert [message.sequence for message in await listed(rig, 7)] == remaining[:7]
-    assert [message.sequence for message in await listed(rig, 0)] == remaining[:1]
+    assert [message.sequence for message in await listed(harness)] == remaining
+    assert [message.sequence for message in await listed(harness, 7)] == remaining[:7]
+    assert [message.sequence for message in await listed(harness, 0)] == remaining[:1]
 
 
-async def test_without_dead_letters_the_list_is_empty(rig: Rig, js: JetStreamContext) -> None:
-    assert await listed(rig) == []
+async def test_without_dead_letters_the_list_is_empty(harness: Harness, js: JetStreamContext) -> None:
+    assert await listed(harness) == []
 
 
 async def test_a_redrive_publishes_the_message_again_and_deletes_the_letter(
-    rig: Rig, js: JetStreamContext
+    harness: Harness, js: JetStreamContext
 ) -> None:
     data = pb.ImageEnded(image_id=42).SerializeToString()
-    await give_up(rig, data)
-    [message] = await listed(rig)
+    await give_up(harness, data)
+    [message] = await listed(harness)
 
-    await redrive(rig, message.sequence)
+    await redrive(harness, message.sequence)
 
     last = await js.get_last_msg("IMAGES", "images.failed")
     assert (last.data, (await js.stream_info("IMAGES")).state.messages) == (data, 2)
-    assert await listed(rig) == []
+    assert await listed(harness) == []
 
 
 @pytest.mark.parametrize("sequence", [0, 1, 10**9])
-async def test_an_unknown_letter_is_not_found(rig: Rig, js: JetStreamContext, sequence: int) -> None:
+async def test_an_unknown_letter_is_not_found(harness: Harness, js: JetStreamContext, sequence: int) -> None:
     with pytest.raises(errors.NotFound) as caught:
-        await redrive(rig, sequence)
+        await redrive(harness, sequence)
 
     assert caught.value.reason == "dead_message_not_found"
 
 
-async def test_a_second_redrive_finds_no_letter(rig: Rig, js: JetStreamContext) -> None:
-    await give_up(rig, b"")
-    [message] = await listed(rig)
-    await redrive(rig, message.sequence)
+async def test_a_second_redrive_finds_no_letter(harness: Harness, js: JetStreamContext) -> None:
+    await give_up(harness, b"")
+    [message] = await listed(harness)
+    await redrive(harness, message.sequence)
 
     with pytest.raises(errors.NotFound):
-        await redrive(rig, message.sequence)
+        await redrive(harness, message.sequence)
 
     assert (await js.stream_info("IMAGES")).state.messages == 2
 
 
 @pytest.mark.parametrize("is_priority", [False, True])
 async def test_an_image_without_attempts_left_has_a_dead_letter(
-    rig: Rig, js: JetStreamContext, is_priority: bool
+    harness: Harness, js: JetStreamContext, is_priority: bool
 ) -> None:
-    image = await exhausted(rig, await an_image(rig.sessions, is_priority=is_priority))
+    image = await exhausted(harness, await an_image(harness.sessions, is_priority=is_priority))
 
-    [message] = await listed(rig)
+    [message] = await listed(harness)
 
     queue = "priority" if is_priority else "standard"
     assert message.subject == f"images.queued.{queue}"
@@ -166,102 +166,102 @@ async def test_an_image_without_attempts_left_has_a_dead_letter(
     assert message.error == "The image could not be processed in 3 attempts."
 
 
-async def test_a_final_failure_leaves_no_dead_letter(rig: Rig, js: JetStreamContext) -> None:
-    image = await an_image(rig.sessions)
+async def test_a_final_failure_leaves_no_dead_letter(harness: Harness, js: JetStreamContext) -> None:
+    image = await an_image(harness.sessions)
     event = inference_pb2.Finished(image_id=image.id or 0, failure=inference_pb2.Failure(code="undecodable"))
 
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         await jobs.finish(session, event, RULES)
 
-    assert [subject for subject, _ in await events(rig.sessions)] == ["images.failed"]
+    assert [subject for subject, _ in await events(harness.sessions)] == ["images.failed"]
 
 
 async def test_a_redriven_image_waits_again_with_new_attempts_and_a_new_reservation(
-    rig: Rig, js: JetStreamContext
+    harness: Harness, js: JetStreamContext
 ) -> None:
-    image = await exhausted(rig, await an_image(rig.sessions))
-    [message] = await listed(rig)
+    image = await exhausted(harness, await an_image(harness.sessions))
+    [message] = await listed(harness)
 
-    await redrive(rig, message.sequence)
+    await redrive(harness, message.sequence)
 
-    revived = await row(rig.sessions, image.id)
+    revived = await row(harness.sessions, image.id)
     assert (revived.status, revived.failure_code, revived.failure_message) == (Status.PENDING, None, None)
     assert revived.reservation_id != image.reservation_id
-    assert await used(rig) == 1
-    assert await queued(rig.sessions) == [image.id]
-    assert await listed(rig) == []
+    assert await used(harness) == 1
+    assert await queued(harness.sessions) == [image.id]
+    assert await listed(harness) == []
     fences = list[int]()
     for _ in range(RULES.attempts):
-        async with rig.sessions.begin() as session:
+        async with harness.sessions.begin() as session:
             started = await jobs.start(session, image.id or 0, RULES)
         assert started
         fences.append(started.attempt)
-        async with rig.sessions.begin() as session:
+        async with harness.sessions.begin() as session:
             await jobs.stop(session, image.id or 0, started.attempt, excused=False)
     assert fences == [4, 5, 6]
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         assert await jobs.start(session, image.id or 0, RULES) is None
-    assert (await row(rig.sessions, image.id)).failure_code == "attempts_exhausted"
+    assert (await row(harness.sessions, image.id)).failure_code == "attempts_exhausted"
 
 
 async def test_a_late_result_of_an_attempt_before_the_redrive_changes_nothing(
-    rig: Rig, js: JetStreamContext
+    harness: Harness, js: JetStreamContext
 ) -> None:
-    image = await exhausted(rig, await an_image(rig.sessions))
-    [message] = await listed(rig)
-    await redrive(rig, message.sequence)
-    async with rig.sessions.begin() as session:
+    image = await exhausted(harness, await an_image(harness.sessions))
+    [message] = await listed(harness)
+    await redrive(harness, message.sequence)
+    async with harness.sessions.begin() as session:
         await jobs.start(session, image.id or 0, RULES)
 
     late = inference_pb2.Finished(image_id=image.id or 0, fence=3, output=inference_pb2.Output(bytes=1))
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         await jobs.finish(session, late, RULES)
 
-    assert (await row(rig.sessions, image.id)).status == Status.PROCESSING
+    assert (await row(harness.sessions, image.id)).status == Status.PROCESSING
 
 
-async def test_a_redrive_reopens_the_batch(rig: Rig, js: JetStreamContext) -> None:
-    batch, [image] = await a_batch(rig.sessions, 1)
-    await exhausted(rig, image)
-    [message] = await listed(rig)
+async def test_a_redrive_reopens_the_batch(harness: Harness, js: JetStreamContext) -> None:
+    batch, [image] = await a_batch(harness.sessions, 1)
+    await exhausted(harness, image)
+    [message] = await listed(harness)
 
-    await redrive(rig, message.sequence)
+    await redrive(harness, message.sequence)
 
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         reopened, _ = await batches.of_user(session, JANE, batch.id or 0)
     assert (reopened.status, reopened.failed_images) == (BatchStatus.PROCESSING, 0)
     assert reopened.completed_at is None
 
 
 async def test_a_redrive_without_quota_is_refused_and_the_letter_stays(
-    rig: Rig, js: JetStreamContext
+    harness: Harness, js: JetStreamContext
 ) -> None:
-    image = await exhausted(rig, await an_image(rig.sessions))
-    [message] = await listed(rig)
-    await fill_quota(rig)
+    image = await exhausted(harness, await an_image(harness.sessions))
+    [message] = await listed(harness)
+    await fill_quota(harness)
 
     with pytest.raises(errors.PermissionDenied) as caught:
-        await redrive(rig, message.sequence)
+        await redrive(harness, message.sequence)
 
     assert caught.value.reason == "quota_exceeded"
-    assert [each.sequence for each in await listed(rig)] == [message.sequence]
-    assert (await row(rig.sessions, image.id)).status == Status.FAILED
+    assert [each.sequence for each in await listed(harness)] == [message.sequence]
+    assert (await row(harness.sessions, image.id)).status == Status.FAILED
 
 
-async def fill_quota(rig: Rig) -> None:
+async def fill_quota(harness: Harness) -> None:
     statement = (
         "INSERT INTO quota VALUES (1, date_trunc('month', now() AT TIME ZONE 'UTC'), 2, 1) RETURNING used"
     )
-    assert await one(rig.billing_sessions, statement) == 2
+    assert await one(harness.billing_sessions, statement) == 2
 
 
 @pytest.mark.parametrize("end", ["deleted", "cancelled", "waiting"])
 async def test_a_redrive_of_an_image_that_has_not_failed_is_refused_and_the_letter_goes(
-    rig: Rig, js: JetStreamContext, end: str
+    harness: Harness, js: JetStreamContext, end: str
 ) -> None:
-    image = await exhausted(rig, await an_image(rig.sessions))
-    [message] = await listed(rig)
-    async with rig.sessions.begin() as session:
+    image = await exhausted(harness, await an_image(harness.sessions))
+    [message] = await listed(harness)
+    async with harness.sessions.begin() as session:
         if end == "deleted":
             await library.delete(session, JANE, image.id or 0, RULES)
         else:
@@ -269,67 +269,71 @@ async def test_a_redrive_of_an_image_that_has_not_failed_is_refused_and_the_lett
             found.failure_code, found.status = "cancelled", Status[{"waiting": "PENDING"}.get(end, "FAILED")]
 
     with pytest.raises(errors.FailedPrecondition) as caught:
-        await redrive(rig, message.sequence)
+        await redrive(harness, message.sequence)
 
     assert caught.value.reason == "image_not_failed"
-    assert await listed(rig) == []
-    assert await used(rig) == 0
+    assert await listed(harness) == []
+    assert await used(harness) == 0
 
 
-async def test_two_redrives_of_one_image_at_once_revive_it_once(rig: Rig, js: JetStreamContext) -> None:
-    await put_on(rig, "professional", JANE)
-    await exhausted(rig, await an_image(rig.sessions))
-    [message] = await listed(rig)
+async def test_two_redrives_of_one_image_at_once_revive_it_once(
+    harness: Harness, js: JetStreamContext
+) -> None:
+    await put_on(harness, "professional", JANE)
+    await exhausted(harness, await an_image(harness.sessions))
+    [message] = await listed(harness)
     await js.publish(jobs.DEAD_STANDARD, pb.ImageSubmitted(image_id=message.image_id).SerializeToString())
 
-    sequences = [each.sequence for each in await listed(rig)]
-    results = await asyncio.gather(*(redrive(rig, each) for each in sequences), return_exceptions=True)
+    sequences = [each.sequence for each in await listed(harness)]
+    results = await asyncio.gather(*(redrive(harness, each) for each in sequences), return_exceptions=True)
 
     assert sum(each is None for each in results) == 1
     assert sum(isinstance(each, errors.FailedPrecondition) for each in results) == 1
-    assert await used(rig) == 1
-    assert await listed(rig) == []
+    assert await used(harness) == 1
+    assert await listed(harness) == []
 
 
 async def test_a_redrive_that_fails_releases_its_reservation_and_can_be_repeated(
-    rig: Rig, js: JetStreamContext
+    harness: Harness, js: JetStreamContext
 ) -> None:
-    await exhausted(rig, await an_image(rig.sessions))
-    [message] = await listed(rig)
+    await exhausted(harness, await an_image(harness.sessions))
+    [message] = await listed(harness)
 
-    async with refusing(rig.sessions, "image", "UPDATE"):
+    async with refusing(harness.sessions, "image", "UPDATE"):
         with pytest.raises(errors.Internal):
-            await redrive(rig, message.sequence)
-    between = await used(rig)
-    await redrive(rig, message.sequence)
+            await redrive(harness, message.sequence)
+    between = await used(harness)
+    await redrive(harness, message.sequence)
 
     assert between == 0
-    assert await used(rig) == 1
+    assert await used(harness) == 1
 
 
 @pytest.mark.parametrize("queue", ["standard", "priority"])
 async def test_a_job_that_died_in_the_release_before_is_redriven_to_its_queue_of_today(
-    rig: Rig, js: JetStreamContext, queue: str
+    harness: Harness, js: JetStreamContext, queue: str
 ) -> None:
     data = pb.ImageSubmitted(image_id=42).SerializeToString()
     headers = {"Loupe-Subject": f"images.submitted.{queue}", "Loupe-Error": "ValueError: No."}
     await js.publish(DEAD_BEFORE, data, headers=headers)
-    [message] = await listed(rig)
+    [message] = await listed(harness)
 
-    await redrive(rig, message.sequence)
+    await redrive(harness, message.sequence)
 
     assert (message.consumer, message.image_id) == ("inference", 42)
     assert (await js.get_last_msg("QUEUE", f"images.queued.{queue}")).data == data
-    assert await listed(rig) == []
+    assert await listed(harness) == []
 
 
-async def test_an_image_that_failed_in_the_release_before_is_redriven(rig: Rig, js: JetStreamContext) -> None:
-    image = await exhausted(rig, await an_image(rig.sessions))
+async def test_an_image_that_failed_in_the_release_before_is_redriven(
+    harness: Harness, js: JetStreamContext
+) -> None:
+    image = await exhausted(harness, await an_image(harness.sessions))
     await js.purge_stream("DEAD")
     await js.publish(DEAD_BEFORE, pb.ImageSubmitted(image_id=image.id or 0).SerializeToString())
-    [message] = await listed(rig)
+    [message] = await listed(harness)
 
-    await redrive(rig, message.sequence)
+    await redrive(harness, message.sequence)
 
-    assert (await row(rig.sessions, image.id)).status == Status.PENDING
-    assert await queued(rig.sessions) == [image.id]
+    assert (await row(harness.sessions, image.id)).status == Status.PENDING
+    assert await queued(harness.sessions) == [image.id]

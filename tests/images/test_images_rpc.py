@@ -7,15 +7,15 @@ from urllib.parse import unquote
 import httpx2
 import pytest
 from PIL import Image
-from pixels import encoded
 
 from common import errors
 from images.domain import jobs
 from images.tables import Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
-from tests.images.images_rig import ABILITIES, RULES, Rig, an_image
+from tests.images.harness import ABILITIES, RULES, Harness, an_image
 from tests.images.leftovers import put_on
+from tests.pixels import encoded
 
 if TYPE_CHECKING:
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
@@ -62,65 +62,65 @@ async def a_batch_upload(**options: Any) -> AsyncIterator[pb.CreateBatchRequest]
 
 
 @pytest.mark.parametrize("method", NEEDS)
-async def test_each_method_needs_its_own_ability(rig: Rig, method: str) -> None:
+async def test_each_method_needs_its_own_ability(harness: Harness, method: str) -> None:
     others = [ability for ability in ABILITIES if ability != NEEDS[method]]
 
     with pytest.raises(errors.PermissionDenied) as caught:
-        await call(rig.user(JANE, *others), method)
+        await call(harness.user(JANE, *others), method)
 
     assert caught.value.reason == "missing_ability"
 
 
 @pytest.mark.parametrize("method", NEEDS)
-async def test_its_own_ability_is_enough(rig: Rig, method: str) -> None:
-    await put_on(rig, "professional", JANE)
+async def test_its_own_ability_is_enough(harness: Harness, method: str) -> None:
+    await put_on(harness, "professional", JANE)
 
     try:
-        await call(rig.user(JANE, NEEDS[method]), method)
+        await call(harness.user(JANE, NEEDS[method]), method)
     except errors.NotFound as error:
         assert error.reason in ("image_not_found", "batch_not_found")  # noqa: PT017  there is none of that id
 
 
 @pytest.mark.parametrize("method", [*FOR_WORKERS, *FOR_OPERATORS, *FOR_GATEWAYS])
-async def test_users_cannot_call_methods_of_services_or_operators(rig: Rig, method: str) -> None:
+async def test_users_cannot_call_methods_of_services_or_operators(harness: Harness, method: str) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
-        await call(rig.user(JANE), method)
+        await call(harness.user(JANE), method)
 
     assert caught.value.reason == "caller_refused"
 
 
 @pytest.mark.parametrize("method", FOR_OPERATORS)
-async def test_services_cannot_call_methods_of_operators(rig: Rig, method: str) -> None:
+async def test_services_cannot_call_methods_of_operators(harness: Harness, method: str) -> None:
     for service in ("gateway", "billing", "inference"):
         with pytest.raises(errors.PermissionDenied) as caught:
-            await call(rig.service(service), method)
+            await call(harness.service(service), method)
 
         assert caught.value.reason == "caller_refused"
 
 
 @pytest.mark.parametrize("method", [*NEEDS, *FOR_WORKERS])
-async def test_other_services_may_call_nothing(rig: Rig, method: str) -> None:
+async def test_other_services_may_call_nothing(harness: Harness, method: str) -> None:
     for service in ("gateway", "billing", "operator"):
         with pytest.raises(errors.PermissionDenied) as caught:
-            await call(rig.service(service), method)
+            await call(harness.service(service), method)
 
         assert caught.value.reason == "caller_refused"
 
 
 @pytest.mark.parametrize("method", NEEDS)
-async def test_a_worker_cannot_act_for_a_user(rig: Rig, method: str) -> None:
+async def test_a_worker_cannot_act_for_a_user(harness: Harness, method: str) -> None:
     with pytest.raises(errors.PermissionDenied):
-        await call(rig.service("inference"), method)
+        await call(harness.service("inference"), method)
 
 
 @pytest.mark.parametrize("method", [*NEEDS, *FOR_WORKERS, *FOR_OPERATORS, *FOR_GATEWAYS])
-async def test_a_token_for_another_service_is_refused(rig: Rig, method: str) -> None:
+async def test_a_token_for_another_service_is_refused(harness: Harness, method: str) -> None:
     with pytest.raises(errors.Unauthenticated):
-        await call(rig.by(rig.tokens.service("inference", "billing")), method)
+        await call(harness.by(harness.tokens.service("inference", "billing")), method)
 
 
-async def test_an_upload_returns_the_image_and_the_months_count(rig: Rig) -> None:
-    answer = await rig.user(JANE).Upscale(an_upload(target_width="30"))
+async def test_an_upload_returns_the_image_and_the_months_count(harness: Harness) -> None:
+    answer = await harness.user(JANE).Upscale(an_upload(target_width="30"))
 
     image = answer.image
     assert (answer.quota_used, answer.quota_limit) == (1, 2)
@@ -131,11 +131,11 @@ async def test_an_upload_returns_the_image_and_the_months_count(rig: Rig) -> Non
     assert not image.HasField("queue_seconds")
 
 
-async def test_both_kinds_of_upload_return_the_months_usage_with_its_version(rig: Rig) -> None:
-    await put_on(rig, "professional", JANE)
+async def test_both_kinds_of_upload_return_the_months_usage_with_its_version(harness: Harness) -> None:
+    await put_on(harness, "professional", JANE)
 
-    single = await rig.user(JANE).Upscale(an_upload())
-    batch = await rig.user(JANE).CreateBatch(a_batch_upload())
+    single = await harness.user(JANE).Upscale(an_upload())
+    batch = await harness.user(JANE).CreateBatch(a_batch_upload())
 
     for response, used in ((single, 1), (batch, 2)):
         assert (response.usage.used, response.usage.limit, response.usage.version) == (used, 250, used)
@@ -143,27 +143,27 @@ async def test_both_kinds_of_upload_return_the_months_usage_with_its_version(rig
         assert (response.quota_used, response.quota_limit, response.quota_version) == (used, 250, used)
 
 
-async def test_an_error_names_every_field_at_fault(rig: Rig) -> None:
+async def test_an_error_names_every_field_at_fault(harness: Harness) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
-        await rig.user(JANE).Upscale(an_upload(b"text", scale_factor="9"))
+        await harness.user(JANE).Upscale(an_upload(b"text", scale_factor="9"))
 
     assert caught.value.reason == "validation_failed"
     assert sorted(caught.value.fields) == ["image", "scale_factor"]
 
 
-async def test_a_file_over_the_limit_is_refused_while_it_arrives(rig: Rig) -> None:
+async def test_a_file_over_the_limit_is_refused_while_it_arrives(harness: Harness) -> None:
     async def endless() -> AsyncIterator[pb.UpscaleRequest]:
         while True:
             yield pb.UpscaleRequest(chunk=b"\xff" * (256 << 10))
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await rig.user(JANE).Upscale(endless(), timeout=30)
+        await harness.user(JANE).Upscale(endless(), timeout=30)
 
     assert caught.value.fields == {"image": ["The image may not be greater than 10 MB."]}
 
 
-async def test_one_job_from_order_to_download(rig: Rig) -> None:
-    user, worker = rig.user(JANE), rig.service()
+async def test_one_job_from_order_to_download(harness: Harness) -> None:
+    user, worker = harness.user(JANE), harness.service()
     image_id = (await user.Upscale(an_upload(filename="кот.jpg"))).image.id
 
     order = (await worker.StartWork(pb.StartWorkRequest(image_id=image_id))).order
@@ -179,9 +179,9 @@ async def test_one_job_from_order_to_download(rig: Rig) -> None:
     assert working.download_url == ""
 
 
-async def test_a_worker_that_stops_frees_the_image_at_once(rig: Rig) -> None:
-    image = await an_image(rig.sessions)
-    worker, image_id = rig.service(), image.id or 0
+async def test_a_worker_that_stops_frees_the_image_at_once(harness: Harness) -> None:
+    image = await an_image(harness.sessions)
+    worker, image_id = harness.service(), image.id or 0
     await worker.StartWork(pb.StartWorkRequest(image_id=image_id))
 
     with pytest.raises(errors.FailedPrecondition) as caught:
@@ -193,8 +193,8 @@ async def test_a_worker_that_stops_frees_the_image_at_once(rig: Rig) -> None:
     assert again.order.fence == 2
 
 
-async def test_there_is_no_work_for_an_image_that_does_not_exist(rig: Rig) -> None:
-    worker = rig.service()
+async def test_there_is_no_work_for_an_image_that_does_not_exist(harness: Harness) -> None:
+    worker = harness.service()
 
     started = await worker.StartWork(pb.StartWorkRequest(image_id=12345))
     response = await worker.KeepWorking(pb.KeepWorkingRequest(image_id=12345, fence=1))
@@ -204,16 +204,16 @@ async def test_there_is_no_work_for_an_image_that_does_not_exist(rig: Rig) -> No
     assert not response.wanted
 
 
-async def test_a_failed_image_says_why_and_has_no_result(rig: Rig) -> None:
+async def test_a_failed_image_says_why_and_has_no_result(harness: Harness) -> None:
     image = await an_image(
-        rig.sessions,
+        harness.sessions,
         status=Status.FAILED,
         failure_code="undecodable",
         failure_message="Broken.",
         failure_retryable=False,
     )
 
-    found = (await rig.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image
+    found = (await harness.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image
 
     assert found.failure == pb.Failure(code="undecodable", message="Broken.", retryable=False)
     assert (found.upscaled_path, found.download_url) == ("", "")
@@ -222,14 +222,14 @@ async def test_a_failed_image_says_why_and_has_no_result(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "name", ['my "cat".png', "кот.png", "🐈" * 255, "a;b%c'd.png", "x" * 10_000 + ".png"]
 )
-async def test_a_download_has_the_name_of_the_original(rig: Rig, name: str) -> None:
+async def test_a_download_has_the_name_of_the_original(harness: Harness, name: str) -> None:
     png = encoded(Image.new("RGB", (4, 4)), "PNG")
-    accepted = (await rig.user(JANE).Upscale(an_upload(png, name))).image
-    order = (await rig.service().StartWork(pb.StartWorkRequest(image_id=accepted.id))).order
-    await rig.blobs.put(order.upscaled_path, png, "image/png")
-    await finish(rig, order)
+    accepted = (await harness.user(JANE).Upscale(an_upload(png, name))).image
+    order = (await harness.service().StartWork(pb.StartWorkRequest(image_id=accepted.id))).order
+    await harness.blobs.put(order.upscaled_path, png, "image/png")
+    await finish(harness, order)
 
-    link = await rig.user(JANE).GetDownload(pb.GetDownloadRequest(id=accepted.id))
+    link = await harness.user(JANE).GetDownload(pb.GetDownloadRequest(id=accepted.id))
     async with httpx2.AsyncClient() as anyone:
         answer = await anyone.get(link.download_url)
 
@@ -240,31 +240,31 @@ async def test_a_download_has_the_name_of_the_original(rig: Rig, name: str) -> N
     assert link.filename.endswith(".png")
 
 
-async def finish(rig: Rig, order: pb.WorkOrder) -> None:
+async def finish(harness: Harness, order: pb.WorkOrder) -> None:
     event = inference_pb2.Finished(image_id=order.image_id, fence=order.fence)
     event.output.CopyFrom(inference_pb2.Output(bytes=1, seconds=0.5))
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         await jobs.finish(session, event, RULES)
 
 
-async def test_another_users_image_is_not_found_and_not_deleted(rig: Rig) -> None:
-    image = await an_image(rig.sessions, JANE, status=Status.COMPLETED)
+async def test_another_users_image_is_not_found_and_not_deleted(harness: Harness) -> None:
+    image = await an_image(harness.sessions, JANE, status=Status.COMPLETED)
 
     for method in ("GetImage", "GetDownload", "DeleteImage"):
         with pytest.raises(errors.NotFound) as caught:
-            await call(rig.user(OMAR), method, id=image.id)
+            await call(harness.user(OMAR), method, id=image.id)
         assert caught.value.reason == "image_not_found"
 
-    assert (await rig.user(OMAR).ListImages(pb.ListImagesRequest(page=1, per_page=15))).total == 0
-    assert (await rig.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image.id == image.id
+    assert (await harness.user(OMAR).ListImages(pb.ListImagesRequest(page=1, per_page=15))).total == 0
+    assert (await harness.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image.id == image.id
 
 
-async def test_a_list_can_be_narrowed_to_one_status(rig: Rig) -> None:
-    done = await an_image(rig.sessions, status=Status.COMPLETED)
-    await an_image(rig.sessions)
+async def test_a_list_can_be_narrowed_to_one_status(harness: Harness) -> None:
+    done = await an_image(harness.sessions, status=Status.COMPLETED)
+    await an_image(harness.sessions)
 
-    all_of_them = await rig.user(JANE).ListImages(pb.ListImagesRequest(page=1, per_page=15))
-    completed = await rig.user(JANE).ListImages(
+    all_of_them = await harness.user(JANE).ListImages(pb.ListImagesRequest(page=1, per_page=15))
+    completed = await harness.user(JANE).ListImages(
         pb.ListImagesRequest(page=1, per_page=15, status=pb.STATUS_COMPLETED)
     )
 

@@ -8,7 +8,7 @@ from common import errors
 from common.db import Sessions
 from images.domain import jobs
 from images.tables import Image, Status
-from tests.images.images_rig import RULES, an_image, row
+from tests.images.harness import RULES, an_image, row
 from tests.images.job_steps import JANE, delete, ended, finish, keep, silence, start, stop
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from common.db import Sessions, now
 from images.domain import jobs, library
 from images.tables import Status
-from tests.images.images_rig import RULES, an_image, events, row
+from tests.images.harness import RULES, an_image, events, row
 from tests.images.job_steps import JANE, OMAR, delete, dispatch, finish, keep, queued, silence, start, stop
 
 LONG_AGO = timedelta(hours=1)

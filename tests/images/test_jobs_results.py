@@ -10,7 +10,7 @@ from common.db import Sessions
 from images.domain import jobs
 from images.tables import Status
 from loupe.inference.v1 import inference_pb2
-from tests.images.images_rig import RULES, an_image, events, row
+from tests.images.harness import RULES, an_image, events, row
 from tests.images.job_steps import delete, dropped, ended, finish, silence, start
 
 

@@ -6,7 +6,7 @@ from common import errors
 from common.db import Sessions
 from images.domain import library, pages
 from images.tables import Image, Status
-from tests.images.images_rig import RULES, an_image
+from tests.images.harness import RULES, an_image
 
 JANE, OMAR = 1, 2
 

@@ -11,7 +11,7 @@ from images import gauges
 from images.domain import jobs, library
 from images.tables import Status
 from loupe.inference.v1 import inference_pb2
-from tests.images.images_rig import RULES, an_image, new_image
+from tests.images.harness import RULES, an_image, new_image
 
 USER = 1
 

@@ -13,27 +13,27 @@ from images.domain import batches, missing_objects
 from images.operations.missing_objects import MissingObjects
 from images.tables import BatchStatus, Image, Status
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.images_rig import RULES, Rig, a_batch, an_image, events, new_image, row
+from tests.images.harness import RULES, Harness, a_batch, an_image, events, new_image, row
 from tests.images.test_batches import complete
 from tests.images.test_images_rpc import an_upload
 
 JANE = 1
 
 
-async def check(rig: Rig, after_id: int = 0, *, mark: bool = False) -> pb.CheckObjectsResponse:
+async def check(harness: Harness, after_id: int = 0, *, mark: bool = False) -> pb.CheckObjectsResponse:
     request = pb.CheckObjectsRequest(after_id=after_id, mark=mark)
-    return await rig.service("operator").CheckObjects(request, timeout=60)
+    return await harness.service("operator").CheckObjects(request, timeout=60)
 
 
-async def stored(rig: Rig, *object_keys: str) -> None:
+async def stored(harness: Harness, *object_keys: str) -> None:
     for key in object_keys:
-        await rig.blobs.put(key, b"x", "image/png")
+        await harness.blobs.put(key, b"x", "image/png")
 
 
-async def all_but(rig: Rig, status: Status, *, lacks: str) -> Image:
+async def all_but(harness: Harness, status: Status, *, lacks: str) -> Image:
     """Insert an image and store its objects except one."""
-    image = await an_image(rig.sessions, status=status)
-    await stored(rig, *({image.original_path, image.upscaled_path} - {getattr(image, lacks)}))
+    image = await an_image(harness.sessions, status=status)
+    await stored(harness, *({image.original_path, image.upscaled_path} - {getattr(image, lacks)}))
     return image
 
 
@@ -46,19 +46,19 @@ async def all_but(rig: Rig, status: Status, *, lacks: str) -> Image:
     ],
 )
 async def test_an_image_without_the_object_that_it_needs_is_listed_and_unchanged(
-    rig: Rig, status: Status, lacks: str
+    harness: Harness, status: Status, lacks: str
 ) -> None:
-    await an_image(rig.sessions, status=Status.FAILED)
-    image = await all_but(rig, status, lacks=lacks)
+    await an_image(harness.sessions, status=Status.FAILED)
+    image = await all_but(harness, status, lacks=lacks)
 
-    answer = await check(rig)
+    answer = await check(harness)
 
     [found] = answer.images
     assert (found.image_id, found.user_id, found.key) == (image.id, JANE, getattr(image, lacks))
     assert found.status == getattr(pb, f"STATUS_{status.name}")
     assert (answer.checked, answer.next_after_id) == (1, 0)
-    assert (await row(rig.sessions, image.id)).status == status
-    assert await events(rig.sessions) == []
+    assert (await row(harness.sessions, image.id)).status == status
+    assert await events(harness.sessions) == []
 
 
 @pytest.mark.parametrize(
@@ -70,69 +70,71 @@ async def test_an_image_without_the_object_that_it_needs_is_listed_and_unchanged
         (Status.FAILED, "upscaled_path"),
     ],
 )
-async def test_an_object_that_is_not_needed_now_is_not_reported(rig: Rig, status: Status, lacks: str) -> None:
-    image = await all_but(rig, status, lacks=lacks)
+async def test_an_object_that_is_not_needed_now_is_not_reported(
+    harness: Harness, status: Status, lacks: str
+) -> None:
+    image = await all_but(harness, status, lacks=lacks)
 
-    answer = await check(rig, mark=True)
+    answer = await check(harness, mark=True)
 
     assert list(answer.images) == []
-    assert (await row(rig.sessions, image.id)).status == status
+    assert (await row(harness.sessions, image.id)).status == status
 
 
-async def test_marking_fails_a_pending_image_and_releases_its_place(rig: Rig) -> None:
-    accepted = (await rig.user(JANE).Upscale(an_upload())).image
-    await rig.blobs.delete([accepted.original_path])
+async def test_marking_fails_a_pending_image_and_releases_its_place(harness: Harness) -> None:
+    accepted = (await harness.user(JANE).Upscale(an_upload())).image
+    await harness.blobs.delete([accepted.original_path])
 
-    [found] = (await check(rig, mark=True)).images
+    [found] = (await check(harness, mark=True)).images
 
-    failed = await row(rig.sessions, accepted.id)
+    failed = await row(harness.sessions, accepted.id)
     assert found.image_id == accepted.id
     assert (failed.status, failed.failure_code, failed.failure_retryable) == (
         Status.FAILED,
         "object_lost",
         True,
     )
-    assert [subject for subject, _ in await events(rig.sessions)][-1] == "images.failed"
-    event = pb.ImageEnded.FromString((await events(rig.sessions))[-1][1])
+    assert [subject for subject, _ in await events(harness.sessions)][-1] == "images.failed"
+    event = pb.ImageEnded.FromString((await events(harness.sessions))[-1][1])
     assert event.reservation_id == str(failed.reservation_id)
 
 
-async def test_marking_fails_a_completed_image_and_its_download_says_so(rig: Rig) -> None:
-    image = await all_but(rig, Status.COMPLETED, lacks="upscaled_path")
+async def test_marking_fails_a_completed_image_and_its_download_says_so(harness: Harness) -> None:
+    image = await all_but(harness, Status.COMPLETED, lacks="upscaled_path")
 
-    await check(rig, mark=True)
+    await check(harness, mark=True)
 
     with pytest.raises(errors.FailedPrecondition) as caught:
-        await rig.user(JANE).GetDownload(pb.GetDownloadRequest(id=image.id or 0))
-    found = (await rig.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image
+        await harness.user(JANE).GetDownload(pb.GetDownloadRequest(id=image.id or 0))
+    found = (await harness.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image
     assert caught.value.reason == "image_failed"
     assert (found.failure.code, found.failure.message) == (
         "object_lost",
         "The image's file is no longer stored.",
     )
-    assert list((await check(rig)).images) == []
+    assert list((await check(harness)).images) == []
 
 
-async def test_a_batch_counts_a_marked_image_as_failed(rig: Rig) -> None:
-    batch, images = await a_batch(rig.sessions, 2, total_images=2)
+async def test_a_batch_counts_a_marked_image_as_failed(harness: Harness) -> None:
+    batch, images = await a_batch(harness.sessions, 2, total_images=2)
     for image in images:
-        await stored(rig, image.original_path)
-        await complete(rig.sessions, image)
-    await stored(rig, images[0].upscaled_path)
+        await stored(harness, image.original_path)
+        await complete(harness.sessions, image)
+    await stored(harness, images[0].upscaled_path)
 
-    await check(rig, mark=True)
+    await check(harness, mark=True)
 
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         found, _ = await batches.of_user(session, JANE, batch.id or 0)
     assert (found.status, found.completed_images, found.failed_images) == (BatchStatus.PARTIALLY_FAILED, 1, 1)
 
 
-async def test_a_page_says_where_to_continue(rig: Rig) -> None:
-    async with rig.sessions.begin() as session:
+async def test_a_page_says_where_to_continue(harness: Harness) -> None:
+    async with harness.sessions.begin() as session:
         session.add_all(images := [new_image() for _ in range(missing_objects.AT_ONCE + 1)])
 
-    first = await check(rig)
-    last = await check(rig, first.next_after_id)
+    first = await check(harness)
+    last = await check(harness, first.next_after_id)
 
     ids = sorted(image.id or 0 for image in images)
     assert [found.image_id for found in first.images] == ids[:-1]
@@ -141,37 +143,39 @@ async def test_a_page_says_where_to_continue(rig: Rig) -> None:
     assert (first.next_after_id, last.next_after_id) == (ids[-2], 0)
 
 
-async def test_concurrent_marking_fails_an_image_once(rig: Rig) -> None:
-    await an_image(rig.sessions)
+async def test_concurrent_marking_fails_an_image_once(harness: Harness) -> None:
+    await an_image(harness.sessions)
 
-    await asyncio.gather(check(rig, mark=True), check(rig, mark=True))
+    await asyncio.gather(check(harness, mark=True), check(harness, mark=True))
 
-    assert [subject for subject, _ in await events(rig.sessions)] == ["images.failed"]
+    assert [subject for subject, _ in await events(harness.sessions)] == ["images.failed"]
 
 
 @pytest.mark.parametrize("end", ["completed", "deleted"])
-async def test_an_image_that_ended_meanwhile_is_not_marked(rig: Rig, end: str) -> None:
-    image = await an_image(rig.sessions)
+async def test_an_image_that_ended_meanwhile_is_not_marked(harness: Harness, end: str) -> None:
+    image = await an_image(harness.sessions)
     if end == "completed":
-        await complete(rig.sessions, image)
+        await complete(harness.sessions, image)
     else:
-        await rig.user(JANE).DeleteImage(pb.DeleteImageRequest(id=image.id or 0))
-    before = await events(rig.sessions)
+        await harness.user(JANE).DeleteImage(pb.DeleteImageRequest(id=image.id or 0))
+    before = await events(harness.sessions)
 
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         await missing_objects.mark(session, image.id or 0, {image.original_path}, RULES)
 
-    assert await events(rig.sessions) == before
+    assert await events(harness.sessions) == before
 
 
 @pytest.mark.parametrize(
     "settings", [{"s3_endpoint": "http://127.0.0.1:1"}, {"s3_bucket": "elsewhere"}], ids=["away", "no bucket"]
 )
-async def test_no_image_fails_if_the_store_cannot_be_asked(rig: Rig, settings: dict[str, str]) -> None:
-    image = await an_image(rig.sessions)
-    blobs = Blobs(rig.settings.model_copy(update=settings).store())
+async def test_no_image_fails_if_the_store_cannot_be_asked(
+    harness: Harness, settings: dict[str, str]
+) -> None:
+    image = await an_image(harness.sessions)
+    blobs = Blobs(harness.settings.model_copy(update=settings).store())
 
     with pytest.raises((urllib3.exceptions.HTTPError, LookupError, S3Error)):
-        await MissingObjects(replace(rig.context, blobs=blobs)).check(0, mark=True)
+        await MissingObjects(replace(harness.context, blobs=blobs)).check(0, mark=True)
 
-    assert (await row(rig.sessions, image.id)).status == Status.PENDING
+    assert (await row(harness.sessions, image.id)).status == Status.PENDING

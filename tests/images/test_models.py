@@ -12,7 +12,7 @@ from common.db import now
 from images.domain import jobs
 from images.tables import OfferedModel, Status
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.images_rig import RULES, Rig, a_batch, an_image, events, keys, row
+from tests.images.harness import RULES, Harness, a_batch, an_image, events, keys, row
 from tests.images.leftovers import put_on, used
 from tests.images.test_images_rpc import a_batch_upload, an_upload
 
@@ -21,48 +21,48 @@ ALL = {"faithful": ["span_x2", "span_x4"], "clean": ["waifu2x_photo_x2"], "enhan
 FEWER = {name: nets for name, nets in ALL.items() if name != "enhance"}
 
 
-async def announce(rig: Rig, offers: dict[str, list[str]]) -> None:
+async def announce(harness: Harness, offers: dict[str, list[str]]) -> None:
     """Announce these models as a worker of the release before does: names and networks only."""
     offered = [pb.AnnounceModelsRequest.Offer(name=name, nets=nets) for name, nets in offers.items()]
-    await rig.service("inference").AnnounceModels(pb.AnnounceModelsRequest(models=offered))
+    await harness.service("inference").AnnounceModels(pb.AnnounceModelsRequest(models=offered))
 
 
-async def announce_with_facts(rig: Rig, name: str, **facts: Any) -> None:
+async def announce_with_facts(harness: Harness, name: str, **facts: Any) -> None:
     """Announce a model as a worker of this release does."""
     offer = pb.AnnounceModelsRequest.Offer(name=name, nets=[f"{name}_x4"], **facts)
-    await rig.service("inference").AnnounceModels(pb.AnnounceModelsRequest(models=[offer]))
+    await harness.service("inference").AnnounceModels(pb.AnnounceModelsRequest(models=[offer]))
 
 
-async def listed(rig: Rig) -> list[Any]:
-    return list((await rig.service("gateway").ListModels(pb.ListModelsRequest())).models)
+async def listed(harness: Harness) -> list[Any]:
+    return list((await harness.service("gateway").ListModels(pb.ListModelsRequest())).models)
 
 
-async def names(rig: Rig) -> list[str]:
-    return [model.name for model in await listed(rig)]
+async def names(harness: Harness) -> list[str]:
+    return [model.name for model in await listed(harness)]
 
 
-async def pass_time(rig: Rig, time: timedelta) -> None:
+async def pass_time(harness: Harness, time: timedelta) -> None:
     """Move all announcements so far into the past."""
     earlier = {
         "announced_at": col(OfferedModel.announced_at) - time,
         "missing_since": col(OfferedModel.missing_since) - time,
     }
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         await session.exec(update(OfferedModel).values(**earlier))
 
 
-async def start(rig: Rig, image_id: int | None, *models: str) -> pb.StartWorkResponse:
-    return await rig.service().StartWork(pb.StartWorkRequest(image_id=image_id or 0, models=models))
+async def start(harness: Harness, image_id: int | None, *models: str) -> pb.StartWorkResponse:
+    return await harness.service().StartWork(pb.StartWorkRequest(image_id=image_id or 0, models=models))
 
 
-async def test_before_any_announcement_the_usual_models_are_served(rig: Rig) -> None:
-    assert await names(rig) == USUAL
+async def test_before_any_announcement_the_usual_models_are_served(harness: Harness) -> None:
+    assert await names(harness) == USUAL
 
 
-async def test_what_a_worker_announces_is_served_in_the_registrys_order(rig: Rig) -> None:
-    await announce(rig, dict(reversed(ALL.items())))
+async def test_what_a_worker_announces_is_served_in_the_registrys_order(harness: Harness) -> None:
+    await announce(harness, dict(reversed(ALL.items())))
 
-    found = await listed(rig)
+    found = await listed(harness)
 
     assert [model.name for model in found] == [*USUAL, "enhance"]
     assert [model.is_default for model in found] == [True, False, False, False]
@@ -75,21 +75,21 @@ async def test_what_a_worker_announces_is_served_in_the_registrys_order(rig: Rig
     ("net", "network"),
     [("realesr_general_x4v3", "SRVGG, 32 layers"), ("realesrgan_x4plus", "RRDB, 23 blocks")],
 )
-async def test_clients_see_the_network_that_workers_have(rig: Rig, net: str, network: str) -> None:
-    await announce(rig, {**ALL, "enhance": [net]})
+async def test_clients_see_the_network_that_workers_have(harness: Harness, net: str, network: str) -> None:
+    await announce(harness, {**ALL, "enhance": [net]})
 
-    assert (await listed(rig))[-1].network == network
-
-
-async def test_an_unknown_model_without_facts_is_not_listed(rig: Rig) -> None:
-    await announce(rig, {**ALL, "dream": ["dream_x8"]})
-
-    assert await names(rig) == [*USUAL, "enhance"]
+    assert (await listed(harness))[-1].network == network
 
 
-async def test_what_a_worker_says_about_a_model_is_what_clients_see(rig: Rig) -> None:
+async def test_an_unknown_model_without_facts_is_not_listed(harness: Harness) -> None:
+    await announce(harness, {**ALL, "dream": ["dream_x8"]})
+
+    assert await names(harness) == [*USUAL, "enhance"]
+
+
+async def test_what_a_worker_says_about_a_model_is_what_clients_see(harness: Harness) -> None:
     await announce_with_facts(
-        rig,
+        harness,
         "dream",
         description="Dreams.",
         best_for="nights",
@@ -99,175 +99,181 @@ async def test_what_a_worker_says_about_a_model_is_what_clients_see(rig: Rig) ->
         scales=[2, 3],
     )
 
-    model = (await listed(rig))[-1]
-    image = (await rig.user().Upscale(an_upload(model="dream"))).image
+    model = (await listed(harness))[-1]
+    image = (await harness.user().Upscale(an_upload(model="dream"))).image
 
-    assert await names(rig) == ["auto", "dream"]
+    assert await names(harness) == ["auto", "dream"]
     assert (model.description, model.best_for, list(model.scales)) == ("Dreams.", "nights", [2, 3])
     assert (model.network, model.source, model.licence) == ("DREAM", "x/y", "MIT")
     assert image.model.asked == "dream"
 
 
-async def test_workers_of_the_release_before_may_announce_beside_new_ones(rig: Rig) -> None:
-    await announce_with_facts(rig, "clean", description="New.", best_for="new", licence="New")
-    await announce(rig, ALL)
+async def test_workers_of_the_release_before_may_announce_beside_new_ones(harness: Harness) -> None:
+    await announce_with_facts(harness, "clean", description="New.", best_for="new", licence="New")
+    await announce(harness, ALL)
 
-    found = {model.name: model.licence for model in await listed(rig)}
+    found = {model.name: model.licence for model in await listed(harness)}
 
     assert found == {"auto": "", "faithful": "Apache-2.0", "clean": "MIT", "enhance": "BSD-3-Clause"}
 
 
-async def test_an_installation_may_serve_less_than_usual(rig: Rig) -> None:
-    await announce(rig, {"faithful": ALL["faithful"]})
+async def test_an_installation_may_serve_less_than_usual(harness: Harness) -> None:
+    await announce(harness, {"faithful": ALL["faithful"]})
 
-    assert await names(rig) == ["auto", "faithful"]
-
-
-async def test_all_models_stay_served_when_the_last_worker_is_gone(rig: Rig) -> None:
-    await announce(rig, ALL)
-
-    await pass_time(rig, timedelta(days=30))
-
-    assert await names(rig) == [*USUAL, "enhance"]
+    assert await names(harness) == ["auto", "faithful"]
 
 
-async def test_while_workers_of_both_kinds_run_all_is_served(rig: Rig) -> None:
+async def test_all_models_stay_served_when_the_last_worker_is_gone(harness: Harness) -> None:
+    await announce(harness, ALL)
+
+    await pass_time(harness, timedelta(days=30))
+
+    assert await names(harness) == [*USUAL, "enhance"]
+
+
+async def test_while_workers_of_both_kinds_run_all_is_served(harness: Harness) -> None:
     for _ in range(3):
-        await announce(rig, ALL)
-        await pass_time(rig, RULES.model_gone_after / 2)
-        await announce(rig, FEWER)
-        await pass_time(rig, RULES.model_gone_after / 4)
+        await announce(harness, ALL)
+        await pass_time(harness, RULES.model_gone_after / 2)
+        await announce(harness, FEWER)
+        await pass_time(harness, RULES.model_gone_after / 4)
 
-        assert "enhance" in await names(rig)
+        assert "enhance" in await names(harness)
 
 
-async def test_a_model_that_is_not_announced_for_long_is_gone_until_it_is_announced_again(rig: Rig) -> None:
-    await announce(rig, ALL)
-    await announce(rig, FEWER)
-    await pass_time(rig, RULES.model_gone_after / 2)
-    before = await names(rig)
-    await announce(rig, FEWER)
-    await pass_time(rig, RULES.model_gone_after)
-    gone = await names(rig)
+async def test_a_model_that_is_not_announced_for_long_is_gone_until_it_is_announced_again(
+    harness: Harness,
+) -> None:
+    await announce(harness, ALL)
+    await announce(harness, FEWER)
+    await pass_time(harness, RULES.model_gone_after / 2)
+    before = await names(harness)
+    await announce(harness, FEWER)
+    await pass_time(harness, RULES.model_gone_after)
+    gone = await names(harness)
 
-    await announce(rig, ALL)
+    await announce(harness, ALL)
 
     assert (before, gone) == ([*USUAL, "enhance"], USUAL)
-    assert await names(rig) == [*USUAL, "enhance"]
+    assert await names(harness) == [*USUAL, "enhance"]
 
 
-async def test_a_worker_without_a_model_that_starts_first_does_not_remove_it(rig: Rig) -> None:
-    await announce(rig, ALL)
-    await pass_time(rig, timedelta(days=30))
+async def test_a_worker_without_a_model_that_starts_first_does_not_remove_it(harness: Harness) -> None:
+    await announce(harness, ALL)
+    await pass_time(harness, timedelta(days=30))
 
-    await announce(rig, FEWER)
+    await announce(harness, FEWER)
 
-    assert "enhance" in await names(rig)
+    assert "enhance" in await names(harness)
 
 
 @pytest.mark.parametrize("model", ["enhance", "dream", "Auto"])
 async def test_a_model_that_is_not_served_is_refused_and_the_served_ones_are_named(
-    rig: Rig, model: str
+    harness: Harness, model: str
 ) -> None:
-    await announce(rig, {**FEWER, "dream": ["dream_x8"]})
+    await announce(harness, {**FEWER, "dream": ["dream_x8"]})
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await rig.user().Upscale(an_upload(model=model, fit="fill"))
+        await harness.user().Upscale(an_upload(model=model, fit="fill"))
 
     assert caught.value.fields["model"] == ["The selected model is invalid: there are auto, faithful, clean."]
     assert "fit" in caught.value.fields
-    assert (await keys(rig), await events(rig.sessions)) == ([], [])
+    assert (await keys(harness), await events(harness.sessions)) == ([], [])
 
 
-async def test_a_batch_is_refused_whole(rig: Rig) -> None:
-    await put_on(rig, "professional")
+async def test_a_batch_is_refused_whole(harness: Harness) -> None:
+    await put_on(harness, "professional")
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await rig.user().CreateBatch(a_batch_upload(model="enhance"))
-    await announce(rig, ALL)
-    accepted = await rig.user().CreateBatch(a_batch_upload(model="enhance"))
+        await harness.user().CreateBatch(a_batch_upload(model="enhance"))
+    await announce(harness, ALL)
+    accepted = await harness.user().CreateBatch(a_batch_upload(model="enhance"))
 
     assert list(caught.value.fields) == ["model"]
     assert [image.model.asked for image in accepted.batch.images] == ["enhance"]
 
 
-async def test_a_served_model_is_accepted_and_given_to_a_worker_that_has_it(rig: Rig) -> None:
-    await announce(rig, ALL)
+async def test_a_served_model_is_accepted_and_given_to_a_worker_that_has_it(harness: Harness) -> None:
+    await announce(harness, ALL)
 
-    image = (await rig.user().Upscale(an_upload(model="enhance"))).image
-    order = (await start(rig, image.id, *USUAL, "enhance")).order
+    image = (await harness.user().Upscale(an_upload(model="enhance"))).image
+    order = (await start(harness, image.id, *USUAL, "enhance")).order
 
     assert image.model.asked == order.model == "enhance"
 
 
 @pytest.mark.parametrize("models", [USUAL, []], ids=["another offer", "an older release"])
-async def test_a_worker_without_the_model_leaves_the_image_to_others(rig: Rig, models: list[str]) -> None:
-    await announce(rig, ALL)
-    await announce(rig, FEWER)
-    image = await an_image(rig.sessions, model_asked="enhance")
+async def test_a_worker_without_the_model_leaves_the_image_to_others(
+    harness: Harness, models: list[str]
+) -> None:
+    await announce(harness, ALL)
+    await announce(harness, FEWER)
+    image = await an_image(harness.sessions, model_asked="enhance")
 
     reasons: list[str] = []
     for _ in range(RULES.attempts + 1):
         with pytest.raises(errors.FailedPrecondition) as caught:
-            await start(rig, image.id, *models)
+            await start(harness, image.id, *models)
         reasons.append(caught.value.reason)
 
-    found = await row(rig.sessions, image.id)
+    found = await row(harness.sessions, image.id)
     assert set(reasons) == {"model_elsewhere"}
     assert (found.status, found.attempt) == (Status.PENDING, 0)
-    assert (await start(rig, image.id, *USUAL, "enhance")).order.fence == 1
+    assert (await start(harness, image.id, *USUAL, "enhance")).order.fence == 1
 
 
-async def test_an_image_whose_model_is_gone_fails_and_gets_no_other(rig: Rig) -> None:
-    await announce(rig, ALL)
-    accepted = (await rig.user().Upscale(an_upload(model="enhance"))).image
-    await announce(rig, FEWER)
-    await pass_time(rig, RULES.model_gone_after * 2)
+async def test_an_image_whose_model_is_gone_fails_and_gets_no_other(harness: Harness) -> None:
+    await announce(harness, ALL)
+    accepted = (await harness.user().Upscale(an_upload(model="enhance"))).image
+    await announce(harness, FEWER)
+    await pass_time(harness, RULES.model_gone_after * 2)
 
-    answer = await start(rig, accepted.id, *USUAL)
+    answer = await start(harness, accepted.id, *USUAL)
 
-    found = (await rig.user().GetImage(pb.GetImageRequest(id=accepted.id))).image
+    found = (await harness.user().GetImage(pb.GetImageRequest(id=accepted.id))).image
     assert not answer.HasField("order")
     assert found.status == pb.STATUS_FAILED
     assert (found.failure.code, found.failure.retryable) == ("model_unavailable", True)
     assert found.failure.message == "The model enhance is not served any more."
-    assert "images.failed" in [subject for subject, _ in await events(rig.sessions)]
-    assert await used(rig) == 1  # until billing has heard of it
+    assert "images.failed" in [subject for subject, _ in await events(harness.sessions)]
+    assert await used(harness) == 1  # until billing has heard of it
 
 
-async def test_a_batch_ends_whose_model_is_gone(rig: Rig) -> None:
-    batch, _ = await a_batch(rig.sessions, count=0, total_images=2)
-    images = [await an_image(rig.sessions, batch_id=batch.id, model_asked="enhance") for _ in range(2)]
+async def test_a_batch_ends_whose_model_is_gone(harness: Harness) -> None:
+    batch, _ = await a_batch(harness.sessions, count=0, total_images=2)
+    images = [await an_image(harness.sessions, batch_id=batch.id, model_asked="enhance") for _ in range(2)]
 
     for image in images:
-        await start(rig, image.id, *USUAL)
+        await start(harness, image.id, *USUAL)
 
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         found = await session.get(type(batch), batch.id)
     assert found
     assert (found.status, found.failed_images) == ("failed", 2)
 
 
-async def test_an_image_that_died_with_its_worker_waits_for_its_model_too(rig: Rig) -> None:
-    await announce(rig, ALL)
-    image = await an_image(rig.sessions, model_asked="enhance")
-    await start(rig, image.id, "enhance")
-    async with rig.sessions.begin() as session:
+async def test_an_image_that_died_with_its_worker_waits_for_its_model_too(harness: Harness) -> None:
+    await announce(harness, ALL)
+    image = await an_image(harness.sessions, model_asked="enhance")
+    await start(harness, image.id, "enhance")
+    async with harness.sessions.begin() as session:
         await jobs.stop(session, image.id or 0, 1, excused=True)
 
     with pytest.raises(errors.FailedPrecondition):
-        await start(rig, image.id, *USUAL)
+        await start(harness, image.id, *USUAL)
 
-    assert (await start(rig, image.id, "enhance")).order.fence == 2
+    assert (await start(harness, image.id, "enhance")).order.fence == 2
 
 
-async def test_workers_that_announce_at_the_same_moment_do_not_stop_each_other(rig: Rig) -> None:
+async def test_workers_that_announce_at_the_same_moment_do_not_stop_each_other(
+    harness: Harness,
+) -> None:
     both = [ALL, dict(reversed(ALL.items())), FEWER] * 5
 
-    await asyncio.gather(*(announce(rig, offers) for offers in both))
-    await announce(rig, ALL)
+    await asyncio.gather(*(announce(harness, offers) for offers in both))
+    await announce(harness, ALL)
 
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         found = [await session.get(OfferedModel, name) for name in ALL]
     assert [one.missing_since for one in found if one] == [None] * 3
     assert all(one and now() - one.announced_at < timedelta(minutes=1) for one in found)

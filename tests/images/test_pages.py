@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from million import a_million_images
 from sqlalchemy import event
 
 from common.db import Sessions
 from images.domain import pages
 from images.gauges import UNFINISHED_WORK
 from images.tables import Status
-from tests.images.images_rig import Rig, emptied
+from tests.images.harness import Harness, emptied
+from tests.million import a_million_images
 
 pytestmark = pytest.mark.timeout(600)  # a million rows take ten seconds, and longer beside other work
 JANE, OMAR = 1, 2
@@ -29,7 +29,7 @@ COUNT = "SELECT count(*) FROM image WHERE user_id = {user_id} AND status IN ({st
 
 
 @pytest.fixture(scope="module")
-async def sessions(running: Rig) -> AsyncGenerator[Sessions]:
+async def sessions(running: Harness) -> AsyncGenerator[Sessions]:
     """A million images of Jane, with images of another user in between."""
     await emptied(running)
     async with running.sessions.begin() as session:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from pixels import encoded
 
 from common import errors
 from imagefile.formats import Format, is_parser_bomb
 from images.formats.sniff import sniff
 from tests.images.decoded import decoded_size
+from tests.pixels import encoded
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")

@@ -4,13 +4,13 @@ import struct
 
 import pytest
 from PIL import Image
-from pixels import encoded
 
 from common import errors
 from images.formats.sniff import sniff
 from inference.decoding.pool import Decoder
 from inference.errors import Undecodable
 from tests.inference.pictures import moving
+from tests.pixels import encoded
 
 MANY = 50_000_000
 

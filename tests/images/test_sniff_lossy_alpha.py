@@ -4,11 +4,11 @@ import struct
 
 import pytest
 from PIL import Image
-from pixels import encoded
 
 from imagefile.webp import MOST_CHUNKS
 from images.formats.sniff import sniff
 from inference.decoding.decoders import decode
+from tests.pixels import encoded
 
 MANY = 50_000_000
 NOISE = Image.effect_noise((24, 16), 80)

@@ -9,11 +9,11 @@ from typing import Any
 import png
 import pytest
 from PIL import Image
-from pixels import encoded
 
 from common import errors
 from images.formats.sniff import sniff
 from tests.images.decoded import decoded_size
+from tests.pixels import encoded
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")

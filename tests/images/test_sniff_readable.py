@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from pixels import encoded
 
 from common import errors
 from images.formats.sniff import Header, sniff
 from inference.decoding.pool import Decoder
 from inference.errors import Undecodable
+from tests.pixels import encoded
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")

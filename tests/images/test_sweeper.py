@@ -15,7 +15,7 @@ from images.tables import Image, Status
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
 from loupe_local.stores import Stores
-from tests.images.images_rig import RULES, Rig, an_image, events, keys, row
+from tests.images.harness import RULES, Harness, an_image, events, keys, row
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ async def js_before(js: JetStreamContext) -> AsyncGenerator[JetStreamContext]:
 
 
 @pytest.fixture
-def sweeper(rig: Rig, js: JetStreamContext) -> Sweeper:
-    return Sweeper(rig.sessions, js, rig.billing, RULES, timedelta(seconds=30))
+def sweeper(harness: Harness, js: JetStreamContext) -> Sweeper:
+    return Sweeper(harness.sessions, js, harness.billing, RULES, timedelta(seconds=30))
 
 
 async def queued(sessions: Sessions) -> list[int]:
@@ -50,99 +50,103 @@ def ago(**time: float) -> datetime:
     return now() - timedelta(**time)
 
 
-async def test_a_job_that_the_stream_lost_is_queued_again(rig: Rig, sweeper: Sweeper) -> None:
-    lost = await an_image(rig.sessions, 1, dispatched_at=ago(seconds=31))
-    await an_image(rig.sessions, 2, dispatched_at=ago(seconds=29))
+async def test_a_job_that_the_stream_lost_is_queued_again(harness: Harness, sweeper: Sweeper) -> None:
+    lost = await an_image(harness.sessions, 1, dispatched_at=ago(seconds=31))
+    await an_image(harness.sessions, 2, dispatched_at=ago(seconds=29))
 
     await sweeper.sweep()
     await sweeper.sweep()
 
-    assert await queued(rig.sessions) == [lost.id]
+    assert await queued(harness.sessions) == [lost.id]
 
 
 async def test_while_the_stream_holds_jobs_a_waiting_image_is_queued_again_only_after_half_an_hour(
-    rig: Rig, sweeper: Sweeper, js: JetStreamContext
+    harness: Harness, sweeper: Sweeper, js: JetStreamContext
 ) -> None:
     await js.publish("images.queued.standard", b"")
-    await an_image(rig.sessions, 1, dispatched_at=ago(minutes=29))
-    forgotten = await an_image(rig.sessions, 2, dispatched_at=ago(minutes=31))
+    await an_image(harness.sessions, 1, dispatched_at=ago(minutes=29))
+    forgotten = await an_image(harness.sessions, 2, dispatched_at=ago(minutes=31))
 
     await sweeper.sweep()
 
-    assert await queued(rig.sessions) == [forgotten.id]
+    assert await queued(harness.sessions) == [forgotten.id]
 
 
 async def test_while_the_stream_of_the_release_before_holds_jobs_the_same_holds(
-    rig: Rig, sweeper: Sweeper, js_before: JetStreamContext
+    harness: Harness, sweeper: Sweeper, js_before: JetStreamContext
 ) -> None:
     await js_before.publish("images.submitted.standard", b"")
-    await an_image(rig.sessions, 1, dispatched_at=ago(minutes=29))
-    forgotten = await an_image(rig.sessions, 2, dispatched_at=ago(minutes=31))
+    await an_image(harness.sessions, 1, dispatched_at=ago(minutes=29))
+    forgotten = await an_image(harness.sessions, 2, dispatched_at=ago(minutes=31))
 
     await sweeper.sweep()
 
-    assert await queued(rig.sessions) == [forgotten.id]
+    assert await queued(harness.sessions) == [forgotten.id]
 
 
-async def test_an_image_whose_worker_fell_silent_is_queued_again(rig: Rig, sweeper: Sweeper) -> None:
+async def test_an_image_whose_worker_fell_silent_is_queued_again(harness: Harness, sweeper: Sweeper) -> None:
     working = {"status": Status.PROCESSING, "attempt": 1, "dispatched_at": ago(hours=1)}
-    silent = await an_image(rig.sessions, 1, heartbeat_at=ago(seconds=61), started_at=ago(hours=1), **working)
-    await an_image(rig.sessions, 2, heartbeat_at=ago(seconds=1), started_at=ago(hours=1), **working)
+    silent = await an_image(
+        harness.sessions, 1, heartbeat_at=ago(seconds=61), started_at=ago(hours=1), **working
+    )
+    await an_image(harness.sessions, 2, heartbeat_at=ago(seconds=1), started_at=ago(hours=1), **working)
 
     await sweeper.sweep()
 
-    assert await queued(rig.sessions) == [silent.id]
+    assert await queued(harness.sessions) == [silent.id]
 
 
-async def test_the_window_holds_for_the_sweeper_too(rig: Rig, sweeper: Sweeper) -> None:
+async def test_the_window_holds_for_the_sweeper_too(harness: Harness, sweeper: Sweeper) -> None:
     for _ in range(5):
-        await an_image(rig.sessions, dispatched_at=ago(minutes=1))
+        await an_image(harness.sessions, dispatched_at=ago(minutes=1))
 
     await sweeper.sweep()
 
-    assert len(await queued(rig.sessions)) == RULES.window
+    assert len(await queued(harness.sessions)) == RULES.window
 
 
-async def test_a_reservation_is_renewed_while_its_image_waits(rig: Rig, sweeper: Sweeper) -> None:
-    image = await reserved(rig, await an_image(rig.sessions, reserved_until=now() + timedelta(minutes=29)))
-    later = await an_image(rig.sessions, reserved_until=now() + timedelta(minutes=31))
-    await expire_in(rig, image, minutes=29)
+async def test_a_reservation_is_renewed_while_its_image_waits(harness: Harness, sweeper: Sweeper) -> None:
+    image = await reserved(
+        harness, await an_image(harness.sessions, reserved_until=now() + timedelta(minutes=29))
+    )
+    later = await an_image(harness.sessions, reserved_until=now() + timedelta(minutes=31))
+    await expire_in(harness, image, minutes=29)
 
     await sweeper.sweep()
 
-    assert (await row(rig.sessions, image.id)).reserved_until > now() + timedelta(minutes=59)
-    assert (await row(rig.sessions, later.id)).reserved_until == later.reserved_until
-    assert await expires_at(rig, image) > now() + timedelta(minutes=59)
+    assert (await row(harness.sessions, image.id)).reserved_until > now() + timedelta(minutes=59)
+    assert (await row(harness.sessions, later.id)).reserved_until == later.reserved_until
+    assert await expires_at(harness, image) > now() + timedelta(minutes=59)
 
 
-async def test_dropped_objects_are_deleted_and_may_be_missing_already(rig: Rig) -> None:
-    await rig.blobs.put("images/originals/a.png", b"a", "image/png")
-    await rig.blobs.put("images/originals/b.png", b"b", "image/png")
+async def test_dropped_objects_are_deleted_and_may_be_missing_already(harness: Harness) -> None:
+    await harness.blobs.put("images/originals/a.png", b"a", "image/png")
+    await harness.blobs.put("images/originals/b.png", b"b", "image/png")
     dropped = pb.ObjectsDropped(keys=["images/originals/a.png", "images/upscaled/a.png"])
-    results = Results(rig.sessions, rig.blobs, RULES)
+    results = Results(harness.sessions, harness.blobs, RULES)
 
     await results.dropped(dropped.SerializeToString())
     await results.dropped(dropped.SerializeToString())
 
-    assert await keys(rig) == ["images/originals/b.png"]
+    assert await keys(harness) == ["images/originals/b.png"]
 
 
-async def reserved(rig: Rig, image: Image) -> Image:
-    await rig.billing.Reserve(
+async def reserved(harness: Harness, image: Image) -> Image:
+    await harness.billing.Reserve(
         billing_pb2.ReserveRequest(reservation_ids=[str(image.reservation_id)], user_id=image.user_id)
     )
     return image
 
 
-async def expire_in(rig: Rig, image: Image, **time: float) -> None:
+async def expire_in(harness: Harness, image: Image, **time: float) -> None:
     statement = sa.text("UPDATE reservation SET expires_at = :at WHERE id = :id")
-    async with rig.billing_sessions.begin() as session:
+    async with harness.billing_sessions.begin() as session:
         values = {"at": now() + timedelta(**time), "id": image.reservation_id}
         await (await session.connection()).execute(statement, values)
 
 
-async def expires_at(rig: Rig, image: Image) -> datetime:
+async def expires_at(harness: Harness, image: Image) -> datetime:
     statement = sa.text("SELECT expires_at FROM reservation WHERE id = :id")
-    async with rig.billing_sessions.begin() as session:
+    async with harness.billing_sessions.begin() as session:
         found = await (await session.connection()).execute(statement, {"id": image.reservation_id})
     return found.scalar_one()

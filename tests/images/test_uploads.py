@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 import urllib3.exceptions
 from PIL import Image
-from pixels import encoded
 from sqlalchemy.exc import DBAPIError
 
 from common import errors
 from common.blobs import Blobs
 from images.uploads.single import Upload, receive
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.images_rig import Rig, events, keys
+from tests.images.harness import Harness, events, keys
 from tests.images.leftovers import nothing_is_left, one, put_on, refusing, used
 from tests.images.slow_store import Door
+from tests.pixels import encoded
 
 JANE = 1
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
@@ -33,23 +33,23 @@ def an_upload(data: bytes = PHOTO, *, api_request: bool = False, **options: str)
     )
 
 
-async def test_an_accepted_upload_is_stored_counted_and_submitted(rig: Rig) -> None:
-    image, usage = await rig.uploads().accept(JANE, an_upload(scale_factor="3"))
+async def test_an_accepted_upload_is_stored_counted_and_submitted(harness: Harness) -> None:
+    image, usage = await harness.uploads().accept(JANE, an_upload(scale_factor="3"))
 
     assert (image.original_width, image.original_height) == (24, 16)
     assert (image.upscaled_width, image.upscaled_height, image.scale_factor) == (72, 48, 3)
-    assert await rig.blobs.get(image.original_path) == PHOTO
-    assert (usage.used, usage.limit, await used(rig)) == (1, 2, 1)
-    [(subject, payload)] = await events(rig.sessions)
+    assert await harness.blobs.get(image.original_path) == PHOTO
+    assert (usage.used, usage.limit, await used(harness)) == (1, 2, 1)
+    [(subject, payload)] = await events(harness.sessions)
     assert subject == "images.queued.standard"
     assert pb.ImageSubmitted.FromString(payload).image_id == image.id
 
 
-async def test_the_keys_are_random_and_share_their_random_part(rig: Rig) -> None:
+async def test_the_keys_are_random_and_share_their_random_part(harness: Harness) -> None:
     bmp = encoded(Image.new("RGB", (4, 4)), "BMP")
 
-    image, _ = await rig.uploads().accept(JANE, an_upload(bmp))
-    other, _ = await rig.uploads().accept(JANE, an_upload(bmp))
+    image, _ = await harness.uploads().accept(JANE, an_upload(bmp))
+    other, _ = await harness.uploads().accept(JANE, an_upload(bmp))
 
     stem = image.original_path.removeprefix("images/originals/").removesuffix(".bmp")
     assert image.upscaled_path == f"images/upscaled/{stem}.png"
@@ -57,108 +57,110 @@ async def test_the_keys_are_random_and_share_their_random_part(rig: Rig) -> None
     assert image.original_path != other.original_path
 
 
-async def test_images_of_a_plan_with_the_priority_queue_are_priority_images(rig: Rig) -> None:
-    await put_on(rig, "enterprise")
+async def test_images_of_a_plan_with_the_priority_queue_are_priority_images(harness: Harness) -> None:
+    await put_on(harness, "enterprise")
 
-    await rig.uploads().accept(JANE, an_upload())
+    await harness.uploads().accept(JANE, an_upload())
 
-    assert [subject for subject, _ in await events(rig.sessions)] == ["images.queued.priority"]
+    assert [subject for subject, _ in await events(harness.sessions)] == ["images.queued.priority"]
 
 
-async def test_nothing_is_stored_if_the_quota_is_used_up(rig: Rig) -> None:
+async def test_nothing_is_stored_if_the_quota_is_used_up(harness: Harness) -> None:
     for _ in range(2):
-        await rig.uploads().accept(JANE, an_upload())
-    before = await keys(rig)
+        await harness.uploads().accept(JANE, an_upload())
+    before = await keys(harness)
 
     with pytest.raises(errors.PermissionDenied) as caught:
-        await rig.uploads().accept(JANE, an_upload())
+        await harness.uploads().accept(JANE, an_upload())
 
     assert caught.value.reason == "quota_exceeded"
-    assert await keys(rig) == before
-    assert await used(rig) == 2
+    assert await keys(harness) == before
+    assert await used(harness) == 2
 
 
-async def test_the_last_place_is_given_once(rig: Rig) -> None:
+async def test_the_last_place_is_given_once(harness: Harness) -> None:
     got = await asyncio.gather(
-        *(rig.uploads().accept(JANE, an_upload()) for _ in range(6)), return_exceptions=True
+        *(harness.uploads().accept(JANE, an_upload()) for _ in range(6)), return_exceptions=True
     )
 
     assert sum(isinstance(one, tuple) for one in got) == 2
     assert sum(isinstance(one, errors.PermissionDenied) for one in got) == 4
-    assert len(await keys(rig)) == await used(rig) == 2
+    assert len(await keys(harness)) == await used(harness) == 2
 
 
-async def test_an_api_request_needs_a_plan_with_api_access(rig: Rig) -> None:
+async def test_an_api_request_needs_a_plan_with_api_access(harness: Harness) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
-        await rig.uploads().accept(JANE, an_upload(api_request=True))
+        await harness.uploads().accept(JANE, an_upload(api_request=True))
 
     assert caught.value.reason == "no_api_access"
-    assert await nothing_is_left(rig)
+    assert await nothing_is_left(harness)
 
 
-async def test_all_faults_are_named_before_a_place_is_reserved(rig: Rig) -> None:
+async def test_all_faults_are_named_before_a_place_is_reserved(harness: Harness) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
-        await rig.uploads().accept(JANE, an_upload(b"text", scale_factor="9", target_width="x"))
+        await harness.uploads().accept(JANE, an_upload(b"text", scale_factor="9", target_width="x"))
 
     assert list(caught.value.fields) == ["image", "scale_factor", "target_width"]
-    assert await nothing_is_left(rig)
-    assert await one(rig.billing_sessions, "SELECT count(*) FROM reservation") == 0
+    assert await nothing_is_left(harness)
+    assert await one(harness.billing_sessions, "SELECT count(*) FROM reservation") == 0
 
 
-async def test_a_webp_too_large_for_a_worker_is_refused_before_a_place_is_reserved(rig: Rig) -> None:
+async def test_a_webp_too_large_for_a_worker_is_refused_before_a_place_is_reserved(
+    harness: Harness,
+) -> None:
     large = encoded(Image.new("RGB", (3000, 2800)), "PNG")
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await rig.uploads().accept(JANE, an_upload(large, output_format="webp"))
+        await harness.uploads().accept(JANE, an_upload(large, output_format="webp"))
 
     assert list(caught.value.fields) == ["output_format"]
-    assert await nothing_is_left(rig)
-    assert await one(rig.billing_sessions, "SELECT count(*) FROM reservation") == 0
+    assert await nothing_is_left(harness)
+    assert await one(harness.billing_sessions, "SELECT count(*) FROM reservation") == 0
 
 
-async def test_an_unreachable_store_releases_the_place(rig: Rig) -> None:
-    away = rig.blobs_at("http://127.0.0.1:9")
+async def test_an_unreachable_store_releases_the_place(harness: Harness) -> None:
+    away = harness.blobs_at("http://127.0.0.1:9")
 
     with pytest.raises(urllib3.exceptions.HTTPError):
-        await rig.uploads(blobs=away).accept(JANE, an_upload())
+        await harness.uploads(blobs=away).accept(JANE, an_upload())
 
-    assert await nothing_is_left(rig)
-    assert await one(rig.billing_sessions, "SELECT state FROM reservation") == "released"
+    assert await nothing_is_left(harness)
+    assert await one(harness.billing_sessions, "SELECT state FROM reservation") == "released"
 
 
-async def test_a_store_that_refuses_releases_the_place(rig: Rig) -> None:
-    elsewhere = Blobs(replace(rig.settings.store(), bucket="no-such-bucket"))
+async def test_a_store_that_refuses_releases_the_place(harness: Harness) -> None:
+    elsewhere = Blobs(replace(harness.settings.store(), bucket="no-such-bucket"))
 
     with pytest.raises(Exception, match=r"NoSuchBucket|AccessDenied"):
-        await rig.uploads(blobs=elsewhere).accept(JANE, an_upload())
+        await harness.uploads(blobs=elsewhere).accept(JANE, an_upload())
 
-    assert await nothing_is_left(rig)
+    assert await nothing_is_left(harness)
 
 
-async def test_a_failed_commit_deletes_the_object_and_releases_the_place(rig: Rig) -> None:
-    async with refusing(rig.sessions, "image", "INSERT"):
+async def test_a_failed_commit_deletes_the_object_and_releases_the_place(harness: Harness) -> None:
+    async with refusing(harness.sessions, "image", "INSERT"):
         with pytest.raises(DBAPIError, match="refused"):
-            await rig.uploads().accept(JANE, an_upload())
+            await harness.uploads().accept(JANE, an_upload())
 
-    assert await nothing_is_left(rig)
+    assert await nothing_is_left(harness)
 
 
-async def test_the_object_is_deleted_even_if_the_place_cannot_be_released(rig: Rig) -> None:
+async def test_the_object_is_deleted_even_if_the_place_cannot_be_released(harness: Harness) -> None:
     async with (
-        refusing(rig.sessions, "image", "INSERT"),
-        refusing(rig.billing_sessions, "reservation", "UPDATE"),
+        refusing(harness.sessions, "image", "INSERT"),
+        refusing(harness.billing_sessions, "reservation", "UPDATE"),
     ):
         with pytest.raises(DBAPIError, match="refused"):
-            await rig.uploads().accept(JANE, an_upload())
+            await harness.uploads().accept(JANE, an_upload())
 
-    assert await keys(rig) == []
-    assert await one(rig.billing_sessions, "SELECT state FROM reservation") == "reserved"
+    assert await keys(harness) == []
+    assert await one(harness.billing_sessions, "SELECT state FROM reservation") == "reserved"
 
 
-async def test_an_upload_that_is_cancelled_while_it_is_stored_leaves_nothing(rig: Rig) -> None:
-    async with Door(rig.settings.s3_endpoint.removeprefix("http://")) as door:
+async def test_an_upload_that_is_cancelled_while_it_is_stored_leaves_nothing(harness: Harness) -> None:
+    async with Door(harness.settings.s3_endpoint.removeprefix("http://")) as door:
         accepting = asyncio.create_task(
-            rig.uploads(blobs=rig.blobs_at(door.address)).accept(JANE, an_upload())
+            harness.uploads(blobs=harness.blobs_at(door.address)).accept(JANE, an_upload())
         )
         await asyncio.wait_for(door.arrived.wait(), 10)
 
@@ -169,10 +171,10 @@ async def test_an_upload_that_is_cancelled_while_it_is_stored_leaves_nothing(rig
 
         assert not too_early, "it was undone before the thread had stored it"
         assert accepting.cancelled()
-        assert await nothing_is_left(rig)
+        assert await nothing_is_left(harness)
 
 
-async def test_a_caller_that_hangs_up_leaves_nothing(rig: Rig) -> None:
+async def test_a_caller_that_hangs_up_leaves_nothing(harness: Harness) -> None:
     arrived = asyncio.Event()
 
     async def never_ending() -> AsyncIterator[pb.UpscaleRequest]:
@@ -181,26 +183,28 @@ async def test_a_caller_that_hangs_up_leaves_nothing(rig: Rig) -> None:
         arrived.set()
         await asyncio.Event().wait()
 
-    calling = asyncio.ensure_future(rig.user(JANE).Upscale(never_ending()))
+    calling = asyncio.ensure_future(harness.user(JANE).Upscale(never_ending()))
     await asyncio.wait_for(arrived.wait(), 10)
 
     calling.cancel()
     await asyncio.wait({calling})
 
-    assert await nothing_is_left(rig)
+    assert await nothing_is_left(harness)
 
 
-async def test_a_slow_upload_counts_while_it_is_under_way(rig: Rig) -> None:
-    async with Door(rig.settings.s3_endpoint.removeprefix("http://")) as door:
-        slow = asyncio.create_task(rig.uploads(blobs=rig.blobs_at(door.address)).accept(JANE, an_upload()))
+async def test_a_slow_upload_counts_while_it_is_under_way(harness: Harness) -> None:
+    async with Door(harness.settings.s3_endpoint.removeprefix("http://")) as door:
+        slow = asyncio.create_task(
+            harness.uploads(blobs=harness.blobs_at(door.address)).accept(JANE, an_upload())
+        )
         await asyncio.wait_for(door.arrived.wait(), 10)
 
-        during = await used(rig)
+        during = await used(harness)
         door.opened.set()
         await slow
 
     assert during == 1
-    assert await used(rig) == 1
+    assert await used(harness) == 1
 
 
 async def parts_of(*parts: pb.UpscaleRequest) -> AsyncIterator[pb.UpscaleRequest]:

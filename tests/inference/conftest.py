@@ -11,7 +11,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from inference.triton.client import Triton
 from loupe_local.stores import Stores
-from tests.images.images_rig import Rig, rig_of
+from tests.images.harness import Harness, harness_of
 
 Request = Any
 Answer = Callable[[Request, Any], Awaitable[Any]]
@@ -71,6 +71,6 @@ async def triton_at(target: str, *, seconds: float, in_flight: int = 2) -> Async
 
 
 @pytest.fixture(scope="session")
-async def images_running(stores: Stores) -> AsyncGenerator[Rig]:
-    async with rig_of(stores) as rig:
-        yield rig
+async def images_running(stores: Stores) -> AsyncGenerator[Harness]:
+    async with harness_of(stores) as harness:
+        yield harness

@@ -6,9 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from bench.quality_sets import CUTS, cases, on_white, photo, screenshot, smaller
 from PIL import Image, ImageDraw, ImageOps
-from pixels import encoded
 
 from inference.decoding.jpeg_quality import jpeg_quality
 from inference.decoding.pool import Decoder
@@ -24,7 +22,9 @@ from inference.networks.auto import (
 )
 from inference.networks.registry import Model
 from inference.picture import Picture, Pixels
+from tests.bench.quality_sets import CUTS, cases, on_white, photo, screenshot, smaller
 from tests.inference.built_models import CLEAN, ENHANCE_LARGE, ENHANCE_SMALL, FAITHFUL, MODELS
+from tests.pixels import encoded
 
 EXPECTED = {
     "photo": {"clean_photo"},

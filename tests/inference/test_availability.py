@@ -28,11 +28,11 @@ from loupe_local.stores import Stores
 from loupe_local.supervisor import Supervisor
 from loupe_local.triton import MODELS
 from serving import configuration
-from tests.images.images_rig import Rig, emptied
+from tests.images.harness import Harness, emptied
 from tests.inference.built_models import ENHANCE_NETWORKS, ENHANCE_SMALL
 from tests.inference.built_models import MODELS as USUAL_MODELS
 from tests.inference.conftest import triton_at
-from tests.inference.scratch import scratch_triton
+from tests.inference.scratch_triton import scratch_triton
 from tests.inference.test_throughput import Clock, worked
 
 X4PLUS, GENERAL = ENHANCE_NETWORKS
@@ -120,13 +120,13 @@ async def real(target: str) -> AsyncGenerator[Triton]:
 
 
 @pytest.fixture
-async def rig(images_running: Rig) -> Rig:
+async def harness(images_running: Harness) -> Harness:
     await emptied(images_running)
     return images_running
 
 
-async def served(rig: Rig) -> list[str]:
-    answer = await rig.service("gateway").ListModels(pb.ListModelsRequest())
+async def served(harness: Harness) -> list[str]:
+    answer = await harness.service("gateway").ListModels(pb.ListModelsRequest())
     return [model.name for model in answer.models]
 
 
@@ -202,16 +202,16 @@ async def test_a_starting_worker_loads_the_models_that_auto_needs(real: Triton, 
 
 
 async def test_models_that_come_and_go_are_announced_to_images(
-    real: Triton, loaded: Loaded, rig: Rig
+    real: Triton, loaded: Loaded, harness: Harness
 ) -> None:
-    availability, images = Availability(real), rig.service()
+    availability, images = Availability(real), harness.service()
     await loaded.only()
     await availability.announce(images, Throughput())
-    before = await served(rig)
+    before = await served(harness)
 
     await loaded.only(*both(GENERAL))
     await availability.announce(images, Throughput())
-    come = await served(rig)
+    come = await served(harness)
     await loaded.only()
     await availability.announce(images, Throughput())
 
@@ -220,36 +220,36 @@ async def test_models_that_come_and_go_are_announced_to_images(
     assert "enhance" not in availability.models
 
 
-async def test_the_worker_announces_its_throughput(real: Triton, rig: Rig) -> None:
+async def test_the_worker_announces_its_throughput(real: Triton, harness: Harness) -> None:
     clock = Clock()
-    availability, images, throughput = Availability(real), rig.service(), Throughput(clock)
+    availability, images, throughput = Availability(real), harness.service(), Throughput(clock)
 
     await availability.announce(images, throughput)
-    before = await throughputs(rig)
+    before = await throughputs(harness)
     worked(throughput, clock, 2, pixels=1_000_000)
     await availability.announce(images, throughput)
 
     assert before == [None]
-    assert await throughputs(rig) == [pytest.approx(0.5, rel=0.01)]
+    assert await throughputs(harness) == [pytest.approx(0.5, rel=0.01)]
 
 
-async def throughputs(rig: Rig) -> list[float | None]:
+async def throughputs(harness: Harness) -> list[float | None]:
     """Return the throughput of each worker that images knows."""
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         return list((await session.exec(select(Worker.megapixels_per_second))).all())
 
 
 @pytest.mark.parametrize("names", [("faithful",), ("clean",), ("clean", "faithful")])
 async def test_only_the_models_that_the_operator_wants_are_served(
-    real: Triton, loaded: Loaded, rig: Rig, names: tuple[str, ...]
+    real: Triton, loaded: Loaded, harness: Harness, names: tuple[str, ...]
 ) -> None:
     await loaded.only(*both(GENERAL))
     availability = Availability(real, names)
 
     await availability.wait_ready()
-    await availability.announce(rig.service(), Throughput())
+    await availability.announce(harness.service(), Throughput())
 
-    assert set(await served(rig)) == {"auto", *names}
+    assert set(await served(harness)) == {"auto", *names}
 
 
 async def test_a_worker_is_not_ready_without_a_model_that_the_operator_wants(
@@ -269,23 +269,25 @@ async def test_a_worker_is_not_ready_without_a_model_that_the_operator_wants(
     assert availability.names == ["auto", *NAMES]
 
 
-async def test_while_triton_cannot_be_reached_nothing_is_announced_or_forgotten(rig: Rig) -> None:
+async def test_while_triton_cannot_be_reached_nothing_is_announced_or_forgotten(
+    harness: Harness,
+) -> None:
     async with triton_at("127.0.0.1:9", seconds=1) as nowhere:
         availability = Availability(nowhere)
         availability.models = {**USUAL_MODELS, "enhance": ENHANCE_SMALL}
 
-        await availability.announce(rig.service(), Throughput())
+        await availability.announce(harness.service(), Throughput())
 
     assert "enhance" in availability.models
-    assert await served(rig) == ["auto", "faithful", "clean"]
+    assert await served(harness) == ["auto", "faithful", "clean"]
 
 
-async def test_a_worker_survives_that_images_cannot_be_reached(real: Triton, rig: Rig) -> None:
-    away = replace(rig, target="127.0.0.1:9", channels=rig.channels).service()
+async def test_a_worker_survives_that_images_cannot_be_reached(real: Triton, harness: Harness) -> None:
+    away = replace(harness, target="127.0.0.1:9", channels=harness.channels).service()
 
     await Availability(real).announce(away, Throughput())
 
-    assert await served(rig) == ["auto", "faithful", "clean"]
+    assert await served(harness) == ["auto", "faithful", "clean"]
 
 
 @pytest.mark.parametrize(

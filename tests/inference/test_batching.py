@@ -13,7 +13,7 @@ from inference.triton.capacity import Capacity
 from inference.triton.client import Triton
 from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
-from tests.inference.scratch import SLOW, scratch_triton
+from tests.inference.scratch_triton import SLOW, scratch_triton
 
 NET = Network(SLOW, scale=2, overlap=4)
 RANDOM = np.random.default_rng(4)

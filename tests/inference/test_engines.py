@@ -13,11 +13,11 @@ import pytest
 
 from serving.cache import disk_errors
 from serving.errors import Stopped
-from tests.inference.engine_room import Room, engine_in, furnished, manifest_of, sha256, until
+from tests.inference.engine_harness import EngineHarness, engine_in, furnished, manifest_of, sha256, until
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
+def room(tmp_path: Path) -> Iterator[EngineHarness]:
     room = furnished(tmp_path)
     yield room
     room.close()
@@ -27,7 +27,7 @@ def names_in(cache: Path, pattern: str) -> set[str]:
     return {path.name for path in cache.glob(pattern)}
 
 
-def test_every_model_gets_the_engine_of_its_precision(room: Room) -> None:
+def test_every_model_gets_the_engine_of_its_precision(room: EngineHarness) -> None:
     repository = room.repository()
 
     code, _, error = room.run(repository)
@@ -46,7 +46,7 @@ def test_every_model_gets_the_engine_of_its_precision(room: Room) -> None:
     assert plus["maxShapes"] == "IMAGE:2x3x256x256"
 
 
-def test_the_manifest_lists_each_engine_with_what_it_was_built_from(room: Room) -> None:
+def test_the_manifest_lists_each_engine_with_what_it_was_built_from(room: EngineHarness) -> None:
     repository = room.repository()
 
     room.run(repository)
@@ -60,7 +60,7 @@ def test_the_manifest_lists_each_engine_with_what_it_was_built_from(room: Room) 
     assert entry["built_from"]["precision"] == "half"
 
 
-def test_a_second_machine_of_the_same_kind_takes_the_engines_of_the_first(room: Room) -> None:
+def test_a_second_machine_of_the_same_kind_takes_the_engines_of_the_first(room: EngineHarness) -> None:
     first, second = room.repository("first"), room.repository("second")
     room.run(first)
     built = len(room.calls())
@@ -82,7 +82,7 @@ def test_a_second_machine_of_the_same_kind_takes_the_engines_of_the_first(room: 
     ],
 )
 def test_any_change_that_an_engine_depends_on_builds_another_one(
-    room: Room, change: dict[str, Any], options: tuple[str, ...]
+    room: EngineHarness, change: dict[str, Any], options: tuple[str, ...]
 ) -> None:
     repository = room.repository()
     room.run(repository)
@@ -96,7 +96,7 @@ def test_any_change_that_an_engine_depends_on_builds_another_one(
     assert len(room.calls()) == 4  # the former ones were kept
 
 
-def test_another_graph_is_another_engine(room: Room) -> None:
+def test_another_graph_is_another_engine(room: EngineHarness) -> None:
     room.run(room.repository("first"))
 
     code, _, _ = room.run(room.repository("second", graph=b"changed"))
@@ -105,7 +105,7 @@ def test_another_graph_is_another_engine(room: Room) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone", "undescribed", "garbled"])
-def test_a_broken_engine_is_built_again(room: Room, damage: str) -> None:
+def test_a_broken_engine_is_built_again(room: EngineHarness, damage: str) -> None:
     room.run(room.repository("first"), "--models", "span_x2")
     (engine,) = room.cache.glob("*.plan")
     whole, description = engine.read_bytes(), engine.with_suffix(".json")
@@ -125,7 +125,7 @@ def test_a_broken_engine_is_built_again(room: Room, damage: str) -> None:
     assert engine_in(second).read_bytes() == engine.read_bytes() == whole
 
 
-def test_a_broken_copy_is_replaced_from_the_cache(room: Room) -> None:
+def test_a_broken_copy_is_replaced_from_the_cache(room: EngineHarness) -> None:
     repository = room.repository()
     room.run(repository)
     whole = engine_in(repository).read_bytes()
@@ -137,7 +137,7 @@ def test_a_broken_copy_is_replaced_from_the_cache(room: Room) -> None:
     assert len(room.calls()) == 2
 
 
-def test_builders_at_the_same_time_build_once(room: Room) -> None:
+def test_builders_at_the_same_time_build_once(room: EngineHarness) -> None:
     room.hold.touch()
     repositories = [room.repository(str(number)) for number in range(4)]
     builders = [room.start(repository, "--models", "span_x2") for repository in repositories]
@@ -153,7 +153,7 @@ def test_builders_at_the_same_time_build_once(room: Room) -> None:
     assert len({engine_in(repository).read_bytes() for repository in repositories}) == 1
 
 
-def test_nobody_builds_while_trtexec_of_a_killed_builder_still_runs(room: Room) -> None:
+def test_nobody_builds_while_trtexec_of_a_killed_builder_still_runs(room: EngineHarness) -> None:
     room.hold.touch()
     killed = room.start(room.repository("first"), "--models", "span_x2")
     until(room.calls, "it builds")
@@ -173,7 +173,7 @@ def test_nobody_builds_while_trtexec_of_a_killed_builder_still_runs(room: Room) 
     assert names_in(room.cache, "*.tmp") == set()
 
 
-def test_a_stopped_builder_stops_trtexec(room: Room) -> None:
+def test_a_stopped_builder_stops_trtexec(room: EngineHarness) -> None:
     room.hold.touch()
     builder = room.start(room.repository(), "--models", "span_x2")
     until(room.calls, "it builds")
@@ -187,7 +187,7 @@ def test_a_stopped_builder_stops_trtexec(room: Room) -> None:
     assert names_in(room.cache, "*.plan") == set()
 
 
-def test_the_batch_is_halved_until_the_memory_suffices(room: Room) -> None:
+def test_the_batch_is_halved_until_the_memory_suffices(room: EngineHarness) -> None:
     repository = room.repository()
     room.set_machine(largest=2)
 
@@ -201,7 +201,7 @@ def test_the_batch_is_halved_until_the_memory_suffices(room: Room) -> None:
     assert "batch_size: 4" not in config
 
 
-def test_an_engine_that_was_too_large_is_tried_again_only_on_request(room: Room) -> None:
+def test_an_engine_that_was_too_large_is_tried_again_only_on_request(room: EngineHarness) -> None:
     room.set_machine(largest=4)
     room.run(room.repository("first"), "--models", "span_x2")
     room.set_machine()
@@ -213,13 +213,13 @@ def test_an_engine_that_was_too_large_is_tried_again_only_on_request(room: Room)
     assert room.calls()[2]["maxShapes"] == "IMAGE:8x3x512x512"
 
 
-def test_later_builds_get_the_timings_of_earlier_ones(room: Room) -> None:
+def test_later_builds_get_the_timings_of_earlier_ones(room: EngineHarness) -> None:
     room.run(room.repository())
 
     assert [call["known"] for call in room.calls()] == ["", "timed "]
 
 
-def test_pruning_keeps_used_engines_and_those_of_other_gpus(room: Room) -> None:
+def test_pruning_keeps_used_engines_and_those_of_other_gpus(room: EngineHarness) -> None:
     room.set_machine(gpu="NVIDIA H100, 9.0")
     room.run(room.repository("other"), "--models", "span_x2")
     room.set_machine(tensorrt="100300")
@@ -253,7 +253,9 @@ def test_pruning_keeps_used_engines_and_those_of_other_gpus(room: Room) -> None:
         ({"silent": True}, "trtexec failed (0)"),
     ],
 )
-def test_one_line_says_why_there_is_no_engine(room: Room, change: dict[str, Any], message: str) -> None:
+def test_one_line_says_why_there_is_no_engine(
+    room: EngineHarness, change: dict[str, Any], message: str
+) -> None:
     room.set_machine(**change)
     repository = room.repository()
 
@@ -266,7 +268,7 @@ def test_one_line_says_why_there_is_no_engine(room: Room, change: dict[str, Any]
 
 
 @pytest.mark.parametrize(("program", "message"), [("nvidia-smi", "no GPU"), ("trtexec", "no trtexec")])
-def test_one_line_says_which_program_is_missing(room: Room, program: str, message: str) -> None:
+def test_one_line_says_which_program_is_missing(room: EngineHarness, program: str, message: str) -> None:
     (room.folder / "bin" / program).unlink()
 
     code, _, error = room.run(room.repository())
@@ -275,14 +277,14 @@ def test_one_line_says_which_program_is_missing(room: Room, program: str, messag
     assert message in error
 
 
-def test_a_folder_that_is_no_repository_is_named(room: Room) -> None:
+def test_a_folder_that_is_no_repository_is_named(room: EngineHarness) -> None:
     code, _, error = room.run(room.folder / "nothing")
 
     assert (code, error.count("\n")) == (1, 1)
     assert "nothing is no model repository" in error
 
 
-def test_a_model_that_is_not_there_is_named(room: Room) -> None:
+def test_a_model_that_is_not_there_is_named(room: EngineHarness) -> None:
     code, _, error = room.run(room.repository(), "--models", "span_x3")
 
     assert (code, error.endswith("has no model span_x3\n")) == (1, True)

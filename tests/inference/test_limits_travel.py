@@ -6,7 +6,6 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from pixels import encoded
 
 from common import errors
 from images.convert import to_order
@@ -16,16 +15,17 @@ from inference.networks.network import Answer
 from inference.picture import Animation, Picture
 from inference.pipeline import RenderSpec, render
 from inference.tiling.tiles import Tiling
-from tests.images.images_rig import Rig, an_image, emptied
+from tests.images.harness import Harness, an_image, emptied
 from tests.images.test_uploads import an_upload
 from tests.inference.built_models import FAITHFUL
+from tests.pixels import encoded
 
 MEGAPIXELS_60 = (8_000, 7_500)
 """Doubled, it has 240 megapixels and a side of 16,000."""
 
 
 @pytest.fixture
-async def rig(images_running: Rig) -> Rig:
+async def harness(images_running: Harness) -> Harness:
     await emptied(images_running)
     return images_running
 
@@ -48,11 +48,11 @@ def memory_limit(decoder: Decoder) -> int:
 
 
 async def test_a_larger_original_is_accepted_and_decoded_where_the_setting_is_raised(
-    rig: Rig, decoder: Decoder, large: bytes
+    harness: Harness, decoder: Decoder, large: bytes
 ) -> None:
-    raised = rig.settings.model_copy(update={"largest_input_pixels": 60_000_000})
+    raised = harness.settings.model_copy(update={"largest_input_pixels": 60_000_000})
 
-    image, _ = await rig.uploads(settings=raised).accept(1, an_upload(large))
+    image, _ = await harness.uploads(settings=raised).accept(1, an_upload(large))
     order = to_order(image, raised)
     picture = await decoder.decode(large, order.largest_input_pixels)
 
@@ -63,10 +63,10 @@ async def test_a_larger_original_is_accepted_and_decoded_where_the_setting_is_ra
 
 
 async def test_by_default_it_is_refused_at_the_door_and_by_the_decoder(
-    rig: Rig, decoder: Decoder, large: bytes
+    harness: Harness, decoder: Decoder, large: bytes
 ) -> None:
     with pytest.raises(errors.InvalidArgument) as refused:
-        await rig.uploads().accept(1, an_upload(large))
+        await harness.uploads().accept(1, an_upload(large))
     with pytest.raises(Undecodable) as undecodable:
         await decoder.decode(large)
 
@@ -74,10 +74,10 @@ async def test_by_default_it_is_refused_at_the_door_and_by_the_decoder(
     assert undecodable.value.reason == "too_many_pixels"
 
 
-async def test_an_image_accepted_under_a_higher_limit_is_still_decoded(rig: Rig) -> None:
-    image = await an_image(rig.sessions, original_width=8000, original_height=7500)
+async def test_an_image_accepted_under_a_higher_limit_is_still_decoded(harness: Harness) -> None:
+    image = await an_image(harness.sessions, original_width=8000, original_height=7500)
 
-    order = to_order(image, rig.settings)
+    order = to_order(image, harness.settings)
 
     assert order.largest_input_pixels == 60_000_000
 

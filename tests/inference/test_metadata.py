@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from PIL import ExifTags, Image
-from pixels import encoded
 
 from inference.decoding.pool import Decoder
 from tests.inference.pictures import still
+from tests.pixels import encoded
 
 PHOTO = Image.effect_noise((90, 60), 80).convert("RGB")
 

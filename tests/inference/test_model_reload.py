@@ -13,10 +13,10 @@ from inference.picture import Picture
 from inference.triton.client import Triton
 from inference.triton.errors import ModelDied, TritonAway
 from loupe_local.triton import SHARED_MEMORY
-from tests.images.images_rig import poll
+from tests.images.harness import poll
 from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
-from tests.inference.scratch import DEADLY, QUICK, SLOW, Scratch, scratch_triton
+from tests.inference.scratch_triton import DEADLY, QUICK, SLOW, ScratchTriton, scratch_triton
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (150, 200, 3), np.uint8)
 TILE = np.ascontiguousarray(PIXELS[:64, :64].transpose(2, 0, 1)[np.newaxis])
@@ -24,13 +24,13 @@ NET = Network(SLOW, scale=2, overlap=4)
 
 
 @pytest.fixture(scope="module")
-async def scratch(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Scratch]:
+async def scratch(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ScratchTriton]:
     async with scratch_triton(tmp_path_factory.mktemp("triton")) as running:
         yield running
 
 
 @pytest.fixture
-async def triton(scratch: Scratch) -> AsyncGenerator[Triton]:
+async def triton(scratch: ScratchTriton) -> AsyncGenerator[Triton]:
     async with triton_at(scratch.target, seconds=30, in_flight=4) as client:
         yield client
 
@@ -41,7 +41,7 @@ def reloads(model: str, outcome: str = "done") -> float:
 
 
 async def test_a_picture_is_finished_although_its_model_is_killed_meanwhile(
-    scratch: Scratch, triton: Triton
+    scratch: ScratchTriton, triton: Triton
 ) -> None:
     before, progressed = reloads(SLOW), asyncio.Event()
 
@@ -68,7 +68,9 @@ async def test_a_picture_is_finished_although_its_model_is_killed_meanwhile(
     assert triton.is_well
 
 
-async def test_a_canary_brings_a_model_back_before_anybody_needs_it(scratch: Scratch, triton: Triton) -> None:
+async def test_a_canary_brings_a_model_back_before_anybody_needs_it(
+    scratch: ScratchTriton, triton: Triton
+) -> None:
     await triton.infer(QUICK, TILE)
     dead = scratch.process_of(QUICK)
     before = reloads(QUICK)
@@ -80,7 +82,7 @@ async def test_a_canary_brings_a_model_back_before_anybody_needs_it(scratch: Scr
     assert reloads(QUICK) == before + 1
 
 
-async def test_two_workers_that_find_a_model_dead_both_get_their_answers(scratch: Scratch) -> None:
+async def test_two_workers_that_find_a_model_dead_both_get_their_answers(scratch: ScratchTriton) -> None:
     async with triton_at(scratch.target, seconds=30) as one, triton_at(scratch.target, seconds=30) as other:
         await asyncio.gather(*(client.infer(QUICK, TILE) for client in (one, other)))
         scratch.kill(QUICK)
@@ -116,7 +118,7 @@ async def is_well(triton: Triton) -> bool:
     return triton.is_well
 
 
-async def test_only_the_tile_that_kills_its_model_fails(scratch: Scratch, triton: Triton) -> None:
+async def test_only_the_tile_that_kills_its_model_fails(scratch: ScratchTriton, triton: Triton) -> None:
     await triton.infer(SLOW, TILE)
     deadly = np.full_like(TILE, DEADLY)
 
@@ -130,7 +132,9 @@ async def test_only_the_tile_that_kills_its_model_fails(scratch: Scratch, triton
         assert np.array_equal(answer.upscaled, TILE.repeat(2, 2).repeat(2, 3))
 
 
-async def test_a_reload_continues_when_its_caller_is_cancelled(scratch: Scratch, triton: Triton) -> None:
+async def test_a_reload_continues_when_its_caller_is_cancelled(
+    scratch: ScratchTriton, triton: Triton
+) -> None:
     await triton.infer(QUICK, TILE)
     dead, before = scratch.process_of(QUICK), reloads(QUICK)
     dead.kill()
@@ -146,7 +150,7 @@ async def test_a_reload_continues_when_its_caller_is_cancelled(scratch: Scratch,
 
 
 async def test_a_model_whose_reload_failed_is_loaded_as_soon_as_that_is_possible(
-    scratch: Scratch, triton: Triton, tmp_path_factory: pytest.TempPathFactory
+    scratch: ScratchTriton, triton: Triton, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     await triton.infer(QUICK, TILE)
     away = tmp_path_factory.mktemp("away") / QUICK
@@ -164,7 +168,7 @@ async def test_a_model_whose_reload_failed_is_loaded_as_soon_as_that_is_possible
 
 
 async def test_a_starting_worker_loads_what_another_one_left_unloaded(
-    scratch: Scratch, triton: Triton
+    scratch: ScratchTriton, triton: Triton
 ) -> None:
     await triton._client.unload_model(QUICK)
     await poll(lambda: is_gone(triton, QUICK))

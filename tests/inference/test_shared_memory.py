@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 from inference.networks.network import Answer
 from inference.triton.client import Triton
 from inference.triton.shared_memory import FOLDER, NoSharedMemory, Region, SharedMemory, find_leftovers
-from tests.images.images_rig import poll
+from tests.images.harness import poll
 from tests.inference.conftest import FaultyTriton
-from tests.inference.scratch import QUICK, SLOW, Scratch, scratch_triton
+from tests.inference.scratch_triton import QUICK, SLOW, ScratchTriton, scratch_triton
 
 RANDOM = np.random.default_rng(5)
 HOLDING = """
@@ -31,13 +31,13 @@ sys.stdin.read()
 
 
 @pytest.fixture(scope="module")
-async def scratch(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Scratch]:
+async def scratch(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ScratchTriton]:
     async with scratch_triton(tmp_path_factory.mktemp("triton")) as running:
         yield running
 
 
 @pytest.fixture
-async def triton(scratch: Scratch) -> AsyncGenerator[Triton]:
+async def triton(scratch: ScratchTriton) -> AsyncGenerator[Triton]:
     client = Triton(scratch.target, seconds=30, in_flight=4, shares_memory=True)
     await client.infer(QUICK, a_tile())
     await client.infer(SLOW, a_tile())
@@ -91,7 +91,7 @@ async def test_a_larger_tile_takes_the_place_of_a_smaller_one(triton: Triton) ->
     assert files_of(triton)[0].stat().st_size >= 5 * tile.nbytes
 
 
-async def test_nothing_is_left_when_it_is_closed(scratch: Scratch) -> None:
+async def test_nothing_is_left_when_it_is_closed(scratch: ScratchTriton) -> None:
     triton = Triton(scratch.target, seconds=30, shares_memory=True)
     for _ in range(2):
         await triton.infer(QUICK, a_tile())
@@ -105,7 +105,7 @@ async def test_nothing_is_left_when_it_is_closed(scratch: Scratch) -> None:
 
 
 async def test_regions_are_registered_again_after_triton_was_restarted(
-    scratch: Scratch, triton: Triton
+    scratch: ScratchTriton, triton: Triton
 ) -> None:
     await triton.infer(QUICK, a_tile())
     before = await known(triton)
@@ -157,7 +157,7 @@ async def test_a_triton_that_cannot_see_our_memory_is_asked_through_the_socket(f
     assert not files_of(triton)
 
 
-async def test_a_full_dev_shm_is_an_error_and_leaves_no_file(scratch: Scratch, triton: Triton) -> None:
+async def test_a_full_dev_shm_is_an_error_and_leaves_no_file(scratch: ScratchTriton, triton: Triton) -> None:
     regions = SharedMemory(triton._client)
     before = set(FOLDER.iterdir())
 
@@ -185,7 +185,7 @@ def holding() -> Generator[tuple[subprocess.Popen[str], Path]]:
 
 
 async def test_what_a_killed_worker_left_is_removed_and_nobody_elses(
-    scratch: Scratch, triton: Triton
+    scratch: ScratchTriton, triton: Triton
 ) -> None:
     with holding() as (killed, left), holding() as (_, alive):
         ours = Region(1 << 20)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from local import traces
 
 from loupe_local.postgres_home import MAPPED
 from loupe_local.process import OWN, is_alive, launch
 from loupe_local.state import State, write
 from loupe_local.stores import stores
 from loupe_local.supervisor import Supervisor
+from tests.local import traces
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from local.traces import plain
 
 from loupe_local.postgres import remove_stale_pid
 from loupe_local.stores import Stores
+from tests.local.traces import plain
 
 
 async def test_a_pid_file_with_the_id_of_another_server_is_removed(tmp_path: Path, stores: Stores) -> None:

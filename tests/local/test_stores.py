@@ -15,12 +15,12 @@ import nats
 import psutil
 import psycopg
 import pytest
-from local.traces import plain
 from nats.js.api import StorageType, StreamConfig
 
 from loupe_local.log import to_file
 from loupe_local.state import AlreadyRunning
 from loupe_local.stores import Stores, stores
+from tests.local.traces import plain
 
 STORES = ("postgres", "nats", "objects", "smtp", "triton")
 

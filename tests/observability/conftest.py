@@ -10,15 +10,15 @@ from unittest import mock
 
 import httpx2
 import pytest
-from client import client_of
 from PIL import Image
-from pixels import encoded
 
 from loupe_local.log import to_file
 from loupe_local.services import NAMES
 from loupe_local.stack import Stack
 from loupe_local.stack import stack as run_stack
+from tests.client import client_of
 from tests.observability.collector import Collector, Received, collector
+from tests.pixels import encoded
 
 OVERRIDES = {
     "IMAGES_UNFINISHED_PER_USER": "1",

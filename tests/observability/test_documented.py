@@ -4,12 +4,12 @@ import re
 
 import httpx2
 import pytest
-from client import accepted, until
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from loupe_local.services import NAMES
 from loupe_local.state import REPOSITORY
+from tests.client import accepted, until
 from tests.observability.conftest import Traced
 
 ROW = re.compile(r"^\| `(loupe_\w+)`( †)? \|([\w, ]*)\| ([\w, ]+) \| (.+) \|$", re.MULTILINE)

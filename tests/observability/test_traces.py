@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import httpx2
 import pytest
-from client import accepted, until
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from tests.client import accepted, until
 from tests.observability.collector import Received
 from tests.observability.conftest import Traced
 

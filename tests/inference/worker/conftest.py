@@ -17,14 +17,15 @@ from inference.tiling.tiles import Tiling
 from inference.worker import Worker
 from loupe_local.services import services
 from loupe_local.stores import Stores
-from tests.images.images_rig import Rig, emptied
+from tests.images.harness import Harness as ImagesHarness
+from tests.images.harness import emptied
 from tests.inference.built_models import MODELS
 from tests.inference.conftest import FaultyTriton, triton_at
-from tests.inference.worker.bench import JOBS_BEFORE, Bench
+from tests.inference.worker.harness import JOBS_BEFORE, Harness
 
 
 @pytest.fixture
-async def rig(images_running: Rig) -> Rig:
+async def images_harness(images_running: ImagesHarness) -> ImagesHarness:
     await emptied(images_running)
     return images_running
 
@@ -59,16 +60,20 @@ async def decoder() -> AsyncGenerator[Decoder]:
 
 
 @pytest.fixture
-async def bench(
-    rig: Rig, js: JetStreamContext, faulty: FaultyTriton, decoder: Decoder, stores: Stores
-) -> AsyncGenerator[Bench]:
+async def harness(
+    images_harness: ImagesHarness,
+    js: JetStreamContext,
+    faulty: FaultyTriton,
+    decoder: Decoder,
+    stores: Stores,
+) -> AsyncGenerator[Harness]:
     given = services(stores, {}).environment("inference")
     settings = Settings(**{name.removeprefix("INFERENCE_").lower(): text for name, text in given.items()})  # pyright: ignore[reportArgumentType]
     async with triton_at(faulty.target, seconds=20) as triton:
         availability = Availability(triton)
         availability.models = MODELS
         worker = Worker(
-            images=rig.service(),
+            images=images_harness.service(),
             blobs=Blobs(settings.store()),
             triton=triton,
             availability=availability,
@@ -78,4 +83,4 @@ async def bench(
             tiling=Tiling(64),
             heartbeat_seconds=0.1,
         )
-        yield Bench(rig, js, worker)
+        yield Harness(images_harness, js, worker)

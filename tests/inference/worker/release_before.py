@@ -16,7 +16,8 @@ from common import outbox
 from common.db import Sessions
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
-from tests.images.images_rig import RULES, Rig
+from tests.images.harness import RULES
+from tests.images.harness import Harness as ImagesHarness
 
 FORGOTTEN_AFTER, LOST_AFTER = timedelta(minutes=30), timedelta(seconds=30)
 LOST = sa.text("""
@@ -56,8 +57,8 @@ async def sweep(sessions: Sessions, js: JetStreamContext) -> None:
 class OldWorker:
     """Takes jobs from the stream JOBS, and is ready to be handed another image than that of its message."""
 
-    def __init__(self, rig: Rig, js: JetStreamContext) -> None:
-        self._images = rig.service()
+    def __init__(self, images_harness: ImagesHarness, js: JetStreamContext) -> None:
+        self._images = images_harness.service()
         self._js = js
         self.received: list[int] = []
         self.done: list[int] = []

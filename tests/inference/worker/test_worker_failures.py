@@ -13,85 +13,87 @@ from images.tables import Status
 from inference.networks.network import BadAnswer
 from inference.triton.client import CANARY
 from inference.triton.errors import TritonFailed
-from tests.images.images_rig import RULES, keys, poll
+from tests.images.harness import RULES, keys, poll
 from tests.inference.conftest import Answer, FaultyTriton, an_answer, doubled, pixels_of, triton_at
-from tests.inference.scratch import QUICK, scratch_triton
-from tests.inference.worker.bench import STANDARD, Bench, PausedTriton, a_message, was_called
+from tests.inference.scratch_triton import QUICK, scratch_triton
+from tests.inference.worker.harness import STANDARD, Harness, PausedTriton, a_message, was_called
 
 
 @pytest.mark.parametrize(
     ("code", "is_excused"), [(grpc.StatusCode.UNAVAILABLE, True), (grpc.StatusCode.INTERNAL, False)]
 )
 async def test_only_a_triton_that_is_away_excuses_the_attempt(
-    bench: Bench, faulty: FaultyTriton, code: grpc.StatusCode, is_excused: bool
+    harness: Harness, faulty: FaultyTriton, code: grpc.StatusCode, is_excused: bool
 ) -> None:
     faulty.answer = aborting(code)
-    image = await bench.job()
+    image = await harness.job()
 
     with pytest.raises(messages.RetryLater if is_excused else TritonFailed):
-        await bench.do(image)
+        await harness.do(image)
 
-    found = await bench.row(image)
+    found = await harness.row(image)
     assert (found.status, found.attempt, found.excused) == (Status.PROCESSING, 1, int(is_excused))
     assert found.heartbeat_at is None
-    assert await bench.results() == []
+    assert await harness.results() == []
 
 
-async def test_while_triton_cannot_be_reached_no_attempt_begins(bench: Bench) -> None:
+async def test_while_triton_cannot_be_reached_no_attempt_begins(harness: Harness) -> None:
     """An attempt would be excused, but an image with too many excuses fails."""
-    image = await bench.job()
+    image = await harness.job()
 
     async with triton_at("127.0.0.1:9", seconds=1) as nowhere:
         with pytest.raises(messages.RetryLater, match="Triton is away"):
-            await replace(bench.worker, triton=nowhere).handle(a_message(image), STANDARD)
+            await replace(harness.worker, triton=nowhere).handle(a_message(image), STANDARD)
 
-    found = await bench.row(image)
+    found = await harness.row(image)
     assert (found.status, found.attempt, found.excused) == (Status.PENDING, 0, 0)
 
 
-async def test_a_hanging_triton_costs_an_attempt(bench: Bench, faulty: FaultyTriton) -> None:
+async def test_a_hanging_triton_costs_an_attempt(harness: Harness, faulty: FaultyTriton) -> None:
     faulty.answer = PausedTriton()
-    image = await bench.job()
+    image = await harness.job()
 
     async with triton_at(faulty.target, seconds=0.5) as impatient:
         with pytest.raises(TritonFailed):
-            await replace(bench.worker, triton=impatient).handle(a_message(image), STANDARD)
+            await replace(harness.worker, triton=impatient).handle(a_message(image), STANDARD)
 
-    found = await bench.row(image)
+    found = await harness.row(image)
     assert (found.attempt, found.excused) == (1, 0)
 
 
-async def test_a_wrong_answer_costs_an_attempt_and_stores_nothing(bench: Bench, faulty: FaultyTriton) -> None:
+async def test_a_wrong_answer_costs_an_attempt_and_stores_nothing(
+    harness: Harness, faulty: FaultyTriton
+) -> None:
     async def small(*_: Any) -> Any:
         return an_answer(np.zeros((1, 3, 16, 24), np.uint8))
 
     faulty.answer = except_for_canaries(small)
-    image = await bench.job()
+    image = await harness.job()
 
     with pytest.raises(BadAnswer):
-        await bench.do(image)
+        await harness.do(image)
 
-    found = await bench.row(image)
+    found = await harness.row(image)
     assert (found.attempt, found.excused) == (1, 0)
-    assert await keys(bench.rig) == [image.original_path]
+    assert await keys(harness.images) == [image.original_path]
 
 
 @pytest.mark.parametrize("level", [0, 77])
 async def test_a_black_or_blank_answer_costs_an_attempt_and_stores_nothing(
-    bench: Bench, faulty: FaultyTriton, level: int
+    harness: Harness, faulty: FaultyTriton, level: int
 ) -> None:
     async def blank(*_: Any) -> Any:
         return an_answer(np.full((1, 3, 32, 48), level, np.uint8))
 
     faulty.answer = except_for_canaries(blank)
-    image = await bench.job()
+    image = await harness.job()
 
     with pytest.raises(BadAnswer, match=r"span_x2 answered (black|one colour) for the tile at 0, 0"):
-        await bench.do(image)
+        await harness.do(image)
 
-    found = await bench.row(image)
+    found = await harness.row(image)
     assert (found.attempt, found.excused) == (1, 0)
-    assert await keys(bench.rig) == [image.original_path]
+    assert await keys(harness.images) == [image.original_path]
 
 
 def except_for_canaries(answer: Answer) -> Answer:
@@ -105,96 +107,100 @@ def except_for_canaries(answer: Answer) -> Answer:
 
 
 async def test_a_triton_that_answers_everything_wrongly_costs_no_attempt_and_gets_no_more_jobs(
-    bench: Bench, faulty: FaultyTriton
+    harness: Harness, faulty: FaultyTriton
 ) -> None:
     async def black(request: Any, _: Any) -> Any:
         return an_answer(np.zeros_like(pixels_of(request)).repeat(2, axis=2).repeat(2, axis=3))
 
     faulty.answer = black
-    first, second = [await bench.job() for _ in range(2)]
+    first, second = [await harness.job() for _ in range(2)]
 
     with pytest.raises(messages.RetryLater, match="black for a test tile"):
-        await bench.do(first)
+        await harness.do(first)
     with pytest.raises(messages.RetryLater, match="Triton answers wrongly"):
-        await bench.do(second)
-    is_well_meanwhile = bench.worker.triton.is_well
+        await harness.do(second)
+    is_well_meanwhile = harness.worker.triton.is_well
     faulty.answer = doubled
-    await bench.worker.triton.ask_canaries(["span_x2"], 3600)
-    await bench.do(first)
+    await harness.worker.triton.ask_canaries(["span_x2"], 3600)
+    await harness.do(first)
 
     assert not is_well_meanwhile
-    assert bench.worker.triton.is_well
+    assert harness.worker.triton.is_well
     assert [
-        (image.attempt, image.excused) for image in (await bench.row(first), await bench.row(second))
+        (image.attempt, image.excused) for image in (await harness.row(first), await harness.row(second))
     ] == [
         (2, 1),
         (0, 0),
     ]
-    assert [result.image_id for result in await bench.results()] == [first.id]
+    assert [result.image_id for result in await harness.results()] == [first.id]
 
 
-async def test_a_missing_original_costs_an_attempt(bench: Bench) -> None:
-    image = await bench.job()
-    await bench.rig.blobs.delete([image.original_path])
+async def test_a_missing_original_costs_an_attempt(harness: Harness) -> None:
+    image = await harness.job()
+    await harness.images.blobs.delete([image.original_path])
 
     with pytest.raises(Exception, match="NoSuchKey"):
-        await bench.do(image)
+        await harness.do(image)
 
-    found = await bench.row(image)
+    found = await harness.row(image)
     assert (found.attempt, found.excused, found.heartbeat_at) == (1, 0, None)
 
 
-async def test_a_store_that_is_away_excuses_the_attempt(bench: Bench) -> None:
-    image = await bench.job()
-    away = replace(bench.worker, blobs=bench.rig.blobs_at("http://127.0.0.1:9"))
+async def test_a_store_that_is_away_excuses_the_attempt(harness: Harness) -> None:
+    image = await harness.job()
+    away = replace(harness.worker, blobs=harness.images.blobs_at("http://127.0.0.1:9"))
 
     with pytest.raises(messages.RetryLater):
         await away.handle(a_message(image), STANDARD)
 
-    assert (await bench.row(image)).excused == 1
+    assert (await harness.row(image)).excused == 1
 
 
-async def test_an_image_that_always_fails_ends_after_its_attempts(bench: Bench, faulty: FaultyTriton) -> None:
+async def test_an_image_that_always_fails_ends_after_its_attempts(
+    harness: Harness, faulty: FaultyTriton
+) -> None:
     faulty.answer = aborting(grpc.StatusCode.INTERNAL)
-    image = await bench.job()
-    await bench.submit(image)
+    image = await harness.job()
+    await harness.submit(image)
 
-    async with bench.consuming():
-        await poll(bench.has_no_jobs)
+    async with harness.consuming():
+        await poll(harness.has_no_jobs)
 
-    found = await bench.row(image)
+    found = await harness.row(image)
     assert (found.status, found.failure_code, found.attempt) == (Status.FAILED, "attempts_exhausted", 3)
-    assert await bench.results() == []
+    assert await harness.results() == []
 
 
-async def test_an_image_waits_for_triton_however_often_it_is_away(bench: Bench, faulty: FaultyTriton) -> None:
+async def test_an_image_waits_for_triton_however_often_it_is_away(
+    harness: Harness, faulty: FaultyTriton
+) -> None:
     faulty.answer = aborting(grpc.StatusCode.UNAVAILABLE)
-    image = await bench.job()
-    await bench.submit(image)
+    image = await harness.job()
+    await harness.submit(image)
 
-    async with bench.consuming():
+    async with harness.consuming():
         await poll(lambda: was_called(faulty, 5))
         faulty.answer = doubled
-        await poll(bench.has_result)
+        await poll(harness.has_result)
 
-    [finished] = await bench.results()
+    [finished] = await harness.results()
     assert finished.HasField("output")
     assert finished.fence > RULES.attempts
 
 
 async def test_a_model_that_dies_costs_no_attempt(
-    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+    harness: Harness, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    image = await bench.job()
+    image = await harness.job()
     async with (
         scratch_triton(tmp_path_factory.mktemp("triton")) as scratch,
         triton_at(scratch.target, seconds=30) as triton,
     ):
         scratch.kill(QUICK)
-        await replace(bench.worker, triton=triton).handle(a_message(image), STANDARD)
+        await replace(harness.worker, triton=triton).handle(a_message(image), STANDARD)
 
-    assert [one.HasField("output") for one in await bench.results()] == [True]
-    assert (await bench.row(image)).attempt == 1
+    assert [one.HasField("output") for one in await harness.results()] == [True]
+    assert (await harness.row(image)).attempt == 1
 
 
 def aborting(code: grpc.StatusCode) -> Callable[[Any, Any], Awaitable[Any]]:

@@ -9,72 +9,77 @@ from common import messages
 from images.tables import Status
 from inference.availability import Availability
 from loupe.images.v1 import images_pb2
-from tests.images.images_rig import Rig, poll
+from tests.images.harness import Harness as ImagesHarness
+from tests.images.harness import poll
 from tests.inference.built_models import ENHANCE_SMALL, MODELS
 from tests.inference.conftest import FaultyTriton, an_answer, pixels_of
-from tests.inference.worker.bench import STANDARD, Bench, a_message
+from tests.inference.worker.harness import STANDARD, Harness, a_message
 
 
-async def test_an_image_is_upscaled_by_the_model_that_it_asks_for(bench: Bench, faulty: FaultyTriton) -> None:
+async def test_an_image_is_upscaled_by_the_model_that_it_asks_for(
+    harness: Harness, faulty: FaultyTriton
+) -> None:
     async def fourfold(request: Any, _: Any) -> Any:
         return an_answer(pixels_of(request).repeat(4, axis=2).repeat(4, axis=3))
 
     faulty.answer = fourfold
-    bench.worker.availability.models = {**MODELS, "enhance": ENHANCE_SMALL}
-    image = await bench.job(model_asked="enhance")
+    harness.worker.availability.models = {**MODELS, "enhance": ENHANCE_SMALL}
+    image = await harness.job(model_asked="enhance")
 
-    await bench.do(image)
+    await harness.do(image)
 
-    [finished] = await bench.results()
+    [finished] = await harness.results()
     assert (finished.output.model, finished.output.model_reason) == ("enhance", "asked_for")
 
 
 async def test_an_image_whose_model_no_worker_has_any_more_fails_without_an_attempt(
-    bench: Bench, faulty: FaultyTriton
+    harness: Harness, faulty: FaultyTriton
 ) -> None:
-    image = await bench.job(model_asked="enhance")
-    await bench.submit(image)
+    image = await harness.job(model_asked="enhance")
+    await harness.submit(image)
 
-    async with bench.consuming():
-        await poll(bench.has_no_jobs)
+    async with harness.consuming():
+        await poll(harness.has_no_jobs)
 
-    found = await bench.row(image)
+    found = await harness.row(image)
     assert (found.status, found.failure_code, found.attempt) == (Status.FAILED, "model_unavailable", 0)
-    assert (faulty.asked, await bench.results()) == (0, [])
+    assert (faulty.asked, await harness.results()) == (0, [])
 
 
 async def test_an_image_whose_model_another_worker_has_waits_for_that_worker(
-    bench: Bench, faulty: FaultyTriton
+    harness: Harness, faulty: FaultyTriton
 ) -> None:
     offers = [images_pb2.AnnounceModelsRequest.Offer(name="enhance", nets=["realesr_general_x4v3"])]
-    await bench.rig.service().AnnounceModels(images_pb2.AnnounceModelsRequest(models=offers))
-    image = await bench.job(model_asked="enhance")
+    await harness.images.service().AnnounceModels(images_pb2.AnnounceModelsRequest(models=offers))
+    image = await harness.job(model_asked="enhance")
 
     with pytest.raises(messages.RetryLater):
-        await bench.do(image)
+        await harness.do(image)
 
-    found = await bench.row(image)
+    found = await harness.row(image)
     assert (found.status, found.attempt, faulty.asked) == (Status.PENDING, 0, 0)
 
 
-async def test_a_model_that_disappears_during_decoding_excuses_the_attempt(bench: Bench) -> None:
-    bench.worker.availability.models = {**MODELS, "enhance": ENHANCE_SMALL}
-    disappearing = DisappearingModel(bench.rig, bench.worker.availability)
-    image = await bench.job(model_asked="enhance")
+async def test_a_model_that_disappears_during_decoding_excuses_the_attempt(
+    harness: Harness,
+) -> None:
+    harness.worker.availability.models = {**MODELS, "enhance": ENHANCE_SMALL}
+    disappearing = DisappearingModel(harness.images, harness.worker.availability)
+    image = await harness.job(model_asked="enhance")
 
     with pytest.raises(messages.RetryLater, match="enhance is not served"):
-        await replace(bench.worker, images=disappearing).handle(a_message(image), STANDARD)  # pyright: ignore[reportArgumentType]
+        await replace(harness.worker, images=disappearing).handle(a_message(image), STANDARD)  # pyright: ignore[reportArgumentType]
 
-    found = await bench.row(image)
+    found = await harness.row(image)
     assert (found.status, found.attempt, found.excused) == (Status.PROCESSING, 1, 1)
-    assert await bench.results() == []
+    assert await harness.results() == []
 
 
 class DisappearingModel:
     """The real service. The model disappears as soon as work on an image has started."""
 
-    def __init__(self, rig: Rig, availability: Availability) -> None:
-        self._images, self._availability = rig.service(), availability
+    def __init__(self, images_harness: ImagesHarness, availability: Availability) -> None:
+        self._images, self._availability = images_harness.service(), availability
         self.StopWork, self.KeepWorking = self._images.StopWork, self._images.KeepWorking
 
     async def StartWork(self, request: images_pb2.StartWorkRequest) -> Any:

@@ -94,7 +94,7 @@ async def spend(stack: Stack, key: str, requests: int) -> None:
 
 
 @dataclass
-class Gateway:
+class Harness:
     url: str
     backend: backend.Backend
     readiness: Readiness
@@ -111,7 +111,7 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway_on(settings: Settings, *, wait_for_services: bool = True) -> AsyncGenerator[Gateway]:
+async def gateway_on(settings: Settings, *, wait_for_services: bool = True) -> AsyncGenerator[Harness]:
     """Run another gateway in this process, on its own port."""
     connected, readiness = backend.connect(settings), Readiness(*NEEDS)
     application = app.create(connected, readiness)
@@ -130,7 +130,7 @@ async def gateway_on(settings: Settings, *, wait_for_services: bool = True) -> A
         while not server.started:
             await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    gateway = Gateway(f"http://127.0.0.1:{port}", connected, readiness, server)
+    gateway = Harness(f"http://127.0.0.1:{port}", connected, readiness, server)
     try:
         if wait_for_services:
             await gateway.ready()
@@ -142,7 +142,7 @@ async def gateway_on(settings: Settings, *, wait_for_services: bool = True) -> A
         await connected.connections.close()
 
 
-async def until_idle(gateway: Gateway) -> None:
+async def until_idle(gateway: Harness) -> None:
     """Wait until the gateway has neither connections nor running requests."""
     async with asyncio.timeout(20):
         state = gateway.server.server_state

@@ -43,7 +43,7 @@ SECONDS = {QUICK: 0.0, SLOW: 0.2}
 
 
 @dataclass(frozen=True)
-class Scratch:
+class ScratchTriton:
     supervisor: Supervisor
     target: str
     models: Path
@@ -70,11 +70,11 @@ def a_repository(folder: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def scratch_triton(folder: Path, env: Mapping[str, str] | None = None) -> AsyncGenerator[Scratch]:
+async def scratch_triton(folder: Path, env: Mapping[str, str] | None = None) -> AsyncGenerator[ScratchTriton]:
     models = a_repository(folder / "models")
     async with Supervisor(folder / "state", to_file(folder / "triton.log")) as supervisor:
         server = triton_server.triton(supervisor.state)
         process = triton_server.process(server, models=models)
         env = {**process.env, **(env or {})}
         await supervisor.start(replace(process, env=env, stop_seconds=STOP_SECONDS))
-        yield Scratch(supervisor, server.grpc, models)
+        yield ScratchTriton(supervisor, server.grpc, models)

@@ -47,7 +47,7 @@ RULES = jobs.Rules(window=2, attempts=3, silent=timedelta(seconds=20))
 
 
 @dataclass
-class Rig:
+class Harness:
     """The parts of the images service that a test may inspect or replace."""
 
     sessions: Sessions
@@ -96,7 +96,7 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
+async def harness_of(stores: Stores) -> AsyncGenerator[Harness]:
     """Run both services with migrated schemas, the plans that ship, and a free port each."""
     ours = services(stores, {})
     await asyncio.gather(ours.migrate("images"), ours.migrate("billing"))
@@ -109,7 +109,7 @@ async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
         nats = await until_end.enter_async_context(
             bus.connection(stores.nats_url("images"), "tests", Readiness())
         )
-        rig = Rig(
+        harness = Harness(
             sessions=db.sessions(engines[0]),
             billing_sessions=db.sessions(engines[1]),
             settings=settings,
@@ -118,18 +118,18 @@ async def rig_of(stores: Stores) -> AsyncGenerator[Rig]:
             billing=None,  # pyright: ignore[reportArgumentType]  follows when its server runs
             js=nats.jetstream(),
         )
-        await bus.declare(rig.js, EVENTS, bus.DEAD)
+        await bus.declare(harness.js, EVENTS, bus.DEAD)
         billing = rpc.Server(Verifier("billing", tokens.jwks), billing_rpc.CALLERS)
         billing_pb2_grpc.add_BillingServiceServicer_to_server(
-            billing_rpc.BillingService(rig.billing_sessions, plans.load(""), 3600), billing.grpc
+            billing_rpc.BillingService(harness.billing_sessions, plans.load(""), 3600), billing.grpc
         )
-        rig.billing = rig.billing_at(await until_end.enter_async_context(serving(billing)))
+        harness.billing = harness.billing_at(await until_end.enter_async_context(serving(billing)))
         images = rpc.Server(Verifier("images", tokens.jwks), images_rpc.CALLERS)
-        service = images_rpc.ImagesService(rig.context, DeadLetters(rig.js, rig.context))
+        service = images_rpc.ImagesService(harness.context, DeadLetters(harness.js, harness.context))
         images_pb2_grpc.add_ImagesServiceServicer_to_server(service, images.grpc)
-        rig.target = await until_end.enter_async_context(serving(images))
-        yield rig
-        for channel in rig.channels:
+        harness.target = await until_end.enter_async_context(serving(images))
+        yield harness
+        for channel in harness.channels:
             await channel.close()
     for engine in engines:
         await engine.dispose()
@@ -146,20 +146,20 @@ async def serving(server: rpc.Server) -> AsyncGenerator[str]:
         await running
 
 
-async def emptied(rig: Rig) -> None:
+async def emptied(harness: Harness) -> None:
     """Delete all rows and objects that the test before left."""
-    async with rig.sessions.begin() as session:
+    async with harness.sessions.begin() as session:
         tables = sa.text("TRUNCATE batch, image, former_user, offered_model, worker, outbox RESTART IDENTITY")
         await (await session.connection()).execute(tables)
-    async with rig.billing_sessions.begin() as session:
+    async with harness.billing_sessions.begin() as session:
         tables = sa.text("TRUNCATE subscription, quota, reservation, outbox")
         await (await session.connection()).execute(tables)
-    await rig.blobs.delete(await keys(rig))
+    await harness.blobs.delete(await keys(harness))
 
 
-async def keys(rig: Rig) -> list[str]:
+async def keys(harness: Harness) -> list[str]:
     """Return the keys of all objects of images in the store."""
-    client, bucket = rig.blobs._client, rig.settings.s3_bucket
+    client, bucket = harness.blobs._client, harness.settings.s3_bucket
     found = await asyncio.to_thread(
         lambda: [str(one.object_name) for one in client.list_objects(bucket, "images/", recursive=True)]
     )

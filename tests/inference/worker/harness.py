@@ -9,7 +9,6 @@ from typing import Any
 import nats.js.errors
 from nats.js import JetStreamContext
 from PIL import Image
-from pixels import encoded
 
 from common import bus, outbox
 from common.metrics import Readiness
@@ -20,8 +19,10 @@ from inference.worker import Worker
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2
 from loupe_local.stores import Stores
-from tests.images.images_rig import Rig, an_image, row
+from tests.images.harness import Harness as ImagesHarness
+from tests.images.harness import an_image, row
 from tests.inference.conftest import FaultyTriton, doubled
+from tests.pixels import encoded
 
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"), "PNG")
 JOBS_BEFORE = bus.stream("JOBS", "images.submitted.*", work_queue=True)
@@ -31,18 +32,18 @@ PRIORITY, STANDARD = QUEUES.priority, QUEUES.standard
 
 
 @dataclass
-class Bench:
+class Harness:
     """A worker, its jobs, and its published results."""
 
-    rig: Rig
+    images: ImagesHarness
     js: JetStreamContext
     worker: Worker
 
     async def job(self, data: bytes = PHOTO, **fields: Any) -> Row:
         """Store an image and its original, as `images` does before it queues the job."""
         sizes = {"original_width": 24, "original_height": 16, "upscaled_width": 48, "upscaled_height": 32}
-        image = await an_image(self.rig.sessions, **(sizes | fields))
-        await self.rig.blobs.put(image.original_path, data, "image/png")
+        image = await an_image(self.images.sessions, **(sizes | fields))
+        await self.images.blobs.put(image.original_path, data, "image/png")
         return image
 
     async def do(self, image: Row) -> None:
@@ -73,7 +74,7 @@ class Bench:
     async def relaying(self, stores: Stores) -> AsyncGenerator[None]:
         """Publish what `images` has in its outbox."""
         url = stores.database_url("images")
-        relaying = asyncio.create_task(outbox.relay(self.rig.sessions, self.rig.js, url))
+        relaying = asyncio.create_task(outbox.relay(self.images.sessions, self.images.js, url))
         yield
         await ended(relaying)
 
@@ -109,7 +110,7 @@ class Bench:
             return 0
 
     async def row(self, image: Row) -> Row:
-        return await row(self.rig.sessions, image.id)
+        return await row(self.images.sessions, image.id)
 
 
 class PausedTriton:
@@ -136,9 +137,9 @@ async def ended(task: asyncio.Task[None]) -> None:
     await asyncio.wait({task})
 
 
-def nowhere(rig: Rig) -> Any:
+def nowhere(images_harness: ImagesHarness) -> Any:
     """Return a client of the images service at a closed port."""
-    return replace(rig, target="127.0.0.1:9", channels=rig.channels).service()
+    return replace(images_harness, target="127.0.0.1:9", channels=images_harness.channels).service()
 
 
 async def was_called(faulty: FaultyTriton, times: int) -> bool:

@@ -63,7 +63,7 @@ MACHINE = {
 
 
 @dataclass
-class Room:
+class EngineHarness:
     folder: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -121,13 +121,13 @@ class Room:
         return folder
 
 
-def furnished(folder: Path) -> Room:
+def furnished(folder: Path) -> EngineHarness:
     (folder / "bin").mkdir()
     for name, text in (("trtexec", TRTEXEC), ("nvidia-smi", NVIDIA_SMI)):
         program = folder / "bin" / name
         program.write_text(f"#!{sys.executable} -S{text}")
         program.chmod(0o755)
-    room = Room(folder)
+    room = EngineHarness(folder)
     room.set_machine()
     return room
 
