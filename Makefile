@@ -26,6 +26,7 @@ DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores '
 export UV_NO_CONFIG := 1
 export PIP_NO_CACHE_DIR := 1
 export UV_CACHE_DIR ?= $(CURDIR)/.loupe/cache
+export BUF_CACHE_DIR ?= $(CURDIR)/.loupe/buf
 export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
