@@ -1,4 +1,4 @@
-"""Names and limits of the REST contract that several services share."""
+"""Names and limits of the REST contract that several services need."""
 
 ABILITIES = ("images:read", "images:write", "images:delete", "user:read")
 """All abilities that an API token can have."""

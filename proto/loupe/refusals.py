@@ -1,7 +1,7 @@
-"""Refusals of the REST contract that several services know: kind, code and text, each written once.
+"""Refusals of the REST contract that several services need: kind, code and text, each written once.
 
-A service raises one with `common.errors.refused(IMAGE_NOT_FOUND)`; the gateway describes it in /openapi.json.
-Texts and codes are promised to clients, word for word.
+A service raises one with `common.errors.refused(IMAGE_NOT_FOUND)`, and the gateway describes it in /openapi.json.
+Clients rely on codes and texts, so never change one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import grpc
 
 
 class Refusal(NamedTuple):
-    """`text` may have placeholders; `example` fills them in the API's description."""
+    """A refusal. `text` may have placeholders, which `example` fills in the API's description."""
 
     kind: grpc.StatusCode
     code: str

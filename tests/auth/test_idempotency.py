@@ -80,7 +80,7 @@ class UnavailableAtFirst(auth_pb2_grpc.AuthServiceServicer):
 
 async def test_authenticate_is_retried_although_it_writes() -> None:
     servicer = UnavailableAtFirst()  # pyright: ignore[reportAbstractUsage]  the other methods are not called
-    callers = {"Authenticate": rpc.ANYBODY, "CreateToken": rpc.ANYBODY}
+    callers = {"Authenticate": rpc.EVERYONE, "CreateToken": rpc.EVERYONE}
     server = rpc.Server(Verifier("auth", TokenIssuer().jwks), callers)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server.grpc)
     channel = Channel(f"127.0.0.1:{server.bind('127.0.0.1:0')}", SERVICE)

@@ -21,7 +21,7 @@ CALLERS = {
     "DeleteImage": rpc.ANY_USER,
     "Upscale": rpc.ANY_USER,
     "StopWork": rpc.services("inference"),
-    "ListImages": rpc.ANYBODY,
+    "ListImages": rpc.EVERYONE,
 }
 
 

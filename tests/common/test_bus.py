@@ -15,7 +15,7 @@ from tests.polling import until
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pull that was lost with its connection or its consumer is repeated sooner."""
-    monkeypatch.setattr(pulls, "HOLD_SECONDS", 1.0)
+    monkeypatch.setattr(pulls, "WAIT_SECONDS", 1.0)
 
 
 async def test_parallel_messages_are_handled_at_the_same_time(js: JetStreamContext, stream: str) -> None:

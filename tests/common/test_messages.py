@@ -60,7 +60,7 @@ async def test_a_handler_that_raises_receives_the_message_again_after_a_pause(
 def test_pauses_double_up_to_the_longest() -> None:
     consumer = messages.Consumer(stream="S", durable="d", subjects=("s",), longest_pause_seconds=30)
 
-    assert [consumer.pause(attempt) for attempt in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
+    assert [consumer.pause_seconds(attempt) for attempt in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
 
 
 async def test_a_message_is_given_up_after_its_last_attempt_and_kept_as_a_dead_letter(

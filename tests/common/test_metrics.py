@@ -86,7 +86,7 @@ async def test_the_service_is_not_alive_if_the_loop_is_blocked(
     answer = await get("/healthz")
 
     assert answer.status_code == 503
-    assert answer.text.startswith("no turn for ")
+    assert answer.text.startswith("event loop blocked for ")
 
 
 async def test_metrics_are_in_the_prometheus_text_format(get: Get) -> None:

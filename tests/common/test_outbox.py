@@ -136,13 +136,13 @@ async def test_the_relay_listens_again_after_it_lost_its_connection(
 async def test_events_from_before_the_start_are_sent(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
-    for number in range(outbox.BATCH * 2 + 5):
+    for number in range(outbox.ROWS_PER_BATCH * 2 + 5):
         await publish(sessions, stream, user_id=number)
 
     async with relaying(sessions, js, stores):
         await until(lambda: is_sent(sessions))
 
-    assert await count(js, stream) == outbox.BATCH * 2 + 5
+    assert await count(js, stream) == outbox.ROWS_PER_BATCH * 2 + 5
 
 
 async def test_events_with_the_same_message_id_are_stored_once(

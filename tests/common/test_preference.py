@@ -106,7 +106,7 @@ async def test_an_idle_place_waits_at_all_durables(
     js: JetStreamContext, queue: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would receive nothing for an hour if it waited at the other one."""
-    monkeypatch.setattr(pulls, "HOLD_SECONDS", 3600.0)
+    monkeypatch.setattr(pulls, "WAIT_SECONDS", 3600.0)
     worker = Worker(durables(queue))
 
     async with worker.running(js):
@@ -122,7 +122,7 @@ async def test_a_message_for_a_busy_place_goes_to_a_free_one_at_once(
     js: JetStreamContext, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pull of the busy place cannot be taken back. Its message must not wait for `ack_wait`."""
-    monkeypatch.setattr(pulls, "HOLD_SECONDS", 3600.0)
+    monkeypatch.setattr(pulls, "WAIT_SECONDS", 3600.0)
     consumers = durables(queue, ack_wait_seconds=3600.0)
     busy, free = Worker(consumers), Worker(consumers)
     busy.is_open.clear()
@@ -144,7 +144,7 @@ async def test_a_message_for_a_busy_place_goes_to_a_free_one_at_once(
 async def test_a_message_for_a_busy_place_waits_for_it_if_nobody_else_is_there(
     js: JetStreamContext, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulls, "HOLD_SECONDS", 3600.0)
+    monkeypatch.setattr(pulls, "WAIT_SECONDS", 3600.0)
     worker = Worker(durables(queue, ack_wait_seconds=3600.0))
     worker.is_open.clear()
 
@@ -175,7 +175,7 @@ async def test_a_place_that_stops_leaves_no_pull_behind(
     js: JetStreamContext, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A message that is delivered to a stopped place would wait for `ack_wait`."""
-    monkeypatch.setattr(pulls, "HOLD_SECONDS", 3600.0)
+    monkeypatch.setattr(pulls, "WAIT_SECONDS", 3600.0)
     consumers = durables(queue, ack_wait_seconds=3600.0)
     stopped, next_ = Worker(consumers), Worker(consumers)
     async with stopped.running(js, parallel=3):

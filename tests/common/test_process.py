@@ -60,7 +60,7 @@ async def test_one_failing_loop_ends_all() -> None:
             ended.set()
 
     with pytest.raises(ExceptionGroup) as caught:
-        await process.together(stays(), fails())
+        await process.run_together(stays(), fails())
 
     assert caught.group_contains(ValueError, match="broken")
     assert ended.is_set()

@@ -10,7 +10,7 @@ import pytest
 
 from builder.registry import EIGHT_BIT_NETWORKS, MODELS, NETWORKS, Model, factors_of, networks_of
 from gateway.routes.uploads import OPTIONS
-from images.catalogue import USUAL
+from images.catalogue import ALWAYS_SERVED
 from inference.networks.auto import AUTO, ENHANCE, REQUIRED
 from inference.networks.registry import network_names
 from inference.settings import NAMES
@@ -50,7 +50,7 @@ def test_all_services_know_the_same_models() -> None:
     names = [model.name for model in MODELS]
 
     assert names == [AUTO, *NAMES] == [AUTO, *REQUIRED, ENHANCE] == OPTIONS["model"]["enum"]
-    assert (AUTO, *REQUIRED) == USUAL
+    assert (AUTO, *REQUIRED) == ALWAYS_SERVED
     assert all(network.is_always_built for network in EIGHT_BIT_NETWORKS if network.model.name in REQUIRED)
 
 

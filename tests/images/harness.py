@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 IMAGES = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]
 BILLING = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
 ABILITIES = ("images:read", "images:write", "images:delete")
-RULES = jobs.Rules(window=2, attempts=3, silent=timedelta(seconds=20))
+RULES = jobs.Rules(window=2, attempts=3, silent_after=timedelta(seconds=20))
 
 
 @dataclass

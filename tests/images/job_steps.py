@@ -32,7 +32,7 @@ async def stop(sessions: Sessions, image: Image, fence: int, *, excused: bool = 
 
 async def keep(sessions: Sessions, image: Image, fence: int, percent: int = 0) -> bool:
     async with sessions.begin() as session:
-        return await jobs.keep(session, image.id or 0, fence, percent)
+        return await jobs.record_heartbeat(session, image.id or 0, fence, percent)
 
 
 async def delete(sessions: Sessions, image: Image) -> None:

@@ -50,12 +50,12 @@ async def delete_image(sessions: Sessions, image: Image) -> None:
 
 async def delete(sessions: Sessions, batch: Batch, user_id: int = JANE) -> bool:
     async with sessions.begin() as session:
-        return await batches.delete(session, user_id, batch.id or 0, RULES)
+        return await batches.cancel_or_delete(session, user_id, batch.id or 0, RULES)
 
 
 async def found(sessions: Sessions, batch: Batch) -> Batch:
     async with sessions.begin() as session:
-        return (await batches.of_user(session, batch.user_id, batch.id or 0))[0]
+        return (await batches.get(session, batch.user_id, batch.id or 0))[0]
 
 
 async def state(sessions: Sessions, batch: Batch) -> tuple[str, int, int, bool]:
@@ -223,10 +223,10 @@ async def test_a_batch_that_has_ended_is_deleted_with_images_and_objects(
     [dropped] = [
         payload for subject, payload in await events(sessions) if subject == "images.objects_dropped"
     ]
-    assert list(pb.ObjectsDropped.FromString(dropped).keys) == jobs.keys(images)
+    assert list(pb.ObjectsDropped.FromString(dropped).keys) == jobs.object_keys(images)
     assert await subjects(sessions, "images.cancelled") == []
     async with sessions.begin() as session:
-        assert await library.by_id(session, [image.id or 0 for image in images]) == {}
+        assert await library.get_many(session, [image.id or 0 for image in images]) == {}
 
 
 async def test_a_second_deletion_removes_a_cancelled_batch_and_a_third_finds_none(sessions: Sessions) -> None:
@@ -247,7 +247,7 @@ async def test_another_user_can_neither_see_nor_end_a_batch(sessions: Sessions) 
         await delete(sessions, batch, OMAR)
     with pytest.raises(errors.NotFound) as getting:
         async with sessions.begin() as session:
-            await batches.of_user(session, OMAR, batch.id or 0)
+            await batches.get(session, OMAR, batch.id or 0)
     async with sessions.begin() as session:
         listed = await batches.page(session, OMAR, None, number=1, size=15)
 
@@ -296,7 +296,7 @@ async def test_the_counts_agree_with_the_images_after_concurrent_changes(
     assert {type(each) for each in results} <= {type(None), bool, errors.FailedPrecondition, jobs.Busy}
     status, completed, failed, _ = await state(sessions, batch)
     async with sessions.begin() as session:
-        left = (await library.by_id(session, [image.id or 0 for image in images])).values()
+        left = (await library.get_many(session, [image.id or 0 for image in images])).values()
     unfinished = sum(image.status in (Status.PENDING, Status.PROCESSING) for image in left)
     assert completed + failed == 8 - unfinished
     assert completed >= sum(image.status == Status.COMPLETED for image in left)

@@ -14,7 +14,7 @@ from sqlmodel import col, update
 
 from common import errors
 from common.db import Sessions
-from images.domain import jobs, library
+from images.domain import jobs, library, lost_jobs
 from images.tables import Image, Status
 from loupe.inference.v1 import inference_pb2
 from loupe_local.state import REPOSITORY
@@ -201,8 +201,8 @@ async def some(sessions: Sessions, chance: random.Random) -> list[tuple[int, int
 
 async def sweep(sessions: Sessions, _: random.Random) -> None:
     async with sessions.begin() as session:
-        await jobs.abandoned(session, replace(RULES, silent=timedelta(0)))
-        await jobs.lost(session, timedelta(0))
+        await lost_jobs.requeue_abandoned(session, replace(RULES, silent_after=timedelta(0)))
+        await lost_jobs.requeue_lost(session, timedelta(0))
 
 
 STEPS = (add, add, add, add_without_lock, finish, finish, delete, delete_many, change_many, sweep)

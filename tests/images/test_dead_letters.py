@@ -228,7 +228,7 @@ async def test_a_redrive_reopens_the_batch(harness: Harness, js: JetStreamContex
     await redrive(harness, message.sequence)
 
     async with harness.sessions.begin() as session:
-        reopened, _ = await batches.of_user(session, JANE, batch.id or 0)
+        reopened, _ = await batches.get(session, JANE, batch.id or 0)
     assert (reopened.status, reopened.failed_images) == (BatchStatus.PROCESSING, 0)
     assert reopened.completed_at is None
 
@@ -265,7 +265,7 @@ async def test_a_redrive_of_an_image_that_has_not_failed_is_refused_and_the_lett
         if end == "deleted":
             await library.delete(session, JANE, image.id or 0, RULES)
         else:
-            found = (await library.by_id(session, [image.id or 0]))[image.id or 0]
+            found = (await library.get_many(session, [image.id or 0]))[image.id or 0]
             found.failure_code, found.status = "cancelled", Status[{"waiting": "PENDING"}.get(end, "FAILED")]
 
     with pytest.raises(errors.FailedPrecondition) as caught:

@@ -6,7 +6,7 @@ import pytest
 
 from common import errors
 from images.domain import jobs
-from images.domain.deleted_users import AT_ONCE
+from images.domain.deleted_users import IMAGES_PER_TRANSACTION
 from images.events import Results, Users
 from images.tables import Status
 from loupe.auth.v1 import auth_pb2
@@ -25,7 +25,7 @@ ROWS_OF_JANE = """
 
 
 async def delete_account(harness: Harness, user_id: int = JANE) -> None:
-    await Users(harness.sessions).deleted(auth_pb2.UserDeleted(user_id=user_id).SerializeToString())
+    await Users(harness.sessions).delete_data(auth_pb2.UserDeleted(user_id=user_id).SerializeToString())
 
 
 async def payloads(harness: Harness, subject: str) -> list[bytes]:
@@ -45,7 +45,9 @@ async def test_images_batches_and_objects_are_deleted_and_unfinished_work_is_can
     cancelled = [pb.ImageEnded.FromString(payload) for payload in await payloads(harness, "images.cancelled")]
     assert {each.reservation_id for each in cancelled} == {str(image.reservation_id) for image in in_batch}
     [dropped] = await payloads(harness, "images.objects_dropped")
-    assert sorted(pb.ObjectsDropped.FromString(dropped).keys) == sorted(jobs.keys([*in_batch, done, failed]))
+    assert sorted(pb.ObjectsDropped.FromString(dropped).keys) == sorted(
+        jobs.object_keys([*in_batch, done, failed])
+    )
 
 
 async def test_other_users_keep_their_images(harness: Harness) -> None:
@@ -60,7 +62,7 @@ async def test_other_users_keep_their_images(harness: Harness) -> None:
 
 
 async def test_many_images_are_deleted_in_slices(harness: Harness) -> None:
-    images = [new_image() for _ in range(2 * AT_ONCE + 7)]
+    images = [new_image() for _ in range(2 * IMAGES_PER_TRANSACTION + 7)]
     async with harness.sessions.begin() as session:
         session.add_all(images)
 
@@ -69,8 +71,8 @@ async def test_many_images_are_deleted_in_slices(harness: Harness) -> None:
     slices = [
         pb.ObjectsDropped.FromString(each).keys for each in await payloads(harness, "images.objects_dropped")
     ]
-    assert [len(each) for each in slices] == [2 * AT_ONCE, 2 * AT_ONCE, 14]
-    assert [key for each in slices for key in each] == jobs.keys(images)
+    assert [len(each) for each in slices] == [2 * IMAGES_PER_TRANSACTION, 2 * IMAGES_PER_TRANSACTION, 14]
+    assert [key for each in slices for key in each] == jobs.object_keys(images)
     assert await one(harness.sessions, ROWS_OF_JANE) == 0
 
 
@@ -90,7 +92,7 @@ async def test_objects_are_deleted_from_the_store(harness: Harness) -> None:
 
     await delete_account(harness)
     for payload in await payloads(harness, "images.objects_dropped"):
-        await Results(harness.sessions, harness.blobs, RULES).dropped(payload)
+        await Results(harness.sessions, harness.blobs, RULES).delete_objects(payload)
 
     assert await keys(harness) == []
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from imagefile.formats import Format
-from images.uploads.file_names import clean, disposition, of_result
+from images.uploads.file_names import clean, disposition, for_result
 
 NASTY = [
     'my "cat".png',
@@ -89,12 +89,12 @@ def test_a_long_name_keeps_its_extension() -> None:
     ],
 )
 def test_a_result_is_named_after_its_original(original: str, format_: Format, result: str) -> None:
-    assert of_result(original, format_) == result
+    assert for_result(original, format_) == result
 
 
 @pytest.mark.parametrize("name", NASTY)
 def test_a_disposition_is_one_safe_header_from_which_the_name_can_be_read(name: str) -> None:
-    filename = of_result(clean(name), "PNG")
+    filename = for_result(clean(name), "PNG")
 
     header = disposition(filename)
 

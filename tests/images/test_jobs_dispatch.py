@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from common.db import Sessions, now
-from images.domain import jobs, library
+from images.domain import library, lost_jobs
 from images.tables import Status
 from tests.images.harness import RULES, an_image, events, row
 from tests.images.job_steps import JANE, OMAR, delete, dispatch, finish, keep, queued, silence, start, stop
@@ -89,7 +89,7 @@ async def test_an_abandoned_image_waits_again(sessions: Sessions) -> None:
     await silence(sessions, alive, 59)
 
     async with sessions.begin() as session:
-        users = await jobs.abandoned(session, RULES)
+        users = await lost_jobs.requeue_abandoned(session, RULES)
     await dispatch(sessions)
 
     assert users == [JANE]
@@ -106,7 +106,7 @@ async def test_an_image_that_nobody_took_after_a_stop_is_abandoned_too(sessions:
     await stop(sessions, image, 1)
 
     async with sessions.begin() as session:
-        assert await jobs.abandoned(session, RULES) == [JANE]
+        assert await lost_jobs.requeue_abandoned(session, RULES) == [JANE]
 
     taken = await start(sessions, image)
     assert taken
@@ -119,7 +119,7 @@ async def test_a_lost_image_is_dispatched_again(sessions: Sessions) -> None:
     waiting = await an_image(sessions, OMAR)
 
     async with sessions.begin() as session:
-        users = await jobs.lost(session, timedelta(seconds=30))
+        users = await lost_jobs.requeue_lost(session, timedelta(seconds=30))
     await dispatch(sessions)
 
     assert users == [JANE]
@@ -136,7 +136,7 @@ async def test_a_worker_that_was_believed_lost_owns_its_image_until_another_one_
         await start(sessions, image)
         await silence(sessions, image, 61)
     async with sessions.begin() as session:
-        await jobs.abandoned(session, RULES)
+        await lost_jobs.requeue_abandoned(session, RULES)
 
     wanted = await keep(sessions, early, 1)
     await finish(sessions, early, 1)
@@ -158,9 +158,9 @@ async def test_only_reservations_of_unfinished_images_are_renewed_before_they_ex
     await an_image(sessions, reserved_until=now() + LONG_AGO)
 
     async with sessions.begin() as session:
-        found = await library.with_ageing_reservations(session, timedelta(minutes=30), 10)
+        found = await library.expiring_reservations(session, timedelta(minutes=30), 10)
         await library.set_reserved_until(session, found, now() + LONG_AGO)
 
     async with sessions.begin() as session:
         assert set(found) == {waiting.reservation_id, working.reservation_id}
-        assert await library.with_ageing_reservations(session, timedelta(minutes=30), 10) == []
+        assert await library.expiring_reservations(session, timedelta(minutes=30), 10) == []

@@ -21,7 +21,7 @@ async def page(
 
 async def get(sessions: Sessions, image: Image, user_id: int) -> Image:
     async with sessions.begin() as session:
-        return await library.of_user(session, user_id, image.id or 0)
+        return await library.get(session, user_id, image.id or 0)
 
 
 async def test_the_newest_comes_first_and_the_id_breaks_ties(sessions: Sessions) -> None:
@@ -59,7 +59,7 @@ async def test_a_status_narrows_page_and_total(sessions: Sessions) -> None:
 async def test_another_user_sees_nothing(sessions: Sessions) -> None:
     image = await an_image(sessions, JANE)
 
-    for attempt in (library.of_user, library.downloadable):
+    for attempt in (library.get, library.get_completed):
         with pytest.raises(errors.NotFound) as caught:
             async with sessions.begin() as session:
                 await attempt(session, OMAR, image.id or 0)
@@ -98,6 +98,6 @@ async def test_only_a_finished_image_can_be_downloaded(
 
     with pytest.raises(errors.FailedPrecondition) as caught:
         async with sessions.begin() as session:
-            await library.downloadable(session, JANE, image.id or 0)
+            await library.get_completed(session, JANE, image.id or 0)
 
     assert caught.value.reason == reason

@@ -125,13 +125,13 @@ async def test_a_batch_counts_a_marked_image_as_failed(harness: Harness) -> None
     await check(harness, mark=True)
 
     async with harness.sessions.begin() as session:
-        found, _ = await batches.of_user(session, JANE, batch.id or 0)
+        found, _ = await batches.get(session, JANE, batch.id or 0)
     assert (found.status, found.completed_images, found.failed_images) == (BatchStatus.PARTIALLY_FAILED, 1, 1)
 
 
 async def test_a_page_says_where_to_continue(harness: Harness) -> None:
     async with harness.sessions.begin() as session:
-        session.add_all(images := [new_image() for _ in range(missing_objects.AT_ONCE + 1)])
+        session.add_all(images := [new_image() for _ in range(missing_objects.IMAGES_PER_PAGE + 1)])
 
     first = await check(harness)
     last = await check(harness, first.next_after_id)
@@ -139,7 +139,7 @@ async def test_a_page_says_where_to_continue(harness: Harness) -> None:
     ids = sorted(image.id or 0 for image in images)
     assert [found.image_id for found in first.images] == ids[:-1]
     assert [found.image_id for found in last.images] == ids[-1:]
-    assert [page.checked for page in (first, last)] == [missing_objects.AT_ONCE, 1]
+    assert [page.checked for page in (first, last)] == [missing_objects.IMAGES_PER_PAGE, 1]
     assert (first.next_after_id, last.next_after_id) == (ids[-2], 0)
 
 
@@ -161,7 +161,7 @@ async def test_an_image_that_ended_meanwhile_is_not_marked(harness: Harness, end
     before = await events(harness.sessions)
 
     async with harness.sessions.begin() as session:
-        await missing_objects.mark(session, image.id or 0, {image.original_path}, RULES)
+        await missing_objects.mark_failed(session, image.id or 0, {image.original_path}, RULES)
 
     assert await events(harness.sessions) == before
 

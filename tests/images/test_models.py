@@ -10,7 +10,7 @@ from sqlmodel import col, update
 from common import errors
 from common.db import now
 from images.domain import jobs
-from images.tables import OfferedModel, Status
+from images.tables import AnnouncedModel, Status
 from loupe.images.v1 import images_pb2 as pb
 from tests.images.harness import RULES, Harness, a_batch, an_image, events, keys, row
 from tests.images.leftovers import put_on, used
@@ -44,11 +44,11 @@ async def names(harness: Harness) -> list[str]:
 async def pass_time(harness: Harness, time: timedelta) -> None:
     """Move all announcements so far into the past."""
     earlier = {
-        "announced_at": col(OfferedModel.announced_at) - time,
-        "missing_since": col(OfferedModel.missing_since) - time,
+        "announced_at": col(AnnouncedModel.announced_at) - time,
+        "missing_since": col(AnnouncedModel.missing_since) - time,
     }
     async with harness.sessions.begin() as session:
-        await session.exec(update(OfferedModel).values(**earlier))
+        await session.exec(update(AnnouncedModel).values(**earlier))
 
 
 async def start(harness: Harness, image_id: int | None, *models: str) -> pb.StartWorkResponse:
@@ -274,6 +274,6 @@ async def test_workers_that_announce_at_the_same_moment_do_not_stop_each_other(
     await announce(harness, ALL)
 
     async with harness.sessions.begin() as session:
-        found = [await session.get(OfferedModel, name) for name in ALL]
+        found = [await session.get(AnnouncedModel, name) for name in ALL]
     assert [one.missing_since for one in found if one] == [None] * 3
     assert all(one and now() - one.announced_at < timedelta(minutes=1) for one in found)

@@ -106,12 +106,16 @@ async def test_images_that_ended_before_are_not_replayed(harness: Harness) -> No
 
 async def test_a_page_says_where_to_continue(harness: Harness) -> None:
     async with harness.sessions.begin() as session:
-        session.add_all([new_image(status=Status.COMPLETED) for _ in range(outcome_replay.AT_ONCE + 1)])
+        session.add_all(
+            [new_image(status=Status.COMPLETED) for _ in range(outcome_replay.IMAGES_PER_PAGE + 1)]
+        )
 
     first = await replay(harness, datetime(2000, 1, 1, tzinfo=UTC))
     last = await replay(harness, datetime(2000, 1, 1, tzinfo=UTC), first.next_after_id)
 
-    assert (first.replayed, last.replayed) == (outcome_replay.AT_ONCE, 1)
+    assert (first.replayed, last.replayed) == (outcome_replay.IMAGES_PER_PAGE, 1)
     assert first.next_after_id > 0
     assert last.next_after_id == 0
-    assert len({payload for _, payload in await events(harness.sessions)}) == outcome_replay.AT_ONCE + 1
+    assert (
+        len({payload for _, payload in await events(harness.sessions)}) == outcome_replay.IMAGES_PER_PAGE + 1
+    )

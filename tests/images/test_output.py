@@ -4,7 +4,7 @@ import pytest
 
 from common import errors
 from imagefile.formats import FORMATS, READABLE, WRITABLE, Format
-from images.catalogue import USUAL
+from images.catalogue import ALWAYS_SERVED
 from images.formats.sniff import Header
 from images.uploads.intake import Original, UploadOptions
 from images.uploads.output import Fit, Output, parse
@@ -20,13 +20,13 @@ LIMITS = Limits(
 
 
 def test_empty_options_have_their_defaults() -> None:
-    assert parse("", "", "", "", "", models=USUAL) == Output(
+    assert parse("", "", "", "", "", models=ALWAYS_SERVED) == Output(
         None, None, Fit.STRETCH, keeps_metadata=False, model="auto"
     )
 
 
 def test_options_are_parsed() -> None:
-    output = parse("cover", "JPG", " 80 ", "keep", "clean", models=USUAL)
+    output = parse("cover", "JPG", " 80 ", "keep", "clean", models=ALWAYS_SERVED)
 
     assert output == Output("JPEG", 80, Fit.COVER, keeps_metadata=True, model="clean")
 
@@ -50,14 +50,14 @@ def test_options_are_parsed() -> None:
 )
 def test_an_invalid_option_is_named(texts: tuple[str, str, str, str, str], field: str, text: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
-        parse(*texts, models=USUAL)
+        parse(*texts, models=ALWAYS_SERVED)
 
     assert caught.value.fields == {field: [text]}
 
 
 def test_all_invalid_options_are_named_at_once() -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
-        parse("x", "x", "x", "x", "x", models=USUAL)
+        parse("x", "x", "x", "x", "x", models=ALWAYS_SERVED)
 
     assert list(caught.value.fields) == ["fit", "output_format", "metadata", "model", "quality"]
 

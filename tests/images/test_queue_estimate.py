@@ -164,7 +164,7 @@ async def test_images_of_a_new_batch_have_different_places(harness: Harness) -> 
     usual = [new_image(id=101 + number, **MEGAPIXEL) for number in range(3)]
     priority = [new_image(id=201 + number, is_priority=True, **MEGAPIXEL) for number in range(2)]
 
-    of_usual, of_priority = found.joined_by(usual), found.joined_by(priority)
+    of_usual, of_priority = found.with_added(usual), found.with_added(priority)
 
     assert [(of_usual.position(image), of_usual.seconds(image)) for image in usual] == [
         (4, 4),
@@ -190,7 +190,7 @@ async def test_the_queue_is_read_again_only_after_a_while(
     anew = await estimator.queue()
 
     assert first is again
-    assert (first.places, len(anew.places)) == ({}, 1)
+    assert (first.positions, len(anew.positions)) == ({}, 1)
 
 
 async def test_after_one_slow_reading_the_queue_is_not_cached_for_long(
@@ -203,7 +203,7 @@ async def test_after_one_slow_reading_the_queue_is_not_cached_for_long(
     await estimator.queue()
     await an_image(harness.sessions)
 
-    assert len((await estimator.queue()).places) == 1
+    assert len((await estimator.queue()).positions) == 1
 
 
 async def test_a_speed_near_zero_gives_a_bounded_estimate(harness: Harness) -> None:

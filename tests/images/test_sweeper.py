@@ -125,8 +125,8 @@ async def test_dropped_objects_are_deleted_and_may_be_missing_already(harness: H
     dropped = pb.ObjectsDropped(keys=["images/originals/a.png", "images/upscaled/a.png"])
     results = Results(harness.sessions, harness.blobs, RULES)
 
-    await results.dropped(dropped.SerializeToString())
-    await results.dropped(dropped.SerializeToString())
+    await results.delete_objects(dropped.SerializeToString())
+    await results.delete_objects(dropped.SerializeToString())
 
     assert await keys(harness) == ["images/originals/b.png"]
 

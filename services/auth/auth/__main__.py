@@ -26,7 +26,7 @@ async def run() -> None:
 
 async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     engine = db.engine(settings.database_url)
-    await db.wait(engine, readiness)
+    await db.wait_until_ready(engine, readiness)
     sessions = db.sessions(engine)
     secret = settings.secret.get_secret_value()
     ring = KeyRing(sessions, secret)
@@ -46,7 +46,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         js = nc.jetstream()
         streams, replicas = (events.STREAM, bus.DEAD), settings.nats_replicas
         await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
-        await process.together(
+        await process.run_together(
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.MAIL_WANTED, mails.send),

@@ -34,8 +34,8 @@ CALLERS = {
     "FindUser": rpc.services("operator"),
     "MarkEmailVerified": rpc.services("operator"),
     "RotateKeys": rpc.services("operator"),
-    "IssueServiceToken": rpc.ANYBODY,
-    "GetJwks": rpc.ANYBODY,
+    "IssueServiceToken": rpc.EVERYONE,
+    "GetJwks": rpc.EVERYONE,
 }
 USER_AUDIENCES = ("auth", "billing", "images")
 """Services that a user's request may reach."""

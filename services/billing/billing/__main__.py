@@ -28,7 +28,7 @@ async def run() -> None:
 
 async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     engine = db.engine(settings.database_url)
-    await db.wait(engine, readiness)
+    await db.wait_until_ready(engine, readiness)
     sessions = db.sessions(engine)
     credentials = Credentials(settings.auth_target, tls=settings.tls)
     server = rpc.Server(credentials.verifier("billing"), CALLERS)
@@ -40,7 +40,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         js = nc.jetstream()
         streams, replicas = (events.STREAM, bus.DEAD), settings.nats_replicas
         await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
-        await process.together(
+        await process.run_together(
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.COMPLETED, outcomes.capture),

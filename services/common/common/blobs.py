@@ -2,7 +2,7 @@
 
 The `minio` client blocks, so its calls run in threads. Presigned URLs are signed for the public endpoint,
 because the host is part of the signature. The region is set, so that signing needs no request. Only plain S3
-is used, so any server will do.
+calls are used, so any S3-compatible server works.
 """
 
 import asyncio
@@ -30,8 +30,9 @@ READ_SECONDS = 60.0
 CONNECTIONS = 16
 KEYS_PER_PAGE = 1000
 MAX_PART_BYTES = 1 << 30
-"""Objects are uploaded in one request. By default the client sends parts of 5 MiB, one after the other."""
-
+"""Larger than any object, so that each is uploaded in one request. By default the client sends parts of 5
+MiB, one after the other.
+"""
 
 request_seconds = Histogram(
     "loupe_object_store_seconds",
@@ -43,10 +44,12 @@ request_seconds = Histogram(
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Address and credentials of a bucket. Endpoints look like `http://host:port` or `https://host`."""
+    """The address and credentials of a bucket. Endpoints look like `http://host:port` or `https://host`."""
 
     endpoint: str
+    """The address that services use."""
     public_endpoint: str
+    """The address that clients use. Presigned links contain it."""
     region: str
     bucket: str
     access_key: str
@@ -54,7 +57,7 @@ class Store:
 
 
 class Blobs:
-    """One bucket.
+    """The objects of one bucket.
 
     Methods raise urllib3's errors if the store cannot be reached, and `minio.error.S3Error` if it refuses.
     """
@@ -65,6 +68,7 @@ class Blobs:
         self._public = _client(store, store.public_endpoint)
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Store the object. An object that already has this key is replaced."""
         # closing the body frees the data at once: the thread keeps its arguments for a while after it is done
         with self._measured("put", key), io.BytesIO(data) as body:
             await asyncio.to_thread(
@@ -78,11 +82,15 @@ class Blobs:
             )
 
     async def get(self, key: str) -> bytes:
+        """Return the whole object. Raise `S3Error` with the code `NoSuchKey` if there is none."""
         with self._measured("get", key):
             return await asyncio.to_thread(self._read, key)
 
     async def exists(self, key: str) -> bool:
-        """Whether there is an object with this key. The bucket must exist, see `ping`."""
+        """Return whether there is an object with this key.
+
+        It also returns False if the whole bucket is missing, so check that with `ping` first.
+        """
         try:
             with self._measured("head", key):
                 await asyncio.to_thread(self._client.stat_object, self._bucket, key)
@@ -93,12 +101,12 @@ class Blobs:
         return True
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Delete the objects. Keys without an object are ignored."""
+        """Delete the objects. Keys without an object are ignored. Raise `OSError` if the store keeps one."""
         with self._measured("delete"):
             await asyncio.to_thread(self._remove, list(keys))
 
-    async def pages(self, prefix: str) -> AsyncGenerator[list[tuple[str, datetime]]]:
-        """Yield the keys that start with `prefix` and the times of their last change, a page at a time."""
+    async def list_pages(self, prefix: str) -> AsyncGenerator[list[tuple[str, datetime]]]:
+        """Yield pages of up to 1,000 keys that start with `prefix`, with the times of their last change."""
         listing = self._client.list_objects(self._bucket, prefix, recursive=True)
         while True:
             with self._measured("list"):
@@ -112,12 +120,12 @@ class Blobs:
             ]
 
     async def ping(self) -> None:
-        """Raise if the bucket cannot be reached."""
+        """Raise `LookupError` if the bucket does not exist."""
         if not await asyncio.to_thread(self._client.bucket_exists, self._bucket):
             raise LookupError(f"there is no bucket {self._bucket}")
 
     def presigned_url(self, key: str, expires: timedelta, *, content_type: str, disposition: str) -> str:
-        """Return a link that anybody may GET until it expires. It is computed without a request."""
+        """Return a link that works without credentials until it expires. It is computed without a request."""
         return self._public.presigned_get_object(
             self._bucket,
             key,

@@ -1,8 +1,8 @@
 """NATS JetStream: streams that their publisher declares, and consumers whose handlers raise.
 
 `consume` owns pull, heartbeat, acknowledgement and retry. If the handler returns, the message is done. If it
-raises, another attempt follows after a pause. After `messages.Unprocessable` or the last attempt, no attempt
-follows and a copy is kept under `dead.`.
+raises, another attempt follows after a pause. After `messages.Unprocessable` or the last attempt, a copy of
+the message goes to the stream DEAD, and the message is never delivered again.
 """
 
 import asyncio
@@ -25,7 +25,10 @@ LOG = log.get(__name__)
 DEAD = api.StreamConfig(name="DEAD", subjects=["dead.>"], storage=api.StorageType.FILE, max_age=30 * 86_400)
 
 Preference = Callable[[], Sequence[messages.Consumer]]
-"""Returns the consumers of one process, in the order in which the next message is wanted."""
+"""A function that returns the consumers of one process, the most preferred one first.
+
+It is called before each message, so the order may change from message to message.
+"""
 
 connected = Gauge("loupe_nats_connected", "1 while the broker is connected")
 losses = Counter("loupe_nats_disconnects_total", "Connections to the broker that were lost")
@@ -33,31 +36,31 @@ losses = Counter("loupe_nats_disconnects_total", "Connections to the broker that
 
 @contextlib.asynccontextmanager
 async def connection(url: str, name: str, readiness: metrics.Readiness) -> AsyncGenerator[Client]:
-    """Yield a connection to the broker once it is there. At the end, everything is sent before it closes."""
-    leaving = asyncio.Event()
-    client = await process.wait_for("broker", functools.partial(_connect, url, name, leaving))
+    """Yield a connection once the broker answers. On exit, pending messages are sent before it closes."""
+    closing = asyncio.Event()
+    client = await process.wait_for("broker", functools.partial(_connect, url, name, closing))
     readiness.watch("broker", lambda: client.is_connected)
     connected.set_function(lambda: client.is_connected)
     try:
         yield client
     finally:
-        leaving.set()
+        closing.set()
         await client.close()
 
 
-async def _connect(url: str, name: str, leaving: asyncio.Event) -> Client:
+async def _connect(url: str, name: str, closing: asyncio.Event) -> Client:
     """Return a connection that reconnects by itself for as long as the process lives."""
 
     async def on_error(error: Exception) -> None:
-        LOG.warning("broker connection failed", error=_text(error))
+        LOG.warning("broker connection failed", error=log.error_text(error), action="reconnecting")
 
     async def on_disconnect() -> None:
-        if not leaving.is_set():
+        if not closing.is_set():
             losses.inc()
-            LOG.warning("broker lost", action="reconnects until it is back")
+            LOG.warning("broker lost", action="reconnecting until it is back")
 
     async def on_reconnect() -> None:
-        LOG.info("broker back")
+        LOG.info("broker back", action="publishing and consuming again")
 
     return await nats.connect(
         url,
@@ -75,8 +78,8 @@ async def _connect(url: str, name: str, leaving: asyncio.Event) -> Client:
 def stream(name: str, *subjects: str, work_queue: bool = False, days: float = 7) -> api.StreamConfig:
     """Return the configuration of a stream on disk.
 
-    Events stay for some days, so that a consumer which is created after its publisher misses none. Messages
-    of a work queue stay until they are done. A full work queue refuses new messages and drops none.
+    Events stay for `days`, so that a consumer that is created after its publisher misses none. Messages of a
+    work queue stay until they are done. A full work queue refuses new messages and drops none.
     """
     return api.StreamConfig(
         name=name,
@@ -103,8 +106,8 @@ async def publish(
 ) -> None:
     """Publish a message, and return once the stream has stored it.
 
-    The message belongs to the request `origin`, by default to the current one. The stream ignores a message
-    whose id it has seen in the last two minutes.
+    The message belongs to the request `origin`, by default to the current one. The stream ignores a second
+    message with the same `message_id` within two minutes. Raise `nats.errors.Error` if it was not stored.
     """
     carrier = origin.headers() if origin else None
     attributes = messages.span_attributes("publish", "send", subject) | {"messaging.message.id": message_id}
@@ -116,20 +119,20 @@ async def publish(
 async def consume(
     js: JetStreamContext, consumer: messages.Consumer, handle: messages.Handler, *, parallel: int = 1
 ) -> None:
-    """Handle messages for ever, `parallel` at a time. Wait while the broker is away."""
+    """Handle messages until cancelled, `parallel` at a time. Wait while the broker is unavailable."""
 
-    async def handle_any(data: bytes, _: messages.Consumer) -> None:
+    async def handle_data(data: bytes, _: messages.Consumer) -> None:
         await handle(data)
 
-    await consume_by_preference(js, lambda: (consumer,), handle_any, parallel=parallel)
+    await consume_by_preference(js, lambda: (consumer,), handle_data, parallel=parallel)
 
 
 async def consume_by_preference(
     js: JetStreamContext, preference: Preference, handle: messages.ConsumerHandler, *, parallel: int = 1
 ) -> None:
-    """Handle messages of several consumers for ever, `parallel` at a time.
+    """Handle messages of several consumers until cancelled, `parallel` at a time.
 
-    Each message comes from the first consumer in the order of preference that has one at hand.
+    Each message comes from the most preferred consumer that has one waiting.
     """
     has_declared = asyncio.Event()
     async with asyncio.TaskGroup() as group:
@@ -153,14 +156,10 @@ async def _consume_one_by_one(
             try:
                 received = await puller.next(preference())
             except (nats.errors.Error, OSError) as error:
-                LOG.warning("no message received", error=_text(error), action="tries again in a second")
+                LOG.warning("no message received", error=log.error_text(error), action="trying again in 1 s")
                 await asyncio.sleep(1.0)
                 continue
             if received:
-                await messages.take(js, received.consumer, received.message, handle)
+                await messages.process_message(js, received.consumer, received.message, handle)
     finally:
         await puller.close()
-
-
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

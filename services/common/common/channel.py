@@ -1,6 +1,6 @@
 """The client side of gRPC: each call gets a deadline, a token and the trace, and raises `ServiceError`.
 
-`Channel` takes the place of `grpc.aio.Channel` below the generated stubs. Interceptors would do the same but
+`Channel` replaces `grpc.aio.Channel` below the generated stubs. Interceptors could do the same, but would
 cost one more task for each call. Retries follow the .proto: only methods with an `idempotency_level` are
 tried again, and only if the service is unavailable.
 """
@@ -43,8 +43,8 @@ class Channel:
     """A channel to one service. Pass its attribute `grpc` to a generated stub.
 
     `target` is a gRPC name such as `dns:///images:9000`. If the name has several addresses, calls are
-    balanced over them. Stubs use only `unary_unary` and `stream_unary` of the channel. A call can also send
-    `metadata`, in which the gateway passes the token of a user.
+    balanced over them. Only `unary_unary` and `stream_unary` are implemented, because our stubs use no
+    others. A call may add `metadata`: the gateway passes a user's token in it.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Channel:
         self.grpc = cast("grpc.aio.Channel", self)
 
     def unary_unary(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Return the function that makes the call and returns the response. It raises `ServiceError`."""
         method = self._channel.unary_unary(name, *args, **kwargs)
 
         async def call(
@@ -73,12 +74,15 @@ class Channel:
             metadata: Metadata = (),
         ) -> Any:
             with _measured(name):
-                return await method(request, timeout=timeout, metadata=await self._metadata(metadata))
+                return await method(request, timeout=timeout, metadata=await self._full_metadata(metadata))
 
         return call
 
     def stream_unary(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """An exception of the caller's iterator cancels the call and is raised unchanged."""
+        """Return the function that sends all requests and returns the response. It raises `ServiceError`.
+
+        An exception of the caller's iterator cancels the call and is raised unchanged.
+        """
         method = self._channel.stream_unary(name, *args, **kwargs)
 
         async def call(
@@ -88,36 +92,38 @@ class Channel:
             metadata: Metadata = (),
         ) -> Any:
             with _measured(name):
-                started = method(timeout=timeout, metadata=await self._metadata(metadata))
+                started = method(timeout=timeout, metadata=await self._full_metadata(metadata))
                 try:
-                    return await _streamed(started, requests)
+                    return await _send_all(started, requests)
                 finally:
                     started.cancel()
 
         return call
 
-    async def _metadata(self, own: Metadata) -> list[tuple[str, str]]:
-        metadata = [*trace.outgoing_headers(), *own]
+    async def _full_metadata(self, added: Metadata) -> list[tuple[str, str]]:
+        metadata = [*trace.outgoing_headers(), *added]
         if self._token:
             metadata.append((TOKEN_KEY, await self._token()))
         return metadata
 
     async def ready(self) -> None:
-        """Wait until the service can be reached."""
+        """Wait until the service can be reached. Raise `TimeoutError` after 5 s."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             await self._channel.channel_ready()
 
     def is_connected(self) -> bool:
+        """Return whether the channel is connected or idle, and start to connect it if it is not."""
         state = self._channel.get_state(try_to_connect=True)
         return state in (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE)
 
     async def close(self, grace: float | None = None) -> None:
+        """Close the channel. Calls under way may take `grace` seconds more. Without it they are cancelled."""
         await self._channel.close(grace)
 
 
 @contextlib.contextmanager
 def _measured(method: str) -> Generator[None]:
-    """Measure a call, and raise the `ServiceError` that the service raised."""
+    """Measure and trace a call, and convert its gRPC error to the `ServiceError` that the service raised."""
     started, code = time.perf_counter(), "CANCELLED"
     try:
         with trace.span(method[1:], SpanKind.CLIENT, span_attributes(method)) as span:
@@ -132,7 +138,8 @@ def _measured(method: str) -> Generator[None]:
         metrics.rpc_client_seconds.labels(method, code).observe(time.perf_counter() - started)
 
 
-async def _streamed(started: Call, requests: AsyncIterable[Any]) -> Any:
+async def _send_all(started: Call, requests: AsyncIterable[Any]) -> Any:
+    """Send the requests, and return the response. Stop sending if the server answers early."""
     statuses: list[CallStatus] = []
     started.add_done_callback(lambda ended: statuses.append(_status(ended)))
     try:
@@ -145,15 +152,15 @@ async def _streamed(started: Call, requests: AsyncIterable[Any]) -> Any:
             await started.done_writing()
         return await started
     except grpc.aio.AioRpcError as error:
-        raise await _servers_error(started, statuses) from error
+        raise await _error_of_server(started, statuses) from error
 
 
-async def _servers_error(call: Call, statuses: list[CallStatus]) -> grpc.aio.AioRpcError:
+async def _error_of_server(call: Call, statuses: list[CallStatus]) -> grpc.aio.AioRpcError:
     """Return the error that the server sent.
 
-    If the client writes to a call that the server has ended, grpc.aio replaces the server's status by an
-    INTERNAL of its own, shortly before or after the real status arrives. So take the first status that the
-    call had, or wait for the real one.
+    If the client writes to a call that the server has ended, grpc.aio replaces the server's status by its own
+    INTERNAL, shortly before or after the server's status arrives. So take the status that the call had when
+    it ended, or wait for the server's.
     """
     status = statuses[0] if statuses else _status(call)
     with contextlib.suppress(TimeoutError):
@@ -170,15 +177,16 @@ def _status(call: Call) -> CallStatus:
 
 
 def _result(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return the result of a coroutine that does not wait for anything."""
+    """Return the result of a coroutine that never suspends, without awaiting it."""
     try:
         coroutine.send(None)
     except StopIteration as returned:
         return returned.value
-    raise RuntimeError("the coroutine is not done")
+    raise RuntimeError("the coroutine suspended")
 
 
 def _service_config(service: ServiceDescriptor) -> dict[str, Any]:
+    """Return a gRPC service config: balance calls over all addresses, and retry idempotent methods."""
     idempotent = [
         {"service": service.full_name, "method": method.name}
         for method in service.methods

@@ -1,4 +1,4 @@
-"""What a service needs from auth: keys for checking the tokens of callers, and tokens for calling others."""
+"""Gets from auth the keys that check the tokens of callers, and the tokens for calling other services."""
 
 from datetime import datetime
 
@@ -13,7 +13,10 @@ from loupe.auth.v1 import auth_pb2_grpc
 
 
 class Credentials:
-    """`client` and `secret` authenticate this service. A service that calls no other one needs neither."""
+    """The connection of one service to auth.
+
+    `client` and `secret` authenticate this service. A service that calls no other service needs neither.
+    """
 
     def __init__(
         self,
@@ -30,15 +33,18 @@ class Credentials:
         self._auth = auth_pb2_grpc.AuthServiceStub(channel.grpc)
 
     def verifier(self, audience: str) -> Verifier:
-        return Verifier(audience, self._jwks)
+        """Return a verifier for tokens that callers of the service `audience` send."""
+        return Verifier(audience, self._fetch_jwks)
 
     def token_for(self, audience: str) -> TokenSource:
+        """Return a function that returns a valid token for calling the service `audience`."""
+
         async def source() -> str:
             return await self._tokens.for_audience(audience)
 
         return source
 
-    async def _jwks(self) -> str:
+    async def _fetch_jwks(self) -> str:
         return (await self._auth.GetJwks(pb.GetJwksRequest())).jwks
 
     async def _issue(self, audience: str) -> tuple[str, datetime]:

@@ -24,10 +24,11 @@ from common import metrics, process
 Sessions = async_sessionmaker[AsyncSession]
 
 PING_AFTER_SECONDS = 1.0
-"""A connection that was idle for longer is tested before it is used."""
+"""A connection that was idle for longer than this is tested before it is used."""
 LOCK_SECONDS = 5
-"""How long a migration waits for a table that is in use, by a backup for example. All other queries for the
-table wait behind the migration.
+"""How long a migration waits for a table that is in use, for example by a backup.
+
+The limit is short because meanwhile all other queries of that table queue up behind the migration.
 """
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -53,7 +54,9 @@ transaction_seconds = Histogram(
 )
 
 
-class _Pool(AsyncAdaptedQueuePool):
+class _MeasuredPool(AsyncAdaptedQueuePool):
+    """A pool that measures how long callers wait for a connection."""
+
     def connect(self) -> PoolProxiedConnection:
         started, outcome = time.perf_counter(), "failed"
         try:
@@ -74,7 +77,7 @@ def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """
     engine = create_async_engine(
         url,
-        poolclass=_Pool,
+        poolclass=_MeasuredPool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
@@ -87,10 +90,10 @@ def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
 
 
 def _ping_idle(source: AsyncEngine) -> None:
-    """Test a connection before its use if it has been idle.
+    """Make the pool test a connection before its use if it has been idle.
 
-    A test before each use, as `pool_pre_ping` does, would be an eighth of all statements. If the test fails,
-    the pool opens a new connection and drops all older ones.
+    `pool_pre_ping` would test before each use, and those tests would be an eighth of all statements. If a
+    test fails, the pool opens a new connection and drops all older ones.
     """
     dialect = source.sync_engine.dialect
 
@@ -111,11 +114,14 @@ def _ping_idle(source: AsyncEngine) -> None:
 
 
 def _measure(measured: AsyncEngine, limit: int) -> None:
-    """A service has one engine. If a test creates several, the gauges show the newest one."""
+    """Export the pool's connections and the duration of transactions.
+
+    A service has one engine. If a test creates several, the gauges show the newest one.
+    """
     engine = measured.sync_engine
 
-    def pool() -> _Pool:
-        assert isinstance(engine.pool, _Pool)  # noqa: S101  see `engine`
+    def pool() -> _MeasuredPool:
+        assert isinstance(engine.pool, _MeasuredPool)  # noqa: S101  see `engine`
         return engine.pool
 
     def taken(_: Any, record: Any, __: Any) -> None:
@@ -126,9 +132,8 @@ def _measure(measured: AsyncEngine, limit: int) -> None:
             connection.info["outcome"] = "rolled back"
 
     def returned(connection: Any, record: Any) -> None:
-        outcome = (
-            "rolled back" if connection is None else record.info.get("outcome")
-        )  # None: the connection was lost
+        is_lost = connection is None
+        outcome = "rolled back" if is_lost else record.info.get("outcome")
         if taken_at := record.info.pop("taken_at", None):
             transaction_seconds.labels(outcome).observe(time.perf_counter() - taken_at)
 
@@ -141,11 +146,12 @@ def _measure(measured: AsyncEngine, limit: int) -> None:
 
 
 def sessions(source: AsyncEngine) -> Sessions:
+    """Return the factory of sessions. `sessions.begin()` opens one with its transaction."""
     return async_sessionmaker(source, class_=AsyncSession, expire_on_commit=False)
 
 
-async def wait(source: AsyncEngine, readiness: metrics.Readiness) -> None:
-    """Wait until the database answers and has been migrated."""
+async def wait_until_ready(source: AsyncEngine, readiness: metrics.Readiness) -> None:
+    """Wait until the database answers and has been migrated, then mark it as ready."""
 
     async def ping() -> None:
         async with source.connect() as connection:
@@ -166,10 +172,10 @@ def on_commit(session: AsyncSession, callback: Callable[[], None]) -> None:
 
 @contextlib.contextmanager
 def migrating(url: str) -> Generator[sa.Connection]:
-    """Yield a connection in the one transaction of all migrations.
+    """Yield a connection whose transaction contains all migrations.
 
-    A second run waits until the first has ended. Raise if a table is in use for too long; nothing has changed
-    then, and the migration can be tried again.
+    A second run waits until the first has ended. Raise `sqlalchemy.exc.OperationalError` if a table is in use
+    for more than 5 s. Nothing has changed then, and the migration can be repeated.
     """
     with sa.create_engine(url).begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('alembic'))"))
@@ -178,7 +184,7 @@ def migrating(url: str) -> Generator[sa.Connection]:
 
 
 def text_enum(states: type[StrEnum]) -> sa.Enum:
-    """Store an enum as text, so that a new value needs no change of the column type."""
+    """Return a column type that stores an enum as text, so that a new value does not change the type."""
     return sa.Enum(states, native_enum=False, length=16, values_callable=_values)
 
 
@@ -187,4 +193,5 @@ def _values(states: type[StrEnum]) -> list[str]:
 
 
 def now() -> datetime:
+    """Return the current time in UTC, with its time zone, as the database stores it."""
     return datetime.now(UTC)

@@ -1,7 +1,7 @@
-"""The one error that crosses boundaries, and its way over gRPC and back.
+"""The one error that services send to each other, and its conversion to gRPC and back.
 
-A subclass is a kind (a gRPC status code), `reason` is the machine's name for the cause, the message is for a
-person, and `fields` names what in the request is at fault. Codes and details follow google.rpc.Status
+Each subclass stands for one gRPC status code. `reason` is the stable name of the cause, for programs. The
+message is for a person. `fields` names what is wrong in the request. Details follow google.rpc.Status
 (AIP-193).
 """
 
@@ -23,7 +23,7 @@ type_of_code: dict[grpc.StatusCode, type["ServiceError"]] = {}
 
 
 class ServiceError(Exception):
-    """Anything a caller must be told. `fields` maps a field's name to its texts."""
+    """An error that the caller receives as it is. `fields` maps the name of a field to its texts."""
 
     code: ClassVar[grpc.StatusCode]
 
@@ -36,7 +36,7 @@ class ServiceError(Exception):
         self.fields = {name: list(texts) for name, texts in (fields or {}).items()}
 
     def __init_subclass__(cls) -> None:
-        if "code" in cls.__dict__:  # a service's own kinds cross as what they are kinds of
+        if "code" in cls.__dict__:  # a service's own subclass has none, and arrives as its parent
             type_of_code[cls.code] = cls
 
 
@@ -93,26 +93,27 @@ def invalid(fields: Mapping[str, Sequence[str]]) -> InvalidArgument:
 
 
 def to_details(error: ServiceError) -> bytes:
-    """The error as a serialized google.rpc.Status, for the trailing metadata."""
+    """Return the error as a serialized google.rpc.Status, for the trailing metadata."""
     status = Status(code=error.code.value[0], message=error.message)
-    status.details.append(_packed(ErrorInfo(reason=error.reason, domain=DOMAIN)))
+    status.details.append(_pack(ErrorInfo(reason=error.reason, domain=DOMAIN)))
     if error.fields:
         violations = [
             BadRequest.FieldViolation(field=name, description=text)
             for name, texts in error.fields.items()
             for text in texts
         ]
-        status.details.append(_packed(BadRequest(field_violations=violations)))
+        status.details.append(_pack(BadRequest(field_violations=violations)))
     return status.SerializeToString()
 
 
 def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
-    """The error that the other side raised; a failure of the way itself becomes `Unavailable` or
-    `DeadlineExceeded`.
+    """Return the error that the other service raised.
+
+    If the call itself failed, return `Unavailable`, `DeadlineExceeded` or `Internal`.
     """
     details = dict(error.trailing_metadata() or ()).get(DETAILS_KEY)
     if not isinstance(details, bytes):
-        return _of_the_way(error)
+        return _transport_error(error)
     kind = type_of_code.get(error.code(), Internal)
     status = Status.FromString(details)
     info, bad = ErrorInfo(), BadRequest()
@@ -124,10 +125,12 @@ def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
     return kind(status.message, reason=info.reason, fields=fields)
 
 
-def _of_the_way(error: grpc.aio.AioRpcError) -> ServiceError:
-    """No service of ours has raised this; its words name addresses that are nobody's business."""
+def _transport_error(error: grpc.aio.AioRpcError) -> ServiceError:
+    """Return the error for a call that failed on the way. gRPC's own text names addresses that clients must
+    not see.
+    """
     match error.code():
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:  # cancelled by a server that stops
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:  # CANCELLED: the server is stopping
             return refused(refusals.SERVICE_UNAVAILABLE)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return refused(refusals.DEADLINE_EXCEEDED)
@@ -135,7 +138,7 @@ def _of_the_way(error: grpc.aio.AioRpcError) -> ServiceError:
             return Internal(f"{code.name}: {error.details()}", reason="internal_error")
 
 
-def _packed(detail: ErrorInfo | BadRequest) -> AnyMessage:
+def _pack(detail: ErrorInfo | BadRequest) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(detail)
     return packed

@@ -19,7 +19,7 @@ ISSUER = "loupe-auth"
 ALGORITHM = "EdDSA"
 MAX_CACHED_TOKENS = 10_000
 REFETCH_SECONDS = 5.0
-"""After this time without a fetch, the count of fetches in a row starts again."""
+"""If this time has passed since the last fetch, the count of fetches in a row starts again."""
 FETCHES_IN_A_ROW = 5
 
 
@@ -46,20 +46,23 @@ class Verifier:
         self._verified: dict[str, tuple[Principal, float]] = {}
 
     async def verify(self, token: str) -> Principal:
-        """Return the caller, or raise `Unauthenticated`."""
-        cached = self._verified.get(token)
-        if cached and cached[1] > time.time():
-            return cached[0]
-        claims = await self._claims(token)
+        """Return the caller. Raise `Unauthenticated` for a bad token.
+
+        Raise what `fetch_jwks` raises if the keys are needed and auth does not answer.
+        """
+        principal, expires_at = self._verified.get(token, (None, 0.0))
+        if principal and expires_at > time.time():
+            return principal
+        claims = await self._verified_claims(token)
         principal = to_principal(claims)
         if len(self._verified) >= MAX_CACHED_TOKENS:
             self._verified.clear()
         self._verified[token] = (principal, float(claims["exp"]))
         return principal
 
-    async def _claims(self, token: str) -> dict[str, Any]:
+    async def _verified_claims(self, token: str) -> dict[str, Any]:
         try:
-            key = await self._key(jwt.get_unverified_header(token).get("kid", ""))
+            key = await self._signing_key(jwt.get_unverified_header(token).get("kid", ""))
             return jwt.decode(
                 token,
                 key,
@@ -74,8 +77,8 @@ class Verifier:
                 f"internal token refused: {error}", reason="internal_token_invalid"
             ) from error
 
-    async def _key(self, key_id: str) -> jwt.PyJWK:
-        """Return the key, and fetch the key set again if the key is unknown, because it may be new.
+    async def _signing_key(self, key_id: str) -> jwt.PyJWK:
+        """Return the signing key with this id. An unknown key may be new, so fetch the key set again for it.
 
         The number of fetches in a row is limited, so that invented key ids do not cause a request each time.
         """
@@ -109,7 +112,7 @@ def to_principal(claims: dict[str, Any]) -> Principal:
 
 
 class ServiceTokens:
-    """Tokens for calling other services. They are fetched when needed and renewed before they expire."""
+    """A cache of tokens for calling other services. It renews a token before it expires."""
 
     RENEW_BEFORE = timedelta(seconds=20)
 
@@ -120,6 +123,7 @@ class ServiceTokens:
         self._issuing = asyncio.Lock()
 
     async def for_audience(self, audience: str) -> str:
+        """Return a token for calling the service `audience`. It is valid for at least 20 s more."""
         async with self._issuing:
             token, expires_at = self._tokens.get(audience, ("", datetime.now(UTC)))
             if expires_at - datetime.now(UTC) < self.RENEW_BEFORE:

@@ -23,11 +23,12 @@ redelivered = Gauge(
 
 
 async def watch(js: JetStreamContext, consumer: Consumer) -> None:
-    """Update the gauges of this consumer for ever."""
+    """Update the gauges of this consumer until cancelled."""
     await metrics.keep_updated(f"consumer {consumer.durable}", functools.partial(_measure, js, consumer))
 
 
 async def _measure(js: JetStreamContext, consumer: Consumer) -> None:
+    """Update the gauges. They become 0 if the stream of a retired consumer is missing."""
     try:
         info = await js.consumer_info(consumer.stream, consumer.durable)
     except NotFoundError:

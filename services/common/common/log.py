@@ -1,7 +1,7 @@
 """Logs: one JSON object for each line on standard output, or readable lines for a person.
 
-Values that are bound, such as the request id, appear in every line: with `bound(...)` inside a block, with
-`bind(...)` until the task ends. If tracing is on, lines also have the ids of trace and span.
+Bound values, such as the request id, appear in every line: those of `bound(...)` inside its block, those of
+`bind(...)` until the task ends. If tracing is on, lines also carry the ids of trace and span.
 """
 
 import logging
@@ -14,10 +14,11 @@ from structlog.typing import EventDict, Processor
 
 from common import trace
 
-__all__ = ["bind", "bound", "get", "setup"]
+__all__ = ["bind", "bound", "error_text", "get", "setup"]
 
 
 def setup(service: str, *, level: str = "INFO", readable: bool = False) -> None:
+    """Configure the logs of this process. Call it before the first line is logged."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         *([_add_trace] if trace.is_on else []),
@@ -47,6 +48,11 @@ def setup(service: str, *, level: str = "INFO", readable: bool = False) -> None:
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
     return structlog.stdlib.get_logger(name)
+
+
+def error_text(error: BaseException) -> str:
+    """Return the error's class and message. The message alone is often empty."""
+    return f"{type(error).__name__}: {error}"
 
 
 def _add_service(service: str) -> Processor:

@@ -1,4 +1,7 @@
-"""One message of a stream: it is handled, and then it is done, or retried later, or never retried."""
+"""What happens to one message of a stream: its handler runs, and then the message is settled.
+
+Settled means acknowledged, delivered again after a pause, or copied to the dead letters.
+"""
 
 import asyncio
 import contextlib
@@ -19,30 +22,32 @@ LOG = log.get(__name__)
 
 
 class Unprocessable(Exception):
-    """No attempt can ever succeed with this message."""
+    """Raised by a handler if no attempt can succeed with this message."""
 
 
 class RetryLater(Exception):
-    """The message is fine, but something that its handler needs is away or busy."""
+    """Raised by a handler if something that it needs is unavailable or busy.
+
+    The message is then delivered again, even if `max_attempts` is reached.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A durable consumer, named after the service that consumes. `max_attempts` None means without end.
-
-    The stream of a retired consumer receives no new messages and may be missing.
-    """
+    """A durable consumer, named after the service that consumes."""
 
     stream: str
     durable: str
     subjects: tuple[str, ...]
     ack_wait_seconds: float = 30.0
     max_attempts: int | None = None
+    """None means that a failing message is retried without limit."""
     longest_pause_seconds: float = 30.0
     is_retired: bool = False
+    """True if the stream receives no new messages and may be missing."""
 
-    def pause(self, attempt: int) -> float:
-        """Return the seconds before the next attempt: 1, 2, 4, ... up to the longest pause."""
+    def pause_seconds(self, attempt: int) -> float:
+        """Return the pause after attempt number `attempt`: 1, 2, 4, ... seconds up to the longest pause."""
         return min(2.0 ** (attempt - 1), self.longest_pause_seconds)
 
 
@@ -52,6 +57,7 @@ ConsumerHandler = Callable[[bytes, Consumer], Awaitable[None]]
 
 
 def span_attributes(name: str, kind: str, subject: str) -> dict[str, str | int]:
+    """Return a span's attributes by OpenTelemetry's conventions. `name` and `kind` describe the operation."""
     return {
         "messaging.system": "nats",
         "messaging.operation.name": name,
@@ -60,18 +66,23 @@ def span_attributes(name: str, kind: str, subject: str) -> dict[str, str | int]:
     }
 
 
-async def take(js: JetStreamContext, consumer: Consumer, message: Msg, handle: ConsumerHandler) -> None:
+async def process_message(
+    js: JetStreamContext, consumer: Consumer, message: Msg, handle: ConsumerHandler
+) -> None:
     """Run the handler inside the trace of the request that published the message, and settle the message."""
     attributes = span_attributes("process", "process", message.subject) | {
         "messaging.consumer.group.name": consumer.durable,
         "messaging.message.body.size": len(message.data),
     }
-    with _request(f"process {message.subject}", message.headers or {}, attributes) as span:
-        await _settle(js, consumer, message, handle, span)
+    with _publishers_request(f"process {message.subject}", message.headers or {}, attributes) as span:
+        await _handle_and_settle(js, consumer, message, handle, span)
 
 
 @contextlib.contextmanager
-def _request(name: str, headers: Mapping[str, str], attributes: trace.Attributes) -> Generator[Span]:
+def _publishers_request(
+    name: str, headers: Mapping[str, str], attributes: trace.Attributes
+) -> Generator[Span]:
+    """Yield a span in the trace that the headers name, and bind their request id to log lines."""
     request_id = headers.get(trace.REQUEST_ID_KEY, "")
     trace.request_id.set(request_id)
     with (
@@ -81,7 +92,7 @@ def _request(name: str, headers: Mapping[str, str], attributes: trace.Attributes
         yield span
 
 
-async def _settle(
+async def _handle_and_settle(
     js: JetStreamContext, consumer: Consumer, message: Msg, handle: ConsumerHandler, span: Span
 ) -> None:
     started, outcome = time.perf_counter(), "cancelled"
@@ -92,9 +103,9 @@ async def _settle(
     except asyncio.CancelledError:
         await give_back(message)
         raise
-    except Exception as error:  # noqa: BLE001  this is the edge
+    except Exception as error:  # noqa: BLE001  any error of a handler ends here
         trace.fail(span, type(error).__qualname__, error)
-        outcome = await _fail(js, consumer, message, error)
+        outcome = await _settle_failed(js, consumer, message, error)
     else:
         outcome = await _acknowledge(message)
     finally:
@@ -122,23 +133,29 @@ async def _acknowledge(message: Msg) -> str:
     return "done"
 
 
-async def _fail(js: JetStreamContext, consumer: Consumer, message: Msg, error: Exception) -> str:
+async def _settle_failed(js: JetStreamContext, consumer: Consumer, message: Msg, error: Exception) -> str:
     attempt = message.metadata.num_delivered
     is_last = consumer.max_attempts is not None and attempt >= consumer.max_attempts
     try:
         if isinstance(error, RetryLater) or not (is_last or isinstance(error, Unprocessable | DecodeError)):
-            pause = consumer.pause(attempt)
+            pause = consumer.pause_seconds(attempt)
             LOG.warning(
                 "message is retried later",
                 subject=message.subject,
                 attempt=attempt,
                 pause_seconds=pause,
-                **_cause(error),
+                **_log_fields(error),
             )
             await message.nak(delay=pause)
             return "again"
-        LOG.error("message given up", subject=message.subject, attempt=attempt, exc_info=error)
-        await _bury(js, consumer, message, error)
+        LOG.error(
+            "message given up",
+            subject=message.subject,
+            attempt=attempt,
+            action="a copy goes to the stream DEAD: see `loupe-admin dead list`",
+            exc_info=error,
+        )
+        await _move_to_dead_letters(js, consumer, message, error)
     except Exception as failure:  # noqa: BLE001  the broker delivers it again after ack_wait
         LOG.warning(
             "message could be neither retried nor given up",
@@ -150,28 +167,33 @@ async def _fail(js: JetStreamContext, consumer: Consumer, message: Msg, error: E
     return "dead"
 
 
-async def _bury(js: JetStreamContext, consumer: Consumer, message: Msg, error: Exception) -> None:
-    """Copy the message to the stream of dead letters, and end it in its own stream."""
-    reason = f"{type(error).__name__}: {error}"[:500].replace("\n", " ")
+async def _move_to_dead_letters(
+    js: JetStreamContext, consumer: Consumer, message: Msg, error: Exception
+) -> None:
+    """Copy the message to the stream DEAD, and end the delivery of the original."""
+    reason = log.error_text(error)[:500].replace("\n", " ")
     headers = dict(trace.outgoing_headers()) | {"Loupe-Subject": message.subject, "Loupe-Error": reason}
     await js.publish(f"dead.{consumer.stream}.{consumer.durable}", message.data, headers=headers)
     await message.term()
 
 
-def _cause(error: Exception) -> dict[str, Any]:
+def _log_fields(error: Exception) -> dict[str, Any]:
+    """Return a short reason for an outage of something else, and the traceback for any other error."""
     return {"reason": str(error)} if isinstance(error, RetryLater) else {"exc_info": error}
 
 
 @contextlib.asynccontextmanager
 async def _heartbeat(message: Msg, seconds: float) -> AsyncGenerator[None]:
-    async def beat() -> None:
+    """Extend the ack wait every `seconds`, so that the broker does not redeliver a message under way."""
+
+    async def extend_ack_wait() -> None:
         while True:
             await asyncio.sleep(seconds)
             with contextlib.suppress(nats.errors.Error):
                 await message.in_progress()
 
-    beating = asyncio.create_task(beat())
+    heartbeats = asyncio.create_task(extend_ack_wait())
     try:
         yield
     finally:
-        beating.cancel()
+        heartbeats.cancel()

@@ -1,7 +1,7 @@
 """Prometheus metrics that every service has, and the HTTP server for probes and scrapes.
 
-The server answers from its own threads. `/healthz` fails if the event loop is blocked, `/readyz` if the
-service lacks something that it needs.
+The server answers from its own threads. `/healthz` fails if the event loop is blocked, `/readyz` if a
+dependency of the service is missing.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from common import log, process
 LOG = log.get(__name__)
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 LOOP_BLOCKED_SECONDS = 15.0
-"""After this time without a turn of the event loop the service counts as dead."""
+"""If the event loop has not run for this long, the service counts as dead."""
 MEASURE_SECONDS = 15.0
-"""Time between two queries for gauges, however often they are scraped."""
+"""Time between two updates of gauges that need a query. It does not depend on how often they are scraped."""
 
 build_info = Gauge(
     "loupe_build_info", "Component and version of this process, always 1", ["component", "version"]
@@ -55,21 +55,24 @@ class Readiness:
     def __init__(self, *dependencies: str) -> None:
         self._missing = set(dependencies)
         self._checks: dict[str, Callable[[], bool]] = {}
-        self.last_turn_at = time.monotonic()
+        self.loop_ran_at = time.monotonic()
+        """When the event loop last ran, on the monotonic clock."""
 
     def mark_ready(self, dependency: str) -> None:
         self._missing.discard(dependency)
 
     def watch(self, dependency: str, check: Callable[[], bool]) -> None:
-        """From now on the dependency is missing whenever `check()` is false."""
+        """Mark the dependency as ready, but missing again whenever `check()` returns False."""
         self.mark_ready(dependency)
         self._checks[dependency] = check
 
     def missing(self) -> list[str]:
+        """Return the names of the missing dependencies, sorted."""
         return sorted(self._missing | {name for name, check in self._checks.items() if not check()})
 
 
 def setup(service: str) -> None:
+    """Prepare the metrics of this process and report its version in `loupe_build_info`."""
     disable_created_metrics()  # saves one time series for each histogram and counter
     build_info.labels(service, metadata.version(f"loupe-{service}")).set(1)
 
@@ -87,7 +90,7 @@ async def keep_updated(what: str, measure: Callable[[], Awaitable[None]]) -> Non
             LOG.warning(
                 "gauges not updated",
                 what=what,
-                error=f"{type(error).__name__}: {error}",
+                error=log.error_text(error),
                 action=f"old values stay, next attempt in {MEASURE_SECONDS:.0f} s",
             )
         else:
@@ -99,26 +102,28 @@ async def keep_updated(what: str, measure: Callable[[], Awaitable[None]]) -> Non
 async def serve(listen: str, readiness: Readiness) -> None:
     """Serve `/metrics`, `/healthz` and `/readyz` on `host:port` until cancelled."""
     host, _, port = listen.rpartition(":")
-    server = make_server(host, int(port), _application(readiness), _Threads, _Quiet)
+    server = make_server(host, int(port), _application(readiness), _ThreadedServer, _QuietHandler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
     thread.start()
     try:
         while True:
-            readiness.last_turn_at = time.monotonic()
+            readiness.loop_ran_at = time.monotonic()
             await asyncio.sleep(1.0)
-            loop_lag_seconds.observe(max(0.0, time.monotonic() - readiness.last_turn_at - 1.0))
+            loop_lag_seconds.observe(max(0.0, time.monotonic() - readiness.loop_ran_at - 1.0))
     finally:
         server.shutdown()
         server.server_close()
 
 
-class _Threads(ThreadingMixIn, WSGIServer):
+class _ThreadedServer(ThreadingMixIn, WSGIServer):
     """One thread for each connection, so that a silent client does not block the others."""
 
     daemon_threads = True
 
 
-class _Quiet(WSGIRequestHandler):
+class _QuietHandler(WSGIRequestHandler):
+    """Logs no requests, because probes and scrapes arrive every few seconds."""
+
     timeout = 30
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  named by the base class
@@ -126,15 +131,15 @@ class _Quiet(WSGIRequestHandler):
 
 
 def _application(readiness: Readiness) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
+    """Return the WSGI application that answers probes and scrapes."""
     metrics = make_wsgi_app()
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/healthz":
-            silent = time.monotonic() - readiness.last_turn_at
-            return _answer(
-                start_response, [] if silent < LOOP_BLOCKED_SECONDS else [f"no turn for {silent:.0f} s"]
-            )
+            blocked_seconds = time.monotonic() - readiness.loop_ran_at
+            blocked = f"event loop blocked for {blocked_seconds:.0f} s"
+            return _answer(start_response, [blocked] if blocked_seconds >= LOOP_BLOCKED_SECONDS else [])
         if path == "/readyz":
             return _answer(start_response, [f"waiting for {name}" for name in readiness.missing()])
         return metrics(environ, start_response)

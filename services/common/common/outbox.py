@@ -25,7 +25,7 @@ from common import bus, log, metrics, process, trace
 from common.db import Sessions
 
 LOG = log.get(__name__)
-BATCH = 64
+ROWS_PER_BATCH = 64
 POLL_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 
@@ -93,7 +93,7 @@ async def publish(
 
 
 async def relay(sessions: Sessions, stream: JetStreamContext, url: str) -> None:
-    """Send events until cancelled. If the broker or the database is away, events wait and are never lost."""
+    """Send events until cancelled. Events wait while the broker or the database is unavailable."""
     woken = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(_listen(url, woken))
@@ -104,10 +104,10 @@ async def relay(sessions: Sessions, stream: JetStreamContext, url: str) -> None:
             try:
                 while await _send_batch(sessions, stream):
                     pass
-            except Exception as error:  # noqa: BLE001  any error: the rows stay, and the next round tries again
+            except Exception as error:  # noqa: BLE001  the rows stay, and the next round tries again
                 LOG.warning(
                     "outbox not emptied",
-                    error=f"{type(error).__name__}: {error}",
+                    error=log.error_text(error),
                     action=f"events stay in the outbox, next attempt in {RETRY_SECONDS:.0f} s",
                 )
                 await asyncio.sleep(RETRY_SECONDS)
@@ -124,7 +124,7 @@ async def _send_batch(sessions: Sessions, stream: JetStreamContext) -> bool:
     """
     async with sessions.begin() as session:
         connection = await session.connection()
-        rows = (await connection.execute(CLAIM, {"batch": BATCH})).all()
+        rows = (await connection.execute(CLAIM, {"batch": ROWS_PER_BATCH})).all()
         results = await asyncio.gather(*(_send(stream, row) for row in rows), return_exceptions=True)
         sent = [row.id for row, result in zip(rows, results, strict=True) if result is None]
         if sent:
@@ -132,7 +132,7 @@ async def _send_batch(sessions: Sessions, stream: JetStreamContext) -> bool:
     failures = [result for result in results if result is not None]
     if failures:
         raise failures[0]
-    return len(rows) == BATCH
+    return len(rows) == ROWS_PER_BATCH
 
 
 async def _send(stream: JetStreamContext, row: sa.Row[Any]) -> None:
@@ -144,7 +144,7 @@ async def _send(stream: JetStreamContext, row: sa.Row[Any]) -> None:
         LOG.warning(
             "event not sent",
             subject=row.subject,
-            error=f"{type(error).__name__}: {error}",
+            error=log.error_text(error),
             action="event stays in the outbox",
         )
         raise

@@ -1,7 +1,7 @@
 """The life of a service process: wait for dependencies, run the loops together, drain on SIGTERM.
 
-If one loop fails, the process ends with its error and is started again from outside. So a service never runs
-with half of its loops.
+If one loop fails, the process ends with its error and is started again from outside. This way a service never
+runs with some of its loops missing.
 """
 
 import asyncio
@@ -18,21 +18,24 @@ from common import log, trace
 
 LOG = log.get(__name__)
 T = TypeVar("T")
-MAX_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 5.0
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-"""Parameters of mallopt(3) in glibc. Without glibc they are not used."""
+"""Parameters of mallopt(3), which only glibc has."""
 REMIND_AFTER_SECONDS = 10.0
-KEPT_BYTES = 1 << 20
+LARGEST_REUSED_BYTES = 1 << 20
 GC_THRESHOLDS = (10_000, 50, 100)
 
 
-def main(run: Callable[[], Coroutine[Any, Any, None]], *, kept_bytes: int = KEPT_BYTES) -> None:
+def main(
+    run: Callable[[], Coroutine[Any, Any, None]], *, largest_reused_bytes: int = LARGEST_REUSED_BYTES
+) -> None:
     """Run a service's `run` on uvloop until it ends.
 
-    Freed blocks of memory up to `kept_bytes` are reused by the process. Larger ones go back to the system.
+    The process reuses freed blocks of memory up to `largest_reused_bytes`, and returns larger ones to the
+    system.
     """
-    _return_freed_memory(kept_bytes)
-    _collect_less_garbage()
+    _return_freed_memory(largest_reused_bytes)
+    _collect_garbage_less_often()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run())
@@ -40,22 +43,22 @@ def main(run: Callable[[], Coroutine[Any, Any, None]], *, kept_bytes: int = KEPT
         trace.finish()
 
 
-def _collect_less_garbage() -> None:
-    """Exclude imported objects from garbage collection, and collect less often. Both save CPU time."""
+def _collect_garbage_less_often() -> None:
+    """Collect garbage less often, and never look at what was imported. Both save CPU time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def _return_freed_memory(kept_bytes: int) -> None:
+def _return_freed_memory(largest_reused_bytes: int) -> None:
     """Make glibc return large freed blocks to the system.
 
-    By default it keeps up to 32 MiB of them for each of many arenas. A service that once hashed passwords or
-    received an upload would stay that large.
+    By default it reuses up to 32 MiB of them in each of many arenas. A service that once hashed passwords or
+    received an upload would then stay that large.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(M_MMAP_THRESHOLD, kept_bytes)
+        libc.mallopt(M_MMAP_THRESHOLD, largest_reused_bytes)
         libc.mallopt(M_ARENA_MAX, 2)
 
 
@@ -63,8 +66,8 @@ async def run(*loops: Coroutine[Any, Any, None]) -> None:
     """Run the loops until one fails, or SIGTERM or SIGINT arrives. Then cancel all, so that they drain."""
     stopped = asyncio.Event()
     event_loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        event_loop.add_signal_handler(name, stopped.set)
+    for stop_signal in (signal.SIGTERM, signal.SIGINT):
+        event_loop.add_signal_handler(stop_signal, stopped.set)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(loop, name=loop.__qualname__) for loop in loops]
         await stopped.wait()
@@ -73,8 +76,11 @@ async def run(*loops: Coroutine[Any, Any, None]) -> None:
             task.cancel()
 
 
-async def together(*loops: Coroutine[Any, Any, None]) -> None:
-    """Run the loops side by side. All end if one fails or this call is cancelled."""
+async def run_together(*loops: Coroutine[Any, Any, None]) -> None:
+    """Run the loops until one fails or this call is cancelled. Then cancel all of them.
+
+    Unlike `run`, it ignores signals, so it can run inside one of the loops of `run`.
+    """
     async with asyncio.TaskGroup() as group:
         for loop in loops:
             group.create_task(loop, name=loop.__qualname__)
@@ -82,22 +88,22 @@ async def together(*loops: Coroutine[Any, Any, None]) -> None:
 
 async def wait_for(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
     """Call `attempt` until it succeeds, and return its result. Log the first failure, then one every 10 s."""
-    pause, silent = 0.1, REMIND_AFTER_SECONDS
+    pause, since_logged = 0.1, REMIND_AFTER_SECONDS
     while True:
         try:
             result = await attempt()
         except Exception as error:  # noqa: BLE001  any error means that it is not ready yet
-            if silent >= REMIND_AFTER_SECONDS:
+            if since_logged >= REMIND_AFTER_SECONDS:
                 LOG.warning(
                     "dependency not ready",
                     what=what,
-                    error=f"{type(error).__name__}: {error}",
+                    error=log.error_text(error),
                     action="trying again until it is ready",
                 )
-                silent = 0.0
+                since_logged = 0.0
             await asyncio.sleep(pause)
-            silent += pause
-            pause = min(pause * 2, MAX_PAUSE_SECONDS)
+            since_logged += pause
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         else:
             LOG.info("dependency ready", what=what)
             return result
@@ -115,7 +121,7 @@ def end_if_cancelled() -> None:
 
 
 async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-    """Call `step` again and again. If it fails, log that and go on."""
+    """Call `step` until cancelled, and pause after each call. If it fails, log that and go on."""
     while True:
         try:
             await step()

@@ -1,7 +1,8 @@
-"""Pulls messages from several durables for one place, which works on one message at a time.
+"""Pulls messages from several durables, one message at a time.
 
-A pull cannot be taken back. A place that waited at two durables may thus receive a second message while it
-works on the first one. That message goes back to the broker at once, and the next free place receives it.
+A pull is a request for one message, and it cannot be cancelled. A puller that waits for two durables may
+receive a second message while the first one is handled. It gives that message back to the broker at once, and
+another free puller receives it.
 """
 
 import asyncio
@@ -22,15 +23,16 @@ from common import log
 from common.messages import Consumer, give_back
 
 LOG = log.get(__name__)
-HOLD_SECONDS = 5.0
-"""How long the broker holds a pull for which it has no message."""
+WAIT_SECONDS = 5.0
+"""How long a pull waits at the broker for a message."""
 ANSWER_SECONDS = 5.0
-"""How long the broker may take to answer a pull that it must not hold."""
+"""How long the broker may take to answer a pull that does not wait."""
 GRACE_SECONDS = 1.0
-"""A pull whose end was lost with the connection counts as ended after this time."""
+"""How long after its end a pull counts as open if the broker's answer was lost with the connection."""
 RETRY_SECONDS = 1.0
 RETIRED_RETRY_SECONDS = 60.0
 NO_MESSAGE = ("404", "408")
+"""Statuses of the broker's answer: there was no message, or none arrived in time."""
 
 
 class Received(NamedTuple):
@@ -40,14 +42,15 @@ class Received(NamedTuple):
 
 @dataclass(slots=True)
 class _Durable:
-    """One durable as one place sees it. It has at most one pull there."""
+    """A durable and the state of its pull. A puller has at most one open pull at each durable."""
 
     consumer: Consumer
     subscription: Subscription | None = None
     is_declared: bool = False
-    declare_at: float = 0.0
+    next_declare_at: float = 0.0
     pull_ends_at: float = 0.0
     problem: str = ""
+    """The last problem that was logged, so that it is not logged again each second."""
 
     @property
     def is_pulling(self) -> bool:
@@ -55,67 +58,67 @@ class _Durable:
 
 
 class Puller:
-    """Receives the messages of one place."""
+    """Receives messages for a loop that handles one at a time."""
 
     def __init__(self, js: JetStreamContext, has_declared: asyncio.Event) -> None:
-        """`has_declared` is set once a durable is declared."""
+        """`has_declared` is set once any durable is declared."""
         self._js = js
-        self._client: Any = js._nc  # noqa: SLF001  nats-py has no public pull that the broker must not hold
+        self._client: Any = js._nc  # noqa: SLF001  nats-py has no public pull that does not wait
         self._has_declared = has_declared
         self._durables: dict[Consumer, _Durable] = {}
         self._received: Received | None = None
-        self._is_free = False
-        self._news = asyncio.Event()
+        self._wants_message = False
+        self._changed = asyncio.Event()
 
     async def next(self, preference: Sequence[Consumer]) -> Received | None:
-        """Return a message of the first durable that has one. If none has one, wait for some seconds."""
-        self._is_free = True
+        """Return a message of the first durable that has one, or None if none arrives in some seconds."""
+        self._wants_message = True
         try:
-            durables = [found for each in preference if (found := await self._declared(each))]
+            durables = [found for each in preference if (found := await self._declare_if_needed(each))]
             if len(durables) > 1:
-                await self._ask(durables)
+                await self._try_in_order(durables)
             if not self._received:
-                await self._hold(durables, is_complete=self._is_complete(preference))
+                await self._wait_for_any(durables, are_all_declared=self._are_all_declared(preference))
         except BaseException:
             if self._received:
                 await give_back(self._received.message)
                 self._received = None
             raise
         finally:
-            self._is_free = False
+            self._wants_message = False
         received, self._received = self._received, None
         return received
 
     async def close(self) -> None:
-        """End all pulls, and give back the messages that are already on their way."""
+        """End all pulls, and give back messages that still arrive."""
         await asyncio.gather(*(_drain(each.subscription) for each in self._durables.values()))
 
-    async def _ask(self, durables: Sequence[_Durable]) -> None:
-        """Ask one durable after the other until one has a message at hand.
+    async def _try_in_order(self, durables: Sequence[_Durable]) -> None:
+        """Pull from one durable after the other, without waiting, until one has a message.
 
-        Pass over a durable that holds a pull. If it had a message, the message would already be here.
+        Skip a durable with an open pull. If it had a message, the message would already be here.
         """
         for durable in durables:
             if not durable.is_pulling:
                 await self._pull(durable, ANSWER_SECONDS, no_wait=True)
-                await self._until(lambda: not durable.is_pulling, ANSWER_SECONDS)  # noqa: B023  it is awaited here
+                await self._wait_until(lambda: not durable.is_pulling, ANSWER_SECONDS)  # noqa: B023  it is awaited here
             if self._received:
                 return
 
-    async def _hold(self, durables: Sequence[_Durable], *, is_complete: bool) -> None:
-        """Wait at all durables at once until one has a message or a pull ends."""
+    async def _wait_for_any(self, durables: Sequence[_Durable], *, are_all_declared: bool) -> None:
+        """Pull from all durables at once, and wait until one has a message or a pull ends."""
         for durable in durables:
             if not durable.is_pulling:
-                await self._pull(durable, HOLD_SECONDS, expires=int(HOLD_SECONDS * 1e9))
-        seconds = HOLD_SECONDS if durables and is_complete else RETRY_SECONDS
-        await self._until(lambda: any(not each.is_pulling for each in durables), seconds)
+                await self._pull(durable, WAIT_SECONDS, expires=int(WAIT_SECONDS * 1e9))
+        seconds = WAIT_SECONDS if durables and are_all_declared else RETRY_SECONDS
+        await self._wait_until(lambda: any(not each.is_pulling for each in durables), seconds)
 
-    async def _until(self, is_over: Callable[[], bool], seconds: float) -> None:
+    async def _wait_until(self, is_over: Callable[[], bool], seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):  # `wait_for` may lose a cancellation
                 while not self._received and not is_over():
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
 
     async def _pull(self, durable: _Durable, seconds: float, **options: float | bool) -> None:
         consumer, subscription = durable.consumer, durable.subscription
@@ -126,34 +129,38 @@ class Puller:
             reply=subscription.subject if subscription else "",
         )
 
-    async def _take_answer(self, durable: _Durable, message: Msg) -> None:
+    async def _on_answer(self, durable: _Durable, message: Msg) -> None:
         durable.pull_ends_at = 0.0
         status = JetStreamContext.is_status_msg(message)
         if status is None:
-            await self._receive(Received(durable.consumer, message))
+            await self._keep_or_give_back(Received(durable.consumer, message))
         elif status not in NO_MESSAGE:
             durable.is_declared = False
-            self._report(durable, f"{status} {(message.headers or {}).get('Description', '')}")
-        self._news.set()
+            self._report_problem(durable, f"{status} {(message.headers or {}).get('Description', '')}")
+        self._changed.set()
 
-    async def _receive(self, received: Received) -> None:
-        if self._is_free and not self._received:
+    async def _keep_or_give_back(self, received: Received) -> None:
+        if self._wants_message and not self._received:
             self._received = received
         else:
             await give_back(received.message)
 
-    async def _declared(self, consumer: Consumer) -> _Durable | None:
+    async def _declare_if_needed(self, consumer: Consumer) -> _Durable | None:
         """Return the durable, or None while it cannot be declared."""
         durable = self._durables.setdefault(consumer, _Durable(consumer))
-        if not durable.is_declared and _clock() >= durable.declare_at:
+        if not durable.is_declared and _clock() >= durable.next_declare_at:
             try:
                 await self._declare(durable)
             except (nats.errors.Error, OSError) as error:
-                self._report(durable, f"{type(error).__name__}: {error}", error)
+                self._report_problem(durable, log.error_text(error), error)
         return durable if durable.is_declared else None
 
     async def _declare(self, durable: _Durable) -> None:
-        """Declare the durable. It may have been lost with the storage of its stream."""
+        """Declare the durable at the broker, and subscribe to the answers of its pulls.
+
+        This happens again after each problem, because the durable may have been lost with its stream's
+        storage.
+        """
         await self._js.add_consumer(
             durable.consumer.stream,
             api.ConsumerConfig(
@@ -166,29 +173,30 @@ class Puller:
             ),
         )
         if not durable.subscription:
-            take = functools.partial(self._take_answer, durable)
-            durable.subscription = await self._client.subscribe(self._client.new_inbox(), cb=take)
+            on_answer = functools.partial(self._on_answer, durable)
+            durable.subscription = await self._client.subscribe(self._client.new_inbox(), cb=on_answer)
         durable.is_declared = True
         self._has_declared.set()
         if durable.problem:
             LOG.info("consumer receives messages again", durable=durable.consumer.durable)
             durable.problem = ""
 
-    def _report(self, durable: _Durable, problem: str, error: Exception | None = None) -> None:
+    def _report_problem(self, durable: _Durable, problem: str, error: Exception | None = None) -> None:
         consumer = durable.consumer
-        is_gone = consumer.is_retired and isinstance(error, nats.js.errors.NotFoundError)
-        durable.declare_at = _clock() + (RETIRED_RETRY_SECONDS if is_gone else RETRY_SECONDS)
-        if problem != durable.problem and not is_gone:
+        # the stream of a retired consumer may be deleted: that is no problem
+        is_deleted = consumer.is_retired and isinstance(error, nats.js.errors.NotFoundError)
+        durable.next_declare_at = _clock() + (RETIRED_RETRY_SECONDS if is_deleted else RETRY_SECONDS)
+        if problem != durable.problem and not is_deleted:
             LOG.warning(
                 "consumer receives no messages",
                 stream=consumer.stream,
                 durable=consumer.durable,
                 error=problem,
-                action="declares it again every second",
+                action="declaring it again every second",
             )
             durable.problem = problem
 
-    def _is_complete(self, preference: Sequence[Consumer]) -> bool:
+    def _are_all_declared(self, preference: Sequence[Consumer]) -> bool:
         return all(each.is_retired or self._durables[each].is_declared for each in preference)
 
 

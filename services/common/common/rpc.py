@@ -1,7 +1,7 @@
 """The server side of gRPC between services. `common.channel` is the client side.
 
-An interceptor checks who may call, turns `ServiceError` into a status, and measures. A method that is not
-listed with its callers is refused.
+An interceptor checks who may call, turns `ServiceError` into a gRPC status, and measures each call. A method
+whose callers are not listed refuses every caller.
 """
 
 import asyncio
@@ -58,24 +58,23 @@ SERVER_FAULTS = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
 }
-"""Codes that mark the server's span as failed. With any other code the server refused rightly."""
+"""Codes that mark the server's span as failed. Any other code is a refusal, not a fault."""
 
 _principal: ContextVar[Principal] = ContextVar("principal")
 
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Who may call a method: users with an ability, services by name, or anybody.
-
-    An empty `ability` admits every user, None admits no user.
-    """
+    """Who may call a method: users with an ability, services by name, or everyone."""
 
     ability: str | None = None
+    """None admits no user, an empty string every user."""
     services: frozenset[str] = frozenset()
-    anybody: bool = False
+    is_open: bool = False
+    """True admits every caller, also without a token."""
 
     def require(self, principal: Principal) -> None:
-        """Raise `PermissionDenied` unless the principal may call."""
+        """Raise `PermissionDenied` if the principal may not call the method."""
         if principal.service:
             if principal.service not in self.services:
                 raise errors.PermissionDenied(
@@ -87,20 +86,22 @@ class Callers:
             raise errors.refused(refusals.MISSING_ABILITY, ability=self.ability)
 
 
-ANYBODY = Callers(anybody=True)
+EVERYONE = Callers(is_open=True)
 ANY_USER = Callers(ability="")
 
 
 def users(ability: str) -> Callers:
+    """Admit users whose token has this ability."""
     return Callers(ability=ability)
 
 
 def services(*names: str) -> Callers:
+    """Admit these services."""
     return Callers(services=frozenset(names))
 
 
 def principal() -> Principal:
-    """Return the caller of the method that is running."""
+    """Return the caller of the gRPC method that is running in this task."""
     return _principal.get()
 
 
@@ -126,13 +127,13 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         wrap = grpc.stream_unary_rpc_method_handler if handler.request_streaming else None
         wrap = wrap or grpc.unary_unary_rpc_method_handler
         return wrap(
-            self._answer(handler.stream_unary or handler.unary_unary, method, metadata),
+            self._wrap(handler.stream_unary or handler.unary_unary, method, metadata),
             handler.request_deserializer,
             handler.response_serializer,
         )
 
-    def _answer(
-        self, behaviour: Callable[..., Awaitable[Any]], method: str, metadata: dict[str, str]
+    def _wrap(
+        self, servicer_method: Callable[..., Awaitable[Any]], method: str, metadata: dict[str, str]
     ) -> Callable[..., Awaitable[Any]]:
         async def answer(request: Any, context: Context) -> Any:
             request_id = metadata.get(trace.REQUEST_ID_KEY, "")
@@ -147,7 +148,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
                 ):
                     try:
                         _principal.set(await self._authorize(method, metadata))
-                        return await behaviour(request, context)
+                        return await servicer_method(request, context)
                     except Exception as error:  # noqa: BLE001  every error becomes a status
                         failure = to_service_error(error, method)
                         code = failure.code.name
@@ -164,7 +165,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
 
     async def _authorize(self, method: str, metadata: dict[str, str]) -> Principal:
         callers = self._callers.get(method.rpartition("/")[2], Callers())
-        if callers.anybody:
+        if callers.is_open:
             return Principal()
         principal = await self._verifier.verify(metadata.get(TOKEN_KEY, ""))
         callers.require(principal)

@@ -1,5 +1,7 @@
-"""What any exception means to a caller: a `ServiceError` stays, a dependency that is away is `Unavailable`,
-the rest is logged once and leaves as `internal_error`.
+"""Turns every exception into the error that the caller receives, and logs the ones that need attention.
+
+A `ServiceError` is passed on. An unreachable dependency becomes `Unavailable`. Anything else is logged with
+its traceback, and the caller receives only `internal_error`.
 """
 
 import nats.errors
@@ -12,7 +14,7 @@ from loupe.refusals import Refusal
 
 LOG = log.get(__name__)
 
-AWAY: tuple[tuple[type[Exception], Refusal], ...] = (
+UNAVAILABLE: tuple[tuple[type[Exception], Refusal], ...] = (
     (sqlalchemy.exc.OperationalError, refusals.DATABASE_UNAVAILABLE),
     (sqlalchemy.exc.InterfaceError, refusals.DATABASE_UNAVAILABLE),
     (sqlalchemy.exc.TimeoutError, refusals.DATABASE_UNAVAILABLE),
@@ -22,11 +24,17 @@ AWAY: tuple[tuple[type[Exception], Refusal], ...] = (
 
 
 def to_service_error(error: Exception, where: str) -> errors.ServiceError:
+    """Return the error for the caller. `where` names the method or route in the log."""
     if isinstance(error, errors.ServiceError):
         return error
-    for kind, refusal in AWAY:
+    for kind, refusal in UNAVAILABLE:
         if isinstance(error, kind):
-            LOG.warning("dependency away", where=where, error=f"{type(error).__name__}: {error}")
+            LOG.warning(
+                "dependency unavailable",
+                where=where,
+                error=log.error_text(error),
+                action=f"the call fails with {refusal.code}",
+            )
             return errors.refused(refusal)
-    LOG.error("internal error", where=where, exc_info=error)
+    LOG.error("internal error", where=where, action="the call fails with internal_error", exc_info=error)
     return errors.refused(refusals.INTERNAL_ERROR)

@@ -10,6 +10,8 @@ from common.tls import Tls
 
 
 class ServiceSettings(BaseSettings):
+    """The settings of every service. They are read from the environment once and never change."""
+
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     metrics_listen: str = "0.0.0.0:9090"
@@ -22,6 +24,7 @@ class ServiceSettings(BaseSettings):
     tls_certificate: str = ""
     """File with this service's certificate for gRPC between services. Set all three files or none."""
     tls_key: str = ""
+    """File with the certificate's private key."""
     tls_authority: str = ""
     """File with the certificates of the authority that signs the certificates of all services."""
 
@@ -33,6 +36,7 @@ class ServiceSettings(BaseSettings):
 
     @property
     def tls(self) -> Tls | None:
+        """The certificate files, or None without TLS."""
         if not self.tls_certificate:
             return None
         return Tls(Path(self.tls_certificate), Path(self.tls_key), Path(self.tls_authority))

@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 
 def to_proto(instant: datetime | None) -> Timestamp | None:
+    """Return None for None, so that the field stays absent."""
     if instant is None:
         return None
     stamp = Timestamp()

@@ -22,7 +22,7 @@ CHECK_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files: certificate chain and key of this service, and the authority that signs all services."""
+    """PEM files: the certificate chain and key of this service, and the authority that signs all services."""
 
     certificate: Path
     key: Path
@@ -43,7 +43,7 @@ class Tls:
         return [path.read_bytes() for path in (self.certificate, self.key, self.authority)]
 
     def _is_unchanged(self, first: list[bytes]) -> bool:
-        """A missing file counts as unchanged, because it is being written at this moment."""
+        """Return whether no file has changed. A missing file is being replaced and counts as unchanged."""
         try:
             return self._contents() == first
         except OSError:
@@ -63,6 +63,6 @@ class Tls:
 
 
 async def end_when_renewed(tls: Tls | None) -> None:
-    """Watch the files as long as the process runs. Return at once without TLS."""
+    """Watch the files until one changes, then send this process SIGTERM. Return at once without TLS."""
     if tls:
         await tls.end_when_renewed()

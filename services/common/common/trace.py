@@ -1,7 +1,7 @@
-"""Traces and request ids, which join the log lines and spans of all services for one request.
+"""Traces and request ids, which connect the log lines and spans of all services for one request.
 
 Spans come from OpenTelemetry, and their attributes follow its semantic conventions. They cost next to nothing
-unless `OTEL_EXPORTER_OTLP_ENDPOINT` is set. The context travels as W3C Trace Context.
+unless `OTEL_EXPORTER_OTLP_ENDPOINT` is set. The context travels between services as W3C Trace Context.
 """
 
 import contextlib
@@ -37,12 +37,13 @@ class Origin(NamedTuple):
     trace_parent: str | None = None
 
     def headers(self) -> dict[str, str]:
+        """Return the headers that carry this request in a message. What is None is left out."""
         named = {REQUEST_ID_KEY: self.request_id, PARENT_KEY: self.trace_parent}
         return {key: value for key, value in named.items() if value}
 
 
 def setup(service: str) -> None:
-    """Start the SDK if an endpoint is set. Without one the SDK is not even imported."""
+    """Start OpenTelemetry's SDK if an endpoint is set. Otherwise it is not even imported."""
     if not is_on:
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
@@ -87,7 +88,7 @@ def current_origin() -> Origin:
 
 
 def current_ids() -> dict[str, str]:
-    """Return the ids of the current span as log lines name them, or nothing without a span."""
+    """Return `trace_id` and `span_id` of the current span in hexadecimal, or nothing without a span."""
     context = otel.get_current_span().get_span_context()
     if not context.is_valid:
         return {}
@@ -122,7 +123,7 @@ def span(
 
 
 def fail(current: Span, kind: str, error: Exception | None = None) -> None:
-    """Mark the span as failed, and record the traceback of `error` in it."""
+    """Mark the span as failed with an error of this kind, and record the traceback of `error` in it."""
     if not current.is_recording():
         return
     current.set_attribute("error.type", kind)

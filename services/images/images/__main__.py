@@ -32,8 +32,9 @@ async def run() -> None:
 
 
 async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
+    """Open all clients, then serve and run the loops until cancelled."""
     engine = db.engine(settings.database_url)
-    await db.wait(engine, readiness)
+    await db.wait_until_ready(engine, readiness)
     blobs = Blobs(settings.store())
     await process.wait_for("object store", blobs.ping)
     readiness.mark_ready("object store")
@@ -42,12 +43,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     service = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
     channel = Channel(settings.billing_target, service, credentials.token_for("billing"), tls=settings.tls)
     billing = billing_pb2_grpc.BillingServiceStub(channel.grpc)
-    rules = jobs.Rules(
-        settings.unfinished_per_user,
-        settings.attempts,
-        timedelta(seconds=settings.worker_silent_seconds),
-        timedelta(seconds=settings.model_gone_seconds),
-    )
+    rules = job_rules(settings)
     context = ServiceContext(sessions, blobs, billing, settings, rules)
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
@@ -60,17 +56,26 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         images_pb2_grpc.add_ImagesServiceServicer_to_server(ImagesService(context, dead), server.grpc)
         server.bind(settings.listen, settings.tls)
         sweeper = events.Sweeper(sessions, js, billing, rules, timedelta(seconds=settings.lost_after_seconds))
-        await process.together(
+        await process.run_together(
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),
-            bus.consume(js, events.FINISHED, results.finished, parallel=2),
-            bus.consume(js, events.DROPPED, results.dropped),
-            bus.consume(js, events.USER_DELETED, events.Users(sessions).deleted),
+            bus.consume(js, events.FINISHED, results.apply, parallel=2),
+            bus.consume(js, events.DROPPED, results.delete_objects),
+            bus.consume(js, events.USER_DELETED, events.Users(sessions).delete_data),
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),
             metrics.keep_updated("dead messages", dead.measure),
         )
+
+
+def job_rules(settings: Settings) -> jobs.Rules:
+    return jobs.Rules(
+        window=settings.unfinished_per_user,
+        attempts=settings.attempts,
+        silent_after=timedelta(seconds=settings.worker_silent_seconds),
+        model_gone_after=timedelta(seconds=settings.model_gone_seconds),
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Converts rows to protobuf."""
+"""Converts rows to protobuf, and announcements from it."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
 from common import timestamps
 from images.catalogue import AUTO
-from images.domain.models import Facts, Offer
+from images.domain.models import Announcement, ModelFacts
 from images.domain.queue_estimate import Queue
 from images.settings import Settings
 from images.tables import Batch, BatchStatus, Image, Status
@@ -32,7 +32,10 @@ BATCH_STATUS_FROM_PROTO = {number: status for status, number in BATCH_STATUS.ite
 
 
 def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime] | None = None) -> pb.Image:
-    """Without `queue` there is no estimate. `link` is the download's address and when it expires."""
+    """Convert an image, with an estimate if `queue` is given.
+
+    `link` is the address of the download and the time at which it expires.
+    """
     result = pb.Image(
         id=image.id or 0,
         original_filename=image.original_filename,
@@ -85,7 +88,10 @@ def batch_to_proto(batch: Batch, images: Iterable[pb.Image]) -> pb.Batch:
 
 
 def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
-    """The limits never exclude this image: it may have been accepted while they were higher."""
+    """Return the work order of an image.
+
+    Its limits are never too low for the image, which may have been accepted while the settings were higher.
+    """
     input_pixels = image.original_width * image.original_height
     output_pixels = image.upscaled_width * image.upscaled_height
     return pb.WorkOrder(
@@ -107,14 +113,14 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
 
 
 def fill_usage(response: pb.UpscaleResponse | pb.CreateBatchResponse, usage: billing_pb2.Usage) -> None:
-    """Fill in the month's usage, also in the separate fields that gateways of the release before read."""
+    """Fill in the month's usage, also in the separate fields that gateways of the previous release read."""
     response.usage.CopyFrom(usage)
     response.quota_used, response.quota_version = usage.used, usage.version
     if usage.HasField("limit"):
         response.quota_limit = usage.limit
 
 
-def model_to_proto(name: str, facts: Facts) -> pb.ServedModel:
+def model_to_proto(name: str, facts: ModelFacts) -> pb.ServedModel:
     return pb.ServedModel(
         name=name,
         description=facts.description,
@@ -127,11 +133,11 @@ def model_to_proto(name: str, facts: Facts) -> pb.ServedModel:
     )
 
 
-def offer_from_proto(offer: pb.AnnounceModelsRequest.Offer) -> Offer:
-    facts = Facts(
+def announcement_from_proto(offer: pb.AnnounceModelsRequest.Offer) -> Announcement:
+    facts = ModelFacts(
         offer.description, offer.best_for, offer.network, offer.source, offer.licence, list(offer.scales)
     )
-    return Offer(offer.name, list(offer.nets), facts if offer.description else None)
+    return Announcement(offer.name, list(offer.nets), facts if offer.description else None)
 
 
 def _model(image: Image) -> pb.Model:

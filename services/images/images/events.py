@@ -1,4 +1,4 @@
-"""The streams of images, the handlers for results and deleted accounts, and the sweeper that repeats jobs."""
+"""The streams of images, its message handlers, and the sweeper that publishes lost jobs again."""
 
 import contextlib
 from datetime import timedelta
@@ -10,7 +10,7 @@ from nats.js.errors import NotFoundError
 from common import bus, messages, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
-from images.domain import deleted_users, jobs, library
+from images.domain import deleted_users, jobs, library, lost_jobs
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 QUEUE = bus.stream("QUEUE", jobs.STANDARD, jobs.PRIORITY, work_queue=True)
-"""The jobs. It has one durable for each subject, so that a worker can ask for priority jobs first.
+"""The stream of jobs. It has one durable for each subject, so that a worker can pull priority jobs first.
 
-It replaces the stream JOBS, which cannot have two durables: its one durable receives all subjects, a work
-queue refuses a second durable with an overlapping filter, and workers of the release before declare the first
+It replaces the stream JOBS, whose one durable receives all subjects. JOBS cannot have two durables, because a
+work queue refuses durables with overlapping filters, and workers of the previous release declare the first
 one again at each start.
 """
 RETIRED_QUEUE = "JOBS"
-"""Nothing is published to it or declares it any more. Workers empty it; the next release deletes it."""
+"""The old stream of jobs. Nothing is published to it. Workers empty it, and the next release deletes it."""
 EVENTS = bus.stream(
     "IMAGES", "images.completed", "images.failed", "images.cancelled", "images.objects_dropped"
 )
@@ -35,28 +35,28 @@ FINISHED = messages.Consumer(stream="RESULTS", durable="images", subjects=("infe
 DROPPED = messages.Consumer(stream="IMAGES", durable="images-objects", subjects=("images.objects_dropped",))
 USER_DELETED = messages.Consumer(stream="AUTH", durable="images-users", subjects=("auth.user_deleted",))
 
-FORGOTTEN_AFTER = timedelta(minutes=30)
-"""After this long an image is queued again even if its message may still be in the stream. A second message
-for an image finds nothing to do.
+SURELY_LOST_AFTER = timedelta(minutes=30)
+"""After this long an image is queued again even if its message may still be in the stream. If it is, the
+worker that receives the second message finds nothing to do.
 """
-RENEW_WITHIN = timedelta(minutes=30)
+RENEW_BEFORE_EXPIRY = timedelta(minutes=30)
 RENEWALS_AT_ONCE = 500
 
 
 class Results:
-    """Handlers for the results of workers, and for objects that are not needed any more."""
+    """Handlers for the outcomes that workers publish, and for objects that are no longer needed."""
 
     def __init__(self, sessions: Sessions, blobs: Blobs, rules: jobs.Rules) -> None:
         self._sessions = sessions
         self._blobs = blobs
         self._rules = rules
 
-    async def finished(self, data: bytes) -> None:
+    async def apply(self, data: bytes) -> None:
         event = inference_pb2.Finished.FromString(data)
         async with self._sessions.begin() as session:
             await jobs.finish(session, event, self._rules)
 
-    async def dropped(self, data: bytes) -> None:
+    async def delete_objects(self, data: bytes) -> None:
         await self._blobs.delete(pb.ObjectsDropped.FromString(data).keys)
 
 
@@ -66,7 +66,8 @@ class Users:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def deleted(self, data: bytes) -> None:
+    async def delete_data(self, data: bytes) -> None:
+        """Delete what a user had. A repeated event finds nothing left."""
         user_id = auth_pb2.UserDeleted.FromString(data).user_id
         async with self._sessions.begin() as session:
             await deleted_users.remember(session, user_id)
@@ -77,9 +78,9 @@ class Users:
 
 
 class Sweeper:
-    """Queues lost jobs again and renews reservations of waiting images.
+    """Queues lost jobs again, and renews reservations of unfinished images.
 
-    PostgreSQL is the truth: an image that waits there needs a message in the stream.
+    PostgreSQL is the truth: an image that is pending and dispatched there must have a message in the stream.
     """
 
     def __init__(
@@ -97,27 +98,30 @@ class Sweeper:
         self._rules = rules
 
     async def sweep(self) -> None:
-        lost_after = FORGOTTEN_AFTER if await self._count_queued() else self._lost_after
+        """Run once. If the stream is empty, dispatched images have no message, and are queued again soon."""
+        lost_after = SURELY_LOST_AFTER if await self._count_queued() else self._lost_after
         async with self._sessions.begin() as session:
-            users = await jobs.abandoned(session, self._rules) + await jobs.lost(session, lost_after)
+            users = await lost_jobs.requeue_abandoned(session, self._rules)
+            users += await lost_jobs.requeue_lost(session, lost_after)
         for user_id in sorted(set(users)):
             async with self._sessions.begin() as session:
                 await jobs.lock_user(session, user_id)
                 await jobs.dispatch(session, user_id, self._rules)
-        await self._renew()
+        await self._renew_reservations()
 
     async def _count_queued(self) -> int:
+        """Return the number of messages in the streams of jobs."""
         queued = (await self._js.stream_info(QUEUE.name or "")).state.messages
         with contextlib.suppress(NotFoundError):
             queued += (await self._js.stream_info(RETIRED_QUEUE)).state.messages
         return queued
 
-    async def _renew(self) -> None:
+    async def _renew_reservations(self) -> None:
         async with self._sessions.begin() as session:
-            ageing = await library.with_ageing_reservations(session, RENEW_WITHIN, RENEWALS_AT_ONCE)
-        if not ageing:
+            expiring = await library.expiring_reservations(session, RENEW_BEFORE_EXPIRY, RENEWALS_AT_ONCE)
+        if not expiring:
             return
-        request = billing_pb2.RenewReservationsRequest(reservation_ids=[str(one) for one in ageing])
+        request = billing_pb2.RenewReservationsRequest(reservation_ids=[str(each) for each in expiring])
         until = timestamps.from_proto((await self._billing.RenewReservations(request)).expires_at)
         async with self._sessions.begin() as session:
-            await library.set_reserved_until(session, ageing, until)
+            await library.set_reserved_until(session, expiring, until)

@@ -1,6 +1,6 @@
-"""Gauges of unfinished images, for dashboards, alerts and autoscaling. They are read from the database.
+"""Gauges of unfinished images, for dashboards, alerts and autoscaling. Their values come from the database.
 
-The counters are in `images.domain.measures`, because they count what a transaction commits.
+The counters are in `images.domain.counters`, because they count changes as they are committed.
 """
 
 from typing import Any
@@ -28,6 +28,7 @@ queued_work = Gauge(
 
 
 async def update(sessions: Sessions) -> None:
+    """Read the current values once."""
     async with sessions.begin() as session:
         connection = await session.connection()
         rows: dict[str, Any] = {row.status: row for row in await connection.execute(UNFINISHED_WORK)}

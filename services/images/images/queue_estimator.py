@@ -1,6 +1,6 @@
-"""The queue as callers see it: read in a transaction of its own and cached for about a second.
+"""Reads the queue in its own transaction, and caches it for about a second.
 
-Reading takes longer the longer the queue is, so the cache's age follows the time that the last reading took.
+Reading a longer queue takes longer. So the time that a reading stays valid grows with the time that it took.
 """
 
 import asyncio
@@ -15,33 +15,35 @@ from images.domain import queue_estimate
 Read = TypeVar("Read")
 READ_AGAIN_SECONDS = 1.0
 SHARE_OF_TIME = 0.05
-"""The share of time that reading the queue may take at most, however long the queue is."""
+"""The largest share of time that may be spent on reading the queue."""
 LONGEST_CACHED_SECONDS = 30.0
-"""Limit for the cache's age, so that one slow reading does not make the estimate old."""
+"""Limit for the age of a reading, so that one slow reading does not make estimates very old."""
 
 
 class CachedRead(Generic[Read]):
-    """A value that is read at most once a second, however many callers want it."""
+    """A value that is read at most once a second, for any number of callers."""
 
     def __init__(self, read: Callable[[], Awaitable[Read]]) -> None:
         self._read = read
         self._value: Read | None = None
-        self._read_at = self._took = 0.0
+        self._read_at = self._read_seconds = 0.0
         self._reading = asyncio.Lock()
 
     async def get(self) -> Read:
+        """Return the cached value if it is recent enough, or read it. Raise what `read` raises."""
         async with self._reading:
             started = time.monotonic()
-            good_for = max(READ_AGAIN_SECONDS, min(self._took / SHARE_OF_TIME, LONGEST_CACHED_SECONDS))
-            if self._value is None or started - self._read_at >= good_for:
+            valid_seconds = min(self._read_seconds / SHARE_OF_TIME, LONGEST_CACHED_SECONDS)
+            valid_seconds = max(READ_AGAIN_SECONDS, valid_seconds)
+            if self._value is None or started - self._read_at >= valid_seconds:
                 self._value = await self._read()
                 self._read_at = time.monotonic()
-                self._took = self._read_at - started
+                self._read_seconds = self._read_at - started
             return self._value
 
 
 class QueueEstimator:
-    """Reads the queue for all callers of this process."""
+    """Shares one cached reading of the queue among all calls of this process."""
 
     def __init__(self, sessions: Sessions, cold_start: timedelta) -> None:
         self._sessions = sessions

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from common import rpc, timestamps
 from common.db import now
 from imagefile.formats import media_type, named
-from images.catalogue import USUAL
+from images.catalogue import ALWAYS_SERVED
 from images.convert import (
     BATCH_STATUS_FROM_PROTO,
     STATUS_FROM_PROTO,
+    announcement_from_proto,
     batch_to_proto,
     fill_usage,
     model_to_proto,
-    offer_from_proto,
     to_order,
     to_proto,
 )
@@ -52,6 +52,8 @@ CALLERS = {
 
 
 class ImagesService(images_pb2_grpc.ImagesServiceServicer):
+    """The servicer. `images.proto` describes its methods and their errors."""
+
     def __init__(self, context: ServiceContext, dead_letters: DeadLetters) -> None:
         self._sessions = context.sessions
         self._blobs = context.blobs
@@ -69,15 +71,15 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
     ) -> pb.UpscaleResponse:
         upload = await single.receive(request_iterator, self._settings.largest_upload_bytes)
-        queue = await self._estimator.queue()  # first: after the image is accepted, nothing may fail
+        queue = await self._estimator.queue()  # read it before: nothing may fail once the image is accepted
         image, usage = await self._uploads.accept(rpc.principal().user_id, upload)
-        response = pb.UpscaleResponse(image=to_proto(image, queue.joined_by([image])))
+        response = pb.UpscaleResponse(image=to_proto(image, queue.with_added([image])))
         fill_usage(response, usage)
         return response
 
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:
-            image = await library.of_user(session, rpc.principal().user_id, request.id)
+            image = await library.get(session, rpc.principal().user_id, request.id)
         return pb.GetImageResponse(image=to_proto(image, await self._queue([image]), self._link(image)))
 
     async def ListImages(self, request: pb.ListImagesRequest, context: rpc.Context) -> pb.ListImagesResponse:
@@ -97,9 +99,9 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request: pb.GetDownloadRequest, context: rpc.Context
     ) -> pb.GetDownloadResponse:
         async with self._sessions.begin() as session:
-            image = await library.downloadable(session, rpc.principal().user_id, request.id)
-        url, expires_at = self._signed(image)
-        filename = file_names.of_result(image.original_filename, named(image.upscaled_format))
+            image = await library.get_completed(session, rpc.principal().user_id, request.id)
+        url, expires_at = self._sign_link(image)
+        filename = file_names.for_result(image.original_filename, named(image.upscaled_format))
         return pb.GetDownloadResponse(
             download_url=url, expires_at=timestamps.to_proto(expires_at), filename=filename
         )
@@ -117,14 +119,14 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         user_id = rpc.principal().user_id
         queue = await self._estimator.queue()
         batch, images, usage = await self._batch_uploads.accept(user_id, request_iterator)
-        response = pb.CreateBatchResponse(batch=self._batch(batch, images, queue.joined_by(images)))
+        response = pb.CreateBatchResponse(batch=self._batch_to_proto(batch, images, queue.with_added(images)))
         fill_usage(response, usage)
         return response
 
     async def GetBatch(self, request: pb.GetBatchRequest, context: rpc.Context) -> pb.GetBatchResponse:
         async with self._sessions.begin() as session:
-            batch, images = await batches.of_user(session, rpc.principal().user_id, request.id)
-        return pb.GetBatchResponse(batch=self._batch(batch, images, await self._queue(images)))
+            batch, images = await batches.get(session, rpc.principal().user_id, request.id)
+        return pb.GetBatchResponse(batch=self._batch_to_proto(batch, images, await self._queue(images)))
 
     async def ListBatches(
         self, request: pb.ListBatchesRequest, context: rpc.Context
@@ -138,7 +140,9 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
                 size=request.per_page,
             )
         queue = await self._queue(image for _, images in found for image in images)
-        protos = await asyncio.to_thread(self._batches, found, queue)  # signing 2,000 links takes 0.2 s
+        protos = await asyncio.to_thread(
+            self._batches_to_proto, found, queue
+        )  # signing 2,000 links takes 0.2 s
         return pb.ListBatchesResponse(batches=protos, total=total)
 
     async def DeleteBatch(
@@ -146,13 +150,13 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     ) -> pb.DeleteBatchResponse:
         async with self._sessions.begin() as session:
             user_id = rpc.principal().user_id
-            is_cancelled = await batches.delete(session, user_id, request.id, self._rules)
+            is_cancelled = await batches.cancel_or_delete(session, user_id, request.id, self._rules)
         return pb.DeleteBatchResponse(cancelled=is_cancelled)
 
     async def ListDeadMessages(
         self, request: pb.ListDeadMessagesRequest, context: rpc.Context
     ) -> pb.ListDeadMessagesResponse:
-        return pb.ListDeadMessagesResponse(messages=await self._dead_letters.newest(request.limit))
+        return pb.ListDeadMessagesResponse(messages=await self._dead_letters.list_newest(request.limit))
 
     async def RedriveDeadMessage(
         self, request: pb.RedriveDeadMessageRequest, context: rpc.Context
@@ -174,7 +178,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         return pb.ReplayEndingsResponse(replayed=replayed, next_after_id=next_after_id)
 
     async def StartWork(self, request: pb.StartWorkRequest, context: rpc.Context) -> pb.StartWorkResponse:
-        served = request.models or USUAL
+        served = request.models or ALWAYS_SERVED
         async with self._sessions.begin() as session:
             image = await jobs.start(session, request.image_id, self._rules, served)
         return pb.StartWorkResponse(order=to_order(image, self._settings) if image else None)
@@ -188,14 +192,14 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request: pb.KeepWorkingRequest, context: rpc.Context
     ) -> pb.KeepWorkingResponse:
         async with self._sessions.begin() as session:
-            is_wanted = await jobs.keep(session, request.image_id, request.fence, request.percent)
+            is_wanted = await jobs.record_heartbeat(session, request.image_id, request.fence, request.percent)
         return pb.KeepWorkingResponse(wanted=is_wanted)
 
     async def AnnounceModels(
         self, request: pb.AnnounceModelsRequest, context: rpc.Context
     ) -> pb.AnnounceModelsResponse:
         async with self._sessions.begin() as session:
-            await models.announce(session, [offer_from_proto(offer) for offer in request.models])
+            await models.announce(session, [announcement_from_proto(model) for model in request.models])
             if request.worker:
                 speed = request.megapixels_per_second or None
                 await queue_estimate.announce_worker(session, request.worker, speed)
@@ -203,25 +207,31 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
 
     async def ListModels(self, request: pb.ListModelsRequest, context: rpc.Context) -> pb.ListModelsResponse:
         async with self._sessions.begin() as session:
-            found = await models.served(session, self._rules.model_gone_after)
+            found = await models.served_models(session, self._rules.model_gone_after)
         return pb.ListModelsResponse(models=[model_to_proto(name, facts) for name, facts in found.items()])
 
     async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
         """Return the queue if any of the images needs an estimate."""
         return await self._estimator.queue() if any(image.status in UNFINISHED for image in images) else None
 
-    def _batches(self, found: Iterable[batches.Found], queue: queue_estimate.Queue | None) -> list[pb.Batch]:
-        return [self._batch(batch, images, queue) for batch, images in found]
+    def _batches_to_proto(
+        self, found: Iterable[batches.BatchWithImages], queue: queue_estimate.Queue | None
+    ) -> list[pb.Batch]:
+        return [self._batch_to_proto(batch, images, queue) for batch, images in found]
 
-    def _batch(self, batch: Batch, images: Iterable[Image], queue: queue_estimate.Queue | None) -> pb.Batch:
+    def _batch_to_proto(
+        self, batch: Batch, images: Iterable[Image], queue: queue_estimate.Queue | None
+    ) -> pb.Batch:
         return batch_to_proto(batch, [to_proto(image, queue, self._link(image)) for image in images])
 
     def _link(self, image: Image) -> tuple[str, datetime] | None:
-        return self._signed(image) if image.status == Status.COMPLETED else None
+        """Return the link of a completed image, or None."""
+        return self._sign_link(image) if image.status == Status.COMPLETED else None
 
-    def _signed(self, image: Image) -> tuple[str, datetime]:
+    def _sign_link(self, image: Image) -> tuple[str, datetime]:
+        """Return the address of the download, and the time at which it expires."""
         format_ = named(image.upscaled_format)
-        filename = file_names.of_result(image.original_filename, format_)
+        filename = file_names.for_result(image.original_filename, format_)
         url = self._blobs.presigned_url(
             image.upscaled_path,
             self._link_lifetime,

@@ -10,7 +10,7 @@ from common.settings import ServiceSettings
 from loupe import contract
 
 LARGEST_POSSIBLE_PIXELS = contract.LONGEST_OUTPUT_SIDE**2
-"""The longest side bounds a result to this many pixels, and an original is never larger than its result."""
+"""No result has more pixels, because its sides are limited, and no original is larger than its result."""
 
 
 class Settings(ServiceSettings):
@@ -31,27 +31,30 @@ class Settings(ServiceSettings):
     s3_access_key: str
     s3_secret_key: SecretStr
     largest_upload_bytes: int = contract.LARGEST_UPLOAD_BYTES
-    """Limit for one uploaded file. It can only be lowered, because the gateway forwards no more than that."""
+    """Limit for one uploaded file. It can only be lowered, because the gateway forwards no larger file."""
     largest_input_pixels: int = 50_000_000
-    """Limit for an original, all frames of an animation together. It travels with each job. A decoder may use
-    1.5 GiB for each 50 million pixels, so raise the workers' memory along with it and set INFERENCE_PARALLEL.
+    """Limit for an original, all frames of an animation together. Each work order carries it. A decoder may
+    use 1.5 GiB for each 50 million pixels, so if you raise it, raise the workers' memory and set
+    INFERENCE_PARALLEL.
     """
     largest_output_pixels: int = LARGEST_POSSIBLE_PIXELS
-    """Limit for a still result. It travels with each job."""
+    """Limit for a still result. Each work order carries it."""
     largest_animation_pixels: int = 100_000_000
     """Limit for an animated result, all its frames together."""
     download_seconds: float = 3600.0
     """How long a download link stays valid."""
     unfinished_per_user: int = 16
-    """One user's jobs in the stream at a time. The rest wait, so that nobody queues behind a thousand."""
+    """How many jobs of one user may be in the stream at a time. The rest wait in the database, so that other
+    users do not queue behind a thousand images.
+    """
     attempts: int = 3
     """How often work on an image starts before the image fails for good."""
     worker_silent_seconds: float = 20.0
-    """A worker without a heartbeat for this long no longer owns its image. Keep it below the ack_wait."""
+    """A worker without a heartbeat for this long no longer owns its image. Set less than the ack wait."""
     model_gone_seconds: float = 60.0
-    """A model that the workers have announced themselves without for this long is no longer served."""
+    """A model is no longer served if workers announced themselves for this long, but none announced it."""
     cold_start_seconds: float = 60.0
-    """How long a worker takes to start where none runs. It is part of the estimate that clients get."""
+    """How long a worker takes to start. It is added to the estimates for clients while no worker runs."""
     sweep_seconds: float = 10.0
     """Time between two searches for jobs that were lost or whose worker died."""
     lost_after_seconds: float = 30.0

@@ -1,7 +1,7 @@
-"""The tables of images. The row of an image is the truth about its job; the message in the stream only points
-to it.
+"""The tables of images.
 
-Triggers in the database fill `image_block`: see its migration.
+The row of an image is the truth about its job; the message in the stream contains only its id. Triggers in
+the database fill the table `image_block`: see migration 0002.
 """
 
 import uuid
@@ -117,7 +117,9 @@ class Image(Base, table=True):
     excused: int = 0
     """Attempts that failed through no fault of the image. They do not count against it."""
     attempts_from: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    """Attempts before an operator retried the image. They no longer count, but the fence keeps growing."""
+    """The value of `attempt` when an operator retried the image. Earlier attempts no longer count, but the
+    fence keeps growing.
+    """
     started_at: datetime | None = Field(default=None, sa_type=INSTANT)
     heartbeat_at: datetime | None = Field(default=None, sa_type=INSTANT)
     progress: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
@@ -142,7 +144,7 @@ class ImageBlock(Base, table=True):
     first_id: int = Field(sa_type=sa.BigInteger, primary_key=True)
     last_id: int = Field(sa_type=sa.BigInteger)
     added: int
-    """Images ever added, also deleted ones. A block with a thousand is full."""
+    """How many images were ever added, including deleted ones. A block with a thousand is full."""
     total: int
     completed: int
     failed: int
@@ -157,8 +159,8 @@ class DeletedUser(Base, table=True):
     deleted_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 
 
-class OfferedModel(Base, table=True):
-    """A model that a worker has announced. `nets` are the networks that it uses."""
+class AnnouncedModel(Base, table=True):
+    """A model that a worker has announced. `nets` are the names of its networks in Triton."""
 
     __tablename__ = "offered_model"  # pyright: ignore[reportAssignmentType]
 
@@ -166,18 +168,19 @@ class OfferedModel(Base, table=True):
     nets: list[str] = Field(sa_type=sa.ARRAY(sa.String))  # pyright: ignore[reportArgumentType, reportCallIssue]
     announced_at: datetime = Field(sa_type=INSTANT)
     missing_since: datetime | None = Field(default=None, sa_type=INSTANT)
-    """Set while workers announce their models without this one."""
+    """When workers began to announce their models without this one. None while it is announced."""
     facts: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # pyright: ignore[reportArgumentType, reportCallIssue]
-    """What it is, as a worker announced it (`domain.models.Facts`); None from workers of the release before.
-    """
+    """`domain.models.ModelFacts`, as a worker announced them. None from workers of the previous release."""
 
 
 class Worker(Base, table=True):
-    """A worker's last announcement. It outlives the worker for a while, to estimate the next one's speed."""
+    """A worker's last announcement. It is stored for a while after the worker has stopped, as the expected
+    speed of the next worker.
+    """
 
     name: str = Field(sa_type=sa.String, primary_key=True)
     megapixels_per_second: float | None = None
-    """Megapixels of results for each second with work. None until the worker has made a result."""
+    """Megapixels of results for each second of work. None until the worker has made a result."""
     announced_at: datetime = Field(sa_type=INSTANT)
 
 

@@ -15,7 +15,7 @@ from inference.worker import Worker
 from loupe.images.v1 import images_pb2, images_pb2_grpc
 
 LOG = log.get(__name__)
-KEPT_BYTES = 32 << 20
+LARGEST_REUSED_BYTES = 32 << 20
 """Freed blocks of up to this size are kept: a row of tiles, whose pages would be zeroed at each new
 allocation.
 """
@@ -64,7 +64,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         )
         await nc.subscribe("images.cancelled", cb=worker.cancellations.receive)
         try:
-            await process.together(
+            await process.run_together(
                 process.every(
                     settings.announce_seconds, lambda: availability.announce(stub, worker.throughput)
                 ),
@@ -109,4 +109,4 @@ async def open_triton(triton: Triton, availability: Availability, settings: Sett
 
 
 if __name__ == "__main__":
-    process.main(run, kept_bytes=KEPT_BYTES)
+    process.main(run, largest_reused_bytes=LARGEST_REUSED_BYTES)

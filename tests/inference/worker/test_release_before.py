@@ -31,7 +31,7 @@ def old_worker(harness: Harness, js_before: JetStreamContext) -> OldWorker:
 @contextlib.asynccontextmanager
 async def applying_results(harness: Harness) -> AsyncGenerator[None]:
     results = events.Results(harness.images.sessions, harness.images.blobs, RULES)
-    consuming = asyncio.create_task(bus.consume(harness.js, events.FINISHED, results.finished))
+    consuming = asyncio.create_task(bus.consume(harness.js, events.FINISHED, results.apply))
     yield
     await ended(consuming)
 

@@ -45,7 +45,7 @@ async def test_a_cancellation_stops_the_work_before_the_next_heartbeat(
     async with harness.hearing(rarely, stores):
         async with harness.images.sessions.begin() as session:
             if is_in_a_batch:
-                await batches.delete(session, image.user_id, batch.id or 0, RULES)
+                await batches.cancel_or_delete(session, image.user_id, batch.id or 0, RULES)
             else:
                 await library.delete(session, image.user_id, image.id or 0, RULES)
         await asyncio.wait_for(working, 20)
@@ -100,7 +100,7 @@ async def test_a_worker_stops_when_another_worker_has_its_image(
     await paused.is_called()
 
     async with harness.images.sessions.begin() as session:
-        await jobs.start(session, image.id or 0, replace(RULES, silent=timedelta(0)))
+        await jobs.start(session, image.id or 0, replace(RULES, silent_after=timedelta(0)))
     await asyncio.wait_for(working, 10)
 
     assert await harness.results() == []

@@ -493,7 +493,7 @@ class CreateTokenRequest(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     expires_at: _builtins.str
-    """Instant in the future as the client wrote it (RFC 3339). Empty if the token never expires."""
+    """A time in the future as the client sent it (RFC 3339). Empty if the token never expires."""
     @_builtins.property
     def abilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Empty means all abilities."""
@@ -1008,7 +1008,7 @@ class MailWanted(_message.Message):
     template: _builtins.str
     """`verify` or `reset`."""
     email: _builtins.str
-    """Address at the time of the event. No mail is sent if the user has another address by then."""
+    """The user's address when the event was published. No mail is sent if the user has changed it since."""
     def __init__(
         self,
         *,

@@ -28,8 +28,8 @@ if _version_not_supported:
 class AuthServiceStub:
     """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
 
-    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
-    NO_SIDE_EFFECTS is for methods that write nothing at all.
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if the level is set.
+    NO_SIDE_EFFECTS is for methods that write nothing.
     """
 
     def __init__(self, channel):
@@ -143,8 +143,8 @@ class AuthServiceStub:
 class AuthServiceServicer:
     """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
 
-    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
-    NO_SIDE_EFFECTS is for methods that write nothing at all.
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if the level is set.
+    NO_SIDE_EFFECTS is for methods that write nothing.
     """
 
     def Register(self, request, context):
@@ -164,7 +164,7 @@ class AuthServiceServicer:
 
     def Authenticate(self, request, context):
         """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
-        Writes when the token was last used, once a minute at most.
+        Stores when the token was last used, at most once a minute.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,7 +178,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResendVerification(self, request, context):
-        """Sends the verification mail again, if there is such a user who is not verified. The answer does not reveal that.
+        """Sends the verification mail again, if an unverified user has this address. The answer does not reveal that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -210,21 +210,21 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateToken(self, request, context):
-        """Creates another API token for the caller, whose own token needs all abilities.
+        """Creates another API token for the caller. The caller's own token needs all abilities.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForgotPassword(self, request, context):
-        """Sends a mail with a link for setting a new password, if there is such a user. The answer does not reveal that.
+        """Sends a mail with a link for setting a new password, if a user has this address. The answer does not reveal that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResetPassword(self, request, context):
-        """Sets the password of the user whom a mailed link names, and revokes all their tokens. A link works once.
+        """Sets the password of the user in a mailed link, and revokes all their tokens. A link works once.
         PERMISSION_DENIED `invalid_signature`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -232,14 +232,14 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ChangePassword(self, request, context):
-        """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if that is wrong.
+        """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes the fields that are present. A new address is unverified, and gets a verification mail.
+        """Changes the fields that are present. A new mail address is unverified, and a verification mail is sent to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -274,7 +274,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def IssueServiceToken(self, request, context):
-        """Client credentials: a service authenticates with its secret and gets a token for one other service. Open to all
+        """Returns an internal token for a service that authenticates with its secret (client credentials). Open to all
         callers. UNAUTHENTICATED `client_refused`. The first call of an installation creates the signing key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -403,8 +403,8 @@ def add_AuthServiceServicer_to_server(servicer, server):
 class AuthService:
     """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
 
-    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
-    NO_SIDE_EFFECTS is for methods that write nothing at all.
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if the level is set.
+    NO_SIDE_EFFECTS is for methods that write nothing.
     """
 
     @staticmethod

@@ -29,8 +29,8 @@ GRPC_VERSION: str
 class AuthServiceStub:
     """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
 
-    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
-    NO_SIDE_EFFECTS is for methods that write nothing at all.
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if the level is set.
+    NO_SIDE_EFFECTS is for methods that write nothing.
     """
 
     @_typing.overload
@@ -45,29 +45,29 @@ class AuthServiceStub:
     """
     Authenticate: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AuthenticateRequest, _auth_pb2.AuthenticateResponse]
     """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
-    Writes when the token was last used, once a minute at most.
+    Stores when the token was last used, at most once a minute.
     """
     VerifyEmail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]
     """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`."""
     ResendVerification: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResendVerificationRequest, _auth_pb2.ResendVerificationResponse]
-    """Sends the verification mail again, if there is such a user who is not verified. The answer does not reveal that."""
+    """Sends the verification mail again, if an unverified user has this address. The answer does not reveal that."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]
     ListTokens: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListTokensRequest, _auth_pb2.ListTokensResponse]
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _auth_pb2.RevokeTokenResponse]
     """Revokes one token of the caller. NOT_FOUND `token_not_found`, also if it belongs to another user."""
     RevokeAllTokens: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeAllTokensRequest, _auth_pb2.RevokeAllTokensResponse]
     CreateToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateTokenRequest, _auth_pb2.CreateTokenResponse]
-    """Creates another API token for the caller, whose own token needs all abilities."""
+    """Creates another API token for the caller. The caller's own token needs all abilities."""
     ForgotPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ForgotPasswordRequest, _auth_pb2.ForgotPasswordResponse]
-    """Sends a mail with a link for setting a new password, if there is such a user. The answer does not reveal that."""
+    """Sends a mail with a link for setting a new password, if a user has this address. The answer does not reveal that."""
     ResetPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]
-    """Sets the password of the user whom a mailed link names, and revokes all their tokens. A link works once.
+    """Sets the password of the user in a mailed link, and revokes all their tokens. A link works once.
     PERMISSION_DENIED `invalid_signature`.
     """
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]
-    """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if that is wrong."""
+    """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]
-    """Changes the fields that are present. A new address is unverified, and gets a verification mail."""
+    """Changes the fields that are present. A new mail address is unverified, and a verification mail is sent to it."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteUserRequest, _auth_pb2.DeleteUserResponse]
     """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data."""
     FindUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]
@@ -77,7 +77,7 @@ class AuthServiceStub:
     RotateKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]
     """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]
-    """Client credentials: a service authenticates with its secret and gets a token for one other service. Open to all
+    """Returns an internal token for a service that authenticates with its secret (client credentials). Open to all
     callers. UNAUTHENTICATED `client_refused`. The first call of an installation creates the signing key.
     """
     GetJwks: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetJwksRequest, _auth_pb2.GetJwksResponse]
@@ -89,8 +89,8 @@ class AuthServiceStub:
 class AuthServiceAsyncStub(AuthServiceStub):
     """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
 
-    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
-    NO_SIDE_EFFECTS is for methods that write nothing at all.
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if the level is set.
+    NO_SIDE_EFFECTS is for methods that write nothing.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -102,29 +102,29 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     Authenticate: _aio.UnaryUnaryMultiCallable[_auth_pb2.AuthenticateRequest, _auth_pb2.AuthenticateResponse]  # type: ignore[assignment]
     """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
-    Writes when the token was last used, once a minute at most.
+    Stores when the token was last used, at most once a minute.
     """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]  # type: ignore[assignment]
     """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`."""
     ResendVerification: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResendVerificationRequest, _auth_pb2.ResendVerificationResponse]  # type: ignore[assignment]
-    """Sends the verification mail again, if there is such a user who is not verified. The answer does not reveal that."""
+    """Sends the verification mail again, if an unverified user has this address. The answer does not reveal that."""
     GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]  # type: ignore[assignment]
     ListTokens: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListTokensRequest, _auth_pb2.ListTokensResponse]  # type: ignore[assignment]
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _auth_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """Revokes one token of the caller. NOT_FOUND `token_not_found`, also if it belongs to another user."""
     RevokeAllTokens: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeAllTokensRequest, _auth_pb2.RevokeAllTokensResponse]  # type: ignore[assignment]
     CreateToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateTokenRequest, _auth_pb2.CreateTokenResponse]  # type: ignore[assignment]
-    """Creates another API token for the caller, whose own token needs all abilities."""
+    """Creates another API token for the caller. The caller's own token needs all abilities."""
     ForgotPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ForgotPasswordRequest, _auth_pb2.ForgotPasswordResponse]  # type: ignore[assignment]
-    """Sends a mail with a link for setting a new password, if there is such a user. The answer does not reveal that."""
+    """Sends a mail with a link for setting a new password, if a user has this address. The answer does not reveal that."""
     ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]  # type: ignore[assignment]
-    """Sets the password of the user whom a mailed link names, and revokes all their tokens. A link works once.
+    """Sets the password of the user in a mailed link, and revokes all their tokens. A link works once.
     PERMISSION_DENIED `invalid_signature`.
     """
     ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]  # type: ignore[assignment]
-    """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if that is wrong."""
+    """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]  # type: ignore[assignment]
-    """Changes the fields that are present. A new address is unverified, and gets a verification mail."""
+    """Changes the fields that are present. A new mail address is unverified, and a verification mail is sent to it."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteUserRequest, _auth_pb2.DeleteUserResponse]  # type: ignore[assignment]
     """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data."""
     FindUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]  # type: ignore[assignment]
@@ -134,7 +134,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     RotateKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]  # type: ignore[assignment]
     """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]  # type: ignore[assignment]
-    """Client credentials: a service authenticates with its secret and gets a token for one other service. Open to all
+    """Returns an internal token for a service that authenticates with its secret (client credentials). Open to all
     callers. UNAUTHENTICATED `client_refused`. The first call of an installation creates the signing key.
     """
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetJwksRequest, _auth_pb2.GetJwksResponse]  # type: ignore[assignment]
@@ -145,8 +145,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """Users, passwords, API tokens, and the internal tokens with which services authenticate to each other.
 
-    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if one is set.
-    NO_SIDE_EFFECTS is for methods that write nothing at all.
+    `idempotency_level` decides about retries: clients repeat a call that failed with UNAVAILABLE only if the level is set.
+    NO_SIDE_EFFECTS is for methods that write nothing.
     """
 
     @_abc_1.abstractmethod
@@ -174,7 +174,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.AuthenticateResponse, _abc.Awaitable[_auth_pb2.AuthenticateResponse]]:
         """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
-        Writes when the token was last used, once a minute at most.
+        Stores when the token was last used, at most once a minute.
         """
 
     @_abc_1.abstractmethod
@@ -191,7 +191,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ResendVerificationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ResendVerificationResponse, _abc.Awaitable[_auth_pb2.ResendVerificationResponse]]:
-        """Sends the verification mail again, if there is such a user who is not verified. The answer does not reveal that."""
+        """Sends the verification mail again, if an unverified user has this address. The answer does not reveal that."""
 
     @_abc_1.abstractmethod
     def GetUser(
@@ -228,7 +228,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.CreateTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.CreateTokenResponse, _abc.Awaitable[_auth_pb2.CreateTokenResponse]]:
-        """Creates another API token for the caller, whose own token needs all abilities."""
+        """Creates another API token for the caller. The caller's own token needs all abilities."""
 
     @_abc_1.abstractmethod
     def ForgotPassword(
@@ -236,7 +236,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ForgotPasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ForgotPasswordResponse, _abc.Awaitable[_auth_pb2.ForgotPasswordResponse]]:
-        """Sends a mail with a link for setting a new password, if there is such a user. The answer does not reveal that."""
+        """Sends a mail with a link for setting a new password, if a user has this address. The answer does not reveal that."""
 
     @_abc_1.abstractmethod
     def ResetPassword(
@@ -244,7 +244,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ResetPasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ResetPasswordResponse, _abc.Awaitable[_auth_pb2.ResetPasswordResponse]]:
-        """Sets the password of the user whom a mailed link names, and revokes all their tokens. A link works once.
+        """Sets the password of the user in a mailed link, and revokes all their tokens. A link works once.
         PERMISSION_DENIED `invalid_signature`.
         """
 
@@ -254,7 +254,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ChangePasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ChangePasswordResponse, _abc.Awaitable[_auth_pb2.ChangePasswordResponse]]:
-        """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if that is wrong."""
+        """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong."""
 
     @_abc_1.abstractmethod
     def UpdateUser(
@@ -262,7 +262,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.UpdateUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.UpdateUserResponse, _abc.Awaitable[_auth_pb2.UpdateUserResponse]]:
-        """Changes the fields that are present. A new address is unverified, and gets a verification mail."""
+        """Changes the fields that are present. A new mail address is unverified, and a verification mail is sent to it."""
 
     @_abc_1.abstractmethod
     def DeleteUser(
@@ -302,7 +302,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.IssueServiceTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.IssueServiceTokenResponse, _abc.Awaitable[_auth_pb2.IssueServiceTokenResponse]]:
-        """Client credentials: a service authenticates with its secret and gets a token for one other service. Open to all
+        """Returns an internal token for a service that authenticates with its secret (client credentials). Open to all
         callers. UNAUTHENTICATED `client_refused`. The first call of an installation creates the signing key.
         """
 

@@ -64,7 +64,7 @@ class Plan(_message.Message):
     name: _builtins.str
     slug: _builtins.str
     price: _builtins.int
-    """Price for a month in whole units of the currency. Absent if the price is by agreement."""
+    """Price for a month in whole units of the currency. Absent if the price is negotiated."""
     requests_per_hour: _builtins.int
     images_per_month: _builtins.int
     """Absent means unlimited."""
@@ -203,7 +203,7 @@ class GetEntitlementResponse(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
     is_active: _builtins.bool
-    """False if the subscription has ended or a payment is missing. New images are then refused, nothing else."""
+    """False if the subscription has ended or a payment is missing. Only new images are then refused."""
     @_builtins.property
     def plan(self) -> Global___Plan: ...
     @_builtins.property
@@ -265,7 +265,7 @@ Global___ListPlansResponse: _TypeAlias = ListPlansResponse  # noqa: Y015
 
 @_typing.final
 class SetPlanRequest(_message.Message):
-    """Replaces the whole subscription: a field that is absent here will be absent there."""
+    """Replaces the whole subscription. Fields that are absent here are cleared."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -433,9 +433,9 @@ class LedgerEntry(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     reservation_id: _builtins.str
     change: _builtins.int
-    """+1 or -1, or 0 for a capture, whose place was counted when it was reserved."""
+    """+1 or -1. A capture has 0, because its place was counted when it was reserved."""
     reason: _builtins.str
-    """`reserved`, `captured`, `released`, `expired`, or `retaken` if it counts again after it had expired."""
+    """`reserved`, `captured`, `released`, `expired`, or `retaken` if it counts again after it expired."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(

@@ -103,7 +103,7 @@ class BillingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetQuota(self, request, context):
-        """For operators: gives a subscription a custom monthly quota. FAILED_PRECONDITION `no_subscription`.
+        """For operators: sets or removes a custom monthly quota of a subscription. FAILED_PRECONDITION `no_subscription`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class BillingServiceStub:
     SetPlan: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SetPlanRequest, _billing_pb2.SetPlanResponse]
     """For operators: puts a user on a plan. NOT_FOUND `plan_not_found`."""
     SetQuota: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SetQuotaRequest, _billing_pb2.SetQuotaResponse]
-    """For operators: gives a subscription a custom monthly quota. FAILED_PRECONDITION `no_subscription`."""
+    """For operators: sets or removes a custom monthly quota of a subscription. FAILED_PRECONDITION `no_subscription`."""
     GetLedger: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetLedgerRequest, _billing_pb2.GetLedgerResponse]
     """For operators: returns the ledger of a user for one month."""
     Reserve: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]
@@ -64,7 +64,7 @@ class BillingServiceAsyncStub(BillingServiceStub):
     SetPlan: _aio.UnaryUnaryMultiCallable[_billing_pb2.SetPlanRequest, _billing_pb2.SetPlanResponse]  # type: ignore[assignment]
     """For operators: puts a user on a plan. NOT_FOUND `plan_not_found`."""
     SetQuota: _aio.UnaryUnaryMultiCallable[_billing_pb2.SetQuotaRequest, _billing_pb2.SetQuotaResponse]  # type: ignore[assignment]
-    """For operators: gives a subscription a custom monthly quota. FAILED_PRECONDITION `no_subscription`."""
+    """For operators: sets or removes a custom monthly quota of a subscription. FAILED_PRECONDITION `no_subscription`."""
     GetLedger: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetLedgerRequest, _billing_pb2.GetLedgerResponse]  # type: ignore[assignment]
     """For operators: returns the ledger of a user for one month."""
     Reserve: _aio.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]  # type: ignore[assignment]
@@ -109,7 +109,7 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.SetQuotaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.SetQuotaResponse, _abc.Awaitable[_billing_pb2.SetQuotaResponse]]:
-        """For operators: gives a subscription a custom monthly quota. FAILED_PRECONDITION `no_subscription`."""
+        """For operators: sets or removes a custom monthly quota of a subscription. FAILED_PRECONDITION `no_subscription`."""
 
     @_abc_1.abstractmethod
     def GetLedger(

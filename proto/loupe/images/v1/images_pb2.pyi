@@ -304,12 +304,13 @@ class Model(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     asked: _builtins.str
-    """A model name, or `auto`: the worker chooses."""
+    """A model name, or `auto` if the worker chooses."""
     used: _builtins.str
     """Absent until completed, like the fields below."""
     reason: _builtins.str
     """Why it was chosen, in snake_case, such as `worn_jpeg`."""
     message: _builtins.str
+    """The same reason as a text for people."""
     def __init__(
         self,
         *,
@@ -328,7 +329,7 @@ Global___Model: _TypeAlias = Model  # noqa: Y015
 
 @_typing.final
 class Batch(_message.Message):
-    """The counters keep counting images that were deleted."""
+    """The counts include images that were deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -365,7 +366,7 @@ class Batch(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def completed_at(self) -> _timestamp_pb2.Timestamp:
-        """Absent until the batch ended, in whatever way."""
+        """Absent until the batch has completed, failed or was cancelled."""
 
     def __init__(
         self,
@@ -524,7 +525,7 @@ class UpscaleResponse(_message.Message):
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
-    """For gateways of the release before, which do not know `usage`. The next release drops these three."""
+    """For gateways of the previous release, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
     @_builtins.property
@@ -856,7 +857,7 @@ class CreateBatchResponse(_message.Message):
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
-    """For gateways of the release before, which do not know `usage`. The next release drops these three."""
+    """For gateways of the previous release, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
     @_builtins.property
@@ -1062,7 +1063,7 @@ class DeadMessage(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Identifies the message within this installation."""
+    """The message's number in the stream DEAD. It identifies the message in this installation."""
     subject: _builtins.str
     """The subject that it was first published to."""
     consumer: _builtins.str
@@ -1267,16 +1268,16 @@ class StartWorkRequest(_message.Message):
     @_builtins.property
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def takes_another(self) -> _builtins.bool:
-        """Workers of the release before send it. It has no effect: the order is always for `image_id`."""
+        """Workers of the previous release send it. It has no effect: the order is always for `image_id`."""
 
     @takes_another.setter
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def takes_another(self, value: _builtins.bool) -> None:
-        """Workers of the release before send it. It has no effect: the order is always for `image_id`."""
+        """Workers of the previous release send it. It has no effect: the order is always for `image_id`."""
 
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The models that the worker serves, `auto` among them. Empty for a worker from before there was `enhance`. For an image
+        """The models that the worker serves, including `auto`. Empty for an old worker that does not know `enhance`. For an image
         that needs another model: FAILED_PRECONDITION `model_elsewhere`, or the image fails if no worker has that model.
         """
 
@@ -1319,7 +1320,7 @@ Global___StartWorkResponse: _TypeAlias = StartWorkResponse  # noqa: Y015
 
 @_typing.final
 class WorkOrder(_message.Message):
-    """One attempt at an image. `fence` grows by one with each attempt, and results with an older fence are refused."""
+    """One attempt at an image. `fence` grows by one with each attempt. Results with an older fence are refused."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1352,12 +1353,12 @@ class WorkOrder(_message.Message):
     @_builtins.property
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def request_id(self) -> _builtins.str:
-        """Never filled any more. Workers of the release before read them only if the order is for another image."""
+        """No longer set. Workers of the previous release read them only if the order is for another image."""
 
     @request_id.setter
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def request_id(self, value: _builtins.str) -> None:
-        """Never filled any more. Workers of the release before read them only if the order is for another image."""
+        """No longer set. Workers of the previous release read them only if the order is for another image."""
 
     @_builtins.property
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
@@ -1366,9 +1367,9 @@ class WorkOrder(_message.Message):
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def trace_parent(self, value: _builtins.str) -> None: ...
     largest_input_pixels: _builtins.int
-    """The most pixels that the decoded original may have, all its frames together. Zero: 50,000,000."""
+    """Limit for the pixels of the decoded original, all frames together. Zero selects 50,000,000."""
     largest_output_pixels: _builtins.int
-    """The most pixels that the result may have, all its frames together. Zero: 268,435,456."""
+    """Limit for the pixels of the result, all frames together. Zero selects 268,435,456."""
     @_builtins.property
     def size(self) -> Global___Size:
         """The size of the result."""
@@ -1416,7 +1417,7 @@ class StopWorkRequest(_message.Message):
     image_id: _builtins.int
     fence: _builtins.int
     excused: _builtins.bool
-    """The attempt does not count, because something that the work needs was unavailable or the worker is stopping."""
+    """True if the attempt must not count, because a dependency was unavailable or the worker is stopping."""
     def __init__(
         self,
         *,
@@ -1479,6 +1480,7 @@ class KeepWorkingResponse(_message.Message):
 
     WANTED_FIELD_NUMBER: _builtins.int
     wanted: _builtins.bool
+    """False if the worker must stop, because the image was cancelled or another worker has it."""
     def __init__(
         self,
         *,
@@ -1510,7 +1512,7 @@ class AnnounceModelsRequest(_message.Message):
         SCALES_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         description: _builtins.str
-        """Empty, like everything that follows, from workers of the release before."""
+        """Empty, like all fields below, from workers of the previous release."""
         best_for: _builtins.str
         network: _builtins.str
         """The network's architecture, for people."""
@@ -1524,7 +1526,7 @@ class AnnounceModelsRequest(_message.Message):
 
         @_builtins.property
         def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-            """The whole factors that it can enlarge by."""
+            """The scale factors that it supports."""
 
         def __init__(
             self,
@@ -1550,7 +1552,7 @@ class AnnounceModelsRequest(_message.Message):
     worker: _builtins.str
     """Identifies the worker process. Empty for a worker that does not announce its speed."""
     megapixels_per_second: _builtins.float
-    """Megapixels of results, while the worker has work. Absent until it has made a result."""
+    """Megapixels of results per second of work. Absent until the worker has made a result."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnounceModelsRequest.Offer]: ...
     def __init__(

@@ -133,7 +133,7 @@ class ImagesServiceServicer:
 
     def Upscale(self, request_iterator, context):
         """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
-        follow the file. INVALID_ARGUMENT names the fields at fault; then nothing is stored or reserved.
+        follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,7 +160,7 @@ class ImagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteImage(self, request, context):
-        """Deletes the image and its objects. Unfinished work is cancelled, and its quota given back.
+        """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,7 +188,8 @@ class ImagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteBatch(self, request, context):
-        """Cancels an unfinished batch: its unfinished images fail, and their quota is given back. Deletes an ended batch.
+        """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
+        batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,7 +203,7 @@ class ImagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RedriveDeadMessage(self, request, context):
-        """For operators: publishes such a message again. An image that failed becomes pending and takes a place in the quota.
+        """For operators: publishes a dead message again. A failed image becomes pending and takes a new place in the quota.
         NOT_FOUND `dead_message_not_found`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -210,14 +211,14 @@ class ImagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckObjects(self, request, context):
-        """For operators: lists which of the next few hundred images lack the object that they need. With `mark` they fail.
+        """For operators: checks the next few hundred images, and lists those whose object is missing. With `mark` they fail.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayEndings(self, request, context):
-        """For operators: publishes again how the next few hundred images ended. Billing ignores what it knows already.
+        """For operators: publishes the outcomes of the next few hundred images again. Billing ignores those that it knows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -231,7 +232,7 @@ class ImagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StopWork(self, request, context):
-        """For `inference`: ends an attempt without a result, so that the next can start at once.
+        """For `inference`: ends an attempt without a result, so that the next one can start at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,7 @@ class ImagesServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ImagesServiceAsyncStub: ...
     Upscale: _grpc.StreamUnaryMultiCallable[_images_pb2.UpscaleRequest, _images_pb2.UpscaleResponse]
     """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
-    follow the file. INVALID_ARGUMENT names the fields at fault; then nothing is stored or reserved.
+    follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
     """
     GetImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetImageRequest, _images_pb2.GetImageResponse]
     ListImages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]
@@ -43,7 +43,7 @@ class ImagesServiceStub:
     GetDownload: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetDownloadRequest, _images_pb2.GetDownloadResponse]
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
-    """Deletes the image and its objects. Unfinished work is cancelled, and its quota given back."""
+    """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
@@ -52,21 +52,23 @@ class ImagesServiceStub:
     ListBatches: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]
     """Returns one page, newest first."""
     DeleteBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]
-    """Cancels an unfinished batch: its unfinished images fail, and their quota is given back. Deletes an ended batch."""
+    """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
+    batch.
+    """
     ListDeadMessages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListDeadMessagesRequest, _images_pb2.ListDeadMessagesResponse]
     """For operators: lists messages that their consumer gave up on, newest first."""
     RedriveDeadMessage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]
-    """For operators: publishes such a message again. An image that failed becomes pending and takes a place in the quota.
+    """For operators: publishes a dead message again. A failed image becomes pending and takes a new place in the quota.
     NOT_FOUND `dead_message_not_found`.
     """
     CheckObjects: _grpc.UnaryUnaryMultiCallable[_images_pb2.CheckObjectsRequest, _images_pb2.CheckObjectsResponse]
-    """For operators: lists which of the next few hundred images lack the object that they need. With `mark` they fail."""
+    """For operators: checks the next few hundred images, and lists those whose object is missing. With `mark` they fail."""
     ReplayEndings: _grpc.UnaryUnaryMultiCallable[_images_pb2.ReplayEndingsRequest, _images_pb2.ReplayEndingsResponse]
-    """For operators: publishes again how the next few hundred images ended. Billing ignores what it knows already."""
+    """For operators: publishes the outcomes of the next few hundred images again. Billing ignores those that it knows."""
     StartWork: _grpc.UnaryUnaryMultiCallable[_images_pb2.StartWorkRequest, _images_pb2.StartWorkResponse]
     """For `inference`: starts an attempt and returns the order, or none if there is nothing to do for the image."""
     StopWork: _grpc.UnaryUnaryMultiCallable[_images_pb2.StopWorkRequest, _images_pb2.StopWorkResponse]
-    """For `inference`: ends an attempt without a result, so that the next can start at once."""
+    """For `inference`: ends an attempt without a result, so that the next one can start at once."""
     KeepWorking: _grpc.UnaryUnaryMultiCallable[_images_pb2.KeepWorkingRequest, _images_pb2.KeepWorkingResponse]
     """For `inference`: the heartbeat of an attempt, sent every few seconds. `wanted` is false once the image was cancelled
     or another worker has it.
@@ -83,7 +85,7 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Upscale: _aio.StreamUnaryMultiCallable[_images_pb2.UpscaleRequest, _images_pb2.UpscaleResponse]  # type: ignore[assignment]
     """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
-    follow the file. INVALID_ARGUMENT names the fields at fault; then nothing is stored or reserved.
+    follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
     """
     GetImage: _aio.UnaryUnaryMultiCallable[_images_pb2.GetImageRequest, _images_pb2.GetImageResponse]  # type: ignore[assignment]
     ListImages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]  # type: ignore[assignment]
@@ -91,7 +93,7 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     GetDownload: _aio.UnaryUnaryMultiCallable[_images_pb2.GetDownloadRequest, _images_pb2.GetDownloadResponse]  # type: ignore[assignment]
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
-    """Deletes the image and its objects. Unfinished work is cancelled, and its quota given back."""
+    """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
@@ -100,21 +102,23 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     ListBatches: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]  # type: ignore[assignment]
     """Returns one page, newest first."""
     DeleteBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]  # type: ignore[assignment]
-    """Cancels an unfinished batch: its unfinished images fail, and their quota is given back. Deletes an ended batch."""
+    """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
+    batch.
+    """
     ListDeadMessages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListDeadMessagesRequest, _images_pb2.ListDeadMessagesResponse]  # type: ignore[assignment]
     """For operators: lists messages that their consumer gave up on, newest first."""
     RedriveDeadMessage: _aio.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]  # type: ignore[assignment]
-    """For operators: publishes such a message again. An image that failed becomes pending and takes a place in the quota.
+    """For operators: publishes a dead message again. A failed image becomes pending and takes a new place in the quota.
     NOT_FOUND `dead_message_not_found`.
     """
     CheckObjects: _aio.UnaryUnaryMultiCallable[_images_pb2.CheckObjectsRequest, _images_pb2.CheckObjectsResponse]  # type: ignore[assignment]
-    """For operators: lists which of the next few hundred images lack the object that they need. With `mark` they fail."""
+    """For operators: checks the next few hundred images, and lists those whose object is missing. With `mark` they fail."""
     ReplayEndings: _aio.UnaryUnaryMultiCallable[_images_pb2.ReplayEndingsRequest, _images_pb2.ReplayEndingsResponse]  # type: ignore[assignment]
-    """For operators: publishes again how the next few hundred images ended. Billing ignores what it knows already."""
+    """For operators: publishes the outcomes of the next few hundred images again. Billing ignores those that it knows."""
     StartWork: _aio.UnaryUnaryMultiCallable[_images_pb2.StartWorkRequest, _images_pb2.StartWorkResponse]  # type: ignore[assignment]
     """For `inference`: starts an attempt and returns the order, or none if there is nothing to do for the image."""
     StopWork: _aio.UnaryUnaryMultiCallable[_images_pb2.StopWorkRequest, _images_pb2.StopWorkResponse]  # type: ignore[assignment]
-    """For `inference`: ends an attempt without a result, so that the next can start at once."""
+    """For `inference`: ends an attempt without a result, so that the next one can start at once."""
     KeepWorking: _aio.UnaryUnaryMultiCallable[_images_pb2.KeepWorkingRequest, _images_pb2.KeepWorkingResponse]  # type: ignore[assignment]
     """For `inference`: the heartbeat of an attempt, sent every few seconds. `wanted` is false once the image was cancelled
     or another worker has it.
@@ -134,7 +138,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.UpscaleResponse, _abc.Awaitable[_images_pb2.UpscaleResponse]]:
         """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
-        follow the file. INVALID_ARGUMENT names the fields at fault; then nothing is stored or reserved.
+        follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
         """
 
     @_abc_1.abstractmethod
@@ -166,7 +170,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.DeleteImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.DeleteImageResponse, _abc.Awaitable[_images_pb2.DeleteImageResponse]]:
-        """Deletes the image and its objects. Unfinished work is cancelled, and its quota given back."""
+        """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
 
     @_abc_1.abstractmethod
     def CreateBatch(
@@ -199,7 +203,9 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.DeleteBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.DeleteBatchResponse, _abc.Awaitable[_images_pb2.DeleteBatchResponse]]:
-        """Cancels an unfinished batch: its unfinished images fail, and their quota is given back. Deletes an ended batch."""
+        """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
+        batch.
+        """
 
     @_abc_1.abstractmethod
     def ListDeadMessages(
@@ -215,7 +221,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.RedriveDeadMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.RedriveDeadMessageResponse, _abc.Awaitable[_images_pb2.RedriveDeadMessageResponse]]:
-        """For operators: publishes such a message again. An image that failed becomes pending and takes a place in the quota.
+        """For operators: publishes a dead message again. A failed image becomes pending and takes a new place in the quota.
         NOT_FOUND `dead_message_not_found`.
         """
 
@@ -225,7 +231,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.CheckObjectsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.CheckObjectsResponse, _abc.Awaitable[_images_pb2.CheckObjectsResponse]]:
-        """For operators: lists which of the next few hundred images lack the object that they need. With `mark` they fail."""
+        """For operators: checks the next few hundred images, and lists those whose object is missing. With `mark` they fail."""
 
     @_abc_1.abstractmethod
     def ReplayEndings(
@@ -233,7 +239,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.ReplayEndingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.ReplayEndingsResponse, _abc.Awaitable[_images_pb2.ReplayEndingsResponse]]:
-        """For operators: publishes again how the next few hundred images ended. Billing ignores what it knows already."""
+        """For operators: publishes the outcomes of the next few hundred images again. Billing ignores those that it knows."""
 
     @_abc_1.abstractmethod
     def StartWork(
@@ -249,7 +255,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.StopWorkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.StopWorkResponse, _abc.Awaitable[_images_pb2.StopWorkResponse]]:
-        """For `inference`: ends an attempt without a result, so that the next can start at once."""
+        """For `inference`: ends an attempt without a result, so that the next one can start at once."""
 
     @_abc_1.abstractmethod
     def KeepWorking(

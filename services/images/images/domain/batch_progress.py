@@ -9,15 +9,17 @@ from common.db import now
 from images.tables import Batch, BatchStatus, Image
 
 
-async def started(session: AsyncSession, image: Image) -> None:
-    batch = await _batch_of(session, image)
+async def record_start(session: AsyncSession, image: Image) -> None:
+    """Mark the batch as processing if this image is the first one to start."""
+    batch = await _uncancelled_batch(session, image)
     if batch and batch.status == BatchStatus.PENDING:
         batch.status = BatchStatus.PROCESSING
         batch.updated_at = now()
 
 
-async def ended(session: AsyncSession, image: Image, *, is_completed: bool) -> None:
-    batch = await _batch_of(session, image)
+async def record_end(session: AsyncSession, image: Image, *, is_completed: bool) -> None:
+    """Count an image that completed or failed. The last one ends the batch."""
+    batch = await _uncancelled_batch(session, image)
     if batch is None:
         return
     batch.completed_images += is_completed
@@ -28,16 +30,16 @@ async def ended(session: AsyncSession, image: Image, *, is_completed: bool) -> N
         batch.completed_at = batch.updated_at
 
 
-async def uncompleted(session: AsyncSession, image: Image) -> None:
+async def uncount_completed(session: AsyncSession, image: Image) -> None:
     """Take a completed image out of the count, because it is about to fail after all."""
-    batch = await _batch_of(session, image)
+    batch = await _uncancelled_batch(session, image)
     if batch:
         batch.completed_images -= 1
 
 
-async def reopened(session: AsyncSession, image: Image) -> None:
+async def reopen(session: AsyncSession, image: Image) -> None:
     """Take a failed image out of the count, because it is tried again."""
-    batch = await _batch_of(session, image)
+    batch = await _uncancelled_batch(session, image)
     if batch:
         batch.failed_images -= 1
         batch.status = BatchStatus.PROCESSING
@@ -45,7 +47,7 @@ async def reopened(session: AsyncSession, image: Image) -> None:
         batch.updated_at = now()
 
 
-async def _batch_of(session: AsyncSession, image: Image) -> Batch | None:
+async def _uncancelled_batch(session: AsyncSession, image: Image) -> Batch | None:
     """Return the image's batch, or None if it has none or the batch was cancelled."""
     batch = await session.get(Batch, image.batch_id) if image.batch_id else None
     return batch if batch and batch.status != BatchStatus.CANCELLED else None

@@ -12,21 +12,22 @@ from images.domain import jobs
 from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Image
 from loupe import refusals
 
-Found = tuple[Batch, list[Image]]
+BatchWithImages = tuple[Batch, list[Image]]
 """A batch and its images in the order of their upload."""
 
 
-async def of_user(session: AsyncSession, user_id: int, batch_id: int) -> Found:
+async def get(session: AsyncSession, user_id: int, batch_id: int) -> BatchWithImages:
+    """Return the user's batch. Raise `NotFound` if there is none."""
     batch = await _batch_of_user(session, user_id, batch_id)
     return batch, (await _images_of(session, [batch]))[batch_id]
 
 
 async def page(
     session: AsyncSession, user_id: int, status: BatchStatus | None, *, number: int, size: int
-) -> tuple[list[Found], int]:
+) -> tuple[list[BatchWithImages], int]:
     """Return one page, newest first and counted from 1, and the number of batches on all pages.
 
-    Batches are counted and skipped one by one. There are far fewer of them than images.
+    Batches are counted and skipped one by one, unlike images (`pages`), because there are far fewer of them.
     """
     conditions = [col(Batch.user_id) == user_id] + ([col(Batch.status) == status] if status else [])
     total = (await session.exec(select(func.count()).select_from(Batch).where(*conditions))).one()
@@ -36,12 +37,16 @@ async def page(
     return [(batch, images[batch.id or 0]) for batch in batches], total
 
 
-async def delete(session: AsyncSession, user_id: int, batch_id: int, rules: jobs.Rules) -> bool:
-    """Cancel an unfinished batch and return True, or delete an ended one with all its images."""
+async def cancel_or_delete(session: AsyncSession, user_id: int, batch_id: int, rules: jobs.Rules) -> bool:
+    """Cancel an unfinished batch, or delete an ended one with all its images. Return whether it was
+    cancelled.
+
+    Raise `NotFound` if the user has no such batch.
+    """
     await jobs.lock_user(session, user_id)
     batch = await _batch_of_user(session, user_id, batch_id)
-    found = select(Image).where(Image.batch_id == batch_id).order_by(col(Image.id)).with_for_update()
-    images = (await session.exec(found)).all()
+    statement = select(Image).where(Image.batch_id == batch_id).order_by(col(Image.id)).with_for_update()
+    images = (await session.exec(statement)).all()
     is_unfinished = batch.status in UNFINISHED_BATCH
     for image in images:
         if image.status in UNFINISHED:
@@ -62,7 +67,7 @@ async def _remove(session: AsyncSession, batch: Batch, images: Sequence[Image]) 
     await session.flush()
     await session.delete(batch)
     if images:
-        await jobs.drop_objects(session, *jobs.keys(images))
+        await jobs.drop_objects(session, *jobs.object_keys(images))
 
 
 async def _batch_of_user(session: AsyncSession, user_id: int, batch_id: int) -> Batch:

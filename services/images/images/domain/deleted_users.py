@@ -1,7 +1,7 @@
-"""Deleted accounts: everything that they had here is deleted, and new uploads of theirs are refused.
+"""Deleted accounts: their images and batches are deleted, and their new uploads are refused.
 
-The refusal is needed because an internal token outlives its account by a minute, and an upload may take
-longer.
+The refusal is needed because an internal token stays valid for up to a minute after its account was deleted,
+and an upload may take longer.
 """
 
 import sqlalchemy as sa
@@ -13,15 +13,15 @@ from images.domain import jobs
 from images.tables import UNFINISHED, Batch, DeletedUser, Image, ImageBlock
 from loupe import refusals
 
-AT_ONCE = 250
-"""Images deleted in one transaction. Its event names two objects for each."""
+IMAGES_PER_TRANSACTION = 250
+"""How many images one transaction deletes. Its event names two objects for each."""
 REMEMBER = sa.text("""
     INSERT INTO former_user (user_id, deleted_at) VALUES (:user_id, now()) ON CONFLICT DO NOTHING
 """)
 
 
 async def remember(session: AsyncSession, user_id: int) -> None:
-    """Refuse everything new of this user from the commit on."""
+    """Make `refuse_deleted` refuse this user once the transaction has committed."""
     await jobs.lock_user(session, user_id)
     await (await session.connection()).execute(REMEMBER, {"user_id": user_id})
 
@@ -34,9 +34,14 @@ async def refuse_deleted(session: AsyncSession, user_id: int) -> None:
 
 
 async def delete_some(session: AsyncSession, user_id: int) -> bool:
-    """Delete some of what the user had. Returns whether more may be left."""
+    """Delete up to 250 images of the user, or the rest if no image is left.
+
+    Return whether more may be left to delete.
+    """
     await jobs.lock_user(session, user_id)
-    next_images = select(Image).where(Image.user_id == user_id).order_by(col(Image.id)).limit(AT_ONCE)
+    next_images = (
+        select(Image).where(Image.user_id == user_id).order_by(col(Image.id)).limit(IMAGES_PER_TRANSACTION)
+    )
     images = (await session.exec(next_images.with_for_update())).all()
     if not images:
         await session.exec(delete(Batch).where(col(Batch.user_id) == user_id))
@@ -46,5 +51,5 @@ async def delete_some(session: AsyncSession, user_id: int) -> bool:
         if image.status in UNFINISHED:
             await jobs.cancel(session, image)
     await session.exec(delete(Image).where(col(Image.id).in_([image.id for image in images])))
-    await jobs.drop_objects(session, *jobs.keys(images))
+    await jobs.drop_objects(session, *jobs.object_keys(images))
     return True

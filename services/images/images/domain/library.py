@@ -9,12 +9,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors, trace
 from common.db import now
-from images.domain import deleted_users, jobs, measures
+from images.domain import counters, deleted_users, jobs
 from images.tables import UNFINISHED, Batch, Image, Status
 from loupe import refusals
 
 
-async def of_user(session: AsyncSession, user_id: int, image_id: int) -> Image:
+async def get(session: AsyncSession, user_id: int, image_id: int) -> Image:
+    """Return the user's image. Raise `NotFound` if there is none."""
     found = await session.exec(select(Image).where(Image.id == image_id, Image.user_id == user_id))
     image = found.one_or_none()
     if image is None:
@@ -29,7 +30,11 @@ async def add(
     rules: jobs.Rules,
     batch: Batch | None = None,
 ) -> None:
-    """Insert new images and dispatch what the window allows. Ids and creation times are in the same order."""
+    """Insert new images, and their batch if there is one, and dispatch as many as the window allows.
+
+    The user's lock is taken before the creation time is read, so that ids and creation times are in the same
+    order. Raise `Unauthenticated` if the account was deleted.
+    """
     await jobs.lock_user(session, user_id)
     await deleted_users.refuse_deleted(session, user_id)
     created_at = now()
@@ -43,24 +48,25 @@ async def add(
         image.request_id, image.trace_parent = trace.current_origin()
     session.add_all(images)
     await session.flush()
-    measures.accepted(session, images)
+    counters.count_accepted(session, images)
     await jobs.dispatch(session, user_id, rules)
 
 
-async def by_id(session: AsyncSession, image_ids: Sequence[int]) -> dict[int, Image]:
-    """Return those of the images that exist, whoever owns them."""
+async def get_many(session: AsyncSession, image_ids: Sequence[int]) -> dict[int, Image]:
+    """Return the images that exist, by id and without regard to their users."""
     found = await session.exec(select(Image).where(col(Image.id).in_(image_ids)))
     return {image.id or 0: image for image in found.all()}
 
 
-async def with_originals(session: AsyncSession, keys: Sequence[str]) -> Sequence[str]:
-    """Return those of the keys that are an image's original."""
+async def known_originals(session: AsyncSession, keys: Sequence[str]) -> Sequence[str]:
+    """Return the keys that are the original of an image."""
     found = await session.exec(select(Image.original_path).where(col(Image.original_path).in_(keys)))
     return found.all()
 
 
-async def downloadable(session: AsyncSession, user_id: int, image_id: int) -> Image:
-    image = await of_user(session, user_id, image_id)
+async def get_completed(session: AsyncSession, user_id: int, image_id: int) -> Image:
+    """Return the user's image. Raise `NotFound`, or `FailedPrecondition` if it has no result."""
+    image = await get(session, user_id, image_id)
     if image.status == Status.FAILED:
         raise errors.refused(refusals.IMAGE_FAILED)
     if image.status != Status.COMPLETED:
@@ -81,17 +87,18 @@ async def delete(session: AsyncSession, user_id: int, image_id: int, rules: jobs
         await jobs.cancel(session, image)
     await session.delete(image)
     await session.flush()
-    await jobs.drop_objects(session, *jobs.keys([image]))
+    await jobs.drop_objects(session, *jobs.object_keys([image]))
     await jobs.dispatch(session, user_id, rules)
 
 
-async def exists(session: AsyncSession, reservation_id: uuid.UUID) -> bool:
+async def has_reservation(session: AsyncSession, reservation_id: uuid.UUID) -> bool:
+    """Return whether there is an image with this reservation."""
     found = await session.exec(select(Image.id).where(Image.reservation_id == reservation_id))
     return found.one_or_none() is not None
 
 
-async def with_ageing_reservations(session: AsyncSession, within: timedelta, limit: int) -> list[uuid.UUID]:
-    """Return reservations of unfinished images that expire soon."""
+async def expiring_reservations(session: AsyncSession, within: timedelta, limit: int) -> list[uuid.UUID]:
+    """Return up to `limit` reservations of unfinished images that expire within this time."""
     found = await session.exec(
         select(Image.reservation_id)
         .where(col(Image.status).in_(UNFINISHED), col(Image.reserved_until) < now() + within)
@@ -103,7 +110,7 @@ async def with_ageing_reservations(session: AsyncSession, within: timedelta, lim
 async def set_reserved_until(
     session: AsyncSession, reservation_ids: Sequence[uuid.UUID], until: datetime
 ) -> None:
-    """Prolong reservations. Rows that another transaction has locked are left for the next time."""
+    """Store until when these reservations are now valid. Skip rows that another transaction has locked."""
     has_reservation = col(Image.reservation_id).in_(reservation_ids)
     found = (
         select(Image.id)

@@ -1,4 +1,4 @@
-"""Images whose object is missing, as a restored backup may leave them.
+"""Finds and fails images whose object is missing, for example after a backup was restored.
 
 An unfinished image needs its original, a completed one its result, a failed one nothing.
 """
@@ -12,8 +12,8 @@ from images.domain import batch_progress, jobs
 from images.tables import UNFINISHED, Image, Status
 from loupe.inference.v1 import inference_pb2
 
-AT_ONCE = 200
-LOST = inference_pb2.Failure(
+IMAGES_PER_PAGE = 200
+OBJECT_LOST = inference_pb2.Failure(
     code="object_lost", message="The image's file is no longer stored.", retryable=True
 )
 
@@ -26,26 +26,26 @@ def needed_key(image: Image) -> str:
 
 
 async def page(session: AsyncSession, after_id: int) -> Sequence[Image]:
-    """Return the next images after that id that need an object."""
+    """Return the next images with ids above `after_id` that need an object, at most 200."""
     found = await session.exec(
         select(Image)
         .where(col(Image.id) > after_id, col(Image.status) != Status.FAILED)
         .order_by(col(Image.id))
-        .limit(AT_ONCE)
+        .limit(IMAGES_PER_PAGE)
     )
     return found.all()
 
 
-async def mark(
+async def mark_failed(
     session: AsyncSession, image_id: int, missing_keys: Collection[str], rules: jobs.Rules
 ) -> None:
-    """Let the image fail if it needs one of these objects, even if it was completed.
+    """Fail the image if it needs one of these objects, even if it was completed.
 
-    Its place in the quota is given back unless it was already charged.
+    Its place in the quota is released, unless it was captured already.
     """
-    image = await jobs.locked(session, image_id)
+    image = await jobs.lock_image(session, image_id)
     if image is None or needed_key(image) not in missing_keys:
         return
     if image.status == Status.COMPLETED:
-        await batch_progress.uncompleted(session, image)
-    await jobs.fail(session, image, LOST, rules)
+        await batch_progress.uncount_completed(session, image)
+    await jobs.fail(session, image, OBJECT_LOST, rules)

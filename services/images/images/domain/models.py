@@ -1,8 +1,8 @@
-"""Which models clients may ask for, as the workers announce them.
+"""The models that clients may request, as the workers announce them.
 
-A model that is not announced any more is gone only after a while: during a rollout there are workers of both
-kinds, and of two workers that start, the one that has the model may be the second. While no worker runs
-nothing changes.
+A model stays available for a while after its last announcement. During a rollout, workers with and without
+the model announce themselves in turn, and while workers start, the first one may lack the model. While no
+worker runs, nothing changes.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common.db import now
-from images.catalogue import AUTO, USUAL
-from images.tables import OfferedModel
+from images.catalogue import ALWAYS_SERVED, AUTO
+from images.tables import AnnouncedModel
 from loupe.images.v1.known_models import KNOWN_MODELS, KnownModel
 
 ONE_WORKER_AT_A_TIME = sa.text("LOCK TABLE offered_model IN SHARE ROW EXCLUSIVE MODE")
-"""Otherwise two workers that announce the same rows could wait for each other."""
+"""Without this lock, two workers that announce the same models could wait for each other for ever."""
 KNOWN = {model.name: model for model in KNOWN_MODELS}
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What clients see of a model. `network`, `source` and `licence` are empty for `auto`."""
+class ModelFacts:
+    """The description of a model for clients. `network`, `source` and `licence` are empty for `auto`."""
 
     description: str
     best_for: str
@@ -34,53 +34,55 @@ class Facts:
     source: str = ""
     licence: str = ""
     scales: Sequence[int] = ()
-    """Empty: all scales that images can have."""
+    """The scale factors that it supports. Empty means all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Announcement:
     """A model as one worker announces it."""
 
     name: str
-    nets: Sequence[str]
-    facts: Facts | None
-    """None from workers of the release before, which announce names only."""
+    networks: Sequence[str]
+    facts: ModelFacts | None
+    """None from workers of the previous release, which announce names only."""
 
 
-async def announce(session: AsyncSession, offers: Sequence[Offer]) -> None:
-    """Remember what one worker serves."""
+async def announce(session: AsyncSession, announcements: Sequence[Announcement]) -> None:
+    """Store the models that one worker serves, and note since when any other model is missing."""
     connection = await session.connection()
     await connection.execute(ONE_WORKER_AT_A_TIME)
-    for offer in offers:
+    for model in announcements:
         values = {
-            "nets": list(offer.nets),
+            "nets": list(model.networks),
             "announced_at": now(),
             "missing_since": None,
-            "facts": asdict(offer.facts) if offer.facts else None,
+            "facts": asdict(model.facts) if model.facts else None,
         }
-        row = insert(OfferedModel).values(name=offer.name, **values)
+        row = insert(AnnouncedModel).values(name=model.name, **values)
         await connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
     await session.exec(
-        update(OfferedModel)
+        update(AnnouncedModel)
         .where(
-            col(OfferedModel.name).not_in([offer.name for offer in offers]),
-            col(OfferedModel.missing_since).is_(None),
+            col(AnnouncedModel.name).not_in([model.name for model in announcements]),
+            col(AnnouncedModel.missing_since).is_(None),
         )
         .values(missing_since=now())
     )
 
 
-async def served(session: AsyncSession, gone_after: timedelta) -> dict[str, Facts]:
-    """Return the models that are served, by name, `auto` first. Before the first announcement: the usual
-    ones.
+async def served_models(session: AsyncSession, gone_after: timedelta) -> dict[str, ModelFacts]:
+    """Return the models that are served, by name, `auto` first.
 
-    A model without facts that this release does not know is left out.
+    Before the first announcement, return the models that every worker serves. Leave out a model without facts
+    that this release does not know.
     """
-    rows = (await session.exec(select(OfferedModel))).all()
-    gone = now() - gone_after
-    found = {name: facts for name in (USUAL if not rows else (AUTO,)) if (facts := _known_facts(name, ()))}
+    rows = (await session.exec(select(AnnouncedModel))).all()
+    gone_since = now() - gone_after
+    found = {
+        name: facts for name in (ALWAYS_SERVED if not rows else (AUTO,)) if (facts := _known_facts(name, ()))
+    }
     for row in rows:
-        is_gone = row.missing_since is not None and row.missing_since <= gone
+        is_gone = row.missing_since is not None and row.missing_since <= gone_since
         facts = _announced_facts(row) or _known_facts(row.name, row.nets)
         if facts and not is_gone:
             found[row.name] = facts
@@ -88,25 +90,29 @@ async def served(session: AsyncSession, gone_after: timedelta) -> dict[str, Fact
     return {name: found[name] for name in order if name in found}
 
 
-async def names(session: AsyncSession, gone_after: timedelta) -> list[str]:
-    return list(await served(session, gone_after))
+async def served_names(session: AsyncSession, gone_after: timedelta) -> list[str]:
+    """Return the names of the models that are served, `auto` first."""
+    return list(await served_models(session, gone_after))
 
 
-def _announced_facts(row: OfferedModel) -> Facts | None:
-    """Return the facts of a row. Those that only a newer release knows are left out."""
+def _announced_facts(row: AnnouncedModel) -> ModelFacts | None:
+    """Return the facts of a row. Ignore fields that only a newer release knows."""
     facts = row.facts
-    return Facts(**{name: facts[name] for name in Facts.__slots__ if name in facts}) if facts else None
+    return (
+        ModelFacts(**{name: facts[name] for name in ModelFacts.__slots__ if name in facts}) if facts else None
+    )
 
 
-def _known_facts(name: str, nets: Sequence[str]) -> Facts | None:
-    """Return what this release knows about the model; of several networks, about the first that was
-    announced.
+def _known_facts(name: str, announced: Sequence[str]) -> ModelFacts | None:
+    """Return what this release knows about the model, or None if it does not know the model.
+
+    If a model has several networks, return the facts about the first one that was announced.
     """
     model: KnownModel | None = KNOWN.get(name)
     if model is None:
         return None
     networks = {network.name: network for network in model.networks}
-    network = next((networks[net] for net in (*nets, *networks) if net in networks), None)
+    network = next((networks[each] for each in (*announced, *networks) if each in networks), None)
     if network is None:
-        return Facts(model.description, model.best_for)
-    return Facts(model.description, model.best_for, network.title, network.source, network.licence)
+        return ModelFacts(model.description, model.best_for)
+    return ModelFacts(model.description, model.best_for, network.title, network.source, network.licence)

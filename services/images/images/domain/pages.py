@@ -1,8 +1,8 @@
-"""Pages of a user's images, newest first. The sixty-thousandth page is found as fast as the first.
+"""Pages of a user's images, newest first. The last page is found as fast as the first.
 
-Images are counted in blocks of a thousand, in total and by their outcome (see the migration). The sums of the
-blocks give the total and the block in which a page begins, so at most a thousand images are skipped.
-Unfinished images are counted one by one: they are few and have their own index.
+The table `image_block` counts images in blocks of a thousand, in total and by their outcome (migration 0002).
+The sums of the blocks give the total and the block in which a page begins, so at most a thousand images are
+skipped. Unfinished images are counted one by one, because they are few and have their own index.
 """
 
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""What is checked about an uploaded file before it is accepted; `sniff.sniff` is the only way in."""
+"""Checks of an uploaded file before it is accepted. Other packages call only `sniff.sniff`."""

@@ -1,7 +1,8 @@
-"""What a file is by its content: format, size, and whether it is complete. No pixel is decoded.
+"""Finds out a file's format and size, and whether it is complete, without decoding pixels.
 
-The file's name and declared type are ignored. The signature decides the format, and the structure of the file
-whether it is complete; Pillow reads the header. Parser bombs are found before Pillow sees the file.
+The file's name and declared type are ignored. The signature decides the format, the structure of the file
+decides whether it is complete, and Pillow reads the header. Parser bombs are refused before Pillow reads the
+file.
 """
 
 import io
@@ -19,18 +20,17 @@ from images.formats import png, tiff
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
 MOST_FRAMES = gif.MOST_FRAMES
 MODES_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
-TURNED = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height."""
 UNKNOWN = f"The image must be a file of type: {', '.join(name.lower() for name in READABLE)}."
 BROKEN = "The image is corrupt or incomplete."
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Width and height in pixels after the EXIF orientation."""
+    """The facts about a file that are known without decoding it."""
 
     format: Format
     width: int
+    """Pixels, after the EXIF orientation is applied."""
     height: int
     frames: int = 1
     is_lossy: bool = False
@@ -39,7 +39,10 @@ class Header:
 
 
 def sniff(data: bytes, *, largest_pixels: int) -> Header:
-    """Return the header. Raise `InvalidArgument` on `image` for a file that cannot be upscaled."""
+    """Return the file's header. Raise `InvalidArgument` on the field `image` if it cannot be upscaled.
+
+    `largest_pixels` limits all frames together.
+    """
     if not data:
         raise _refused("The image field is required.")
     format_ = formats.identify(data)
@@ -55,7 +58,7 @@ def sniff(data: bytes, *, largest_pixels: int) -> Header:
         raise
     except UnidentifiedImageError as error:
         raise _refused(UNKNOWN) from error
-    except Exception as error:  # Pillow's parsers raise whatever the broken bytes lead them to
+    except Exception as error:  # damaged bytes can make Pillow raise any exception
         raise _refused(BROKEN) from error
 
 
@@ -87,7 +90,7 @@ def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pi
         raise _refused(f"The image may not have more than {MOST_FRAMES} frames.")
     if frames * pixels > largest_pixels:
         raise _refused(f"The frames may not have more than {largest_pixels / 1e6:g} megapixels together.")
-    size = (height, width) if _is_turned(format_, image, data) else (width, height)
+    size = (height, width) if _is_sideways(format_, image, data) else (width, height)
     has_alpha = image.mode in MODES_WITH_ALPHA or "transparency" in image.info
     has_alpha |= summary is not None and summary.has_holes
     return Header(format_, *size, frames, READABLE[format_].is_lossy(data), has_alpha)
@@ -101,13 +104,13 @@ def _check_pixels(pixels: int, largest_pixels: int) -> None:
 def _header_unknown_to_pillow(data: bytes, largest_pixels: int) -> Header | None:
     """Return the header of a TIFF that the decoder reads although Pillow does not open it.
 
-    It has grey of 16 bits, with alpha or, in big-endian order, with white as zero.
+    Its pixels are 16-bit grey with alpha, or 16-bit big-endian grey in which zero is white.
     """
     try:
         tags = Tags(data)
         size = tiff.size_unknown_to_pillow(tags)
         is_complete = READABLE["TIFF"].is_complete(data)
-    except Exception:  # noqa: BLE001  damaged bytes lead to any error
+    except Exception:  # noqa: BLE001  damaged bytes can raise any exception
         return None
     if size is None:
         if is_complete:
@@ -121,17 +124,17 @@ def _header_unknown_to_pillow(data: bytes, largest_pixels: int) -> Header | None
 
 
 def _frames(format_: Format, image: ImageFile.ImageFile) -> tuple[int, int]:
-    """Return the number of frames and the pixels of each. Pillow counts those of a WebP on opening."""
+    """Return the number of frames and the pixels of each. Pillow counts the frames of a WebP on opening."""
     frames: int = getattr(image, "n_frames", 1) if READABLE[format_].animated else 1
     return frames, image.width * image.height
 
 
-def _is_turned(format_: Format, image: ImageFile.ImageFile, data: bytes) -> bool:
-    """Return whether the decoder will turn the picture on its side. Broken metadata does not spoil it."""
+def _is_sideways(format_: Format, image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Return whether the EXIF orientation swaps width and height. Damaged metadata counts as upright."""
     if ExifTags.Base.Orientation in getattr(image, "tag_v2", ()):
-        return False  # a TIFF, whose size Pillow already gives upright
+        return False  # a TIFF: Pillow has applied the orientation to its size
     try:
         exif = png.exif(data) if format_ == "PNG" else image.getexif()
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001  damaged bytes can raise any exception
         return False
-    return exif.get(ExifTags.Base.Orientation) in TURNED
+    return exif.get(ExifTags.Base.Orientation) in tiff.SIDEWAYS

@@ -1,4 +1,4 @@
-"""Which TIFFs the decoder reads: a little more than Pillow opens, and not all that Pillow opens."""
+"""Decides which TIFFs the decoder reads. These are not exactly the ones that Pillow opens."""
 
 from imagefile.tiff import (
     BITS,
@@ -18,11 +18,11 @@ from imagefile.tiff import (
 UNSIGNED = {1, 4}
 """Sample formats: unsigned integers, and undefined."""
 LOSSLESS, BILEVEL, JPEG = (1, 5, 8, 32773, 32946, 34925), (2, 3, 4), (6, 7)
-"""Compressions: none, LZW, deflate, PackBits, deflate by its old number, LZMA; CCITT's three; JPEG's two."""
+"""Compressions. Lossless: none, LZW, deflate, PackBits, deflate (old number), LZMA. Then CCITT and JPEG."""
 UNCOMPRESSED = 1
 GREY, YCBCR, PREMULTIPLIED = (0, 1), 6, (1,)
-TURNED = (5, 6, 7, 8)
-"""Orientations that swap width and height."""
+SIDEWAYS = (5, 6, 7, 8)
+"""Orientations that swap width and height, here and in EXIF metadata."""
 
 
 def unsupported_feature(tags: Tags) -> str:
@@ -51,19 +51,19 @@ def _is_compression_supported(compression: int, bits: int) -> bool:
 
 
 def _is_grey_with_alpha_in_planes(tags: Tags) -> bool:
-    """Grey and alpha in separate planes: libvips confuses the two, and Pillow reads only the first."""
+    """Return whether grey and alpha are in separate planes. libvips confuses them; Pillow reads only grey."""
     is_alpha = tags.numbers(EXTRA_SAMPLES) != (0,) or tags.numbers(BITS) == (16, 16)
     return tags.number(PLANES, 1) == SEPARATE_PLANES and tags.number(SAMPLES, 1) == 2 and is_alpha
 
 
 def _are_16_bit_channels_unsupported(tags: Tags) -> bool:
-    """The decoder supports colours or grey, and one channel more."""
+    """Return whether there are more channels than colours or grey and one extra channel."""
     is_grey = tags.number(PHOTOMETRIC, -1) in GREY
     return len(tags.numbers(EXTRA_SAMPLES)) > 1 or (is_grey and tags.number(SAMPLES, 1) > 2)
 
 
 def _are_8_bit_planes_unsupported(tags: Tags) -> bool:
-    """Separate planes that Pillow opens, but does not decode."""
+    """Return whether separate planes are of a kind that Pillow opens but does not decode."""
     if tags.number(PLANES, 1) != SEPARATE_PLANES:
         return False
     extra = tags.numbers(EXTRA_SAMPLES)
@@ -75,10 +75,10 @@ def _are_8_bit_planes_unsupported(tags: Tags) -> bool:
 def size_unknown_to_pillow(tags: Tags) -> tuple[int, int] | None:
     """Return the upright size of a picture that the decoder reads and Pillow does not open, or None.
 
-    Such a picture has grey of 16 bits, with alpha or with white as zero.
+    Its pixels are 16-bit grey with alpha, or 16-bit grey in which zero is white.
     """
     kind = (tags.numbers(BITS), tags.number(PHOTOMETRIC, -1), tags.number(SAMPLES, 1))
     if kind not in (((16, 16), 1, 2), ((16,), 0, 1)) or unsupported_feature(tags):
         return None
     width, height = tags.number(WIDTH), tags.number(HEIGHT)
-    return (height, width) if tags.number(ORIENTATION, 1) in TURNED else (width, height)
+    return (height, width) if tags.number(ORIENTATION, 1) in SIDEWAYS else (width, height)

@@ -1,9 +1,11 @@
 """Dead letters: messages that their consumer gave up. Operators list them and redrive them.
 
-`common.bus` puts them into the stream DEAD. A letter without headers comes from `images`: the image used up
-its attempts. Its redrive publishes no message, but makes the image wait again.
+`common.messages` copies them to the stream DEAD. A letter without headers comes from `images`: an image has
+used up its attempts. To redrive it means to make the image pending again, with a new place in the user's
+quota.
 """
 
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 
 from google.protobuf.message import DecodeError
@@ -21,7 +23,7 @@ from loupe.inference.v1 import inference_pb2
 STREAM = bus.DEAD.name or ""
 MOST_LISTED = 1000
 RENAMED = {"images.submitted.standard": jobs.STANDARD, "images.submitted.priority": jobs.PRIORITY}
-"""Subjects of jobs in the release before, and the subjects to which a redrive publishes them now."""
+"""Subjects of jobs in the previous release, and the subjects under which a redrive publishes them."""
 ABOUT_AN_IMAGE = {
     **dict.fromkeys((jobs.STANDARD, jobs.PRIORITY, *RENAMED), pb.ImageSubmitted),
     "images.completed": pb.ImageEnded,
@@ -34,29 +36,33 @@ dead_messages = Gauge("loupe_dead_messages", "Messages that were given up and wa
 
 
 class NotFailed(errors.FailedPrecondition):
-    """The image needs no other chance. Its letter is deleted."""
+    """The image has not used up its attempts, so there is nothing to retry. Its letter is deleted."""
 
     def __init__(self) -> None:
-        super().__init__("The image has not failed, or is gone.", reason="image_not_failed")
+        super().__init__("The image has not failed, or no longer exists.", reason="image_not_failed")
 
 
 class DeadLetters:
+    """The stream of dead letters, for operators."""
+
     def __init__(self, js: JetStreamContext, context: ServiceContext) -> None:
         self._js = js
         self._context = context
 
-    async def newest(self, limit: int) -> list[pb.DeadMessage]:
+    async def list_newest(self, limit: int) -> list[pb.DeadMessage]:
         """Return at most `limit` dead letters, newest first."""
-        letters = await self._last(min(max(limit, 1), MOST_LISTED))
+        letters = await self._read_newest(min(max(limit, 1), MOST_LISTED))
         exhausted = [_image_id(letter) for letter in letters if not _subject(letter)]
         async with self._context.sessions.begin() as session:
-            images = await library.by_id(session, exhausted)
+            images = await library.get_many(session, exhausted)
         return [to_proto(letter, images.get(_image_id(letter))) for letter in letters]
 
     async def redrive(self, sequence: int) -> None:
-        """Give a message to its consumer again, or make its image wait again.
+        """Publish the message again, or make its image pending again, and delete the letter.
 
-        The letter is deleted last, so that an interrupted redrive can be repeated.
+        The letter is deleted last, so that an interrupted redrive can be repeated. Raise `NotFound` if there
+        is no such letter, `NotFailed` if the image does not need it, and `PermissionDenied` if the quota is
+        used up.
         """
         letter = await self._get(sequence)
         try:
@@ -70,7 +76,7 @@ class DeadLetters:
                     origin=trace.Origin(headers.get(trace.REQUEST_ID_KEY), headers.get(trace.PARENT_KEY)),
                 )
             else:
-                await self._revive(_image_id(letter))
+                await self._retry_image(_image_id(letter))
         except NotFailed:
             await self._js.delete_msg(STREAM, sequence)
             raise
@@ -79,35 +85,34 @@ class DeadLetters:
     async def measure(self) -> None:
         dead_messages.set((await self._js.stream_info(STREAM)).state.messages)
 
-    async def _revive(self, image_id: int) -> None:
-        """Make an exhausted image wait again, with a new place in the user's monthly quota.
+    async def _retry_image(self, image_id: int) -> None:
+        """Make an image that used up its attempts pending again, with a new place in the user's monthly
+        quota.
 
-        The plan's other rules were checked when the image was uploaded.
+        The rest of the plan is not checked again: that happened when the image was uploaded.
         """
         async with self._context.sessions.begin() as session:
-            image = (await library.by_id(session, [image_id])).get(image_id)
+            image = (await library.get_many(session, [image_id])).get(image_id)
         if image is None or not jobs.is_exhausted(image):
             raise NotFailed
         async with Intake(self._context, image.user_id) as intake:
             [place] = (await intake.reserve(1)).places
             async with self._context.sessions.begin() as session:
-                if not await jobs.revive(
+                if not await jobs.retry_exhausted(
                     session, image_id, place.reservation_id, place.reserved_until, self._context.rules
                 ):
                     raise NotFailed
 
     async def _get(self, sequence: int) -> api.RawStreamMsg:
-        try:
-            if sequence:
+        if sequence:  # NATS would take 0 for a request without a sequence
+            with contextlib.suppress(NotFoundError):
                 return await self._js.get_msg(STREAM, sequence)
-        except NotFoundError:
-            pass
         raise errors.NotFound("Dead message not found.", reason="dead_message_not_found")
 
-    async def _last(self, count: int) -> Sequence[api.RawStreamMsg]:
+    async def _read_newest(self, count: int) -> Sequence[api.RawStreamMsg]:
         """Return the newest letters, newest first.
 
-        Sequence numbers have gaps, so it looks further back until there are enough.
+        Deleted letters leave gaps in the sequence numbers, so read from further back until there are enough.
         """
         state, back = (await self._js.stream_info(STREAM)).state, count
         while True:
@@ -128,9 +133,9 @@ class DeadLetters:
 
 
 def to_proto(letter: api.RawStreamMsg, image: Image | None) -> pb.DeadMessage:
-    """Convert a letter. A letter without headers takes its subject and error from the image."""
+    """Convert a letter. If it has no headers, its subject and error come from the image."""
     headers = letter.headers or {}
-    failure = (image.failure_message if image else None) or "The image is gone."
+    failure = (image.failure_message if image else None) or "The image no longer exists."
     return pb.DeadMessage(
         sequence=letter.seq or 0,
         subject=_subject(letter) or (jobs.PRIORITY if image and image.is_priority else jobs.STANDARD),
@@ -147,7 +152,7 @@ def _subject(letter: api.RawStreamMsg) -> str:
 
 
 def _image_id(letter: api.RawStreamMsg) -> int:
-    """Return 0 if the letter is about no image or cannot be read."""
+    """Return the id of the image, or 0 if the letter is not about an image or cannot be read."""
     kind = ABOUT_AN_IMAGE.get(_subject(letter) or jobs.STANDARD)
     try:
         return kind.FromString(letter.data or b"").image_id if kind else 0

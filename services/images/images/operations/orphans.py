@@ -1,4 +1,4 @@
-"""Deletes objects that belong to no image. An upload that died after storing its file leaves one behind."""
+"""Deletes objects that belong to no image. An upload whose process died after it stored a file leaves one."""
 
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -22,9 +22,10 @@ class Orphans:
         self._older_than = older_than
 
     async def sweep(self) -> None:
+        """Delete all old objects that belong to no image."""
         before = now() - self._older_than
         for folder in FOLDERS:
-            async for objects in self._blobs.pages(folder):
+            async for objects in self._blobs.list_pages(folder):
                 old_keys = [key for key, changed_at in objects if changed_at < before]
                 orphans = await self._without_image(old_keys)
                 if orphans:
@@ -32,15 +33,16 @@ class Orphans:
                     await self._blobs.delete(orphans)
 
     async def _without_image(self, keys: list[str]) -> list[str]:
-        """Return those of the keys that belong to no image.
+        """Return the keys that belong to no image.
 
-        An image's two keys share their random part. The database has an index for the original's key only.
+        The keys of an image's original and result share their random part. Only the original's key has an
+        index in the database, so derive the possible originals of each key and look those up.
         """
         stems = {key: PurePosixPath(key).stem for key in keys}
         originals = [
             f"{ORIGINALS}{stem}.{extension(format_)}" for stem in set(stems.values()) for format_ in FORMATS
         ]
         async with self._sessions.begin() as session:
-            known = await library.with_originals(session, originals)
+            known = await library.known_originals(session, originals)
         known_stems = {PurePosixPath(key).stem for key in known}
         return [key for key, stem in stems.items() if stem not in known_stems]

@@ -1,7 +1,8 @@
 """Several uploads in one call: all of them are accepted, or none.
 
-Each file is stored while the next one arrives, so no more than two files are in memory. The client learns
-everything that is wrong with any file or option in one answer, and then nothing of the upload is left.
+Each file is stored while the next one arrives, so no more than two files are in memory. A refusal names
+everything that is wrong with any file or option. Everything that was stored or reserved before is then
+undone.
 """
 
 import asyncio
@@ -14,13 +15,13 @@ from images.formats.sniff import sniff
 from images.tables import Batch, Image
 from images.uploads import file_names, sizing
 from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
-from images.uploads.single import incomplete, parse_options, too_large
+from images.uploads.single import incomplete_upload, parse_options, too_large_text
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import MOST_BATCH_IMAGES
 from loupe.images.v1 import images_pb2 as pb
 
 FEATURE = "batch_processing"
-"""The plan's feature that allows batches."""
+"""The feature that a plan must have for batches."""
 LONGEST_NAME = 255
 
 Fields = dict[str, list[str]]
@@ -28,20 +29,25 @@ Fields = dict[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """The options of a batch that passed the checks, and the size of each result by its file's position."""
+    """The checked options of a batch, and the size of each result by the position of its file."""
 
     options: UploadOptions
     sizes: dict[int, sizing.Size]
 
 
 class BatchUploads:
+    """Accepts batches."""
+
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
     async def accept(
         self, user_id: int, parts: AsyncIterator[pb.CreateBatchRequest]
     ) -> tuple[Batch, list[Image], billing_pb2.Usage]:
-        """Return the new rows and the month's usage with them."""
+        """Read and check the upload, and return the new rows and the month's usage including them.
+
+        Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
+        """
         async with Intake(self._context, user_id) as intake:
             receiver = _Receiver(self._context, intake)
             form = await receiver.read(parts)
@@ -63,7 +69,7 @@ class BatchUploads:
     def _check(
         self, receiver: "_Receiver", form: pb.CreateBatchRequest.Options, model_names: Collection[str]
     ) -> _Checked:
-        """Check all that can be checked without the plan. `InvalidArgument` names every field at fault."""
+        """Check everything except the plan. Raise `InvalidArgument` with every field at fault."""
         fields, checked = receiver.fields, _Checked(UploadOptions(), {})
         if not receiver.count:
             fields["images"] = ["The images field is required."]
@@ -87,7 +93,11 @@ class BatchUploads:
 
 
 class _Receiver:
-    """Reads a call's messages. `originals` holds the files that can be upscaled, by their position."""
+    """Reads the messages of one call, and stores the files.
+
+    `originals` are the files that can be upscaled, by their position. `fields` are the problems of the
+    others.
+    """
 
     def __init__(self, context: ServiceContext, intake: Intake) -> None:
         self._context = context
@@ -102,6 +112,7 @@ class _Receiver:
         self.fields: Fields = {}
 
     async def read(self, parts: AsyncIterator[pb.CreateBatchRequest]) -> pb.CreateBatchRequest.Options:
+        """Read all messages, and return the form's texts."""
         form: pb.CreateBatchRequest.Options | None = None
         async for part in parts:
             match part.WhichOneof("part"):
@@ -112,8 +123,8 @@ class _Receiver:
                     self._add_chunk(part.chunk)
                 case _:
                     form = part.options
-        if form is None:  # the caller hung up: gRPC ends the messages first and cancels a moment later
-            raise incomplete()
+        if form is None:  # the caller has hung up: gRPC ends the messages first and cancels a moment later
+            raise incomplete_upload()
         await self._end_file()
         return form
 
@@ -126,23 +137,24 @@ class _Receiver:
         self._size = 0
 
     def _add_chunk(self, chunk: bytes) -> None:
-        """Discard a file that is too large, but read on: later files may be at fault too."""
+        """Add to the current file. Discard it if it is too large, but read on to check later files."""
         if not self.count:
             raise errors.InvalidArgument("The upload does not begin with a file.", reason="malformed_upload")
         self._size += len(chunk)
         self._bytes_left -= len(chunk)
         if self._size > self._largest:
             self._data.clear()
-            self.fields[self._field] = [too_large(self._largest)]
+            self.fields[self._field] = [too_large_text(self._largest)]
         else:
             self._data += chunk
         if self._bytes_left < 0:
             raise errors.invalid(self.fields)
 
     async def _end_file(self) -> None:
+        """Check the current file, and start to store it unless the batch will be refused anyway."""
         if not self.count or self._field in self.fields:
             return
-        await self._intake.wait_until_stored()  # or else the copy below would be a third file in memory
+        await self._intake.wait_until_stored()  # otherwise the copy below would be a third file in memory
         data, self._data = bytes(self._data), bytearray()
         largest_pixels = self._context.settings.largest_input_pixels
         try:
@@ -161,13 +173,14 @@ class _Receiver:
 
 
 class _Problems:
-    """Collects options that do not suit some image. All images share the options, so texts name the image."""
+    """Collects options that are invalid for some image. All images share them, so texts name the image."""
 
     def __init__(self) -> None:
         self.fields: Fields = {}
 
     @contextlib.contextmanager
     def of_image(self, position: int) -> Generator[None]:
+        """Collect the fields of an `InvalidArgument` that is raised inside the block."""
         try:
             yield
         except errors.InvalidArgument as error:

@@ -1,4 +1,4 @@
-"""Names that clients choose, made safe to store, to show and to send in a header."""
+"""Makes names that clients choose safe to store, to show and to send in a header."""
 
 import unicodedata
 from pathlib import PurePosixPath
@@ -10,7 +10,10 @@ LONGEST = 255
 
 
 def clean(filename: str) -> str:
-    """Return the last part of a path, without control or direction characters, in at most 255 characters."""
+    """Return the last part of a path without invisible characters, or `image` if nothing is left.
+
+    It has at most 255 characters. A long name is cut before its extension.
+    """
     last = filename.replace("\\", "/").rpartition("/")[2]
     printable = "".join(character for character in last if unicodedata.category(character)[0] != "C").strip()
     if len(printable) > LONGEST:
@@ -19,8 +22,8 @@ def clean(filename: str) -> str:
     return printable or "image"
 
 
-def of_result(filename: str, format_: Format) -> str:
-    """Return the original's name, with another extension only if it does not fit the result's format."""
+def for_result(filename: str, format_: Format) -> str:
+    """Return the original's name, with another extension if the result has another format."""
     path = PurePosixPath(filename)
     if path.suffix.lower().lstrip(".") in FORMATS[format_].extensions:
         return filename
@@ -36,5 +39,5 @@ def disposition(filename: str) -> str:
 
 
 def title(text: str) -> str | None:
-    """Return a name for people to read, without control characters. None if nothing is left."""
+    """Return a batch's name without control characters, or None if nothing is left."""
     return "".join(character for character in text if unicodedata.category(character) != "Cc").strip() or None

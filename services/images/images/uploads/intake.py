@@ -1,8 +1,8 @@
-"""The way of uploads that passed all checks: places are reserved, originals stored, rows inserted.
+"""Takes in uploads that passed the checks: reserves places, stores originals and inserts rows.
 
 A single upload reserves its place before it stores anything. A batch stores each file while the next one
 arrives, and reserves all places at the end. The rows are inserted last, in one transaction. If anything
-fails, everything done before is undone. If the process dies, the reservations expire and the sweep of orphans
+fails, the earlier steps are undone. If the process dies, the reservations expire, and the sweep of orphans
 deletes the objects.
 """
 
@@ -19,7 +19,7 @@ from common import errors, log, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
 from imagefile.formats import WRITABLE, extension, media_type
-from images.catalogue import USUAL
+from images.catalogue import ALWAYS_SERVED
 from images.domain import jobs, library, models
 from images.formats.sniff import Header
 from images.settings import Settings
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 LOG = log.get(__name__)
 UNDO_TASKS = set[asyncio.Task[None]]()
-"""Keeps the tasks alive, because the event loop holds only weak references."""
+"""References to tasks that are running. Without them, the tasks could be garbage-collected."""
 PRIORITY_FEATURE = "priority_queue"
-"""The plan's feature that puts its images into the priority queue."""
+"""The feature of plans whose images go into the priority queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class ServiceContext:
     rules: jobs.Rules
 
     def limits(self, max_scale: int = sizing.LARGEST_SCALE) -> sizing.Limits:
+        """Return the limits of results, by default without those of the plan."""
         return sizing.Limits(
             max_scale,
             LONGEST_OUTPUT_SIDE,
@@ -58,16 +59,19 @@ class ServiceContext:
         )
 
     async def model_names(self, requested: str) -> Collection[str]:
-        """Return the names that clients may use now. Without a requested name, no query is made."""
+        """Return the names of models that clients may request now.
+
+        Make no query if `requested`, the name in the request, is empty.
+        """
         if not requested:
-            return USUAL
+            return ALWAYS_SERVED
         async with self.sessions.begin() as session:
-            return await models.names(session, self.rules.model_gone_after)
+            return await models.served_names(session, self.rules.model_gone_after)
 
 
 @dataclass(frozen=True, slots=True)
 class UploadOptions:
-    """The checked options of an upload."""
+    """The options of an upload after they were checked."""
 
     sizes: sizing.Options = field(default_factory=sizing.Options)
     output: Output = field(default_factory=Output)
@@ -81,14 +85,15 @@ class Original:
     bytes: int
     header: Header
     stem: str = field(default_factory=lambda: secrets.token_hex(16))
-    """The random part that the keys of the original and of the result share."""
+    """The random part of the file's object key. The key of its result has the same."""
 
     @property
     def path(self) -> str:
+        """The key of the object."""
         return f"images/originals/{self.stem}.{extension(self.header.format)}"
 
     def result_size(self, options: UploadOptions, limits: sizing.Limits) -> sizing.Size:
-        """Return width and height of the result. `InvalidArgument` names the option at fault."""
+        """Return the size of the result. Raise `InvalidArgument` with the option at fault."""
         longest = WRITABLE[options.output.format_for(self.header)].limits.longest_side
         limits = limits.within(longest, options.output.frames_for(self.header))
         size = sizing.output_size(self.header.width, self.header.height, options.sizes, limits)
@@ -104,6 +109,7 @@ class Original:
     def to_row(
         self, user_id: int, options: UploadOptions, size: sizing.Size, place: "Place", *, api_request: bool
     ) -> Image:
+        """Return the new row of this image."""
         result_format, sizes = options.output.format_for(self.header), options.sizes
         return Image(
             user_id=user_id,
@@ -141,7 +147,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """The places of one upload, the plan's largest scale factor, and the month's usage with these places."""
+    """The places of one upload, the plan's largest scale factor, and the month's usage after it."""
 
     places: Sequence[Place]
     max_scale: int
@@ -149,7 +155,7 @@ class Reserved:
 
 
 class Intake:
-    """Takes in one upload. Use it with `async with`: an error inside undoes everything done so far."""
+    """Takes in one upload. Use it with `async with`: if the block raises, all completed steps are undone."""
 
     def __init__(self, context: ServiceContext, user_id: int) -> None:
         self._context = context
@@ -170,20 +176,20 @@ class Intake:
                 await asyncio.shield(undo)
 
     async def start_storing(self, original: Original, data: bytes) -> None:
-        """Store the file in the background, once the file before it is stored."""
+        """Wait until the previous file is stored, and start to store this one in the background."""
         await self.wait_until_stored()
         self._keys.append(original.path)
         storing = self._context.blobs.put(original.path, data, media_type(original.header.format))
         self._storing = asyncio.create_task(storing)
 
     async def wait_until_stored(self) -> None:
-        """Wait for the thread that writes. It cannot be cancelled, so an undo must wait for it too."""
+        """Wait for the thread that writes. Cancelling this call does not stop the thread."""
         if self._storing:
             await asyncio.shield(self._storing)
             self._storing = None
 
     async def reserve(self, count: int, *, api_request: bool = False, feature: str = "") -> Reserved:
-        """Reserve that many places, or none: then `PermissionDenied` says why."""
+        """Reserve `count` places. Raise `PermissionDenied` if plan or quota do not allow all of them."""
         self._reservation_ids = [uuid.uuid4() for _ in range(count)]
         request = billing_pb2.ReserveRequest(
             reservation_ids=[str(reservation_id) for reservation_id in self._reservation_ids],
@@ -202,6 +208,7 @@ class Intake:
         return Reserved(places, response.plan.max_scale, response.usage)
 
     async def insert(self, images: Sequence[Image], batch: Batch | None = None) -> None:
+        """Insert the rows once all files are stored."""
         await self.wait_until_stored()
         async with self._context.sessions.begin() as session:
             await library.add(session, self._user_id, images, self._context.rules, batch)
@@ -209,7 +216,7 @@ class Intake:
     async def _undo(self) -> None:
         """Release the places and delete the objects, unless the rows may exist.
 
-        A commit can succeed although its confirmation was lost. Then the upload counts as accepted.
+        A commit may have succeeded although its confirmation was lost. The upload then counts as accepted.
         """
         if self._storing:
             await asyncio.gather(self._storing, return_exceptions=True)
@@ -229,16 +236,17 @@ class Intake:
                 )
 
     async def _is_known_absent(self) -> bool:
+        """Return whether the rows certainly do not exist."""
         if not self._reservation_ids:
             return True
         try:
             async with self._context.sessions.begin() as session:
-                return not await library.exists(session, self._reservation_ids[0])
-        except Exception as error:  # noqa: BLE001  an object too many is better than an image without one
+                return not await library.has_reservation(session, self._reservation_ids[0])
+        except Exception as error:  # noqa: BLE001  an unused object does less harm than an image without one
             LOG.warning(
                 "cannot find out whether a failed upload was inserted after all",
                 user_id=self._user_id,
                 error=str(error),
-                action="its objects and reservations stay until they expire",
+                action="reservations expire, and the sweep of orphans deletes unused objects",
             )
             return False

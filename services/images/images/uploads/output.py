@@ -1,4 +1,4 @@
-"""How a client wants its result made: model, fit, format, quality, and whether metadata is kept."""
+"""The options of a result other than its size: model, fit, format, quality and metadata."""
 
 import re
 from collections.abc import Collection
@@ -22,16 +22,18 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The options of one result. `quality` None means the encoder's default."""
+    """The checked options of one result."""
 
     format: Format | None = None
-    """None: the format of the original, or the one that the original becomes."""
+    """None selects the original's format, or the one that `imagefile.formats` has in `becomes`."""
     quality: int | None = None
+    """1 to 100. None selects the encoder's default."""
     fit: Fit = Fit.STRETCH
     keeps_metadata: bool = False
     model: str = AUTO
 
     def format_for(self, header: Header) -> Format:
+        """Return the format of the result."""
         if self.format:
             return self.format
         if header.frames > 1 and is_animated(header.format):
@@ -39,6 +41,7 @@ class Output:
         return FORMATS[header.format].becomes or header.format
 
     def frames_for(self, header: Header) -> int:
+        """Return the number of frames of the result."""
         return header.frames if is_animated(self.format_for(header)) else 1
 
     def size_problem(self, header: Header, width: int, height: int) -> str:
@@ -58,7 +61,7 @@ class Output:
         return f"The result has {width} x {height} pixels; {kind} has at most {most}: ask for {instead}."
 
     def _is_lossy_and_opaque(self, header: Header) -> bool:
-        """`contain` adds a transparent border."""
+        """Return whether the result is lossy and has no alpha. `contain` adds a transparent border."""
         is_opaque = not header.has_alpha and self.fit != Fit.CONTAIN
         return is_opaque and (header.is_lossy or self.quality is not None)
 
@@ -66,9 +69,9 @@ class Output:
 def parse(
     fit: str, output_format: str, quality: str, metadata: str, model: str, *, models: Collection[str]
 ) -> Output:
-    """Parse the texts of a form, where an empty one counts as not sent.
+    """Return the options from the texts of a form. An empty text counts as not sent.
 
-    `models` are the names that are served. Raise `InvalidArgument` with all fields that are wrong.
+    `models` are the names that clients may request. Raise `InvalidArgument` with every field at fault.
     """
     fields: dict[str, list[str]] = {}
     if fit and fit not in [*Fit]:

@@ -1,4 +1,4 @@
-"""A single upload, from the messages of the call to the row."""
+"""A single upload, from the messages of the call to the row of the image."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -15,7 +15,7 @@ from loupe.images.v1 import images_pb2 as pb
 
 @dataclass(slots=True)
 class Upload:
-    """A file and its options as the client sent them."""
+    """A file and its options as the client sent them, not checked yet."""
 
     filename: str = ""
     api_request: bool = True
@@ -24,7 +24,7 @@ class Upload:
 
 
 async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int) -> Upload:
-    """Read a call's messages. A file over the limit is refused before the rest is read."""
+    """Read the messages of a call. Raise `InvalidArgument` as soon as the file exceeds `largest_bytes`."""
     upload, data, is_whole = Upload(), bytearray(), False
     async for part in parts:
         match part.WhichOneof("part"):
@@ -36,27 +36,28 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int) -
             case _:
                 upload.options, is_whole = part.options, True
         if len(data) > largest_bytes:
-            raise errors.invalid({"image": [too_large(largest_bytes)]})
-    if not is_whole:  # the caller hung up: gRPC ends the messages first and cancels a moment later
-        raise incomplete()
+            raise errors.invalid({"image": [too_large_text(largest_bytes)]})
+    if not is_whole:  # the caller has hung up: gRPC ends the messages first and cancels a moment later
+        raise incomplete_upload()
     upload.data = bytes(data)
     return upload
 
 
-def too_large(largest_bytes: int) -> str:
+def too_large_text(largest_bytes: int) -> str:
     return f"The image may not be greater than {largest_bytes >> 20} MB."
 
 
-def incomplete() -> errors.InvalidArgument:
+def incomplete_upload() -> errors.InvalidArgument:
+    """Return the error for an upload that ended before its options arrived."""
     return errors.InvalidArgument("The upload ended early.", reason="incomplete_upload")
 
 
 def parse_options(
     form: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options, model_names: Collection[str]
 ) -> UploadOptions:
-    """Check the form's texts. `InvalidArgument` names every field at fault.
+    """Return the options from the form's texts. Raise `InvalidArgument` with every field at fault.
 
-    `model_names` are the models that clients may use.
+    `model_names` are the models that clients may request.
     """
     fields: dict[str, list[str]] = {}
     options = UploadOptions()
@@ -76,11 +77,16 @@ def parse_options(
 
 
 class Uploads:
+    """Accepts single uploads."""
+
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
     async def accept(self, user_id: int, upload: Upload) -> tuple[Image, billing_pb2.Usage]:
-        """Return the new row and the month's usage with it."""
+        """Check the upload, and return the new row and the month's usage including it.
+
+        Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
+        """
         model_names = await self._context.model_names(upload.options.model)
         options, header = await asyncio.to_thread(self._check, upload, model_names)
         original = Original(upload.filename, len(upload.data), header)
@@ -95,7 +101,7 @@ class Uploads:
         return image, reserved.usage
 
     def _check(self, upload: Upload, model_names: Collection[str]) -> tuple[UploadOptions, Header]:
-        """Check file and options. `InvalidArgument` names every field at fault."""
+        """Check file and options. Raise `InvalidArgument` with every field at fault."""
         fields: dict[str, list[str]] = {}
         options, header = UploadOptions(), None
         try:

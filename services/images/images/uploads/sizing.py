@@ -1,4 +1,4 @@
-"""The exact size of a result, from what a client asked for, or the reason why that size is refused."""
+"""Computes the exact size of a result from the client's options, or refuses it with a reason."""
 
 import re
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Either a factor or targets. A target that the client did not send is None."""
+    """The requested size: either a scale factor, or one or two targets in pixels. Others are None."""
 
     scale_factor: int | None = DEFAULT_SCALE
     target_width: int | None = None
@@ -26,7 +26,7 @@ class Options:
 
     @property
     def field(self) -> str:
-        """The form field at fault when the result would be too large."""
+        """The form field that is at fault if the result would be too large."""
         if self.scale_factor is not None:
             return "scale_factor"
         return "target_height" if self.target_width is None else "target_width"
@@ -34,7 +34,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of a result. `max_scale` comes from the plan, the others from the installation."""
+    """The limits of a result. `max_scale` comes from the plan, the others from the settings."""
 
     max_scale: int
     longest_side: int
@@ -43,7 +43,7 @@ class Limits:
     """Pixels of all frames together."""
 
     def within(self, longest_side: int, frames: int) -> Self:
-        """Return these limits for one frame of a result with a format's longest side and that many frames."""
+        """Return the limits for one frame. `longest_side` is the format's limit, `frames` their number."""
         pixels = self.largest_pixels if frames == 1 else self.largest_animation_pixels // frames
         return replace(
             self,
@@ -53,7 +53,10 @@ class Limits:
 
 
 def parse(scale_factor: str, target_width: str, target_height: str) -> Options:
-    """Check the form's texts. Empty ones count as not sent. `InvalidArgument` names every field at fault."""
+    """Return the options from the form's texts. An empty text counts as not sent.
+
+    Raise `InvalidArgument` with every field at fault.
+    """
     fields: dict[str, list[str]] = {}
     scale = _integer("scale_factor", scale_factor, SCALE_BOUNDS, fields)
     width = _integer("target_width", target_width, SIDE_BOUNDS, fields)
@@ -73,9 +76,12 @@ def parse(scale_factor: str, target_width: str, target_height: str) -> Options:
 
 
 def output_size(width: int, height: int, options: Options, limits: Limits) -> Size:
-    """Return the result's size. A side without a target follows the aspect ratio, rounded half up."""
+    """Return the result's size. A side without a target follows the aspect ratio, rounded half up.
+
+    Raise `InvalidArgument` with the fields at fault if the limits do not allow that size.
+    """
     original = (width, height)
-    size = _wanted_size(original, options)
+    size = _requested_size(original, options)
     if options.scale_factor is None:
         _check_targets(original, size, options, limits.max_scale)
     else:
@@ -88,7 +94,7 @@ def check_scale(original: Size, size: Size, options: Options, max_scale: int) ->
     """Raise `InvalidArgument` if the result is more than `max_scale` times the original."""
     if options.scale_factor is None:
         fields = {
-            field: [_beyond_scale(field, max_scale)]
+            field: [_beyond_scale_text(field, max_scale)]
             for field, (before, after) in _sides(original, size, options)
             if after > before * max_scale
         }
@@ -101,6 +107,7 @@ def check_scale(original: Size, size: Size, options: Options, max_scale: int) ->
 
 
 def _integer(name: str, text: str, bounds: tuple[int, int], fields: dict[str, list[str]]) -> int | None:
+    """Return the number, or None if there is no text or it is invalid. Add its problem to `fields`."""
     if not text:
         return None
     label, (least, most) = _label(name), bounds
@@ -117,7 +124,7 @@ def _label(field: str) -> str:
     return field.replace("_", " ")
 
 
-def _wanted_size(original: Size, options: Options) -> Size:
+def _requested_size(original: Size, options: Options) -> Size:
     width, height = original
     if options.scale_factor is not None:
         return width * options.scale_factor, height * options.scale_factor
@@ -132,28 +139,28 @@ def _divide_half_up(numerator: int, denominator: int) -> int:
 
 
 def _sides(original: Size, size: Size, options: Options) -> list[tuple[str, tuple[int, int]]]:
-    """Return for each side the field that asked for it, and its pixels before and after."""
+    """Return for width and height the form field that determines it, and its pixels before and after."""
     width = "target_width" if options.target_width is not None else "target_height"
     height = "target_height" if options.target_height is not None else "target_width"
     return [(width, (original[0], size[0])), (height, (original[1], size[1]))]
 
 
 def _check_targets(original: Size, size: Size, options: Options, max_scale: int) -> None:
-    """Raise if a side would shrink, if one grows beyond the scale, or if neither changes."""
+    """Raise `InvalidArgument` if a side shrinks, if one grows beyond `max_scale`, or if neither changes."""
     fields: dict[str, list[str]] = {}
     for field, (before, after) in _sides(original, size, options):
         if after < before:
             fields[field] = [f"The {_label(field)} must not be smaller than the original."]
         elif after > before * max_scale:
-            fields[field] = [_beyond_scale(field, max_scale)]
+            fields[field] = [_beyond_scale_text(field, max_scale)]
     if not fields and size == original:
-        asked = [field for field, _ in _sides(original, size, options)]
-        fields = {field: ["The target must be larger than the original."] for field in asked}
+        requested = [field for field, _ in _sides(original, size, options)]
+        fields = {field: ["The target must be larger than the original."] for field in requested}
     if fields:
         raise errors.invalid(fields)
 
 
-def _beyond_scale(field: str, max_scale: int) -> str:
+def _beyond_scale_text(field: str, max_scale: int) -> str:
     return f"The {_label(field)} may not be more than {max_scale} times the original."
 
 

@@ -9,14 +9,13 @@ branch_labels = None
 depends_on = None
 
 # Blocks count a user's images in groups of a thousand, in the order of their ids. An image belongs to the
-# block of its user with the greatest first_id that is not above the image's id. With blocks, all images can
-# be counted and the 900,000th be found without reading images. The triggers keep the counts exact,
-# whichever statement changes images, as long as no id and no owner changes.
+# block of its user with the greatest first_id that is not above the image's id. With blocks, images can be
+# counted, and the 900,000th be found, without reading the images. The triggers keep the counts exact for
+# every statement that changes images, as long as it changes no id and no user_id.
 #
-# A block takes images until a thousand were added; the next image opens a new block. Callers that do not
-# take the user's lock first may insert ids out of order. Such an image is counted in the block that it
-# belongs to, full or not. The lock is the application's own (images.domain.jobs); the trigger takes it for
-# those callers.
+# A block takes images until a thousand were added. The next image opens a new block. A caller that does not
+# take the user's lock (images.domain.jobs.lock_user) may insert ids out of order. Such an image is counted in
+# the block that its id belongs to, even if that block is full. The trigger takes the lock for such callers.
 ADDED = """
 CREATE FUNCTION count_added_images() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,4 +1,4 @@
-"""What the announced models are: texts, licence and scales."""
+"""Add the description of announced models: texts, licence and scales."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Counters of what happened to images. They count once the transaction has committed.
+"""Counters of images that were accepted, started and ended. They count once the transaction has committed.
 
 No label names a user or an image. Failures are labelled by their code, of which there are only a few.
 """
@@ -24,7 +24,7 @@ work_seconds = Histogram(
 )
 
 
-def accepted(session: AsyncSession, images: Sequence[Image]) -> None:
+def count_accepted(session: AsyncSession, images: Sequence[Image]) -> None:
     queues = [_queue(image) for image in images]
 
     def count() -> None:
@@ -34,8 +34,8 @@ def accepted(session: AsyncSession, images: Sequence[Image]) -> None:
     on_commit(session, count)
 
 
-def started(session: AsyncSession, image: Image) -> None:
-    """Count a start. The time in the queue ends with the first one."""
+def count_start(session: AsyncSession, image: Image) -> None:
+    """Count the start of an attempt. The first one also ends the time in the queue."""
     is_first = image.attempt == 1
     waited = (image.started_at - image.created_at).total_seconds() if image.started_at else 0.0
     queue = _queue(image)
@@ -48,7 +48,7 @@ def started(session: AsyncSession, image: Image) -> None:
     on_commit(session, count)
 
 
-def ended(session: AsyncSession, image: Image) -> None:
+def count_end(session: AsyncSession, image: Image) -> None:
     code = "none" if image.status == Status.COMPLETED else image.failure_code or "unknown"
     outcome = code if code == "cancelled" else image.status.value
     seconds = image.processing_seconds if image.status == Status.COMPLETED else None
