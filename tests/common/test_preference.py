@@ -9,6 +9,7 @@ import pytest
 from nats.js import JetStreamContext
 
 from common import bus, messages, pulls
+from loupe_local.stores import Stores
 from tests.common.consumers import count_deliveries, is_settled
 from tests.polling import until
 
@@ -240,3 +241,22 @@ async def test_a_missing_stream_does_not_hold_up_the_others(js: JetStreamContext
     await js.delete_stream("MISSING")
 
     assert worker.received == [("first", b"1"), ("tests", b"2")]
+
+
+async def test_an_idle_place_waits_again_as_soon_as_a_killed_broker_is_back(
+    js: JetStreamContext, queue: str, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pulls have died with the connection, and nobody answers them."""
+    monkeypatch.setattr(pulls, "HOLD_SECONDS", 3600.0)
+    worker = Worker(durables(queue))
+
+    async with worker.running(js):
+        await until(lambda: are_waiting(js, queue))
+        await stores.supervisor.kill("nats")
+        await stores.supervisor.restart("nats")
+        await until(lambda: js._nc.is_connected)
+        await js.publish(f"{queue}.second", b"1")
+        await until(lambda: worker.received)
+        await until(lambda: is_settled(js, queue, "second"))
+
+    assert worker.received == [("second", b"1")]

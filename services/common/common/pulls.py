@@ -27,7 +27,9 @@ HOLD_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 """How long the broker may take to answer a pull that it must not hold."""
 GRACE_SECONDS = 1.0
-"""A pull whose end was lost with the connection counts as ended after this time."""
+"""A pull whose end was lost counts as ended after this time."""
+LOOK_SECONDS = 0.5
+"""How often a waiting place looks whether its pulls have ended with the connection."""
 RETRY_SECONDS = 1.0
 RETIRED_RETRY_SECONDS = 60.0
 NO_MESSAGE = ("404", "408")
@@ -47,11 +49,9 @@ class _Durable:
     is_declared: bool = False
     declare_at: float = 0.0
     pull_ends_at: float = 0.0
+    pull_connection: int = 0
+    """Counts connections to the broker. A pull ends with the connection on which it was sent."""
     problem: str = ""
-
-    @property
-    def is_pulling(self) -> bool:
-        return _clock() < self.pull_ends_at
 
 
 class Puller:
@@ -96,30 +96,41 @@ class Puller:
         Pass over a durable that holds a pull. If it had a message, the message would already be here.
         """
         for durable in durables:
-            if not durable.is_pulling:
+            if not self._is_pulling(durable):
                 await self._pull(durable, ANSWER_SECONDS, no_wait=True)
-                await self._until(lambda: not durable.is_pulling, ANSWER_SECONDS)  # noqa: B023  it is awaited here
+                await self._until(lambda: not self._is_pulling(durable), ANSWER_SECONDS)  # noqa: B023  it is awaited here
             if self._received:
                 return
 
     async def _hold(self, durables: Sequence[_Durable], *, is_complete: bool) -> None:
         """Wait at all durables at once until one has a message or a pull ends."""
         for durable in durables:
-            if not durable.is_pulling:
+            if not self._is_pulling(durable):
                 await self._pull(durable, HOLD_SECONDS, expires=int(HOLD_SECONDS * 1e9))
         seconds = HOLD_SECONDS if durables and is_complete else RETRY_SECONDS
-        await self._until(lambda: any(not each.is_pulling for each in durables), seconds)
+        await self._until(lambda: any(not self._is_pulling(each) for each in durables), seconds)
 
     async def _until(self, is_over: Callable[[], bool], seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):  # `wait_for` may lose a cancellation
-                while not self._received and not is_over():
-                    self._news.clear()
+        """Wait for a message, for `is_over`, or for so many seconds."""
+        ends_at = _clock() + seconds
+        while not self._received and not is_over() and (rest := ends_at - _clock()) > 0:
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                # `wait_for` may lose a cancellation. Nothing wakes this place when the broker is back.
+                async with asyncio.timeout(min(rest, LOOK_SECONDS)):
                     await self._news.wait()
+
+    @property
+    def _connection(self) -> int:
+        return self._client.stats["reconnects"]
+
+    def _is_pulling(self, durable: _Durable) -> bool:
+        return durable.pull_connection == self._connection and _clock() < durable.pull_ends_at
 
     async def _pull(self, durable: _Durable, seconds: float, **options: float | bool) -> None:
         consumer, subscription = durable.consumer, durable.subscription
         durable.pull_ends_at = _clock() + seconds + GRACE_SECONDS
+        durable.pull_connection = self._connection
         await self._client.publish(
             f"$JS.API.CONSUMER.MSG.NEXT.{consumer.stream}.{consumer.durable}",
             json.dumps({"batch": 1} | options).encode(),
