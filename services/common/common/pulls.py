@@ -30,6 +30,8 @@ GRACE_SECONDS = 1.0
 """A pull whose end was lost counts as ended after this time."""
 LOOK_SECONDS = 0.5
 """How often a waiting place looks whether its pulls have ended with the connection."""
+DECLARE_SECONDS = 0.5
+"""How long a place waits until a durable is declared. Then it goes on with the others."""
 RETRY_SECONDS = 1.0
 RETIRED_RETRY_SECONDS = 60.0
 NO_MESSAGE = ("404", "408")
@@ -48,6 +50,7 @@ class _Durable:
     subscription: Subscription | None = None
     is_declared: bool = False
     declare_at: float = 0.0
+    declaring: asyncio.Task[None] | None = None
     pull_ends_at: float = 0.0
     pull_connection: int = 0
     """Counts connections to the broker. A pull ends with the connection on which it was sent."""
@@ -88,6 +91,10 @@ class Puller:
 
     async def close(self) -> None:
         """End all pulls, and give back the messages that are already on their way."""
+        declaring = {each.declaring for each in self._durables.values() if each.declaring}
+        for task in declaring:
+            task.cancel()
+        await asyncio.gather(*declaring, return_exceptions=True)
         await asyncio.gather(*(_drain(each.subscription) for each in self._durables.values()))
 
     async def _ask(self, durables: Sequence[_Durable]) -> None:
@@ -156,12 +163,19 @@ class Puller:
     async def _declared(self, consumer: Consumer) -> _Durable | None:
         """Return the durable, or None while it cannot be declared."""
         durable = self._durables.setdefault(consumer, _Durable(consumer))
-        if not durable.is_declared and _clock() >= durable.declare_at:
-            try:
-                await self._declare(durable)
-            except (nats.errors.Error, OSError) as error:
-                self._report(durable, f"{type(error).__name__}: {error}", error)
+        if not (durable.is_declared or durable.declaring) and _clock() >= durable.declare_at:
+            durable.declaring = asyncio.create_task(self._try_to_declare(durable))
+            await asyncio.wait({durable.declaring}, timeout=DECLARE_SECONDS)
+        if durable.declaring and durable.declaring.done():
+            declaring, durable.declaring = durable.declaring, None
+            declaring.result()
         return durable if durable.is_declared else None
+
+    async def _try_to_declare(self, durable: _Durable) -> None:
+        try:
+            await self._declare(durable)
+        except (nats.errors.Error, OSError) as error:
+            self._report(durable, f"{type(error).__name__}: {error}", error)
 
     async def _declare(self, durable: _Durable) -> None:
         """Declare the durable. It may have been lost with the storage of its stream."""
