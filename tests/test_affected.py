@@ -22,7 +22,7 @@ def test_a_test_of_a_module_is_nearer_than_the_test_of_a_module_that_imports_it(
     changed = "services/inference/inference/encoding/png.py"
 
     direct = distance_to(ROOT / "tests/inference/test_encoding.py", changed)
-    indirect = distance_to(ROOT / "tests/inference/test_worker.py", changed)
+    indirect = distance_to(ROOT / "tests/inference/worker/test_worker_queues.py", changed)
 
     assert direct == 1
     assert indirect is not None
