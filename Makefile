@@ -49,7 +49,7 @@ check: .venv/dev models .loupe/helm/ready  ## lint, and the tests of what change
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint test-changed
 
 test-changed: .venv/dev models .loupe/helm/ready
-	@$(BIN)/pytest --quiet --changed-since $(BASE) --seconds $(CHECK_SECONDS)
+	@$(BIN)/pytest --quiet --changed-since '$(BASE)' --seconds $(CHECK_SECONDS)
 
 test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files that Pillow tests itself with
 	@LOUPE_CORPUS=.loupe/corpus $(BIN)/pytest tests/corpus
@@ -149,7 +149,7 @@ version: .venv/run  ## write the version of the file VERSION wherever it is repe
 
 # LINT=no leaves out `make lint`
 release: .venv/dev .loupe/helm/ready  ## commit, tag and package a release: make release VERSION=1.2.3 [DRY_RUN=1]
-	@$(BIN)/python deploy/release $(if $(DRY_RUN),--dry-run) $(if $(filter no,$(LINT)),--no-lint) '$(VERSION)'
+	@$(BIN)/python deploy/release $(if $(DRY_RUN),--dry-run) $(if $(filter no,$(LINT)),--no-lint) -- '$(VERSION)'
 
 clean:  ## remove everything that make has created, data included
 	@rm -rf .venv .loupe

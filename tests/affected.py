@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("changed_since"):
+    if config.getoption("changed_since") is not None:
         config.pluginmanager.register(Selection(config), "selection")
 
 
@@ -81,19 +81,23 @@ class Selection:
             session.exitstatus = pytest.ExitCode.OK
 
 
-def changed_files(revision: str) -> frozenset[Path]:
-    """Return the files that differ from the revision, untracked ones among them."""
+def changed_files(revision: str, root: Path = ROOT) -> frozenset[Path]:
+    """Return the files that differ from the revision, untracked ones among them.
+
+    Raise `UsageError` if git knows no such revision.
+    """
     commands = (
-        ("diff", "--name-only", "--no-renames", revision),
-        ("ls-files", "--others", "--exclude-standard"),
+        ("diff", "--name-only", "--no-renames", "-z", revision, "--"),
+        ("ls-files", "--others", "--exclude-standard", "-z"),
     )
-    return frozenset(
-        ROOT / line
-        for command in commands
-        for line in subprocess.run(
-            ["git", *command], cwd=ROOT, check=True, capture_output=True, text=True
-        ).stdout.splitlines()
-    )
+    found = set[Path]()
+    for command in commands:
+        listed = subprocess.run(["git", *command], cwd=root, check=False, capture_output=True, text=True)
+        if listed.returncode:
+            reason = listed.stderr.strip().partition("\n")[0]
+            raise pytest.UsageError(f"git cannot compare with the revision BASE={revision}: {reason}")
+        found |= {root / name for name in listed.stdout.split("\0") if name}
+    return frozenset(found)
 
 
 def distance(test: Path, changed: frozenset[Path]) -> int | None:
@@ -146,9 +150,13 @@ def text_of(path: Path) -> str:
 
 @cache
 def imports(path: Path) -> frozenset[Path]:
-    """Return the files of this repository that a Python file imports."""
+    """Return the files of this repository that a Python file imports. A file with a syntax error has none."""
     wanted: set[str] = set()
-    for node in ast.walk(ast.parse(text_of(path))):
+    try:
+        tree = ast.parse(text_of(path))
+    except (SyntaxError, ValueError):  # pytest says so, if a test imports it
+        return frozenset()
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             wanted |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

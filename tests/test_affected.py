@@ -1,10 +1,11 @@
 """The choice of tests for `make check`."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.affected import ROOT, STACK_DISTANCE, distance
+from tests.affected import ROOT, STACK_DISTANCE, changed_files, distance, imports
 
 LIMITS_TEST = ROOT / "tests" / "gateway" / "test_limits.py"
 
@@ -47,3 +48,45 @@ def test_a_change_of_a_service_affects_the_tests_of_the_whole_system_last() -> N
     changed = "services/billing/billing/domain/quotas.py"
 
     assert distance_to(ROOT / "tests/e2e/test_upscale.py", changed) == STACK_DISTANCE
+
+
+def git(at: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=Jane", "-c", "user.email=jane@example.com")
+    subprocess.run(["git", *identity, *arguments], cwd=at, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet")
+    for name in ("deleted.py", "renamed.py", "same.py", "ein Bild größer.png"):
+        (tmp_path / name).write_text(name)
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "Everything")
+    return tmp_path
+
+
+def test_deleted_renamed_and_new_files_are_changed_whatever_their_names(repository: Path) -> None:
+    assert changed_files("HEAD", repository) == frozenset()
+    (repository / "deleted.py").unlink()
+    (repository / "renamed.py").rename(repository / "new name.py")
+    (repository / "ein Bild größer.png").write_text("changed")
+
+    names = {path.name for path in changed_files("HEAD", repository)}
+
+    assert names == {"deleted.py", "renamed.py", "new name.py", "ein Bild größer.png"}
+
+
+@pytest.mark.parametrize("revision", ["", "nowhere", "same.py", "--foo"])
+def test_an_unknown_revision_is_refused_in_one_sentence(repository: Path, revision: str) -> None:
+    with pytest.raises(
+        pytest.UsageError, match=rf"^git cannot compare with the revision BASE={revision}: .+$"
+    ):
+        changed_files(revision, repository)
+
+
+@pytest.mark.parametrize("content", [b"def broken(:", b"a = '\0'", b"# \xff"])
+def test_a_module_that_is_no_python_imports_nothing(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "broken.py"
+    file.write_bytes(content)
+
+    assert imports(file) == frozenset()

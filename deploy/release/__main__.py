@@ -7,7 +7,6 @@ workflow `release` then builds and publishes.
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,6 @@ import version
 
 ROOT = version.ROOT
 TARGET = ROOT / ".loupe" / "release"
-SEMANTIC = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 
 class Refused(Exception):
@@ -56,7 +54,7 @@ def check(wanted: str) -> None:
     """Raise `Refused` unless this version can be released from here."""
     if not wanted:
         raise Refused("Say which version: make release VERSION=1.2.3")
-    if not SEMANTIC.fullmatch(wanted):
+    if not version.SEMANTIC.fullmatch(wanted):
         raise Refused(
             f"{wanted!r} is no semantic version: three numbers with dots between them, such as 1.2.3"
         )
@@ -105,8 +103,10 @@ def build(copy: Path, wanted: str, notes: str) -> Path:
 
 def take_over(copy: Path, wanted: str, built: Path) -> None:
     """Bring the commit, the tag and the built files from the clone to this repository."""
-    git("fetch", "--quiet", str(copy), f"refs/tags/v{wanted}:refs/tags/v{wanted}")
-    git("merge", "--quiet", "--ff-only", f"v{wanted}")
+    tag = f"refs/tags/v{wanted}"
+    git("fetch", "--quiet", "--no-tags", str(copy), tag)
+    git("merge", "--quiet", "--ff-only", "FETCH_HEAD")  # it fails if somebody has committed meanwhile
+    git("fetch", "--quiet", "--no-tags", str(copy), f"{tag}:{tag}")
     shutil.rmtree(TARGET, ignore_errors=True)
     shutil.copytree(built, TARGET)
 
@@ -146,7 +146,7 @@ def main() -> None:
     wanted = parser.parse_args()
     try:
         lines = release(wanted.version, is_dry_run=wanted.dry_run, with_lint=not wanted.no_lint)
-    except Refused as refusal:
+    except (Refused, version.WrongVersion) as refusal:
         sys.exit(str(refusal))
     except subprocess.CalledProcessError as failed:
         command = " ".join(map(str, failed.cmd))

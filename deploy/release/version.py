@@ -18,10 +18,19 @@ REPEATED_IN = {
 }
 """A file, and where it repeats the version: what comes before it, and the version."""
 MEMBERS = ("proto", "services/*", "deploy/local")
+SEMANTIC = re.compile(r"(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}")
+
+
+class WrongVersion(Exception):
+    """The file VERSION holds no semantic version; the message says so in one sentence."""
 
 
 def read(root: Path = ROOT) -> str:
-    return (root / "VERSION").read_text().strip()
+    """Return the version. Raise `WrongVersion` for anything but three numbers with dots between them."""
+    found = (root / "VERSION").read_text(errors="replace").strip()
+    if not SEMANTIC.fullmatch(found):
+        raise WrongVersion(f"The file VERSION holds no semantic version such as 1.2.3: {found[:40]!r}")
+    return found
 
 
 def write(version: str, root: Path = ROOT) -> list[str]:
@@ -57,9 +66,14 @@ def takes_its_version(member: Path, home: Path) -> bool:
 
 
 def main() -> None:
-    if "--write" in sys.argv[1:]:
-        write(read())
-    found = list(differences())
+    try:
+        if "--write" in sys.argv[1:]:
+            write(read())
+        found = list(differences())
+    except WrongVersion as wrong:
+        sys.exit(str(wrong))
+    except OSError as error:
+        sys.exit(f"The version could not be read or written: {error.filename}: {error.strerror}")
     if found:
         sys.exit("\n".join([*found, "`make version` writes it into the chart and the Compose file."]))
 

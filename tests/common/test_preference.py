@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator, Sequence
 
 import nats.errors
 import pytest
-from nats.js import JetStreamContext
+from nats.js import JetStreamContext, api
 
 from common import bus, messages, pulls
+from loupe_local.stores import Stores
 from tests.common.consumers import count_deliveries, is_settled
 from tests.polling import until
 
@@ -240,3 +241,46 @@ async def test_a_missing_stream_does_not_hold_up_the_others(js: JetStreamContext
     await js.delete_stream("MISSING")
 
     assert worker.received == [("first", b"1"), ("tests", b"2")]
+
+
+async def test_an_idle_place_waits_again_as_soon_as_a_killed_broker_is_back(
+    js: JetStreamContext, queue: str, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pulls have died with the connection, and nobody answers them."""
+    monkeypatch.setattr(pulls, "WAIT_SECONDS", 3600.0)
+    worker = Worker(durables(queue))
+
+    async with worker.running(js):
+        await until(lambda: are_waiting(js, queue))
+        await stores.supervisor.kill("nats")
+        await stores.supervisor.restart("nats")
+        await until(lambda: js._nc.is_connected)
+        await js.publish(f"{queue}.second", b"1")
+        await until(lambda: worker.received)
+        await until(lambda: is_settled(js, queue, "second"))
+
+    assert worker.received == [("second", b"1")]
+
+
+async def test_a_durable_that_nobody_declares_in_time_does_not_hold_up_the_others(
+    js: JetStreamContext, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server that has its stream may be away, and then the broker does not answer."""
+    first, second = durables(queue)
+    declare, is_back = js.add_consumer, asyncio.Event()
+
+    async def declare_late(stream: str, config: api.ConsumerConfig) -> api.ConsumerInfo:
+        if config.durable_name == "first":
+            await is_back.wait()
+        return await declare(stream, config)
+
+    monkeypatch.setattr(js, "add_consumer", declare_late)
+    worker = Worker((first, second))
+    for name in ("first", "second"):
+        await js.publish(f"{queue}.{name}", b"1")
+
+    async with worker.running(js):
+        await until(lambda: worker.received == [("second", b"1")])
+        is_back.set()
+        await until(lambda: worker.received == [("second", b"1"), ("first", b"1")])
+        await until(lambda: is_settled(js, queue, "first"))

@@ -144,6 +144,21 @@ def test_a_release_that_fails_lint_changes_nothing(repository: Path) -> None:
     assert (git(repository, "rev-parse", "HEAD"), git(repository, "tag")) == (before, "v0.1.0")
 
 
+def test_a_release_during_which_somebody_commits_changes_nothing(repository: Path) -> None:
+    (repository / ".loupe/helm").unlink()
+    (repository / ".loupe/helm").mkdir()
+    helm = repository / ".loupe/helm/helm4"
+    commit = f"git -C '{repository}' commit --quiet --allow-empty --message Meanwhile"
+    helm.write_text(f'#!/bin/sh\n{commit} && exec {REPOSITORY}/.loupe/helm/helm4 "$@"\n')
+    helm.chmod(0o755)
+
+    done = make(repository, "release", "VERSION=0.2.0", "LINT=no")
+
+    assert done.returncode != 0
+    assert "Nothing here was changed." in done.stderr
+    assert (git(repository, "show", "--format=%s", "HEAD"), git(repository, "tag")) == ("Meanwhile", "v0.1.0")
+
+
 def dirty(repository: Path) -> None:
     (repository / "README.md").write_text("changed")
 
@@ -159,6 +174,11 @@ def without_entries(repository: Path) -> None:
     git(repository, "commit", "--quiet", "--all", "--message", "No entries")
 
 
+def without_version(repository: Path) -> None:
+    (repository / "VERSION").write_text("junk\n")
+    git(repository, "commit", "--quiet", "--all", "--message", "No version")
+
+
 @pytest.mark.parametrize(
     ("version", "prepare", "sentence"),
     [
@@ -166,9 +186,13 @@ def without_entries(repository: Path) -> None:
         ("v0.2", None, "'v0.2' is no semantic version"),
         ("0.2.0-rc.1", None, "'0.2.0-rc.1' is no semantic version"),
         ("0.02.0", None, "'0.02.0' is no semantic version"),
+        ("-1.2.3", None, "'-1.2.3' is no semantic version"),
+        ("1.1\u0662.3", None, "'1.1\u0662.3' is no semantic version"),
+        pytest.param(f"{'9' * 5000}.0.0", None, "is no semantic version", id="more digits than Python reads"),
         ("0.1.0", None, "0.1.0 is not greater than 0.1.0"),
         ("0.0.9", None, "0.0.9 is not greater than 0.1.0"),
         ("0.2.0", dirty, "There are changes that are not committed"),
+        ("0.2.0", without_version, "The file VERSION holds no semantic version such as 1.2.3: 'junk'"),
         ("0.2.0", tagged, "The tag v0.2.0 exists already"),
         ("0.2.0", without_entries, "CHANGELOG.md has no entry under [Unreleased]"),
     ],
@@ -235,3 +259,27 @@ def test_the_version_is_written_wherever_it_is_repeated(repository: Path) -> Non
         "deploy/compose/compose.yaml",
         "deploy/helm/loupe/Chart.yaml",
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("VERSION", "", "The file VERSION holds no semantic version such as 1.2.3: ''"),
+        ("VERSION", "1.2\\g<1>\n", "The file VERSION holds no semantic version"),
+        ("VERSION", None, "VERSION: No such file or directory"),
+        ("deploy/compose/compose.yaml", None, "compose.yaml: No such file or directory"),
+    ],
+)
+def test_a_version_that_cannot_be_written_is_refused_in_one_sentence(
+    repository: Path, file: str, content: str | None, sentence: str
+) -> None:
+    if content is None:
+        (repository / file).unlink()
+    else:
+        (repository / file).write_text(content)
+
+    done = make(repository, "version")
+
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

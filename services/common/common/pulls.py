@@ -29,6 +29,10 @@ ANSWER_SECONDS = 5.0
 """How long the broker may take to answer a pull that does not wait."""
 GRACE_SECONDS = 1.0
 """How long after its end a pull counts as open if the broker's answer was lost with the connection."""
+LOOK_SECONDS = 0.5
+"""How often a waiting place looks whether its pulls have ended with the connection."""
+DECLARE_SECONDS = 0.5
+"""How long a place waits until a durable is declared. Then it goes on with the others."""
 RETRY_SECONDS = 1.0
 RETIRED_RETRY_SECONDS = 60.0
 NO_MESSAGE = ("404", "408")
@@ -48,13 +52,12 @@ class _Durable:
     subscription: Subscription | None = None
     is_declared: bool = False
     next_declare_at: float = 0.0
+    declaring: asyncio.Task[None] | None = None
     pull_ends_at: float = 0.0
+    pull_connection: int = 0
+    """Counts connections to the broker. A pull ends with the connection on which it was sent."""
     problem: str = ""
     """The last problem that was logged, so that it is not logged again each second."""
-
-    @property
-    def is_pulling(self) -> bool:
-        return _clock() < self.pull_ends_at
 
 
 class Puller:
@@ -91,6 +94,10 @@ class Puller:
 
     async def close(self) -> None:
         """End all pulls, and give back messages that still arrive."""
+        declaring = {each.declaring for each in self._durables.values() if each.declaring}
+        for task in declaring:
+            task.cancel()
+        await asyncio.gather(*declaring, return_exceptions=True)
         await asyncio.gather(*(_drain(each.subscription) for each in self._durables.values()))
 
     async def _try_in_order(self, durables: Sequence[_Durable]) -> None:
@@ -99,30 +106,41 @@ class Puller:
         Skip a durable with an open pull. If it had a message, the message would already be here.
         """
         for durable in durables:
-            if not durable.is_pulling:
+            if not self._is_pulling(durable):
                 await self._pull(durable, ANSWER_SECONDS, no_wait=True)
-                await self._wait_until(lambda: not durable.is_pulling, ANSWER_SECONDS)  # noqa: B023  it is awaited here
+                await self._wait_until(lambda: not self._is_pulling(durable), ANSWER_SECONDS)  # noqa: B023  it is awaited here
             if self._received:
                 return
 
     async def _wait_for_any(self, durables: Sequence[_Durable], *, are_all_declared: bool) -> None:
         """Pull from all durables at once, and wait until one has a message or a pull ends."""
         for durable in durables:
-            if not durable.is_pulling:
+            if not self._is_pulling(durable):
                 await self._pull(durable, WAIT_SECONDS, expires=int(WAIT_SECONDS * 1e9))
         seconds = WAIT_SECONDS if durables and are_all_declared else RETRY_SECONDS
-        await self._wait_until(lambda: any(not each.is_pulling for each in durables), seconds)
+        await self._wait_until(lambda: any(not self._is_pulling(each) for each in durables), seconds)
 
     async def _wait_until(self, is_over: Callable[[], bool], seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):  # `wait_for` may lose a cancellation
-                while not self._received and not is_over():
-                    self._changed.clear()
+        """Wait for a message, for `is_over`, or for so many seconds."""
+        ends_at = _clock() + seconds
+        while not self._received and not is_over() and (rest := ends_at - _clock()) > 0:
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                # `wait_for` may lose a cancellation. Nothing wakes this place when the broker is back.
+                async with asyncio.timeout(min(rest, LOOK_SECONDS)):
                     await self._changed.wait()
+
+    @property
+    def _connection(self) -> int:
+        return self._client.stats["reconnects"]
+
+    def _is_pulling(self, durable: _Durable) -> bool:
+        return durable.pull_connection == self._connection and _clock() < durable.pull_ends_at
 
     async def _pull(self, durable: _Durable, seconds: float, **options: float | bool) -> None:
         consumer, subscription = durable.consumer, durable.subscription
         durable.pull_ends_at = _clock() + seconds + GRACE_SECONDS
+        durable.pull_connection = self._connection
         await self._client.publish(
             f"$JS.API.CONSUMER.MSG.NEXT.{consumer.stream}.{consumer.durable}",
             json.dumps({"batch": 1} | options).encode(),
@@ -148,12 +166,19 @@ class Puller:
     async def _declare_if_needed(self, consumer: Consumer) -> _Durable | None:
         """Return the durable, or None while it cannot be declared."""
         durable = self._durables.setdefault(consumer, _Durable(consumer))
-        if not durable.is_declared and _clock() >= durable.next_declare_at:
-            try:
-                await self._declare(durable)
-            except (nats.errors.Error, OSError) as error:
-                self._report_problem(durable, log.error_text(error), error)
+        if not (durable.is_declared or durable.declaring) and _clock() >= durable.next_declare_at:
+            durable.declaring = asyncio.create_task(self._try_to_declare(durable))
+            await asyncio.wait({durable.declaring}, timeout=DECLARE_SECONDS)
+        if durable.declaring and durable.declaring.done():
+            declaring, durable.declaring = durable.declaring, None
+            declaring.result()
         return durable if durable.is_declared else None
+
+    async def _try_to_declare(self, durable: _Durable) -> None:
+        try:
+            await self._declare(durable)
+        except (nats.errors.Error, OSError) as error:
+            self._report_problem(durable, log.error_text(error), error)
 
     async def _declare(self, durable: _Durable) -> None:
         """Declare the durable at the broker, and subscribe to the answers of its pulls.
