@@ -58,7 +58,9 @@ REGISTER = Operation(
     id="register",
     summary="Create an account",
     message="Registration successful. Please verify your email to access all features.",
-    description="The token works for the account at once, for all else after the address is verified.",
+    description=(
+        "The token works for the account at once. It works for everything else after the address is verified."
+    ),
     example_data={"user": examples.JANE, "token": "1|abc123…", "token_type": "Bearer"},
     body=json_body(
         Registration,

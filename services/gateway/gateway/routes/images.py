@@ -103,7 +103,9 @@ UPSCALE_IMAGE = Operation(
     id="upscaleImage",
     summary="Upscale an image",
     message="Image uploaded and queued for processing",
-    description="The answer comes at once, the image is processed later. Send a scale factor or a size.",
+    description=(
+        "The answer comes at once, the image is processed later. Send a scale factor or an exact size."
+    ),
     example_data=examples.accepted(42, "photo.jpg"),
     body=multipart_body(uploads.IMAGE_FIELDS, "image"),
     links=Links(("getImage", "downloadImage", "deleteImage"), "image_id"),
