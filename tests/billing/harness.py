@@ -42,7 +42,7 @@ class Clock:
 
 
 class BillingHarness(Tables):
-    """Billing as its callers see it, with its clock and access to its tables."""
+    """Billing as its callers use it, with its clock and access to its tables."""
 
     def __init__(self, sessions: Sessions, clock: Clock, issuer: TokenIssuer, port: int) -> None:
         self.sessions = sessions

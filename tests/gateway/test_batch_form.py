@@ -1,4 +1,4 @@
-"""A form with several files becomes the messages of one call. No file is held in memory as a whole."""
+"""A form with several files becomes the messages of one call. No file is ever in memory as a whole."""
 
 import tracemalloc
 from collections.abc import AsyncGenerator, Iterable
