@@ -38,7 +38,7 @@ ALL_ABILITIES = list(ABILITIES)
 
 
 class AuthHarness(Tables):
-    """Auth as its callers see it, with access to its tables and its key ring."""
+    """Auth as its callers use it, with access to its tables and its key ring."""
 
     def __init__(self, sessions: Sessions, ring: KeyRing, port: int) -> None:
         self.sessions = sessions

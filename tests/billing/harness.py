@@ -42,7 +42,7 @@ class Clock:
 
 
 class BillingHarness(Tables):
-    """Billing as its callers see it, with its clock and access to its tables."""
+    """Billing as its callers use it, with its clock and access to its tables."""
 
     def __init__(self, sessions: Sessions, clock: Clock, issuer: TokenIssuer, port: int) -> None:
         self.sessions = sessions
@@ -90,7 +90,7 @@ class BillingHarness(Tables):
         return await self.operator.GetLedger(pb.GetLedgerRequest(user_id=user_id, period_start=period_start))
 
     async def is_balanced(self) -> bool:
-        """Whether each month's counter equals the sum of its ledger entries."""
+        """Return whether each month's counter equals the sum of its ledger entries."""
         counters = "SELECT user_id, period_start, used FROM quota"
         sums = "SELECT user_id, period_start, sum(change) FROM ledger_entry GROUP BY 1, 2"
         return sorted(await self.rows(counters)) == sorted(await self.rows(sums))

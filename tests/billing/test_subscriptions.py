@@ -11,7 +11,7 @@ from tests.billing.harness import JANE, OMAR, BillingHarness
 
 
 def at(billing: BillingHarness, days: int | None) -> datetime | None:
-    """Return the instant so many days from now."""
+    """Return the instant that many days from now."""
     return None if days is None else billing.clock.now + timedelta(days=days)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.admin import _parser
+from gateway.admin import build_parser
 from tests.chart.helm import CHART, PROFILES, REPOSITORY, load, rendered
 
 NAMES = ("install", "operations", "backup", "security", "scaling", "ingress", "observability")
@@ -28,7 +28,7 @@ def texts(pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "command"), list(texts(COMMAND)))
 def test_a_command_exists(page: str, command: str) -> None:
-    assert _parser().parse_args(command.split())
+    assert build_parser().parse_args(command.split())
 
 
 def test_commands_are_found() -> None:

@@ -12,7 +12,7 @@ from gateway.openapi import document
 Json = dict[str, Any]
 APPLICATION = app.create(cast("Backend", None), Readiness())
 """Has all routes, but no services behind them."""
-DOCUMENT: Json = document.described(APPLICATION, "")
+DOCUMENT: Json = document.describe_api(APPLICATION, "")
 
 
 @dataclass(frozen=True)

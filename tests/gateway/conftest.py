@@ -1,4 +1,4 @@
-"""A gateway beside the running system that asks auth for every request, and users for it."""
+"""A gateway beside the running system, which has auth check every request, and users for it."""
 
 from collections.abc import AsyncGenerator
 

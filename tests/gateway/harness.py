@@ -19,7 +19,7 @@ from starlette.responses import StreamingResponse
 from common import bus
 from common.metrics import Readiness
 from gateway import app, backend
-from gateway.__main__ import NEEDS, follow, server_of
+from gateway.__main__ import REQUIRED_CONNECTIONS, create_server, follow
 from gateway.admin import Operator
 from gateway.identity.limits import HOUR, STREAM
 from gateway.settings import Settings
@@ -113,7 +113,7 @@ class Harness:
 @contextlib.asynccontextmanager
 async def gateway_on(settings: Settings, *, wait_for_services: bool = True) -> AsyncGenerator[Harness]:
     """Run another gateway in this process, on its own port."""
-    connected, readiness = backend.connect(settings), Readiness(*NEEDS)
+    connected, readiness = backend.connect(settings), Readiness(*REQUIRED_CONNECTIONS)
     application = app.create(connected, readiness)
 
     @application.get("/api/broken", include_in_schema=False)
@@ -124,7 +124,7 @@ async def gateway_on(settings: Settings, *, wait_for_services: bool = True) -> A
     async def endless() -> StreamingResponse:  # pyright: ignore[reportUnusedFunction]  a route
         return StreamingResponse(itertools.repeat(bytes(64 << 10)))
 
-    server = server_of(application, settings.model_copy(update={"listen": "127.0.0.1:0"}))
+    server = create_server(application, settings.model_copy(update={"listen": "127.0.0.1:0"}))
     tasks = [asyncio.create_task(server.serve()), asyncio.create_task(follow(connected, readiness))]
     async with asyncio.timeout(20):
         while not server.started:

@@ -81,7 +81,7 @@ async def test_an_unverified_user_can_use_only_the_account(gateway: Harness, peo
             reached.add((method, path))
 
     assert reached == WITHOUT_VERIFICATION
-    assert reached == {route for route, access in table(gateway).items() if not access.verified}
+    assert reached == {route for route, access in table(gateway).items() if not access.requires_verification}
 
 
 async def test_changes_of_the_account_need_all_abilities(gateway: Harness) -> None:

@@ -192,17 +192,17 @@ async def until_reservation(stack: Stack, user_id: int, state: str) -> None:
 
 
 async def test_an_error_is_printed_on_one_line(stack: Stack) -> None:
-    nobody = f"{uuid.uuid4().hex}@example.com"
+    unknown = f"{uuid.uuid4().hex}@example.com"
 
     answers = [
-        await run(stack, "user", "show", nobody),
+        await run(stack, "user", "show", unknown),
         await run(stack, "plan", "set", JANE, "gold"),
         await run(stack, "keys", "rotate", LOUPE_OPERATOR_SECRET="wrong"),
     ]
 
     assert [status for status, _ in answers] == [1, 1, 1]
     assert not any("\n" in output for _, output in answers)
-    assert nobody in answers[0][1]
+    assert unknown in answers[0][1]
     assert "starter" in answers[1][1]
     assert "secret" in answers[2][1]
 

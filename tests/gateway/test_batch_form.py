@@ -1,4 +1,4 @@
-"""A form with several files becomes the messages of one call. No file is held in memory as a whole."""
+"""A form with several files becomes the messages of one call. No file is ever in memory as a whole."""
 
 import tracemalloc
 from collections.abc import AsyncGenerator, Iterable
@@ -7,7 +7,7 @@ import pytest
 
 from common import errors
 from gateway.http.multipart import CHUNK_BYTES
-from gateway.routes.uploads import several_images
+from gateway.routes.uploads import read_batch_form
 from loupe.images.v1 import images_pb2 as pb
 from tests.gateway.harness import a_request
 from tests.gateway.multipart_bodies import PICTURE, a_body, a_part, cut
@@ -22,7 +22,7 @@ def messages(
     pieces: Iterable[bytes], content_type: str = "multipart/form-data; boundary=here", **headers: str
 ) -> AsyncGenerator[pb.CreateBatchRequest]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return several_images(a_request(pieces, headers=[("Content-Type", content_type), *named.items()]))
+    return read_batch_form(a_request(pieces, headers=[("Content-Type", content_type), *named.items()]))
 
 
 async def parsed(pieces: Iterable[bytes]) -> tuple[Files, pb.CreateBatchRequest.Options]:

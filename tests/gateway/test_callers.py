@@ -121,7 +121,7 @@ def fresh_users(gateway: Harness) -> set[int]:
 
 async def test_each_caller_calls_services_in_its_own_name(gateway: Harness, people: People) -> None:
     first, second = await people.new("starter"), await people.new("starter")
-    callers = [await gateway.backend.callers.of_token(person.token) for person in (first, second)]
+    callers = [await gateway.backend.callers.find_by_token(person.token) for person in (first, second)]
 
     responses = await asyncio.gather(*(caller.auth.ListTokens(pb.ListTokensRequest()) for caller in callers))
 

@@ -1,4 +1,4 @@
-"""Everything around the routes: request ids, headers, the envelope of errors, and the API's description."""
+"""The middleware around the routes: request ids, headers, the envelope, and the API's description."""
 
 import json
 import re

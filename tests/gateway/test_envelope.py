@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from common import timestamps
-from gateway.http.envelope import human_size, instant
+from gateway.http.envelope import format_size, format_time
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from gateway.http.envelope import human_size, instant
     ],
 )
 def test_human_size(size: int, text: str) -> None:
-    assert human_size(size) == text
+    assert format_size(size) == text
 
 
 @pytest.mark.parametrize(
@@ -47,4 +47,4 @@ def test_times_are_utc_with_six_digits(moment: datetime, text: str) -> None:
     stamp = timestamps.to_proto(moment)
 
     assert stamp
-    assert instant(stamp) == text
+    assert format_time(stamp) == text

@@ -32,8 +32,8 @@ async def two(stores: Stores) -> AsyncGenerator[tuple[Limits, Limits]]:
         bus.connection(stores.nats_url("gateway"), "two", Readiness()) as second,
     ):
         limits = Limits(2), Limits(2)
-        await limits[0].use(first)
-        await limits[1].use(second)
+        await limits[0].use_broker(first)
+        await limits[1].use_broker(second)
         yield limits
 
 

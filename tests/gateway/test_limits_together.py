@@ -170,8 +170,8 @@ async def test_logins_stay_limited_without_the_broker_and_are_shared_again_after
         bus.connection(stores.nats_url("gateway"), "one", Readiness()) as first,
         bus.connection(stores.nats_url("gateway"), "other", Readiness()) as second,
     ):
-        await one.backend.limits.use(first)
-        await other.backend.limits.use(second)
+        await one.backend.limits.use_broker(first)
+        await other.backend.limits.use_broker(second)
         together = await logins([one, other], new_address(), 30)
 
         await stores.supervisor.kill("nats")
@@ -187,7 +187,7 @@ async def test_logins_stay_limited_without_the_broker_and_are_shared_again_after
 async def counted_together(gateways: Sequence[Harness]) -> dict[int, int]:
     """Wait until the broker counts again. Return the statuses of 30 logins."""
     deadline = time.monotonic() + 20
-    while not all(gateway.backend.limits.is_shared for gateway in gateways):
+    while not all(gateway.backend.limits.counts_at_broker for gateway in gateways):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
     await logins(gateways, new_address(), 2)

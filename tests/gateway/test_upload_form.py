@@ -6,7 +6,7 @@ import pytest
 
 from common import errors
 from gateway.http.multipart import CHUNK_BYTES
-from gateway.routes.uploads import one_image
+from gateway.routes.uploads import read_image_form
 from loupe.images.v1 import images_pb2 as pb
 from tests.gateway.harness import a_request
 from tests.gateway.multipart_bodies import PICTURE, a_body, a_part, cut
@@ -16,7 +16,7 @@ def messages(
     pieces: Iterable[bytes], content_type: str = "multipart/form-data; boundary=here", **headers: str
 ) -> AsyncGenerator[pb.UpscaleRequest]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return one_image(a_request(pieces, headers=[("Content-Type", content_type), *named.items()]))
+    return read_image_form(a_request(pieces, headers=[("Content-Type", content_type), *named.items()]))
 
 
 async def parsed(pieces: Iterable[bytes]) -> tuple[str, bytes, dict[str, str]]:
@@ -183,7 +183,7 @@ async def test_a_body_whose_client_disconnects_is_malformed() -> None:
 
     request._receive = receive
 
-    await refused(one_image(request), "malformed_body")
+    await refused(read_image_form(request), "malformed_body")
 
 
 @pytest.mark.parametrize(

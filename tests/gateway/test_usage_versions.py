@@ -23,7 +23,7 @@ def usage(used: int, version: int, month: Timestamp = JUNE, limit: int | None = 
 
 def a_caller(known: billing_pb2.Usage) -> Caller:
     entitlement = billing_pb2.GetEntitlementResponse(usage=known, is_active=True)
-    services: Any = None  # nobody is called
+    services: Any = None  # no service is called
     return Caller(auth_pb2.User(id=1), 1, frozenset(), services, entitlement, math.inf)
 
 
@@ -79,7 +79,7 @@ def test_an_images_replica_of_the_release_before_shows_what_is_left_too() -> Non
     record_usage(request, caller, images_pb2.CreateBatchResponse(quota_used=6, quota_limit=10))
 
     assert request.state.headers == {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "4"}
-    assert caller.entitlement.usage.used == 4, "without a version nobody can say which count is newer"
+    assert caller.entitlement.usage.used == 4, "without a version it is unknown which count is newer"
 
 
 def test_an_unlimited_plan_has_no_headers() -> None:

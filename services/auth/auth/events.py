@@ -1,6 +1,6 @@
 """The stream of auth's events, and the consumer that sends mails.
 
-A mail is sent by a consumer of auth's own event, so that it is sent only after the commit and is retried.
+Auth consumes its own event to send a mail. The mail is therefore sent only after the commit, and is retried.
 """
 
 from aiosmtplib import SMTPException
@@ -59,7 +59,7 @@ class Mails:
         mails.labels(event.template, "sent").inc()
 
     def _link(self, template: str, user: User) -> str:
-        """A reset link holds its signed text after the `#`, because browsers send that part to no server."""
+        """Return the link. A reset link has its signed text after the `#`, which browsers do not send."""
         match template:
             case "verify":
                 signed = links.sign(self._secret, "verify", user.id or 0, user.email)

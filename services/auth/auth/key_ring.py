@@ -1,7 +1,7 @@
 """The signing keys in memory, and the signing of internal tokens.
 
-The key ring opens its own short transactions: callers that verify a token have none. It reads the keys again
-every half minute, so that all replicas sign with the newest key soon after a rotation.
+The key ring opens its own short transactions, because callers that verify a token have none open.
+It reads the keys again every half minute, so that all replicas use the newest key soon after a rotation.
 """
 
 import base64
@@ -24,7 +24,7 @@ from common.identity import ALGORITHM, ISSUER
 
 REREAD_SECONDS = 30.0
 
-key_made_at = Gauge(
+key_created_at = Gauge(
     "loupe_signing_key_created_timestamp_seconds", "Time at which the signing key was created"
 )
 
@@ -54,11 +54,11 @@ class KeyRing:
     async def jwks(self) -> str:
         """Return the public keys as a JSON Web Key Set (RFC 7517).
 
-        The keys are read from the database each time: a caller asks when it has met a key that it does not
-        know, and another replica may have created that key a moment ago.
+        The keys are read from the database each time. A service calls this when a token names an unknown key,
+        and another replica may have created that key a moment ago.
         """
         self.forget()
-        return json.dumps({"keys": [_public(key_id, key) for key_id, key in await self._current()]})
+        return json.dumps({"keys": [_to_jwk(key_id, key) for key_id, key in await self._current()]})
 
     async def rotate(self) -> str:
         """Make a new key the signing key, and return its id."""
@@ -75,15 +75,15 @@ class KeyRing:
         if time.monotonic() - self._read_at > REREAD_SECONDS:
             async with self._sessions.begin() as session:
                 rows = await keys.read_or_create(session, self._cipher)
-            self._keys = [(row.id, self._private(row)) for row in rows]
+            self._keys = [(row.id, self._decrypt(row)) for row in rows]
             self._read_at = time.monotonic()
-            key_made_at.set(rows[0].created_at.timestamp())
+            key_created_at.set(rows[0].created_at.timestamp())
         return self._keys
 
-    def _private(self, row: SigningKey) -> Ed25519PrivateKey:
+    def _decrypt(self, row: SigningKey) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(self._cipher.decrypt(row.private_key))
 
 
-def _public(key_id: str, key: Ed25519PrivateKey) -> Mapping[str, Any]:
+def _to_jwk(key_id: str, key: Ed25519PrivateKey) -> Mapping[str, Any]:
     public = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
     return public | {"kid": key_id, "use": "sig", "alg": ALGORITHM}

@@ -15,7 +15,7 @@ TEMPLATES = Environment(
     trim_blocks=True,
 )
 SMTP_SECONDS = 20.0
-PERMANENT = 500
+FIRST_PERMANENT_CODE = 500
 """Codes from here on are permanent failures (RFC 5321, 4.2.1)."""
 
 
@@ -28,7 +28,7 @@ class Mailer:
         self._settings = settings
 
     async def send(self, template: str, to: str, **values: str) -> None:
-        """Raise `Refused`, or `aiosmtplib.SMTPException` or OSError if a later attempt may succeed."""
+        """Send one mail. Raise `Refused`, or `SMTPException` or OSError if a later attempt may succeed."""
         subject, _, body = TEMPLATES.get_template(f"{template}.txt").render(values).partition("\n")
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = self._settings.mail_from, to, subject
@@ -37,11 +37,11 @@ class Mailer:
         try:
             await self._send(mail)
         except aiosmtplib.SMTPRecipientsRefused as error:
-            if all(each.code >= PERMANENT for each in error.recipients):
+            if all(each.code >= FIRST_PERMANENT_CODE for each in error.recipients):
                 raise Refused(str(error)) from error
             raise
         except aiosmtplib.SMTPResponseException as error:
-            if error.code >= PERMANENT:
+            if error.code >= FIRST_PERMANENT_CODE:
                 raise Refused(str(error)) from error
             raise
 

@@ -15,16 +15,21 @@ MAX_LENGTH = 1024
 
 
 class Hasher:
+    """Hashes and checks passwords, at most `threads` at a time."""
+
     def __init__(self, threads: int) -> None:
-        self._free = asyncio.Semaphore(threads)
+        self._slots = asyncio.Semaphore(threads)
 
     async def hash(self, password: str) -> str:
-        async with self._free:
+        async with self._slots:
             return await asyncio.to_thread(ARGON2ID.hash, password)
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
-        """An unknown user (None) takes as long as a wrong password, so that the time reveals no accounts."""
-        async with self._free:
+        """Return whether the password is right.
+
+        An unknown user (None) takes as long as a wrong password, so that the time reveals no accounts.
+        """
+        async with self._slots:
             compared = password_hash or DUMMY_HASH
             is_right = await asyncio.to_thread(ARGON2ID.verify, password[:MAX_LENGTH], compared)
         return is_right and password_hash is not None

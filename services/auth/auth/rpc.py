@@ -188,7 +188,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         password_hash = await self._hasher.hash(request.password)
         async with self._sessions.begin() as session:
             await credentials.change(session, user, password_hash)
-            await tokens.revoke_all(session, principal.user_id, but=principal.token_id)
+            await tokens.revoke_all(session, principal.user_id, except_token_id=principal.token_id)
         return pb.ChangePasswordResponse()
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, context: rpc.Context) -> pb.UpdateUserResponse:
@@ -248,7 +248,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
             keys.USER_TOKEN_SECONDS,
             token_id=token.id,
             abilities=token.abilities,
-            # no service reads this any more, but those of the release before refuse a token without it
+            # no service reads this, but services of the previous release refuse a token without it
             verified=user.email_verified_at is not None,
         )
 

@@ -1,4 +1,7 @@
-"""The tables of auth. Mail addresses are in lower case. Only the SHA-256 of a token's secret is stored."""
+"""The tables of auth. Mail addresses are in lower case. Only the SHA-256 of a token's secret is stored.
+
+An `id` is None until the row is in the database, so code that reads it writes `user.id or 0` for the types.
+"""
 
 from datetime import datetime
 

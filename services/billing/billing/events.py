@@ -25,12 +25,12 @@ class ImageOutcomes:
         self._sessions = sessions
 
     async def capture(self, data: bytes) -> None:
-        reservation_id = reservation_of(data)
+        reservation_id = reservation_id_of(data)
         async with self._sessions.begin() as session:
             await quotas.capture(session, [reservation_id])
 
     async def release(self, data: bytes) -> None:
-        reservation_id = reservation_of(data)
+        reservation_id = reservation_id_of(data)
         async with self._sessions.begin() as session:
             await quotas.release(session, [reservation_id])
 
@@ -44,13 +44,13 @@ class DeletedUsers:
         self._sessions = sessions
 
     async def remove_subscription(self, data: bytes) -> None:
-        """Remove the subscription. Counters and ledger stay: they are accounts without personal data."""
+        """Remove the subscription. Counters and ledger stay: they hold no personal data."""
         event = auth_pb2.UserDeleted.FromString(data)
         async with self._sessions.begin() as session:
             await subscriptions.remove(session, event.user_id)
 
 
-def reservation_of(data: bytes) -> uuid.UUID:
+def reservation_id_of(data: bytes) -> uuid.UUID:
     """Return the reservation id of an `ImageEnded` event, or raise `Unprocessable`."""
     try:
         return uuid.UUID(images_pb2.ImageEnded.FromString(data).reservation_id)

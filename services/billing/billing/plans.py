@@ -45,6 +45,7 @@ class Plans(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     plan: tuple[Plan, ...] = Field(min_length=1)
+    """All plans. Named after the key `[[plan]]` of the file."""
 
     @model_validator(mode="after")
     def _are_distinct(self) -> Self:

@@ -29,7 +29,7 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
     def __init__(self, sessions: Sessions, plans: Plans, reservation_seconds: float) -> None:
         self._sessions = sessions
         self._plans = plans
-        self._reserved_for = timedelta(seconds=reservation_seconds)
+        self._reservation_time = timedelta(seconds=reservation_seconds)
 
     async def GetEntitlement(
         self, request: pb.GetEntitlementRequest, context: rpc.Context
@@ -116,7 +116,7 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
         return pb.ReleaseResponse()
 
     def _expiry(self) -> datetime:
-        return now() + self._reserved_for
+        return now() + self._reservation_time
 
 
 def to_uuid(text: str) -> uuid.UUID:

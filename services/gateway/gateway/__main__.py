@@ -1,4 +1,7 @@
-"""Starts the gateway. It answers at once, and with 503 while a service that a request needs is away."""
+"""Starts the gateway.
+
+It accepts requests at once, and answers with 503 while a service that a request needs is unavailable.
+"""
 
 import asyncio
 import contextlib
@@ -17,8 +20,8 @@ from gateway.settings import Settings
 DRAIN_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75
 
-NEEDS = ("broker", "events", *SERVICES)
-"""The gateway is ready once it has all of these. `events` tell it that a token was revoked."""
+REQUIRED_CONNECTIONS = ("broker", "events", *SERVICES)
+"""The gateway is ready once it has all of these. Without `events` it would not learn of revoked tokens."""
 
 
 async def run() -> None:
@@ -26,12 +29,12 @@ async def run() -> None:
     log.setup("gateway", level=settings.log_level, readable=settings.log_readable)
     trace.setup("gateway")
     metrics.setup("gateway")
-    readiness = metrics.Readiness(*NEEDS)
+    readiness = metrics.Readiness(*REQUIRED_CONNECTIONS)
     connected = backend.connect(settings)
     await process.run(
         metrics.serve(settings.metrics_listen, readiness),
         tls.end_when_renewed(settings.tls),
-        serve(server_of(app.create(connected, readiness), settings)),
+        serve(create_server(app.create(connected, readiness), settings)),
         follow(connected, readiness),
     )
 
@@ -42,21 +45,23 @@ async def follow(connected: backend.Backend, readiness: metrics.Readiness) -> No
         await process.wait_for(name, channel.ready)
         readiness.watch(name, channel.is_connected)
     async with bus.connection(connected.settings.nats_url, "gateway", readiness) as nc:
-        await process.wait_for("limits", lambda: connected.limits.use(nc, connected.settings.nats_replicas))
+        await process.wait_for(
+            "limits", lambda: connected.limits.use_broker(nc, connected.settings.nats_replicas)
+        )
         await connected.callers.listen(nc)
         readiness.mark_ready("events")
         await asyncio.Event().wait()
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to `process.run`."""
+    """A server that leaves signals to `process.run`."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 
 
-def server_of(application: FastAPI, settings: Settings) -> uvicorn.Server:
+def create_server(application: FastAPI, settings: Settings) -> uvicorn.Server:
     host, _, port = settings.listen.rpartition(":")
     return _Server(
         uvicorn.Config(
@@ -78,6 +83,7 @@ def server_of(application: FastAPI, settings: Settings) -> uvicorn.Server:
 
 
 async def serve(server: uvicorn.Server) -> None:
+    """Serve until cancelled, then let open requests finish."""
     serving = asyncio.create_task(server.serve())
     try:
         await asyncio.shield(serving)

@@ -22,7 +22,7 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        # FastAPI's own spans would contain paths, which can hold secrets; see edge
+        # FastAPI's own spans would contain paths, which can hold secrets; `Edge` makes spans without them
         telemetry={"tracing": False, "metrics": False, "logs": False},
         responses={"default": {"model": Problem, "description": "What went wrong"}},
     )
@@ -43,6 +43,6 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
         return PlainTextResponse(text, 503 if missing else 200)
 
     docs_page.install(app)
-    app.openapi = lambda: document.described(app, backend.settings.public_url)
+    app.openapi = lambda: document.describe_api(app, backend.settings.public_url)
     app.add_middleware(Edge, limit_headers=access.limit_headers)
     return app

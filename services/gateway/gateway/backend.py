@@ -21,7 +21,7 @@ class Backend:
 
     @property
     def as_gateway(self) -> Services:
-        """Stubs that call as the gateway, for clients without a token. A caller has stubs of its own."""
+        """Stubs that call as the gateway, for clients without a token. `Caller` has stubs of its own user."""
         return self.connections.as_gateway
 
 

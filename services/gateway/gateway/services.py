@@ -29,7 +29,7 @@ SERVICES: dict[str, tuple[ServiceDescriptor, Callable[[grpc.aio.Channel], Any]]]
     ),
     "images": (images_pb2.DESCRIPTOR.services_by_name["ImagesService"], images_pb2_grpc.ImagesServiceStub),
 }
-"""By the name that settings, internal tokens and the fields of `Services` use."""
+"""The descriptor and stub of each service, by the name that settings, tokens and `Services` use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Services:
 
 
 class Connections:
-    """Channels to all services. They connect by themselves; until then every call fails as unavailable."""
+    """Channels to all services. They connect in the background. Until then calls fail as unavailable."""
 
     def __init__(self, settings: Settings) -> None:
         credentials = Credentials(settings.auth_target, "gateway", settings.client_secret, tls=settings.tls)
@@ -70,8 +70,9 @@ class Connections:
 
 
 class _StubWithToken:
-    """Passes every call on to a shared stub, and adds a token. Building a stub for each user would cost more:
-    a stub creates an object for every method of its service.
+    """Passes every call on to a shared stub, and adds a token.
+
+    A stub for each user would cost more, because a stub creates an object for each method of its service.
     """
 
     __slots__ = ("_metadata", "_stub")

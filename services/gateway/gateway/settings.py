@@ -29,14 +29,16 @@ class Settings(ServiceSettings):
     principal_seconds: float = 30.0
     """How long a token counts as valid without asking auth again, unless an event revokes it."""
     replicas: int = 1
-    """The number of gateways that share the hourly limits while the broker is away."""
+    """The number of gateways. Without the broker, each enforces its share of the hourly limits."""
     head_seconds: float = Field(default=15.0, gt=0)
     """Time for the headers, from the first byte of a request or from the start of a new connection."""
     body_seconds: float = Field(default=30.0, gt=0)
-    """In each interval of this length, a body must arrive at the rate below, unless we stop reading it."""
+    """In each interval of this length, a body must arrive at the rate below. An interval in which the gateway
+    stopped reading does not count.
+    """
     body_bytes_per_second: int = 4096
     write_seconds: float = Field(default=60.0, gt=0)
-    """A client that reads nothing of its answer for this long is disconnected."""
+    """A client that does not read its answer for this long is disconnected."""
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

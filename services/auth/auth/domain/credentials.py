@@ -1,7 +1,7 @@
 """Rules for logging in, and for setting a new password.
 
 A password is hashed and checked outside of any transaction, because that takes long. The user may change
-meanwhile. Functions that change something therefore take the user as they were when the password was checked,
+meanwhile. Functions that change something therefore take `checked`, the user as read before the check,
 and refuse if the password or the address has changed since.
 """
 
@@ -21,7 +21,7 @@ logins = Counter("loupe_logins_total", "Logins", ["outcome"])
 def check_login(user: User | None, *, password_is_right: bool) -> User:
     """Return the user if they may log in. A wrong password is reported before an unverified address."""
     if user is None or not password_is_right:
-        raise _wrong_login()
+        raise _refuse_login()
     if user.email_verified_at is None:
         logins.labels("unverified").inc()
         raise errors.refused(refusals.EMAIL_UNVERIFIED)
@@ -31,7 +31,7 @@ def check_login(user: User | None, *, password_is_right: bool) -> User:
 async def lock_for_login(session: AsyncSession, checked: User) -> None:
     """Lock the user's row, so that no token is created for a password that has been changed meanwhile."""
     if await users.lock_if_unchanged(session, checked) is None:
-        raise _wrong_login()
+        raise _refuse_login()
     on_commit(session, logins.labels("admitted").inc)
 
 
@@ -75,6 +75,7 @@ async def reset(session: AsyncSession, checked: User, password_hash: str) -> Non
     await users.mark_changed(session, user)
 
 
-def _wrong_login() -> errors.ServiceError:
+def _refuse_login() -> errors.ServiceError:
+    """Count the failed login, and return its error."""
     logins.labels("wrong").inc()
     return errors.refused(refusals.INVALID_CREDENTIALS)

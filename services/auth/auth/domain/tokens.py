@@ -26,7 +26,7 @@ from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe.contract import ABILITIES
 
-LETTERS = string.ascii_letters + string.digits
+SECRET_CHARACTERS = string.ascii_letters + string.digits
 TOKEN_FORMAT = re.compile(r"([1-9][0-9]{0,17})\|([A-Za-z0-9]{40})([0-9a-f]{8})")
 INSTANT_FORMAT = re.compile(  # RFC 3339
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -82,12 +82,12 @@ async def create(
     """
     is_expired = (col(Token.user_id) == user.id, col(Token.expires_at) <= now())
     await session.exec(delete(Token).where(*is_expired))
-    secret = "".join(secrets.choice(LETTERS) for _ in range(40))
+    secret = "".join(secrets.choice(SECRET_CHARACTERS) for _ in range(40))
     token = Token(
         user_id=user.id or 0,
         name=name.replace("\0", "")[:MAX_NAME_LENGTH] or "API token",
         abilities=list(abilities),
-        secret_hash=_digest(secret),
+        secret_hash=_sha256(secret),
         expires_at=expires_at,
     )
     session.add(token)
@@ -103,7 +103,7 @@ async def authenticate(session: AsyncSession, text: str) -> tuple[User, Token]:
     found = (
         await session.exec(select(User, Token).where(Token.id == int(match[1]), Token.user_id == User.id))
     ).one_or_none()
-    if not found or not hmac.compare_digest(found[1].secret_hash, _digest(match[2])):
+    if not found or not hmac.compare_digest(found[1].secret_hash, _sha256(match[2])):
         raise _unauthenticated()
     user, token = found
     if token.expires_at and token.expires_at <= now():
@@ -129,10 +129,13 @@ async def revoke(session: AsyncSession, user_id: int, token_id: int) -> None:
     await _publish_revoked(session, user_id, revoked)
 
 
-async def revoke_all(session: AsyncSession, user_id: int, *, but: int = 0) -> None:
-    """Revoke all tokens of the user but one. The lock on the user includes tokens that are being created."""
+async def revoke_all(session: AsyncSession, user_id: int, *, except_token_id: int = 0) -> None:
+    """Revoke all tokens of the user, except one if it is given.
+
+    The lock on the user's row makes sure that tokens which are just being created are revoked too.
+    """
     await users.lock(session, user_id)
-    statement = delete(Token).where(col(Token.user_id) == user_id, col(Token.id) != but)
+    statement = delete(Token).where(col(Token.user_id) == user_id, col(Token.id) != except_token_id)
     revoked = (await session.exec(statement.returning(col(Token.id)))).scalars().all()
     await _publish_revoked(session, user_id, revoked)
 
@@ -184,7 +187,7 @@ def _unauthenticated() -> errors.ServiceError:
     return errors.refused(refusals.UNAUTHENTICATED)
 
 
-def _digest(secret: str) -> bytes:
+def _sha256(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 

@@ -88,22 +88,22 @@ async def register(
     session.add(user)
     await _flush(session)
     if not is_verified:
-        await _mail(session, user, "verify")
+        await _request_mail(session, user, "verify")
     return user
 
 
 async def request_verification_mail(session: AsyncSession, email: str) -> None:
-    """Do nothing if the address is unknown or verified, so that callers learn nothing about accounts."""
+    """Request the mail, unless the address is unknown or verified. The caller does not learn which."""
     user = await find_by_email(session, email, lock_row=True)
     if user and user.email_verified_at is None:
-        await _mail_if_allowed(session, user, "verify")
+        await _request_mail_if_allowed(session, user, "verify")
 
 
 async def request_reset_mail(session: AsyncSession, email: str) -> None:
-    """Do nothing if the address is unknown, so that callers learn nothing about accounts."""
+    """Request the mail, unless the address is unknown. The caller does not learn which."""
     raise_if_any({"email": _email_problems(email)})
     if user := await find_by_email(session, email, lock_row=True):
-        await _mail_if_allowed(session, user, "reset")
+        await _request_mail_if_allowed(session, user, "reset")
 
 
 async def lock(session: AsyncSession, user_id: int) -> User | None:
@@ -135,7 +135,7 @@ async def find_with_address(session: AsyncSession, user_id: int, email: str) -> 
 
 
 async def mark_verified(session: AsyncSession, user_id: int) -> User:
-    """Mark the address as verified. Doing so twice is the same as once."""
+    """Mark the address as verified. Repeating it changes nothing."""
     return await _verify(session, _require(await lock(session, user_id), user_id))
 
 
@@ -163,14 +163,14 @@ async def change(
     user.name, user.email = name, email
     if must_verify:
         user.email_verified_at = None
-        await _mail(session, user, "verify")
+        await _request_mail(session, user, "verify")
     await mark_changed(session, user)
     await _flush(session)
     return user
 
 
 async def remove(session: AsyncSession, user_id: int) -> None:
-    """Delete the account. Doing so twice is the same as once."""
+    """Delete the account. Repeating it changes nothing."""
     removed = await session.exec(delete(User).where(col(User.id) == user_id).returning(col(User.id)))
     if removed.first():
         await outbox.publish(session, "auth.user_deleted", pb.UserDeleted(user_id=user_id))
@@ -197,19 +197,20 @@ async def mark_changed(session: AsyncSession, user: User) -> None:
 
 
 async def _flush(session: AsyncSession) -> None:
+    """Write the user. Raise `InvalidArgument` if another user has the address."""
     try:
         await session.flush()
     except IntegrityError as error:
         raise errors.invalid({"email": ["The email has already been taken."]}) from error
 
 
-async def _mail_if_allowed(session: AsyncSession, user: User, template: str) -> None:
+async def _request_mail_if_allowed(session: AsyncSession, user: User, template: str) -> None:
     """Request the mail, unless the user was sent one within the last minute."""
     if user.last_mail_at is None or now() - user.last_mail_at >= MAIL_INTERVAL:
-        await _mail(session, user, template)
+        await _request_mail(session, user, template)
 
 
-async def _mail(session: AsyncSession, user: User, template: str) -> None:
+async def _request_mail(session: AsyncSession, user: User, template: str) -> None:
     user.last_mail_at = now()
     await outbox.publish(
         session, "auth.mail_wanted", pb.MailWanted(user_id=user.id or 0, template=template, email=user.email)

@@ -19,7 +19,7 @@ COUNT_OPEN = sa.text("""
 """)
 
 places = Counter("loupe_quota_places_total", "Places in quotas by outcome", ["outcome"])
-refusals = Counter("loupe_quota_refusals_total", "Requests for places that were refused", ["reason"])
+refused_requests = Counter("loupe_quota_refusals_total", "Requests for places that were refused", ["reason"])
 reservations = Gauge("loupe_quota_reservations", "Open reservations, and those that are overdue", ["state"])
 overdue_seconds = Gauge(
     "loupe_quota_overdue_seconds", "Time since the oldest overdue reservation should have expired"
@@ -33,7 +33,7 @@ def count_entries(session: AsyncSession, reason: Reason, entries: int) -> None:
 
 def refused(refusal: Refusal, **values: str) -> errors.ServiceError:
     """Count the refusal, and return its error."""
-    refusals.labels(refusal.code).inc()
+    refused_requests.labels(refusal.code).inc()
     return errors.refused(refusal, **values)
 
 

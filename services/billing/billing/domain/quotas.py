@@ -47,7 +47,7 @@ SUBTRACT_FROM_COUNT = sa.text("""
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How many images a user has used in a month. A `limit` of None means unlimited."""
+    """The images that a user has used in a month. A `limit` of None means unlimited."""
 
     used: int
     limit: int | None
@@ -111,16 +111,16 @@ async def reserve(
         return await usage(session, user_id, plan), plan
     features = [name for name in ("api_access" if api_request else "", feature) if name]
     _require_entitled(plan, is_active=subscriptions.is_active(subscription), features=features)
-    taken = await _record(session, Reason.RESERVED, new, plan.images_per_month)
-    if not taken:
+    counts = await _record(session, Reason.RESERVED, new, plan.images_per_month)
+    if not counts:
         raise quota_metrics.refused(refusals.QUOTA_EXCEEDED)
-    return taken[0], plan
+    return counts[0], plan
 
 
 async def capture(session: AsyncSession, reservation_ids: Collection[uuid.UUID]) -> None:
-    """Keep the places of completed images for good. A reservation that has expired counts again."""
-    found = await _locked(session, reservation_ids, State.RESERVED, State.EXPIRED)
-    await _count_expired_again(session, found)
+    """Make the places of completed images permanent. A reservation that has expired counts again."""
+    found = await _lock(session, reservation_ids, State.RESERVED, State.EXPIRED)
+    await _retake_expired(session, found)
     for reservation in found:
         reservation.state = State.CAPTURED
     await ledger.record(session, Reason.CAPTURED, [reservation.id for reservation in found])
@@ -128,7 +128,7 @@ async def capture(session: AsyncSession, reservation_ids: Collection[uuid.UUID])
 
 async def release(session: AsyncSession, reservation_ids: Collection[uuid.UUID]) -> None:
     """Give the places back, each once. Captured places stay used."""
-    found = await _locked(session, reservation_ids, State.RESERVED)
+    found = await _lock(session, reservation_ids, State.RESERVED)
     for reservation in found:
         reservation.state = State.RELEASED
     await _record(session, Reason.RELEASED, [reservation.id for reservation in found])
@@ -136,8 +136,8 @@ async def release(session: AsyncSession, reservation_ids: Collection[uuid.UUID])
 
 async def renew(session: AsyncSession, reservation_ids: Collection[uuid.UUID], expires_at: datetime) -> None:
     """Extend reservations of images that are not finished. One that has expired counts again."""
-    found = await _locked(session, reservation_ids, State.RESERVED, State.EXPIRED)
-    await _count_expired_again(session, found)
+    found = await _lock(session, reservation_ids, State.RESERVED, State.EXPIRED)
+    await _retake_expired(session, found)
     for reservation in found:
         reservation.state, reservation.expires_at = State.RESERVED, expires_at
 
@@ -168,7 +168,7 @@ def _require_entitled(plan: Plan, *, is_active: bool, features: Collection[str])
             raise quota_metrics.refused(refusals.PLAN_FEATURE_MISSING, feature=feature.replace("_", " "))
 
 
-async def _locked(
+async def _lock(
     session: AsyncSession, reservation_ids: Collection[uuid.UUID], *states: State
 ) -> Sequence[Reservation]:
     """Lock and return the reservations that are in one of the states."""
@@ -181,7 +181,7 @@ async def _locked(
     return found.all()
 
 
-async def _count_expired_again(session: AsyncSession, reservations: Sequence[Reservation]) -> None:
+async def _retake_expired(session: AsyncSession, reservations: Sequence[Reservation]) -> None:
     """Count expired reservations again, whatever the limit, because their images had been accepted."""
     expired = [item.id for item in reservations if item.state == State.EXPIRED]
     await _record(session, Reason.RETAKEN, expired)

@@ -1,6 +1,6 @@
 """Subscriptions. A user has at most one. A user without one is on the first plan of the file.
 
-The status of a subscription is computed for the present moment, because most changes happen by time alone.
+The status of a subscription is computed for the present moment, because most changes happen as time passes.
 Its values are those of Laravel Cashier:
 
 - `trialing` until `trial_ends_at`. Then `past_due`, until an operator sets the plan again after payment.
@@ -51,7 +51,7 @@ async def set_plan(
 ) -> None:
     """Create or replace the user's subscription. The free plan removes it.
 
-    A custom quota is kept if the plan stays the same. A trial that is already over has no effect.
+    A custom quota stays if the plan stays the same. A trial that is already over has no effect.
     """
     plan = plans.by_slug(slug)
     if plan != plans.free:
@@ -120,7 +120,7 @@ def status(subscription: Subscription) -> str:
 
 
 def is_active(subscription: Subscription | None) -> bool:
-    """Whether new images are accepted. True in a trial, in a grace period, and without a subscription."""
+    """True if new images are accepted: in a trial, in a grace period, and without a subscription."""
     if subscription is None or _is_future(subscription.ends_at):
         return True
     return status(subscription) in ("active", "trialing")

@@ -38,7 +38,7 @@ http_seconds = Histogram(
 
 
 class Edge:
-    """Adds the headers that routes leave in `request.state.headers`.
+    """Adds the headers that routes and checks have put into `request.state.headers`.
 
     `limit_headers` returns the rate limit headers for a request that failed before it was counted.
     """
@@ -51,48 +51,49 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        received = dict(scope["headers"])
-        request_id = request_ids.request_id_of(received)
+        request_headers = dict(scope["headers"])
+        request_id = request_ids.request_id_of(request_headers)
         state = scope.setdefault("state", {})
         state["request_id"], state["headers"] = request_id, {"X-Request-Id": request_id}
         trace.request_id.set(request_id)
-        if b"origin" in received and _allows_other_origins(scope["path"]):
+        if b"origin" in request_headers and _allows_other_origins(scope["path"]):
             state["headers"].update(CORS_HEADERS)
-        method, started = scope["method"], time.perf_counter()
+        method, started_at = scope["method"], time.perf_counter()
         exchange = _Exchange(scope, receive, send, self._limit_headers)
-        is_preflight = _is_preflight(method, received) and _allows_other_origins(scope["path"])
+        is_preflight = _is_preflight(method, request_headers) and _allows_other_origins(scope["path"])
         app = _answer_preflight if is_preflight else self._app
-        inner = scope if method != "HEAD" else {**scope, "method": "GET"}
-        parent = received.get(b"traceparent", b"").decode("latin-1")
+        inner_scope = scope if method != "HEAD" else {**scope, "method": "GET"}
+        parent = request_headers.get(b"traceparent", b"").decode("latin-1")
         carrier = {"traceparent": parent} if parent else {}
         log.bind(request_id=request_id)  # stays within this request: each runs in its own task
         in_flight.inc()
         try:
             with trace.span(f"HTTP {method}", SpanKind.SERVER, carrier=carrier) as span:
                 try:
-                    await app(inner, exchange.receive, exchange.send)
+                    await app(inner_scope, exchange.receive, exchange.send)
                 finally:
                     if trace.is_on:
-                        _describe(span, method, pattern_of(inner), exchange.status)
+                        _describe_span(span, method, pattern_of(inner_scope), exchange.status)
         finally:
             in_flight.dec()
             http_seconds.labels(
-                method if method in METHOD_LABELS else "other", pattern_of(inner), exchange.status
-            ).observe(time.perf_counter() - started)
+                method if method in METHOD_LABELS else "other", pattern_of(inner_scope), exchange.status
+            ).observe(time.perf_counter() - started_at)
 
 
 class _Exchange:
-    """One request and its answer, as the application sees them."""
+    """The `receive` and `send` of one request, as the application calls them."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, limit_headers: LimitHeaders) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
         self._limit_headers = limit_headers
-        self._is_over = False
+        self._has_ended = False
         self.status = 0
 
     async def receive(self) -> Message:
+        """Return the next message. Raise the error with which `Protocol` refused the rest of the body."""
         message = await self._receive()
         failure = self._scope["state"].get("body_failure")
         if failure is None:
@@ -102,20 +103,20 @@ class _Exchange:
         raise failure
 
     async def send(self, message: Message) -> None:
-        if self._is_over:
+        if self._has_ended:
             return
         if message["type"] == "http.response.start":
             self.status = message["status"]
             await self._add_headers(message)
         await self._send(message)
-        if self._scope["method"] == "HEAD":  # end it now, because a stream might never end
-            self._is_over = True
+        if self._scope["method"] == "HEAD":  # end the answer here, because a stream might never end
+            self._has_ended = True
             await self._send({"type": "http.response.body"})
 
     async def _add_headers(self, message: Message) -> None:
         state, method = self._scope["state"], self._scope["method"]
         headers: dict[str, str] = state["headers"]
-        if "body_has_ended" not in state:  # we do not wait for the rest of the body
+        if "body_has_ended" not in state:  # the rest of the body will not be read
             headers["Connection"] = "close"
         if "RateLimit" not in headers and is_api_path(self._scope["path"]) and method != "OPTIONS":
             headers.update(await self._limit_headers(Request(self._scope)))
@@ -124,7 +125,7 @@ class _Exchange:
         )
 
 
-def _describe(span: Span, method: str, route: str, status: int) -> None:
+def _describe_span(span: Span, method: str, route: str, status: int) -> None:
     """Set the attributes of the span. The path itself is left out, because it can hold secrets."""
     span.update_name(f"{method} {route}")
     span.set_attributes(
@@ -138,8 +139,12 @@ def _allows_other_origins(path: str) -> bool:
     return is_api_path(path) or path == "/openapi.json"
 
 
-def _is_preflight(method: str, received: dict[bytes, bytes]) -> bool:
-    return method == "OPTIONS" and b"origin" in received and b"access-control-request-method" in received
+def _is_preflight(method: str, request_headers: dict[bytes, bytes]) -> bool:
+    return (
+        method == "OPTIONS"
+        and b"origin" in request_headers
+        and b"access-control-request-method" in request_headers
+    )
 
 
 async def _answer_preflight(scope: Scope, receive: Receive, send: Send) -> None:

@@ -54,19 +54,19 @@ class Problem(BaseModel):
     request_id: str
 
 
-def plain_id(text: str) -> int:
+def parse_id(text: str) -> int:
     """Parse an id from a path: digits without leading zeros, at most 63 bits. Raise ValueError otherwise."""
     if not re.fullmatch(r"[1-9][0-9]{0,18}", text) or int(text) >= 1 << 63:
         raise ValueError("not an id")
     return int(text)
 
 
-def instant(stamp: Timestamp) -> str:
+def format_time(stamp: Timestamp) -> str:
     """Format a time in UTC, with six fractional digits and `Z`."""
     return f"{timestamps.from_proto(stamp).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
-def human_size(size: int) -> str:
+def format_size(size: int) -> str:
     """Format bytes in units of 1024 with at most two decimals: `512 B`, `1.95 MB`, `2 MB`."""
     units = ("B", "KB", "MB", "GB")
     scaled, unit = float(size), 0

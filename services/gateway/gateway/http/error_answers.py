@@ -40,7 +40,7 @@ def answer(
         extra["WWW-Authenticate"] = "Bearer"
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
         extra.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
-    return _problem(request, status, error.message, error.reason, fields=error.fields, headers=extra)
+    return _problem_response(request, status, error.message, error.reason, fields=error.fields, headers=extra)
 
 
 def _hide_internals(error: errors.ServiceError) -> errors.ServiceError:
@@ -58,7 +58,7 @@ def _hide_internals(error: errors.ServiceError) -> errors.ServiceError:
     return hidden
 
 
-def _problem(
+def _problem_response(
     request: Request,
     status: int,
     message: str,
@@ -72,9 +72,9 @@ def _problem(
 
 
 def install(app: FastAPI, count_unrouted: Callable[[Request], Awaitable[None]]) -> None:
-    """Make every failure, FastAPI's and ours, end in the envelope.
+    """Answer every error, FastAPI's and ours, in the envelope.
 
-    `count_unrouted` counts an API request that no route answers, and raises if that is over the limit.
+    `count_unrouted` counts an API request that no route answers, and raises if the limit is exceeded.
     """
 
     @app.exception_handler(errors.ServiceError)
@@ -94,12 +94,16 @@ def install(app: FastAPI, count_unrouted: Callable[[Request], Awaitable[None]]) 
                 return answer(request, refusal)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             allow = {"Allow": ", ".join(allowed_methods(app, request))}
-            return _problem(request, 405, METHOD_NOT_ALLOWED.text, METHOD_NOT_ALLOWED.code, headers=allow)
+            return _problem_response(
+                request, 405, METHOD_NOT_ALLOWED.text, METHOD_NOT_ALLOWED.code, headers=allow
+            )
         if error.status_code == HTTPStatus.NOT_FOUND:
             return answer(request, errors.refused(NOT_FOUND))
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_")
-        return _problem(request, error.status_code, f"{phrase}.", code, headers=dict(error.headers or {}))
+        return _problem_response(
+            request, error.status_code, f"{phrase}.", code, headers=dict(error.headers or {})
+        )
 
     app.add_middleware(Failsafe)
 
@@ -107,7 +111,7 @@ def install(app: FastAPI, count_unrouted: Callable[[Request], Awaitable[None]]) 
 class Failsafe:
     """Middleware that answers unexpected exceptions.
 
-    FastAPI's own handler for `Exception` runs outside of all middleware: its answers would lack our headers.
+    FastAPI's own handler for `Exception` runs outside all middleware, so its answers would lack our headers.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -134,9 +138,9 @@ class Failsafe:
 def _to_service_error(error: RequestValidationError) -> errors.ServiceError:
     fields: dict[str, list[str]] = {}
     for detail in error.errors():
-        place, *names = detail["loc"]
-        if place == "path":
+        source, *names = detail["loc"]
+        if source == "path":
             return errors.refused(NOT_FOUND_BY_PARAMETER.get(str(names[0]), NOT_FOUND))
-        name = ".".join(str(name) for name in names) or str(place)
+        name = ".".join(str(name) for name in names) or str(source)
         fields.setdefault(name, []).append(f"The {name.replace('_', ' ')} is invalid.")
     return errors.invalid(fields)

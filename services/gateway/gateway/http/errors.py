@@ -54,5 +54,5 @@ def status_of(kind: StatusCode, code: str) -> HTTPStatus:
 
 
 def malformed_body(text: str = MALFORMED_BODY.text) -> errors.ServiceError:
-    """Return the error for a body that cannot be read; `text` says why where more is known."""
+    """Return the error for a body that cannot be read. `text` is a more precise message, if there is one."""
     return errors.refused(MALFORMED_BODY._replace(text=text))

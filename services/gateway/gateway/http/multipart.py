@@ -1,6 +1,6 @@
-"""Reads a multipart body (RFC 7578) as it arrives, and yields it in pieces of at most 256 KiB.
+"""Reads a multipart body (RFC 7578) as it arrives, and yields its files in chunks of at most 256 KiB.
 
-No file is ever held in memory as a whole.
+No file is ever in memory as a whole.
 """
 
 import re
@@ -32,15 +32,16 @@ uploaded_bytes = Counter("loupe_upload_bytes_total", "Bytes of uploads received"
 class Form:
     """The parts that a form may have. Other parts are skipped."""
 
-    field: str
-    """The name of the file field in errors."""
-    file_names: re.Pattern[str]
-    """Matches the names of the parts that are files."""
-    text_names: tuple[str, ...]
-    largest_body: int
+    file_field: str
+    """The name that errors use for the files."""
+    file_parts: re.Pattern[str]
+    """Matches the names of parts that are files."""
+    text_parts: tuple[str, ...]
+    """The names of parts that are texts."""
+    largest_body_bytes: int
     most_files: int
     too_many_files: str
-    """The error for one file too many."""
+    """The message if there are more files than `most_files`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +53,19 @@ class FileStart:
 
 
 Texts = dict[str, str]
-"""The text fields. They come last, and only if the body is complete."""
+"""The text fields by name."""
 
 
 async def read_form(request: Request, form: Form) -> AsyncGenerator[FileStart | bytes | Texts]:
-    """Yield each file's start, then its chunks, and all text fields at the end.
+    """Yield each file's start, then its chunks. Yield all text fields last, and only if the body is complete.
 
-    Raises before reading the body if it is not multipart or declares a length over the limit.
+    Raise before reading the body if it is not multipart or declares a length over the limit.
     """
-    parser, reader = _parser_for(request, form), _Reader(form)
+    parser, reader = _parser_for(request, form), _FormReader(form)
     try:
-        async for piece in _body(request, form.largest_body):
+        async for piece in _read_body(request, form.largest_body_bytes):
             for segment in parser.parse(piece):
-                for event in reader.events_of(segment):
+                for event in reader.read_segment(segment):
                     yield event
         parser.close()
     except ParserLimitReached as error:
@@ -77,42 +78,42 @@ async def read_form(request: Request, form: Form) -> AsyncGenerator[FileStart | 
 
 
 def _parser_for(request: Request, form: Form) -> PushMultipartParser:
-    kind, parameters = parse_options_header(request.headers.get("content-type", ""))
-    if kind != "multipart/form-data":
-        raise errors.invalid({form.field: [f"The {form.field} field is required."]})
+    media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
+    if media_type != "multipart/form-data":
+        raise errors.invalid({form.file_field: [f"The {form.file_field} field is required."]})
     length = request.headers.get("content-length", "")
-    if re.fullmatch(r"\d{1,18}", length) and int(length) > form.largest_body:
-        raise _too_large(form.largest_body)
+    if re.fullmatch(r"\d{1,18}", length) and int(length) > form.largest_body_bytes:
+        raise _body_too_large(form.largest_body_bytes)
     try:
         return PushMultipartParser(
             parameters.get("boundary", ""),
             max_segment_count=MOST_PARTS,
             max_header_size=LARGEST_PART_HEADER_BYTES,
-            header_charset="latin-1",  # accepts any bytes; `_decoded` decodes them
+            header_charset="latin-1",  # accepts any bytes; `_decode_header` decodes them
         )
     except MultipartError as error:
         raise malformed_body() from error
 
 
-class _Reader:
+class _FormReader:
     """Turns the parser's segments into the events of one form."""
 
     def __init__(self, form: Form) -> None:
         self._form = form
         self._name = ""
         self._is_in_file = False
-        self._files = 0
+        self._file_count = 0
         self._chunk = bytearray()
         self._texts: dict[str, bytearray] = {}
 
-    def events_of(self, segment: MultipartSegment | bytes | bytearray | None) -> list[FileStart | bytes]:
-        """`segment` is the start of a part, some of its data, or None at its end."""
+    def read_segment(self, segment: MultipartSegment | bytes | bytearray | None) -> list[FileStart | bytes]:
+        """Return the events of a segment: the start of a part, some of its data, or None at its end."""
         if isinstance(segment, MultipartSegment):
             return self._begin(segment)
         if self._is_in_file:
             self._chunk += segment or b""
             return self._take_chunks(is_end=segment is None)
-        if segment and self._name in self._form.text_names:
+        if segment and self._name in self._form.text_parts:
             text = self._texts[self._name]
             text += segment
             if len(text) > LONGEST_TEXT_BYTES:
@@ -123,20 +124,20 @@ class _Reader:
         return {name: text.decode("utf-8", "replace") for name, text in self._texts.items()}
 
     def _begin(self, segment: MultipartSegment) -> list[FileStart | bytes]:
-        self._name = _decoded(segment.name or "")
-        self._is_in_file = bool(self._form.file_names.fullmatch(self._name))
-        if self._name in self._form.text_names:
+        self._name = _decode_header(segment.name or "")
+        self._is_in_file = bool(self._form.file_parts.fullmatch(self._name))
+        if self._name in self._form.text_parts:
             self._texts[self._name] = bytearray()
         if not self._is_in_file:
             return []
-        if self._files == self._form.most_files:
-            raise errors.invalid({self._form.field: [self._form.too_many_files]})
-        self._files += 1
-        filename = None if segment.filename is None else _decoded(segment.filename)
-        return [FileStart(self._files - 1, filename)]
+        if self._file_count == self._form.most_files:
+            raise errors.invalid({self._form.file_field: [self._form.too_many_files]})
+        self._file_count += 1
+        filename = None if segment.filename is None else _decode_header(segment.filename)
+        return [FileStart(self._file_count - 1, filename)]
 
     def _take_chunks(self, *, is_end: bool) -> list[FileStart | bytes]:
-        """Return all full chunks, and at the end of the file also the rest."""
+        """Remove and return all full chunks, and at the end of the file also the rest."""
         chunks: list[FileStart | bytes] = []
         while len(self._chunk) >= CHUNK_BYTES or (is_end and self._chunk):
             chunks.append(bytes(self._chunk[:CHUNK_BYTES]))
@@ -144,23 +145,23 @@ class _Reader:
         return chunks
 
 
-def _decoded(header: str) -> str:
+def _decode_header(header: str) -> str:
     """Decode a header as UTF-8, which clients use today. Other bytes become replacement characters."""
     return header.encode("latin-1").decode("utf-8", "replace")
 
 
-async def _body(request: Request, largest: int) -> AsyncGenerator[bytes]:
+async def _read_body(request: Request, largest: int) -> AsyncGenerator[bytes]:
     received = 0
     try:
         async for piece in request.stream():
             received += len(piece)
             if received > largest:
-                raise _too_large(largest)
+                raise _body_too_large(largest)
             if piece:
                 yield piece
     finally:
         uploaded_bytes.inc(received)
 
 
-def _too_large(largest: int) -> errors.ServiceError:
+def _body_too_large(largest: int) -> errors.ServiceError:
     return errors.refused(BODY_TOO_LARGE, limit=f"{largest >> 20} MiB")

@@ -1,7 +1,7 @@
 """HTTP/1.1 as uvicorn implements it, but strict and with deadlines.
 
-A malformed, too large or too slow request gets an error in the contract's envelope, after the answers to
-earlier requests on its connection. Bytes that follow it are never read as another request.
+A request that is malformed, too large or too slow gets an error in the contract's envelope, after the answers
+to earlier requests on its connection. Bytes that follow it are never read as another request.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ LINGER_SECONDS = 5.0
 class Stage(enum.Enum):
     """The part of a request that is being received."""
 
-    BETWEEN = enum.auto()
-    HEAD = enum.auto()
+    BETWEEN_REQUESTS = enum.auto()
+    HEADERS = enum.auto()
     BODY = enum.auto()
 
 
@@ -47,11 +47,12 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *args: Any, settings: Settings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._settings = settings
-        self._stage = Stage.BETWEEN
+        self._stage = Stage.BETWEEN_REQUESTS
         self._bytes_without_progress = 0
-        """Bytes received since the head or body last grew."""
+        """Bytes received since the last complete headers or the last data of a body."""
         self._bytes_in_window = 0
-        self._was_paused = False
+        """Bytes received in the present interval of `body_seconds`."""
+        self._reading_was_paused = False
         self._ignores_input = False
         self._is_lingering = False
         self._pending_refusal: errors.ServiceError | None = None
@@ -61,7 +62,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
-        self._await_head()
+        self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -83,27 +84,30 @@ class Protocol(HttpToolsProtocol):
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
-            cause = error.__context__
+            cause = error.__context__  # the parser wraps what our callbacks raise
             is_ours = isinstance(cause, errors.ServiceError)
             self._refuse(cause if is_ours else errors.refused(MALFORMED_REQUEST))
         else:
-            if self._bytes_without_progress > header_checks.LARGEST_HEAD_BYTES:
-                in_head = self._stage is Stage.HEAD
-                self._refuse(errors.refused(HEADERS_TOO_LARGE if in_head else MALFORMED_REQUEST))
-            elif self._timer is None and (self._stage is not Stage.BETWEEN or not self._has_open_answer()):
+            if self._bytes_without_progress > header_checks.LARGEST_HEADERS_BYTES:
+                in_headers = self._stage is Stage.HEADERS
+                self._refuse(errors.refused(HEADERS_TOO_LARGE if in_headers else MALFORMED_REQUEST))
+            elif self._timer is None and (
+                self._stage is not Stage.BETWEEN_REQUESTS or not self._has_open_answer()
+            ):
                 self._start_timer()
 
     def _feed(self, data: bytes) -> None:
+        """Parse the data. A request for another protocol is parsed again as a normal request."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             method, version = self._parser.get_method(), self._parser.get_http_version()
             self.parser = httptools.HttpRequestParser(self)
-            head = header_checks.without_upgrade(method, self.url, version, self.headers)
+            head = header_checks.remove_upgrade(method, self.url, version, self.headers)
             self.parser.feed_data(head + data[upgrade.args[0] :])
 
     def on_message_begin(self) -> None:
-        self._stage = Stage.HEAD
+        self._stage = Stage.HEADERS
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -112,13 +116,13 @@ class Protocol(HttpToolsProtocol):
             raise errors.refused(TARGET_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._stage is Stage.HEAD:  # skip trailers: they would join the headers of a running request
+        if self._stage is Stage.HEADERS:  # not trailers, which would join the headers of a running request
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if header_checks.is_upgrade(self._parser):
             return
-        self.url = header_checks.checked_target(self.url, self._parser.get_method(), self.headers)
+        self.url = header_checks.check_target(self.url, self._parser.get_method(), self.headers)
         has_body = header_checks.check_headers(self._parser.get_http_version(), self.headers)
         super().on_headers_complete()
         if has_body:
@@ -128,12 +132,12 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._bytes_without_progress = 0
         super().on_body(body)
-        self._was_paused = self._was_paused or self.flow.read_paused
+        self._reading_was_paused = self._reading_was_paused or self.flow.read_paused
 
     def on_message_complete(self) -> None:
         if header_checks.is_upgrade(self._parser):
             return
-        self._enter(Stage.BETWEEN)
+        self._enter(Stage.BETWEEN_REQUESTS)
         self._state["body_has_ended"] = True
         super().on_message_complete()
 
@@ -199,27 +203,27 @@ class Protocol(HttpToolsProtocol):
         if self._stage is Stage.BODY:
             self._await_body()
         else:
-            self._await_head()
+            self._await_headers()
 
-    def _await_head(self) -> None:
-        self._timer = self.loop.call_later(self._settings.head_seconds, self._on_head_deadline)
+    def _await_headers(self) -> None:
+        self._timer = self.loop.call_later(self._settings.head_seconds, self._on_headers_deadline)
 
-    def _on_head_deadline(self) -> None:
+    def _on_headers_deadline(self) -> None:
         self._timer = None
-        if self._stage is Stage.HEAD:
+        if self._stage is Stage.HEADERS:
             self._refuse(errors.refused(REQUEST_TIMEOUT, part="headers"))
         else:
             self.transport.close()
 
     def _await_body(self) -> None:
-        self._bytes_in_window, self._was_paused = 0, self.flow.read_paused
+        self._bytes_in_window, self._reading_was_paused = 0, self.flow.read_paused
         self._timer = self.loop.call_later(self._settings.body_seconds, self._on_body_deadline)
 
     def _on_body_deadline(self) -> None:
         """Refuse a body that is too slow, unless we ourselves stopped reading it."""
         self._timer = None
-        enough = self._settings.body_seconds * self._settings.body_bytes_per_second
-        if self._was_paused or self._bytes_in_window >= enough:
+        required_bytes = self._settings.body_seconds * self._settings.body_bytes_per_second
+        if self._reading_was_paused or self._bytes_in_window >= required_bytes:
             self._await_body()
         else:
             self._refuse(errors.refused(REQUEST_TIMEOUT, part="body"))
@@ -244,7 +248,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class _LingeringTransport(asyncio.Transport):
-    """The transport of a request with a body. Its answer may come before the body is read."""
+    """The transport of a request with a body. If the answer comes before the whole body, closing lingers."""
 
     def __init__(self, protocol: Protocol, transport: asyncio.Transport) -> None:
         super().__init__()
@@ -265,7 +269,7 @@ class _LingeringTransport(asyncio.Transport):
 
 
 def answer(error: errors.ServiceError, request_id: str) -> bytes:
-    """Return the same answer that FastAPI would give to this error."""
+    """Return the bytes of the answer that `error_answers` would give to this error."""
     status = status_of(error.code, error.reason)
     problem = Problem(message=error.message, code=error.reason, request_id=request_id)
     body = problem.model_dump_json(exclude_none=True).encode()

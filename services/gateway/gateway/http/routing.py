@@ -9,8 +9,13 @@ METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
 def is_api_path(path: str) -> bool:
-    """True for everything under /api. Only the API has hourly limits."""
+    """True for all paths below /api. Only these have hourly limits."""
     return path == "/api" or path.startswith("/api/")
+
+
+def has_quota_headers(path: str) -> bool:
+    """True for the paths whose answers have the headers of the monthly quota."""
+    return path.startswith(("/api/images", "/api/batches"))
 
 
 def pattern_of(scope: Scope) -> str:

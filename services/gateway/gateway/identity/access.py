@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from common import errors
 from gateway.backend import Backend, backend_of
+from gateway.http.routing import has_quota_headers
 from gateway.identity.addresses import client_address
 from gateway.identity.callers import Caller
 from gateway.identity.limits import Count
@@ -20,22 +21,22 @@ from loupe.images.v1 import images_pb2
 from loupe.refusals import Refusal
 
 POLLS_RESERVED_AT_ONCE = 10
-"""Asking the broker for each poll would make polls a fifth more expensive."""
+"""A message to the broker for each poll would make polls a fifth more expensive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A dependency that returns the caller, or refuses the request."""
+    """A dependency of a route that returns the caller, or refuses the request."""
 
     ability: str = ""
     """The ability that the token needs; empty: none."""
     all_abilities: bool = False
-    verified: bool = True
-    """Whether the caller's address must be verified."""
-    polls: bool = False
-    """Whether requests count against the separate limit for polls."""
-    creates: bool = False
-    """Whether the route makes new images. It then needs a subscription and some quota."""
+    requires_verification: bool = True
+    """Whether the user's mail address must be verified."""
+    is_poll: bool = False
+    """Whether requests count against the separate limit of polls."""
+    creates_images: bool = False
+    """Whether the route creates images. The caller then needs an active subscription and some quota left."""
     feature: str = ""
     """The plan's feature that the route needs; empty: none."""
 
@@ -46,33 +47,33 @@ class Access:
 
     @property
     def refusals(self) -> list[Refusal]:
-        """The refusals of these checks, in their order. Refusals of every route are not among them."""
+        """The refusals of these checks, in their order, without those that every route has."""
         possible = [
             (True, refusals.UNAUTHENTICATED),
-            (self.verified, refusals.EMAIL_UNVERIFIED),
-            (self.creates, refusals.SUBSCRIPTION_EXPIRED),
-            (self.creates, refusals.NO_API_ACCESS),
+            (self.requires_verification, refusals.EMAIL_UNVERIFIED),
+            (self.creates_images, refusals.SUBSCRIPTION_EXPIRED),
+            (self.creates_images, refusals.NO_API_ACCESS),
             (self.feature, refusals.PLAN_FEATURE_MISSING),
             (self.abilities, refusals.MISSING_ABILITY),
-            (self.creates, refusals.QUOTA_EXCEEDED),
+            (self.creates_images, refusals.QUOTA_EXCEEDED),
         ]
         return [refusal for is_possible, refusal in possible if is_possible]
 
     async def __call__(self, request: Request) -> Caller:
         backend = backend_of(request)
-        caller = await _authenticated(backend, request)
-        _add_quota_headers_of(request, caller)
-        await _count_caller(backend, request, caller, polls=self.polls)
-        if self.verified and not caller.user.HasField("email_verified_at"):
+        caller = await _authenticate(backend, request)
+        _add_quota_headers(request, caller.entitlement.usage)
+        await _count_caller(backend, request, caller, is_poll=self.is_poll)
+        if self.requires_verification and not caller.user.HasField("email_verified_at"):
             raise errors.refused(refusals.EMAIL_UNVERIFIED)
-        if self.creates:
+        if self.creates_images:
             _require_subscription(caller)
         if self.feature and self.feature not in caller.entitlement.plan.features:
             raise errors.refused(refusals.PLAN_FEATURE_MISSING, feature=self.feature.replace("_", " "))
         for ability in self.abilities:
             if ability not in caller.abilities:
                 raise errors.refused(refusals.MISSING_ABILITY, ability=ability)
-        if self.creates:
+        if self.creates_images:
             await _require_quota(backend, request, caller)
         return caller
 
@@ -89,35 +90,35 @@ def access_by_route(app: FastAPI) -> dict[tuple[str, str], Access]:
 
 
 async def limit_by_address(request: Request) -> None:
-    """A dependency of routes without a token: counts the request against the client's address."""
+    """A dependency of routes without a token. It counts the request against the client's address."""
     _admit(request, await _count_address(request))
 
 
 async def limit_by_caller_or_address(request: Request) -> None:
-    """A dependency of routes where a token is optional: counts the request against its user, or else against
-    the client's address. Requests that no route answers are counted like this too.
+    """A dependency of routes where a token is optional. It counts the request against the user, or without a
+    valid token against the client's address. Requests that no route answers are counted in the same way.
     """
     backend = backend_of(request)
     try:
-        caller = await _caller(backend, request)
+        caller = await _find_caller(backend, request)
     except errors.ServiceError:
         await limit_by_address(request)
     else:
-        _add_quota_headers_of(request, caller)
-        await _count_caller(backend, request, caller, polls=False)
+        _add_quota_headers(request, caller.entitlement.usage)
+        await _count_caller(backend, request, caller, is_poll=False)
 
 
 async def limit_headers(request: Request) -> dict[str, str]:
-    """Return the limit's headers for a request that failed before it was counted."""
+    """Return the headers of the hourly limit for a request that failed before it was counted."""
     return (await _count_address(request, 0)).headers()
 
 
 def record_usage(
     request: Request, caller: Caller, response: images_pb2.UpscaleResponse | images_pb2.CreateBatchResponse
 ) -> None:
-    """Add the month's count after an upload to the answer's headers, and keep it for the next request.
+    """Add the month's count after an upload to the answer's headers, and store it in the caller.
 
-    A replica of `images` of the release before sends used and limit only, without a version to compare.
+    A replica of `images` of the previous release sends only used and limit, without a version to compare.
     """
     usage = response.usage
     if not response.HasField("usage"):
@@ -127,9 +128,9 @@ def record_usage(
     caller.update_usage(usage)
 
 
-async def _authenticated(backend: Backend, request: Request) -> Caller:
+async def _authenticate(backend: Backend, request: Request) -> Caller:
     try:
-        return await _caller(backend, request)
+        return await _find_caller(backend, request)
     except errors.Unauthenticated:
         request.state.headers.update((await _count_address(request)).headers())
         raise
@@ -139,16 +140,16 @@ async def _authenticated(backend: Backend, request: Request) -> Caller:
         raise
 
 
-async def _caller(backend: Backend, request: Request) -> Caller:
+async def _find_caller(backend: Backend, request: Request) -> Caller:
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     token = text.strip() if scheme.lower() == "bearer" else ""
     proxies = backend.settings.trusted_proxies
-    return await backend.callers.of_token(token, lambda: client_address(request, proxies))
+    return await backend.callers.find_by_token(token, lambda: client_address(request, proxies))
 
 
-async def _count_caller(backend: Backend, request: Request, caller: Caller, *, polls: bool) -> None:
+async def _count_caller(backend: Backend, request: Request, caller: Caller, *, is_poll: bool) -> None:
     limit = caller.entitlement.plan.requests_per_hour
-    if polls:
+    if is_poll:
         limit *= backend.settings.poll_multiplier
         count = await backend.limits.count(f"poll-{caller.user.id}", limit, POLLS_RESERVED_AT_ONCE)
     else:
@@ -156,11 +157,11 @@ async def _count_caller(backend: Backend, request: Request, caller: Caller, *, p
     _admit(request, count)
 
 
-async def _count_address(request: Request, at_once: int = 1) -> Count:
+async def _count_address(request: Request, reserve: int = 1) -> Count:
     backend = backend_of(request)
     address = client_address(request, backend.settings.trusted_proxies)
     limit = backend.settings.unauthenticated_requests_per_hour
-    return await backend.limits.count(f"address-{address}", limit, at_once)
+    return await backend.limits.count(f"address-{address}", limit, reserve)
 
 
 def _admit(request: Request, count: Count) -> None:
@@ -178,21 +179,16 @@ def _require_subscription(caller: Caller) -> None:
 
 
 async def _require_quota(backend: Backend, request: Request, caller: Caller) -> None:
-    """Raise if the month's quota is used up. The known count may be old, so billing is asked before that."""
+    """Raise if the month's quota is used up. Read it again first, because the cached count may be old."""
     if caller.quota_is_used_up:
-        await backend.callers.refreshed(caller)
-        _add_quota_headers_of(request, caller)
+        await backend.callers.refresh(caller)
+        _add_quota_headers(request, caller.entitlement.usage)
         if caller.quota_is_used_up:
             raise errors.refused(refusals.QUOTA_EXCEEDED)
 
 
-def _add_quota_headers_of(request: Request, caller: Caller) -> None:
-    """Add the month's quota to every answer about images, errors included."""
-    if request.scope["path"].startswith(("/api/images", "/api/batches")):
-        _add_quota_headers(request, caller.entitlement.usage)
-
-
 def _add_quota_headers(request: Request, usage: billing_pb2.Usage) -> None:
-    if usage.HasField("limit"):
+    """Add the month's quota to answers about images and batches, errors included."""
+    if has_quota_headers(request.scope["path"]) and usage.HasField("limit"):
         request.state.headers["X-RateLimit-Limit"] = str(usage.limit)
         request.state.headers["X-RateLimit-Remaining"] = str(max(0, usage.limit - usage.used))

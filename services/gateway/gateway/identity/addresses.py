@@ -1,4 +1,4 @@
-"""The client's address, which hourly limits count by when there is no token. No client can choose it."""
+"""Finds the client's address, by which requests without a token are counted. No client can choose it."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def client_address(request: Request, trusted_proxies: Networks) -> str:
     It is the last address in X-Forwarded-For that is not a trusted proxy's. For IPv6 it is only the network,
     because a client has all addresses in it.
     """
-    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))  # a proxy may add a line of its own
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))  # a proxy may add a second header
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
     address = request.client.host if request.client else "0.0.0.0"  # noqa: S104  tests have no socket
     while hops and _is_trusted(address, trusted_proxies):
@@ -35,6 +35,6 @@ def _is_trusted(address: str, trusted_proxies: Networks) -> bool:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    if isinstance(parsed, IPv6Address):  # a socket for both kinds shows IPv4 addresses like this
+    if isinstance(parsed, IPv6Address):  # a socket for IPv4 and IPv6 shows IPv4 addresses in this form
         parsed = parsed.ipv4_mapped or parsed
     return any(parsed in network for network in trusted_proxies)

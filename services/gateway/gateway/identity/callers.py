@@ -1,6 +1,6 @@
-"""Finds the user behind a bearer token, and remembers the answer for a short while under the token's SHA-256.
+"""Finds the user of a bearer token, and caches the answer for a short time under the token's SHA-256.
 
-An entry is forgotten as soon as an event reports a change of its token, user, plan or usage.
+An event about the token, the user or the plan makes the entry outdated at once.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
 
-MOST_REMEMBERED = 10_000
-remembered = token_checks.labels("remembered")
+LARGEST_CACHE = 10_000
+cache_hits = token_checks.labels("remembered")
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Caller:
         return self.services.images
 
     def is_fresh(self, seconds: float) -> bool:
-        """True if auth was asked at most that many seconds ago, and the token has not expired since."""
+        """True if auth checked the token at most that many seconds ago, and it has not expired since."""
         return time.monotonic() - self.checked_at <= seconds and time.time() < self.expires_at
 
     @property
@@ -64,7 +64,7 @@ class Caller:
         return usage.HasField("limit") and usage.used >= usage.limit
 
     def update_usage(self, usage: billing_pb2.Usage) -> None:
-        """Store the month's count, unless the known count is as new. Versions start again with each month."""
+        """Store the month's count if it is newer than the known one. Versions start again with each month."""
         known = self.entitlement.usage
         if _newness(known) < _newness(usage):
             known.used, known.version = usage.used, usage.version
@@ -73,7 +73,7 @@ class Caller:
 
 
 class Callers:
-    """The callers that this gateway knows."""
+    """A cache of the callers that this gateway knows."""
 
     def __init__(
         self,
@@ -86,53 +86,55 @@ class Callers:
         self._as_user = as_user
         self._remember_seconds = remember_seconds
         self._known: dict[bytes, Caller] = {}
-        self._keys_of: defaultdict[int, set[bytes]] = defaultdict(set)
+        self._keys_by_user: defaultdict[int, set[bytes]] = defaultdict(set)
         self._guess_limiter = guess_limiter
         self._changes = 0
+        """The number of calls of `forget`."""
 
-    async def of_token(self, text: str, address: Callable[[], str] | None = None) -> Caller:
+    async def find_by_token(self, token: str, address: Callable[[], str] | None = None) -> Caller:
         """Return the token's user. Raise `Unauthenticated` if the token is not valid.
 
         A wrong token counts against `address`, and is not counted without one.
         """
-        if not text:
+        if not token:
             raise errors.refused(refusals.UNAUTHENTICATED)
-        key = hashlib.sha256(text.encode()).digest()
+        key = hashlib.sha256(token.encode()).digest()
         caller = self._known.get(key)
         if caller and caller.is_fresh(self._remember_seconds):
-            remembered.inc()
+            cache_hits.inc()
         else:
             changes = self._changes
             if caller or not address:
-                caller = await self._authenticate_again(text, key)
+                caller = await self._authenticate_again(token, key)
             else:
-                caller = await self._authenticate_new(text, key, address())
-            if changes == self._changes:  # otherwise the answer may already be outdated
+                caller = await self._authenticate_new(token, key, address())
+            if changes == self._changes:  # otherwise auth's answer may already be outdated
                 self._remember(key, caller)
         return caller
 
-    async def refreshed(self, caller: Caller) -> Caller:
-        """Fetch the caller's entitlement anew, store it in the same caller, and return that."""
+    async def refresh(self, caller: Caller) -> Caller:
+        """Read the caller's entitlement from billing again. Store it in the caller, and return the caller."""
         entitlement = await caller.billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
         known, caller.entitlement = caller.entitlement.usage, entitlement
-        caller.update_usage(known)  # an event may have been faster
+        caller.update_usage(known)  # an event with a newer count may have arrived meanwhile
         return caller
 
     def forget(self, user_id: int) -> None:
-        """Ask auth again at the user's next request."""
+        """Have auth check the user's tokens again at the next request."""
         self._changes += 1
-        for key in self._keys_of.get(user_id, ()):
-            self._known[key].checked_at = -math.inf  # the entry stays: its token is no guess
+        for key in self._keys_by_user.get(user_id, ()):
+            # the entry stays, so that its token does not count as a guess
+            self._known[key].checked_at = -math.inf
 
     def update_usage(self, user_id: int, usage: billing_pb2.Usage) -> None:
         """Store the month's count from an event, unless a newer count is known."""
-        for key in self._keys_of.get(user_id, ()):
+        for key in self._keys_by_user.get(user_id, ()):
             self._known[key].update_usage(usage)
 
     async def listen(self, nc: Client) -> None:
         """Subscribe to changes. Every gateway receives every event.
 
-        A lost event does no harm for longer than an entry is remembered.
+        If an event is lost, the old entry is used until it is too old anyway.
         """
 
         async def tokens_revoked(message: Msg) -> None:
@@ -153,41 +155,43 @@ class Callers:
         await nc.subscribe("billing.plan_changed", cb=plan_changed)
         await nc.subscribe("billing.usage_changed", cb=usage_changed)
 
-    async def _authenticate_new(self, text: str, key: bytes, address: str) -> Caller:
+    async def _authenticate_new(self, token: str, key: bytes, address: str) -> Caller:
         self._guess_limiter.check(key, address)
         try:
-            return await self._authenticate(text)
+            return await self._authenticate(token)
         except errors.Unauthenticated as error:
             if _is_wrong_token(error):
-                self._guess_limiter.add(key, address)
+                self._guess_limiter.count_guess(key, address)
             raise
 
-    async def _authenticate_again(self, text: str, key: bytes) -> Caller:
-        """A token that was valid and no longer is does not count as a guess."""
+    async def _authenticate_again(self, token: str, key: bytes) -> Caller:
+        """Authenticate a token that was valid before, or has no address. It never counts as a guess."""
         try:
-            return await self._authenticate(text)
+            return await self._authenticate(token)
         except errors.Unauthenticated as error:
             if _is_wrong_token(error):
                 if caller := self._known.pop(key, None):
-                    self._keys_of[caller.user.id].discard(key)
-                self._guess_limiter.refuse(key)
+                    self._keys_by_user[caller.user.id].discard(key)
+                self._guess_limiter.remember_wrong(key)
             raise
 
-    async def _authenticate(self, text: str) -> Caller:
+    async def _authenticate(self, token: str) -> Caller:
         token_checks.labels("asked").inc()
-        found = await self._auth.Authenticate(auth_pb2.AuthenticateRequest(token=text))
-        services = self._as_user(found.internal_tokens)
+        response = await self._auth.Authenticate(auth_pb2.AuthenticateRequest(token=token))
+        services = self._as_user(response.internal_tokens)
         entitlement = await services.billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
-        expires_at = found.expires_at.ToNanoseconds() / 1e9 if found.HasField("expires_at") else math.inf
-        abilities = frozenset(found.abilities)
-        return Caller(found.user, found.token_id, abilities, services, entitlement, expires_at)
+        expires_at = (
+            response.expires_at.ToNanoseconds() / 1e9 if response.HasField("expires_at") else math.inf
+        )
+        abilities = frozenset(response.abilities)
+        return Caller(response.user, response.token_id, abilities, services, entitlement, expires_at)
 
     def _remember(self, key: bytes, caller: Caller) -> None:
-        if len(self._known) >= MOST_REMEMBERED:
+        if len(self._known) >= LARGEST_CACHE:
             self._known.clear()
-            self._keys_of.clear()
+            self._keys_by_user.clear()
         self._known[key] = caller
-        self._keys_of[caller.user.id].add(key)
+        self._keys_by_user[caller.user.id].add(key)
 
 
 def _newness(usage: billing_pb2.Usage) -> tuple[int, int]:

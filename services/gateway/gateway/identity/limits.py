@@ -1,7 +1,7 @@
 """Hourly limits that all gateways share. Requests are counted by a JetStream counter, whose ack is the total.
 
-While the broker is away, each gateway counts alone, up to its share of the limit. The metric
-`loupe_limits_local_total` shows these requests.
+While the broker is unavailable, each gateway counts by itself, up to its share of the limit. The metric
+`loupe_limits_local_total` counts these requests.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Count:
 
 
 class Limits:
-    """`replicas` gateways share every limit while the broker is away."""
+    """Counts requests. Without the broker, each of `replicas` gateways has an equal share of a limit."""
 
     def __init__(self, replicas: int) -> None:
         self._replicas = replicas
@@ -58,76 +58,83 @@ class Limits:
         self._js: JetStreamContext | None = None
         self._stream_replicas = 1
         self._window = 0
-        self._places: dict[str, deque[int]] = {}
+        """The present hour, counted from 1970. A new hour clears all counts."""
+        self._reserved_places: dict[str, deque[int]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._counted_here: dict[str, int] = {}
+        self._local_counts: dict[str, int] = {}
         self._broker_failed_at = 0.0
 
-    async def use(self, nc: Client, replicas: int = 1) -> None:
-        """Let the broker count from now on, in a stream with that many replicas."""
+    async def use_broker(self, nc: Client, replicas: int = 1) -> None:
+        """Count at the broker from now on, in a stream with this number of replicas."""
         js = nc.jetstream()
         await bus.declare(js, STREAM, replicas=replicas)
         self._nc, self._js, self._stream_replicas = nc, js, replicas
 
     @property
-    def is_shared(self) -> bool:
-        """True while the broker counts."""
+    def counts_at_broker(self) -> bool:
+        """True while the broker counts, false while this gateway counts by itself."""
         return self._nc is not None and self._nc.is_connected
 
-    async def count(self, key: str, limit: int, at_once: int = 1) -> Count:
-        """Count one request under `key`: the kind of limit, `-`, and letters, digits, `-` or `_`.
+    async def count(self, key: str, limit: int, reserve: int = 1) -> Count:
+        """Count one request under `key`, such as `user-42` or `address-7f000001`.
 
-        With `at_once` above 1, this gateway reserves that many places at a time and uses them up one by one.
-        The limit is never exceeded, because each place is given out only once. Places that another gateway
-        reserved and did not use are lost. With 0, the request is not counted.
+        The text before the first `-` is the kind of limit.
+
+        With `reserve` above 1, this gateway reserves that many places at a time and uses them up one by one.
+        The limit is never exceeded, because each place is used only once. Places that a gateway reserved and
+        did not use are lost. With 0, nothing is counted, and the result is the present state.
         """
         seconds = int(time.time())
         window, resets_in = seconds // HOUR, HOUR - seconds % HOUR
         if window != self._window:
-            self._window, self._places, self._locks, self._counted_here = window, {}, {}, {}
-        place, limit_here = await self._place(f"limits.{key}.{window}", limit, at_once)
-        if at_once:
-            decisions.labels(key.partition("-")[0], "refused" if place > limit_here else "admitted").inc()
-        return Count(limit, max(0, limit_here - place), resets_in, place > limit_here)
+            self._window, self._reserved_places, self._locks, self._local_counts = window, {}, {}, {}
+        place, applied_limit = await self._take_place(f"limits.{key}.{window}", limit, reserve)
+        if reserve:
+            decisions.labels(key.partition("-")[0], "refused" if place > applied_limit else "admitted").inc()
+        return Count(limit, max(0, applied_limit - place), resets_in, place > applied_limit)
 
-    async def _place(self, subject: str, limit: int, at_once: int) -> tuple[int, int]:
+    async def _take_place(self, subject: str, limit: int, reserve: int) -> tuple[int, int]:
         """Return the number of this request within the hour, and the limit that applies to it."""
-        if at_once <= 1:
-            return await self._count_at_broker(subject, limit, at_once)
+        if reserve <= 1:
+            return await self._count_at_broker(subject, limit, reserve)
         arrived_at = time.monotonic()
         lock = self._locks.setdefault(subject, asyncio.Lock())
         async with lock:  # requests that wait here share what the first reserves
-            if reserved := self._places.get(subject):
+            if reserved := self._reserved_places.get(subject):
                 return reserved.popleft(), limit
-            if self._broker_failed_at > arrived_at:  # another request waited for the broker in vain meanwhile
-                return self._count_here(subject, limit, at_once)
-            return await self._count_at_broker(subject, limit, at_once)
+            if self._broker_failed_at > arrived_at:  # while this request waited for the lock
+                return self._count_locally(subject, limit, reserve)
+            return await self._count_at_broker(subject, limit, reserve)
 
-    async def _count_at_broker(self, subject: str, limit: int, at_once: int) -> tuple[int, int]:
-        if self._js and self.is_shared:
+    async def _count_at_broker(self, subject: str, limit: int, reserve: int) -> tuple[int, int]:
+        """Count at the broker, or locally if it does not answer."""
+        if self._js and self.counts_at_broker:
             try:
                 async with asyncio.timeout(COUNT_SECONDS):
-                    total = await _total(self._js, subject, at_once, self._stream_replicas)
+                    total = await _add_at_broker(self._js, subject, reserve, self._stream_replicas)
             except (nats.errors.Error, TimeoutError):
                 self._broker_failed_at = time.monotonic()
             else:
-                if at_once > 1:
-                    self._places.setdefault(subject, deque()).extend(range(total - at_once + 2, total + 1))
-                return total - max(at_once, 1) + 1, limit
-        return self._count_here(subject, limit, at_once)
+                if reserve > 1:
+                    self._reserved_places.setdefault(subject, deque()).extend(
+                        range(total - reserve + 2, total + 1)
+                    )
+                return total - max(reserve, 1) + 1, limit
+        return self._count_locally(subject, limit, reserve)
 
-    def _count_here(self, subject: str, limit: int, at_once: int) -> tuple[int, int]:
-        more = min(at_once, 1)
-        counted_locally.inc(more)
-        self._counted_here[subject] = self._counted_here.get(subject, 0) + more
-        return self._counted_here[subject], max(1, limit // self._replicas)
+    def _count_locally(self, subject: str, limit: int, reserve: int) -> tuple[int, int]:
+        added = min(reserve, 1)
+        counted_locally.inc(added)
+        self._local_counts[subject] = self._local_counts.get(subject, 0) + added
+        return self._local_counts[subject], max(1, limit // self._replicas)
 
 
-async def _total(js: JetStreamContext, subject: str, more: int, replicas: int) -> int:
-    """Add to the counter, and return its total. A restarted broker has lost the stream, which is in memory
-    only; it is then declared again.
+async def _add_at_broker(js: JetStreamContext, subject: str, added: int, replicas: int) -> int:
+    """Add to the counter, and return its total.
+
+    The stream is only in memory. If a restarted broker has lost it, declare it again.
     """
-    headers = {"Nats-Incr": str(more)}
+    headers = {"Nats-Incr": str(added)}
     try:
         ack = await js.publish(subject, b"", headers=headers)
     except nats.js.errors.NoStreamResponseError:

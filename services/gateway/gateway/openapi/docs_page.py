@@ -1,5 +1,6 @@
-"""The page at /docs, which shows the API's description to people. It loads Swagger UI from this host only: it
-works without internet, and no third party learns who reads it.
+"""The page at /docs, which shows the API's description to people.
+
+It loads Swagger UI from this host only, so it works without internet, and no third party learns who reads it.
 """
 
 from pathlib import Path

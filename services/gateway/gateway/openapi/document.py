@@ -1,6 +1,6 @@
 """Builds the API's description, OpenAPI 3.1, with every status and code.
 
-Most refusals of an operation follow from its route: from its access, its parameters and its body.
+Most refusals of an operation follow from its route's access, parameters and body.
 """
 
 import copy
@@ -37,23 +37,23 @@ IMAGE_TYPES = ", ".join(media_type(name) for name in READABLE)
 EXAMPLE_REQUEST_ID = "5f0c9e6b1d7a4c1e8f3b2a6d9c4e7f10"
 
 
-def described(app: FastAPI, url: str) -> Json:
-    """Return the document, which is built once. `url` is the public address of the API; empty: relative."""
+def describe_api(app: FastAPI, url: str) -> Json:
+    """Return the document, which is built only once. `url` is the public address of the API, or empty."""
     if app.openapi_schema is None:
-        app.openapi_schema = _document(app, url)
+        app.openapi_schema = _build_document(app, url)
     return app.openapi_schema
 
 
-def _document(app: FastAPI, url: str) -> Json:
+def _build_document(app: FastAPI, url: str) -> Json:
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
-    models = schemas.tidied(document["components"]["schemas"])
-    paths = schemas.tidied(document["paths"])
+    models = schemas.simplify(document["components"]["schemas"])
+    paths = schemas.simplify(document["paths"])
     access, operations = access_by_route(app), _operation_by_route(app)
     for path, methods in paths.items():
         for method, described_by_fastapi in methods.items():
             route = (method.upper(), path)
             if route in operations:
-                _describe(described_by_fastapi, path, operations[route], access.get(route), models)
+                _complete(described_by_fastapi, path, operations[route], access.get(route), models)
     used = {tag for methods in paths.values() for operation in methods.values() for tag in operation["tags"]}
     return {
         "openapi": document["openapi"],
@@ -64,7 +64,7 @@ def _document(app: FastAPI, url: str) -> Json:
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "headers": HEADERS,
-            "schemas": schemas.used_in(paths, schemas.of_answers(models)),
+            "schemas": schemas.used_models(paths, schemas.answer_schemas(models)),
         },
     }
 
@@ -78,41 +78,41 @@ def _operation_by_route(app: FastAPI) -> dict[tuple[str, str], Operation]:
     }
 
 
-def _describe(target: Json, path: str, operation: Operation, access: Access | None, models: Json) -> None:
-    """Complete what FastAPI has found out about a route."""
+def _complete(target: Json, path: str, operation: Operation, access: Access | None, models: Json) -> None:
+    """Add to FastAPI's description of a route what `operation` and `access` say about it."""
     target["operationId"] = operation.id
     target["summary"] = operation.summary
-    target["description"] = operation.about
+    target["description"] = operation.description
     for parameter in target.get("parameters", ()):
-        parameter["schema"] = schemas.of_parameter(parameter)
+        parameter["schema"] = schemas.parameter_schema(parameter)
     if operation.body:
-        target["requestBody"] = _body(operation.body)
+        target["requestBody"] = _request_body(operation.body)
     status, answer = next(iter(target["responses"].items()))
     target["responses"] = {
-        status: _success(answer, path, operation, models),
-        **_refused(target, path, _refusals_of(target, operation, access)),
+        status: _success_answer(answer, path, operation, models),
+        **_refusal_answers(target, path, _refusals_of(target, operation, access)),
     }
     target["security"] = [{"token": list(access.abilities)}] if access else []
     if operation.token_is_optional:
         target["security"] = [{}, {"token": []}]
 
 
-def _body(given: Json) -> Json:
-    body = schemas.tidied(given)
+def _request_body(given: Json) -> Json:
+    body = schemas.simplify(given)
     for content_type, content in body["content"].items():
-        content["schema"] = schemas.of_body(content["schema"], content_type)
-        if files := schemas.files_of(content["schema"]):
+        content["schema"] = schemas.body_schema(content["schema"], content_type)
+        if files := schemas.file_fields(content["schema"]):
             content["encoding"] = {name: {"contentType": IMAGE_TYPES} for name in files}
         body["required"] = bool(content["schema"].get("required"))
     return body
 
 
-def _success(answer: Json, path: str, operation: Operation, models: Json) -> Json:
-    shape = copy.deepcopy(models[schemas.name_of(answer["content"]["application/json"]["schema"])])
+def _success_answer(answer: Json, path: str, operation: Operation, models: Json) -> Json:
+    shape = copy.deepcopy(models[schemas.model_name(answer["content"]["application/json"]["schema"])])
     properties = shape["properties"]
     properties["success"] = {"type": "boolean", "const": True}
-    properties["message"] = schemas.one_of([operation.message, *operation.other_messages])
-    example = {"success": True, "message": operation.message, "data": operation.data} | examples.PAGE
+    properties["message"] = schemas.constant_or_enum([operation.message, *operation.other_messages])
+    example = {"success": True, "message": operation.message, "data": operation.example_data} | examples.PAGE
     content = {
         "schema": shape | {"required": list(properties)},
         "example": {name: example[name] for name in properties},
@@ -121,11 +121,11 @@ def _success(answer: Json, path: str, operation: Operation, models: Json) -> Jso
         "description": "Done",
         "headers": headers_of_answer(path),
         "content": {"application/json": content},
-        **({"links": _links(operation)} if operation.links else {}),
+        **({"links": _link_objects(operation)} if operation.links else {}),
     }
 
 
-def _links(operation: Operation) -> Json:
+def _link_objects(operation: Operation) -> Json:
     links = operation.links
     if links is None:
         return {}
@@ -148,14 +148,14 @@ def _refusals_of(target: Json, operation: Operation, access: Access | None) -> l
     return list({refusal.code: refusal for refusal in (*found, *operation.refusals)}.values())
 
 
-def _refused(target: Json, path: str, possible: Sequence[Refusal]) -> Json:
+def _refusal_answers(target: Json, path: str, possible: Sequence[Refusal]) -> Json:
     """Return the answers of these refusals, by status."""
     by_status: dict[HTTPStatus, list[Refusal]] = {}
     for refusal in possible:
         by_status.setdefault(status_of(refusal.kind, refusal.code), []).append(refusal)
     field = _example_field(target)
     return {
-        str(status.value): _problem(status, refused, field, path)
+        str(status.value): _refusal_answer(status, refused, field, path)
         for status, refused in sorted(by_status.items())
     }
 
@@ -167,8 +167,8 @@ def _example_field(target: Json) -> str:
     return "status"
 
 
-def _problem(status: HTTPStatus, refused: Sequence[Refusal], field: str, path: str) -> Json:
-    narrowed: Json = {"properties": {"code": schemas.one_of([refusal.code for refusal in refused])}}
+def _refusal_answer(status: HTTPStatus, refused: Sequence[Refusal], field: str, path: str) -> Json:
+    narrowed: Json = {"properties": {"code": schemas.constant_or_enum([refusal.code for refusal in refused])}}
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         narrowed["required"] = ["errors"]
     return {
@@ -177,13 +177,15 @@ def _problem(status: HTTPStatus, refused: Sequence[Refusal], field: str, path: s
         "content": {
             "application/json": {
                 "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]},
-                "examples": {refusal.code: {"value": _example(refusal, field)} for refusal in refused},
+                "examples": {
+                    refusal.code: {"value": _refusal_example(refusal, field)} for refusal in refused
+                },
             }
         },
     }
 
 
-def _example(refusal: Refusal, field: str) -> Json:
+def _refusal_example(refusal: Refusal, field: str) -> Json:
     example: Json = {"success": False, "message": refusal.text.format(**refusal.example)}
     if refusal == refusals.VALIDATION_FAILED:
         example["errors"] = {field: [f"The {field} field is required."]}

@@ -23,6 +23,7 @@ def user(plan: int, name: str, verified_at: str | None) -> dict[str, Any]:
 
 
 def accepted(number: int, name: str, **more: Any) -> dict[str, Any]:
+    """Return an image that was just uploaded. The contract wants the fields in `more` after the id."""
     return {
         "id": number,
         **more,

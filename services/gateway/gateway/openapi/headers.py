@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import Any
 
+from gateway.http.routing import has_quota_headers
+
 Json = dict[str, Any]
 HEADERS: Json = {
     "X-Request-Id": {
@@ -51,13 +53,16 @@ STATUSES_WITH_RETRY_AFTER = (
 def headers_of_answer(path: str) -> Json:
     """Return the headers of every answer at this path that is not a failure of the server."""
     names = ["X-Request-Id", "RateLimit-Policy", "RateLimit"]
-    if path.startswith(("/api/images", "/api/batches")):
+    if has_quota_headers(path):
         names += ["X-RateLimit-Limit", "X-RateLimit-Remaining"]
     return _references(*names)
 
 
 def headers_of_refusal(status: HTTPStatus, path: str) -> Json:
-    """A failure of the server may come before the request is counted, so only its id is promised."""
+    """Return the headers of a refusal.
+
+    A failure of the server may come before the request is counted, so it promises no limits.
+    """
     is_failure = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     headers = _references("X-Request-Id") if is_failure else headers_of_answer(path)
     if status == HTTPStatus.UNAUTHORIZED:

@@ -1,4 +1,4 @@
-"""The description of one operation of the API. It stands beside its route, which answers with `message`."""
+"""The description of one operation of the API. It stands above its route."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,26 +15,29 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Operations that take the id of what this one has made."""
+    """Links to the operations that accept the id of the object that this operation has created."""
 
     operations: tuple[str, ...]
     parameter: str
     """The parameter that takes the id."""
     new_id: str = "/data/id"
-    """Where the answer has the id, as a JSON pointer."""
+    """The JSON pointer to the id in the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Refusals that follow from the route's access, parameters or body are known from those."""
+    """What /openapi.json says about a route. The route answers with `message`.
+
+    Refusals that follow from the route's access, parameters or body need not be listed.
+    """
 
     id: str
     summary: str
     message: str
-    about: str
+    description: str
     other_messages: tuple[str, ...] = ()
-    """Further messages of a success."""
-    data: Any = None
+    """Other messages of a successful answer."""
+    example_data: Any = None
     """An example of the answer's data."""
     body: Json | None = None
     """The request body, from `json_body` or `multipart_body`."""
@@ -44,7 +47,7 @@ class Operation:
     token_is_optional: bool = False
 
     def describes(self, endpoint: Endpoint) -> Endpoint:
-        """A decorator that attaches this description to a route's function."""
+        """Attach this description to a route's function. Use it as a decorator."""
         cast("Any", endpoint).operation = self
         return endpoint
 

@@ -1,4 +1,4 @@
-"""JSON Schema of requests and answers. Adds what the models do not say, by the names of fields."""
+"""The JSON Schema of requests and answers. It adds by field name what the models do not say."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ REFERENCE = "#/components/schemas/"
 ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 PLAIN_NAMES = {"Batch_BatchImage_": "Batch", "Batch_AcceptedBatchImage_": "AcceptedBatch"}
 """Readable names of generic models."""
-IN_ANSWERS: Json = {
+ANSWER_FIELDS: Json = {
     r".*_at|period_start": {"format": "date-time"},
     r".*_url|first|last|prev|next": {"format": "uri"},
     r"scale_factor": {"enum": [*SCALE_FACTORS, None]},
@@ -27,7 +27,7 @@ IN_ANSWERS: Json = {
         "description": "Seconds until the result; null after the end, or while nothing is known yet.",
     },
 }
-IN_BODIES: Json = {
+BODY_FIELDS: Json = {
     "name": {"minLength": 1, "maxLength": 255},
     "password": {"format": "password"},
     "password_confirmation": {"description": "The same password again.", "format": "password"},
@@ -41,11 +41,11 @@ IN_BODIES: Json = {
     },
     "expires_at": {"description": "A time in the future (RFC 3339). By default the token does not expire."},
 }
-TARGET = "without the other side, the aspect ratio is kept. Not together with `scale_factor`."
-IN_FORMS: Json = {
+OTHER_SIDE = "without the other side, the aspect ratio is kept. Not together with `scale_factor`."
+FORM_FIELDS: Json = {
     "scale_factor": {"description": "Not together with `target_width` or `target_height`."},
-    "target_width": {"description": f"Exact width in pixels; {TARGET}"},
-    "target_height": {"description": f"Exact height in pixels; {TARGET}"},
+    "target_width": {"description": f"Exact width in pixels; {OTHER_SIDE}"},
+    "target_height": {"description": f"Exact height in pixels; {OTHER_SIDE}"},
     "fit": {"description": "How the picture fills a target size with another aspect ratio."},
     "output_format": {
         "description": "The default is the format of the original; BMP and still GIF become PNG."
@@ -57,7 +57,7 @@ IN_FORMS: Json = {
     "metadata": {"description": "`keep` copies EXIF data to the result, including the location of a photo."},
     "name": {"description": "A label for the batch."},
 }
-NEW_VALUES: dict[tuple[str, str], Json] = {
+NEW_VALUE_RULES: dict[tuple[str, str], Json] = {
     ("email", "name"): {"format": "email", "maxLength": 255},
     ("password", "password_confirmation"): {
         "description": "At least 8 characters, with upper case, lower case and a digit.",
@@ -65,7 +65,10 @@ NEW_VALUES: dict[tuple[str, str], Json] = {
         "maxLength": 1024,
     },
 }
-"""Rules for a field that apply only beside another field. Elsewhere its value is only compared."""
+"""Rules for new values, by field and a second field of the same body.
+
+A body with both fields sets a new value. In other bodies the value is only compared with the stored one.
+"""
 PROBLEM: Json = {
     "type": "object",
     "description": "The body of every refusal.",
@@ -84,24 +87,24 @@ PROBLEM: Json = {
 }
 
 
-def name_of(schema: Json) -> str:
+def model_name(schema: Json) -> str:
     return str(schema["$ref"]).removeprefix(REFERENCE)
 
 
-def one_of(texts: Sequence[str]) -> Json:
+def constant_or_enum(texts: Sequence[str]) -> Json:
     return {"type": "string"} | ({"const": texts[0]} if len(texts) == 1 else {"enum": list(texts)})
 
 
-def tidied(node: Any) -> Any:
+def simplify(node: Any) -> Any:
     """Return the schema without titles that repeat names, with `null` as one of the types, and with integer
     limits as integers.
     """
     if isinstance(node, list):
-        return [tidied(one) for one in node]
+        return [simplify(one) for one in node]
     if not isinstance(node, dict):
         return node
     found: Json = {
-        key: tidied(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))
+        key: simplify(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))
     }
     for keyword, limit in (("ge", "minimum"), ("le", "maximum")):  # pydantic writes these beside validators
         if keyword in found and "type" in found:
@@ -109,7 +112,7 @@ def tidied(node: Any) -> Any:
         if isinstance(found.get(limit), float):
             found[limit] = int(found[limit])
     if "$ref" in found:
-        found["$ref"] = REFERENCE + PLAIN_NAMES.get(name_of(found), name_of(found))
+        found["$ref"] = REFERENCE + PLAIN_NAMES.get(model_name(found), model_name(found))
     match found.get("anyOf"):
         case [{"type": str(kind)} as main, {"type": "null"}]:
             del found["anyOf"]
@@ -119,24 +122,24 @@ def tidied(node: Any) -> Any:
     return found
 
 
-def of_parameter(parameter: Json) -> Json:
+def parameter_schema(parameter: Json) -> Json:
     """Return the schema of a parameter. A value in an address is never null."""
     if parameter["in"] == "path" and parameter["name"].endswith("_id"):
         return ID
     return _not_null(parameter["schema"])
 
 
-def of_body(schema: Json, media_type: str) -> Json:
+def body_schema(schema: Json, media_type: str) -> Json:
     """Return the schema of a body. Only in JSON, optional fields may be null."""
     properties: Json = {}
-    for name, given in schema["properties"].items():
-        rules = {key: value for key, value in given.items() if key != "default" or value}
+    for name, field_schema in schema["properties"].items():
+        rules = {key: value for key, value in field_schema.items() if key != "default" or value}
         if media_type == "multipart/form-data":
-            properties[name] = rules | IN_FORMS.get(name, {})
+            properties[name] = rules | FORM_FIELDS.get(name, {})
             continue
         may_be_null = media_type == "application/json" and name not in schema.get("required", ())
-        properties[name] = (_or_null(rules) if may_be_null else _not_null(rules)) | IN_BODIES.get(name, {})
-        for (field, beside), more in NEW_VALUES.items():
+        properties[name] = (_or_null(rules) if may_be_null else _not_null(rules)) | BODY_FIELDS.get(name, {})
+        for (field, beside), more in NEW_VALUE_RULES.items():
             if name == field and beside in schema["properties"]:
                 properties[name] |= more
     return schema | {"properties": properties}
@@ -150,27 +153,33 @@ def _not_null(schema: Json) -> Json:
     return schema | {"type": schema["type"][0]} if isinstance(schema.get("type"), list) else schema
 
 
-def files_of(schema: Json) -> list[str]:
+def file_fields(schema: Json) -> list[str]:
     """Return the fields of a form that are files, or lists of files."""
     return [
         name for name, one in schema["properties"].items() if one.get("items", one).get("format") == "binary"
     ]
 
 
-def of_answers(models: Json) -> Json:
+def answer_schemas(models: Json) -> Json:
     """Return the schemas of all models, by readable name."""
     found: Json = {}
     for model, schema in models.items():
-        properties = {name: _of_field(name, given) for name, given in schema.get("properties", {}).items()}
+        properties = {
+            name: _field_schema(name, field_schema)
+            for name, field_schema in schema.get("properties", {}).items()
+        }
         found[PLAIN_NAMES.get(model, model)] = schema | {"properties": properties}
     return found | {"Problem": PROBLEM}
 
 
-def _of_field(name: str, given: Json) -> Json:
-    return next((given | more for names, more in IN_ANSWERS.items() if re.fullmatch(names, name)), given)
+def _field_schema(name: str, field_schema: Json) -> Json:
+    return next(
+        (field_schema | more for names, more in ANSWER_FIELDS.items() if re.fullmatch(names, name)),
+        field_schema,
+    )
 
 
-def used_in(paths: Json, models: Json) -> Json:
+def used_models(paths: Json, models: Json) -> Json:
     """Return the models that the paths refer to, directly or through other models."""
     found: set[str] = set()
     new = _references(paths)
@@ -185,5 +194,5 @@ def _references(node: Any) -> set[str]:
         return {name for one in node for name in _references(one)}
     if not isinstance(node, dict):
         return set()
-    own = {name_of(node)} if str(node.get("$ref", "")).startswith(REFERENCE) else set[str]()
+    own = {model_name(node)} if str(node.get("$ref", "")).startswith(REFERENCE) else set[str]()
     return own | {name for one in node.values() for name in _references(one)}

@@ -4,14 +4,13 @@ from html import escape
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from gateway.backend import BackendDep, base_url
 from gateway.http import bodies
-from gateway.http.envelope import Envelope, Message, instant
-from gateway.identity.access import Access
-from gateway.identity.callers import Caller
+from gateway.http.envelope import Envelope, Message, format_time
+from gateway.identity.route_access import AccountOwner, AccountReader, PlanReader
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation, json_body
 from loupe.auth.v1 import auth_pb2
@@ -19,9 +18,6 @@ from loupe.billing.v1 import billing_pb2
 
 router = APIRouter(prefix="/api", tags=["account"])
 photos = APIRouter(include_in_schema=False)
-Reader = Annotated[Caller, Depends(Access("user:read", verified=False))]
-VerifiedReader = Annotated[Caller, Depends(Access("user:read"))]
-Owner = Annotated[Caller, Depends(Access(all_abilities=True, verified=False))]
 SubscriptionStatus = Annotated[
     str, Field(json_schema_extra={"enum": ["active", "trialing", "canceled", "past_due"]})
 ]
@@ -95,7 +91,7 @@ class SubscriptionAndPlan(BaseModel):
     plan: Plan
 
 
-class Changes(BaseModel):
+class UserChanges(BaseModel):
     name: str | None = None
     email: str | None = None
 
@@ -110,14 +106,14 @@ GET_USER = Operation(
     id="getUser",
     summary="Get your profile",
     message="User retrieved successfully",
-    about="Includes the plan that you are on.",
-    data=examples.PAID_JANE,
+    description="Includes the plan that you are on.",
+    example_data=examples.PAID_JANE,
 )
 
 
 @router.get("/user")
 @GET_USER.describes
-async def get_user(request: Request, caller: Reader) -> Envelope[User]:
+async def get_user(request: Request, caller: AccountReader) -> Envelope[User]:
     return GET_USER.answer(to_user(request, caller.user, caller.entitlement.plan))
 
 
@@ -125,16 +121,16 @@ UPDATE_USER = Operation(
     id="updateUser",
     summary="Change your name or address",
     message="User updated successfully",
-    about="A field that is not sent stays as it is. A new address has to be verified.",
-    data=examples.PAID_JANE,
-    body=json_body(Changes, example={"name": "Jane Smith"}),
+    description="A field that is not sent stays as it is. A new address has to be verified.",
+    example_data=examples.PAID_JANE,
+    body=json_body(UserChanges, example={"name": "Jane Smith"}),
 )
 
 
 @router.patch("/user")
 @UPDATE_USER.describes
-async def update_user(request: Request, caller: Owner, backend: BackendDep) -> Envelope[User]:
-    values = bodies.checked(Changes, await bodies.read(request))
+async def update_user(request: Request, caller: AccountOwner, backend: BackendDep) -> Envelope[User]:
+    values = bodies.validate(UserChanges, await bodies.read(request))
     response = await caller.auth.UpdateUser(auth_pb2.UpdateUserRequest(**values))
     backend.callers.forget(caller.user.id)
     return UPDATE_USER.answer(to_user(request, response.user, caller.entitlement.plan))
@@ -144,13 +140,13 @@ DELETE_USER = Operation(
     id="deleteUser",
     summary="Delete your account",
     message="Account deleted successfully",
-    about="The account, all images and all files are gone for good.",
+    description="The account, all images and all files are gone for good.",
 )
 
 
 @router.delete("/user")
 @DELETE_USER.describes
-async def delete_user(caller: Owner, backend: BackendDep) -> Message:
+async def delete_user(caller: AccountOwner, backend: BackendDep) -> Message:
     await caller.auth.DeleteUser(auth_pb2.DeleteUserRequest())
     backend.callers.forget(caller.user.id)
     return DELETE_USER.done()
@@ -160,7 +156,7 @@ CHANGE_PASSWORD = Operation(
     id="changePassword",
     summary="Change your password",
     message="Password updated successfully",
-    about="All other tokens are revoked.",
+    description="All other tokens are revoked.",
     body=json_body(
         PasswordChange,
         "current_password",
@@ -173,8 +169,8 @@ CHANGE_PASSWORD = Operation(
 
 @router.put("/user/password")
 @CHANGE_PASSWORD.describes
-async def change_password(request: Request, caller: Owner, backend: BackendDep) -> Message:
-    values = bodies.checked(PasswordChange, await bodies.read(request))
+async def change_password(request: Request, caller: AccountOwner, backend: BackendDep) -> Message:
+    values = bodies.validate(PasswordChange, await bodies.read(request))
     await caller.auth.ChangePassword(auth_pb2.ChangePasswordRequest(**values))
     backend.callers.forget(caller.user.id)
     return CHANGE_PASSWORD.done()
@@ -184,15 +180,15 @@ GET_USAGE = Operation(
     id="getUsage",
     summary="Get this month's usage",
     message="Usage statistics retrieved successfully",
-    about="Counts by calendar month, in UTC.",
-    data=examples.USAGE,
+    description="Counts by calendar month, in UTC.",
+    example_data=examples.USAGE,
 )
 
 
 @router.get("/usage")
 @GET_USAGE.describes
-async def get_usage(caller: VerifiedReader, backend: BackendDep) -> Envelope[Usage]:
-    entitlement = (await backend.callers.refreshed(caller)).entitlement
+async def get_usage(caller: PlanReader, backend: BackendDep) -> Envelope[Usage]:
+    entitlement = (await backend.callers.refresh(caller)).entitlement
     usage = Usage(
         plan=entitlement.plan.slug,
         image_uploads=to_image_uploads(entitlement.usage),
@@ -205,15 +201,15 @@ GET_SUBSCRIPTION = Operation(
     id="getSubscription",
     summary="Get your subscription and plan",
     message="Subscription details retrieved successfully",
-    about="`subscription` is null if you never had one.",
-    data=examples.SUBSCRIPTION,
+    description="`subscription` is null if you never had one.",
+    example_data=examples.SUBSCRIPTION,
 )
 
 
 @router.get("/subscription")
 @GET_SUBSCRIPTION.describes
-async def get_subscription(caller: VerifiedReader, backend: BackendDep) -> Envelope[SubscriptionAndPlan]:
-    entitlement = (await backend.callers.refreshed(caller)).entitlement
+async def get_subscription(caller: PlanReader, backend: BackendDep) -> Envelope[SubscriptionAndPlan]:
+    entitlement = (await backend.callers.refresh(caller)).entitlement
     details = SubscriptionAndPlan(subscription=to_subscription(entitlement), plan=to_plan(entitlement.plan))
     return GET_SUBSCRIPTION.answer(details)
 
@@ -238,10 +234,10 @@ def to_user(request: Request, user: auth_pb2.User, plan: billing_pb2.Plan) -> Us
         id=user.id,
         name=user.name,
         email=user.email,
-        email_verified_at=instant(user.email_verified_at) if user.HasField("email_verified_at") else None,
+        email_verified_at=format_time(user.email_verified_at) if user.HasField("email_verified_at") else None,
         profile_photo_url=f"{base_url(request)}/photos/{initials}.svg?shade={user.id % len(COLOURS)}",
-        created_at=instant(user.created_at),
-        updated_at=instant(user.updated_at),
+        created_at=format_time(user.created_at),
+        updated_at=format_time(user.updated_at),
         pricing_plan=PricingPlan(id=plan.id, name=plan.name, slug=plan.slug),
     )
 
@@ -256,26 +252,28 @@ def to_image_uploads(usage: billing_pb2.Usage) -> ImageUploads:
         unlimited=limit is None,
         exceeded=limit is not None and usage.used >= limit,
         percentage=percentage,
-        period_start=instant(usage.period_start),
-        resets_at=instant(usage.resets_at),
+        period_start=format_time(usage.period_start),
+        resets_at=format_time(usage.resets_at),
     )
 
 
 def to_subscription(entitlement: billing_pb2.GetEntitlementResponse) -> Subscription | None:
     if not entitlement.HasField("subscription"):
         return None
-    ours = entitlement.subscription
-    is_cancelled = ours.HasField("ends_at")
+    subscription = entitlement.subscription
+    is_cancelled = subscription.HasField("ends_at")
     return Subscription(
-        id=ours.id,
-        type=ours.type,
-        status=ours.status,
-        quantity=ours.quantity,
-        trial_ends_at=instant(ours.trial_ends_at) if ours.HasField("trial_ends_at") else None,
-        ends_at=instant(ours.ends_at) if is_cancelled else None,
-        created_at=instant(ours.created_at),
+        id=subscription.id,
+        type=subscription.type,
+        status=subscription.status,
+        quantity=subscription.quantity,
+        trial_ends_at=format_time(subscription.trial_ends_at)
+        if subscription.HasField("trial_ends_at")
+        else None,
+        ends_at=format_time(subscription.ends_at) if is_cancelled else None,
+        created_at=format_time(subscription.created_at),
         is_active=entitlement.is_active,
-        is_on_trial=ours.status == "trialing" and entitlement.is_active,
+        is_on_trial=subscription.status == "trialing" and entitlement.is_active,
         is_cancelled=is_cancelled,
         is_on_grace_period=is_cancelled and entitlement.is_active,
     )

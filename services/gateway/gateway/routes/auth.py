@@ -1,7 +1,5 @@
 """Access to the API: register, log in, log out, set a forgotten password, verify an address."""
 
-from typing import Annotated
-
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
@@ -9,7 +7,7 @@ from gateway.backend import BackendDep
 from gateway.http import bodies
 from gateway.http.envelope import Envelope, Message
 from gateway.identity.access import Access, limit_by_address
-from gateway.identity.callers import Caller
+from gateway.identity.route_access import AccountOwner, TokenHolder
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation, json_body
 from gateway.routes.account import User, to_user
@@ -18,8 +16,6 @@ from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 
 router = APIRouter(prefix="/api", tags=["auth"])
-TokenHolder = Annotated[Caller, Depends(Access(verified=False))]
-Owner = Annotated[Caller, Depends(Access(all_abilities=True, verified=False))]
 LONGEST_DEVICE_NAME = 255
 
 
@@ -37,7 +33,7 @@ class Login(BaseModel):
     device_name: str = ""
 
 
-class Resend(BaseModel):
+class VerificationMailRequest(BaseModel):
     email: str = ""
 
 
@@ -47,7 +43,7 @@ class ForgottenPassword(BaseModel):
 
 class NewPassword(BaseModel):
     token: str = ""
-    """The text after the `#` of the link in the mail."""
+    """The text after the `#` in the mailed link."""
     password: str = ""
     password_confirmation: str = ""
 
@@ -62,8 +58,10 @@ REGISTER = Operation(
     id="register",
     summary="Create an account",
     message="Registration successful. Please verify your email to access all features.",
-    about="The token works for the account at once, and for everything else after the address is verified.",
-    data={"user": examples.JANE, "token": "1|abc123…", "token_type": "Bearer"},
+    description=(
+        "The token works for the account at once. It works for everything else after the address is verified."
+    ),
+    example_data={"user": examples.JANE, "token": "1|abc123…", "token_type": "Bearer"},
     body=json_body(
         Registration,
         "name",
@@ -78,9 +76,9 @@ REGISTER = Operation(
 @router.post("/auth/register", status_code=201, dependencies=[Depends(limit_by_address)])
 @REGISTER.describes
 async def register(request: Request, backend: BackendDep) -> Envelope[Session]:
-    values = bodies.checked(Registration, await bodies.read(request))
+    values = bodies.validate(Registration, await bodies.read(request))
     values["device_name"] = _device_name(request, values["device_name"])
-    # the plan comes first: if billing is away, nothing has happened yet
+    # plans first: if billing is unavailable, no account has been created yet
     plans = await backend.as_gateway.billing.ListPlans(billing_pb2.ListPlansRequest())
     response = await backend.as_gateway.auth.Register(auth_pb2.RegisterRequest(**values))
     user = to_user(request, response.user, plans.plans[0])
@@ -91,8 +89,8 @@ LOGIN = Operation(
     id="login",
     summary="Log in",
     message="Login successful",
-    about="For accounts with a verified address.",
-    data={"user": examples.PAID_JANE, "token": "2|xyz789…", "token_type": "Bearer"},
+    description="For accounts with a verified address.",
+    example_data={"user": examples.PAID_JANE, "token": "2|xyz789…", "token_type": "Bearer"},
     body=json_body(
         Login, "email", "password", example={"email": "jane@example.com", "password": "A-good-one-1"}
     ),
@@ -103,10 +101,10 @@ LOGIN = Operation(
 @router.post("/auth/login", dependencies=[Depends(limit_by_address)])
 @LOGIN.describes
 async def login(request: Request, backend: BackendDep) -> Envelope[Session]:
-    values = bodies.checked(Login, await bodies.read(request))
+    values = bodies.validate(Login, await bodies.read(request))
     values["device_name"] = _device_name(request, values["device_name"])
     response = await backend.as_gateway.auth.Login(auth_pb2.LoginRequest(**values))
-    caller = await backend.callers.of_token(response.token)
+    caller = await backend.callers.find_by_token(response.token)
     user = to_user(request, response.user, caller.entitlement.plan)
     return LOGIN.answer(Session(user=user, token=response.token))
 
@@ -115,7 +113,7 @@ LOGOUT = Operation(
     id="logout",
     summary="Revoke the token of this request",
     message="Logout successful",
-    about="Other tokens stay valid.",
+    description="Other tokens stay valid.",
 )
 
 
@@ -131,13 +129,13 @@ REVOKE_ALL_TOKENS = Operation(
     id="revokeAllTokens",
     summary="Revoke all of your tokens",
     message="All tokens revoked successfully",
-    about="This includes the token of this request. Use this if a token is compromised.",
+    description="This includes the token of this request. Use this if a token is compromised.",
 )
 
 
 @router.post("/auth/revoke-all")
 @REVOKE_ALL_TOKENS.describes
-async def revoke_all(caller: Owner, backend: BackendDep) -> Message:
+async def revoke_all(caller: AccountOwner, backend: BackendDep) -> Message:
     await caller.auth.RevokeAllTokens(auth_pb2.RevokeAllTokensRequest())
     backend.callers.forget(caller.user.id)
     return REVOKE_ALL_TOKENS.done()
@@ -147,7 +145,7 @@ FORGOT_PASSWORD = Operation(
     id="forgotPassword",
     summary="Ask for a mail to set a new password",
     message="If that address is known, a mail with a link is on its way",
-    about="The answer is the same whether or not there is such a user.",
+    description="The answer is the same whether or not there is such a user.",
     body=json_body(ForgottenPassword, "email", example={"email": "jane@example.com"}),
 )
 
@@ -155,7 +153,7 @@ FORGOT_PASSWORD = Operation(
 @router.post("/auth/forgot-password", dependencies=[Depends(limit_by_address)])
 @FORGOT_PASSWORD.describes
 async def forgot_password(request: Request, backend: BackendDep) -> Message:
-    values = bodies.checked(ForgottenPassword, await bodies.read(request))
+    values = bodies.validate(ForgottenPassword, await bodies.read(request))
     await backend.as_gateway.auth.ForgotPassword(auth_pb2.ForgotPasswordRequest(**values))
     return FORGOT_PASSWORD.done()
 
@@ -164,7 +162,7 @@ RESET_PASSWORD = Operation(
     id="resetPassword",
     summary="Set a new password by the mailed link",
     message="Password reset successfully",
-    about="All tokens are revoked.",
+    description="All tokens are revoked.",
     body=json_body(
         NewPassword,
         "token",
@@ -179,7 +177,7 @@ RESET_PASSWORD = Operation(
 @router.post("/auth/reset-password", dependencies=[Depends(limit_by_address)])
 @RESET_PASSWORD.describes
 async def reset_password(request: Request, backend: BackendDep) -> Message:
-    values = bodies.checked(NewPassword, await bodies.read(request))
+    values = bodies.validate(NewPassword, await bodies.read(request))
     await backend.as_gateway.auth.ResetPassword(auth_pb2.ResetPasswordRequest(**values))
     return RESET_PASSWORD.done()
 
@@ -188,7 +186,7 @@ VERIFY_EMAIL = Operation(
     id="verifyEmail",
     summary="Open the link of the verification mail",
     message="Email verified successfully",
-    about="The link needs no token, and works also the second time.",
+    description="The link needs no token, and works also the second time.",
     refusals=(refusals.INVALID_SIGNATURE,),
 )
 
@@ -205,11 +203,11 @@ RESEND_VERIFICATION = Operation(
     id="resendVerification",
     summary="Send the verification mail again",
     message="Verification link sent",
-    about=(
+    description=(
         "With a token, the mail goes to its user; without one, to `email`. "
         "The answer is the same whether or not there is such a user."
     ),
-    body=json_body(Resend, example={"email": "jane@example.com"}),
+    body=json_body(VerificationMailRequest, example={"email": "jane@example.com"}),
     token_is_optional=True,
 )
 
@@ -218,10 +216,10 @@ RESEND_VERIFICATION = Operation(
 @RESEND_VERIFICATION.describes
 async def resend_verification(request: Request, backend: BackendDep) -> Message:
     if "authorization" in request.headers:
-        email = (await Access(verified=False)(request)).user.email
+        email = (await Access(requires_verification=False)(request)).user.email
     else:
         await limit_by_address(request)
-        email = bodies.checked(Resend, await bodies.read(request))["email"]
+        email = bodies.validate(VerificationMailRequest, await bodies.read(request))["email"]
     await backend.as_gateway.auth.ResendVerification(auth_pb2.ResendVerificationRequest(email=email))
     return RESEND_VERIFICATION.done()
 

@@ -2,26 +2,21 @@
 
 from typing import Annotated, Generic, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field
 
-from gateway.http.envelope import Envelope, Message, Page, instant, plain_id
-from gateway.identity.access import Access, record_usage
-from gateway.identity.callers import Caller
+from gateway.http.envelope import Envelope, Message, Page, format_time, parse_id
+from gateway.identity.access import record_usage
+from gateway.identity.route_access import BatchDeleter, BatchPoller, BatchReader, BatchWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
 from gateway.routes import uploads
 from gateway.routes.images import AcceptedImage, ImageFields, to_accepted_image, to_image
-from gateway.routes.paging import Paging, selected
+from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/batches", tags=["batches"])
-FEATURE = "batch_processing"
-Writer = Annotated[Caller, Depends(Access("images:write", creates=True, feature=FEATURE))]
-Reader = Annotated[Caller, Depends(Access("images:read", feature=FEATURE))]
-Poller = Annotated[Caller, Depends(Access("images:read", polls=True, feature=FEATURE))]
-Deleter = Annotated[Caller, Depends(Access("images:delete", feature=FEATURE))]
-BatchId = Annotated[int, BeforeValidator(plain_id)]
+BatchId = Annotated[int, BeforeValidator(parse_id)]
 STATUSES = {
     "pending": pb.BATCH_STATUS_PENDING,
     "processing": pb.BATCH_STATUS_PROCESSING,
@@ -32,12 +27,12 @@ STATUSES = {
 }
 STATUS_NAMES = {number: name for name, number in STATUSES.items()}
 StatusName = Annotated[str, Field(json_schema_extra={"enum": [*STATUSES]})]
-WantedStatus = Annotated[str | None, Query(json_schema_extra={"enum": [*STATUSES]})]
+StatusFilter = Annotated[str | None, Query(json_schema_extra={"enum": [*STATUSES]})]
 AnyImage = TypeVar("AnyImage")
 
 
 class InBatch(BaseModel):
-    """The first fields of an image in a batch."""
+    """The fields that come first in an image of a batch."""
 
     id: int
     batch_id: int
@@ -72,8 +67,8 @@ CREATE_BATCH = Operation(
     id="createBatch",
     summary="Upscale several images",
     message="Batch created and images queued for processing",
-    about="All or nothing: if one file is refused, or the quota is too small for all, no image is accepted.",
-    data=examples.PENDING_BATCH,
+    description="If one file is refused, or the quota is too small for all, no image is accepted.",
+    example_data=examples.PENDING_BATCH,
     body=multipart_body(uploads.BATCH_FIELDS, "images[]"),
     links=Links(("getBatch", "deleteBatch"), "batch_id"),
 )
@@ -81,8 +76,8 @@ CREATE_BATCH = Operation(
 
 @router.post("", status_code=202)
 @CREATE_BATCH.describes
-async def create_batch(request: Request, caller: Writer) -> Envelope[Batch[AcceptedBatchImage]]:
-    response = await caller.images.CreateBatch(uploads.several_images(request))
+async def create_batch(request: Request, caller: BatchWriter) -> Envelope[Batch[AcceptedBatchImage]]:
+    response = await caller.images.CreateBatch(uploads.read_batch_form(request))
     record_usage(request, caller, response)
     images = [to_accepted_batch_image(image) for image in response.batch.images]
     return CREATE_BATCH.answer(to_batch(response.batch, images))
@@ -92,19 +87,19 @@ LIST_BATCHES = Operation(
     id="listBatches",
     summary="List your batches",
     message="Batches retrieved successfully",
-    about="Newest first. A `page` or `per_page` that is invalid or out of range is replaced by a valid one.",
-    data=[examples.COMPLETED_BATCH],
+    description=PAGES_DESCRIPTION,
+    example_data=[examples.COMPLETED_BATCH],
 )
 
 
 @router.get("")
 @LIST_BATCHES.describes
 async def list_batches(
-    caller: Reader, paging: Paging, status: WantedStatus = None
+    caller: BatchReader, paging: Paging, status: StatusFilter = None
 ) -> Page[Batch[BatchImage]]:
-    wanted = selected(status, STATUSES, pb.BATCH_STATUS_UNSPECIFIED)
+    status_filter = parse_status(status, STATUSES, pb.BATCH_STATUS_UNSPECIFIED)
     response = await caller.images.ListBatches(
-        pb.ListBatchesRequest(page=paging.number, per_page=paging.size, status=wanted)
+        pb.ListBatchesRequest(page=paging.number, per_page=paging.size, status=status_filter)
     )
     batches = [to_batch(batch, to_batch_images(batch)) for batch in response.batches]
     return paging.answer(LIST_BATCHES.message, batches, response.total)
@@ -114,14 +109,14 @@ GET_BATCH = Operation(
     id="getBatch",
     summary="Get a batch",
     message="Batch retrieved successfully",
-    about="Includes all images of the batch. Poll this until `completed_at` is set.",
-    data=examples.COMPLETED_BATCH,
+    description="Includes all images of the batch. Poll this until `completed_at` is set.",
+    example_data=examples.COMPLETED_BATCH,
 )
 
 
 @router.get("/{batch_id}")
 @GET_BATCH.describes
-async def get_batch(batch_id: BatchId, caller: Poller) -> Envelope[Batch[BatchImage]]:
+async def get_batch(batch_id: BatchId, caller: BatchPoller) -> Envelope[Batch[BatchImage]]:
     response = await caller.images.GetBatch(pb.GetBatchRequest(id=batch_id))
     return GET_BATCH.answer(to_batch(response.batch, to_batch_images(response.batch)))
 
@@ -132,7 +127,7 @@ DELETE_BATCH = Operation(
     summary="Cancel or delete a batch",
     message=CANCELLED,
     other_messages=(DELETED,),
-    about=(
+    description=(
         "An unfinished batch is cancelled: its unfinished images do not count. "
         "A batch that has ended is deleted with its images."
     ),
@@ -141,7 +136,7 @@ DELETE_BATCH = Operation(
 
 @router.delete("/{batch_id}")
 @DELETE_BATCH.describes
-async def delete_batch(batch_id: BatchId, caller: Deleter) -> Message:
+async def delete_batch(batch_id: BatchId, caller: BatchDeleter) -> Message:
     response = await caller.images.DeleteBatch(pb.DeleteBatchRequest(id=batch_id))
     return Message(message=CANCELLED if response.cancelled else DELETED)
 
@@ -158,9 +153,9 @@ def to_batch(batch: pb.Batch, images: list[AnyImage]) -> Batch[AnyImage]:
         scale_factor=batch.scale_factor or None,
         progress=100 * ended // batch.total_images,
         images=images,
-        created_at=instant(batch.created_at),
-        updated_at=instant(batch.updated_at),
-        completed_at=instant(batch.completed_at) if batch.HasField("completed_at") else None,
+        created_at=format_time(batch.created_at),
+        updated_at=format_time(batch.updated_at),
+        completed_at=format_time(batch.completed_at) if batch.HasField("completed_at") else None,
         target_width=batch.target_width or None,
         target_height=batch.target_height or None,
     )

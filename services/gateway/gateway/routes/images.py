@@ -2,25 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field
 
-from gateway.http.envelope import Envelope, Message, Page, human_size, instant, plain_id
-from gateway.identity.access import Access, record_usage
-from gateway.identity.callers import Caller
+from gateway.http.envelope import Envelope, Message, Page, format_size, format_time, parse_id
+from gateway.identity.access import record_usage
+from gateway.identity.route_access import ImageDeleter, ImagePoller, ImageReader, ImageWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
 from gateway.routes import uploads
-from gateway.routes.paging import Paging, selected
+from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/images", tags=["images"])
-Writer = Annotated[Caller, Depends(Access("images:write", creates=True))]
-Reader = Annotated[Caller, Depends(Access("images:read"))]
-Poller = Annotated[Caller, Depends(Access("images:read", polls=True))]
-Deleter = Annotated[Caller, Depends(Access("images:delete"))]
-ImageId = Annotated[int, BeforeValidator(plain_id)]
+ImageId = Annotated[int, BeforeValidator(parse_id)]
 STATUSES = {
     "pending": pb.STATUS_PENDING,
     "processing": pb.STATUS_PROCESSING,
@@ -29,7 +25,7 @@ STATUSES = {
 }
 STATUS_NAMES = {number: name for name, number in STATUSES.items()}
 StatusName = Annotated[str, Field(json_schema_extra={"enum": [*STATUSES]})]
-WantedStatus = Annotated[str | None, Query(json_schema_extra={"enum": [*STATUSES]})]
+StatusFilter = Annotated[str | None, Query(json_schema_extra={"enum": [*STATUSES]})]
 
 
 class Failure(BaseModel):
@@ -107,17 +103,19 @@ UPSCALE_IMAGE = Operation(
     id="upscaleImage",
     summary="Upscale an image",
     message="Image uploaded and queued for processing",
-    about="The answer comes at once, the image is processed later. Ask for a scale factor or an exact size.",
-    data=examples.accepted(42, "photo.jpg"),
-    body=multipart_body(uploads.ONE_IMAGE_FIELDS, "image"),
+    description=(
+        "The answer comes at once, the image is processed later. Send a scale factor or an exact size."
+    ),
+    example_data=examples.accepted(42, "photo.jpg"),
+    body=multipart_body(uploads.IMAGE_FIELDS, "image"),
     links=Links(("getImage", "downloadImage", "deleteImage"), "image_id"),
 )
 
 
 @router.post("/upscale", status_code=202)
 @UPSCALE_IMAGE.describes
-async def upscale(request: Request, caller: Writer) -> Envelope[AcceptedImage]:
-    response = await caller.images.Upscale(uploads.one_image(request))
+async def upscale(request: Request, caller: ImageWriter) -> Envelope[AcceptedImage]:
+    response = await caller.images.Upscale(uploads.read_image_form(request))
     record_usage(request, caller, response)
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
 
@@ -126,17 +124,17 @@ LIST_IMAGES = Operation(
     id="listImages",
     summary="List your images",
     message="Images retrieved successfully",
-    about="Newest first. A `page` or `per_page` that is invalid or out of range is replaced by a valid one.",
-    data=[examples.IMAGE],
+    description=PAGES_DESCRIPTION,
+    example_data=[examples.IMAGE],
 )
 
 
 @router.get("")
 @LIST_IMAGES.describes
-async def list_images(caller: Reader, paging: Paging, status: WantedStatus = None) -> Page[Image]:
-    wanted = selected(status, STATUSES, pb.STATUS_UNSPECIFIED)
+async def list_images(caller: ImageReader, paging: Paging, status: StatusFilter = None) -> Page[Image]:
+    status_filter = parse_status(status, STATUSES, pb.STATUS_UNSPECIFIED)
     response = await caller.images.ListImages(
-        pb.ListImagesRequest(page=paging.number, per_page=paging.size, status=wanted)
+        pb.ListImagesRequest(page=paging.number, per_page=paging.size, status=status_filter)
     )
     return paging.answer(LIST_IMAGES.message, [to_image(image) for image in response.images], response.total)
 
@@ -145,14 +143,14 @@ GET_IMAGE = Operation(
     id="getImage",
     summary="Get an image",
     message="Image retrieved successfully",
-    about="Poll this every few seconds until `status` is `completed` or `failed`.",
-    data=examples.IMAGE,
+    description="Poll this every few seconds until `status` is `completed` or `failed`.",
+    example_data=examples.IMAGE,
 )
 
 
 @router.get("/{image_id}")
 @GET_IMAGE.describes
-async def get_image(image_id: ImageId, caller: Poller) -> Envelope[Image]:
+async def get_image(image_id: ImageId, caller: ImagePoller) -> Envelope[Image]:
     response = await caller.images.GetImage(pb.GetImageRequest(id=image_id))
     return GET_IMAGE.answer(to_image(response.image))
 
@@ -161,20 +159,20 @@ DOWNLOAD_IMAGE = Operation(
     id="downloadImage",
     summary="Get a link to the upscaled image",
     message="Download URL generated successfully",
-    about="The link works for an hour and needs no token.",
-    data=examples.DOWNLOAD,
+    description="The link works for an hour and needs no token.",
+    example_data=examples.DOWNLOAD,
     refusals=(refusals.IMAGE_PROCESSING, refusals.IMAGE_FAILED),
 )
 
 
 @router.get("/{image_id}/download")
 @DOWNLOAD_IMAGE.describes
-async def download(image_id: ImageId, caller: Reader) -> Envelope[Download]:
+async def download(image_id: ImageId, caller: ImageReader) -> Envelope[Download]:
     response = await caller.images.GetDownload(pb.GetDownloadRequest(id=image_id))
     link = Download(
         download_url=response.download_url,
         filename=response.filename,
-        expires_at=instant(response.expires_at),
+        expires_at=format_time(response.expires_at),
     )
     return DOWNLOAD_IMAGE.answer(link)
 
@@ -183,13 +181,13 @@ DELETE_IMAGE = Operation(
     id="deleteImage",
     summary="Delete an image",
     message="Image deleted successfully",
-    about="The image and its files are gone for good. Unfinished work is cancelled and does not count.",
+    description="The image and its files are gone for good. Unfinished work is cancelled and does not count.",
 )
 
 
 @router.delete("/{image_id}")
 @DELETE_IMAGE.describes
-async def delete_image(image_id: ImageId, caller: Deleter) -> Message:
+async def delete_image(image_id: ImageId, caller: ImageDeleter) -> Message:
     await caller.images.DeleteImage(pb.DeleteImageRequest(id=image_id))
     return DELETE_IMAGE.done()
 
@@ -199,15 +197,15 @@ def to_accepted_image(image: pb.Image) -> AcceptedImage:
         id=image.id,
         original_filename=image.original_filename,
         original_size=image.original_bytes,
-        original_size_human=human_size(image.original_bytes),
+        original_size_human=format_size(image.original_bytes),
         original_dimensions=None,
         status=STATUS_NAMES[image.status],
         scale_factor=image.scale_factor or None,
         target_width=image.target_width or None,
         target_height=image.target_height or None,
         api_request=image.api_request,
-        created_at=instant(image.created_at),
-        updated_at=instant(image.updated_at),
+        created_at=format_time(image.created_at),
+        updated_at=format_time(image.updated_at),
         queue_position=image.queue_position or None,
         estimated_seconds=image.estimated_seconds or None,
     )
@@ -222,8 +220,8 @@ def to_image(image: pb.Image) -> Image:
         upscaled_path=image.upscaled_path or None,
         original_size=image.original_bytes,
         upscaled_size=image.upscaled_bytes if is_done else None,
-        original_size_human=human_size(image.original_bytes),
-        upscaled_size_human=human_size(image.upscaled_bytes) if is_done else None,
+        original_size_human=format_size(image.original_bytes),
+        upscaled_size_human=format_size(image.upscaled_bytes) if is_done else None,
         original_dimensions=_size(image.original_size, "x"),
         upscaled_dimensions=_size(image.upscaled_size, "x"),
         original_dimensions_formatted=_size(image.original_size, " x "),
@@ -235,10 +233,10 @@ def to_image(image: pb.Image) -> Image:
         processing_time=round(image.processing_seconds, 2) if image.HasField("processing_seconds") else None,
         api_request=image.api_request,
         download_url=image.download_url or None,
-        created_at=instant(image.created_at),
-        updated_at=instant(image.updated_at),
+        created_at=format_time(image.created_at),
+        updated_at=format_time(image.updated_at),
         queue_time=round(image.queue_seconds, 2) if image.HasField("queue_seconds") else None,
-        download_expires_at=instant(image.download_expires_at) if image.download_url else None,
+        download_expires_at=format_time(image.download_expires_at) if image.download_url else None,
         error=_failure(image),
         model=_model(image.model),
         progress=image.progress,

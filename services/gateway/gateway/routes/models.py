@@ -28,8 +28,8 @@ LIST_MODELS = Operation(
     id="listModels",
     summary="List the models",
     message="Models retrieved successfully",
-    about="The models of this installation. It refuses all others.",
-    data=examples.MODELS,
+    description="The models of this installation. It refuses all others.",
+    example_data=examples.MODELS,
 )
 
 

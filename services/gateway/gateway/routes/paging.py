@@ -1,4 +1,4 @@
-"""Lists in pages: which page a client wants, and links to the others."""
+"""Lists in pages: the page that a client requests, and links to other pages."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,11 @@ from gateway.http.envelope import Data, Links, Meta, Page
 MOST_PER_PAGE = 100
 USUAL_PER_PAGE = 15
 LAST_PAGE = 2**31 // MOST_PER_PAGE
+PAGES_DESCRIPTION = (
+    "Newest first. A `page` or `per_page` that is invalid or out of range is replaced by a valid one."
+)
 LINKED_PARAMETERS = ("per_page", "status")
-"""Query parameters that links to other pages repeat."""
+"""Query parameters that the links repeat."""
 Value = TypeVar("Value")
 
 
@@ -36,8 +39,8 @@ Size = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class WantedPage:
-    """The page that a client wants."""
+class RequestedPage:
+    """The page that a client requests."""
 
     number: int
     size: int
@@ -50,7 +53,7 @@ class WantedPage:
         return Page(message=message, data=list(data), meta=meta, links=self._links(last))
 
     def _links(self, last: int) -> Links:
-        """Beyond the end of the list, `prev` is the last page."""
+        """Return links to other pages. Beyond the end of the list, `prev` is the last page."""
         query, url = self.request.query_params, f"{base_url(self.request)}{self.request.url.path}"
         repeated = {name: query[name] for name in LINKED_PARAMETERS if name in query}
 
@@ -65,17 +68,19 @@ class WantedPage:
         )
 
 
-async def _wanted_page(request: Request, page: Number = 1, per_page: Size = USUAL_PER_PAGE) -> WantedPage:
-    return WantedPage(page, per_page, request)
+async def _requested_page(
+    request: Request, page: Number = 1, per_page: Size = USUAL_PER_PAGE
+) -> RequestedPage:
+    return RequestedPage(page, per_page, request)
 
 
-Paging = Annotated[WantedPage, Depends(_wanted_page)]
+Paging = Annotated[RequestedPage, Depends(_requested_page)]
 
 
-def selected(status: str | None, values: Mapping[str, Value], everything: Value) -> Value:
-    """Return the value for a status in the query; `everything` if it is missing or empty."""
+def parse_status(status: str | None, values: Mapping[str, Value], any_status: Value) -> Value:
+    """Return the value for a status in the query; `any_status` if it is missing or empty."""
     if not status:
-        return everything
+        return any_status
     if status not in values:
         raise errors.invalid({"status": ["The selected status is invalid."]})
     return values[status]

@@ -28,8 +28,8 @@ LIST_PLANS = Operation(
     id="listPlans",
     summary="List the plans",
     message="Plans retrieved successfully",
-    about="The plans of this installation.",
-    data=[examples.PLAN],
+    description="The plans of this installation.",
+    example_data=[examples.PLAN],
 )
 
 

@@ -1,5 +1,6 @@
-"""The page behind the link in a reset mail. It calls only this API, runs only its own script, and removes the
-signed text from its address at once.
+"""The page that the link in a reset mail opens.
+
+It calls only this API, runs only its own script, and removes the signed text from its address at once.
 """
 
 import base64

@@ -2,32 +2,28 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.backend import BackendDep
 from gateway.http import bodies
-from gateway.http.envelope import Envelope, Message, instant, plain_id
-from gateway.identity.access import Access
-from gateway.identity.callers import Caller
+from gateway.http.envelope import Envelope, Message, format_time, parse_id
+from gateway.identity.route_access import AccountOwner, AccountReader, TokenHolder
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, json_body
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 
 router = APIRouter(prefix="/api/user/tokens", tags=["account"])
-Reader = Annotated[Caller, Depends(Access("user:read", verified=False))]
-Owner = Annotated[Caller, Depends(Access(all_abilities=True, verified=False))]
-TokenHolder = Annotated[Caller, Depends(Access(verified=False))]
-TokenId = Annotated[int, BeforeValidator(plain_id)]
+TokenId = Annotated[int, BeforeValidator(parse_id)]
 
 
-class WantedToken(BaseModel):
+class TokenRequest(BaseModel):
     name: str = ""
     abilities: list[str] | None = Field(default=None, min_length=1)
-    """Null: all abilities."""
+    """None means all abilities."""
     expires_at: str = ""
-    """A time as in RFC 3339; empty: never."""
+    """A time as in RFC 3339. Empty means that the token never expires."""
 
 
 class Token(BaseModel):
@@ -55,14 +51,14 @@ LIST_TOKENS = Operation(
     id="listTokens",
     summary="List your tokens",
     message="API tokens retrieved successfully",
-    about="The text of a token is not in the list. It is shown only once, when the token is created.",
-    data={"tokens": [examples.TOKEN], "count": 1},
+    description="The text of a token is not in the list. It is shown only once, when the token is created.",
+    example_data={"tokens": [examples.TOKEN], "count": 1},
 )
 
 
 @router.get("")
 @LIST_TOKENS.describes
-async def list_tokens(caller: Reader) -> Envelope[Tokens]:
+async def list_tokens(caller: AccountReader) -> Envelope[Tokens]:
     response = await caller.auth.ListTokens(pb.ListTokensRequest())
     tokens = [to_token(token) for token in response.tokens]
     return LIST_TOKENS.answer(Tokens(tokens=tokens, count=len(tokens)))
@@ -72,10 +68,10 @@ CREATE_TOKEN = Operation(
     id="createToken",
     summary="Create a token",
     message="API token created successfully",
-    about="Needs a token with all abilities. The text of the new token is shown only this once.",
-    data={"token": examples.TOKEN, "plain_text": "1|abc123…"},
+    description="Needs a token with all abilities. The text of the new token is shown only this once.",
+    example_data={"token": examples.TOKEN, "plain_text": "1|abc123…"},
     body=json_body(
-        WantedToken,
+        TokenRequest,
         "name",
         example={"name": "My App", "abilities": ["images:read"], "expires_at": "2030-01-01T00:00:00Z"},
     ),
@@ -85,8 +81,8 @@ CREATE_TOKEN = Operation(
 
 @router.post("", status_code=201)
 @CREATE_TOKEN.describes
-async def create_token(request: Request, caller: Owner) -> Envelope[NewToken]:
-    values = bodies.checked(WantedToken, await bodies.read(request, "abilities"))
+async def create_token(request: Request, caller: AccountOwner) -> Envelope[NewToken]:
+    values = bodies.validate(TokenRequest, await bodies.read(request, "abilities"))
     response = await caller.auth.CreateToken(pb.CreateTokenRequest(**values))
     return CREATE_TOKEN.answer(NewToken(token=to_token(response.token), plain_text=response.text))
 
@@ -95,7 +91,7 @@ REVOKE_TOKEN = Operation(
     id="revokeToken",
     summary="Revoke a token",
     message="Token revoked successfully",
-    about="A token may revoke itself. To revoke another token, it needs all abilities.",
+    description="A token may revoke itself. To revoke another token, it needs all abilities.",
     refusals=(refusals.MISSING_ABILITY,),
 )
 
@@ -113,7 +109,7 @@ def to_token(token: pb.Token) -> Token:
         id=token.id,
         name=token.name,
         abilities=list(token.abilities),
-        last_used_at=instant(token.last_used_at) if token.HasField("last_used_at") else None,
-        created_at=instant(token.created_at),
-        expires_at=instant(token.expires_at) if token.HasField("expires_at") else None,
+        last_used_at=format_time(token.last_used_at) if token.HasField("last_used_at") else None,
+        created_at=format_time(token.created_at),
+        expires_at=format_time(token.expires_at) if token.HasField("expires_at") else None,
     )

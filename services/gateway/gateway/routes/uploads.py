@@ -1,4 +1,4 @@
-"""The upload forms: their fields, and the messages to the images service that they become."""
+"""The upload forms: their fields, and how they become messages to the images service."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request
 
 from common import errors
-from gateway.http.envelope import human_size
+from gateway.http.envelope import format_size
 from gateway.http.multipart import FileStart, Form, read_form
 from imagefile.formats import CHOICES
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
@@ -16,17 +16,17 @@ from loupe.images.v1.known_models import KNOWN_MODELS
 
 Json = dict[str, Any]
 FORM_OVERHEAD_BYTES = 1 << 20
-"""Room for everything in a form that is not a file."""
-FILE: Json = {
+"""Room for the parts of a form that are not files."""
+FILE_SCHEMA: Json = {
     "type": "string",
     "format": "binary",
-    "description": f"At most {human_size(LARGEST_UPLOAD_BYTES)}.",
+    "description": f"At most {format_size(LARGEST_UPLOAD_BYTES)}.",
 }
-SIDE: Json = {"type": "integer", "minimum": 1, "maximum": LONGEST_OUTPUT_SIDE}
+SIDE_SCHEMA: Json = {"type": "integer", "minimum": 1, "maximum": LONGEST_OUTPUT_SIDE}
 OPTIONS: Json = {
     "scale_factor": {"type": "integer", "enum": [*SCALE_FACTORS], "default": SCALE_FACTORS[0]},
-    "target_width": SIDE,
-    "target_height": SIDE,
+    "target_width": SIDE_SCHEMA,
+    "target_height": SIDE_SCHEMA,
     "fit": {"type": "string", "enum": ["stretch", "cover", "contain"], "default": "stretch"},
     "output_format": {"type": "string", "enum": [*CHOICES]},
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
@@ -34,33 +34,34 @@ OPTIONS: Json = {
     "model": {"type": "string", "enum": [model.name for model in KNOWN_MODELS], "default": "auto"},
 }
 """The text fields of both forms, as in the API's description. The images service checks their values."""
-ONE_IMAGE_FIELDS: Json = {"image": FILE} | OPTIONS
+IMAGE_FIELDS: Json = {"image": FILE_SCHEMA} | OPTIONS
 BATCH_FIELDS: Json = {
-    "images[]": {"type": "array", "minItems": 1, "maxItems": MOST_BATCH_IMAGES, "items": FILE},
+    "images[]": {"type": "array", "minItems": 1, "maxItems": MOST_BATCH_IMAGES, "items": FILE_SCHEMA},
     "name": {"type": "string", "maxLength": 255},
 } | OPTIONS
 
-ONE_IMAGE = Form(
-    field="image",
-    file_names=re.compile("image"),
-    text_names=tuple(OPTIONS),
-    largest_body=LARGEST_UPLOAD_BYTES + FORM_OVERHEAD_BYTES,
+IMAGE_FORM = Form(
+    file_field="image",
+    file_parts=re.compile("image"),
+    text_parts=tuple(OPTIONS),
+    largest_body_bytes=LARGEST_UPLOAD_BYTES + FORM_OVERHEAD_BYTES,
     most_files=1,
     too_many_files="The image field must be a single file.",
 )
-BATCH = Form(
-    field="images",
-    file_names=re.compile(r"images(\[[0-9]*\])?"),
-    text_names=(*OPTIONS, "name"),
-    largest_body=(MOST_BATCH_IMAGES + 1) * LARGEST_UPLOAD_BYTES + FORM_OVERHEAD_BYTES,  # to see one too many
+BATCH_FORM = Form(
+    file_field="images",
+    file_parts=re.compile(r"images(\[[0-9]*\])?"),
+    text_parts=(*OPTIONS, "name"),
+    largest_body_bytes=(MOST_BATCH_IMAGES + 1) * LARGEST_UPLOAD_BYTES
+    + FORM_OVERHEAD_BYTES,  # one file more, so that the error can name the number of files
     most_files=MOST_BATCH_IMAGES,
     too_many_files=f"The images may not have more than {MOST_BATCH_IMAGES} items.",
 )
 
 
-async def one_image(request: Request) -> AsyncGenerator[pb.UpscaleRequest]:
-    """Yield the messages of one `Upscale` call. The options come last: without them nothing is accepted."""
-    async for event in read_form(request, ONE_IMAGE):
+async def read_image_form(request: Request) -> AsyncGenerator[pb.UpscaleRequest]:
+    """Yield the messages of one `Upscale` call. The options come last. Without them nothing is accepted."""
+    async for event in read_form(request, IMAGE_FORM):
         if isinstance(event, FileStart):
             start = pb.UpscaleRequest.Start(filename=event.filename or "", api_request=True)
             yield pb.UpscaleRequest(start=start)
@@ -70,9 +71,9 @@ async def one_image(request: Request) -> AsyncGenerator[pb.UpscaleRequest]:
             yield pb.UpscaleRequest(options=pb.UpscaleRequest.Options(**event))
 
 
-async def several_images(request: Request) -> AsyncGenerator[pb.CreateBatchRequest]:
+async def read_batch_form(request: Request) -> AsyncGenerator[pb.CreateBatchRequest]:
     """Yield the messages of one `CreateBatch` call, with the files in the order of their arrival."""
-    async for event in read_form(request, BATCH):
+    async for event in read_form(request, BATCH_FORM):
         if isinstance(event, FileStart):
             if event.filename is None:
                 name = f"images.{event.position}"

@@ -1,0 +1,27 @@
+"""The callers that routes accept. A route declares one of these types for its parameter `caller`."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from gateway.identity.access import Access
+from gateway.identity.callers import Caller
+
+BATCHES = "batch_processing"
+
+TokenHolder = Annotated[Caller, Depends(Access(requires_verification=False))]
+"""The user of any valid token."""
+AccountReader = Annotated[Caller, Depends(Access("user:read", requires_verification=False))]
+AccountOwner = Annotated[Caller, Depends(Access(all_abilities=True, requires_verification=False))]
+"""A user who may change the account: the token needs all abilities."""
+PlanReader = Annotated[Caller, Depends(Access("user:read"))]
+
+ImageWriter = Annotated[Caller, Depends(Access("images:write", creates_images=True))]
+ImageReader = Annotated[Caller, Depends(Access("images:read"))]
+ImagePoller = Annotated[Caller, Depends(Access("images:read", is_poll=True))]
+ImageDeleter = Annotated[Caller, Depends(Access("images:delete"))]
+
+BatchWriter = Annotated[Caller, Depends(Access("images:write", creates_images=True, feature=BATCHES))]
+BatchReader = Annotated[Caller, Depends(Access("images:read", feature=BATCHES))]
+BatchPoller = Annotated[Caller, Depends(Access("images:read", is_poll=True, feature=BATCHES))]
+BatchDeleter = Annotated[Caller, Depends(Access("images:delete", feature=BATCHES))]
