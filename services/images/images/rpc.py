@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from common import rpc, timestamps
 from common.db import now
-from imagefile.formats import media_type, named
+from imagefile.formats import media_type, parse_format
 from images.catalogue import USUAL
 from images.convert import (
     BATCH_STATUS_FROM_PROTO,
@@ -99,7 +99,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         async with self._sessions.begin() as session:
             image = await library.downloadable(session, rpc.principal().user_id, request.id)
         url, expires_at = self._signed(image)
-        filename = file_names.of_result(image.original_filename, named(image.upscaled_format))
+        filename = file_names.of_result(image.original_filename, parse_format(image.upscaled_format))
         return pb.GetDownloadResponse(
             download_url=url, expires_at=timestamps.to_proto(expires_at), filename=filename
         )
@@ -220,7 +220,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         return self._signed(image) if image.status == Status.COMPLETED else None
 
     def _signed(self, image: Image) -> tuple[str, datetime]:
-        format_ = named(image.upscaled_format)
+        format_ = parse_format(image.upscaled_format)
         filename = file_names.of_result(image.original_filename, format_)
         url = self._blobs.presigned_url(
             image.upscaled_path,
