@@ -21,7 +21,7 @@ REACH = 3
 class Resampler:
     """Takes a picture's rows from the top and yields those of another size.
 
-    It works in strips. The result is the same as that of the whole picture.
+    It works in strips, which do not show in the result.
     """
 
     def __init__(self, source: Size, target: Size) -> None:

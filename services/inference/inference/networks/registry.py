@@ -98,8 +98,11 @@ def assemble_models(configurations: Mapping[str, str]) -> dict[str, Model]:
 def _assemble(
     model: Mapping[str, Any], usable: Iterable[Description], descriptions: Mapping[str, Description]
 ) -> Model | None:
-    own = sorted((one for one in usable if one.model["name"] == model["name"]), key=lambda one: one.rank)
-    chosen = [next((one for one in own if factor in one.factors), None) for factor in model["factors"]]
+    """Return the model with the best network for each of its factors. None if a factor has no network."""
+    candidates = sorted(
+        (one for one in usable if one.model["name"] == model["name"]), key=lambda one: one.rank
+    )
+    chosen = [next((one for one in candidates if factor in one.factors), None) for factor in model["factors"]]
     networks = [
         _network(one, factor, descriptions)
         for one, factor in zip(chosen, model["factors"], strict=True)
@@ -120,6 +123,7 @@ def _assemble(
 
 
 def _network(one: Description, factor: int, descriptions: Mapping[str, Description]) -> Network:
+    """Return the network with as many passes as it takes to reach the factor."""
     passes = 1
     while one.scale**passes < factor:
         passes += 1

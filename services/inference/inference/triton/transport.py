@@ -147,7 +147,7 @@ def learn_outputs(tile: Tensor, found: dict[str, Tensor | None]) -> list[OutputS
 
 
 def allocate_outputs(tile: Tensor, outputs: list[OutputShape]) -> tuple[list[OutputSlot], int]:
-    """Return a slot for each output behind the tile, and the size in bytes of the tile and all outputs."""
+    """Return a slot for each output, after the tile, and the size in bytes of the tile and all outputs."""
     count, _, height, width = tile.shape
     slots, end = list[OutputSlot](), align(tile.nbytes)
     for name, channels, scale, dtype in outputs:
