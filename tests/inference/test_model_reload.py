@@ -183,7 +183,7 @@ async def is_gone(triton: Triton, model: str) -> bool:
 
 
 async def is_loaded(triton: Triton, model: str) -> bool:
-    return bool(await triton._client.is_model_ready(model))
+    return await triton.has(model)
 
 
 async def is_reloaded(model: str, before: float) -> bool:

@@ -140,6 +140,13 @@ class Triton:
             return not isinstance(translate_error("Triton", error), TritonUnavailable | TritonTimeout)
         return True
 
+    async def has(self, model: str) -> bool:
+        """Return whether the model is loaded. Raises `TritonUnavailable`."""
+        try:
+            return bool(await self._client.is_model_ready(model, client_timeout=PROBE_SECONDS))
+        except InferenceServerException as error:
+            raise TritonUnavailable(f"{model}: {error}") from error
+
     async def infer(self, model: str, tile: Tensor) -> Answer:
         """Return all outputs of the model for a tile of N x 3 x height x width, uint8 or float32.
 
