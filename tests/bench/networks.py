@@ -29,5 +29,5 @@ async def costs(rounds: int) -> dict[str, float]:
             started = time.process_time()
             await model.infer(name, tile)
             spent[name].append(time.process_time() - started)
-    each = {name: statistics.median(times[1:]) / found[name].step ** 2 for name, times in spent.items()}
+    each = {name: statistics.median(times[1:]) / found[name].pass_scale ** 2 for name, times in spent.items()}
     return {name: seconds / each[USUAL] for name, seconds in each.items()}

@@ -60,7 +60,7 @@ def test_every_network_can_be_built_for_8_and_for_16_bits_and_cut_without_a_seam
 
     assert network_names(ALL_MODELS) == set(overlaps)
     for network in (network for model in ALL_MODELS for network in model.networks):
-        assert network.step == scales[network.name]
+        assert network.pass_scale == scales[network.name]
         assert network.overlap >= overlaps[network.name]
 
 

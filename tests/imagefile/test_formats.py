@@ -44,9 +44,9 @@ def test_the_first_bytes_of_other_formats_are_unknown() -> None:
 
 
 def test_a_name_that_no_format_has_is_an_error() -> None:
-    assert formats.named("PNG") == "PNG"
+    assert formats.parse_format("PNG") == "PNG"
     with pytest.raises(ValueError, match="no format is called 'JP2'"):
-        formats.named("JP2")
+        formats.parse_format("JP2")
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_an_entry_that_lacks_something_stops_every_service(entry: FormatInfo | N
         table["PNG"] = entry
 
     with pytest.raises(IncompleteTable, match=text):
-        formats.check(table)
+        formats.check_table(table)
 
 
 def test_formats_that_are_only_read_or_only_written_are_possible() -> None:
-    formats.check({**FORMATS, "PNG": replace(PNG, reading=None, becomes=None)})
-    formats.check({**FORMATS, "GIF": replace(FORMATS["GIF"], writing=None)})
+    formats.check_table({**FORMATS, "PNG": replace(PNG, reading=None, becomes=None)})
+    formats.check_table({**FORMATS, "GIF": replace(FORMATS["GIF"], writing=None)})
 
 
 @pytest.mark.parametrize(
@@ -83,15 +83,15 @@ def test_formats_that_are_only_read_or_only_written_are_possible() -> None:
 def test_a_format_without_a_function_stops_the_worker(
     names: list[Format], table: dict[Format, Callable[..., object]], what: str
 ) -> None:
-    assert formats.for_each(names, table, what) is table
+    assert formats.require_entries(names, table, what) is table
     without_webp: dict[Format, Callable[..., object]] = {
         name: function for name, function in table.items() if name != "WEBP"
     }
 
     with pytest.raises(IncompleteTable, match=f"no {what} for WEBP"):
-        formats.for_each(names, without_webp, what)
+        formats.require_entries(names, without_webp, what)
     with pytest.raises(IncompleteTable, match=f"an unexpected {what} for WEBP"):
-        formats.for_each(without_webp, table, what)
+        formats.require_entries(without_webp, table, what)
 
 
 def test_every_format_that_is_written_can_be_ordered() -> None:

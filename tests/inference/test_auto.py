@@ -13,7 +13,7 @@ from inference.decoding.pool import Decoder
 from inference.networks.auto import (
     BLOCK,
     MAX_BLOCKS,
-    PALETTE,
+    MAX_PALETTE_COLOURS,
     NotServed,
     Rule,
     choose_model,
@@ -123,7 +123,7 @@ async def test_lossless_webp_counts_as_clean(decoder: Decoder) -> None:
 @pytest.mark.parametrize("number", range(len(CUTS)))
 def test_many_colours_need_cleaning_only_if_they_are_dithered(number: int) -> None:
     image = smaller(a_photo(number), 3)
-    palette = image.quantize(PALETTE)
+    palette = image.quantize(MAX_PALETTE_COLOURS)
 
     plain, dithered = (
         match_rule(a_picture(image.quantize(palette=palette, dither=dither).convert("RGB")))

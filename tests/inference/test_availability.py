@@ -138,7 +138,7 @@ async def test_with_the_usual_networks_the_usual_models_are_served(real: Triton,
     await loaded.only()
     availability = Availability(real)
 
-    await availability.wait_ready()
+    await availability.ensure_required()
 
     assert availability.names == ["auto", "faithful", "clean"]
 
@@ -161,7 +161,7 @@ async def test_enhance_takes_the_best_network_that_triton_has_for_8_and_16_bits(
     await loaded.only(*there)
     availability = Availability(real)
 
-    await availability.wait_ready()
+    await availability.ensure_required()
 
     found = availability.models.get("enhance")
     assert (found.networks[0].name if found else None) == net
@@ -175,7 +175,7 @@ async def test_a_repository_of_an_earlier_release_is_refused_with_the_command_th
         triton_at(running.target, seconds=30) as triton,
     ):
         with pytest.raises(OutdatedRepository, match="make models"):
-            await Availability(triton).wait_ready()
+            await Availability(triton).ensure_required()
 
 
 async def test_a_model_that_auto_needs_stays_served_while_it_is_loaded_again(
@@ -183,7 +183,7 @@ async def test_a_model_that_auto_needs_stays_served_while_it_is_loaded_again(
 ) -> None:
     await loaded.only()
     availability = Availability(real)
-    await availability.wait_ready()
+    await availability.ensure_required()
 
     async with loaded.without("span_x4"):
         await availability.refresh()
@@ -196,7 +196,7 @@ async def test_a_starting_worker_loads_the_models_that_auto_needs(real: Triton, 
     availability = Availability(real)
 
     async with loaded.without("span_x4"):
-        await availability.wait_ready()
+        await availability.ensure_required()
 
         assert await real.has("span_x4")
 
@@ -246,7 +246,7 @@ async def test_only_the_models_that_the_operator_wants_are_served(
     await loaded.only(*both(GENERAL))
     availability = Availability(real, names)
 
-    await availability.wait_ready()
+    await availability.ensure_required()
     await availability.announce(harness.service(), Throughput())
 
     assert set(await served(harness)) == {"auto", *names}
@@ -259,9 +259,9 @@ async def test_a_worker_is_not_ready_without_a_model_that_the_operator_wants(
     availability = Availability(real, NAMES)
 
     with pytest.raises(TritonFailed) as caught:
-        await availability.wait_ready()
+        await availability.ensure_required()
     await loaded.only(*both(GENERAL))
-    await availability.wait_ready()
+    await availability.ensure_required()
 
     assert str(caught.value) == (
         "INFERENCE_MODELS names enhance, for which Triton has no realesrgan_x4plus or realesr_general_x4v3"

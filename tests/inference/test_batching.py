@@ -60,4 +60,4 @@ async def test_fixed_tiles_of_two_pictures_of_different_sizes_share_batches(trit
 
 
 async def test_the_capacity_of_a_model_is_read_from_its_configuration(triton: Triton) -> None:
-    assert await triton.capacity(SLOW) == Capacity(is_gpu=False, instances=1, batch=8)
+    assert await triton.capacity(SLOW) == Capacity(is_gpu=False, instances=1, max_batch=8)

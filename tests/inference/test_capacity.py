@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from inference.triton.capacity import Capacity, Machine, jobs_for, this_machine, tiles_for
+from inference.triton.capacity import Capacity, Machine, choose_jobs, choose_tiles_in_flight, measure_machine
 
 GIB = 1 << 30
-GPU = Capacity(is_gpu=True, instances=2, batch=8)
+GPU = Capacity(is_gpu=True, instances=2, max_batch=8)
 
 
 def a_cgroup(folder: Path, own: str, files: dict[str, str]) -> tuple[Path, Path]:
@@ -36,7 +36,7 @@ def a_cgroup(folder: Path, own: str, files: dict[str, str]) -> tuple[Path, Path]
     ids=["whole core", "half a core", "of a parent", "version 1"],
 )
 def test_the_limits_of_a_container_count(tmp_path: Path, own: str, files: dict[str, str]) -> None:
-    assert this_machine(*a_cgroup(tmp_path, own, files)) == Machine(1, GIB)
+    assert measure_machine(*a_cgroup(tmp_path, own, files)) == Machine(1, GIB)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_the_limits_of_a_container_count(tmp_path: Path, own: str, files: dict[s
     [{}, {"cpu.max": "max 100000", "memory.max": "max"}, {"memory.limit_in_bytes": str((1 << 63) - 4096)}],
 )
 def test_without_limits_the_whole_machine_counts(tmp_path: Path, files: dict[str, str]) -> None:
-    found = this_machine(*a_cgroup(tmp_path, "0::/", files))
+    found = measure_machine(*a_cgroup(tmp_path, "0::/", files))
 
-    assert found == this_machine(tmp_path, tmp_path / "nothing")
+    assert found == measure_machine(tmp_path, tmp_path / "nothing")
     assert found.cores >= 1
     assert found.memory_bytes > GIB // 4
 
@@ -62,8 +62,8 @@ def test_without_limits_the_whole_machine_counts(tmp_path: Path, files: dict[str
         (Machine(8, 64 * GIB), GPU, 8, 32),
         (Machine(64, 256 * GIB), GPU, 16, 32),
         (Machine(8, 3 * GIB), GPU, 1, 24),
-        (Machine(16, 16 * GIB), Capacity(is_gpu=True, instances=4, batch=8), 6, 64),
+        (Machine(16, 16 * GIB), Capacity(is_gpu=True, instances=4, max_batch=8), 6, 64),
     ],
 )
 def test_larger_machines_work_on_more(machine: Machine, triton: Capacity, jobs: int, tiles: int) -> None:
-    assert (jobs_for(machine, triton), tiles_for(machine, triton)) == (jobs, tiles)
+    assert (choose_jobs(machine, triton), choose_tiles_in_flight(machine, triton)) == (jobs, tiles)

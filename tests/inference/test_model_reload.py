@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from inference.networks.network import Network
 from inference.picture import Picture
 from inference.triton.client import Triton
-from inference.triton.errors import ModelDied, TritonAway
+from inference.triton.errors import ModelDied, TritonUnavailable
 from loupe_local.triton import SHARED_MEMORY
 from tests.images.harness import poll
 from tests.inference.conftest import triton_at
@@ -65,7 +65,7 @@ async def test_a_picture_is_finished_although_its_model_is_killed_meanwhile(
 
     assert np.array_equal(result.pixels, PIXELS.repeat(2, 0).repeat(2, 1))
     assert reloads(SLOW) == before + 1
-    assert triton.is_well
+    assert triton.is_healthy
 
 
 async def test_a_canary_brings_a_model_back_before_anybody_needs_it(
@@ -76,7 +76,7 @@ async def test_a_canary_brings_a_model_back_before_anybody_needs_it(
     before = reloads(QUICK)
     dead.kill()
 
-    await triton.ask_canaries([QUICK])
+    await triton.send_canaries([QUICK])
 
     assert scratch.process_of(QUICK).pid != dead.pid
     assert reloads(QUICK) == before + 1
@@ -102,20 +102,20 @@ async def test_a_triton_that_loads_nothing_makes_the_worker_unready_until_it_is_
     ):
         await triton.infer(QUICK, TILE)
         scratch.kill(QUICK)
-        with pytest.raises(TritonAway, match="died"):
+        with pytest.raises(TritonUnavailable, match="died"):
             await triton.infer(QUICK, TILE)
-        was_well = triton.is_well
+        was_healthy = triton.is_healthy
 
         await scratch.supervisor.restart("triton")
         watching = asyncio.create_task(triton.watch(lambda: [QUICK], 0.1))
-        await poll(lambda: is_well(triton))
+        await poll(lambda: is_healthy(triton))
         watching.cancel()
 
-    assert not was_well
+    assert not was_healthy
 
 
-async def is_well(triton: Triton) -> bool:
-    return triton.is_well
+async def is_healthy(triton: Triton) -> bool:
+    return triton.is_healthy
 
 
 async def test_only_the_tile_that_kills_its_model_fails(scratch: ScratchTriton, triton: Triton) -> None:
@@ -156,9 +156,9 @@ async def test_a_model_whose_reload_failed_is_loaded_as_soon_as_that_is_possible
     away = tmp_path_factory.mktemp("away") / QUICK
     (scratch.models / QUICK).rename(away)
     scratch.kill(QUICK)
-    with pytest.raises(TritonAway):
+    with pytest.raises(TritonUnavailable):
         await triton.infer(QUICK, TILE)
-    with pytest.raises(TritonAway):
+    with pytest.raises(TritonUnavailable):
         await triton.infer(QUICK, TILE)
     away.rename(scratch.models / QUICK)
 
@@ -175,11 +175,11 @@ async def test_a_starting_worker_loads_what_another_one_left_unloaded(
 
     await triton.load_missing()
 
-    assert await triton.has(QUICK)
+    assert await is_loaded(triton, QUICK)
 
 
 async def is_gone(triton: Triton, model: str) -> bool:
-    return not await triton.has(model)
+    return not await is_loaded(triton, model)
 
 
 async def is_loaded(triton: Triton, model: str) -> bool:

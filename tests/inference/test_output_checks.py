@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from inference.networks.network import Answer, Tensor
-from inference.networks.output_checks import check
+from inference.networks.output_checks import find_problem
 
 PHOTOS = sorted((Path(__file__).parents[2] / "docs" / "photos").glob("*.png"))
 NAMES = [path.stem for path in PHOTOS]
@@ -70,8 +70,8 @@ def test_no_enlarged_picture_is_refused(name: str, step: int, kind: Image.Resamp
     tensor = tensor_of(PICTURES[name])
     answer = enlarged(tensor, step, kind)
 
-    assert check(tensor, Answer(answer), step) is None
-    assert check(as_float(tensor), Answer(as_float(answer)), step) is None
+    assert find_problem(tensor, Answer(answer), step) is None
+    assert find_problem(as_float(tensor), Answer(as_float(answer)), step) is None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_black_answer_to_a_lit_tile_is_refused(name: str, to: type) -> None:
     tensor = tensor_of(PICTURES[name])
     given = tensor if to is np.uint8 else as_float(tensor)
 
-    assert check(given, Answer(np.zeros((1, 3, 2 * SIZE, 2 * SIZE), to)), 2) == "black"
+    assert find_problem(given, Answer(np.zeros((1, 3, 2 * SIZE, 2 * SIZE), to)), 2) == "black"
 
 
 @pytest.mark.parametrize("name", ["a thin line", "noise", "half black", *NAMES])
@@ -90,7 +90,7 @@ def test_a_black_answer_to_a_lit_tile_is_refused(name: str, to: type) -> None:
 def test_one_colour_for_a_varied_tile_is_refused(name: str, level: int) -> None:
     answer = np.full((1, 3, 4 * SIZE, 4 * SIZE), level, np.uint8)
 
-    assert check(tensor_of(PICTURES[name]), Answer(answer), 4) == "one colour"
+    assert find_problem(tensor_of(PICTURES[name]), Answer(answer), 4) == "one colour"
 
 
 @pytest.mark.parametrize("photo", PHOTOS, ids=lambda path: path.stem)
@@ -99,7 +99,7 @@ def test_a_partly_written_buffer_is_refused(photo: Path) -> None:
     answer = tensor.repeat(2, 2).repeat(2, 3)
     answer[:, :, 128:] = 0
 
-    assert check(tensor, Answer(answer), 2) == "a black hole"
+    assert find_problem(tensor, Answer(answer), 2) == "a black hole"
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
@@ -108,14 +108,16 @@ def test_a_single_value_that_is_not_a_number_is_refused(odd: float) -> None:
     answer = tensor.repeat(2, 2).repeat(2, 3)
     answer[0, 1, 7, 9] = odd
 
-    assert check(tensor, Answer(answer), 2) == "values that are not numbers"
+    assert find_problem(tensor, Answer(answer), 2) == "values that are not numbers"
 
 
 def test_an_uncertainty_map_of_another_size_is_refused() -> None:
     tensor = tensor_of(PICTURES["noise"])
     uncertainty = np.zeros((1, 1, SIZE, SIZE - 1), np.uint8)
 
-    assert "uncertainty" in (check(tensor, Answer(tensor.repeat(2, 2).repeat(2, 3), uncertainty), 2) or "")
+    assert "uncertainty" in (
+        find_problem(tensor, Answer(tensor.repeat(2, 2).repeat(2, 3), uncertainty), 2) or ""
+    )
 
 
 def uncertain_rows(height: int) -> Tensor:
@@ -133,8 +135,8 @@ def test_uncertain_places_may_have_any_value(name: str, level: int) -> None:
     answer = tensor.repeat(2, 2).repeat(2, 3)
     answer[:, :, :128] = level
 
-    assert check(tensor, Answer(np.full_like(answer, level), uncertain_rows(SIZE)), 2) is None
-    assert check(tensor, Answer(answer, uncertain_rows(64)), 2) is None
+    assert find_problem(tensor, Answer(np.full_like(answer, level), uncertain_rows(SIZE)), 2) is None
+    assert find_problem(tensor, Answer(answer, uncertain_rows(64)), 2) is None
 
 
 def test_an_uncertain_spot_does_not_make_a_plain_tile_varied() -> None:
@@ -142,7 +144,7 @@ def test_an_uncertain_spot_does_not_make_a_plain_tile_varied() -> None:
     tensor[:, :, 3, 3] = 255
 
     assert (
-        check(tensor, Answer(np.full((1, 3, 2 * SIZE, 2 * SIZE), 128, np.uint8), uncertain_rows(6)), 2)
+        find_problem(tensor, Answer(np.full((1, 3, 2 * SIZE, 2 * SIZE), 128, np.uint8), uncertain_rows(6)), 2)
         is None
     )
 
@@ -153,5 +155,5 @@ def test_certain_places_are_checked_beside_uncertain_ones() -> None:
     holed = tensor.repeat(2, 2).repeat(2, 3)
     holed[:, :, 128:] = 0
 
-    assert check(tensor, Answer(black, uncertain_rows(16)), 2) == "black"
-    assert check(tensor, Answer(holed, uncertain_rows(16)), 2) == "a black hole"
+    assert find_problem(tensor, Answer(black, uncertain_rows(16)), 2) == "black"
+    assert find_problem(tensor, Answer(holed, uncertain_rows(16)), 2) == "a black hole"

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from inference.throughput import MEMORY_SECONDS, Throughput
+from inference.throughput import TIME_CONSTANT_SECONDS, Throughput
 
 
 class Clock:
@@ -59,7 +59,7 @@ def test_old_results_count_less() -> None:
     worked(throughput, clock, 10, pixels=100_000_000)
 
     for _ in range(30):
-        worked(throughput, clock, MEMORY_SECONDS / 10, pixels=int(MEMORY_SECONDS / 10 * 1e6))
+        worked(throughput, clock, TIME_CONSTANT_SECONDS / 10, pixels=int(TIME_CONSTANT_SECONDS / 10 * 1e6))
 
     assert throughput.megapixels_per_second == pytest.approx(1, rel=0.1)
 

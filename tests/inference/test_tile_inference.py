@@ -6,7 +6,7 @@ import grpc
 import numpy as np
 import pytest
 
-from inference.networks.network import Answer, Network, Tensor, TooLarge
+from inference.networks.network import Answer, Network, Tensor, TileTooLarge
 from inference.tiling.tile_inference import infer_tile
 from inference.tiling.tiles import Box
 from inference.triton.client import Triton
@@ -36,7 +36,7 @@ class SmallMemory:
         height, width = tile.shape[2:]
         if height * width > self.most:
             self.refused += 1
-            raise TooLarge(f"{height} x {width}")
+            raise TileTooLarge(f"{height} x {width}")
         padded = np.pad(tile.astype(np.int64), ((0, 0), (0, 0), (self.reach,) * 2, (self.reach,) * 2))
         side = 2 * self.reach + 1
         near = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(2, 3)).sum(axis=(4, 5))
@@ -65,7 +65,7 @@ async def test_halves_and_their_halves_make_the_whole_tile(
 async def test_the_smallest_tiles_are_not_halved() -> None:
     tile, small = a_tile(300, 300), SmallMemory(0)
 
-    with pytest.raises(TooLarge):
+    with pytest.raises(TileTooLarge):
         await infer_tile(NET, small, tile, box_of(tile))
 
     assert small.refused < 10

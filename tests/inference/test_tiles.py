@@ -15,16 +15,16 @@ def test_along_an_axis_every_pixel_is_kept_once_and_far_from_cut_edges(tile: int
     for length in range(1, 1501):
         line = spans(length, tile, overlap)
 
-        assert line[0].start == line[0].keep_from == 0
-        assert line[-1].end == line[-1].keep_to == length
+        assert line[0].start == line[0].core_start == 0
+        assert line[-1].end == line[-1].core_end == length
         assert len({span.end - span.start for span in line}) == 1
         assert line[0].end <= tile
         for span in line:
-            assert 0 <= span.start <= span.keep_from < span.keep_to <= span.end <= length
+            assert 0 <= span.start <= span.core_start < span.core_end <= span.end <= length
         for left, right in pairwise(line):
-            assert left.keep_to == right.keep_from
-            assert left.end - left.keep_to >= overlap
-            assert right.keep_from - right.start >= overlap
+            assert left.core_end == right.core_start
+            assert left.end - left.core_end >= overlap
+            assert right.core_start - right.start >= overlap
 
 
 @pytest.mark.parametrize(("tile", "overlap"), GRIDS)
@@ -39,7 +39,7 @@ def test_the_kept_parts_cover_the_picture_once(width: int, height: int) -> None:
     covered = np.zeros((height, width), int)
 
     for tile in plan(width, height, 64, 8):
-        covered[tile.keep.top : tile.keep.bottom, tile.keep.left : tile.keep.right] += 1
+        covered[tile.core.top : tile.core.bottom, tile.core.left : tile.core.right] += 1
 
     assert (covered == 1).all()
 
@@ -47,7 +47,7 @@ def test_the_kept_parts_cover_the_picture_once(width: int, height: int) -> None:
 def test_a_picture_no_larger_than_a_tile_is_one() -> None:
     (tile,) = plan(512, 300, 512, 20)
 
-    assert tile.source == tile.keep == (0, 0, 512, 300)
+    assert tile.source == tile.core == (0, 0, 512, 300)
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_fixed_tiles_along_an_axis_are_whole_or_the_axis(tile: int, overlap: int
     for length in range(1, 1501):
         line = spans(length, tile, overlap, is_fixed=True)
 
-        assert line[0].start == line[0].keep_from == 0
-        assert line[-1].end == line[-1].keep_to == length
+        assert line[0].start == line[0].core_start == 0
+        assert line[-1].end == line[-1].core_end == length
         assert {span.end - span.start for span in line} == {min(length, tile)}
         for left, right in pairwise(line):
-            assert left.keep_to == right.keep_from
-            assert left.end - left.keep_to >= overlap
-            assert right.keep_from - right.start >= overlap
+            assert left.core_end == right.core_start
+            assert left.end - left.core_end >= overlap
+            assert right.core_start - right.start >= overlap
 
 
 @pytest.mark.parametrize("overlap", [15, 21, 96])
@@ -150,10 +150,10 @@ def test_tiles_of_some_rows_cover_them_once_and_reach_beyond_them(
         covered = np.zeros((height, width), int)
 
         for tile in plan_rows((width, height), (top, bottom), 256, 15, is_fixed=is_fixed):
-            source, keep = tile.source, tile.keep
-            covered[keep.top : keep.bottom, keep.left : keep.right] += 1
-            assert source.top <= max(0, keep.top - 15)
-            assert source.bottom >= min(height, keep.bottom + 15)
+            source, core = tile.source, tile.core
+            covered[core.top : core.bottom, core.left : core.right] += 1
+            assert source.top <= max(0, core.top - 15)
+            assert source.bottom >= min(height, core.bottom + 15)
             if is_fixed:
                 assert (source.width, source.height) == (min(width, 256), min(height, 256))
 

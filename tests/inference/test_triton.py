@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.networks.network import Answer, BadAnswer, Network, Tensor, TooLarge
+from inference.networks.network import Answer, BadAnswer, Network, Tensor, TileTooLarge
 from inference.picture import Picture
 from inference.triton.client import Triton
-from inference.triton.errors import TritonAway, TritonFailed
+from inference.triton.errors import TritonFailed, TritonUnavailable
 from loupe_local.stack import Stack
 from tests.inference.built_models import CLEAN, FAITHFUL
 from tests.inference.conftest import FaultyTriton, an_answer, pixels_of, triton_at
@@ -69,7 +69,7 @@ async def test_a_picture_in_tiles_is_the_picture_in_one(real: Triton, net: Netwo
 async def test_a_picture_in_halves_is_the_picture_in_one(real: Triton, net: Network) -> None:
     async def small(name: str, tile: Tensor) -> Answer:
         if tile.shape[2] * tile.shape[3] > 14_000:
-            raise TooLarge(name)
+            raise TileTooLarge(name)
         return await real.infer(name, tile)
 
     photo = np.asarray(Image.open(PHOTO).convert("RGB").resize((170, 130)))
@@ -118,17 +118,17 @@ async def test_a_triton_that_hangs_is_given_up_at_the_deadline(faulty: FaultyTri
     with pytest.raises(TritonFailed) as caught:
         await triton.infer("span_x2", TILE)
 
-    assert not isinstance(caught.value, TritonAway)
+    assert not isinstance(caught.value, TritonUnavailable)
     assert 0.9 < time.monotonic() - started < 3
 
 
 async def test_a_triton_that_cannot_be_reached_is_away() -> None:
     async with triton_at("127.0.0.1:9", seconds=1.0) as nowhere:
-        with pytest.raises(TritonAway):
+        with pytest.raises(TritonUnavailable):
             await nowhere.infer("span_x2", TILE)
-        with pytest.raises(TritonAway, match="UNAVAILABLE"):
+        with pytest.raises(TritonUnavailable, match="UNAVAILABLE"):
             await nowhere.has("span_x2")
-        with pytest.raises(TritonAway, match="UNAVAILABLE"):
+        with pytest.raises(TritonUnavailable, match="UNAVAILABLE"):
             await nowhere.load_missing()
 
 
@@ -150,7 +150,7 @@ async def test_an_error_is_the_models_and_only_unavailable_is_away(
     with pytest.raises(TritonFailed) as caught:
         await triton.infer("span_x2", TILE)
 
-    assert isinstance(caught.value, TritonAway) is is_away
+    assert isinstance(caught.value, TritonUnavailable) is is_away
 
 
 async def test_a_missing_output_is_a_failure(faulty: FaultyTriton, triton: Triton) -> None:

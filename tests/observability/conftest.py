@@ -45,7 +45,11 @@ class Traced:
 
     def trace_of(self, request_id: str) -> list[Received]:
         """Return the spans of the trace that the worker's log line names for this request."""
-        [line] = [line for line in self.lines("inference", "done") if line["request_id"] == request_id]
+        [line] = [
+            line
+            for line in self.lines("inference", "image upscaled and stored")
+            if line["request_id"] == request_id
+        ]
         return self.collector.trace(bytes.fromhex(line["trace_id"]))
 
 

@@ -116,7 +116,10 @@ async def test_a_job_that_waited_for_another_belongs_to_its_own_upload(
     await until(jane, first, "completed")
     await until(jane, second, "completed")
 
-    done = {line["image_id"]: line["request_id"] for line in traced.lines("inference", "done")}
+    done = {
+        line["image_id"]: line["request_id"]
+        for line in traced.lines("inference", "image upscaled and stored")
+    }
     spans = await trace_of(traced, "came-second")
 
     assert (done[first], done[second]) == ("came-first", "came-second")

@@ -4,6 +4,7 @@ import struct
 
 OLD_HEADER_BYTES, HEADER_BYTES = 12, 40
 UNCOMPRESSED = (0, 3)
+"""Values of the field `compression`: plain pixels, and pixels with bit masks."""
 MOST_COLOURS = 256
 
 

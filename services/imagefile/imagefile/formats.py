@@ -1,6 +1,7 @@
-"""The one table of image formats. Whatever else knows formats takes it from here, and from nowhere else.
+"""The one table of image formats. All code that handles formats uses it, and states nothing about them
+itself.
 
-A format may be read only, or written only. An entry that lacks something it needs is an error at import.
+A format may be read only, or written only. An incomplete entry is an error at import.
 """
 
 import re
@@ -15,7 +16,7 @@ Value = TypeVar("Value")
 
 
 class IncompleteTable(Exception):
-    """A format lacks something without which it cannot be read or written."""
+    """A table lacks an entry for a format, or an entry lacks something."""
 
 
 Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]
@@ -24,7 +25,7 @@ Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the format or its encoder cannot exceed. None: nothing below the service's own limits."""
+    """What the format or its encoder cannot exceed. None: only the service's own limits apply."""
 
     longest_side: int = 1 << 31
     """In pixels."""
@@ -38,17 +39,20 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """How a file of the format is recognised and checked before any other parser gets to see it."""
+    """How a file of the format is recognised and checked before any other parser reads it."""
 
     signature: re.Pattern[bytes]
-    """Matches the first bytes of a file, and of no file that Pillow would refuse for its first bytes."""
+    """Matches the first bytes of the format's files, but not those of a file that Pillow refuses by its first
+    bytes.
+    """
     walk: Callable[[bytes], None]
     """Raises `ParserBomb` for a file with too many parts."""
     is_complete: Callable[[bytes], bool]
-    """May raise anything for a file that is damaged."""
+    """Whether the file is not cut off. May raise any error for a file that is damaged."""
     is_lossy: Callable[[bytes], bool]
+    """Whether the file was compressed with loss."""
     animated: bool = False
-    """Whether all frames are read, and not just the first."""
+    """Whether all frames are read, and not only the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +143,8 @@ FORMATS: Mapping[Format, FormatInfo] = {
             animated=True,
             bit_depths=(8,),
             has_quality=True,
-            # libwebp holds whole pictures: 10 bytes for each pixel of a lossy one, 25 to 40 of any other,
-            # and up to 50 of an animation's frame, beside the other frames
+            # libwebp stores whole pictures: 10 bytes for each pixel of a lossy one, 25 to 40 of any other,
+            # and up to 50 of an animation's frame, in addition to the other frames
             limits=Limits(
                 longest_side=16_383,
                 lossy_pixels=100_000_000,
@@ -197,7 +201,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
 }
 
 
-def check(table: Mapping[Format, FormatInfo]) -> None:
+def check_table(table: Mapping[Format, FormatInfo]) -> None:
     """Raise `IncompleteTable` unless each format can be read or written, and becomes one that is written."""
     for name in get_args(Format):
         info = table.get(name)
@@ -208,16 +212,23 @@ def check(table: Mapping[Format, FormatInfo]) -> None:
             raise IncompleteTable(f"{name} is read, and becomes no format that is written")
 
 
-check(FORMATS)
+check_table(FORMATS)
 
 READABLE: Mapping[Format, Reading] = {name: info.reading for name, info in FORMATS.items() if info.reading}
 WRITABLE: Mapping[Format, Writing] = {name: info.writing for name, info in FORMATS.items() if info.writing}
-CHOICES: Mapping[str, Format] = {choice: name for name, about in WRITABLE.items() for choice in about.choices}
+CHOICES: Mapping[str, Format] = {
+    choice: name for name, writing in WRITABLE.items() for choice in writing.choices
+}
 """The values of `output_format`."""
 
 
-def for_each(names: Iterable[Format], table: Mapping[Format, Value], what: str) -> Mapping[Format, Value]:
-    """Return `table`. Raise `IncompleteTable` unless it has exactly the formats in `names`."""
+def require_entries(
+    names: Iterable[Format], table: Mapping[Format, Value], what: str
+) -> Mapping[Format, Value]:
+    """Return `table`. Raise `IncompleteTable` unless it has exactly the formats in `names`.
+
+    `what` names an entry in the error's text, such as `decoder`.
+    """
     needed = set(names)
     if missing := sorted(needed - set(table)):
         raise IncompleteTable(f"no {what} for {', '.join(missing)}")
@@ -226,7 +237,7 @@ def for_each(names: Iterable[Format], table: Mapping[Format, Value], what: str) 
     return table
 
 
-def named(name: str) -> Format:
+def parse_format(name: str) -> Format:
     """Return the format with this name. Raise `ValueError` for an unknown one."""
     for known in FORMATS:
         if known == name:
@@ -235,7 +246,7 @@ def named(name: str) -> Format:
 
 
 def identify(data: bytes) -> Format | None:
-    """Return the format that the first bytes name."""
+    """Return the format that the first bytes name, or None if they are unknown."""
     return next((name for name, reading in READABLE.items() if reading.signature.match(data)), None)
 
 
@@ -251,6 +262,7 @@ def is_parser_bomb(data: bytes) -> bool:
 
 
 def extension(name: Format) -> str:
+    """Return the usual file name extension, without a dot."""
     return FORMATS[name].extensions[0]
 
 
@@ -258,6 +270,6 @@ def media_type(name: Format) -> str:
     return FORMATS[name].media_type
 
 
-def is_animated(name: Format) -> bool:
+def can_be_animated(name: Format) -> bool:
     """Return whether a result in this format can hold an animation."""
     return name in WRITABLE and WRITABLE[name].animated

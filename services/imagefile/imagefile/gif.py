@@ -1,4 +1,4 @@
-"""The blocks of a GIF file (GIF89a, 20 to 26). Blocks behind the last picture do no harm."""
+"""The blocks of a GIF file (GIF89a, sections 20 to 26). Blocks after the last picture are harmless."""
 
 import struct
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ PICTURE, EXTENSION = 0x2C, 0x21
 CONTROL = 0xF9
 """The label of the extension that says how the next picture is shown."""
 COLOUR_TABLE = 0x80
-"""The flag that says that a colour table follows."""
+"""The flag of a colour table that follows."""
 HEADER_BYTES = 13
 MOST_FRAMES = 2000
 MOST_BLOCKS = 20_000
@@ -25,19 +25,19 @@ class Block:
     """`PICTURE` or `EXTENSION`."""
     start: int
     end: int
-    """Offset behind the block's last byte; the length of the file if the block is cut off."""
+    """Offset after the block's last byte; the length of the file if the block is cut off."""
     is_cut_off: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What can be said about an animation without decoding it."""
+    """The facts about an animation that are known without decoding it."""
 
     frames: int
     """0 if one of the pictures is cut off."""
     width: int
     height: int
-    """The canvas, enlarged to hold pictures that reach beyond it, which is how they are decoded."""
+    """Size of the canvas. As in decoding, it is enlarged for pictures that reach beyond it."""
     has_holes: bool = False
     """Whether the first picture does not cover the canvas."""
 
@@ -49,7 +49,7 @@ def blocks(data: bytes) -> Iterator[Block]:
     """
     if len(data) < HEADER_BYTES:
         return
-    position, sub_blocks = head_bytes(data), 0
+    position, sub_blocks = first_block_offset(data), 0
     for _ in limited(MOST_BLOCKS, "blocks"):
         if position >= len(data) or data[position] not in (PICTURE, EXTENSION):
             return
@@ -76,13 +76,16 @@ def walk(data: bytes) -> None:
         pass
 
 
-def head_bytes(data: bytes) -> int:
-    """Return the bytes of the header and of the colour table for all pictures."""
+def first_block_offset(data: bytes) -> int:
+    """Return the offset after the header and the global colour table."""
     return HEADER_BYTES + _table_bytes(data[10])
 
 
 def summarise(data: bytes) -> Summary:
-    """Count at most one picture more than `MOST_FRAMES`. Raise `struct.error` for a file without a header."""
+    """Return the facts about the animation. Counting stops after `MOST_FRAMES` + 1 pictures.
+
+    Raise `struct.error` for a file without a header.
+    """
     width, height = struct.unpack_from("<HH", data, 6)
     frames, canvas, has_holes = 0, (width, height), False
     for block in blocks(data):

@@ -1,7 +1,7 @@
 """The error that each walk over a file raises when the file was made to keep parsers busy.
 
 Such a file has millions of parts where honest files have dozens. Every walk counts the parts while it passes
-them, so it ends within a fraction of a second whatever the file holds.
+them, so it ends within a fraction of a second for any file.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ class ParserBomb(ValueError):
 
 
 def limited(most: int, what: str) -> Iterable[int]:
-    """Count from 0, and raise `ParserBomb` instead of counting on from `most`."""
+    """Count from 0, and raise `ParserBomb` when `most` is reached. `what` names the parts in its text."""
     for number in count():
         if number >= most:
             raise ParserBomb(f"more than {most} {what}")

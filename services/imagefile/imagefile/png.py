@@ -1,6 +1,6 @@
-"""The chunks of a PNG file (ISO/IEC 15948), and whether they hold as many pixels as the header promises.
+"""The chunks of a PNG file (ISO/IEC 15948), and whether they contain as many pixels as the header says.
 
-Pixels are inflated only to be counted. The result is dropped piece by piece.
+Pixels are inflated only to be counted. They are not stored.
 """
 
 import struct
@@ -87,7 +87,7 @@ def is_complete(data: bytes) -> bool:
 
 
 def _has_all_pixels(found: list[Chunk]) -> bool:
-    """Only the chunks of pixels that follow each other count (5.6)."""
+    """Return whether the first row of chunks of pixels contains all pixels. Later ones do not count (5.6)."""
     header = next(chunk for chunk in found if chunk.kind == HEADER)
     pixels = takewhile(
         lambda chunk: chunk.kind == PIXELS, dropwhile(lambda chunk: chunk.kind != PIXELS, found)
@@ -108,7 +108,7 @@ def _bytes_needed(header: memoryview) -> int:
 def _inflates_to(parts: Iterable[memoryview], needed: int) -> bool:
     """Return whether the parts inflate to `needed` bytes or more.
 
-    Also return True if the count takes too long. The decoder then finds out.
+    Also return True if counting takes too long. Then the decoder notices if pixels are missing.
     """
     inflate, count, started = zlib.decompressobj(), 0, time.thread_time()
     try:

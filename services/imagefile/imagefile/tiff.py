@@ -1,4 +1,4 @@
-"""The first directory of a TIFF file (TIFF 6.0, BigTIFF): its tags, read when they are asked for.
+"""The first directory of a TIFF file (TIFF 6.0, BigTIFF): its tags, read on demand.
 
 Tags are read as Pillow reads them: the first of two equal tags counts, values longer than the file are
 skipped, and a value that lies beyond the end of the file ends the directory.
@@ -23,7 +23,7 @@ INTEGERS = {
 TEXTS = (BYTE, ASCII, UNDEFINED)
 """Types that are read as bytes."""
 ONE_BYTE_TYPES = (*TEXTS, SIGNED_BYTE)
-"""Types whose values are harmless in any number."""
+"""Types of which a tag may have any number of values."""
 TYPE_BYTES = {
     **dict.fromkeys(ONE_BYTE_TYPES, 1),
     **{kind: struct.calcsize(f"<{code}") for kind, code in INTEGERS.items()},
@@ -45,7 +45,7 @@ Data = bytes | bytearray
 class Entry:
     tag: int
     kind: int
-    """The type of its values."""
+    """The type of the values, such as SHORT."""
     count: int
     position: int
     """Offset of the entry itself, in bytes."""
@@ -56,7 +56,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class NumberFormat:
     """How a file writes its numbers."""
 
     order: str
@@ -73,28 +73,30 @@ class Layout:
         return struct.Struct(f"{self.order}HH{'Q' if self.is_big else 'I'}")
 
 
-def layout_of(data: Data) -> Layout:
-    return Layout("<" if data[:2] == b"II" else ">", b"+" in data[2:4])
+def read_number_format(data: Data) -> NumberFormat:
+    return NumberFormat("<" if data[:2] == b"II" else ">", b"+" in data[2:4])
 
 
 def entries(data: Data) -> Iterator[Entry]:
     """Yield the entries of the first directory. Raise `ParserBomb` for too many entries or values."""
-    layout = layout_of(data)
+    number_format = read_number_format(data)
     try:
-        start = struct.unpack_from(layout.offset, data, 8 if layout.is_big else 4)[0]
-        yield from entries_at(data, start, layout)
+        start = struct.unpack_from(number_format.offset, data, 8 if number_format.is_big else 4)[0]
+        yield from entries_at(data, start, number_format)
     except (struct.error, OverflowError):
         return
 
 
-def entries_at(data: Data, directory: int, layout: Layout) -> Iterator[Entry]:
+def entries_at(data: Data, directory: int, number_format: NumberFormat) -> Iterator[Entry]:
     """Yield the entries of the directory that begins at the offset `directory`."""
-    count = struct.unpack_from(f"{layout.order}{'Q' if layout.is_big else 'H'}", data, directory)[0]
+    count = struct.unpack_from(
+        f"{number_format.order}{'Q' if number_format.is_big else 'H'}", data, directory
+    )[0]
     if count > MOST_VALUES:
         raise ParserBomb(f"{count} tags")
-    header, room = layout.entry, 8 if layout.is_big else 4
+    header, room = number_format.entry, 8 if number_format.is_big else 4
     for index in range(count):
-        position = directory + (8 if layout.is_big else 2) + index * (header.size + room)
+        position = directory + (8 if number_format.is_big else 2) + index * (header.size + room)
         if position + header.size + room > len(data):
             return
         tag, kind, values = header.unpack_from(data, position)
@@ -102,7 +104,7 @@ def entries_at(data: Data, directory: int, layout: Layout) -> Iterator[Entry]:
             raise ParserBomb(f"{values} values of tag {tag}")
         value, is_elsewhere = position + header.size, values * TYPE_BYTES.get(kind, 0) > room
         if is_elsewhere:
-            value = struct.unpack_from(layout.offset, data, value)[0]
+            value = struct.unpack_from(number_format.offset, data, value)[0]
         yield Entry(tag, kind, values, position, value, is_elsewhere)
 
 
@@ -117,7 +119,7 @@ class Tags:
 
     def __init__(self, data: Data) -> None:
         self._data = data
-        self._order = layout_of(data).order
+        self._order = read_number_format(data).order
         self._entries: dict[int, Entry] = {}
         total_bytes = 0
         for entry in entries(data):
@@ -152,7 +154,7 @@ class Tags:
             return default
         content = self.content(tag)
         if isinstance(content, bytes):
-            raise ValueError(f"tag {tag} holds no integers")  # noqa: TRY004  the file is wrong, not the caller
+            raise ValueError(f"the values of tag {tag} are not integers")  # noqa: TRY004  the file is wrong, not the caller
         return content
 
     def number(self, tag: int, default: int | None = None) -> int:
@@ -172,7 +174,9 @@ class Tags:
 
 
 def is_complete(data: Data) -> bool:
-    """Return whether all strips or tiles lie within the file (section 8), and `STRUCTURE` holds integers."""
+    """Return whether all strips or tiles lie within the file (section 8), and the tags of `STRUCTURE` are
+    integers.
+    """
     tags = Tags(data)
     if any(tag in tags and not tags.has_integers(tag) for tag in STRUCTURE):
         return False

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 FRAME, LOSSY, LOSSLESS = b"ANMF", b"VP8 ", b"VP8L"
 HEADER_BYTES, FRAME_HEADER_BYTES = 12, 16
 MOST_CHUNKS = 64
-"""Chunks in a row without a frame between them. Nine kinds are known."""
+"""Chunks without a frame between them. The format defines nine kinds."""
 
 
 def chunk_kinds(data: bytes) -> Iterator[bytes]:

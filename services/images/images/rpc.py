@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from common import rpc, timestamps
 from common.db import now
-from imagefile.formats import media_type, named
+from imagefile.formats import media_type, parse_format
 from images.catalogue import ALWAYS_SERVED
 from images.convert import (
     BATCH_STATUS_FROM_PROTO,
@@ -101,7 +101,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         async with self._sessions.begin() as session:
             image = await library.get_completed(session, rpc.principal().user_id, request.id)
         url, expires_at = self._sign_link(image)
-        filename = file_names.for_result(image.original_filename, named(image.upscaled_format))
+        filename = file_names.for_result(image.original_filename, parse_format(image.upscaled_format))
         return pb.GetDownloadResponse(
             download_url=url, expires_at=timestamps.to_proto(expires_at), filename=filename
         )
@@ -230,7 +230,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
 
     def _sign_link(self, image: Image) -> tuple[str, datetime]:
         """Return the address of the download, and the time at which it expires."""
-        format_ = named(image.upscaled_format)
+        format_ = parse_format(image.upscaled_format)
         filename = file_names.for_result(image.original_filename, format_)
         url = self._blobs.presigned_url(
             image.upscaled_path,

@@ -1,5 +1,7 @@
 """Starts the inference worker."""
 
+from nats.js import JetStreamContext
+
 from common import bus, log, metrics, process, tls, trace
 from common.blobs import Blobs
 from common.channel import Channel
@@ -15,9 +17,9 @@ from inference.worker import Worker
 from loupe.images.v1 import images_pb2, images_pb2_grpc
 
 LOG = log.get(__name__)
-LARGEST_REUSED_BYTES = 32 << 20
-"""Freed blocks of up to this size are kept: a row of tiles, whose pages would be zeroed at each new
-allocation.
+REUSED_BLOCK_BYTES = 32 << 20
+"""Freed blocks of memory up to this size are reused. The pixels of a row of tiles fit into one. Otherwise the
+system would take them back, and zero their pages at each new allocation.
 """
 
 
@@ -42,21 +44,19 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     triton = Triton(settings.triton_target, seconds=settings.tile_seconds, shares_memory=shared)
     availability = Availability(triton, settings.models)
     parallel, tiling = await process.wait_for("triton", lambda: open_triton(triton, availability, settings))
-    readiness.watch("triton", lambda: triton.is_well)
+    readiness.watch("triton", lambda: triton.is_healthy)
     images = await channel_to_images(settings, readiness)
     decoder = Decoder(processes=parallel)
     async with bus.connection(settings.nats_url, "inference", readiness) as nc:
         js = nc.jetstream()
         streams, replicas = (events.RESULTS, bus.DEAD), settings.nats_replicas
         await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
-        stub = images_pb2_grpc.ImagesServiceStub(images.grpc)
-        queues = events.Queues(settings.ack_wait_seconds)
         worker = Worker(
-            images=stub,
+            images=images_pb2_grpc.ImagesServiceStub(images.grpc),
             blobs=blobs,
             triton=triton,
             availability=availability,
-            queues=queues,
+            queues=events.Queues(settings.ack_wait_seconds),
             decoder=decoder,
             publish=events.Results(js).publish,
             tiling=tiling,
@@ -64,16 +64,22 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         )
         await nc.subscribe("images.cancelled", cb=worker.cancellations.receive)
         try:
-            await process.run_together(
-                process.every(
-                    settings.announce_seconds, lambda: availability.announce(stub, worker.throughput)
-                ),
-                triton.watch(lambda: availability.network_names, settings.canary_seconds),
-                bus.consume_by_preference(js, queues.preference, worker.handle, parallel=parallel),
-            )
+            await run_loops(js, worker, settings, parallel)
         finally:
             await decoder.aclose()
             await triton.close()
+
+
+async def run_loops(js: JetStreamContext, worker: Worker, settings: Settings, parallel: int) -> None:
+    """Announce the models, test them, and handle up to `parallel` jobs at a time, for ever."""
+    availability = worker.availability
+    await process.run_together(
+        process.every(
+            settings.announce_seconds, lambda: availability.announce(worker.images, worker.throughput)
+        ),
+        worker.triton.watch(lambda: availability.network_names, settings.canary_seconds),
+        bus.consume_by_preference(js, worker.queues.preference, worker.handle, parallel=parallel),
+    )
 
 
 async def channel_to_images(settings: Settings, readiness: metrics.Readiness) -> Channel:
@@ -86,16 +92,19 @@ async def channel_to_images(settings: Settings, readiness: metrics.Readiness) ->
 
 
 async def open_triton(triton: Triton, availability: Availability, settings: Settings) -> tuple[int, Tiling]:
-    """Wait until every model answers. Return how many images are worked on at a time, and their tiling."""
-    await availability.wait_ready()
+    """Return how many images are worked on at a time, and their tiling.
+
+    Raises `TritonFailed` if a model is missing or does not answer.
+    """
+    await availability.ensure_required()
     await triton.open()
-    await triton.ask_canaries(sorted(availability.network_names))
-    machine = capacity.this_machine()
+    await triton.send_canaries(sorted(availability.network_names))
+    machine = capacity.measure_machine()
     triton_capacity = await triton.capacity(min(availability.network_names))
-    parallel = settings.parallel or capacity.jobs_for(machine, triton_capacity)
-    in_flight = settings.tiles_in_flight or capacity.tiles_for(machine, triton_capacity)
-    tile = settings.tile or capacity.side_for(triton_capacity)
-    triton.allow(in_flight)
+    parallel = settings.parallel or capacity.choose_jobs(machine, triton_capacity)
+    in_flight = settings.tiles_in_flight or capacity.choose_tiles_in_flight(machine, triton_capacity)
+    tile = settings.tile or capacity.choose_tile_side(triton_capacity)
+    triton.limit_in_flight(in_flight)
     LOG.info(
         "the worker adapts to this machine and to Triton",
         cores=machine.cores,
@@ -109,4 +118,4 @@ async def open_triton(triton: Triton, availability: Availability, settings: Sett
 
 
 if __name__ == "__main__":
-    process.main(run, largest_reused_bytes=LARGEST_REUSED_BYTES)
+    process.main(run, largest_reused_bytes=REUSED_BLOCK_BYTES)

@@ -1,7 +1,7 @@
 """Which models this worker serves, and what it announces to `images`.
 
-A model is served if Triton has its networks and the operator has not excluded it. Triton's models come and go
-while the worker runs, so the worker looks again and again.
+A model is served if Triton has its networks and the operator has not excluded it. Triton's models may
+change while the worker runs, so the worker reads them again before each announcement.
 """
 
 import secrets
@@ -28,12 +28,15 @@ OUTDATED = (
 
 
 class Availability:
-    """`wanted` names the models that the operator wants to serve; empty: all that Triton has."""
+    """The models that this worker serves at the moment.
+
+    `wanted` names the models that the operator wants to serve; empty: all that Triton has.
+    """
 
     def __init__(self, triton: Triton, wanted: Collection[str] = ()) -> None:
         self._triton = triton
         self._wanted = wanted
-        self._worker = secrets.token_hex(8)
+        self._worker_id = secrets.token_hex(8)
         self._required: Mapping[str, Model] = {}
         """Models that `auto` needs, from the first time that Triton had them: a network that died and is
         loaded again must not make the worker choose another model.
@@ -51,8 +54,10 @@ class Availability:
         """The networks that Triton must have, also for models that `auto` needs and the operator excludes."""
         return network_names((*self._required.values(), *self.models.values()))
 
-    async def wait_ready(self) -> None:
-        """Find out what is served. Raises `TritonFailed` if a model is missing that must be there."""
+    async def ensure_required(self) -> None:
+        """Read what Triton has, and load what is missing. Raises `TritonFailed` if a required model is
+        missing.
+        """
         await self.refresh()
         if self._missing():
             await self._triton.load_missing()
@@ -65,7 +70,7 @@ class Availability:
             )
 
     async def refresh(self) -> None:
-        """Take in what has come to Triton, and drop what has gone. Raises `TritonFailed`."""
+        """Set `models` to what Triton has now. Raises `TritonFailed`."""
         configurations = await self._triton.read_parameter(PARAMETER)
         if not configurations and not self._required:
             raise OutdatedRepository(OUTDATED)
@@ -78,14 +83,14 @@ class Availability:
         self.models = models
 
     async def announce(self, images: "ImagesServiceAsyncStub", throughput: Throughput) -> None:
-        """Tell `images` what is served, after a new look. If either cannot be reached, the next call tries
-        again.
+        """Refresh, and announce to `images` what is served. If Triton or `images` cannot be reached, log it:
+        the next call tries again.
         """
         try:
             await self.refresh()
             request = images_pb2.AnnounceModelsRequest(
-                models=[offer_of(model) for model in self.models.values()],
-                worker=self._worker,
+                models=[to_offer(model) for model in self.models.values()],
+                worker=self._worker_id,
                 megapixels_per_second=throughput.megapixels_per_second,
             )
             await images.AnnounceModels(request)
@@ -96,7 +101,7 @@ class Availability:
         return [name for name in REQUIRED if name not in self._required]
 
 
-def offer_of(model: Model) -> images_pb2.AnnounceModelsRequest.Offer:
+def to_offer(model: Model) -> images_pb2.AnnounceModelsRequest.Offer:
     return images_pb2.AnnounceModelsRequest.Offer(
         name=model.name,
         nets=[network.name for network in model.networks],
@@ -110,6 +115,6 @@ def offer_of(model: Model) -> images_pb2.AnnounceModelsRequest.Offer:
 
 
 def known_networks(model: str) -> str:
-    """Return the networks that the model may be made of, for an error message."""
+    """Return the names of the networks that the model may be made of, for an error message."""
     known = next(one for one in KNOWN_MODELS if one.name == model)
     return " or ".join(network.name for network in known.networks)

@@ -7,6 +7,7 @@ class Undecodable(Exception):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+        """A key of `worker.FAILURE_TEXTS`, such as `corrupt_image`."""
 
 
 class DecoderCrashed(Exception):

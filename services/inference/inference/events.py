@@ -1,6 +1,6 @@
 """The queues from which the worker takes jobs, and the results that it publishes.
 
-Fairness between the queues is made here: priority jobs go first, but no other job waits for ever.
+The worker shares its time between the queues: priority jobs go first, but no other job waits for ever.
 """
 
 from nats.js import JetStreamContext
@@ -10,11 +10,11 @@ from loupe.inference.v1 import inference_pb2 as pb
 
 RESULTS = bus.stream("RESULTS", "inference.finished", work_queue=True)
 PRIORITY_IN_A_ROW = 4
-"""After this many starts of priority jobs in a row, another queue goes first: one start of five."""
+"""After this many starts of priority jobs in a row, another queue goes first. It gets every fifth start."""
 
 
 class Queues:
-    """The durables that hold jobs, and the order in which a worker wants their messages.
+    """The durable consumers of jobs, and the order in which a worker reads from them.
 
     Only jobs that really start count. A cancelled image does not use up its queue's turn.
     """
@@ -33,14 +33,14 @@ class Queues:
 
         self.priority = queue("QUEUE", "inference-priority", "images.queued.priority")
         self.standard = queue("QUEUE", "inference-standard", "images.queued.standard")
-        # In the release before, all jobs went to the stream JOBS, and one durable received both classes.
+        # The previous release published all jobs to the stream JOBS, which has one durable.
         # Workers empty it after an upgrade. The next release removes this queue and deletes the stream.
         self.retired = queue("JOBS", "inference", "images.submitted.*", is_retired=True)
         self._others = [self.retired, self.standard]
         self._priority_in_a_row = 0
 
     def preference(self) -> tuple[messages.Consumer, ...]:
-        """Return the queues, the one from which the next job should come first."""
+        """Return the queues in the order in which to look for the next job."""
         if self._priority_in_a_row < PRIORITY_IN_A_ROW:
             return self.priority, *self._others
         return *self._others, self.priority
@@ -60,6 +60,6 @@ class Results:
         self._js = js
 
     async def publish(self, event: pb.Finished) -> None:
-        """Publish a result. The stream keeps one message for each attempt at an image."""
+        """Publish the outcome of an attempt. The stream ignores a second message about the same attempt."""
         message_id = f"finished-{event.image_id}-{event.fence}"
         await bus.publish(self._js, "inference.finished", event.SerializeToString(), message_id=message_id)

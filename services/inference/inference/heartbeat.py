@@ -1,4 +1,4 @@
-"""Reports progress while an image is being worked on, and notices when its result is not wanted any more."""
+"""Sends heartbeats with the progress of an image, and notices when its result is no longer wanted."""
 
 import asyncio
 import contextlib
@@ -22,8 +22,8 @@ PROGRESS_SECONDS = 1.0
 class Cancellations:
     """Wakes the heartbeat of an image that was cancelled or deleted.
 
-    Such a message may be late, and the image may be wanted again by then. So the worker only asks `images` at
-    once.
+    Such a message may arrive late, when the image is already wanted again. So it only causes a heartbeat at
+    once, and the response of `images` decides.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,8 @@ class Heartbeat:
         self._report_now = asyncio.Event()
         self._reported_at = time.monotonic()
 
-    def progress(self, done: int, total: int) -> None:
+    def report_progress(self, done: int, total: int) -> None:
+        """Report `done` of `total` units with the next heartbeat, which is sent early if it is time."""
         self._request.percent = 100 * done // total
         if time.monotonic() - self._reported_at >= PROGRESS_SECONDS:
             self._report_now.set()
@@ -66,15 +67,15 @@ class Heartbeat:
     ) -> AsyncGenerator[asyncio.Task[None]]:
         """Send heartbeats until the block ends. The task ends when the result is not wanted any more."""
         with cancellations.listen(self._request.image_id, self._report_now):
-            beating = asyncio.create_task(self._beat(heartbeat_seconds))
+            heartbeats = asyncio.create_task(self._send_heartbeats(heartbeat_seconds))
             try:
-                yield beating
+                yield heartbeats
             finally:
-                beating.cancel()
-                await asyncio.gather(beating, return_exceptions=True)
+                heartbeats.cancel()
+                await asyncio.gather(heartbeats, return_exceptions=True)
 
-    async def _beat(self, heartbeat_seconds: float) -> None:
-        """Return when the result is not wanted any more. Continue while `images` cannot be reached."""
+    async def _send_heartbeats(self, heartbeat_seconds: float) -> None:
+        """Send heartbeats until the result is no longer wanted, also while `images` cannot be reached."""
         is_wanted = True
         while is_wanted:
             with contextlib.suppress(TimeoutError):
@@ -86,7 +87,7 @@ class Heartbeat:
                 is_wanted = (await self._images.KeepWorking(self._request)).wanted
             except Exception as error:  # noqa: BLE001  the result is worth finishing in any case
                 LOG.warning(
-                    "could not report to images that work goes on; the work continues",
+                    "could not send a heartbeat to images; the work continues, and the next one follows",
                     image_id=self._request.image_id,
                     error=str(error),
                 )

@@ -1,7 +1,7 @@
 """The metadata of a file (EXIF, CIPA DC-008) that may be kept in its result.
 
-The rest would be wrong there: the orientation is applied, the sizes have changed, and the thumbnail shows
-another picture. The decoding child uses this module, so it imports no numpy.
+The rest would be wrong in the result: the orientation is applied, the sizes have changed, and the thumbnail
+shows another picture. The decoding child uses this module, so it imports no numpy.
 """
 
 import struct
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from imagefile.tiff import BYTE, UNDEFINED, Layout, entries_at
+from imagefile.tiff import BYTE, UNDEFINED, NumberFormat, entries_at
 
 ORIENTATION = 0x0112
 EXIF, GPS = 0x8769, 0x8825
@@ -23,11 +23,12 @@ DESCRIPTIVE = (
     0x013C,  # HostComputer
     0x8298,  # Copyright
 )
-OUTDATED = (0xA002, 0xA003, 0xA005)
-"""Tags of the Exif directory: width, height, and where the interoperability directory was."""
+OUTDATED_TAGS = (0xA002, 0xA003, 0xA005)
+"""Tags of the Exif directory that are false in a result: width, height, and the offset of another directory.
+"""
 MAKER_NOTE = 0x927C
-LARGEST = 65_000
-"""A JPEG segment has no room for more bytes."""
+LARGEST_EXIF_BYTES = 65_000
+"""The most that fits into a JPEG segment."""
 
 
 class Metadata(NamedTuple):
@@ -37,10 +38,13 @@ class Metadata(NamedTuple):
 
 
 def read(opened: Image.Image) -> Metadata:
-    """Read what may be kept. Broken metadata counts as none. Pillow decodes a PNG to get there."""
+    """Read the metadata that may be kept. Broken metadata counts as none.
+
+    For a PNG, Pillow decodes the pixels to reach its metadata.
+    """
     try:
         exif = opened.getexif()
-        return Metadata(select(exif), exif.get(ORIENTATION, 1))
+        return Metadata(select_tags(exif), exif.get(ORIENTATION, 1))
     except Exception:  # noqa: BLE001  broken metadata does not spoil a picture
         return Metadata(b"", 1)
 
@@ -53,17 +57,19 @@ def read_orientation(opened: Image.Image) -> int:
 
 
 def read_tiff(data: bytes) -> bytes:
-    """Read what may be kept from a TIFF that Pillow does not open."""
+    """Return the tags that may be kept of a TIFF that Pillow does not open, as a TIFF structure."""
     exif = Image.Exif()
     try:
         exif.load(data)
-        return select(exif)
+        return select_tags(exif)
     except Exception:  # noqa: BLE001  as above
         return b""
 
 
-def select(exif: Image.Exif) -> bytes:
-    """Return what may be kept, as a TIFF structure. Empty if there is nothing, or too much."""
+def select_tags(exif: Image.Exif) -> bytes:
+    """Return the tags that may be kept, as a TIFF structure. Empty if there are none, or if they are too
+    long.
+    """
     result = Image.Exif()
     for tag in DESCRIPTIVE:
         if tag in exif:
@@ -71,13 +77,14 @@ def select(exif: Image.Exif) -> bytes:
     for directory in (EXIF, GPS):
         values = {tag: writable(value) for tag, value in exif.get_ifd(directory).items()}
         result.get_ifd(directory).update(values)
-    for tag in OUTDATED:
+    for tag in OUTDATED_TAGS:
         result.get_ifd(EXIF).pop(tag, None)
     written = serialise(result)
-    if len(written) > LARGEST:  # the maker's note has no meaning to others, and only it grows so large
+    if len(written) > LARGEST_EXIF_BYTES:
+        # only the maker's note grows so large, and only the maker can read it
         result.get_ifd(EXIF).pop(MAKER_NOTE, None)
         written = serialise(result)
-    return written if len(written) <= LARGEST else b""
+    return written if len(written) <= LARGEST_EXIF_BYTES else b""
 
 
 class Latin1(str):
@@ -108,10 +115,12 @@ def serialise(exif: Image.Exif) -> bytes:
 
 def with_undefined_bytes(written: bytes) -> bytes:
     """Give bytes of the Exif directory the type UNDEFINED (4.6.5). Pillow writes most of them as BYTE."""
-    result, layout = bytearray(written), Layout(">", is_big=False)  # as Pillow writes
-    for pointer in entries_at(written, struct.unpack_from(">I", written, 4)[0], layout):
+    result, number_format = bytearray(written), NumberFormat(">", is_big=False)  # as Pillow writes
+    for pointer in entries_at(written, struct.unpack_from(">I", written, 4)[0], number_format):
         if pointer.tag == EXIF:
-            for entry in entries_at(written, struct.unpack_from(">I", written, pointer.value)[0], layout):
+            for entry in entries_at(
+                written, struct.unpack_from(">I", written, pointer.value)[0], number_format
+            ):
                 if entry.kind == BYTE:
                     struct.pack_into(">H", result, entry.position + 2, UNDEFINED)
     return bytes(result)

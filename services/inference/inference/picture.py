@@ -1,7 +1,7 @@
 """A picture between its file and the model: upright pixels of 8 or 16 bits a sample.
 
-Colour is never premultiplied by alpha. An alpha channel that hides nothing is not stored. `has_alpha`
-remembers it, so that the result has the same channels as its original.
+Colour is never premultiplied by alpha. If every pixel is opaque, the alpha channel is dropped,
+and `has_alpha` records that the file has one, so that the result has the same channels as its original.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Picture:
     has_alpha: bool = False
     """Whether the file has an alpha channel, even if every pixel is opaque."""
     is_lossless: bool = True
-    """How the original was compressed. Decides whether a WebP result is lossless."""
+    """Whether the original was compressed without loss. If so, a WebP result is lossless too."""
     jpeg_quality: int | None = None
     """1 to 100, estimated from the quantisation tables. None if the original is no JPEG."""
     icc: bytes | None = None

@@ -7,7 +7,7 @@
  5. infer     `tiling.tile_inference.infer_tile`    each tile at Triton
  6. blend     `tiling.fallback_blend.blend`         the fallback's result where the network is uncertain
  7. resample  `resampling.PictureResampler`         to the exact size, with alpha beside the colours
- 8. place     `sizing.Frame`                        cut off what is too much, or add a border
+ 8. place     `sizing.PlacementWriter`                        cut off what is too much, or add a border
  9. encode    `encoding.writer`                     the file's bytes
 10. store     `Pipeline.store`                      under the key that `images` has chosen
 
@@ -28,16 +28,16 @@ from PIL import Image
 from prometheus_client import Counter, Histogram
 
 from common.blobs import Blobs
-from imagefile.formats import WRITABLE, Format, media_type
+from imagefile.formats import WRITABLE, Format, can_be_animated, media_type
 from inference.decoding.pool import Decoder
 from inference.encoding import animation
 from inference.encoding.writer import open_writer
 from inference.errors import Undecodable
 from inference.networks.auto import Choice, choose_model
-from inference.networks.network import Infer, Network, WrongAnswer, smallest_network
+from inference.networks.network import ImplausibleAnswer, Infer, Network, smallest_network
 from inference.picture import Animation, Header, Picture, Pixels, Size
 from inference.resampling import PictureResampler, fill_hidden_colours
-from inference.sizing import Fit, Frame, Placement, WriteRows, place
+from inference.sizing import Fit, Placement, PlacementWriter, WriteRows, place
 from inference.tiling.inference_cache import InferenceCache
 from inference.tiling.tile_rows import Progress, TiledPass
 from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tiling
@@ -48,10 +48,8 @@ from loupe.images.v1 import images_pb2
 if TYPE_CHECKING:
     from inference.availability import Availability
 
-MOVING = tuple(name for name, writing in WRITABLE.items() if writing.animated)
-"""Formats that can hold an animation."""
-MOST_PIXELS = LONGEST_OUTPUT_SIDE**2
-"""Limit for all frames of a result, unless the order names another."""
+MOST_OUTPUT_PIXELS = LONGEST_OUTPUT_SIDE**2
+"""Limit for all frames of a result together, unless the work order names another."""
 FORMATS: dict[int, Format] = {images_pb2.Format.Value(f"FORMAT_{name}"): name for name in WRITABLE}
 FITS: dict[int, Fit] = {
     images_pb2.FIT_UNSPECIFIED: "stretch",
@@ -80,8 +78,10 @@ class RenderSpec:
     fit: Fit = "stretch"
     quality: int | None = None
     keeps_metadata: bool = False
-    most_pixels: int = MOST_PIXELS
-    """Limit for all frames of a result. `images` checked it, but may miscount a damaged file's frames."""
+    most_pixels: int = MOST_OUTPUT_PIXELS
+    """Limit for all frames of a result together. `images` has checked it, but it may miscount the frames of a
+    damaged file.
+    """
 
     def header(self, picture: Picture, placement: Placement) -> Header:
         """Return the result's header. A border adds an alpha channel if the format has one."""
@@ -101,7 +101,7 @@ class RenderSpec:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The steps of one image's way, with what they need."""
+    """The steps from the original to the result, with the clients that they use."""
 
     blobs: Blobs
     decoder: Decoder
@@ -112,8 +112,8 @@ class Pipeline:
     async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
         """Return the result's file and the model that made it.
 
-        Raises `Undecodable` if the picture is at fault, `NotServed` if the model is gone, and the errors of
-        the store and of Triton.
+        Raises `Undecodable` if the picture is at fault, `NotServed` if this worker does not serve the
+        model, and the errors of the object store and of Triton.
         """
         picture = await self.decode(order, await self.fetch(order))
         choice = await self.choose(order, picture)
@@ -125,14 +125,14 @@ class Pipeline:
             fit=FITS[order.fit],
             quality=order.quality or None,
             keeps_metadata=order.keeps_metadata,
-            most_pixels=order.largest_output_pixels or MOST_PIXELS,
+            most_pixels=order.largest_output_pixels or MOST_OUTPUT_PIXELS,
         )
         with timed("infer"):  # and encode, because rows are written as they are ready
             try:
                 data = await render(picture, spec, self.triton.infer, progress)
-            except WrongAnswer as error:
+            except ImplausibleAnswer as error:
                 # raises a Triton error if the network answers a test tile wrongly too
-                await self.triton.ask_canaries([error.model])
+                await self.triton.send_canaries([error.model])
                 raise
         count_pixels(picture, spec)
         return data, choice
@@ -162,7 +162,7 @@ async def render(
     """
     if isinstance(original, Picture):
         return await render_still(original, spec, infer, progress)
-    if spec.file_format not in MOVING:
+    if not can_be_animated(spec.file_format):
         return await render_still(original.frames[0], spec, infer, progress)
     return await render_animation(original, spec, infer, progress)
 
@@ -173,8 +173,8 @@ async def render_still(picture: Picture, spec: RenderSpec, infer: Infer, progres
     writer = await to_thread(
         open_writer, spec.file_format, header, quality=spec.quality, is_lossless=picture.is_lossless
     )
-    frame = await to_thread(Frame, placement, header, writer.write)
-    await render_frame(picture, spec, frame, placement, infer, progress)
+    placement_writer = await to_thread(PlacementWriter, placement, header, writer.write)
+    await render_frame(picture, spec, placement_writer, placement, infer, progress)
     return await to_thread(writer.finish)
 
 
@@ -189,8 +189,8 @@ async def render_animation(
     for number, picture in enumerate(original.frames, 1):
         rows: list[Pixels] = []
         placement = place(picture.size, spec.size, spec.fit)
-        frame = Frame(placement, spec.header(picture, placement), rows.append)
-        await render_frame(picture, spec, frame, placement, cached_infer, None)
+        placement_writer = PlacementWriter(placement, spec.header(picture, placement), rows.append)
+        await render_frame(picture, spec, placement_writer, placement, cached_infer, None)
         frames.append(await to_thread(join_rows, rows, spec.file_format))
         if progress:
             progress(number, count)
@@ -205,22 +205,22 @@ def join_rows(rows: list[Pixels], file_format: Format) -> Image.Image:
 async def render_frame(
     picture: Picture,
     spec: RenderSpec,
-    frame: Frame,
+    placement_writer: PlacementWriter,
     placement: Placement,
     infer: Infer,
     progress: Progress | None,
 ) -> None:
-    """Write all rows of the result into the frame (steps 4 to 8)."""
+    """Pass all rows of one picture of the result to `placement_writer` (steps 4 to 8)."""
     await upscale(
         picture,
         placement.inner,
         infer,
-        frame.write,
+        placement_writer.write,
         networks=spec.networks,
         tiling=spec.tiling_for(picture),
         progress=progress,
     )
-    await to_thread(frame.end)
+    await to_thread(placement_writer.end)
 
 
 async def upscale(
@@ -250,7 +250,7 @@ async def upscale(
 
 def count_pixels(picture: Picture | Animation, spec: RenderSpec) -> None:
     frames = picture.frames if isinstance(picture, Animation) else [picture]
-    count = len(frames) if spec.file_format in MOVING else 1
+    count = len(frames) if can_be_animated(spec.file_format) else 1
     pixels.labels("in").inc(count * frames[0].width * frames[0].height)
     pixels.labels("out").inc(count * spec.size[0] * spec.size[1])
 

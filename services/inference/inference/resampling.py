@@ -1,8 +1,8 @@
 """Resamples rows to an exact size with Lanczos as they come, and treats alpha separately from the colours.
 
 Rows are resampled across first and then down, always in this order: Pillow would choose the order by the
-size, and neighbouring strips would differ. Pillow needs four bytes for a pixel of three, so it gets one strip
-at a time.
+size, and neighbouring strips would differ. Pillow stores a pixel of three bytes in four, so it
+gets one strip at a time to save memory.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,9 @@ REACH = 3
 
 
 class Resampler:
-    """Takes a picture's rows from the top and yields those of another size. The strips never show in the
-    result.
+    """Takes a picture's rows from the top and yields those of another size.
+
+    It works in strips, which do not show in the result.
     """
 
     def __init__(self, source: Size, target: Size) -> None:
@@ -33,8 +34,12 @@ class Resampler:
         self._first = 0
         """The number of the first of these rows."""
         self._top = 0
+        """The next row of the target."""
 
     def push(self, rows: Pixels) -> Iterator[Pixels]:
+        """Take the next rows of the source, height x width x channels. Yield the target's rows that are
+        ready.
+        """
         if self._source == self._target:
             yield rows
             return
@@ -64,7 +69,7 @@ class PictureResampler:
     """
 
     def __init__(self, picture: Picture, size: Size, scale: int) -> None:
-        """`scale` is the network's."""
+        """`scale` is the network's scale, and `size` is the exact size of the result."""
         self._picture = picture
         self._size = size
         self._colours = Resampler((picture.width * scale, picture.height * scale), size)
@@ -72,6 +77,7 @@ class PictureResampler:
         self._constant_alpha = constant_alpha(picture)
 
     def push(self, native: Pixels) -> Iterator[Pixels]:
+        """Take the next rows at the network's scale. Yield the result's rows that are ready, alpha last."""
         for colour in self._colours.push(native):
             yield self._with_alpha(colour) if self._picture.has_alpha else colour
             self._top += len(colour)
@@ -90,7 +96,7 @@ class PictureResampler:
 
 
 def constant_alpha(picture: Picture) -> int | None:
-    """Return the value of all of the alpha channel, which then is not filtered, or None if it varies."""
+    """Return the alpha value that all pixels have, or None if they differ. A constant needs no resampling."""
     if picture.alpha is None:
         return int(np.iinfo(picture.pixels.dtype).max)
     low, high = int(picture.alpha.min()), int(picture.alpha.max())
@@ -98,7 +104,7 @@ def constant_alpha(picture: Picture) -> int | None:
 
 
 def source_rows(source: Size, target: Size, top: int, bottom: int) -> tuple[int, int]:
-    """Return the first and the end of the source's rows that these rows of the target are made from."""
+    """Return which rows of the source the target's rows from `top` to `bottom` need: first and end."""
     ratio = source[1] / target[1]
     reach = REACH * max(1.0, ratio)
     return max(0, floor(top * ratio - reach) - 1), min(source[1], ceil(bottom * ratio + reach) + 1)
@@ -141,7 +147,7 @@ def as_image(pixels: Pixels) -> Image.Image:
 def fill_hidden_colours(picture: Picture) -> Pixels:
     """Return the colours, with those of fully transparent pixels replaced by their visible neighbours'.
 
-    Hidden colours would shine into visible edges.
+    Otherwise the network would mix hidden colours into visible edges.
     """
     if picture.alpha is None or not picture.alpha.any() or picture.alpha.all():
         return picture.pixels

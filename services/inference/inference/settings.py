@@ -35,22 +35,24 @@ class Settings(ServiceSettings):
     announce_seconds: float = Field(default=10.0, gt=0)
     """How often the worker looks at what Triton has, and announces it to `images`."""
     parallel: int = Field(default=0, ge=0)
-    """Images worked on at the same time; 0: what cores, memory and Triton allow."""
+    """Images worked on at the same time; 0: as many as cores, memory and Triton allow."""
     tiles_in_flight: int = Field(default=0, ge=0)
-    """Tiles at Triton at the same time, of all images; 0: what Triton's instances and batches take."""
+    """Tiles of all images that are at Triton at the same time; 0: as many as its instances and batches take.
+    """
     tile: int = Field(default=0, ge=0)
     """Longest side of a tile in pixels of the original, at least 64; 0: 512 on a GPU, 640 on a CPU."""
     fixed_tiles: bool = False
-    """Cut squares of three sizes, so that Triton can put tiles of several images into one batch. They have a
-    fifth more pixels in all. A GPU is faster in spite of that, a CPU is not.
+    """Cut squares of three sizes, so that Triton can put tiles of several images into one batch. This adds
+    about a fifth more pixels. A GPU is faster in spite of that, a CPU is not.
     """
     shared_memory: bool = False
     """Send tiles through /dev/shm. Triton must run on the same machine (in the same pod) as the same user."""
     canary_seconds: float = Field(default=30.0, gt=0)
-    """A model that has not answered for so long gets a test tile."""
+    """A model that has not answered for this long gets a test tile."""
     tile_seconds: float = 120.0
-    """Longest wait for one tile."""
+    """Longest wait for one tile at Triton."""
     heartbeat_seconds: float = 5.0
+    """The interval between two heartbeats for an image."""
     ack_wait_seconds: float = 30.0
     """If a worker dies, its job is delivered to another one after this time."""
 

@@ -22,12 +22,14 @@ class Placement:
     inner: Size
     """The size that the picture is resampled to."""
     left: int
+    """The column of the result in which the picture begins. Negative: that many of its columns are cut off.
+    """
     top: int
-    """Where it begins in the result. Negative if so many pixels of it are cut off."""
+    """The row of the result in which the picture begins. Negative: that many of its rows are cut off."""
 
 
 def place(source: Size, target: Size, fit: Fit) -> Placement:
-    """Return where the picture goes: in the middle, with odd pixels to the right and the bottom."""
+    """Return where the picture goes: in the middle. Odd pixels go to the right and the bottom."""
     if fit == "stretch":
         return Placement(target, 0, 0)
     ratios = (target[0] / source[0], target[1] / source[1])
@@ -37,8 +39,11 @@ def place(source: Size, target: Size, fit: Fit) -> Placement:
     return Placement((width, height), (target[0] - width) // 2, (target[1] - height) // 2)
 
 
-class Frame:
-    """Takes the rows of the inner picture, and writes those of the result that `header` describes."""
+class PlacementWriter:
+    """Takes the rows of the resampled picture, cuts or borders them, and writes the rows of the result.
+
+    `header` describes the result.
+    """
 
     def __init__(self, placement: Placement, header: Header, write: WriteRows) -> None:
         self._placement = placement
@@ -48,6 +53,7 @@ class Frame:
         self._write_border(max(0, self._top))
 
     def write(self, rows: Pixels) -> None:
+        """Take the next rows of the resampled picture, height x width x channels."""
         first, last = max(0, -self._top), min(len(rows), self._header.height - self._top)
         self._top += len(rows)
         if first >= last:

@@ -5,11 +5,13 @@ import math
 import time
 from collections.abc import Callable, Generator
 
-MEMORY_SECONDS = 300.0
-"""Work that was done so many working seconds ago counts a third."""
+TIME_CONSTANT_SECONDS = 300.0
+"""The time constant of the average: work that was done this many working seconds ago has a weight of 1/e."""
 
 
 class Throughput:
+    """An exponentially decaying average over the time in which the worker has jobs."""
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._updated_at = clock()
@@ -38,9 +40,10 @@ class Throughput:
         self._megapixels += pixels / 1e6
 
     def _update(self) -> None:
+        """Add the time since the last update as working time, if there are jobs, and let older work decay."""
         now = self._clock()
         if self._jobs:
-            share_kept = math.exp(-(now - self._updated_at) / MEMORY_SECONDS)
-            self._seconds = self._seconds * share_kept + MEMORY_SECONDS * (1 - share_kept)
-            self._megapixels *= share_kept
+            decay = math.exp(-(now - self._updated_at) / TIME_CONSTANT_SECONDS)
+            self._seconds = self._seconds * decay + TIME_CONSTANT_SECONDS * (1 - decay)
+            self._megapixels *= decay
         self._updated_at = now

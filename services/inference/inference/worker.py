@@ -1,6 +1,7 @@
-"""One job: claim it, fetch, decode, upscale, encode, store, publish. A repeated job writes the same key.
+"""Handles one job: claims it, makes the result, stores it, and publishes the outcome.
 
-A fault of the picture ends the image. Any other fault is raised, and another attempt follows.
+A job may be repeated: its result has the same key. If the file cannot be decoded, the image fails. Any other
+error is raised, and another attempt follows.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from inference.throughput import Throughput
 from inference.tiling.tile_rows import Progress
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
-from inference.triton.errors import ModelBroken, TritonAway
+from inference.triton.errors import ModelBroken, TritonUnavailable
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2 as pb
 
@@ -50,7 +51,7 @@ jobs_in_flight = Gauge("loupe_jobs_in_flight", "Images that this worker works on
 EXCUSED = (
     asyncio.CancelledError,
     ModelBroken,
-    TritonAway,
+    TritonUnavailable,
     NotServed,
     errors.Unavailable,
     nats.errors.Error,
@@ -78,11 +79,15 @@ class Worker:
     throughput: Throughput = field(default_factory=Throughput)
 
     async def handle(self, data: bytes, queue: messages.Consumer) -> None:
-        """Do the job of a message that came from this queue."""
+        """Do the job of a message that came from this queue.
+
+        Raises `RetryLater` if something other than the image prevents it.
+        """
         event = images_pb2.ImageSubmitted.FromString(data)
         if self.triton.is_broken:
-            raise messages.RetryLater("Triton answers wrongly")  # no attempt begins, however long that takes
-        if not await self.triton.is_there():
+            # no attempt starts and none is counted, however long the fault lasts
+            raise messages.RetryLater("Triton answers wrongly")
+        if not await self.triton.is_reachable():
             raise messages.RetryLater("Triton is away")
         order = await self._claim(event.image_id)
         if order is None:
@@ -93,7 +98,7 @@ class Worker:
             jobs_in_flight.track_inprogress(),
             self.throughput.working(),
         ):
-            async with self._given_back_on_failure(order):
+            async with self._stop_work_on_failure(order):
                 await self._work(order)
 
     async def _claim(self, image_id: int) -> images_pb2.WorkOrder | None:
@@ -111,7 +116,9 @@ class Worker:
         heartbeat = Heartbeat(self.images, order)
         async with heartbeat.running(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
-                data, choice = await _unless(unwanted, self._upscale(order, heartbeat.progress))
+                data, choice = await _run_while_wanted(
+                    self._upscale(order, heartbeat.report_progress), unwanted
+                )
             except NotWanted:
                 LOG.info("work stopped: the image was cancelled, or another worker has it")
                 return
@@ -124,7 +131,7 @@ class Worker:
                 await self._pipeline.store(order, data)
                 finished.output.CopyFrom(_output(order, len(data), choice, time.perf_counter() - started))
                 LOG.info(
-                    "done",
+                    "image upscaled and stored",
                     seconds=round(finished.output.seconds, 3),
                     bytes=len(data),
                     model=choice.model.name,
@@ -142,8 +149,8 @@ class Worker:
         return Pipeline(self.blobs, self.decoder, self.triton, self.availability, self.tiling)
 
     @contextlib.asynccontextmanager
-    async def _given_back_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:
-        """Let the next attempt start at once if this one fails or this process stops."""
+    async def _stop_work_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:
+        """Call `StopWork` if the block fails or this process stops. Then the next attempt starts at once."""
         try:
             yield
         except BaseException as error:
@@ -151,6 +158,7 @@ class Worker:
             request = images_pb2.StopWorkRequest(
                 image_id=order.image_id, fence=order.fence, excused=is_excused
             )
+            # shielded, because this task may be under cancellation
             stopping = asyncio.ensure_future(self.images.StopWork(request))
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 await asyncio.shield(stopping)
@@ -159,8 +167,8 @@ class Worker:
             raise
 
 
-async def _unless(unwanted: asyncio.Task[None], work: Coroutine[Any, Any, Result]) -> Result:
-    """Return the result of `work`. Raise `NotWanted` if the other task ends first."""
+async def _run_while_wanted(work: Coroutine[Any, Any, Result], unwanted: asyncio.Task[None]) -> Result:
+    """Return the result of `work`. Raise `NotWanted` if the task `unwanted` ends first."""
     working = asyncio.create_task(work)
     try:
         await asyncio.wait({working, unwanted}, return_when=asyncio.FIRST_COMPLETED)

@@ -119,13 +119,13 @@ async def test_a_triton_that_answers_everything_wrongly_costs_no_attempt_and_get
         await harness.do(first)
     with pytest.raises(messages.RetryLater, match="Triton answers wrongly"):
         await harness.do(second)
-    is_well_meanwhile = harness.worker.triton.is_well
+    is_healthy_meanwhile = harness.worker.triton.is_healthy
     faulty.answer = doubled
-    await harness.worker.triton.ask_canaries(["span_x2"], 3600)
+    await harness.worker.triton.send_canaries(["span_x2"], 3600)
     await harness.do(first)
 
-    assert not is_well_meanwhile
-    assert harness.worker.triton.is_well
+    assert not is_healthy_meanwhile
+    assert harness.worker.triton.is_healthy
     assert [
         (image.attempt, image.excused) for image in (await harness.row(first), await harness.row(second))
     ] == [

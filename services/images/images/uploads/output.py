@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from common import errors
-from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, is_animated
+from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, can_be_animated
 from images.catalogue import AUTO
 from images.formats.sniff import Header
 
@@ -36,13 +36,13 @@ class Output:
         """Return the format of the result."""
         if self.format:
             return self.format
-        if header.frames > 1 and is_animated(header.format):
+        if header.frames > 1 and can_be_animated(header.format):
             return header.format
         return FORMATS[header.format].becomes or header.format
 
     def frames_for(self, header: Header) -> int:
         """Return the number of frames of the result."""
-        return header.frames if is_animated(self.format_for(header)) else 1
+        return header.frames if can_be_animated(self.format_for(header)) else 1
 
     def size_problem(self, header: Header, width: int, height: int) -> str:
         """Return why the encoder cannot hold a result of this size, or an empty string if it can."""

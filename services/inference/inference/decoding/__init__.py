@@ -1,1 +1,1 @@
-"""From the bytes of a stranger's file to pixels, in a child process with limits."""
+"""Decodes the bytes of an untrusted file to pixels, in a child process with limits."""

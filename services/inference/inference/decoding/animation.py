@@ -8,7 +8,7 @@ from imagefile.formats import Format
 from imagefile.gif import MOST_FRAMES
 from inference import metadata
 from inference.decoding import gif, modes, still
-from inference.decoding.protocol import Answer, Decoded
+from inference.decoding.protocol import Decoded, DecodedHeader
 
 
 def is_animated(opened: Image.Image) -> bool:
@@ -17,32 +17,33 @@ def is_animated(opened: Image.Image) -> bool:
 
 def read(opened: Image.Image, data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     """Decode all frames. Raise `DecompressionBombError` for too many of them, or for too many pixels."""
-    about = metadata.read(opened)
+    tags = metadata.read(opened)
     check_pixels(opened, most_pixels)
     images: list[Image.Image] = []
     milliseconds: list[int] = []
     frames = read_gif(opened, data) if file_format == "GIF" else read_webp(opened)
     for image, duration in frames:
-        images.append(still.turn_upright(image, about.orientation))
+        images.append(still.turn_upright(image, tags.orientation))
         milliseconds.append(duration)
     if all(still.is_opaque(image) for image in images):
         images = [image.convert("RGB") for image in images]
     icc = modes.usable_profile(opened.info.get("icc_profile") or b"", is_grey=False)
     header = still.describe(images[0], data, file_format)
-    header["alpha_follows"] = header["has_alpha"]  # for all frames alike
-    header["icc_bytes"], header["exif_bytes"] = len(icc), len(about.exif)
+    header["alpha_follows"] = header["has_alpha"]  # either all frames have an alpha channel or none
+    header["icc_bytes"], header["exif_bytes"] = len(icc), len(tags.exif)
     header["milliseconds"], header["loop"] = milliseconds, count_loops(opened)
-    return Decoded(header, parts(images, header, icc, about.exif))
+    return Decoded(header, parts(images, header, icc, tags.exif))
 
 
 def check_pixels(opened: Image.Image, most_pixels: int) -> None:
+    """Raise `DecompressionBombError` for too many frames, or for too many pixels of all frames together."""
     count: int = getattr(opened, "n_frames", 1)
     pixels = count * opened.width * opened.height
     if count > MOST_FRAMES or pixels > most_pixels:
         raise Image.DecompressionBombError(f"{count} frames of {opened.width} x {opened.height} pixels")
 
 
-def parts(images: list[Image.Image], header: Answer, icc: bytes, exif: bytes) -> Iterator[bytes]:
+def parts(images: list[Image.Image], header: DecodedHeader, icc: bytes, exif: bytes) -> Iterator[bytes]:
     """Yield what follows the header of an animation."""
     for image in images:
         yield from still.planes(image, header)
@@ -58,7 +59,7 @@ def read_gif(opened: Image.Image, data: bytes) -> Iterator[tuple[Image.Image, in
 
 
 def read_webp(opened: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    """Yield frames in RGBA with their milliseconds. Pillow composes frames that hold only what changed."""
+    """Yield frames in RGBA with their milliseconds. Pillow completes those that contain only what changed."""
     for index in range(getattr(opened, "n_frames", 1)):
         opened.seek(index)
         opened.load()

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from inference.decoding import modes
 from inference.decoding.decoders import decode
-from inference.decoding.protocol import LENGTH, TOKEN_BYTES, Answer, Limits, Refusal
+from inference.decoding.protocol import LENGTH, TOKEN_BYTES, DecodedHeader, Limits, Refusal
 
 
 def main() -> None:
@@ -28,49 +28,54 @@ def main() -> None:
         while token := requests.read(TOKEN_BYTES):
             length = LENGTH.unpack(requests.read(LENGTH.size))[0]
             allow_cpu(limits.cpu_seconds)
-            answer(requests.read(length), limits.pixels, answers)
+            answer_request(requests.read(length), limits.pixels, answers)
             answers.write(token)
             answers.flush()
 
 
 def confine(limits: Limits) -> None:
-    """Allow this process no more memory than its limit, no written file, no child process, no core dump."""
-    for what, most in (
+    """Limit the memory of this process, and forbid it to write files, to start processes and to dump core."""
+    for resource_kind, most in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_NOFILE, 16),
     ):
-        resource.setrlimit(what, (most, most))
+        resource.setrlimit(resource_kind, (most, most))
     Image.MAX_IMAGE_PIXELS = limits.pixels
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 def allow_cpu(seconds: int) -> None:
-    """Allow `seconds` from now on. The limit counts from the start of the process, so each file raises it."""
+    """Allow this process `seconds` of processor time from now on.
+
+    The system counts from the start of the process, so the limit is raised for each file.
+    """
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime)
     resource.setrlimit(resource.RLIMIT_CPU, (spent + 1 + seconds, resource.RLIM_INFINITY))
 
 
-def answer(data: bytes, most_pixels: int, out: BinaryIO) -> None:
+def answer_request(data: bytes, most_pixels: int, out: BinaryIO) -> None:
+    """Write the decoded file to `out`, or a refusal."""
     try:
         decoded = decode(data, most_pixels)
-    except Exception as error:  # noqa: BLE001  a hostile file raises anything, and all of it means the same
-        send(out, Refusal(reason=reason(error), message=f"{type(error).__name__}: {error}"[:300]))
+    except Exception as error:  # noqa: BLE001  a hostile file may cause any error
+        send(out, Refusal(reason=refusal_reason(error), message=f"{type(error).__name__}: {error}"[:300]))
         return
     send(out, decoded.header)
     out.writelines(decoded.parts)
 
 
-def send(out: BinaryIO, header: Answer | Refusal) -> None:
+def send(out: BinaryIO, header: DecodedHeader | Refusal) -> None:
     encoded = json.dumps(header).encode()
     out.write(LENGTH.pack(len(encoded)) + encoded)
 
 
-def reason(error: Exception) -> str:
+def refusal_reason(error: Exception) -> str:
+    """Return the `Refusal.reason` for an error of a decoder."""
     match error:
         case UnidentifiedImageError() | modes.Unsupported():
             return "unsupported_format"

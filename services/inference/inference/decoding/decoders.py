@@ -1,6 +1,6 @@
 """The function that decodes each format, in the decoding child.
 
-A decoder takes the file, its format and the most pixels that are allowed. It may raise anything.
+A decoder takes the file, its format, and the limit of pixels. It may raise any error.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ def decode_still_or_animation(data: bytes, file_format: Format, most_pixels: int
     return still.read_opened(opened, data, file_format)
 
 
-DECODERS: Mapping[Format, Decode] = formats.for_each(
+DECODERS: Mapping[Format, Decode] = formats.require_entries(
     READABLE,
     {
         "JPEG": still.read,
@@ -46,7 +46,9 @@ DECODERS: Mapping[Format, Decode] = formats.for_each(
 
 
 def decode(data: bytes, most_pixels: int) -> Decoded:
-    """Decode a file by its signature. Raise `UnidentifiedImageError` for an unknown one."""
+    """Decode a file of the format that its signature names. Raise `UnidentifiedImageError` for an unknown
+    one.
+    """
     file_format = formats.identify(data)
     if file_format is None:
         raise UnidentifiedImageError("the file has no known signature")

@@ -1,4 +1,4 @@
-"""The pictures of a GIF as a viewer shows them (GIF89a, 20 to 23), in the decoding child.
+"""The pictures of a GIF as a viewer shows them (GIF89a, sections 20 to 23), in the decoding child.
 
 Pillow decodes each picture, and this module composes them. Pillow would fill the canvas with a colour where
 nothing was drawn, and would apply the last disposal method to later pictures that have none.
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from imagefile.gif import COLOUR_TABLE, CONTROL, PICTURE, blocks, head_bytes
+from imagefile.gif import COLOUR_TABLE, CONTROL, PICTURE, blocks, first_block_offset
 
 CLEAR, RESTORE = 2, 3
+"""The disposal methods: make the picture's area transparent, or restore what was there before."""
 DEFAULT_MILLISECONDS = 100
+"""The duration of a picture without a graphic control extension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class GifPicture:
     """One picture of the file, not decoded yet."""
 
     place: tuple[int, int]
+    """Left and top on the canvas."""
     size: tuple[int, int]
     file: bytes
     """A GIF with only this picture."""
@@ -58,8 +61,8 @@ def draw_on_canvas(opened: Image.Image, data: bytes) -> Image.Image:
 def decode(picture: GifPicture) -> Image.Image:
     """Decode a picture with its own colours.
 
-    If there is also a colour table for all pictures, Pillow would take a grey table of the picture's own for
-    indices into it.
+    Its file has no global colour table if the picture has a local one. With both, Pillow would take a local
+    table of greys for indices into the global one.
     """
     opened = Image.open(io.BytesIO(picture.file), formats=["GIF"])
     opened.load()
@@ -68,13 +71,13 @@ def decode(picture: GifPicture) -> Image.Image:
 
 def read_pictures(data: bytes, most: int) -> list[GifPicture]:
     """Return at most `most` pictures. Raise `ValueError` for a picture that is cut off."""
-    head = data[: head_bytes(data)]
+    preamble = data[: first_block_offset(data)]
     control, pictures = b"", list[GifPicture]()
     for block in blocks(data):
         if block.is_cut_off and block.kind == PICTURE:
             raise ValueError("a picture is cut off")
         if block.kind == PICTURE:
-            pictures.append(_picture(head, control, data[block.start : block.end]))
+            pictures.append(_picture(preamble, control, data[block.start : block.end]))
             control = b""
         elif data[block.start + 1 : block.start + 2] == bytes([CONTROL]):
             control = data[block.start : block.end]
@@ -83,16 +86,18 @@ def read_pictures(data: bytes, most: int) -> list[GifPicture]:
     return pictures
 
 
-def _picture(head: bytes, control: bytes, block: bytes) -> GifPicture:
+def _picture(preamble: bytes, control: bytes, block: bytes) -> GifPicture:
     left, top, width, height = struct.unpack_from("<4H", block, 1)
     has_own_table = block[9] & COLOUR_TABLE
-    flags_and_table = bytes([head[10] & ~COLOUR_TABLE]) + head[11:13] if has_own_table else head[10:]
-    before = head[:6] + struct.pack("<2H", width, height) + flags_and_table + control
+    flags_and_table = (
+        bytes([preamble[10] & ~COLOUR_TABLE]) + preamble[11:13] if has_own_table else preamble[10:]
+    )
+    start = preamble[:6] + struct.pack("<2H", width, height) + flags_and_table + control
     flags, hundredths = struct.unpack_from("<BH", control, 3) if len(control) >= 8 else (0, None)
     return GifPicture(
         place=(left, top),
         size=(width, height),
-        file=before + block[:1] + bytes(4) + block[5:] + b";",
+        file=start + block[:1] + bytes(4) + block[5:] + b";",
         disposal=flags >> 2 & 7,
         milliseconds=DEFAULT_MILLISECONDS if hundredths is None else 10 * hundredths,
     )

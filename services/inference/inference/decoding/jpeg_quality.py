@@ -1,4 +1,7 @@
-"""The quality of a JPEG, estimated from its quantisation tables. The decoding child uses it, so no numpy."""
+"""The quality of a JPEG, estimated from its quantisation tables.
+
+The decoding child uses this module, so it imports no numpy.
+"""
 
 from collections.abc import Mapping, Sequence
 

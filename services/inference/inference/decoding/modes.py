@@ -1,6 +1,6 @@
 """The modes of Pillow's pictures: each becomes grey or RGB, with or without alpha, or is refused.
 
-Colour profiles are kept only if they describe the pixels that result.
+A colour profile is passed on only if it describes the resulting pixels.
 """
 
 import io
@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from inference.decoding.protocol import ICC_BYTES
 
-PLAIN = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA"} | {
+PLAIN_MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA"} | {
     "RGB": "RGB", "RGBX": "RGB", "RGBA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB"
 }  # fmt: skip
 """The mode that each mode becomes. Others are converted by their profile, or refused."""
@@ -22,7 +22,9 @@ class Unsupported(Exception):
 
 
 def scale_transparent_sample(image: Image.Image, depth: int) -> None:
-    """Scale the sample that a PNG declares transparent (tRNS) to 8 bits, as Pillow scales only the others."""
+    """Scale the sample that a PNG declares transparent (tRNS) to 8 bits, because Pillow scales only the
+    others.
+    """
     transparent = image.info.get("transparency")
     if image.mode == "L" and depth in (2, 4) and transparent is not None:
         image.info["transparency"] = transparent * (255 // (2**depth - 1))
@@ -32,16 +34,16 @@ def to_plain_mode(image: Image.Image) -> Image.Image:
     """Return the picture in L, LA, RGB or RGBA. Raise `Unsupported` for modes of more than 8 bits."""
     if image.mode in ("CMYK", "LAB"):
         return to_srgb(image)
-    if image.mode not in PLAIN:
+    if image.mode not in PLAIN_MODES:
         raise Unsupported(f"pixels of mode {image.mode}")
-    mode = PLAIN[image.mode]
+    mode = PLAIN_MODES[image.mode]
     if "transparency" in image.info and not mode.endswith("A"):
         mode += "A"
     return image if mode == image.mode else image.convert(mode)
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """Convert CMYK or LAB by the file's profile. Without a usable one, use Pillow's formula."""
+    """Convert CMYK or LAB to sRGB by its profile, or by Pillow's formula if it has no usable one."""
     profile = (
         ImageCms.createProfile("LAB")
         if image.mode == "LAB"
@@ -62,7 +64,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 
 def usable_profile(icc: bytes, *, is_grey: bool) -> bytes:
-    """Return the profile if it is one for grey or for RGB, else nothing.
+    """Return the profile if it is one for grey or RGB, as `is_grey` says, else no bytes.
 
     Bytes 16 to 19 of a profile name its colour space. Bytes 36 to 39 mark it as a profile.
     """

@@ -1,7 +1,6 @@
 """The pool of decoding children: takes files and returns pictures, even if a child dies.
 
-A file that cannot be read raises `Undecodable`. A child that ended or hung raises `DecoderCrashed`. The
-child's answer is checked like any input, because a hostile file may have taken the child over.
+A child's answer is checked like any input, because a hostile file may have taken control of the child.
 """
 
 import asyncio
@@ -17,11 +16,11 @@ from typing import IO, cast
 
 import numpy as np
 
-from imagefile.formats import named
+from imagefile.formats import parse_format
 from inference.decoding import child as child_program
-from inference.decoding.protocol import ICC_BYTES, LENGTH, TOKEN_BYTES, Answer, Limits, Refusal
+from inference.decoding.protocol import ICC_BYTES, LENGTH, TOKEN_BYTES, DecodedHeader, Limits, Refusal
 from inference.errors import DecoderCrashed, Undecodable
-from inference.metadata import LARGEST
+from inference.metadata import LARGEST_EXIF_BYTES
 from inference.picture import LARGEST_16_BIT, Animation, Picture, Pixels
 
 HEADER_BYTES = 32 << 10
@@ -47,7 +46,11 @@ class Decoder:
         self._idle: list[Child] = []
 
     async def decode(self, data: bytes, most_pixels: int = 0) -> Picture | Animation:
-        """Decode a file of up to that many pixels; 0 means the decoder's own limit."""
+        """Decode a file of up to `most_pixels`; 0 stands for the decoder's own limit.
+
+        Raises `Undecodable` for a file that cannot be decoded, and `DecoderCrashed` for a child that ended or
+        hung.
+        """
         async with self._free:
             child = self._take_child(self._limits.for_pixels(most_pixels))
             try:
@@ -75,12 +78,15 @@ class Decoder:
         return child
 
     async def _decode_within_deadline(self, child: "Child", data: bytes) -> Picture | Animation:
-        """Kill the child if this ends early, so that its answer cannot be taken for that to a later file."""
+        """Return the decoded file. Kill the child if it takes too long or the caller is cancelled.
+
+        Otherwise its late answer could be taken for the answer to the next file.
+        """
         work = asyncio.create_task(asyncio.to_thread(child.decode, data))
         deadline = self._deadline_seconds * child.limits.cpu_seconds / self._limits.cpu_seconds
         try:
             if not (await asyncio.wait([work], timeout=deadline))[0]:
-                raise DecoderCrashed(f"no answer within {deadline} s")
+                raise DecoderCrashed(f"the decoding child sent no answer within {deadline} s")
             return work.result()
         finally:
             if not work.done():
@@ -101,7 +107,8 @@ class Decoder:
 class Child:
     """One decoding process. Its methods block.
 
-    The process gets no environment and no signals to our group, and it ends when its stdin ends.
+    The process gets no environment, and no signals that are sent to our process group, and it ends when its
+    stdin ends.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -120,7 +127,7 @@ class Child:
         self._answers = cast("RawIOBase", self._process.stdout)
         self._is_killed = False
         self.files = 0
-        with suppress(OSError):  # fewer wake-ups, where the system still has room for large pipes
+        with suppress(OSError):  # a larger pipe wakes both sides less often; the system may refuse it
             fcntl.fcntl(self._answers.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     @property
@@ -141,7 +148,9 @@ class Child:
             raise
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
             self.end()
-            raise DecoderCrashed(f"decoder ended with {self._process.returncode}: {error!r}") from error
+            raise DecoderCrashed(
+                f"the decoding child ended with exit code {self._process.returncode}: {error!r}"
+            ) from error
 
     def kill(self) -> None:
         self._is_killed = True
@@ -160,18 +169,18 @@ class Child:
                 rest = rest[self._requests.write(rest) :]
 
     def _receive(self, token: bytes) -> Picture | Animation:
-        header = self._header()
-        picture = None if "reason" in header else self._picture(header)
-        if self._pixels(TOKEN_BYTES).tobytes() != token:
+        header = self._read_header()
+        picture = None if "reason" in header else self._read_picture(header)
+        if self._read_pixels(TOKEN_BYTES).tobytes() != token:
             raise ValueError("the answer belongs to another file")
         if picture is None:
             refusal = cast("Refusal", header)
             raise Undecodable(refusal["message"], reason=refusal["reason"])
         return picture
 
-    def _picture(self, header: Answer) -> Picture | Animation:
+    def _read_picture(self, header: DecodedHeader) -> Picture | Animation:
         height, width = header["height"], header["width"]
-        if header["icc_bytes"] > ICC_BYTES or header["exif_bytes"] > LARGEST:
+        if header["icc_bytes"] > ICC_BYTES or header["exif_bytes"] > LARGEST_EXIF_BYTES:
             raise ValueError("the profile or the metadata is too long")
         if not 0 < height * width <= self.limits.pixels:
             raise ValueError(f"a picture of {width} x {height} is not allowed")
@@ -179,17 +188,17 @@ class Child:
         if count * height * width > self.limits.pixels:
             raise ValueError(f"{count} frames of {width} x {height} are not allowed")
         if header["depth"] == 16:
-            return self._sixteen_bit(header)
-        planes = [self._planes(header) for _ in range(count or 1)]
-        icc = self._pixels(header["icc_bytes"]).tobytes() or None
-        exif = self._pixels(header["exif_bytes"]).tobytes() or None
+            return self._read_sixteen_bit(header)
+        planes = [self._read_planes(header) for _ in range(count or 1)]
+        icc = self._read_pixels(header["icc_bytes"]).tobytes() or None
+        exif = self._read_pixels(header["exif_bytes"]).tobytes() or None
         pictures = [
             Picture(
                 pixels=colour,
                 alpha=alpha,
                 icc=icc,
                 exif=exif,
-                source_format=named(header["format"]),
+                source_format=parse_format(header["format"]),
                 has_alpha=header["has_alpha"],
                 is_lossless=header["is_lossless"],
                 jpeg_quality=header["jpeg_quality"],
@@ -198,34 +207,34 @@ class Child:
         ]
         return Animation(pictures, header["milliseconds"], header["loop"]) if count else pictures[0]
 
-    def _planes(self, header: Answer) -> tuple[Pixels, Pixels | None]:
+    def _read_planes(self, header: DecodedHeader) -> tuple[Pixels, Pixels | None]:
         height, width = header["height"], header["width"]
-        colour = self._pixels(height, width, 1 if header["channels"] == 1 else 3)
-        return colour, self._pixels(height, width) if header["alpha_follows"] else None
+        colour = self._read_pixels(height, width, 1 if header["channels"] == 1 else 3)
+        return colour, self._read_pixels(height, width) if header["alpha_follows"] else None
 
-    def _sixteen_bit(self, header: Answer) -> Picture:
+    def _read_sixteen_bit(self, header: DecodedHeader) -> Picture:
         channels = min(4, header["channels"])
         size = (header["height"], header["width"], channels)
-        samples = turn_upright(self._pixels(*size, dtype=np.uint16), header["orientation"])
+        samples = turn_upright(self._read_pixels(*size, dtype=np.uint16), header["orientation"])
         colour = 1 if channels < 3 else 3
         alpha = samples[:, :, colour] if channels in (2, 4) else None
         return Picture(
             pixels=np.ascontiguousarray(samples[:, :, :colour]),
             alpha=None if alpha is None or alpha.min() == LARGEST_16_BIT else np.ascontiguousarray(alpha),
-            icc=self._pixels(header["icc_bytes"]).tobytes() or None,
-            exif=self._pixels(header["exif_bytes"]).tobytes() or None,
-            source_format=named(header["format"]),
+            icc=self._read_pixels(header["icc_bytes"]).tobytes() or None,
+            exif=self._read_pixels(header["exif_bytes"]).tobytes() or None,
+            source_format=parse_format(header["format"]),
             has_alpha=alpha is not None,
         )
 
-    def _header(self) -> Answer | Refusal:
-        length = LENGTH.unpack(self._pixels(LENGTH.size).tobytes())[0]
+    def _read_header(self) -> DecodedHeader | Refusal:
+        length = LENGTH.unpack(self._read_pixels(LENGTH.size).tobytes())[0]
         if length > HEADER_BYTES:
-            raise ValueError(f"a header of {length} bytes")
-        return json.loads(self._pixels(length).tobytes())
+            raise ValueError(f"a header of {length} bytes is too long")
+        return json.loads(self._read_pixels(length).tobytes())
 
-    def _pixels(self, *shape: int, dtype: type[np.generic] = np.uint8) -> Pixels:
-        """Read samples into the array that is returned. A picture is too large to be copied on the way."""
+    def _read_pixels(self, *shape: int, dtype: type[np.generic] = np.uint8) -> Pixels:
+        """Return the next samples of the answer. They are read into the array directly, to save memory."""
         pixels = np.empty(shape, dtype)
         rest = pixels.reshape(-1).view(np.uint8).data
         while rest:

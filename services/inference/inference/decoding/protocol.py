@@ -1,6 +1,7 @@
-"""What the worker and the decoding child send each other, and the limits that both of them know.
+"""The protocol between the worker and the decoding child, and the limits of a child.
 
-An answer is a length, JSON of so many bytes, and then the parts that the JSON announces.
+A request is a token, the length of the file, and the file. An answer is the length of a header, the header as
+JSON, the parts that the header announces, and the token.
 """
 
 import math
@@ -11,11 +12,11 @@ from typing import NamedTuple, TypedDict
 
 LENGTH = struct.Struct(">Q")
 TOKEN_BYTES = 16
-"""The worker sends a random token ahead of each file, and the child repeats it behind its answer. If a file
+"""The worker sends a random token before each file, and the child repeats it after its answer. If a file
 made the child write too much, the rest cannot be taken for the answer to the next file.
 """
 ICC_BYTES = 4 << 20
-"""The longest colour profile that is kept."""
+"""The longest colour profile that is passed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,14 @@ class Limits:
 
     pixels: int = 50_000_000
     memory_bytes: int = 1536 << 20
-    """Address space of the child. For that many pixels a WebP takes 813 MB. The most expensive kind is a TIFF
-    of 16 bits with alpha, compressed by LZMA or in tiled planes: 888 MB.
+    """Address space of the child. At the limit of pixels a WebP takes 813 MB. The most expensive kind
+    is a TIFF of 16 bits with alpha, compressed by LZMA or in tiled planes: 888 MB.
     """
     cpu_seconds: int = 30
     """Processor time for one file."""
 
     def for_pixels(self, pixels: int) -> "Limits":
-        """Return the limits for files of up to that many pixels; 0 changes nothing.
+        """Return the limits for files of up to `pixels`; 0 changes nothing.
 
         For more pixels than usual, memory and time grow in proportion. They never shrink.
         """
@@ -40,7 +41,7 @@ class Limits:
         return Limits(pixels or self.pixels, memory, seconds)
 
 
-class Answer(TypedDict):
+class DecodedHeader(TypedDict):
     """The header of a picture. Pixels, alpha channel, colour profile and EXIF data follow in this order.
 
     With a `depth` of 16, alpha is the last of the pixels' channels, and the worker turns the picture upright.
@@ -56,7 +57,7 @@ class Answer(TypedDict):
     format: str
     has_alpha: bool
     alpha_follows: bool
-    """False if the alpha channel hides nothing."""
+    """False if every pixel is opaque."""
     is_lossless: bool
     jpeg_quality: int | None
     icc_bytes: int
@@ -67,13 +68,16 @@ class Answer(TypedDict):
 
 
 class Refusal(TypedDict):
+    """The header of an answer about a file that cannot be decoded."""
+
     reason: str
+    """See `Undecodable.reason`."""
     message: str
 
 
 class Decoded(NamedTuple):
     """A picture on its way to the worker."""
 
-    header: Answer
+    header: DecodedHeader
     parts: Iterable[bytes]
-    """Made one after the other, so that the picture is not copied whole."""
+    """They are made one after the other, so that the picture is not copied as a whole."""

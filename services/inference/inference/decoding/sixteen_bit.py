@@ -1,7 +1,7 @@
-"""Pictures of 16 bits a sample, in the decoding child: PNG and TIFF by libvips, as Pillow reduces them to 8
-bits.
+"""Decodes PNG and TIFF of 16 bits a sample, in the decoding child.
 
-Regions are fetched instead of whole pictures: that needs no thread, and the child may start none.
+libvips reads them, because Pillow reduces them to 8 bits. Pixels are fetched in regions: for a whole picture
+libvips starts threads, and the child may start none.
 """
 
 import io
@@ -28,7 +28,7 @@ from imagefile.tiff import (
 from inference import metadata
 from inference.decoding import modes, tiff_rewrite
 from inference.decoding.modes import Unsupported
-from inference.decoding.protocol import Answer, Decoded
+from inference.decoding.protocol import Decoded, DecodedHeader
 
 if TYPE_CHECKING:
     import pyvips
@@ -36,10 +36,11 @@ if TYPE_CHECKING:
 STRIP_BYTES = 1 << 20
 UNSIGNED = 1
 MOST_SAMPLES = 5
-"""Four inks and one channel more."""
+"""Four inks and one more channel."""
 UNSPECIFIED = 0
-"""The meaning of an extra sample that the file does not declare to be alpha (TIFF 6.0, section 18)."""
+"""Marks an extra sample that is not declared to be alpha (TIFF 6.0, section 18)."""
 GREY, COLOUR, INK = ("b-w", "grey16"), ("srgb", "rgb16", "rgb"), ("cmyk",)
+"""Interpretations of pixels, as libvips names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,38 +68,38 @@ def is_sixteen_bit(data: bytes, file_format: Format) -> bool:
 
 def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     picture = decode(data, file_format, most_pixels)
-    about = read_metadata(picture, data, file_format)
+    tags = read_metadata(picture, data, file_format)
     icc = modes.usable_profile(picture.icc, is_grey=picture.channels < 3)
-    header = Answer(
+    header = DecodedHeader(
         width=picture.width,
         height=picture.height,
         channels=picture.channels,
         depth=16,
-        orientation=about.orientation,
+        orientation=tags.orientation,
         format=file_format,
         has_alpha=picture.channels in (2, 4),
         alpha_follows=False,
         is_lossless=True,
         jpeg_quality=None,
         icc_bytes=len(icc),
-        exif_bytes=len(about.exif),
+        exif_bytes=len(tags.exif),
         milliseconds=[],
         loop=None,
     )
-    return Decoded(header, (*picture.strips, icc, about.exif))
+    return Decoded(header, (*picture.strips, icc, tags.exif))
 
 
 def read_metadata(picture: SixteenBit, data: bytes, file_format: Format) -> metadata.Metadata:
     """Read metadata by Pillow, which finds the orientation of a PNG in more places than libvips."""
     try:
-        about = metadata.read(Image.open(io.BytesIO(data), formats=[file_format]))
+        tags = metadata.read(Image.open(io.BytesIO(data), formats=[file_format]))
     except UnidentifiedImageError:  # Pillow does not open every TIFF of 16 bits
         return metadata.Metadata(metadata.read_tiff(data), picture.orientation)
-    return about if file_format == "PNG" else about._replace(orientation=picture.orientation)
+    return tags if file_format == "PNG" else tags._replace(orientation=picture.orientation)
 
 
 def decode(data: bytes, file_format: Format, most_pixels: int) -> SixteenBit:
-    """Raise `Unsupported` for what libvips cannot read. Pillow might read it, but only with 8 bits."""
+    """Decode a picture. Raise `Unsupported` if libvips cannot: Pillow might, but only with 8 bits."""
     is_tiff = file_format == "TIFF"
     image = open_tiff(data, most_pixels) if is_tiff else open_by_libvips(data, file_format, most_pixels)
     if image.interpretation in INK:
@@ -114,9 +115,9 @@ def decode(data: bytes, file_format: Format, most_pixels: int) -> SixteenBit:
 
 def open_by_libvips(data: bytes | bytearray, file_format: Format, most_pixels: int) -> "pyvips.Image":
     os.environ["VIPS_CONCURRENCY"] = "1"
-    import pyvips  # noqa: PLC0415  most children never get such a picture
+    import pyvips  # noqa: PLC0415  slow, and most children never need it
 
-    pyvips.cache_set_max(0)  # it would keep pictures that nobody needs any more
+    pyvips.cache_set_max(0)  # the cache would fill the memory
 
     is_png = file_format == "PNG"
     load: Any = pyvips.Image.pngload_buffer if is_png else pyvips.Image.tiffload_buffer
@@ -126,18 +127,20 @@ def open_by_libvips(data: bytes | bytearray, file_format: Format, most_pixels: i
 
 
 def open_tiff(data: bytes | bytearray, most_pixels: int) -> "pyvips.Image":
-    """Open a TIFF. If libvips cannot read how its samples are stored, write it anew first."""
+    """Open a TIFF. Rewrite it first if libvips cannot read how its samples are stored."""
     tags = Tags(data)
     check_pixels(tags.number(WIDTH), tags.number(HEIGHT), most_pixels)
     samples = tags.number(SAMPLES, 1)
     if samples > MOST_SAMPLES:
         raise Unsupported(f"{samples} samples of 16 bits")
     if tiff_rewrite.has_tiled_planes(tags):
-        planes = (open_tiff(tiff_rewrite.plane(data, tags, index), most_pixels) for index in range(samples))
-        every = (strip for plane in planes for strip in strips(plane))
-        data = tiff_rewrite.in_strips(tags, rows_of_strip(tags.number(WIDTH)), every)
+        planes = (
+            open_tiff(tiff_rewrite.extract_plane(data, tags, index), most_pixels) for index in range(samples)
+        )
+        all_strips = (strip for plane in planes for strip in strips(plane))
+        data = tiff_rewrite.join_planes(tags, rows_of_strip(tags.number(WIDTH)), all_strips)
     elif tiff_rewrite.is_lzma(tags):
-        data = tiff_rewrite.deflated(data, tags)
+        data = tiff_rewrite.recompress(data, tags)
     return open_by_libvips(data, "TIFF", most_pixels)
 
 
@@ -156,5 +159,5 @@ def strips(image: "pyvips.Image") -> Iterator[bytes]:
 
 
 def rows_of_strip(samples: int) -> int:
-    """Return how many rows of so many samples make one strip."""
+    """Return how many rows of `samples` samples make one strip."""
     return max(1, STRIP_BYTES // (samples * 2))

@@ -13,7 +13,7 @@ from imagefile.formats import READABLE, Format
 from inference import metadata
 from inference.decoding import gif, modes
 from inference.decoding.jpeg_quality import jpeg_quality
-from inference.decoding.protocol import Answer, Decoded
+from inference.decoding.protocol import Decoded, DecodedHeader
 
 STRIP_BYTES = 1 << 20
 UPRIGHT = {
@@ -25,7 +25,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns a picture upright, by its EXIF orientation."""
+"""The transposition that turns a picture upright, by its EXIF orientation."""
 
 
 def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
@@ -41,7 +41,7 @@ def open_image(data: bytes, file_format: Format, most_pixels: int) -> Image.Imag
 
 
 def read_opened(opened: Image.Image, data: bytes, file_format: Format) -> Decoded:
-    # Pillow closes a TIFF once it is loaded, and finds all metadata of a PNG only then
+    # Pillow closes a TIFF when it is loaded, but finds all metadata of a PNG only after that
     exif = metadata.read(opened).exif if file_format == "TIFF" else None
     image = load(opened, data, file_format)
     exif = metadata.read(opened).exif if exif is None else exif
@@ -66,9 +66,9 @@ def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
-def describe(image: Image.Image, data: bytes, file_format: Format) -> Answer:
+def describe(image: Image.Image, data: bytes, file_format: Format) -> DecodedHeader:
     """Return the header of a picture without profile and metadata."""
-    return Answer(
+    return DecodedHeader(
         width=image.width,
         height=image.height,
         channels=1 if image.mode in modes.GREY_MODES else 3,
@@ -90,14 +90,14 @@ def is_opaque(image: Image.Image) -> bool:
     return image.getchannel("A").getextrema() == (255, 255)
 
 
-def parts(image: Image.Image, header: Answer, icc: bytes, exif: bytes) -> Iterator[bytes]:
+def parts(image: Image.Image, header: DecodedHeader, icc: bytes, exif: bytes) -> Iterator[bytes]:
     """Yield what follows the header of a still picture."""
     yield from planes(image, header)
     yield icc
     yield exif
 
 
-def planes(image: Image.Image, header: Answer) -> Iterator[bytes]:
+def planes(image: Image.Image, header: DecodedHeader) -> Iterator[bytes]:
     """Yield the colours of all pixels, then the alpha channel if the header announces it."""
     yield from strips(image, "L" if header["channels"] == 1 else "RGB")
     if header["alpha_follows"]:
@@ -105,7 +105,7 @@ def planes(image: Image.Image, header: Answer) -> Iterator[bytes]:
 
 
 def strips(image: Image.Image, mode: str) -> Iterator[bytes]:
-    """Yield the pixels in strips. Written whole, a picture would be in memory three times."""
+    """Yield the pixels in strips. As a whole, a picture would be in memory three times."""
     rows = max(1, STRIP_BYTES // (image.width * 4))
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))

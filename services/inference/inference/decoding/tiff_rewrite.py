@@ -1,6 +1,7 @@
-"""TIFFs of 16 bits written anew, in the decoding child, if libvips cannot read how their samples are stored.
+"""Rewrites TIFFs of 16 bits whose samples are stored in a way that libvips cannot read, in the decoding
+child.
 
-That is the case for LZMA, which its libtiff was built without, and for tiles of separate planes.
+These are LZMA, without which its libtiff was built, and tiles of separate planes.
 """
 
 import lzma
@@ -63,8 +64,8 @@ def has_tiled_planes(tags: Tags) -> bool:
     return TILE_OFFSETS in tags and _has_separate_planes(tags) and tags.number(SAMPLES, 1) > 1
 
 
-def deflated(data: Data, tags: Tags) -> bytearray:
-    """Return the file with deflate instead of LZMA. libtiff undoes the predictor, if there is one."""
+def recompress(data: Data, tags: Tags) -> bytearray:
+    """Return the file, compressed by deflate instead of LZMA. libtiff undoes the predictor, if any."""
     size = _piece_bytes(tags)
     pieces = (
         zlib.compress(lzma.LZMADecompressor(lzma.FORMAT_XZ, LZMA_BYTES).decompress(piece, size), 0)
@@ -73,8 +74,8 @@ def deflated(data: Data, tags: Tags) -> bytearray:
     return _write(_byte_order(data), _copied_tags(tags) | {COMPRESSION: (DEFLATE,)}, pieces)
 
 
-def plane(data: Data, tags: Tags, index: int) -> bytearray:
-    """Return one plane as a grey picture."""
+def extract_plane(data: Data, tags: Tags, index: int) -> bytearray:
+    """Return one plane as the file of a grey picture."""
     copied = _copied_tags(tags) | {
         SAMPLES: (1,),
         BITS: (16,),
@@ -88,8 +89,8 @@ def plane(data: Data, tags: Tags, index: int) -> bytearray:
     return _write(_byte_order(data), copied, pieces[index * count : (index + 1) * count])
 
 
-def in_strips(tags: Tags, rows: int, strips: Iterable[bytes]) -> bytearray:
-    """Return a file from the strips of all planes, plane after plane, in this machine's byte order."""
+def join_planes(tags: Tags, rows: int, strips: Iterable[bytes]) -> bytearray:
+    """Return a file of all planes. `strips` yields plane after plane, in this machine's byte order."""
     copied = _copied_tags(tags) | {COMPRESSION: (UNCOMPRESSED,), ROWS_PER_STRIP: (rows,)}
     for tag in (PREDICTOR, TILE_WIDTH, TILE_HEIGHT):
         copied.pop(tag, None)
@@ -109,7 +110,7 @@ def _copied_tags(tags: Tags) -> dict[int, Values]:
 
 
 def _piece_bytes(tags: Tags) -> int:
-    """Return the most bytes that a tile or a strip holds."""
+    """Return the largest size of a tile or a strip, uncompressed."""
     is_tiled = TILE_OFFSETS in tags
     width = tags.number(TILE_WIDTH if is_tiled else WIDTH)
     height = tags.number(TILE_HEIGHT) if is_tiled else min(_rows_per_strip(tags), tags.number(HEIGHT))
@@ -131,7 +132,7 @@ def _pieces(data: Data, tags: Tags) -> Iterator[Data]:
     down = -(-tags.number(HEIGHT) // (tags.number(TILE_HEIGHT) if is_tiled else _rows_per_strip(tags)))
     count = across * down * (tags.number(SAMPLES, 1) if _has_separate_planes(tags) else 1)
     if len(offsets) < count or len(lengths) < count:
-        raise ValueError(f"{min(len(offsets), len(lengths))} of {count} pieces")
+        raise ValueError(f"the file lists {min(len(offsets), len(lengths))} of {count} strips or tiles")
     for start, length in zip(offsets[:count], lengths[:count], strict=True):
         yield data[start : start + length]
 
@@ -148,7 +149,7 @@ def _write(byte_order: bytes, tags: dict[int, Values], pieces: Iterable[Data]) -
         out += piece
     tags |= zip(TILES if TILE_WIDTH in tags else STRIPS, zip(*places, strict=True), strict=True)
     values, entries = bytearray(), bytearray(struct.pack(f"{order}H", len(tags)))
-    behind = len(out) + 2 + 12 * len(tags) + 4
+    values_offset = len(out) + 2 + 12 * len(tags) + 4
     for tag, value in sorted(tags.items()):
         is_bytes = isinstance(value, bytes)
         packed = value if is_bytes else struct.pack(f"{order}{len(value)}I", *value)
@@ -156,7 +157,7 @@ def _write(byte_order: bytes, tags: dict[int, Values], pieces: Iterable[Data]) -
         if len(packed) <= 4:
             entries += packed.ljust(4, b"\0")
         else:
-            entries += struct.pack(f"{order}I", behind + len(values))
+            entries += struct.pack(f"{order}I", values_offset + len(values))
             values += packed
     struct.pack_into(f"{order}I", out, 4, len(out))
     for part in (entries, bytes(4), values):

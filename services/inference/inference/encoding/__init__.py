@@ -1,1 +1,1 @@
-"""From the rows of a result, or the frames of an animation, to the bytes of a file."""
+"""Encodes the rows of a result, or the frames of an animation, to the bytes of a file."""

@@ -1,4 +1,4 @@
-"""The encoder of each format that holds animations. Pillow writes them from all frames at once."""
+"""The encoder of each format that can be animated. Pillow writes a file from all frames at once."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -17,10 +17,11 @@ class AnimationEncoder(NamedTuple):
     prepare_frame: Callable[[Pixels], Image.Image]
     """Takes an upscaled frame, height x width x channels. The image that it returns is kept in memory."""
     encode: Callable[[list[Image.Image], Animation, Options, bytes | None], bytes]
+    """Takes the prepared frames, the original, the options, and the EXIF data."""
 
 
-ENCODERS: Mapping[Format, AnimationEncoder] = formats.for_each(
-    (name for name in WRITABLE if formats.is_animated(name)),
+ENCODERS: Mapping[Format, AnimationEncoder] = formats.require_entries(
+    (name for name in WRITABLE if formats.can_be_animated(name)),
     {
         "WEBP": AnimationEncoder(as_image, webp.encode_frames),
         "GIF": AnimationEncoder(gif.prepare_frame, gif.encode_frames),
@@ -40,6 +41,6 @@ def encode(
     quality: int | None = None,
     exif: bytes | None = None,
 ) -> bytes:
-    """Encode upscaled frames from `prepare_frame`, with the times and the loops of the original."""
+    """Encode upscaled frames from `prepare_frame`, with the durations and the loop count of the original."""
     options = Options(quality, animation.frames[0].is_lossless)
     return ENCODERS[file_format].encode(images, animation, options, exif)

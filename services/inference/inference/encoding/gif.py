@@ -1,4 +1,4 @@
-"""GIF: pictures with a palette of their own, of 256 colours at most, written by Pillow."""
+"""GIF, written by Pillow. Each picture has a local palette of at most 256 colours."""
 
 import io
 
@@ -11,7 +11,8 @@ from inference.resampling import as_image
 
 COLOURS = 256
 LONGEST_MILLISECONDS = 655_350
-"""Pillow adds up the durations of equal frames, and one frame has no room for more."""
+"""The longest duration of one frame. Pillow merges equal frames, so all frames together must not last longer.
+"""
 
 
 class Writer:
@@ -39,7 +40,7 @@ def prepare_frame(samples: Pixels) -> Image.Image:
 
 
 def with_transparent_colour(image: Image.Image) -> Image.Image:
-    """Return the picture in 255 colours and a transparent one, which stands for alpha below 128."""
+    """Return the picture in 255 colours. Pixels with an alpha below 128 get another, transparent one."""
     hidden = np.asarray(image.getchannel("A")) < 128
     colours = image.convert("RGB").quantize(COLOURS - 1, Image.Quantize.MEDIANCUT)
     indices = np.where(hidden, np.uint8(COLOURS - 1), np.asarray(colours))
@@ -53,12 +54,12 @@ def with_transparent_colour(image: Image.Image) -> Image.Image:
 def encode_frames(
     images: list[Image.Image], animation: Animation, options: Options, exif: bytes | None
 ) -> bytes:
-    """Encode frames from `prepare_frame`. A GIF has no room for `exif`."""
+    """Encode frames from `prepare_frame`. `exif` is ignored, because a GIF cannot contain it."""
     out = io.BytesIO()
     longest = LONGEST_MILLISECONDS // len(images)
     loops: dict[str, object] = {}
     if animation.loop not in (None, 1):
-        loops["loop"] = max(0, animation.loop - 1)  # how often it is played again
+        loops["loop"] = max(0, animation.loop - 1)  # a GIF stores how often it is repeated
     images[0].save(
         out,
         "GIF",

@@ -8,4 +8,4 @@ class Options:
     quality: int | None = None
     """1 to 100. None: the format's default. Formats without a quality ignore it."""
     is_lossless: bool = True
-    """How the original was compressed. A WebP without a `quality` is compressed in the same way."""
+    """Whether the original was compressed without loss. If so, a WebP without a `quality` is lossless too."""

@@ -1,7 +1,7 @@
-"""PNG (W3C, third edition), written some twenty times faster than by Pillow's default, with 14 % more bytes.
+"""PNG (W3C, third edition), about twenty times faster than by Pillow's default, with 14 % more bytes.
 
-Every row has the up filter, and ISA-L deflates. Rows are written as they come, so that no picture is held
-whole.
+Every row has the filter "up" and is compressed by ISA-L. Rows are written as they come, so that no whole
+picture is in memory.
 """
 
 import io

@@ -8,7 +8,7 @@ from inference.picture import Pixels
 
 
 class Strips:
-    """Makes strips of equal height from pieces of any height. Rows that do not fill a strip yet are kept."""
+    """Makes strips of equal height from pieces of any height. Rows that do not fill a strip wait for more."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows

@@ -1,6 +1,6 @@
-"""TIFF 6.0 with the horizontal predictor, in strips that ISA-L deflates.
+"""TIFF 6.0 with the horizontal predictor, in strips that ISA-L compresses.
 
-Pillow's writer would hold the interpreter lock for the whole picture, which is seconds for a large one.
+Pillow's writer would block all other threads until the picture is written, for seconds if it is large.
 """
 
 import io
@@ -47,7 +47,7 @@ Entry = tuple[int, int, list[int] | bytes]
 class Writer:
     def __init__(self, header: Header, options: Options) -> None:
         self._header = header
-        self._out = io.BytesIO(b"II*\0----")
+        self._out = io.BytesIO(b"II*\0----")  # `finish` replaces the dashes with the offset of the directory
         self._out.seek(8)
         row_bytes = header.width * header.channels * header.depth // 8
         self._rows = max(1, STRIP_BYTES // row_bytes)
@@ -104,7 +104,7 @@ def picture_entries(header: Header, rows: int, places: list[tuple[int, int]]) ->
 
 
 def exif_entries(out: io.BytesIO, exif: bytes) -> list[Entry]:
-    """Return the entries of the first EXIF directory. Write the other directories, to which they point."""
+    """Return the entries of the first directory of `exif`. Write the directories that they point to."""
     parsed = Image.Exif()
     parsed.load(b"Exif\0\0" + exif)
     entries: list[Entry] = []
@@ -138,7 +138,7 @@ def write_directory(out: io.BytesIO, entries: list[Entry]) -> int:
 
 
 def write_aligned(out: io.BytesIO, data: bytes) -> tuple[int, int]:
-    """Write at an even offset. Return offset and length."""
+    """Write at an even offset, as TIFF demands. Return the offset and the length."""
     out.write(bytes(out.tell() % 2))
     offset = out.tell()
     out.write(data)

@@ -1,4 +1,4 @@
-"""WebP, encoded at once: libwebp takes whole pictures, of at most 16,383 pixels a side."""
+"""WebP, encoded as a whole: libwebp takes whole pictures, of at most 16,383 pixels a side."""
 
 import io
 
@@ -10,12 +10,12 @@ from inference.resampling import as_image
 
 DEFAULT_QUALITY = 90
 LOSSLESS: dict[str, object] = {"lossless": True, "quality": 24, "method": 1}
-"""From quality 25 on, libwebp compares its matches once more. That saves 0.3 to 5 % of the bytes, and takes
-up to 8 bytes of memory for each pixel.
+"""From quality 25 on, libwebp searches for matches once more. That would save 0.3 to 5 % of the bytes, but
+take up to 8 bytes of memory for each pixel.
 """
 MOST_PIXELS_WITH_COEFFICIENTS = 33_554_432
-"""From method 3 on, libwebp keeps all coefficients to the end, for noise up to 20 bytes a pixel. Larger
-pictures are written without them, and are up to 0.9 dB worse.
+"""From method 3 on, libwebp stores all coefficients until the end: up to 20 bytes a pixel if the picture is
+noisy. Larger pictures are written by method 2, and are up to 0.9 dB worse.
 """
 MOST_LOOPS = 65_535
 LONGEST_MILLISECONDS = (1 << 31) - 1
@@ -23,7 +23,7 @@ LONGEST_MILLISECONDS = (1 << 31) - 1
 
 
 def save_options(pixels: int, options: Options) -> dict[str, object]:
-    """Return Pillow's options for a picture or a frame of so many pixels."""
+    """Return Pillow's options for a picture or a frame with this number of pixels."""
     if options.is_lossless and options.quality is None:
         return LOSSLESS
     method = 4 if pixels <= MOST_PIXELS_WITH_COEFFICIENTS else 2

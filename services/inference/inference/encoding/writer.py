@@ -1,6 +1,6 @@
 """The encoder of each format for still pictures. It takes rows from the top.
 
-Most encoders hold no more rows than they must. Those of WebP and GIF hold the whole picture.
+Most encoders store no more rows than they must. Those of WebP and GIF store the whole picture.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,10 +23,12 @@ class Writer(Protocol):
         """Take the next rows, height x width x channels, alpha last, of the header's depth."""
         ...
 
-    def finish(self) -> bytes: ...
+    def finish(self) -> bytes:
+        """Return the file. All rows must have been written."""
+        ...
 
 
-ENCODERS: Mapping[Format, Callable[[Header, Options], Writer]] = formats.for_each(
+ENCODERS: Mapping[Format, Callable[[Header, Options], Writer]] = formats.require_entries(
     WRITABLE,
     {
         "JPEG": jpeg.Writer,
@@ -42,16 +44,16 @@ ENCODERS: Mapping[Format, Callable[[Header, Options], Writer]] = formats.for_eac
 def open_writer(
     file_format: Format, header: Header, *, quality: int | None = None, is_lossless: bool = True
 ) -> Writer:
-    """Return a writer that also converts what the format cannot hold: 16 bits a sample, or alpha."""
-    about = WRITABLE[file_format]
-    depth = min(header.depth, max(about.bit_depths))
-    channels = header.channels if about.alpha else 1 if header.is_grey else 3
+    """Return a writer that also converts what the format does not support: 16 bits a sample, or alpha."""
+    writing = WRITABLE[file_format]
+    depth = min(header.depth, max(writing.bit_depths))
+    channels = header.channels if writing.alpha else 1 if header.is_grey else 3
     encoder = ENCODERS[file_format](
         replace(header, depth=depth, channels=channels), Options(quality, is_lossless)
     )
     if (depth, channels) == (header.depth, header.channels):
         return encoder
-    return ConvertingWriter(encoder, keeps_alpha=about.alpha)
+    return ConvertingWriter(encoder, keeps_alpha=writing.alpha)
 
 
 class ConvertingWriter:
@@ -73,5 +75,6 @@ class ConvertingWriter:
 
 
 def lay_on_white(samples: Pixels) -> Pixels:
+    """Return the colours of 8 bits without alpha, as they look on white."""
     colour, alpha = samples[:, :, :-1].astype(np.uint16), samples[:, :, -1:].astype(np.uint16)
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)

@@ -1,6 +1,6 @@
-"""Chooses the model for `auto` by what the picture is. docs/models.md shows what each rule is worth.
+"""Chooses the model for `auto` by the kind of picture. docs/models.md shows how much each rule gains.
 
-Everything is measured on a sample of a quarter of a megapixel, in about 10 ms. The thresholds below were
+Everything is measured on a sample of a quarter of a megapixel. The thresholds below were
 found on the sets of `make bench-quality`. Their comments give PSNR in decibels.
 """
 
@@ -22,37 +22,42 @@ REQUIRED = (FAITHFUL, CLEAN)
 
 BLOCK = 64
 MAX_BLOCKS = 64
-"""The sample is at most a quarter of a megapixel, whatever the picture's size. Measuring it takes 6 ms."""
+"""The sample is at most a quarter of a megapixel, whatever the picture's size, and is measured in 6 ms."""
 
-FRESH_JPEG = 93
-"""Gain of `faithful` over `clean`, mean of 10 cuts of photos, x2 and x4: quality 95 +0.2 and +0.2 dB, 92 0.0
-and 0.0, 90 -0.1 and -0.1, 75 -0.8 and -0.5.
+MIN_FRESH_JPEG_QUALITY = 93
+"""A JPEG of at least this quality counts as clean. Gain of `faithful` over `clean`, mean of 10 cuts of
+photos, x2 and x4: quality 95 +0.2 and +0.2 dB, 92 0.0 and 0.0, 90 -0.1 and -0.1, 75 -0.8 and -0.5.
 """
-PALETTE = 256
+MAX_PALETTE_COLOURS = 256
+"""A picture with more colours has no palette."""
 FEW_COLOURS = 160
-"""The same gain for photos in a palette without dithering: 64 colours -0.5 and -0.5 dB, 128 -0.1 and -0.2,
-256 +0.3 and +0.1.
+"""Up to this many colours count as few. Gain of `faithful` over `clean` for photos in a palette, not
+dithered: 64 colours -0.5 and -0.5 dB, 128 -0.1 and -0.2, 256 +0.3 and +0.1.
 """
-COARSE = 16
-"""With up to so many dithered colours, or in black and white, `clean` is 0.1 to 0.8 dB or 1.1 dB behind
-`enhance`. Without dithering `clean` is 0.8 to 0.9 dB ahead, and with 64 dithered colours 0.5 to 1.0 dB.
+COARSE_COLOURS = 16
+"""Up to this many colours are coarse. If they are dithered, or only black and white, `clean` is 0.1 to 0.8 dB
+or 1.1 dB behind `enhance`. Without dithering `clean` is 0.8 to 0.9 dB ahead, and with 64 dithered colours 0.5
+to 1.0 dB.
 """
-GRADUAL = 0.06
-"""The share of steps of a single level. In grey and toned photos, which also have few colours, it is 0.07 to
-0.75. In a photo reduced to 160 colours it is at most 0.06.
+MAX_GRADUAL_SHARE = 0.06
+"""With a larger share of steps of a single level, a picture has no palette. In grey and toned photos, which
+also have few colours, it is 0.07 to 0.75. In a photo reduced to 160 colours it is at most 0.06.
 """
-SPECKLED = 0.21
-"""The share of single odd pixels among these and straight edges: 0.03 to 0.28 in photos of 256 colours, 0.11
-to 0.49 if they are dithered, which costs `faithful` 0.4 to 1.7 dB. One picture in nine falls on the wrong
-side, either way.
+MIN_SPECKLE_SHARE = 0.21
+"""With a larger share of single odd pixels among these and straight edges, a picture is dithered: 0.03 to
+0.28 in photos of 256 colours, 0.11 to 0.49 if they are dithered, which costs `faithful` 0.4 to 1.7 dB. One
+picture in nine is judged wrongly, in both directions.
 """
-QUIET, HARD = 8, 64
-"""Steps in levels. JPEG leaves steps up to QUIET beside edges; few photos have steps above HARD."""
+QUIET_STEP, HARD_STEP = 8, 64
+"""Differences between neighbours, in levels. JPEG leaves steps up to QUIET_STEP beside edges; few photos have
+steps above HARD_STEP.
+"""
 CELL = 16
-DRAWN = 0.38
-"""The share of steps that lie in drawn cells. Photos have at most 0.12. A photo cut out on a plain colour has
-0.31, and `faithful` wins there by 1 to 2 dB. Screenshots with a photo in them have at least 0.45, others and
-line art 0.78, and `faithful` loses 0.1 to 1.8 dB there in spite of its fallback.
+"""The side of a cell in pixels."""
+MIN_DRAWN_SHARE = 0.38
+"""With a larger share of steps in drawn cells, a picture is a drawing. Photos have at most 0.12. A photo cut
+out on a plain colour has 0.31, and `faithful` wins there by 1 to 2 dB. Screenshots with a photo in them have
+at least 0.45, others and line art 0.78, and `faithful` loses 0.1 to 1.8 dB there in spite of its fallback.
 """
 
 
@@ -75,7 +80,7 @@ class Rule:
 
 
 class NotServed(Exception):
-    """This worker does not serve the requested model, and another model is not what the client asked for."""
+    """This worker does not serve the model that the client requested, and must not take another one."""
 
 
 def choose_model(requested: str, original: Picture | Animation, served: Mapping[str, Model]) -> Choice:
@@ -106,19 +111,22 @@ DRAWING = Rule(CLEAN, "hard_edges", "Hard edges on plain colours, as in screensh
 
 
 def match_rule(picture: Picture) -> Rule:
-    if picture.jpeg_quality is not None and picture.jpeg_quality < FRESH_JPEG:
+    """Return the first rule that fits the picture. JPEG and lossy WebP need no measurement."""
+    if picture.jpeg_quality is not None and picture.jpeg_quality < MIN_FRESH_JPEG_QUALITY:
         return WORN_JPEG
     if picture.jpeg_quality is None and not picture.is_lossless:
         return WORN_WEBP
     sample = Sample(picture)
     if sample.has_palette:
-        if sample.colours <= COARSE and (sample.colours == 2 or sample.speckles > SPECKLED):
+        if sample.colour_count <= COARSE_COLOURS and (
+            sample.colour_count == 2 or sample.speckle_share > MIN_SPECKLE_SHARE
+        ):
             return FLAT_COARSE
-        if sample.colours <= FEW_COLOURS:
+        if sample.colour_count <= FEW_COLOURS:
             return FLAT_COLOURS
-        if sample.speckles > SPECKLED:
+        if sample.speckle_share > MIN_SPECKLE_SHARE:
             return DITHERED
-    return DRAWING if sample.drawn_share > DRAWN else PHOTO
+    return DRAWING if sample.drawn_share > MIN_DRAWN_SHARE else PHOTO
 
 
 class Sample:
@@ -134,24 +142,26 @@ class Sample:
             self._steps *= visible[:, :, 1:] & visible[:, :, :-1]
         counted = self._codes if visible is None else self._codes[visible]
         self._pixels = counted.size
-        self.colours = count_distinct(counted)
+        self.colour_count = count_distinct(counted)
 
     @property
     def drawn_share(self) -> float:
-        """A cell is drawn if hard steps stand on quiet ground, with little in between."""
-        busy, hard = share_by_cell(self._steps > QUIET), share_by_cell(self._steps > HARD)
+        """The share of steps that lie in drawn cells: those with hard steps, quiet pixels, and little in
+        between.
+        """
+        busy, hard = share_by_cell(self._steps > QUIET_STEP), share_by_cell(self._steps > HARD_STEP)
         is_drawn = (busy < 0.7) & (hard > 0.02) & (hard > (busy - hard) / 2)
         return float(busy[is_drawn].sum() / max(1e-9, busy.sum()))
 
     @property
     def has_palette(self) -> bool:
-        """A sample of few pixels has few colours anyway and does not count as a palette."""
-        if self.colours > min(PALETTE, self._pixels / 8):
+        """Whether the picture has few colours. A sample of few pixels has few anyway, and does not count."""
+        if self.colour_count > min(MAX_PALETTE_COLOURS, self._pixels / 8):
             return False
-        return ratio(self._steps == 1, self._steps > 0) <= GRADUAL
+        return ratio(self._steps == 1, self._steps > 0) <= MAX_GRADUAL_SHARE
 
     @property
-    def speckles(self) -> float:
+    def speckle_share(self) -> float:
         """The share of odd pixels among odd pixels and straight edges.
 
         An odd pixel differs from all four neighbours, most of which are alike.
@@ -177,6 +187,7 @@ def take_blocks(plane: Pixels) -> Pixels:
 
 
 def spread_blocks(plane: Pixels) -> Iterator[Pixels]:
+    """Yield up to MAX_BLOCKS blocks, evenly spread over the plane."""
     height, width = plane.shape
     rows = min(isqrt(MAX_BLOCKS), -(-height // BLOCK))
     columns = min(MAX_BLOCKS // rows, -(-width // BLOCK))
@@ -214,10 +225,11 @@ def encode_colours(planes: Sequence[Pixels]) -> npt.NDArray[np.uint32]:
 
 
 def count_distinct(values: npt.NDArray[np.uint32]) -> int:
-    """Sorting takes 2 ms; np.unique would take 100."""
+    """Return the number of different values. Sorting takes 2 ms; np.unique would take 100."""
     ordered = np.sort(values, axis=None)
     return min(1, ordered.size) + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
 
 
 def ratio(mask: npt.NDArray[np.bool_], of: npt.NDArray[np.bool_]) -> float:
+    """Return the number of true values in `mask`, divided by that in `of`."""
     return np.count_nonzero(mask) / max(1, np.count_nonzero(of))

@@ -35,9 +35,10 @@ class Network:
 
     name: str
     scale: int
-    """Of all passes together."""
+    """The scale of all passes together."""
     overlap: int
-    """Pixels of the input that neighbouring tiles share. At least the network's reach, so that no seam shows.
+    """Pixels of the input around a tile that are upscaled with it and then cut off. At least the network's
+    reach, so that no seam shows.
     """
     passes: int = 1
     fallback: "Network | None" = None
@@ -49,7 +50,7 @@ class Network:
         return self.name + FLOAT_SUFFIX
 
     @property
-    def step(self) -> int:
+    def pass_scale(self) -> int:
         """The scale of one pass."""
         return round(self.scale ** (1 / self.passes))
 
@@ -71,7 +72,7 @@ class BadAnswer(Exception):
     """The network returned no result for a tile, or an impossible one."""
 
 
-class WrongAnswer(BadAnswer):
+class ImplausibleAnswer(BadAnswer):
     """The network answered, but not with an enlarged tile. The cause is the picture or a broken device."""
 
     def __init__(self, model: str, problem: str) -> None:
@@ -79,5 +80,5 @@ class WrongAnswer(BadAnswer):
         self.model = model
 
 
-class TooLarge(Exception):
-    """The memory does not suffice for a tile of this size. A smaller tile may fit."""
+class TileTooLarge(Exception):
+    """Triton's memory does not suffice for a tile of this size. A smaller tile may fit."""

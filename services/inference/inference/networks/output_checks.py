@@ -3,9 +3,9 @@
 A network on a broken device still answers: with NaN, with black, or with one colour. Where the network itself
 is uncertain any answer is accepted, because its fallback replaces it there.
 
-A check samples as many pixels as the tile has and takes 3 ms for 512 x 512. It never refuses a real picture:
-a network keeps the mean of what it enlarges, so nothing that is clearly lit turns black, and no structure
-turns into one colour.
+The check samples as many pixels as the tile has and takes 3 ms for 512 x 512. It never refuses a real
+picture: a network keeps the mean of what it enlarges, so nothing that is clearly lit turns black, and no
+structure turns into one colour.
 """
 
 import numpy as np
@@ -18,23 +18,23 @@ VARIED = 4
 """A tile with at least this standard deviation, in levels, has more than one colour."""
 BLOCK = 32
 BRIGHT = 48
-"""A block of BLOCK x BLOCK pixels with at least this mean, in levels, never turns black altogether."""
+"""A block of BLOCK x BLOCK pixels with at least this mean, in levels, never turns entirely black."""
 
 
-def check(tensor: Tensor, answer: Answer, step: int) -> str | None:
+def find_problem(tensor: Tensor, answer: Answer, scale: int) -> str | None:
     """Return what is wrong with the answer to a tile, or None.
 
-    The tile is 1 x 3 x height x width. `step` is the scale.
+    `tensor` is the tile, 1 x 3 x height x width. `scale` is that of one pass.
     """
     height, width = tensor.shape[2:]
-    if problem := check_shape(answer.upscaled, (1, 3, height * step, width * step), tensor.dtype.name):
+    if problem := check_shape(answer.upscaled, (1, 3, height * scale, width * scale), tensor.dtype.name):
         return problem
     uncertainty = answer.uncertainty
     if uncertainty is not None and (problem := check_shape(uncertainty, (1, 1, height, width), "uint8")):
         return f"an uncertainty map of {problem}"
     if tensor.dtype == np.float32 and not np.isfinite(answer.upscaled).all():
         return "values that are not numbers"
-    sampled, certain = answer.upscaled[:, :, ::step, ::step], tensor
+    sampled, certain = answer.upscaled[:, :, ::scale, ::scale], tensor
     if uncertainty is not None and uncertainty.any():  # the fallback replaces these places
         certain = tensor[:, :, uncertainty[0, 0] == 0]
         tensor = np.where(uncertainty, tensor.dtype.type(0), tensor)
@@ -55,7 +55,9 @@ def check_shape(tensor: Tensor, shape: tuple[int, ...], dtype: str) -> str | Non
 
 
 def has_hole(tensor: Tensor, sampled: Tensor, bright: float) -> bool:
-    """Return whether a block that was bright is all black, as where only a part of a buffer was written."""
+    """Return whether a bright block of the tile came back all black. This happens if a buffer is written in
+    part.
+    """
     rows, columns = tensor.shape[2] // BLOCK, tensor.shape[3] // BLOCK
     if not rows or not columns:
         return False

@@ -1,8 +1,8 @@
-"""Assembles the models that clients may ask for from the descriptions that Triton's repository carries.
+"""Assembles the models that clients may request from the descriptions in Triton's model repository.
 
-The builder writes each network's description into its Triton configuration
-(services/inference/models/builder/ registry.py), so the worker needs no table of its own: whatever the
-repository holds can be served.
+The builder (services/inference/models/builder/registry.py) writes each network's description into its Triton
+configuration, so the worker needs no table of its own: whatever the
+repository contains can be served.
 """
 
 import json
@@ -14,12 +14,12 @@ from typing import Any
 from inference.networks.network import FLOAT_SUFFIX, Network
 
 PARAMETER = "loupe"
-"""The parameter of a model's Triton configuration that holds its description as JSON."""
+"""The parameter of a network's Triton configuration whose value is its description as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that clients may ask for by name."""
+    """A model that clients may request by name."""
 
     name: str
     networks: tuple[Network, ...]
@@ -47,7 +47,7 @@ class Description:
     scale: int
     overlap: int
     factors: tuple[int, ...]
-    """The scales that it is used for. Above `scale` it runs several times."""
+    """The scale factors that it is used for. For a factor above `scale` it runs several times in a row."""
     fallback: str
     """The network that replaces it where it is uncertain; empty if it never is."""
     rank: int
@@ -98,8 +98,11 @@ def assemble_models(configurations: Mapping[str, str]) -> dict[str, Model]:
 def _assemble(
     model: Mapping[str, Any], usable: Iterable[Description], descriptions: Mapping[str, Description]
 ) -> Model | None:
-    own = sorted((one for one in usable if one.model["name"] == model["name"]), key=lambda one: one.rank)
-    chosen = [next((one for one in own if factor in one.factors), None) for factor in model["factors"]]
+    """Return the model with the best network for each of its factors. None if a factor has no network."""
+    candidates = sorted(
+        (one for one in usable if one.model["name"] == model["name"]), key=lambda one: one.rank
+    )
+    chosen = [next((one for one in candidates if factor in one.factors), None) for factor in model["factors"]]
     networks = [
         _network(one, factor, descriptions)
         for one, factor in zip(chosen, model["factors"], strict=True)
@@ -120,10 +123,11 @@ def _assemble(
 
 
 def _network(one: Description, factor: int, descriptions: Mapping[str, Description]) -> Network:
+    """Return the network with as many passes as it takes to reach the factor."""
     passes = 1
     while one.scale**passes < factor:
         passes += 1
-    # a later pass sees pixels that are smaller, measured in pixels of the input
+    # a later pass works on an enlarged tile, so its overlap is fewer pixels of the input
     overlap = ceil(sum(one.overlap / one.scale**index for index in range(passes)))
     fallback = _network(descriptions[one.fallback], factor, descriptions) if one.fallback else None
     return Network(one.name, factor, overlap, passes, fallback)

@@ -14,9 +14,9 @@ from inference.picture import Pixels
 from inference.tiling.tiles import Box
 
 WIDEN = 25
-"""Side in pixels of the original of the square that one uncertain pixel spoils."""
+"""Side of the square around an uncertain pixel that the fallback replaces, in pixels of the original."""
 SOFTEN = 3.0
-"""Standard deviation in pixels of the original of the blend's edge."""
+"""Standard deviation of the blur that softens the blend's edge, in pixels of the original."""
 REACH = 32
 """How far an uncertain pixel has an effect: half of WIDEN, and the softened edge until it reaches zero."""
 
@@ -38,6 +38,7 @@ class BlendWeight(NamedTuple):
         )
 
     def enlarged(self, box: Box, scale: int) -> Image.Image:
+        """Return the weight of this part of the picture at the network's scale."""
         size = (box.width * scale, box.height * scale)
         return self.image.resize(size, Image.Resampling.BILINEAR, box.moved_up(self.top))
 

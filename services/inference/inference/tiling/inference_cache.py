@@ -1,4 +1,4 @@
-"""Answers tiles of an animation that repeat from frame to frame without asking Triton again."""
+"""Caches Triton's answers for an animation, because many of its tiles repeat from frame to frame."""
 
 from asyncio import to_thread
 from collections import OrderedDict
@@ -7,10 +7,11 @@ from hashlib import blake2b
 from inference.networks.network import Answer, Infer, Tensor
 
 MAX_BYTES = 128 << 20
+"""Limit for all cached answers together."""
 
 
 class InferenceCache:
-    """An `Infer` around another one. It forgets the answers that were used longest ago."""
+    """An `Infer` that caches the answers of another one, and drops the least recently used ones first."""
 
     def __init__(self, infer: Infer) -> None:
         self._infer = infer

@@ -9,13 +9,22 @@ import numpy as np
 from prometheus_client import Counter
 
 from common import log
-from inference.networks.network import Answer, BadAnswer, Infer, Network, Tensor, TooLarge, WrongAnswer
-from inference.networks.output_checks import check
+from inference.networks.network import (
+    Answer,
+    BadAnswer,
+    ImplausibleAnswer,
+    Infer,
+    Network,
+    Tensor,
+    TileTooLarge,
+)
+from inference.networks.output_checks import find_problem
 from inference.tiling.tiles import Box
 
 LOG = log.get(__name__)
 SMALLEST_HALVED = 64
-"""Any machine that can run the network at all has the memory for a tile with this longest side."""
+"""Tiles up to this longest side are not halved. Any machine that can run the network has the memory for them.
+"""
 WIDTH, HEIGHT = 3, 2
 """A tensor's axes."""
 
@@ -25,7 +34,7 @@ halved = Counter("loupe_tiles_halved_total", "Tiles cut in two for want of memor
 async def infer_tile(network: Network, infer: Infer, tensor: Tensor, box: Box) -> Answer:
     """Return the answer after all passes. `box` is the tile's place in the picture, for error messages.
 
-    Raises `BadAnswer`, and `TooLarge` if the memory does not even suffice for the smallest tile.
+    Raises `BadAnswer`, and `TileTooLarge` if the memory does not even suffice for the smallest tile.
     """
     answer = await _whole_or_halves(network, infer, tensor, box)
     for _ in range(network.passes - 1):
@@ -36,7 +45,7 @@ async def infer_tile(network: Network, infer: Infer, tensor: Tensor, box: Box) -
 async def _whole_or_halves(network: Network, infer: Infer, tensor: Tensor, box: Box) -> Answer:
     try:
         return await _infer_once(network, infer, tensor, box)
-    except TooLarge as error:
+    except TileTooLarge as error:
         axis = WIDTH if tensor.shape[WIDTH] >= tensor.shape[HEIGHT] else HEIGHT
         if tensor.shape[axis] <= max(SMALLEST_HALVED, 4 * network.overlap):
             raise
@@ -51,14 +60,14 @@ async def _whole_or_halves(network: Network, infer: Infer, tensor: Tensor, box: 
 
 
 async def _in_halves(network: Network, infer: Infer, tensor: Tensor, box: Box, axis: int) -> Answer:
-    """Run one half after the other, each with as much of its neighbour as the network sees."""
+    """Return the joined answer of both halves. Each is upscaled with the overlap on the side of the other."""
     length = tensor.shape[axis]
     middle, overlap = length // 2, network.overlap
     first, second = _slice(tensor, axis, 0, middle + overlap), _slice(tensor, axis, middle - overlap, length)
     left = await _whole_or_halves(network, infer, first, box)
     right = await _whole_or_halves(network, infer, second, box)
     upscaled = await to_thread(
-        _join, left.upscaled, right.upscaled, axis, middle * network.step, overlap * network.step
+        _join, left.upscaled, right.upscaled, axis, middle * network.pass_scale, overlap * network.pass_scale
     )
     if left.uncertainty is None or right.uncertainty is None:
         return Answer(upscaled)
@@ -70,7 +79,7 @@ def _slice(tensor: Tensor, axis: int, start: int, end: int) -> Tensor:
 
 
 def _join(left: Tensor, right: Tensor, axis: int, middle: int, overlap: int) -> Tensor:
-    """Join two halves at `middle`, without what they have in common. `right` begins `overlap` before the
+    """Join two halves at `middle`, and cut off the overlap of each. `right` begins `overlap` before the
     middle.
     """
     parts = _slice(left, axis, 0, middle), _slice(right, axis, overlap, right.shape[axis])
@@ -85,8 +94,8 @@ async def _infer_once(network: Network, infer: Infer, tensor: Tensor, box: Box) 
         task = asyncio.current_task()
         if task and task.cancelling():
             raise
-        # a task group ignores a cancellation that it did not ask for, and the tile would stay empty
+        # a task group ignores a cancellation that it did not request, and the tile would stay empty
         raise BadAnswer(f"{name} was cancelled") from error
-    if problem := await to_thread(check, tensor, answer, network.step):
-        raise WrongAnswer(name, f"{problem} for the tile at {box.left}, {box.top} {tensor.shape[2:]}")
+    if problem := await to_thread(find_problem, tensor, answer, network.pass_scale):
+        raise ImplausibleAnswer(name, f"{problem} for the tile at {box.left}, {box.top} {tensor.shape[2:]}")
     return answer

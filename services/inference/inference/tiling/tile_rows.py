@@ -1,4 +1,4 @@
-"""Runs a picture through a network tile by tile, and hands on its rows from the top at the network's scale.
+"""Runs a picture through a network tile by tile, and passes on rows at the network's scale, from the top.
 
 Only a few rows of tiles are in memory. Where the network is uncertain, the result of its fallback is blended
 in.
@@ -19,7 +19,7 @@ from inference.tiling.tiles import (
     QUANTUM,
     Tile,
     Tiling,
-    crop_to_keep,
+    crop_to_core,
     cut,
     group_by_row,
     paste,
@@ -30,9 +30,10 @@ from inference.tiling.tiles import (
 TakeRows = Callable[[Pixels], Awaitable[None]]
 """Takes the next rows, height x width x channels."""
 Progress = Callable[[int, int], None]
-"""Called after each tile with the number of tiles that are done, and the number of all tiles."""
+"""Called after each tile with the numbers of finished tiles and of all tiles."""
 
 FALLBACK_TILE = 256
+"""Longest side of the fallback network's tiles in pixels of the original."""
 MAX_ROWS_IN_MEMORY = 3
 """Rows of tiles: one that waits for the uncertainty map of the row below it, and two that are at Triton."""
 
@@ -41,19 +42,19 @@ MAX_ROWS_IN_MEMORY = 3
 class TileRow:
     tiles: Sequence[Tile]
     native: Pixels | None = None
-    """The pixels at the network's scale, as far as their tiles are done. None before the first and after the
-    last.
+    """The row's pixels at the network's scale. None before its first tile starts and after the row is passed
+    on.
     """
     tiles_left: int = 0
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def top(self) -> int:
-        return self.tiles[0].keep.top
+        return self.tiles[0].core.top
 
     @property
     def bottom(self) -> int:
-        return self.tiles[0].keep.bottom
+        return self.tiles[0].core.bottom
 
 
 class TiledPass:
@@ -71,8 +72,8 @@ class TiledPass:
         self._tiles = plan(width, height, tile, network.overlap, is_fixed=tiling.is_fixed)
         self._rows = [TileRow(row, tiles_left=len(row)) for row in group_by_row(self._tiles)]
         self._row_at = {row.top: row for row in self._rows}
-        self._room = asyncio.Semaphore(MAX_ROWS_IN_MEMORY)
-        self._opening = asyncio.Lock()
+        self._row_slots = asyncio.Semaphore(MAX_ROWS_IN_MEMORY)
+        self._allocation_lock = asyncio.Lock()
         self._done = 0
 
     async def run(self, take_rows: TakeRows, progress: Progress | None = None) -> None:
@@ -111,10 +112,10 @@ class TiledPass:
 
     async def _open_row(self, tile: Tile) -> TileRow:
         """Return the tile's row, with memory for its result. Waits while too many rows are in memory."""
-        row = self._row_at[tile.keep.top]
-        async with self._opening:
+        row = self._row_at[tile.core.top]
+        async with self._allocation_lock:
             if row.native is None:
-                await self._room.acquire()
+                await self._row_slots.acquire()
                 scale = self._network.scale
                 _, width, channels = self._source.shape
                 shape = ((row.bottom - row.top) * scale, width * scale, channels)
@@ -122,14 +123,15 @@ class TiledPass:
         return row
 
     async def _finish(self, row: TileRow, take_rows: TakeRows) -> None:
+        """Blend the row with the fallback where that is needed, pass it on, and free its memory."""
         native, row.native = row.native, None
         if native is None:
-            raise BadAnswer(f"{self._network.name} left out the rows from {row.top} on")
+            raise BadAnswer(f"{self._network.name} returned no rows from {row.top} on")
         weight = await to_thread(fallback_blend.blend_weight, self._uncertainty[:, :, 0], row.top, row.bottom)
         if weight is not None:
             await self._blend_fallback(row, native, weight)
         await take_rows(native)
-        self._room.release()
+        self._row_slots.release()
 
     async def _blend_fallback(self, row: TileRow, native: Pixels, weight: fallback_blend.BlendWeight) -> None:
         network = self._network.fallback
@@ -147,27 +149,28 @@ class TiledPass:
         async def work(tile: Tile) -> None:
             tensor = await to_thread(cut, self._source, tile)
             answer = await infer_tile(network, self._infer, tensor, tile.source)
-            part = crop_to_keep(answer.upscaled, tile, scale, native.shape[2])
-            await to_thread(fallback_blend.blend, native, row.top, part, weight, tile.keep, scale)
+            part = crop_to_core(answer.upscaled, tile, scale, native.shape[2])
+            await to_thread(fallback_blend.blend, native, row.top, part, weight, tile.core, scale)
 
-        await for_each([tile for tile in tiles if weight.is_needed(tile.keep)], work, self._tiling.in_flight)
+        await for_each([tile for tile in tiles if weight.is_needed(tile.core)], work, self._tiling.in_flight)
 
 
 def first_pass_tile(network: Network, tiling: Tiling) -> int:
     """Return the longest side of a tile in the first pass.
 
-    Fixed tiles are made for engines, which take no larger tile in the last pass than in the first.
+    Fixed tiles are for engines, which have one largest tile for all passes. The tile of the last pass must
+    not exceed it, so that of the first is smaller.
     """
     if not tiling.is_fixed:
         return tiling.tile
-    return max(tiling.tile // network.step ** (network.passes - 1), 2 * network.overlap + QUANTUM)
+    return max(tiling.tile // network.pass_scale ** (network.passes - 1), 2 * network.overlap + QUANTUM)
 
 
 async def for_each(
     tiles: Sequence[Tile], work: Callable[[Tile], Coroutine[None, None, None]], workers: int
 ) -> None:
-    """Run `work` for all tiles, so many at a time. The first failure stops the others and is raised as
-    itself.
+    """Run `work` for all tiles, at most `workers` at a time. The first failure stops the others. It is raised
+    itself, not in a group.
     """
     waiting = iter(tiles)
 

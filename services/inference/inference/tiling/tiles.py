@@ -17,8 +17,8 @@ from inference.picture import LARGEST_16_BIT, Pixels
 
 SMALLEST_TILE = 64
 QUANTUM = 8
-"""Tile sizes are multiples of this. There are thirty sizes an axis instead of two hundred, for 1.5 % more
-pixels.
+"""Tile sizes are multiples of this, so that networks get few different shapes: thirty sizes along an axis
+instead of two hundred. It costs 1.5 % more pixels.
 """
 
 
@@ -47,8 +47,10 @@ class Tile:
 
     source: Box
     """The network's input."""
-    keep: Box
-    """The part of it whose result is used. The keeps of a plan cover the picture without gaps or overlaps."""
+    core: Box
+    """The part of `source` whose result is used. The cores of a plan cover the picture without gaps or
+    overlaps.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +58,34 @@ class Tiling:
     """How pictures are cut, and how many tiles of each are at Triton at the same time."""
 
     tile: int = 512
-    """Longest side in pixels of the original."""
+    """Longest side of a tile in pixels of the original."""
     in_flight: int = 2
     is_fixed: bool = False
     """Cut squares of a few sizes only; see `plan`."""
 
 
 class Span(NamedTuple):
-    """A tile along one axis: its input, and the part that is kept."""
+    """A tile along one axis: its input, and its core."""
 
     start: int
     end: int
-    keep_from: int
-    keep_to: int
+    core_start: int
+    core_end: int
 
 
 def plan(width: int, height: int, tile: int, overlap: int, *, is_fixed: bool = False) -> list[Tile]:
     """Return tiles of one common size, at most `tile` a side, row by row.
 
     Fixed tiles are squares of a few sizes, whatever the picture's size, so that Triton can put tiles of
-    several pictures into one batch: a batch needs equal shapes. An axis that is shorter than the square keeps
-    its own length, because pixels are never invented. Raises `ValueError` if the overlaps fill the tile.
+    several pictures into one batch: a batch needs equal shapes. An axis that is shorter than the square is
+    not padded. Raises `ValueError` if the overlaps fill the tile.
     """
     if tile < 2 * overlap + QUANTUM:
         raise ValueError(f"tiles of {tile} leave nothing beside two overlaps of {overlap}")
     if is_fixed:
         tile = _square_side(width, height, tile, overlap)
     return [
-        Tile(Box(x.start, y.start, x.end, y.end), Box(x.keep_from, y.keep_from, x.keep_to, y.keep_to))
+        Tile(Box(x.start, y.start, x.end, y.end), Box(x.core_start, y.core_start, x.core_end, y.core_end))
         for y in spans(height, tile, overlap, is_fixed=is_fixed)
         for x in spans(width, tile, overlap, is_fixed=is_fixed)
     ]
@@ -100,7 +102,7 @@ def _square_side(width: int, height: int, tile: int, overlap: int) -> int:
 
 
 def _total_length(length: int, side: int, overlap: int) -> int:
-    """Return the lengths of all tiles along an axis, added up."""
+    """Return the sum of the lengths of all tiles along an axis."""
     return length if length <= side else side * _ceil_div(length - 2 * overlap, side - 2 * overlap)
 
 
@@ -122,14 +124,16 @@ def _ceil_div(value: int, by: int) -> int:
 
 def group_by_row(tiles: Sequence[Tile]) -> list[list[Tile]]:
     """Return the tiles of a plan, row by row."""
-    return [list(row) for _, row in groupby(tiles, key=lambda tile: tile.keep.top)]
+    return [list(row) for _, row in groupby(tiles, key=lambda tile: tile.core.top)]
 
 
 def plan_rows(
     size: tuple[int, int], rows: tuple[int, int], tile: int, overlap: int, *, is_fixed: bool = False
 ) -> list[Tile]:
-    """Return tiles whose keeps cover the rows from the first up to the second. Their inputs reach beyond
-    both.
+    """Return tiles whose cores cover these rows of a picture of this size. Their inputs reach beyond the
+    rows.
+
+    `rows` is the first row and the end.
     """
     (width, height), (top, bottom) = size, rows
     step = tile - 2 * overlap
@@ -141,7 +145,7 @@ def plan_rows(
         return start, min(height, start + tile)
 
     return [
-        Tile(Box(x.start, y.start, x.end, y.end), Box(x.keep_from, y.keep_from, x.keep_to, y.keep_to))
+        Tile(Box(x.start, y.start, x.end, y.end), Box(x.core_start, y.core_start, x.core_end, y.core_end))
         for y in (
             Span(*input_rows(first, min(first + step, bottom)), first, min(first + step, bottom))
             for first in range(top, bottom, step)
@@ -168,22 +172,20 @@ def cut(pixels: Pixels, tile: Tile) -> Tensor:
 
 
 def paste(result: Tensor, tile: Tile, scale: int, target: Pixels, top: int = 0) -> None:
-    """Put the kept part of a result into its place. `target` begins at the picture's row `top`."""
-    keep = tile.keep
-    rows = slice((keep.top - top) * scale, (keep.bottom - top) * scale)
-    place = target[rows, keep.left * scale : keep.right * scale]
-    part = crop_to_keep(result, tile, scale, target.shape[2])
+    """Copy the core of a result into its place. `target` begins at the picture's row `top`."""
+    core = tile.core
+    rows = slice((core.top - top) * scale, (core.bottom - top) * scale)
+    place = target[rows, core.left * scale : core.right * scale]
+    part = crop_to_core(result, tile, scale, target.shape[2])
     for channel in range(target.shape[2]):  # five times faster than all at once
         place[:, :, channel] = part[:, :, channel]
 
 
-def crop_to_keep(result: Tensor, tile: Tile, scale: int, channels: int) -> Pixels:
-    """Return the kept part of a result as height x width x channels. Grey is the mean of the result's
-    channels.
-    """
-    keep, source = tile.keep, tile.source
-    top, left = (keep.top - source.top) * scale, (keep.left - source.left) * scale
-    part = result[0, :, top : top + keep.height * scale, left : left + keep.width * scale]
+def crop_to_core(result: Tensor, tile: Tile, scale: int, channels: int) -> Pixels:
+    """Return the core of a result as height x width x channels. Grey is the mean of the result's channels."""
+    core, source = tile.core, tile.source
+    top, left = (core.top - source.top) * scale, (core.left - source.left) * scale
+    part = result[0, :, top : top + core.height * scale, left : left + core.width * scale]
     if channels < len(part):
         part = _mean_of_channels(part)
     if part.dtype == np.float32:

@@ -1,4 +1,5 @@
-"""How many images and tiles are worked on at the same time, by what this machine and Triton's machine have.
+"""Chooses how many images and tiles are worked on at the same time, by the resources of this machine and
+Triton.
 
 Only cores and memory that this process may use count. In a container that is less than the machine has.
 """
@@ -10,13 +11,15 @@ from pathlib import Path
 CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 UNLIMITED = 1 << 60
 """Control groups of version 1 write a number above this if there is no limit."""
-JOB_BYTES, WORKER_BYTES, TILE_BYTES = 3 << 29, 256 << 20, 16 << 20
-"""The most memory that a job with two tiles at Triton takes; the memory of a worker without a job; and a tile
-of 512 x 512 with its result at four times the size.
-"""
+JOB_BYTES = 3 << 29
+"""The most memory that a job with two tiles at Triton takes."""
+WORKER_BYTES = 256 << 20
+"""The memory of a worker without a job."""
+TILE_BYTES = 16 << 20
+"""A tile of 512 x 512 with its result at four times the size."""
 GPU_TILE, CPU_TILE = 512, 640
 """Engines for a GPU are built for this tile. On a CPU the larger tile is 5 to 10 % faster, because fewer
-pixels are computed twice. With 768 `span_x4` takes 50 % longer again.
+pixels are computed twice. A tile of 768 is worse again: `span_x4` takes 50 % longer.
 """
 MAX_JOBS, MAX_TILES = 16, 64
 
@@ -33,10 +36,12 @@ class Capacity:
 
     is_gpu: bool = False
     instances: int = 1
-    batch: int = 1
+    max_batch: int = 1
+    """Tiles that one instance takes at once."""
 
 
-def this_machine(cgroups: Path = CGROUPS, own: Path = OWN_CGROUP) -> Machine:
+def measure_machine(cgroups: Path = CGROUPS, own: Path = OWN_CGROUP) -> Machine:
+    """Return the cores and the memory that this process may use."""
     cores, memory = len(os.sched_getaffinity(0)), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for folder in own_control_groups(cgroups, own):
         cores = min(cores, core_limit(folder) or cores)
@@ -84,28 +89,28 @@ def read_text(path: Path) -> str | None:
         return None
 
 
-def jobs_for(machine: Machine, triton: Capacity) -> int:
+def choose_jobs(machine: Machine, triton: Capacity) -> int:
     """Return how many images are worked on at the same time.
 
-    While one is at Triton, others are fetched, decoded, encoded and stored. That takes little time beside a
-    CPU's inference, and most of the cores' time beside a GPU's.
+    While one is at Triton, others are fetched, decoded, encoded and stored. With inference on a CPU that is a
+    small part of the work. With inference on a GPU it is most of the work of the cores.
     """
     wanted = min(machine.cores, MAX_JOBS) if triton.is_gpu else 2 + machine.cores // 8
-    waiting_answers = (tiles_for(machine, triton) - 2) * TILE_BYTES
+    waiting_answers = (choose_tiles_in_flight(machine, triton) - 2) * TILE_BYTES
     room = (machine.memory_bytes - WORKER_BYTES) // (JOB_BYTES + waiting_answers)
     return max(1, min(max(2, wanted), room))
 
 
-def side_for(triton: Capacity) -> int:
-    """Return the longest side of a tile."""
+def choose_tile_side(triton: Capacity) -> int:
+    """Return the longest side of a tile in pixels."""
     return GPU_TILE if triton.is_gpu else CPU_TILE
 
 
-def tiles_for(machine: Machine, triton: Capacity) -> int:
-    """Return how many tiles are at Triton: those that instances work on, and the next ones, so that none
-    waits.
+def choose_tiles_in_flight(machine: Machine, triton: Capacity) -> int:
+    """Return how many tiles are at Triton: those that its instances work on, and the next ones, so that no
+    instance is idle.
 
     On a GPU an instance works on a batch.
     """
-    wanted = 2 * triton.instances * triton.batch if triton.is_gpu else triton.instances + 1
+    wanted = 2 * triton.instances * triton.max_batch if triton.is_gpu else triton.instances + 1
     return max(2, min(wanted, MAX_TILES, machine.memory_bytes // 8 // TILE_BYTES))

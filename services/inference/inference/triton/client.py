@@ -1,10 +1,11 @@
 """Sends tensors to NVIDIA Triton over gRPC, a few at a time.
 
-The queue is here, because Triton's queues are not reliable enough. Triton's statement that a model is ready
-is not relied on either: a model that has not answered for a while gets a test tile.
+Tiles are queued here, because Triton's queues are not reliable enough. Nor does Triton's readiness prove that
+a model works, so a model that has not answered for a while gets a test tile.
 """
 
 import asyncio
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -17,16 +18,16 @@ from tritonclient.utils import InferenceServerException
 
 from common import log, process
 from inference.networks.network import FLOAT_SUFFIX, Answer, Tensor
-from inference.networks.output_checks import check
+from inference.networks.output_checks import find_problem
 from inference.triton.capacity import Capacity
 from inference.triton.errors import (
     ModelBroken,
     ModelDied,
-    ModelGone,
-    TritonAway,
+    ModelNotLoaded,
     TritonFailed,
-    TritonSlow,
-    failure_of,
+    TritonTimeout,
+    TritonUnavailable,
+    translate_error,
 )
 from inference.triton.model_reload import PROBE_SECONDS, ModelReloader
 from inference.triton.transport import Transport
@@ -49,7 +50,7 @@ tile_seconds = Histogram(
 tiles = Counter("loupe_tiles_total", "Tiles that a model has enlarged", ["model"])
 tiles_waiting = Gauge("loupe_tiles_waiting", "Tiles that wait for their turn at Triton")
 tiles_in_flight = Gauge("loupe_tiles_in_flight", "Tiles at Triton")
-models_up = Gauge("loupe_triton_model_up", "Whether the model answered when it was last asked", ["model"])
+models_up = Gauge("loupe_triton_model_up", "Whether the model answered its last tile", ["model"])
 
 
 class Triton:
@@ -58,20 +59,20 @@ class Triton:
     ) -> None:
         """`target` is `host:port`; `seconds` limits each tile."""
         self._client = InferenceServerClient(target)
-        self._free = asyncio.Semaphore(in_flight)
+        self._slots = asyncio.Semaphore(in_flight)
         self._transport = Transport(self._client, seconds, shares_memory=shares_memory)
         self._reloader = ModelReloader(self._client, self._probe)
         self._retry_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._has_answered = set[str]()
         self._answered_at: dict[str, float] = {}
-        self._unwell = set[str]()
+        self._failing = set[str]()
         self._broken = set[str]()
         """Models that answered their last test tile wrongly."""
 
     @property
-    def is_well(self) -> bool:
-        """Whether every model answered when it was last asked, and correctly."""
-        return not self._unwell and not self._broken
+    def is_healthy(self) -> bool:
+        """Whether every model answered its last tile, and its last test tile correctly."""
+        return not self._failing and not self._broken
 
     @property
     def is_broken(self) -> bool:
@@ -80,12 +81,14 @@ class Triton:
         """
         return bool(self._broken)
 
-    def allow(self, in_flight: int) -> None:
+    def limit_in_flight(self, in_flight: int) -> None:
         """Set how many tiles may be at Triton at the same time."""
-        self._free = asyncio.Semaphore(in_flight)
+        self._slots = asyncio.Semaphore(in_flight)
 
     async def capacity(self, model: str) -> Capacity:
-        """Return what the model's configuration provides. Raises if Triton has no such model."""
+        """Return the resources in the model's configuration. Raises `InferenceServerException` if there is no
+        such model.
+        """
         config = await self._configuration(model)
         gpu_groups = [group for group in config.instance_group if group.kind == KIND_GPU]
         groups = gpu_groups or config.instance_group
@@ -105,11 +108,11 @@ class Triton:
                 if parameter in config.parameters:
                     found[model] = config.parameters[parameter].string_value
         except InferenceServerException as error:
-            raise failure_of("Triton", error) from error
+            raise translate_error("Triton", error) from error
         return found
 
     async def load_missing(self) -> None:
-        """Load each model that Triton lists as not ready, as after a worker died in a reload.
+        """Load each model that Triton lists as not ready, as after a worker died during a reload.
 
         Triton's own readiness is no help: it turns false while any model is being loaded.
         Raises `TritonFailed`.
@@ -118,10 +121,10 @@ class Triton:
             for model in await self._models(is_ready=False):
                 await self._reloader.load(model)
         except InferenceServerException as error:
-            raise failure_of("Triton", error) from error
+            raise translate_error("Triton", error) from error
 
     async def open(self) -> None:
-        """Remove what killed workers left behind."""
+        """Remove the shared memory that killed workers left."""
         await self._transport.open()
 
     async def close(self) -> None:
@@ -129,60 +132,63 @@ class Triton:
         await self._transport.close()
         await self._client.close()
 
-    async def is_there(self) -> bool:
+    async def is_reachable(self) -> bool:
         """Return whether Triton can be reached at all."""
         try:
             await self._client.is_server_live(client_timeout=PROBE_SECONDS)
         except InferenceServerException as error:
-            return not isinstance(failure_of("Triton", error), TritonAway | TritonSlow)
+            return not isinstance(translate_error("Triton", error), TritonUnavailable | TritonTimeout)
         return True
 
     async def has(self, model: str) -> bool:
-        """Return whether the model is loaded. Raises `TritonAway`."""
+        """Return whether the model is loaded. Raises `TritonUnavailable`."""
         try:
             return bool(await self._client.is_model_ready(model, client_timeout=PROBE_SECONDS))
         except InferenceServerException as error:
-            raise TritonAway(f"{model}: {error}") from error
+            raise TritonUnavailable(f"{model}: {error}") from error
 
     async def infer(self, model: str, tile: Tensor) -> Answer:
         """Return all outputs of the model for a tile of N x 3 x height x width, uint8 or float32.
 
         A model that died is loaded again and gets the tile again. Raises `TritonFailed`.
         """
-        free = self._free
+        slots = self._slots
         with tiles_waiting.track_inprogress():
-            await free.acquire()
+            await slots.acquire()
         try:
             return await self._infer_with_retries(model, tile)
         finally:
-            free.release()
+            slots.release()
 
-    async def ask_canaries(self, models: Iterable[str], unless_within: float = 0.0) -> None:
-        """Send a test tile to each model that has not answered for so many seconds. Raises the last error."""
+    async def send_canaries(self, models: Iterable[str], unless_within: float = 0.0) -> None:
+        """Send a test tile to each model that has not answered within that many seconds.
+
+        All models are tested. Then the last `TritonFailed` is raised, if there was one.
+        """
         failed: TritonFailed | None = None
         for model in models:
-            since = time.monotonic() - self._answered_at.get(model, -unless_within)
-            if since < unless_within and model not in self._broken:
+            idle_seconds = time.monotonic() - self._answered_at.get(model, -math.inf)
+            if idle_seconds < unless_within and model not in self._broken:
                 continue
             try:
                 check_canary(model, await self.infer(model, canary_for(model)))
                 self._broken.discard(model)
             except TritonFailed as error:
-                self._mark(model, is_well=False)
+                self._mark(model, is_healthy=False)
                 self._broken |= {model} if isinstance(error, ModelBroken) else set()
                 failed = error
         if failed:
             raise failed
 
     async def watch(self, models: Callable[[], Iterable[str]], seconds: float) -> None:
-        """Test the models for ever; the worker's readiness follows their answers."""
+        """Test each model that has not answered for that many seconds, for ever."""
 
         async def step() -> None:
             served = sorted(models())
-            self._unwell.intersection_update(served)
+            self._failing.intersection_update(served)
             self._broken.intersection_update(served)
             try:
-                await self.ask_canaries(served, seconds)
+                await self.send_canaries(served, seconds)
             except TritonFailed as error:
                 LOG.warning(
                     "a model failed its test tile; the worker is not ready until it answers", error=str(error)
@@ -199,7 +205,8 @@ class Triton:
         return sorted({entry.name for entry in index.models if (entry.state == "READY") is is_ready})
 
     async def _infer_with_retries(self, model: str, tile: Tensor) -> Answer:
-        """Repeat a tile, one at a time and twice at most, if its model died.
+        """Send a tile. If its model died, reload the model and send the tile again, twice at most and one at
+        a time.
 
         The model may have died of this tile or of another one that was lost with it.
         """
@@ -207,7 +214,7 @@ class Triton:
         try:
             return await self._infer_once(model, tile)
         except ModelDied as error:
-            if isinstance(error, ModelGone) and model not in self._has_answered:
+            if isinstance(error, ModelNotLoaded) and model not in self._has_answered:
                 raise
         async with self._retry_locks[model]:
             await self._reload(model, reloads)
@@ -221,8 +228,8 @@ class Triton:
     async def _reload(self, model: str, reloads: int) -> None:
         try:
             await self._reloader.reload(model, reloads)
-        except TritonAway:
-            self._mark(model, is_well=False)
+        except TritonUnavailable:
+            self._mark(model, is_healthy=False)
             raise
 
     async def _infer_once(self, model: str, tile: Tensor) -> Answer:
@@ -232,7 +239,7 @@ class Triton:
                 answer = await self._transport.send(model, tile)
             outcome = "done"
         except InferenceServerException as error:
-            failure = failure_of(model, error)
+            failure = translate_error(model, error)
             outcome = failure.outcome
             raise failure from error
         except TritonFailed as error:
@@ -241,21 +248,21 @@ class Triton:
         finally:
             tile_seconds.labels(model, outcome).observe(time.perf_counter() - started)
         tiles.labels(model).inc()
-        self._mark(model, is_well=True)
+        self._mark(model, is_healthy=True)
         return answer
 
     async def _probe(self, model: str) -> None:
         check_canary(model, await self._infer_once(model, canary_for(model)))
 
-    def _mark(self, model: str, *, is_well: bool) -> None:
-        models_up.labels(model).set(is_well)
-        if is_well:
+    def _mark(self, model: str, *, is_healthy: bool) -> None:
+        models_up.labels(model).set(is_healthy)
+        if is_healthy:
             self._has_answered.add(model)
             self._answered_at[model] = time.monotonic()
-            self._unwell.discard(model)
+            self._failing.discard(model)
         else:
             self._answered_at.pop(model, None)
-            self._unwell.add(model)
+            self._failing.add(model)
 
 
 def canary_for(model: str) -> Tensor:
@@ -265,5 +272,5 @@ def canary_for(model: str) -> Tensor:
 def check_canary(model: str, answer: Answer) -> None:
     """Raise `ModelBroken` if the answer cannot be the enlarged test tile."""
     scale = max(1, answer.upscaled.shape[-1] // SIDE)
-    if problem := check(canary_for(model), answer, scale):
+    if problem := find_problem(canary_for(model), answer, scale):
         raise ModelBroken(f"{model} answered {problem} for a test tile")

@@ -4,32 +4,35 @@ import re
 
 from tritonclient.utils import InferenceServerException
 
-from inference.networks.network import TooLarge
+from inference.networks.network import TileTooLarge
 
 
 class TritonFailed(Exception):
     """Triton cannot be reached, is too slow, or reports an error. Another attempt may succeed."""
 
     outcome = "failed"
+    """The label `outcome` of the metric `loupe_triton_seconds`."""
 
 
-class TritonAway(TritonFailed):
+class TritonUnavailable(TritonFailed):
     """Triton cannot be reached, which is never the picture's fault."""
 
     outcome = "away"
 
 
-class TritonSlow(TritonFailed):
+class TritonTimeout(TritonFailed):
+    """Triton did not answer within the limit."""
+
     outcome = "slow"
 
 
 class ModelDied(TritonFailed):
-    """The process of the model is gone, and Triton itself is well."""
+    """The model's process has ended, and Triton itself still runs."""
 
     outcome = "died"
 
 
-class ModelGone(ModelDied):
+class ModelNotLoaded(ModelDied):
     """The model is not loaded, for instance because it is just being loaded again."""
 
 
@@ -39,7 +42,7 @@ class ModelBroken(TritonFailed):
     outcome = "broken"
 
 
-class OutOfMemory(TritonFailed, TooLarge):
+class OutOfMemory(TritonFailed, TileTooLarge):
     outcome = "memory"
 
 
@@ -54,17 +57,17 @@ MEMORY = re.compile(
     r"|shared memory pool size|no space left|expected the shape of dimension \d+ to be between",
     re.IGNORECASE,
 )
-"""The last alternative is what an engine says about a tile that is larger than it was built for."""
+"""The last alternative is an engine's message for a tile that is larger than it was built for."""
 
 
-def failure_of(model: str, error: InferenceServerException) -> TritonFailed:
-    """Return the error of ours that the client's error stands for."""
+def translate_error(model: str, error: InferenceServerException) -> TritonFailed:
+    """Return our error for this error of Triton's client."""
     status, message = str(error.status()).removeprefix("StatusCode."), f"{model}: {error}"
     if DEAD.search(message):
         return ModelDied(message)
     if GONE.search(message):
-        return ModelGone(message)
+        return ModelNotLoaded(message)
     if status == "RESOURCE_EXHAUSTED" or MEMORY.search(message):
         return OutOfMemory(message)
-    kinds = {"UNAVAILABLE": TritonAway, "DEADLINE_EXCEEDED": TritonSlow}
+    kinds = {"UNAVAILABLE": TritonUnavailable, "DEADLINE_EXCEEDED": TritonTimeout}
     return kinds.get(status, TritonFailed)(message)

@@ -2,9 +2,9 @@
 
 Triton's Python back end never restarts a dead process, and still calls the model ready: every tile fails
 until the model is unloaded and loaded. A Triton with the control mode `none` refuses that. Then the worker
-reports that it is not ready and its attempts are excused. Only a new Triton helps, so Triton's own liveness
-probe must infer a tile. The worker's liveness probe must not fail in that case, because a restart of the
-worker helps nobody.
+reports that it is not ready, and its attempts are excused. Only a restart of Triton helps, so Triton's own
+liveness probe must infer a tile. The worker's liveness probe must not fail, because restarting the worker
+would not help.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from common import log
-from inference.triton.errors import ModelDied, TritonAway, TritonFailed
+from inference.triton.errors import ModelDied, TritonFailed, TritonUnavailable
 
 LOG = log.get(__name__)
 LOAD_SECONDS, PROBE_SECONDS, CLOSING_SECONDS = 60.0, 5.0, 10.0
-MAX_LOOKS, PAUSE_SECONDS = 40, 0.05
-"""Two seconds. A model whose process died during a tile never becomes quite unloaded, but can still be
-loaded.
+MAX_POLLS, POLL_SECONDS = 40, 0.05
+"""A model is polled for two seconds at most. One whose process died during a tile never becomes fully
+unloaded, but can still be loaded.
 """
 
 reloads = Counter(
@@ -42,13 +42,13 @@ class ModelReloader:
         self._under_way = set[asyncio.Task[None]]()
 
     def count(self, model: str) -> int:
-        """Return how often the model was reloaded. Pass it to `reload`, so that waiting tiles do not repeat
-        it.
+        """Return how often the model was reloaded. Pass the number to `reload`, so that several tiles
+        that wait for the model reload it only once.
         """
         return self._counts[model]
 
     async def reload(self, model: str, count: int) -> None:
-        """Return once the model answers again. Raises `TritonAway` if Triton cannot load it.
+        """Return once the model answers again. Raises `TritonUnavailable` if Triton cannot load it.
 
         The reload continues even if the caller is cancelled: a model that was only unloaded would be missing.
         """
@@ -68,7 +68,7 @@ class ModelReloader:
     def _ended(self, reloading: asyncio.Task[None]) -> None:
         self._under_way.discard(reloading)
         if not reloading.cancelled():
-            reloading.exception()  # marks it as retrieved, in case nobody waits any more
+            reloading.exception()  # marks it as retrieved, in case the caller was cancelled
 
     async def _reload_once(self, model: str, count: int) -> None:
         async with self._locks[model]:
@@ -79,15 +79,17 @@ class ModelReloader:
                     await self._unload_and_load(model)
             except (InferenceServerException, TritonFailed) as error:
                 reloads.labels(model, "failed").inc()
-                raise TritonAway(f"{model} died, and Triton does not bring it back: {error}") from error
+                raise TritonUnavailable(
+                    f"{model} died, and Triton could not load it again: {error}"
+                ) from error
             self._counts[model] += 1
 
     async def _answers(self, model: str) -> bool:
-        """Another worker may have reloaded the model, or may be doing so."""
-        for _ in range(MAX_LOOKS):
+        """Return whether the model answers: another worker may have reloaded it, or may be doing so."""
+        for _ in range(MAX_POLLS):
             if await self._client.is_model_ready(model, client_timeout=PROBE_SECONDS):
                 break
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         try:
             await self._probe(model)
         except ModelDied:
@@ -98,10 +100,10 @@ class ModelReloader:
         LOG.warning("a model died inside Triton; loading it again", model=model)
         started = time.monotonic()
         await self._client.unload_model(model, client_timeout=PROBE_SECONDS)
-        for _ in range(MAX_LOOKS):
+        for _ in range(MAX_POLLS):
             if not await self._is_unloading(model):
                 break
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         await self._client.load_model(model, client_timeout=LOAD_SECONDS)
         await self._probe(model)
         reloads.labels(model, "done").inc()

@@ -21,12 +21,12 @@ from common import log
 from inference.networks.network import Tensor
 
 LOG = log.get(__name__)
-FOLDER = Path("/dev/shm")  # noqa: S108  what shm_open(3) means; Triton knows no other
+FOLDER = Path("/dev/shm")  # noqa: S108  the folder of shm_open(3), which Triton uses
 PREFIX = "loupe-inference-"
-GRAIN = 1 << 20
-"""Sizes are multiples of this, so that tiles of nearly the same size use the same region."""
-UNREGISTER_SECONDS, PAUSE_SECONDS = 2.0, 0.05
-UNDECIDED = ("StatusCode.CANCELLED", "StatusCode.DEADLINE_EXCEEDED", "StatusCode.UNAVAILABLE")
+SIZE_STEP = 1 << 20
+"""Sizes in bytes are multiples of this, so that tiles of nearly the same size use the same region."""
+UNREGISTER_SECONDS, POLL_SECONDS = 2.0, 0.05
+MAY_STILL_RUN = ("StatusCode.CANCELLED", "StatusCode.DEADLINE_EXCEEDED", "StatusCode.UNAVAILABLE")
 """After these statuses Triton may still be working on the tile."""
 
 
@@ -85,20 +85,20 @@ class SharedMemory:
         """Yield a region of at least `size` bytes that Triton knows. Raises `NoSharedMemory`."""
         await self._unregister_abandoned()
         region = await self._take(size)
-        is_ours = False
+        is_reusable = False
         try:
             if not region.is_registered:
                 await self._register(region, seconds)
             yield region
-            is_ours = True
+            is_reusable = True
         except NoSharedMemory:
-            is_ours = True
+            is_reusable = True
             raise
         except InferenceServerException as error:
-            is_ours = error.status() not in UNDECIDED
+            is_reusable = error.status() not in MAY_STILL_RUN
             raise
         finally:
-            if is_ours:
+            if is_reusable:
                 self._free.append(region)
             else:
                 self._abandoned.add(region.name)
@@ -122,7 +122,7 @@ class SharedMemory:
             async with asyncio.timeout(UNREGISTER_SECONDS):
                 while self._abandoned:
                     await self._unregister_abandoned()
-                    await asyncio.sleep(PAUSE_SECONDS if self._abandoned else 0)
+                    await asyncio.sleep(POLL_SECONDS if self._abandoned else 0)
         self._abandoned.clear()
         while self._free:
             region = self._free.pop()
@@ -139,7 +139,7 @@ class SharedMemory:
             region.remove()
             await self._unregister(region.name)
         try:
-            return await self._create(-(-size // GRAIN) * GRAIN)
+            return await self._create(-(-size // SIZE_STEP) * SIZE_STEP)
         except OSError as error:
             free = os.statvfs(FOLDER).f_bavail * os.statvfs(FOLDER).f_frsize >> 20
             raise NoSharedMemory(
@@ -165,19 +165,21 @@ class SharedMemory:
                 region.name, f"/{region.name}", region.size, client_timeout=seconds
             )
         except InferenceServerException as error:
-            if error.status() in UNDECIDED:
+            if error.status() in MAY_STILL_RUN:
                 raise
-            raise NoSharedMemory(f"Triton does not see our {FOLDER}, or may not read it: {error}") from error
+            raise NoSharedMemory(f"Triton cannot open the worker's files in {FOLDER}: {error}") from error
         region.is_registered = True
 
     async def _unregister_abandoned(self) -> None:
-        """Triton refuses to unregister a region that it still writes to, or does so later."""
+        """Unregister what Triton does not use any more. It refuses, or waits with, a region that it still
+        writes to.
+        """
         for name in [*self._abandoned]:
             if await self._unregister(name):
                 self._abandoned.discard(name)
 
     async def _unregister(self, name: str) -> bool:
-        """Return whether Triton does not know the region any more. Unknown names are no error for Triton."""
+        """Return whether Triton has unregistered the region. Unknown names are no error for Triton."""
         try:
             await self._client.unregister_system_shared_memory(name, client_timeout=UNREGISTER_SECONDS)
         except InferenceServerException:
@@ -186,7 +188,7 @@ class SharedMemory:
 
 
 def find_leftovers() -> list[Path]:
-    """Return the files of workers that are gone."""
+    """Return the files of workers that have ended."""
     return [path for path in FOLDER.glob(f"{PREFIX}*") if is_leftover(path)]
 
 

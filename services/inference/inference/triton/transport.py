@@ -1,7 +1,7 @@
 """Sends a tile to Triton and receives the answer, through the socket or through shared memory.
 
-The first answer of a model comes through the socket and shows how large its answers are. Whenever shared
-memory cannot be used, the socket is.
+A model's first answer comes through the socket and shows how large its answers are. If shared memory cannot
+be used, all tiles go through the socket.
 """
 
 import math
@@ -29,7 +29,7 @@ UNKNOWN_REGION = re.compile(r"unable to find shared memory region", re.IGNORECAS
 TOO_SMALL = re.compile(r"shared memory size specified .* should be at least", re.IGNORECASE)
 
 
-class Output(NamedTuple):
+class OutputShape(NamedTuple):
     """The size of one of a model's outputs, relative to the tile."""
 
     name: str
@@ -38,7 +38,7 @@ class Output(NamedTuple):
     dtype: np.dtype[np.generic]
 
 
-class Place(NamedTuple):
+class OutputSlot(NamedTuple):
     """Where in a region Triton writes an output."""
 
     name: str
@@ -53,7 +53,7 @@ class Transport:
         self._seconds = seconds
         self._shared_memory = SharedMemory(client)
         self._shares_memory = shares_memory
-        self._outputs: dict[str, list[Output]] = {}
+        self._outputs: dict[str, list[OutputShape]] = {}
 
     async def open(self) -> None:
         if self._shares_memory:
@@ -66,9 +66,9 @@ class Transport:
         """Return the model's answer. Raises the client's `InferenceServerException`, or `TritonFailed`."""
         outputs = self._outputs.get(model)
         if not self._shares_memory or outputs is None:
-            return await self._through_socket(model, tile)
+            return await self._send_through_socket(model, tile)
         try:
-            return await self._through_memory(model, tile, outputs)
+            return await self._send_through_memory(model, tile, outputs)
         except NoSharedMemory as error:
             if self._shares_memory:
                 LOG.warning("shared memory cannot be used; tiles go through the socket", error=str(error))
@@ -80,9 +80,9 @@ class Transport:
                 self._outputs.pop(model, None)
             else:
                 raise
-        return await self._through_socket(model, tile)
+        return await self._send_through_socket(model, tile)
 
-    async def _through_socket(self, model: str, tile: Tensor) -> Answer:
+    async def _send_through_socket(self, model: str, tile: Tensor) -> Answer:
         request = infer_input(tile)
         request.set_data_from_numpy(tile)
         result = await self._request(model, request, None)
@@ -97,15 +97,15 @@ class Transport:
             self._outputs[model] = outputs
         return Answer(cast("Tensor", upscaled), found[UNCERTAINTY])
 
-    async def _through_memory(self, model: str, tile: Tensor, outputs: list[Output]) -> Answer:
-        places, size = place_outputs(tile, outputs)
+    async def _send_through_memory(self, model: str, tile: Tensor, outputs: list[OutputShape]) -> Answer:
+        slots, size = allocate_outputs(tile, outputs)
         async with self._shared_memory.borrow(size, self._seconds) as region:
             await to_thread(region.put, tile)
             request = infer_input(tile)
             request.set_shared_memory(region.name, tile.nbytes)
-            requested = [requested_output(place, region) for place in places]
+            requested = [requested_output(slot, region) for slot in slots]
             result = await self._request(model, request, requested)
-            found = {place.name: await copy_output(result, place, region) for place in places}
+            found = {slot.name: await copy_output(result, slot, region) for slot in slots}
         return Answer(found[UPSCALED], found.get(UNCERTAINTY))
 
     async def _request(
@@ -128,45 +128,45 @@ def infer_input(tile: Tensor) -> InferInput:
     return InferInput(INPUT, list(tile.shape), np_to_triton_dtype(tile.dtype) or "")
 
 
-def requested_output(place: Place, region: Region) -> InferRequestedOutput:
-    output = InferRequestedOutput(place.name)
-    output.set_shared_memory(region.name, place.size, place.offset)
+def requested_output(slot: OutputSlot, region: Region) -> InferRequestedOutput:
+    output = InferRequestedOutput(slot.name)
+    output.set_shared_memory(region.name, slot.size, slot.offset)
     return output
 
 
-def learn_outputs(tile: Tensor, found: dict[str, Tensor | None]) -> list[Output] | None:
+def learn_outputs(tile: Tensor, found: dict[str, Tensor | None]) -> list[OutputShape] | None:
     """Return the sizes of the outputs, or None if one has an unexpected shape."""
-    outputs = list[Output]()
+    outputs = list[OutputShape]()
     for name, tensor in found.items():
         if tensor is None:
             continue
         if tensor.ndim != 4 or tensor.shape[2] % tile.shape[2]:
             return None
-        outputs.append(Output(name, tensor.shape[1], tensor.shape[2] // tile.shape[2], tensor.dtype))
+        outputs.append(OutputShape(name, tensor.shape[1], tensor.shape[2] // tile.shape[2], tensor.dtype))
     return outputs
 
 
-def place_outputs(tile: Tensor, outputs: list[Output]) -> tuple[list[Place], int]:
-    """Return a place for each output behind the tile, and the size in bytes of the tile and all outputs."""
+def allocate_outputs(tile: Tensor, outputs: list[OutputShape]) -> tuple[list[OutputSlot], int]:
+    """Return a slot for each output, after the tile, and the size in bytes of the tile and all outputs."""
     count, _, height, width = tile.shape
-    places, end = list[Place](), align(tile.nbytes)
+    slots, end = list[OutputSlot](), align(tile.nbytes)
     for name, channels, scale, dtype in outputs:
         size = count * channels * height * width * scale * scale * dtype.itemsize
-        places.append(Place(name, end, size))
+        slots.append(OutputSlot(name, end, size))
         end += align(size)
-    return places, end
+    return slots, end
 
 
 def align(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-async def copy_output(result: InferResult, place: Place, region: Region) -> Tensor:
+async def copy_output(result: InferResult, slot: OutputSlot, region: Region) -> Tensor:
     """Return a copy of an output, with the shape and type that Triton reports. Raises `TritonFailed`."""
-    output: Any = result.get_output(place.name)
+    output: Any = result.get_output(slot.name)
     if output is None:
-        raise TritonFailed(f"no {place.name} was answered")
+        raise TritonFailed(f"the answer lacks {slot.name}")
     shape, dtype = tuple(output.shape), np.dtype(triton_to_np_dtype(output.datatype))
-    if math.prod(shape) * dtype.itemsize > place.size:
-        raise TritonFailed(f"{place.name} is larger than its place")
-    return await to_thread(region.copy, shape, dtype, place.offset)
+    if math.prod(shape) * dtype.itemsize > slot.size:
+        raise TritonFailed(f"{slot.name} is larger than its slot in shared memory")
+    return await to_thread(region.copy, shape, dtype, slot.offset)
