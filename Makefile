@@ -10,9 +10,12 @@ CHECK_SECONDS ?= 120
 TEST_PROCESSES ?= 2
 UV := .loupe/uv/bin/uv
 BIN := .venv/bin
-MEMBERS := proto services/common services/imagefile services/gateway services/auth services/images services/billing services/inference deploy/local
+# a service can be started; the other members below services/ are libraries
+SERVICES := $(notdir $(patsubst %/__main__.py,%,$(wildcard services/*/*/__main__.py)))
+LIBRARIES := $(filter-out $(SERVICES),$(notdir $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))))
+WITH_DATABASE := $(notdir $(patsubst %/migrations,%,$(wildcard services/*/migrations)))
+MEMBERS := proto $(addprefix services/,$(LIBRARIES) $(SERVICES)) deploy/local
 PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS)) VERSION
-SERVICES := gateway auth images billing inference
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
 # With this package OpenVINO reports its use to its makers; it works without the package.
 NO_TELEMETRY := --no-emit-package openvino-telemetry
@@ -66,11 +69,11 @@ lint: .venv/dev  ## format, style, types, imports, contracts, migrations, images
 	@$(BIN)/python deploy/release/version.py
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
-	@for each in $(SERVICES) common imagefile; do (cd services/$$each && ../../$(BIN)/deptry . $(DEPTRY)); done
+	@for each in $(SERVICES) $(LIBRARIES); do (cd services/$$each && ../../$(BIN)/deptry . $(DEPTRY)); done
 	@$(BIN)/hadolint deploy/images/*Dockerfile tests/containers/Dockerfile
 	@$(BIN)/buf lint proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check
-	@for each in auth billing images; do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
+	@for each in $(WITH_DATABASE); do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
 		| ../../$(BIN)/squawk --config ../../squawk.toml); done
 
 # docs/images.md lists the other variables that change the images

@@ -10,7 +10,8 @@ import pytest
 from psycopg import sql
 
 from loupe_local.process import output_of
-from loupe_local.services import WITH_DATABASE, services
+from loupe_local.service_names import WITH_DATABASE
+from loupe_local.services import services
 from loupe_local.state import REPOSITORY
 from loupe_local.stores import Stores
 

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loupe_local.log import to_file
+from loupe_local.service_names import NAMES
 from loupe_local.stack import Stack, stack
 from loupe_local.state import REPOSITORY
 from tests.bench import gateway, networks, overhead, pages, pipeline, png, tiling
 from tests.bench.measure import share_mib
 
 RESULTS = REPOSITORY / ".loupe" / "bench.json"
-SERVICES = ("gateway", "auth", "billing", "images", "inference")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Figure:
 
 
 async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[str, Figure]:
-    idle = {name: share_mib(running.stores.supervisor.pid(name)) for name in SERVICES}
+    idle = {name: share_mib(running.stores.supervisor.pid(name)) for name in NAMES}
     polls = await gateway.get_image_cpu(running)
     upload, over_put, growth = await gateway.uploads(running)
     started = await pipeline.seconds_to_start(running)

@@ -18,6 +18,7 @@ from PIL import Image
 from inference.encoding.writer import open_writer
 from inference.picture import Picture
 from loupe_local import triton
+from loupe_local.service_names import NAMES
 from loupe_local.stack import Stack
 from loupe_local.triton import MODELS
 from tests.bench.measure import cpu_seconds_of_all, repeated
@@ -26,7 +27,7 @@ from tests.pixels import encoded
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
 NULL_MODEL = Path(__file__).with_name("null_model.py")
-SERVICES = ("gateway", "auth", "billing", "images", "inference.null")
+SERVICES = tuple("inference.null" if name == "inference" else name for name in NAMES)
 STORES = ("postgres", "nats", "objects")
 SCALE = 4
 IMAGES = 40

@@ -2,12 +2,13 @@
 
 from ipaddress import ip_network
 
+from loupe_local.service_names import NAMES, WITH_DATABASE
 from tests.chart.connections import Connection, Place, is_peer
 from tests.chart.objects import Object, Release, found
 
 PORTS = {
     "gateway": "8000",
-    **dict.fromkeys(("auth", "billing", "images"), "9000"),
+    **dict.fromkeys(WITH_DATABASE, "9000"),  # the services that others call
     "postgresql": "5432",
     "nats": "4222",
     "object-store": "8333",
@@ -19,16 +20,13 @@ CALLS = {
     "images": {"auth", "billing", "postgresql", "nats", "object-store"},
     "inference": {"auth", "images", "nats", "object-store"},
     "operator": {"auth", "billing", "images"},
-    "migrate-auth": {"postgresql"},
-    "migrate-billing": {"postgresql"},
-    "migrate-images": {"postgresql"},
+    **{f"migrate-{name}": {"postgresql"} for name in WITH_DATABASE},
     "postgresql-roles": {"postgresql"},
     "test": {"gateway", "auth", "billing", "images", "object-store"},
 }
-SERVICES = ("gateway", "auth", "billing", "images", "inference")
 SILENT = ("postgresql", "object-store")
 """Components that call nobody, and therefore need no DNS."""
-METRICS = {**dict.fromkeys(SERVICES, ("9090",)), "inference": ("9090", "8002")}
+METRICS = {**dict.fromkeys(NAMES, ("9090",)), "inference": ("9090", "8002")}
 NEIGHBOURS = {"prometheus": "monitoring", "keda": "keda", "stranger": "elsewhere", "dns": "kube-system"}
 """Pods outside the release, with their namespaces."""
 WORLD = {"world": "203.0.113.9"}
@@ -89,7 +87,7 @@ def _inside(source: str, here: set[str]) -> set[Connection]:
 
 def _leaving(release: Release, source: str) -> set[Connection]:
     ports, policy = external_ports(release.values), release.values["networkPolicy"]
-    calls = CALLS.get(source, set()) | ({"tracing"} if source in SERVICES else set())
+    calls = CALLS.get(source, set()) | ({"tracing"} if source in NAMES else set())
     calls |= {"smtp"} if source == "auth" else set()
     peers = {name: policy["external"]["objectStore" if name == "object-store" else name] for name in ports}
     names = () if source in SILENT else _who(release, policy["dns"])

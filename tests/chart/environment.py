@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from common.settings import ServiceSettings
 from gateway import admin
+from loupe_local.service_names import NAMES
 from loupe_local.triton import THREADS
 from tests.chart.checks.secrets import NAMED, plain
 from tests.chart.objects import Object, Pod, Release
 
 WORD = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
-SERVICES = ("gateway", "auth", "images", "billing", "inference")
 GIVEN = "given-by-a-secret-that-is-there-already-0123456789"
 """Stands for every value of an existing Secret."""
 OF_LIBRARIES = re.compile(r"OTEL_\w+|SSL_CERT_FILE|HOME|TMPDIR|PYTHON\w+")
@@ -49,7 +49,7 @@ def environment(release: Release, container: Object) -> dict[str, str]:
 
 def unknown(container: Object) -> list[str]:
     """Return the variables that no service, library, other variable or script in the command reads."""
-    known = OF_COMMANDS | {name for service in SERVICES for name in variables_of(service)}
+    known = OF_COMMANDS | {name for service in NAMES for name in variables_of(service)}
     texts = [str(variable.get("value", "")) for variable in container.get("env", [])]
     arguments = [*container.get("command", []), *container.get("args", [])]
     known |= {name for text in texts for name in NAMED.findall(text)}

@@ -10,12 +10,13 @@ from pydantic import ValidationError
 
 from common.metrics import Readiness, _application
 from common.settings import ServiceSettings
+from loupe_local.service_names import NAMES
 from tests.chart.checks.pods import PROBES
-from tests.chart.environment import SERVICES, containers_of, environment, settings_of, unknown
+from tests.chart.environment import containers_of, environment, settings_of, unknown
 from tests.chart.helm import PROFILES, rendered
 from tests.chart.objects import Object
 
-of_each_service = pytest.mark.parametrize("service", SERVICES)
+of_each_service = pytest.mark.parametrize("service", NAMES)
 of_each_profile = pytest.mark.parametrize("profile", PROFILES)
 
 
@@ -65,7 +66,7 @@ def test_a_service_accepts_its_environment(
 @of_each_profile
 def test_every_variable_is_read_by_something(profile: str) -> None:
     containers = [(str(pod), one) for pod in rendered(profile).pods for one in pod.containers]
-    own = [(where, one) for where, one in containers if "/loupe" in one["image"] or one["name"] in SERVICES]
+    own = [(where, one) for where, one in containers if "/loupe" in one["image"] or one["name"] in NAMES]
 
     assert own
     assert {where: unknown(one) for where, one in own if unknown(one)} == {}

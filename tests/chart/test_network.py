@@ -2,8 +2,9 @@
 
 import pytest
 
+from loupe_local.service_names import NAMES
 from tests.chart.connections import Place, connections, places_of
-from tests.chart.design import CALLS, PORTS, SERVICES, expected, outside
+from tests.chart.design import CALLS, PORTS, expected, outside
 from tests.chart.environment import settings_of
 from tests.chart.helm import DEFAULT, PROFILES, release, rendered
 from tests.chart.objects import Release, called
@@ -26,7 +27,7 @@ def test_exactly_the_connections_of_the_design_are_allowed(profile: str) -> None
     assert sorted(designed - found) == []
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", NAMES)
 def test_the_design_matches_the_targets_in_each_services_settings(service: str) -> None:
     fields = settings_of(service).model_fields
 

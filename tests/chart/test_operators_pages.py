@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from gateway.admin import build_parser
+from loupe_local.service_names import NAMES
 from tests.chart.helm import CHART, PROFILES, REPOSITORY, load, rendered
 
-NAMES = ("install", "operations", "backup", "security", "scaling", "ingress", "observability")
-PAGES = [REPOSITORY / "docs" / f"{name}.md" for name in NAMES]
+PAGE_NAMES = ("install", "operations", "backup", "security", "scaling", "ingress", "observability")
+PAGES = [REPOSITORY / "docs" / f"{name}.md" for name in PAGE_NAMES]
 COMMAND = re.compile(r"loupe-admin ((?:[a-z]+ )?[a-z]+(?: (?:--)?[\w@.-]+)*)")
 OBJECT = re.compile(r"\bloupe-[a-z]+(?:-[a-z]+)*(?:-0\b)?")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)")
 TEST = re.compile(r"`(tests/[\w/.]+)`")
-COMPONENTS = "gateway|auth|images|billing|inference|postgresql|nats|objectStore|metrics|mtls|operator"
+COMPONENTS = "|".join((*NAMES, "postgresql", "nats", "objectStore", "metrics", "mtls", "operator"))
 VALUE = re.compile(rf"`((?:{COMPONENTS})(?:\.\w+)+)`")
 NOT_OURS = {"loupe-admin", "loupe-values"}
 

@@ -25,6 +25,7 @@ from loupe_local import object_store
 from loupe_local.nats_server import binary
 from loupe_local.ports import HOST, allocate
 from loupe_local.postgres_home import package
+from loupe_local.service_names import WITH_DATABASE
 from loupe_local.services import REPOSITORY
 from loupe_local.stack import Stack
 from loupe_local.stores import Stores
@@ -100,9 +101,7 @@ async def connected(filled: Mapping[str, str], user: str, port: int, **options: 
 def chart() -> Release:
     """Render the chart with databases that no other test uses."""
     name = f"chart_{uuid.uuid4().hex[:8]}"
-    databases = {
-        one: {"name": f"{name}_{one}", "user": f"{name}_{one}"} for one in ("auth", "billing", "images")
-    }
+    databases = {one: {"name": f"{name}_{one}", "user": f"{name}_{one}"} for one in WITH_DATABASE}
     return release(DEFAULT, postgresql={"databases": databases})
 
 
@@ -128,7 +127,7 @@ async def with_roles(chart: Release, stores: Stores) -> str:
 async def test_roles_are_created_once_and_migrations_run_after_that(chart: Release, stores: Stores) -> None:
     first, second = await with_roles(chart, stores), await with_roles(chart, stores)
 
-    for service in ("auth", "billing", "images"):
+    for service in WITH_DATABASE:
         waiting = asyncio.create_task(migrated(chart, stores, service, "wait"))
         await migrated(chart, stores, service, "upgrade")
         await waiting

@@ -2,13 +2,13 @@
 
 import pytest
 
+from loupe_local.service_names import WITH_DATABASE
 from tests.chart.checks.all import CHECKS
 from tests.chart.connections import Place, connections, places_of
 from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, template, upgraded, values_of
 from tests.chart.kubernetes import VERSIONS, problems
 from tests.chart.objects import Object, Release, annotations, called, is_hook
 
-DATABASES = ("auth", "billing", "images")
 EXTERNAL = {"existingSecret": "given", "external": {"host": "postgres.example.com", "port": 6432}}
 
 
@@ -40,7 +40,7 @@ def test_no_check_finds_a_defect_in_an_upgrade(profile: str) -> None:
 def test_each_database_is_migrated_once(profile: str) -> None:
     jobs = [one["metadata"]["name"] for one in migrations(rendered(profile))]
 
-    assert sorted(name.split("-")[-2] for name in jobs) == sorted(DATABASES)
+    assert sorted(name.split("-")[-2] for name in jobs) == sorted(WITH_DATABASE)
 
 
 def test_at_the_first_installation_migrations_are_jobs_that_wait_for_the_database() -> None:
@@ -75,7 +75,7 @@ def test_a_hook_reaches_a_database_that_the_old_releases_policies_do_not_allow()
     standing = Release(objects=(*before.of("NetworkPolicy"), *hooks))
     found = connections(standing, [*places_of(standing), database])
 
-    assert found == {(f"migrate-{name}", "database", "6432") for name in DATABASES}
+    assert found == {(f"migrate-{name}", "database", "6432") for name in WITH_DATABASE}
 
 
 def test_a_hook_uses_no_priority_class_of_its_own_release() -> None:
@@ -102,10 +102,10 @@ def test_services_wait_for_the_schema_of_their_database(profile: str) -> None:
             one["args"][-1] for one in pod.spec.get("initContainers", []) if one["name"] == "wait-for-schema"
         ]
         for pod in chart.pods
-        if pod.component in DATABASES
+        if pod.component in WITH_DATABASE
     }
 
-    assert waiting == {name: ["wait"] for name in DATABASES}
+    assert waiting == {name: ["wait"] for name in WITH_DATABASE}
 
 
 def test_a_migration_reaches_the_database_and_nothing_else() -> None:
@@ -117,4 +117,4 @@ def test_a_migration_reaches_the_database_and_nothing_else() -> None:
         if connection[0].startswith("migrate-")
     }
 
-    assert found == {(f"migrate-{name}", "postgresql", "5432") for name in DATABASES}
+    assert found == {(f"migrate-{name}", "postgresql", "5432") for name in WITH_DATABASE}

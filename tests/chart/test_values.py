@@ -6,8 +6,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from loupe_local.service_names import NAMES
 from tests.chart import schema
-from tests.chart.environment import SERVICES, containers_of, environment, settings_of
+from tests.chart.environment import containers_of, environment, settings_of
 from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, template, values_of
 from tests.chart.objects import Object, found
 
@@ -70,7 +71,7 @@ def test_the_schema_accepts_the_default_values_and_the_profiles(profile: str) ->
     assert list(jsonschema_rs.validator_for(schema.schema()).iter_errors(rendered(profile).values)) == []
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", NAMES)
 def test_settings_in_the_schema_are_those_of_the_service_that_the_chart_does_not_set(service: str) -> None:
     known = set(settings_of(service).model_fields)
     prefix = f"{service.upper()}_"
@@ -91,7 +92,7 @@ def test_settings_in_the_schema_are_those_of_the_service_that_the_chart_does_not
     assert settings_in_schema(service) <= known
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", NAMES)
 def test_every_setting_reaches_its_service_unchanged(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Helm stores numbers as floats: 268435456 must not become 2.68435456e+08."""
     fields = settings_of(service).model_fields
@@ -125,9 +126,9 @@ def test_additions_to_a_pod_are_rendered() -> None:
         "serviceAccountName": "given",
     }
 
-    chart = release(DEFAULT, **dict.fromkeys(SERVICES, added))
+    chart = release(DEFAULT, **dict.fromkeys(NAMES, added))
 
-    for service in SERVICES:
+    for service in NAMES:
         (pod, container), *_ = containers_of(chart, service)
         annotations = pod.template["metadata"]["annotations"]
         assert pod.labels["team"] == "imaging"

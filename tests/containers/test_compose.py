@@ -1,5 +1,6 @@
 """The Compose file: services get their settings, only two ports are open, and no secret has a default."""
 
+import importlib
 import re
 import shutil
 import stat
@@ -11,24 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
-from auth.settings import Settings as AuthSettings
-from billing.settings import Settings as BillingSettings
 from common.settings import ServiceSettings
-from gateway.settings import Settings as GatewaySettings
-from images.settings import Settings as ImagesSettings
-from inference.settings import Settings as InferenceSettings
-from loupe_local import nats_server, object_store, postgres
-from loupe_local.services import NAMES, WITH_DATABASE
+from loupe_local import nats_server, object_store
+from loupe_local.service_names import NAMES, WITH_DATABASE
 from loupe_local.state import REPOSITORY
 
 FOLDER = REPOSITORY / "deploy" / "compose"
 FILE = FOLDER / "compose.yaml"
 SETTINGS: Mapping[str, type[ServiceSettings]] = {
-    "auth": AuthSettings,
-    "billing": BillingSettings,
-    "gateway": GatewaySettings,
-    "images": ImagesSettings,
-    "inference": InferenceSettings,
+    name: importlib.import_module(f"{name}.settings").Settings for name in NAMES
 }
 
 
@@ -95,7 +87,8 @@ def test_only_the_worker_can_reach_triton() -> None:
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     """Return the path of the file that `secrets` has written."""
-    shutil.copy(FOLDER / "secrets", tmp_path)
+    for name in ("secrets", "compose.yaml"):
+        shutil.copy(FOLDER / name, tmp_path)
     subprocess.run([tmp_path / "secrets"], check=True)
     return tmp_path / ".env"
 
@@ -122,9 +115,9 @@ def test_the_servers_have_the_same_users_as_in_the_local_stack() -> None:
     databases = re.findall(r"CREATE DATABASE (\w+) OWNER (\w+)", (FOLDER / "databases.sh").read_text())
     identities = re.findall(r"\(identity (\w+) ", (FOLDER / "objects.sh").read_text())
 
-    assert {user for user, _ in users} == {*nats_server.USERS, "sys"}
+    assert {user for user, _ in users} == {*NAMES, "sys"}
     assert all(user.upper() == password for user, password in users)
-    assert [(name, name) for name in postgres.DATABASES] == databases
+    assert [(name, name) for name in WITH_DATABASE] == databases
     assert identities == list(object_store.SERVICES)
 
 

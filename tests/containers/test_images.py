@@ -11,7 +11,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from loupe_local.services import NAMES, WITH_DATABASE
+from loupe_local.service_names import NAMES, WITH_DATABASE
 from loupe_local.state import REPOSITORY
 
 FOLDER = REPOSITORY / "deploy" / "images"

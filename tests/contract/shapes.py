@@ -3,9 +3,12 @@
 `additive` keys are our own and come after the documented keys. Clients written for the reference ignore them.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import jsonschema_rs
+
+from imagefile.formats import CHOICES, READABLE, Format, extension
 
 Schema = dict[str, Any]
 URL = r"^https?://\S+$"
@@ -13,6 +16,10 @@ URL = r"^https?://\S+$"
 
 def a(kind: str, **rules: object) -> Schema:
     return {"type": kind, **rules}
+
+
+def path_of(folder: str, formats: Iterable[Format]) -> str:
+    return rf"^images/{folder}/\w+\.({'|'.join(extension(name) for name in dict.fromkeys(formats))})$"
 
 
 def or_null(schema: Schema) -> Schema:
@@ -90,8 +97,8 @@ ACCEPTED_KEYS: dict[str, Schema] = {
 }
 IMAGE_KEYS: dict[str, Schema] = {
     "original_filename": TEXT,
-    "original_path": a("string", pattern=r"^images/originals/\w+\.(jpg|png|webp|bmp|tiff|gif)$"),
-    "upscaled_path": or_null(a("string", pattern=r"^images/upscaled/\w+\.(jpg|png|webp|tiff)$")),
+    "original_path": a("string", pattern=path_of("originals", READABLE)),
+    "upscaled_path": or_null(a("string", pattern=path_of("upscaled", CHOICES.values()))),
     "original_size": ID,
     "upscaled_size": or_null(ID),
     "original_size_human": HUMAN_SIZE,

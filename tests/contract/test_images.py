@@ -16,9 +16,9 @@ from tests.contract.api_client import CORRUPT, SMALL, data_of, invalid_fields, r
 from tests.contract.shapes import ACCEPTED, DOWNLOAD, IMAGE
 from tests.gateway.harness import People
 from tests.pixels import encoded, opened
+from tests.texts import NOT_AN_IMAGE
 
 TEN_MB = 10_485_760
-KINDS = "The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."
 BROKEN = "The image is corrupt or incomplete."
 QUEUED = "Image uploaded and queued for processing"
 
@@ -64,7 +64,7 @@ async def test_the_content_decides_the_type(jane: httpx2.AsyncClient) -> None:
 
     found = await image(jane, accepted_one.json()["data"]["id"])
     assert found["original_path"].endswith(".png")
-    assert invalid_fields(text) == {"image": [KINDS]}
+    assert invalid_fields(text) == {"image": [NOT_AN_IMAGE]}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from nats.js import JetStreamContext
 from PIL import Image
 
+from loupe_local.service_names import NAMES
 from loupe_local.stack import Stack
 from tests.client import accepted, result_of, until, until_used, used
 from tests.contract.api_client import until_deleted
@@ -124,11 +125,10 @@ async def test_services_wait_at_their_start_for_a_missing_store(
     stack: Stack, jane: httpx2.AsyncClient, away: str
 ) -> None:
     supervisor = stack.stores.supervisor
-    services = ("auth", "billing", "images", "inference", "gateway")
     await supervisor.stop(away)
-    await asyncio.gather(*(supervisor.stop(name) for name in services))
+    await asyncio.gather(*(supervisor.stop(name) for name in NAMES))
 
-    starting = [asyncio.create_task(supervisor.restart(name)) for name in services]
+    starting = [asyncio.create_task(supervisor.restart(name)) for name in NAMES]
     answer = await refused(jane)
     await supervisor.restart(away)
     await asyncio.gather(*starting)

@@ -14,6 +14,7 @@ from PIL import Image
 from loupe_local.stack import Stack
 from tests.client import accepted, until, upscale, used
 from tests.pixels import encoded
+from tests.texts import NOT_AN_IMAGE
 
 SMALL = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
 PIXEL = encoded(Image.new("RGB", (1, 1)), "PNG")
@@ -39,7 +40,6 @@ async def traces(stack: Stack, client: httpx2.AsyncClient) -> tuple[int, int, in
     return (row or (0,))[0], objects, await used(client)
 
 
-NOT_AN_IMAGE = "The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."
 BROKEN = "The image is corrupt or incomplete."
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from loupe_local.log import to_file
-from loupe_local.services import NAMES
+from loupe_local.service_names import NAMES
 from loupe_local.stack import stack
 from tests.certificates import Authority
 from tests.client import client_of, result_of, upscale

@@ -18,6 +18,7 @@ from tests.images.harness import Harness, events, keys, poll
 from tests.images.leftovers import nothing_is_left, one, put_on, refusing, used
 from tests.images.slow_store import Door
 from tests.pixels import encoded
+from tests.texts import NOT_AN_IMAGE
 
 JANE = 1
 LARGE = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
@@ -128,7 +129,7 @@ async def test_every_image_and_option_at_fault_is_named_and_nothing_is_left(harn
     fields = await refused(harness, LARGE, TEXT, SMALL, SMALL[:60], b"", scale_factor="x", name="n" * 256)
 
     assert fields == {
-        "images.1": ["The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."],
+        "images.1": [NOT_AN_IMAGE],
         "images.3": ["The image is corrupt or incomplete."],
         "images.4": ["The image field is required."],
         "name": ["The name may not be greater than 255 characters."],

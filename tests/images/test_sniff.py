@@ -14,11 +14,11 @@ from imagefile.formats import Format, is_parser_bomb
 from images.formats.sniff import sniff
 from tests.images.decoded import decoded_size
 from tests.pixels import encoded
+from tests.texts import NOT_AN_IMAGE
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")
 MANY = 50_000_000
-NOT_AN_IMAGE = "The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."
 BROKEN = "The image is corrupt or incomplete."
 
 FILES: dict[str, tuple[Format, bytes]] = {

@@ -15,12 +15,12 @@ from images.formats.sniff import Header, sniff
 from inference.decoding.pool import Decoder
 from inference.errors import Undecodable
 from tests.pixels import encoded
+from tests.texts import NOT_AN_IMAGE
 
 SIZE = (24, 16)
 NOISE = Image.effect_noise(SIZE, 80).convert("RGB")
 MANY = 50_000_000
 BROKEN = "The image is corrupt or incomplete."
-NOT_AN_IMAGE = "The image must be a file of type: jpeg, png, webp, bmp, tiff, gif."
 
 
 def refusal(data: bytes, largest_pixels: int = MANY) -> str:

@@ -291,7 +291,8 @@ async def test_a_worker_survives_that_images_cannot_be_reached(real: Triton, har
 
 
 @pytest.mark.parametrize(
-    ("text", "names"), [("", ()), ("faithful, clean", ("faithful", "clean")), (" clean ,enhance,", NAMES[1:])]
+    ("text", "names"),
+    [("", ()), ("faithful, clean", ("faithful", "clean")), (" clean ,enhance,", ("clean", "enhance"))],
 )
 def test_the_setting_separates_models_by_commas(
     stores: Stores, monkeypatch: pytest.MonkeyPatch, text: str, names: tuple[str, ...]

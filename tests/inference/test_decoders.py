@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imagefile.formats import READABLE
 from inference.decoding.pool import Decoder
 from inference.decoding.protocol import LENGTH, TOKEN_BYTES
 from inference.errors import DecoderCrashed, Undecodable
@@ -314,7 +315,7 @@ async def test_the_orientation_is_applied_once(decoder: Decoder, orientation: in
     )
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
+@pytest.mark.parametrize("file_format", READABLE)
 async def test_a_truncated_file_is_undecodable(decoder: Decoder, file_format: str) -> None:
     whole = file_of(photo("P" if file_format == "GIF" else "RGB"), file_format)
 

@@ -18,6 +18,7 @@ import pytest
 from nats.js.api import StorageType, StreamConfig
 
 from loupe_local.log import to_file
+from loupe_local.service_names import WITH_DATABASE
 from loupe_local.state import AlreadyRunning
 from loupe_local.stores import Stores, stores
 from tests.local.traces import plain
@@ -42,9 +43,9 @@ def log_of(running: Stores) -> str:
     return (running.supervisor.state.folder / "log").read_text()
 
 
-@pytest.mark.parametrize("service", ["auth", "billing", "images"])
+@pytest.mark.parametrize("service", WITH_DATABASE)
 async def test_a_service_can_open_only_its_own_database(running: Stores, service: str) -> None:
-    others = {"auth", "billing", "images", "postgres", "template1"} - {service}
+    others = {*WITH_DATABASE, "postgres", "template1"} - {service}
 
     async with await psycopg.AsyncConnection.connect(plain(running.database_url(service))) as connection:
         await connection.execute("CREATE TEMPORARY TABLE mine (id int)")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from loupe_local.log import to_file
-from loupe_local.services import NAMES
+from loupe_local.service_names import NAMES
 from loupe_local.stack import Stack
 from loupe_local.stack import stack as run_stack
 from tests.client import client_of

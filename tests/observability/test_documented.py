@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from loupe_local.services import NAMES
+from loupe_local.service_names import NAMES
 from loupe_local.state import REPOSITORY
 from tests.client import accepted, until
 from tests.observability.conftest import Traced

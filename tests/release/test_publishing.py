@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from loupe_local.service_names import NAMES
 from loupe_local.state import REPOSITORY
 from tests.chart.helm import CHART, helm
 
 PROGRAMS = REPOSITORY / "deploy" / "release"
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
-IMAGES = ("gateway", "auth", "images", "billing", "inference", "models", "triton-cpu")
+IMAGES = (*NAMES, "models", "triton-cpu")
 
 
 def test_the_chart_names_every_image_by_the_digest_that_was_built(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from loupe_local.ports import HOST
 from loupe_local.probes import http_ok
 from loupe_local.process import Process
+from loupe_local.service_names import NAMES
 from loupe_local.state import State
 
-USERS = ("gateway", "auth", "billing", "images", "inference")
 PERMISSIONS: Mapping[str, str] = {}
 """The permissions of a user who may not do everything, as the server's configuration writes them."""
 
@@ -48,7 +48,7 @@ class Nats:
 
 def nats(state: State) -> Nats:
     ports = state.ports("nats", "nats.monitor")
-    passwords = {user: state.secret(f"nats/{user}") for user in (*USERS, "sys")}
+    passwords = {user: state.secret(f"nats/{user}") for user in (*NAMES, "sys")}
     return Nats(port=ports["nats"], monitor_port=ports["nats.monitor"], passwords=passwords)
 
 
@@ -64,7 +64,7 @@ def process(server: Nats, state: State, *, durable: bool) -> Process:
             store=json.dumps(str(folder)),
             sync=", sync_interval: always" if durable else "",
             sys_password=server.passwords["sys"],
-            users="\n".join(_user(name, server.passwords[name]) for name in USERS),
+            users="\n".join(_user(name, server.passwords[name]) for name in NAMES),
         )
     )
     return Process(

@@ -21,9 +21,9 @@ from loupe_local.ports import HOST
 from loupe_local.postgres_home import Home
 from loupe_local.probes import Probe
 from loupe_local.process import Process
+from loupe_local.service_names import WITH_DATABASE
 from loupe_local.state import State
 
-DATABASES = ("auth", "billing", "images")
 ADMIN = "postgres"
 LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 SETTINGS = {
@@ -54,7 +54,7 @@ class Postgres:
 
 
 def postgres(state: State) -> Postgres:
-    passwords = {user: state.secret(f"postgres/{user}") for user in (ADMIN, *DATABASES)}
+    passwords = {user: state.secret(f"postgres/{user}") for user in (ADMIN, *WITH_DATABASE)}
     return Postgres(port=state.ports("postgres")["postgres"], passwords=passwords)
 
 
@@ -125,11 +125,11 @@ async def create_databases(server: Postgres) -> None:
     ) as admin:
         roles = await _names(admin, "SELECT rolname FROM pg_roles")
         databases = await _names(admin, "SELECT datname FROM pg_database")
-        for name in (ADMIN, "template1", *DATABASES):
+        for name in (ADMIN, "template1", *WITH_DATABASE):
             role, password = sql.Identifier(name), sql.Literal(server.passwords.get(name, ""))
-            if name in DATABASES and name not in roles:
+            if name in WITH_DATABASE and name not in roles:
                 await admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, password))
-            if name in DATABASES and name not in databases:
+            if name in WITH_DATABASE and name not in databases:
                 await admin.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(role))
             await admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(role))
 

@@ -1,4 +1,4 @@
-"""The five services as processes.
+"""The services as processes.
 
 Each has its own credentials. A variable of our environment with the service's prefix overrides a setting.
 """
@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from loupe_local.ports import HOST
 from loupe_local.probes import http_ok
 from loupe_local.process import Process, output_of
+from loupe_local.service_names import CLIENTS, NAMES, WITH_DATABASE
 from loupe_local.state import REPOSITORY
 from loupe_local.stores import Stores
 
-NAMES = ("auth", "billing", "images", "inference", "gateway")
-WITH_DATABASE = ("auth", "billing", "images")
-CLIENTS = ("gateway", "images", "inference", "operator")
 TIERS = {"gateway": 3, "inference": 2}
 """The gateway stops first, then the worker, then the services that these two call."""
 REQUESTS_PER_HOUR_WITHOUT_TOKEN = 1000
@@ -31,7 +29,7 @@ class MigrationFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Addresses, secrets and environments of the five services."""
+    """Addresses, secrets and environments of the services."""
 
     stores: Stores
     ports: Mapping[str, int]

@@ -17,6 +17,3 @@ until pg_isready --quiet; do
     echo "waiting for PostgreSQL"
     sleep 2
 done
-create "$AUTH_ROLE" "$AUTH_DATABASE" "$AUTH_PASSWORD"
-create "$BILLING_ROLE" "$BILLING_DATABASE" "$BILLING_PASSWORD"
-create "$IMAGES_ROLE" "$IMAGES_DATABASE" "$IMAGES_PASSWORD"

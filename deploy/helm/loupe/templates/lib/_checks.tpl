@@ -16,7 +16,7 @@
 {{- if and (ne .Values.inference.profile "gpu") (or .Values.inference.engines.persistent .Values.inference.engines.existingClaim) -}}
 {{- fail "inference.engines keeps TensorRT engines, and only inference.profile=gpu has such engines" -}}
 {{- end -}}
-{{- range $name := list "gateway" "auth" "images" "billing" "inference" -}}
+{{- range $name := include "loupe.services" $ | fromJsonArray -}}
 {{- $values := index $.Values $name -}}
 {{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}
 {{- fail (printf "%s.autoscaling: minReplicas is above maxReplicas" $name) -}}
@@ -34,9 +34,9 @@
 {{- $_ := include "loupe.publicUrl" . -}}
 {{- $_ := include "loupe.mail.env" . -}}
 {{- /* these fail, in this order, if an external store lacks an address or a Secret */ -}}
-{{- range $name := list "auth" "billing" "images" }}{{ $_ := include "loupe.postgresql.env" (list $ $name) }}{{ end -}}
+{{- range $name := include "loupe.databases" $ | fromJsonArray }}{{ $_ := include "loupe.postgresql.env" (list $ $name) }}{{ end -}}
 {{- $_ := include "loupe.nats.env" (list . "gateway") -}}
 {{- $_ := include "loupe.objects.endpoint" . -}}
 {{- range $name := list "images" "inference" }}{{ $_ := include "loupe.objects.env" (list $ $name) }}{{ end -}}
-{{- range $name := list "gateway" "auth" "images" "billing" "inference" }}{{ $_ := include "loupe.autoscaler" (list $ $name) }}{{ end -}}
+{{- range $name := include "loupe.services" $ | fromJsonArray }}{{ $_ := include "loupe.autoscaler" (list $ $name) }}{{ end -}}
 {{- end }}

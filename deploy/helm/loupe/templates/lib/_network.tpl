@@ -25,6 +25,16 @@ spec:
     - {protocol: TCP, port: {{ index . 3 }}}
 {{- end }}
 
+{{/* Allow the calls of the components that call `(list $ service)`. */}}
+{{- define "loupe.policy.fromCallers" -}}
+{{ include "loupe.policy.pods" (list (index . 0) "from" (include "loupe.callers" . | fromJsonArray) 9000) }}
+{{- end }}
+
+{{/* Allow the calls of `(list $ component)` to services. */}}
+{{- define "loupe.policy.toServices" -}}
+{{ include "loupe.policy.pods" (list (index . 0) "to" (include "loupe.callees" . | fromJsonArray) 9000) }}
+{{- end }}
+
 {{/* Allow traffic from or to the given peers, or everybody if there are none: `(list direction peers port)`. */}}
 {{- define "loupe.policy.peers" -}}
 - ports:

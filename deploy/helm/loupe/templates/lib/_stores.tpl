@@ -47,7 +47,8 @@
 {{- else if include "loupe.bundled" (list . "nats") -}}
 {{ include "loupe.name" (list . "nats") }}
 {{- else -}}
-{{ fail "nats.mode=external needs nats.existingSecret, with a password for each of gateway, auth, billing, images and inference" }}
+{{- $services := include "loupe.services" . | fromJsonArray -}}
+{{ fail (printf "nats.mode=external needs nats.existingSecret, with a password for each of %s and %s" (initial $services | join ", ") (last $services)) }}
 {{- end }}
 {{- end }}
 

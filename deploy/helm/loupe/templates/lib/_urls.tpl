@@ -12,11 +12,11 @@
 dns:///{{ include "loupe.host" . }}:9000
 {{- end }}
 
-{{/* The `_TARGET` variables of `(list $ prefix services...)`. */}}
+{{/* The `_TARGET` variables of a component, for the services that it calls: `(list $ prefix component)`. */}}
 {{- define "loupe.targets.env" -}}
 {{- $root := index . 0 -}}
 {{- $prefix := index . 1 -}}
-{{- range index . 2 }}
+{{- range include "loupe.callees" (list $root (index . 2)) | fromJsonArray }}
 - name: {{ $prefix }}_{{ upper . }}_TARGET
   value: {{ include "loupe.target" (list $root .) }}
 {{- end }}

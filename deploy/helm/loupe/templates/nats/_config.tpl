@@ -1,9 +1,5 @@
 {{/* The server's configuration. It contains no secret. */}}
 
-{{- define "loupe.nats.services" -}}
-auth billing gateway images inference
-{{- end }}
-
 {{- define "loupe.nats.config" -}}
 {{- $bundled := .Values.nats.bundled -}}
 {{- $routes := list -}}
@@ -24,7 +20,7 @@ auth billing gateway images inference
 {{/* The quotes are needed: the server would read `1e5x…` as a number. */}}
 {{- define "loupe.nats.server.env" -}}
 {{- $secret := include "loupe.nats.secret" . -}}
-{{- $services := include "loupe.nats.services" . | splitList " " -}}
+{{- $services := include "loupe.services" . | fromJsonArray | sortAlpha -}}
 {{- range append (append $services "sys") "cluster" }}
 {{ include "loupe.env.secret" (list (printf "GIVEN_%s" (upper .)) $secret .) }}
 - name: {{ upper . }}_PASSWORD

@@ -1,4 +1,5 @@
-{{/* The Job that creates the roles and databases. The migrations wait until they can log in. */}}
+{{/* The Job that creates the roles and databases: files/roles.sh, and a line for each database. The migrations wait until
+     they can log in. */}}
 {{- define "loupe.postgresql.roles" -}}
 {{- $bundled := .Values.postgresql.bundled -}}
 backoffLimit: 6
@@ -27,13 +28,16 @@ template:
         args:
           - |
             {{- .Files.Get "files/roles.sh" | trim | nindent 12 }}
+            {{- range $service := include "loupe.databases" . | fromJsonArray }}
+            create "${{ upper $service }}_ROLE" "${{ upper $service }}_DATABASE" "${{ upper $service }}_PASSWORD"
+            {{- end }}
         env:
           - name: PGHOST
             value: {{ include "loupe.postgresql.host" . }}
           - name: PGUSER
             value: postgres
           {{- include "loupe.env.secret" (list "PGPASSWORD" (include "loupe.postgresql.admin" .) "postgres") | nindent 10 }}
-          {{- range $service := list "auth" "billing" "images" }}
+          {{- range $service := include "loupe.databases" . | fromJsonArray }}
           {{- $database := index $.Values.postgresql.databases $service }}
           {{- $secret := include "loupe.postgresql.secret" (list $ $service) | splitList " " }}
           - name: {{ upper $service }}_ROLE
