@@ -1,8 +1,9 @@
-"""Selects the tests that a change can break, nearest first, and stops when the time is up.
+"""Selects the tests that a change can break, runs the nearest first, and stops when the time is up.
 
-`pytest --changed-since REV` compares the working tree with that revision. A test file is affected if it
-changed, if it imports a changed module directly or through others, or if it or a module beside it names a
-changed file that is not Python. Tests that run the whole system come last, since any service may break them.
+`pytest --changed-since REV` compares the working tree with that revision. A test file is affected if it has
+changed, or if it imports a changed module, directly or through other modules. It is also affected if it, or a
+module that it imports directly, names a changed file that is not Python. Tests that run the whole system come
+last, because any service may break them.
 """
 
 import ast
@@ -18,18 +19,18 @@ from tests.processes import NEED_THE_STACK
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("proto", "services/*", "services/inference/models", "deploy/local", "tests")
-"""Folders in which an absolute import is looked for."""
-BELONG_TOGETHER = {"deploy/helm": "tests/chart", "deploy/images": "tests/containers"}
-"""Folders that a test folder reads whole, without naming the files."""
+"""Folders in which imported modules are looked up."""
+READ_WHOLE = {"deploy/helm": "tests/chart", "deploy/images": "tests/containers"}
+"""Folders whose files a test folder reads without naming them, and that test folder."""
 STACK_DISTANCE = 100
-"""More imports than lie between any two modules."""
+"""Distance of a test that is affected because it runs the whole system. Larger than any number of imports."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("change", "tests of a change")
     group.addoption("--changed-since", metavar="REV", help="run only tests that the change since REV affects")
     group.addoption(
-        "--seconds", type=float, default=0.0, help="start no test after so many seconds; 0: no limit"
+        "--seconds", type=float, default=0.0, help="start no more tests after this time; 0: no limit"
     )
 
 
@@ -101,22 +102,22 @@ def changed_files(revision: str, root: Path = ROOT) -> frozenset[Path]:
 
 
 def distance(test: Path, changed: frozenset[Path]) -> int | None:
-    """Return how many imports lie between a test file and the nearest change, or None if none leads there."""
-    seen = {test}
+    """Return how many imports lead from a test file to the nearest change, or None if it is not affected."""
+    visited = {test}
     level = {test, *conftests(test)}
     steps = 0
     while level:
-        if level & changed or (steps < 2 and any(names(path, changed) for path in level)):
+        if level & changed or (steps < 2 and any(mentions(path, changed) for path in level)):
             return steps
-        seen |= level
-        level = {each for path in level for each in imports(path)} - seen
+        visited |= level
+        level = {each for path in level for each in imports(path)} - visited
         steps += 1
-    if relative(test).startswith(NEED_THE_STACK) and any(is_of_the_system(path) for path in changed):
+    if relative(test).startswith(NEED_THE_STACK) and any(belongs_to_the_system(path) for path in changed):
         return STACK_DISTANCE
     return None
 
 
-def names(source: Path, changed: Iterable[Path]) -> bool:
+def mentions(source: Path, changed: Iterable[Path]) -> bool:
     """Return whether a module of the tests mentions a changed file that is not Python."""
     if not relative(source).startswith("tests/"):
         return False
@@ -124,14 +125,14 @@ def names(source: Path, changed: Iterable[Path]) -> bool:
     return any(
         path.name in text_of(source)
         or any(
-            relative(path).startswith(f"{key}/") for key, value in BELONG_TOGETHER.items() if value == folder
+            relative(path).startswith(f"{read}/") for read, reader in READ_WHOLE.items() if reader == folder
         )
         for path in changed
         if path.suffix != ".py"
     )
 
 
-def is_of_the_system(path: Path) -> bool:
+def belongs_to_the_system(path: Path) -> bool:
     return relative(path).startswith(("services/", "proto/", "deploy/local/"))
 
 
@@ -151,22 +152,22 @@ def text_of(path: Path) -> str:
 @cache
 def imports(path: Path) -> frozenset[Path]:
     """Return the files of this repository that a Python file imports. A file with a syntax error has none."""
-    wanted: set[str] = set()
+    modules: set[str] = set()
     try:
         tree = ast.parse(text_of(path))
     except (SyntaxError, ValueError):  # pytest says so, if a test imports it
         return frozenset()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            wanted |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            wanted |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(found for name in wanted if (found := file_of(name)))
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found for module in modules if (found := file_of(module)))
 
 
 @cache
 def file_of(module: str) -> Path | None:
-    """Return the file of a module of this repository, or None for anybody else's."""
+    """Return the file of a module, or None if the module is not from this repository."""
     inner = module.replace(".", "/")
     for source in source_folders():
         for candidate in (source / f"{inner}.py", source / inner / "__init__.py"):

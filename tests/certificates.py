@@ -1,4 +1,4 @@
-"""A certificate authority for tests."""
+"""A certificate authority for tests. Its certificates are valid for one day."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -15,6 +15,8 @@ DAY = timedelta(days=1)
 
 
 class Authority:
+    """An authority that writes its certificate, and those that it signs, to a folder."""
+
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -31,16 +33,16 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
         signed = self._builder(subject, key).add_extension(names, critical=False)
-        certificate, secret = self._folder / f"{name}.crt", self._folder / f"{name}.key"
+        certificate, private_key = self._folder / f"{name}.crt", self._folder / f"{name}.key"
         certificate.write_bytes(_pem(signed.sign(self._key, hashes.SHA256())))
-        secret.write_bytes(
+        private_key.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             )
         )
-        return Tls(certificate, secret, self._path)
+        return Tls(certificate, private_key, self._path)
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
         today = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Calls of the REST API, as a client makes them."""
+"""Calls the REST API as a client does."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ async def until(
     seconds: float = WAIT_SECONDS,
     every: float = 0.05,
 ) -> dict[str, Any]:
-    """Poll until the image has one of the statuses, and return it."""
+    """Poll until the image has one of the statuses, and return it. Fail if it ends in another status."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = await image(client, image_id)
@@ -62,8 +62,8 @@ async def until(
 async def result_of(client: httpx2.AsyncClient, image_id: int) -> bytes:
     """Wait for the result, and download it by its link, without a token."""
     finished = await until(client, image_id, "completed")
-    async with httpx2.AsyncClient(timeout=30) as anyone:
-        return (await anyone.get(finished["download_url"])).raise_for_status().content
+    async with httpx2.AsyncClient(timeout=30) as without_token:
+        return (await without_token.get(finished["download_url"])).raise_for_status().content
 
 
 async def used(client: httpx2.AsyncClient) -> int:

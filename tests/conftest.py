@@ -1,6 +1,6 @@
-"""Real servers for all tests: the stores once a session, and the whole system once for those that need it.
+"""Starts real servers, once in a session: the stores, and the whole system for tests that need it.
 
-Both lie in the session's temporary folder; their logs are `stores.log` and `stack.log` there.
+The logs are `stores.log` and `stack.log` in the session's temporary folder.
 With LOUPE_TEST_STACK=containers PostgreSQL, NATS and the object store come from container images.
 """
 
@@ -19,22 +19,24 @@ from loupe_local.stores import stores as run_stores
 
 pytest_plugins = ("tests.processes", "tests.affected")
 
-QUICK = {
+SHORT_TIMES = {
     "IMAGES_WORKER_SILENT_SECONDS": "2",
     "IMAGES_SWEEP_SECONDS": "1",
     "IMAGES_LOST_AFTER_SECONDS": "2",
     "INFERENCE_ACK_WAIT_SECONDS": "3",
     "INFERENCE_HEARTBEAT_SECONDS": "0.5",
 }
-"""Times that a person would not wait for in a test; the rules are the same."""
-CROWDED = {"GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000"}
-"""All tests come from one address."""
+"""Shorter times than in production, so that tests wait less."""
+MANY_REQUESTS = {"GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000"}
+"""All tests send their requests from one address, which must not reach its hourly limit."""
 
-PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
-structlog.configure(
-    processors=[structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, PLAIN]
+PLAIN_RENDERER = structlog.dev.ConsoleRenderer(
+    colors=False, exception_formatter=structlog.dev.plain_traceback
 )
-"""What runs in this process logs as well; by default structlog spends seconds on a pretty traceback."""
+structlog.configure(
+    processors=[structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, PLAIN_RENDERER]
+)
+"""For code that runs in the test process. By default structlog spends seconds on a pretty traceback."""
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +44,7 @@ def servers() -> Generator[Servers]:
     if os.environ.get("LOUPE_TEST_STACK") != "containers":
         yield WHEELS
         return
-    from tests.containers.servers import Containers  # noqa: PLC0415  nobody else needs a container engine's client
+    from tests.containers.servers import Containers  # noqa: PLC0415  other runs need no container engine
 
     with Containers() as containers:
         yield containers
@@ -50,7 +52,7 @@ def servers() -> Generator[Servers]:
 
 @pytest.fixture(scope="session")
 async def stores(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> AsyncGenerator[Stores]:
-    """PostgreSQL, NATS, the object store and the mail sink, without any service of ours."""
+    """PostgreSQL, NATS, the object store and the mail sink, without any service of Loupe."""
     folder = tmp_path_factory.mktemp("stores")
     sink = to_file(folder / "stores.log")
     async with run_stores(
@@ -64,14 +66,14 @@ async def stack(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> A
     """The whole system, Triton included, with two verified users."""
     folder = tmp_path_factory.mktemp("stack")
     sink = to_file(folder / "stack.log")
-    told = QUICK | CROWDED
+    overrides = SHORT_TIMES | MANY_REQUESTS
     async with run_stack(
-        folder / "state", sink=sink, durable=False, overrides=told, servers=servers
+        folder / "state", sink=sink, durable=False, overrides=overrides, servers=servers
     ) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def photos() -> Path:
-    """Real photos; see docs/photos/README.md for where they are from."""
+    """The folder of real photos. docs/photos/README.md says where they are from."""
     return Path(__file__).parents[1] / "docs" / "photos"

@@ -1,4 +1,4 @@
-"""SQL for tests on the tables of a service."""
+"""Runs SQL on the tables of a service."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ from common.db import Sessions
 
 
 class Tables:
+    """A base class of harnesses whose tests read or change tables directly."""
+
     sessions: Sessions
 
     async def rows(self, statement: str, **values: object) -> list[sa.Row[Any]]:

@@ -1,4 +1,4 @@
-"""Internal tokens signed with a key of the test, and the key set that a verifier fetches."""
+"""Signs internal tokens with a key of the test, and publishes the key set that a verifier fetches."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ VALID_SECONDS = 6 * 3600
 
 
 class TokenIssuer:
-    """Takes the place of auth's key ring. `fetches` counts how often the key set was read."""
+    """A replacement for auth's signing keys. `fetches` counts how often the key set was read."""
 
     def __init__(self) -> None:
         self.published: dict[str, Ed25519PrivateKey] = {}
@@ -42,12 +42,12 @@ class TokenIssuer:
         return json.dumps({"keys": keys})
 
     def user(self, user_id: int = 7, *abilities: str, audience: str = "images", **claims: Any) -> str:
-        """Return a token of a user. A claim of None is left out."""
+        """Return a token of a user. Claims replace the usual ones. A claim that is None is left out."""
         usual = {"sub": str(user_id), "token_id": 70, "abilities": list(abilities), "verified": True}
         return self._sign(audience, **(usual | claims))
 
     def service(self, name: str, audience: str = "images", **claims: Any) -> str:
-        """Return a token of the service `name`. A claim of None is left out."""
+        """Return a token of the service `name`. A claim that is None is left out."""
         return self._sign(audience, **({"sub": f"service:{name}"} | claims))
 
     def _sign(self, audience: str, **claims: Any) -> str:

@@ -1,4 +1,4 @@
-"""Inserts rows for a million images of one user, with those of another user in between, in every status."""
+"""Inserts a million images of one user, in every status but `processing`, between images of another user."""
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession

@@ -1,4 +1,4 @@
-"""Test pictures, and how alike two pictures are."""
+"""Encodes and decodes test pictures, and measures how alike two pictures are."""
 
 import io
 from pathlib import Path
@@ -8,6 +8,7 @@ from PIL import Image
 
 
 def encoded(picture: Image.Image, file_format: str = "JPEG", **options: object) -> bytes:
+    """Return a picture as a file. By default a JPEG has a high quality and full colour resolution."""
     out = io.BytesIO()
     picture.save(
         out, file_format, **({"quality": 95, "subsampling": 0} if file_format == "JPEG" else {}) | options
@@ -22,7 +23,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def shrunk(photo: Path, factor: int) -> tuple[Image.Image, Image.Image]:
-    """A photo cut to a multiple of the factor, and the same bicubically reduced by it."""
+    """Return a photo cut to a multiple of the factor, and the cut photo reduced by the factor (bicubic)."""
     whole = Image.open(photo).convert("RGB")
     whole = whole.crop((0, 0, whole.width // factor * factor, whole.height // factor * factor))
     size = (whole.width // factor, whole.height // factor)
@@ -30,7 +31,7 @@ def shrunk(photo: Path, factor: int) -> tuple[Image.Image, Image.Image]:
 
 
 def psnr(one: Image.Image, other: Image.Image, border: int = 4) -> float:
-    """Peak signal-to-noise ratio of luma (ITU-R BT.601) in dB, without the outermost pixels."""
+    """Return the peak signal-to-noise ratio of luma (ITU-R BT.601) in dB, without the outermost pixels."""
     first, second = (
         np.asarray(each.convert("YCbCr"), np.float64)[border:-border, border:-border, 0]
         for each in (one, other)

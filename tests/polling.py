@@ -1,4 +1,4 @@
-"""Waiting for a condition that a test can observe."""
+"""Waits for a condition that a test can observe."""
 
 import asyncio
 import inspect
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 
 async def until(condition: Callable[[], object | Awaitable[object]], seconds: float = 20) -> None:
-    """Poll until the condition is true. Raise `TimeoutError` after so many seconds."""
+    """Poll until the condition is true. Raise `TimeoutError` if it is not true in time."""
     async with asyncio.timeout(seconds):
         while True:
             result = condition()

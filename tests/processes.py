@@ -1,6 +1,6 @@
 """Decides which of the parallel test processes runs a test.
 
-Every process starts the servers that its tests need. The whole system is started in one process only.
+Every process starts the servers that its tests need. Only one process starts the whole system.
 """
 
 import pytest
@@ -12,7 +12,7 @@ NEED_THE_STACK = ("tests/contract/", "tests/e2e/")
 
 
 class BySharedServers(LoadScopeScheduling):
-    """Gives whole files to the processes, and all files that share the system to the same process."""
+    """A scheduler that keeps a file in one process, and all files that need the system in the same one."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]

@@ -1,4 +1,4 @@
-"""The choice of tests for `make check`."""
+"""`make check` runs the tests that a change affects."""
 
 import subprocess
 from pathlib import Path
@@ -32,19 +32,19 @@ def test_a_test_of_a_module_is_nearer_than_the_test_of_a_module_that_imports_it(
 @pytest.mark.parametrize(
     "changed", ["services/billing/billing/domain/quotas.py", "docs/backup.md", "requirements/dev.txt"]
 )
-def test_a_change_that_nothing_leads_to_affects_nothing(changed: str) -> None:
+def test_a_change_that_a_test_does_not_import_does_not_affect_it(changed: str) -> None:
     assert distance_to(LIMITS_TEST, changed) is None
 
 
-def test_a_page_affects_the_tests_that_read_it() -> None:
+def test_a_changed_page_affects_the_tests_that_name_it() -> None:
     assert distance_to(ROOT / "tests/contract/test_docs.py", "docs/api.md") is not None
 
 
-def test_a_file_of_the_chart_affects_all_tests_of_the_chart() -> None:
+def test_a_changed_file_of_the_chart_affects_all_tests_of_the_chart() -> None:
     assert distance_to(ROOT / "tests/chart/test_network.py", "deploy/helm/loupe/values.yaml") is not None
 
 
-def test_a_change_of_a_service_affects_the_tests_of_the_whole_system_last() -> None:
+def test_a_changed_service_affects_the_tests_of_the_whole_system_last() -> None:
     changed = "services/billing/billing/domain/quotas.py"
 
     assert distance_to(ROOT / "tests/e2e/test_upscale.py", changed) == STACK_DISTANCE

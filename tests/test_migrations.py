@@ -1,4 +1,4 @@
-"""The migrations create the tables of the models, also if several processes run them at once."""
+"""Migrations create the tables that `tables.py` describes, even if several processes run them at once."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from loupe_local.services import services
 from loupe_local.state import REPOSITORY
 from loupe_local.stores import Stores
 
-WAITING = """
+COUNT_WAITING = """
     SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database
     WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
 """
@@ -23,7 +23,7 @@ WAITING = """
 
 @pytest.fixture
 async def empty_database(stores: Stores) -> AsyncGenerator[str]:
-    """The URL of an empty database, for plain psycopg."""
+    """Yield the URL of an empty database, for psycopg."""
     name = sql.Identifier("empty")
     async with await psycopg.AsyncConnection.connect(stores.postgres.admin_url(), autocommit=True) as admin:
         await admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
@@ -38,7 +38,7 @@ async def alembic(service: str, url: str, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("service", WITH_DATABASE)
-async def test_migrations_create_the_tables_of_the_models(stores: Stores, service: str) -> None:
+async def test_migrations_create_the_tables_that_the_code_describes(stores: Stores, service: str) -> None:
     await services(stores, {}).migrate(service)
 
     status, output = await alembic(service, stores.database_url(service), "check")
@@ -52,29 +52,31 @@ async def test_two_migrations_at_once_take_turns(empty_database: str, service: s
     url = empty_database.replace("postgresql:", "postgresql+psycopg:")
     async with await psycopg.AsyncConnection.connect(empty_database) as first:
         await first.execute("SELECT pg_advisory_xact_lock(hashtext('alembic'))")
-        both = [asyncio.create_task(alembic(service, url, "upgrade", "head")) for _ in range(2)]
+        migrations = [asyncio.create_task(alembic(service, url, "upgrade", "head")) for _ in range(2)]
         async with asyncio.timeout(60):
-            while (await (await first.execute(WAITING)).fetchone()) != (2,):
+            while (await (await first.execute(COUNT_WAITING)).fetchone()) != (2,):
                 await asyncio.sleep(0.05)
 
-    results = await asyncio.gather(*both)
+    results = await asyncio.gather(*migrations)
 
     assert [status for status, _ in results] == [0, 0], results
-    async with await psycopg.AsyncConnection.connect(empty_database) as later:
-        assert len(await (await later.execute("SELECT version_num FROM alembic_version")).fetchall()) == 1
+    async with await psycopg.AsyncConnection.connect(empty_database) as connection:
+        assert (
+            len(await (await connection.execute("SELECT version_num FROM alembic_version")).fetchall()) == 1
+        )
 
 
-async def test_a_migration_gives_up_on_a_table_that_is_locked_for_long(
+async def test_a_migration_fails_if_a_table_is_locked_for_long_and_succeeds_later(
     empty_database: str,
 ) -> None:
     url = empty_database.replace("postgresql:", "postgresql+psycopg:")
     await alembic("auth", url, "upgrade", "0002")
     async with await psycopg.AsyncConnection.connect(empty_database) as backup:
         await backup.execute("LOCK TABLE outbox IN ACCESS SHARE MODE")
-        during, output = await alembic("auth", url, "upgrade", "head")
+        status_during, output = await alembic("auth", url, "upgrade", "head")
 
-    after, _ = await alembic("auth", url, "upgrade", "head")
+    status_after, _ = await alembic("auth", url, "upgrade", "head")
 
-    assert during != 0
+    assert status_during != 0
     assert "lock timeout" in output
-    assert after == 0
+    assert status_after == 0

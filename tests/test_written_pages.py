@@ -1,4 +1,4 @@
-"""The written pages name what exists: links, anchors, modules of the glossary, files of the architecture."""
+"""Written pages name only things that exist: linked pages, anchors, modules and files."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)")
 PACKAGES = "|".join(each.parent.name for each in sorted(ROOT.glob("services/*/pyproject.toml")))
 NAME = re.compile(rf"`((?:{PACKAGES})(?:\.\w+)+)`")
 FILE = re.compile(r"`((?:\w+/)+\w+\.(?:py|toml))`")
-HOMES = ("", "proto", "services", *(f"services/{name}" for name in PACKAGES.split("|")))
+SOURCE_ROOTS = ("", "proto", "services", *(f"services/{name}" for name in PACKAGES.split("|")))
 
 
 def anchors(page: Path) -> set[str]:
@@ -30,7 +30,7 @@ def referenced() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_each_link_leads_to_a_page_and_a_heading_that_exist(page: Path) -> None:
     for target, anchor in LINK.findall(page.read_text()):
         linked = (page.parent / target).resolve() if target else page
         assert linked.exists(), target
@@ -40,27 +40,27 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("name", sorted(set(referenced())))
 def test_the_glossary_names_code_that_exists(name: str) -> None:
     package, *parts = name.split(".")
-    here = ROOT / "services" / package / package
-    while parts and (here / parts[0]).is_dir():
-        here /= parts.pop(0)
+    path = ROOT / "services" / package / package
+    while parts and (path / parts[0]).is_dir():
+        path /= parts.pop(0)
     if parts:
-        here = here / f"{parts.pop(0)}.py"
-        text = here.read_text()
+        path = path / f"{parts.pop(0)}.py"
+        text = path.read_text()
         assert all(re.search(rf"\b{part}\b", text) for part in parts), name
-    assert here.exists()
+    assert path.exists()
 
 
 @pytest.mark.parametrize("name", sorted(set(FILE.findall(ARCHITECTURE))))
 def test_the_architecture_names_files_that_exist(name: str) -> None:
-    assert any((ROOT / home / name).exists() for home in HOMES)
+    assert any((ROOT / root / name).exists() for root in SOURCE_ROOTS)
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
-    reached, waiting = set[Path](), [ROOT / "README.md"]
-    while waiting:
-        page = waiting.pop()
+    reached, pending = set[Path](), [ROOT / "README.md"]
+    while pending:
+        page = pending.pop()
         reached.add(page)
         linked = {(page.parent / target).resolve() for target, _ in LINK.findall(page.read_text()) if target}
-        waiting += [each for each in linked - reached - set(waiting) if each.suffix == ".md"]
+        pending += [each for each in linked - reached - set(pending) if each.suffix == ".md"]
 
     assert set(PAGES) <= reached

@@ -1,1 +1,1 @@
-"""What Loupe costs, as ratios taken in one run: machines differ and are shared."""
+"""Measures what Loupe costs. Most figures are ratios from one run, because machines differ and are shared."""

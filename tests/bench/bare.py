@@ -1,4 +1,4 @@
-"""The reference: one process that decodes, infers and encodes the same pictures with the same codecs.
+"""The bare process, a reference that decodes, infers and encodes the same pictures with the same codecs.
 
 `python -m tests.bench.bare MODEL THREADS COUNT FILE FORMAT` prints the seconds that COUNT pictures took.
 """
@@ -42,10 +42,10 @@ class BareModel:
 async def run(model: Path, threads: int, count: int, data: bytes, file_format: Format) -> float:
     bare = BareModel(model, threads)
 
-    async def one() -> None:
+    async def upscale_once() -> None:
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         picture = Picture(pixels=pixels, source_format=file_format)
-        scale = next(net.scale for net in FAITHFUL.networks if net.name == model.parents[1].name)
+        scale = next(network.scale for network in FAITHFUL.networks if network.name == model.parents[1].name)
         size = (picture.width * scale, picture.height * scale)
         writer = open_writer(file_format, picture.header(size))
         await upscale(
@@ -53,10 +53,10 @@ async def run(model: Path, threads: int, count: int, data: bytes, file_format: F
         )
         writer.finish()
 
-    await one()
+    await upscale_once()
     started = time.perf_counter()
     for _ in range(count):
-        await one()
+        await upscale_once()
     return time.perf_counter() - started
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.contact_sheet FILE` writes crops of the same places, enlarged by every method.
+"""`python -m tests.bench.contact_sheet FILE` writes an image of crops, upscaled by every method.
 
 People look at them for halos and other faults that figures do not show.
 """
@@ -16,7 +16,7 @@ from tests.bench.quality_sets import Case, cases
 
 FACTOR = 4
 SIDE = 144
-"""Of a crop, in pixels of the result, shown as they are."""
+"""Side of a crop in pixels of the result. The crops are not scaled."""
 GAP, LABEL = 4, 18
 SHOWN = {
     "photo": [(0, (250, 330)), (1, (330, 340))],
@@ -27,7 +27,7 @@ SHOWN = {
     "line art": [(0, (190, 130))],
     "1-bit": [(0, (40, 130))],
 }
-"""By kind: which of its pictures, and left and top of the place."""
+"""The crops by kind of picture: the number of the picture, and the crop's left and top."""
 Row = tuple[str, list[Image.Image]]
 
 
@@ -46,7 +46,7 @@ async def row(case: Case, corner: tuple[int, int], decoder: Decoder, models: Mod
     images, reason = await results_of(case, decoder, models)
     box = clipped(corner, case.truth.size)
     crops = [image.convert("RGB").crop(box) for image in (case.truth, *(images[name] for name in METHODS))]
-    return f"{case.kind}: auto took {reason}", crops
+    return f"{case.kind}: auto chose by {reason}", crops
 
 
 def clipped(corner: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -1,4 +1,4 @@
-"""What the gateway costs over a bare FastAPI."""
+"""Measures what the gateway costs, compared with a minimal FastAPI server."""
 
 import asyncio
 import io
@@ -21,7 +21,7 @@ NEARLY_TEN_MB = (9_900_000, 10_485_760)
 
 
 async def get_image_cpu(running: Stack) -> float:
-    """CPU of the gateway for one status poll, over that of a bare server for one hello."""
+    """Return the gateway's CPU time for a status poll over a minimal server's for its route."""
     gateway_pid = running.stores.supervisor.pid("gateway")
     async with client_of(running, running.token) as client, hello_server() as (hello, hello_pid):
         image_id = await accepted(client, encoded(Image.new("RGB", (16, 16))))
@@ -39,10 +39,10 @@ async def _cpu_of(pid: int, call: Call) -> float:
 
 
 async def uploads(running: Stack) -> tuple[float, float, float]:
-    """Uploads of 10 MB that end stored, over the same bodies read and thrown away, and over the same bytes
-    put into the store by its own client; growth of the gateway in MiB.
+    """Measure uploads of 10 MB. Return two ratios of times and the growth of the gateway's memory in MiB.
 
-    The worker rests meanwhile, so that the pictures need not be upscaled.
+    The ratios compare an upload with a minimal server that discards the same body, and with the
+    object store's own client that stores the same bytes. The worker is stopped meanwhile.
     """
     supervisor = running.stores.supervisor
     data = await asyncio.to_thread(_a_large_file)
@@ -70,7 +70,7 @@ async def uploads(running: Stack) -> tuple[float, float, float]:
         await _delete(client, ids)
     await supervisor.restart("inference")
     stored = np.median(ours)
-    return float(np.median(bare) / stored), float(np.median(puts) / stored), growth
+    return float(stored / np.median(bare)), float(stored / np.median(puts)), growth
 
 
 def _put(running: Stack, data: bytes) -> None:
@@ -80,7 +80,7 @@ def _put(running: Stack, data: bytes) -> None:
 
 
 def _a_large_file() -> bytes:
-    """A JPEG of noise just under the limit."""
+    """Return a JPEG of noise just under the limit of an upload."""
     noise = np.random.default_rng(1).integers(0, 256, (1840, 1840, 3), np.uint8)
     picture, quality = Image.fromarray(noise), 100
     while len(data := encoded(picture, quality=quality)) > NEARLY_TEN_MB[1]:

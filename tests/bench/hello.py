@@ -1,4 +1,4 @@
-"""The least that an API of this kind can do: a FastAPI hello, and an upload that is read and thrown away."""
+"""A minimal FastAPI server to compare with: a route that says hello, and one that discards an upload."""
 
 import uvicorn
 from fastapi import FastAPI, Request

@@ -1,4 +1,4 @@
-"""Processes seen from outside: CPU seconds, memory, and a server of ours to compare with."""
+"""Measures CPU seconds and memory of processes, and starts the minimal server to compare with."""
 
 import asyncio
 import contextlib
@@ -18,17 +18,17 @@ def cpu_seconds(pid: int) -> float:
 
 
 def cpu_seconds_of_all(pids: Iterable[int]) -> float:
-    """Of these processes and all that they started."""
+    """Return the CPU seconds of these processes and all that they started."""
     return sum(cpu_seconds(each.pid) for pid in pids for each in _family(pid))
 
 
 def memory_mib(pid: int) -> float:
-    """Resident memory of a process and all that it started."""
+    """Return the resident memory of a process and all that it started."""
     return sum(each.memory_info().rss for each in _family(pid)) / MIB
 
 
 def share_mib(pid: int) -> float:
-    """Proportional set size: pages of its own, and its share of those (libraries) that others use as well."""
+    """Return the proportional set size: the process's own pages, and its share of pages that it shares."""
     return sum(each.memory_full_info().pss for each in _family(pid)) / MIB
 
 
@@ -38,7 +38,7 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 async def growth_mib(pid: int, work: Awaitable[object]) -> float:
-    """How much more memory the process had at its most while the work was done."""
+    """Return how far the process's memory rose during the work."""
     before = peak = memory_mib(pid)
     task = asyncio.ensure_future(work)
     while not task.done():
@@ -50,7 +50,7 @@ async def growth_mib(pid: int, work: Awaitable[object]) -> float:
 
 @contextlib.asynccontextmanager
 async def hello_server() -> AsyncGenerator[tuple[str, int]]:
-    """Address and process id of the bare server."""
+    """Run the minimal server. Yield its address and its process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -74,11 +74,11 @@ async def until_answering(url: str) -> None:
 
 
 async def repeated(count: int, parallel: int, call: Callable[[], Awaitable[object]]) -> None:
-    """Calls `count` times, `parallel` at a time."""
+    """Make `count` calls, `parallel` at a time."""
     left = iter(range(count))
 
-    async def work() -> None:
+    async def make_calls() -> None:
         for _ in left:
             await call()
 
-    await asyncio.gather(*(work() for _ in range(parallel)))
+    await asyncio.gather(*(make_calls() for _ in range(parallel)))

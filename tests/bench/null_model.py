@@ -1,4 +1,4 @@
-"""A model that costs nothing: each pixel becomes a square of its colour, and none is uncertain.
+"""A model that costs almost nothing: it repeats each pixel, and none is uncertain.
 
 The real Triton serves it under the names of the real models.
 """
@@ -11,7 +11,7 @@ import triton_python_backend_utils as pb_utils  # pyright: ignore[reportMissingI
 
 
 class TritonPythonModel:
-    """Triton's Python back end demands this name and these methods."""
+    """Triton's Python back end requires this class name and these methods."""
 
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])

@@ -1,4 +1,4 @@
-"""What the services cost where the model costs nothing: CPU per image over that of its codecs alone."""
+"""Measures the CPU time of the services for an image, with a model that costs nothing."""
 
 import asyncio
 import io
@@ -34,8 +34,9 @@ IMAGES = 40
 
 
 async def cpu_seconds_per_image(running: Stack) -> dict[str, float]:
-    """For a JPEG of 512 x 512 to 2048 x 2048, by service and by store; `codecs` is decoding and encoding
-    alone, `above_codecs` what all services add to it.
+    """Return the CPU seconds for a JPEG from 512 x 512 to 2048 x 2048, by service and by store.
+
+    `codecs` is decoding and encoding alone, and `without_codecs` is the sum of all services minus `codecs`.
     """
     data = encoded(Image.open(PHOTO).convert("RGB"))
     codecs = await asyncio.to_thread(_codecs, data)
@@ -46,25 +47,25 @@ async def cpu_seconds_per_image(running: Stack) -> dict[str, float]:
         before = {name: cpu_seconds_of_all([pid]) for name, pid in pids.items()}
         await _upscaled(client, data, IMAGES)
         each = {name: (cpu_seconds_of_all([pid]) - before[name]) / IMAGES for name, pid in pids.items()}
-    above = sum(each[name] for name in SERVICES) - codecs
+    without_codecs = sum(each[name] for name in SERVICES) - codecs
     each = {name.removesuffix(".null"): seconds for name, seconds in each.items()}
-    return {**each, "codecs": codecs, "above_codecs": above}
+    return {**each, "codecs": codecs, "without_codecs": without_codecs}
 
 
 async def _upscaled(client: AsyncClient, data: bytes, count: int) -> None:
-    """Uploads them and asks rarely, since asking costs as well."""
+    """Upload images and wait for them. Poll rarely, because polls cost CPU time as well."""
     ids = list[int]()
 
-    async def one() -> None:
+    async def upload() -> None:
         ids.append(await accepted(client, data, scale_factor=SCALE))
 
-    await repeated(count, 4, one)
+    await repeated(count, 4, upload)
     for image_id in ids:
         await until(client, image_id, "completed", every=0.5)
 
 
 def _codecs(data: bytes, rounds: int = 10) -> float:
-    """CPU seconds of one thread that decodes, repeats the pixels, and encodes; without the repeating."""
+    """Return the CPU seconds of one thread that decodes and encodes, without the enlarging in between."""
     spent = 0.0
     for _ in range(rounds):
         started = time.process_time()
@@ -82,7 +83,7 @@ def _codecs(data: bytes, rounds: int = 10) -> float:
 
 @asynccontextmanager
 async def _null_worker(running: Stack) -> AsyncGenerator[None]:
-    """In the worker's place another one, whose Triton serves the null model."""
+    """Replace the worker by one whose Triton serves the null model."""
     supervisor, services = running.stores.supervisor, running.services
     await supervisor.stop("inference")
     server = triton.triton(supervisor.state, "triton.null")
@@ -101,7 +102,7 @@ async def _null_worker(running: Stack) -> AsyncGenerator[None]:
 
 
 def write_repository(folder: Path) -> None:
-    """The names, tensors and settings of the real models."""
+    """Write the null model with the names, tensors and settings of the real networks."""
     manifest = json.loads((MODELS / "manifest.json").read_text())
     for name, model in manifest["models"].items():
         version = folder / name / "1"

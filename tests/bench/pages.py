@@ -1,4 +1,4 @@
-"""The sixty thousandth page of a million images, over the first."""
+"""Compares page 60,000 of a million images with the first page."""
 
 import statistics
 import time
@@ -18,7 +18,7 @@ REMOVE = sa.text("DELETE FROM image WHERE user_id IN (1000001, 1000002)")
 
 
 async def far_over_first(running: Stack) -> float:
-    """Medians, taken in turns."""
+    """Return the median time of page 60,000 over that of page 1. Both are measured in turns."""
     engine = db.engine(running.stores.database_url("images"))
     sessions = db.sessions(engine)
     try:

@@ -1,4 +1,4 @@
-"""The whole system against the bare model, and how soon work starts."""
+"""Measures the whole system against the bare process, and how soon work on an image starts."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ STARTED = "SELECT extract(epoch FROM started_at - created_at) FROM image WHERE i
 
 
 async def seconds_to_start(running: Stack) -> float:
-    """Median from the image's row to the start of its work, one image at a time."""
+    """Return the median time from an image's row to the start of its work, one image at a time."""
     async with client_of(running, running.other_token) as client:
         data, ids = encoded(Image.new("RGB", (16, 16))), list[int]()
         for _ in range(STARTS):
@@ -38,33 +38,34 @@ async def seconds_to_start(running: Stack) -> float:
 
 
 async def throughput(running: Stack, rounds: int) -> tuple[float, float]:
-    """Images a second through everything, over one process that only decodes, infers and encodes; and how
-    busy the cores are meanwhile, 0 to 1.
+    """Return two medians: the system's images per second over the bare process's, and how busy the cores are.
+
+    The second is a share from 0 to 1, measured while jobs wait.
     """
     data = encoded(Image.open(PHOTO).convert("RGB"))
     ratios, busy = list[float](), list[float]()
     for _ in range(rounds):
         bare = await _bare(data)
-        seconds, share = await _through_everything(running, data)
+        seconds, share = await _through_the_system(running, data)
         ratios.append(bare / seconds)
         busy.append(share)
     return statistics.median(ratios), statistics.median(busy)
 
 
-async def _through_everything(running: Stack, data: bytes) -> tuple[float, float]:
-    """Seconds for all images, and the share of the cores' time used until the last ones were begun."""
+async def _through_the_system(running: Stack, data: bytes) -> tuple[float, float]:
+    """Return the seconds for all images, and the share of the cores' time used while jobs waited."""
     async with client_of(running, running.token) as client:
 
-        async def one() -> None:
+        async def upload() -> None:
             ids.append(await accepted(client, data, scale_factor=4))
 
         ids = [await accepted(client, data, scale_factor=4)]
         await until(client, ids.pop(), "completed")
         started, before = time.perf_counter(), cpu_seconds_of_all([os.getpid()])
-        await repeated(IMAGES, 4, one)
+        await repeated(IMAGES, 4, upload)
         busy = 0.0
         for index, image_id in enumerate(ids):
-            await until(client, image_id, "completed", seconds=300, every=0.25)  # asking costs as well
+            await until(client, image_id, "completed", seconds=300, every=0.25)  # polls cost CPU time as well
             if index == IMAGES - 3:
                 spent = cpu_seconds_of_all([os.getpid()]) - before
                 busy = spent / (time.perf_counter() - started) / (os.cpu_count() or 1)

@@ -1,7 +1,7 @@
-"""`make bench-quality`: what `auto` and each model are worth on pictures whose larger original is known.
+"""`make bench-quality`: compares `auto` and each model on pictures whose larger original is known.
 
-Files go through the worker's pipeline: they are decoded in the child, `auto` chooses the model, and tiles,
-fallback and resampling are the worker's. Only Triton is missing: OpenVINO runs its networks in this process.
+Files go through the worker's own decoding child, `auto`, tiles, fallback and resampling. Only Triton is
+replaced: OpenVINO runs the networks in this process.
 """
 
 import asyncio
@@ -29,20 +29,20 @@ from tests.inference.built_models import ENHANCE_LARGE, ENHANCE_SMALL, MODELS
 
 RESULTS = REPOSITORY / ".loupe" / "quality.json"
 FACTORS = (2, 3, 4)
-THERE = [
+BUILT_ENHANCE = [
     model
     for model in (ENHANCE_LARGE, ENHANCE_SMALL)
-    if all((REPOSITORY_OF_MODELS / net.name).exists() for net in model.networks)
+    if all((REPOSITORY_OF_MODELS / network.name).exists() for network in model.networks)
 ]
-COMPARED = MODELS | {model.name: model for model in THERE[:1]}
+COMPARED = MODELS | {model.name: model for model in BUILT_ENHANCE[:1]}
 """`enhance` is compared only if it was built."""
 METHODS = ("bicubic", "lanczos", *COMPARED, "auto")
 MOST_LOST = 0.1
-"""How many dB `auto` may be behind the best model on a kind of pictures."""
+"""How many dB `auto` may lose against the best model on a kind of picture."""
 SETTINGS = {
     "PERFORMANCE_HINT": "LATENCY",
     "INFERENCE_PRECISION_HINT": "f32",
-    "ENABLE_CPU_PINNING": False,  # as Triton's back end; others may use the cores as well
+    "ENABLE_CPU_PINNING": False,  # as in Triton's back end, because other processes use the cores too
 }
 
 
@@ -91,7 +91,7 @@ def as_image(pixels: Pixels) -> Image.Image:
 
 
 async def results_of(case: Case, decoder: Decoder, models: Models) -> tuple[dict[str, Image.Image], str]:
-    """The picture by every method, and why `auto` is what it is."""
+    """Return the picture upscaled by every method, and the reason for the choice of `auto`."""
     picture = await decoder.decode(case.file)
     if not isinstance(picture, Picture):
         raise TypeError(f"{case.kind} is animated")
@@ -114,22 +114,22 @@ async def measured(factor: int) -> list[Row]:
         each = {name: (psnr(image, case.truth), ssim(image, case.truth)) for name, image in images.items()}
         scores.setdefault(case.kind, []).append((reason, each))
     await decoder.aclose()
-    return [row(kind, factor, of_kind) for kind, of_kind in scores.items()]
+    return [row(kind, factor, results) for kind, results in scores.items()]
 
 
-def row(kind: str, factor: int, of_kind: Sequence[tuple[str, dict[str, tuple[float, float]]]]) -> Row:
-    means = {name: np.mean([scores[name] for _, scores in of_kind], axis=0) for name in METHODS}
+def row(kind: str, factor: int, results: Sequence[tuple[str, dict[str, tuple[float, float]]]]) -> Row:
+    means = {name: np.mean([scores[name] for _, scores in results], axis=0) for name in METHODS}
     return Row(
         kind,
         factor,
         {name: round(float(mean[0]), 3) for name, mean in means.items()},
         {name: round(float(mean[1]), 4) for name, mean in means.items()},
-        [reason for reason, _ in of_kind],
+        [reason for reason, _ in results],
     )
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    print(f"{'':5}{'kind':<18}{'':<4}" + "".join(f"{name:>15}" for name in METHODS) + "   auto takes")
+    print(f"{'':5}{'kind':<18}{'':<4}" + "".join(f"{name:>15}" for name in METHODS) + "   reasons of auto")
     for each in rows:
         verdict = "ok" if each.lost <= MOST_LOST else "MISS"
         figures = "".join(f"{each.psnr[name]:9.2f} {each.ssim[name]:.3f}" for name in METHODS)
@@ -143,18 +143,18 @@ def as_json(each: Row) -> dict[str, object]:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """The two tables of docs/models.md: PSNR, then SSIM, at each factor."""
+    """Return the two tables of docs/models.md: PSNR, then SSIM, at each factor."""
     kinds = list(dict.fromkeys(each.kind for each in rows))
     head = ["", *(name if name in ("bicubic", "lanczos") else f"`{name}`" for name in METHODS)]
     tables: list[str] = []
     for score, form in (("psnr", ".1f"), ("ssim", ".3f")):
         lines = [[*head, "reason"], ["---"] * (len(head) + 1)]
         for kind in kinds:
-            of_kind = [each for each in rows if each.kind == kind]
+            results = [each for each in rows if each.kind == kind]
             cells = [
-                " · ".join(f"{getattr(each, score)[name]:{form}}" for each in of_kind) for name in METHODS
+                " · ".join(f"{getattr(each, score)[name]:{form}}" for each in results) for name in METHODS
             ]
-            reasons = sorted({reason for each in of_kind for reason in each.reasons})
+            reasons = sorted({reason for each in results for reason in each.reasons})
             lines.append([kind, *cells, ", ".join(f"`{reason}`" for reason in reasons)])
         tables.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
     return "\n\n".join(tables) + "\n"
@@ -163,7 +163,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
 async def main() -> None:
     started = time.perf_counter()
     factors = [await measured(factor) for factor in FACTORS]
-    rows = [each for of_kind in zip(*factors, strict=True) for each in of_kind]
+    rows = [each for results in zip(*factors, strict=True) for each in results]
     print_table(rows)
     RESULTS.write_text(json.dumps([as_json(each) for each in rows], indent=2))
     RESULTS.with_suffix(".md").write_text(as_markdown(rows))

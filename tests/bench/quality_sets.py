@@ -1,7 +1,7 @@
-"""Pictures whose larger original is known: what models are compared on.
+"""Makes the pictures that models are compared on: files whose larger original is known.
 
-Each case is a file, as it would be uploaded, and its truth. Photos are cut from docs/photos, all else is
-drawn: at the file's size and at the truth's, so that the truth is no enlargement of anything.
+Each case is a file, as it would be uploaded, and its original, the truth. Photos are cut from docs/photos.
+Everything else is drawn at the size of the file and again at that of the truth, so that no truth is enlarged.
 """
 
 import random
@@ -15,14 +15,15 @@ from tests.pixels import encoded
 
 PHOTOS = Path(__file__).parents[2] / "docs" / "photos"
 CUTS = (("astronaut", (130, 20)), ("chelsea", (100, 20)), ("coffee", (180, 100)))
-"""Left and top of what is taken of each photo."""
+"""The part that is cut from each photo: its left and top."""
 CUT = 240
+"""Width and height of that part."""
 DRAWN = 2
-"""Pictures of each kind that are drawn."""
+"""How many pictures of each kind are drawn."""
 INPUT = (144, 112)
-"""Width and height of what is drawn, in pixels of the file."""
+"""Width and height of a drawn file."""
 FINE = 8
-"""Drawings are made so many times larger and reduced, as anti-aliasing does."""
+"""Drawings are made this many times larger and then reduced, for anti-aliasing."""
 TEXT = "Save changes to the selected layer? Copy Paste Export 1,024 of 8,192 pixels (12.5 %) done"
 WORDS = TEXT.split()
 THEMES = (
@@ -32,7 +33,7 @@ THEMES = (
 )
 """Background, text, accent and line of some user interfaces."""
 Scene = Callable[[int, int], Image.Image]
-"""Draws a picture by its number and at a scale."""
+"""Draws the picture with this number at this scale."""
 Save = Callable[[Image.Image], bytes]
 
 
@@ -45,7 +46,7 @@ class Case:
 
 
 def cases(factor: int) -> Iterator[Case]:
-    """All of one factor, kind by kind."""
+    """Yield all cases of one factor, kind by kind."""
     yield from photos(factor)
     truth = on_white()
     yield Case("photo on white", factor, encoded(smaller(truth, factor), "PNG"), truth)
@@ -55,7 +56,7 @@ def cases(factor: int) -> Iterator[Case]:
 
 
 def photos(factor: int) -> Iterator[Case]:
-    """The truth of a photo in few colours is the photo: they are damage, as JPEG's is."""
+    """Yield photos. Few colours count as damage, as JPEG's does: the truth has all colours."""
     whole = [photo(*cut) for cut in CUTS]
     for kind, save in PHOTO_KINDS.items():
         for truth in whole:
@@ -67,11 +68,11 @@ def smaller(image: Image.Image, factor: int) -> Image.Image:
 
 
 def on_white() -> Image.Image:
-    """A thing cut out, as in shops."""
-    thing = photo(*CUTS[2])
+    """Return an object that is cut out on white, as in shops."""
+    picture = photo(*CUTS[2])
     shape = Image.new("L", (CUT * 4, CUT * 4))
     ImageDraw.Draw(shape).ellipse((CUT * 0.9, CUT * 0.9, CUT * 3.1, CUT * 3.1), 255)
-    return Image.composite(thing, Image.new("RGB", thing.size, "white"), shape.resize(thing.size))
+    return Image.composite(picture, Image.new("RGB", picture.size, "white"), shape.resize(picture.size))
 
 
 def photo(name: str, corner: tuple[int, int]) -> Image.Image:
@@ -84,7 +85,7 @@ def as_png(image: Image.Image) -> bytes:
 
 
 def as_jpeg(quality: int) -> Save:
-    """With the halved colour that is usual in the wild."""
+    """Return a writer of JPEGs with half the colour resolution, as most JPEGs have."""
     return lambda image: encoded(image, quality=quality, subsampling=2)
 
 
@@ -97,13 +98,13 @@ def in_colours(count: int, dither: Image.Dither) -> Save:
 
 
 def screenshot(number: int, scale: int) -> Image.Image:
-    """Boxes, lines of one pixel and text of 9 to 13."""
-    paper, ink, accent, line = THEMES[number]
+    """Draw boxes, lines of one pixel and text of 9 to 13 pixels."""
+    background, ink, accent, line = THEMES[number]
     unit = scale * FINE
-    image = Image.new("RGB", (INPUT[0] * unit, INPUT[1] * unit), paper)
+    image = Image.new("RGB", (INPUT[0] * unit, INPUT[1] * unit), background)
     draw = ImageDraw.Draw(image)
     box(draw, (0, 0, INPUT[0], 16), accent, unit)
-    write(draw, (5, 12), " ".join(WORDS[number : number + 3]), 11, paper, unit)
+    write(draw, (5, 12), " ".join(WORDS[number : number + 3]), 11, background, unit)
     for edges in ((4, 20, 64, 21), (4, 20, 5, 50), (63, 20, 64, 50), (4, 49, 64, 50)):
         box(draw, edges, line, unit)
     write(draw, (8, 40), WORDS[number + 5], 13, accent, unit)
@@ -123,7 +124,7 @@ def box(draw: ImageDraw.ImageDraw, edges: tuple[int, int, int, int], colour: str
 def write(
     draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size: int, colour: str, unit: int
 ) -> None:
-    """From the left of the base line on, letter by letter: a font is not spaced alike in all of its sizes."""
+    """Draw text from the left of its base line, letter by letter: a font's spacing differs between sizes."""
     font, exact = ImageFont.load_default(size * unit), ImageFont.load_default(size * 16)
     left, base = place
     for letter in text:
@@ -140,27 +141,27 @@ def line_art(number: int, scale: int) -> Image.Image:
 
 
 def drawing(number: int, scale: int) -> Image.Image:
-    """Curves, polygons and circles of 1 to 3 pixels' width on plain colours, FINE times too large."""
-    chance, unit = random.Random(number), scale * FINE
+    """Draw circles and lines of 1 to 3 pixels' width on a plain colour, FINE times too large."""
+    rng, unit = random.Random(number), scale * FINE
     image = Image.new("RGB", (INPUT[0] * unit, INPUT[1] * unit), ("white", "#fdf6e3", "white")[number])
     draw = ImageDraw.Draw(image)
 
     def point() -> tuple[float, float]:
-        return chance.uniform(0, INPUT[0]), chance.uniform(0, INPUT[1])
+        return rng.uniform(0, INPUT[0]), rng.uniform(0, INPUT[1])
 
     for _ in range(7):
-        (x, y), radius, width = point(), chance.uniform(6, 30), chance.choice((1, 1.5, 2, 3))
-        fill = None if number == 2 else chance.choice(("#e76f51", "#2a9d8f", "#e9c46a", "#8ecae6"))
+        (x, y), radius, width = point(), rng.uniform(6, 30), rng.choice((1, 1.5, 2, 3))
+        fill = None if number == 2 else rng.choice(("#e76f51", "#2a9d8f", "#e9c46a", "#8ecae6"))
         around = [each * unit for each in (x - radius, y - radius, x + radius, y + radius)]
         draw.ellipse(around, fill, "black", round(width * unit))
     for _ in range(6):
         corners = [(x * unit, y * unit) for x, y in (point(), point(), point())]
-        draw.line(corners, "black", round(chance.choice((1, 1, 2)) * unit), joint="curve")
+        draw.line(corners, "black", round(rng.choice((1, 1, 2)) * unit), joint="curve")
     return image
 
 
 def scan(number: int, scale: int) -> Image.Image:
-    """Black or white, nothing between: a page of text, a drawing, and both."""
+    """Draw a page of text, a drawing, or both, in black and white without grey."""
     unit = scale * FINE
     blank = Image.new("RGB", (INPUT[0] * unit, INPUT[1] * unit), "white")
     page = drawing(2, scale) if number else blank
@@ -172,7 +173,7 @@ def scan(number: int, scale: int) -> Image.Image:
 
 
 def with_photo(number: int, scale: int) -> Image.Image:
-    """A screenshot with a photo in it."""
+    """Draw a screenshot with a photo in it."""
     image, size = screenshot(number, scale), (64 * scale, 56 * scale)
     image.paste(photo(*CUTS[number]).resize(size, Image.Resampling.BICUBIC), (76 * scale, 52 * scale))
     return image

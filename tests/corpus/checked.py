@@ -1,4 +1,4 @@
-"""The rules that hold for any file at all, from the header to the pixels."""
+"""Checks the rules that every file must meet, at the upload and in the decoder."""
 
 import time
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ LARGEST_PIXELS = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """What became of a file."""
+
     is_accepted: bool
     """Whether the upload accepts the file."""
     is_decoded: bool
@@ -23,7 +25,7 @@ class Outcome:
 async def checked(decoder: Decoder, data: bytes) -> Outcome:
     """Check a file at the upload and in the decoder, and assert that both find the same size.
 
-    A child that dies raises `DecoderCrashed`. Any other error is a bug.
+    Raise `DecoderCrashed` if the decoding child dies. Any other error is a bug.
     """
     started = time.perf_counter()
     header: Header | None = None

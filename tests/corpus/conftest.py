@@ -1,4 +1,4 @@
-"""Only `make test-corpus` has the packaged files, and says where they are."""
+"""Skips the packaged files unless `make test-corpus` says where they are."""
 
 import os
 

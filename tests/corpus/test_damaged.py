@@ -1,4 +1,4 @@
-"""Files of every kind, damaged at random: none ends the decoder, and none has two different sizes."""
+"""Files of every kind are damaged at random. None may crash the decoder or be read with two sizes."""
 
 import io
 import random
@@ -12,7 +12,7 @@ from inference.decoding.pool import Decoder
 from tests.corpus.checked import checked
 
 NOISE = Image.effect_noise((33, 21), 60)
-DAMAGES = 150
+DAMAGED_COPIES = 150
 
 
 def file_of(mode: str, file_format: str, **options: object) -> bytes:
@@ -55,14 +55,14 @@ async def decoder() -> AsyncGenerator[Decoder]:
     await decoder.aclose()
 
 
-def damaged(data: bytes, chance: random.Random) -> bytes:
-    """Change some bytes, most of them near the beginning, or leave out, double or cut off a piece."""
+def damaged(data: bytes, rng: random.Random) -> bytes:
+    """Change some bytes, most of them near the beginning, or remove, repeat or cut off a piece."""
     result = bytearray(data)
-    for _ in range(chance.choice((1, 1, 2, 8))):
-        place = int(len(result) * chance.random() ** chance.choice((1, 3)))
-        result[min(place, len(result) - 1)] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
-    start, end = sorted(chance.randrange(len(result)) for _ in range(2))
-    match chance.randrange(6):
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        position = int(len(result) * rng.random() ** rng.choice((1, 3)))
+        result[min(position, len(result) - 1)] = rng.choice((0, 1, 127, 128, 255, rng.randrange(256)))
+    start, end = sorted(rng.randrange(len(result)) for _ in range(2))
+    match rng.randrange(6):
         case 0:
             del result[start:end]
         case 1:
@@ -75,10 +75,10 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("kind", FILES)
-async def test_a_damaged_file_harms_nobody(decoder: Decoder, kind: str) -> None:
-    chance = random.Random(kind)
+async def test_a_damaged_file_is_decoded_or_refused_without_a_crash(decoder: Decoder, kind: str) -> None:
+    rng = random.Random(kind)
 
-    outcomes = [await checked(decoder, damaged(FILES[kind], chance)) for _ in range(DAMAGES)]
+    outcomes = [await checked(decoder, damaged(FILES[kind], rng)) for _ in range(DAMAGED_COPIES)]
 
     assert (await checked(decoder, FILES[kind])).is_decoded
     assert any(not outcome.is_accepted for outcome in outcomes)

@@ -1,4 +1,4 @@
-"""The thousand pictures that Pillow is tested with: crashes, bombs, truncated and odd files."""
+"""Decodes the thousand files that Pillow is tested with: crashes, bombs, truncated and unusual files."""
 
 import os
 from collections.abc import AsyncGenerator
@@ -13,7 +13,7 @@ from tests.corpus.checked import checked
 FOLDER = Path(os.environ["LOUPE_CORPUS"])
 FILES = sorted(path for path in FOLDER.rglob("*") if path.is_file() and path.stat().st_size <= 10_485_760)
 LONGEST_SECONDS = 2.0
-"""This is no claim about speed: a file that takes longer has found a way to keep a decoder busy."""
+"""A file that takes longer keeps a decoder busy, as an attacker would. This is no claim about speed."""
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +24,14 @@ async def decoder() -> AsyncGenerator[Decoder]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-async def test_every_file_is_decoded_or_refused_at_once(decoder: Decoder, path: Path) -> None:
+async def test_every_file_is_decoded_or_refused_promptly(decoder: Decoder, path: Path) -> None:
     outcome = await checked(decoder, path.read_bytes())
 
     assert outcome.seconds < LONGEST_SECONDS
     assert outcome.is_decoded or not outcome.is_accepted
 
 
-async def test_one_child_decodes_them_all_and_does_not_grow(decoder: Decoder) -> None:
+async def test_one_child_decodes_all_files_in_bounded_memory(decoder: Decoder) -> None:
     [child] = decoder._children
 
     assert child.files == len(FILES)

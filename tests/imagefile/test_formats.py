@@ -1,4 +1,4 @@
-"""The table of formats is complete, and everything that depends on it agrees with it."""
+"""The table of formats is complete, and code and documents that depend on it agree with it."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from imagefile import formats
 from imagefile.formats import CHOICES, FORMATS, READABLE, WRITABLE, Format, FormatInfo, IncompleteTable
 from inference.decoding.decoders import DECODERS
 from inference.encoding import animation, writer
-from inference.pipeline import FORMATS as ORDERED
+from inference.pipeline import FORMATS as ORDER_FORMATS
 from loupe_local.state import REPOSITORY
 
 FIRST_BYTES: dict[Format, tuple[bytes, ...]] = {
@@ -28,7 +28,7 @@ PNG = FORMATS["PNG"]
 
 
 @pytest.mark.parametrize("name", READABLE)
-def test_a_format_is_known_by_the_first_bytes_by_which_pillow_knows_it(name: Format) -> None:
+def test_a_format_is_identified_by_first_bytes_that_pillow_accepts_too(name: Format) -> None:
     for first in FIRST_BYTES[name]:
         data = first.ljust(16, b"\0")
 
@@ -38,12 +38,12 @@ def test_a_format_is_known_by_the_first_bytes_by_which_pillow_knows_it(name: For
         assert accepts(data)
 
 
-def test_the_first_bytes_of_other_formats_are_unknown() -> None:
+def test_the_first_bytes_of_other_formats_identify_none() -> None:
     for data in (b"", b"\x89PN", b"GIF88a", b"RIFF\0\0\0\0WAVE", b"%PDF-1.7", b"MM\0+\0\x08\0\0"):
         assert formats.identify(data) is None
 
 
-def test_a_name_that_no_format_has_is_an_error() -> None:
+def test_an_unknown_format_name_is_an_error() -> None:
     assert formats.parse_format("PNG") == "PNG"
     with pytest.raises(ValueError, match="no format is called 'JP2'"):
         formats.parse_format("JP2")
@@ -58,7 +58,7 @@ def test_a_name_that_no_format_has_is_an_error() -> None:
         (replace(PNG, becomes="BMP"), "PNG is read, and becomes no format that is written"),
     ],
 )
-def test_an_entry_that_lacks_something_stops_every_service(entry: FormatInfo | None, text: str) -> None:
+def test_an_incomplete_entry_stops_every_service(entry: FormatInfo | None, text: str) -> None:
     table: dict[Format, FormatInfo] = {name: info for name, info in FORMATS.items() if name != "PNG"}
     if entry:
         table["PNG"] = entry
@@ -67,13 +67,13 @@ def test_an_entry_that_lacks_something_stops_every_service(entry: FormatInfo | N
         formats.check_table(table)
 
 
-def test_formats_that_are_only_read_or_only_written_are_possible() -> None:
+def test_a_format_may_be_only_read_or_only_written() -> None:
     formats.check_table({**FORMATS, "PNG": replace(PNG, reading=None, becomes=None)})
     formats.check_table({**FORMATS, "GIF": replace(FORMATS["GIF"], writing=None)})
 
 
 @pytest.mark.parametrize(
-    ("names", "table", "what"),
+    ("names", "table", "kind"),
     [
         (READABLE, DECODERS, "decoder"),
         (WRITABLE, writer.ENCODERS, "encoder"),
@@ -81,58 +81,58 @@ def test_formats_that_are_only_read_or_only_written_are_possible() -> None:
     ],
 )
 def test_a_format_without_a_function_stops_the_worker(
-    names: list[Format], table: dict[Format, Callable[..., object]], what: str
+    names: list[Format], table: dict[Format, Callable[..., object]], kind: str
 ) -> None:
-    assert formats.require_entries(names, table, what) is table
+    assert formats.require_entries(names, table, kind) is table
     without_webp: dict[Format, Callable[..., object]] = {
         name: function for name, function in table.items() if name != "WEBP"
     }
 
-    with pytest.raises(IncompleteTable, match=f"no {what} for WEBP"):
-        formats.require_entries(names, without_webp, what)
-    with pytest.raises(IncompleteTable, match=f"an unexpected {what} for WEBP"):
-        formats.require_entries(without_webp, table, what)
+    with pytest.raises(IncompleteTable, match=f"no {kind} for WEBP"):
+        formats.require_entries(names, without_webp, kind)
+    with pytest.raises(IncompleteTable, match=f"an unexpected {kind} for WEBP"):
+        formats.require_entries(without_webp, table, kind)
 
 
-def test_every_format_that_is_written_can_be_ordered() -> None:
-    assert set(ORDERED.values()) == set(WRITABLE)
+def test_a_work_order_can_name_every_format_that_is_written() -> None:
+    assert set(ORDER_FORMATS.values()) == set(WRITABLE)
 
 
 def test_the_openapi_document_offers_every_choice() -> None:
     assert OPTIONS["output_format"]["enum"] == [*CHOICES]
 
 
-def yes(is_so: bool | None) -> str:
-    return "yes" if is_so else "no"
+def yes_or_no(claim: bool | None) -> str:
+    return "yes" if claim else "no"
 
 
 def row(info: FormatInfo) -> str:
-    """A format's row in the table of docs/api.md."""
+    """Return the format's row in the table of docs/api.md."""
     writing = info.writing
     choices = ", ".join(f"`{choice}`" for choice in writing.choices) if writing else ""
     side = writing.limits.longest_side if writing else 1 << 31
     cells = (
         info.title,
-        yes(info.reading is not None),
+        yes_or_no(info.reading is not None),
         choices or "no",
         FORMATS[info.becomes].title if info.becomes else "",
-        yes(writing and writing.animated),
-        yes(writing and writing.alpha),
+        yes_or_no(writing and writing.animated),
+        yes_or_no(writing and writing.alpha),
         ", ".join(map(str, writing.bit_depths)) if writing else "",
-        yes(writing and writing.has_quality),
+        yes_or_no(writing and writing.has_quality),
         f"{side:,}" if side < 1 << 31 else "",
     )
     return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
 
 
-def test_the_documented_table_is_this_one() -> None:
-    after = API.partition("| format | read |")[2].splitlines()[2:]
+def test_the_documented_table_equals_the_table_of_formats() -> None:
+    rows = API.partition("| format | read |")[2].splitlines()[2:]
 
-    assert after[: len(FORMATS)] == [row(info) for info in FORMATS.values()]
-    assert not after[len(FORMATS)].startswith("|")
+    assert rows[: len(FORMATS)] == [row(info) for info in FORMATS.values()]
+    assert not rows[len(FORMATS)].startswith("|")
 
 
-def test_the_documented_limits_are_those_of_the_encoders() -> None:
+def test_the_documented_limits_equal_those_of_the_encoders() -> None:
     documented = re.sub(r"\s+", " ", API)
     limits = FORMATS["WEBP"].writing.limits if FORMATS["WEBP"].writing else None
     assert limits

@@ -1,4 +1,4 @@
-"""Each walk finds the parts of a file, ends at what is cut off, and refuses parser bombs."""
+"""Each walk yields the parts of a file, stops at the first part that is cut off, and refuses parser bombs."""
 
 import io
 import struct
@@ -52,7 +52,7 @@ def test_bytes_between_the_segments_of_a_jpeg_are_skipped() -> None:
     assert jpeg.is_complete(with_junk)
 
 
-def test_the_chunks_of_a_png_end_with_iend_or_at_the_first_that_is_cut_off() -> None:
+def test_the_chunks_of_a_png_end_with_iend_or_before_a_chunk_that_is_cut_off() -> None:
     data = encoded(NOISE, "PNG")
 
     assert [chunk.kind for chunk in png.chunks(data + data)] == [b"IHDR", b"IDAT", b"IEND"]
@@ -60,7 +60,7 @@ def test_the_chunks_of_a_png_end_with_iend_or_at_the_first_that_is_cut_off() -> 
     assert b"".join(chunk.whole for chunk in png.chunks(data)) == data[8:]
 
 
-def test_a_damaged_chunk_ends_the_intact_ones() -> None:
+def test_intact_chunks_end_before_the_first_damaged_chunk() -> None:
     data = bytearray(encoded(NOISE, "PNG"))
     data[60] ^= 1
 
@@ -68,7 +68,7 @@ def test_a_damaged_chunk_ends_the_intact_ones() -> None:
     assert [chunk.kind for chunk in png.intact_chunks(bytes(data))] == [b"IHDR"]
 
 
-def test_the_blocks_of_a_gif_follow_each_other_to_the_trailer() -> None:
+def test_the_blocks_of_a_gif_reach_without_gaps_to_the_trailer() -> None:
     data = an_animated_gif()
 
     found = list(gif.blocks(data))
@@ -79,14 +79,14 @@ def test_the_blocks_of_a_gif_follow_each_other_to_the_trailer() -> None:
 
 
 @pytest.mark.parametrize("missing", [2, 10, 100])
-def test_a_picture_that_is_cut_off_spoils_a_gif(missing: int) -> None:
+def test_a_gif_whose_last_picture_is_cut_off_has_no_frames(missing: int) -> None:
     data = an_animated_gif()[:-missing]
 
     assert [each for each in gif.blocks(data) if each.is_cut_off] == [list(gif.blocks(data))[-1]]
     assert gif.summarise(data).frames == 0
 
 
-def test_an_extension_that_is_cut_off_does_not() -> None:
+def test_a_gif_whose_last_extension_is_cut_off_keeps_its_frames() -> None:
     data = an_animated_gif()[:-1] + EXTENSION[:-1]
 
     assert gif.summarise(data).frames == 3
@@ -94,16 +94,16 @@ def test_an_extension_that_is_cut_off_does_not() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}, {"rowsperstrip": 3, "compression": "zlib"}])
 @pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), ("<", True)])
-def test_the_tags_of_a_tiff_are_those_that_pillow_reads(
+def test_the_tags_of_a_tiff_equal_those_that_pillow_reads(
     order: str, big: bool, options: dict[str, Any]
 ) -> None:
     data = a_tiff(order, big=big, **options)
     file = io.BytesIO(data)
-    theirs = TiffImagePlugin.ImageFileDirectory_v2(file.read(16 if big else 8))
-    file.seek(theirs.next)
-    theirs.load(file)
+    by_pillow = TiffImagePlugin.ImageFileDirectory_v2(file.read(16 if big else 8))
+    file.seek(by_pillow.next)
+    by_pillow.load(file)
 
-    ours = Tags(data)
+    by_loupe = Tags(data)
 
     for tag in (
         *tiff.STRUCTURE,
@@ -112,11 +112,11 @@ def test_the_tags_of_a_tiff_are_those_that_pillow_reads(
         tiff.TILE_OFFSETS,
         tiff.TILE_LENGTHS,
     ):
-        expected = theirs.get(tag, ())
-        assert ours.numbers(tag) == (expected if isinstance(expected, tuple) else (expected,)), tag
+        expected = by_pillow.get(tag, ())
+        assert by_loupe.numbers(tag) == (expected if isinstance(expected, tuple) else (expected,)), tag
 
 
-def test_a_tag_that_is_missing_or_a_text_is_no_number() -> None:
+def test_a_missing_tag_or_a_text_is_not_a_number() -> None:
     tags = Tags(a_tiff(software="Loupe"))
 
     assert tags.number(tiff.ORIENTATION, 1) == 1
@@ -127,7 +127,7 @@ def test_a_tag_that_is_missing_or_a_text_is_no_number() -> None:
             tags.number(tag)
 
 
-def test_a_value_beyond_the_end_of_a_tiff_ends_its_tags() -> None:
+def test_the_tags_of_a_tiff_end_before_a_value_beyond_its_end() -> None:
     directory = struct.pack("<H", 3)
     for tag, count, value in ((256, 1, 24), (258, 9, 1 << 20), (257, 1, 16)):
         directory += struct.pack("<HHII", tag, tiff.LONG, count, value)

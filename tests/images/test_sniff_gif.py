@@ -9,7 +9,7 @@ from common import errors
 from images.formats.sniff import sniff
 from inference.decoding.pool import Decoder
 from inference.errors import Undecodable
-from tests.inference.pictures import moving
+from tests.inference.pictures import decode_animation
 from tests.pixels import encoded
 
 MANY = 50_000_000
@@ -35,7 +35,7 @@ async def test_a_picture_far_beyond_the_canvas_is_refused_here_and_by_the_decode
     data, decoder = animated((65_000, 65_000)), Decoder()
 
     with pytest.raises(Undecodable) as caught:
-        await moving(decoder, data)
+        await decode_animation(decoder, data)
     await decoder.aclose()
 
     assert caught.value.reason == "too_many_pixels"

@@ -1,4 +1,4 @@
-"""The models as the worker assembles them from the builder's descriptions, without a Triton."""
+"""Assembles the models as the worker does, from the builder's descriptions instead of a Triton."""
 
 from builder.registry import NETWORKS, description
 from inference.networks.registry import Model, assemble_models
@@ -6,7 +6,7 @@ from inference.networks.registry import Model, assemble_models
 DESCRIPTIONS = {network.name: description(network) for network in NETWORKS}
 """Each network's description, as Triton returns it."""
 ENHANCE_NETWORKS = ("realesrgan_x4plus", "realesr_general_x4v3")
-"""The networks that `enhance` may be made of, best first. Not every Triton has one of them."""
+"""The networks that `enhance` may be made of, best first. A Triton may have neither."""
 
 
 def assemble_without(*networks: str) -> dict[str, Model]:
@@ -16,7 +16,7 @@ def assemble_without(*networks: str) -> dict[str, Model]:
 
 
 MODELS = assemble_without(*ENHANCE_NETWORKS)
-"""What every worker serves."""
+"""The models that every worker serves."""
 FAITHFUL, CLEAN = MODELS["faithful"], MODELS["clean"]
 ENHANCE_LARGE = assemble_models(DESCRIPTIONS)["enhance"]
 ENHANCE_SMALL = assemble_without(ENHANCE_NETWORKS[0])["enhance"]

@@ -1,4 +1,4 @@
-"""A Triton whose answers are the test's, and images beside it in this process."""
+"""A small server that speaks Triton's protocol and answers as a test wants, and the service `images`."""
 
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -18,24 +18,28 @@ Answer = Callable[[Request, Any], Awaitable[Any]]
 
 
 class FaultyTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """`answer` may be replaced at any time; `asked` counts."""
+    """A Triton that answers requests with `answer`, which a test may replace at any time."""
 
     def __init__(self) -> None:
         self.answer: Answer = doubled
-        self.asked = 0
+        self.requests = 0
+        """How many tiles were requested."""
         self.target = ""
+        """The server's address."""
 
     async def ModelInfer(self, request: Request, context: Any) -> Any:
-        self.asked += 1
+        self.requests += 1
         return await self.answer(request, context)
 
 
 def pixels_of(request: Request) -> np.ndarray[Any, Any]:
+    """Return the tile of a request (1 x channels x height x width)."""
     shape = tuple(request.inputs[0].shape)
     return np.frombuffer(request.raw_input_contents[0], np.uint8).reshape(shape)
 
 
 def an_answer(pixels: np.ndarray[Any, Any], name: str = "UPSCALED", datatype: str = "UINT8") -> Any:
+    """Return Triton's response with one output."""
     response: Any = service_pb2.ModelInferResponse(model_name="span_x2")  # pyright: ignore[reportAttributeAccessIssue]  made at run time
     response.outputs.add(name=name, datatype=datatype, shape=pixels.shape)
     response.raw_output_contents.append(pixels.tobytes())
@@ -43,7 +47,7 @@ def an_answer(pixels: np.ndarray[Any, Any], name: str = "UPSCALED", datatype: st
 
 
 async def doubled(request: Request, _: Any) -> Any:
-    """Each pixel four times."""
+    """Answer with each pixel repeated twice in both directions."""
     return an_answer(pixels_of(request).repeat(2, axis=2).repeat(2, axis=3))
 
 

@@ -1,7 +1,7 @@
-"""From one file to the next with a network that repeats each pixel. Every sample of a result is then known.
+"""Upscales files with a network that repeats each pixel, so that every sample of a result is known.
 
 Files are written and read byte by byte, or by libraries that the service does not use for them (pypng,
-tifffile, libvips). An error of its reader and one of its writer therefore cannot hide each other.
+tifffile, libvips). Otherwise an error in the reader could hide one in the writer.
 """
 
 import io
@@ -25,6 +25,7 @@ TILING = Tiling(64)
 
 
 async def nearest(name: str, tensor: Tensor) -> Answer:
+    """Repeat each pixel as often as the network's scale, which is the last digit of its name."""
     scale = int(name.removesuffix("_float")[-1])
     return Answer(tensor.repeat(scale, 2).repeat(scale, 3))
 
@@ -40,11 +41,11 @@ def noise(width: int, height: int, channels: int, depth: int = 8) -> Pixels:
 
 
 def slopes(width: int, height: int, channels: int, depth: int = 8) -> Pixels:
-    """Return gradients for lossy formats. Each channel rises in another direction."""
+    """Return gradients, which lossy formats keep well. Each channel rises in another direction."""
     down, across = np.mgrid[0:height, 0:width] / np.array([height, width]).reshape(2, 1, 1)
-    ways = [across, down, 1 - across, (across + down) / 2]
-    together = np.stack(ways[:channels], axis=2) * 0.8 + 0.1
-    return np.rint(together * (2**depth - 1)).astype(np.uint16 if depth == 16 else np.uint8)
+    gradients = [across, down, 1 - across, (across + down) / 2]
+    stacked = np.stack(gradients[:channels], axis=2) * 0.8 + 0.1
+    return np.rint(stacked * (2**depth - 1)).astype(np.uint16 if depth == 16 else np.uint8)
 
 
 async def upscaled(
@@ -55,7 +56,7 @@ async def upscaled(
     infer: Infer = nearest,
     **options: Any,
 ) -> bytes:
-    """Return the file of the result. Assert that upload and decoder find the same size."""
+    """Upscale a file and return the result's. Assert that upload and decoder find the same size."""
     header = sniff(data, largest_pixels=1_000_000)
     original = await decoder.decode(data)
     first = original.frames[0] if isinstance(original, Animation) else original
@@ -65,10 +66,10 @@ async def upscaled(
 
 
 def read(data: bytes) -> Pixels:
-    """Return height x width x channels, alpha last, with as many bits as the file has."""
+    """Return the samples of a file: height x width x channels, alpha last, 8 or 16 bits like the file."""
     if data.startswith(b"\x89PNG"):
-        width, height, rows, about = png.Reader(bytes=data).asDirect()
-        kind = np.uint16 if about["bitdepth"] == 16 else np.uint8
+        width, height, rows, facts = png.Reader(bytes=data).asDirect()
+        kind = np.uint16 if facts["bitdepth"] == 16 else np.uint8
         return np.vstack([np.asarray(row, kind) for row in rows]).reshape(height, width, -1)
     if data.startswith(b"II*\0"):
         samples = tifffile.imread(io.BytesIO(data))
@@ -84,7 +85,7 @@ def repeated(samples: Pixels, factor: int = 2) -> Pixels:
 def lanczos(plane: Pixels, factor: int = 2) -> npt.NDArray[np.float64]:
     """Return a plane resampled as alpha is: by sinc(x) sinc(x / 3), renormalised at the borders.
 
-    It is resampled across, then down. With 8 bits it is also rounded in between.
+    It is resampled across, and then down. With 8 bits it is rounded in between.
     """
 
     def matrix(length: int) -> npt.NDArray[np.float64]:

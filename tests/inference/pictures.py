@@ -1,4 +1,4 @@
-"""Functions on whole pictures, for tests. The worker itself has only rows."""
+"""Upscales, decodes and encodes whole pictures for tests. The worker itself handles only rows."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -18,29 +18,29 @@ from tests.inference.built_models import FAITHFUL
 async def upscaled(picture: Picture, size: tuple[int, int], infer: Infer, **options: Any) -> Picture:
     """Upscale a picture. `options` are those of `upscale` and the fields of `Tiling`."""
     rows: list[Pixels] = []
-    named = {field.name: options.pop(field.name) for field in fields(Tiling) if field.name in options}
+    tiling = {field.name: options.pop(field.name) for field in fields(Tiling) if field.name in options}
     options.setdefault("networks", FAITHFUL.networks)
-    await upscale(picture, size, infer, rows.append, tiling=Tiling(**named), **options)
+    await upscale(picture, size, infer, rows.append, tiling=Tiling(**tiling), **options)
     samples = np.concatenate(rows)
     colour = picture.pixels.shape[2]
     alpha = samples[:, :, colour] if picture.alpha is not None else None
     return replace(picture, pixels=samples[:, :, :colour], alpha=alpha)
 
 
-async def still(decoder: Decoder, data: bytes) -> Picture:
+async def decode_still(decoder: Decoder, data: bytes) -> Picture:
     picture = await decoder.decode(data)
     assert isinstance(picture, Picture)
     return picture
 
 
-async def moving(decoder: Decoder, data: bytes) -> Animation:
+async def decode_animation(decoder: Decoder, data: bytes) -> Animation:
     animation = await decoder.decode(data)
     assert isinstance(animation, Animation)
     return animation
 
 
 def written(picture: Picture, file_format: Format, quality: int | None = None, piece: int = 77) -> bytes:
-    """Return a file, written in pieces of so many rows."""
+    """Return a picture as a file. The writer gets `piece` rows at a time."""
     header = picture.header(picture.size)
     return filled(
         open_writer(file_format, header, quality=quality, is_lossless=picture.is_lossless), picture, piece
@@ -48,9 +48,10 @@ def written(picture: Picture, file_format: Format, quality: int | None = None, p
 
 
 def filled(writer: Writer, picture: Picture, piece: int = 77) -> bytes:
-    every = samples(picture)
-    for top in range(0, len(every), piece):
-        writer.write(every[top : top + piece])
+    """Write a picture with the given writer, and return the file."""
+    rows = samples(picture)
+    for top in range(0, len(rows), piece):
+        writer.write(rows[top : top + piece])
     return writer.finish()
 
 
@@ -58,13 +59,14 @@ def samples(picture: Picture) -> Pixels:
     """Return height x width x channels, alpha last."""
     if not picture.has_alpha:
         return picture.pixels
-    most = np.iinfo(picture.pixels.dtype).max
-    opaque = np.full(picture.pixels.shape[:2], most, picture.pixels.dtype)
+    highest = np.iinfo(picture.pixels.dtype).max
+    opaque = np.full(picture.pixels.shape[:2], highest, picture.pixels.dtype)
     alpha = opaque if picture.alpha is None else picture.alpha
     return np.concatenate([picture.pixels, alpha[:, :, np.newaxis]], axis=2)
 
 
 def resampled(pixels: Pixels, size: tuple[int, int], piece: int = 50) -> Pixels:
+    """Resample pixels. The resampler gets `piece` rows at a time."""
     resampler = Resampler((pixels.shape[1], pixels.shape[0]), size)
     rows = [row for top in range(0, len(pixels), piece) for row in resampler.push(pixels[top : top + piece])]
     return np.concatenate(rows)

@@ -1,4 +1,4 @@
-"""A separate real Triton with models that repeat pixels. One of them is slow and batches its requests."""
+"""Runs a separate real Triton with models that repeat pixels. One is slow, so that its requests batch."""
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
@@ -31,19 +31,21 @@ class TritonPythonModel:
         images = [pb_utils.get_input_tensor_by_name(request, "IMAGE").as_numpy() for request in requests]
         if any(image.max() == {deadly} == image.min() for image in images):
             os._exit(1)
-        larger = [image.repeat(2, 2).repeat(2, 3) for image in images]
-        return [pb_utils.InferenceResponse([pb_utils.Tensor("UPSCALED", one)]) for one in larger]
+        results = [image.repeat(2, 2).repeat(2, 3) for image in images]
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("UPSCALED", one)]) for one in results]
 """
 DEADLY = 13
-"""A tile with only this value ends the model's process."""
+"""A tile that has only this value ends the model's process."""
 STOP_SECONDS = 2.0
-"""A Triton whose model died would wait ten seconds for it, without any use."""
+"""How long Triton may take to stop. If a model died, it would wait ten seconds for it in vain."""
 QUICK, SLOW = "span_x2", "span_x2_slow"
 SECONDS = {QUICK: 0.0, SLOW: 0.2}
 
 
 @dataclass(frozen=True)
 class ScratchTriton:
+    """The running server: its supervisor, gRPC address and folder of models."""
+
     supervisor: Supervisor
     target: str
     models: Path

@@ -1,4 +1,4 @@
-"""Which model `auto` chooses for pictures of every kind, which come from files through the decoding child."""
+"""`auto` chooses a model for pictures of every kind, which the decoding child reads from files."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -121,7 +121,7 @@ async def test_lossless_webp_counts_as_clean(decoder: Decoder) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(CUTS)))
-def test_many_colours_need_cleaning_only_if_they_are_dithered(number: int) -> None:
+def test_a_palette_of_many_colours_is_cleaned_only_if_it_is_dithered(number: int) -> None:
     image = smaller(a_photo(number), 3)
     palette = image.quantize(MAX_PALETTE_COLOURS)
 
@@ -134,7 +134,7 @@ def test_many_colours_need_cleaning_only_if_they_are_dithered(number: int) -> No
 
 
 @pytest.mark.parametrize("number", range(len(CUTS)))
-def test_few_levels_of_grey_or_of_one_tone_are_not_a_palette(number: int) -> None:
+def test_few_levels_of_grey_or_of_one_hue_do_not_count_as_a_palette(number: int) -> None:
     grey = a_photo(number).convert("L")
     faint = grey.point([80 + level // 6 for level in range(256)])
     toned = ImageOps.colorize(grey, "#201000", "#fff0d0")
@@ -153,7 +153,7 @@ def test_a_photo_with_a_caption_stays_a_photo() -> None:
     assert choice.reason == "clean_photo"
 
 
-def test_a_large_picture_is_judged_by_blocks_from_all_over() -> None:
+def test_a_large_picture_is_judged_by_blocks_from_everywhere_in_it() -> None:
     page = Image.new("RGB", (2400, 1800), "white")
     for left, top in product(range(0, 2400, 150), range(0, 1800, 120)):
         page.paste(screenshot(0, 1), (left, top))
@@ -181,16 +181,16 @@ def test_grey_alpha_and_16_bits_change_nothing(image: Image.Image) -> None:
     assert choices == {match_rule(plain).reason}
 
 
-@pytest.mark.parametrize(("shown", "hidden"), [("photo", "page"), ("page", "photo")])
-def test_transparent_pixels_do_not_count(shown: str, hidden: str) -> None:
+@pytest.mark.parametrize(("visible", "hidden"), [("photo", "page"), ("page", "photo")])
+def test_transparent_pixels_do_not_count(visible: str, hidden: str) -> None:
     side = 108
     parts = {"photo": a_photo().crop((0, 0, side, side)), "page": screenshot(0, 1).crop((0, 0, side, side))}
-    pixels = np.concatenate([np.asarray(parts[shown]), np.asarray(parts[hidden])])
+    pixels = np.concatenate([np.asarray(parts[visible]), np.asarray(parts[hidden])])
     alpha = np.repeat(np.array([255, 0], np.uint8), side)[:, np.newaxis].repeat(side, axis=1)
 
     choice = match_rule(Picture(pixels, "PNG", alpha=alpha, has_alpha=True))
 
-    assert choice == match_rule(a_picture(parts[shown]))
+    assert choice == match_rule(a_picture(parts[visible]))
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
@@ -213,15 +213,15 @@ def test_every_size_can_be_judged(
 
 
 def test_one_pixel_counts_as_a_photo_and_a_large_plain_colour_does_not() -> None:
-    dot, wall = (a_picture(Image.new("RGB", size, "teal")) for size in ((1, 1), (300, 300)))
+    dot, plain = (a_picture(Image.new("RGB", size, "teal")) for size in ((1, 1), (300, 300)))
 
-    assert (match_rule(dot).reason, match_rule(wall).reason) == ("clean_photo", "few_colours")
+    assert (match_rule(dot).reason, match_rule(plain).reason) == ("clean_photo", "few_colours")
 
 
 @pytest.mark.parametrize(
     "size", [(512, 512), (513, 512), (6000, 8000), (64, 9999), (10, 900000), (900000, 3)]
 )
-def test_a_sample_is_bounded_and_reaches_every_corner(size: tuple[int, int]) -> None:
+def test_the_blocks_are_limited_in_number_and_reach_every_corner(size: tuple[int, int]) -> None:
     plane = np.zeros(size, np.uint8)
     plane[0, 0], plane[0, -1], plane[-1, 0], plane[-1, -1] = 1, 2, 3, 4
 
@@ -242,7 +242,7 @@ def test_a_sample_is_bounded_and_reaches_every_corner(size: tuple[int, int]) -> 
         ({3: [255] * 64}, 11),
     ],
 )
-def test_odd_quantisation_tables_give_a_quality_or_none(
+def test_unusual_quantisation_tables_give_a_quality_or_none(
     tables: dict[int, list[int]] | None, quality: int | None
 ) -> None:
     assert jpeg_quality(tables) == quality
@@ -267,26 +267,26 @@ def test_a_model_that_is_not_served_is_not_replaced_by_another(name: str) -> Non
 @pytest.mark.parametrize("requested", ["auto", ""])
 def test_enhance_is_not_chosen_for_photos(requested: str) -> None:
     served = {"enhance": ENHANCE_LARGE, **MODELS}
-    worn = replace(a_picture(a_photo()), jpeg_quality=10)
+    low_quality = replace(a_picture(a_photo()), jpeg_quality=10)
 
-    assert choose_model(requested, worn, served).model is CLEAN
+    assert choose_model(requested, low_quality, served).model is CLEAN
     assert choose_model(requested, a_picture(a_photo()), served).model is FAITHFUL
 
 
 @pytest.mark.parametrize(
-    ("served", "taken"), [({**MODELS, "enhance": ENHANCE_SMALL}, ENHANCE_SMALL), (MODELS, CLEAN)]
+    ("served", "chosen"), [({**MODELS, "enhance": ENHANCE_SMALL}, ENHANCE_SMALL), (MODELS, CLEAN)]
 )
-def test_very_few_colours_are_enhanced_if_enhance_is_served(served: dict[str, Model], taken: Model) -> None:
+def test_very_few_colours_are_enhanced_if_enhance_is_served(served: dict[str, Model], chosen: Model) -> None:
     page = Image.new("1", (160, 160), 1)
     ImageDraw.Draw(page).text((8, 60), "black or white", fill=0)
 
     choice = choose_model("auto", a_picture(page.convert("L")), served)
 
-    assert (choice.reason, choice.model) == ("coarse_colours", taken)
+    assert (choice.reason, choice.model) == ("coarse_colours", chosen)
 
 
 @pytest.mark.parametrize("model", [FAITHFUL, CLEAN], ids=lambda model: model.name)
-def test_if_only_one_model_is_served_every_picture_takes_it(model: Model) -> None:
+def test_if_only_one_model_is_served_it_is_chosen_for_every_picture(model: Model) -> None:
     served = {"enhance": ENHANCE_LARGE, model.name: model}
     clean = a_picture(a_photo())
 

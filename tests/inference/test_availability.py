@@ -1,10 +1,11 @@
-"""What a worker serves and announces, with a separate Triton whose networks come and go."""
+"""A worker serves and announces the models for which Triton has networks. The tests load and unload them."""
 
 import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ from tests.inference.built_models import ENHANCE_NETWORKS, ENHANCE_SMALL
 from tests.inference.built_models import MODELS as USUAL_MODELS
 from tests.inference.conftest import triton_at
 from tests.inference.scratch_triton import scratch_triton
-from tests.inference.test_throughput import Clock, worked
+from tests.inference.test_throughput import Clock, work
 
 X4PLUS, GENERAL = ENHANCE_NETWORKS
 VARIANTS = ("", "_float")
@@ -45,10 +46,10 @@ def write_repository(folder: Path) -> None:
 
     The optional networks need not be built for this, because their results do not matter here.
     """
-    for name in (f"{net}{variant}" for net in USUAL for variant in VARIANTS):
+    for name in (f"{network}{variant}" for network in USUAL for variant in VARIANTS):
         (folder / name).symlink_to(MODELS / name, target_is_directory=True)
-    for net, variant in ((net, variant) for net in (X4PLUS, GENERAL) for variant in VARIANTS):
-        copy = folder / f"{net}{variant}"
+    for optional, variant in product(ENHANCE_NETWORKS, VARIANTS):
+        copy = folder / f"{optional}{variant}"
         shutil.copytree(MODELS / f"span_x4{variant}", copy, ignore=shutil.ignore_patterns("__pycache__"))
         [network] = [each for each in NETWORKS if each.name == copy.name]
         (copy / "configs" / "cpu.pbtxt").write_text(configuration.for_cpu(repository.served(network)))
@@ -73,20 +74,21 @@ class Loaded:
 
     def __init__(self, client: InferenceServerClient) -> None:
         self._client = client
-        self._there = {f"{net}{variant}" for net in (X4PLUS, GENERAL) for variant in VARIANTS}
+        self._loaded = {f"{network}{variant}" for network in ENHANCE_NETWORKS for variant in VARIANTS}
 
     async def only(self, *names: str) -> None:
-        for name in sorted(self._there - {*names}):
+        """Load these optional networks and unload the others."""
+        for name in sorted(self._loaded - {*names}):
             await self._client.unload_model(name)
             await self._until(name, ready=False)
-        for name in sorted({*names} - self._there):
+        for name in sorted({*names} - self._loaded):
             await self._client.load_model(name)
             await self._until(name, ready=True)
-        self._there = {*names}
+        self._loaded = {*names}
 
     @contextlib.asynccontextmanager
     async def without(self, name: str) -> AsyncGenerator[None]:
-        """Unload a network for the time of the block. A worker may load it and the optional ones."""
+        """Unload a network during the block. A worker may load it and the optional networks meanwhile."""
         await self._client.unload_model(name)
         await self._until(name, ready=False)
         try:
@@ -94,7 +96,7 @@ class Loaded:
         finally:
             await self._client.load_model(name)
             await self._until(name, ready=True)
-            self._there = await self._loaded_optional()
+            self._loaded = await self._loaded_optional()
 
     async def _loaded_optional(self) -> set[str]:
         optional = [f"{network}{variant}" for network in ENHANCE_NETWORKS for variant in VARIANTS]
@@ -126,12 +128,14 @@ async def harness(images_running: Harness) -> Harness:
 
 
 async def served(harness: Harness) -> list[str]:
+    """Return the names of the models that `images` lists for clients."""
     answer = await harness.service("gateway").ListModels(pb.ListModelsRequest())
     return [model.name for model in answer.models]
 
 
-def both(net: str) -> tuple[str, ...]:
-    return tuple(f"{net}{variant}" for variant in VARIANTS)
+def both(network: str) -> tuple[str, ...]:
+    """Return the names of a network for 8 and for 16 bits."""
+    return tuple(f"{network}{variant}" for variant in VARIANTS)
 
 
 async def test_with_the_usual_networks_the_usual_models_are_served(real: Triton, loaded: Loaded) -> None:
@@ -144,7 +148,7 @@ async def test_with_the_usual_networks_the_usual_models_are_served(real: Triton,
 
 
 @pytest.mark.parametrize(
-    ("there", "net"),
+    ("loaded_names", "network"),
     [
         (both(X4PLUS) + both(GENERAL), X4PLUS),
         (both(X4PLUS), X4PLUS),
@@ -156,15 +160,15 @@ async def test_with_the_usual_networks_the_usual_models_are_served(real: Triton,
     ids=lambda value: value if isinstance(value, str) else None,
 )
 async def test_enhance_takes_the_best_network_that_triton_has_for_8_and_16_bits(
-    real: Triton, loaded: Loaded, there: tuple[str, ...], net: str | None
+    real: Triton, loaded: Loaded, loaded_names: tuple[str, ...], network: str | None
 ) -> None:
-    await loaded.only(*there)
+    await loaded.only(*loaded_names)
     availability = Availability(real)
 
     await availability.ensure_required()
 
     found = availability.models.get("enhance")
-    assert (found.networks[0].name if found else None) == net
+    assert (found.networks[0].name if found else None) == network
 
 
 async def test_a_repository_of_an_earlier_release_is_refused_with_the_command_that_builds_it_again(
@@ -226,7 +230,7 @@ async def test_the_worker_announces_its_throughput(real: Triton, harness: Harnes
 
     await availability.announce(images, throughput)
     before = await throughputs(harness)
-    worked(throughput, clock, 2, pixels=1_000_000)
+    work(throughput, clock, 2, pixels=1_000_000)
     await availability.announce(images, throughput)
 
     assert before == [None]
@@ -272,8 +276,8 @@ async def test_a_worker_is_not_ready_without_a_model_that_the_operator_wants(
 async def test_while_triton_cannot_be_reached_nothing_is_announced_or_forgotten(
     harness: Harness,
 ) -> None:
-    async with triton_at("127.0.0.1:9", seconds=1) as nowhere:
-        availability = Availability(nowhere)
+    async with triton_at("127.0.0.1:9", seconds=1) as unreachable:
+        availability = Availability(unreachable)
         availability.models = {**USUAL_MODELS, "enhance": ENHANCE_SMALL}
 
         await availability.announce(harness.service(), Throughput())
@@ -282,10 +286,10 @@ async def test_while_triton_cannot_be_reached_nothing_is_announced_or_forgotten(
     assert await served(harness) == ["auto", "faithful", "clean"]
 
 
-async def test_a_worker_survives_that_images_cannot_be_reached(real: Triton, harness: Harness) -> None:
-    away = replace(harness, target="127.0.0.1:9", channels=harness.channels).service()
+async def test_a_worker_goes_on_if_images_cannot_be_reached(real: Triton, harness: Harness) -> None:
+    unreachable = replace(harness, target="127.0.0.1:9", channels=harness.channels).service()
 
-    await Availability(real).announce(away, Throughput())
+    await Availability(real).announce(unreachable, Throughput())
 
     assert await served(harness) == ["auto", "faithful", "clean"]
 

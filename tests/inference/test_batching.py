@@ -1,4 +1,4 @@
-"""Tiles of two jobs meet in one batch of a real Triton."""
+"""A real Triton puts tiles of two jobs into one batch."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -15,7 +15,7 @@ from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
 from tests.inference.scratch_triton import SLOW, scratch_triton
 
-NET = Network(SLOW, scale=2, overlap=4)
+NETWORK = Network(SLOW, scale=2, overlap=4)
 RANDOM = np.random.default_rng(4)
 SIZES = (170, 240), (150, 300)
 
@@ -30,13 +30,13 @@ async def triton(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Tri
 
 
 async def batches(triton: Triton) -> dict[int, int]:
-    """How many executions there were of each batch size."""
+    """Return the number of executions by batch size."""
     found: Any = await triton._client.get_inference_statistics(SLOW)
     return {one.batch_size: one.compute_infer.count for one in found.model_stats[0].batch_stats}
 
 
 async def test_fixed_tiles_of_two_pictures_of_different_sizes_share_batches(triton: Triton) -> None:
-    """Each picture has two tiles at Triton at a time: three in a batch are of both."""
+    """Each picture has at most two tiles at Triton, so a batch of three contains tiles of both."""
     pixels = [RANDOM.integers(0, 256, (height, width, 3), np.uint8) for width, height in SIZES]
 
     results = await asyncio.gather(
@@ -45,7 +45,7 @@ async def test_fixed_tiles_of_two_pictures_of_different_sizes_share_batches(trit
                 Picture(each, "PNG"),
                 (2 * each.shape[1], 2 * each.shape[0]),
                 triton.infer,
-                networks=(NET,),
+                networks=(NETWORK,),
                 tile=64,
                 in_flight=2,
                 is_fixed=True,

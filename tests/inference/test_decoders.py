@@ -1,4 +1,4 @@
-"""Files of every kind, and broken ones, through a real decoding child."""
+"""A real decoding child reads files of every kind, and refuses broken ones."""
 
 import io
 import os
@@ -16,10 +16,10 @@ from inference.decoding.pool import Decoder
 from inference.decoding.protocol import LENGTH, TOKEN_BYTES
 from inference.errors import DecoderCrashed, Undecodable
 from inference.picture import Picture
-from tests.inference.pictures import moving, still
+from tests.inference.pictures import decode_animation, decode_still
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "chelsea.png"
-UNDO = {
+TO_STORED = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -75,7 +75,7 @@ def with_orientation(orientation: int) -> Image.Exif:
     return exif
 
 
-def same(picture: Picture, image: Image.Image) -> bool:
+def equals_image(picture: Picture, image: Image.Image) -> bool:
     return np.array_equal(picture.pixels.squeeze(), np.asarray(image))
 
 
@@ -84,9 +84,9 @@ def same(picture: Picture, image: Image.Image) -> bool:
 async def test_lossless_files_come_back_exactly(decoder: Decoder, mode: str, file_format: str) -> None:
     image = photo(mode)
 
-    picture = await still(decoder, file_of(image, file_format))
+    picture = await decode_still(decoder, file_of(image, file_format))
 
-    assert same(picture, image.convert("L" if mode in ("1", "L", "LA") else "RGB"))
+    assert equals_image(picture, image.convert("L" if mode in ("1", "L", "LA") else "RGB"))
     assert picture.is_grey == (mode in ("1", "L", "LA"))
     assert picture.source_format == file_format
     assert picture.has_alpha == (mode in ("LA", "RGBA"))
@@ -114,7 +114,7 @@ async def test_every_format_is_read(
 ) -> None:
     image = photo(mode)
 
-    picture = await still(decoder, file_of(image, file_format, **options))
+    picture = await decode_still(decoder, file_of(image, file_format, **options))
 
     expected = np.asarray(image.convert("L" if mode == "L" else "RGB")).astype(int)
     assert picture.source_format == file_format
@@ -124,20 +124,22 @@ async def test_every_format_is_read(
     assert picture.is_lossless == (file_format != "JPEG" and "quality" not in options)
 
 
-async def test_several_pictures_in_one_jpeg_give_the_first(decoder: Decoder) -> None:
+async def test_the_first_of_several_pictures_in_a_jpeg_is_taken(decoder: Decoder) -> None:
     data = file_of(photo(), "MPO", save_all=True, append_images=[Image.new("RGB", (90, 60))])
 
-    picture = await still(decoder, data)
+    picture = await decode_still(decoder, data)
 
     assert picture.source_format == "JPEG"
     assert picture.pixels.max() > 128
 
 
 @pytest.mark.parametrize("file_format", ["TIFF", "PNG"])
-async def test_several_frames_give_the_first(decoder: Decoder, file_format: str) -> None:
+async def test_the_first_of_several_frames_is_taken(decoder: Decoder, file_format: str) -> None:
     frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
 
-    picture = await still(decoder, file_of(frames[0], file_format, save_all=True, append_images=frames[1:]))
+    picture = await decode_still(
+        decoder, file_of(frames[0], file_format, save_all=True, append_images=frames[1:])
+    )
 
     red, _, blue = picture.pixels.mean(axis=(0, 1))
     assert picture.size == (20, 10)
@@ -147,7 +149,7 @@ async def test_several_frames_give_the_first(decoder: Decoder, file_format: str)
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
 async def test_an_animation_has_every_frame_as_a_viewer_shows_it(decoder: Decoder, file_format: str) -> None:
-    """The second frame of the file holds only what has changed."""
+    """The second frame in the file contains only the pixels that have changed."""
     first = Image.new("RGB", (20, 10), "red")
     second = first.copy()
     second.paste("blue", (0, 0, 5, 5))
@@ -155,18 +157,18 @@ async def test_an_animation_has_every_frame_as_a_viewer_shows_it(decoder: Decode
         first, file_format, save_all=True, append_images=[second], duration=[40, 70], loop=2, lossless=True
     )
 
-    animation = await moving(decoder, data)
+    animation = await decode_animation(decoder, data)
 
-    # a GIF says how often it is repeated
+    # a GIF counts repetitions, a WebP counts how often it is played
     assert (animation.milliseconds, animation.loop) == ([40, 70], 3 if file_format == "GIF" else 2)
     for frame, image in zip(animation.frames, (first, second), strict=True):
-        assert same(frame, image)
+        assert equals_image(frame, image)
 
 
 async def test_transparent_frames_have_an_alpha_channel(decoder: Decoder) -> None:
     images = [Image.new("RGBA", (6, 4), (255, 0, 0, alpha)) for alpha in (0, 255)]
 
-    animation = await moving(
+    animation = await decode_animation(
         decoder, file_of(images[0], "WEBP", save_all=True, append_images=images[1:], lossless=True)
     )
 
@@ -183,11 +185,11 @@ async def test_frames_of_too_many_pixels_together_are_refused(decoder: Decoder) 
     assert caught.value.reason == "too_many_pixels"
 
 
-async def test_an_opaque_alpha_channel_is_remembered_but_not_stored(decoder: Decoder) -> None:
+async def test_an_opaque_alpha_channel_is_noted_but_not_stored(decoder: Decoder) -> None:
     image = photo()
     image.putalpha(255)
 
-    picture = await still(decoder, file_of(image, "PNG"))
+    picture = await decode_still(decoder, file_of(image, "PNG"))
 
     assert picture.has_alpha
     assert picture.alpha is None
@@ -197,7 +199,7 @@ async def test_an_opaque_alpha_channel_is_remembered_but_not_stored(decoder: Dec
 async def test_a_palette_may_be_transparent(decoder: Decoder, transparent: int | bytes) -> None:
     image = photo("P")
 
-    picture = await still(decoder, file_of(image, "PNG", transparency=transparent))
+    picture = await decode_still(decoder, file_of(image, "PNG", transparency=transparent))
 
     index = np.asarray(image)
     opacity = np.full(256, 255, np.uint8)
@@ -216,7 +218,7 @@ async def test_grey_of_few_bits_fills_the_range_and_its_transparent_sample_is_fo
     rows = {1: b"\0\x40", 2: b"\0\x1b", 4: b"\0\x05\xaf", 8: b"\0\x00\x55\xaa\xff"}[depth]
     width, second = {1: (2, 1), 2: (4, 1), 4: (4, 5), 8: (4, 0x55)}[depth]
 
-    picture = await still(decoder, png_of(width, 1, depth, 0, rows, tRNS=struct.pack(">H", second)))
+    picture = await decode_still(decoder, png_of(width, 1, depth, 0, rows, tRNS=struct.pack(">H", second)))
 
     assert picture.alpha is not None
     assert picture.pixels.ravel().tolist() == ([0, 255] if depth == 1 else [0, 85, 170, 255])
@@ -226,7 +228,9 @@ async def test_grey_of_few_bits_fills_the_range_and_its_transparent_sample_is_fo
 async def test_a_colour_may_be_declared_transparent(decoder: Decoder) -> None:
     colours = bytes((1, 2, 3, 1, 2, 4))
 
-    picture = await still(decoder, png_of(2, 1, 8, 2, b"\0" + colours, tRNS=struct.pack(">3H", 1, 2, 4)))
+    picture = await decode_still(
+        decoder, png_of(2, 1, 8, 2, b"\0" + colours, tRNS=struct.pack(">3H", 1, 2, 4))
+    )
 
     assert picture.alpha is not None
     assert picture.alpha.ravel().tolist() == [255, 0]
@@ -235,7 +239,7 @@ async def test_a_colour_may_be_declared_transparent(decoder: Decoder) -> None:
 async def test_16_bit_grey_keeps_its_bits_and_its_transparent_sample(decoder: Decoder) -> None:
     levels = (0, 128, 129, 0x8080, 65535)
 
-    picture = await still(
+    picture = await decode_still(
         decoder, png_of(5, 1, 16, 0, b"\0" + struct.pack(">5H", *levels), tRNS=struct.pack(">H", 129))
     )
 
@@ -248,7 +252,7 @@ async def test_16_bit_grey_keeps_its_bits_and_its_transparent_sample(decoder: De
 async def test_16_bit_colour_keeps_its_bits_and_its_transparent_sample(decoder: Decoder) -> None:
     samples = struct.pack(">6H", 0, 0x8000, 0xFFFF, 0x1234, 0, 0)
 
-    picture = await still(
+    picture = await decode_still(
         decoder, png_of(2, 1, 16, 2, b"\0" + samples, tRNS=struct.pack(">3H", 0x1234, 0, 0))
     )
 
@@ -260,7 +264,7 @@ async def test_16_bit_colour_keeps_its_bits_and_its_transparent_sample(decoder: 
 async def test_a_16_bit_tiff_keeps_its_bits(decoder: Decoder) -> None:
     image = Image.fromarray(np.array([[0, 258, 65535]], np.uint16))
 
-    picture = await still(decoder, file_of(image, "TIFF"))
+    picture = await decode_still(decoder, file_of(image, "TIFF"))
 
     assert picture.pixels.ravel().tolist() == [0, 258, 65535]
 
@@ -281,12 +285,14 @@ async def test_the_orientation_of_16_bit_pictures_is_applied_once(
     decoder: Decoder, file_format: str, orientation: int
 ) -> None:
     upright = np.arange(15, dtype=np.uint16).reshape(3, 5) * np.uint16(4000)
-    undo = UNDO[orientation]
+    to_stored = TO_STORED[orientation]
     image = Image.fromarray((upright // 257).astype(np.uint8))
-    stored = np.asarray(image if undo is None else image.transpose(undo), np.uint16) * np.uint16(257)
+    stored = np.asarray(image if to_stored is None else image.transpose(to_stored), np.uint16) * np.uint16(
+        257
+    )
     data = file_of(Image.fromarray(stored), file_format, exif=with_orientation(orientation))
 
-    picture = await still(decoder, data)
+    picture = await decode_still(decoder, data)
 
     assert np.array_equal(picture.pixels[:, :, 0] // 257, upright // 257)
 
@@ -303,11 +309,11 @@ async def test_samples_of_unknown_range_are_refused(decoder: Decoder, mode: str)
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF", "WEBP", "JPEG"])
 async def test_the_orientation_is_applied_once(decoder: Decoder, orientation: int, file_format: str) -> None:
     upright = photo()
-    undo = UNDO[orientation]
-    stored = upright if undo is None else upright.transpose(undo)
+    to_stored = TO_STORED[orientation]
+    stored = upright if to_stored is None else upright.transpose(to_stored)
     data = file_of(stored, file_format, exif=with_orientation(orientation), **NEARLY_LOSSLESS[file_format])
 
-    picture = await still(decoder, data)
+    picture = await decode_still(decoder, data)
 
     assert picture.size == upright.size
     assert np.abs(picture.pixels - np.asarray(upright).astype(int)).mean() < (
@@ -335,7 +341,7 @@ async def test_other_files_are_undecodable(decoder: Decoder, data: bytes) -> Non
     assert caught.value.reason == "unsupported_format"
 
 
-async def test_too_many_pixels_are_refused_by_the_header(decoder: Decoder) -> None:
+async def test_a_header_with_too_many_pixels_is_refused(decoder: Decoder) -> None:
     with pytest.raises(Undecodable) as caught:
         await decoder.decode(png_of(50_000, 1_001, 8, 2, b""))
 
@@ -346,12 +352,12 @@ async def test_a_frame_that_reaches_beyond_its_canvas_is_cut_off_there(decoder: 
     first, larger = (file_of(Image.new("P", size, 1), "GIF") for size in ((15, 8), (20, 10)))
     data = first[:-1] + larger[larger.index(b",\0\0\0\0") :]
 
-    animation = await moving(decoder, data)
+    animation = await decode_animation(decoder, data)
 
     assert [frame.size for frame in animation.frames] == [(15, 8), (15, 8)]
 
 
-async def test_surplus_output_for_one_file_is_not_taken_for_the_answer_to_the_next() -> None:
+async def test_a_late_answer_for_one_file_is_not_taken_for_that_of_the_next() -> None:
     """An answer that nobody read is still in the pipe."""
     decoder = Decoder()
     good = file_of(photo(), "PNG")
@@ -362,15 +368,15 @@ async def test_surplus_output_for_one_file_is_not_taken_for_the_answer_to_the_ne
     with pytest.raises(DecoderCrashed):
         await decoder.decode(file_of(Image.new("RGB", (7, 7)), "PNG"))
 
-    assert (await still(decoder, good)).size == photo().size
+    assert (await decode_still(decoder, good)).size == photo().size
     await decoder.aclose()
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 async def test_the_orientation_of_an_animation_is_applied(decoder: Decoder, orientation: int) -> None:
     images = [photo(), photo().rotate(180)]
-    undo = UNDO[orientation]
-    stored = [image if undo is None else image.transpose(undo) for image in images]
+    to_stored = TO_STORED[orientation]
+    stored = [image if to_stored is None else image.transpose(to_stored) for image in images]
     data = file_of(
         stored[0],
         "WEBP",
@@ -380,6 +386,6 @@ async def test_the_orientation_of_an_animation_is_applied(decoder: Decoder, orie
         exif=with_orientation(orientation),
     )
 
-    animation = await moving(decoder, data)
+    animation = await decode_animation(decoder, data)
 
-    assert all(same(frame, image) for frame, image in zip(animation.frames, images, strict=True))
+    assert all(equals_image(frame, image) for frame, image in zip(animation.frames, images, strict=True))

@@ -1,4 +1,4 @@
-"""Pictures are written in every format and read back by Pillow."""
+"""Pillow reads back pictures that were written in every format."""
 
 import io
 from pathlib import Path
@@ -13,10 +13,10 @@ from inference.decoding.pool import Decoder
 from inference.encoding import jpeg, png, tiff
 from inference.encoding.options import Options
 from inference.picture import Format, Picture
-from tests.inference.pictures import filled, samples, still, written
+from tests.inference.pictures import decode_still, filled, samples, written
 
 PHOTOS = sorted((Path(__file__).parents[2] / "docs" / "photos").glob("*.png"))
-FULL = 0
+FULL_COLOUR = 0
 """Pillow's number for 4:4:4."""
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -56,7 +56,7 @@ def opened(data: bytes) -> Image.Image:
 @pytest.mark.parametrize(
     ("grey", "alpha", "mode"), [(0, 0, "RGB"), (0, 1, "RGBA"), (1, 0, "L"), (1, 1, "LA")]
 )
-def test_our_own_writers_lose_nothing(
+def test_our_png_and_tiff_writers_lose_nothing(
     module: ModuleType, size: tuple[int, int], grey: int, alpha: int, mode: str
 ) -> None:
     picture = a_picture(size, grey=bool(grey), alpha=bool(alpha))
@@ -69,7 +69,9 @@ def test_our_own_writers_lose_nothing(
 
 @pytest.mark.parametrize("strip_bytes", [1, 1000, 1 << 30])
 @pytest.mark.parametrize("module", [png, tiff])
-def test_strips_leave_no_trace(monkeypatch: pytest.MonkeyPatch, module: ModuleType, strip_bytes: int) -> None:
+def test_a_file_written_in_strips_has_the_same_pixels(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, strip_bytes: int
+) -> None:
     monkeypatch.setattr(module, "STRIP_BYTES", strip_bytes)
     picture = a_picture(alpha=True)
 
@@ -130,7 +132,7 @@ def test_an_alpha_channel_that_hides_nothing_is_written_too(file_format: Format)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_the_profile_is_passed_on_and_nothing_else(file_format: Format) -> None:
+def test_a_profile_is_passed_on_and_exif_is_not(file_format: Format) -> None:
     image = opened(written(a_picture(icc=SRGB), file_format))
 
     assert image.info["icc_profile"] == SRGB
@@ -143,7 +145,7 @@ def test_a_jpeg_keeps_its_colour_at_full_resolution() -> None:
     image = opened(written(photo, "JPEG"))
 
     assert isinstance(image, JpegImageFile)
-    assert get_sampling(image) == FULL
+    assert get_sampling(image) == FULL_COLOUR
     assert np.abs(np.asarray(image).astype(int) - photo.pixels).mean() < 2
 
 
@@ -170,7 +172,7 @@ def test_webp_is_lossless_only_if_the_original_was_and_no_quality_is_chosen() ->
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (8, 8), (900, 3), (64, 1000), (2100, 900)])
 @pytest.mark.parametrize("grey", [False, True])
-def test_a_jpeg_made_of_strips_equals_that_of_the_whole_picture(size: tuple[int, int], grey: bool) -> None:
+def test_a_jpeg_written_in_strips_equals_one_of_the_whole_picture(size: tuple[int, int], grey: bool) -> None:
     photo = Image.open(PHOTOS[0]).convert("L" if grey else "RGB").resize(size)
     whole = io.BytesIO()
     photo.save(whole, "JPEG", quality=95, subsampling="4:4:4")
@@ -214,7 +216,7 @@ async def test_16_bits_come_back_exactly(file_format: Format, grey: bool, alpha:
     )
     decoder = Decoder()
 
-    again = await still(decoder, written(picture, file_format))
+    again = await decode_still(decoder, written(picture, file_format))
 
     await decoder.aclose()
     assert again.depth == 16
@@ -222,7 +224,7 @@ async def test_16_bits_come_back_exactly(file_format: Format, grey: bool, alpha:
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "WEBP"])
-def test_formats_of_8_bits_round_16(file_format: Format) -> None:
+def test_formats_of_8_bits_round_16_bit_samples(file_format: Format) -> None:
     eight = a_photo()
     samples = np.minimum(eight.pixels.astype(np.uint32) * 257 + 100, 65535)
     picture = Picture(samples.astype(np.uint16), "PNG")

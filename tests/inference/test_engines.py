@@ -1,6 +1,6 @@
-"""Engines are built once for each GPU, TensorRT, graph and shape, however many builders there are.
+"""An engine is built once for each GPU, TensorRT, graph and shape, however many builders run.
 
-NVIDIA's programs cannot run here. The tests check their arguments, and what happens with their answers.
+NVIDIA's programs need a GPU. The tests check the arguments for stand-ins, and what happens with their output.
 """
 
 import signal
@@ -13,26 +13,33 @@ import pytest
 
 from serving.cache import disk_errors
 from serving.errors import Stopped
-from tests.inference.engine_harness import EngineHarness, engine_in, furnished, manifest_of, sha256, until
+from tests.inference.engine_harness import (
+    EngineHarness,
+    engine_in,
+    make_engine_harness,
+    manifest_of,
+    sha256,
+    until,
+)
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[EngineHarness]:
-    room = furnished(tmp_path)
-    yield room
-    room.close()
+def harness(tmp_path: Path) -> Iterator[EngineHarness]:
+    harness = make_engine_harness(tmp_path)
+    yield harness
+    harness.close()
 
 
 def names_in(cache: Path, pattern: str) -> set[str]:
     return {path.name for path in cache.glob(pattern)}
 
 
-def test_every_model_gets_the_engine_of_its_precision(room: EngineHarness) -> None:
-    repository = room.repository()
+def test_every_model_gets_the_engine_of_its_precision(harness: EngineHarness) -> None:
+    repository = harness.repository()
 
-    code, _, error = room.run(repository)
+    code, _, error = harness.run(repository)
 
-    span, plus = room.calls()
+    span, plus = harness.calls()
     assert (code, error) == (0, "")
     assert (Path(span["onnx"]).name, Path(plus["onnx"]).name) == ("half.onnx", "model.onnx")
     assert "noTF32" not in span
@@ -46,10 +53,10 @@ def test_every_model_gets_the_engine_of_its_precision(room: EngineHarness) -> No
     assert plus["maxShapes"] == "IMAGE:2x3x256x256"
 
 
-def test_the_manifest_lists_each_engine_with_what_it_was_built_from(room: EngineHarness) -> None:
-    repository = room.repository()
+def test_the_manifest_says_what_each_engine_was_built_from(harness: EngineHarness) -> None:
+    repository = harness.repository()
 
-    room.run(repository)
+    harness.run(repository)
 
     entry = manifest_of(repository)["span_x2/1/model.plan"]
     assert entry["sha256"] == sha256(engine_in(repository))
@@ -60,14 +67,14 @@ def test_the_manifest_lists_each_engine_with_what_it_was_built_from(room: Engine
     assert entry["built_from"]["precision"] == "half"
 
 
-def test_a_second_machine_of_the_same_kind_takes_the_engines_of_the_first(room: EngineHarness) -> None:
-    first, second = room.repository("first"), room.repository("second")
-    room.run(first)
-    built = len(room.calls())
+def test_a_second_machine_of_the_same_kind_uses_the_engines_of_the_first(harness: EngineHarness) -> None:
+    first, second = harness.repository("first"), harness.repository("second")
+    harness.run(first)
+    built = len(harness.calls())
 
-    code, _, _ = room.run(second)
+    code, _, _ = harness.run(second)
 
-    assert (code, len(room.calls())) == (0, built)
+    assert (code, len(harness.calls())) == (0, built)
     assert engine_in(second).read_bytes() == engine_in(first).read_bytes()
 
 
@@ -81,33 +88,33 @@ def test_a_second_machine_of_the_same_kind_takes_the_engines_of_the_first(room: 
         ({}, ("--level", "5")),
     ],
 )
-def test_any_change_that_an_engine_depends_on_builds_another_one(
-    room: EngineHarness, change: dict[str, Any], options: tuple[str, ...]
+def test_any_change_that_matters_to_an_engine_builds_another_one(
+    harness: EngineHarness, change: dict[str, Any], options: tuple[str, ...]
 ) -> None:
-    repository = room.repository()
-    room.run(repository)
-    room.set_machine(**change)
+    repository = harness.repository()
+    harness.run(repository)
+    harness.set_machine(**change)
 
-    room.run(repository, *options)
+    harness.run(repository, *options)
 
-    assert len(room.calls()) == 4
-    room.set_machine()
-    room.run(repository)
-    assert len(room.calls()) == 4  # the former ones were kept
+    assert len(harness.calls()) == 4
+    harness.set_machine()
+    harness.run(repository)
+    assert len(harness.calls()) == 4  # the earlier engines are still in the cache
 
 
-def test_another_graph_is_another_engine(room: EngineHarness) -> None:
-    room.run(room.repository("first"))
+def test_another_graph_gets_another_engine(harness: EngineHarness) -> None:
+    harness.run(harness.repository("first"))
 
-    code, _, _ = room.run(room.repository("second", graph=b"changed"))
+    code, _, _ = harness.run(harness.repository("second", graph=b"changed"))
 
-    assert (code, len(room.calls())) == (0, 4)
+    assert (code, len(harness.calls())) == (0, 4)
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone", "undescribed", "garbled"])
-def test_a_broken_engine_is_built_again(room: EngineHarness, damage: str) -> None:
-    room.run(room.repository("first"), "--models", "span_x2")
-    (engine,) = room.cache.glob("*.plan")
+def test_a_broken_engine_is_built_again(harness: EngineHarness, damage: str) -> None:
+    harness.run(harness.repository("first"), "--models", "span_x2")
+    (engine,) = harness.cache.glob("*.plan")
     whole, description = engine.read_bytes(), engine.with_suffix(".json")
     if damage == "gone":
         engine.unlink()
@@ -117,119 +124,119 @@ def test_a_broken_engine_is_built_again(room: EngineHarness, damage: str) -> Non
         description.write_text("{")
     else:
         engine.write_bytes(whole[:-4] if damage == "cut" else whole[::-1])
-    second = room.repository("second")
+    second = harness.repository("second")
 
-    code, _, _ = room.run(second, "--models", "span_x2")
+    code, _, _ = harness.run(second, "--models", "span_x2")
 
-    assert (code, len(room.calls())) == (0, 2)
+    assert (code, len(harness.calls())) == (0, 2)
     assert engine_in(second).read_bytes() == engine.read_bytes() == whole
 
 
-def test_a_broken_copy_is_replaced_from_the_cache(room: EngineHarness) -> None:
-    repository = room.repository()
-    room.run(repository)
+def test_a_broken_copy_is_replaced_from_the_cache(harness: EngineHarness) -> None:
+    repository = harness.repository()
+    harness.run(repository)
     whole = engine_in(repository).read_bytes()
     engine_in(repository).write_bytes(b"half of it")
 
-    room.run(repository)
+    harness.run(repository)
 
     assert engine_in(repository).read_bytes() == whole
-    assert len(room.calls()) == 2
+    assert len(harness.calls()) == 2
 
 
-def test_builders_at_the_same_time_build_once(room: EngineHarness) -> None:
-    room.hold.touch()
-    repositories = [room.repository(str(number)) for number in range(4)]
-    builders = [room.start(repository, "--models", "span_x2") for repository in repositories]
-    until(room.calls, "one of them builds")
+def test_builders_at_the_same_time_build_once(harness: EngineHarness) -> None:
+    harness.pause.touch()
+    repositories = [harness.repository(str(number)) for number in range(4)]
+    builders = [harness.start(repository, "--models", "span_x2") for repository in repositories]
+    until(harness.calls, "one of them builds")
     waiting = {builder for builder in builders if builder.poll() is None}
     assert len(waiting) == 4
 
-    room.hold.unlink()
+    harness.pause.unlink()
     outputs = [builder.communicate(timeout=60) for builder in builders]
 
     assert [builder.returncode for builder in builders] == [0] * 4, outputs
-    assert len(room.calls()) == 1
+    assert len(harness.calls()) == 1
     assert len({engine_in(repository).read_bytes() for repository in repositories}) == 1
 
 
-def test_nobody_builds_while_trtexec_of_a_killed_builder_still_runs(room: EngineHarness) -> None:
-    room.hold.touch()
-    killed = room.start(room.repository("first"), "--models", "span_x2")
-    until(room.calls, "it builds")
+def test_a_builder_waits_while_trtexec_of_a_killed_builder_still_runs(harness: EngineHarness) -> None:
+    harness.pause.touch()
+    killed = harness.start(harness.repository("first"), "--models", "span_x2")
+    until(harness.calls, "it builds")
     killed.kill()
     killed.communicate()
-    repository = room.repository("second")
-    second = room.start(repository, "--models", "span_x2")
+    repository = harness.repository("second")
+    second = harness.start(repository, "--models", "span_x2")
     assert second.stdout
     assert "waits for another builder" in second.stdout.readline()
 
-    room.hold.unlink()
+    harness.pause.unlink()
     second.communicate(timeout=60)
 
     assert second.returncode == 0
-    assert len(room.calls()) == 2
+    assert len(harness.calls()) == 2
     assert engine_in(repository).read_text().endswith("whole")
-    assert names_in(room.cache, "*.tmp") == set()
+    assert names_in(harness.cache, "*.tmp") == set()
 
 
-def test_a_stopped_builder_stops_trtexec(room: EngineHarness) -> None:
-    room.hold.touch()
-    builder = room.start(room.repository(), "--models", "span_x2")
-    until(room.calls, "it builds")
-    trtexec = room.calls()[0]["pid"]
+def test_a_stopped_builder_stops_trtexec(harness: EngineHarness) -> None:
+    harness.pause.touch()
+    builder = harness.start(harness.repository(), "--models", "span_x2")
+    until(harness.calls, "it builds")
+    trtexec = harness.calls()[0]["pid"]
 
     builder.terminate()
     builder.communicate(timeout=60)
 
     assert builder.returncode == 128 + signal.SIGTERM
     assert not psutil.pid_exists(trtexec)
-    assert names_in(room.cache, "*.plan") == set()
+    assert names_in(harness.cache, "*.plan") == set()
 
 
-def test_the_batch_is_halved_until_the_memory_suffices(room: EngineHarness) -> None:
-    repository = room.repository()
-    room.set_machine(largest=2)
+def test_the_batch_is_halved_until_it_fits_the_memory(harness: EngineHarness) -> None:
+    repository = harness.repository()
+    harness.set_machine(largest=2)
 
-    code, out, _ = room.run(repository, "--models", "span_x2")
+    code, out, _ = harness.run(repository, "--models", "span_x2")
 
-    asked = [call["maxShapes"] for call in room.calls()]
-    assert (code, asked) == (0, [f"IMAGE:{batch}x3x512x512" for batch in (8, 4, 2)])
+    tried_shapes = [call["maxShapes"] for call in harness.calls()]
+    assert (code, tried_shapes) == (0, [f"IMAGE:{batch}x3x512x512" for batch in (8, 4, 2)])
     assert "tries a batch of 2" in out
     config = (repository / "span_x2" / "config.pbtxt").read_text()
     assert "max_batch_size: 2" in config
     assert "batch_size: 4" not in config
 
 
-def test_an_engine_that_was_too_large_is_tried_again_only_on_request(room: EngineHarness) -> None:
-    room.set_machine(largest=4)
-    room.run(room.repository("first"), "--models", "span_x2")
-    room.set_machine()
+def test_an_engine_that_was_too_large_is_tried_again_only_on_request(harness: EngineHarness) -> None:
+    harness.set_machine(largest=4)
+    harness.run(harness.repository("first"), "--models", "span_x2")
+    harness.set_machine()
 
-    room.run(room.repository("second"), "--models", "span_x2")
-    assert len(room.calls()) == 2
-    room.run(room.repository("third"), "--models", "span_x2", "--retry")
+    harness.run(harness.repository("second"), "--models", "span_x2")
+    assert len(harness.calls()) == 2
+    harness.run(harness.repository("third"), "--models", "span_x2", "--retry")
 
-    assert room.calls()[2]["maxShapes"] == "IMAGE:8x3x512x512"
-
-
-def test_later_builds_get_the_timings_of_earlier_ones(room: EngineHarness) -> None:
-    room.run(room.repository())
-
-    assert [call["known"] for call in room.calls()] == ["", "timed "]
+    assert harness.calls()[2]["maxShapes"] == "IMAGE:8x3x512x512"
 
 
-def test_pruning_keeps_used_engines_and_those_of_other_gpus(room: EngineHarness) -> None:
-    room.set_machine(gpu="NVIDIA H100, 9.0")
-    room.run(room.repository("other"), "--models", "span_x2")
-    room.set_machine(tensorrt="100300")
-    room.run(room.repository("older"), "--models", "span_x2")
-    before = names_in(room.cache, "*.plan")
-    room.set_machine()
+def test_later_builds_reuse_the_timings_of_earlier_ones(harness: EngineHarness) -> None:
+    harness.run(harness.repository())
 
-    room.run(room.repository("now"), "--models", "span_x2", "--prune")
+    assert [call["known_timings"] for call in harness.calls()] == ["", "timed "]
 
-    left = names_in(room.cache, "*.plan")
+
+def test_pruning_keeps_used_engines_and_those_of_other_gpus(harness: EngineHarness) -> None:
+    harness.set_machine(gpu="NVIDIA H100, 9.0")
+    harness.run(harness.repository("other"), "--models", "span_x2")
+    harness.set_machine(tensorrt="100300")
+    harness.run(harness.repository("older"), "--models", "span_x2")
+    before = names_in(harness.cache, "*.plan")
+    harness.set_machine()
+
+    harness.run(harness.repository("now"), "--models", "span_x2", "--prune")
+
+    left = names_in(harness.cache, "*.plan")
     assert (len(before), len(before & left), len(left)) == (2, 1, 2)
 
 
@@ -253,13 +260,13 @@ def test_pruning_keeps_used_engines_and_those_of_other_gpus(room: EngineHarness)
         ({"silent": True}, "trtexec failed (0)"),
     ],
 )
-def test_one_line_says_why_there_is_no_engine(
-    room: EngineHarness, change: dict[str, Any], message: str
+def test_the_error_is_one_line_that_says_why_there_is_no_engine(
+    harness: EngineHarness, change: dict[str, Any], message: str
 ) -> None:
-    room.set_machine(**change)
-    repository = room.repository()
+    harness.set_machine(**change)
+    repository = harness.repository()
 
-    code, _, error = room.run(repository)
+    code, _, error = harness.run(repository)
 
     assert (code, error.count("\n")) == (1, 1)
     assert error.startswith("no engines: ")
@@ -268,28 +275,30 @@ def test_one_line_says_why_there_is_no_engine(
 
 
 @pytest.mark.parametrize(("program", "message"), [("nvidia-smi", "no GPU"), ("trtexec", "no trtexec")])
-def test_one_line_says_which_program_is_missing(room: EngineHarness, program: str, message: str) -> None:
-    (room.folder / "bin" / program).unlink()
+def test_the_error_is_one_line_that_names_a_missing_program(
+    harness: EngineHarness, program: str, message: str
+) -> None:
+    (harness.folder / "bin" / program).unlink()
 
-    code, _, error = room.run(room.repository())
+    code, _, error = harness.run(harness.repository())
 
     assert (code, error.count("\n")) == (1, 1)
     assert message in error
 
 
-def test_a_folder_that_is_no_repository_is_named(room: EngineHarness) -> None:
-    code, _, error = room.run(room.folder / "nothing")
+def test_the_error_names_a_folder_that_is_no_repository(harness: EngineHarness) -> None:
+    code, _, error = harness.run(harness.folder / "nothing")
 
     assert (code, error.count("\n")) == (1, 1)
     assert "nothing is no model repository" in error
 
 
-def test_a_model_that_is_not_there_is_named(room: EngineHarness) -> None:
-    code, _, error = room.run(room.repository(), "--models", "span_x3")
+def test_the_error_names_a_missing_model(harness: EngineHarness) -> None:
+    code, _, error = harness.run(harness.repository(), "--models", "span_x3")
 
     assert (code, error.endswith("has no model span_x3\n")) == (1, True)
 
 
-def test_a_full_disk_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_full_disk(tmp_path: Path) -> None:
     with pytest.raises(Stopped, match="the disk is full"), disk_errors(tmp_path):
         Path("/dev/full").write_bytes(b"engine")

@@ -1,4 +1,4 @@
-"""Where the photo model is uncertain its fallback takes its place, softly, and nowhere else."""
+"""Where the photo network is uncertain, and only there, the fallback replaces it with soft edges."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ PHOTO_LEVEL, FALLBACK_LEVEL = 40, 200
 
 
 def a_model(uncertain_part: tuple[slice, slice] | None, requests: list[tuple[str, tuple[int, ...]]]):  # noqa: ANN201
-    """Return a model that paints one level, is uncertain of a part of each tile, and has another fallback."""
+    """Return a model that is uncertain in a part of each tile. It and its fallback each paint one level."""
 
     async def infer(name: str, tensor: Pixels) -> Answer:
         requests.append((name, tensor.shape))

@@ -1,4 +1,4 @@
-"""Every kind of BMP, written byte by byte, because no library here writes more than a few kinds."""
+"""Every kind of BMP is upscaled exactly. Libraries write only a few kinds, so the tests write the bytes."""
 
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -45,7 +45,7 @@ def a_bmp(
 
 
 def rows_of(samples: Pixels, *, is_top_down: bool = False) -> bytes:
-    """Return rows from the bottom up, each padded to whole words of four bytes. `samples` are bytes."""
+    """Return rows from the bottom up, each padded to a multiple of four bytes."""
     rows = [row.tobytes() for row in (samples if is_top_down else samples[::-1])]
     return b"".join(row + bytes(-len(row) % 4) for row in rows)
 
@@ -61,15 +61,15 @@ def a_palette(count: int) -> Pixels:
 
 
 def some_indices(count: int, size: tuple[int, int] = SIZE) -> Pixels:
-    """Return indices in runs, with single ones among them."""
-    chance = np.random.default_rng(count)
-    flat = np.repeat(chance.integers(0, count, size[0] * size[1]), chance.integers(1, 6, size[0] * size[1]))
+    """Return indices in runs of 1 to 5."""
+    rng = np.random.default_rng(count)
+    flat = np.repeat(rng.integers(0, count, size[0] * size[1]), rng.integers(1, 6, size[0] * size[1]))
     return flat[: size[0] * size[1]].reshape(size[1], size[0]).astype(np.uint8)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("bits", [1, 4, 8])
-async def test_a_palette(decoder: Decoder, bits: int, size: tuple[int, int]) -> None:
+async def test_a_palette_becomes_its_colours(decoder: Decoder, bits: int, size: tuple[int, int]) -> None:
     palette, indices = a_palette(2**bits), some_indices(2**bits, size)
 
     data = a_bmp(size, bits, rows_of(packed(indices, bits)), palette=palette)
@@ -89,7 +89,7 @@ async def test_a_palette_of_greys_becomes_grey(decoder: Decoder) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("is_top_down", [False, True])
-async def test_24_bits_from_the_bottom_or_the_top(
+async def test_24_bits_are_read_from_the_bottom_or_the_top(
     decoder: Decoder, size: tuple[int, int], is_top_down: bool
 ) -> None:
     samples = noise(*size, 3)
@@ -114,7 +114,7 @@ async def test_32_bits_without_masks_have_no_alpha(decoder: Decoder) -> None:
     ("masks", "order"),
     [((0xFF0000, 0xFF00, 0xFF, 0xFF000000), (2, 1, 0, 3)), ((0xFF, 0xFF00, 0xFF0000, 0xFF000000), range(4))],
 )
-async def test_32_bits_with_a_mask_for_alpha(
+async def test_32_bits_with_a_mask_for_alpha_keep_alpha(
     decoder: Decoder, masks: tuple[int, ...], order: tuple[int, ...]
 ) -> None:
     samples = noise(*SIZE, 4)
@@ -129,7 +129,9 @@ async def test_32_bits_with_a_mask_for_alpha(
     ("masks", "depths"),
     [((), (5, 5, 5)), ((0x7C00, 0x3E0, 0x1F), (5, 5, 5)), ((0xF800, 0x7E0, 0x1F), (5, 6, 5))],
 )
-async def test_16_bits(decoder: Decoder, masks: tuple[int, ...], depths: tuple[int, ...]) -> None:
+async def test_channels_of_5_and_6_bits_fill_the_range_of_8(
+    decoder: Decoder, masks: tuple[int, ...], depths: tuple[int, ...]
+) -> None:
     levels = [noise(*SIZE, 1)[:, :, 0].astype(np.uint16) % 2**depth for depth in depths]
     words = levels[0] << (depths[1] + depths[2]) | levels[1] << depths[2] | levels[2]
 
@@ -154,29 +156,31 @@ def runs(row: Pixels, bits: int) -> bytes:
 
 
 def unencoded(row: Pixels, bits: int) -> bytes:
-    """Return a row as one run of single colours, padded to whole words of two bytes."""
+    """Return a row as one run of single colours, padded to a multiple of two bytes."""
     body = packed(row[np.newaxis], bits).tobytes()
     return bytes((0, len(row))) + body + bytes(len(body) % 2) + b"\0\0"
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-@pytest.mark.parametrize("way", [runs, unencoded])
-async def test_run_lengths(decoder: Decoder, bits: int, way: Callable[[Pixels, int], bytes]) -> None:
+@pytest.mark.parametrize("encode", [runs, unencoded])
+async def test_run_lengths_are_decoded(
+    decoder: Decoder, bits: int, encode: Callable[[Pixels, int], bytes]
+) -> None:
     palette, indices = a_palette(2**bits), some_indices(2**bits)
 
-    pixels = b"".join(way(row, bits) for row in indices[::-1]) + b"\0\1"
+    pixels = b"".join(encode(row, bits) for row in indices[::-1]) + b"\0\1"
     data = a_bmp(SIZE, bits, pixels, compression=RLE8 if bits == 8 else RLE4, palette=palette)
     result = await upscaled(decoder, data, "PNG")
 
     assert_upscaled(result, palette[indices])
 
 
-async def test_the_header_of_os2(decoder: Decoder) -> None:
+async def test_the_header_of_os2_is_read(decoder: Decoder) -> None:
     palette, indices = a_palette(16), some_indices(16)
     table = palette[:, ::-1].tobytes()
     pixels = rows_of(packed(indices, 4))
-    head = struct.pack("<IHHIIHHHH", 26 + len(table) + len(pixels), 0, 0, 26 + len(table), 12, *SIZE, 1, 4)
+    header = struct.pack("<IHHIIHHHH", 26 + len(table) + len(pixels), 0, 0, 26 + len(table), 12, *SIZE, 1, 4)
 
-    result = await upscaled(decoder, b"BM" + head + table + pixels, "PNG")
+    result = await upscaled(decoder, b"BM" + header + table + pixels, "PNG")
 
     assert_upscaled(result, palette[indices])

@@ -1,4 +1,4 @@
-"""Colours, alpha and metadata, from one file to the next."""
+"""Colours, alpha, orientation and profiles are kept from the original to the result."""
 
 import io
 import struct
@@ -47,21 +47,21 @@ async def bicubic(name: str, tensor: Tensor) -> Answer:
     return Answer(larger.clip(0, 1)[np.newaxis])
 
 
-FIRST = {
+FIRST_SHOWN = {
     1: ("top", "left"), 2: ("top", "right"), 3: ("bottom", "right"), 4: ("bottom", "left"),
     5: ("left", "top"), 6: ("right", "top"), 7: ("right", "bottom"), 8: ("left", "bottom"),
 }  # fmt: skip
-"""Where a viewer shows the first row and the first column of a file, by EXIF's table (CIPA DC-008, 4.6.4)."""
+"""Where a viewer shows the first row and the first column of a file (table in CIPA DC-008, 4.6.4)."""
 
 
 def stored(upright: Pixels, orientation: int) -> Pixels:
-    row, column = FIRST[orientation]
+    row, column = FIRST_SHOWN[orientation]
     turned = upright if row in ("top", "bottom") else upright.transpose(1, 0, 2)
     turned = turned[::-1] if row in ("bottom", "right") else turned
     return np.ascontiguousarray(turned[:, ::-1] if column in ("bottom", "right") else turned)
 
 
-@pytest.mark.parametrize("orientation", FIRST)
+@pytest.mark.parametrize("orientation", FIRST_SHOWN)
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("keeps_metadata", [False, True])
 async def test_the_orientation_is_applied_once(
@@ -88,10 +88,10 @@ def adobe_rgb() -> bytes:
     for name, value in values.items():
         table += struct.pack(">4sII", name, 132 + 12 * len(values) + len(body), len(value))
         body += value.ljust(-(-len(value) // 4) * 4, b"\0")
-    head = struct.pack(
+    header = struct.pack(
         ">I4xI4s4s4s12x4s", 132 + 12 * len(values) + len(body), 0x02100000, b"mntr", b"RGB ", b"XYZ ", b"acsp"
     )
-    return head.ljust(128, b"\0") + table + body
+    return header.ljust(128, b"\0") + table + body
 
 
 PROFILES = {
@@ -103,13 +103,17 @@ PROFILES = {
 @pytest.mark.parametrize("name", PROFILES)
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("depth", [8, 16])
-async def test_a_profile_comes_back_byte_for_byte_and_pixels_are_left_in_it(
+async def test_a_profile_is_kept_byte_for_byte_and_pixels_are_not_converted(
     decoder: Decoder, name: str, file_format: Format, depth: int
 ) -> None:
     samples, profile = slopes(*SIZE, 3, depth), PROFILES[name]
-    given = file_format if depth == 8 else "TIFF"
+    source_format = file_format if depth == 8 else "TIFF"
 
-    data = file_of(samples, given, icc_profile=profile) if depth == 8 else sixteen_bit_tiff(samples, profile)
+    data = (
+        file_of(samples, source_format, icc_profile=profile)
+        if depth == 8
+        else sixteen_bit_tiff(samples, profile)
+    )
     result = await upscaled(decoder, data, file_format)
 
     assert ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -146,10 +150,10 @@ async def test_a_hidden_colour_leaves_no_fringe_at_an_edge(
     data = file_of(samples, "PNG") if depth == 8 else sixteen_bit_png(samples)
     result = read(await upscaled(decoder, data, "PNG", factor, bicubic))
 
-    most = 2**depth - 1
+    highest = 2**depth - 1
     visible = result[result[:, :, 3] > 0][:, :3]
-    assert np.abs(visible.astype(int) - (most, 0, 0)).max() <= most // 255
-    assert (result[20 * factor, 20 * factor, 3], result[0, 0, 3]) == (most, 0)
+    assert np.abs(visible.astype(int) - (highest, 0, 0)).max() <= highest // 255
+    assert (result[20 * factor, 20 * factor, 3], result[0, 0, 3]) == (highest, 0)
 
 
 def sixteen_bit_png(samples: Pixels) -> bytes:

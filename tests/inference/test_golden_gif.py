@@ -1,4 +1,4 @@
-"""Every kind of GIF, written byte by byte and composed as its specification says."""
+"""Every kind of GIF is upscaled exactly. Files are written byte by byte, frames composed as specified."""
 
 import struct
 from collections.abc import AsyncIterator, Sequence
@@ -17,8 +17,8 @@ SIZE = (20, 13)
 PALETTE = np.random.default_rng(1).integers(0, 256, (8, 3), np.uint8)
 OTHER = np.random.default_rng(2).integers(0, 256, (8, 3), np.uint8)
 RAMP = np.arange(8, dtype=np.uint8).repeat(3).reshape(8, 3)
-"""Greys, each as light as its number."""
-UNTOLD, KEEP, CLEAR, PREVIOUS = 0, 1, 2, 3
+"""Greys whose level equals their index."""
+UNSPECIFIED, KEEP, CLEAR, PREVIOUS = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ async def decoder() -> AsyncIterator[Decoder]:
     await decoder.aclose()
 
 
-def some(number: int, size: tuple[int, int] = SIZE) -> Pixels:
+def some_indices(number: int, size: tuple[int, int] = SIZE) -> Pixels:
     return np.random.default_rng(number).integers(0, 8, (size[1], size[0]), np.uint8)
 
 
@@ -105,10 +105,10 @@ def composed(frames: Sequence[Frame]) -> list[Pixels]:
 @pytest.mark.parametrize("is_old", [False, True])
 @pytest.mark.parametrize("is_interlaced", [False, True])
 @pytest.mark.parametrize("palette", [None, OTHER])
-async def test_a_still_picture(
+async def test_a_still_picture_keeps_its_colours(
     decoder: Decoder, is_old: bool, is_interlaced: bool, palette: Pixels | None
 ) -> None:
-    frame = Frame(some(1), interlaced=is_interlaced, palette=palette)
+    frame = Frame(some_indices(1), interlaced=is_interlaced, palette=palette)
 
     result = await upscaled(decoder, a_gif(frame, is_old=is_old), "PNG")
 
@@ -116,10 +116,10 @@ async def test_a_still_picture(
 
 
 @pytest.mark.parametrize("transparent", [None, 3])
-async def test_a_grey_table_of_one_picture_beside_colours_for_all(
+async def test_a_picture_with_a_grey_table_of_its_own_becomes_grey(
     decoder: Decoder, transparent: int | None
 ) -> None:
-    frame = Frame(some(1), palette=RAMP, transparent=transparent)
+    frame = Frame(some_indices(1), palette=RAMP, transparent=transparent)
 
     result = await upscaled(decoder, a_gif(frame), "PNG")
 
@@ -127,8 +127,8 @@ async def test_a_grey_table_of_one_picture_beside_colours_for_all(
     assert_upscaled(result, np.ascontiguousarray(composed([frame])[0][:, :, channels]))
 
 
-async def test_a_still_picture_with_holes(decoder: Decoder) -> None:
-    frame = Frame(some(1), transparent=3)
+async def test_a_still_picture_keeps_its_transparent_pixels(decoder: Decoder) -> None:
+    frame = Frame(some_indices(1), transparent=3)
 
     result = await upscaled(decoder, a_gif(frame), "PNG")
 
@@ -136,48 +136,58 @@ async def test_a_still_picture_with_holes(decoder: Decoder) -> None:
 
 
 ANIMATIONS = {
-    "whole frames": [Frame(some(1)), Frame(some(2)), Frame(some(3))],
-    "parts": [Frame(some(1)), Frame(some(2, (7, 5)), at=(3, 4)), Frame(some(3, (4, 9)), at=(16, 4))],
-    "parts with holes": [Frame(some(1)), Frame(some(2, (9, 8)), at=(1, 2), transparent=5)],
-    "palettes of their own": [Frame(some(1)), Frame(some(2, (9, 8)), at=(5, 5), palette=OTHER)],
-    "grey among colours": [Frame(some(1)), Frame(some(2), at=(0, 0), palette=RAMP, transparent=2)],
-    "restored": [
-        Frame(some(1)),
-        Frame(some(2, (9, 8)), at=(1, 2), disposal=PREVIOUS),
-        Frame(some(3, (5, 5)), at=(12, 6)),
+    "whole frames": [Frame(some_indices(1)), Frame(some_indices(2)), Frame(some_indices(3))],
+    "parts": [
+        Frame(some_indices(1)),
+        Frame(some_indices(2, (7, 5)), at=(3, 4)),
+        Frame(some_indices(3, (4, 9)), at=(16, 4)),
     ],
-    "interlaced": [Frame(some(1), interlaced=True), Frame(some(2), interlaced=True)],
+    "parts with holes": [Frame(some_indices(1)), Frame(some_indices(2, (9, 8)), at=(1, 2), transparent=5)],
+    "own palettes": [Frame(some_indices(1)), Frame(some_indices(2, (9, 8)), at=(5, 5), palette=OTHER)],
+    "grey among colours": [
+        Frame(some_indices(1)),
+        Frame(some_indices(2), at=(0, 0), palette=RAMP, transparent=2),
+    ],
+    "restored": [
+        Frame(some_indices(1)),
+        Frame(some_indices(2, (9, 8)), at=(1, 2), disposal=PREVIOUS),
+        Frame(some_indices(3, (5, 5)), at=(12, 6)),
+    ],
+    "interlaced": [Frame(some_indices(1), interlaced=True), Frame(some_indices(2), interlaced=True)],
 }
-SEEN_THROUGH = {
+TRANSPARENT_ANIMATIONS = {
     "cleared": [
-        Frame(some(1), disposal=CLEAR, transparent=2),
-        Frame(some(2), disposal=CLEAR, transparent=2),
-        Frame(some(3), disposal=CLEAR, transparent=2),
+        Frame(some_indices(1), disposal=CLEAR, transparent=2),
+        Frame(some_indices(2), disposal=CLEAR, transparent=2),
+        Frame(some_indices(3), disposal=CLEAR, transparent=2),
     ],
     "cleared in part": [
-        Frame(some(1), transparent=0),
-        Frame(some(2, (9, 8)), at=(1, 2), disposal=CLEAR, transparent=0),
-        Frame(some(3, (5, 5)), at=(12, 6)),
+        Frame(some_indices(1), transparent=0),
+        Frame(some_indices(2, (9, 8)), at=(1, 2), disposal=CLEAR, transparent=0),
+        Frame(some_indices(3, (5, 5)), at=(12, 6)),
     ],
-    "cleared without a colour for it": [
-        Frame(some(1), disposal=CLEAR),
-        Frame(some(2, (9, 8)), at=(1, 2), disposal=CLEAR),
-        Frame(some(3, (5, 5)), at=(12, 6)),
+    "cleared without a transparent colour": [
+        Frame(some_indices(1), disposal=CLEAR),
+        Frame(some_indices(2, (9, 8)), at=(1, 2), disposal=CLEAR),
+        Frame(some_indices(3, (5, 5)), at=(12, 6)),
     ],
     "cleared once": [
-        Frame(some(1), transparent=0),
-        Frame(some(2, (6, 8)), at=(1, 2), disposal=CLEAR, transparent=0),
-        Frame(some(3, (8, 9)), at=(11, 3), disposal=UNTOLD),
-        Frame(some(4, (2, 2))),
+        Frame(some_indices(1), transparent=0),
+        Frame(some_indices(2, (6, 8)), at=(1, 2), disposal=CLEAR, transparent=0),
+        Frame(some_indices(3, (8, 9)), at=(11, 3), disposal=UNSPECIFIED),
+        Frame(some_indices(4, (2, 2))),
     ],
-    "nothing at first": [Frame(some(1, (0, 0))), Frame(some(2))],
-    "begun in part": [Frame(some(1, (9, 8)), at=(1, 2)), Frame(some(2, (5, 5)), at=(12, 6))],
+    "empty first frame": [Frame(some_indices(1, (0, 0))), Frame(some_indices(2))],
+    "partial first frame": [
+        Frame(some_indices(1, (9, 8)), at=(1, 2)),
+        Frame(some_indices(2, (5, 5)), at=(12, 6)),
+    ],
 }
 
 
 @pytest.mark.parametrize("kind", ANIMATIONS)
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP"])
-async def test_an_animation(decoder: Decoder, kind: str, file_format: str) -> None:
+async def test_an_animation_keeps_every_frame(decoder: Decoder, kind: str, file_format: str) -> None:
     frames = ANIMATIONS[kind]
 
     result = await upscaled(decoder, a_gif(*frames, loop=0), file_format)  # pyright: ignore[reportArgumentType]
@@ -188,24 +198,28 @@ async def test_an_animation(decoder: Decoder, kind: str, file_format: str) -> No
         assert np.array_equal(page[:, :, :3], repeated(expected)[:, :, :3])
 
 
-@pytest.mark.parametrize("kind", SEEN_THROUGH)
-async def test_a_transparent_animation(decoder: Decoder, kind: str) -> None:
-    """Alpha is resampled softly and then cut at a half. Only pixels around an edge may differ."""
-    frames = SEEN_THROUGH[kind]
+@pytest.mark.parametrize("kind", TRANSPARENT_ANIMATIONS)
+async def test_a_transparent_animation_keeps_its_transparent_pixels(decoder: Decoder, kind: str) -> None:
+    """Alpha is resampled and then cut at one half, so only pixels around an edge may differ."""
+    frames = TRANSPARENT_ANIMATIONS[kind]
 
     found = pages(await upscaled(decoder, a_gif(*frames, loop=0), "GIF"))
 
     assert len(found) == len(frames)
     for page, expected in zip(found, composed(frames), strict=True):
-        wanted = repeated(expected)
-        both = (page[:, :, 3] == 255) & (wanted[:, :, 3] == 255)
-        assert np.array_equal(page[both], wanted[both])
-        assert (page[:, :, 3] == wanted[:, :, 3]).mean() > 0.8
+        expected_pixels = repeated(expected)
+        both = (page[:, :, 3] == 255) & (expected_pixels[:, :, 3] == 255)
+        assert np.array_equal(page[both], expected_pixels[both])
+        assert (page[:, :, 3] == expected_pixels[:, :, 3]).mean() > 0.8
 
 
 @pytest.mark.parametrize("loop", [None, 0, 3])
-async def test_durations_and_loops_stay(decoder: Decoder, loop: int | None) -> None:
-    frames = [Frame(some(1), milliseconds=40), Frame(some(2), milliseconds=250), Frame(some(3))]
+async def test_an_animation_keeps_its_durations_and_loops(decoder: Decoder, loop: int | None) -> None:
+    frames = [
+        Frame(some_indices(1), milliseconds=40),
+        Frame(some_indices(2), milliseconds=250),
+        Frame(some_indices(3)),
+    ]
 
     result = await upscaled(decoder, a_gif(*frames, loop=loop), "GIF")
 
@@ -218,7 +232,7 @@ async def test_durations_and_loops_stay(decoder: Decoder, loop: int | None) -> N
 @pytest.mark.parametrize("loop", [None, 0, 3, 65_535])
 async def test_a_webp_is_played_as_often_as_the_gif(decoder: Decoder, loop: int | None) -> None:
     """A WebP says in 16 bits how often it is played, and a GIF how often it is repeated."""
-    result = await upscaled(decoder, a_gif(Frame(some(1)), Frame(some(2)), loop=loop), "WEBP")
+    result = await upscaled(decoder, a_gif(Frame(some_indices(1)), Frame(some_indices(2)), loop=loop), "WEBP")
 
     loops = struct.unpack_from("<H", result, result.index(b"ANIM") + 12)[0]
     assert loops == {None: 1, 0: 0, 3: 4, 65_535: 65_535}[loop]
@@ -231,12 +245,12 @@ def pages(data: bytes) -> list[Pixels]:
     return [samples[top : top + height] for top in range(0, len(samples), height)]
 
 
-async def test_one_frame_that_is_smaller_than_its_canvas_is_transparent_around(decoder: Decoder) -> None:
-    frame = Frame(some(1, (9, 8)), at=(4, 3))
+async def test_the_canvas_around_a_smaller_frame_is_transparent(decoder: Decoder) -> None:
+    frame = Frame(some_indices(1, (9, 8)), at=(4, 3))
 
     result = read(await upscaled(decoder, a_gif(frame), "PNG"))
 
-    wanted = repeated(composed([frame])[0])
-    inside = wanted[:, :, 3] > 0
+    expected_pixels = repeated(composed([frame])[0])
+    inside = expected_pixels[:, :, 3] > 0
     assert result[0, 0, 3] == result[-1, -1, 3] == 0
-    assert np.array_equal(result[inside][:, :3], wanted[inside][:, :3])
+    assert np.array_equal(result[inside][:, :3], expected_pixels[inside][:, :3])

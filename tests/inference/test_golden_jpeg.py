@@ -1,4 +1,4 @@
-"""Every kind of JPEG, written by libvips and Pillow, and compared with the colours that were encoded."""
+"""Every kind of JPEG keeps its colours. Files are written by libvips and Pillow."""
 
 import io
 from collections.abc import AsyncIterator
@@ -29,9 +29,11 @@ def by_libvips(samples: Pixels, **options: Any) -> bytes:
     return pyvips.Image.new_from_array(flat).jpegsave_buffer(Q=97, **options)
 
 
-def ink(samples: Pixels, adobe_transform: int | None) -> bytes:
-    """Four planes stored as they are. Pillow writes ink inverted, as Adobe does, and says so in an APP14
-    segment whose last byte is the transform: 0 for CMYK, 2 for YCCK; None takes the segment out.
+def a_cmyk_jpeg(samples: Pixels, adobe_transform: int | None) -> bytes:
+    """Return a JPEG that stores four planes as they are.
+
+    Pillow writes CMYK inverted, as Adobe does, and adds an APP14 segment. Its last byte is the transform:
+    0 for CMYK, 2 for YCCK. With None the segment is removed.
     """
     out = io.BytesIO()
     Image.fromarray(255 - samples, "CMYK").save(out, "JPEG", quality=97, subsampling=0)
@@ -42,9 +44,9 @@ def ink(samples: Pixels, adobe_transform: int | None) -> bytes:
     return data[: segment + 15] + bytes((adobe_transform,)) + data[segment + 16 :]
 
 
-def from_ink(ink: Pixels) -> Pixels:
-    """Return the light that C, M, Y and K leave, each 0 to 255, by Pillow's formula."""
-    light = (255 - ink[:, :, :3].astype(float)) * (255 - ink[:, :, 3:].astype(float)) / 255
+def cmyk_to_rgb(cmyk: Pixels) -> Pixels:
+    """Return CMYK as RGB, by Pillow's formula."""
+    light = (255 - cmyk[:, :, :3].astype(float)) * (255 - cmyk[:, :, 3:].astype(float)) / 255
     return np.rint(light).astype(np.uint8)
 
 
@@ -54,7 +56,7 @@ def ycbcr(rgb: Pixels) -> Pixels:
     return np.rint((rgb @ matrix.T + [0, 128, 128]).clip(0, 255)).astype(np.uint8)
 
 
-def some_ink() -> Pixels:
+def some_cmyk() -> Pixels:
     return np.concatenate([slopes(*SIZE, 3), slopes(*SIZE, 1) // 3], axis=2)
 
 
@@ -62,7 +64,7 @@ def some_ink() -> Pixels:
 @pytest.mark.parametrize("options", [{}, {"interlace": True}, {"optimize_coding": True}])
 @pytest.mark.parametrize("subsample", ["on", "off"])
 @pytest.mark.parametrize("factor", [2, 3, 4])
-async def test_grey_and_colour(
+async def test_grey_and_colour_are_kept(
     decoder: Decoder, channels: int, options: dict[str, Any], subsample: str, factor: int
 ) -> None:
     samples = slopes(*SIZE, channels)
@@ -75,8 +77,8 @@ async def test_grey_and_colour(
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:1:1"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 17), (16, 1), (17, 9)])
-async def test_any_size(decoder: Decoder, subsampling: str, size: tuple[int, int]) -> None:
-    """The last blocks are seldom full."""
+async def test_a_jpeg_may_have_any_size(decoder: Decoder, subsampling: str, size: tuple[int, int]) -> None:
+    """At most sizes the last blocks are not full."""
     samples = slopes(*size, 3)
     out = io.BytesIO()
     Image.fromarray(samples).save(out, "JPEG", quality=97, subsampling=subsampling)
@@ -86,7 +88,7 @@ async def test_any_size(decoder: Decoder, subsampling: str, size: tuple[int, int
     assert psnr(result, repeated(samples)) > 32
 
 
-async def test_colour_that_was_not_transformed(decoder: Decoder) -> None:
+async def test_rgb_that_was_not_transformed_is_read_as_rgb(decoder: Decoder) -> None:
     samples = slopes(*SIZE, 3)
     out = io.BytesIO()
     Image.fromarray(samples).save(out, "JPEG", quality=97, keep_rgb=True)
@@ -97,23 +99,23 @@ async def test_colour_that_was_not_transformed(decoder: Decoder) -> None:
 
 
 @pytest.mark.parametrize("transform", [0, None])
-async def test_ink_is_inverted_as_adobe_writes_it(decoder: Decoder, transform: int | None) -> None:
-    """With or without its marker, as browsers do it."""
-    samples = some_ink()
+async def test_cmyk_is_read_inverted_as_adobe_writes_it(decoder: Decoder, transform: int | None) -> None:
+    """Browsers read it so with and without Adobe's segment."""
+    samples = some_cmyk()
 
-    result = read(await upscaled(decoder, ink(255 - samples, transform), "JPEG"))
+    result = read(await upscaled(decoder, a_cmyk_jpeg(255 - samples, transform), "JPEG"))
 
-    assert psnr(result, repeated(from_ink(samples))) > 36
+    assert psnr(result, repeated(cmyk_to_rgb(samples))) > 36
 
 
-async def test_ink_as_luma_and_chroma(decoder: Decoder) -> None:
+async def test_cmyk_stored_as_luma_and_chroma_is_converted(decoder: Decoder) -> None:
     """Photoshop writes YCCK: C, M and Y are transformed like RGB, and K is inverted."""
-    samples = some_ink()
+    samples = some_cmyk()
     planes = np.concatenate([ycbcr(samples[:, :, :3]), 255 - samples[:, :, 3:]], axis=2)
 
-    result = read(await upscaled(decoder, ink(planes, 2), "JPEG"))
+    result = read(await upscaled(decoder, a_cmyk_jpeg(planes, 2), "JPEG"))
 
-    assert psnr(result, repeated(from_ink(samples))) > 36
+    assert psnr(result, repeated(cmyk_to_rgb(samples))) > 36
 
 
 @pytest.mark.parametrize("frame", [0xC3, 0xC5, 0xC7, 0xCB])

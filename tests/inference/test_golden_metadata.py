@@ -1,4 +1,4 @@
-"""Metadata is removed, or kept on request. The parts of each result are listed to prove it."""
+"""Metadata is removed, or kept on request. The tests list the parts of each result."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ SAMPLES = slopes(30, 20, 3)
 SECRETS = (b"Jane", b"Elm Street", b"secret")
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><dc:creator>Jane, Elm Street</dc:creator></x:xmpmeta>'
 IPTC = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", 9) + b"\x1c\x02\x50\0\x04Jane\0"
-PIXELS = {
+PICTURE_PARTS = {
     "JPEG": {0xDB, 0xC0, 0xC4, 0xDA, 0xDD, 0xE0, 0xD8},
     "PNG": {b"IHDR", b"IDAT", b"IEND"},
     "WEBP": {b"VP8 ", b"VP8L", b"VP8X", b"ALPH"},
@@ -108,25 +108,25 @@ def parts(data: bytes, file_format: str) -> Iterator[int | bytes]:
             yield from (tag.code for tag in tifffile.TiffFile(io.BytesIO(data)).pages.first.tags)
 
 
-@pytest.mark.parametrize("given", FILES)
-@pytest.mark.parametrize("becomes", PIXELS)
+@pytest.mark.parametrize("source_format", FILES)
+@pytest.mark.parametrize("result_format", PICTURE_PARTS)
 async def test_a_result_has_the_parts_of_a_picture_and_no_others(
-    decoder: Decoder, given: str, becomes: Format
+    decoder: Decoder, source_format: str, result_format: Format
 ) -> None:
-    assert any(secret in FILES[given] for secret in SECRETS)
+    assert any(secret in FILES[source_format] for secret in SECRETS)
 
-    result = await upscaled(decoder, FILES[given], becomes)
+    result = await upscaled(decoder, FILES[source_format], result_format)
 
-    assert set(parts(result, becomes)) <= PIXELS[becomes]
+    assert set(parts(result, result_format)) <= PICTURE_PARTS[result_format]
     assert not any(secret in result for secret in SECRETS)
 
 
-@pytest.mark.parametrize("given", ["JPEG", "PNG", "WEBP", "TIFF"])
-@pytest.mark.parametrize("becomes", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("source_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("result_format", ["JPEG", "PNG", "WEBP", "TIFF"])
 async def test_metadata_that_is_kept_on_request_is_exif_and_nothing_else(
-    decoder: Decoder, given: str, becomes: Format
+    decoder: Decoder, source_format: str, result_format: Format
 ) -> None:
-    result = await upscaled(decoder, FILES[given], becomes, keeps_metadata=True)
+    result = await upscaled(decoder, FILES[source_format], result_format, keeps_metadata=True)
 
     found = Image.open(io.BytesIO(result)).getexif()
     assert found[ExifTags.Base.Artist] == "Jane"
@@ -136,7 +136,7 @@ async def test_metadata_that_is_kept_on_request_is_exif_and_nothing_else(
 
 
 async def test_a_thumbnail_is_removed_even_if_metadata_is_kept(decoder: Decoder) -> None:
-    """It would show the picture before it was cropped."""
+    """A thumbnail may show the picture as it was before it was cropped."""
     thumbnail = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(SAMPLES[:9, :9])).save(thumbnail, "JPEG", comment=b"secret")
     body = thumbnail.getvalue()
@@ -163,18 +163,18 @@ def types(data: bytes, block: int, directory: int = EXIF) -> dict[int, int]:
     return {number: kind for number, kind, _ in entries({each[0]: each[2] for each in first}[directory])}
 
 
-@pytest.mark.parametrize("becomes", ["JPEG", "PNG", "WEBP", "TIFF"])
-async def test_texts_stay_texts_and_readers_find_when_a_photo_was_taken(
-    decoder: Decoder, becomes: Format
+@pytest.mark.parametrize("result_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+async def test_texts_and_the_date_of_a_photo_keep_their_types(
+    decoder: Decoder, result_format: Format
 ) -> None:
     about = exif()
     about.get_ifd(EXIF).update({TAKEN: "2024:05:06 07:08:09", LENS: "Objectif"})
     about.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
     data = file_of("JPEG", exif=about).replace(b"Objectif", b"Obj\xe9ctif")
 
-    result = await upscaled(decoder, data, becomes, keeps_metadata=True)
+    result = await upscaled(decoder, data, result_format, keeps_metadata=True)
 
-    block = 0 if becomes == "TIFF" else result.index(b"MM\0*")
+    block = 0 if result_format == "TIFF" else result.index(b"MM\0*")
     assert types(result, block) == {TAKEN: ASCII, LENS: ASCII, ExifTags.Base.UserComment: UNDEFINED}
     assert types(result, block, ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == ASCII
     assert b"2024:05:06 07:08:09\0" in result
@@ -182,7 +182,7 @@ async def test_texts_stay_texts_and_readers_find_when_a_photo_was_taken(
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
-async def test_metadata_of_grey_with_alpha_of_16_bits_is_kept(decoder: Decoder, byteorder: Any) -> None:
+async def test_metadata_of_16_bit_grey_with_alpha_is_kept(decoder: Decoder, byteorder: Any) -> None:
     """Pillow does not open such a picture."""
     out = io.BytesIO()
     tags = [(315, 2, 0, "Jane", True), (274, 3, 1, 6, True)]

@@ -1,4 +1,4 @@
-"""Every kind of PNG, written by pypng or by hand and read back by pypng, sample for sample."""
+"""Every kind of PNG is upscaled exactly. Files are written by pypng or by hand, and read back by pypng."""
 
 import io
 import struct
@@ -41,7 +41,7 @@ def levels(width: int, height: int, depth: int) -> Pixels:
     return np.random.default_rng(depth).integers(0, 2**depth, (height, width, 1), np.uint8)
 
 
-def filling(samples: Pixels, depth: int) -> Pixels:
+def fill_range(samples: Pixels, depth: int) -> Pixels:
     """Return samples of fewer bits than 8, spread over the range of 8."""
     return samples * np.uint8(255 // (2**depth - 1))
 
@@ -53,7 +53,9 @@ def with_alpha(colour: Pixels, alpha: Pixels) -> Pixels:
 @pytest.mark.parametrize("interlace", [False, True])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("depth", [8, 16])
-async def test_whole_samples(decoder: Decoder, channels: int, depth: int, interlace: bool) -> None:
+async def test_samples_of_8_and_16_bits_are_kept(
+    decoder: Decoder, channels: int, depth: int, interlace: bool
+) -> None:
     samples = noise(*SIZE, channels, depth)
 
     result = await upscaled(decoder, a_png(samples, depth, interlace=interlace), "PNG")
@@ -63,18 +65,20 @@ async def test_whole_samples(decoder: Decoder, channels: int, depth: int, interl
 
 @pytest.mark.parametrize("interlace", [False, True])
 @pytest.mark.parametrize("depth", [1, 2, 4])
-async def test_grey_of_few_bits(decoder: Decoder, depth: int, interlace: bool) -> None:
+async def test_grey_of_few_bits_fills_the_range_of_8(decoder: Decoder, depth: int, interlace: bool) -> None:
     samples = levels(*SIZE, depth)
 
     result = await upscaled(decoder, a_png(samples, depth, interlace=interlace), "PNG")
 
-    assert_upscaled(result, filling(samples, depth))
+    assert_upscaled(result, fill_range(samples, depth))
 
 
 @pytest.mark.parametrize("interlace", [False, True])
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
 @pytest.mark.parametrize("is_transparent", [False, True])
-async def test_a_palette(decoder: Decoder, depth: int, interlace: bool, is_transparent: bool) -> None:
+async def test_a_palette_becomes_its_colours(
+    decoder: Decoder, depth: int, interlace: bool, is_transparent: bool
+) -> None:
     palette = np.random.default_rng(depth).integers(1, 256, (2**depth, 3 + is_transparent), np.uint8)
     indices = levels(*SIZE, depth)
     entries = [tuple(int(part) for part in entry) for entry in palette]
@@ -84,7 +88,7 @@ async def test_a_palette(decoder: Decoder, depth: int, interlace: bool, is_trans
     assert_upscaled(result, palette[indices[:, :, 0]])
 
 
-async def test_a_palette_that_is_short_and_partly_transparent(decoder: Decoder) -> None:
+async def test_a_palette_may_be_short_and_partly_transparent(decoder: Decoder) -> None:
     palette = [(10, 20, 30, 0), (200, 100, 50, 128), (1, 2, 3)]
     indices = levels(*SIZE, 8) % np.uint8(3)
 
@@ -96,20 +100,22 @@ async def test_a_palette_that_is_short_and_partly_transparent(decoder: Decoder) 
 
 @pytest.mark.parametrize("interlace", [False, True])
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
-async def test_a_grey_sample_that_is_transparent(decoder: Decoder, depth: int, interlace: bool) -> None:
+async def test_a_grey_sample_may_be_declared_transparent(
+    decoder: Decoder, depth: int, interlace: bool
+) -> None:
     samples = noise(*SIZE, 1, 16) if depth == 16 else levels(*SIZE, depth)
     hidden = int(samples[3, 4, 0])
 
     data = a_png(samples, depth, transparent=hidden, interlace=interlace)
     result = await upscaled(decoder, data, "PNG")
 
-    colour = samples if depth == 16 else filling(samples, depth)
+    colour = samples if depth == 16 else fill_range(samples, depth)
     opacity = np.where(samples == hidden, 0, np.iinfo(colour.dtype).max)
     assert_upscaled(result, with_alpha(colour, opacity))
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-async def test_a_colour_that_is_transparent(decoder: Decoder, depth: int) -> None:
+async def test_a_colour_may_be_declared_transparent(decoder: Decoder, depth: int) -> None:
     samples = noise(*SIZE, 3, depth)
     samples[5:9, 7:20] = hidden = samples[0, 0].copy()
 
@@ -123,7 +129,7 @@ async def test_a_colour_that_is_transparent(decoder: Decoder, depth: int) -> Non
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("interlace", [False, True])
 @pytest.mark.parametrize(("channels", "depth"), [(1, 1), (1, 4), (3, 8), (4, 16)])
-async def test_any_size(
+async def test_a_png_may_have_any_size(
     decoder: Decoder, size: tuple[int, int], channels: int, depth: int, interlace: bool
 ) -> None:
     """Adam7 omits passes that would be empty."""
@@ -131,7 +137,7 @@ async def test_any_size(
 
     result = await upscaled(decoder, a_png(samples, depth, interlace=interlace), "PNG")
 
-    assert_upscaled(result, filling(samples, depth) if depth < 8 else samples)
+    assert_upscaled(result, fill_range(samples, depth) if depth < 8 else samples)
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
@@ -153,7 +159,7 @@ def filtered(samples: Pixels) -> Iterator[bytes]:
         above = row
 
 
-async def test_all_filters_in_short_chunks_of_pixels(decoder: Decoder) -> None:
+async def test_all_filters_and_short_chunks_of_pixels_are_read(decoder: Decoder) -> None:
     samples = noise(*SIZE, 3)
     deflated = zlib.compress(b"".join(filtered(samples)))
     pieces = [chunk(b"IDAT", deflated[at : at + 90]) for at in range(0, len(deflated), 90)]

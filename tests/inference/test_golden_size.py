@@ -1,4 +1,4 @@
-"""Results have exactly the requested size, and no trace of tiles."""
+"""Results have exactly the requested size, and tiles leave no seams."""
 
 from itertools import product
 from pathlib import Path
@@ -32,7 +32,7 @@ async def size_of(
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize("width", SIDES)
-async def test_a_factor_gives_exactly_that_size(width: int, factor: int) -> None:
+async def test_each_factor_multiplies_the_size_exactly(width: int, factor: int) -> None:
     for height in SIDES:
         picture = Picture(noise(width, height, 3), "PNG")
 
@@ -75,8 +75,8 @@ async def test_a_network_without_context_leaves_no_trace_of_tiles(
     assert np.abs(whole.pixels.astype(int) - tiled.pixels).max() <= (1 if depth == 8 else 8)
 
 
-async def doubting(name: str, tensor: Tensor) -> Answer:
-    """Doubt red pixels, wherever the borders of tiles are. The clean network paints them blue."""
+async def doubting_red(name: str, tensor: Tensor) -> Answer:
+    """Doubt red pixels wherever they are in a tile. The clean network paints them blue."""
     scale = int(name.removesuffix("_float")[-1])
     larger = tensor.repeat(scale, 2).repeat(scale, 3)
     if name.removesuffix("_float") == CLEAN.networks[0].name:
@@ -97,7 +97,7 @@ async def test_doubt_across_tiles_leaves_no_seam(tile: int, factor: int, depth: 
     picture = Picture(samples if depth == 8 else samples.astype(np.uint16) * np.uint16(257), "PNG")
     size = (PRIMES[0] * factor, PRIMES[1] * factor)
 
-    whole, tiled = [await upscaled(picture, size, doubting, tile=each) for each in (512, tile)]
+    whole, tiled = [await upscaled(picture, size, doubting_red, tile=each) for each in (512, tile)]
 
     difference = np.abs(whole.pixels.astype(int) - tiled.pixels)
     assert difference.max() <= (1 if depth == 8 else 257)

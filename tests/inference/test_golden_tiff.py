@@ -1,4 +1,4 @@
-"""Every kind of TIFF, written by tifffile or libvips and read back by tifffile, sample for sample."""
+"""Every kind of TIFF is upscaled exactly. Files are written by tifffile or libvips, and read by tifffile."""
 
 import io
 from collections.abc import AsyncIterator
@@ -51,21 +51,21 @@ def by_libvips(samples: Pixels, **options: Any) -> bytes:
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("layout", [{}, STRIPS, TILED])
+@pytest.mark.parametrize("storage", [{}, STRIPS, TILED])
 @pytest.mark.parametrize(
     "compression", [{}, {"compression": "zlib"}, {"compression": "zlib", "predictor": True}]
 )
-async def test_grey_and_colour_in_either_order_of_bytes(
+async def test_grey_and_colour_are_kept_in_either_byte_order(
     decoder: Decoder,
     order: str,
     depth: int,
     channels: int,
-    layout: dict[str, Any],
+    storage: dict[str, Any],
     compression: dict[str, Any],
 ) -> None:
     samples = noise(*SIZE, channels, depth)
 
-    data = a_tiff(samples, order=order, **layout, **compression)
+    data = a_tiff(samples, order=order, **storage, **compression)
     result = await upscaled(decoder, data, "TIFF")
 
     assert_upscaled(result, samples)
@@ -77,7 +77,7 @@ async def test_grey_and_colour_in_either_order_of_bytes(
 )
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("channels", [1, 3])
-async def test_lossless_compressions(
+async def test_lossless_compressions_are_read(
     decoder: Decoder, compression: str, options: dict[str, Any], depth: int, channels: int
 ) -> None:
     samples = noise(*SIZE, channels, depth)
@@ -89,7 +89,7 @@ async def test_lossless_compressions(
 
 @pytest.mark.parametrize("tile", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
-async def test_jpeg_inside(decoder: Decoder, tile: bool, channels: int) -> None:
+async def test_jpeg_compression_inside_a_tiff_is_read(decoder: Decoder, tile: bool, channels: int) -> None:
     samples = slopes(*SIZE, channels)
 
     data = by_libvips(samples, compression="jpeg", Q=97, tile=tile, tile_width=32, tile_height=32)
@@ -100,7 +100,9 @@ async def test_jpeg_inside(decoder: Decoder, tile: bool, channels: int) -> None:
 
 @pytest.mark.parametrize("compression", ["none", "ccittfax4", "deflate", "packbits"])
 @pytest.mark.parametrize("is_white_zero", [False, True])
-async def test_black_and_white(decoder: Decoder, compression: str, is_white_zero: bool) -> None:
+async def test_black_and_white_become_grey_of_8_bits(
+    decoder: Decoder, compression: str, is_white_zero: bool
+) -> None:
     samples = np.where(noise(*SIZE, 1) > 127, np.uint8(255), np.uint8(0))
 
     data = by_libvips(samples, compression=compression, bitdepth=1, miniswhite=is_white_zero)
@@ -110,7 +112,7 @@ async def test_black_and_white(decoder: Decoder, compression: str, is_white_zero
 
 
 @pytest.mark.parametrize("bits", [2, 4])
-async def test_few_levels(decoder: Decoder, bits: int) -> None:
+async def test_grey_of_few_bits_becomes_grey_of_8_bits(decoder: Decoder, bits: int) -> None:
     step = 255 // (2**bits - 1)
     samples = noise(40, 30, 1) // np.uint8(2 ** (8 - bits)) * np.uint8(step)
 
@@ -131,7 +133,7 @@ async def test_white_may_be_zero(decoder: Decoder, depth: int, order: str) -> No
 
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("channels", [3, 4])
-async def test_separate_planes(decoder: Decoder, depth: int, channels: int) -> None:
+async def test_separate_planes_are_joined(decoder: Decoder, depth: int, channels: int) -> None:
     samples = noise(*SIZE, channels, depth)
     extra: dict[str, Any] = {"extrasamples": ["unassalpha"]} if channels == 4 else {}
 
@@ -141,15 +143,15 @@ async def test_separate_planes(decoder: Decoder, depth: int, channels: int) -> N
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("layout", [{}, STRIPS, TILED])
+@pytest.mark.parametrize("storage", [{}, STRIPS, TILED])
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("channels", [2, 4])
-async def test_alpha_beside_colour(
-    decoder: Decoder, order: str, layout: dict[str, Any], depth: int, channels: int
+async def test_alpha_stored_with_colour_is_kept(
+    decoder: Decoder, order: str, storage: dict[str, Any], depth: int, channels: int
 ) -> None:
     samples = noise(*SIZE, channels, depth)
 
-    data = a_tiff(samples, order=order, extrasamples=["unassalpha"], **layout)
+    data = a_tiff(samples, order=order, extrasamples=["unassalpha"], **storage)
     result = await upscaled(decoder, data, "TIFF")
 
     assert_upscaled(result, samples)
@@ -184,7 +186,7 @@ async def test_a_further_channel_of_unknown_meaning_is_left_out(
     assert_upscaled(result, np.ascontiguousarray(samples[:, :, :-1]))
 
 
-async def test_a_palette(decoder: Decoder) -> None:
+async def test_a_palette_becomes_its_colours(decoder: Decoder) -> None:
     indices, colours = noise(*SIZE, 1), np.random.default_rng(1).integers(0, 256, (3, 256)).astype(np.uint16)
 
     data = a_tiff(indices, photometric="palette", colormap=colours * 257)
@@ -194,11 +196,11 @@ async def test_a_palette(decoder: Decoder) -> None:
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-async def test_ink(decoder: Decoder, depth: int) -> None:
-    """Without a profile the exact colours are a matter of taste, but their order is not."""
+async def test_cmyk_becomes_rgb(decoder: Decoder, depth: int) -> None:
+    """Without a profile the exact colours are undefined, but their order is not."""
     most = 2**depth - 1
-    inks = np.array([[most, 0, 0, 0], [0, most, 0, 0], [0, 0, most, 0], [0, 0, 0, most], [0, 0, 0, 0]])
-    samples = np.repeat(inks, 20, axis=0)[np.newaxis].repeat(30, axis=0).astype(f"u{depth // 8}")
+    colours = np.array([[most, 0, 0, 0], [0, most, 0, 0], [0, 0, most, 0], [0, 0, 0, most], [0, 0, 0, 0]])
+    samples = np.repeat(colours, 20, axis=0)[np.newaxis].repeat(30, axis=0).astype(f"u{depth // 8}")
 
     result = read(await upscaled(decoder, a_tiff(samples, photometric="separated"), "TIFF")) / most
 
@@ -209,7 +211,7 @@ async def test_ink(decoder: Decoder, depth: int) -> None:
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-async def test_the_first_page_of_several(decoder: Decoder, depth: int) -> None:
+async def test_the_first_of_several_pages_is_taken(decoder: Decoder, depth: int) -> None:
     samples, out = noise(*SIZE, 3, depth), io.BytesIO()
     with tifffile.TiffWriter(out) as writer:
         for page in (samples, samples[:9, :9], samples[::-1]):
@@ -221,8 +223,8 @@ async def test_the_first_page_of_several(decoder: Decoder, depth: int) -> None:
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-async def test_big_tiff(decoder: Decoder, depth: int) -> None:
-    """In little-endian order. Pillow does not open big-endian BigTIFFs, so they are refused."""
+async def test_a_little_endian_big_tiff_is_read(decoder: Decoder, depth: int) -> None:
+    """Pillow does not open big-endian BigTIFFs, so Loupe refuses them."""
     samples = noise(*SIZE, 3, depth)
 
     result = await upscaled(decoder, a_tiff(samples, big=True), "TIFF")

@@ -1,4 +1,4 @@
-"""Each network at the real Triton: tiles leave no seam up to the borders, and 16 bits are 16."""
+"""With each network of the real Triton, tiles leave no seams, and 16 bits stay 16 bits."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
-NETS = tuple(network for model in ALL_MODELS for network in model.networks)
+NETWORKS = tuple(network for model in ALL_MODELS for network in model.networks)
 PRIMES = ((127, 101), (151, 137), (251, 241))
 """The first of these sizes that is larger than both sizes of tiles is used."""
 
@@ -28,9 +28,9 @@ async def real(stack: Stack) -> AsyncGenerator[Triton]:
         yield client
 
 
-async def skip_without(real: Triton, net: Network) -> None:
-    if not await real.has(net.name):
-        pytest.skip(f"this Triton has no {net.name}")
+async def skip_without(real: Triton, network: Network) -> None:
+    if not await real.has(network.name):
+        pytest.skip(f"this Triton has no {network.name}")
 
 
 def photo(size: tuple[int, int], kind: type[np.uint8 | np.uint16]) -> Pixels:
@@ -38,20 +38,20 @@ def photo(size: tuple[int, int], kind: type[np.uint8 | np.uint16]) -> Pixels:
     return samples * kind(257) if kind is np.uint16 else samples
 
 
-@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: f"{network.name}-{network.scale}")
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-async def test_prime_sizes_in_tiles_equal_the_picture_in_one_piece_up_to_its_borders(
-    real: Triton, net: Network, kind: type[np.uint8 | np.uint16]
+async def test_a_picture_of_prime_size_in_tiles_equals_the_picture_in_one_piece(
+    real: Triton, network: Network, kind: type[np.uint8 | np.uint16]
 ) -> None:
-    """Two sizes of tiles: that many pixels more than the two overlaps."""
-    await skip_without(real, net)
-    source = next(size for size in PRIMES if min(size) > 2 * net.overlap + 40)
+    """The tiles are 24 and 40 pixels larger than the two overlaps."""
+    await skip_without(real, network)
+    source = next(size for size in PRIMES if min(size) > 2 * network.overlap + 40)
     picture = Picture(photo(source, kind), "PNG")
-    size = (source[0] * net.scale, source[1] * net.scale)
+    size = (source[0] * network.scale, source[1] * network.scale)
 
     whole, *tiled = [
-        await upscaled(picture, size, real.infer, networks=(net,), tile=tile)
-        for tile in (512, 2 * net.overlap + 24, 2 * net.overlap + 40)
+        await upscaled(picture, size, real.infer, networks=(network,), tile=tile)
+        for tile in (512, 2 * network.overlap + 24, 2 * network.overlap + 40)
     ]
 
     for each in tiled:
@@ -59,9 +59,9 @@ async def test_prime_sizes_in_tiles_equal_the_picture_in_one_piece_up_to_its_bor
         assert difference.max() <= (1 if kind is np.uint8 else 32)
 
 
-@pytest.mark.parametrize("net", FAITHFUL.networks, ids=lambda net: net.name)
+@pytest.mark.parametrize("network", FAITHFUL.networks, ids=lambda network: network.name)
 async def test_text_that_the_photo_network_doubts_has_no_seams_between_tiles(
-    real: Triton, net: Network
+    real: Triton, network: Network
 ) -> None:
     width, height = PRIMES[0]
     image = Image.new("RGB", (width, height), "white")
@@ -69,23 +69,25 @@ async def test_text_that_the_photo_network_doubts_has_no_seams_between_tiles(
     for row in range(0, height, 12):
         pen.text((2, row), "All work and no play makes Jack", fill="black")
     picture = Picture(np.asarray(image), "PNG")
-    size = (width * net.scale, height * net.scale)
+    size = (width * network.scale, height * network.scale)
 
-    whole = await upscaled(picture, size, real.infer, networks=(net,), tile=512)
-    tiled = await upscaled(picture, size, real.infer, networks=(net,), tile=64)
+    whole = await upscaled(picture, size, real.infer, networks=(network,), tile=512)
+    tiled = await upscaled(picture, size, real.infer, networks=(network,), tile=64)
 
     assert np.abs(whole.pixels.astype(int) - tiled.pixels).max() <= 3
 
 
-@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
-async def test_a_ramp_of_16_bits_has_more_levels_than_8_have(real: Triton, net: Network) -> None:
-    await skip_without(real, net)
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: f"{network.name}-{network.scale}")
+async def test_a_ramp_of_16_bits_has_more_levels_than_8_have(real: Triton, network: Network) -> None:
+    await skip_without(real, network)
     ramp = np.rint(np.linspace(8000, 57000, 400)).astype(np.uint16)
     picture = Picture(np.broadcast_to(ramp[np.newaxis, :, np.newaxis], (40, 400, 3)).copy(), "PNG")
 
-    result = await upscaled(picture, (400 * net.scale, 40 * net.scale), real.infer, networks=(net,))
+    result = await upscaled(
+        picture, (400 * network.scale, 40 * network.scale), real.infer, networks=(network,)
+    )
 
-    row = result.pixels[20 * net.scale, :, 1].astype(int)
+    row = result.pixels[20 * network.scale, :, 1].astype(int)
     assert result.pixels.dtype == np.uint16
-    assert len(np.unique(row)) > 300 * net.scale
+    assert len(np.unique(row)) > 300 * network.scale
     assert np.abs(row[64:-64] - np.linspace(row[64], row[-65], len(row) - 128)).max() < 3 * 257

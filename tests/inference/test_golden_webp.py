@@ -1,4 +1,4 @@
-"""Every kind of WebP, written and read back by libvips."""
+"""Every kind of WebP is upscaled. Files are written and read back by libvips."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -43,7 +43,7 @@ async def test_lossless_stays_lossless(decoder: Decoder, channels: int, factor: 
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (33, 31)])
-async def test_any_size(decoder: Decoder, size: tuple[int, int]) -> None:
+async def test_a_webp_may_have_any_size(decoder: Decoder, size: tuple[int, int]) -> None:
     samples = noise(*size, 3)
 
     result = await upscaled(decoder, a_webp(samples, **LOSSLESS), "WEBP")
@@ -52,7 +52,7 @@ async def test_any_size(decoder: Decoder, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-async def test_lossy(decoder: Decoder, channels: int) -> None:
+async def test_a_lossy_webp_stays_close_to_its_original(decoder: Decoder, channels: int) -> None:
     samples = slopes(61, 43, channels)
 
     result = read(await upscaled(decoder, a_webp(samples, Q=95), "WEBP"))
@@ -61,7 +61,7 @@ async def test_lossy(decoder: Decoder, channels: int) -> None:
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-async def test_an_animation(decoder: Decoder, channels: int) -> None:
+async def test_an_animation_keeps_its_frames_durations_and_loops(decoder: Decoder, channels: int) -> None:
     frames = [
         slopes(*SIZE, channels),
         np.ascontiguousarray(slopes(*SIZE, channels)[::-1]),

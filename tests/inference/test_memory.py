@@ -1,4 +1,4 @@
-"""The memory that a result takes at the worker, as the peak of a separate process that Linux measures."""
+"""The memory that a worker needs for a result is limited. Linux reports the peak of a separate process."""
 
 import os
 import subprocess
@@ -11,9 +11,9 @@ from imagefile.formats import WRITABLE
 
 LIMITS = WRITABLE["WEBP"].limits
 WIDTH, HEIGHT, FACTOR = 2000, 1500, 4
-BUILDER = Path(__file__).parents[2] / "services" / "inference" / "models"
+MODELS_FOLDER = Path(__file__).parents[2] / "services" / "inference" / "models"
 
-CHILD = """
+RENDER = """
 import asyncio, re, sys
 from pathlib import Path
 import numpy as np
@@ -41,29 +41,29 @@ asyncio.run(main(sys.argv[1], *map(int, sys.argv[2:])))
 """
 
 
-def run_child(program: str, arguments: list[str]) -> int:
+def run_process(program: str, arguments: list[str]) -> int:
     """Return the bytes that the program prints."""
-    environment = {**os.environ, "PYTHONPATH": str(BUILDER)}
+    environment = {**os.environ, "PYTHONPATH": str(MODELS_FOLDER)}
     command = [sys.executable, "-c", program, *arguments]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return int(done.stdout)
 
 
-@pytest.mark.parametrize(("file_format", "times"), [("JPEG", 1), ("PNG", 1), ("TIFF", 1), ("WEBP", 2)])
-def test_a_result_takes_no_more_than_it_may(file_format: str, times: int) -> None:
-    """The limit is three bytes a pixel of the original and six of the result.
+@pytest.mark.parametrize(("file_format", "multiple"), [("JPEG", 1), ("PNG", 1), ("TIFF", 1), ("WEBP", 2)])
+def test_a_result_needs_no_more_memory_than_its_limit(file_format: str, multiple: int) -> None:
+    """The limit is three bytes per pixel of the original and six per pixel of the result.
 
-    WebP may take twice as much, because libwebp needs whole pictures and memory of its own.
+    WebP may need twice as much, because libwebp works on whole pictures and needs memory of its own.
     """
     arguments = [file_format, *(str(number) for number in (WIDTH, HEIGHT, FACTOR))]
 
-    peak = run_child(CHILD, arguments)
+    peak = run_process(RENDER, arguments)
 
     pixels = WIDTH * HEIGHT
-    assert 0 < peak < times * (3 * pixels + 6 * pixels * FACTOR**2)
+    assert 0 < peak < multiple * (3 * pixels + 6 * pixels * FACTOR**2)
 
 
-ENCODER = """
+ENCODE_NOISE = """
 import re, sys
 from pathlib import Path
 import numpy as np
@@ -85,7 +85,7 @@ writer.finish()
 print(peak() - before)
 """
 MOST_BYTES = 1_400_000_000
-"""The rest of 1.5 GB beside the worker itself."""
+"""What the worker itself leaves of 1.5 GB."""
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ MOST_BYTES = 1_400_000_000
         ("lossy", (8192, 4100), 3, 48, LIMITS.lossy_pixels),
     ],
 )
-def test_the_largest_webp_of_noise_takes_no_more_than_it_may(
+def test_the_largest_webp_of_noise_needs_no_more_memory_than_its_limit(
     kind: str, size: tuple[int, int], channels: int, amplitude: int, most_pixels: int
 ) -> None:
-    """Computed from the bytes that a smaller picture takes for each pixel."""
+    """The test measures a smaller picture and multiplies its bytes per pixel."""
     arguments = [kind, *(str(number) for number in (*size, channels, amplitude))]
 
-    peak = run_child(ENCODER, arguments)
+    peak = run_process(ENCODE_NOISE, arguments)
 
     assert 0 < peak * most_pixels / (size[0] * size[1]) < MOST_BYTES

@@ -1,4 +1,4 @@
-"""The decoder reads the metadata that may be kept in a result, and nothing else."""
+"""The decoder reads only metadata that may be kept in a result."""
 
 from collections.abc import AsyncIterator
 
@@ -6,7 +6,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from inference.decoding.pool import Decoder
-from tests.inference.pictures import still
+from tests.inference.pictures import decode_still
 from tests.pixels import encoded
 
 PHOTO = Image.effect_noise((90, 60), 80).convert("RGB")
@@ -19,10 +19,10 @@ async def decoder() -> AsyncIterator[Decoder]:
     await decoder.aclose()
 
 
-async def test_broken_exif_does_not_spoil_a_picture(decoder: Decoder) -> None:
+async def test_a_picture_with_broken_exif_is_decoded(decoder: Decoder) -> None:
     data = encoded(PHOTO, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\0\0")
 
-    picture = await still(decoder, data)
+    picture = await decode_still(decoder, data)
 
     assert picture.size == (90, 60)
 
@@ -38,7 +38,7 @@ async def test_metadata_is_read_except_what_would_be_wrong_in_a_result(
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] = 100
     exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
 
-    picture = await still(decoder, encoded(PHOTO, file_format, exif=exif))
+    picture = await decode_still(decoder, encoded(PHOTO, file_format, exif=exif))
 
     found = Image.Exif()
     found.load(b"Exif\0\0" + (picture.exif or b""))
@@ -48,12 +48,12 @@ async def test_metadata_is_read_except_what_would_be_wrong_in_a_result(
     assert found.get_ifd(ExifTags.IFD.GPSInfo) == {ExifTags.GPS.GPSLatitudeRef: "N"}
 
 
-async def test_metadata_too_large_for_a_jpeg_loses_the_makers_note(decoder: Decoder) -> None:
+async def test_metadata_that_is_too_large_for_a_jpeg_loses_its_makers_note(decoder: Decoder) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "Jane"
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.MakerNote] = bytes(70_000)
 
-    picture = await still(decoder, encoded(PHOTO, "PNG", exif=exif))
+    picture = await decode_still(decoder, encoded(PHOTO, "PNG", exif=exif))
 
     found = Image.Exif()
     found.load(b"Exif\0\0" + (picture.exif or b""))
@@ -62,14 +62,14 @@ async def test_metadata_too_large_for_a_jpeg_loses_the_makers_note(decoder: Deco
 
 
 async def test_a_file_without_metadata_has_none(decoder: Decoder) -> None:
-    assert (await still(decoder, encoded(PHOTO, "JPEG"))).exif is None
+    assert (await decode_still(decoder, encoded(PHOTO, "JPEG"))).exif is None
 
 
 @pytest.mark.parametrize("artist", ["Jürgen", "山田"])
-async def test_names_keep_their_letters(decoder: Decoder, artist: str) -> None:
+async def test_names_in_metadata_keep_their_letters(decoder: Decoder, artist: str) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = artist.encode()
 
-    picture = await still(decoder, encoded(PHOTO, "JPEG", exif=exif))
+    picture = await decode_still(decoder, encoded(PHOTO, "JPEG", exif=exif))
 
     assert artist.encode() in (picture.exif or b"")

@@ -1,4 +1,4 @@
-"""A model's process is killed inside a real Triton, which still calls the model ready."""
+"""A model whose process died is loaded again. Triton itself still reports such a model as ready."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -20,7 +20,7 @@ from tests.inference.scratch_triton import DEADLY, QUICK, SLOW, ScratchTriton, s
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (150, 200, 3), np.uint8)
 TILE = np.ascontiguousarray(PIXELS[:64, :64].transpose(2, 0, 1)[np.newaxis])
-NET = Network(SLOW, scale=2, overlap=4)
+NETWORK = Network(SLOW, scale=2, overlap=4)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def reloads(model: str, outcome: str = "done") -> float:
     return REGISTRY.get_sample_value("loupe_triton_reloads_total", labels) or 0.0
 
 
-async def test_a_picture_is_finished_although_its_model_is_killed_meanwhile(
+async def test_a_picture_is_finished_although_its_model_dies_meanwhile(
     scratch: ScratchTriton, triton: Triton
 ) -> None:
     before, progressed = reloads(SLOW), asyncio.Event()
@@ -53,7 +53,7 @@ async def test_a_picture_is_finished_although_its_model_is_killed_meanwhile(
             Picture(PIXELS, "PNG"),
             (400, 300),
             triton.infer,
-            networks=(NET,),
+            networks=(NETWORK,),
             tile=64,
             in_flight=4,
             progress=progress,
@@ -68,7 +68,7 @@ async def test_a_picture_is_finished_although_its_model_is_killed_meanwhile(
     assert triton.is_healthy
 
 
-async def test_a_canary_brings_a_model_back_before_anybody_needs_it(
+async def test_a_canary_reloads_a_dead_model_before_a_picture_needs_it(
     scratch: ScratchTriton, triton: Triton
 ) -> None:
     await triton.infer(QUICK, TILE)
@@ -82,7 +82,7 @@ async def test_a_canary_brings_a_model_back_before_anybody_needs_it(
     assert reloads(QUICK) == before + 1
 
 
-async def test_two_workers_that_find_a_model_dead_both_get_their_answers(scratch: ScratchTriton) -> None:
+async def test_two_workers_that_find_the_same_model_dead_both_get_answers(scratch: ScratchTriton) -> None:
     async with triton_at(scratch.target, seconds=30) as one, triton_at(scratch.target, seconds=30) as other:
         await asyncio.gather(*(client.infer(QUICK, TILE) for client in (one, other)))
         scratch.kill(QUICK)
@@ -92,7 +92,7 @@ async def test_two_workers_that_find_a_model_dead_both_get_their_answers(scratch
     assert all(np.array_equal(answer.upscaled, TILE.repeat(2, 2).repeat(2, 3)) for answer in answers)
 
 
-async def test_a_triton_that_loads_nothing_makes_the_worker_unready_until_it_is_restarted(
+async def test_a_triton_that_may_load_no_models_makes_the_worker_unready_until_triton_restarts(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("triton")
@@ -149,25 +149,25 @@ async def test_a_reload_continues_when_its_caller_is_cancelled(
     await poll(lambda: is_reloaded(QUICK, before))
 
 
-async def test_a_model_whose_reload_failed_is_loaded_as_soon_as_that_is_possible(
+async def test_a_model_whose_reload_failed_is_loaded_as_soon_as_it_can_be(
     scratch: ScratchTriton, triton: Triton, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     await triton.infer(QUICK, TILE)
-    away = tmp_path_factory.mktemp("away") / QUICK
-    (scratch.models / QUICK).rename(away)
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / QUICK
+    (scratch.models / QUICK).rename(elsewhere)
     scratch.kill(QUICK)
     with pytest.raises(TritonUnavailable):
         await triton.infer(QUICK, TILE)
     with pytest.raises(TritonUnavailable):
         await triton.infer(QUICK, TILE)
-    away.rename(scratch.models / QUICK)
+    elsewhere.rename(scratch.models / QUICK)
 
     answer = await triton.infer(QUICK, TILE)
 
     assert np.array_equal(answer.upscaled, TILE.repeat(2, 2).repeat(2, 3))
 
 
-async def test_a_starting_worker_loads_what_another_one_left_unloaded(
+async def test_a_starting_worker_loads_a_model_that_another_worker_left_unloaded(
     scratch: ScratchTriton, triton: Triton
 ) -> None:
     await triton._client.unload_model(QUICK)

@@ -1,4 +1,4 @@
-"""No real picture is refused, and the answers of a broken device are."""
+"""Output checks accept every enlarged picture and refuse the answers of a broken device."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def drawn(background: str, ink: str, width: int) -> Image.Image:
 
 
 def grid(pitch: int) -> Image.Image:
-    """Return single white pixels on black."""
+    """Return a grid of white pixels on black."""
     pixels = np.zeros((SIZE, SIZE), np.uint8)
     pixels[1::pitch, 1::pitch] = 255
     return Image.fromarray(pixels)
@@ -94,7 +94,7 @@ def test_one_colour_for_a_varied_tile_is_refused(name: str, level: int) -> None:
 
 
 @pytest.mark.parametrize("photo", PHOTOS, ids=lambda path: path.stem)
-def test_a_partly_written_buffer_is_refused(photo: Path) -> None:
+def test_an_answer_with_an_unwritten_part_is_refused(photo: Path) -> None:
     tensor = np.maximum(tensor_of(Image.open(photo)), 60)
     answer = tensor.repeat(2, 2).repeat(2, 3)
     answer[:, :, 128:] = 0
@@ -102,11 +102,11 @@ def test_a_partly_written_buffer_is_refused(photo: Path) -> None:
     assert find_problem(tensor, Answer(answer), 2) == "a black hole"
 
 
-@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
-def test_a_single_value_that_is_not_a_number_is_refused(odd: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_single_value_that_is_not_a_number_is_refused(value: float) -> None:
     tensor = as_float(tensor_of(PICTURES["noise"]))
     answer = tensor.repeat(2, 2).repeat(2, 3)
-    answer[0, 1, 7, 9] = odd
+    answer[0, 1, 7, 9] = value
 
     assert find_problem(tensor, Answer(answer), 2) == "values that are not numbers"
 
@@ -121,7 +121,7 @@ def test_an_uncertainty_map_of_another_size_is_refused() -> None:
 
 
 def uncertain_rows(height: int) -> Tensor:
-    """Return a map in which so many rows are uncertain."""
+    """Return an uncertainty map whose first rows are uncertain."""
     uncertainty = np.zeros((1, 1, SIZE, SIZE), np.uint8)
     uncertainty[:, :, :height] = 255
     return uncertainty
@@ -130,7 +130,7 @@ def uncertain_rows(height: int) -> Tensor:
 @pytest.mark.parametrize("name", ["checks", "noise", "white", *NAMES])
 @pytest.mark.parametrize("level", [0, 255])
 def test_uncertain_places_may_have_any_value(name: str, level: int) -> None:
-    """For instance if half precision overflows."""
+    """The values of uncertain places are arbitrary, for instance if half precision overflows."""
     tensor = tensor_of(PICTURES[name])
     answer = tensor.repeat(2, 2).repeat(2, 3)
     answer[:, :, :128] = level
@@ -152,8 +152,8 @@ def test_an_uncertain_spot_does_not_make_a_plain_tile_varied() -> None:
 def test_certain_places_are_checked_beside_uncertain_ones() -> None:
     tensor = np.maximum(tensor_of(PICTURES["noise"]), 60)
     black = np.zeros((1, 3, 2 * SIZE, 2 * SIZE), np.uint8)
-    holed = tensor.repeat(2, 2).repeat(2, 3)
-    holed[:, :, 128:] = 0
+    with_hole = tensor.repeat(2, 2).repeat(2, 3)
+    with_hole[:, :, 128:] = 0
 
     assert find_problem(tensor, Answer(black, uncertain_rows(16)), 2) == "black"
-    assert find_problem(tensor, Answer(holed, uncertain_rows(16)), 2) == "a black hole"
+    assert find_problem(tensor, Answer(with_hole, uncertain_rows(16)), 2) == "a black hole"

@@ -1,4 +1,4 @@
-"""From a decoded original to its file: fit, metadata, animations. The model repeats each pixel."""
+"""A decoded original becomes a file with the right fit, metadata and frames. The model repeats each pixel."""
 
 import io
 
@@ -18,6 +18,8 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
 class Nearest:
+    """A model that repeats each pixel and counts its requests."""
+
     def __init__(self) -> None:
         self.requests = 0
 
@@ -36,7 +38,7 @@ def a_spec(
 
 
 def a_picture(size: tuple[int, int] = (40, 20), *, depth: int = 8, exif: bytes | None = None) -> Picture:
-    """The left half is red, the right one blue."""
+    """Return a picture whose left half is red and whose right half is blue."""
     pixels = np.zeros((size[1], size[0], 3), np.uint8)
     pixels[:, : size[0] // 2], pixels[:, size[0] // 2 :] = RED, BLUE
     if depth == 16:
@@ -64,7 +66,7 @@ def share(image: Image.Image, colour: tuple[int, ...]) -> float:
         ("contain", (80, 40), 0, 20),
     ],
 )
-def test_how_a_wide_picture_is_placed_in_a_square(
+def test_a_wide_picture_is_placed_in_a_square_by_its_fit(
     fit: Fit, inner: tuple[int, int], left: int, top: int
 ) -> None:
     placement = place((40, 20), (80, 80), fit)
@@ -73,18 +75,20 @@ def test_how_a_wide_picture_is_placed_in_a_square(
 
 
 @pytest.mark.parametrize("fit", ["cover", "contain"])
-def test_every_size_is_covered_or_contained(fit: Fit) -> None:
+def test_every_target_is_covered_or_contains_the_picture(fit: Fit) -> None:
     for width in range(1, 40):
         for height in range(1, 40, 3):
             target = (width * 3, height * 2)
             inner = place((width, height), target, fit).inner
             pairs = list(zip(inner, target, strict=True))
 
-            assert any(side == wanted for side, wanted in pairs)
-            assert all(side >= wanted if fit == "cover" else side <= wanted for side, wanted in pairs)
+            assert any(side == target_side for side, target_side in pairs)
+            assert all(
+                side >= target_side if fit == "cover" else side <= target_side for side, target_side in pairs
+            )
 
 
-async def test_cover_cuts_off_what_is_too_much() -> None:
+async def test_cover_cuts_off_both_ends_of_the_longer_axis() -> None:
     image = await rendered(a_picture(), a_spec((80, 80), fit="cover"))
 
     assert (image.size, image.mode) == ((80, 80), "RGB")
@@ -119,10 +123,10 @@ async def test_contain_without_a_border_adds_no_alpha_channel() -> None:
 
 @pytest.mark.parametrize("fit", ["stretch", "cover", "contain"])
 async def test_16_bits_are_placed_like_8_bits(fit: Fit) -> None:
-    eight = await rendered(a_picture(), a_spec((80, 80), fit=fit))
-    sixteen = await rendered(a_picture(depth=16), a_spec((80, 80), fit=fit))
+    of_8_bits = await rendered(a_picture(), a_spec((80, 80), fit=fit))
+    of_16_bits = await rendered(a_picture(depth=16), a_spec((80, 80), fit=fit))
 
-    assert np.abs(np.asarray(sixteen).astype(int) - np.asarray(eight)).max() <= 2
+    assert np.abs(np.asarray(of_16_bits).astype(int) - np.asarray(of_8_bits)).max() <= 2
 
 
 def some_exif() -> bytes:
@@ -134,7 +138,7 @@ def some_exif() -> bytes:
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
-async def test_metadata_is_written_if_it_is_to_be_kept(file_format: Format) -> None:
+async def test_metadata_is_written_on_request(file_format: Format) -> None:
     picture = a_picture(exif=some_exif())
     spec = a_spec((80, 40), file_format, keeps_metadata=True)
 
@@ -146,7 +150,7 @@ async def test_metadata_is_written_if_it_is_to_be_kept(file_format: Format) -> N
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
-async def test_metadata_is_not_written_otherwise(file_format: Format) -> None:
+async def test_metadata_is_not_written_by_default(file_format: Format) -> None:
     data = await render(a_picture(exif=some_exif()), a_spec((80, 40), file_format), Nearest())
 
     assert b"Jane" not in data
@@ -173,7 +177,7 @@ async def test_an_animation_keeps_frames_times_and_loops(file_format: Format, al
     result = await rendered(original, a_spec((80, 40), file_format))
 
     assert (result.format, result.size, getattr(result, "n_frames", 1)) == (file_format, (80, 40), 3)
-    assert result.info["loop"] == (2 if file_format == "GIF" else 3)  # it tells how often it is played again
+    assert result.info["loop"] == (2 if file_format == "GIF" else 3)  # a GIF counts repetitions
     for index, frame in enumerate(original.frames):
         result.seek(index)
         result.load()
@@ -196,9 +200,9 @@ async def test_equal_tiles_of_an_animation_are_inferred_once() -> None:
 
     await render(Animation([still] * 5, [100] * 5, 0), a_spec((400, 200), "GIF"), model)
 
-    once = Nearest()
-    await render(still, a_spec((400, 200), "PNG"), once)
-    assert 1 < model.requests <= once.requests
+    of_one_frame = Nearest()
+    await render(still, a_spec((400, 200), "PNG"), of_one_frame)
+    assert 1 < model.requests <= of_one_frame.requests
 
 
 async def test_progress_of_an_animation_is_reported_after_each_frame() -> None:
@@ -211,7 +215,7 @@ async def test_progress_of_an_animation_is_reported_after_each_frame() -> None:
     assert reports == [(1, 3), (2, 3), (3, 3)]
 
 
-async def test_too_many_pixels_in_all_frames_are_refused() -> None:
+async def test_too_many_pixels_in_all_frames_together_are_refused() -> None:
     with pytest.raises(Undecodable) as caught:
         await render(an_animation(), a_spec((16_000, 8_000), "GIF"), Nearest())
 

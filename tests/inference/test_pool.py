@@ -1,4 +1,4 @@
-"""The decoding child is confined. Neither its death nor a cancelled decode harms the next file."""
+"""The decoding child has limits. Neither its death nor a cancelled decode affects the next file."""
 
 import asyncio
 import io
@@ -19,7 +19,7 @@ from inference.decoding.pool import Decoder
 from inference.decoding.protocol import Limits
 from inference.errors import DecoderCrashed, Undecodable
 from inference.picture import Picture
-from tests.inference.pictures import still
+from tests.inference.pictures import decode_still
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "chelsea.png"
 
@@ -60,11 +60,11 @@ def wait_for_death(child: psutil.Process) -> None:
         time.sleep(0.01)
 
 
-async def stopped_in_the_middle(decoder: Decoder) -> asyncio.Task[Picture]:
-    """Start a decode whose child is frozen and will not answer."""
+async def start_frozen_decode(decoder: Decoder) -> asyncio.Task[Picture]:
+    """Start to decode a file in a child that is frozen and does not answer."""
     await decoder.decode(png_of(photo()))
     child_of(decoder).suspend()
-    work = asyncio.create_task(still(decoder, png_of(photo())))
+    work = asyncio.create_task(decode_still(decoder, png_of(photo())))
     await asyncio.sleep(0)
     return work
 
@@ -72,14 +72,14 @@ async def stopped_in_the_middle(decoder: Decoder) -> asyncio.Task[Picture]:
 async def test_the_limit_of_pixels_is_inclusive(start: Callable[..., Decoder]) -> None:
     decoder = start(Limits(pixels=5400))
 
-    picture = await still(decoder, png_of(photo((90, 60))))
+    picture = await decode_still(decoder, png_of(photo((90, 60))))
 
     assert picture.size == (90, 60)
     with pytest.raises(Undecodable):
         await decoder.decode(png_of(photo((91, 60))))
 
 
-async def test_a_file_that_needs_too_much_memory_is_undecodable_and_harms_no_other(
+async def test_a_file_that_needs_too_much_memory_is_undecodable_and_the_next_file_is_decoded(
     start: Callable[..., Decoder],
 ) -> None:
     decoder = start(Limits(memory_bytes=150 << 20))
@@ -89,10 +89,10 @@ async def test_a_file_that_needs_too_much_memory_is_undecodable_and_harms_no_oth
         await decoder.decode(bomb)
 
     assert caught.value.reason == "too_much_memory"
-    assert (await still(decoder, png_of(photo()))).size == (90, 60)
+    assert (await decode_still(decoder, png_of(photo()))).size == (90, 60)
 
 
-async def test_the_child_is_confined(start: Callable[..., Decoder]) -> None:
+async def test_the_child_has_limits_and_no_environment(start: Callable[..., Decoder]) -> None:
     decoder = start(Limits(memory_bytes=300 << 20, cpu_seconds=7))
 
     await decoder.decode(png_of(photo()))
@@ -112,40 +112,42 @@ async def test_a_child_killed_while_it_decodes_is_a_crash_and_the_next_file_is_d
     start: Callable[..., Decoder],
 ) -> None:
     decoder = start()
-    work = await stopped_in_the_middle(decoder)
+    work = await start_frozen_decode(decoder)
 
     child_of(decoder).send_signal(signal.SIGKILL)
 
     with pytest.raises(DecoderCrashed):
         await work
-    assert (await still(decoder, png_of(photo()))).size == (90, 60)
+    assert (await decode_still(decoder, png_of(photo()))).size == (90, 60)
 
 
 async def test_a_child_that_hangs_is_a_crash_and_the_next_file_is_decoded(
     start: Callable[..., Decoder],
 ) -> None:
     decoder = start(deadline_seconds=1)
-    work = await stopped_in_the_middle(decoder)
+    work = await start_frozen_decode(decoder)
     hung = child_of(decoder)
 
     with pytest.raises(DecoderCrashed):
         await work
 
     assert not hung.is_running()
-    assert (await still(decoder, png_of(photo()))).size == (90, 60)
+    assert (await decode_still(decoder, png_of(photo()))).size == (90, 60)
 
 
-async def test_a_cancelled_decode_leaves_nothing_for_the_next(start: Callable[..., Decoder]) -> None:
+async def test_a_cancelled_decode_ends_its_child_and_the_next_file_is_decoded(
+    start: Callable[..., Decoder],
+) -> None:
     decoder = start()
-    work = await stopped_in_the_middle(decoder)
-    left = child_of(decoder)
+    work = await start_frozen_decode(decoder)
+    cancelled = child_of(decoder)
 
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
 
-    assert not left.is_running()
-    assert (await still(decoder, png_of(photo((30, 20))))).size == (30, 20)
+    assert not cancelled.is_running()
+    assert (await decode_still(decoder, png_of(photo((30, 20))))).size == (30, 20)
 
 
 async def test_a_child_that_died_while_idle_is_replaced_silently(start: Callable[..., Decoder]) -> None:
@@ -156,10 +158,10 @@ async def test_a_child_that_died_while_idle_is_replaced_silently(start: Callable
     idle.kill()
     await asyncio.to_thread(wait_for_death, idle)
 
-    assert (await still(decoder, png_of(photo()))).size == (90, 60)
+    assert (await decode_still(decoder, png_of(photo()))).size == (90, 60)
 
 
-async def test_a_child_is_replaced_after_so_many_files(start: Callable[..., Decoder]) -> None:
+async def test_a_child_is_replaced_after_a_number_of_files(start: Callable[..., Decoder]) -> None:
     decoder = start(files_per_process=2)
     data = png_of(photo())
 
@@ -176,7 +178,7 @@ async def test_files_are_decoded_side_by_side_in_several_children(start: Callabl
     decoder = start(processes=2)
     sizes = [(width, 20) for width in range(30, 40)]
 
-    pictures = await asyncio.gather(*(still(decoder, png_of(photo(size))) for size in sizes))
+    pictures = await asyncio.gather(*(decode_still(decoder, png_of(photo(size))) for size in sizes))
 
     assert [picture.size for picture in pictures] == sizes
     assert len(decoder._children) == 2
@@ -184,7 +186,7 @@ async def test_files_are_decoded_side_by_side_in_several_children(start: Callabl
 
 async def test_closing_ends_the_children(start: Callable[..., Decoder]) -> None:
     decoder = start()
-    work = await stopped_in_the_middle(decoder)
+    work = await start_frozen_decode(decoder)
     child = child_of(decoder)
 
     await decoder.aclose()
@@ -194,10 +196,10 @@ async def test_closing_ends_the_children(start: Callable[..., Decoder]) -> None:
     assert not child.is_running()
 
 
-def test_it_runs_under_uvloop() -> None:
+def test_the_decoder_runs_under_uvloop() -> None:
     async def decoded() -> Picture:
         decoder = Decoder()
-        picture = await still(decoder, png_of(photo()))
+        picture = await decode_still(decoder, png_of(photo()))
         await decoder.aclose()
         return picture
 

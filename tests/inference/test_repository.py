@@ -1,4 +1,4 @@
-"""The model repository's configurations: Triton can read them, and a GPU serves the same as a CPU."""
+"""Triton can read the repository's configurations, and they describe the same tensors on GPU and CPU."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def dims_of(shape: str) -> list[int]:
 
 
 def requests_of(config: Any) -> Iterator[tuple[int, list[int]]]:
-    """Yield every batch and shape that Triton prepares for."""
+    """Yield the batch size and shape of everything that Triton prepares for."""
     for spec in config.optimization.cuda.graph_spec:
         yield spec.batch_size, list(spec.input["IMAGE"].dim)
     for warm_up in config.model_warmup:
@@ -97,7 +97,7 @@ def test_the_gpu_serves_the_same_tensors_as_the_cpu(network: ServedNetwork) -> N
 
 @each_network
 def test_no_queue_policy_disables_prefetching(network: ServedNetwork) -> None:
-    """With one, a request in a hundred waits half a second."""
+    """With a queue policy some requests wait half a second."""
     for config in (gpu_of(network), parsed(configuration.for_cpu(network))):
         assert not config.dynamic_batching.HasField("default_queue_policy")
         assert config.dynamic_batching.priority_levels == 0
@@ -138,7 +138,7 @@ def test_warm_up_has_the_type_that_the_model_takes(network: ServedNetwork) -> No
         assert kinds == {config.input[0].data_type}
 
 
-def test_cuda_graphs_are_captured_for_every_tile_alone_and_full() -> None:
+def test_cuda_graphs_are_captured_for_every_tile_in_batches_of_one_and_the_largest() -> None:
     [network] = [each for each in ALL if each.name == "waifu2x_photo_x2"]
 
     captured = {(count, dims[1]) for count, dims in requests_of(gpu_of(network))}
@@ -146,7 +146,7 @@ def test_cuda_graphs_are_captured_for_every_tile_alone_and_full() -> None:
     assert captured >= {(count, side) for count in (1, 8) for side in (256, 512)}
 
 
-def test_instances_are_a_setting() -> None:
+def test_the_number_of_instances_can_be_set() -> None:
     [network] = [each for each in ALL if each.name == "span_x4"]
 
     config = parsed(configuration.for_gpu(network, shapes_of("span_x4"), instances=3))

@@ -1,4 +1,4 @@
-"""On a CPU the real Triton runs a model in the runtime that is faster there, and with the same result."""
+"""On a CPU the real Triton runs a model in the faster runtime, whose results are the same."""
 
 import json
 import shutil
@@ -24,23 +24,25 @@ MODELS = ("span_x2", "waifu2x_photo_x2_float")
 
 @dataclass
 class Run:
+    """What one run of Triton answered."""
+
     answers: dict[str, Any]
     runtimes: set[str]
-    """Those that the models' processes hold in memory."""
+    """The runtimes that the models' processes have loaded."""
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "models"
-    unmeasured = shutil.ignore_patterns("runtime.json", "__pycache__")
+    without_notes = shutil.ignore_patterns("runtime.json", "__pycache__")
     for model in MODELS:
-        shutil.copytree(triton_server.MODELS / model, folder / model, ignore=unmeasured)
+        shutil.copytree(triton_server.MODELS / model, folder / model, ignore=without_notes)
     return folder
 
 
 @asynccontextmanager
 async def triton_with(repository: Path, runtime: str) -> AsyncGenerator[tuple[str, int]]:
-    """Its gRPC address and its process."""
+    """Run Triton with this runtime. Yield its gRPC address and its process id."""
     folder, home = repository.parent / f"triton-{runtime}", repository.parent / "home"
     for each in (folder, home):
         each.mkdir(exist_ok=True)
@@ -57,18 +59,18 @@ async def run(repository: Path, runtime: str, photo: Path) -> Run:
         pixels = np.asarray(opened.convert("RGB").crop((60, 60, 188, 156)))
     tile: Any = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
     async with triton_with(repository, runtime) as (target, pid), triton_at(target, seconds=60) as client:
-        given = {model: tile if model == "span_x2" else tile.astype(np.float32) / 255 for model in MODELS}
-        answers = {model: await client.infer(model, given[model]) for model in MODELS}
+        tiles = {model: tile if model == "span_x2" else tile.astype(np.float32) / 255 for model in MODELS}
+        answers = {model: await client.infer(model, tiles[model]) for model in MODELS}
         return Run(answers, runtimes_in(pid))
 
 
 def runtimes_in(pid: int) -> set[str]:
-    members = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    loaded = "\n".join(Path(f"/proc/{member.pid}/maps").read_text() for member in members)
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    loaded = "\n".join(Path(f"/proc/{process.pid}/maps").read_text() for process in processes)
     return {name for name, library in LIBRARIES.items() if library in loaded}
 
 
-async def test_both_runtimes_give_the_same(repository: Path, photos: Path) -> None:
+async def test_both_runtimes_give_the_same_results(repository: Path, photos: Path) -> None:
     openvino = await run(repository, "openvino", photos / "coffee.png")
     onnxruntime = await run(repository, "onnxruntime", photos / "coffee.png")
 
@@ -80,15 +82,15 @@ async def test_both_runtimes_give_the_same(repository: Path, photos: Path) -> No
     assert np.abs(one - other).max() <= 1 / 65535
 
 
-async def test_no_runtime_reports_to_its_maker(repository: Path, photos: Path) -> None:
-    """What they would send lies in files of theirs at home until it is sent."""
+async def test_no_runtime_stores_reports_for_its_maker(repository: Path, photos: Path) -> None:
+    """Both runtimes would store their reports in the home directory until they are sent."""
     for runtime in LIBRARIES:
         await run(repository, runtime, photos / "coffee.png")
 
     assert list((repository.parent / "home").rglob("*")) == []
 
 
-async def test_the_choice_is_measured_once_and_noted(repository: Path, photos: Path) -> None:
+async def test_the_faster_runtime_is_measured_once_and_noted(repository: Path, photos: Path) -> None:
     note = repository / "span_x2" / "1" / "runtime.json"
 
     await run(repository, "auto", photos / "coffee.png")
@@ -105,7 +107,7 @@ async def test_the_choice_is_measured_once_and_noted(repository: Path, photos: P
     assert again.runtimes == chosen
 
 
-async def test_a_note_for_another_graph_does_not_hold(repository: Path, photos: Path) -> None:
+async def test_a_note_for_another_graph_is_not_used(repository: Path, photos: Path) -> None:
     note = repository / "span_x2" / "1" / "runtime.json"
     await run(repository, "auto", photos / "coffee.png")
     noted = json.loads(note.read_text())

@@ -1,4 +1,4 @@
-"""Tiles through /dev/shm, with a real Triton beside us."""
+"""Tiles go through /dev/shm to a real Triton on the same machine."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from tests.inference.conftest import FaultyTriton
 from tests.inference.scratch_triton import QUICK, SLOW, ScratchTriton, scratch_triton
 
 RANDOM = np.random.default_rng(5)
-HOLDING = """
+OTHER_WORKER = """
 import sys
 from inference.triton.shared_memory import Region
 region = Region(1 << 20)
@@ -63,22 +63,22 @@ def files_of(triton: Triton) -> list[Path]:
     return [FOLDER / name for name in (*(region.name for region in regions._free), *regions._abandoned)]
 
 
-async def known(triton: Triton) -> set[str]:
-    """To Triton, of ours."""
+async def registered_regions(triton: Triton) -> set[str]:
+    """Return the names of this client's regions that Triton knows."""
     status = await triton._client.get_system_shared_memory_status()
     return {path.name for path in files_of(triton)} & set(status.regions if status else ())
 
 
-async def test_answers_through_shared_memory_are_the_same(triton: Triton) -> None:
+async def test_answers_through_shared_memory_are_correct(triton: Triton) -> None:
     tiles = [a_tile(20 + number, 30) for number in range(12)]
 
     answers = await asyncio.gather(*(triton.infer(QUICK, tile) for tile in tiles))
 
     assert are_larger(answers, tiles)
-    assert 1 <= len(await known(triton)) <= 4
+    assert 1 <= len(await registered_regions(triton)) <= 4
 
 
-async def test_a_larger_tile_takes_the_place_of_a_smaller_one(triton: Triton) -> None:
+async def test_a_larger_tile_replaces_the_region_of_a_smaller_one(triton: Triton) -> None:
     await triton.infer(QUICK, a_tile())
     before = files_of(triton)
     tile = a_tile(600, 500)
@@ -91,16 +91,16 @@ async def test_a_larger_tile_takes_the_place_of_a_smaller_one(triton: Triton) ->
     assert files_of(triton)[0].stat().st_size >= 5 * tile.nbytes
 
 
-async def test_nothing_is_left_when_it_is_closed(scratch: ScratchTriton) -> None:
+async def test_a_closed_client_leaves_no_file(scratch: ScratchTriton) -> None:
     triton = Triton(scratch.target, seconds=30, shares_memory=True)
     for _ in range(2):
         await triton.infer(QUICK, a_tile())
     [file] = files_of(triton)
-    there = file.exists()
+    existed = file.exists()
 
     await triton.close()
 
-    assert there
+    assert existed
     assert not file.exists()
 
 
@@ -108,7 +108,7 @@ async def test_regions_are_registered_again_after_triton_was_restarted(
     scratch: ScratchTriton, triton: Triton
 ) -> None:
     await triton.infer(QUICK, a_tile())
-    before = await known(triton)
+    before = await registered_regions(triton)
     await scratch.supervisor.kill("triton")
     await scratch.supervisor.restart("triton")
     tiles = [a_tile() for _ in range(3)]
@@ -116,14 +116,14 @@ async def test_regions_are_registered_again_after_triton_was_restarted(
     answers = [await triton.infer(QUICK, tile) for tile in tiles]
 
     assert are_larger(answers, tiles)
-    assert await known(triton) == before != set()
+    assert await registered_regions(triton) == before != set()
 
 
-async def test_a_region_that_triton_still_writes_to_is_not_given_to_another_tile(triton: Triton) -> None:
-    late = asyncio.create_task(triton.infer(SLOW, a_tile()))
-    await poll(lambda: is_known(triton, late))
-    late.cancel()
-    await asyncio.wait({late})
+async def test_a_region_that_triton_still_writes_to_is_not_used_for_another_tile(triton: Triton) -> None:
+    abandoned = asyncio.create_task(triton.infer(SLOW, a_tile()))
+    await poll(lambda: has_registered_region(triton, abandoned))
+    abandoned.cancel()
+    await asyncio.wait({abandoned})
     tiles = [a_tile() for _ in range(3)]
 
     answers = [await triton.infer(QUICK, tile) for tile in tiles]
@@ -133,8 +133,8 @@ async def test_a_region_that_triton_still_writes_to_is_not_given_to_another_tile
     await poll(lambda: has_none_abandoned(triton))
 
 
-async def is_known(triton: Triton, task: asyncio.Task[object]) -> bool:
-    """The tile's region is Triton's by now, so the tile is on its way."""
+async def has_registered_region(triton: Triton, task: asyncio.Task[object]) -> bool:
+    """Return whether Triton knows the tile's region, which means that the tile is on its way."""
     status = await triton._client.get_system_shared_memory_status()
     return task.done() or bool(status and len(status.regions))
 
@@ -144,7 +144,9 @@ async def has_none_abandoned(triton: Triton) -> bool:
     return not triton._transport._shared_memory._abandoned
 
 
-async def test_a_triton_that_cannot_see_our_memory_is_asked_through_the_socket(faulty: FaultyTriton) -> None:
+async def test_tiles_for_a_triton_without_access_to_our_memory_go_through_the_socket(
+    faulty: FaultyTriton,
+) -> None:
     triton = Triton(faulty.target, seconds=5, shares_memory=True)
     tiles = [a_tile() for _ in range(4)]
 
@@ -169,10 +171,10 @@ async def test_a_full_dev_shm_is_an_error_and_leaves_no_file(scratch: ScratchTri
 
 
 @contextlib.contextmanager
-def holding() -> Generator[tuple[subprocess.Popen[str], Path]]:
-    """Another worker, and the file that it holds."""
+def another_worker() -> Generator[tuple[subprocess.Popen[str], Path]]:
+    """Run another worker. Yield its process and its shared memory file."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OTHER_WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as running:
         assert running.stdout
         file = FOLDER / running.stdout.readline().strip()
@@ -184,19 +186,19 @@ def holding() -> Generator[tuple[subprocess.Popen[str], Path]]:
             file.unlink(missing_ok=True)
 
 
-async def test_what_a_killed_worker_left_is_removed_and_nobody_elses(
+async def test_the_files_of_a_killed_worker_are_removed_and_those_of_live_workers_stay(
     scratch: ScratchTriton, triton: Triton
 ) -> None:
-    with holding() as (killed, left), holding() as (_, alive):
+    with another_worker() as (killed, leftover), another_worker() as (_, alive):
         ours = Region(1 << 20)
         killed.send_signal(signal.SIGKILL)
         killed.wait()
-        found = left in find_leftovers()
+        found = leftover in find_leftovers()
 
         await Triton(scratch.target, seconds=5, shares_memory=True).open()
 
         assert found
-        assert not left.exists()
+        assert not leftover.exists()
         assert alive.exists()
         assert (FOLDER / ours.name).exists()
     ours.remove()

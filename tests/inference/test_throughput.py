@@ -1,4 +1,4 @@
-"""The throughput that a worker announces."""
+"""The throughput that a worker announces counts results and the time with work."""
 
 import contextlib
 
@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def worked(throughput: Throughput, clock: Clock, seconds: float, *, pixels: int) -> None:
+def work(throughput: Throughput, clock: Clock, seconds: float, *, pixels: int) -> None:
     with throughput.working():
         clock.now += seconds
         throughput.add_result(pixels)
@@ -33,15 +33,15 @@ def test_idle_time_does_not_count() -> None:
     clock = Clock()
     throughput = Throughput(clock)
 
-    worked(throughput, clock, 2, pixels=4_000_000)
+    work(throughput, clock, 2, pixels=4_000_000)
     clock.now += 1000
-    worked(throughput, clock, 2, pixels=4_000_000)
+    work(throughput, clock, 2, pixels=4_000_000)
     clock.now += 1000
 
     assert throughput.megapixels_per_second == pytest.approx(2, rel=0.01)
 
 
-def test_parallel_jobs_share_the_seconds() -> None:
+def test_the_seconds_of_parallel_jobs_count_once() -> None:
     clock = Clock()
     throughput = Throughput(clock)
 
@@ -56,10 +56,10 @@ def test_parallel_jobs_share_the_seconds() -> None:
 def test_old_results_count_less() -> None:
     clock = Clock()
     throughput = Throughput(clock)
-    worked(throughput, clock, 10, pixels=100_000_000)
+    work(throughput, clock, 10, pixels=100_000_000)
 
     for _ in range(30):
-        worked(throughput, clock, TIME_CONSTANT_SECONDS / 10, pixels=int(TIME_CONSTANT_SECONDS / 10 * 1e6))
+        work(throughput, clock, TIME_CONSTANT_SECONDS / 10, pixels=int(TIME_CONSTANT_SECONDS / 10 * 1e6))
 
     assert throughput.megapixels_per_second == pytest.approx(1, rel=0.1)
 
@@ -67,7 +67,7 @@ def test_old_results_count_less() -> None:
 def test_a_failed_job_takes_time_and_adds_no_result() -> None:
     clock = Clock()
     throughput = Throughput(clock)
-    worked(throughput, clock, 1, pixels=2_000_000)
+    work(throughput, clock, 1, pixels=2_000_000)
 
     with contextlib.suppress(ValueError), throughput.working():
         clock.now += 1

@@ -1,4 +1,4 @@
-"""TIFFs of 16 bits that libvips can read only after they were written anew keep every sample."""
+"""16-bit TIFFs that must be rewritten before libvips can read them keep every sample."""
 
 import io
 import lzma
@@ -15,7 +15,7 @@ from inference.decoding.protocol import Limits
 from inference.errors import Undecodable
 from inference.picture import Pixels
 from tests.inference.golden import assert_upscaled, noise, upscaled
-from tests.inference.pictures import still
+from tests.inference.pictures import decode_still
 
 SIZE = (37, 45)
 TILE = (16, 32)
@@ -32,7 +32,7 @@ async def decoder() -> AsyncIterator[Decoder]:
 def a_tiff(
     samples: Pixels, pieces: Any = None, *, order: str = "<", big: bool = False, **options: Any
 ) -> bytes:
-    """Write a TIFF by tifffile. `pieces` are compressed already."""
+    """Write a TIFF by tifffile. `pieces`, if given, are its compressed strips or tiles."""
     options = {"photometric": "rgb" if samples.shape[2] > 2 else "minisblack"} | options
     if options.get("planarconfig") == "separate":
         samples = np.ascontiguousarray(samples.transpose(2, 0, 1))
@@ -60,7 +60,7 @@ def by_lzma(samples: Pixels, *, order: str = "<", rows: int = 7, **options: Any)
     "compression", [{}, {"compression": "zlib"}, {"compression": "zlib", "predictor": True}]
 )
 @pytest.mark.parametrize("channels", [3, 4])
-async def test_tiles_in_separate_planes(
+async def test_tiles_in_separate_planes_are_joined(
     decoder: Decoder, order: str, big: bool, compression: dict[str, Any], channels: int
 ) -> None:
     samples = noise(*SIZE, channels, 16)
@@ -81,32 +81,36 @@ async def test_a_plane_of_unknown_meaning_is_left_out(decoder: Decoder) -> None:
     assert_upscaled(result, np.ascontiguousarray(samples[:, :, :3]))
 
 
-async def test_ink_in_tiled_planes_gives_the_same_as_ink_in_whole_pixels(decoder: Decoder) -> None:
+async def test_cmyk_in_tiled_planes_gives_the_same_as_cmyk_in_whole_pixels(decoder: Decoder) -> None:
     samples = noise(*SIZE, 4, 16)
-    ink: dict[str, Any] = {"photometric": "separated"}
+    cmyk: dict[str, Any] = {"photometric": "separated"}
 
-    apart = await still(decoder, a_tiff(samples, planarconfig="separate", tile=TILE, **ink))
-    together = await still(decoder, a_tiff(samples, planarconfig="contig", **ink))
+    from_planes = await decode_still(decoder, a_tiff(samples, planarconfig="separate", tile=TILE, **cmyk))
+    from_pixels = await decode_still(decoder, a_tiff(samples, planarconfig="contig", **cmyk))
 
-    assert apart.depth == together.depth == 16
-    assert np.array_equal(apart.pixels, together.pixels)
+    assert from_planes.depth == from_pixels.depth == 16
+    assert np.array_equal(from_planes.pixels, from_pixels.pixels)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 async def test_tiled_planes_are_turned_upright_once(decoder: Decoder, orientation: int) -> None:
-    samples, turned = noise(*SIZE, 3, 16), [(274, "H", 1, orientation, True)]
+    samples, orientation_tag = noise(*SIZE, 3, 16), [(274, "H", 1, orientation, True)]
 
-    apart = await still(decoder, a_tiff(samples, planarconfig="separate", tile=TILE, extratags=turned))
-    together = await still(decoder, a_tiff(samples, planarconfig="contig", extratags=turned))
+    from_planes = await decode_still(
+        decoder, a_tiff(samples, planarconfig="separate", tile=TILE, extratags=orientation_tag)
+    )
+    from_pixels = await decode_still(
+        decoder, a_tiff(samples, planarconfig="contig", extratags=orientation_tag)
+    )
 
-    assert np.array_equal(apart.pixels, together.pixels)
-    assert apart.size == (SIZE if orientation < 5 else SIZE[::-1])
+    assert np.array_equal(from_planes.pixels, from_pixels.pixels)
+    assert from_planes.size == (SIZE if orientation < 5 else SIZE[::-1])
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("predictor", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
-async def test_lzma(decoder: Decoder, order: str, predictor: bool, channels: int) -> None:
+async def test_lzma_is_read(decoder: Decoder, order: str, predictor: bool, channels: int) -> None:
     samples = noise(*SIZE, channels, 16)
 
     data = by_lzma(samples, order=order, predictor=predictor)
@@ -115,7 +119,7 @@ async def test_lzma(decoder: Decoder, order: str, predictor: bool, channels: int
     assert_upscaled(result, samples)
 
 
-async def test_lzma_as_libtiff_writes_it(decoder: Decoder) -> None:
+async def test_lzma_as_libtiff_writes_it_is_read(decoder: Decoder) -> None:
     samples, out = noise(*SIZE, 1, 16), io.BytesIO()
     Image.fromarray(samples[:, :, 0]).save(out, "TIFF", compression="lzma")
 
@@ -124,7 +128,7 @@ async def test_lzma_as_libtiff_writes_it(decoder: Decoder) -> None:
     assert_upscaled(result, samples)
 
 
-async def test_lzma_in_tiled_planes(decoder: Decoder) -> None:
+async def test_lzma_in_tiled_planes_is_read(decoder: Decoder) -> None:
     samples = noise(32, 16, 3, 16)
     pieces = iter([lzma.compress(samples[:, :, index].tobytes()) for index in range(3)])
 
@@ -149,7 +153,7 @@ async def test_lzma_that_inflates_beyond_its_strip_is_cut_off_there(decoder: Dec
     pieces = iter([lzma.compress(samples.tobytes() + bytes(64 << 20))])
 
     data = a_tiff(samples, pieces, compression="lzma", rowsperstrip=4)
-    picture = await still(decoder, data)
+    picture = await decode_still(decoder, data)
 
     assert np.array_equal(picture.pixels, samples)
 
@@ -165,7 +169,7 @@ async def test_unsupported_channels_of_16_bits_are_refused_and_not_reduced_to_8(
     assert caught.value.reason == "unsupported_format"
 
 
-async def test_the_limit_of_pixels_is_checked_before_a_file_is_written_anew() -> None:
+async def test_the_limit_of_pixels_is_checked_before_a_file_is_rewritten() -> None:
     decoder = Decoder(Limits(pixels=SIZE[0] * SIZE[1] - 1))
 
     with pytest.raises(Undecodable) as caught:

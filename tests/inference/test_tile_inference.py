@@ -1,4 +1,4 @@
-"""A tile that is too large for the memory is assembled from its halves."""
+"""A tile that is too large for Triton's memory is inferred in halves."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from inference.triton.client import Triton
 from inference.triton.errors import OutOfMemory, TritonFailed
 from tests.inference.conftest import FaultyTriton, doubled, pixels_of
 
-NET = Network("span_x2", scale=2, overlap=6)
-TWICE = Network("span_x2", scale=4, overlap=6, passes=2)
+NETWORK = Network("span_x2", scale=2, overlap=6)
+TWO_PASSES = Network("span_x2", scale=4, overlap=6, passes=2)
 RANDOM = np.random.default_rng(2)
 
 
@@ -29,7 +29,7 @@ def box_of(tile: Tensor) -> Box:
 class SmallMemory:
     """A model that refuses tiles of more than `most` pixels. It mixes pixels up to `reach` apart."""
 
-    def __init__(self, most: int, reach: int = NET.overlap) -> None:
+    def __init__(self, most: int, reach: int = NETWORK.overlap) -> None:
         self.most, self.reach, self.refused = most, reach, 0
 
     async def __call__(self, name: str, tile: Tensor) -> Answer:
@@ -44,29 +44,29 @@ class SmallMemory:
         return Answer(mixed.repeat(2, 2).repeat(2, 3), (mixed[:, :1] > 125).astype(np.uint8))
 
 
-@pytest.mark.parametrize("net", [NET, TWICE], ids=["one pass", "two passes"])
+@pytest.mark.parametrize("network", [NETWORK, TWO_PASSES], ids=["one pass", "two passes"])
 @pytest.mark.parametrize("size", [(150, 151), (97, 200), (200, 97)])
 @pytest.mark.parametrize("most", [20_000, 9_000, 5_000])
-async def test_halves_and_their_halves_make_the_whole_tile(
-    net: Network, size: tuple[int, int], most: int
+async def test_halves_and_their_halves_give_the_same_result_as_the_whole_tile(
+    network: Network, size: tuple[int, int], most: int
 ) -> None:
     tile, small = a_tile(*size), SmallMemory(most)
 
-    whole = await infer_tile(net, SmallMemory(1 << 30), tile, box_of(tile))
-    found = await infer_tile(net, small, tile, box_of(tile))
+    whole = await infer_tile(network, SmallMemory(1 << 30), tile, box_of(tile))
+    found = await infer_tile(network, small, tile, box_of(tile))
 
     assert np.array_equal(found.upscaled, whole.upscaled)
     assert found.uncertainty is not None
     assert whole.uncertainty is not None
     assert np.array_equal(found.uncertainty, whole.uncertainty)
-    assert (small.refused > 0) is (size[0] * size[1] > most or net is TWICE)
+    assert (small.refused > 0) is (size[0] * size[1] > most or network is TWO_PASSES)
 
 
 async def test_the_smallest_tiles_are_not_halved() -> None:
     tile, small = a_tile(300, 300), SmallMemory(0)
 
     with pytest.raises(TileTooLarge):
-        await infer_tile(NET, small, tile, box_of(tile))
+        await infer_tile(NETWORK, small, tile, box_of(tile))
 
     assert small.refused < 10
 
@@ -96,10 +96,10 @@ async def test_each_message_about_memory_halves_the_tile(
     faulty.answer = refusing
     tile = a_tile(120, 300)
 
-    answer = await infer_tile(NET, triton.infer, tile, box_of(tile))
+    answer = await infer_tile(NETWORK, triton.infer, tile, box_of(tile))
 
     assert np.array_equal(answer.upscaled, tile.repeat(2, 2).repeat(2, 3))
-    assert faulty.asked > 3
+    assert faulty.requests > 3
 
 
 async def test_other_errors_do_not_halve_the_tile(faulty: FaultyTriton, triton: Triton) -> None:
@@ -110,7 +110,7 @@ async def test_other_errors_do_not_halve_the_tile(faulty: FaultyTriton, triton: 
     tile = a_tile(120, 300)
 
     with pytest.raises(TritonFailed) as caught:
-        await infer_tile(NET, triton.infer, tile, box_of(tile))
+        await infer_tile(NETWORK, triton.infer, tile, box_of(tile))
 
     assert not isinstance(caught.value, OutOfMemory)
-    assert faulty.asked == 1
+    assert faulty.requests == 1

@@ -1,4 +1,4 @@
-"""The plan of tiles is correct for every length."""
+"""The plan of tiles covers pictures of every size once, with enough overlap."""
 
 from itertools import pairwise
 
@@ -28,7 +28,7 @@ def test_along_an_axis_every_pixel_is_kept_once_and_far_from_cut_edges(tile: int
 
 
 @pytest.mark.parametrize(("tile", "overlap"), GRIDS)
-def test_cut_pictures_have_tiles_of_few_sizes(tile: int, overlap: int) -> None:
+def test_pictures_are_cut_into_tiles_of_few_sizes(tile: int, overlap: int) -> None:
     sizes = {spans(length, tile, overlap)[0].end for length in range(tile + 1, 1501)}
 
     assert all(size % QUANTUM == 0 or size == tile for size in sizes)
@@ -44,7 +44,7 @@ def test_the_kept_parts_cover_the_picture_once(width: int, height: int) -> None:
     assert (covered == 1).all()
 
 
-def test_a_picture_no_larger_than_a_tile_is_one() -> None:
+def test_a_picture_no_larger_than_a_tile_is_one_tile() -> None:
     (tile,) = plan(512, 300, 512, 20)
 
     assert tile.source == tile.core == (0, 0, 512, 300)
@@ -64,7 +64,7 @@ def test_a_picture_no_larger_than_a_tile_is_one() -> None:
         (8000, 6000, 1.2),
     ],
 )
-def test_overlap_costs_little(width: int, height: int, most: float) -> None:
+def test_overlap_adds_few_pixels(width: int, height: int, most: float) -> None:
     tiles = plan(width, height, 512, 20)
 
     assert sum(tile.source.width * tile.source.height for tile in tiles) <= most * width * height
@@ -97,7 +97,7 @@ def test_grey_is_the_rounded_mean_of_the_channels() -> None:
 
 
 @pytest.mark.parametrize(("tile", "overlap"), GRIDS)
-def test_fixed_tiles_along_an_axis_are_whole_or_the_axis(tile: int, overlap: int) -> None:
+def test_fixed_tiles_have_the_full_length_or_that_of_the_axis(tile: int, overlap: int) -> None:
     for length in range(1, 1501):
         line = spans(length, tile, overlap, is_fixed=True)
 
@@ -135,7 +135,7 @@ def test_fixed_tiles_of_pictures_of_all_sizes_have_few_shapes(overlap: int) -> N
         (4000, 3000, 1.4),
     ],
 )
-def test_fixed_tiles_cost_only_a_little_more(width: int, height: int, most: float) -> None:
+def test_fixed_tiles_add_a_few_more_pixels(width: int, height: int, most: float) -> None:
     tiles = plan(width, height, 512, 21, is_fixed=True)
 
     assert sum(tile.source.width * tile.source.height for tile in tiles) <= most * width * height
@@ -143,7 +143,7 @@ def test_fixed_tiles_cost_only_a_little_more(width: int, height: int, most: floa
 
 @pytest.mark.parametrize(("width", "height"), [(300, 280), (256, 700), (100, 900), (1000, 257)])
 @pytest.mark.parametrize("is_fixed", [False, True])
-def test_tiles_of_some_rows_cover_them_once_and_reach_beyond_them(
+def test_tiles_of_some_rows_cover_these_once_and_include_their_overlap(
     width: int, height: int, is_fixed: bool
 ) -> None:
     for top, bottom in ((0, 90), (90, min(height, 250)), (height // 2, height)):

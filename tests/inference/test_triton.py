@@ -1,7 +1,6 @@
-"""Tensors to the real Triton and back; and what a Triton that misbehaves is taken for."""
+"""Tiles go to the real Triton and back, and each fault of a misbehaving Triton raises the right error."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,15 @@ from PIL import Image
 from inference.networks.network import Answer, BadAnswer, Network, Tensor, TileTooLarge
 from inference.picture import Picture
 from inference.triton.client import Triton
-from inference.triton.errors import TritonFailed, TritonUnavailable
+from inference.triton.errors import TritonFailed, TritonTimeout, TritonUnavailable
 from loupe_local.stack import Stack
 from tests.inference.built_models import CLEAN, FAITHFUL
 from tests.inference.conftest import FaultyTriton, an_answer, pixels_of, triton_at
 from tests.inference.pictures import upscaled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
-NETS = (*FAITHFUL.networks, *CLEAN.networks)
-EXACT = {net.name for net in CLEAN.networks}
+NETWORKS = (*FAITHFUL.networks, *CLEAN.networks)
+EXACT = {network.name for network in CLEAN.networks}
 TILE = np.random.default_rng(7).integers(0, 256, (1, 3, 24, 40), np.uint8)
 
 
@@ -37,61 +36,71 @@ def a_picture() -> Picture:
     return Picture(np.ascontiguousarray(TILE[0].transpose(1, 2, 0)), "PNG")
 
 
-@pytest.mark.parametrize("net", FAITHFUL.networks, ids=lambda net: net.name)
-async def test_a_model_enlarges_by_its_scale_and_always_the_same(real: Triton, net: Any) -> None:
-    first, uncertainty = await real.infer(net.name, TILE)
-    second, _ = await real.infer(net.name, TILE)
+@pytest.mark.parametrize("network", FAITHFUL.networks, ids=lambda network: network.name)
+async def test_a_network_enlarges_by_its_scale_and_always_answers_the_same(
+    real: Triton, network: Any
+) -> None:
+    first, uncertainty = await real.infer(network.name, TILE)
+    second, _ = await real.infer(network.name, TILE)
 
-    assert (first.dtype, first.shape) == (np.uint8, (1, 3, 24 * net.scale, 40 * net.scale))
+    assert (first.dtype, first.shape) == (np.uint8, (1, 3, 24 * network.scale, 40 * network.scale))
     assert np.array_equal(first, second)
     assert first.std() > 10
     assert uncertainty is not None
     assert (uncertainty.dtype, uncertainty.shape) == (np.uint8, (1, 1, 24, 40))
 
 
-@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: f"{network.name}-{network.scale}")
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-async def test_a_picture_in_tiles_is_the_picture_in_one(real: Triton, net: Network, dtype: Any) -> None:
-    """Within a level of the 256, or sixteen of the 65,536: sums differ with the size of what is summed."""
+async def test_a_picture_in_tiles_equals_the_picture_in_one_piece(
+    real: Triton, network: Network, dtype: Any
+) -> None:
+    """One level of 256 may differ, or 16 of 65,536, because rounding depends on the size of the tile."""
     photo = np.asarray(Image.open(PHOTO).convert("RGB").resize((230, 150)))
     picture = Picture(photo.astype(dtype) * dtype(257 if dtype == np.uint16 else 1), "PNG")
-    size = (230 * net.scale, 150 * net.scale)
+    size = (230 * network.scale, 150 * network.scale)
 
-    whole = await upscaled(picture, size, real.infer, networks=(net,), tile=512)
-    tiled = await upscaled(picture, size, real.infer, networks=(net,), tile=96)
+    whole = await upscaled(picture, size, real.infer, networks=(network,), tile=512)
+    tiled = await upscaled(picture, size, real.infer, networks=(network,), tile=96)
 
     difference = np.abs(whole.pixels.astype(int) - tiled.pixels)
     assert difference.max() <= (1 if dtype == np.uint8 else 16)
     assert (difference > 0).mean() < (1e-4 if dtype == np.uint8 else 0.2)
 
 
-@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
-async def test_a_picture_in_halves_is_the_picture_in_one(real: Triton, net: Network) -> None:
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: f"{network.name}-{network.scale}")
+async def test_a_picture_in_halved_tiles_equals_the_picture_in_one_piece(
+    real: Triton, network: Network
+) -> None:
     async def small(name: str, tile: Tensor) -> Answer:
         if tile.shape[2] * tile.shape[3] > 14_000:
             raise TileTooLarge(name)
         return await real.infer(name, tile)
 
     photo = np.asarray(Image.open(PHOTO).convert("RGB").resize((170, 130)))
-    size = (170 * net.scale, 130 * net.scale)
+    size = (170 * network.scale, 130 * network.scale)
 
-    whole = await upscaled(Picture(photo, "PNG"), size, real.infer, networks=(net,))
-    halved = await upscaled(Picture(photo, "PNG"), size, small, networks=(net,))
+    whole = await upscaled(Picture(photo, "PNG"), size, real.infer, networks=(network,))
+    halved = await upscaled(Picture(photo, "PNG"), size, small, networks=(network,))
 
     assert np.abs(whole.pixels.astype(int) - halved.pixels).max() <= 1
 
 
-@pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.scale}")
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: f"{network.name}-{network.scale}")
 @pytest.mark.parametrize("level", [0, 128, 255])
-async def test_plain_grey_stays_what_it_is(real: Triton, net: Network, level: int) -> None:
+async def test_plain_grey_keeps_its_level(real: Triton, network: Network, level: int) -> None:
     picture = Picture(np.full((60, 80, 3), level, np.uint8), "PNG")
 
-    result = await upscaled(picture, (80 * net.scale, 60 * net.scale), real.infer, networks=(net,))
+    result = await upscaled(
+        picture, (80 * network.scale, 60 * network.scale), real.infer, networks=(network,)
+    )
 
-    assert np.abs(result.pixels[16:-16, 16:-16].astype(int) - level).max() <= (0 if net.name in EXACT else 1)
+    assert np.abs(result.pixels[16:-16, 16:-16].astype(int) - level).max() <= (
+        0 if network.name in EXACT else 1
+    )
 
 
-async def test_each_size_gets_its_own_answer_also_side_by_side(real: Triton) -> None:
+async def test_parallel_requests_of_different_sizes_get_their_own_answers(real: Triton) -> None:
     tiles = [np.full((1, 3, 16 + number, 20), 20 * number, np.uint8) for number in range(6)]
 
     results = await asyncio.gather(*(real.infer("span_x2", tile) for tile in tiles))
@@ -101,35 +110,34 @@ async def test_each_size_gets_its_own_answer_also_side_by_side(real: Triton) -> 
         assert abs(float(result.mean()) - 20 * number) < 8
 
 
-async def test_every_model_is_ready(real: Triton) -> None:
+async def test_every_network_is_ready(real: Triton) -> None:
     assert all([await real.has(network.name) for network in FAITHFUL.networks])
 
 
-async def test_a_model_that_is_not_there_is_not_ready_and_fails(real: Triton) -> None:
+async def test_a_missing_model_is_not_ready_and_its_requests_fail(real: Triton) -> None:
     assert not await real.has("no_such_model")
     with pytest.raises(TritonFailed, match="no_such_model"):
         await real.infer("no_such_model", TILE)
 
 
-async def test_a_triton_that_hangs_is_given_up_at_the_deadline(faulty: FaultyTriton, triton: Triton) -> None:
+async def test_a_request_to_a_hanging_triton_fails_at_its_deadline(
+    faulty: FaultyTriton, triton: Triton
+) -> None:
     faulty.answer = hanging
-    started = time.monotonic()
 
-    with pytest.raises(TritonFailed) as caught:
-        await triton.infer("span_x2", TILE)
-
-    assert not isinstance(caught.value, TritonUnavailable)
-    assert 0.9 < time.monotonic() - started < 3
+    async with asyncio.timeout(30):
+        with pytest.raises(TritonTimeout, match="Deadline Exceeded"):
+            await triton.infer("span_x2", TILE)
 
 
 async def test_a_triton_that_cannot_be_reached_is_away() -> None:
-    async with triton_at("127.0.0.1:9", seconds=1.0) as nowhere:
+    async with triton_at("127.0.0.1:9", seconds=1.0) as unreachable:
         with pytest.raises(TritonUnavailable):
-            await nowhere.infer("span_x2", TILE)
+            await unreachable.infer("span_x2", TILE)
         with pytest.raises(TritonUnavailable, match="UNAVAILABLE"):
-            await nowhere.has("span_x2")
+            await unreachable.has("span_x2")
         with pytest.raises(TritonUnavailable, match="UNAVAILABLE"):
-            await nowhere.load_missing()
+            await unreachable.load_missing()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +150,7 @@ async def test_a_triton_that_cannot_be_reached_is_away() -> None:
         (grpc.StatusCode.CANCELLED, False),
     ],
 )
-async def test_an_error_is_the_models_and_only_unavailable_is_away(
+async def test_only_the_status_unavailable_means_that_triton_is_away(
     faulty: FaultyTriton, triton: Triton, code: grpc.StatusCode, is_away: bool
 ) -> None:
     faulty.answer = aborting(code)
@@ -153,7 +161,7 @@ async def test_an_error_is_the_models_and_only_unavailable_is_away(
     assert isinstance(caught.value, TritonUnavailable) is is_away
 
 
-async def test_a_missing_output_is_a_failure(faulty: FaultyTriton, triton: Triton) -> None:
+async def test_an_answer_without_its_output_is_a_failure(faulty: FaultyTriton, triton: Triton) -> None:
     async def other(request: Any, _: Any) -> Any:
         return an_answer(pixels_of(request), name="OTHER")
 
@@ -201,25 +209,25 @@ async def test_bytes_that_do_not_fit_their_shape_never_become_a_picture(
         await upscaled(a_picture(), (80, 48), triton.infer)
 
 
-async def test_no_more_tiles_than_allowed_are_at_triton(faulty: FaultyTriton) -> None:
-    there = most = 0
+async def test_no_more_tiles_than_allowed_are_in_flight(faulty: FaultyTriton) -> None:
+    running = most = 0
 
     async def counted(request: Any, _: Any) -> Any:
-        nonlocal there, most
-        there += 1
-        most = max(most, there)
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
         await asyncio.sleep(0.02)
-        there -= 1
+        running -= 1
         return an_answer(pixels_of(request))
 
     faulty.answer = counted
     async with triton_at(faulty.target, seconds=5, in_flight=3) as client:
         await asyncio.gather(*(client.infer("span_x2", TILE) for _ in range(20)))
 
-    assert (most, faulty.asked) == (3, 20)
+    assert (most, faulty.requests) == (3, 20)
 
 
-async def test_a_failure_gives_its_turn_to_the_next(faulty: FaultyTriton) -> None:
+async def test_a_failed_request_lets_the_next_one_start(faulty: FaultyTriton) -> None:
     async with triton_at(faulty.target, seconds=5, in_flight=1) as client:
         good, faulty.answer = faulty.answer, aborting(grpc.StatusCode.INTERNAL)
         for _ in range(3):

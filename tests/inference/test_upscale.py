@@ -1,4 +1,4 @@
-"""Upscaling with a model that is a pure function, so that every pixel is known."""
+"""Upscales with models that are pure functions, so that every pixel is known."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from tests.inference.built_models import FAITHFUL
 from tests.inference.pictures import upscaled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
-SCALES = {net.name: net.scale for net in FAITHFUL.networks}
+SCALES = {network.name: network.scale for network in FAITHFUL.networks}
 REACH = 6
 SMALL = (Network("span_x2", scale=2, overlap=REACH),)
 
@@ -85,7 +85,7 @@ def a_picture(
     return Picture(pixels, "PNG", alpha=alpha, has_alpha=alpha is not None, icc=b"profile")
 
 
-async def whole(picture: Picture) -> Pixels:
+async def upscale_whole(picture: Picture) -> Pixels:
     result = await far_reaching(
         "span_x2", np.ascontiguousarray(picture.pixels.transpose(2, 0, 1)[np.newaxis])
     )
@@ -102,7 +102,7 @@ async def test_the_tiled_result_equals_the_whole_one_for_every_size(height: int,
             picture, (width * 2, height * 2), far_reaching, networks=SMALL, tile=40, is_fixed=is_fixed
         )
 
-        assert np.array_equal(result.pixels, await whole(picture)), width
+        assert np.array_equal(result.pixels, await upscale_whole(picture)), width
 
 
 async def test_an_overlap_below_the_reach_of_the_model_changes_the_result() -> None:
@@ -111,7 +111,7 @@ async def test_an_overlap_below_the_reach_of_the_model_changes_the_result() -> N
 
     result = await upscale(picture, (194, 194), far_reaching, networks=short, tile=38)
 
-    assert not np.array_equal(result.pixels, await whole(picture))
+    assert not np.array_equal(result.pixels, await upscale_whole(picture))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ async def test_the_smallest_network_that_reaches_the_size_is_used(size: tuple[in
     assert result.size == size
 
 
-async def test_more_than_the_largest_scale_is_refused() -> None:
+async def test_a_target_beyond_the_largest_scale_is_refused() -> None:
     with pytest.raises(ValueError, match="no network"):
         await upscale(a_picture(), (201, 160), nearest)
 
@@ -189,7 +189,7 @@ async def test_hidden_colours_do_not_reach_the_model() -> None:
     assert np.abs(result.pixels[:, :100] - np.array([200, 0, 0])).max() <= 2
 
 
-async def test_the_facts_about_the_picture_are_kept() -> None:
+async def test_format_alpha_and_profile_of_the_original_are_kept() -> None:
     opaque = Picture(a_picture().pixels, "WEBP", has_alpha=True, is_lossless=False, icc=b"profile")
 
     result = await upscale(opaque, (100, 80), nearest)
@@ -199,7 +199,7 @@ async def test_the_facts_about_the_picture_are_kept() -> None:
 
 
 @pytest.mark.parametrize("in_flight", [1, 2, 5])
-async def test_as_many_tiles_are_in_flight_as_allowed(in_flight: int) -> None:
+async def test_as_many_tiles_as_allowed_are_in_flight(in_flight: int) -> None:
     model = RecordingModel()
 
     await upscale(a_picture((400, 300)), (800, 600), model, tile=64, in_flight=in_flight)
@@ -266,7 +266,7 @@ async def test_a_tile_that_is_cancelled_from_outside_is_an_error() -> None:
         await upscale(a_picture((400, 300)), (800, 600), cancelling, tile=64)
 
 
-async def test_cancelling_stops_the_tiles() -> None:
+async def test_cancelling_stops_further_tiles() -> None:
     requested = asyncio.Event()
     calls = 0
 

@@ -1,6 +1,6 @@
-"""An OTLP collector for tests: it receives spans by HTTP and keeps them.
+"""An OTLP collector for tests. It receives spans by HTTP and stores them.
 
-While it is `stuck` it accepts requests and answers none.
+Inside `stuck()` it accepts requests and answers none.
 """
 
 import base64
@@ -20,7 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 @dataclass(frozen=True)
 class Received:
-    """A span, and the service that sent it."""
+    """A span and the service that sent it."""
 
     service: str
     span: Span
@@ -35,6 +35,8 @@ class Received:
 
 @dataclass
 class Collector:
+    """The received spans and the number of requests."""
+
     port: int
     received: list[Received] = field(default_factory=list[Received])
     requests: int = 0
@@ -59,34 +61,34 @@ class Collector:
 @contextlib.contextmanager
 def collector() -> Generator[Collector]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    made = Collector(server.server_port)
-    made.is_answering.set()
-    server.RequestHandlerClass = _handler(made)
+    running = Collector(server.server_port)
+    running.is_answering.set()
+    server.RequestHandlerClass = _handler(running)
     server.daemon_threads = True
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     serving.start()
     try:
-        yield made
+        yield running
     finally:
-        made.is_answering.set()
+        running.is_answering.set()
         server.shutdown()
         serving.join()
         server.server_close()
 
 
-def _handler(collected: Collector) -> type[BaseHTTPRequestHandler]:
+def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            collected.requests += 1
-            collected.is_answering.wait()
+            collector.requests += 1
+            collector.is_answering.wait()
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
             kind = self.headers["content-type"]
             request = _from_json(body) if kind == "application/json" else Request.FromString(body)
-            collected.received.extend(_spans(request))
+            collector.received.extend(_spans(request))
             answer = Response().SerializeToString()
-            with contextlib.suppress(ConnectionError):  # a client that had to wait may have gone
+            with contextlib.suppress(ConnectionError):  # a client that waited too long may have disconnected
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", str(len(answer)))
@@ -110,8 +112,8 @@ def _from_json(body: bytes) -> Request:
 
 
 def _spans(request: Request) -> Generator[Received]:
-    for of_service in request.resource_spans:
-        described = {one.key: one.value.string_value for one in of_service.resource.attributes}
-        for of_scope in of_service.scope_spans:
-            for span in of_scope.spans:
-                yield Received(described["service.name"], span)
+    for resource in request.resource_spans:
+        attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                yield Received(attributes["service.name"], span)

@@ -1,4 +1,4 @@
-"""A running system that sends its spans to a collector of the test, and writes its logs as JSON."""
+"""Runs a system that sends its spans to a collector of the tests and writes its logs as JSON."""
 
 import json
 import os
@@ -32,6 +32,8 @@ Lines = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Traced:
+    """The running system, its collector and its log file."""
+
     stack: Stack
     collector: Collector
     log: Path

@@ -1,4 +1,4 @@
-"""Dashboards work in any Grafana: no fixed data source, no panel twice, and a description for each panel."""
+"""Dashboards work in any Grafana: they have no fixed data source, and each panel is unique and described."""
 
 import json
 import re
@@ -37,19 +37,19 @@ def test_the_two_dashboards_have_different_ids_and_titles() -> None:
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_panels_are_unique_and_do_not_overlap(name: str) -> None:
-    every = DASHBOARDS[name]["panels"]
+    all_panels = DASHBOARDS[name]["panels"]
     titles = [panel["title"] for panel in panels(name)]
 
-    assert len({panel["id"] for panel in every}) == len(every)
+    assert len({panel["id"] for panel in all_panels}) == len(all_panels)
     assert len(set(titles)) >= len(titles) - 1  # "Work to do" exists twice: as a number and over time
-    for one, other in combinations([panel["gridPos"] for panel in every], 2):
-        assert one["x"] + one["w"] <= 24
+    for first, second in combinations([panel["gridPos"] for panel in all_panels], 2):
+        assert first["x"] + first["w"] <= 24
         assert (
-            one["x"] + one["w"] <= other["x"]
-            or other["x"] + other["w"] <= one["x"]
-            or one["y"] + one["h"] <= other["y"]
-            or other["y"] + other["h"] <= one["y"]
-        ), (one, other)
+            first["x"] + first["w"] <= second["x"]
+            or second["x"] + second["w"] <= first["x"]
+            or first["y"] + first["h"] <= second["y"]
+            or second["y"] + second["h"] <= first["y"]
+        ), (first, second)
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
@@ -60,11 +60,11 @@ def test_each_panel_has_a_description_and_a_unit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_the_reader_chooses_the_data_source(name: str) -> None:
-    named = [one["uid"] for one in found(DASHBOARDS[name], "datasource")]
+def test_the_viewer_of_a_dashboard_chooses_the_data_source(name: str) -> None:
+    data_sources = [source["uid"] for source in found(DASHBOARDS[name], "datasource")]
 
-    assert len(named) > len(panels(name))
-    assert set(named) == {"${datasource}"}
+    assert len(data_sources) > len(panels(name))
+    assert set(data_sources) == {"${datasource}"}
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
@@ -83,19 +83,19 @@ def test_each_query_is_valid_and_uses_existing_variables(name: str) -> None:
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_panels_that_need_a_gpu_say_so(name: str) -> None:
     for panel in panels(name):
-        needs_one = any(GPU.search(query) for query in queries(panel))
+        needs_gpu = any(GPU.search(query) for query in queries(panel))
 
-        assert needs_one == panel["description"].startswith("Exported only with a GPU."), panel["title"]
+        assert needs_gpu == panel["description"].startswith("Exported only with a GPU."), panel["title"]
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_gauges_that_every_replica_exports_are_not_added_up(name: str) -> None:
     """Each replica of a service measures the same rows of the same database."""
-    same = re.compile(
+    shared = re.compile(
         r"loupe_(images_unfinished|images_oldest|queued_work|dead_messages|outbox_|consumer_|quota_res|quota_over)"
     )
 
     for panel in panels(name):
         for query in queries(panel):
-            if same.search(query) and "rate(" not in query:
+            if shared.search(query) and "rate(" not in query:
                 assert query.startswith("max"), query

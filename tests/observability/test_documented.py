@@ -1,4 +1,4 @@
-"""The metrics page in the docs lists exactly what a running system exports."""
+"""docs/observability.md lists exactly the metrics that a running system exports."""
 
 import re
 
@@ -14,9 +14,9 @@ from tests.observability.conftest import Traced
 
 ROW = re.compile(r"^\| `(loupe_\w+)`( †)? \|([\w, ]*)\| ([\w, ]+) \| (.+) \|$", re.MULTILINE)
 PAGE = (REPOSITORY / "docs" / "observability.md").read_text()
-DOCUMENTED = {name: (labels, of) for name, _, labels, of, _ in ROW.findall(PAGE)}
+DOCUMENTED = {name: (labels, services) for name, _, labels, services, _ in ROW.findall(PAGE)}
 PERIODIC = {name for name, mark, *_ in ROW.findall(PAGE) if mark}
-BOUNDED = 40
+MOST_VALUES = 40
 """The most values that a label may have after a short run. More would mean one value for each request."""
 
 
@@ -26,7 +26,7 @@ def split(text: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 async def exported(traced: Traced) -> dict[str, dict[str, Metric]]:
-    """Return our metrics by service, after an upload and many failed requests."""
+    """Return the metrics of each service by name, after an upload and many failed requests."""
     headers = {"Authorization": f"Bearer {traced.stack.token}"}
     async with httpx2.AsyncClient(base_url=traced.stack.api, headers=headers) as client:
         photo = (REPOSITORY / "docs/photos/chelsea.png").read_bytes()
@@ -60,8 +60,8 @@ async def test_each_metric_is_exported_by_the_services_that_the_page_names(
         for name in DOCUMENTED
     }
 
-    for name, (_, of) in DOCUMENTED.items():
-        assert with_samples[name] <= (set(NAMES) if of == "all" else split(of)), name
+    for name, (_, services) in DOCUMENTED.items():
+        assert with_samples[name] <= (set(NAMES) if services == "all" else split(services)), name
 
 
 async def test_each_metric_has_the_labels_that_the_page_names(
@@ -90,7 +90,7 @@ async def test_no_label_has_one_value_for_each_request(
                     if label != "le":
                         values.setdefault((service, name, label), set()).add(value)
 
-    assert {key: len(found) for key, found in values.items() if len(found) > BOUNDED} == {}
+    assert {key: len(found) for key, found in values.items() if len(found) > MOST_VALUES} == {}
 
 
 async def test_names_contain_units_and_types(exported: dict[str, dict[str, Metric]]) -> None:
@@ -109,6 +109,6 @@ async def test_names_contain_units_and_types(exported: dict[str, dict[str, Metri
 async def test_periodic_measurements_are_exported_at_once(
     exported: dict[str, dict[str, Metric]],
 ) -> None:
-    there = {name for families in exported.values() for name, each in families.items() if each.samples}
+    names = {name for families in exported.values() for name, each in families.items() if each.samples}
 
-    assert there >= PERIODIC
+    assert names >= PERIODIC

@@ -1,4 +1,4 @@
-"""Each alert says what happens, and names a runbook that exists."""
+"""Each alert has a valid query, a severity, a summary and a runbook."""
 
 import re
 from pathlib import Path
@@ -16,8 +16,8 @@ SECTIONS = ["## What it means", "## Where to look", "## What to do"]
 GROUPS: list[dict[str, Any]] = [
     group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]
 ]
-EVERY = [rule for group in GROUPS for rule in group["rules"]]
-ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in EVERY if "alert" in rule}
+ALL_RULES = [rule for group in GROUPS for rule in group["rules"]]
+ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in ALL_RULES if "alert" in rule}
 
 
 def page_of(name: str) -> Path:
@@ -26,13 +26,13 @@ def page_of(name: str) -> Path:
 
 def test_names_of_groups_and_rules_are_unique() -> None:
     groups = [group["name"] for group in GROUPS]
-    names = [rule.get("alert") or rule["record"] for rule in EVERY]
+    names = [rule.get("alert") or rule["record"] for rule in ALL_RULES]
 
     assert len(set(groups)) == len(groups) >= 3
-    assert len(set(names)) == len(names) == len(EVERY)
+    assert len(set(names)) == len(names) == len(ALL_RULES)
 
 
-@pytest.mark.parametrize("rule", EVERY, ids=lambda rule: rule.get("alert") or rule["record"])
+@pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: rule.get("alert") or rule["record"])
 def test_prometheus_accepts_each_rule(rule: dict[str, Any]) -> None:
     kind = {"alert", "for", "labels", "annotations"} if "alert" in rule else {"record"}
 
@@ -77,7 +77,7 @@ def test_the_runbook_names_its_alert_and_has_all_sections(name: str) -> None:
         assert len(page.partition(section)[2].partition("\n## ")[0].strip()) > 60
 
 
-def test_every_runbook_belongs_to_an_alert_and_is_in_the_index() -> None:
+def test_every_runbook_belongs_to_an_alert_and_stands_in_the_index() -> None:
     index = (PAGES / "README.md").read_text()
 
     linked = dict(re.findall(r"^\| `(\w+)` \| \[[\w-]+\]\(([\w-]+\.md)\) \|$", index, re.MULTILINE))

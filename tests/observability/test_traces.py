@@ -30,9 +30,9 @@ async def upscaled(client: httpx2.AsyncClient, photo: bytes, request_id: str) ->
 
 
 async def trace_of(traced: Traced, request_id: str) -> list[Received]:
-    """Return the spans of an upload, without those of Triton, which may come at any time.
+    """Return the spans of an upload, without Triton's, which may arrive at any time.
 
-    It waits until each process has sent its part: the upload's, the worker's, and at last billing's.
+    Wait until the gateway, the worker and billing have sent their spans.
     """
     names = {UPLOAD, JOB, "process images.completed"}
 
@@ -75,7 +75,7 @@ async def test_an_upload_is_one_trace(traced: Traced, jane: httpx2.AsyncClient, 
 async def test_tritons_spans_belong_to_the_trace(
     traced: Traced, jane: httpx2.AsyncClient, photo: bytes
 ) -> None:
-    """True for some uploads at least: Triton misses about one trace in ten.
+    """Triton loses about one trace in ten, so the test makes several uploads.
 
     It reads the trace header past its end: `GrpcServerCarrier::Get` takes gRPC's strings as zero-terminated.
     """
@@ -83,18 +83,18 @@ async def test_tritons_spans_belong_to_the_trace(
     for request_id in uploads:
         await until(jane, await upscaled(jane, photo, request_id), "completed")
 
-    def entries() -> set[str]:
+    def span_names() -> set[str]:
         """Return the names of Triton's spans whose parents are calls of the worker."""
         spans = [one for request_id in uploads for one in traced.trace_of(request_id)]
         calls = {one.span.span_id for one in spans if one.span.name.startswith("infer ")}
         of_triton = [one.span for one in spans if one.service == "loupe-triton"]
         return {span.name for span in of_triton if span.parent_span_id in calls}
 
-    await eventually(lambda: bool(entries()))
-    assert entries() == {"InferRequest"}
+    await eventually(lambda: bool(span_names()))
+    assert span_names() == {"InferRequest"}
 
 
-async def test_a_client_brings_its_own_trace(traced: Traced, jane: httpx2.AsyncClient) -> None:
+async def test_a_trace_that_a_client_sends_is_continued(traced: Traced, jane: httpx2.AsyncClient) -> None:
     trace_id, span_id = secrets.token_bytes(16), secrets.token_bytes(8)
     headers = {"traceparent": f"00-{trace_id.hex()}-{span_id.hex()}-01"}
 
@@ -104,11 +104,11 @@ async def test_a_client_brings_its_own_trace(traced: Traced, jane: httpx2.AsyncC
     await eventually(
         lambda: any(one.span.name.startswith("GET ") for one in traced.collector.trace(trace_id))
     )
-    [entry] = [one for one in traced.collector.trace(trace_id) if one.span.name.startswith("GET ")]
-    assert entry.span.parent_span_id == span_id
+    [server_span] = [one for one in traced.collector.trace(trace_id) if one.span.name.startswith("GET ")]
+    assert server_span.span.parent_span_id == span_id
 
 
-async def test_a_job_that_waited_for_another_belongs_to_its_own_upload(
+async def test_a_job_that_waited_for_another_job_belongs_to_the_trace_of_its_own_upload(
     traced: Traced, jane: httpx2.AsyncClient, photo: bytes
 ) -> None:
     first = await upscaled(jane, photo, "came-first")
@@ -130,7 +130,7 @@ async def test_a_job_that_waited_for_another_belongs_to_its_own_upload(
     )
 
 
-async def test_spans_contain_the_request_and_the_answer(traced: Traced, jane: httpx2.AsyncClient) -> None:
+async def test_spans_describe_the_request_and_its_outcome(traced: Traced, jane: httpx2.AsyncClient) -> None:
     trace_id = secrets.token_bytes(16)
 
     await jane.get("/api/images/999999999", headers={"traceparent": f"00-{trace_id.hex()}-{'1' * 16}-01"})
@@ -140,17 +140,17 @@ async def test_spans_contain_the_request_and_the_answer(traced: Traced, jane: ht
         lambda: any(one.span.name.startswith("GET ") for one in traced.collector.trace(trace_id))
     )
     spans = traced.collector.trace(trace_id)
-    [entry] = [one for one in spans if one.span.name.startswith("GET ")]
+    [server_span] = [one for one in spans if one.span.name.startswith("GET ")]
     [caller] = [one for one in spans if is_lookup(one) and one.span.kind == Span.SPAN_KIND_CLIENT]
     [servicer] = [one for one in spans if is_lookup(one) and one.span.kind == Span.SPAN_KIND_SERVER]
-    assert entry.span.name == "GET /api/images/{image_id}"
-    assert entry.attributes["http.route"] == "/api/images/{image_id}"
-    assert entry.attributes["http.response.status_code"] == 404
+    assert server_span.span.name == "GET /api/images/{image_id}"
+    assert server_span.attributes["http.route"] == "/api/images/{image_id}"
+    assert server_span.attributes["http.response.status_code"] == 404
     assert caller.attributes["rpc.response.status_code"] == "NOT_FOUND"
     assert servicer.attributes["rpc.response.status_code"] == "NOT_FOUND"
     assert caller.span.status.code == Status.STATUS_CODE_ERROR
     assert servicer.span.status.code == Status.STATUS_CODE_UNSET
-    assert entry.span.status.code == Status.STATUS_CODE_UNSET
+    assert server_span.span.status.code == Status.STATUS_CODE_UNSET
 
 
 def is_lookup(received: Received) -> bool:
@@ -176,7 +176,7 @@ async def test_a_collector_that_does_not_answer_slows_nothing(
         before = traced.collector.requests
         await eventually(lambda: traced.collector.requests > before)
         answers = [await jane.get("/api/images") for _ in range(200)]  # more spans than a queue holds
-        images = [await upscaled(jane, photo, f"unheard-{number}") for number in range(uploads)]
+        images = [await upscaled(jane, photo, f"unreported-{number}") for number in range(uploads)]
         ended = [await until(jane, image_id, "completed") for image_id in images]
 
     assert {answer.status_code for answer in answers} == {200}

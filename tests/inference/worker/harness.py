@@ -143,4 +143,4 @@ def nowhere(images_harness: ImagesHarness) -> Any:
 
 
 async def was_called(faulty: FaultyTriton, times: int) -> bool:
-    return faulty.asked >= times
+    return faulty.requests >= times

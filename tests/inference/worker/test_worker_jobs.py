@@ -57,7 +57,7 @@ async def test_a_job_delivered_twice_is_done_once(harness: Harness, faulty: Faul
     await harness.do(image)
 
     assert len(await harness.results()) == 1
-    assert faulty.asked == 1
+    assert faulty.requests == 1
     assert (await harness.row(image)).status == Status.COMPLETED
 
 
@@ -76,7 +76,7 @@ async def test_an_image_that_cannot_be_decoded_fails_for_good(
     assert (finished.failure.code, finished.failure.retryable) == ("undecodable", False)
     assert finished.failure.message
     assert not finished.HasField("output")
-    assert faulty.asked == 0
+    assert faulty.requests == 0
     assert await keys(harness.images) == [image.original_path]
 
 
@@ -91,7 +91,7 @@ async def test_a_job_that_needs_no_work_is_acknowledged(harness: Harness, faulty
         await poll(harness.has_no_jobs)
 
     assert await harness.results() == []
-    assert faulty.asked == 0
+    assert faulty.requests == 0
 
 
 async def test_a_busy_image_is_retried_later(harness: Harness, faulty: FaultyTriton) -> None:
@@ -121,7 +121,7 @@ async def test_a_job_longer_than_ack_wait_is_delivered_once(harness: Harness, fa
         await poll(harness.has_result)
         await poll(harness.has_no_jobs)
 
-    assert faulty.asked == 1
+    assert faulty.requests == 1
     assert (await harness.row(image)).attempt == 1
     assert len(await harness.results()) == 1
 

@@ -43,7 +43,7 @@ async def test_an_image_whose_model_no_worker_has_any_more_fails_without_an_atte
 
     found = await harness.row(image)
     assert (found.status, found.failure_code, found.attempt) == (Status.FAILED, "model_unavailable", 0)
-    assert (faulty.asked, await harness.results()) == (0, [])
+    assert (faulty.requests, await harness.results()) == (0, [])
 
 
 async def test_an_image_whose_model_another_worker_has_waits_for_that_worker(
@@ -57,7 +57,7 @@ async def test_an_image_whose_model_another_worker_has_waits_for_that_worker(
         await harness.do(image)
 
     found = await harness.row(image)
-    assert (found.status, found.attempt, faulty.asked) == (Status.PENDING, 0, 0)
+    assert (found.status, found.attempt, faulty.requests) == (Status.PENDING, 0, 0)
 
 
 async def test_a_model_that_disappears_during_decoding_excuses_the_attempt(

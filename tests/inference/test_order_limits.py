@@ -1,4 +1,4 @@
-"""The limits of images travel with each order: the decoder and the pipeline of any worker keep them."""
+"""Each work order carries the pixel limits of `images`, and the worker's decoder and pipeline apply them."""
 
 from collections.abc import AsyncIterator
 
@@ -21,7 +21,7 @@ from tests.inference.built_models import FAITHFUL
 from tests.pixels import encoded
 
 MEGAPIXELS_60 = (8_000, 7_500)
-"""Doubled, it has 240 megapixels and a side of 16,000."""
+"""At a factor of 2 the result has 240 megapixels and a side of 16,000."""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def memory_limit(decoder: Decoder) -> int:
     return psutil.Process(child.pid).rlimit(psutil.RLIMIT_AS)[0]
 
 
-async def test_a_larger_original_is_accepted_and_decoded_where_the_setting_is_raised(
+async def test_a_larger_original_is_accepted_and_decoded_if_the_setting_is_raised(
     harness: Harness, decoder: Decoder, large: bytes
 ) -> None:
     raised = harness.settings.model_copy(update={"largest_input_pixels": 60_000_000})
@@ -62,7 +62,7 @@ async def test_a_larger_original_is_accepted_and_decoded_where_the_setting_is_ra
     assert memory_limit(decoder) == Limits().memory_bytes * 6 // 5 + 1
 
 
-async def test_by_default_it_is_refused_at_the_door_and_by_the_decoder(
+async def test_by_default_a_larger_original_is_refused_at_upload_and_by_the_decoder(
     harness: Harness, decoder: Decoder, large: bytes
 ) -> None:
     with pytest.raises(errors.InvalidArgument) as refused:
@@ -82,20 +82,20 @@ async def test_an_image_accepted_under_a_higher_limit_is_still_decoded(harness: 
     assert order.largest_input_pixels == 60_000_000
 
 
-async def test_a_child_serves_files_of_its_own_limit_only(decoder: Decoder) -> None:
+async def test_a_child_decodes_only_files_with_its_own_limit(decoder: Decoder) -> None:
     small = encoded(Image.new("L", (30, 20)), "PNG")
 
     await decoder.decode(small)
-    [usual] = decoder._children
+    [first] = decoder._children
     await decoder.decode(small, 50_000_000)
-    assert decoder._children == {usual}
+    assert decoder._children == {first}
     await decoder.decode(small, 100_000_000)
 
-    assert usual not in decoder._children
+    assert first not in decoder._children
     assert memory_limit(decoder) == 2 * Limits().memory_bytes
 
 
-async def test_fewer_pixels_leave_memory_and_time_as_they_are(decoder: Decoder) -> None:
+async def test_a_lower_limit_of_pixels_does_not_lower_the_memory_limit(decoder: Decoder) -> None:
     with pytest.raises(Undecodable) as caught:
         await decoded(decoder, (30, 20), most_pixels=599)
 
@@ -107,7 +107,7 @@ async def decoded(decoder: Decoder, size: tuple[int, int], most_pixels: int) -> 
     return await decoder.decode(encoded(Image.new("L", size), "PNG"), most_pixels)
 
 
-async def test_an_animation_above_the_orders_limit_is_not_rendered() -> None:
+async def test_an_animation_above_the_limit_of_its_order_is_not_rendered() -> None:
     frame = Picture(
         pixels=np.zeros((10, 10, 3), np.uint8),
         alpha=None,
@@ -119,10 +119,10 @@ async def test_an_animation_above_the_orders_limit_is_not_rendered() -> None:
     spec = RenderSpec((20, 20), "GIF", FAITHFUL.networks, Tiling(64), most_pixels=799)
 
     with pytest.raises(Undecodable) as caught:
-        await render(Animation([frame, frame], [100, 100], None), spec, never)
+        await render(Animation([frame, frame], [100, 100], None), spec, infer_nothing)
 
     assert caught.value.reason == "too_many_pixels"
 
 
-async def never(*_: object) -> Answer:
+async def infer_nothing(*_: object) -> Answer:
     raise AssertionError("no tile may be computed")
