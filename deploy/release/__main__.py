@@ -44,7 +44,7 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split("."))
 
 
-def unreleased() -> str:
+def read_unreleased() -> str:
     """Return what CHANGELOG.md lists as unreleased, or an empty string."""
     log = ROOT / "CHANGELOG.md"
     return changelog.notes(log.read_text(), changelog.UNRELEASED) if log.exists() else ""
@@ -65,7 +65,7 @@ def check(wanted: str) -> None:
         raise Refused(f"{wanted} is not greater than {version.read()}, the version in the file VERSION.")
     if git("tag", "--list", f"v{wanted}"):
         raise Refused(f"The tag v{wanted} exists already.")
-    if not unreleased():
+    if not read_unreleased():
         raise Refused("CHANGELOG.md has no entry under [Unreleased]: say there what changes for users.")
 
 
@@ -101,7 +101,7 @@ def build(copy: Path, wanted: str, notes: str) -> Path:
     return target
 
 
-def take_over(copy: Path, wanted: str, built: Path) -> None:
+def bring_back(copy: Path, wanted: str, built: Path) -> None:
     """Bring the commit, the tag and the built files from the clone to this repository."""
     tag = f"refs/tags/v{wanted}"
     git("fetch", "--quiet", "--no-tags", str(copy), tag)
@@ -114,7 +114,7 @@ def take_over(copy: Path, wanted: str, built: Path) -> None:
 def release(wanted: str, *, is_dry_run: bool, with_lint: bool) -> Sequence[str]:
     """Make the release, and return the lines that say what was done."""
     check(wanted)
-    notes = unreleased()
+    notes = read_unreleased()
     with TemporaryDirectory(prefix="loupe-release-") as folder:
         copy = clone(Path(folder))
         changed = write_version(copy, wanted)
@@ -130,7 +130,7 @@ def release(wanted: str, *, is_dry_run: bool, with_lint: bool) -> Sequence[str]:
         ]
         if is_dry_run:
             return [*lines, "", notes, "", "This was a dry run: nothing here was changed."]
-        take_over(copy, wanted, built)
+        bring_back(copy, wanted, built)
     return [
         *lines,
         "",
@@ -140,12 +140,12 @@ def release(wanted: str, *, is_dry_run: bool, with_lint: bool) -> Sequence[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make release")
-    parser.add_argument("version")
-    parser.add_argument("--dry-run", action="store_true")
-    parser.add_argument("--no-lint", action="store_true")
-    wanted = parser.parse_args()
+    parser.add_argument("version", help="the new version, such as 1.2.3")
+    parser.add_argument("--dry-run", action="store_true", help="show the release, and change nothing")
+    parser.add_argument("--no-lint", action="store_true", help="leave out `make lint`")
+    arguments = parser.parse_args()
     try:
-        lines = release(wanted.version, is_dry_run=wanted.dry_run, with_lint=not wanted.no_lint)
+        lines = release(arguments.version, is_dry_run=arguments.dry_run, with_lint=not arguments.no_lint)
     except (Refused, version.WrongVersion) as refusal:
         sys.exit(str(refusal))
     except subprocess.CalledProcessError as failed:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-PLACES = {
+PATHS = {
     "models": ("inference", "models", "image"),
     "triton-cpu": ("inference", "triton", "cpu", "image"),
 }
-"""The images whose values do not stand under the name of a service."""
+"""Where the values name an image, if not under the image's own name."""
 
 
 def values(registry: str, folder: Path) -> dict[str, Any]:
@@ -23,10 +23,10 @@ def values(registry: str, folder: Path) -> dict[str, Any]:
         digest = file.read_text().strip()
         if not DIGEST.fullmatch(digest):
             sys.exit(f"{file} holds no digest: {digest!r}")
-        place = found
-        for key in PLACES.get(file.name, (file.name, "image")):
-            place = place.setdefault(key, {})
-        place["digest"] = digest
+        section = found
+        for key in PATHS.get(file.name, (file.name, "image")):
+            section = section.setdefault(key, {})
+        section["digest"] = digest
     return found
 
 

@@ -16,7 +16,7 @@ REPEATED_IN = {
     "deploy/helm/loupe/Chart.yaml": re.compile(r"(?m)^((?:version|appVersion): )(\S+)$"),
     "deploy/compose/compose.yaml": re.compile(r"(\$\{LOUPE_TAG:-)([^}]*)"),
 }
-"""A file, and where it repeats the version: what comes before it, and the version."""
+"""Files that repeat the version. The groups of a pattern: the text before the version, and the version."""
 MEMBERS = ("proto", "services/*", "deploy/local")
 SEMANTIC = re.compile(r"(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}")
 
@@ -56,7 +56,7 @@ def differences(root: Path = ROOT) -> Iterator[str]:
 
 
 def takes_its_version(member: Path, home: Path) -> bool:
-    """Whether this pyproject.toml lets hatchling read the version from VERSION."""
+    """Return whether this pyproject.toml lets hatchling read the version from VERSION."""
     content = tomllib.loads(member.read_text())
     path = content.get("tool", {}).get("hatch", {}).get("version", {}).get("path", "")
     return (

@@ -12,7 +12,7 @@ Connection = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Endpoint:
     """A pod, or an address outside the cluster, which has no namespace."""
 
     name: str
@@ -27,10 +27,10 @@ class Place:
         return {"kubernetes.io/metadata.name": self.namespace or ""}
 
 
-def places_of(release: Release) -> list[Place]:
-    """Return a place for each pod template. Its name is the component, and for a Job the Job's name."""
+def endpoints_of(release: Release) -> list[Endpoint]:
+    """Return an endpoint for each pod template. Its name is the component, and for a Job the Job's name."""
     return [
-        Place(
+        Endpoint(
             name=_name(pod),
             namespace=release.namespace,
             labels=pod.labels,
@@ -41,9 +41,9 @@ def places_of(release: Release) -> list[Place]:
     ]
 
 
-def connections(release: Release, places: Iterable[Place]) -> set[Connection]:
-    """Return every allowed connection. A place may connect to itself if it may have several pods."""
-    known = list(places)
+def connections(release: Release, endpoints: Iterable[Endpoint]) -> set[Connection]:
+    """Return every allowed connection. An endpoint may connect to itself if it may have several pods."""
+    known = list(endpoints)
     return {
         (source.name, target.name, port)
         for source in known
@@ -53,7 +53,7 @@ def connections(release: Release, places: Iterable[Place]) -> set[Connection]:
     }
 
 
-def is_allowed(release: Release, source: Place, target: Place, port: str) -> bool:
+def is_allowed(release: Release, source: Endpoint, target: Endpoint, port: str) -> bool:
     if source.pod is None and target.pod is None:
         return False
     return _passes(release, source, target, port, "Egress") and _passes(
@@ -61,7 +61,7 @@ def is_allowed(release: Release, source: Place, target: Place, port: str) -> boo
     )
 
 
-def _passes(release: Release, own: Place, other: Place, port: str, direction: str) -> bool:
+def _passes(release: Release, own: Endpoint, other: Endpoint, port: str, direction: str) -> bool:
     """Whether the policies of `own` allow the connection.
 
     Without a policy for this direction everything is allowed.
@@ -87,12 +87,12 @@ def _types(policy: Object) -> list[str]:
     return spec.get("policyTypes") or ["Ingress", *(["Egress"] if "egress" in spec else [])]
 
 
-def is_peer(release: Release, peers: list[Object], other: Place) -> bool:
-    """Whether one of the peers selects the place. An empty list selects everybody."""
+def is_peer(release: Release, peers: list[Object], other: Endpoint) -> bool:
+    """Whether one of the peers selects the endpoint. An empty list selects everybody."""
     return not peers or any(_is_one(release, peer, other) for peer in peers)
 
 
-def _is_one(release: Release, peer: Object, other: Place) -> bool:
+def _is_one(release: Release, peer: Object, other: Endpoint) -> bool:
     if "ipBlock" in peer:
         address, block = ipaddress.ip_address(other.ip), peer["ipBlock"]
         excepted = any(address in ipaddress.ip_network(one) for one in block.get("except") or [])
@@ -107,12 +107,12 @@ def _is_one(release: Release, peer: Object, other: Place) -> bool:
     return in_namespace and matches(peer.get("podSelector") or {}, other.labels)
 
 
-def _is_port(ports: list[Object], target: Place, port: str) -> bool:
+def _is_port(ports: list[Object], target: Endpoint, port: str) -> bool:
     number, protocol = _parsed(port)
     return not ports or any(_covers(one, target, number, protocol) for one in ports)
 
 
-def _covers(one: Object, target: Place, number: int, protocol: str) -> bool:
+def _covers(one: Object, target: Endpoint, number: int, protocol: str) -> bool:
     if one.get("protocol", "TCP") != protocol:
         return False
     wanted: Any = one.get("port")

@@ -3,7 +3,7 @@
 from ipaddress import ip_network
 
 from loupe_local.service_names import NAMES, WITH_DATABASE
-from tests.chart.connections import Connection, Place, is_peer
+from tests.chart.connections import Connection, Endpoint, is_peer
 from tests.chart.objects import Object, Release, found
 
 PORTS = {
@@ -24,7 +24,7 @@ CALLS = {
     "postgresql-roles": {"postgresql"},
     "test": {"gateway", "auth", "billing", "images", "object-store"},
 }
-SILENT = ("postgresql", "object-store")
+CALLS_NOBODY = ("postgresql", "object-store")
 """Components that call nobody, and therefore need no DNS."""
 METRICS = {**dict.fromkeys(NAMES, ("9090",)), "inference": ("9090", "8002")}
 NEIGHBOURS = {"prometheus": "monitoring", "keda": "keda", "stranger": "elsewhere", "dns": "kube-system"}
@@ -34,7 +34,7 @@ STRANGE = "31337"
 DNS = {"dns": ("53", "53/UDP")}
 
 
-def outside(release: Release) -> list[Place]:
+def outside(release: Release) -> list[Endpoint]:
     """Return pods and addresses outside the release.
 
     They listen on every port that the release calls, and on one more.
@@ -45,10 +45,12 @@ def outside(release: Release) -> list[Place]:
     namespaces = NEIGHBOURS | {"neighbour": release.namespace}
     return [
         *(
-            Place(name=name, namespace=namespace, labels={"app": name}, ports=(*wanted, *DNS.get(name, ())))
+            Endpoint(
+                name=name, namespace=namespace, labels={"app": name}, ports=(*wanted, *DNS.get(name, ()))
+            )
             for name, namespace in namespaces.items()
         ),
-        *(Place(name=name, ip=ip, labels={}, ports=wanted) for name, ip in addresses.items()),
+        *(Endpoint(name=name, ip=ip, labels={}, ports=wanted) for name, ip in addresses.items()),
     ]
 
 
@@ -69,55 +71,61 @@ def external_ports(values: Object) -> dict[str, str]:
 def expected(release: Release) -> set[Connection]:
     """Return every connection that the policies must allow for this release."""
     here = {pod.component for pod in release.pods}
-    within = {connection for source in here for connection in _inside(source, here)}
-    leaving = {connection for source in here for connection in _leaving(release, source)}
+    within = {connection for source in here for connection in _inner_connections(source, here)}
+    leaving = {connection for source in here for connection in _outgoing_connections(release, source)}
     metrics = {
         (source, name, port)
         for name in here
         for port in METRICS.get(name, ())
-        for source in _who(release, release.values["networkPolicy"]["monitoring"])
+        for source in _selected_outside(release, release.values["networkPolicy"]["monitoring"])
     }
-    return within | leaving | metrics | _of_clients(release) | _of_scaler(release)
+    return within | leaving | metrics | _client_connections(release) | _scaler_connections(release)
 
 
-def _inside(source: str, here: set[str]) -> set[Connection]:
+def _inner_connections(source: str, here: set[str]) -> set[Connection]:
     cluster = {("nats", "nats", "6222")} if source == "nats" else set()
     return {(source, name, PORTS[name]) for name in CALLS.get(source, set()) & here} | cluster
 
 
-def _leaving(release: Release, source: str) -> set[Connection]:
+def _outgoing_connections(release: Release, source: str) -> set[Connection]:
     ports, policy = external_ports(release.values), release.values["networkPolicy"]
     calls = CALLS.get(source, set()) | ({"tracing"} if source in NAMES else set())
     calls |= {"smtp"} if source == "auth" else set()
     peers = {name: policy["external"]["objectStore" if name == "object-store" else name] for name in ports}
-    names = () if source in SILENT else _who(release, policy["dns"])
-    to_names = {(source, place, port) for place in names for port in DNS.get(place, ())}
+    names = () if source in CALLS_NOBODY else _selected_outside(release, policy["dns"])
+    to_names = {(source, endpoint, port) for endpoint in names for port in DNS.get(endpoint, ())}
     return to_names | {
-        (source, place, ports[name]) for name in calls & ports.keys() for place in _who(release, peers[name])
+        (source, endpoint, ports[name])
+        for name in calls & ports.keys()
+        for endpoint in _selected_outside(release, peers[name])
     }
 
 
-def _of_clients(release: Release) -> set[Connection]:
+def _client_connections(release: Release) -> set[Connection]:
     """Clients call the gateway, and download from the object store if it is published."""
     store = release.values["objectStore"]
     is_published = store["mode"] == "bundled" and store["bundled"]["host"]
     published = ("gateway", "object-store") if is_published else ("gateway",)
-    clients = _who(release, release.values["networkPolicy"]["clients"])
+    clients = _selected_outside(release, release.values["networkPolicy"]["clients"])
     return {(source, name, PORTS[name]) for source in clients for name in published}
 
 
-def _of_scaler(release: Release) -> set[Connection]:
+def _scaler_connections(release: Release) -> set[Connection]:
     """KEDA reads the amount of waiting work."""
     keda = release.values["inference"]["keda"]
     source_of_metric = {"queued-work": ("images", "9090"), "consumer-lag": ("nats", "8222")}[keda["trigger"]]
     is_here = source_of_metric[0] in {pod.component for pod in release.pods}
-    scalers = _who(release, release.values["networkPolicy"]["keda"]) if keda["enabled"] and is_here else ()
+    scalers = (
+        _selected_outside(release, release.values["networkPolicy"]["keda"])
+        if keda["enabled"] and is_here
+        else ()
+    )
     return {(source, *source_of_metric) for source in scalers}
 
 
-def _who(release: Release, peers: list[Object]) -> list[str]:
-    """Return the names of the places outside that these peers select."""
-    return [place.name for place in outside(release) if is_peer(release, peers, place)]
+def _selected_outside(release: Release, peers: list[Object]) -> list[str]:
+    """Return the names of the endpoints outside the release that these peers select."""
+    return [endpoint.name for endpoint in outside(release) if is_peer(release, peers, endpoint)]
 
 
 def port_of(endpoint: str) -> str:

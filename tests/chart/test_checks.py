@@ -4,23 +4,23 @@ import pytest
 
 from tests.chart.checks import Check
 from tests.chart.checks.all import CHECKS
-from tests.chart.defects import Defect, naming, referred, running, scaled, secured, wired
+from tests.chart.defects import Defect, names, pods, references, scaling, security, wiring
 from tests.chart.objects import Release
-from tests.chart.planting import sound
+from tests.chart.planted_defects import correct_release
 
 DEFECTS: tuple[Defect, ...] = (
-    *naming.DEFECTS,
-    *wired.DEFECTS,
-    *referred.DEFECTS,
-    *scaled.DEFECTS,
-    *secured.DEFECTS,
-    *running.DEFECTS,
+    *names.DEFECTS,
+    *wiring.DEFECTS,
+    *references.DEFECTS,
+    *scaling.DEFECTS,
+    *security.DEFECTS,
+    *pods.DEFECTS,
 )
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_nothing_is_found_in_a_correct_release(check: Check) -> None:
-    assert list(check(sound())) == []
+    assert list(check(correct_release())) == []
 
 
 @pytest.mark.parametrize(

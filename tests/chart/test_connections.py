@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 
-from tests.chart.connections import Place, connections, places_of
+from tests.chart.connections import Endpoint, connections, endpoints_of
 from tests.chart.objects import Object, Release
-from tests.chart.planting import sound
+from tests.chart.planted_defects import correct_release
 
-STRANGER = Place(name="stranger", namespace="elsewhere", labels={"app": "stranger"}, ports=("80", "53/UDP"))
-NEIGHBOUR = Place(name="neighbour", namespace="sound", labels={}, ports=("80",))
-WORLD = Place(name="world", ip="203.0.113.9", labels={}, ports=("443",))
+STRANGER = Endpoint(
+    name="stranger", namespace="elsewhere", labels={"app": "stranger"}, ports=("80", "53/UDP")
+)
+NEIGHBOUR = Endpoint(name="neighbour", namespace="sound", labels={}, ports=("80",))
+WORLD = Endpoint(name="world", ip="203.0.113.9", labels={}, ports=("443",))
 OUTSIDE = (STRANGER, NEIGHBOUR, WORLD)
 WEB = {"app.kubernetes.io/component": "web"}
 TO_STORE = ("web", "store", "4222")
@@ -28,8 +30,8 @@ def policy(component: str | None, **spec: Any) -> Object:
 
 
 def allowed(*policies: Object) -> set[tuple[str, str, str]]:
-    release: Release = sound(*policies)
-    return connections(release, [*places_of(release), *OUTSIDE])
+    release: Release = correct_release(*policies)
+    return connections(release, [*endpoints_of(release), *OUTSIDE])
 
 
 NOTHING = policy(None, policyTypes=["Ingress", "Egress"])
@@ -45,7 +47,7 @@ def test_a_policy_without_rules_denies_everything() -> None:
     assert allowed(NOTHING) == set()
 
 
-def test_both_sides_have_to_allow() -> None:
+def test_the_policies_of_both_sides_have_to_allow_a_connection() -> None:
     leaving = policy("web", policyTypes=["Egress"], egress=[{"ports": [{"port": 4222}]}])
     coming = policy("store", ingress=[{"from": [{"podSelector": {"matchLabels": WEB}}]}])
 
@@ -105,7 +107,9 @@ def test_both_sides_have_to_allow() -> None:
         ),
     ],
 )
-def test_a_rule_allows_what_it_names(rule: Object, expected: set[tuple[str, str, str]]) -> None:
+def test_a_rule_allows_only_the_peers_and_ports_that_it_names(
+    rule: Object, expected: set[tuple[str, str, str]]
+) -> None:
     found = allowed(NOTHING, policy("web", ingress=[rule]))
 
     assert expected <= found if not rule else expected == found

@@ -134,7 +134,7 @@ def test_an_environment_that_a_service_refuses_is_found(
 @pytest.mark.parametrize(
     "name", ["AUTH_DATABSE_URL", "AUHT_SECRET", "BILLING_AUTH_TARGETS", "DATABASE_PASSWD"]
 )
-def test_a_variable_that_nobody_reads_is_found(name: str) -> None:
+def test_a_variable_that_no_program_reads_is_found(name: str) -> None:
     container = copy.deepcopy(container_of(PROFILES[0], "auth"))
     container["env"].append({"name": name, "value": "1"})
 

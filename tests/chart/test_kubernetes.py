@@ -9,7 +9,7 @@ import pytest
 from tests.chart.helm import PROFILES, load, rendered
 from tests.chart.kubernetes import CUSTOM, VERSIONS, problems
 from tests.chart.objects import Object
-from tests.chart.planting import CONTAINER, GONE, WEB, planted, sound
+from tests.chart.planted_defects import CONTAINER, REMOVED, WEB, correct_release, plant_defect
 
 
 def of(kind: str, **spec: Any) -> Object:
@@ -38,16 +38,16 @@ def test_kubernetes_accepts_every_object(profile: str, version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_correct_release_is_valid(version: str) -> None:
-    objects = (*sound().objects, SCALED, MONITOR, RULES, ROUTE)
+    objects = (*correct_release().objects, SCALED, MONITOR, RULES, ROUTE)
 
     assert [problem for one in objects for problem in problems(one, version)] == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_kubernetes_validate_comes_to_the_same_result(version: str) -> None:
-    for one in sound().of("Deployment", "StatefulSet", "Job", "HorizontalPodAutoscaler"):
+    for one in correct_release().of("Deployment", "StatefulSet", "Job", "HorizontalPodAutoscaler"):
         assert kubernetes_validate.validate(one, version, strict=True) == version
-    broken = planted(WEB, f"{CONTAINER}.comand", ["web"]).find("Deployment", "web")
+    broken = plant_defect(WEB, f"{CONTAINER}.comand", ["web"]).find("Deployment", "web")
 
     assert broken
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -60,7 +60,7 @@ def test_kubernetes_validate_comes_to_the_same_result(version: str) -> None:
     [
         (f"{CONTAINER}.comand", ["web"], "'comand' was unexpected"),
         (f"{CONTAINER}.ports.0.containerPort", "8000", "is not of type"),
-        ("spec.selector", GONE, '"selector" is a required property'),
+        ("spec.selector", REMOVED, '"selector" is a required property'),
         ("spec.template.spec.volumes", None, "spec.template.spec.volumes: nothing stands there"),
         ("apiVersion", "extensions/v1beta1", "knows no Deployment of extensions/v1beta1"),
         ("kind", "Deploiment", "knows no Deploiment"),
@@ -68,7 +68,7 @@ def test_kubernetes_validate_comes_to_the_same_result(version: str) -> None:
     ],
 )
 def test_a_field_that_kubernetes_does_not_know_is_found(path: str, value: Any, message: str) -> None:
-    changed = planted(WEB, path, value).objects
+    changed = plant_defect(WEB, path, value).objects
 
     found = [problem for one in changed for problem in problems(one, VERSIONS[0])]
 

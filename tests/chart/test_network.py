@@ -3,7 +3,7 @@
 import pytest
 
 from loupe_local.service_names import NAMES
-from tests.chart.connections import Place, connections, places_of
+from tests.chart.connections import Endpoint, connections, endpoints_of
 from tests.chart.design import CALLS, PORTS, expected, outside
 from tests.chart.environment import settings_of
 from tests.chart.helm import DEFAULT, PROFILES, release, rendered
@@ -13,7 +13,7 @@ STORES = {"nats_url": "nats", "database_url": "postgresql", "s3_endpoint": "obje
 
 
 def allowed(rendered_release: Release) -> set[tuple[str, str, str]]:
-    return connections(rendered_release, [*places_of(rendered_release), *outside(rendered_release)])
+    return connections(rendered_release, [*endpoints_of(rendered_release), *outside(rendered_release)])
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -37,7 +37,7 @@ def test_the_design_matches_the_targets_in_each_services_settings(service: str) 
     assert CALLS[service] == targets | stores
 
 
-def test_without_policies_everybody_reaches_everything() -> None:
+def test_without_policies_every_connection_is_allowed() -> None:
     open_release = release(DEFAULT, networkPolicy={"enabled": False})
 
     found = allowed(open_release)
@@ -64,11 +64,11 @@ def test_clients_can_reach_a_store_with_a_public_name(store: dict[str, str]) -> 
 
 def test_dns_may_use_another_port() -> None:
     chart = release(DEFAULT, networkPolicy={"dnsPorts": [53, 5353]})
-    kube_dns = Place(name="dns", namespace="kube-system", labels={}, ports=("53/UDP", "5353/UDP", "5353"))
+    kube_dns = Endpoint(name="dns", namespace="kube-system", labels={}, ports=("53/UDP", "5353/UDP", "5353"))
 
     found = {
         connection
-        for connection in connections(chart, [*places_of(chart), kube_dns])
+        for connection in connections(chart, [*endpoints_of(chart), kube_dns])
         if connection[1] == "dns"
     }
 

@@ -9,5 +9,5 @@ from tests.chart.helm import PROFILES, rendered
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_no_check_finds_anything(profile: str, check: Check) -> None:
+def test_no_check_finds_a_defect(profile: str, check: Check) -> None:
     assert list(check(rendered(profile))) == []

@@ -4,7 +4,7 @@ import pytest
 
 from loupe_local.service_names import WITH_DATABASE
 from tests.chart.checks.all import CHECKS
-from tests.chart.connections import Place, connections, places_of
+from tests.chart.connections import Endpoint, connections, endpoints_of
 from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, template, upgraded, values_of
 from tests.chart.kubernetes import VERSIONS, problems
 from tests.chart.objects import Object, Release, annotations, called, is_hook
@@ -69,11 +69,11 @@ def test_a_hook_finds_what_it_needs_after_migrations_were_off() -> None:
 def test_a_hook_reaches_a_database_that_the_old_releases_policies_do_not_allow() -> None:
     before = rendered(DEFAULT)
     after = upgraded(DEFAULT, *before.objects, values={"postgresql": {"mode": "external", **EXTERNAL}})
-    database = Place(name="database", ip="203.0.113.9", labels={}, ports=("6432",))
+    database = Endpoint(name="database", ip="203.0.113.9", labels={}, ports=("6432",))
     hooks = [one for one in after.objects if is_hook(one) and one["kind"] != "Pod"]
 
     standing = Release(objects=(*before.of("NetworkPolicy"), *hooks))
-    found = connections(standing, [*places_of(standing), database])
+    found = connections(standing, [*endpoints_of(standing), database])
 
     assert found == {(f"migrate-{name}", "database", "6432") for name in WITH_DATABASE}
 
@@ -113,7 +113,7 @@ def test_a_migration_reaches_the_database_and_nothing_else() -> None:
 
     found = {
         connection
-        for connection in connections(chart, places_of(chart))
+        for connection in connections(chart, endpoints_of(chart))
         if connection[0].startswith("migrate-")
     }
 

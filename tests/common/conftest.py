@@ -15,7 +15,7 @@ from common.db import Sessions
 from common.metrics import Readiness
 from loupe_local.services import services
 from loupe_local.stores import Stores
-from tests.common.harness import RpcHarness, Serve, serving
+from tests.common.harness import RpcHarness, Serve, serve_methods
 from tests.internal_tokens import TokenIssuer
 
 
@@ -30,7 +30,7 @@ async def serve(issuer: TokenIssuer) -> AsyncGenerator[Serve]:
     running: list[RpcHarness] = []
 
     async def start(**methods: Callable[..., Awaitable[object]]) -> RpcHarness:
-        images = await serving(issuer, methods)
+        images = await serve_methods(issuer, methods)
         running.append(images)
         return images
 
@@ -55,7 +55,7 @@ async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
 
 @pytest.fixture
 async def stream(js: JetStreamContext) -> AsyncGenerator[str]:
-    """A new stream for all subjects below its name. The stream DEAD is empty."""
+    """Yield the name of a new stream for all subjects below that name. The stream DEAD is empty."""
     name = f"TEST-{secrets.token_hex(4)}"
     await bus.declare(js, bus.stream(name, f"{name}.>"), bus.DEAD)
     await js.purge_stream("DEAD")

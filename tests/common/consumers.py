@@ -11,13 +11,14 @@ from nats.js import JetStreamContext
 from common import bus, messages
 
 
-def a_consumer(stream: str, **options: float | None) -> messages.Consumer:
-    usual = {"ack_wait_seconds": 30.0, "longest_pause_seconds": 0.1}
-    return messages.Consumer(stream=stream, durable="tests", subjects=(f"{stream}.>",), **(usual | options))  # pyright: ignore[reportArgumentType]
+def build_consumer(stream: str, **options: float | None) -> messages.Consumer:
+    defaults = {"ack_wait_seconds": 30.0, "longest_pause_seconds": 0.1}
+    subjects = (f"{stream}.>",)
+    return messages.Consumer(stream=stream, durable="tests", subjects=subjects, **(defaults | options))  # pyright: ignore[reportArgumentType]
 
 
 @contextlib.asynccontextmanager
-async def consuming(
+async def run_consumer(
     js: JetStreamContext, consumer: messages.Consumer, handle: messages.Handler, parallel: int = 1
 ) -> AsyncGenerator[asyncio.Task[None]]:
     task = asyncio.create_task(bus.consume(js, consumer, handle, parallel=parallel))
@@ -35,7 +36,7 @@ async def is_settled(js: JetStreamContext, stream: str, durable: str = "tests") 
         info = await js.consumer_info(stream, durable)
     except nats.js.errors.NotFoundError:
         return False
-    # the broker counts what is pending a moment after it has created the consumer
+    # the broker counts pending messages only a moment after it has created the consumer
     assert info.delivered is not None
     is_delivered = info.delivered.consumer_seq > 0
     return is_delivered and info.num_pending == 0 and info.num_ack_pending == 0
@@ -52,15 +53,15 @@ async def count_dead(js: JetStreamContext) -> int:
 
 
 class Recorder:
-    """A handler that raises `errors` one after the other and then returns."""
+    """A handler that records each message. It raises the given errors one by one, and then returns."""
 
     def __init__(self, *errors: Exception) -> None:
         self._errors = list(errors)
         self.handled: list[bytes] = []
-        self.at: list[float] = []
+        self.handled_at: list[float] = []
 
     async def handle(self, data: bytes) -> None:
         self.handled.append(data)
-        self.at.append(time.monotonic())
+        self.handled_at.append(time.monotonic())
         if self._errors:
             raise self._errors.pop(0)

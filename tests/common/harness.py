@@ -34,16 +34,16 @@ class RpcHarness:
         self._server = server
         self._channels: list[Channel] = []
 
-    def by(self, token: str) -> "ImagesServiceAsyncStub":
+    def with_token(self, token: str) -> "ImagesServiceAsyncStub":
         return self._stub(Channel(f"127.0.0.1:{self.port}", SERVICE, always(token)))
 
-    def by_nobody(self) -> "ImagesServiceAsyncStub":
+    def without_token(self) -> "ImagesServiceAsyncStub":
         return self._stub(Channel(f"127.0.0.1:{self.port}", SERVICE))
 
     @property
     def stub(self) -> "ImagesServiceAsyncStub":
-        """A stub for a user with all abilities that the methods require."""
-        return self.by(self._issuer.user(7, "images:read"))
+        """Return a stub for a user with all abilities that the methods require."""
+        return self.with_token(self._issuer.user(7, "images:read"))
 
     async def stop(self) -> None:
         self._server.cancel()
@@ -64,7 +64,9 @@ class Serve(Protocol):
     async def __call__(self, **methods: Callable[..., Awaitable[object]]) -> RpcHarness: ...
 
 
-async def serving(issuer: TokenIssuer, methods: Mapping[str, Callable[..., Awaitable[object]]]) -> RpcHarness:
+async def serve_methods(
+    issuer: TokenIssuer, methods: Mapping[str, Callable[..., Awaitable[object]]]
+) -> RpcHarness:
     servicer = images_pb2_grpc.ImagesServiceServicer()  # pyright: ignore[reportAbstractUsage]
     for name, method in methods.items():
         setattr(servicer, name, method)
@@ -72,11 +74,11 @@ async def serving(issuer: TokenIssuer, methods: Mapping[str, Callable[..., Await
     images_pb2_grpc.add_ImagesServiceServicer_to_server(servicer, server.grpc)
     port = server.bind("127.0.0.1:0")
     images = RpcHarness(issuer, port, asyncio.create_task(server.serve()))
-    await _answers(port)
+    await _wait_until_ready(port)
     return images
 
 
-async def _answers(port: int) -> None:
+async def _wait_until_ready(port: int) -> None:
     channel = Channel(f"127.0.0.1:{port}", SERVICE)
     await channel.ready()
     await channel.close()

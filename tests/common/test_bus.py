@@ -1,4 +1,4 @@
-"""Consumers receive what is theirs, as many at a time as they want, and lose nothing with the broker."""
+"""Consumers receive only their subjects, several messages at a time, and lose none when the broker dies."""
 
 import asyncio
 
@@ -8,13 +8,13 @@ from nats.js import JetStreamContext
 
 from common import bus, messages, pulls
 from loupe_local.stores import Stores
-from tests.common.consumers import Recorder, a_consumer, consuming, count_dead, is_settled
+from tests.common.consumers import Recorder, build_consumer, count_dead, is_settled, run_consumer
 from tests.polling import until
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pull that was lost with its connection or its consumer is repeated sooner."""
+def short_pulls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeat a pull that was lost with its connection or its consumer after one second."""
     monkeypatch.setattr(pulls, "WAIT_SECONDS", 1.0)
 
 
@@ -31,7 +31,7 @@ async def test_parallel_messages_are_handled_at_the_same_time(js: JetStreamConte
     for _ in range(6):
         await js.publish(f"{stream}.a", b"")
 
-    async with consuming(js, a_consumer(stream), handle, parallel=3):
+    async with run_consumer(js, build_consumer(stream), handle, parallel=3):
         await until(lambda: running == 3)
         release.set()
         await until(lambda: is_settled(js, stream))
@@ -45,7 +45,7 @@ async def test_only_the_subjects_of_the_consumer_arrive(js: JetStreamContext, st
     for subject in ("a", "b.1", "c", "b", "a.1"):
         await js.publish(f"{stream}.{subject}", subject.encode())
 
-    async with consuming(js, consumer, recorder.handle):
+    async with run_consumer(js, consumer, recorder.handle):
         await until(lambda: is_settled(js, stream))
 
     assert recorder.handled == [b"a", b"b.1"]
@@ -54,7 +54,7 @@ async def test_only_the_subjects_of_the_consumer_arrive(js: JetStreamContext, st
 async def test_a_deleted_consumer_is_declared_again(js: JetStreamContext, stream: str) -> None:
     recorder = Recorder()
 
-    async with consuming(js, a_consumer(stream), recorder.handle):
+    async with run_consumer(js, build_consumer(stream), recorder.handle):
         await js.publish(f"{stream}.a", b"1")
         await until(lambda: recorder.handled)
         await until(lambda: is_settled(js, stream))
@@ -63,11 +63,11 @@ async def test_a_deleted_consumer_is_declared_again(js: JetStreamContext, stream
         await until(lambda: b"2" in recorder.handled)
 
 
-async def test_a_consumer_waits_for_its_stream(js: JetStreamContext, stream: str) -> None:
+async def test_build_consumer_waits_for_its_stream(js: JetStreamContext, stream: str) -> None:
     recorder = Recorder()
     await js.delete_stream(stream)
 
-    async with consuming(js, a_consumer(stream), recorder.handle):
+    async with run_consumer(js, build_consumer(stream), recorder.handle):
         with pytest.raises(nats.js.errors.NotFoundError):
             await js.stream_info(stream)
         await bus.declare(js, bus.stream(stream, f"{stream}.>"))
@@ -101,7 +101,7 @@ async def test_a_killed_broker_loses_nothing(js: JetStreamContext, stream: str, 
     for number in sorted(numbers):
         await js.publish(f"{stream}.a", number)
 
-    async with consuming(js, a_consumer(stream, ack_wait_seconds=2.0), handle):
+    async with run_consumer(js, build_consumer(stream, ack_wait_seconds=2.0), handle):
         await asyncio.wait_for(half.wait(), 10)
         await stores.supervisor.kill("nats")
         killed.set()
@@ -130,7 +130,7 @@ async def test_an_unacknowledged_message_survives_a_killed_broker(
     await stores.supervisor.restart("nats")
     await until(lambda: js._nc.is_connected)
 
-    async with consuming(js, a_consumer(stream, ack_wait_seconds=2.0), recorder.handle):
+    async with run_consumer(js, build_consumer(stream, ack_wait_seconds=2.0), recorder.handle):
         await until(lambda: recorder.handled)
         await until(lambda: is_settled(js, stream))
 

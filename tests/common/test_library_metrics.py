@@ -1,4 +1,4 @@
-"""Metrics of outbox, consumers, database and object store, and the request that an event belongs to."""
+"""Metrics of outbox, consumers, database and object store, and the request id of events."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from loupe_local.stores import Stores
 from tests.polling import until
 
 
-def value(name: str, **labels: str) -> float:
+def read_metric(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
@@ -44,15 +44,15 @@ async def test_the_outbox_reports_its_rows_and_the_age_of_the_oldest(sessions: S
 
     await outbox._measure(sessions)
 
-    assert value("loupe_outbox_rows") == 3
-    assert value("loupe_outbox_oldest_seconds") >= 3600
+    assert read_metric("loupe_outbox_rows") == 3
+    assert read_metric("loupe_outbox_oldest_seconds") >= 3600
     async with sessions.begin() as session:
         await (await session.connection()).execute(sa.text("TRUNCATE outbox"))
     await outbox._measure(sessions)
-    assert value("loupe_outbox_rows") == value("loupe_outbox_oldest_seconds") == 0
+    assert read_metric("loupe_outbox_rows") == read_metric("loupe_outbox_oldest_seconds") == 0
 
 
-async def test_an_event_belongs_to_the_request_that_caused_it(
+async def test_an_event_is_handled_with_the_request_id_of_its_cause(
     sessions: Sessions, js: JetStreamContext, stream: str, stores: Stores
 ) -> None:
     request_ids: list[tuple[str, str | None]] = []
@@ -60,7 +60,7 @@ async def test_an_event_belongs_to_the_request_that_caused_it(
     async def handle(_: bytes) -> None:
         request_ids.append((trace.request_id.get(), get_contextvars().get("request_id")))
 
-    async def as_one(request_id: str, origin: trace.Origin | None = None) -> None:
+    async def publish(request_id: str, origin: trace.Origin | None = None) -> None:
         trace.request_id.set(request_id)
         async with sessions.begin() as session:
             await outbox.publish(session, f"{stream}.changed", pb.UserChanged(user_id=1), origin=origin)
@@ -69,9 +69,9 @@ async def test_an_event_belongs_to_the_request_that_caused_it(
     running = asyncio.gather(
         outbox.relay(sessions, js, stores.database_url("auth")), bus.consume(js, consumer, handle)
     )
-    await asyncio.create_task(as_one("the-first"))
-    await asyncio.create_task(as_one("the-second", trace.Origin("its-upload")))
-    await asyncio.create_task(as_one(""))
+    await asyncio.create_task(publish("the-first"))
+    await asyncio.create_task(publish("the-second", trace.Origin("its-upload")))
+    await asyncio.create_task(publish(""))
     await until(lambda: len(request_ids) == 3)
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -96,35 +96,35 @@ async def test_the_lag_of_a_consumer_is_reported(js: JetStreamContext, stream: s
     watching = asyncio.create_task(lag.watch(js, consumer))
     await stop_once_measured(watching, "loupe_consumer_redelivered_messages", durable=consumer.durable)
 
-    assert value("loupe_consumer_pending_messages", durable=consumer.durable) == 3
-    assert value("loupe_consumer_unsettled_messages", durable=consumer.durable) == 2
+    assert read_metric("loupe_consumer_pending_messages", durable=consumer.durable) == 3
+    assert read_metric("loupe_consumer_unsettled_messages", durable=consumer.durable) == 2
 
 
 async def test_gauges_are_updated_after_failed_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "MEASURE_SECONDS", 0.01)
-    tries: list[int] = []
+    attempts: list[int] = []
 
     async def measure() -> None:
-        tries.append(1)
-        if len(tries) < 3:
+        attempts.append(1)
+        if len(attempts) < 3:
             raise OSError("away")
 
     watching = asyncio.create_task(metrics.keep_updated("a test", measure))
     await stop_once_measured(watching, "loupe_measured_timestamp_seconds", what="a test")
 
-    assert len(tries) >= 3
+    assert len(attempts) >= 3
 
 
 async def test_a_pool_reports_its_connections_and_timeouts(stores: Stores) -> None:
     engine = db.engine(stores.database_url("auth"), pool_size=1)
     engine.sync_engine.pool._timeout = 0.05  # pyright: ignore[reportAttributeAccessIssue]  shorter than the usual 5 s
-    before = value("loupe_database_wait_seconds_count", outcome="timeout")
-    committed = value("loupe_database_transaction_seconds_count", outcome="committed")
-    rolled_back = value("loupe_database_transaction_seconds_count", outcome="rolled back")
+    before = read_metric("loupe_database_wait_seconds_count", outcome="timeout")
+    committed = read_metric("loupe_database_transaction_seconds_count", outcome="committed")
+    rolled_back = read_metric("loupe_database_transaction_seconds_count", outcome="rolled back")
 
     async with db.sessions(engine).begin() as session:
         await session.connection()
-        in_use = value("loupe_database_connections", state="in use")
+        in_use = read_metric("loupe_database_connections", state="in use")
         with pytest.raises(sqlalchemy.exc.TimeoutError):
             async with engine.connect():
                 pass
@@ -132,18 +132,18 @@ async def test_a_pool_reports_its_connections_and_timeouts(stores: Stores) -> No
         async with db.sessions(engine).begin() as session:
             await session.connection()
             raise ZeroDivisionError
-    idle = value("loupe_database_connections", state="idle")
+    idle = read_metric("loupe_database_connections", state="idle")
     await engine.dispose()
 
-    assert (in_use, idle, value("loupe_database_connections_limit")) == (1, 1, 1)
-    assert value("loupe_database_wait_seconds_count", outcome="timeout") == before + 1
-    assert value("loupe_database_transaction_seconds_count", outcome="committed") == committed + 1
-    assert value("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
+    assert (in_use, idle, read_metric("loupe_database_connections_limit")) == (1, 1, 1)
+    assert read_metric("loupe_database_wait_seconds_count", outcome="timeout") == before + 1
+    assert read_metric("loupe_database_transaction_seconds_count", outcome="committed") == committed + 1
+    assert read_metric("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
 
 
 async def test_a_transaction_with_a_lost_connection_counts_as_rolled_back(stores: Stores) -> None:
     engine = db.engine(stores.database_url("auth"), pool_size=1)
-    rolled_back = value("loupe_database_transaction_seconds_count", outcome="rolled back")
+    rolled_back = read_metric("loupe_database_transaction_seconds_count", outcome="rolled back")
 
     with pytest.raises(sqlalchemy.exc.OperationalError, match="terminating connection"):
         async with db.sessions(engine).begin() as session:
@@ -155,7 +155,7 @@ async def test_a_transaction_with_a_lost_connection_counts_as_rolled_back(stores
     await engine.dispose()
 
     assert answer == 1
-    assert value("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
+    assert read_metric("loupe_database_transaction_seconds_count", outcome="rolled back") == rolled_back + 1
 
 
 async def test_a_connection_that_died_while_idle_is_replaced(
@@ -179,19 +179,19 @@ async def test_a_connection_that_died_while_idle_is_replaced(
 
 async def test_an_unreachable_database_counts_as_a_failed_connection() -> None:
     engine = db.engine("postgresql+psycopg://nobody:x@127.0.0.1:1/none")
-    before = value("loupe_database_wait_seconds_count", outcome="failed")
+    before = read_metric("loupe_database_wait_seconds_count", outcome="failed")
 
     with pytest.raises(sqlalchemy.exc.OperationalError):
         async with engine.connect():
             pass
     await engine.dispose()
 
-    assert value("loupe_database_wait_seconds_count", outcome="failed") == before + 1
+    assert read_metric("loupe_database_wait_seconds_count", outcome="failed") == before + 1
 
 
 async def test_requests_to_the_object_store_are_counted_by_outcome(blobs: Blobs, stores: Stores) -> None:
     def count(operation: str, outcome: str) -> float:
-        return value("loupe_object_store_seconds_count", operation=operation, outcome=outcome)
+        return read_metric("loupe_object_store_seconds_count", operation=operation, outcome=outcome)
 
     stranger = Blobs(
         Store(

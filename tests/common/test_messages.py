@@ -9,7 +9,14 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from common import messages
-from tests.common.consumers import Recorder, a_consumer, consuming, count_dead, count_deliveries, is_settled
+from tests.common.consumers import (
+    Recorder,
+    build_consumer,
+    count_dead,
+    count_deliveries,
+    is_settled,
+    run_consumer,
+)
 from tests.polling import until
 
 
@@ -17,7 +24,7 @@ async def test_a_message_is_handled_once(js: JetStreamContext, stream: str) -> N
     recorder = Recorder()
     await js.publish(f"{stream}.a", b"1")
 
-    async with consuming(js, a_consumer(stream), recorder.handle):
+    async with run_consumer(js, build_consumer(stream), recorder.handle):
         await until(lambda: is_settled(js, stream))
 
     assert recorder.handled == [b"1"]
@@ -33,7 +40,7 @@ async def test_work_longer_than_ack_wait_is_delivered_once(js: JetStreamContext,
 
     await js.publish(f"{stream}.a", b"1")
 
-    async with consuming(js, a_consumer(stream, ack_wait_seconds=1.0), slow, parallel=2):
+    async with run_consumer(js, build_consumer(stream, ack_wait_seconds=1.0), slow, parallel=2):
         await until(lambda: calls)
         await until(lambda: is_settled(js, stream))
 
@@ -47,11 +54,11 @@ async def test_a_handler_that_raises_receives_the_message_again_after_a_pause(
     recorder = Recorder(ValueError("once"), ValueError("twice"))
     await js.publish(f"{stream}.a", b"1")
 
-    async with consuming(js, a_consumer(stream, longest_pause_seconds=0.4), recorder.handle):
+    async with run_consumer(js, build_consumer(stream, longest_pause_seconds=0.4), recorder.handle):
         await until(lambda: len(recorder.handled) == 3)
         await until(lambda: is_settled(js, stream))
 
-    first, second, third = recorder.at
+    first, second, third = recorder.handled_at
     assert second - first >= 0.35
     assert third - second >= 0.35
     assert await count_dead(js) == 0
@@ -69,7 +76,7 @@ async def test_a_message_is_given_up_after_its_last_attempt_and_kept_as_a_dead_l
     recorder = Recorder(*(ValueError(f"no {number}\nat all") for number in range(9)))
     await js.publish(f"{stream}.a", b"hopeless")
 
-    async with consuming(js, a_consumer(stream, max_attempts=3), recorder.handle):
+    async with run_consumer(js, build_consumer(stream, max_attempts=3), recorder.handle):
         await until(lambda: is_settled(js, stream))
 
     assert recorder.handled == [b"hopeless"] * 3
@@ -83,7 +90,7 @@ async def test_a_message_without_a_last_attempt_is_never_given_up(js: JetStreamC
     recorder = Recorder(*(ValueError() for _ in range(15)))
     await js.publish(f"{stream}.a", b"1")
 
-    async with consuming(js, a_consumer(stream, longest_pause_seconds=0.01), recorder.handle):
+    async with run_consumer(js, build_consumer(stream, longest_pause_seconds=0.01), recorder.handle):
         await until(lambda: len(recorder.handled) == 16)
         await until(lambda: is_settled(js, stream))
 
@@ -94,7 +101,9 @@ async def test_a_retry_later_never_counts_as_the_last_attempt(js: JetStreamConte
     recorder = Recorder(*(messages.RetryLater("busy") for _ in range(5)))
     await js.publish(f"{stream}.a", b"1")
 
-    async with consuming(js, a_consumer(stream, max_attempts=2, longest_pause_seconds=0.01), recorder.handle):
+    async with run_consumer(
+        js, build_consumer(stream, max_attempts=2, longest_pause_seconds=0.01), recorder.handle
+    ):
         await until(lambda: len(recorder.handled) == 6)
         await until(lambda: is_settled(js, stream))
 
@@ -105,7 +114,7 @@ async def test_an_unprocessable_message_is_given_up_at_once(js: JetStreamContext
     recorder = Recorder(messages.Unprocessable("gibberish"))
     await js.publish(f"{stream}.a", b"%&/")
 
-    async with consuming(js, a_consumer(stream), recorder.handle):
+    async with run_consumer(js, build_consumer(stream), recorder.handle):
         await until(lambda: is_settled(js, stream))
 
     assert recorder.handled == [b"%&/"]
@@ -119,7 +128,7 @@ async def test_a_broker_error_in_the_handler_counts_as_a_failed_attempt(
     recorder = Recorder(*(nats.errors.MaxPayloadError() for _ in range(9)))
     await js.publish(f"{stream}.a", b"1")
 
-    async with consuming(js, a_consumer(stream, max_attempts=2), recorder.handle):
+    async with run_consumer(js, build_consumer(stream, max_attempts=2), recorder.handle):
         await until(lambda: is_settled(js, stream))
 
     assert recorder.handled == [b"1", b"1"]
@@ -142,7 +151,7 @@ async def test_a_dead_letter_that_cannot_be_stored_is_tried_again(
     recorder = Recorder(messages.Unprocessable(), messages.Unprocessable())
     await js.publish(f"{stream}.a", b"1")
 
-    async with consuming(js, a_consumer(stream, ack_wait_seconds=1.0), recorder.handle):
+    async with run_consumer(js, build_consumer(stream, ack_wait_seconds=1.0), recorder.handle):
         await until(lambda: len(recorder.handled) == 2)
         await until(lambda: is_settled(js, stream))
 
@@ -160,7 +169,7 @@ async def test_one_failing_message_does_not_hold_up_the_next(js: JetStreamContex
     for data in (b"bad", b"1", b"2"):
         await js.publish(f"{stream}.a", data)
 
-    async with consuming(js, a_consumer(stream, longest_pause_seconds=30.0), handle):
+    async with run_consumer(js, build_consumer(stream, longest_pause_seconds=30.0), handle):
         await until(lambda: len(handled) == 2)
 
     assert handled == [b"1", b"2"]
@@ -175,10 +184,10 @@ async def test_a_cancelled_consumer_hands_its_message_back_at_once(js: JetStream
 
     recorder = Recorder()
     await js.publish(f"{stream}.a", b"1")
-    async with consuming(js, a_consumer(stream, ack_wait_seconds=60.0), never):
+    async with run_consumer(js, build_consumer(stream, ack_wait_seconds=60.0), never):
         await asyncio.wait_for(started.wait(), 10)
 
-    async with consuming(js, a_consumer(stream, ack_wait_seconds=60.0), recorder.handle):
+    async with run_consumer(js, build_consumer(stream, ack_wait_seconds=60.0), recorder.handle):
         await until(lambda: recorder.handled, seconds=10)
 
 
@@ -194,7 +203,7 @@ async def test_a_cancellation_that_is_lost_on_the_way_still_ends_the_consumer(
             await asyncio.Event().wait()
 
     await js.publish(f"{stream}.a", b"1")
-    async with consuming(js, a_consumer(stream), loses) as task:
+    async with run_consumer(js, build_consumer(stream), loses) as task:
         await asyncio.wait_for(started.wait(), 10)
 
         task.cancel()

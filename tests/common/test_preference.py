@@ -1,4 +1,4 @@
-"""One place consumes several durables: the preferred one first, and no message waits for a busy place."""
+"""A worker consumes several durables: the preferred one first, and no message waits for a busy worker."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from tests.polling import until
 
 @pytest.fixture
 async def queue(js: JetStreamContext, stream: str) -> str:
-    """A work queue, as jobs have it."""
+    """Return the name of a work queue with two subjects."""
     await js.delete_stream(stream)
     await bus.declare(js, bus.stream(stream, f"{stream}.first", f"{stream}.second", work_queue=True))
     return stream
@@ -37,7 +37,10 @@ def durables(queue: str, ack_wait_seconds: float = 30.0) -> tuple[messages.Consu
 
 
 class Worker:
-    """Records what it receives. While `is_open` is not set, it keeps what it works on."""
+    """A worker that records the messages that it receives.
+
+    While `is_open` is not set, it stays busy with a message.
+    """
 
     def __init__(self, preference: Sequence[messages.Consumer]) -> None:
         self.preference = preference
@@ -60,13 +63,13 @@ class Worker:
             await asyncio.wait({task})
 
 
-async def are_waiting(js: JetStreamContext, queue: str, places: int = 1) -> bool:
-    """Return whether this many places wait at both durables."""
+async def are_waiting(js: JetStreamContext, queue: str, workers: int = 1) -> bool:
+    """Return whether this many workers wait at both durables."""
     try:
         infos = [await js.consumer_info(queue, name) for name in ("first", "second")]
     except nats.errors.Error:
         return False
-    return all(info.num_waiting == places for info in infos)
+    return all(info.num_waiting == workers for info in infos)
 
 
 async def test_messages_of_the_preferred_durable_come_first(js: JetStreamContext, queue: str) -> None:
@@ -83,15 +86,15 @@ async def test_messages_of_the_preferred_durable_come_first(js: JetStreamContext
     ]
 
 
-async def test_the_preference_is_asked_anew_for_each_message(js: JetStreamContext, queue: str) -> None:
+async def test_the_preference_is_read_again_for_each_message(js: JetStreamContext, queue: str) -> None:
     worker = Worker(durables(queue))
     handle = worker.handle
 
-    async def handle_and_turn(data: bytes, consumer: messages.Consumer) -> None:
+    async def handle_and_reverse(data: bytes, consumer: messages.Consumer) -> None:
         worker.preference = worker.preference[::-1]
         await handle(data, consumer)
 
-    worker.handle = handle_and_turn
+    worker.handle = handle_and_reverse
     for _ in range(2):
         await js.publish(f"{queue}.first", b"")
         await js.publish(f"{queue}.second", b"")
@@ -103,10 +106,10 @@ async def test_the_preference_is_asked_anew_for_each_message(js: JetStreamContex
 
 
 @pytest.mark.parametrize("name", ["first", "second"])
-async def test_an_idle_place_waits_at_all_durables(
+async def test_an_idle_worker_waits_at_all_durables(
     js: JetStreamContext, queue: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would receive nothing for an hour if it waited at the other one."""
+    """It would receive nothing for an hour if it waited at the other durable only."""
     monkeypatch.setattr(pulls, "WAIT_SECONDS", 3600.0)
     worker = Worker(durables(queue))
 
@@ -119,10 +122,10 @@ async def test_an_idle_place_waits_at_all_durables(
     assert await count_deliveries(js, queue, name) == 1
 
 
-async def test_a_message_for_a_busy_place_goes_to_a_free_one_at_once(
+async def test_a_message_for_a_busy_worker_goes_to_a_free_one_at_once(
     js: JetStreamContext, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pull of the busy place cannot be taken back. Its message must not wait for `ack_wait`."""
+    """The pull of the busy worker cannot be cancelled. Its message must not wait for `ack_wait`."""
     monkeypatch.setattr(pulls, "WAIT_SECONDS", 3600.0)
     consumers = durables(queue, ack_wait_seconds=3600.0)
     busy, free = Worker(consumers), Worker(consumers)
@@ -133,7 +136,7 @@ async def test_a_message_for_a_busy_place_goes_to_a_free_one_at_once(
         await js.publish(f"{queue}.first", b"1")
         await until(lambda: busy.received)
         async with free.running(js):
-            await until(lambda: is_waiting_at(js, queue, "second", places=2))
+            await until(lambda: is_waiting_at(js, queue, "second", workers=2))
             await js.publish(f"{queue}.second", b"2")
             await until(lambda: free.received)
         busy.is_open.set()
@@ -142,7 +145,7 @@ async def test_a_message_for_a_busy_place_goes_to_a_free_one_at_once(
     assert (busy.received, free.received) == ([("first", b"1")], [("second", b"2")])
 
 
-async def test_a_message_for_a_busy_place_waits_for_it_if_nobody_else_is_there(
+async def test_a_message_for_a_busy_worker_waits_for_it_if_there_is_no_other_worker(
     js: JetStreamContext, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pulls, "WAIT_SECONDS", 3600.0)
@@ -162,25 +165,25 @@ async def test_a_message_for_a_busy_place_waits_for_it_if_nobody_else_is_there(
     assert worker.received == [("first", b"1"), ("second", b"2")]
 
 
-async def is_waiting_at(js: JetStreamContext, queue: str, name: str, places: int) -> bool:
-    return (await js.consumer_info(queue, name)).num_waiting == places
+async def is_waiting_at(js: JetStreamContext, queue: str, name: str, workers: int) -> bool:
+    return (await js.consumer_info(queue, name)).num_waiting == workers
 
 
 async def is_given_back(js: JetStreamContext, queue: str, name: str) -> bool:
-    """Return whether a message was delivered, and is with nobody now."""
+    """Return whether a message was delivered once, and no worker has it now."""
     info = await js.consumer_info(queue, name)
     return await count_deliveries(js, queue, name) >= 1 and info.num_waiting == 0 and not info.num_redelivered
 
 
-async def test_a_place_that_stops_leaves_no_pull_behind(
+async def test_a_worker_that_stops_leaves_no_pull_behind(
     js: JetStreamContext, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A message that is delivered to a stopped place would wait for `ack_wait`."""
+    """A message that is delivered to a stopped worker would wait for `ack_wait`."""
     monkeypatch.setattr(pulls, "WAIT_SECONDS", 3600.0)
     consumers = durables(queue, ack_wait_seconds=3600.0)
     stopped, next_ = Worker(consumers), Worker(consumers)
     async with stopped.running(js, parallel=3):
-        await until(lambda: are_waiting(js, queue, places=3))
+        await until(lambda: are_waiting(js, queue, workers=3))
 
     for name in ("first", "second"):
         await js.publish(f"{queue}.{name}", b"1")
@@ -191,7 +194,7 @@ async def test_a_place_that_stops_leaves_no_pull_behind(
     assert [await count_deliveries(js, queue, name) for name in ("first", "second")] == [1, 1]
 
 
-async def test_a_place_that_stops_at_work_gives_both_messages_back(js: JetStreamContext, queue: str) -> None:
+async def test_a_busy_worker_that_stops_gives_both_messages_back(js: JetStreamContext, queue: str) -> None:
     consumers = durables(queue, ack_wait_seconds=3600.0)
     stopped, next_ = Worker(consumers), Worker(consumers)
     stopped.is_open.clear()
@@ -207,7 +210,7 @@ async def test_a_place_that_stops_at_work_gives_both_messages_back(js: JetStream
     assert next_.received == [("first", b"1"), ("second", b"2")]
 
 
-async def test_a_retired_durable_is_served_while_its_stream_is_there(
+async def test_a_retired_durable_is_consumed_while_its_stream_exists(
     js: JetStreamContext, queue: str
 ) -> None:
     first, _ = durables(queue)
@@ -227,7 +230,7 @@ async def test_a_retired_durable_is_served_while_its_stream_is_there(
 
 
 async def test_a_missing_stream_does_not_hold_up_the_others(js: JetStreamContext, queue: str) -> None:
-    """A new worker meets the release before, whose streams are the old ones."""
+    """A new worker may run beside the previous release, which declares the old streams only."""
     first, _ = durables(queue)
     missing = messages.Consumer(stream="MISSING", durable="tests", subjects=("missing",))
     worker = Worker((missing, first))

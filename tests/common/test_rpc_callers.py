@@ -55,7 +55,7 @@ async def test_a_user_with_the_ability_is_admitted(
 ) -> None:
     token = issuer.user(7, "images:read", "user:read", verified=False)
 
-    await images.by(token).GetImage(GET)
+    await images.with_token(token).GetImage(GET)
 
     assert principals == [
         Principal(user_id=7, token_id=70, abilities=frozenset({"images:read", "user:read"}))
@@ -64,40 +64,40 @@ async def test_a_user_with_the_ability_is_admitted(
 
 async def test_a_user_without_the_ability_is_refused(images: RpcHarness, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
-        await images.by(issuer.user(7, "images:write")).GetImage(GET)
+        await images.with_token(issuer.user(7, "images:write")).GetImage(GET)
 
     assert caught.value.reason == "missing_ability"
 
 
 async def test_any_user_needs_no_ability(images: RpcHarness, issuer: TokenIssuer) -> None:
-    await images.by(issuer.user()).DeleteImage(pb.DeleteImageRequest(id=1))
+    await images.with_token(issuer.user()).DeleteImage(pb.DeleteImageRequest(id=1))
 
 
 async def test_a_listed_service_is_admitted(
     images: RpcHarness, issuer: TokenIssuer, principals: list[Principal]
 ) -> None:
-    await images.by(issuer.service("inference")).StopWork(STOP)
+    await images.with_token(issuer.service("inference")).StopWork(STOP)
 
     assert principals == [Principal(service="inference")]
 
 
 async def test_another_service_is_refused(images: RpcHarness, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
-        await images.by(issuer.service("gateway")).StopWork(STOP)
+        await images.with_token(issuer.service("gateway")).StopWork(STOP)
 
     assert caught.value.reason == "caller_refused"
 
 
 async def test_a_user_is_refused_by_a_method_for_services(images: RpcHarness, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
-        await images.by(issuer.user(7, "images:read")).StopWork(STOP)
+        await images.with_token(issuer.user(7, "images:read")).StopWork(STOP)
 
     assert caught.value.reason == "caller_refused"
 
 
 async def test_a_service_is_refused_by_a_method_for_users(images: RpcHarness, issuer: TokenIssuer) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
-        await images.by(issuer.service("inference")).DeleteImage(pb.DeleteImageRequest(id=1))
+        await images.with_token(issuer.service("inference")).DeleteImage(pb.DeleteImageRequest(id=1))
 
     assert caught.value.reason == "caller_refused"
 
@@ -109,21 +109,21 @@ async def test_a_method_that_is_not_listed_is_refused(
     token = issuer.user(7, "images:read") if who == "user" else issuer.service("inference")
 
     with pytest.raises(errors.PermissionDenied) as caught:
-        await images.by(token).StartWork(pb.StartWorkRequest(image_id=1))
+        await images.with_token(token).StartWork(pb.StartWorkRequest(image_id=1))
 
     assert caught.value.reason == "caller_refused"
 
 
 async def test_a_method_for_anybody_needs_no_token(images: RpcHarness, issuer: TokenIssuer) -> None:
-    await images.by_nobody().ListImages(pb.ListImagesRequest())
-    await images.by("nonsense").ListImages(pb.ListImagesRequest())
+    await images.without_token().ListImages(pb.ListImagesRequest())
+    await images.with_token("nonsense").ListImages(pb.ListImagesRequest())
 
     assert issuer.fetches == 0
 
 
 async def test_a_call_without_a_token_is_unauthenticated(images: RpcHarness) -> None:
     with pytest.raises(errors.Unauthenticated) as caught:
-        await images.by_nobody().GetImage(GET)
+        await images.without_token().GetImage(GET)
 
     assert caught.value.reason == "internal_token_invalid"
 
@@ -147,13 +147,13 @@ async def test_a_token_with_wrong_claims_is_unauthenticated(
     token = issuer.user(7, "images:read", **claims)
 
     with pytest.raises(errors.Unauthenticated) as caught:
-        await images.by(token).GetImage(GET)
+        await images.with_token(token).GetImage(GET)
 
     assert caught.value.reason == "internal_token_invalid"
 
 
 async def test_a_cached_token_is_refused_once_it_expires(images: RpcHarness, issuer: TokenIssuer) -> None:
-    user = images.by(issuer.user(7, "images:read", exp=int(time.time()) + 2))
+    user = images.with_token(issuer.user(7, "images:read", exp=int(time.time()) + 2))
     await user.GetImage(GET)
 
     async def is_refused() -> bool:
@@ -174,7 +174,7 @@ async def test_a_token_signed_with_another_key_is_unauthenticated(
     issuer.key_id = known
 
     with pytest.raises(errors.Unauthenticated):
-        await images.by(issuer.user(7, "images:read")).GetImage(GET)
+        await images.with_token(issuer.user(7, "images:read")).GetImage(GET)
 
 
 async def test_an_altered_token_is_unauthenticated(images: RpcHarness, issuer: TokenIssuer) -> None:
@@ -182,7 +182,7 @@ async def test_an_altered_token_is_unauthenticated(images: RpcHarness, issuer: T
     _, payload, _ = issuer.user(8, "images:read").split(".")
 
     with pytest.raises(errors.Unauthenticated):
-        await images.by(f"{header}.{payload}.{signature}").GetImage(GET)
+        await images.with_token(f"{header}.{payload}.{signature}").GetImage(GET)
 
 
 async def test_a_token_without_a_signature_is_unauthenticated(
@@ -191,7 +191,7 @@ async def test_a_token_without_a_signature_is_unauthenticated(
     token = unsigned(issuer.user(7, "images:read"), kid=issuer.key_id)
 
     with pytest.raises(errors.Unauthenticated):
-        await images.by(token).GetImage(GET)
+        await images.with_token(token).GetImage(GET)
 
 
 async def test_a_token_signed_with_the_public_key_as_hmac_secret_is_refused(
@@ -203,18 +203,18 @@ async def test_a_token_signed_with_the_public_key_as_hmac_secret_is_refused(
     token = jwt.encode(claims, public, algorithm="HS256", headers={"kid": issuer.key_id})
 
     with pytest.raises(errors.Unauthenticated):
-        await images.by(token).GetImage(GET)
+        await images.with_token(token).GetImage(GET)
 
 
 async def test_an_unknown_key_makes_the_verifier_fetch_the_set_again(
     images: RpcHarness, issuer: TokenIssuer
 ) -> None:
     old = issuer.user(7, "images:read")
-    await images.by(old).GetImage(GET)
+    await images.with_token(old).GetImage(GET)
     issuer.rotate()
 
-    await images.by(issuer.user(7, "images:read")).GetImage(GET)
-    await images.by(old).GetImage(GET)
+    await images.with_token(issuer.user(7, "images:read")).GetImage(GET)
+    await images.with_token(old).GetImage(GET)
 
     assert issuer.fetches == 2
 
@@ -225,17 +225,17 @@ async def test_several_rotations_in_a_row_are_noticed_at_once(
     for _ in range(identity.FETCHES_IN_A_ROW):
         issuer.rotate()
 
-        await images.by(issuer.user(7, "images:read")).GetImage(GET)
+        await images.with_token(issuer.user(7, "images:read")).GetImage(GET)
 
     assert issuer.fetches == identity.FETCHES_IN_A_ROW
 
 
 async def test_unknown_keys_do_not_cause_a_fetch_each_time(images: RpcHarness, issuer: TokenIssuer) -> None:
-    await images.by(issuer.user(7, "images:read")).GetImage(GET)
+    await images.with_token(issuer.user(7, "images:read")).GetImage(GET)
     for _ in range(2 * identity.FETCHES_IN_A_ROW):
         issuer.rotate(publish=False)
         with pytest.raises(errors.Unauthenticated):
-            await images.by(issuer.user(7, "images:read")).GetImage(GET)
+            await images.with_token(issuer.user(7, "images:read")).GetImage(GET)
 
     assert issuer.fetches == identity.FETCHES_IN_A_ROW
 
@@ -246,11 +246,11 @@ async def test_after_a_pause_a_new_key_is_fetched_again(
     for _ in range(2 * identity.FETCHES_IN_A_ROW):
         issuer.rotate(publish=False)
         with pytest.raises(errors.Unauthenticated):
-            await images.by(issuer.user(7, "images:read")).GetImage(GET)
+            await images.with_token(issuer.user(7, "images:read")).GetImage(GET)
     issuer.rotate()
     monkeypatch.setattr(identity, "REFETCH_SECONDS", 0.0)
 
-    await images.by(issuer.user(7, "images:read")).GetImage(GET)
+    await images.with_token(issuer.user(7, "images:read")).GetImage(GET)
 
     assert issuer.fetches == identity.FETCHES_IN_A_ROW + 1
 

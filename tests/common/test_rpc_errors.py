@@ -326,4 +326,4 @@ async def test_an_upload_without_a_token_is_refused(serve: Serve) -> None:
     images = await serve(Upscale=raising(AssertionError("this is never called")))
 
     with pytest.raises(errors.Unauthenticated):
-        await images.by_nobody().Upscale(upload())
+        await images.without_token().Upscale(upload())

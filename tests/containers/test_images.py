@@ -1,4 +1,4 @@
-"""What is in an image and how it runs, as its Dockerfile says."""
+"""The Dockerfiles: which files and packages an image contains, and how it runs."""
 
 import fnmatch
 import json
@@ -32,7 +32,7 @@ def locked(name: str) -> set[str]:
 
 
 def is_sent(path: str) -> bool:
-    """Whether Docker gets this path. The last matching line of .dockerignore decides."""
+    """Return whether Docker receives this path. The last matching line of .dockerignore decides."""
     sent = True
     for rule in (REPOSITORY / ".dockerignore").read_text().splitlines():
         pattern = rule.removeprefix("!").removeprefix("**/")
@@ -68,7 +68,7 @@ def test_the_sources_of_the_triton_image_exist_and_are_sent() -> None:
 
 
 @pytest.mark.parametrize("left_out", [".git", ".loupe", ".venv", "tests", "docs", "deploy/compose/.env"])
-def test_nothing_else_is_sent(left_out: str) -> None:
+def test_other_files_are_not_sent_to_docker(left_out: str) -> None:
     assert not is_sent(left_out)
 
 

@@ -104,7 +104,7 @@ def jpeg_with(marker: int, body: bytes) -> bytes:
     return JPEG[:2] + struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body + JPEG[2:]
 
 
-def tiff_of_one_endless_chain() -> bytes:
+def tiff_that_follows_itself() -> bytes:
     """Return a TIFF whose directory is its own successor."""
     data = bytearray(TIFF)
     start = struct.unpack_from("<I", data, 4)[0]
@@ -113,7 +113,7 @@ def tiff_of_one_endless_chain() -> bytes:
     return bytes(data)
 
 
-def cut_short() -> Iterator[tuple[str, bytes]]:
+def truncated_files() -> Iterator[tuple[str, bytes]]:
     """Yield each file, truncated at each boundary between its parts."""
     for name, data in (
         ("jpeg", JPEG),
@@ -123,28 +123,32 @@ def cut_short() -> Iterator[tuple[str, bytes]]:
         ("tiff", TIFF),
         ("gif", GIF),
     ):
-        for seam in SEAMS[name](data):
-            yield f"{name} of {seam} of {len(data)} bytes", data[:seam]
+        for cut in CUTS[name](data):
+            yield f"{name} of {cut} of {len(data)} bytes", data[:cut]
 
 
-def jpeg_seams(data: bytes) -> list[int]:
+def jpeg_cuts(data: bytes) -> list[int]:
     """Return the offsets between segments, and the offset after the pixels."""
-    seams = [2]
-    while data[seams[-1] + 1] != 0xDA:
-        seams.append(seams[-1] + 2 + int.from_bytes(data[seams[-1] + 2 : seams[-1] + 4], "big"))
-    return [*seams, seams[-1] + 2 + int.from_bytes(data[seams[-1] + 2 : seams[-1] + 4], "big"), len(data) - 2]
+    cuts = [2]
+    while data[cuts[-1] + 1] != 0xDA:
+        cuts.append(cuts[-1] + 2 + int.from_bytes(data[cuts[-1] + 2 : cuts[-1] + 4], "big"))
+    return [
+        *cuts,
+        cuts[-1] + 2 + int.from_bytes(data[cuts[-1] + 2 : cuts[-1] + 4], "big"),
+        len(data) - 2,
+    ]
 
 
-def png_seams(data: bytes) -> list[int]:
-    seams = [8]
-    while seams[-1] < len(data) - 12:
-        seams.append(seams[-1] + 12 + int.from_bytes(data[seams[-1] : seams[-1] + 4], "big"))
-    return seams
+def png_cuts(data: bytes) -> list[int]:
+    cuts = [8]
+    while cuts[-1] < len(data) - 12:
+        cuts.append(cuts[-1] + 12 + int.from_bytes(data[cuts[-1] : cuts[-1] + 4], "big"))
+    return cuts
 
 
-SEAMS: dict[str, Callable[[bytes], list[int]]] = {
-    "jpeg": jpeg_seams,
-    "png": png_seams,
+CUTS: dict[str, Callable[[bytes], list[int]]] = {
+    "jpeg": jpeg_cuts,
+    "png": png_cuts,
     "webp": lambda _: [12, 20, 30],
     "bmp": lambda _: [14, 54, 54 + 72, 54 + 15 * 72],
     "tiff": lambda data: [4, 8, struct.unpack_from("<I", data, 4)[0], len(data) - 4],
@@ -166,8 +170,8 @@ HARMFUL = {
     "a bmp of negative width": bmp_of(-24, 16),
     "a tiff of the longest sides": tiff_with(256, 2**32 - 1),
     "a tiff without width": tiff_with(256, 0),
-    "a webp that tells a larger size": webp_on_a_canvas(16_384, 16_384),
-    "a webp that tells more than it has": WEBP[:4] + struct.pack("<I", 2**32 - 10) + WEBP[8:],
+    "a webp that claims a larger size": webp_on_a_canvas(16_384, 16_384),
+    "a webp that claims more bytes than it has": WEBP[:4] + struct.pack("<I", 2**32 - 10) + WEBP[8:],
     "a gif of 10,000 frames": gif_of_frames(10_000),
     "a webp of 10,000 frames": webp_of_frames(10_000),
     "a text of a gigabyte": png_with(b"zTXt", b"Comment\0\0" + deflated_zeros(GIGABYTE)),
@@ -183,7 +187,7 @@ HARMFUL = {
 ODD = {
     "a jpeg whose metadata leads back to itself": jpeg_with(0xE1, b"Exif\0\0" + looping_exif()),
     "a png whose metadata leads back to itself": png_with(b"eXIf", looping_exif()),
-    "a tiff that follows itself": tiff_of_one_endless_chain(),
+    "a tiff that follows itself": tiff_that_follows_itself(),
     "a jpeg with a broken profile": encoded(PHOTO, "JPEG", icc_profile=b"nonsense" * 99),
     "a png with a broken profile": encoded(PHOTO, "PNG", icc_profile=b"nonsense" * 99),
     "a png that is an archive, too": PNG + b"PK\3\4" + bytes(26) + b"PK\5\6" + bytes(18),

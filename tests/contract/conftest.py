@@ -17,7 +17,7 @@ def people(stack: Stack) -> People:
 
 @pytest.fixture(scope="session")
 async def jane(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
-    """Jane and Omar are on the professional plan."""
+    """Yield a client of Jane, who is on the professional plan like Omar."""
     async with client_of(stack, stack.token) as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""Every described operation against every caller who may not use it, and against ids that do not exist."""
+"""Every operation in /openapi.json refuses callers who may not use it, and ids that do not exist."""
 
 import re
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def has_code(status: int, code: str) -> Callable[[Operation], bool]:
     return is_described
 
 
-def needed(operation: Operation) -> list[str]:
+def required_abilities(operation: Operation) -> list[str]:
     """Return the abilities that the contract requires, independent of the description."""
     if operation.name in NEEDS_NO_ABILITY:
         return []
@@ -66,14 +66,14 @@ def assert_refused(answer: httpx2.Response, operation: Operation, status: int, c
         assert answer.json()["message"] == example["message"]
 
 
-async def ask(
+async def call(
     client: httpx2.AsyncClient, operation: Operation, token: str = "", **ids: object
 ) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return await client.request(operation.method, operation.at(**ids), headers=headers)
 
 
-async def a_token(stack: Stack, person: Person, abilities: list[str]) -> tuple[int, str]:
+async def create_token(stack: Stack, person: Person, abilities: list[str]) -> tuple[int, str]:
     """Create another token of this person. Return its id and text."""
     async with client_of(stack, person.token) as client:
         answer = await client.post("/api/user/tokens", json={"name": "Narrow", "abilities": abilities})
@@ -91,25 +91,25 @@ async def stranger(people: People) -> Person:
     return await people.new("enterprise")
 
 
-async def new_things(stack: Stack, owner: Person) -> dict[str, int]:
+async def create_objects(stack: Stack, owner: Person) -> dict[str, int]:
     """Create one object of each kind. Return their ids, by the name of the parameter."""
     async with client_of(stack, owner.token) as client:
         image_id = await accepted(client, SMALL)
         batch = await a_batch(client, SMALL)
-    token_id, _ = await a_token(stack, owner, ["user:read"])
+    token_id, _ = await create_token(stack, owner, ["user:read"])
     return {"image_id": image_id, "batch_id": batch.json()["data"]["id"], "token_id": token_id}
 
 
 @pytest.fixture(scope="session")
-async def things(stack: Stack, owner: Person) -> dict[str, int]:
-    return await new_things(stack, owner)
+async def objects(stack: Stack, owner: Person) -> dict[str, int]:
+    return await create_objects(stack, owner)
 
 
 @each_operation(lambda one: one.needs_token)
 async def test_without_a_token_every_operation_is_refused(
     anyone: httpx2.AsyncClient, operation: Operation
 ) -> None:
-    answer = await ask(anyone, operation)
+    answer = await call(anyone, operation)
 
     assert_refused(answer, operation, 401, "unauthenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -133,16 +133,16 @@ async def test_another_users_object_is_not_found(
     anyone: httpx2.AsyncClient,
     owner: Person,
     stranger: Person,
-    things: dict[str, int],
+    objects: dict[str, int],
     operation: Operation,
 ) -> None:
-    answer = await ask(anyone, operation, stranger.token, **things)
+    answer = await call(anyone, operation, stranger.token, **objects)
 
     assert_refused(answer, operation, 404, f"{operation.id_name.removesuffix('_id')}_not_found")
-    tokens = (await ask(anyone, by_name("listTokens"), owner.token)).json()["data"]["tokens"]
-    assert things["token_id"] in [token["id"] for token in tokens]
-    assert (await ask(anyone, by_name("getImage"), owner.token, **things)).status_code == 200
-    batch = await ask(anyone, by_name("getBatch"), owner.token, **things)
+    tokens = (await call(anyone, by_name("listTokens"), owner.token)).json()["data"]["tokens"]
+    assert objects["token_id"] in [token["id"] for token in tokens]
+    assert (await call(anyone, by_name("getImage"), owner.token, **objects)).status_code == 200
+    batch = await call(anyone, by_name("getBatch"), owner.token, **objects)
     assert batch.json()["data"]["status"] != "cancelled"
 
 
@@ -150,12 +150,12 @@ async def test_another_users_object_is_not_found(
 async def test_a_deleted_object_is_not_found(
     stack: Stack, anyone: httpx2.AsyncClient, owner: Person, operation: Operation
 ) -> None:
-    things = await new_things(stack, owner)
+    objects = await create_objects(stack, owner)
     deletion = next(one for one in OPERATIONS if one.id_name == operation.id_name and one.method == "DELETE")
     for _ in range(2 if operation.id_name == "batch_id" else 1):  # the first may only cancel a batch
-        await ask(anyone, deletion, owner.token, **things)
+        await call(anyone, deletion, owner.token, **objects)
 
-    answer = await ask(anyone, operation, owner.token, **things)
+    answer = await call(anyone, operation, owner.token, **objects)
 
     assert_refused(answer, operation, 404, f"{operation.id_name.removesuffix('_id')}_not_found")
 
@@ -167,7 +167,7 @@ async def test_a_deleted_object_is_not_found(
 async def test_an_invalid_id_is_not_found(
     anyone: httpx2.AsyncClient, owner: Person, operation: Operation, written: str
 ) -> None:
-    answer = await ask(anyone, operation, owner.token, **{operation.id_name: written})
+    answer = await call(anyone, operation, owner.token, **{operation.id_name: written})
 
     assert_refused(answer, operation, 404, f"{operation.id_name.removesuffix('_id')}_not_found")
 
@@ -178,7 +178,7 @@ async def test_an_unverified_user_can_use_only_the_account(
 ) -> None:
     person = await people.new("enterprise", verified=False)
 
-    answer = await ask(anyone, operation, person.token)
+    answer = await call(anyone, operation, person.token)
 
     if operation.name in UNVERIFIED_MAY:
         assert answer.status_code not in (401, 403), answer.text
@@ -188,17 +188,17 @@ async def test_an_unverified_user_can_use_only_the_account(
 
 @each_operation(lambda one: one.needs_token)
 async def test_the_description_has_the_abilities_of_the_contract(operation: Operation) -> None:
-    assert sorted(operation.abilities) == sorted(needed(operation))
+    assert sorted(operation.abilities) == sorted(required_abilities(operation))
 
 
 @each_operation(lambda one: one.abilities)
 async def test_a_token_without_the_ability_is_refused(
     stack: Stack, anyone: httpx2.AsyncClient, owner: Person, operation: Operation
 ) -> None:
-    for lacking in needed(operation):
-        _, token = await a_token(stack, owner, [one for one in ABILITIES if one != lacking])
+    for lacking in required_abilities(operation):
+        _, token = await create_token(stack, owner, [one for one in ABILITIES if one != lacking])
 
-        answer = await ask(anyone, operation, token)
+        answer = await call(anyone, operation, token)
 
         assert_refused(answer, operation, 403, "missing_ability")
         assert answer.json()["message"] == f"The token lacks the ability {lacking}."
@@ -209,20 +209,20 @@ async def test_a_token_needs_only_the_described_ability(
     stack: Stack, anyone: httpx2.AsyncClient, people: People, operation: Operation
 ) -> None:
     person = await people.new("enterprise")
-    token_id, token = await a_token(stack, person, needed(operation) or ["images:read"])
+    token_id, token = await create_token(stack, person, required_abilities(operation) or ["images:read"])
 
-    answer = await ask(anyone, operation, token, token_id=token_id)
+    answer = await call(anyone, operation, token, token_id=token_id)
 
     assert answer.status_code not in (401, 403), answer.text
 
 
 async def test_revoking_another_token_needs_all_abilities(
-    stack: Stack, anyone: httpx2.AsyncClient, owner: Person, things: dict[str, int]
+    stack: Stack, anyone: httpx2.AsyncClient, owner: Person, objects: dict[str, int]
 ) -> None:
-    _, token = await a_token(stack, owner, list(ABILITIES[1:]))
+    _, token = await create_token(stack, owner, list(ABILITIES[1:]))
     operation = by_name("revokeToken")
 
-    answer = await ask(anyone, operation, token, **things)
+    answer = await call(anyone, operation, token, **objects)
 
     assert_refused(answer, operation, 403, "missing_ability")
 
@@ -233,7 +233,7 @@ async def test_the_free_plan_makes_no_images_and_has_no_batches(
 ) -> None:
     person = await people.new()
 
-    answer = await ask(anyone, operation, person.token)
+    answer = await call(anyone, operation, person.token)
 
     makes_images = has_code(403, "no_api_access")(operation)
     assert_refused(answer, operation, 403, "no_api_access" if makes_images else "plan_feature_missing")
@@ -245,7 +245,7 @@ async def test_a_plan_without_batches_refuses_them(
 ) -> None:
     person = await people.new("starter")
 
-    answer = await ask(anyone, operation, person.token)
+    answer = await call(anyone, operation, person.token)
 
     assert_refused(answer, operation, 403, "plan_feature_missing")
 

@@ -8,30 +8,30 @@ import pytest
 from loupe_local.stack import Stack
 from tests.client import accepted, result_of, upscale
 from tests.contract.api_client import invalid_fields
-from tests.contract.bad_files import HARMFUL, JPEG, ODD, PHOTO, PNG, cut_short
-from tests.e2e.test_refusals import traces
+from tests.contract.bad_files import HARMFUL, JPEG, ODD, PHOTO, PNG, truncated_files
+from tests.e2e.test_refusals import count_traces
 from tests.pixels import opened
 
 SECONDS = 20
-"""Far more than any file needs, and less than an endless parser would take."""
-CUT = dict(cut_short())
+"""Far more than any file needs. An endless parser would take longer."""
+TRUNCATED = dict(truncated_files())
 
 
 @pytest.mark.parametrize("kind", HARMFUL)
 async def test_a_harmful_file_is_refused_and_leaves_nothing(
     stack: Stack, jane: httpx2.AsyncClient, kind: str
 ) -> None:
-    before = await traces(stack, jane)
+    before = await count_traces(stack, jane)
 
     answer = await asyncio.wait_for(upscale(jane, HARMFUL[kind]), SECONDS)
 
     assert list(invalid_fields(answer)) == ["image"]
-    assert await traces(stack, jane) == before
+    assert await count_traces(stack, jane) == before
 
 
-@pytest.mark.parametrize("kind", CUT)
+@pytest.mark.parametrize("kind", TRUNCATED)
 async def test_a_file_that_ends_between_its_parts_is_refused(jane: httpx2.AsyncClient, kind: str) -> None:
-    answer = await asyncio.wait_for(upscale(jane, CUT[kind]), SECONDS)
+    answer = await asyncio.wait_for(upscale(jane, TRUNCATED[kind]), SECONDS)
 
     assert list(invalid_fields(answer)) == ["image"]
 

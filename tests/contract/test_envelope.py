@@ -47,7 +47,7 @@ async def test_the_eighteen_endpoints_of_the_reference_exist(
     assert (status, code) == expected.get(path, (401, "unauthenticated"))
 
 
-async def test_every_path_is_under_api_without_a_version(anyone: httpx2.AsyncClient) -> None:
+async def test_every_path_begins_with_api_and_has_no_version(anyone: httpx2.AsyncClient) -> None:
     paths = (await anyone.get("/openapi.json")).json()["paths"]
 
     assert paths

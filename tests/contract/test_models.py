@@ -1,4 +1,4 @@
-"""Which models there are: every service and page names the same ones, and others are refused."""
+"""The models: every service and page names the same ones, and others are refused."""
 
 import re
 import subprocess
@@ -68,7 +68,7 @@ def test_every_model_reaches_the_largest_factor() -> None:
     assert {max(factors_of(model)) for model in MODELS[1:]} == {max(SCALE_FACTORS)}
 
 
-async def test_everybody_may_list_the_models(anyone: httpx2.AsyncClient) -> None:
+async def test_the_models_can_be_listed_without_a_token(anyone: httpx2.AsyncClient) -> None:
     models = data_of(await anyone.get("/api/models"), "Models retrieved successfully", shapes.MODELS)
 
     assert [model["name"] for model in models][:3] == ["auto", "faithful", "clean"]

@@ -39,7 +39,7 @@ async def usage_of(client: httpx2.AsyncClient) -> dict[str, Any]:
     return data_of(await client.get("/api/usage"), "Usage statistics retrieved successfully", USAGE)
 
 
-async def test_everybody_may_list_the_plans_of_the_reference(anyone: httpx2.AsyncClient) -> None:
+async def test_the_plans_of_the_reference_can_be_listed_without_a_token(anyone: httpx2.AsyncClient) -> None:
     plans = data_of(await anyone.get("/api/plans"), "Plans retrieved successfully", PLANS)
 
     assert [(plan["id"], plan["slug"], plan["name"], plan["price"]) for plan in plans] == [
@@ -136,7 +136,7 @@ async def test_an_image_counts_once_at_any_scale_as_soon_as_it_is_accepted(
                 assert await used(client) == count
 
 
-async def test_deleting_a_finished_image_gives_nothing_back(stack: Stack, people: People) -> None:
+async def test_deleting_a_finished_image_releases_no_place(stack: Stack, people: People) -> None:
     person = await people.new("starter")
 
     async with client_of(stack, person.token) as client:
@@ -149,7 +149,7 @@ async def test_deleting_a_finished_image_gives_nothing_back(stack: Stack, people
         await until_used(client, 1)
 
 
-async def test_a_cancelled_image_gives_its_place_back(stack: Stack, people: People) -> None:
+async def test_a_cancelled_image_releases_its_place(stack: Stack, people: People) -> None:
     person = await people.new("starter")
 
     async with client_of(stack, person.token) as client:

@@ -76,7 +76,7 @@ async def test_tokens_of_register_and_login_have_all_abilities(
 
 async def test_logging_out_and_revoking_itself_needs_no_ability(stack: Stack, people: People) -> None:
     person = await people.new()
-    first, second = [await a_token(stack, person.token, ["images:read"]) for _ in range(2)]
+    first, second = [await create_token(stack, person.token, ["images:read"]) for _ in range(2)]
 
     async with client_of(stack, first) as client:
         out = await client.post("/api/auth/logout")
@@ -91,7 +91,7 @@ async def test_logging_out_and_revoking_itself_needs_no_ability(stack: Stack, pe
 
 async def test_revoking_other_tokens_needs_all_abilities(stack: Stack, people: People) -> None:
     person = await people.new()
-    weak = await a_token(stack, person.token, ABILITIES[:3])
+    weak = await create_token(stack, person.token, ABILITIES[:3])
     others = f"/api/user/tokens/{person.token.partition('|')[0]}"
 
     async with client_of(stack, weak) as client:
@@ -141,7 +141,7 @@ async def test_a_new_token_has_abilities_and_expiry_and_shows_its_text_once(
     assert new["plain_text"] not in listed.text
 
 
-async def a_token(stack: Stack, token: str, abilities: list[str]) -> str:
+async def create_token(stack: Stack, token: str, abilities: list[str]) -> str:
     """Create another token of the same user. Return its text."""
     async with client_of(stack, token) as client:
         answer = await client.post("/api/user/tokens", json={"name": "another", "abilities": abilities})

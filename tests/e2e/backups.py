@@ -1,4 +1,4 @@
-"""A backup as docs/backup.md says, and what it is restored into: servers that have never held anything."""
+"""Makes a backup as docs/backup.md says, and restores it into new, empty servers."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ QUICK = {
     "GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000",
 }
 
-LATER = {
+MAKE_OLDER = {
     "billing": "UPDATE reservation SET expires_at = expires_at - make_interval(hours => %s) RETURNING 1",
     "images": "UPDATE image SET reserved_until = reserved_until - make_interval(hours => %s) RETURNING 1",
 }
@@ -39,7 +39,7 @@ class Backup:
     dumps: Path
     objects: Mapping[str, bytes]
     auth_secret: str
-    """The only secret without which something would be lost."""
+    """The only secret that a restore needs."""
 
 
 async def dump(running: Stores, service: str, folder: Path) -> None:
@@ -48,13 +48,13 @@ async def dump(running: Stores, service: str, folder: Path) -> None:
 
 
 async def restore(running: Stores, service: str, folder: Path) -> None:
-    """All that is restored belongs to the service's role."""
+    """Restore the dump of one service. Everything in it then belongs to the service's role."""
     options = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
     where = (f"--dbname={running.postgres.admin_url(service)}", f"--role={service}")
     await _postgres("pg_restore", *where, *options, str(folder / service))
 
 
-async def objects_of(running: Stores) -> dict[str, bytes]:
+async def read_objects(running: Stores) -> dict[str, bytes]:
     store, bucket = running.s3.client("images"), running.s3.bucket
 
     def copy() -> dict[str, bytes]:
@@ -65,46 +65,49 @@ async def objects_of(running: Stores) -> dict[str, bytes]:
 
 
 @contextlib.asynccontextmanager
-async def restored(
+async def restored_services(
     folder: Path, backup: Backup, servers: Servers, *, hours_later: int
 ) -> AsyncGenerator[Services]:
-    """New servers and new secrets, but for auth's; NATS is empty."""
+    """Yield the services on new servers with the restored data. Only auth's secret is old. NATS is empty.
+
+    All reservations are `hours_later` older, as a restore happens hours after the dump.
+    """
     (folder / "state").mkdir(parents=True)
     write(folder / "state" / "secrets.json", {"service/auth": backup.auth_secret}, mode=0o600)
     sink = to_file(folder / "log")
     async with stores(folder / "state", sink=sink, durable=False, servers=servers) as running:
         for service in ("images", "billing", "auth"):
             await restore(running, service, backup.dumps)
-        await _put(running, backup.objects)
+        await _put_objects(running, backup.objects)
         await _let_time_pass(running, hours_later)
         services = services_of(running, QUICK)
         await services.start()
         yield services
 
 
-async def rows(running: Stores, service: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
+async def read_rows(running: Stores, service: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
     url = running.postgres.admin_url(service)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         return await (await connection.execute(statement.encode(), values)).fetchall()
 
 
 async def until_row(running: Stores, service: str, wanted: object, statement: str, *values: object) -> None:
-    """Its first value becomes that."""
+    """Poll until the first value of the statement's first row is `wanted`."""
     async with asyncio.timeout(60):
-        while (await rows(running, service, statement, *values))[0][0] != wanted:
+        while (await read_rows(running, service, statement, *values))[0][0] != wanted:
             await asyncio.sleep(0.05)
 
 
-async def _put(running: Stores, objects: Mapping[str, bytes]) -> None:
+async def _put_objects(running: Stores, objects: Mapping[str, bytes]) -> None:
     store, bucket = running.s3.client("images"), running.s3.bucket
     for key, data in objects.items():
         await asyncio.to_thread(store.put_object, bucket, key, BytesIO(data), len(data))
 
 
 async def _let_time_pass(running: Stores, hours: int) -> None:
-    """Who restores does so hours after the dump: reservations have expired meanwhile."""
-    for service, later in LATER.items():
-        await rows(running, service, later, hours)
+    """Make reservations older, so that they have expired by the time of the restore."""
+    for service, statement in MAKE_OLDER.items():
+        await read_rows(running, service, statement, hours)
 
 
 async def _postgres(program: str, *arguments: str) -> None:

@@ -1,4 +1,4 @@
-"""Two users of the running system, and people who have no token."""
+"""Clients of the running system: two users on the professional plan, and one client without a token."""
 
 from collections.abc import AsyncGenerator
 

@@ -1,4 +1,4 @@
-"""An account's life over REST: registered, verified by mail, logged in, looked at, logged out."""
+"""An account over REST: register, verify by mail, log in, read, log out."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 REGISTERED = "Registration successful. Please verify your email to access all features."
 
 
-async def registered(client: httpx2.AsyncClient, email: str) -> dict[str, Any]:
+async def register(client: httpx2.AsyncClient, email: str) -> dict[str, Any]:
     body = {
         "name": "Ada Lovelace",
         "email": email,
@@ -30,8 +30,8 @@ async def registered(client: httpx2.AsyncClient, email: str) -> dict[str, Any]:
     return answer.json()
 
 
-async def link_to(stack: Stack, email: str, mails: int = 1) -> str:
-    """The link in the newest mail, once so many have come."""
+async def newest_link(stack: Stack, email: str, mails: int = 1) -> str:
+    """Wait until this many mails have arrived, and return the link in the newest one."""
     async with asyncio.timeout(20):
         while len(list(stack.stores.mails.glob(f"*-{email}.eml"))) < mails:
             await asyncio.sleep(0.05)
@@ -40,15 +40,15 @@ async def link_to(stack: Stack, email: str, mails: int = 1) -> str:
     return found[0]
 
 
-async def a_minute_later(stack: Stack, email: str) -> None:
-    """Nobody gets more than one mail a minute."""
+async def allow_next_mail(stack: Stack, email: str) -> None:
+    """Forget the last mail: an address gets at most one mail per minute."""
     url = stack.stores.database_url("auth").replace("postgresql+psycopg", "postgresql")
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute("UPDATE user_account SET last_mail_at = NULL WHERE email = %s", (email,))
 
 
-async def test_registration_answers_as_the_contract_says(anyone: httpx2.AsyncClient) -> None:
-    body = await registered(anyone, "ada.contract@example.com")
+async def test_a_registration_has_the_answer_of_the_contract(anyone: httpx2.AsyncClient) -> None:
+    body = await register(anyone, "ada.contract@example.com")
 
     user = body["data"]["user"]
     assert list(body) == ["success", "message", "data"]
@@ -66,10 +66,10 @@ async def test_registration_answers_as_the_contract_says(anyone: httpx2.AsyncCli
 async def test_an_account_from_registration_to_logout(stack: Stack, anyone: httpx2.AsyncClient) -> None:
     email = "ada.life@example.com"
     login = {"email": email.upper(), "password": PASSWORD}
-    first = (await registered(anyone, email))["data"]["token"]
+    first = (await register(anyone, email))["data"]["token"]
 
     too_early = await anyone.post("/api/auth/login", json=login)
-    link = await link_to(stack, email)
+    link = await newest_link(stack, email)
     verified = [await anyone.get(link), await anyone.get(link)]
     logged_in = await anyone.post("/api/auth/login", data=login)
     async with client_of(stack, logged_in.json()["data"]["token"]) as ada, client_of(stack, first) as other:
@@ -78,7 +78,7 @@ async def test_an_account_from_registration_to_logout(stack: Stack, anyone: http
         logout = await ada.post("/api/auth/logout")
         after = [await ada.get("/api/user"), await other.get("/api/user")]
         all_revoked = await other.post("/api/auth/revoke-all")
-        at_last = await other.get("/api/user")
+        after_revoking = await other.get("/api/user")
 
     assert (too_early.status_code, too_early.json()["code"]) == (403, "email_unverified")
     assert [answer.json()["message"] for answer in verified] == ["Email verified successfully"] * 2
@@ -89,10 +89,10 @@ async def test_an_account_from_registration_to_logout(stack: Stack, anyone: http
     assert logout.json() == {"success": True, "message": "Logout successful"}
     assert [answer.status_code for answer in after] == [401, 200]
     assert all_revoked.json() == {"success": True, "message": "All tokens revoked successfully"}
-    assert at_last.status_code == 401
+    assert after_revoking.status_code == 401
 
 
-async def test_a_wrong_login_names_the_mail_address_and_no_more(anyone: httpx2.AsyncClient) -> None:
+async def test_a_failed_login_does_not_reveal_whether_the_user_exists(anyone: httpx2.AsyncClient) -> None:
     unknown = await anyone.post("/api/auth/login", json={"email": "nobody@example.com", "password": "x"})
     wrong = await anyone.post("/api/auth/login", json={"email": "jane@example.com", "password": "x"})
 
@@ -102,19 +102,19 @@ async def test_a_wrong_login_names_the_mail_address_and_no_more(anyone: httpx2.A
     assert unknown.json()["errors"] == wrong.json()["errors"]
 
 
-async def test_the_verification_mail_is_sent_again_and_never_tells_who_is_known(
+async def test_asking_for_another_verification_mail_does_not_reveal_users(
     stack: Stack, anyone: httpx2.AsyncClient
 ) -> None:
     email = "ada.again@example.com"
     path = "/api/email/verification-notification"
-    token = (await registered(anyone, email))["data"]["token"]
-    await link_to(stack, email)
-    await a_minute_later(stack, email)
+    token = (await register(anyone, email))["data"]["token"]
+    await newest_link(stack, email)
+    await allow_next_mail(stack, email)
 
     async with client_of(stack, token) as ada:
         answers = [await anyone.post(path, json={"email": email}), await ada.post(path)]
     answers.append(await anyone.post(path, json={"email": "nobody@example.com"}))
-    link = await link_to(stack, email, mails=2)
+    link = await newest_link(stack, email, mails=2)
 
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.text for answer in answers}) == 1
@@ -122,7 +122,7 @@ async def test_the_verification_mail_is_sent_again_and_never_tells_who_is_known(
     assert not list(stack.stores.mails.glob("*-nobody@example.com.eml"))
 
 
-async def test_usage_and_subscription_answer_as_the_contract_says(jane: httpx2.AsyncClient) -> None:
+async def test_usage_and_subscription_have_the_answers_of_the_contract(jane: httpx2.AsyncClient) -> None:
     usage = (await jane.get("/api/usage")).json()
     subscription = (await jane.get("/api/subscription")).json()
 

@@ -1,4 +1,7 @@
-"""Databases, objects and one secret are enough: all else may be new, and what they cannot hold is mended."""
+"""A backup of databases, objects and one secret is enough. All else may be new, and gaps are repaired.
+
+One installation is prepared, backed up and deleted. Each test then checks the restored one (fixture `after`).
+"""
 
 import asyncio
 import json
@@ -21,8 +24,8 @@ from loupe_local.stack import Stack, stack
 from loupe_local.stores import Servers
 from tests.client import accepted, client_of, image, result_of, until, until_used, upscale, used
 from tests.contract.api_client import until_deleted
-from tests.e2e.backups import QUICK, Backup, dump, objects_of, restored, rows, until_row
-from tests.e2e.batching import batch, created, photos_of, until_ended
+from tests.e2e.backups import QUICK, Backup, dump, read_objects, read_rows, restored_services, until_row
+from tests.e2e.batching import create_batch, photos_of, read_batch, until_ended
 from tests.gateway.harness import People
 from tests.pixels import encoded
 
@@ -32,19 +35,19 @@ STATE = "SELECT state FROM reservation WHERE id = %s"
 
 @dataclass(frozen=True, kw_only=True)
 class Before:
-    """What was there, and what came while the backup was made and after it."""
+    """The images of the first installation: from before, during and after the backup."""
 
     token: str
     backup: Backup
     completed: int
     result: bytes
     batch: dict[str, Any]
-    unheard: int
-    """Completed, and billing has not heard of it."""
-    waiting: int
+    unbilled: int
+    """Completed, but its event was lost before billing received it."""
+    pending: int
     deleted: int
-    """Between the dump of its row and the copy of its objects."""
-    accepted_meanwhile: int
+    """Deleted between the dump of its row and the copy of its objects."""
+    accepted_during: int
     accepted_after: int
     token_after: str
 
@@ -56,15 +59,15 @@ class Restored:
     jane: httpx2.AsyncClient
 
     async def reservation(self, image_id: int) -> str:
-        [(found,)] = await rows(
+        [(found,)] = await read_rows(
             self.services.stores, "images", "SELECT reservation_id::text FROM image WHERE id = %s", image_id
         )
         return found
 
     async def admin(self, *arguments: str) -> list[dict[str, Any]]:
-        told = {f"LOUPE_{name.upper()}": value for name, value in self.services.admin.items()}
+        settings = {f"LOUPE_{name.upper()}": value for name, value in self.services.admin.items()}
         argv = [sys.executable, "-m", "gateway.admin", "--json", *arguments]
-        status, output = await output_of(argv, env=told)
+        status, output = await output_of(argv, env=settings)
         assert status == 0, output
         return [json.loads(line) for line in output.splitlines()]
 
@@ -77,37 +80,37 @@ async def after(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> A
         stack(first / "state", sink=sink, durable=False, overrides=QUICK, servers=servers) as running,
         client_of(running, running.token) as jane,
     ):
-        before = await lived(running, jane, dumps)
+        before = await prepare_and_back_up(running, jane, dumps)
     shutil.rmtree(first)
     async with (
-        restored(second / "new", before.backup, servers, hours_later=5) as services,
+        restored_services(second / "new", before.backup, servers, hours_later=5) as services,
         httpx2.AsyncClient(base_url=services.api, timeout=30) as jane,
     ):
         jane.headers["Authorization"] = f"Bearer {before.token}"
         yield Restored(before=before, services=services, jane=jane)
 
 
-async def lived(running: Stack, jane: httpx2.AsyncClient, dumps: Path) -> Before:
-    """Everything that an installation may be in the middle of, a backup, and what it does not hold."""
+async def prepare_and_back_up(running: Stack, jane: httpx2.AsyncClient, dumps: Path) -> Before:
+    """Create images in every state, make the backup, and create more that it does not contain."""
     supervisor = running.stores.supervisor
     completed = await accepted(jane, PHOTO)
     result = await result_of(jane, completed)
-    whole = await until_ended(jane, (await created(jane, photos_of(2)))["id"])
+    batch = await until_ended(jane, (await create_batch(jane, photos_of(2)))["id"])
     deleted = await accepted(jane, PHOTO)
     await until(jane, deleted, "completed")
     await until_used(jane, 4)
-    unheard = await completed_unheard(running, jane)
+    unbilled = await complete_unbilled(running, jane)
     await supervisor.stop("inference")
-    waiting = await accepted_soon(jane)
+    pending = await upload_once_available(jane)
 
     await dump(running.stores, "images", dumps)
-    accepted_meanwhile = await accepted(jane, PHOTO)
+    accepted_during = await accepted(jane, PHOTO)
     keys = [(await image(jane, deleted))[name] for name in ("original_path", "upscaled_path")]
     await jane.delete(f"/api/images/{deleted}")
     await until_deleted(running, *keys)
     await dump(running.stores, "billing", dumps)
     await dump(running.stores, "auth", dumps)
-    objects = await objects_of(running.stores)
+    objects = await read_objects(running.stores)
 
     await supervisor.restart("inference")
     accepted_after = await accepted(jane, PHOTO)
@@ -118,18 +121,18 @@ async def lived(running: Stack, jane: httpx2.AsyncClient, dumps: Path) -> Before
         backup=Backup(dumps=dumps, objects=objects, auth_secret=running.services.secrets["auth"]),
         completed=completed,
         result=result,
-        batch=whole,
-        unheard=unheard,
-        waiting=waiting,
+        batch=batch,
+        unbilled=unbilled,
+        pending=pending,
         deleted=deleted,
-        accepted_meanwhile=accepted_meanwhile,
+        accepted_during=accepted_during,
         accepted_after=accepted_after,
         token_after=person.token,
     )
 
 
-async def accepted_soon(jane: httpx2.AsyncClient) -> int:
-    """Whom images calls is away for a moment longer than it is; clients are told to come back."""
+async def upload_once_available(jane: httpx2.AsyncClient) -> int:
+    """Upload the photo. Repeat while the answer is 503: images finds its restarted callee a moment later."""
     async with asyncio.timeout(60):
         while (answer := await upscale(jane, PHOTO)).status_code == 503:
             await asyncio.sleep(0.1)
@@ -137,8 +140,8 @@ async def accepted_soon(jane: httpx2.AsyncClient) -> int:
     return answer.json()["data"]["id"]
 
 
-async def completed_unheard(running: Stack, jane: httpx2.AsyncClient) -> int:
-    """An image whose ending was in the stream, and got lost with it before billing came to it."""
+async def complete_unbilled(running: Stack, jane: httpx2.AsyncClient) -> int:
+    """Complete an image, and delete its event from the stream before billing receives it."""
     supervisor = running.stores.supervisor
     await supervisor.stop("inference")
     image_id = await accepted(jane, PHOTO)
@@ -153,7 +156,7 @@ async def completed_unheard(running: Stack, jane: httpx2.AsyncClient) -> int:
     return image_id
 
 
-async def test_tokens_go_on_and_those_of_later_are_gone(after: Restored) -> None:
+async def test_tokens_from_before_the_backup_work_and_later_tokens_do_not(after: Restored) -> None:
     user = await after.jane.get("/api/user")
     stranger = await after.jane.get(
         "/api/user", headers={"Authorization": f"Bearer {after.before.token_after}"}
@@ -163,14 +166,14 @@ async def test_tokens_go_on_and_those_of_later_are_gone(after: Restored) -> None
     assert stranger.status_code == 401
 
 
-async def test_a_completed_image_downloads_as_it_was(after: Restored) -> None:
+async def test_a_completed_image_downloads_unchanged(after: Restored) -> None:
     result = await result_of(after.jane, after.before.completed)
 
     assert result == after.before.result
 
 
-async def test_a_batch_is_whole(after: Restored) -> None:
-    found = await batch(after.jane, after.before.batch["id"])
+async def test_a_batch_is_complete_with_all_its_results(after: Restored) -> None:
+    found = await read_batch(after.jane, after.before.batch["id"])
 
     for name in ("status", "completed_images", "created_at", "completed_at"):
         assert found[name] == after.before.batch[name]
@@ -178,33 +181,33 @@ async def test_a_batch_is_whole(after: Restored) -> None:
         assert await result_of(after.jane, one["id"]) == after.before.backup.objects[one["upscaled_path"]]
 
 
-async def test_what_waited_is_done_and_charged_once(after: Restored) -> None:
-    await until(after.jane, after.before.waiting, "completed")
+async def test_a_pending_image_completes_and_is_charged_once(after: Restored) -> None:
+    await until(after.jane, after.before.pending, "completed")
 
-    reservation = await after.reservation(after.before.waiting)
+    reservation = await after.reservation(after.before.pending)
     await until_row(after.services.stores, "billing", "captured", STATE, reservation)
     entries = "SELECT sum(change) FROM ledger_entry WHERE reservation_id = %s"
-    assert await rows(after.services.stores, "billing", entries, reservation) == [(1,)]
+    assert await read_rows(after.services.stores, "billing", entries, reservation) == [(1,)]
 
 
-@pytest.mark.parametrize("name", ["accepted_meanwhile", "accepted_after"])
-async def test_images_of_later_are_gone(after: Restored, name: str) -> None:
+@pytest.mark.parametrize("name", ["accepted_during", "accepted_after"])
+async def test_images_from_after_the_dump_are_not_found(after: Restored, name: str) -> None:
     answer = await after.jane.get(f"/api/images/{getattr(after.before, name)}")
 
     assert answer.status_code == 404
 
 
-async def test_an_ending_that_billing_never_heard_is_charged_when_told_again(after: Restored) -> None:
-    reservation = await after.reservation(after.before.unheard)
+async def test_an_outcome_that_billing_missed_is_charged_by_a_replay(after: Restored) -> None:
+    reservation = await after.reservation(after.before.unbilled)
     await until_row(after.services.stores, "billing", "expired", STATE, reservation)
 
-    [told] = await after.admin("endings", "replay", "--since", "24h")
+    [answer] = await after.admin("endings", "replay", "--since", "24h")
 
-    assert int(told["replayed"]) >= 5
+    assert int(answer["replayed"]) >= 5
     await until_row(after.services.stores, "billing", "captured", STATE, reservation)
 
 
-async def test_an_image_whose_objects_were_deleted_meanwhile_is_found_and_fails(after: Restored) -> None:
+async def test_an_image_without_its_objects_is_listed_and_fails_when_marked(after: Restored) -> None:
     listed = await after.admin("objects", "check")
     await after.admin("objects", "check", "--mark")
     again = await after.admin("objects", "check")
@@ -215,20 +218,20 @@ async def test_an_image_whose_objects_were_deleted_meanwhile_is_found_and_fails(
     assert (failed["status"], failed["error"]["code"]) == ("failed", "object_lost")
 
 
-async def test_every_image_that_is_there_was_counted_once_and_nothing_else(after: Restored) -> None:
-    """Five completed ones and the one that waited; the reservation without an image has expired."""
-    await until(after.jane, after.before.waiting, "completed")
+async def test_every_completed_image_is_counted_once_and_nothing_else(after: Restored) -> None:
+    """Five images had completed, one was pending. The reservation without an image has expired."""
+    await until(after.jane, after.before.pending, "completed")
     await after.admin("endings", "replay", "--since", "24h")
 
     await until_used(after.jane, 6)
 
     states = "SELECT state, count(*) FROM reservation GROUP BY state ORDER BY state"
-    assert await rows(after.services.stores, "billing", states) == [("captured", 6), ("expired", 1)]
+    assert await read_rows(after.services.stores, "billing", states) == [("captured", 6), ("expired", 1)]
     ledger = "SELECT sum(change) FROM ledger_entry"
-    assert await rows(after.services.stores, "billing", ledger) == [(6,)]
+    assert await read_rows(after.services.stores, "billing", ledger) == [(6,)]
 
 
-async def test_work_goes_on(after: Restored) -> None:
+async def test_new_images_are_processed_and_counted(after: Restored) -> None:
     before = await used(after.jane)
 
     result = await result_of(after.jane, await accepted(after.jane, PHOTO))

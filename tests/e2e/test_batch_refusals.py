@@ -1,4 +1,4 @@
-"""A batch that cannot be taken as a whole is not taken at all, and leaves nothing behind."""
+"""A batch with one fault is refused as a whole, and leaves nothing behind."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,8 +9,8 @@ import pytest
 
 from loupe_local.stack import Stack
 from tests.client import client_of, used
-from tests.e2e.batching import PHOTO, TEN_MB, Files, created, photos_of, post, until_ended
-from tests.e2e.test_refusals import BROKEN, NOT_AN_IMAGE, traces
+from tests.e2e.batching import PHOTO, TEN_MB, Files, create_batch, photos_of, post_batch, until_ended
+from tests.e2e.test_refusals import BROKEN, NOT_AN_IMAGE, count_traces
 from tests.gateway.harness import People
 from tests.gateway.multipart_bodies import a_part
 from tests.gateway.test_access import USED_UP
@@ -20,7 +20,7 @@ TOO_MANY = {"images": ["The images may not have more than 20 items."]}
 
 @pytest.fixture(scope="module")
 async def mia(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
-    """A user whose quota is touched by these tests alone."""
+    """Yield a client of a user whose quota only these tests use."""
     person = await People(stack).new("professional")
     async with client_of(stack, person.token) as client:
         yield client
@@ -48,12 +48,12 @@ async def mia(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
         (photos_of(2), {"name": "x" * 256}, {"name": ["The name may not be greater than 255 characters."]}),
     ],
 )
-async def test_one_thing_wrong_refuses_the_whole_batch_and_leaves_nothing(
+async def test_one_fault_refuses_the_whole_batch_and_leaves_nothing(
     stack: Stack, mia: httpx2.AsyncClient, files: Files, fields: dict[str, Any], wrong: dict[str, list[str]]
 ) -> None:
-    before = await traces(stack, mia)
+    before = await count_traces(stack, mia)
 
-    answer = await post(mia, files, **(fields or {"other": "x"}))
+    answer = await post_batch(mia, files, **(fields or {"other": "x"}))
 
     body = answer.json()
     assert (answer.status_code, body["message"], body["code"]) == (
@@ -62,7 +62,7 @@ async def test_one_thing_wrong_refuses_the_whole_batch_and_leaves_nothing(
         "validation_failed",
     )
     assert body["errors"] == wrong
-    assert await traces(stack, mia) == before
+    assert await count_traces(stack, mia) == before
 
 
 async def test_a_body_over_the_cap_is_not_read(stack: Stack, mia: httpx2.AsyncClient) -> None:
@@ -80,7 +80,7 @@ async def test_a_body_over_the_cap_is_not_read(stack: Stack, mia: httpx2.AsyncCl
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-async def stored(stack: Stack) -> set[str]:
+async def read_keys(stack: Stack) -> set[str]:
     store = stack.stores.s3.client("images")
     found = await asyncio.to_thread(lambda: list(store.list_objects(stack.stores.s3.bucket, recursive=True)))
     return {str(one.object_name) for one in found}
@@ -89,7 +89,7 @@ async def stored(stack: Stack) -> set[str]:
 async def test_a_client_that_hangs_up_between_two_files_leaves_nothing(
     stack: Stack, mia: httpx2.AsyncClient
 ) -> None:
-    reserved, before = await used(mia), await stored(stack)
+    reserved, before = await used(mia), await read_keys(stack)
     batches = (await mia.get("/api/batches")).json()["meta"]["total"]
     host, _, port = stack.api.removeprefix("http://").partition(":")
     head = (
@@ -100,11 +100,11 @@ async def test_a_client_that_hangs_up_between_two_files_leaves_nothing(
 
     writer.write(head.encode() + a_part("images[]", PHOTO, "a.jpg") + a_part("images[]", PHOTO, "b.jpg")[:-9])
     async with asyncio.timeout(20):
-        while not (new := await stored(stack) - before):
+        while not (new := await read_keys(stack) - before):
             await asyncio.sleep(0.02)
     writer.close()
     async with asyncio.timeout(20):
-        while new & await stored(stack):
+        while new & await read_keys(stack):
             await asyncio.sleep(0.02)
 
     assert len(new) == 1
@@ -117,11 +117,11 @@ async def test_more_images_than_the_quota_has_left_are_refused_together(stack: S
     person = await people.new("professional")
     await people.execute_sql("billing", USED_UP, person.id, 248)
     async with client_of(stack, person.token) as client:
-        before = await traces(stack, client)
+        before = await count_traces(stack, client)
 
-        refused = await post(client, photos_of(3))
-        after = await traces(stack, client)
-        fitting = await post(client, photos_of(2))
+        refused = await post_batch(client, photos_of(3))
+        after = await count_traces(stack, client)
+        fitting = await post_batch(client, photos_of(2))
         none_left = await client.post("/api/batches", content=b"not even multipart")
 
     assert (refused.status_code, refused.json()["code"]) == (403, "quota_exceeded")
@@ -132,13 +132,13 @@ async def test_more_images_than_the_quota_has_left_are_refused_together(stack: S
 
 
 async def test_another_users_batch_is_not_found(mia: httpx2.AsyncClient, omar: httpx2.AsyncClient) -> None:
-    accepted = await created(mia, photos_of(1))
+    accepted = await create_batch(mia, photos_of(1))
 
-    seen = await omar.get(f"/api/batches/{accepted['id']}")
+    fetched = await omar.get(f"/api/batches/{accepted['id']}")
     deleted = await omar.delete(f"/api/batches/{accepted['id']}")
     listed = await omar.get("/api/batches", params={"per_page": 100})
 
-    for answer in (seen, deleted):
+    for answer in (fetched, deleted):
         assert (answer.status_code, answer.json()["code"]) == (404, "batch_not_found")
         assert answer.json()["message"] == "Batch not found."
     assert accepted["id"] not in [one["id"] for one in listed.json()["data"]]

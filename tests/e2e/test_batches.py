@@ -1,4 +1,7 @@
-"""Several images in one request: all of them or none, each on its own from then on, and counted together."""
+"""Batches: all images of a request are accepted or none.
+
+Each is processed by itself, and the batch counts them.
+"""
 
 import asyncio
 import io
@@ -15,7 +18,7 @@ from loupe_local.stack import Stack
 from tests.bench.measure import growth_mib
 from tests.client import client_of, image, nobody_working, until_used, used
 from tests.contract.api_client import until_deleted
-from tests.e2e.batching import TEN_MB, batch, created, photos_of, post, until_ended
+from tests.e2e.batching import TEN_MB, create_batch, photos_of, post_batch, read_batch, until_ended
 from tests.e2e.test_faults import a_large_photo
 from tests.gateway.harness import People
 from tests.pixels import encoded, opened
@@ -23,15 +26,15 @@ from tests.pixels import encoded, opened
 
 @pytest.fixture(scope="module")
 async def mia(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
-    """A user whose quota is touched by these tests alone."""
+    """Yield a client of a user whose quota only these tests use."""
     person = await People(stack).new("professional")
     async with client_of(stack, person.token) as client:
         yield client
 
 
 @pytest.fixture
-async def idle(stack: Stack) -> AsyncGenerator[None]:
-    """The worker rests meanwhile: nothing starts."""
+async def no_worker(stack: Stack) -> AsyncGenerator[None]:
+    """Stop the worker during the test: no image starts."""
     await stack.stores.supervisor.stop("inference")
     yield
     await stack.stores.supervisor.restart("inference")
@@ -40,7 +43,7 @@ async def idle(stack: Stack) -> AsyncGenerator[None]:
 async def test_three_images_become_a_completed_batch(mia: httpx2.AsyncClient) -> None:
     before = await used(mia)
 
-    answer = await post(mia, photos_of(3), scale_factor=3, name="Product photos")
+    answer = await post_batch(mia, photos_of(3), scale_factor=3, name="Product photos")
     accepted = answer.json()["data"]
     ended = await until_ended(mia, accepted["id"])
 
@@ -70,7 +73,7 @@ async def test_three_images_become_a_completed_batch(mia: httpx2.AsyncClient) ->
 
 
 async def test_each_image_of_a_batch_is_an_image_like_any_other(mia: httpx2.AsyncClient) -> None:
-    accepted = await created(mia, photos_of(2))
+    accepted = await create_batch(mia, photos_of(2))
     ended = await until_ended(mia, accepted["id"])
 
     first = await image(mia, ended["images"][0]["id"])
@@ -79,7 +82,7 @@ async def test_each_image_of_a_batch_is_an_image_like_any_other(mia: httpx2.Asyn
 
     assert list(first)[-1] == "batch_id"
     assert list(ended["images"][0])[:2] == ["id", "batch_id"]
-    links = {"download_url", "download_expires_at"}  # made anew each time
+    links = {"download_url", "download_expires_at"}  # each answer has new links
     assert {key: first[key] for key in first.keys() - links} == {
         key: ended["images"][0][key] for key in ended["images"][0].keys() - links
     }
@@ -87,8 +90,8 @@ async def test_each_image_of_a_batch_is_an_image_like_any_other(mia: httpx2.Asyn
 
 
 @pytest.mark.parametrize("field", ["images[]", "images", "images[{}]"])
-async def test_every_usual_name_of_the_field_will_do(mia: httpx2.AsyncClient, field: str) -> None:
-    answer = await post(mia, photos_of(2), field, target_width=30)
+async def test_all_three_names_of_the_field_are_accepted(mia: httpx2.AsyncClient, field: str) -> None:
+    answer = await post_batch(mia, photos_of(2), field, target_width=30)
 
     data = answer.json()["data"]
     assert (data["total_images"], data["name"]) == (2, None)
@@ -97,16 +100,16 @@ async def test_every_usual_name_of_the_field_will_do(mia: httpx2.AsyncClient, fi
     assert {one["upscaled_dimensions"] for one in ended["images"]} == {"30x20"}
 
 
-async def test_a_batch_that_waits_can_be_cancelled_and_costs_nothing(
-    mia: httpx2.AsyncClient, idle: None
+async def test_a_pending_batch_can_be_cancelled_and_costs_nothing(
+    mia: httpx2.AsyncClient, no_worker: None
 ) -> None:
     before = await used(mia)
-    accepted = await created(mia, photos_of(3))
+    accepted = await create_batch(mia, photos_of(3))
 
     answer = await mia.delete(f"/api/batches/{accepted['id']}")
-    found = await batch(mia, accepted["id"])
+    found = await read_batch(mia, accepted["id"])
     again = await mia.delete(f"/api/batches/{accepted['id']}")
-    gone = await mia.get(f"/api/batches/{accepted['id']}")
+    after = await mia.get(f"/api/batches/{accepted['id']}")
 
     assert (answer.status_code, answer.json()["message"]) == (200, "Batch cancelled successfully")
     assert [found[key] for key in ("status", "completed_images", "failed_images", "progress")] == [
@@ -118,22 +121,22 @@ async def test_a_batch_that_waits_can_be_cancelled_and_costs_nothing(
     assert found["completed_at"]
     assert {(one["status"], one["error"]["code"]) for one in found["images"]} == {("failed", "cancelled")}
     assert again.json()["message"] == "Batch deleted successfully"
-    assert (gone.status_code, gone.json()["code"]) == (404, "batch_not_found")
+    assert (after.status_code, after.json()["code"]) == (404, "batch_not_found")
     await until_used(mia, before)
 
 
-async def test_what_is_finished_when_a_batch_is_cancelled_stays(
+async def test_images_that_finished_before_a_batch_was_cancelled_stay(
     stack: Stack, mia: httpx2.AsyncClient, photos: Path
 ) -> None:
     before = await used(mia)
     large = [(f"large{number}.jpg", a_large_photo(photos)) for number in range(6)]
-    accepted = await created(mia, [*photos_of(1), *large], scale_factor=4)
-    while not (await batch(mia, accepted["id"]))["completed_images"]:
+    accepted = await create_batch(mia, [*photos_of(1), *large], scale_factor=4)
+    while not (await read_batch(mia, accepted["id"]))["completed_images"]:
         await asyncio.sleep(0.05)
 
     with nobody_working(stack):
         await mia.delete(f"/api/batches/{accepted['id']}")
-    found = await batch(mia, accepted["id"])
+    found = await read_batch(mia, accepted["id"])
 
     completed = [one for one in found["images"] if one["status"] == "completed"]
     failed = [one for one in found["images"] if one["status"] == "failed"]
@@ -145,7 +148,9 @@ async def test_what_is_finished_when_a_batch_is_cancelled_stays(
     await until_used(mia, before + found["completed_images"])
 
 
-async def test_a_picture_that_only_looks_whole_fails_alone(mia: httpx2.AsyncClient, photos: Path) -> None:
+async def test_an_undecodable_image_fails_and_the_others_complete(
+    mia: httpx2.AsyncClient, photos: Path
+) -> None:
     before, out = await used(mia), io.BytesIO()
     Image.open(photos / "chelsea.png").convert("RGB").resize((64, 64)).save(
         out, "TIFF", compression="tiff_lzw"
@@ -153,7 +158,7 @@ async def test_a_picture_that_only_looks_whole_fails_alone(mia: httpx2.AsyncClie
     broken = bytearray(out.getvalue())
     broken[8:400] = b"\xff" * 392
 
-    accepted = await created(mia, [*photos_of(1), ("broken.tif", bytes(broken))])
+    accepted = await create_batch(mia, [*photos_of(1), ("broken.tif", bytes(broken))])
     ended = await until_ended(mia, accepted["id"])
 
     assert [ended[key] for key in ("status", "completed_images", "failed_images", "progress")] == [
@@ -169,7 +174,7 @@ async def test_a_picture_that_only_looks_whole_fails_alone(mia: httpx2.AsyncClie
 async def test_deleting_a_finished_batch_removes_its_images_and_their_objects(
     stack: Stack, mia: httpx2.AsyncClient
 ) -> None:
-    accepted = await created(mia, photos_of(2))
+    accepted = await create_batch(mia, photos_of(2))
     ended = await until_ended(mia, accepted["id"])
     before = await used(mia)
 
@@ -185,27 +190,29 @@ async def test_deleting_a_finished_batch_removes_its_images_and_their_objects(
 
 
 async def test_a_batch_still_counts_an_image_that_was_deleted_from_it(mia: httpx2.AsyncClient) -> None:
-    accepted = await created(mia, photos_of(3))
+    accepted = await create_batch(mia, photos_of(3))
     ended = await until_ended(mia, accepted["id"])
 
     await mia.delete(f"/api/images/{ended['images'][1]['id']}")
-    found = await batch(mia, accepted["id"])
+    found = await read_batch(mia, accepted["id"])
 
-    assert [one["id"] for one in found["images"]] == [ended["images"][place]["id"] for place in (0, 2)]
+    assert [one["id"] for one in found["images"]] == [ended["images"][index]["id"] for index in (0, 2)]
     assert (found["total_images"], found["completed_images"], found["progress"]) == (3, 3, 100)
 
 
 async def test_batches_are_listed_newest_first_in_pages(stack: Stack) -> None:
     person = await People(stack).new("professional")
     async with client_of(stack, person.token) as client:
-        ids = [(await created(client, photos_of(1), name=f"Batch {number}"))["id"] for number in range(3)]
+        ids = [
+            (await create_batch(client, photos_of(1), name=f"Batch {number}"))["id"] for number in range(3)
+        ]
         for batch_id in ids:
             await until_ended(client, batch_id)
 
         first = (await client.get("/api/batches", params={"per_page": 2, "status": "completed"})).json()
         second = (await client.get(first["links"]["next"])).json()
         none = (await client.get("/api/batches", params={"status": "cancelled"})).json()
-        one = await batch(client, ids[0])
+        one = await read_batch(client, ids[0])
 
     assert first["message"] == "Batches retrieved successfully"
     assert [each["id"] for each in first["data"] + second["data"]] == ids[::-1]
@@ -215,8 +222,8 @@ async def test_batches_are_listed_newest_first_in_pages(stack: Stack) -> None:
     assert list(second["data"][0]) == list(one)
 
 
-def ten_megabytes() -> bytes:
-    """As large as a file may be, and yet few pixels: the rest is a chunk that no decoder knows."""
+def png_of_ten_megabytes() -> bytes:
+    """Return a PNG of the largest allowed size with 2 x 2 pixels. The rest is a chunk that decoders skip."""
     data = encoded(Image.new("RGB", (2, 2)), "PNG")
     padding = bytes(TEN_MB - len(data) - 12)
     chunk = struct.pack(">I", len(padding)) + b"loUp" + padding
@@ -224,12 +231,14 @@ def ten_megabytes() -> bytes:
     return data[:33] + chunk + checksum + data[33:]
 
 
-async def test_twenty_files_of_ten_megabytes_stream_through(stack: Stack, mia: httpx2.AsyncClient) -> None:
-    data = ten_megabytes()
+async def test_twenty_files_of_ten_megabytes_are_streamed_through_the_gateway(
+    stack: Stack, mia: httpx2.AsyncClient
+) -> None:
+    data = png_of_ten_megabytes()
     files = [(f"{number}.png", data) for number in range(20)]
-    await until_ended(mia, (await created(mia, files[:1]))["id"])
+    await until_ended(mia, (await create_batch(mia, files[:1]))["id"])
 
-    posting = asyncio.create_task(created(mia, files))
+    posting = asyncio.create_task(create_batch(mia, files))
     growth = await growth_mib(stack.stores.supervisor.pid("gateway"), posting)
     accepted = await posting
     ended = await until_ended(mia, accepted["id"])

@@ -1,4 +1,4 @@
-"""A picture that brings the decoder down ends alone: others come back, and it costs nothing."""
+"""An image that crashes the decoder fails by itself. Other images complete, and it costs nothing."""
 
 import asyncio
 import contextlib
@@ -14,21 +14,21 @@ from tests.pixels import encoded, opened
 
 SMALL = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
 LARGE_BYTES = 90 << 20
-"""What a decoding child holds only while it is at a picture of many megapixels."""
+"""A decoding child has more memory than this only while it decodes a picture of many megapixels."""
 
 
 def a_heavy_picture() -> bytes:
-    """49 megapixels, of which a decoder has work for a good while."""
+    """Return 49 megapixels, which keep a decoder busy for a while."""
     tile = Image.effect_noise((500, 500), 90).convert("L")
     picture = Image.new("L", (7000, 7000))
-    for place in range(0, 7000, 500):
-        picture.paste(tile, (place, place))
+    for offset in range(0, 7000, 500):
+        picture.paste(tile, (offset, offset))
     return encoded(picture.convert("RGB"), "PNG", compress_level=1)
 
 
 @contextlib.asynccontextmanager
-async def a_decoder_that_dies_of_large_pictures(stack: Stack) -> AsyncGenerator[list[int]]:
-    """Its children are killed as a fault of memory would end them; tells which."""
+async def decoder_killed_by_large_pictures(stack: Stack) -> AsyncGenerator[list[int]]:
+    """Kill each decoding child that uses much memory, as the kernel would. Yield the killed process ids."""
     killed: list[int] = []
 
     async def watch() -> None:
@@ -47,11 +47,11 @@ async def a_decoder_that_dies_of_large_pictures(stack: Stack) -> AsyncGenerator[
     await asyncio.wait({watching})
 
 
-async def test_a_picture_that_crashes_the_decoder_every_time_fails_alone_and_costs_nothing(
+async def test_an_image_that_always_crashes_the_decoder_fails_by_itself_and_costs_nothing(
     stack: Stack, jane: httpx2.AsyncClient, omar: httpx2.AsyncClient
 ) -> None:
     before = await used(jane)
-    async with a_decoder_that_dies_of_large_pictures(stack) as killed:
+    async with decoder_killed_by_large_pictures(stack) as killed:
         heavy = await accepted(jane, a_heavy_picture(), target_width=7001)
         others = [await accepted(omar, SMALL) for _ in range(3)]
 

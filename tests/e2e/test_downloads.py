@@ -1,4 +1,4 @@
-"""A download link works for anybody until it expires, whatever the uploaded file was called."""
+"""A download link works without a token until it expires, whatever the name of the uploaded file."""
 
 import asyncio
 import re
@@ -19,12 +19,12 @@ PHOTO = encoded(Image.new("RGB", (4, 4), "teal"))
 DISPOSITION = re.compile(
     r"""attachment; filename="([ !#-:<-\[\]-~]*)"; filename\*=UTF-8''([A-Za-z0-9_.~%-]+)"""
 )
-"""A plain name without quotes, backslashes and semicolons, and the whole one."""
+"""An ASCII name without quotes, backslashes and semicolons, and the full name."""
 
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncGenerator[httpx2.AsyncClient]:
-    """Somebody without a token."""
+    """Yield a client without a token."""
     async with httpx2.AsyncClient(timeout=30) as client:
         yield client
 
@@ -34,14 +34,14 @@ async def finished(jane: httpx2.AsyncClient) -> dict[str, Any]:
     return await until(jane, await accepted(jane, PHOTO, "teal.jpg"), "completed")
 
 
-async def link_of(client: httpx2.AsyncClient, image_id: int) -> dict[str, str]:
+async def read_link(client: httpx2.AsyncClient, image_id: int) -> dict[str, str]:
     answer = await client.get(f"/api/images/{image_id}/download")
     assert (answer.status_code, answer.json()["message"]) == (200, "Download URL generated successfully")
     return answer.json()["data"]
 
 
 @pytest.mark.parametrize(
-    ("sent", "told"),
+    ("sent", "expected"),
     [
         pytest.param("photo.jpg", "photo.jpg", id="plain"),
         pytest.param('quo"te\\".jpg', '".jpg', id="quotes and a path separator"),
@@ -60,24 +60,24 @@ async def link_of(client: httpx2.AsyncClient, image_id: int) -> dict[str, str]:
     ],
 )
 async def test_any_name_comes_back_in_a_header_that_says_nothing_else(
-    jane: httpx2.AsyncClient, browser: httpx2.AsyncClient, sent: str, told: str
+    jane: httpx2.AsyncClient, browser: httpx2.AsyncClient, sent: str, expected: str
 ) -> None:
     image_id = await accepted(jane, PHOTO, sent)
     await until(jane, image_id, "completed")
 
-    link = await link_of(jane, image_id)
+    link = await read_link(jane, image_id)
     answer = await browser.get(link["download_url"])
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
     assert "set-cookie" not in answer.headers
     names = DISPOSITION.fullmatch(answer.headers["content-disposition"])
     assert names, answer.headers["content-disposition"]
-    assert unquote(names[2]) == link["filename"] == told
-    assert len(names[1]) == len(told)
+    assert unquote(names[2]) == link["filename"] == expected
+    assert len(names[1]) == len(expected)
 
 
 @pytest.mark.parametrize(
-    ("file_format", "sent", "told", "media"),
+    ("file_format", "sent", "expected", "media"),
     [
         ("PNG", "photo.jpg", "photo.png", "image/png"),
         ("PNG", "photo.PNG", "photo.PNG", "image/png"),
@@ -89,29 +89,29 @@ async def test_any_name_comes_back_in_a_header_that_says_nothing_else(
         ("JPEG", "photo", "photo.jpg", "image/jpeg"),
     ],
 )
-async def test_name_and_type_are_those_of_the_result(
+async def test_a_download_has_the_name_and_type_of_the_result(
     jane: httpx2.AsyncClient,
     browser: httpx2.AsyncClient,
     file_format: str,
     sent: str,
-    told: str,
+    expected: str,
     media: str,
 ) -> None:
     data = encoded(Image.new("RGB", (4, 4), "teal"), file_format)
     image_id = await accepted(jane, data, sent)
     await until(jane, image_id, "completed")
 
-    link = await link_of(jane, image_id)
+    link = await read_link(jane, image_id)
     answer = await browser.get(link["download_url"])
 
-    assert (link["filename"], answer.headers["content-type"]) == (told, media)
+    assert (link["filename"], answer.headers["content-type"]) == (expected, media)
     assert Image.MIME[opened(answer.content).format or ""] == media
 
 
 async def test_both_links_of_an_image_are_signed_for_the_public_host_and_an_hour(
     stack: Stack, jane: httpx2.AsyncClient, browser: httpx2.AsyncClient, finished: dict[str, Any]
 ) -> None:
-    links = [finished["download_url"], (await link_of(jane, finished["id"]))["download_url"]]
+    links = [finished["download_url"], (await read_link(jane, finished["id"]))["download_url"]]
 
     answers = [await browser.get(link) for link in links]
 
@@ -124,7 +124,7 @@ async def test_both_links_of_an_image_are_signed_for_the_public_host_and_an_hour
         assert opened(answer.content).size == (8, 8)
 
 
-async def test_an_image_has_no_link_until_it_is_there(stack: Stack, jane: httpx2.AsyncClient) -> None:
+async def test_an_image_has_no_link_until_it_is_completed(stack: Stack, jane: httpx2.AsyncClient) -> None:
     await stack.stores.supervisor.stop("inference")
     image_id = await accepted(jane, PHOTO)
 
@@ -150,7 +150,7 @@ async def test_an_image_has_no_link_until_it_is_there(stack: Stack, jane: httpx2
         {"X-Amz-Signature": "0" * 64},
     ],
 )
-async def test_a_link_that_was_changed_is_refused(
+async def test_a_changed_link_is_refused(
     browser: httpx2.AsyncClient, finished: dict[str, Any], changed: dict[str, str]
 ) -> None:
     url = httpx2.URL(finished["download_url"])
@@ -169,9 +169,7 @@ async def test_a_link_opens_no_other_object(browser: httpx2.AsyncClient, finishe
     assert answer.status_code == 403
 
 
-async def test_a_link_is_for_reading_one_object_alone(
-    browser: httpx2.AsyncClient, finished: dict[str, Any]
-) -> None:
+async def test_a_link_can_only_be_used_to_read(browser: httpx2.AsyncClient, finished: dict[str, Any]) -> None:
     link = finished["download_url"]
 
     bare = await browser.get(link.partition("?")[0])
@@ -200,7 +198,7 @@ async def test_a_link_is_refused_when_its_hour_is_over(
     assert answer.status_code == status
 
 
-async def test_an_image_that_is_deleted_takes_its_links_with_it(
+async def test_links_of_a_deleted_image_stop_working(
     jane: httpx2.AsyncClient, browser: httpx2.AsyncClient
 ) -> None:
     image_id = await accepted(jane, PHOTO)
@@ -214,7 +212,7 @@ async def test_an_image_that_is_deleted_takes_its_links_with_it(
     assert answer.status_code == 404
 
 
-async def test_a_part_of_a_result_may_be_asked_for(
+async def test_a_range_of_a_result_can_be_requested(
     browser: httpx2.AsyncClient, finished: dict[str, Any]
 ) -> None:
     whole = (await browser.get(finished["download_url"])).content

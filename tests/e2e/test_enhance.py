@@ -1,4 +1,7 @@
-"""The model that invents edges and removes noise, through the whole system, where it was built."""
+"""The model `enhance`, which sharpens edges and removes noise, through the whole system.
+
+Skipped where it was not built.
+"""
 
 import asyncio
 import secrets
@@ -23,14 +26,14 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module", autouse=True)
 async def enhance(anyone: httpx2.AsyncClient) -> None:
-    """The worker tells within seconds what its Triton has."""
+    """Wait until the model is listed: a worker announces the models of its Triton within seconds."""
     async with asyncio.timeout(30):
         while "enhance" not in [one["name"] for one in (await anyone.get("/api/models")).json()["data"]]:
             await asyncio.sleep(0.1)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
-async def test_a_worn_photo_becomes_a_picture_of_the_same(
+async def test_the_result_of_a_low_quality_photo_resembles_the_original(
     jane: httpx2.AsyncClient, photos: Path, factor: int
 ) -> None:
     whole, small = shrunk(photos / "astronaut.png", factor)
@@ -69,7 +72,7 @@ async def test_16_bits_stay_16_bits(jane: httpx2.AsyncClient) -> None:
     assert len(np.unique(np.asarray(result))) > 256
 
 
-async def test_every_image_of_a_batch_takes_it(omar: httpx2.AsyncClient, photos: Path) -> None:
+async def test_every_image_of_a_batch_uses_it(omar: httpx2.AsyncClient, photos: Path) -> None:
     small = encoded(Image.open(photos / "coffee.png").convert("RGB").resize((40, 30)))
     files = [("images[]", (f"{secrets.token_hex(4)}.jpg", small)) for _ in range(2)]
 

@@ -76,7 +76,7 @@ async def test_work_on_a_deleted_image_stops_and_its_quota_is_given_back(
     await until_deleted(stack, found["original_path"].replace("originals", "upscaled"))
 
 
-async def test_while_a_service_is_away_the_answer_is_503_with_retry_after(
+async def test_while_a_service_is_unavailable_the_answer_is_503_with_retry_after(
     stack: Stack, jane: httpx2.AsyncClient
 ) -> None:
     await stack.stores.supervisor.stop("images")
@@ -107,7 +107,7 @@ async def test_no_image_is_lost_when_the_stream_loses_everything(
     assert found["status"] == "completed"
 
 
-async def test_nothing_declares_the_stream_of_the_release_before(
+async def test_the_stream_of_the_previous_release_is_not_declared(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path
 ) -> None:
     await result_of(jane, await accepted(jane, a_large_photo(photos), scale_factor=2))
@@ -120,17 +120,17 @@ async def test_nothing_declares_the_stream_of_the_release_before(
     assert "JOBS" not in names
 
 
-@pytest.mark.parametrize("away", ["nats", "postgres", "objects", "triton"])
+@pytest.mark.parametrize("missing", ["nats", "postgres", "objects", "triton"])
 async def test_services_wait_at_their_start_for_a_missing_store(
-    stack: Stack, jane: httpx2.AsyncClient, away: str
+    stack: Stack, jane: httpx2.AsyncClient, missing: str
 ) -> None:
     supervisor = stack.stores.supervisor
-    await supervisor.stop(away)
+    await supervisor.stop(missing)
     await asyncio.gather(*(supervisor.stop(name) for name in NAMES))
 
     starting = [asyncio.create_task(supervisor.restart(name)) for name in NAMES]
-    answer = await refused(jane)
-    await supervisor.restart(away)
+    answer = await first_refusal(jane)
+    await supervisor.restart(missing)
     await asyncio.gather(*starting)
     await until_ready(jane)
 
@@ -138,7 +138,7 @@ async def test_services_wait_at_their_start_for_a_missing_store(
     assert (await jane.get("/api/user")).status_code == 200
 
 
-async def refused(client: httpx2.AsyncClient) -> httpx2.Response | None:
+async def first_refusal(client: httpx2.AsyncClient) -> httpx2.Response | None:
     """Return the gateway's first answer if it is an error, otherwise None."""
     deadline = time.monotonic() + 30
     while True:

@@ -1,4 +1,4 @@
-"""Bad input gets the contract's answer, and leaves nothing behind: no row, no object, no reservation."""
+"""Bad input is refused as the contract says, and leaves nothing behind: no row, no object, no reservation."""
 
 import asyncio
 import io
@@ -21,15 +21,15 @@ PIXEL = encoded(Image.new("RGB", (1, 1)), "PNG")
 
 
 def a_png_of(width: int, height: int) -> bytes:
-    """Header and checksums are right, and the pixels are few bytes."""
+    """Return a PNG whose header claims this size. Its checksums are right, and its pixels are few bytes."""
     data = bytearray(encoded(Image.new("1", (8, 8)), "PNG"))
     data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     return bytes(data)
 
 
-async def traces(stack: Stack, client: httpx2.AsyncClient) -> tuple[int, int, int]:
-    """Rows, objects, and images used."""
+async def count_traces(stack: Stack, client: httpx2.AsyncClient) -> tuple[int, int, int]:
+    """Return the number of rows, of objects, and of images used."""
     url = stack.stores.database_url("images").replace("postgresql+psycopg", "postgresql")
     async with await psycopg.AsyncConnection.connect(url) as connection:
         row = await (await connection.execute("SELECT count(*) FROM image")).fetchone()
@@ -98,7 +98,7 @@ BROKEN = "The image is corrupt or incomplete."
 async def test_bad_input_is_refused_and_leaves_nothing(
     stack: Stack, jane: httpx2.AsyncClient, data: bytes, fields: dict[str, Any], wrong: dict[str, list[str]]
 ) -> None:
-    before = await traces(stack, jane)
+    before = await count_traces(stack, jane)
 
     answer = await upscale(jane, data, **fields)
 
@@ -107,7 +107,7 @@ async def test_bad_input_is_refused_and_leaves_nothing(
     assert (body["success"], body["message"], body["errors"]) == (False, "Validation failed", wrong)
     assert body["code"] == "validation_failed"
     assert body["request_id"] == answer.headers["x-request-id"]
-    assert await traces(stack, jane) == before
+    assert await count_traces(stack, jane) == before
 
 
 async def test_a_body_without_an_image_is_refused(jane: httpx2.AsyncClient) -> None:
@@ -143,7 +143,9 @@ async def test_a_body_over_the_cap_is_not_read(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "Bearer", "Bearer nonsense", "Bearer 1|abc", "Basic eDp5"])
-async def test_without_a_good_token_nothing_is_told(anyone: httpx2.AsyncClient, token: str) -> None:
+async def test_a_request_without_a_valid_token_is_unauthenticated(
+    anyone: httpx2.AsyncClient, token: str
+) -> None:
     headers = {"Authorization": token} if token else {}
 
     for method, path in (("GET", "/api/images"), ("GET", "/api/images/1"), ("POST", "/api/images/upscale")):
@@ -166,13 +168,13 @@ async def test_another_users_image_is_not_found(jane: httpx2.AsyncClient, omar: 
 
 
 @pytest.mark.parametrize("image_id", ["0", "abc", "1.5", "1.0", "01", "%2B1", "-1", str(2**63), "999999999"])
-async def test_an_id_that_is_none_is_not_found(jane: httpx2.AsyncClient, image_id: str) -> None:
+async def test_an_invalid_id_is_not_found(jane: httpx2.AsyncClient, image_id: str) -> None:
     answer = await jane.get(f"/api/images/{image_id}")
 
     assert (answer.status_code, answer.json()["message"]) == (404, "Image not found.")
 
 
-async def test_unknown_paths_and_methods_are_told_in_the_envelope(jane: httpx2.AsyncClient) -> None:
+async def test_unknown_paths_and_methods_are_refused_in_the_envelope(jane: httpx2.AsyncClient) -> None:
     missing = await jane.get("/api/nothing", headers={"Accept": "text/html"})
     wrong = await jane.put("/api/images/1")
 
@@ -181,9 +183,7 @@ async def test_unknown_paths_and_methods_are_told_in_the_envelope(jane: httpx2.A
     assert wrong.headers["allow"] == "DELETE, GET, HEAD"
 
 
-async def test_a_picture_that_only_looks_whole_fails_and_costs_nothing(
-    jane: httpx2.AsyncClient, photos: Path
-) -> None:
+async def test_an_undecodable_image_fails_and_costs_nothing(jane: httpx2.AsyncClient, photos: Path) -> None:
     photo = Image.open(photos / "chelsea.png").convert("RGB").resize((64, 64))
     out = io.BytesIO()
     photo.save(out, "TIFF", compression="tiff_lzw")
@@ -201,7 +201,7 @@ async def test_a_picture_that_only_looks_whole_fails_and_costs_nothing(
     assert await used(jane) == before
 
 
-async def test_what_is_refused_before_its_body_ends_the_connection(stack: Stack) -> None:
+async def test_a_refusal_before_the_body_is_read_closes_the_connection(stack: Stack) -> None:
     host, _, port = stack.api.removeprefix("http://").partition(":")
     head = (
         f"POST /api/images/upscale HTTP/1.1\r\nHost: {host}\r\n"
@@ -238,7 +238,7 @@ async def test_a_jpeg_of_padding_is_refused_at_once(jane: httpx2.AsyncClient) ->
 
 
 @pytest.mark.parametrize("page", ["9" * 5000, "x", "-3", ""])
-async def test_a_page_that_is_no_number_is_the_first(jane: httpx2.AsyncClient, page: str) -> None:
+async def test_an_invalid_page_number_counts_as_the_first_page(jane: httpx2.AsyncClient, page: str) -> None:
     answer = await jane.get("/api/images", params={"page": page, "per_page": "-5"})
 
     assert answer.status_code == 200

@@ -21,7 +21,7 @@ def overrides_of(authority: Authority) -> dict[str, str]:
     return overrides
 
 
-async def test_an_image_is_upscaled_where_services_speak_tls(tmp_path: Path) -> None:
+async def test_an_image_is_upscaled_when_all_services_use_tls(tmp_path: Path) -> None:
     overrides = overrides_of(Authority(tmp_path))
     sink = to_file(tmp_path / "log")
 

@@ -1,4 +1,4 @@
-"""`make up` as a person and a script find it: ready, told in a file, healed, and gone without a trace."""
+"""`make up` writes local.json for scripts, restarts dead processes, and leaves nothing behind."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ KEYS = {"api", "token", "other_token", "mails", "s3", "metrics", "admin", "pids"
 
 @pytest.fixture
 async def home(tmp_path: Path) -> Path:
-    """Where somebody keeps their Loupe."""
+    """Return a folder with an empty `.loupe`, in which Loupe then runs."""
     (tmp_path / ".loupe").mkdir()
     return tmp_path
 
@@ -38,17 +38,17 @@ async def up(home: Path) -> AsyncGenerator[Process]:
             await process.communicate()
 
 
-def told(home: Path) -> dict[str, Any]:
+def read_local_json(home: Path) -> dict[str, Any]:
     return json.loads((home / ".loupe" / "local.json").read_text())
 
 
-async def until_told(home: Path, process: Process, without_pid: int | None = None) -> dict[str, Any]:
-    """The file for scripts, once there is one; with `without_pid`, once that process was replaced."""
+async def until_ready(home: Path, process: Process, without_pid: int | None = None) -> dict[str, Any]:
+    """Poll local.json until all processes run and none has `without_pid`. Return its content."""
     async with asyncio.timeout(SECONDS):
         while True:
             assert process.returncode is None
             with contextlib.suppress(FileNotFoundError):
-                found = told(home)
+                found = read_local_json(home)
                 pids = found["pids"].values()
                 if all(pids) and without_pid not in pids:
                     return found
@@ -61,16 +61,16 @@ async def status(api: str, token: str) -> int:
         return (await client.get("/api/user")).status_code
 
 
-async def test_it_is_told_healed_administered_and_gone(home: Path) -> None:
+async def test_a_run_is_described_in_local_json_restarts_dead_processes_and_stops_cleanly(home: Path) -> None:
     async with up(home) as process:
-        found = await until_told(home, process)
+        found = await until_ready(home, process)
         statuses = [await status(found["api"], found[name]) for name in ("token", "other_token")]
         os.kill(found["pids"]["gateway"], signal.SIGKILL)
-        healed = await until_told(home, process, without_pid=found["pids"]["gateway"])
+        restarted = await until_ready(home, process, without_pid=found["pids"]["gateway"])
         async with asyncio.timeout(SECONDS):
-            while not await answers(healed["api"]):
+            while not await answers(restarted["api"]):
                 await asyncio.sleep(0.1)
-        later = await status(healed["api"], healed["token"])
+        later = await status(restarted["api"], restarted["token"])
         admin = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -94,16 +94,16 @@ async def test_it_is_told_healed_administered_and_gone(home: Path) -> None:
     assert f"Loupe is ready at {found['api']}".encode() in output
     assert b"curl -s" in output
     assert not (home / ".loupe" / "local.json").exists()
-    assert not [pid for pid in healed["pids"].values() if psutil.pid_exists(pid)]
+    assert not [pid for pid in restarted["pids"].values() if psutil.pid_exists(pid)]
 
 
 async def test_after_a_kill_the_next_start_cleans_up_and_keeps_the_data(home: Path) -> None:
     async with up(home) as first:
-        before = await until_told(home, first)
+        before = await until_ready(home, first)
         first.kill()
         await first.communicate()
         async with up(home) as second:
-            after = await until_told(home, second, without_pid=before["pids"]["gateway"])
+            after = await until_ready(home, second, without_pid=before["pids"]["gateway"])
             old_token = await status(after["api"], before["token"])
             second.send_signal(signal.SIGTERM)
             await asyncio.wait_for(second.communicate(), SECONDS)
@@ -113,7 +113,7 @@ async def test_after_a_kill_the_next_start_cleans_up_and_keeps_the_data(home: Pa
     assert second.returncode == 0
 
 
-async def test_a_start_that_was_cut_short_is_made_good_by_the_next(home: Path) -> None:
+async def test_the_next_start_completes_an_interrupted_start(home: Path) -> None:
     mails = home / ".loupe" / "local" / "mails"
     async with up(home) as first:
         async with asyncio.timeout(SECONDS):
@@ -122,7 +122,7 @@ async def test_a_start_that_was_cut_short_is_made_good_by_the_next(home: Path) -
         first.send_signal(signal.SIGINT)
         await asyncio.wait_for(first.communicate(), SECONDS)
     async with up(home) as second:
-        found = await until_told(home, second)
+        found = await until_ready(home, second)
         headers = {"Authorization": f"Bearer {found['token']}"}
         async with httpx2.AsyncClient(base_url=found["api"], headers=headers) as client:
             usage = (await client.get("/api/usage")).json()

@@ -1,4 +1,4 @@
-"""The main job: a real photo goes in, and what comes out is nearer to it than any plain enlargement."""
+"""The main job: the result of a real photo is closer to the original than a plain enlargement."""
 
 import asyncio
 from pathlib import Path
@@ -10,13 +10,14 @@ from PIL import Image, ImageDraw, ImageFont
 from tests.client import UNFINISHED, accepted, image, result_of, until
 from tests.pixels import encoded, opened, psnr, shrunk
 
-# On this photo SPAN is better than Lanczos by 4.5 dB at 2 and 3.1 dB at 4; JPEG at 95 costs some of it.
+# On this photo SPAN is better than Lanczos by 4.5 dB at factor 2 and 3.1 dB at factor 4. JPEG at quality 95
+# loses some of this.
 GAIN_DB = {"PNG": 1.5, "JPEG": 0.8}
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
 @pytest.mark.parametrize("factor", [2, 3, 4])
-async def test_a_photo_comes_back_nearer_to_the_original_than_lanczos(
+async def test_the_result_of_a_photo_is_closer_to_the_original_than_lanczos(
     jane: httpx2.AsyncClient, photos: Path, file_format: str, factor: int
 ) -> None:
     whole, small = shrunk(photos / "astronaut.png", factor)
@@ -40,7 +41,7 @@ async def test_a_photo_comes_back_nearer_to_the_original_than_lanczos(
         ({"target_width": 400, "target_height": 90}, (400, 90)),
     ],
 )
-async def test_the_result_has_exactly_the_size_that_was_asked_for(
+async def test_the_result_has_exactly_the_requested_size(
     jane: httpx2.AsyncClient, photos: Path, fields: dict[str, int], size: tuple[int, int]
 ) -> None:
     photo = Image.open(photos / "coffee.png").convert("RGB").resize((100, 80))
@@ -51,7 +52,7 @@ async def test_the_result_has_exactly_the_size_that_was_asked_for(
     assert result.size == size
 
 
-async def test_alpha_and_orientation_survive(jane: httpx2.AsyncClient, photos: Path) -> None:
+async def test_alpha_and_orientation_are_kept(jane: httpx2.AsyncClient, photos: Path) -> None:
     photo = Image.open(photos / "chelsea.png").convert("RGBA").resize((90, 60))
     photo.paste((0, 0, 0, 0), (0, 0, 30, 60))
     turned = Image.Exif()
@@ -67,7 +68,7 @@ async def test_alpha_and_orientation_survive(jane: httpx2.AsyncClient, photos: P
     assert upright.size == (120, 180)
 
 
-async def test_a_finished_image_tells_all_about_itself(jane: httpx2.AsyncClient, photos: Path) -> None:
+async def test_a_finished_image_has_all_its_facts(jane: httpx2.AsyncClient, photos: Path) -> None:
     data = (photos / "chelsea.png").read_bytes()
 
     image_id = await accepted(jane, data, 'my "cat"\r\n.png')
@@ -101,8 +102,8 @@ async def test_a_download_is_an_attachment_with_the_right_name_and_type(
 
 
 @pytest.mark.parametrize("factor", [2, 4])
-async def test_small_text_comes_back_as_text(jane: httpx2.AsyncClient, factor: int) -> None:
-    """The photo model alone makes garbage of it, many dB below any plain enlargement."""
+async def test_small_text_stays_readable(jane: httpx2.AsyncClient, factor: int) -> None:
+    """The photo model alone is many dB worse than a plain enlargement here."""
     whole = a_page(factor)
     small = whole.resize((whole.width // factor, whole.height // factor), Image.Resampling.BICUBIC)
 
@@ -114,7 +115,7 @@ async def test_small_text_comes_back_as_text(jane: httpx2.AsyncClient, factor: i
 
 
 def a_page(factor: int) -> Image.Image:
-    """Black on white, as large as makes it 11 pixels high once it is reduced."""
+    """Return lines of black text on white, 11 pixels high after the reduction by `factor`."""
     page = Image.new("RGB", (160 * factor, 96 * factor), "white")
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=11 * factor)
     for line in range(6):
@@ -122,15 +123,17 @@ def a_page(factor: int) -> Image.Image:
     return page
 
 
-async def test_progress_is_told_while_it_is_made(jane: httpx2.AsyncClient, photos: Path) -> None:
+async def test_progress_is_reported_while_an_image_is_processed(
+    jane: httpx2.AsyncClient, photos: Path
+) -> None:
     photo = Image.open(photos / "astronaut.png").convert("RGB").resize((1100, 800))
     image_id = await accepted(jane, encoded(photo), scale_factor=4, model="faithful")
-    seen: list[int] = []
+    reported: list[int] = []
 
     while (found := await image(jane, image_id))["status"] in UNFINISHED:
-        seen.append(found["progress"])
+        reported.append(found["progress"])
         await asyncio.sleep(0.1)
 
     assert (found["status"], found["progress"]) == ("completed", 100)
-    assert seen == sorted(seen)
-    assert any(0 < progress < 100 for progress in seen)
+    assert reported == sorted(reported)
+    assert any(0 < progress < 100 for progress in reported)

@@ -1,4 +1,7 @@
-"""The images service and billing in this process, each with a real server and database. Tests sign tokens."""
+"""The images service and billing in this process, each with a real server and database.
+
+Tests sign their own internal tokens, so auth does not run.
+"""
 
 import asyncio
 import contextlib
@@ -61,13 +64,13 @@ class Harness:
     channels: list[Channel] = field(default_factory=list[Channel])
 
     def user(self, user_id: int = 1, *abilities: str) -> "ImagesServiceAsyncStub":
-        """Return a stub for a user with these abilities; without any, with all abilities."""
-        return self.by(self.tokens.user(user_id, *(abilities or ABILITIES)))
+        """Return a stub of a user. The user has all abilities if none are named."""
+        return self.with_token(self.tokens.user(user_id, *(abilities or ABILITIES)))
 
     def service(self, name: str = "inference") -> "ImagesServiceAsyncStub":
-        return self.by(self.tokens.service(name, "images"))
+        return self.with_token(self.tokens.service(name, "images"))
 
-    def by(self, token: str) -> "ImagesServiceAsyncStub":
+    def with_token(self, token: str) -> "ImagesServiceAsyncStub":
         return images_pb2_grpc.ImagesServiceStub(self._channel(self.target, IMAGES, token).grpc)
 
     @property
@@ -96,13 +99,13 @@ class Harness:
 
 
 @contextlib.asynccontextmanager
-async def harness_of(stores: Stores) -> AsyncGenerator[Harness]:
-    """Run both services with migrated schemas, the plans that ship, and a free port each."""
+async def run_harness(stores: Stores) -> AsyncGenerator[Harness]:
+    """Run both services, each on a free port, with migrated databases and the plans that we ship."""
     ours = services(stores, {})
     await asyncio.gather(ours.migrate("images"), ours.migrate("billing"))
     environment = ours.environment("images")
     values = {name.removeprefix("IMAGES_").lower(): value for name, value in environment.items()}
-    settings = Settings(**values)  # pyright: ignore[reportArgumentType]  pydantic reads the texts
+    settings = Settings(**values)  # pyright: ignore[reportArgumentType]  pydantic parses the texts
     engines = [db.engine(stores.database_url(name)) for name in ("images", "billing")]
     tokens = TokenIssuer()
     async with contextlib.AsyncExitStack() as until_end:
@@ -115,7 +118,7 @@ async def harness_of(stores: Stores) -> AsyncGenerator[Harness]:
             settings=settings,
             blobs=Blobs(settings.store()),
             tokens=tokens,
-            billing=None,  # pyright: ignore[reportArgumentType]  follows when its server runs
+            billing=None,  # pyright: ignore[reportArgumentType]  set below, once its server runs
             js=nats.jetstream(),
         )
         await bus.declare(harness.js, EVENTS, bus.DEAD)
@@ -123,11 +126,11 @@ async def harness_of(stores: Stores) -> AsyncGenerator[Harness]:
         billing_pb2_grpc.add_BillingServiceServicer_to_server(
             billing_rpc.BillingService(harness.billing_sessions, plans.load(""), 3600), billing.grpc
         )
-        harness.billing = harness.billing_at(await until_end.enter_async_context(serving(billing)))
+        harness.billing = harness.billing_at(await until_end.enter_async_context(serve(billing)))
         images = rpc.Server(Verifier("images", tokens.jwks), images_rpc.CALLERS)
         service = images_rpc.ImagesService(harness.context, DeadLetters(harness.js, harness.context))
         images_pb2_grpc.add_ImagesServiceServicer_to_server(service, images.grpc)
-        harness.target = await until_end.enter_async_context(serving(images))
+        harness.target = await until_end.enter_async_context(serve(images))
         yield harness
         for channel in harness.channels:
             await channel.close()
@@ -136,8 +139,8 @@ async def harness_of(stores: Stores) -> AsyncGenerator[Harness]:
 
 
 @contextlib.asynccontextmanager
-async def serving(server: rpc.Server) -> AsyncGenerator[str]:
-    """Serve in the background and yield the address."""
+async def serve(server: rpc.Server) -> AsyncGenerator[str]:
+    """Run the server in the background, and yield its address."""
     port = server.bind("127.0.0.1:0")
     running = asyncio.create_task(server.serve())
     yield f"127.0.0.1:{port}"
@@ -146,19 +149,19 @@ async def serving(server: rpc.Server) -> AsyncGenerator[str]:
         await running
 
 
-async def emptied(harness: Harness) -> None:
-    """Delete all rows and objects that the test before left."""
+async def delete_everything(harness: Harness) -> None:
+    """Delete all rows and objects of earlier tests."""
     async with harness.sessions.begin() as session:
         tables = sa.text("TRUNCATE batch, image, former_user, offered_model, worker, outbox RESTART IDENTITY")
         await (await session.connection()).execute(tables)
     async with harness.billing_sessions.begin() as session:
         tables = sa.text("TRUNCATE subscription, quota, reservation, outbox")
         await (await session.connection()).execute(tables)
-    await harness.blobs.delete(await keys(harness))
+    await harness.blobs.delete(await list_keys(harness))
 
 
-async def keys(harness: Harness) -> list[str]:
-    """Return the keys of all objects of images in the store."""
+async def list_keys(harness: Harness) -> list[str]:
+    """Return the keys of all originals and results in the store, sorted."""
     client, bucket = harness.blobs._client, harness.settings.s3_bucket
     found = await asyncio.to_thread(
         lambda: [str(one.object_name) for one in client.list_objects(bucket, "images/", recursive=True)]
@@ -166,17 +169,17 @@ async def keys(harness: Harness) -> list[str]:
     return sorted(key for key in found if not key.endswith("/"))
 
 
-async def an_image(sessions: Sessions, user_id: int = 1, **fields: Any) -> Image:
-    """Insert a row as an accepted upload leaves it, for 4 x 3 pixels to be doubled."""
+async def insert_image(sessions: Sessions, user_id: int = 1, **fields: Any) -> Image:
+    """Insert an image as an accepted upload does. It has 4 x 3 pixels and scale factor 2."""
     async with sessions.begin() as session:
-        image = new_image(user_id, **fields)
+        image = build_image(user_id, **fields)
         session.add(image)
     return image
 
 
-def new_image(user_id: int = 1, **fields: Any) -> Image:
+def build_image(user_id: int = 1, **fields: Any) -> Image:
     stem = secrets.token_hex(16)
-    usual: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "original_filename": "photo.png",
         "original_path": f"images/originals/{stem}.png",
         "original_bytes": 100,
@@ -192,28 +195,28 @@ def new_image(user_id: int = 1, **fields: Any) -> Image:
         "reservation_id": uuid.uuid4(),
         "reserved_until": now() + timedelta(hours=1),
     }
-    return Image(user_id=user_id, **(usual | fields))
+    return Image(user_id=user_id, **(defaults | fields))
 
 
-async def a_batch(
+async def insert_batch(
     sessions: Sessions, count: int = 3, user_id: int = 1, **fields: Any
 ) -> tuple[Batch, list[Image]]:
-    """Insert a batch as an accepted upload leaves it, with that many images."""
-    usual: dict[str, Any] = {"scale_factor": 2, "total_images": count}
+    """Insert a batch with `count` images, as an accepted upload does."""
+    defaults: dict[str, Any] = {"scale_factor": 2, "total_images": count}
     async with sessions.begin() as session:
-        batch = Batch(user_id=user_id, **(usual | fields))
+        batch = Batch(user_id=user_id, **(defaults | fields))
         session.add(batch)
-    return batch, [await an_image(sessions, user_id, batch_id=batch.id) for _ in range(count)]
+    return batch, [await insert_image(sessions, user_id, batch_id=batch.id) for _ in range(count)]
 
 
-async def row(sessions: Sessions, image_id: int | None) -> Image:
+async def read_image(sessions: Sessions, image_id: int | None) -> Image:
     async with sessions.begin() as session:
         found = await session.get(Image, image_id)
     assert found is not None
     return found
 
 
-async def events(sessions: Sessions) -> list[tuple[str, bytes]]:
+async def read_events(sessions: Sessions) -> list[tuple[str, bytes]]:
     """Return subject and payload of each event in the outbox, oldest first."""
     async with sessions.begin() as session:
         rows = await (await session.connection()).execute(

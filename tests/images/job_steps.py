@@ -1,4 +1,5 @@
-"""The life of an image in the tests of jobs: each step as its servicer or handler takes it."""
+"""The steps of a job, each in its own transaction as the servicer or handler does it,
+and the events that follow."""
 
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ from images.domain import jobs, library
 from images.tables import Image
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
-from tests.images.harness import RULES, events
+from tests.images.harness import RULES, read_events
 
 JANE, OMAR = 1, 2
 
@@ -30,7 +31,7 @@ async def stop(sessions: Sessions, image: Image, fence: int, *, excused: bool = 
         await jobs.stop(session, image.id or 0, fence, excused=excused)
 
 
-async def keep(sessions: Sessions, image: Image, fence: int, percent: int = 0) -> bool:
+async def send_heartbeat(sessions: Sessions, image: Image, fence: int, percent: int = 0) -> bool:
     async with sessions.begin() as session:
         return await jobs.record_heartbeat(session, image.id or 0, fence, percent)
 
@@ -50,35 +51,35 @@ async def finish(sessions: Sessions, image: Image, fence: int, *, failure: str =
         await jobs.finish(session, event, RULES)
 
 
-async def queued(sessions: Sessions) -> list[int]:
+async def read_queued_ids(sessions: Sessions) -> list[int]:
     return [
         pb.ImageSubmitted.FromString(payload).image_id
-        for subject, payload in await events(sessions)
+        for subject, payload in await read_events(sessions)
         if subject in (jobs.STANDARD, jobs.PRIORITY)
     ]
 
 
-async def ended(sessions: Sessions) -> list[tuple[str, pb.ImageEnded]]:
+async def read_outcomes(sessions: Sessions) -> list[tuple[str, pb.ImageEnded]]:
     return [
         (subject, pb.ImageEnded.FromString(payload))
-        for subject, payload in await events(sessions)
+        for subject, payload in await read_events(sessions)
         if subject in ("images.completed", "images.failed", "images.cancelled")
     ]
 
 
-async def dropped(sessions: Sessions) -> list[str]:
+async def read_dropped_keys(sessions: Sessions) -> list[str]:
     return [
         key
-        for subject, payload in await events(sessions)
+        for subject, payload in await read_events(sessions)
         if subject == "images.objects_dropped"
         for key in pb.ObjectsDropped.FromString(payload).keys
     ]
 
 
-async def silence(sessions: Sessions, image: Image, seconds: float) -> None:
-    """Makes the worker's last heartbeat this old."""
+async def set_heartbeat_age(sessions: Sessions, image: Image, seconds: float) -> None:
+    """Set the worker's last heartbeat to so many seconds ago."""
     async with sessions.begin() as session:
-        then = now() - timedelta(seconds=seconds)
+        past = now() - timedelta(seconds=seconds)
         await session.exec(
-            update(Image).where(col(Image.id) == image.id).values(heartbeat_at=then, started_at=then)
+            update(Image).where(col(Image.id) == image.id).values(heartbeat_at=past, started_at=past)
         )

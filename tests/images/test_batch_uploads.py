@@ -14,9 +14,9 @@ from common import errors
 from images.tables import Batch, BatchStatus
 from images.tables import Image as Row
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.harness import Harness, events, keys, poll
-from tests.images.leftovers import nothing_is_left, one, put_on, refusing, used
-from tests.images.slow_store import Door
+from tests.images.blocking_proxy import BlockingProxy
+from tests.images.harness import Harness, list_keys, poll, read_events
+from tests.images.upload_traces import nothing_is_left, query_value, read_used_quota, refuse_commits, set_plan
 from tests.pixels import encoded
 from tests.texts import NOT_AN_IMAGE
 
@@ -28,34 +28,34 @@ TEXT = b"no picture at all"
 
 @pytest.fixture(autouse=True)
 async def _plan(harness: Harness) -> None:  # pyright: ignore[reportUnusedFunction]
-    await put_on(harness, "professional", JANE)
+    await set_plan(harness, "professional", JANE)
 
 
-async def parts(
+async def send_batch(
     *files: bytes, api_request: bool = True, **options: str
 ) -> AsyncIterator[pb.CreateBatchRequest]:
-    for each in messages(files):
+    for each in file_messages(files):
         yield each
     yield pb.CreateBatchRequest(options=pb.CreateBatchRequest.Options(api_request=api_request, **options))
 
 
-def messages(files: Sequence[bytes]) -> Iterator[pb.CreateBatchRequest]:
+def file_messages(files: Sequence[bytes]) -> Iterator[pb.CreateBatchRequest]:
     for number, data in enumerate(files):
         yield pb.CreateBatchRequest(file=pb.CreateBatchRequest.File(filename=f"folder/{number}.jpg"))
         for start in range(0, len(data), 1000):
             yield pb.CreateBatchRequest(chunk=data[start : start + 1000])
 
 
-async def accept(harness: Harness, *files: bytes, **options: Any) -> tuple[Batch, Sequence[Row]]:
-    batch, images, _ = await harness.batch_uploads().accept(JANE, parts(*files, **options))
+async def accept_batch(harness: Harness, *files: bytes, **options: Any) -> tuple[Batch, Sequence[Row]]:
+    batch, images, _ = await harness.batch_uploads().accept(JANE, send_batch(*files, **options))
     return batch, images
 
 
-async def refused(harness: Harness, *files: bytes, **options: Any) -> dict[str, list[str]]:
+async def expect_refusal(harness: Harness, *files: bytes, **options: Any) -> dict[str, list[str]]:
     with pytest.raises(errors.InvalidArgument) as caught:
-        await accept(harness, *files, **options)
+        await accept_batch(harness, *files, **options)
     assert await nothing_is_left(harness)
-    assert await one(harness.billing_sessions, "SELECT count(*) FROM reservation") == 0
+    assert await query_value(harness.billing_sessions, "SELECT count(*) FROM reservation") == 0
     return caught.value.fields
 
 
@@ -63,7 +63,7 @@ async def test_accepted_images_are_stored_counted_and_submitted_in_order(harness
     files = [LARGE, SMALL, LARGE, SMALL]
 
     batch, images, usage = await harness.batch_uploads().accept(
-        JANE, parts(*files, name=" Cats\0 ", scale_factor="3")
+        JANE, send_batch(*files, name=" Cats\0 ", scale_factor="3")
     )
 
     assert (batch.name, batch.status, batch.total_images) == ("Cats", BatchStatus.PENDING, 4)
@@ -73,15 +73,15 @@ async def test_accepted_images_are_stored_counted_and_submitted_in_order(harness
     assert [image.upscaled_width for image in images] == [72, 24, 72, 24]
     assert {(image.batch_id, image.created_at) for image in images} == {(batch.id, batch.created_at)}
     assert [await harness.blobs.get(image.original_path) for image in images] == files
-    assert (usage.used, usage.limit, await used(harness)) == (4, 250, 4)
+    assert (usage.used, usage.limit, await read_used_quota(harness)) == (4, 250, 4)
     submitted = [
-        pb.ImageSubmitted.FromString(payload).image_id for _, payload in await events(harness.sessions)
+        pb.ImageSubmitted.FromString(payload).image_id for _, payload in await read_events(harness.sessions)
     ]
     assert sorted(submitted) == [image.id for image in images[:2]]
 
 
 async def test_a_batch_may_have_one_image(harness: Harness) -> None:
-    batch, images = await accept(harness, LARGE)
+    batch, images = await accept_batch(harness, LARGE)
 
     assert (batch.total_images, len(images)) == (1, 1)
     assert batch.name is None
@@ -89,20 +89,20 @@ async def test_a_batch_may_have_one_image(harness: Harness) -> None:
 
 
 async def test_twenty_images_are_accepted(harness: Harness) -> None:
-    batch, images = await accept(harness, *[SMALL] * 20)
+    batch, images = await accept_batch(harness, *[SMALL] * 20)
 
-    assert (batch.total_images, len(images), await used(harness)) == (20, 20, 20)
+    assert (batch.total_images, len(images), await read_used_quota(harness)) == (20, 20, 20)
 
 
 async def test_each_image_reaches_the_target_in_its_own_aspect_ratio(harness: Harness) -> None:
-    batch, images = await accept(harness, LARGE, SMALL, target_width="30")
+    batch, images = await accept_batch(harness, LARGE, SMALL, target_width="30")
 
     assert (batch.scale_factor, batch.target_width, batch.target_height) == (None, 30, None)
     assert [(image.upscaled_width, image.upscaled_height) for image in images] == [(30, 20), (30, 23)]
 
 
 async def test_a_batch_without_images_is_refused(harness: Harness) -> None:
-    fields = await refused(harness, scale_factor="9")
+    fields = await expect_refusal(harness, scale_factor="9")
 
     assert fields["images"] == ["The images field is required."]
     assert list(fields) == ["images", "scale_factor"]
@@ -113,7 +113,7 @@ async def test_the_twenty_first_image_is_refused_as_soon_as_it_begins(harness: H
 
     async def counted() -> AsyncIterator[pb.CreateBatchRequest]:
         nonlocal read
-        for each in messages([SMALL[:999]] * 30):
+        for each in file_messages([SMALL[:999]] * 30):
             read += 1
             yield each
 
@@ -126,7 +126,9 @@ async def test_the_twenty_first_image_is_refused_as_soon_as_it_begins(harness: H
 
 
 async def test_every_image_and_option_at_fault_is_named_and_nothing_is_left(harness: Harness) -> None:
-    fields = await refused(harness, LARGE, TEXT, SMALL, SMALL[:60], b"", scale_factor="x", name="n" * 256)
+    fields = await expect_refusal(
+        harness, LARGE, TEXT, SMALL, SMALL[:60], b"", scale_factor="x", name="n" * 256
+    )
 
     assert fields == {
         "images.1": [NOT_AN_IMAGE],
@@ -138,7 +140,7 @@ async def test_every_image_and_option_at_fault_is_named_and_nothing_is_left(harn
 
 
 async def test_a_target_that_does_not_suit_an_image_names_it(harness: Harness) -> None:
-    fields = await refused(harness, LARGE, SMALL, LARGE, target_width="12")
+    fields = await expect_refusal(harness, LARGE, SMALL, LARGE, target_width="12")
 
     assert fields == {
         "target_width": [
@@ -149,7 +151,7 @@ async def test_a_target_that_does_not_suit_an_image_names_it(harness: Harness) -
 
 
 async def test_a_name_may_have_255_characters(harness: Harness) -> None:
-    batch, _ = await accept(harness, SMALL, name="é" * 255)
+    batch, _ = await accept_batch(harness, SMALL, name="é" * 255)
 
     assert batch.name == "é" * 255
 
@@ -159,7 +161,9 @@ async def test_a_file_over_the_limit_is_named_along_with_other_faults(harness: H
     exact, larger = (SMALL + bytes(size - len(SMALL)) for size in (1 << 20, (1 << 20) + 1))
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await harness.batch_uploads(settings=small_limit).accept(JANE, parts(exact, larger, TEXT, larger))
+        await harness.batch_uploads(settings=small_limit).accept(
+            JANE, send_batch(exact, larger, TEXT, larger)
+        )
 
     assert list(caught.value.fields) == ["images.1", "images.2", "images.3"]
     assert caught.value.fields["images.1"] == ["The image may not be greater than 1 MB."]
@@ -181,18 +185,18 @@ async def test_reading_an_endless_file_stops(harness: Harness) -> None:
 
 
 async def test_a_chunk_before_any_file_is_refused(harness: Harness) -> None:
-    async def headless() -> AsyncIterator[pb.CreateBatchRequest]:
+    async def without_file() -> AsyncIterator[pb.CreateBatchRequest]:
         yield pb.CreateBatchRequest(chunk=SMALL)
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await harness.batch_uploads().accept(JANE, headless())
+        await harness.batch_uploads().accept(JANE, without_file())
 
     assert caught.value.reason == "malformed_upload"
 
 
 async def test_an_upload_that_ends_before_its_options_leaves_nothing(harness: Harness) -> None:
     async def cut_off() -> AsyncIterator[pb.CreateBatchRequest]:
-        for each in messages([LARGE, LARGE, LARGE]):
+        for each in file_messages([LARGE, LARGE, LARGE]):
             yield each
 
     with pytest.raises(errors.InvalidArgument) as caught:
@@ -204,10 +208,10 @@ async def test_an_upload_that_ends_before_its_options_leaves_nothing(harness: Ha
 
 @pytest.mark.parametrize(("plan", "reason"), [("free", "no_api_access"), ("starter", "plan_feature_missing")])
 async def test_a_plan_without_batches_leaves_nothing(harness: Harness, plan: str, reason: str) -> None:
-    await put_on(harness, plan, JANE)
+    await set_plan(harness, plan, JANE)
 
     with pytest.raises(errors.PermissionDenied) as caught:
-        await accept(harness, SMALL, SMALL)
+        await accept_batch(harness, SMALL, SMALL)
 
     assert caught.value.reason == reason
     assert await nothing_is_left(harness)
@@ -215,57 +219,60 @@ async def test_a_plan_without_batches_leaves_nothing(harness: Harness, plan: str
 
 async def test_more_images_than_the_quota_has_left_are_all_refused(harness: Harness) -> None:
     for _ in range(12):
-        await accept(harness, *[SMALL] * 20)
-    before = await keys(harness)
+        await accept_batch(harness, *[SMALL] * 20)
+    before = await list_keys(harness)
 
     with pytest.raises(errors.PermissionDenied) as caught:
-        await accept(harness, *[SMALL] * 11)
-    last, _ = await accept(harness, *[SMALL] * 10)
+        await accept_batch(harness, *[SMALL] * 11)
+    last, _ = await accept_batch(harness, *[SMALL] * 10)
 
     assert caught.value.reason == "quota_exceeded"
     assert last.total_images == 10
-    assert (len(await keys(harness)), await used(harness)) == (len(before) + 10, 250)
+    assert (len(await list_keys(harness)), await read_used_quota(harness)) == (len(before) + 10, 250)
 
 
 async def test_an_unreachable_store_is_an_error_and_nothing_is_left(harness: Harness) -> None:
-    away = harness.batch_uploads(blobs=harness.blobs_at("http://127.0.0.1:9"))
+    unreachable = harness.batch_uploads(blobs=harness.blobs_at("http://127.0.0.1:9"))
 
     with pytest.raises(urllib3.exceptions.HTTPError):
-        await away.accept(JANE, parts(LARGE, LARGE))
+        await unreachable.accept(JANE, send_batch(LARGE, LARGE))
 
     assert await nothing_is_left(harness)
 
 
 async def test_after_a_fault_later_files_are_only_checked(harness: Harness) -> None:
-    """The unreachable store causes no error, because nothing is sent to it."""
-    away = harness.batch_uploads(blobs=harness.blobs_at("http://127.0.0.1:9"))
+    """The store is unreachable, and yet there is no error, because nothing is sent to it."""
+    unreachable = harness.batch_uploads(blobs=harness.blobs_at("http://127.0.0.1:9"))
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await away.accept(JANE, parts(TEXT, LARGE, SMALL[:60], LARGE))
+        await unreachable.accept(JANE, send_batch(TEXT, LARGE, SMALL[:60], LARGE))
 
     assert list(caught.value.fields) == ["images.0", "images.2"]
 
 
 @pytest.mark.parametrize("table", ["image", "batch"])
 async def test_a_failed_commit_deletes_objects_and_releases_places(harness: Harness, table: str) -> None:
-    async with refusing(harness.sessions, table, "INSERT"):
+    async with refuse_commits(harness.sessions, table, "INSERT"):
         with pytest.raises(DBAPIError, match="refused"):
-            await accept(harness, LARGE, SMALL, LARGE)
+            await accept_batch(harness, LARGE, SMALL, LARGE)
 
     assert await nothing_is_left(harness)
     assert (
-        await one(harness.billing_sessions, "SELECT count(*) FROM reservation WHERE state = 'released'") == 3
+        await query_value(
+            harness.billing_sessions, "SELECT count(*) FROM reservation WHERE state = 'released'"
+        )
+        == 3
     )
 
 
 async def test_a_caller_that_hangs_up_leaves_nothing(harness: Harness) -> None:
     async def never_ending() -> AsyncIterator[pb.CreateBatchRequest]:
-        for each in messages([LARGE, SMALL, LARGE]):
+        for each in file_messages([LARGE, SMALL, LARGE]):
             yield each
         await asyncio.Event().wait()
 
     calling = asyncio.ensure_future(harness.user(JANE).CreateBatch(never_ending()))
-    await poll(has(harness, objects=2))
+    await poll(has_objects(harness, objects=2))
 
     calling.cancel()
     await asyncio.wait({calling})
@@ -273,27 +280,27 @@ async def test_a_caller_that_hangs_up_leaves_nothing(harness: Harness) -> None:
     await poll(lambda: nothing_is_left(harness))
 
 
-def has(harness: Harness, *, objects: int) -> Callable[[], Any]:
-    async def it_has() -> bool:
-        return len(await keys(harness)) == objects
+def has_objects(harness: Harness, *, objects: int) -> Callable[[], Any]:
+    async def count_matches() -> bool:
+        return len(await list_keys(harness)) == objects
 
-    return it_has
+    return count_matches
 
 
 async def test_a_batch_that_is_cancelled_while_an_image_is_stored_leaves_nothing(
     harness: Harness,
 ) -> None:
-    async with Door(harness.settings.s3_endpoint.removeprefix("http://")) as door:
-        slow = harness.batch_uploads(blobs=harness.blobs_at(door.address))
-        accepting = asyncio.create_task(slow.accept(JANE, parts(LARGE, SMALL)))
-        await asyncio.wait_for(door.arrived.wait(), 10)
+    async with BlockingProxy(harness.settings.s3_endpoint.removeprefix("http://")) as proxy:
+        slow = harness.batch_uploads(blobs=harness.blobs_at(proxy.address))
+        accepting = asyncio.create_task(slow.accept(JANE, send_batch(LARGE, SMALL)))
+        await asyncio.wait_for(proxy.request_arrived.wait(), 10)
 
         accepting.cancel()
         too_early, _ = await asyncio.wait({accepting}, timeout=0.3)
-        door.opened.set()
+        proxy.released.set()
         await asyncio.wait({accepting}, timeout=20)
 
-        assert not too_early, "it was undone before the thread had stored it"
+        assert not too_early, "the upload was undone before the object was stored"
         assert accepting.cancelled()
         assert await nothing_is_left(harness)
 
@@ -304,37 +311,37 @@ async def test_only_one_more_file_is_received_while_one_is_stored(harness: Harne
     async def watched() -> AsyncIterator[pb.CreateBatchRequest]:
         for number in range(4):
             sent.append(number)
-            for each in messages([LARGE]):
+            for each in file_messages([LARGE]):
                 yield each
         yield pb.CreateBatchRequest(options=pb.CreateBatchRequest.Options())
 
     async def second_came() -> bool:
         return 2 in sent
 
-    async with Door(harness.settings.s3_endpoint.removeprefix("http://")) as door:
-        slow = harness.batch_uploads(blobs=harness.blobs_at(door.address))
+    async with BlockingProxy(harness.settings.s3_endpoint.removeprefix("http://")) as proxy:
+        slow = harness.batch_uploads(blobs=harness.blobs_at(proxy.address))
         accepting = asyncio.create_task(slow.accept(JANE, watched()))
-        await asyncio.wait_for(door.arrived.wait(), 10)
+        await asyncio.wait_for(proxy.request_arrived.wait(), 10)
         await poll(second_came)
         await asyncio.wait({accepting}, timeout=0.3)
 
-        while_held = [*sent]
-        door.opened.set()
+        while_first_is_held = [*sent]
+        proxy.released.set()
         await accepting
 
-    assert while_held == [0, 1, 2]
+    assert while_first_is_held == [0, 1, 2]
 
 
 async def test_no_more_than_two_files_are_in_memory(harness: Harness) -> None:
     size = 4 << 20
     data = SMALL + bytes(size - len(SMALL))
     settings = harness.settings.model_copy(update={"largest_upload_bytes": size})
-    await accept(harness, SMALL)
+    await accept_batch(harness, SMALL)
 
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        await harness.batch_uploads(settings=settings).accept(JANE, parts(*[data] * 8))
+        await harness.batch_uploads(settings=settings).accept(JANE, send_batch(*[data] * 8))
         peak = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()

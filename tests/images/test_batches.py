@@ -1,4 +1,4 @@
-"""The progress and the end of a batch: each of its images counts once, whatever happens to it."""
+"""The progress and the outcome of a batch. Each image counts once, whatever happens to it."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from images.domain import batches, jobs, library
 from images.tables import Batch, BatchStatus, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
-from tests.images.harness import RULES, Harness, a_batch, an_image, events, row
+from tests.images.harness import RULES, Harness, insert_batch, insert_image, read_events, read_image
 
 JANE, OMAR = 1, 2
 
@@ -53,61 +53,61 @@ async def delete(sessions: Sessions, batch: Batch, user_id: int = JANE) -> bool:
         return await batches.cancel_or_delete(session, user_id, batch.id or 0, RULES)
 
 
-async def found(sessions: Sessions, batch: Batch) -> Batch:
+async def read_batch(sessions: Sessions, batch: Batch) -> Batch:
     async with sessions.begin() as session:
         return (await batches.get(session, batch.user_id, batch.id or 0))[0]
 
 
-async def state(sessions: Sessions, batch: Batch) -> tuple[str, int, int, bool]:
+async def read_state(sessions: Sessions, batch: Batch) -> tuple[str, int, int, bool]:
     """Return status, completed and failed images, and whether the batch has ended."""
-    now = await found(sessions, batch)
-    return now.status.value, now.completed_images, now.failed_images, now.completed_at is not None
+    found = await read_batch(sessions, batch)
+    return found.status.value, found.completed_images, found.failed_images, found.completed_at is not None
 
 
-async def subjects(sessions: Sessions, *wanted: str) -> list[str]:
-    return [subject for subject, _ in await events(sessions) if subject in wanted]
+async def read_subjects(sessions: Sessions, *wanted: str) -> list[str]:
+    return [subject for subject, _ in await read_events(sessions) if subject in wanted]
 
 
-async def test_it_is_pending_until_the_first_image_starts(sessions: Sessions) -> None:
-    batch, images = await a_batch(sessions, 2)
+async def test_a_batch_is_pending_until_the_first_image_starts(sessions: Sessions) -> None:
+    batch, images = await insert_batch(sessions, 2)
 
-    before = await state(sessions, batch)
+    before = await read_state(sessions, batch)
     await start(sessions, images[1])
 
     assert before == ("pending", 0, 0, False)
-    assert await state(sessions, batch) == ("processing", 0, 0, False)
+    assert await read_state(sessions, batch) == ("processing", 0, 0, False)
 
 
-async def test_it_is_completed_when_all_images_are(sessions: Sessions) -> None:
-    batch, images = await a_batch(sessions, 3)
+async def test_a_batch_is_completed_when_all_images_are_completed(sessions: Sessions) -> None:
+    batch, images = await insert_batch(sessions, 3)
 
     await complete(sessions, *images[:2])
-    before = await state(sessions, batch)
+    before = await read_state(sessions, batch)
     await complete(sessions, images[2])
 
     assert before == ("processing", 2, 0, False)
-    assert await state(sessions, batch) == ("completed", 3, 0, True)
+    assert await read_state(sessions, batch) == ("completed", 3, 0, True)
 
 
-async def test_it_is_partially_failed_when_some_have_failed(sessions: Sessions) -> None:
-    batch, images = await a_batch(sessions, 3)
+async def test_a_batch_is_partially_failed_when_some_images_have_failed(sessions: Sessions) -> None:
+    batch, images = await insert_batch(sessions, 3)
 
     await fail(sessions, images[0])
     await complete(sessions, *images[1:])
 
-    assert await state(sessions, batch) == ("partially_failed", 2, 1, True)
+    assert await read_state(sessions, batch) == ("partially_failed", 2, 1, True)
 
 
-async def test_it_is_failed_when_none_is_completed(sessions: Sessions) -> None:
-    batch, images = await a_batch(sessions, 2)
+async def test_a_batch_is_failed_when_no_image_is_completed(sessions: Sessions) -> None:
+    batch, images = await insert_batch(sessions, 2)
 
     await fail(sessions, *images)
 
-    assert await state(sessions, batch) == ("failed", 0, 2, True)
+    assert await read_state(sessions, batch) == ("failed", 0, 2, True)
 
 
-async def test_attempts_that_are_used_up_count_as_failed(sessions: Sessions) -> None:
-    batch, [image] = await a_batch(sessions, 1)
+async def test_an_image_without_attempts_left_counts_as_failed(sessions: Sessions) -> None:
+    batch, [image] = await insert_batch(sessions, 1)
     for fence in (1, 2, 3):
         await start(sessions, image)
         async with sessions.begin() as session:
@@ -115,20 +115,20 @@ async def test_attempts_that_are_used_up_count_as_failed(sessions: Sessions) -> 
 
     await start(sessions, image)
 
-    assert await state(sessions, batch) == ("failed", 0, 1, True)
+    assert await read_state(sessions, batch) == ("failed", 0, 1, True)
 
 
 async def test_a_result_delivered_twice_counts_once(sessions: Sessions) -> None:
-    batch, images = await a_batch(sessions, 2)
+    batch, images = await insert_batch(sessions, 2)
     await start(sessions, images[0])
 
     await asyncio.gather(*(finish(sessions, images[0]) for _ in range(4)))
 
-    assert await state(sessions, batch) == ("processing", 1, 0, False)
+    assert await read_state(sessions, batch) == ("processing", 1, 0, False)
 
 
 async def test_images_that_end_at_the_same_moment_all_count(sessions: Sessions) -> None:
-    batch, images = await a_batch(sessions, 6)
+    batch, images = await insert_batch(sessions, 6)
     for image in images:
         await start(sessions, image)
 
@@ -136,101 +136,101 @@ async def test_images_that_end_at_the_same_moment_all_count(sessions: Sessions) 
         *(finish(sessions, image, failure="x" * (number % 2)) for number, image in enumerate(images))
     )
 
-    assert await state(sessions, batch) == ("partially_failed", 3, 3, True)
+    assert await read_state(sessions, batch) == ("partially_failed", 3, 3, True)
 
 
-async def test_deleting_a_finished_image_leaves_the_counts(sessions: Sessions) -> None:
-    batch, images = await a_batch(sessions, 2)
+async def test_deleting_a_finished_image_does_not_change_the_counts(sessions: Sessions) -> None:
+    batch, images = await insert_batch(sessions, 2)
     await complete(sessions, *images)
 
     await delete_image(sessions, images[0])
 
-    assert await state(sessions, batch) == ("completed", 2, 0, True)
-    assert (await found(sessions, batch)).total_images == 2
+    assert await read_state(sessions, batch) == ("completed", 2, 0, True)
+    assert (await read_batch(sessions, batch)).total_images == 2
 
 
 async def test_deleting_an_unfinished_image_counts_as_failed_so_that_the_batch_can_end(
     sessions: Sessions,
 ) -> None:
-    batch, images = await a_batch(sessions, 2)
+    batch, images = await insert_batch(sessions, 2)
     await complete(sessions, images[0])
 
     await delete_image(sessions, images[1])
 
-    assert await state(sessions, batch) == ("partially_failed", 1, 1, True)
-    assert await subjects(sessions, "images.cancelled") == ["images.cancelled"]
+    assert await read_state(sessions, batch) == ("partially_failed", 1, 1, True)
+    assert await read_subjects(sessions, "images.cancelled") == ["images.cancelled"]
 
 
 async def test_cancelling_fails_unfinished_images_and_releases_their_places(sessions: Sessions) -> None:
-    batch, images = await a_batch(sessions, 4)
+    batch, images = await insert_batch(sessions, 4)
     await complete(sessions, images[0])
     await start(sessions, images[1])
 
     is_cancelled = await delete(sessions, batch)
 
     assert is_cancelled is True
-    assert await state(sessions, batch) == ("cancelled", 1, 3, True)
+    assert await read_state(sessions, batch) == ("cancelled", 1, 3, True)
     for image in images[1:]:
-        ended = await row(sessions, image.id)
+        ended = await read_image(sessions, image.id)
         assert (ended.status, ended.failure_code) == (Status.FAILED, "cancelled")
         assert (ended.failure_message, ended.failure_retryable) == ("The image was cancelled.", True)
-    assert (await row(sessions, images[0].id)).status == Status.COMPLETED
+    assert (await read_image(sessions, images[0].id)).status == Status.COMPLETED
     cancelled = [
         pb.ImageEnded.FromString(payload)
-        for subject, payload in await events(sessions)
+        for subject, payload in await read_events(sessions)
         if subject == "images.cancelled"
     ]
     assert {event.reservation_id for event in cancelled} == {
         str(image.reservation_id) for image in images[1:]
     }
-    assert await subjects(sessions, "images.objects_dropped") == []
+    assert await read_subjects(sessions, "images.objects_dropped") == []
 
 
 async def test_a_cancelled_batch_stays_cancelled_when_late_results_arrive(sessions: Sessions) -> None:
-    batch, images = await a_batch(sessions, 2)
+    batch, images = await insert_batch(sessions, 2)
     await start(sessions, images[0])
     await delete(sessions, batch)
 
     await finish(sessions, images[0])
 
-    assert await state(sessions, batch) == ("cancelled", 0, 2, True)
-    assert (await row(sessions, images[0].id)).status == Status.FAILED
+    assert await read_state(sessions, batch) == ("cancelled", 0, 2, True)
+    assert (await read_image(sessions, images[0].id)).status == Status.FAILED
 
 
 async def test_images_that_waited_behind_a_cancelled_batch_are_dispatched(sessions: Sessions) -> None:
-    batch, _ = await a_batch(sessions, 3)
+    batch, _ = await insert_batch(sessions, 3)
     async with sessions.begin() as session:
         await jobs.dispatch(session, JANE, RULES)
-    waiting = await an_image(sessions)
+    waiting = await insert_image(sessions)
 
     await delete(sessions, batch)
 
-    assert (await row(sessions, waiting.id)).dispatched_at is not None
+    assert (await read_image(sessions, waiting.id)).dispatched_at is not None
 
 
 @pytest.mark.parametrize("status", [BatchStatus.COMPLETED, BatchStatus.CANCELLED, BatchStatus.FAILED])
 async def test_a_batch_that_has_ended_is_deleted_with_images_and_objects(
     sessions: Sessions, status: BatchStatus
 ) -> None:
-    batch, images = await a_batch(sessions, 2, status=status)
+    batch, images = await insert_batch(sessions, 2, status=status)
     await complete(sessions, *images)
 
     is_cancelled = await delete(sessions, batch)
 
     assert is_cancelled is False
     with pytest.raises(errors.NotFound):
-        await found(sessions, batch)
+        await read_batch(sessions, batch)
     [dropped] = [
-        payload for subject, payload in await events(sessions) if subject == "images.objects_dropped"
+        payload for subject, payload in await read_events(sessions) if subject == "images.objects_dropped"
     ]
     assert list(pb.ObjectsDropped.FromString(dropped).keys) == jobs.object_keys(images)
-    assert await subjects(sessions, "images.cancelled") == []
+    assert await read_subjects(sessions, "images.cancelled") == []
     async with sessions.begin() as session:
         assert await library.get_many(session, [image.id or 0 for image in images]) == {}
 
 
 async def test_a_second_deletion_removes_a_cancelled_batch_and_a_third_finds_none(sessions: Sessions) -> None:
-    batch, _ = await a_batch(sessions, 2)
+    batch, _ = await insert_batch(sessions, 2)
 
     first = await delete(sessions, batch)
     second = await delete(sessions, batch)
@@ -240,8 +240,8 @@ async def test_a_second_deletion_removes_a_cancelled_batch_and_a_third_finds_non
         await delete(sessions, batch)
 
 
-async def test_another_user_can_neither_see_nor_end_a_batch(sessions: Sessions) -> None:
-    batch, _ = await a_batch(sessions, 2, JANE)
+async def test_another_user_can_neither_read_nor_cancel_a_batch(sessions: Sessions) -> None:
+    batch, _ = await insert_batch(sessions, 2, JANE)
 
     with pytest.raises(errors.NotFound) as deleting:
         await delete(sessions, batch, OMAR)
@@ -254,24 +254,26 @@ async def test_another_user_can_neither_see_nor_end_a_batch(sessions: Sessions) 
     assert deleting.value.reason == getting.value.reason == "batch_not_found"
     assert getting.value.message == "Batch not found."
     assert listed == ([], 0)
-    assert await state(sessions, batch) == ("pending", 0, 0, False)
+    assert await read_state(sessions, batch) == ("pending", 0, 0, False)
 
 
-async def test_lists_are_newest_first_in_pages_with_their_images_in_order(sessions: Sessions) -> None:
-    made = [await a_batch(sessions, count) for count in (2, 1, 3)]
-    await an_image(sessions)
+async def test_batches_are_listed_newest_first_in_pages_with_their_images_in_order(
+    sessions: Sessions,
+) -> None:
+    created = [await insert_batch(sessions, count) for count in (2, 1, 3)]
+    await insert_image(sessions)
 
     async with sessions.begin() as session:
         pages = [await batches.page(session, JANE, None, number=number, size=2) for number in (1, 2, 3)]
 
     listed = [(batch.id, [image.id for image in images]) for page, _ in pages for batch, images in page]
-    assert listed == [(batch.id, [image.id for image in images]) for batch, images in reversed(made)]
+    assert listed == [(batch.id, [image.id for image in images]) for batch, images in reversed(created)]
     assert [(len(page), total) for page, total in pages] == [(2, 3), (1, 3), (0, 3)]
 
 
-async def test_a_status_narrows_the_list(sessions: Sessions) -> None:
+async def test_a_list_can_be_filtered_by_status(sessions: Sessions) -> None:
     for status in BatchStatus:
-        await a_batch(sessions, 1, status=status)
+        await insert_batch(sessions, 1, status=status)
 
     for status in BatchStatus:
         async with sessions.begin() as session:
@@ -283,28 +285,28 @@ async def test_a_status_narrows_the_list(sessions: Sessions) -> None:
 async def test_the_counts_agree_with_the_images_after_concurrent_changes(
     sessions: Sessions, seed: int
 ) -> None:
-    batch, images = await a_batch(sessions, 8)
+    batch, images = await insert_batch(sessions, 8)
     chance = random.Random(seed)
-    whole = [complete(sessions, image) for image in images] + [fail(sessions, image) for image in images]
-    others = [delete_image(sessions, image) for image in chance.sample(images, 3)]
+    outcomes = [complete(sessions, image) for image in images] + [fail(sessions, image) for image in images]
+    deletions = [delete_image(sessions, image) for image in chance.sample(images, 3)]
     cancelling = [delete(sessions, batch)] if seed % 2 else []
-    steps = [*whole, *others, *cancelling]
+    steps = [*outcomes, *deletions, *cancelling]
     chance.shuffle(steps)
 
     results = await asyncio.gather(*steps, return_exceptions=True)
 
     assert {type(each) for each in results} <= {type(None), bool, errors.FailedPrecondition, jobs.Busy}
-    status, completed, failed, _ = await state(sessions, batch)
+    status, completed, failed, _ = await read_state(sessions, batch)
     async with sessions.begin() as session:
-        left = (await library.get_many(session, [image.id or 0 for image in images])).values()
-    unfinished = sum(image.status in (Status.PENDING, Status.PROCESSING) for image in left)
+        remaining = (await library.get_many(session, [image.id or 0 for image in images])).values()
+    unfinished = sum(image.status in (Status.PENDING, Status.PROCESSING) for image in remaining)
     assert completed + failed == 8 - unfinished
-    assert completed >= sum(image.status == Status.COMPLETED for image in left)
+    assert completed >= sum(image.status == Status.COMPLETED for image in remaining)
     assert (status in ("pending", "processing")) == bool(unfinished)
 
 
 async def test_a_batch_is_returned_with_its_images_and_their_links(harness: Harness) -> None:
-    batch, images = await a_batch(harness.sessions, 2, name="Cats", target_width=9, scale_factor=None)
+    batch, images = await insert_batch(harness.sessions, 2, name="Cats", target_width=9, scale_factor=None)
     await complete(harness.sessions, images[0])
     user = harness.user(JANE)
 
@@ -324,7 +326,7 @@ async def test_a_batch_is_returned_with_its_images_and_their_links(harness: Harn
 
 
 async def test_the_response_says_whether_a_batch_was_cancelled_or_deleted(harness: Harness) -> None:
-    batch, _ = await a_batch(harness.sessions, 2)
+    batch, _ = await insert_batch(harness.sessions, 2)
     user, request = harness.user(JANE), pb.DeleteBatchRequest(id=batch.id or 0)
 
     assert (await user.DeleteBatch(request)).cancelled is True

@@ -1,4 +1,4 @@
-"""The blocks that count images agree with the images, whatever changes these, in any order."""
+"""The table of blocks counts images. Its counts stay correct whatever changes the images, in any order."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from images.domain import jobs, library, lost_jobs
 from images.tables import Image, Status
 from loupe.inference.v1 import inference_pb2
 from loupe_local.state import REPOSITORY
-from tests.images.harness import RULES, an_image, new_image
+from tests.images.harness import RULES, build_image, insert_image
 
 USERS = (1, 2, 3)
 MIGRATION = REPOSITORY / "services/images/migrations/versions/0002_batches_blocks_former_users.py"
@@ -60,64 +60,64 @@ async def execute(sessions: Sessions, *statements: str) -> list[sa.Row[Any]]:
     return rows
 
 
-def inserted(count: int, users: int = 1) -> str:
+def insert_rows_sql(count: int, users: int = 1) -> str:
     return ROWS.format(id="", n="", users=users, first=0, last=count - 1)
 
 
-def inserted_with_ids(first: int, last: int) -> str:
+def insert_ids_sql(first: int, last: int) -> str:
     return ROWS.format(id="id, ", n="n, ", users=1, first=first, last=last)
 
 
-async def agree(sessions: Sessions) -> bool:
+async def blocks_agree(sessions: Sessions) -> bool:
     return await execute(sessions, DISAGREEMENTS) == []
 
 
-async def blocks(sessions: Sessions) -> list[tuple[int, ...]]:
+async def read_blocks(sessions: Sessions) -> list[tuple[int, ...]]:
     return [tuple(each) for each in await execute(sessions, BLOCKS)]
 
 
 async def test_a_thousand_images_fill_a_block_and_the_next_opens_another(sessions: Sessions) -> None:
-    await execute(sessions, inserted(999))
+    await execute(sessions, insert_rows_sql(999))
     for _ in range(3):
-        await an_image(sessions)
+        await insert_image(sessions)
 
-    assert await blocks(sessions) == [(1, 1, 1000), (1, 1001, 2)]
-    assert await agree(sessions)
+    assert await read_blocks(sessions) == [(1, 1, 1000), (1, 1001, 2)]
+    assert await blocks_agree(sessions)
 
 
 async def test_many_images_of_several_users_at_once_fill_the_blocks_of_each(sessions: Sessions) -> None:
-    await execute(sessions, inserted(500, users=3))
+    await execute(sessions, insert_rows_sql(500, users=3))
 
-    await execute(sessions, inserted(7000, users=3))
+    await execute(sessions, insert_rows_sql(7000, users=3))
 
-    sizes = [total for _, _, total in await blocks(sessions)]
+    sizes = [total for _, _, total in await read_blocks(sessions)]
     assert sizes == [1000, 1000, 501, 1000, 1000, 500, 1000, 1000, 499]
-    assert await agree(sessions)
+    assert await blocks_agree(sessions)
 
 
-async def test_a_deleted_image_leaves_its_place_empty(sessions: Sessions) -> None:
-    await execute(sessions, inserted(1000), "DELETE FROM image WHERE id <= 400")
+async def test_a_deleted_image_leaves_a_gap_in_its_block(sessions: Sessions) -> None:
+    await execute(sessions, insert_rows_sql(1000), "DELETE FROM image WHERE id <= 400")
 
-    await an_image(sessions)
+    await insert_image(sessions)
 
-    assert await blocks(sessions) == [(1, 1, 600), (1, 1001, 1)]
-    assert await agree(sessions)
+    assert await read_blocks(sessions) == [(1, 1, 600), (1, 1001, 1)]
+    assert await blocks_agree(sessions)
 
 
-async def test_ids_out_of_order_are_counted_where_they_belong(sessions: Sessions) -> None:
+async def test_ids_out_of_order_are_counted_in_their_own_block(sessions: Sessions) -> None:
     for first, last in ((5000, 5999), (8000, 8499), (100, 2600), (7000, 7000), (6000, 6001), (8500, 9100)):
-        await execute(sessions, inserted_with_ids(first, last))
-        assert await agree(sessions), (first, last)
+        await execute(sessions, insert_ids_sql(first, last))
+        assert await blocks_agree(sessions), (first, last)
 
     await execute(sessions, "DELETE FROM image WHERE id % 3 = 0")
 
-    assert await agree(sessions)
+    assert await blocks_agree(sessions)
 
 
 async def test_truncating_images_removes_all_blocks(sessions: Sessions) -> None:
-    await execute(sessions, inserted(1500), "TRUNCATE image")
+    await execute(sessions, insert_rows_sql(1500), "TRUNCATE image")
 
-    assert await blocks(sessions) == []
+    assert await read_blocks(sessions) == []
 
 
 async def test_the_migration_counts_images_that_are_older_than_the_blocks(sessions: Sessions) -> None:
@@ -126,35 +126,37 @@ async def test_the_migration_counts_images_that_are_older_than_the_blocks(sessio
     assert spec.loader
     migration = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(migration)
-    await execute(sessions, inserted(4500, users=2), "DELETE FROM image WHERE id % 5 = 0")
+    await execute(sessions, insert_rows_sql(4500, users=2), "DELETE FROM image WHERE id % 5 = 0")
 
     await execute(sessions, "DELETE FROM image_block", migration.FILL)
 
-    assert [total for _, _, total in await blocks(sessions)] == [1000, 800, 1000, 800]
-    assert await agree(sessions)
-    await execute(sessions, inserted(300, users=2))
-    assert [total for _, _, total in await blocks(sessions)] == [1000, 950, 1000, 950]
-    assert await agree(sessions)
+    assert [total for _, _, total in await read_blocks(sessions)] == [1000, 800, 1000, 800]
+    assert await blocks_agree(sessions)
+    await execute(sessions, insert_rows_sql(300, users=2))
+    assert [total for _, _, total in await read_blocks(sessions)] == [1000, 950, 1000, 950]
+    assert await blocks_agree(sessions)
 
 
-async def add(sessions: Sessions, chance: random.Random) -> None:
+async def add_images(sessions: Sessions, chance: random.Random) -> None:
     user_id = chance.choice(USERS)
     async with sessions.begin() as session:
-        await library.add(session, user_id, [new_image(user_id) for _ in range(chance.randint(1, 20))], RULES)
+        await library.add(
+            session, user_id, [build_image(user_id) for _ in range(chance.randint(1, 20))], RULES
+        )
 
 
 async def add_without_lock(sessions: Sessions, chance: random.Random) -> None:
-    """Add images as a replica of the release before does."""
+    """Add images as a replica of the previous release does: without locking the user first."""
     async with sessions.begin() as session:
         user_id = chance.choice(USERS)
-        session.add_all([new_image(user_id) for _ in range(chance.randint(1, 5))])
+        session.add_all([build_image(user_id) for _ in range(chance.randint(1, 5))])
         await session.flush()
         await jobs.lock_user(session, user_id)
         await jobs.dispatch(session, user_id, RULES)
 
 
-async def finish(sessions: Sessions, chance: random.Random) -> None:
-    for image_id, user_id in await some(sessions, chance):
+async def finish_images(sessions: Sessions, chance: random.Random) -> None:
+    for image_id, user_id in await choose_images(sessions, chance):
         async with sessions.begin() as session:
             await jobs.lock_user(session, user_id)
             image = await session.get(Image, image_id)
@@ -168,8 +170,8 @@ async def finish(sessions: Sessions, chance: random.Random) -> None:
             await jobs.finish(session, event, RULES)
 
 
-async def delete(sessions: Sessions, chance: random.Random) -> None:
-    for image_id, user_id in await some(sessions, chance):
+async def delete_images(sessions: Sessions, chance: random.Random) -> None:
+    for image_id, user_id in await choose_images(sessions, chance):
         async with sessions.begin() as session:
             with contextlib.suppress(errors.NotFound):
                 await library.delete(session, user_id, image_id, RULES)
@@ -194,7 +196,7 @@ async def change_many(sessions: Sessions, chance: random.Random) -> None:
         )
 
 
-async def some(sessions: Sessions, chance: random.Random) -> list[tuple[int, int]]:
+async def choose_images(sessions: Sessions, chance: random.Random) -> list[tuple[int, int]]:
     rows = await execute(sessions, "SELECT id, user_id FROM image ORDER BY id")
     return [(row.id, row.user_id) for row in chance.sample(rows, min(len(rows), 5))]
 
@@ -205,16 +207,27 @@ async def sweep(sessions: Sessions, _: random.Random) -> None:
         await lost_jobs.requeue_lost(session, timedelta(0))
 
 
-STEPS = (add, add, add, add_without_lock, finish, finish, delete, delete_many, change_many, sweep)
+STEPS = (
+    add_images,
+    add_images,
+    add_images,
+    add_without_lock,
+    finish_images,
+    finish_images,
+    delete_images,
+    delete_many,
+    change_many,
+    sweep,
+)
 
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_the_blocks_agree_after_concurrent_changes(sessions: Sessions, seed: int) -> None:
     chance = random.Random(seed)
-    await execute(sessions, inserted(2980, users=3))
+    await execute(sessions, insert_rows_sql(2980, users=3))
 
     for _ in range(8):
         await asyncio.gather(*(step(sessions, chance) for step in chance.choices(STEPS, k=10)))
-        assert await agree(sessions)
+        assert await blocks_agree(sessions)
 
-    assert len(await blocks(sessions)) > len(USERS)
+    assert len(await read_blocks(sessions)) > len(USERS)

@@ -1,4 +1,7 @@
-"""Operators list dead letters and redrive them: to their consumer, or by making a failed image wait again."""
+"""Operators list and redrive dead letters.
+
+A redrive publishes a message again, or makes a failed image pending again.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -7,23 +10,23 @@ import pytest
 from nats.js import JetStreamContext
 
 from common import bus, errors, messages
-from common.db import Sessions
 from images.domain import batches, jobs, library
 from images.events import EVENTS, QUEUE
 from images.tables import BatchStatus, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
-from tests.images.harness import RULES, Harness, a_batch, an_image, events, poll, row
-from tests.images.leftovers import one, put_on, refusing, used
+from tests.images.harness import RULES, Harness, insert_batch, insert_image, poll, read_events, read_image
+from tests.images.job_steps import read_queued_ids
+from tests.images.upload_traces import query_value, read_used_quota, refuse_commits, set_plan
 
 JANE = 1
-DEAD_BEFORE = "dead.JOBS.inference"
-"""The subject of dead jobs in the release before."""
+OLD_DEAD_SUBJECT = "dead.JOBS.inference"
+"""The subject of dead jobs in the previous release."""
 
 
 @pytest.fixture
 async def js(harness: Harness) -> AsyncGenerator[JetStreamContext]:
-    """The streams of jobs, events and dead letters are empty."""
+    """Return JetStream, with empty streams of jobs, events and dead letters."""
     await bus.declare(harness.js, QUEUE, EVENTS, bus.DEAD)
     for stream in ("QUEUE", "IMAGES", "DEAD"):
         await harness.js.purge_stream(stream)
@@ -31,7 +34,7 @@ async def js(harness: Harness) -> AsyncGenerator[JetStreamContext]:
     await harness.js.delete_stream("QUEUE")
 
 
-async def listed(harness: Harness, limit: int = 100) -> list[pb.DeadMessage]:
+async def list_dead_letters(harness: Harness, limit: int = 100) -> list[pb.DeadMessage]:
     operator = harness.service("operator")
     return list((await operator.ListDeadMessages(pb.ListDeadMessagesRequest(limit=limit))).messages)
 
@@ -60,7 +63,7 @@ async def give_up(harness: Harness, data: bytes) -> None:
     await harness.js.delete_consumer("IMAGES", "billing-release")
 
 
-async def exhausted(harness: Harness, image: Image) -> Image:
+async def use_up_attempts(harness: Harness, image: Image) -> Image:
     """Use up the image's attempts and put its dead letter into the stream."""
     for fence in (1, 2, 3):
         async with harness.sessions.begin() as session:
@@ -69,40 +72,32 @@ async def exhausted(harness: Harness, image: Image) -> Image:
             await jobs.stop(session, image.id or 0, fence, excused=False)
     async with harness.sessions.begin() as session:
         assert await jobs.start(session, image.id or 0, RULES) is None
-    for subject, payload in await events(harness.sessions):
+    for subject, payload in await read_events(harness.sessions):
         if (
             subject in (jobs.DEAD_STANDARD, jobs.DEAD_PRIORITY)
             and pb.ImageSubmitted.FromString(payload).image_id == image.id
         ):
             await harness.js.publish(subject, payload)
-    return await row(harness.sessions, image.id)
-
-
-async def queued(sessions: Sessions) -> list[int]:
-    return [
-        pb.ImageSubmitted.FromString(payload).image_id
-        for subject, payload in await events(sessions)
-        if subject in (jobs.STANDARD, jobs.PRIORITY)
-    ]
+    return await read_image(harness.sessions, image.id)
 
 
 async def test_a_dead_letter_is_listed_with_its_cause(harness: Harness, js: JetStreamContext) -> None:
     await give_up(harness, pb.ImageEnded(image_id=42).SerializeToString())
 
-    [message] = await listed(harness)
+    [message] = await list_dead_letters(harness)
 
     assert (message.subject, message.consumer, message.image_id) == ("images.failed", "billing-release", 42)
     assert message.error == "Unprocessable: no reservation in it"
     assert message.created_at.seconds > 0
 
 
-async def test_a_letter_that_cannot_be_read_is_about_no_image(harness: Harness, js: JetStreamContext) -> None:
+async def test_a_letter_that_cannot_be_parsed_has_no_image_id(harness: Harness, js: JetStreamContext) -> None:
     await give_up(harness, b"\xff")
 
-    assert [message.image_id for message in await listed(harness)] == [0]
+    assert [message.image_id for message in await list_dead_letters(harness)] == [0]
 
 
-async def test_lists_are_limited_and_newest_first_also_where_letters_were_deleted(
+async def test_a_list_is_limited_and_newest_first_even_after_letters_were_deleted(
     harness: Harness, js: JetStreamContext
 ) -> None:
     sequences = [(await js.publish(jobs.DEAD_STANDARD, b"")).seq for _ in range(40)]
@@ -110,13 +105,13 @@ async def test_lists_are_limited_and_newest_first_also_where_letters_were_delete
         await js.delete_msg("DEAD", sequence)
 
     remaining = [*sequences[:10], *sequences[35:]][::-1]
-    assert [message.sequence for message in await listed(harness)] == remaining
-    assert [message.sequence for message in await listed(harness, 7)] == remaining[:7]
-    assert [message.sequence for message in await listed(harness, 0)] == remaining[:1]
+    assert [message.sequence for message in await list_dead_letters(harness)] == remaining
+    assert [message.sequence for message in await list_dead_letters(harness, 7)] == remaining[:7]
+    assert [message.sequence for message in await list_dead_letters(harness, 0)] == remaining[:1]
 
 
 async def test_without_dead_letters_the_list_is_empty(harness: Harness, js: JetStreamContext) -> None:
-    assert await listed(harness) == []
+    assert await list_dead_letters(harness) == []
 
 
 async def test_a_redrive_publishes_the_message_again_and_deletes_the_letter(
@@ -124,13 +119,13 @@ async def test_a_redrive_publishes_the_message_again_and_deletes_the_letter(
 ) -> None:
     data = pb.ImageEnded(image_id=42).SerializeToString()
     await give_up(harness, data)
-    [message] = await listed(harness)
+    [message] = await list_dead_letters(harness)
 
     await redrive(harness, message.sequence)
 
     last = await js.get_last_msg("IMAGES", "images.failed")
     assert (last.data, (await js.stream_info("IMAGES")).state.messages) == (data, 2)
-    assert await listed(harness) == []
+    assert await list_dead_letters(harness) == []
 
 
 @pytest.mark.parametrize("sequence", [0, 1, 10**9])
@@ -143,7 +138,7 @@ async def test_an_unknown_letter_is_not_found(harness: Harness, js: JetStreamCon
 
 async def test_a_second_redrive_finds_no_letter(harness: Harness, js: JetStreamContext) -> None:
     await give_up(harness, b"")
-    [message] = await listed(harness)
+    [message] = await list_dead_letters(harness)
     await redrive(harness, message.sequence)
 
     with pytest.raises(errors.NotFound):
@@ -156,9 +151,9 @@ async def test_a_second_redrive_finds_no_letter(harness: Harness, js: JetStreamC
 async def test_an_image_without_attempts_left_has_a_dead_letter(
     harness: Harness, js: JetStreamContext, is_priority: bool
 ) -> None:
-    image = await exhausted(harness, await an_image(harness.sessions, is_priority=is_priority))
+    image = await use_up_attempts(harness, await insert_image(harness.sessions, is_priority=is_priority))
 
-    [message] = await listed(harness)
+    [message] = await list_dead_letters(harness)
 
     queue = "priority" if is_priority else "standard"
     assert message.subject == f"images.queued.{queue}"
@@ -167,29 +162,29 @@ async def test_an_image_without_attempts_left_has_a_dead_letter(
 
 
 async def test_a_final_failure_leaves_no_dead_letter(harness: Harness, js: JetStreamContext) -> None:
-    image = await an_image(harness.sessions)
+    image = await insert_image(harness.sessions)
     event = inference_pb2.Finished(image_id=image.id or 0, failure=inference_pb2.Failure(code="undecodable"))
 
     async with harness.sessions.begin() as session:
         await jobs.finish(session, event, RULES)
 
-    assert [subject for subject, _ in await events(harness.sessions)] == ["images.failed"]
+    assert [subject for subject, _ in await read_events(harness.sessions)] == ["images.failed"]
 
 
-async def test_a_redriven_image_waits_again_with_new_attempts_and_a_new_reservation(
+async def test_a_redriven_image_is_pending_with_new_attempts_and_a_new_reservation(
     harness: Harness, js: JetStreamContext
 ) -> None:
-    image = await exhausted(harness, await an_image(harness.sessions))
-    [message] = await listed(harness)
+    image = await use_up_attempts(harness, await insert_image(harness.sessions))
+    [message] = await list_dead_letters(harness)
 
     await redrive(harness, message.sequence)
 
-    revived = await row(harness.sessions, image.id)
-    assert (revived.status, revived.failure_code, revived.failure_message) == (Status.PENDING, None, None)
-    assert revived.reservation_id != image.reservation_id
-    assert await used(harness) == 1
-    assert await queued(harness.sessions) == [image.id]
-    assert await listed(harness) == []
+    redriven = await read_image(harness.sessions, image.id)
+    assert (redriven.status, redriven.failure_code, redriven.failure_message) == (Status.PENDING, None, None)
+    assert redriven.reservation_id != image.reservation_id
+    assert await read_used_quota(harness) == 1
+    assert await read_queued_ids(harness.sessions) == [image.id]
+    assert await list_dead_letters(harness) == []
     fences = list[int]()
     for _ in range(RULES.attempts):
         async with harness.sessions.begin() as session:
@@ -201,14 +196,14 @@ async def test_a_redriven_image_waits_again_with_new_attempts_and_a_new_reservat
     assert fences == [4, 5, 6]
     async with harness.sessions.begin() as session:
         assert await jobs.start(session, image.id or 0, RULES) is None
-    assert (await row(harness.sessions, image.id)).failure_code == "attempts_exhausted"
+    assert (await read_image(harness.sessions, image.id)).failure_code == "attempts_exhausted"
 
 
 async def test_a_late_result_of_an_attempt_before_the_redrive_changes_nothing(
     harness: Harness, js: JetStreamContext
 ) -> None:
-    image = await exhausted(harness, await an_image(harness.sessions))
-    [message] = await listed(harness)
+    image = await use_up_attempts(harness, await insert_image(harness.sessions))
+    [message] = await list_dead_letters(harness)
     await redrive(harness, message.sequence)
     async with harness.sessions.begin() as session:
         await jobs.start(session, image.id or 0, RULES)
@@ -217,13 +212,13 @@ async def test_a_late_result_of_an_attempt_before_the_redrive_changes_nothing(
     async with harness.sessions.begin() as session:
         await jobs.finish(session, late, RULES)
 
-    assert (await row(harness.sessions, image.id)).status == Status.PROCESSING
+    assert (await read_image(harness.sessions, image.id)).status == Status.PROCESSING
 
 
 async def test_a_redrive_reopens_the_batch(harness: Harness, js: JetStreamContext) -> None:
-    batch, [image] = await a_batch(harness.sessions, 1)
-    await exhausted(harness, image)
-    [message] = await listed(harness)
+    batch, [image] = await insert_batch(harness.sessions, 1)
+    await use_up_attempts(harness, image)
+    [message] = await list_dead_letters(harness)
 
     await redrive(harness, message.sequence)
 
@@ -236,31 +231,31 @@ async def test_a_redrive_reopens_the_batch(harness: Harness, js: JetStreamContex
 async def test_a_redrive_without_quota_is_refused_and_the_letter_stays(
     harness: Harness, js: JetStreamContext
 ) -> None:
-    image = await exhausted(harness, await an_image(harness.sessions))
-    [message] = await listed(harness)
+    image = await use_up_attempts(harness, await insert_image(harness.sessions))
+    [message] = await list_dead_letters(harness)
     await fill_quota(harness)
 
     with pytest.raises(errors.PermissionDenied) as caught:
         await redrive(harness, message.sequence)
 
     assert caught.value.reason == "quota_exceeded"
-    assert [each.sequence for each in await listed(harness)] == [message.sequence]
-    assert (await row(harness.sessions, image.id)).status == Status.FAILED
+    assert [each.sequence for each in await list_dead_letters(harness)] == [message.sequence]
+    assert (await read_image(harness.sessions, image.id)).status == Status.FAILED
 
 
 async def fill_quota(harness: Harness) -> None:
     statement = (
         "INSERT INTO quota VALUES (1, date_trunc('month', now() AT TIME ZONE 'UTC'), 2, 1) RETURNING used"
     )
-    assert await one(harness.billing_sessions, statement) == 2
+    assert await query_value(harness.billing_sessions, statement) == 2
 
 
 @pytest.mark.parametrize("end", ["deleted", "cancelled", "waiting"])
-async def test_a_redrive_of_an_image_that_has_not_failed_is_refused_and_the_letter_goes(
+async def test_a_redrive_of_an_image_that_has_not_failed_is_refused_and_deletes_the_letter(
     harness: Harness, js: JetStreamContext, end: str
 ) -> None:
-    image = await exhausted(harness, await an_image(harness.sessions))
-    [message] = await listed(harness)
+    image = await use_up_attempts(harness, await insert_image(harness.sessions))
+    [message] = await list_dead_letters(harness)
     async with harness.sessions.begin() as session:
         if end == "deleted":
             await library.delete(session, JANE, image.id or 0, RULES)
@@ -272,68 +267,68 @@ async def test_a_redrive_of_an_image_that_has_not_failed_is_refused_and_the_lett
         await redrive(harness, message.sequence)
 
     assert caught.value.reason == "image_not_failed"
-    assert await listed(harness) == []
-    assert await used(harness) == 0
+    assert await list_dead_letters(harness) == []
+    assert await read_used_quota(harness) == 0
 
 
-async def test_two_redrives_of_one_image_at_once_revive_it_once(
+async def test_of_two_simultaneous_redrives_of_one_image_only_one_succeeds(
     harness: Harness, js: JetStreamContext
 ) -> None:
-    await put_on(harness, "professional", JANE)
-    await exhausted(harness, await an_image(harness.sessions))
-    [message] = await listed(harness)
+    await set_plan(harness, "professional", JANE)
+    await use_up_attempts(harness, await insert_image(harness.sessions))
+    [message] = await list_dead_letters(harness)
     await js.publish(jobs.DEAD_STANDARD, pb.ImageSubmitted(image_id=message.image_id).SerializeToString())
 
-    sequences = [each.sequence for each in await listed(harness)]
+    sequences = [each.sequence for each in await list_dead_letters(harness)]
     results = await asyncio.gather(*(redrive(harness, each) for each in sequences), return_exceptions=True)
 
     assert sum(each is None for each in results) == 1
     assert sum(isinstance(each, errors.FailedPrecondition) for each in results) == 1
-    assert await used(harness) == 1
-    assert await listed(harness) == []
+    assert await read_used_quota(harness) == 1
+    assert await list_dead_letters(harness) == []
 
 
 async def test_a_redrive_that_fails_releases_its_reservation_and_can_be_repeated(
     harness: Harness, js: JetStreamContext
 ) -> None:
-    await exhausted(harness, await an_image(harness.sessions))
-    [message] = await listed(harness)
+    await use_up_attempts(harness, await insert_image(harness.sessions))
+    [message] = await list_dead_letters(harness)
 
-    async with refusing(harness.sessions, "image", "UPDATE"):
+    async with refuse_commits(harness.sessions, "image", "UPDATE"):
         with pytest.raises(errors.Internal):
             await redrive(harness, message.sequence)
-    between = await used(harness)
+    between = await read_used_quota(harness)
     await redrive(harness, message.sequence)
 
     assert between == 0
-    assert await used(harness) == 1
+    assert await read_used_quota(harness) == 1
 
 
 @pytest.mark.parametrize("queue", ["standard", "priority"])
-async def test_a_job_that_died_in_the_release_before_is_redriven_to_its_queue_of_today(
+async def test_a_dead_job_of_the_previous_release_is_redriven_to_the_current_queue(
     harness: Harness, js: JetStreamContext, queue: str
 ) -> None:
     data = pb.ImageSubmitted(image_id=42).SerializeToString()
     headers = {"Loupe-Subject": f"images.submitted.{queue}", "Loupe-Error": "ValueError: No."}
-    await js.publish(DEAD_BEFORE, data, headers=headers)
-    [message] = await listed(harness)
+    await js.publish(OLD_DEAD_SUBJECT, data, headers=headers)
+    [message] = await list_dead_letters(harness)
 
     await redrive(harness, message.sequence)
 
     assert (message.consumer, message.image_id) == ("inference", 42)
     assert (await js.get_last_msg("QUEUE", f"images.queued.{queue}")).data == data
-    assert await listed(harness) == []
+    assert await list_dead_letters(harness) == []
 
 
-async def test_an_image_that_failed_in_the_release_before_is_redriven(
+async def test_an_image_that_failed_in_the_previous_release_is_redriven(
     harness: Harness, js: JetStreamContext
 ) -> None:
-    image = await exhausted(harness, await an_image(harness.sessions))
+    image = await use_up_attempts(harness, await insert_image(harness.sessions))
     await js.purge_stream("DEAD")
-    await js.publish(DEAD_BEFORE, pb.ImageSubmitted(image_id=image.id or 0).SerializeToString())
-    [message] = await listed(harness)
+    await js.publish(OLD_DEAD_SUBJECT, pb.ImageSubmitted(image_id=image.id or 0).SerializeToString())
+    [message] = await list_dead_letters(harness)
 
     await redrive(harness, message.sequence)
 
-    assert (await row(harness.sessions, image.id)).status == Status.PENDING
-    assert await queued(harness.sessions) == [image.id]
+    assert (await read_image(harness.sessions, image.id)).status == Status.PENDING
+    assert await read_queued_ids(harness.sessions) == [image.id]

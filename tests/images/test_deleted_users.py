@@ -1,4 +1,4 @@
-"""Deleting an account deletes everything that it had here, and later uploads are refused."""
+"""Deleting an account deletes all its images and batches, and later uploads are refused."""
 
 import asyncio
 
@@ -11,11 +11,19 @@ from images.events import Results, Users
 from images.tables import Status
 from loupe.auth.v1 import auth_pb2
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.harness import RULES, Harness, a_batch, an_image, events, keys, new_image
-from tests.images.leftovers import nothing_is_left, one, put_on
-from tests.images.slow_store import Door
-from tests.images.test_batch_uploads import parts
-from tests.images.test_uploads import PHOTO, an_upload
+from tests.images.blocking_proxy import BlockingProxy
+from tests.images.harness import (
+    RULES,
+    Harness,
+    build_image,
+    insert_batch,
+    insert_image,
+    list_keys,
+    read_events,
+)
+from tests.images.test_batch_uploads import send_batch
+from tests.images.test_uploads import PHOTO, build_upload
+from tests.images.upload_traces import nothing_is_left, query_value, set_plan
 
 JANE, OMAR = 1, 2
 ROWS_OF_JANE = """
@@ -28,31 +36,33 @@ async def delete_account(harness: Harness, user_id: int = JANE) -> None:
     await Users(harness.sessions).delete_data(auth_pb2.UserDeleted(user_id=user_id).SerializeToString())
 
 
-async def payloads(harness: Harness, subject: str) -> list[bytes]:
-    return [payload for each, payload in await events(harness.sessions) if each == subject]
+async def read_payloads(harness: Harness, subject: str) -> list[bytes]:
+    return [payload for found, payload in await read_events(harness.sessions) if found == subject]
 
 
 async def test_images_batches_and_objects_are_deleted_and_unfinished_work_is_cancelled(
     harness: Harness,
 ) -> None:
-    _, in_batch = await a_batch(harness.sessions, 2)
-    done = await an_image(harness.sessions, status=Status.COMPLETED)
-    failed = await an_image(harness.sessions, status=Status.FAILED)
+    _, in_batch = await insert_batch(harness.sessions, 2)
+    done = await insert_image(harness.sessions, status=Status.COMPLETED)
+    failed = await insert_image(harness.sessions, status=Status.FAILED)
 
     await delete_account(harness)
 
-    assert await one(harness.sessions, ROWS_OF_JANE) == 0
-    cancelled = [pb.ImageEnded.FromString(payload) for payload in await payloads(harness, "images.cancelled")]
+    assert await query_value(harness.sessions, ROWS_OF_JANE) == 0
+    cancelled = [
+        pb.ImageEnded.FromString(payload) for payload in await read_payloads(harness, "images.cancelled")
+    ]
     assert {each.reservation_id for each in cancelled} == {str(image.reservation_id) for image in in_batch}
-    [dropped] = await payloads(harness, "images.objects_dropped")
+    [dropped] = await read_payloads(harness, "images.objects_dropped")
     assert sorted(pb.ObjectsDropped.FromString(dropped).keys) == sorted(
         jobs.object_keys([*in_batch, done, failed])
     )
 
 
 async def test_other_users_keep_their_images(harness: Harness) -> None:
-    batch, images = await a_batch(harness.sessions, 2, user_id=OMAR)
-    await an_image(harness.sessions, JANE)
+    batch, images = await insert_batch(harness.sessions, 2, user_id=OMAR)
+    await insert_image(harness.sessions, JANE)
 
     await delete_account(harness, JANE)
 
@@ -62,51 +72,52 @@ async def test_other_users_keep_their_images(harness: Harness) -> None:
 
 
 async def test_many_images_are_deleted_in_slices(harness: Harness) -> None:
-    images = [new_image() for _ in range(2 * IMAGES_PER_TRANSACTION + 7)]
+    images = [build_image() for _ in range(2 * IMAGES_PER_TRANSACTION + 7)]
     async with harness.sessions.begin() as session:
         session.add_all(images)
 
     await delete_account(harness)
 
     slices = [
-        pb.ObjectsDropped.FromString(each).keys for each in await payloads(harness, "images.objects_dropped")
+        pb.ObjectsDropped.FromString(each).keys
+        for each in await read_payloads(harness, "images.objects_dropped")
     ]
     assert [len(each) for each in slices] == [2 * IMAGES_PER_TRANSACTION, 2 * IMAGES_PER_TRANSACTION, 14]
     assert [key for each in slices for key in each] == jobs.object_keys(images)
-    assert await one(harness.sessions, ROWS_OF_JANE) == 0
+    assert await query_value(harness.sessions, ROWS_OF_JANE) == 0
 
 
 async def test_a_repeated_event_changes_nothing(harness: Harness) -> None:
-    await an_image(harness.sessions)
+    await insert_image(harness.sessions)
     await delete_account(harness)
-    before = await events(harness.sessions)
+    before = await read_events(harness.sessions)
 
     await asyncio.gather(*(delete_account(harness) for _ in range(3)))
 
-    assert await events(harness.sessions) == before
-    assert await one(harness.sessions, "SELECT count(*) FROM former_user") == 1
+    assert await read_events(harness.sessions) == before
+    assert await query_value(harness.sessions, "SELECT count(*) FROM former_user") == 1
 
 
 async def test_objects_are_deleted_from_the_store(harness: Harness) -> None:
-    await harness.uploads().accept(JANE, an_upload())
+    await harness.uploads().accept(JANE, build_upload())
 
     await delete_account(harness)
-    for payload in await payloads(harness, "images.objects_dropped"):
+    for payload in await read_payloads(harness, "images.objects_dropped"):
         await Results(harness.sessions, harness.blobs, RULES).delete_objects(payload)
 
-    assert await keys(harness) == []
+    assert await list_keys(harness) == []
 
 
 async def test_an_upload_under_way_while_the_account_is_deleted_leaves_nothing(
     harness: Harness,
 ) -> None:
-    async with Door(harness.settings.s3_endpoint.removeprefix("http://")) as door:
-        slow = harness.uploads(blobs=harness.blobs_at(door.address))
-        accepting = asyncio.create_task(slow.accept(JANE, an_upload()))
-        await asyncio.wait_for(door.arrived.wait(), 10)
+    async with BlockingProxy(harness.settings.s3_endpoint.removeprefix("http://")) as proxy:
+        slow = harness.uploads(blobs=harness.blobs_at(proxy.address))
+        accepting = asyncio.create_task(slow.accept(JANE, build_upload()))
+        await asyncio.wait_for(proxy.request_arrived.wait(), 10)
 
         await delete_account(harness)
-        door.opened.set()
+        proxy.released.set()
         with pytest.raises(errors.Unauthenticated) as caught:
             await accepting
 
@@ -115,20 +126,20 @@ async def test_an_upload_under_way_while_the_account_is_deleted_leaves_nothing(
 
 
 async def test_a_batch_after_the_account_was_deleted_leaves_nothing(harness: Harness) -> None:
-    await put_on(harness, "professional", JANE)
+    await set_plan(harness, "professional", JANE)
     await delete_account(harness)
 
     with pytest.raises(errors.Unauthenticated):
-        await harness.batch_uploads().accept(JANE, parts(PHOTO, PHOTO))
+        await harness.batch_uploads().accept(JANE, send_batch(PHOTO, PHOTO))
 
     assert await nothing_is_left(harness)
 
 
 async def test_uploads_concurrent_with_the_deletion_are_deleted_or_refused(harness: Harness) -> None:
-    await put_on(harness, "professional", JANE)
-    uploads = [harness.uploads().accept(JANE, an_upload()) for _ in range(6)]
+    await set_plan(harness, "professional", JANE)
+    uploads = [harness.uploads().accept(JANE, build_upload()) for _ in range(6)]
 
     results = await asyncio.gather(*uploads, delete_account(harness), return_exceptions=True)
 
     assert {type(each) for each in results} <= {tuple, type(None), errors.Unauthenticated}
-    assert await one(harness.sessions, ROWS_OF_JANE) == 0
+    assert await query_value(harness.sessions, ROWS_OF_JANE) == 0

@@ -1,4 +1,4 @@
-"""A name that a client chooses does no harm where it is stored, shown or sent in a header."""
+"""A file name from a client does no harm where it is stored, shown or sent in a header."""
 
 import re
 import unicodedata
@@ -55,7 +55,7 @@ NASTY = [
         ('my "cat".png', 'my "cat".png'),
     ],
 )
-def test_a_name_is_cleaned(sent: str, expected: str) -> None:
+def test_paths_and_control_characters_are_removed_from_a_name(sent: str, expected: str) -> None:
     assert clean(sent) == expected
 
 
@@ -93,13 +93,13 @@ def test_a_result_is_named_after_its_original(original: str, format_: Format, re
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_a_disposition_is_one_safe_header_from_which_the_name_can_be_read(name: str) -> None:
+def test_a_disposition_is_a_safe_header_that_contains_the_name(name: str) -> None:
     filename = for_result(clean(name), "PNG")
 
     header = disposition(filename)
 
-    whole = r"attachment; filename=\"([^\"\\%;]*)\"; filename\*=UTF-8''([A-Za-z0-9%._~-]*)"
-    parts = re.fullmatch(whole, header)
+    pattern = r"attachment; filename=\"([^\"\\%;]*)\"; filename\*=UTF-8''([A-Za-z0-9%._~-]*)"
+    parts = re.fullmatch(pattern, header)
     assert parts
     assert header.isascii()
     assert header.isprintable()

@@ -1,4 +1,4 @@
-"""Who may call which method, and what responses contain, with a real server and a real billing."""
+"""Who may call which gRPC method of images, and what its responses contain."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ from images.domain import jobs
 from images.tables import Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
-from tests.images.harness import ABILITIES, RULES, Harness, an_image
-from tests.images.leftovers import put_on
+from tests.images.harness import ABILITIES, RULES, Harness, insert_image
+from tests.images.upload_traces import set_plan
 from tests.pixels import encoded
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 JANE, OMAR = 1, 2
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
-NEEDS = {
+ABILITY_OF_METHOD = {
     "Upscale": "images:write",
     "GetImage": "images:read",
     "ListImages": "images:read",
@@ -33,20 +33,20 @@ NEEDS = {
     "ListBatches": "images:read",
     "DeleteBatch": "images:delete",
 }
-FOR_WORKERS = ("StartWork", "StopWork", "KeepWorking", "AnnounceModels")
-FOR_GATEWAYS = ("ListModels",)
-FOR_OPERATORS = ("ListDeadMessages", "RedriveDeadMessage", "CheckObjects", "ReplayEndings")
+WORKER_METHODS = ("StartWork", "StopWork", "KeepWorking", "AnnounceModels")
+GATEWAY_METHODS = ("ListModels",)
+OPERATOR_METHODS = ("ListDeadMessages", "RedriveDeadMessage", "CheckObjects", "ReplayEndings")
 
 
 async def call(images: "ImagesServiceAsyncStub", method: str, **fields: Any) -> Any:
     if method == "Upscale":
-        return await images.Upscale(an_upload(**fields))
+        return await images.Upscale(send_upload(**fields))
     if method == "CreateBatch":
-        return await images.CreateBatch(a_batch_upload())
+        return await images.CreateBatch(send_batch_upload())
     return await getattr(images, method)(getattr(pb, f"{method}Request")(**fields))
 
 
-async def an_upload(
+async def send_upload(
     data: bytes = PHOTO, filename: str = "photo.jpg", **options: Any
 ) -> AsyncIterator[pb.UpscaleRequest]:
     yield pb.UpscaleRequest(start=pb.UpscaleRequest.Start(filename=filename, api_request=False))
@@ -55,15 +55,15 @@ async def an_upload(
     yield pb.UpscaleRequest(options=pb.UpscaleRequest.Options(**options))
 
 
-async def a_batch_upload(**options: Any) -> AsyncIterator[pb.CreateBatchRequest]:
+async def send_batch_upload(**options: Any) -> AsyncIterator[pb.CreateBatchRequest]:
     yield pb.CreateBatchRequest(file=pb.CreateBatchRequest.File(filename="photo.jpg"))
     yield pb.CreateBatchRequest(chunk=PHOTO)
     yield pb.CreateBatchRequest(options=pb.CreateBatchRequest.Options(**options))
 
 
-@pytest.mark.parametrize("method", NEEDS)
-async def test_each_method_needs_its_own_ability(harness: Harness, method: str) -> None:
-    others = [ability for ability in ABILITIES if ability != NEEDS[method]]
+@pytest.mark.parametrize("method", ABILITY_OF_METHOD)
+async def test_a_token_without_the_methods_ability_is_refused(harness: Harness, method: str) -> None:
+    others = [ability for ability in ABILITIES if ability != ABILITY_OF_METHOD[method]]
 
     with pytest.raises(errors.PermissionDenied) as caught:
         await call(harness.user(JANE, *others), method)
@@ -71,17 +71,17 @@ async def test_each_method_needs_its_own_ability(harness: Harness, method: str) 
     assert caught.value.reason == "missing_ability"
 
 
-@pytest.mark.parametrize("method", NEEDS)
-async def test_its_own_ability_is_enough(harness: Harness, method: str) -> None:
-    await put_on(harness, "professional", JANE)
+@pytest.mark.parametrize("method", ABILITY_OF_METHOD)
+async def test_a_method_needs_no_other_ability(harness: Harness, method: str) -> None:
+    await set_plan(harness, "professional", JANE)
 
     try:
-        await call(harness.user(JANE, NEEDS[method]), method)
+        await call(harness.user(JANE, ABILITY_OF_METHOD[method]), method)
     except errors.NotFound as error:
-        assert error.reason in ("image_not_found", "batch_not_found")  # noqa: PT017  there is none of that id
+        assert error.reason in ("image_not_found", "batch_not_found")  # noqa: PT017  no object has this id
 
 
-@pytest.mark.parametrize("method", [*FOR_WORKERS, *FOR_OPERATORS, *FOR_GATEWAYS])
+@pytest.mark.parametrize("method", [*WORKER_METHODS, *OPERATOR_METHODS, *GATEWAY_METHODS])
 async def test_users_cannot_call_methods_of_services_or_operators(harness: Harness, method: str) -> None:
     with pytest.raises(errors.PermissionDenied) as caught:
         await call(harness.user(JANE), method)
@@ -89,7 +89,7 @@ async def test_users_cannot_call_methods_of_services_or_operators(harness: Harne
     assert caught.value.reason == "caller_refused"
 
 
-@pytest.mark.parametrize("method", FOR_OPERATORS)
+@pytest.mark.parametrize("method", OPERATOR_METHODS)
 async def test_services_cannot_call_methods_of_operators(harness: Harness, method: str) -> None:
     for service in ("gateway", "billing", "inference"):
         with pytest.raises(errors.PermissionDenied) as caught:
@@ -98,8 +98,8 @@ async def test_services_cannot_call_methods_of_operators(harness: Harness, metho
         assert caught.value.reason == "caller_refused"
 
 
-@pytest.mark.parametrize("method", [*NEEDS, *FOR_WORKERS])
-async def test_other_services_may_call_nothing(harness: Harness, method: str) -> None:
+@pytest.mark.parametrize("method", [*ABILITY_OF_METHOD, *WORKER_METHODS])
+async def test_other_services_cannot_call_methods_of_users_or_workers(harness: Harness, method: str) -> None:
     for service in ("gateway", "billing", "operator"):
         with pytest.raises(errors.PermissionDenied) as caught:
             await call(harness.service(service), method)
@@ -107,20 +107,20 @@ async def test_other_services_may_call_nothing(harness: Harness, method: str) ->
         assert caught.value.reason == "caller_refused"
 
 
-@pytest.mark.parametrize("method", NEEDS)
+@pytest.mark.parametrize("method", ABILITY_OF_METHOD)
 async def test_a_worker_cannot_act_for_a_user(harness: Harness, method: str) -> None:
     with pytest.raises(errors.PermissionDenied):
         await call(harness.service("inference"), method)
 
 
-@pytest.mark.parametrize("method", [*NEEDS, *FOR_WORKERS, *FOR_OPERATORS, *FOR_GATEWAYS])
+@pytest.mark.parametrize("method", [*ABILITY_OF_METHOD, *WORKER_METHODS, *OPERATOR_METHODS, *GATEWAY_METHODS])
 async def test_a_token_for_another_service_is_refused(harness: Harness, method: str) -> None:
     with pytest.raises(errors.Unauthenticated):
-        await call(harness.by(harness.tokens.service("inference", "billing")), method)
+        await call(harness.with_token(harness.tokens.service("inference", "billing")), method)
 
 
-async def test_an_upload_returns_the_image_and_the_months_count(harness: Harness) -> None:
-    answer = await harness.user(JANE).Upscale(an_upload(target_width="30"))
+async def test_an_upload_returns_the_image_and_the_usage_of_the_month(harness: Harness) -> None:
+    answer = await harness.user(JANE).Upscale(send_upload(target_width="30"))
 
     image = answer.image
     assert (answer.quota_used, answer.quota_limit) == (1, 2)
@@ -131,11 +131,11 @@ async def test_an_upload_returns_the_image_and_the_months_count(harness: Harness
     assert not image.HasField("queue_seconds")
 
 
-async def test_both_kinds_of_upload_return_the_months_usage_with_its_version(harness: Harness) -> None:
-    await put_on(harness, "professional", JANE)
+async def test_both_kinds_of_upload_return_the_usage_of_the_month_with_its_version(harness: Harness) -> None:
+    await set_plan(harness, "professional", JANE)
 
-    single = await harness.user(JANE).Upscale(an_upload())
-    batch = await harness.user(JANE).CreateBatch(a_batch_upload())
+    single = await harness.user(JANE).Upscale(send_upload())
+    batch = await harness.user(JANE).CreateBatch(send_batch_upload())
 
     for response, used in ((single, 1), (batch, 2)):
         assert (response.usage.used, response.usage.limit, response.usage.version) == (used, 250, used)
@@ -145,7 +145,7 @@ async def test_both_kinds_of_upload_return_the_months_usage_with_its_version(har
 
 async def test_an_error_names_every_field_at_fault(harness: Harness) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
-        await harness.user(JANE).Upscale(an_upload(b"text", scale_factor="9"))
+        await harness.user(JANE).Upscale(send_upload(b"text", scale_factor="9"))
 
     assert caught.value.reason == "validation_failed"
     assert sorted(caught.value.fields) == ["image", "scale_factor"]
@@ -162,9 +162,9 @@ async def test_a_file_over_the_limit_is_refused_while_it_arrives(harness: Harnes
     assert caught.value.fields == {"image": ["The image may not be greater than 10 MB."]}
 
 
-async def test_one_job_from_order_to_download(harness: Harness) -> None:
+async def test_a_started_image_is_processing_and_its_work_order_says_what_to_make(harness: Harness) -> None:
     user, worker = harness.user(JANE), harness.service()
-    image_id = (await user.Upscale(an_upload(filename="кот.jpg"))).image.id
+    image_id = (await user.Upscale(send_upload(filename="кот.jpg"))).image.id
 
     order = (await worker.StartWork(pb.StartWorkRequest(image_id=image_id))).order
     response = await worker.KeepWorking(pb.KeepWorkingRequest(image_id=image_id, fence=order.fence))
@@ -180,7 +180,7 @@ async def test_one_job_from_order_to_download(harness: Harness) -> None:
 
 
 async def test_a_worker_that_stops_frees_the_image_at_once(harness: Harness) -> None:
-    image = await an_image(harness.sessions)
+    image = await insert_image(harness.sessions)
     worker, image_id = harness.service(), image.id or 0
     await worker.StartWork(pb.StartWorkRequest(image_id=image_id))
 
@@ -205,7 +205,7 @@ async def test_there_is_no_work_for_an_image_that_does_not_exist(harness: Harnes
 
 
 async def test_a_failed_image_says_why_and_has_no_result(harness: Harness) -> None:
-    image = await an_image(
+    image = await insert_image(
         harness.sessions,
         status=Status.FAILED,
         failure_code="undecodable",
@@ -222,9 +222,9 @@ async def test_a_failed_image_says_why_and_has_no_result(harness: Harness) -> No
 @pytest.mark.parametrize(
     "name", ['my "cat".png', "кот.png", "🐈" * 255, "a;b%c'd.png", "x" * 10_000 + ".png"]
 )
-async def test_a_download_has_the_name_of_the_original(harness: Harness, name: str) -> None:
+async def test_a_download_is_named_after_the_original(harness: Harness, name: str) -> None:
     png = encoded(Image.new("RGB", (4, 4)), "PNG")
-    accepted = (await harness.user(JANE).Upscale(an_upload(png, name))).image
+    accepted = (await harness.user(JANE).Upscale(send_upload(png, name))).image
     order = (await harness.service().StartWork(pb.StartWorkRequest(image_id=accepted.id))).order
     await harness.blobs.put(order.upscaled_path, png, "image/png")
     await finish(harness, order)
@@ -248,7 +248,7 @@ async def finish(harness: Harness, order: pb.WorkOrder) -> None:
 
 
 async def test_another_users_image_is_not_found_and_not_deleted(harness: Harness) -> None:
-    image = await an_image(harness.sessions, JANE, status=Status.COMPLETED)
+    image = await insert_image(harness.sessions, JANE, status=Status.COMPLETED)
 
     for method in ("GetImage", "GetDownload", "DeleteImage"):
         with pytest.raises(errors.NotFound) as caught:
@@ -259,15 +259,15 @@ async def test_another_users_image_is_not_found_and_not_deleted(harness: Harness
     assert (await harness.user(JANE).GetImage(pb.GetImageRequest(id=image.id or 0))).image.id == image.id
 
 
-async def test_a_list_can_be_narrowed_to_one_status(harness: Harness) -> None:
-    done = await an_image(harness.sessions, status=Status.COMPLETED)
-    await an_image(harness.sessions)
+async def test_a_list_can_be_filtered_by_status(harness: Harness) -> None:
+    done = await insert_image(harness.sessions, status=Status.COMPLETED)
+    await insert_image(harness.sessions)
 
-    all_of_them = await harness.user(JANE).ListImages(pb.ListImagesRequest(page=1, per_page=15))
+    unfiltered = await harness.user(JANE).ListImages(pb.ListImagesRequest(page=1, per_page=15))
     completed = await harness.user(JANE).ListImages(
         pb.ListImagesRequest(page=1, per_page=15, status=pb.STATUS_COMPLETED)
     )
 
-    assert all_of_them.total == 2
+    assert unfiltered.total == 2
     assert [image.id for image in completed.images] == [done.id]
     assert completed.images[0].download_url

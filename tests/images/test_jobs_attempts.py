@@ -1,4 +1,4 @@
-"""Attempts at an image: who owns it, which attempts count, and when there are no more."""
+"""Attempts at an image: which worker owns it, which attempts count, and when none is left."""
 
 import asyncio
 
@@ -8,12 +8,21 @@ from common import errors
 from common.db import Sessions
 from images.domain import jobs
 from images.tables import Image, Status
-from tests.images.harness import RULES, an_image, row
-from tests.images.job_steps import JANE, delete, ended, finish, keep, silence, start, stop
+from tests.images.harness import RULES, insert_image, read_image
+from tests.images.job_steps import (
+    JANE,
+    delete,
+    finish,
+    read_outcomes,
+    send_heartbeat,
+    set_heartbeat_age,
+    start,
+    stop,
+)
 
 
 async def test_a_start_counts_an_attempt_whose_number_is_the_fence(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
 
     first = await start(sessions, image)
     await stop(sessions, image, 1)
@@ -29,65 +38,65 @@ async def test_a_start_counts_an_attempt_whose_number_is_the_fence(sessions: Ses
 
 
 async def test_a_second_worker_is_refused_while_the_image_is_busy(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     await start(sessions, image)
 
     with pytest.raises(errors.FailedPrecondition) as caught:
         await start(sessions, image)
 
     assert caught.value.reason == "image_busy"
-    assert (await row(sessions, image.id)).attempt == 1
+    assert (await read_image(sessions, image.id)).attempt == 1
 
 
 async def test_only_one_of_several_workers_starts_an_image(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
 
-    got = await asyncio.gather(*(start(sessions, image) for _ in range(5)), return_exceptions=True)
+    results = await asyncio.gather(*(start(sessions, image) for _ in range(5)), return_exceptions=True)
 
-    assert sum(isinstance(one, Image) for one in got) == 1
-    assert sum(isinstance(one, errors.FailedPrecondition) for one in got) == 4
+    assert sum(isinstance(one, Image) for one in results) == 1
+    assert sum(isinstance(one, errors.FailedPrecondition) for one in results) == 4
 
 
 async def test_the_image_of_a_silent_worker_goes_to_the_next_worker(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     await start(sessions, image)
-    await silence(sessions, image, 21)
+    await set_heartbeat_age(sessions, image, 21)
 
-    taken = await start(sessions, image)
+    restarted = await start(sessions, image)
 
-    assert taken
-    assert taken.attempt == 2
-    assert await keep(sessions, image, 1) is False
-    assert await keep(sessions, image, 2) is True
+    assert restarted
+    assert restarted.attempt == 2
+    assert await send_heartbeat(sessions, image, 1) is False
+    assert await send_heartbeat(sessions, image, 2) is True
 
 
-async def test_a_heartbeat_keeps_the_image(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+async def test_a_heartbeat_keeps_the_image_from_other_workers(sessions: Sessions) -> None:
+    image = await insert_image(sessions)
     await start(sessions, image)
-    await silence(sessions, image, 21)
+    await set_heartbeat_age(sessions, image, 21)
 
-    assert await keep(sessions, image, 1) is True
+    assert await send_heartbeat(sessions, image, 1) is True
 
     with pytest.raises(errors.FailedPrecondition):
         await start(sessions, image)
 
 
 async def test_an_image_fails_when_its_attempts_are_used_up(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     for fence in (1, 2, 3):
         await start(sessions, image)
         await stop(sessions, image, fence)
 
-    given = await start(sessions, image)
+    order = await start(sessions, image)
 
-    found = await row(sessions, image.id)
-    assert given is None
+    found = await read_image(sessions, image.id)
+    assert order is None
     assert (found.status, found.failure_code, found.failure_retryable) == (
         Status.FAILED,
         "attempts_exhausted",
         True,
     )
-    [(subject, event)] = await ended(sessions)
+    [(subject, event)] = await read_outcomes(sessions)
     assert subject == "images.failed"
     assert (event.image_id, event.user_id, event.reservation_id) == (
         image.id,
@@ -97,87 +106,89 @@ async def test_an_image_fails_when_its_attempts_are_used_up(sessions: Sessions) 
 
 
 async def test_an_image_fails_when_the_worker_of_its_last_attempt_falls_silent(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     for _ in range(3):
         await start(sessions, image)
-        await silence(sessions, image, 21)
+        await set_heartbeat_age(sessions, image, 21)
 
     assert await start(sessions, image) is None
 
-    assert (await row(sessions, image.id)).status == Status.FAILED
+    assert (await read_image(sessions, image.id)).status == Status.FAILED
 
 
 async def test_excused_attempts_do_not_count_against_the_image(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     for fence in range(1, 8):
         await start(sessions, image)
         await stop(sessions, image, fence, excused=True)
     for fence in (8, 9, 10):
-        taken = await start(sessions, image)
-        assert taken
-        assert taken.attempt == fence
+        restarted = await start(sessions, image)
+        assert restarted
+        assert restarted.attempt == fence
         await stop(sessions, image, fence)
 
     assert await start(sessions, image) is None
 
 
-async def test_a_stop_is_excused_only_once_and_only_by_its_own_worker(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+async def test_a_late_stop_of_an_earlier_attempt_is_ignored(sessions: Sessions) -> None:
+    image = await insert_image(sessions)
     await start(sessions, image)
-    await silence(sessions, image, 21)
+    await set_heartbeat_age(sessions, image, 21)
     await start(sessions, image)
 
     await stop(sessions, image, 1, excused=True)
 
-    found = await row(sessions, image.id)
+    found = await read_image(sessions, image.id)
     assert found.excused == 0
     assert found.heartbeat_at is not None
 
 
 async def test_an_image_that_has_ended_needs_no_work(sessions: Sessions) -> None:
     for status in (Status.COMPLETED, Status.FAILED):
-        image = await an_image(sessions, status=status, attempt=1)
+        image = await insert_image(sessions, status=status, attempt=1)
 
         assert await start(sessions, image) is None
-        assert await keep(sessions, image, 1) is False
+        assert await send_heartbeat(sessions, image, 1) is False
 
 
-async def test_no_worker_is_wanted_after_the_end(sessions: Sessions) -> None:
-    deleted, finished = await an_image(sessions), await an_image(sessions)
+async def test_a_worker_is_no_longer_wanted_after_an_image_was_deleted_or_finished(
+    sessions: Sessions,
+) -> None:
+    deleted, finished = await insert_image(sessions), await insert_image(sessions)
     await start(sessions, deleted)
     await start(sessions, finished)
 
     await delete(sessions, deleted)
     await finish(sessions, finished, 1)
 
-    assert await keep(sessions, deleted, 1) is False
-    assert await keep(sessions, finished, 1) is False
+    assert await send_heartbeat(sessions, deleted, 1) is False
+    assert await send_heartbeat(sessions, finished, 1) is False
     assert await start(sessions, deleted) is None
 
 
 async def test_an_image_fails_after_too_many_excused_attempts(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     starts = 0
     while await start(sessions, image):
         starts += 1
         await stop(sessions, image, starts, excused=True)
 
     assert starts == RULES.attempts + jobs.MOST_EXCUSED
-    assert (await row(sessions, image.id)).failure_code == "attempts_exhausted"
+    assert (await read_image(sessions, image.id)).failure_code == "attempts_exhausted"
 
 
-async def test_progress_is_that_of_the_current_attempt_and_below_100_until_the_end(
+async def test_progress_belongs_to_the_current_attempt_and_is_below_100_until_the_end(
     sessions: Sessions,
 ) -> None:
-    image = await an_image(sessions)
-    seen: list[int] = []
+    image = await insert_image(sessions)
+    progress: list[int] = []
 
     for percent in (40, 140, 70):
         await start(sessions, image)
-        await keep(sessions, image, (await row(sessions, image.id)).attempt, percent)
-        seen.append((await row(sessions, image.id)).progress)
-        await stop(sessions, image, (await row(sessions, image.id)).attempt)
-    await keep(sessions, image, 1, 99)
-    seen.append((await row(sessions, image.id)).progress)
+        await send_heartbeat(sessions, image, (await read_image(sessions, image.id)).attempt, percent)
+        progress.append((await read_image(sessions, image.id)).progress)
+        await stop(sessions, image, (await read_image(sessions, image.id)).attempt)
+    await send_heartbeat(sessions, image, 1, 99)
+    progress.append((await read_image(sessions, image.id)).progress)
 
-    assert seen == [40, 99, 70, 70]
+    assert progress == [40, 99, 70, 70]

@@ -10,81 +10,85 @@ from common.db import Sessions
 from images.domain import jobs
 from images.tables import Status
 from loupe.inference.v1 import inference_pb2
-from tests.images.harness import RULES, an_image, events, row
-from tests.images.job_steps import delete, dropped, ended, finish, silence, start
+from tests.images.harness import RULES, insert_image, read_events, read_image
+from tests.images.job_steps import delete, finish, read_dropped_keys, read_outcomes, set_heartbeat_age, start
 
 
 async def test_a_result_completes_the_image(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     await start(sessions, image)
 
     await finish(sessions, image, 1)
 
-    found = await row(sessions, image.id)
+    found = await read_image(sessions, image.id)
     assert (found.status, found.upscaled_bytes, found.processing_seconds) == (Status.COMPLETED, 321, 1.5)
-    assert [subject for subject, _ in await ended(sessions)] == ["images.completed"]
+    assert [subject for subject, _ in await read_outcomes(sessions)] == ["images.completed"]
 
 
 async def test_a_failure_is_stored_as_the_worker_reported_it(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     await start(sessions, image)
 
     await finish(sessions, image, 1, failure="undecodable")
 
-    found = await row(sessions, image.id)
+    found = await read_image(sessions, image.id)
     assert (found.status, found.failure_code, found.failure_message) == (
         Status.FAILED,
         "undecodable",
         "No.",
     )
-    assert [subject for subject, _ in await ended(sessions)] == ["images.failed"]
+    assert [subject for subject, _ in await read_outcomes(sessions)] == ["images.failed"]
 
 
 async def test_a_result_with_an_older_fence_changes_nothing(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     await start(sessions, image)
-    await silence(sessions, image, 21)
+    await set_heartbeat_age(sessions, image, 21)
     await start(sessions, image)
 
     await finish(sessions, image, 1)
 
-    assert (await row(sessions, image.id)).status == Status.PROCESSING
-    assert await events(sessions) == []
+    assert (await read_image(sessions, image.id)).status == Status.PROCESSING
+    assert await read_events(sessions) == []
 
 
 async def test_a_result_that_arrives_twice_counts_once(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     await start(sessions, image)
 
     await asyncio.gather(*(finish(sessions, image, 1) for _ in range(4)))
     await finish(sessions, image, 1, failure="undecodable")
 
-    assert (await row(sessions, image.id)).status == Status.COMPLETED
-    assert len(await ended(sessions)) == 1
+    assert (await read_image(sessions, image.id)).status == Status.COMPLETED
+    assert len(await read_outcomes(sessions)) == 1
 
 
 async def test_the_result_of_a_deleted_image_is_deleted(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     await start(sessions, image)
     await delete(sessions, image)
 
     await finish(sessions, image, 1)
 
-    assert await dropped(sessions) == [image.original_path, image.upscaled_path, image.upscaled_path]
-    assert [subject for subject, _ in await ended(sessions)] == ["images.cancelled"]
+    assert await read_dropped_keys(sessions) == [
+        image.original_path,
+        image.upscaled_path,
+        image.upscaled_path,
+    ]
+    assert [subject for subject, _ in await read_outcomes(sessions)] == ["images.cancelled"]
 
 
-async def test_deleting_a_finished_image_gives_nothing_back(sessions: Sessions) -> None:
-    image = await an_image(sessions, status=Status.COMPLETED)
+async def test_deleting_a_finished_image_releases_no_place(sessions: Sessions) -> None:
+    image = await insert_image(sessions, status=Status.COMPLETED)
 
     await delete(sessions, image)
 
-    assert await ended(sessions) == []
-    assert await dropped(sessions) == [image.original_path, image.upscaled_path]
+    assert await read_outcomes(sessions) == []
+    assert await read_dropped_keys(sessions) == [image.original_path, image.upscaled_path]
 
 
 async def test_a_change_that_fails_leaves_no_event(sessions: Sessions) -> None:
-    image = await an_image(sessions)
+    image = await insert_image(sessions)
     await start(sessions, image)
 
     with pytest.raises(DBAPIError):  # noqa: PT012  the failure comes after the change
@@ -94,18 +98,18 @@ async def test_a_change_that_fails_leaves_no_event(sessions: Sessions) -> None:
             await jobs.finish(session, event, RULES)
             await (await session.connection()).execute(sa.text("SELECT 1/0"))
 
-    assert (await row(sessions, image.id)).status == Status.PROCESSING
-    assert await events(sessions) == []
+    assert (await read_image(sessions, image.id)).status == Status.PROCESSING
+    assert await read_events(sessions) == []
 
 
 async def test_results_and_deletions_of_one_user_do_not_deadlock(sessions: Sessions) -> None:
-    running = [await an_image(sessions) for _ in range(5)]
+    running = [await insert_image(sessions) for _ in range(5)]
     for image in running:
         await start(sessions, image)
-    waiting = [await an_image(sessions) for _ in range(5)]
+    waiting = [await insert_image(sessions) for _ in range(5)]
 
     await asyncio.gather(
         *(finish(sessions, image, 1) for image in running), *(delete(sessions, image) for image in waiting)
     )
 
-    assert [(await row(sessions, image.id)).status for image in running] == [Status.COMPLETED] * 5
+    assert [(await read_image(sessions, image.id)).status for image in running] == [Status.COMPLETED] * 5

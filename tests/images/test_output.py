@@ -1,4 +1,4 @@
-"""The options of a result: which are accepted, how others are refused, and which format the result has."""
+"""The options of a result: which are valid, how others are refused, and which format the result gets."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from images.uploads.sizing import Limits, Options
 
 WEBP = WRITABLE["WEBP"].limits
 STILL = {name: Header(name, 4, 3) for name in READABLE}
-MOVING = {name: Header(name, 4, 3, frames=2) for name in ("GIF", "WEBP")}
+ANIMATED = {name: Header(name, 4, 3, frames=2) for name in ("GIF", "WEBP")}
 PHOTO = Header("JPEG", 4, 3, is_lossy=True)
 LIMITS = Limits(
     max_scale=4, longest_side=16_384, largest_pixels=268_435_456, largest_animation_pixels=100_000_000
@@ -63,16 +63,16 @@ def test_all_invalid_options_are_named_at_once() -> None:
 
 
 def test_formats_stay_except_that_bmp_and_still_gif_become_png() -> None:
-    becomes = {name: Output().format_for(header) for name, header in STILL.items()}
+    formats = {name: Output().format_for(header) for name, header in STILL.items()}
 
-    assert becomes == {name: name for name in FORMATS} | {"BMP": "PNG", "GIF": "PNG"}
+    assert formats == {name: name for name in FORMATS} | {"BMP": "PNG", "GIF": "PNG"}
 
 
 def test_an_animation_keeps_its_format_and_its_frames_by_default() -> None:
-    for name, header in MOVING.items():
+    for name, header in ANIMATED.items():
         assert (Output().format_for(header), Output().frames_for(header)) == (name, 2)
         assert Output(format="PNG").frames_for(header) == 1
-    assert Output(format="WEBP").frames_for(MOVING["GIF"]) == 2
+    assert Output(format="WEBP").frames_for(ANIMATED["GIF"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_an_animation_keeps_its_format_and_its_frames_by_default() -> None:
         (Output(format="WEBP"), STILL["PNG"], WEBP.other_pixels),
         (Output(), Header("WEBP", 4, 3, is_lossy=True, has_alpha=True), WEBP.other_pixels),
         (Output(format="WEBP", quality=80, fit=Fit.CONTAIN), PHOTO, WEBP.other_pixels),
-        (Output(), MOVING["WEBP"], WEBP.frame_pixels),
-        (Output(format="WEBP", quality=80), MOVING["GIF"], WEBP.frame_pixels),
+        (Output(), ANIMATED["WEBP"], WEBP.frame_pixels),
+        (Output(format="WEBP", quality=80), ANIMATED["GIF"], WEBP.frame_pixels),
     ],
 )
 def test_a_webp_has_no_more_pixels_than_its_encoder_has_memory_for(
@@ -101,14 +101,14 @@ def test_other_formats_have_no_such_limit(name: Format) -> None:
     assert not Output(format=name).size_problem(STILL["WEBP"], 16_384, 16_384)
 
 
-def refused(header: Header, sizes: Options, output: Output) -> dict[str, list[str]]:
+def expect_refusal(header: Header, sizes: Options, output: Output) -> dict[str, list[str]]:
     with pytest.raises(errors.InvalidArgument) as caught:
         Original("photo", 1, header).result_size(UploadOptions(sizes, output), LIMITS)
     return caught.value.fields
 
 
 def test_a_webp_too_large_is_refused_on_the_format_that_was_chosen() -> None:
-    text = refused(Header("PNG", 3000, 3000), Options(2), Output(format="WEBP"))["output_format"][0]
+    text = expect_refusal(Header("PNG", 3000, 3000), Options(2), Output(format="WEBP"))["output_format"][0]
 
     assert text.startswith("The result has 6000 x 6000 pixels; a WebP that is lossless or transparent has at")
     assert text.endswith("most 33554432: ask for the output format jpeg or png.")
@@ -123,4 +123,4 @@ def test_a_webp_too_large_is_refused_on_the_format_that_was_chosen() -> None:
     ],
 )
 def test_a_webp_too_large_is_refused_on_the_size_if_no_format_was_chosen(sizes: Options, field: str) -> None:
-    assert list(refused(Header("WEBP", 3000, 3000), sizes, Output())) == [field]
+    assert list(expect_refusal(Header("WEBP", 3000, 3000), sizes, Output())) == [field]

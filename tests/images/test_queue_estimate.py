@@ -1,4 +1,4 @@
-"""An image's place in the queue and the time until its result, and who goes first."""
+"""An image's queue position, the estimated time until its result, and the order of the queue."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,20 +11,20 @@ from images import queue_estimator
 from images.domain import queue_estimate
 from images.tables import Image, Status, Worker
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.harness import Harness, a_batch, an_image, new_image, row
-from tests.images.test_images_rpc import an_upload
+from tests.images.harness import Harness, build_image, insert_batch, insert_image, read_image
+from tests.images.test_images_rpc import send_upload
 
 COLD = timedelta(seconds=60)
 MEGAPIXEL = {"upscaled_width": 1000, "upscaled_height": 1000}
 
 
 @pytest.fixture(autouse=True)
-def never_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+def never_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(queue_estimator, "SHARE_OF_TIME", 1e9)
 
 
-async def queue(harness: Harness) -> queue_estimate.Queue:
+async def read_queue(harness: Harness) -> queue_estimate.Queue:
     async with harness.sessions.begin() as session:
         return await queue_estimate.read(session, COLD)
 
@@ -39,40 +39,42 @@ async def pass_time(harness: Harness, time: timedelta) -> None:
         await session.exec(update(Worker).values(announced_at=col(Worker.announced_at) - time))
 
 
-async def a_dispatched(harness: Harness, minutes_ago: int, **fields: Any) -> Image:
-    return await an_image(
+async def insert_dispatched(harness: Harness, minutes_ago: int, **fields: Any) -> Image:
+    return await insert_image(
         harness.sessions, dispatched_at=now() - timedelta(minutes=minutes_ago), **(MEGAPIXEL | fields)
     )
 
 
-async def estimate(harness: Harness, image: Image) -> tuple[int, int]:
-    """Return place and seconds as the owner gets them, 0 for none."""
+async def read_estimate(harness: Harness, image: Image) -> tuple[int, int]:
+    """Return queue position and seconds from the response to the owner. 0 stands for none."""
     response = await harness.user(image.user_id).GetImage(pb.GetImageRequest(id=image.id or 0))
     return response.image.queue_position, response.image.estimated_seconds
 
 
-async def test_waiting_images_have_places_in_the_order_in_which_they_start(harness: Harness) -> None:
-    held_back = await an_image(harness.sessions)
-    later = await a_dispatched(harness, 1, user_id=2)
-    earlier = await a_dispatched(harness, 2, user_id=3)
-    first = await a_dispatched(harness, 0, user_id=4, is_priority=True)
-    started = await a_dispatched(harness, 9, user_id=5, status=Status.PROCESSING)
+async def test_waiting_images_have_positions_in_the_order_in_which_they_start(harness: Harness) -> None:
+    undispatched = await insert_image(harness.sessions)
+    later = await insert_dispatched(harness, 1, user_id=2)
+    earlier = await insert_dispatched(harness, 2, user_id=3)
+    first = await insert_dispatched(harness, 0, user_id=4, is_priority=True)
+    started = await insert_dispatched(harness, 9, user_id=5, status=Status.PROCESSING)
 
-    found = await queue(harness)
+    found = await read_queue(harness)
 
-    assert [found.position(image) for image in (first, earlier, later, held_back)] == [1, 2, 3, 4]
+    assert [found.position(image) for image in (first, earlier, later, undispatched)] == [1, 2, 3, 4]
     assert found.position(started) is None
 
 
-async def test_an_image_newer_than_the_reading_stands_last_in_its_queue(harness: Harness) -> None:
-    await a_dispatched(harness, 1, is_priority=True)
-    await a_dispatched(harness, 1)
-    found = await queue(harness)
+async def test_an_image_that_was_added_after_the_queue_was_read_is_last_in_its_queue(
+    harness: Harness,
+) -> None:
+    await insert_dispatched(harness, 1, is_priority=True)
+    await insert_dispatched(harness, 1)
+    found = await read_queue(harness)
 
-    of_all = await a_dispatched(harness, 0)
-    of_priority = await a_dispatched(harness, 0, is_priority=True)
+    standard = await insert_dispatched(harness, 0)
+    priority = await insert_dispatched(harness, 0, is_priority=True)
 
-    assert (found.position(of_priority), found.position(of_all)) == (2, 3)
+    assert (found.position(priority), found.position(standard)) == (2, 3)
 
 
 async def test_the_wait_is_the_work_up_to_the_result_divided_by_the_speed_of_all_workers(
@@ -80,13 +82,13 @@ async def test_the_wait_is_the_work_up_to_the_result_divided_by_the_speed_of_all
 ) -> None:
     await announce(harness, "one", 0.5)
     await announce(harness, "two", 0.25)
-    under_way = await a_dispatched(harness, 3, status=Status.PROCESSING, progress=50)
-    other = await a_dispatched(harness, 3, status=Status.PROCESSING, progress=0)
-    first, second = [await a_dispatched(harness, minutes) for minutes in (2, 1)]
+    under_way = await insert_dispatched(harness, 3, status=Status.PROCESSING, progress=50)
+    other = await insert_dispatched(harness, 3, status=Status.PROCESSING, progress=0)
+    first, second = [await insert_dispatched(harness, minutes) for minutes in (2, 1)]
 
-    found = await queue(harness)
+    found = await read_queue(harness)
 
-    # 1.5 megapixels are under way, and each that waits is another one; 0.75 are done in a second
+    # 1.5 megapixels are under way, each waiting image adds 1, and the workers do 0.75 per second
     assert [found.seconds(image) for image in (first, second)] == [4, 5]
     assert [found.seconds(image) for image in (under_way, other)] == [2, 3]
 
@@ -94,60 +96,60 @@ async def test_the_wait_is_the_work_up_to_the_result_divided_by_the_speed_of_all
 async def test_without_a_worker_the_estimate_includes_a_cold_start(harness: Harness) -> None:
     await announce(harness, "gone", 0.5)
     await pass_time(harness, timedelta(hours=3))
-    image = await a_dispatched(harness, 1)
+    image = await insert_dispatched(harness, 1)
 
-    cold = (await queue(harness)).seconds(image)
+    cold = (await read_queue(harness)).seconds(image)
     await announce(harness, "new")
-    warm = (await queue(harness)).seconds(image)
+    warm = (await read_queue(harness)).seconds(image)
 
     assert (cold, warm) == (62, 2)
 
 
-async def test_a_worker_without_a_speed_counts_like_the_last_that_announced_one(
+async def test_a_worker_without_a_speed_counts_with_the_last_announced_speed(
     harness: Harness,
 ) -> None:
     await announce(harness, "one", 0.5)
     await announce(harness, "new")
-    image = await a_dispatched(harness, 1)
+    image = await insert_dispatched(harness, 1)
 
-    assert (await queue(harness)).seconds(image) == 1
+    assert (await read_queue(harness)).seconds(image) == 1
     await announce(harness, "new", 0.25)
-    assert (await queue(harness)).seconds(image) == 2
+    assert (await read_queue(harness)).seconds(image) == 2
 
 
 async def test_the_wait_is_unknown_before_any_worker_announced_its_speed(harness: Harness) -> None:
     await announce(harness, "new")
-    image = await a_dispatched(harness, 1)
+    image = await insert_dispatched(harness, 1)
 
-    found = await queue(harness)
+    found = await read_queue(harness)
 
     assert (found.position(image), found.seconds(image)) == (1, None)
 
 
 async def test_an_image_that_has_ended_has_no_estimate(harness: Harness) -> None:
     await announce(harness, "one", 1.0)
-    completed = await an_image(harness.sessions, status=Status.COMPLETED, upscaled_bytes=1)
-    failed = await an_image(harness.sessions, status=Status.FAILED)
+    completed = await insert_image(harness.sessions, status=Status.COMPLETED, upscaled_bytes=1)
+    failed = await insert_image(harness.sessions, status=Status.FAILED)
 
-    assert [await estimate(harness, image) for image in (completed, failed)] == [(0, 0), (0, 0)]
+    assert [await read_estimate(harness, image) for image in (completed, failed)] == [(0, 0), (0, 0)]
 
 
 async def test_the_estimate_is_returned_from_the_upload_on(harness: Harness) -> None:
     await announce(harness, "one", 1e-5)
-    await a_dispatched(harness, 1, user_id=2, upscaled_width=10, upscaled_height=10)
+    await insert_dispatched(harness, 1, user_id=2, upscaled_width=10, upscaled_height=10)
 
-    accepted = (await harness.user().Upscale(an_upload())).image
-    image = await row(harness.sessions, accepted.id)
+    accepted = (await harness.user().Upscale(send_upload())).image
+    image = await read_image(harness.sessions, accepted.id)
     [listed] = (await harness.user().ListImages(pb.ListImagesRequest(page=1, per_page=10))).images
 
     seconds = pytest.approx(10 + image.upscaled_width * image.upscaled_height / 10, abs=1)
     assert (accepted.queue_position, accepted.estimated_seconds) == (2, seconds)
     assert (listed.queue_position, listed.estimated_seconds) == (2, seconds)
-    assert await estimate(harness, image) == (2, seconds)
+    assert await read_estimate(harness, image) == (2, seconds)
 
 
-async def test_each_image_of_a_batch_has_its_own_place(harness: Harness) -> None:
-    batch, images = await a_batch(harness.sessions, count=3)
+async def test_each_image_of_a_batch_has_its_own_position(harness: Harness) -> None:
+    batch, images = await insert_batch(harness.sessions, count=3)
 
     found = (await harness.user().GetBatch(pb.GetBatchRequest(id=batch.id or 0))).batch
 
@@ -155,18 +157,18 @@ async def test_each_image_of_a_batch_has_its_own_place(harness: Harness) -> None
     assert [image.id for image in found.images] == [image.id for image in images]
 
 
-async def test_images_of_a_new_batch_have_different_places(harness: Harness) -> None:
+async def test_images_of_a_new_batch_have_different_positions(harness: Harness) -> None:
     await announce(harness, "one", 1.0)
-    await a_dispatched(harness, 1, user_id=2)
+    await insert_dispatched(harness, 1, user_id=2)
     for _ in range(2):
-        await a_dispatched(harness, 1, user_id=2, is_priority=True)
-    found = await queue(harness)
-    usual = [new_image(id=101 + number, **MEGAPIXEL) for number in range(3)]
-    priority = [new_image(id=201 + number, is_priority=True, **MEGAPIXEL) for number in range(2)]
+        await insert_dispatched(harness, 1, user_id=2, is_priority=True)
+    found = await read_queue(harness)
+    standard = [build_image(id=101 + number, **MEGAPIXEL) for number in range(3)]
+    priority = [build_image(id=201 + number, is_priority=True, **MEGAPIXEL) for number in range(2)]
 
-    of_usual, of_priority = found.with_added(usual), found.with_added(priority)
+    of_standard, of_priority = found.with_added(standard), found.with_added(priority)
 
-    assert [(of_usual.position(image), of_usual.seconds(image)) for image in usual] == [
+    assert [(of_standard.position(image), of_standard.seconds(image)) for image in standard] == [
         (4, 4),
         (5, 5),
         (6, 6),
@@ -184,7 +186,7 @@ async def test_the_queue_is_read_again_only_after_a_while(
     estimator = queue_estimator.QueueEstimator(harness.sessions, COLD)
 
     first = await estimator.queue()
-    await an_image(harness.sessions)
+    await insert_image(harness.sessions)
     again = await estimator.queue()
     monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
     anew = await estimator.queue()
@@ -201,16 +203,16 @@ async def test_after_one_slow_reading_the_queue_is_not_cached_for_long(
     estimator = queue_estimator.QueueEstimator(harness.sessions, COLD)
 
     await estimator.queue()
-    await an_image(harness.sessions)
+    await insert_image(harness.sessions)
 
     assert len((await estimator.queue()).positions) == 1
 
 
 async def test_a_speed_near_zero_gives_a_bounded_estimate(harness: Harness) -> None:
     await announce(harness, "stuck", 1e-300)
-    image = await a_dispatched(harness, 1)
+    image = await insert_dispatched(harness, 1)
 
-    accepted = (await harness.user(3).Upscale(an_upload())).image
+    accepted = (await harness.user(3).Upscale(send_upload())).image
 
-    assert await estimate(harness, image) == (1, queue_estimate.LONGEST_WAIT_SECONDS)
+    assert await read_estimate(harness, image) == (1, queue_estimate.LONGEST_WAIT_SECONDS)
     assert accepted.estimated_seconds == queue_estimate.LONGEST_WAIT_SECONDS

@@ -1,4 +1,4 @@
-"""Limits that no other part could keep are refused at start-up, by the name of their setting."""
+"""Settings with limits that other parts cannot meet are refused at start-up. The error names the setting."""
 
 import pytest
 from pydantic import ValidationError

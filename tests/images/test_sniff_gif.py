@@ -1,4 +1,7 @@
-"""Pictures of a GIF that reach beyond its canvas count with the canvas that the decoder needs for them."""
+"""A frame of a GIF may reach beyond the canvas.
+
+It counts with the size of the canvas that the decoder then needs.
+"""
 
 import struct
 
@@ -16,12 +19,12 @@ MANY = 50_000_000
 
 
 def animated(second: tuple[int, int], frames: int = 2) -> bytes:
-    """Return an animation whose first picture has 10 x 8 pixels. The others claim another size."""
+    """Return an animation. Its first frame has 10 x 8 pixels, and the others claim the size `second`."""
     images = [Image.effect_noise((10, 8), 10 + index).convert("P") for index in range(frames)]
     data = bytearray(encoded(images[0], "GIF", save_all=True, append_images=images[1:]))
-    place = data.index(b",\0\0\0\0\x0a\0\x08\0")
-    while (place := data.find(b",\0\0\0\0\x0a\0\x08\0", place + 1)) > 0:
-        struct.pack_into("<HH", data, place + 5, *second)
+    offset = data.index(b",\0\0\0\0\x0a\0\x08\0")
+    while (offset := data.find(b",\0\0\0\0\x0a\0\x08\0", offset + 1)) > 0:
+        struct.pack_into("<HH", data, offset + 5, *second)
     return bytes(data)
 
 
@@ -31,7 +34,7 @@ def refusal(data: bytes, largest_pixels: int = MANY) -> str:
     return caught.value.fields["image"][0]
 
 
-async def test_a_picture_far_beyond_the_canvas_is_refused_here_and_by_the_decoder() -> None:
+async def test_a_frame_far_beyond_the_canvas_is_refused_by_sniff_and_by_the_decoder() -> None:
     data, decoder = animated((65_000, 65_000)), Decoder()
 
     with pytest.raises(Undecodable) as caught:
@@ -56,7 +59,7 @@ def test_the_size_of_the_picture_is_that_of_its_canvas() -> None:
 
 
 @pytest.mark.parametrize(("canvas", "has_alpha"), [((10, 8), False), ((11, 8), True), ((10, 9), True)])
-def test_a_picture_smaller_than_its_canvas_has_alpha(canvas: tuple[int, int], has_alpha: bool) -> None:
+def test_a_frame_smaller_than_its_canvas_has_alpha(canvas: tuple[int, int], has_alpha: bool) -> None:
     data = bytearray(animated((10, 8), frames=1))
     struct.pack_into("<HH", data, 6, *canvas)
 

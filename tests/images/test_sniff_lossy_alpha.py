@@ -1,4 +1,4 @@
-"""At the upload, a picture counts as lossy and as transparent exactly if the decoder finds it so."""
+"""Upload and decoder agree on whether a file is lossy and whether it has alpha."""
 
 import struct
 
@@ -18,7 +18,7 @@ LA = Image.merge("LA", (NOISE, NOISE))
 
 
 def as_animation(still: bytes) -> bytes:
-    """A WebP with the same picture as the only frame of an animation (RFC 9649, 2.7.1)."""
+    """Return a WebP that has this still picture as its only frame (RFC 9649, 2.7.1)."""
     size = b"".join((side - 1).to_bytes(3, "little") for side in NOISE.size)
     frame = bytes(6) + size + (100).to_bytes(3, "little") + b"\0" + still[12:]
     chunks = ((b"VP8X", b"\x02\0\0\0" + size), (b"ANIM", bytes(6)), (b"ANMF", frame))

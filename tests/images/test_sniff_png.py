@@ -1,4 +1,4 @@
-"""A PNG must have all the pixels that its header promises, and no chunk that stops the decoder."""
+"""A PNG must have all pixels that its header promises, and no chunk at which the decoder fails."""
 
 import io
 import struct
@@ -12,7 +12,7 @@ from PIL import Image
 
 from common import errors
 from images.formats.sniff import sniff
-from tests.images.decoded import decoded_size
+from tests.images.decoded_size import decoded_size
 from tests.pixels import encoded
 
 SIZE = (24, 16)
@@ -50,7 +50,7 @@ def file_of(chunks: Sequence[Chunk]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def by_pypng(width: int, height: int, channels: int, depth: int, *, interlaced: bool) -> bytes:
+def write_png(width: int, height: int, channels: int, depth: int, *, interlaced: bool) -> bytes:
     rows = [[(row + column) % 2 for column in range(width * channels)] for row in range(height)]
     kind: dict[str, Any] = {"greyscale": channels < 3, "alpha": channels in (2, 4), "bitdepth": depth}
     writer = png.Writer(width, height, interlace=interlaced, **kind)
@@ -76,7 +76,7 @@ KINDS = [(1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (2, 8), (2, 16), (3, 8), (3, 1
 def test_a_file_that_lacks_one_byte_of_pixels_is_refused(
     channels: int, depth: int, width: int, height: int, interlaced: bool
 ) -> None:
-    data = by_pypng(width, height, channels, depth, interlaced=interlaced)
+    data = write_png(width, height, channels, depth, interlaced=interlaced)
     inflated = zlib.decompress(pixels_of(data))
 
     too_short = with_pixels(data, zlib.compress(inflated[:-1]))
@@ -134,11 +134,11 @@ def test_a_second_header_is_refused() -> None:
     "chunk",
     [
         pytest.param((b"fdAT", b"\0\0\0\0"), id="a frame without a beginning"),
-        pytest.param((b"zTXt", b"A\0\0" + zlib.compress(bytes(2_000_000))), id="a text that swells"),
-        pytest.param((b"pHYs", b"\0"), id="too short for what it is"),
+        pytest.param((b"zTXt", b"A\0\0" + zlib.compress(bytes(2_000_000))), id="a text of two megabytes"),
+        pytest.param((b"pHYs", b"\0"), id="a body that is too short"),
     ],
 )
-def test_a_chunk_behind_the_pixels_that_stops_the_decoder_is_refused(chunk: Chunk) -> None:
+def test_a_chunk_after_the_pixels_at_which_the_decoder_fails_is_refused(chunk: Chunk) -> None:
     first, *others, last = chunks_of(encoded(NOISE, "PNG"))
     data = file_of([first, (b"acTL", struct.pack(">II", 1, 0)), *others, chunk, last])
 
@@ -160,7 +160,9 @@ def test_later_frames_of_an_animated_png_do_not_matter() -> None:
     assert decoded_size(damaged) == SIZE
 
 
-def test_a_count_that_takes_too_long_is_left_to_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_of_the_pixels_that_takes_too_long_is_left_to_the_decoder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data = encoded(NOISE, "PNG")
     too_short = with_pixels(data, pixels_of(data)[:-90])
 

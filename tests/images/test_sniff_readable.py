@@ -1,4 +1,5 @@
-"""A kind of picture that the decoder does not support is refused at the upload, if its header says so."""
+"""A file with a feature that the decoder does not support is refused at the upload,
+if its header shows the feature."""
 
 import io
 import struct
@@ -54,14 +55,14 @@ def test_grey_of_16_bits_with_white_as_zero_needs_no_number_of_samples() -> None
     samples, out = np.ones((SIZE[1], SIZE[0]), "uint16"), io.BytesIO()
     with tifffile.TiffWriter(out, byteorder=">") as writer:
         writer.write(samples, photometric="miniswhite", metadata=None)
-    entry, another = struct.pack(">HHI", 277, 3, 1), struct.pack(">HHI", 276, 3, 1)
+    entry, unknown_tag = struct.pack(">HHI", 277, 3, 1), struct.pack(">HHI", 276, 3, 1)
 
-    data = out.getvalue().replace(entry, another)
+    data = out.getvalue().replace(entry, unknown_tag)
 
     assert sniff(data, largest_pixels=MANY) == Header("TIFF", *SIZE)
 
 
-def test_grey_with_alpha_of_16_bits_keeps_to_the_limit_of_pixels() -> None:
+def test_the_limit_of_pixels_holds_for_grey_with_alpha_of_16_bits() -> None:
     data = grey_with_alpha_of_16_bits()
 
     assert sniff(data, largest_pixels=24 * 16).width == 24
@@ -91,7 +92,7 @@ def with_value(data: bytes, tag: int, value: int, kind: int = 3) -> bytes:
 
 @pytest.mark.parametrize("compression", [50001, 3])
 def test_an_unsupported_compression_is_refused_by_its_number(compression: int) -> None:
-    """WebP, and a compression that is only for black and white."""
+    """50001 is WebP. 3 is a compression for black and white only."""
     data = with_value(encoded(NOISE, "TIFF"), 259, compression)
 
     why = f"a TIFF of 8 bits a sample with compression {compression}"
@@ -177,7 +178,7 @@ def test_a_bmp_with_more_colours_than_a_palette_has_is_refused() -> None:
     assert refusal(bytes(data)) == BROKEN
 
 
-def test_bytes_behind_the_end_of_a_png_are_not_read() -> None:
+def test_bytes_after_the_end_of_a_png_are_not_read() -> None:
     whole = encoded(NOISE, "PNG")
     start, end = whole.index(b"IDAT") - 4, whole.index(b"IEND") - 4
 
@@ -186,7 +187,7 @@ def test_bytes_behind_the_end_of_a_png_are_not_read() -> None:
 
 
 @pytest.mark.parametrize("size", [(0, 16), (24, 0), (-24, -16)])
-def test_grey_with_alpha_of_16_bits_has_a_size(size: tuple[int, int]) -> None:
+def test_grey_with_alpha_of_16_bits_without_a_size_is_refused(size: tuple[int, int]) -> None:
     data = bytearray(grey_with_alpha_of_16_bits())
     for tag, side in zip((256, 257), size, strict=True):
         entry = data.index(struct.pack("<HHI", tag, 4, 1))

@@ -15,12 +15,12 @@ from images.tables import Image, Status
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
 from loupe_local.stores import Stores
-from tests.images.harness import RULES, Harness, an_image, events, keys, row
+from tests.images.harness import RULES, Harness, insert_image, list_keys, read_events, read_image
 
 
 @pytest.fixture
 async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
-    """The stream of jobs is empty, and nobody consumes it."""
+    """Yield JetStream with an empty stream of jobs that nobody consumes."""
     async with bus.connection(stores.nats_url("images"), "tests", Readiness()) as client:
         js = client.jetstream()
         await bus.declare(js, QUEUE)
@@ -30,8 +30,8 @@ async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
 
 
 @pytest.fixture
-async def js_before(js: JetStreamContext) -> AsyncGenerator[JetStreamContext]:
-    """The stream of jobs of the release before is there, too."""
+async def js_with_old_stream(js: JetStreamContext) -> AsyncGenerator[JetStreamContext]:
+    """Add the stream of jobs of the previous release."""
     await bus.declare(js, bus.stream("JOBS", "images.submitted.*", work_queue=True))
     yield js
     await js.delete_stream("JOBS")
@@ -42,81 +42,83 @@ def sweeper(harness: Harness, js: JetStreamContext) -> Sweeper:
     return Sweeper(harness.sessions, js, harness.billing, RULES, timedelta(seconds=30))
 
 
-async def queued(sessions: Sessions) -> list[int]:
-    return [pb.ImageSubmitted.FromString(payload).image_id for _, payload in await events(sessions)]
+async def read_queued_ids(sessions: Sessions) -> list[int]:
+    return [pb.ImageSubmitted.FromString(payload).image_id for _, payload in await read_events(sessions)]
 
 
-def ago(**time: float) -> datetime:
+def before_now(**time: float) -> datetime:
     return now() - timedelta(**time)
 
 
 async def test_a_job_that_the_stream_lost_is_queued_again(harness: Harness, sweeper: Sweeper) -> None:
-    lost = await an_image(harness.sessions, 1, dispatched_at=ago(seconds=31))
-    await an_image(harness.sessions, 2, dispatched_at=ago(seconds=29))
+    lost = await insert_image(harness.sessions, 1, dispatched_at=before_now(seconds=31))
+    await insert_image(harness.sessions, 2, dispatched_at=before_now(seconds=29))
 
     await sweeper.sweep()
     await sweeper.sweep()
 
-    assert await queued(harness.sessions) == [lost.id]
+    assert await read_queued_ids(harness.sessions) == [lost.id]
 
 
-async def test_while_the_stream_holds_jobs_a_waiting_image_is_queued_again_only_after_half_an_hour(
+async def test_while_the_stream_holds_jobs_a_waiting_image_is_queued_again_after_half_an_hour(
     harness: Harness, sweeper: Sweeper, js: JetStreamContext
 ) -> None:
     await js.publish("images.queued.standard", b"")
-    await an_image(harness.sessions, 1, dispatched_at=ago(minutes=29))
-    forgotten = await an_image(harness.sessions, 2, dispatched_at=ago(minutes=31))
+    await insert_image(harness.sessions, 1, dispatched_at=before_now(minutes=29))
+    forgotten = await insert_image(harness.sessions, 2, dispatched_at=before_now(minutes=31))
 
     await sweeper.sweep()
 
-    assert await queued(harness.sessions) == [forgotten.id]
+    assert await read_queued_ids(harness.sessions) == [forgotten.id]
 
 
-async def test_while_the_stream_of_the_release_before_holds_jobs_the_same_holds(
-    harness: Harness, sweeper: Sweeper, js_before: JetStreamContext
+async def test_jobs_in_the_stream_of_the_previous_release_count_as_well(
+    harness: Harness, sweeper: Sweeper, js_with_old_stream: JetStreamContext
 ) -> None:
-    await js_before.publish("images.submitted.standard", b"")
-    await an_image(harness.sessions, 1, dispatched_at=ago(minutes=29))
-    forgotten = await an_image(harness.sessions, 2, dispatched_at=ago(minutes=31))
+    await js_with_old_stream.publish("images.submitted.standard", b"")
+    await insert_image(harness.sessions, 1, dispatched_at=before_now(minutes=29))
+    forgotten = await insert_image(harness.sessions, 2, dispatched_at=before_now(minutes=31))
 
     await sweeper.sweep()
 
-    assert await queued(harness.sessions) == [forgotten.id]
+    assert await read_queued_ids(harness.sessions) == [forgotten.id]
 
 
 async def test_an_image_whose_worker_fell_silent_is_queued_again(harness: Harness, sweeper: Sweeper) -> None:
-    working = {"status": Status.PROCESSING, "attempt": 1, "dispatched_at": ago(hours=1)}
-    silent = await an_image(
-        harness.sessions, 1, heartbeat_at=ago(seconds=61), started_at=ago(hours=1), **working
+    working = {"status": Status.PROCESSING, "attempt": 1, "dispatched_at": before_now(hours=1)}
+    silent = await insert_image(
+        harness.sessions, 1, heartbeat_at=before_now(seconds=61), started_at=before_now(hours=1), **working
     )
-    await an_image(harness.sessions, 2, heartbeat_at=ago(seconds=1), started_at=ago(hours=1), **working)
+    await insert_image(
+        harness.sessions, 2, heartbeat_at=before_now(seconds=1), started_at=before_now(hours=1), **working
+    )
 
     await sweeper.sweep()
 
-    assert await queued(harness.sessions) == [silent.id]
+    assert await read_queued_ids(harness.sessions) == [silent.id]
 
 
-async def test_the_window_holds_for_the_sweeper_too(harness: Harness, sweeper: Sweeper) -> None:
+async def test_the_sweeper_respects_the_window(harness: Harness, sweeper: Sweeper) -> None:
     for _ in range(5):
-        await an_image(harness.sessions, dispatched_at=ago(minutes=1))
+        await insert_image(harness.sessions, dispatched_at=before_now(minutes=1))
 
     await sweeper.sweep()
 
-    assert len(await queued(harness.sessions)) == RULES.window
+    assert len(await read_queued_ids(harness.sessions)) == RULES.window
 
 
 async def test_a_reservation_is_renewed_while_its_image_waits(harness: Harness, sweeper: Sweeper) -> None:
-    image = await reserved(
-        harness, await an_image(harness.sessions, reserved_until=now() + timedelta(minutes=29))
+    image = await reserve(
+        harness, await insert_image(harness.sessions, reserved_until=now() + timedelta(minutes=29))
     )
-    later = await an_image(harness.sessions, reserved_until=now() + timedelta(minutes=31))
-    await expire_in(harness, image, minutes=29)
+    later = await insert_image(harness.sessions, reserved_until=now() + timedelta(minutes=31))
+    await set_expiry(harness, image, minutes=29)
 
     await sweeper.sweep()
 
-    assert (await row(harness.sessions, image.id)).reserved_until > now() + timedelta(minutes=59)
-    assert (await row(harness.sessions, later.id)).reserved_until == later.reserved_until
-    assert await expires_at(harness, image) > now() + timedelta(minutes=59)
+    assert (await read_image(harness.sessions, image.id)).reserved_until > now() + timedelta(minutes=59)
+    assert (await read_image(harness.sessions, later.id)).reserved_until == later.reserved_until
+    assert await read_expiry(harness, image) > now() + timedelta(minutes=59)
 
 
 async def test_dropped_objects_are_deleted_and_may_be_missing_already(harness: Harness) -> None:
@@ -128,24 +130,24 @@ async def test_dropped_objects_are_deleted_and_may_be_missing_already(harness: H
     await results.delete_objects(dropped.SerializeToString())
     await results.delete_objects(dropped.SerializeToString())
 
-    assert await keys(harness) == ["images/originals/b.png"]
+    assert await list_keys(harness) == ["images/originals/b.png"]
 
 
-async def reserved(harness: Harness, image: Image) -> Image:
+async def reserve(harness: Harness, image: Image) -> Image:
     await harness.billing.Reserve(
         billing_pb2.ReserveRequest(reservation_ids=[str(image.reservation_id)], user_id=image.user_id)
     )
     return image
 
 
-async def expire_in(harness: Harness, image: Image, **time: float) -> None:
+async def set_expiry(harness: Harness, image: Image, **time: float) -> None:
     statement = sa.text("UPDATE reservation SET expires_at = :at WHERE id = :id")
     async with harness.billing_sessions.begin() as session:
         values = {"at": now() + timedelta(**time), "id": image.reservation_id}
         await (await session.connection()).execute(statement, values)
 
 
-async def expires_at(harness: Harness, image: Image) -> datetime:
+async def read_expiry(harness: Harness, image: Image) -> datetime:
     statement = sa.text("SELECT expires_at FROM reservation WHERE id = :id")
     async with harness.billing_sessions.begin() as session:
         found = await (await session.connection()).execute(statement, {"id": image.reservation_id})

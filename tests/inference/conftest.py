@@ -11,7 +11,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from inference.triton.client import Triton
 from loupe_local.stores import Stores
-from tests.images.harness import Harness, harness_of
+from tests.images.harness import Harness, run_harness
 
 Request = Any
 Answer = Callable[[Request, Any], Awaitable[Any]]
@@ -76,5 +76,5 @@ async def triton_at(target: str, *, seconds: float, in_flight: int = 2) -> Async
 
 @pytest.fixture(scope="session")
 async def images_running(stores: Stores) -> AsyncGenerator[Harness]:
-    async with harness_of(stores) as harness:
+    async with run_harness(stores) as harness:
         yield harness

@@ -29,7 +29,7 @@ from loupe_local.stores import Stores
 from loupe_local.supervisor import Supervisor
 from loupe_local.triton import MODELS
 from serving import configuration
-from tests.images.harness import Harness, emptied
+from tests.images.harness import Harness, delete_everything
 from tests.inference.built_models import ENHANCE_NETWORKS, ENHANCE_SMALL
 from tests.inference.built_models import MODELS as USUAL_MODELS
 from tests.inference.conftest import triton_at
@@ -123,7 +123,7 @@ async def real(target: str) -> AsyncGenerator[Triton]:
 
 @pytest.fixture
 async def harness(images_running: Harness) -> Harness:
-    await emptied(images_running)
+    await delete_everything(images_running)
     return images_running
 
 

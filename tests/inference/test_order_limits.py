@@ -15,8 +15,8 @@ from inference.networks.network import Answer
 from inference.picture import Animation, Picture
 from inference.pipeline import RenderSpec, render
 from inference.tiling.tiles import Tiling
-from tests.images.harness import Harness, an_image, emptied
-from tests.images.test_uploads import an_upload
+from tests.images.harness import Harness, delete_everything, insert_image
+from tests.images.test_uploads import build_upload
 from tests.inference.built_models import FAITHFUL
 from tests.pixels import encoded
 
@@ -26,7 +26,7 @@ MEGAPIXELS_60 = (8_000, 7_500)
 
 @pytest.fixture
 async def harness(images_running: Harness) -> Harness:
-    await emptied(images_running)
+    await delete_everything(images_running)
     return images_running
 
 
@@ -52,7 +52,7 @@ async def test_a_larger_original_is_accepted_and_decoded_if_the_setting_is_raise
 ) -> None:
     raised = harness.settings.model_copy(update={"largest_input_pixels": 60_000_000})
 
-    image, _ = await harness.uploads(settings=raised).accept(1, an_upload(large))
+    image, _ = await harness.uploads(settings=raised).accept(1, build_upload(large))
     order = to_order(image, raised)
     picture = await decoder.decode(large, order.largest_input_pixels)
 
@@ -66,7 +66,7 @@ async def test_by_default_a_larger_original_is_refused_at_upload_and_by_the_deco
     harness: Harness, decoder: Decoder, large: bytes
 ) -> None:
     with pytest.raises(errors.InvalidArgument) as refused:
-        await harness.uploads().accept(1, an_upload(large))
+        await harness.uploads().accept(1, build_upload(large))
     with pytest.raises(Undecodable) as undecodable:
         await decoder.decode(large)
 
@@ -75,7 +75,7 @@ async def test_by_default_a_larger_original_is_refused_at_upload_and_by_the_deco
 
 
 async def test_an_image_accepted_under_a_higher_limit_is_still_decoded(harness: Harness) -> None:
-    image = await an_image(harness.sessions, original_width=8000, original_height=7500)
+    image = await insert_image(harness.sessions, original_width=8000, original_height=7500)
 
     order = to_order(image, harness.settings)
 

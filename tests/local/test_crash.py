@@ -1,4 +1,4 @@
-"""After a run has ended, in whatever way, its data is there and no process is left."""
+"""However a run ends, its data is kept and no process is left."""
 
 import asyncio
 import os
@@ -22,8 +22,8 @@ from tests.local import traces
 
 
 @contextmanager
-def a_supervisor(folder: Path, identity: str = OWN) -> Generator[subprocess.Popen[str]]:
-    """Run a supervisor in a process of its own. It has written something to each store."""
+def run_supervisor(folder: Path, identity: str = OWN) -> Generator[subprocess.Popen[str]]:
+    """Run a supervisor in its own process. It has written a trace to each store."""
     argv = launch(identity, folder, sys.executable, traces.__file__, str(folder / "state"))
     with (folder / "log").open("a") as log:
         running = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -36,13 +36,13 @@ def a_supervisor(folder: Path, identity: str = OWN) -> Generator[subprocess.Pope
             running.kill()
 
 
-async def traces_after(folder: Path) -> dict[str, int]:
-    """Start the stores again, and count what the run before has written."""
+async def count_traces(folder: Path) -> dict[str, int]:
+    """Start the stores again, and count the traces of earlier runs."""
     async with stores(folder / "state", sink=lambda name, line: None, durable=False, triton=False) as again:
         return await traces.count(again)
 
 
-def a_sleeper() -> subprocess.Popen[bytes]:
+def start_sleeper() -> subprocess.Popen[bytes]:
     return subprocess.Popen(["sleep", "60"], start_new_session=True)
 
 
@@ -54,21 +54,23 @@ def wait_until_gone(processes: list[psutil.Process]) -> None:
 
 
 async def test_a_killed_supervisor_leaves_no_process_and_all_data(tmp_path: Path) -> None:
-    with a_supervisor(tmp_path) as supervisor:
+    with run_supervisor(tmp_path) as supervisor:
         children = psutil.Process(supervisor.pid).children(recursive=True)
         supervisor.kill()
         await asyncio.to_thread(wait_until_gone, children)
 
     assert len(children) >= 4
-    assert await traces_after(tmp_path) == {"postgres": 1, "nats": 1, "objects": 1}
+    assert await count_traces(tmp_path) == {"postgres": 1, "nats": 1, "objects": 1}
 
 
-AS_NOBODY = pytest.param(MAPPED, marks=pytest.mark.skipif(os.geteuid() != 0, reason="we are not root anyway"))
+AS_NOBODY = pytest.param(
+    MAPPED, marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can run as another user")
+)
 
 
 @pytest.mark.parametrize("identity", [OWN, AS_NOBODY])
 async def test_a_stopped_supervisor_leaves_no_process_and_all_data(tmp_path: Path, identity: str) -> None:
-    with a_supervisor(tmp_path, identity) as supervisor:
+    with run_supervisor(tmp_path, identity) as supervisor:
         children = psutil.Process(supervisor.pid).children(recursive=True)
         supervisor.send_signal(signal.SIGTERM)
         status = await asyncio.to_thread(supervisor.wait, timeout=30)
@@ -78,11 +80,11 @@ async def test_a_stopped_supervisor_leaves_no_process_and_all_data(tmp_path: Pat
     assert status == 0
     assert not [one for one in children if is_alive(one)]
     assert not (tmp_path / "state" / "local.json").exists()
-    assert await traces_after(tmp_path) == {"postgres": 1, "nats": 1, "objects": 1}
+    assert await count_traces(tmp_path) == {"postgres": 1, "nats": 1, "objects": 1}
 
 
-async def test_the_next_start_kills_what_survived(tmp_path: Path) -> None:
-    with a_sleeper() as survivor:
+async def test_the_next_start_kills_processes_that_survived(tmp_path: Path) -> None:
+    with start_sleeper() as survivor:
         started = psutil.Process(survivor.pid).create_time()
         State(tmp_path)
         write(tmp_path / "local.json", {"components": {"old": {"pid": survivor.pid, "started": started}}})
@@ -92,7 +94,7 @@ async def test_the_next_start_kills_what_survived(tmp_path: Path) -> None:
 
 
 async def test_the_next_start_spares_another_process_with_the_same_id(tmp_path: Path) -> None:
-    with a_sleeper() as unrelated:
+    with start_sleeper() as unrelated:
         started = psutil.Process(unrelated.pid).create_time() - 3600
         write(tmp_path / "local.json", {"components": {"old": {"pid": unrelated.pid, "started": started}}})
 

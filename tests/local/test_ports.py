@@ -7,7 +7,7 @@ import pytest
 from loupe_local import ports
 
 
-def test_a_port_that_is_remembered_for_another_name_is_not_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_remembered_for_another_name_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     first = ports.allocate(["nats"], {})
     drawn = iter([first["nats"], first["nats"] + 1])
 

@@ -13,12 +13,12 @@ from loupe_local import postgres, postgres_home
 from loupe_local.postgres_home import MAPPED, Home
 from loupe_local.supervisor import Supervisor
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change the user")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
 
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """Yield a folder that every user can enter. Those of pytest are closed."""
+    """Yield a folder that every user can enter. Only their owner can enter the folders of pytest."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o711)
     yield folder
@@ -54,7 +54,7 @@ async def test_a_closed_folder_is_served_in_a_user_namespace(tmp_path: Path) -> 
     async with Supervisor(tmp_path, lambda name, line: None) as supervisor:
         home = await postgres_home.find(supervisor.state, supervisor.sink)
         if home.identity != MAPPED:
-            pytest.skip("this kernel has no user namespaces for us")
+            pytest.skip("this kernel does not let us create a user namespace")
 
         assert home.data == tmp_path / "postgres" / "data"
         assert await serve(supervisor, home) == "root"
@@ -75,7 +75,7 @@ async def test_without_user_namespaces_the_server_runs_from_copies(
         assert (await postgres_home.find(supervisor.state, supervisor.sink)) == home
 
 
-async def test_the_data_changes_its_owner_when_another_user_has_to_serve_it(open_folder: Path) -> None:
+async def test_the_data_gets_another_owner_when_another_user_runs_the_server(open_folder: Path) -> None:
     async with Supervisor(open_folder, lambda name, line: None) as supervisor:
         await serve(supervisor, await postgres_home.find(supervisor.state, supervisor.sink))
     close(open_folder)
@@ -83,7 +83,7 @@ async def test_the_data_changes_its_owner_when_another_user_has_to_serve_it(open
     async with Supervisor(open_folder, lambda name, line: None) as supervisor:
         home = await postgres_home.find(supervisor.state, supervisor.sink)
         if home.identity != MAPPED:
-            pytest.skip("this kernel has no user namespaces for us")
+            pytest.skip("this kernel does not let us create a user namespace")
         server = postgres.postgres(supervisor.state)
         await postgres.create_cluster(server, home, durable=False)
         await supervisor.start(postgres.process(server, home, durable=False))

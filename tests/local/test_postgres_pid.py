@@ -21,9 +21,7 @@ async def test_a_pid_file_with_the_id_of_another_server_is_removed(tmp_path: Pat
     assert not (tmp_path / "postmaster.pid").exists()
 
 
-def test_the_pid_file_of_a_server_that_works_in_the_folder_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_pid_file_of_a_running_server_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "postmaster.pid").write_text(f"{os.getpid()}\n")
 

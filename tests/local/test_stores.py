@@ -1,4 +1,4 @@
-"""The stores are reachable with the right credentials, and with no others; nothing is open to the network."""
+"""The stores accept only the right credentials, and listen on the loopback only."""
 
 import asyncio
 import email
@@ -39,7 +39,7 @@ async def until(condition: Callable[[], object], seconds: float = 20) -> None:
             await asyncio.sleep(0.02)
 
 
-def log_of(running: Stores) -> str:
+def read_log(running: Stores) -> str:
     return (running.supervisor.state.folder / "log").read_text()
 
 
@@ -85,7 +85,7 @@ async def test_a_counter_stream_counts(running: Stores) -> None:
     await client.close()
 
 
-async def test_one_service_reads_what_the_other_has_written(running: Stores) -> None:
+async def test_a_service_reads_objects_that_the_other_has_written(running: Stores) -> None:
     images, inference = running.s3.client("images"), running.s3.client("inference")
     await asyncio.to_thread(images.put_object, running.s3.bucket, "a/b.png", BytesIO(b"pixels"), 6)
 
@@ -125,7 +125,7 @@ async def test_every_metrics_address_answers(running: Stores) -> None:
             assert (await http.get(address)).status_code == 200
 
 
-async def test_nothing_listens_beyond_the_loopback(running: Stores) -> None:
+async def test_all_servers_listen_on_the_loopback_only(running: Stores) -> None:
     pids = {running.supervisor.pid(name) for name in STORES}
     for pid in list(pids):
         pids |= {child.pid for child in psutil.Process(pid).children(recursive=True)}
@@ -151,7 +151,7 @@ async def test_only_the_owner_can_read_secrets(running: Stores) -> None:
     for name in ("secrets.json", "nats/nats.conf", "objects/s3.json"):
         assert (folder / name).stat().st_mode & 0o077 == 0, name
     for secret in json.loads((folder / "secrets.json").read_text()).values():
-        assert secret not in log_of(running)
+        assert secret not in read_log(running)
         assert secret not in (folder / "local.json").read_text()
 
 

@@ -1,4 +1,4 @@
-"""`make release` and `make version`, run in a repository of their own made from this one's files."""
+"""`make release` and `make version`, run in a new repository with the files of this one."""
 
 import os
 import re
@@ -159,15 +159,15 @@ def test_a_release_during_which_somebody_commits_changes_nothing(repository: Pat
     assert (git(repository, "show", "--format=%s", "HEAD"), git(repository, "tag")) == ("Meanwhile", "v0.1.0")
 
 
-def dirty(repository: Path) -> None:
+def change_a_file(repository: Path) -> None:
     (repository / "README.md").write_text("changed")
 
 
-def tagged(repository: Path) -> None:
+def create_tag(repository: Path) -> None:
     git(repository, "tag", "v0.2.0")
 
 
-def without_entries(repository: Path) -> None:
+def remove_entries(repository: Path) -> None:
     (repository / "CHANGELOG.md").write_text(
         "# Changelog\n\n## [Unreleased]\n\n## [0.0.1] - 2026-01-01\n\n- The first.\n"
     )
@@ -191,10 +191,10 @@ def without_version(repository: Path) -> None:
         pytest.param(f"{'9' * 5000}.0.0", None, "is no semantic version", id="more digits than Python reads"),
         ("0.1.0", None, "0.1.0 is not greater than 0.1.0"),
         ("0.0.9", None, "0.0.9 is not greater than 0.1.0"),
-        ("0.2.0", dirty, "There are changes that are not committed"),
+        ("0.2.0", change_a_file, "There are changes that are not committed"),
         ("0.2.0", without_version, "The file VERSION holds no semantic version such as 1.2.3: 'junk'"),
-        ("0.2.0", tagged, "The tag v0.2.0 exists already"),
-        ("0.2.0", without_entries, "CHANGELOG.md has no entry under [Unreleased]"),
+        ("0.2.0", create_tag, "The tag v0.2.0 exists already"),
+        ("0.2.0", remove_entries, "CHANGELOG.md has no entry under [Unreleased]"),
     ],
 )
 def test_a_release_that_cannot_be_made_is_refused_in_one_sentence(

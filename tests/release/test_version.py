@@ -1,4 +1,4 @@
-"""Whatever shows a version shows the one in the file VERSION."""
+"""Everything that shows a version shows the version in the file VERSION."""
 
 import subprocess
 import sys
@@ -20,15 +20,15 @@ MEMBERS = [
 
 
 @pytest.mark.parametrize("member", MEMBERS)
-def test_an_installed_member_has_it(member: str) -> None:
+def test_an_installed_package_has_the_version(member: str) -> None:
     assert metadata.version(member) == VERSION
 
 
-def test_openapi_has_it() -> None:
+def test_openapi_has_the_version() -> None:
     assert DOCUMENT["info"]["version"] == VERSION
 
 
-def test_loupe_admin_prints_it() -> None:
+def test_loupe_admin_prints_the_version() -> None:
     command = [Path(sys.executable).with_name("loupe-admin"), "--version"]
 
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout

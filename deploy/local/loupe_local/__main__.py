@@ -1,4 +1,4 @@
-"""`python -m loupe_local up` runs Loupe in the foreground; `… demo` upscales one photo and stops it again."""
+"""`python -m loupe_local up` runs Loupe in the foreground. `… demo` upscales one photo, then stops Loupe."""
 
 import argparse
 import asyncio
@@ -35,9 +35,9 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, dest="command")
     parser.add_argument("--state", type=Path, default=FOLDER, help="folder for data, secrets and logs")
     commands.add_parser("up", help="run Loupe until Ctrl-C")
-    demo_options = commands.add_parser("demo", help="upscale one photo")
-    demo_options.add_argument("--photo", type=Path, default=demo.PHOTO)
-    demo_options.add_argument("--scale", type=int, default=4, choices=(2, 3, 4))
+    demo_options = commands.add_parser("demo", help="start Loupe, upscale one photo, and stop Loupe")
+    demo_options.add_argument("--photo", type=Path, default=demo.PHOTO, help="the picture to upscale")
+    demo_options.add_argument("--scale", type=int, default=4, choices=(2, 3, 4), help="the scale factor")
     arguments = parser.parse_args()
     command = (
         up(arguments.state)
@@ -49,7 +49,7 @@ def main() -> None:
     except (AlreadyRunning, NotReady, demo.DemoFailed, AccountFailed, MigrationFailed) as error:
         sys.exit(f"loupe: {error}")
     if not is_finished:
-        print("stopped")
+        print("Loupe has stopped.")
         sys.exit(0 if arguments.command == "up" else INTERRUPTED)
 
 

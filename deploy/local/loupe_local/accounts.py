@@ -1,6 +1,6 @@
 """Create the two users of the local stack.
 
-They are created as a person would do it: register, open the link in the mail, get a plan.
+They are created as a person would do it: register, open the link in the mail, and get a plan.
 """
 
 import asyncio
@@ -32,20 +32,23 @@ class Account:
     password: str
 
 
-async def tokens(stores: Stores, services: Services) -> tuple[str, str]:
-    """Return a token of each user. Both are verified and on the professional plan."""
+async def create_users(stores: Stores, services: Services) -> tuple[str, str]:
+    """Create both users if they are missing, and return a token of each.
+
+    Both are verified and on the professional plan.
+    """
     state = stores.supervisor.state
     jane = Account("Jane Smith", "jane@example.com", f"Aa1{state.secret('user/jane')}")
     omar = Account("Omar Haddad", "omar@example.com", f"Aa1{state.secret('user/omar')}")
     async with httpx2.AsyncClient(base_url=services.api, timeout=30, trust_env=False) as client:
         first, second = await asyncio.gather(
-            token(client, services, stores.mails, jane), token(client, services, stores.mails, omar)
+            log_in(client, services, stores.mails, jane), log_in(client, services, stores.mails, omar)
         )
     return first, second
 
 
-async def token(client: httpx2.AsyncClient, services: Services, mails: Path, account: Account) -> str:
-    """Return a token of the user, after the steps that an earlier, interrupted start has left undone."""
+async def log_in(client: httpx2.AsyncClient, services: Services, mails: Path, account: Account) -> str:
+    """Return a token of the user. Steps that an interrupted start left undone are done first."""
     login = {"email": account.email, "password": account.password, "device_name": "local"}
     answer = await client.post("/api/auth/login", json=login)
     if answer.status_code == 401:

@@ -15,7 +15,7 @@ NOBODY = 65534
 
 
 def map_user(libc: ctypes.CDLL) -> None:
-    """Enter a user namespace in which we are `nobody`. Outside of it root still owns what we write."""
+    """Enter a user namespace in which we are `nobody`. Outside it, root owns the files that we write."""
     uid, gid = os.getuid(), os.getgid()
     if libc.unshare(CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "user namespaces are not available")
@@ -44,9 +44,8 @@ def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         become(identity, libc)
-        libc.prctl(
-            PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0
-        )  # after become(): a change of the user clears this
+        # after become(): a change of the user clears this
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != int(supervisor):
             sys.exit("the supervisor has ended")
         os.chdir(folder)

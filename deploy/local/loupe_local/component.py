@@ -1,6 +1,6 @@
 """Keep one process running: start it again when it dies, with a longer delay each time.
 
-A component does all its work in its own task. Callers only request a start or a stop, and wait for it.
+A component does all its work in its own task. Callers request a start or a stop, and wait until it is done.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from loupe_local.process import Child, Process
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0
 STEADY_SECONDS = 10.0
-"""The delay is the first one again if the process ran longer than this."""
+"""After a run longer than this, the delay is the first one again."""
 ATTEMPTS = 3
 PROBE_SECONDS, PROBE_TIMEOUT = 0.05, 5.0
 
@@ -64,13 +64,13 @@ class Component:
         finally:
             if not settled.done():
                 settled.set_exception(self._not_ready("stopped before it was ready"))
-                settled.exception()  # reads the exception: the caller of start() may be gone
+                settled.exception()  # mark it as read: the caller of start() may be gone
 
     async def _keep_alive(self, halt: asyncio.Future[signal.Signals], settled: asyncio.Future[None]) -> None:
         delay, deaths = FIRST_DELAY, 0
         loop = asyncio.get_running_loop()
         while True:
-            born = loop.time()
+            started_at = loop.time()
             status = await self._run_once(halt, settled)
             if halt.done():
                 return
@@ -78,7 +78,7 @@ class Component:
             if not settled.done() and deaths == ATTEMPTS:
                 settled.set_exception(self._not_ready(f"exited with status {status}, {ATTEMPTS} times"))
                 return
-            if loop.time() - born > STEADY_SECONDS:
+            if loop.time() - started_at > STEADY_SECONDS:
                 delay = FIRST_DELAY
             self._emit(f"exited with status {status}; starts again in {delay:g} s")
             await asyncio.wait({halt}, timeout=delay)

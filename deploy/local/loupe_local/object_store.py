@@ -1,6 +1,7 @@
 """SeaweedFS as the S3 server, with one bucket and one identity for each service that stores objects.
 
-We choose every port: SeaweedFS's own choices are fixed and open to all networks. Telemetry is off.
+We set every port and address: the defaults of SeaweedFS are fixed ports that all networks can reach.
+Telemetry is off.
 """
 
 import asyncio
@@ -123,7 +124,7 @@ async def enable_fsync(store: ObjectStore) -> None:
 
 
 def remove_sockets(store: ObjectStore) -> None:
-    """Remove the sockets that SeaweedFS leaves in /tmp, a path that no option changes."""
+    """Remove the sockets that SeaweedFS leaves in /tmp. No option changes this path."""
     for server, port in store.ports.items():
         if server.endswith(".grpc"):
             Path(f"/tmp/seaweedfs-{server.replace('.', '-')}-{port}.sock").unlink(missing_ok=True)  # noqa: S108

@@ -15,7 +15,7 @@ RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def allocate(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, int]:
-    """Return a free port for each name: the remembered one, if nobody else uses it now.
+    """Return a free port for each name: the remembered one, if no other program uses it now.
 
     A port that is remembered for another name is never returned: that server may be about to start.
     """

@@ -1,7 +1,7 @@
 """The PostgreSQL server, with one database and one role for each service.
 
-No role can open the database of another. The server listens on the loopback by TCP only, and asks for
-passwords.
+No role can open the database of another. The server listens on the loopback, by TCP only, and
+requires passwords.
 """
 
 import contextlib
@@ -59,14 +59,13 @@ def postgres(state: State) -> Postgres:
 
 
 async def create_cluster(server: Postgres, home: Home, *, durable: bool) -> None:
-    """Create the cluster unless it exists. One that an earlier start left unfinished is created again."""
+    """Create the cluster unless it exists. One that an interrupted start left unfinished is replaced."""
     if home.data.exists():
         home.set_owner(home.data)
         remove_stale_pid(home.data)
         return
-    draft = (
-        home.folder / f"new-{secrets.token_hex(4)}"
-    )  # nobody may guess the name, because root changes the owner
+    # a random name that no other user can prepare, because root changes the owner of this path
+    draft = home.folder / f"new-{secrets.token_hex(4)}"
     for old in home.folder.glob("new-*"):
         shutil.rmtree(old)
     draft.mkdir(mode=0o700)
@@ -106,8 +105,8 @@ def process(server: Postgres, home: Home, *, durable: bool) -> Process:
 def remove_stale_pid(data: Path) -> None:
     """Remove the pid file of a killed server.
 
-    If another program has that process id by now, PostgreSQL would not start. The file stays if a process
-    with that id works in this folder: that is the server.
+    If another program has that process id by now, PostgreSQL would not start. The file stays if the process
+    with that id has this folder as its working directory, because that is the server.
     """
     path = data / "postmaster.pid"
     with contextlib.suppress(FileNotFoundError, ValueError):

@@ -35,7 +35,7 @@ class Home:
         return self.folder / "data"
 
     def set_owner(self, path: Path) -> None:
-        """Give the path to the user who runs the server. Last time that may have been another user."""
+        """Give the path to the user who runs the server now. In the last run it may have been another one."""
         if os.geteuid() != 0 or (path.stat().st_uid, path.stat().st_gid) == self.owner:
             return
         for folder, _, files in os.walk(path):
@@ -85,20 +85,20 @@ def copied_home(folder: Path) -> Home:
 
     The next start finds the same folder again.
     """
-    note = folder / "moved.json"
-    place = Path(read(note).get("folder", "missing"))
-    if not (place.is_dir() and not place.is_symlink() and place.stat().st_uid == os.geteuid()):
-        place = Path(tempfile.mkdtemp(prefix="loupe-postgres-"))
-        place.chmod(0o711)
-        write(note, {"folder": str(place)})
+    record = folder / "moved.json"
+    copies = Path(read(record).get("folder", "missing"))
+    if not (copies.is_dir() and not copies.is_symlink() and copies.stat().st_uid == os.geteuid()):
+        copies = Path(tempfile.mkdtemp(prefix="loupe-postgres-"))
+        copies.chmod(0o711)
+        write(record, {"folder": str(copies)})
     for source in (package(), package().with_name(f"{package().name}.libs")):
-        if source.is_dir() and not (place / source.name).exists():
-            draft = Path(tempfile.mkdtemp(prefix="draft-", dir=place)) / source.name
+        if source.is_dir() and not (copies / source.name).exists():
+            draft = Path(tempfile.mkdtemp(prefix="draft-", dir=copies)) / source.name
             shutil.copytree(source, draft, symlinks=True)
             make_readable(draft)
-            draft.rename(place / source.name)
+            draft.rename(copies / source.name)
             draft.parent.rmdir()
-    return home_of_nobody(place, place / package().name / "pginstall" / "bin")
+    return home_of_nobody(copies, copies / package().name / "pginstall" / "bin")
 
 
 def make_readable(folder: Path) -> None:

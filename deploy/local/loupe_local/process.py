@@ -1,6 +1,6 @@
-"""A program with the way to run it, and one run of that program.
+"""A program and how to run it (`Process`), and one run of it (`Child`).
 
-Each run has its own session, by which its descendants are found and killed at the end.
+Each run has its own session. At the end all processes of the session are found and killed.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ OWN = "own"
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """A program, how to run it and how to see that it is ready.
+    """A program, how to run it, and how to check that it is ready.
 
     It does not inherit our environment: it gets `env` and a few harmless variables.
     """
@@ -86,7 +86,7 @@ class Child:
         return status
 
     def signal(self, number: signal.Signals) -> None:
-        """Send the signal to the first process only: it knows in which order to stop the others."""
+        """Send the signal to the first process only: it stops its children in the right order."""
         self._descendants |= process_tree(self.pid)
         self._running.send_signal(number)
 
@@ -130,7 +130,7 @@ def process_tree(pid: int) -> set[psutil.Process]:
 async def survivors(members: set[psutil.Process], seconds: float) -> set[psutil.Process]:
     """Wait for these processes to end, and return those that are still alive after so many seconds."""
     deadline = asyncio.get_running_loop().time() + seconds
-    while alive := {one for one in members if is_alive(one)}:
+    while alive := {process for process in members if is_alive(process)}:
         if asyncio.get_running_loop().time() > deadline:
             break
         await asyncio.sleep(0.02)
@@ -164,7 +164,7 @@ def _when_exited(pid: int) -> asyncio.Future[None]:
 
 
 async def _pump(pipe: IO[bytes], emit: Callable[[str], None]) -> None:
-    """Pass on each line as it comes. A line longer than a chunk is cut, to bound the memory."""
+    """Emit each line as it arrives. A line longer than a chunk is split, to limit the memory."""
     rest = b""
     async for chunk in _chunks(pipe):
         *lines, rest = (rest + chunk).split(b"\n")
@@ -177,7 +177,7 @@ async def _pump(pipe: IO[bytes], emit: Callable[[str], None]) -> None:
 
 
 async def _chunks(pipe: IO[bytes]) -> AsyncGenerator[bytes]:
-    """Yield what arrives until the last writer is gone.
+    """Yield the bytes that arrive, until no process has the pipe open for writing.
 
     This reads the pipe itself, because asyncio and uvloop close a pipe transport at different moments.
     """

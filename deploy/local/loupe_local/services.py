@@ -20,7 +20,7 @@ from loupe_local.stores import Stores
 TIERS = {"gateway": 3, "inference": 2}
 """The gateway stops first, then the worker, then the services that these two call."""
 REQUESTS_PER_HOUR_WITHOUT_TOKEN = 1000
-"""The default of ten would soon lock out somebody who tries things on their own machine."""
+"""The default of ten would soon lock out a person who tries things on their own machine."""
 
 
 class MigrationFailed(Exception):

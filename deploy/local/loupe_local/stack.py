@@ -1,4 +1,7 @@
-"""Start the whole system: stores, services and two users. A file holds addresses and tokens for scripts."""
+"""Start the whole system: stores, services and two users.
+
+`local.json` lists addresses and tokens for scripts.
+"""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -44,7 +47,7 @@ async def stack(
     ) as running:
         services = services_of(running, overrides or {})
         await services.start()
-        token, other_token = await accounts.tokens(running, services)
+        token, other_token = await accounts.create_users(running, services)
         running.supervisor.publish_to_scripts(
             api=services.api,
             token=token,

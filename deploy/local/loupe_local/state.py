@@ -79,7 +79,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, content: object, mode: int = 0o644) -> None:
-    """Write a JSON file in one step: nobody ever reads half of it, even if the writer is killed."""
+    """Write a JSON file in one step: no reader ever finds half of it, even if the writer is killed."""
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:

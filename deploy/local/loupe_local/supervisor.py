@@ -1,7 +1,7 @@
 """Start processes, keep them running, and stop them all at the end.
 
 If the supervisor is killed with SIGKILL, the kernel kills its children (see child.py). The next start kills
-what survived.
+processes that survived.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Supervisor:
         """Return once the process is ready. From then on it is started again each time it dies."""
         if process.name in self._components:
             raise ValueError(f"there is a process {process.name} already")
-        component = Component(process, self.sink, self._note)
+        component = Component(process, self.sink, self._write_files)
         self._components[process.name] = component
         await component.start()
 
@@ -86,25 +86,25 @@ class Supervisor:
     def publish(self, **facts: object) -> None:
         """Add addresses, never secrets, to the folder's local.json."""
         self._facts |= facts
-        self._note()
+        self._write_files()
 
     def publish_to_scripts(self, **facts: object) -> None:
         """Add facts, which may be secrets, to the file for scripts. It also lists the process ids."""
         self._script_facts |= facts
-        self._note()
+        self._write_files()
 
     async def _stop_all(self) -> None:
         for tier in sorted({one.process.tier for one in self._components.values()}, reverse=True):
-            ending = [one for one in self._components.values() if one.process.tier == tier]
-            results = await asyncio.gather(*(one.stop() for one in ending), return_exceptions=True)
-            for one, result in zip(ending, results, strict=True):
+            stopping = [one for one in self._components.values() if one.process.tier == tier]
+            results = await asyncio.gather(*(one.stop() for one in stopping), return_exceptions=True)
+            for one, result in zip(stopping, results, strict=True):
                 if isinstance(result, BaseException):
                     self.sink(
                         one.process.name,
                         f"could not be stopped in order; the other processes are stopped anyway: {result!r}",
                     )
 
-    def _note(self) -> None:
+    def _write_files(self) -> None:
         components = {
             name: {
                 "pid": one.child.pid if one.child else None,

@@ -15,7 +15,7 @@ VENV = Path(os.environ.get("LOUPE_TRITON_VENV") or REPOSITORY / ".loupe" / "trit
 THREADS = "LOUPE_TRITON_THREADS"
 RUNTIME = "LOUPE_TRITON_RUNTIME"
 TRACES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_BSP_SCHEDULE_DELAY")
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where shm_open(3) creates its files
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  the folder of shm_open(3)
 MODELS = REPOSITORY / ".loupe" / "models"
 
 
@@ -55,6 +55,6 @@ def process(server: Triton, venv: Path = VENV, models: Path = MODELS) -> Process
 
 
 def _remove_shared_memory(grpc_port: int) -> None:
-    """Remove the shared memory, a megabyte each, of models whose process died."""
+    """Remove the shared memory of model processes that died. Each has one megabyte."""
     for region in SHARED_MEMORY.glob(f"loupe-triton-{grpc_port}-*"):
         region.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-// What a page would have: an <input type="file"> in which the user has chosen photo.jpg.
+// Stands in for a page's <input type="file"> in which the user has chosen photo.jpg.
 import { File } from "node:buffer";
 import { readFileSync } from "node:fs";
 

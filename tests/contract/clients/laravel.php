@@ -1,5 +1,5 @@
 <?php
-// What a Laravel application has set up before a program of its own runs. From Debian: php-guzzlehttp-guzzle,
+// Sets up what a Laravel application provides to its programs. Packages of Debian: php-guzzlehttp-guzzle,
 // php-illuminate-container, php-illuminate-http, php-curl.
 require 'GuzzleHttp/autoload.php';
 require 'Illuminate/Container/autoload.php';

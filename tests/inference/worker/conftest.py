@@ -18,7 +18,7 @@ from inference.worker import Worker
 from loupe_local.services import services
 from loupe_local.stores import Stores
 from tests.images.harness import Harness as ImagesHarness
-from tests.images.harness import emptied
+from tests.images.harness import delete_everything
 from tests.inference.built_models import MODELS
 from tests.inference.conftest import FaultyTriton, triton_at
 from tests.inference.worker.harness import JOBS_BEFORE, Harness
@@ -26,7 +26,7 @@ from tests.inference.worker.harness import JOBS_BEFORE, Harness
 
 @pytest.fixture
 async def images_harness(images_running: ImagesHarness) -> ImagesHarness:
-    await emptied(images_running)
+    await delete_everything(images_running)
     return images_running
 
 

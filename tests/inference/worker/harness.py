@@ -20,7 +20,7 @@ from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2
 from loupe_local.stores import Stores
 from tests.images.harness import Harness as ImagesHarness
-from tests.images.harness import an_image, row
+from tests.images.harness import insert_image, read_image
 from tests.inference.conftest import FaultyTriton, doubled
 from tests.pixels import encoded
 
@@ -42,7 +42,7 @@ class Harness:
     async def job(self, data: bytes = PHOTO, **fields: Any) -> Row:
         """Store an image and its original, as `images` does before it queues the job."""
         sizes = {"original_width": 24, "original_height": 16, "upscaled_width": 48, "upscaled_height": 32}
-        image = await an_image(self.images.sessions, **(sizes | fields))
+        image = await insert_image(self.images.sessions, **(sizes | fields))
         await self.images.blobs.put(image.original_path, data, "image/png")
         return image
 
@@ -110,7 +110,7 @@ class Harness:
             return 0
 
     async def row(self, image: Row) -> Row:
-        return await row(self.images.sessions, image.id)
+        return await read_image(self.images.sessions, image.id)
 
 
 class PausedTriton:

@@ -10,7 +10,7 @@ import pytest
 from images.domain import batches, jobs, library
 from loupe.images.v1 import images_pb2
 from loupe_local.stores import Stores
-from tests.images.harness import RULES, a_batch, keys, poll
+from tests.images.harness import RULES, insert_batch, list_keys, poll
 from tests.images.harness import Harness as ImagesHarness
 from tests.inference.conftest import FaultyTriton
 from tests.inference.worker.harness import STANDARD, Harness, PausedTriton, a_message
@@ -28,7 +28,7 @@ async def test_work_on_a_deleted_image_stops_without_a_result(harness: Harness, 
         await poll(harness.has_no_jobs)
 
     assert await harness.results() == []
-    assert image.upscaled_path not in await keys(harness.images)
+    assert image.upscaled_path not in await list_keys(harness.images)
 
 
 @pytest.mark.parametrize("is_in_a_batch", [False, True], ids=["deleted", "cancelled"])
@@ -36,7 +36,7 @@ async def test_a_cancellation_stops_the_work_before_the_next_heartbeat(
     harness: Harness, faulty: FaultyTriton, stores: Stores, is_in_a_batch: bool
 ) -> None:
     faulty.answer = paused = PausedTriton()
-    batch, _ = await a_batch(harness.images.sessions, count=0, total_images=1)
+    batch, _ = await insert_batch(harness.images.sessions, count=0, total_images=1)
     image = await harness.job(batch_id=batch.id if is_in_a_batch else None)
     rarely = replace(harness.worker, heartbeat_seconds=3600.0)
     working = asyncio.create_task(rarely.handle(a_message(image), STANDARD))

@@ -13,7 +13,7 @@ from images.tables import Status
 from inference.networks.network import BadAnswer
 from inference.triton.client import CANARY
 from inference.triton.errors import TritonFailed
-from tests.images.harness import RULES, keys, poll
+from tests.images.harness import RULES, list_keys, poll
 from tests.inference.conftest import Answer, FaultyTriton, an_answer, doubled, pixels_of, triton_at
 from tests.inference.scratch_triton import QUICK, scratch_triton
 from tests.inference.worker.harness import STANDARD, Harness, PausedTriton, a_message, was_called
@@ -75,7 +75,7 @@ async def test_a_wrong_answer_costs_an_attempt_and_stores_nothing(
 
     found = await harness.row(image)
     assert (found.attempt, found.excused) == (1, 0)
-    assert await keys(harness.images) == [image.original_path]
+    assert await list_keys(harness.images) == [image.original_path]
 
 
 @pytest.mark.parametrize("level", [0, 77])
@@ -93,7 +93,7 @@ async def test_a_black_or_blank_answer_costs_an_attempt_and_stores_nothing(
 
     found = await harness.row(image)
     assert (found.attempt, found.excused) == (1, 0)
-    assert await keys(harness.images) == [image.original_path]
+    assert await list_keys(harness.images) == [image.original_path]
 
 
 def except_for_canaries(answer: Answer) -> Answer:

@@ -14,7 +14,7 @@ from images.domain import jobs
 from images.tables import Status
 from loupe.images.v1 import images_pb2
 from loupe.inference.v1 import inference_pb2
-from tests.images.harness import RULES, keys, poll
+from tests.images.harness import RULES, list_keys, poll
 from tests.images.harness import Harness as ImagesHarness
 from tests.inference.conftest import FaultyTriton, doubled
 from tests.inference.worker.harness import (
@@ -77,7 +77,7 @@ async def test_an_image_that_cannot_be_decoded_fails_for_good(
     assert finished.failure.message
     assert not finished.HasField("output")
     assert faulty.requests == 0
-    assert await keys(harness.images) == [image.original_path]
+    assert await list_keys(harness.images) == [image.original_path]
 
 
 async def test_a_job_that_needs_no_work_is_acknowledged(harness: Harness, faulty: FaultyTriton) -> None:

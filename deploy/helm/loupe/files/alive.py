@@ -19,8 +19,8 @@ GREY = {"UINT8": b"\x80", "FP32": struct.pack("<f", 0.5)}
 
 
 def request(path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
-    sent = urllib.request.Request(f"{SERVER}/{path}", body, headers or {})
-    with urllib.request.urlopen(sent) as answer:
+    message = urllib.request.Request(f"{SERVER}/{path}", body, headers or {})
+    with urllib.request.urlopen(message) as answer:
         return answer.read()
 
 
@@ -35,9 +35,9 @@ def upscale_tile(model: str) -> None:
     tile = GREY[expected["datatype"]] * (3 * SIDE * SIDE)
     image = {"name": expected["name"], "shape": [1, 3, SIDE, SIDE], "datatype": expected["datatype"]}
     image["parameters"] = {"binary_data_size": len(tile)}
-    wanted = {"name": "UPSCALED", "parameters": {"binary_data": True}}
-    head = json.dumps({"inputs": [image], "outputs": [wanted]}).encode()
-    request(f"models/{model}/infer", head + tile, {"Inference-Header-Content-Length": str(len(head))})
+    output = {"name": "UPSCALED", "parameters": {"binary_data": True}}
+    header = json.dumps({"inputs": [image], "outputs": [output]}).encode()
+    request(f"models/{model}/infer", header + tile, {"Inference-Header-Content-Length": str(len(header))})
 
 
 def problem(model: dict[str, Any]) -> str:

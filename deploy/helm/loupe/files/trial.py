@@ -58,11 +58,11 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def upload(token: str) -> int:
     boundary = secrets.token_hex(16)
     factor = f'Content-Disposition: form-data; name="scale_factor"\r\n\r\n{FACTOR}'
-    image = 'Content-Disposition: form-data; name="image"; filename="test.png"\r\nContent-Type: image/png'
-    head = f"--{boundary}\r\n{factor}\r\n--{boundary}\r\n{image}\r\n\r\n".encode()
-    body = head + png() + f"\r\n--{boundary}--\r\n".encode()
-    sent = call("POST", "/api/images/upscale", body, token, f"multipart/form-data; boundary={boundary}")
-    return sent["id"]
+    file = 'Content-Disposition: form-data; name="image"; filename="test.png"\r\nContent-Type: image/png'
+    start = f"--{boundary}\r\n{factor}\r\n--{boundary}\r\n{file}\r\n\r\n".encode()
+    body = start + png() + f"\r\n--{boundary}--\r\n".encode()
+    image = call("POST", "/api/images/upscale", body, token, f"multipart/form-data; boundary={boundary}")
+    return image["id"]
 
 
 def wait_for_result(image: int, token: str) -> dict[str, Any]:
@@ -98,10 +98,10 @@ def upscale() -> None:
     try:
         admin("user", "verify", address)
         admin("plan", "set", address, "professional")
-        state, wanted = wait_for_result(upload(token), token), (SIDE * FACTOR, SIDE * FACTOR)
-        if size_of(state["download_url"]) != wanted:
-            raise Refused(f"the result is not a PNG of {wanted}")
-        print(f"a picture was upscaled to {wanted} in {state['processing_time']} s")
+        state, expected = wait_for_result(upload(token), token), (SIDE * FACTOR, SIDE * FACTOR)
+        if size_of(state["download_url"]) != expected:
+            raise Refused(f"the result is not a PNG of {expected}")
+        print(f"a picture was upscaled to {expected} in {state['processing_time']} s")
     finally:
         call("DELETE", "/api/user", token=token)
 

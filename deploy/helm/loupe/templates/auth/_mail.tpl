@@ -1,4 +1,4 @@
-{{/* Whether addresses are verified. Without a mail server nobody could verify one: new users then count as verified. */}}
+{{/* Whether addresses are verified. Without a mail server no user could verify one: new users then count as verified. */}}
 
 {{- define "loupe.mail.isVerified" -}}
 {{- $auth := .Values.auth -}}

@@ -32,7 +32,7 @@ volumeMounts:
 {{- end }}
 
 {{/* "yes" if migrations run as a hook, otherwise nothing. A hook runs before an upgrade changes anything: if a migration
-     fails, the old release goes on running. A hook is impossible if this installation or upgrade creates the database.
+     fails, the old release keeps running. A hook is impossible if this installation or upgrade creates the database.
      The migration is then an ordinary Job, and the services wait for it. */}}
 {{- define "loupe.schema.isHook" -}}
 {{- if and .Values.useHelmHooks .Release.IsUpgrade -}}

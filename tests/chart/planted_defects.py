@@ -8,43 +8,43 @@ from typing import Any
 from tests.chart.helm import load
 from tests.chart.objects import Object, Release, called
 
-SOUND = Path(__file__).parent / "sound.yaml"
+CORRECT_RELEASE = Path(__file__).parent / "correct_release.yaml"
 WEB = "Deployment/web"
 CONTAINER = "spec.template.spec.containers.0"
-GONE = object()
+REMOVED = object()
 """Stands for a value that is removed."""
 
 
 @functools.cache
 def objects() -> tuple[Object, ...]:
-    return tuple(load(SOUND.read_text()))
+    return tuple(load(CORRECT_RELEASE.read_text()))
 
 
-def sound(*more: Object) -> Release:
+def correct_release(*more: Object) -> Release:
     """Return the correct release, with `more` objects at the end."""
     return Release(objects=(*_copies(), *more), given=frozenset({"given"}), name="sound", namespace="sound")
 
 
-def planted(where: str, path: str, value: Any) -> Release:
+def plant_defect(where: str, path: str, value: Any) -> Release:
     """Return a release with defects.
 
     A path is `spec.ports.0.name`, or has `|` for dots if a key contains dots.
     """
-    release = sound()
+    release = correct_release()
     keys = path.split("|" if "|" in path else ".")
     inner: Any = next(one for one in release.objects if called(one) == where)
     for key in keys[:-1]:
         inner = inner[int(key)] if isinstance(inner, list) else inner.setdefault(key, {})
     if isinstance(inner, list):
         inner[int(keys[-1])] = value
-    elif value is GONE:
+    elif value is REMOVED:
         del inner[keys[-1]]
     else:
         inner[keys[-1]] = value
     return release
 
 
-def another(where: str, **metadata: Any) -> Object:
+def renamed_copy(where: str, **metadata: Any) -> Object:
     """Return a copy of an object under another name."""
     one = next(one for one in _copies() if called(one) == where)
     one["metadata"] |= metadata

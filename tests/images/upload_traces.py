@@ -1,4 +1,4 @@
-"""Checks everything that a failed upload could leave behind, and makes a database refuse commits."""
+"""Reads everything that a failed upload could leave behind, and makes a database refuse commits."""
 
 import contextlib
 from collections.abc import AsyncGenerator
@@ -9,31 +9,39 @@ import sqlalchemy as sa
 from billing.domain import subscriptions
 from billing.plans import load
 from common.db import Sessions
-from tests.images.harness import Harness, events, keys
+from tests.images.harness import Harness, list_keys, read_events
 
 
-async def put_on(harness: Harness, slug: str, user_id: int = 1) -> None:
+async def set_plan(harness: Harness, slug: str, user_id: int = 1) -> None:
     async with harness.billing_sessions.begin() as session:
         await subscriptions.set_plan(session, load(""), user_id, slug)
 
 
-async def one(sessions: Sessions, statement: str) -> Any:
+async def query_value(sessions: Sessions, statement: str) -> Any:
     async with sessions.begin() as session:
         return (await (await session.connection()).execute(sa.text(statement))).scalar()
 
 
-async def used(harness: Harness) -> int:
-    return await one(harness.billing_sessions, "SELECT coalesce(sum(used), 0) FROM quota")
+async def read_used_quota(harness: Harness) -> int:
+    return await query_value(harness.billing_sessions, "SELECT coalesce(sum(used), 0) FROM quota")
 
 
 async def nothing_is_left(harness: Harness) -> bool:
-    rows = await one(harness.sessions, "SELECT (SELECT count(*) FROM image) + (SELECT count(*) FROM batch)")
-    return (rows, await keys(harness), await used(harness), await events(harness.sessions)) == (0, [], 0, [])
+    """Return whether there is no row, object, used quota or event of images."""
+    rows = await query_value(
+        harness.sessions, "SELECT (SELECT count(*) FROM image) + (SELECT count(*) FROM batch)"
+    )
+    return (
+        rows,
+        await list_keys(harness),
+        await read_used_quota(harness),
+        await read_events(harness.sessions),
+    ) == (0, [], 0, [])
 
 
 @contextlib.asynccontextmanager
-async def refusing(sessions: Sessions, table: str, when: str) -> AsyncGenerator[None]:
-    """Let the database refuse commits that change the table's rows."""
+async def refuse_commits(sessions: Sessions, table: str, when: str) -> AsyncGenerator[None]:
+    """Let the database refuse commits that change the table's rows. `when` is INSERT, UPDATE or DELETE."""
 
     async def run(*statements: str) -> None:
         async with sessions.begin() as session:

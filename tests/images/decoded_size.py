@@ -1,4 +1,4 @@
-"""The size of a picture as the decoder finds it, without a child process."""
+"""Reads the size of a picture with the worker's decoder, in this process."""
 
 from inference.decoding.decoders import decode
 
@@ -6,6 +6,6 @@ MOST_PIXELS = 50_000_000
 
 
 def decoded_size(data: bytes) -> tuple[int, int]:
-    """Raise what the decoder raises."""
+    """Return width and height of the upright picture. Errors of the decoder pass through."""
     header = decode(data, MOST_PIXELS).header
     return header["width"], header["height"]

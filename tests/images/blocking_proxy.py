@@ -1,17 +1,20 @@
-"""The object store behind a door that holds the first connection until the test opens it."""
+"""A proxy before the object store that holds the first request until the test releases it."""
 
 import asyncio
 import contextlib
 from typing import Self
 
 
-class Door:
-    """A proxy. It sets `arrived` at the first request, and lets it pass when the test sets `opened`."""
+class BlockingProxy:
+    """A context manager.
+
+    It sets `request_arrived` at the first request, and forwards it when the test sets `released`.
+    """
 
     def __init__(self, endpoint: str) -> None:
         self._host, _, port = endpoint.rpartition(":")
         self._port = int(port)
-        self.arrived, self.opened = asyncio.Event(), asyncio.Event()
+        self.request_arrived, self.released = asyncio.Event(), asyncio.Event()
         self.address = ""
 
     async def __aenter__(self) -> Self:
@@ -20,15 +23,15 @@ class Door:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.opened.set()
+        self.released.set()
         self._server.close()
 
     async def _let_through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        is_first = not self.arrived.is_set()
+        is_first = not self.request_arrived.is_set()
         first = await reader.read(65_536)
         if is_first:
-            self.arrived.set()
-            await self.opened.wait()
+            self.request_arrived.set()
+            await self.released.wait()
         far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
         far_writer.write(first)
         answering = asyncio.create_task(_copy(far_reader, writer))
