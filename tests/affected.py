@@ -20,7 +20,11 @@ from tests.processes import NEED_THE_STACK
 ROOT = Path(__file__).parents[1]
 SOURCES = ("proto", "services/*", "services/inference/models", "deploy/local", "tests")
 """Folders in which imported modules are looked up."""
-READ_WHOLE = {"deploy/helm": "tests/chart", "deploy/images": "tests/containers"}
+READ_WHOLE = {
+    "deploy/helm": "tests/chart",
+    "deploy/images": "tests/containers",
+    "docs": "tests/test_written_pages.py",
+}
 """Folders whose files a test folder reads without naming them, and that test folder."""
 STACK_DISTANCE = 100
 """Distance of a test that is affected because it runs the whole system. Larger than any number of imports."""

@@ -64,7 +64,7 @@ class Puller:
     """Receives messages for a loop that handles one at a time."""
 
     def __init__(self, js: JetStreamContext, has_declared: asyncio.Event) -> None:
-        """`has_declared` is set once any durable is declared."""
+        """`has_declared` is set once the durables that can be declared are declared."""
         self._js = js
         self._client: Any = js._nc  # noqa: SLF001  nats-py has no public pull that does not wait
         self._has_declared = has_declared
@@ -78,6 +78,8 @@ class Puller:
         self._wants_message = True
         try:
             durables = [found for each in preference if (found := await self._declare_if_needed(each))]
+            if durables:
+                self._has_declared.set()
             if len(durables) > 1:
                 await self._try_in_order(durables)
             if not self._received:
@@ -201,7 +203,6 @@ class Puller:
             on_answer = functools.partial(self._on_answer, durable)
             durable.subscription = await self._client.subscribe(self._client.new_inbox(), cb=on_answer)
         durable.is_declared = True
-        self._has_declared.set()
         if durable.problem:
             LOG.info("consumer receives messages again", durable=durable.consumer.durable)
             durable.problem = ""
