@@ -18,7 +18,7 @@ LOCKED = re.compile(r"^[\w.-]+==[^\\\n]+(?:\\\n[^\\\n]+)+", re.MULTILINE)
 """A requirement and its hashes."""
 PYTHON = re.compile(r"^ARG PYTHON_IMAGE=python:([\d.]+)", re.MULTILINE)
 REQUIREMENTS = {"models": ("weights",), "triton-cpu": ("triton-cpu", "pytriton")}
-"""What triton.Dockerfile installs in its images. The requirements of a service have the service's name."""
+"""Requirements that triton.Dockerfile installs. The requirements of a service have the service's name."""
 
 
 def requirements(name: str) -> str:

@@ -62,7 +62,7 @@ def is_allowed(release: Release, source: Endpoint, target: Endpoint, port: str) 
 
 
 def _passes(release: Release, own: Endpoint, other: Endpoint, port: str, direction: str) -> bool:
-    """Whether the policies of `own` allow the connection.
+    """Return whether the policies of `own` allow the connection.
 
     Without a policy for this direction everything is allowed.
     """
@@ -88,7 +88,7 @@ def _types(policy: Object) -> list[str]:
 
 
 def is_peer(release: Release, peers: list[Object], other: Endpoint) -> bool:
-    """Whether one of the peers selects the endpoint. An empty list selects everybody."""
+    """Return whether one of the peers selects the endpoint. An empty list selects everybody."""
     return not peers or any(_is_one(release, peer, other) for peer in peers)
 
 

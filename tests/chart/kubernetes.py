@@ -72,7 +72,10 @@ def _own(api_version: str, kind: str, version: str) -> Object | None:
 
 
 def _is(schema: Object, group: str, kind: str, version: str) -> bool:
-    """Whether the schema describes this kind. The file's name contains only the first part of the group."""
+    """Return whether the schema describes this kind.
+
+    The file's name contains only the first part of the group.
+    """
     return {"group": group, "kind": kind, "version": version} in schema["x-kubernetes-group-version-kind"]
 
 

@@ -87,7 +87,7 @@ def is_hook(one: Object) -> bool:
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector, or a Service's plain map, matches the labels.
+    """Return whether a LabelSelector, or a Service's plain map, matches the labels.
 
     An empty one matches everything.
     """

@@ -1,4 +1,4 @@
-"""How one message is settled: done, retried later, or given up and kept as a dead letter."""
+"""One message is settled in one of three ways: done, retried later, or given up and kept as a dead letter."""
 
 import asyncio
 import contextlib

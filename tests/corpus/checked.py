@@ -14,10 +14,10 @@ LARGEST_PIXELS = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a file."""
+    """The result of one file."""
 
     is_accepted: bool
-    """Whether the upload accepts the file."""
+    """True if the upload accepts the file."""
     is_decoded: bool
     seconds: float
 

@@ -1,4 +1,4 @@
-"""How images are queued: a window for each user, a queue for each priority, and lost images once more."""
+"""Images are queued with a window for each user, a queue for each priority, and lost images once more."""
 
 import asyncio
 from datetime import timedelta

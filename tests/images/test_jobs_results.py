@@ -1,4 +1,4 @@
-"""How images end: results and failures are applied once, and only for the current attempt."""
+"""The ends of images: results and failures are applied once, and only for the current attempt."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Which models may be requested, while workers start, announce their models and stop."""
+"""The models that may be requested, while workers start, announce their models and stop."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Which sizes a client may request, the texts of refusals, and the exact size of the result."""
+"""The sizes that a client may request, the texts of refusals, and the exact size of the result."""
 
 from dataclasses import replace
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Where the photo network is uncertain, and only there, the fallback replaces it with soft edges."""
+"""The fallback replaces the photo network exactly where that is uncertain, with soft edges."""
 
 import numpy as np
 import pytest

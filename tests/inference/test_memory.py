@@ -85,7 +85,7 @@ writer.finish()
 print(peak() - before)
 """
 MOST_BYTES = 1_400_000_000
-"""What the worker itself leaves of 1.5 GB."""
+"""The part of 1.5 GB that the worker itself leaves."""
 
 
 @pytest.mark.parametrize(

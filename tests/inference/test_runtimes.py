@@ -24,7 +24,7 @@ MODELS = ("span_x2", "waifu2x_photo_x2_float")
 
 @dataclass
 class Run:
-    """What one run of Triton answered."""
+    """The answers of one run of Triton."""
 
     answers: dict[str, Any]
     runtimes: set[str]

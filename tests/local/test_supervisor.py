@@ -53,7 +53,7 @@ async def a_supervisor(folder: Path, output: Lines) -> AsyncGenerator[Supervisor
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process runs. A zombie does not."""
+    """Return whether the process runs. A zombie does not."""
     return psutil.pid_exists(pid) and is_alive(psutil.Process(pid))
 
 

@@ -3,4 +3,4 @@
 NAMES = ("auth", "billing", "images", "inference", "gateway")
 WITH_DATABASE = ("auth", "billing", "images")
 CLIENTS = ("gateway", "images", "inference", "operator")
-"""Those that auth gives tokens of their own. The operator is `loupe-admin`."""
+"""Clients to which auth issues service tokens. The operator is `loupe-admin`."""

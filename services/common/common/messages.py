@@ -1,4 +1,4 @@
-"""What happens to one message of a stream: its handler runs, and then the message is settled.
+"""Processes one message of a stream: runs its handler, and then settles the message.
 
 Settled means acknowledged, delivered again after a pause, or copied to the dead letters.
 """

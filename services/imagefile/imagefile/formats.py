@@ -25,7 +25,7 @@ Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the format or its encoder cannot exceed. None: only the service's own limits apply."""
+    """Limits of the format or of its encoder. None: only the service's own limits apply."""
 
     longest_side: int = 1 << 31
     """In pixels."""
@@ -39,7 +39,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """How a file of the format is recognised and checked before any other parser reads it."""
+    """Functions that recognise a file of the format and check it before any other parser reads it."""
 
     signature: re.Pattern[bytes]
     """Matches the first bytes of the format's files, but not those of a file that Pillow refuses by its first
@@ -57,7 +57,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
-    """What a result in the format can hold."""
+    """Properties of a result in the format."""
 
     choices: tuple[str, ...]
     """Values of `output_format`; empty if clients cannot choose the format."""

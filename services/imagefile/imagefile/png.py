@@ -40,7 +40,7 @@ class Chunk:
 
     @property
     def is_intact(self) -> bool:
-        """Whether the CRC-32 is that of kind and body (5.3)."""
+        """True if the CRC-32 matches kind and body (5.3)."""
         return zlib.crc32(self.whole[4:-4]) == struct.unpack(">I", self.whole[-4:])[0]
 
 

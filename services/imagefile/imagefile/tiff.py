@@ -57,7 +57,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """How a file writes its numbers."""
+    """The way in which a file writes its numbers."""
 
     order: str
     """`<` or `>`, as in `struct`."""

@@ -1,4 +1,4 @@
-"""Which models this worker serves, and what it announces to `images`.
+"""Determines which models this worker serves, and announces them to `images`.
 
 A model is served if Triton has its networks and the operator has not excluded it. Triton's models may
 change while the worker runs, so the worker reads them again before each announcement.

@@ -21,7 +21,7 @@ LARGEST_16_BIT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an encoder must know about a picture before its first row."""
+    """The facts about a picture that an encoder needs before its first row."""
 
     width: int
     height: int

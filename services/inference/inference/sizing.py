@@ -1,4 +1,4 @@
-"""How a picture fills a result with another aspect ratio, in the terms of CSS's `object-fit`.
+"""Fits a picture into a result with another aspect ratio, in the terms of CSS's `object-fit`.
 
 `stretch` takes both sides as they are, `cover` cuts off what is too much, and `contain` leaves a border. The
 border is transparent if the format has an alpha channel, else white.

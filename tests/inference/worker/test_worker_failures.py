@@ -1,4 +1,4 @@
-"""Which failures cost an image an attempt, which are excused, and when it fails for good."""
+"""The failures that cost an image an attempt, which are excused, and when it fails for good."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Which job comes first: priority jobs, but every fifth one from another queue, and nobody waits for ever."""
+"""The order of jobs: priority jobs, but every fifth one from another queue, and nobody waits for ever."""
 
 import asyncio
 from collections.abc import Sequence

@@ -26,7 +26,7 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What /openapi.json says about a route. The route answers with `message`.
+    """The description of a route in /openapi.json. The route answers with `message`.
 
     Refusals that follow from the route's access, parameters or body need not be listed.
     """

@@ -46,7 +46,7 @@ READ_WORKERS = sa.text("""
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast the workers make results."""
+    """The speed at which the workers make results."""
 
     megapixels_per_second: float | None
     """Speed of all running workers together, or the expected speed of the next one if none runs.

@@ -29,7 +29,7 @@ class GifPicture:
     file: bytes
     """A GIF with only this picture."""
     disposal: int
-    """What happens to the canvas before the next picture is drawn."""
+    """The disposal method: what happens to the canvas before the next picture is drawn."""
     milliseconds: int
 
 

@@ -21,7 +21,7 @@ ICC_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the child may use for one file."""
+    """Resources that the child may use for one file."""
 
     pixels: int = 50_000_000
     memory_bytes: int = 1536 << 20

@@ -155,7 +155,7 @@ class Sample:
 
     @property
     def has_palette(self) -> bool:
-        """Whether the picture has few colours. A sample of few pixels has few anyway, and does not count."""
+        """True if the picture has few colours. A sample of few pixels has few anyway, and does not count."""
         if self.colour_count > min(MAX_PALETTE_COLOURS, self._pixels / 8):
             return False
         return ratio(self._steps == 1, self._steps > 0) <= MAX_GRADUAL_SHARE

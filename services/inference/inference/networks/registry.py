@@ -51,7 +51,7 @@ class Description:
     fallback: str
     """The network that replaces it where it is uncertain; empty if it never is."""
     rank: int
-    """Of several networks that a model may be made of, the lowest rank wins."""
+    """If a model may use one of several networks, the one with the lowest rank is used."""
     title: str
     source: str
     licence: str

@@ -22,7 +22,7 @@ REACH = 32
 
 
 class BlendWeight(NamedTuple):
-    """How much of the fallback's result each pixel of some rows gets, 0 to 255."""
+    """The share of the fallback's result in each pixel of some rows, 0 to 255."""
 
     image: Image.Image
     top: int

@@ -55,7 +55,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How pictures are cut, and how many tiles of each are at Triton at the same time."""
+    """The size of tiles, and the number of tiles of one picture that are at Triton at the same time."""
 
     tile: int = 512
     """Longest side of a tile in pixels of the original."""

@@ -71,12 +71,12 @@ class Triton:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether every model answered its last tile, and its last test tile correctly."""
+        """True if every model answered its last tile, and its last test tile correctly."""
         return not self._failing and not self._broken
 
     @property
     def is_broken(self) -> bool:
-        """Whether a model answers wrongly. That is worse than no Triton: one image after the other would
+        """True if a model answers wrongly. That is worse than no Triton: one image after the other would
         fail.
         """
         return bool(self._broken)

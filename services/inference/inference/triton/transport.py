@@ -39,7 +39,7 @@ class OutputShape(NamedTuple):
 
 
 class OutputSlot(NamedTuple):
-    """Where in a region Triton writes an output."""
+    """The place in a region to which Triton writes an output."""
 
     name: str
     offset: int

@@ -47,7 +47,7 @@ MODELS = (AUTO, FAITHFUL, CLEAN, ENHANCE)
 
 
 class Drift(Enum):
-    """How a network strays from its input's colours. The graph corrects it."""
+    """The way in which a network strays from its input's colours. The graph corrects it."""
 
     NONE = "none"
     LEVELS = "levels"
@@ -194,7 +194,7 @@ EIGHT_BIT_NETWORKS = (
         drift=Drift.COLOURS,
     ),
 )
-"""Of several networks for the same factor of a model, the first one that Triton has is used."""
+"""If a model has several networks for the same factor, the first one that Triton has is used."""
 
 NETWORKS = (
     *EIGHT_BIT_NETWORKS,

@@ -18,7 +18,7 @@ class ServedNetwork:
     has_uncertainty: bool
     """Whether it returns `DOUBT`, the map of pixels where it failed."""
     description: str
-    """What the worker must know about it, as JSON. Triton returns it with the configuration."""
+    """Facts that the worker needs about the network, as JSON. Triton returns them with the configuration."""
 
     @property
     def pixel_type(self) -> str:
