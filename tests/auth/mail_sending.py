@@ -40,7 +40,7 @@ async def sending_mails(auth: AuthHarness, stores: Stores) -> AsyncGenerator[Non
         js = client.jetstream()
         with contextlib.suppress(nats.js.errors.NotFoundError):
             await js.delete_stream("AUTH")
-        await bus.declare(js, events.STREAM, bus.DEAD)
+        await bus.declare(js, events.EVENTS, bus.DEAD)
         loops = [
             asyncio.create_task(outbox.relay(auth.sessions, js, stores.database_url("auth"))),
             asyncio.create_task(bus.consume(js, events.MAIL_WANTED, mail_sender(auth, stores).send)),

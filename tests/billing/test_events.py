@@ -32,7 +32,7 @@ async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
                 await js.delete_stream(name)
         subjects = ("images.completed", "images.failed", "images.cancelled")
         publishers = bus.stream("IMAGES", *subjects), bus.stream("AUTH", "auth.>")
-        await bus.declare(js, *publishers, events.STREAM, bus.DEAD)
+        await bus.declare(js, *publishers, events.EVENTS, bus.DEAD)
         yield js
         await js.delete_stream("IMAGES")
         await js.delete_stream("AUTH")

@@ -26,7 +26,7 @@ def to_stream(stream: TextIO = sys.stdout) -> Sink:
 
 
 def to_file(path: Path) -> Sink:
-    """Open the file anew for each line: a test may move or delete it at any time."""
+    """Reopen the file for each line, because a test may move or delete it at any time."""
 
     def sink(name: str, line: str) -> None:
         with path.open("a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""NVIDIA Triton on the CPU, from its own virtual environment and with its own model repository."""
+"""NVIDIA Triton on the CPU. It runs in a separate virtual environment and reads its own model repository."""
 
 import os
 from dataclasses import dataclass

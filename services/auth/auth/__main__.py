@@ -44,7 +44,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     mails = events.Mails(sessions, Mailer(settings), settings)
     async with bus.connection(settings.nats_url, "auth", readiness) as nc:
         js = nc.jetstream()
-        streams, replicas = (events.STREAM, bus.DEAD), settings.nats_replicas
+        streams, replicas = (events.EVENTS, bus.DEAD), settings.nats_replicas
         await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
         await process.run_together(
             server.serve(),

@@ -15,7 +15,7 @@ from common import bus, messages
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
 
-STREAM = bus.stream("AUTH", "auth.>")
+EVENTS = bus.stream("AUTH", "auth.>")
 MAIL_WANTED = messages.Consumer(
     stream="AUTH",
     durable="auth-mail",

@@ -164,10 +164,10 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         link = links.read(self._secret, "reset", request.token)
         async with self._sessions.begin() as session:
             user = await credentials.user_of_reset_link(session, link, self._secret)
-        credentials.check_reset(request.password, request.password_confirmation)
+        credentials.check_password_reset(request.password, request.password_confirmation)
         password_hash = await self._hasher.hash(request.password)
         async with self._sessions.begin() as session:
-            await credentials.reset(session, user, password_hash)
+            await credentials.reset_password(session, user, password_hash)
             await tokens.revoke_all(session, link.user_id)
         return pb.ResetPasswordResponse()
 
@@ -179,7 +179,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         async with self._sessions.begin() as session:
             user = await users.get(session, principal.user_id)
         is_right = await self._hasher.matches(request.current_password, user.password_hash)
-        credentials.check_change(
+        credentials.check_password_change(
             request.current_password,
             request.password,
             request.password_confirmation,
@@ -187,7 +187,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         )
         password_hash = await self._hasher.hash(request.password)
         async with self._sessions.begin() as session:
-            await credentials.change(session, user, password_hash)
+            await credentials.change_password(session, user, password_hash)
             await tokens.revoke_all(session, principal.user_id, except_token_id=principal.token_id)
         return pb.ChangePasswordResponse()
 

@@ -38,7 +38,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     outcomes, deleted_users = events.ImageOutcomes(sessions), events.DeletedUsers(sessions)
     async with bus.connection(settings.nats_url, "billing", readiness) as nc:
         js = nc.jetstream()
-        streams, replicas = (events.STREAM, bus.DEAD), settings.nats_replicas
+        streams, replicas = (events.EVENTS, bus.DEAD), settings.nats_replicas
         await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
         await process.run_together(
             server.serve(),

@@ -10,7 +10,7 @@ from common.db import Sessions
 from loupe.auth.v1 import auth_pb2
 from loupe.images.v1 import images_pb2
 
-STREAM = bus.stream("BILLING", "billing.>")
+EVENTS = bus.stream("BILLING", "billing.>")
 COMPLETED = messages.Consumer(stream="IMAGES", durable="billing-capture", subjects=("images.completed",))
 NOT_COMPLETED = messages.Consumer(
     stream="IMAGES", durable="billing-release", subjects=("images.failed", "images.cancelled")
@@ -19,7 +19,7 @@ USER_DELETED = messages.Consumer(stream="AUTH", durable="billing-users", subject
 
 
 class ImageOutcomes:
-    """Settles the reservations of images that have ended."""
+    """Captures or releases the reservations of images that have ended."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -35,6 +35,7 @@ class ImageOutcomes:
             await quotas.release(session, [reservation_id])
 
     async def expire_reservations(self) -> None:
+        """Release reservations that no outcome reached in time. A periodic step calls this, not an event."""
         async with self._sessions.begin() as session:
             await quotas.expire(session)
 

@@ -40,8 +40,10 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     readiness.mark_ready("object store")
     sessions = db.sessions(engine)
     credentials = Credentials(settings.auth_target, "images", settings.client_secret, tls=settings.tls)
-    service = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
-    channel = Channel(settings.billing_target, service, credentials.token_for("billing"), tls=settings.tls)
+    description = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
+    channel = Channel(
+        settings.billing_target, description, credentials.token_for("billing"), tls=settings.tls
+    )
     billing = billing_pb2_grpc.BillingServiceStub(channel.grpc)
     rules = job_rules(settings)
     context = ServiceContext(sessions, blobs, billing, settings, rules)
@@ -52,8 +54,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         streams, replicas = (events.QUEUE, events.EVENTS, bus.DEAD), settings.nats_replicas
         await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
         server = rpc.Server(credentials.verifier("images"), CALLERS)
-        dead = DeadLetters(js, context)
-        images_pb2_grpc.add_ImagesServiceServicer_to_server(ImagesService(context, dead), server.grpc)
+        dead_letters = DeadLetters(js, context)
+        images_pb2_grpc.add_ImagesServiceServicer_to_server(ImagesService(context, dead_letters), server.grpc)
         server.bind(settings.listen, settings.tls)
         sweeper = events.Sweeper(sessions, js, billing, rules, timedelta(seconds=settings.lost_after_seconds))
         await process.run_together(
@@ -65,7 +67,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),
-            metrics.keep_updated("dead messages", dead.measure),
+            metrics.keep_updated("dead letters", dead_letters.measure),
         )
 
 

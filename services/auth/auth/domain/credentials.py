@@ -29,13 +29,16 @@ def check_login(user: User | None, *, password_is_right: bool) -> User:
 
 
 async def lock_for_login(session: AsyncSession, checked: User) -> None:
-    """Lock the user's row, so that no token is created for a password that has been changed meanwhile."""
+    """Count the login, and lock the user's row.
+
+    No token is created for a password that has been changed meanwhile.
+    """
     if await users.lock_if_unchanged(session, checked) is None:
         raise _refuse_login()
     on_commit(session, logins.labels("admitted").inc)
 
 
-def check_change(current: str, password: str, confirmation: str, *, current_is_right: bool) -> None:
+def check_password_change(current: str, password: str, confirmation: str, *, current_is_right: bool) -> None:
     wrong = "The current password is incorrect." if current else "The current password field is required."
     users.raise_if_any(
         {
@@ -45,7 +48,7 @@ def check_change(current: str, password: str, confirmation: str, *, current_is_r
     )
 
 
-async def change(session: AsyncSession, checked: User, password_hash: str) -> None:
+async def change_password(session: AsyncSession, checked: User, password_hash: str) -> None:
     user = await users.lock_if_unchanged(session, checked)
     if user is None:
         raise errors.invalid({"current_password": ["The current password is incorrect."]})
@@ -61,11 +64,11 @@ async def user_of_reset_link(session: AsyncSession, link: links.Link, secret: st
     return user
 
 
-def check_reset(password: str, confirmation: str) -> None:
+def check_password_reset(password: str, confirmation: str) -> None:
     users.raise_if_any({"password": passwords.problems(password, confirmation)})
 
 
-async def reset(session: AsyncSession, checked: User, password_hash: str) -> None:
+async def reset_password(session: AsyncSession, checked: User, password_hash: str) -> None:
     """Set the password. The address becomes verified, because the link came with a mail to it."""
     user = await users.lock_if_unchanged(session, checked)
     if user is None:

@@ -1,6 +1,6 @@
 """Metrics of the monthly quota.
 
-Counters are increased after the commit, so that they count only what happened.
+Entries are counted after the commit, so that only what happened is counted. Refusals are counted at once.
 """
 
 import sqlalchemy as sa
@@ -26,12 +26,12 @@ overdue_seconds = Gauge(
 )
 
 
-def count_entries(session: AsyncSession, reason: Reason, entries: int) -> None:
+def count_entries(session: AsyncSession, reason: Reason, count: int) -> None:
     """Count ledger entries once the transaction has committed."""
-    on_commit(session, lambda: places.labels(reason.value).inc(entries))
+    on_commit(session, lambda: places.labels(reason.value).inc(count))
 
 
-def refused(refusal: Refusal, **values: str) -> errors.ServiceError:
+def count_refusal(refusal: Refusal, **values: str) -> errors.ServiceError:
     """Count the refusal, and return its error."""
     refused_requests.labels(refusal.code).inc()
     return errors.refused(refusal, **values)

@@ -113,7 +113,7 @@ async def reserve(
     _require_entitled(plan, is_active=subscriptions.is_active(subscription), features=features)
     counts = await _record(session, Reason.RESERVED, new, plan.images_per_month)
     if not counts:
-        raise quota_metrics.refused(refusals.QUOTA_EXCEEDED)
+        raise quota_metrics.count_refusal(refusals.QUOTA_EXCEEDED)
     return counts[0], plan
 
 
@@ -160,12 +160,14 @@ async def expire(session: AsyncSession) -> int:
 
 def _require_entitled(plan: Plan, *, is_active: bool, features: Collection[str]) -> None:
     if not is_active:
-        raise quota_metrics.refused(refusals.SUBSCRIPTION_EXPIRED)
+        raise quota_metrics.count_refusal(refusals.SUBSCRIPTION_EXPIRED)
     for feature in features:
         if feature not in plan.features:
             if feature == "api_access":
-                raise quota_metrics.refused(refusals.NO_API_ACCESS)
-            raise quota_metrics.refused(refusals.PLAN_FEATURE_MISSING, feature=feature.replace("_", " "))
+                raise quota_metrics.count_refusal(refusals.NO_API_ACCESS)
+            raise quota_metrics.count_refusal(
+                refusals.PLAN_FEATURE_MISSING, feature=feature.replace("_", " ")
+            )
 
 
 async def _lock(
