@@ -28,20 +28,22 @@ async def upscale(
     return await client.post("/api/images/upscale", files={"image": (name, data)}, data=form)
 
 
-async def accepted(client: httpx2.AsyncClient, data: bytes, name: str = "photo.jpg", **fields: object) -> int:
+async def upload_image(
+    client: httpx2.AsyncClient, data: bytes, name: str = "photo.jpg", **fields: object
+) -> int:
     """Upload an image, and return its id."""
     answer = await upscale(client, data, name, **fields)
     assert answer.status_code == 202, answer.text
     return answer.json()["data"]["id"]
 
 
-async def image(client: httpx2.AsyncClient, image_id: int) -> dict[str, Any]:
+async def get_image(client: httpx2.AsyncClient, image_id: int) -> dict[str, Any]:
     answer = await client.get(f"/api/images/{image_id}")
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]
 
 
-async def until(
+async def wait_for_status(
     client: httpx2.AsyncClient,
     image_id: int,
     *statuses: str,
@@ -51,7 +53,7 @@ async def until(
     """Poll until the image has one of the statuses, and return it. Fail if it ends in another status."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        found = await image(client, image_id)
+        found = await get_image(client, image_id)
         if found["status"] in statuses:
             return found
         assert found["status"] in UNFINISHED, found
@@ -59,27 +61,27 @@ async def until(
     raise TimeoutError(f"image {image_id} did not become {' or '.join(statuses)}")
 
 
-async def result_of(client: httpx2.AsyncClient, image_id: int) -> bytes:
+async def download_result(client: httpx2.AsyncClient, image_id: int) -> bytes:
     """Wait for the result, and download it by its link, without a token."""
-    finished = await until(client, image_id, "completed")
+    finished = await wait_for_status(client, image_id, "completed")
     async with httpx2.AsyncClient(timeout=30) as without_token:
         return (await without_token.get(finished["download_url"])).raise_for_status().content
 
 
-async def used(client: httpx2.AsyncClient) -> int:
+async def count_used_images(client: httpx2.AsyncClient) -> int:
     """Return the number of images used this month."""
     return (await client.get("/api/usage")).json()["data"]["image_uploads"]["used"]
 
 
-async def until_used(client: httpx2.AsyncClient, count: int, seconds: float = 20.0) -> None:
+async def wait_until_used(client: httpx2.AsyncClient, count: int, seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
-    while (found := await used(client)) != count:
+    while (found := await count_used_images(client)) != count:
         assert time.monotonic() < deadline, f"{found} images used, not {count}"
         await asyncio.sleep(0.05)
 
 
 @contextlib.contextmanager
-def nobody_working(stack: Stack) -> Generator[None]:
+def pause_worker(stack: Stack) -> Generator[None]:
     """Pause the worker, so that images stay pending."""
     pid = stack.stores.supervisor.pid("inference")
     os.kill(pid, signal.SIGSTOP)

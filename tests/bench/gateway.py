@@ -11,7 +11,7 @@ from PIL import Image
 
 from loupe_local.stack import Stack
 from tests.bench.measure import cpu_seconds, growth_mib, hello_server, repeated
-from tests.client import accepted, client_of, until
+from tests.client import client_of, upload_image, wait_for_status
 from tests.pixels import encoded
 
 Call = Callable[[], Awaitable[object]]
@@ -24,8 +24,8 @@ async def get_image_cpu(running: Stack) -> float:
     """Return the gateway's CPU time for a status poll over a minimal server's for its route."""
     gateway_pid = running.stores.supervisor.pid("gateway")
     async with client_of(running, running.token) as client, hello_server() as (hello, hello_pid):
-        image_id = await accepted(client, encoded(Image.new("RGB", (16, 16))))
-        await until(client, image_id, "completed")
+        image_id = await upload_image(client, encoded(Image.new("RGB", (16, 16))))
+        await wait_for_status(client, image_id, "completed")
         ours = await _cpu_of(gateway_pid, lambda: client.get(f"/api/images/{image_id}"))
         bare = await _cpu_of(hello_pid, lambda: client.get(f"{hello}/hello"))
     return ours / bare
@@ -52,7 +52,7 @@ async def uploads(running: Stack) -> tuple[float, float, float]:
         ids: list[int] = []
 
         async def store() -> None:
-            ids.append(await accepted(client, data, "large.jpg"))
+            ids.append(await upload_image(client, data, "large.jpg"))
 
         async def discard() -> None:
             await client.post(f"{hello}/discard", files=files)

@@ -22,7 +22,7 @@ from loupe_local.service_names import NAMES
 from loupe_local.stack import Stack
 from loupe_local.triton import MODELS
 from tests.bench.measure import cpu_seconds_of_all, repeated
-from tests.client import accepted, client_of, until
+from tests.client import client_of, upload_image, wait_for_status
 from tests.pixels import encoded
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
@@ -57,11 +57,11 @@ async def _upscaled(client: AsyncClient, data: bytes, count: int) -> None:
     ids = list[int]()
 
     async def upload() -> None:
-        ids.append(await accepted(client, data, scale_factor=SCALE))
+        ids.append(await upload_image(client, data, scale_factor=SCALE))
 
     await repeated(count, 4, upload)
     for image_id in ids:
-        await until(client, image_id, "completed", every=0.5)
+        await wait_for_status(client, image_id, "completed", every=0.5)
 
 
 def _codecs(data: bytes, rounds: int = 10) -> float:

@@ -14,7 +14,7 @@ from PIL import Image
 from loupe_local.stack import Stack
 from loupe_local.triton import MODELS
 from tests.bench.measure import cpu_seconds_of_all, repeated
-from tests.client import accepted, client_of, until
+from tests.client import client_of, upload_image, wait_for_status
 from tests.pixels import encoded
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "astronaut.png"
@@ -29,8 +29,8 @@ async def seconds_to_start(running: Stack) -> float:
     async with client_of(running, running.other_token) as client:
         data, ids = encoded(Image.new("RGB", (16, 16))), list[int]()
         for _ in range(STARTS):
-            ids.append(await accepted(client, data))
-            await until(client, ids[-1], "completed")
+            ids.append(await upload_image(client, data))
+            await wait_for_status(client, ids[-1], "completed")
     url = running.stores.database_url("images").replace("postgresql+psycopg", "postgresql")
     async with await psycopg.AsyncConnection.connect(url) as connection:
         rows = await (await connection.execute(STARTED, (ids,))).fetchall()
@@ -57,15 +57,17 @@ async def _through_the_system(running: Stack, data: bytes) -> tuple[float, float
     async with client_of(running, running.token) as client:
 
         async def upload() -> None:
-            ids.append(await accepted(client, data, scale_factor=4))
+            ids.append(await upload_image(client, data, scale_factor=4))
 
-        ids = [await accepted(client, data, scale_factor=4)]
-        await until(client, ids.pop(), "completed")
+        ids = [await upload_image(client, data, scale_factor=4)]
+        await wait_for_status(client, ids.pop(), "completed")
         started, before = time.perf_counter(), cpu_seconds_of_all([os.getpid()])
         await repeated(IMAGES, 4, upload)
         busy = 0.0
         for index, image_id in enumerate(ids):
-            await until(client, image_id, "completed", seconds=300, every=0.25)  # polls cost CPU time as well
+            await wait_for_status(
+                client, image_id, "completed", seconds=300, every=0.25
+            )  # polls cost CPU time as well
             if index == IMAGES - 3:
                 spent = cpu_seconds_of_all([os.getpid()]) - before
                 busy = spent / (time.perf_counter() - started) / (os.cpu_count() or 1)

@@ -9,7 +9,7 @@ import pytest
 from loupe_local.accounts import LINK
 from loupe_local.mailbox import newest_mail_to
 from loupe_local.stack import Stack
-from tests.client import accepted, client_of, until
+from tests.client import client_of, upload_image, wait_for_status
 from tests.contract.api_client import (
     PASSWORD,
     SMALL,
@@ -230,7 +230,7 @@ async def test_only_sent_fields_change_and_a_new_address_is_unverified(stack: St
 async def test_deleting_an_account_deletes_its_images_and_files(stack: Stack, people: People) -> None:
     person = await people.new("starter")
     async with client_of(stack, person.token) as client:
-        image = await until(client, await accepted(client, SMALL), "completed")
+        image = await wait_for_status(client, await upload_image(client, SMALL), "completed")
 
         answer = await client.delete("/api/user")
         after = await client.get("/api/user")

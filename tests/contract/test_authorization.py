@@ -9,7 +9,7 @@ import pytest
 
 from loupe.contract import ABILITIES
 from loupe_local.stack import Stack
-from tests.client import accepted, client_of
+from tests.client import client_of, upload_image
 from tests.contract.api_client import SMALL, a_batch
 from tests.contract.operations import DOCUMENT, OPERATIONS, Operation
 from tests.gateway.harness import People, Person
@@ -94,7 +94,7 @@ async def stranger(people: People) -> Person:
 async def create_objects(stack: Stack, owner: Person) -> dict[str, int]:
     """Create one object of each kind. Return their ids, by the name of the parameter."""
     async with client_of(stack, owner.token) as client:
-        image_id = await accepted(client, SMALL)
+        image_id = await upload_image(client, SMALL)
         batch = await a_batch(client, SMALL)
     token_id, _ = await create_token(stack, owner, ["user:read"])
     return {"image_id": image_id, "batch_id": batch.json()["data"]["id"], "token_id": token_id}

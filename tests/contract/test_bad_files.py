@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from loupe_local.stack import Stack
-from tests.client import accepted, result_of, upscale
+from tests.client import download_result, upload_image, upscale
 from tests.contract.api_client import invalid_fields
 from tests.contract.bad_files import HARMFUL, JPEG, ODD, PHOTO, PNG, truncated_files
 from tests.e2e.test_refusals import count_traces
@@ -38,12 +38,12 @@ async def test_a_file_that_ends_between_its_parts_is_refused(jane: httpx2.AsyncC
 
 @pytest.mark.parametrize("kind", ODD)
 async def test_an_odd_file_is_upscaled_like_the_normal_one(jane: httpx2.AsyncClient, kind: str) -> None:
-    plain = await accepted(jane, PNG if "jpeg" not in kind else JPEG)
+    plain = await upload_image(jane, PNG if "jpeg" not in kind else JPEG)
 
-    odd = await result_of(jane, await accepted(jane, ODD[kind], "odd.txt"))
+    odd = await download_result(jane, await upload_image(jane, ODD[kind], "odd.txt"))
 
     assert opened(odd).size == (2 * PHOTO.width, 2 * PHOTO.height)
-    assert opened(odd).tobytes() == opened(await result_of(jane, plain)).tobytes()
+    assert opened(odd).tobytes() == opened(await download_result(jane, plain)).tobytes()
     assert "icc_profile" not in opened(odd).info
     assert not any(mark in odd for mark in (b"PK\3\4", b"alert", b"nonsense"))
 
@@ -51,6 +51,6 @@ async def test_an_odd_file_is_upscaled_like_the_normal_one(jane: httpx2.AsyncCli
 async def test_the_service_still_works_afterwards(jane: httpx2.AsyncClient) -> None:
     await asyncio.gather(*(upscale(jane, data) for data in HARMFUL.values()))
 
-    result = await result_of(jane, await accepted(jane, JPEG))
+    result = await download_result(jane, await upload_image(jane, JPEG))
 
     assert opened(result).size == (2 * PHOTO.width, 2 * PHOTO.height)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from loupe_local.stack import Stack
-from tests.client import client_of, nobody_working, until_used, used
+from tests.client import client_of, count_used_images, pause_worker, wait_until_used
 from tests.contract.api_client import CORRUPT, SMALL, a_batch, data_of, invalid_fields, refusal, until_deleted
 from tests.contract.shapes import ACCEPTED_BATCH, BATCH, IMAGE
 from tests.gateway.harness import People
@@ -99,7 +99,7 @@ async def test_one_error_refuses_the_whole_batch_and_stores_nothing(
 
     async with client_of(stack, person.token) as client:
         answer = await a_batch(client, *files, **({"scale_factor": 2} | fields))
-        counted = await used(client)
+        counted = await count_used_images(client)
         totals = [
             (await client.get(f"/api/{noun}")).json()["meta"]["total"] for noun in ("images", "batches")
         ]
@@ -113,7 +113,7 @@ async def test_twenty_files_are_accepted(stack: Stack, people: People) -> None:
 
     async with client_of(stack, person.token) as client:
         batch = data_of(await a_batch(client, *[SMALL] * 20), QUEUED, ACCEPTED_BATCH, 202)
-        counted = await used(client)
+        counted = await count_used_images(client)
         await client.delete(f"/api/batches/{batch['id']}")
 
     assert (batch["total_images"], counted) == (20, 20)
@@ -125,7 +125,7 @@ async def test_more_files_than_quota_left_refuse_the_whole_batch(stack: Stack, p
 
     async with client_of(stack, person.token) as client:
         over = await a_batch(client, SMALL, SMALL, SMALL)
-        counted = await used(client)
+        counted = await count_used_images(client)
         exact = await a_batch(client, SMALL, SMALL)
 
     assert refusal(over)[:2] == (403, "quota_exceeded")
@@ -172,13 +172,13 @@ async def test_progress_is_the_share_of_ended_images_rounded_down(
 async def test_an_unfinished_batch_is_cancelled_and_then_deleted(stack: Stack, people: People) -> None:
     person = await people.new("professional")
     async with client_of(stack, person.token) as client:
-        with nobody_working(stack):
+        with pause_worker(stack):
             made = (await a_batch(client, SMALL, SMALL)).json()["data"]
             path = f"/api/batches/{made['id']}"
             pending = await batch_of(client, made["id"])
             cancelled = await client.delete(path)
             batch = await batch_of(client, made["id"])
-            await until_used(client, 0)
+            await wait_until_used(client, 0)
         later = await batch_of(client, made["id"])
         deleted = await client.delete(path)
         after = await client.get(path)

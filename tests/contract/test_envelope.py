@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from loupe_local.stack import Stack
-from tests.client import accepted, client_of, upscale
+from tests.client import client_of, upload_image, upscale
 from tests.contract.api_client import SMALL, a_batch, data_of, invalid_fields, refusal
 from tests.contract.shapes import IMAGE, TOKENS, a_page_of, check
 from tests.gateway.harness import PASSWORD, People
@@ -67,7 +67,7 @@ async def test_a_success_has_data_only_where_the_reference_has_it(people: People
 
 
 async def test_a_list_has_meta_and_links_after_its_data(jane: httpx2.AsyncClient) -> None:
-    await accepted(jane, SMALL)
+    await upload_image(jane, SMALL)
 
     answer = await jane.get("/api/images", params={"per_page": 2})
 
@@ -113,7 +113,7 @@ async def test_a_percentage_is_a_float(stack: Stack, people: People) -> None:
 
     async with client_of(stack, person.token) as client:
         before = await client.get("/api/usage")
-        await accepted(client, SMALL)
+        await upload_image(client, SMALL)
         after = await client.get("/api/usage")
 
     assert '"percentage":0.0,' in before.text

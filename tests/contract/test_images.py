@@ -11,7 +11,15 @@ import pytest
 from PIL import Image
 
 from loupe_local.stack import Stack
-from tests.client import accepted, client_of, image, nobody_working, result_of, until, upscale
+from tests.client import (
+    client_of,
+    download_result,
+    get_image,
+    pause_worker,
+    upload_image,
+    upscale,
+    wait_for_status,
+)
 from tests.contract.api_client import CORRUPT, SMALL, data_of, invalid_fields, refusal, until_deleted
 from tests.contract.shapes import ACCEPTED, DOWNLOAD, IMAGE
 from tests.gateway.harness import People
@@ -62,7 +70,7 @@ async def test_the_content_decides_the_type(jane: httpx2.AsyncClient) -> None:
     accepted_one = await jane.post("/api/images/upscale", files=files)
     text = await jane.post("/api/images/upscale", files={"image": ("photo.png", b"a text", "image/png")})
 
-    found = await image(jane, accepted_one.json()["data"]["id"])
+    found = await get_image(jane, accepted_one.json()["data"]["id"])
     assert found["original_path"].endswith(".png")
     assert invalid_fields(text) == {"image": [NOT_AN_IMAGE]}
 
@@ -172,8 +180,8 @@ async def test_the_result_has_exactly_the_requested_size(
     names = ("scale_factor", "target_width", "target_height")
 
     first = data_of(await upscale(jane, SMALL, **fields), QUEUED, ACCEPTED, 202)
-    result = opened(await result_of(jane, first["id"]))
-    last = await image(jane, first["id"])
+    result = opened(await download_result(jane, first["id"]))
+    last = await get_image(jane, first["id"])
 
     assert tuple(first[name] for name in names) == tuple(last[name] for name in names) == expected
     assert result.size == size
@@ -183,7 +191,7 @@ async def test_the_result_has_exactly_the_requested_size(
 async def test_a_new_image_has_all_fields_with_null_for_unknown_values(stack: Stack, people: People) -> None:
     person = await people.new("starter")
     async with client_of(stack, person.token) as client:
-        with nobody_working(stack):
+        with pause_worker(stack):
             first = data_of(await upscale(client, SMALL, "Häuser.jpg"), QUEUED, ACCEPTED, 202)
             answer = await client.get(f"/api/images/{first['id']}")
             download = await client.get(f"/api/images/{first['id']}/download")
@@ -212,8 +220,8 @@ async def test_a_new_image_has_all_fields_with_null_for_unknown_values(stack: St
 
 
 async def test_a_finished_image_describes_its_result(jane: httpx2.AsyncClient) -> None:
-    image_id = await accepted(jane, SMALL)
-    await until(jane, image_id, "completed")
+    image_id = await upload_image(jane, SMALL)
+    await wait_for_status(jane, image_id, "completed")
 
     answer = await jane.get(f"/api/images/{image_id}")
 
@@ -221,7 +229,7 @@ async def test_a_finished_image_describes_its_result(jane: httpx2.AsyncClient) -
     stem = re.fullmatch(r"images/originals/(\w{16,})\.jpg", found["original_path"])
     assert stem
     assert found["upscaled_path"] == f"images/upscaled/{stem[1]}.jpg"
-    assert found["upscaled_size"] == len(await result_of(jane, image_id))
+    assert found["upscaled_size"] == len(await download_result(jane, image_id))
     assert (found["original_dimensions"], found["original_dimensions_formatted"]) == ("24x16", "24 x 16")
     assert (found["upscaled_dimensions"], found["upscaled_dimensions_formatted"]) == ("48x32", "48 x 32")
     assert re.search(r'"processing_time":\d+\.\d{1,2},', answer.text)
@@ -230,8 +238,8 @@ async def test_a_finished_image_describes_its_result(jane: httpx2.AsyncClient) -
 
 
 async def test_a_failed_image_says_why(jane: httpx2.AsyncClient) -> None:
-    image_id = await accepted(jane, CORRUPT)
-    await until(jane, image_id, "failed")
+    image_id = await upload_image(jane, CORRUPT)
+    await wait_for_status(jane, image_id, "failed")
 
     found = data_of(await jane.get(f"/api/images/{image_id}"), "Image retrieved successfully", IMAGE)
     download = await jane.get(f"/api/images/{image_id}/download")
@@ -242,8 +250,8 @@ async def test_a_failed_image_says_why(jane: httpx2.AsyncClient) -> None:
 
 
 async def test_a_download_link_lasts_an_hour_and_has_the_file_name(jane: httpx2.AsyncClient) -> None:
-    image_id = await accepted(jane, SMALL, 'my "cat"; é.jpg')
-    await until(jane, image_id, "completed")
+    image_id = await upload_image(jane, SMALL, 'my "cat"; é.jpg')
+    await wait_for_status(jane, image_id, "completed")
 
     before = datetime.now(UTC)
     answer = await jane.get(f"/api/images/{image_id}/download")
@@ -261,8 +269,8 @@ async def test_a_download_link_lasts_an_hour_and_has_the_file_name(jane: httpx2.
 
 
 async def test_deleting_an_image_deletes_its_objects(jane: httpx2.AsyncClient, stack: Stack) -> None:
-    image_id = await accepted(jane, SMALL)
-    found = await until(jane, image_id, "completed")
+    image_id = await upload_image(jane, SMALL)
+    found = await wait_for_status(jane, image_id, "completed")
 
     answer = await jane.delete(f"/api/images/{image_id}")
     after = [await jane.get(f"/api/images/{image_id}"), await jane.delete(f"/api/images/{image_id}")]

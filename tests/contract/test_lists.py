@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from loupe_local.stack import Stack
-from tests.client import accepted, client_of, until
+from tests.client import client_of, upload_image, wait_for_status
 from tests.contract.api_client import SMALL, a_batch, invalid_fields
 from tests.contract.shapes import BATCH, IMAGE, a_page_of, check
 from tests.gateway.harness import People, Person
@@ -20,10 +20,10 @@ async def collector(stack: Stack, people: People) -> Person:
     """Return a user with three images and three batches of one image."""
     person = await people.new("professional")
     async with client_of(stack, person.token) as client:
-        single = [await accepted(client, SMALL) for _ in range(3)]
+        single = [await upload_image(client, SMALL) for _ in range(3)]
         for number in range(3):
             assert (await a_batch(client, SMALL, name=f"batch {number}")).status_code == 202
-        await asyncio.gather(*(until(client, image_id, "completed") for image_id in single))
+        await asyncio.gather(*(wait_for_status(client, image_id, "completed") for image_id in single))
         await until_completed(client)
     return person
 

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from tests.client import accepted, result_of, until
+from tests.client import download_result, upload_image, wait_for_status
 from tests.contract.api_client import SMALL
 from tests.pixels import encoded, opened
 
@@ -16,7 +16,7 @@ PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 async def upscaled(client: httpx2.AsyncClient, data: bytes, **fields: object) -> Image.Image:
     form = {name: str(value) for name, value in fields.items()}
-    return opened(await result_of(client, await accepted(client, data, "photo", **form)))
+    return opened(await download_result(client, await upload_image(client, data, "photo", **form)))
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ async def test_fit_keeps_the_aspect_ratio_of_two_targets(jane: httpx2.AsyncClien
 async def test_format_and_quality_can_be_requested(jane: httpx2.AsyncClient) -> None:
     data = encoded(PHOTO, "PNG")
 
-    fine = await accepted(jane, data, output_format="jpeg", quality="95")
-    coarse = await accepted(jane, data, output_format="jpeg", quality="30")
-    results = [await result_of(jane, image_id) for image_id in (fine, coarse)]
+    fine = await upload_image(jane, data, output_format="jpeg", quality="95")
+    coarse = await upload_image(jane, data, output_format="jpeg", quality="30")
+    results = [await download_result(jane, image_id) for image_id in (fine, coarse)]
 
     assert [opened(result).format for result in results] == ["JPEG", "JPEG"]
     assert len(results[1]) < len(results[0])
@@ -130,7 +130,9 @@ async def test_an_image_says_which_model_was_used_and_why(
 ) -> None:
     photo = Image.open(photos / "coffee.png").convert("RGB").resize((90, 60))
 
-    found = await until(jane, await accepted(jane, encoded(photo, "PNG"), **options), "completed")
+    found = await wait_for_status(
+        jane, await upload_image(jane, encoded(photo, "PNG"), **options), "completed"
+    )
 
     assert found["model"]["asked"] == options.get("model", "auto")
     assert (found["model"]["used"], found["model"]["reason"]) == (used, reason)
@@ -140,6 +142,8 @@ async def test_an_image_says_which_model_was_used_and_why(
 async def test_a_low_quality_jpeg_gets_the_clean_model(jane: httpx2.AsyncClient, photos: Path) -> None:
     photo = Image.open(photos / "coffee.png").convert("RGB").resize((90, 60))
 
-    found = await until(jane, await accepted(jane, encoded(photo, "JPEG", quality=70)), "completed")
+    found = await wait_for_status(
+        jane, await upload_image(jane, encoded(photo, "JPEG", quality=70)), "completed"
+    )
 
     assert (found["model"]["used"], found["model"]["reason"]) == ("clean", "worn_jpeg")

@@ -15,7 +15,15 @@ from common import timestamps
 from gateway.routes.account import to_image_uploads
 from loupe.billing.v1 import billing_pb2
 from loupe_local.stack import Stack
-from tests.client import accepted, client_of, nobody_working, until, until_used, upscale, used
+from tests.client import (
+    client_of,
+    count_used_images,
+    pause_worker,
+    upload_image,
+    upscale,
+    wait_for_status,
+    wait_until_used,
+)
 from tests.contract.api_client import CORRUPT, SMALL, a_batch, data_of, refusal
 from tests.contract.shapes import PLANS, USAGE
 from tests.gateway.harness import People
@@ -130,34 +138,34 @@ async def test_an_image_counts_once_at_any_scale_as_soon_as_it_is_accepted(
     person = await people.new("starter")
 
     async with client_of(stack, person.token) as client:
-        with nobody_working(stack):
+        with pause_worker(stack):
             for count, scale in enumerate((2, 3, 4), 1):
-                await accepted(client, SMALL, scale_factor=scale)
-                assert await used(client) == count
+                await upload_image(client, SMALL, scale_factor=scale)
+                assert await count_used_images(client) == count
 
 
 async def test_deleting_a_finished_image_releases_no_place(stack: Stack, people: People) -> None:
     person = await people.new("starter")
 
     async with client_of(stack, person.token) as client:
-        done = await accepted(client, SMALL)
-        await until(client, done, "completed")
+        done = await upload_image(client, SMALL)
+        await wait_for_status(client, done, "completed")
         await client.delete(f"/api/images/{done}")
-        failed = await accepted(client, CORRUPT)
-        await until(client, failed, "failed")
+        failed = await upload_image(client, CORRUPT)
+        await wait_for_status(client, failed, "failed")
 
-        await until_used(client, 1)
+        await wait_until_used(client, 1)
 
 
 async def test_a_cancelled_image_releases_its_place(stack: Stack, people: People) -> None:
     person = await people.new("starter")
 
     async with client_of(stack, person.token) as client:
-        with nobody_working(stack):
-            image_id = await accepted(client, SMALL)
-            before = await used(client)
+        with pause_worker(stack):
+            image_id = await upload_image(client, SMALL)
+            before = await count_used_images(client)
             await client.delete(f"/api/images/{image_id}")
-            await until_used(client, 0)
+            await wait_until_used(client, 0)
 
     assert before == 1
 

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from loupe_local.stack import Stack
-from tests.client import accepted, client_of, until
+from tests.client import client_of, upload_image, wait_for_status
 from tests.contract.api_client import MULTIPART, SMALL, a_batch, answer_to_headers, invalid_fields, refusal
 from tests.gateway.harness import People, gateway_on, settings_of
 
@@ -44,7 +44,7 @@ async def test_an_invalid_or_unknown_id_is_404(jane: httpx2.AsyncClient, path: s
 
 
 async def test_another_users_object_is_404(jane: httpx2.AsyncClient, omar: httpx2.AsyncClient) -> None:
-    image_id = await accepted(jane, SMALL)
+    image_id = await upload_image(jane, SMALL)
     batch_id = (await a_batch(jane, SMALL)).json()["data"]["id"]
     token_id = (await jane.get("/api/user/tokens")).json()["data"]["tokens"][0]["id"]
     paths = [f"/api/images/{image_id}", f"/api/batches/{batch_id}", f"/api/user/tokens/{token_id}"]
@@ -61,7 +61,7 @@ async def test_another_users_object_is_404(jane: httpx2.AsyncClient, omar: httpx
         "image_not_found",
     ]
     assert {answer.status_code for answer in answers} == {404}
-    await until(jane, image_id, "completed")
+    await wait_for_status(jane, image_id, "completed")
 
 
 async def test_errors_have_the_texts_of_the_reference(jane: httpx2.AsyncClient) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from loupe_local.stack import Stack
-from tests.client import accepted, client_of, until, upscale
+from tests.client import client_of, upload_image, upscale, wait_for_status
 from tests.contract.api_client import SMALL, a_batch, data_of, refusal
 from tests.contract.shapes import SUBSCRIPTION
 from tests.gateway.harness import People, Person
@@ -76,8 +76,8 @@ async def test_a_subscription_has_the_flags_of_cashier(
 async def test_an_expired_subscription_refuses_only_new_images(stack: Stack, people: People) -> None:
     person = await people.new("professional")
     async with client_of(stack, person.token) as client:
-        image_id = await accepted(client, SMALL)
-        await until(client, image_id, "completed")
+        image_id = await upload_image(client, SMALL)
+        await wait_for_status(client, image_id, "completed")
         await people.operator.set_plan(person.email, "professional", until=datetime.now(UTC) + PAST)
 
         posts = [await upscale(client, SMALL), await a_batch(client, SMALL)]

@@ -22,7 +22,16 @@ from loupe_local.process import output_of
 from loupe_local.services import Services
 from loupe_local.stack import Stack, stack
 from loupe_local.stores import Servers
-from tests.client import accepted, client_of, image, result_of, until, until_used, upscale, used
+from tests.client import (
+    client_of,
+    count_used_images,
+    download_result,
+    get_image,
+    upload_image,
+    upscale,
+    wait_for_status,
+    wait_until_used,
+)
 from tests.contract.api_client import until_deleted
 from tests.e2e.backups import QUICK, Backup, dump, read_objects, read_rows, restored_services, until_row
 from tests.e2e.batching import create_batch, photos_of, read_batch, until_ended
@@ -93,19 +102,19 @@ async def after(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> A
 async def prepare_and_back_up(running: Stack, jane: httpx2.AsyncClient, dumps: Path) -> Before:
     """Create images in every state, make the backup, and create more that it does not contain."""
     supervisor = running.stores.supervisor
-    completed = await accepted(jane, PHOTO)
-    result = await result_of(jane, completed)
+    completed = await upload_image(jane, PHOTO)
+    result = await download_result(jane, completed)
     batch = await until_ended(jane, (await create_batch(jane, photos_of(2)))["id"])
-    deleted = await accepted(jane, PHOTO)
-    await until(jane, deleted, "completed")
-    await until_used(jane, 4)
+    deleted = await upload_image(jane, PHOTO)
+    await wait_for_status(jane, deleted, "completed")
+    await wait_until_used(jane, 4)
     unbilled = await complete_unbilled(running, jane)
     await supervisor.stop("inference")
     pending = await upload_once_available(jane)
 
     await dump(running.stores, "images", dumps)
-    accepted_during = await accepted(jane, PHOTO)
-    keys = [(await image(jane, deleted))[name] for name in ("original_path", "upscaled_path")]
+    accepted_during = await upload_image(jane, PHOTO)
+    keys = [(await get_image(jane, deleted))[name] for name in ("original_path", "upscaled_path")]
     await jane.delete(f"/api/images/{deleted}")
     await until_deleted(running, *keys)
     await dump(running.stores, "billing", dumps)
@@ -113,8 +122,8 @@ async def prepare_and_back_up(running: Stack, jane: httpx2.AsyncClient, dumps: P
     objects = await read_objects(running.stores)
 
     await supervisor.restart("inference")
-    accepted_after = await accepted(jane, PHOTO)
-    await until(jane, accepted_after, "completed")
+    accepted_after = await upload_image(jane, PHOTO)
+    await wait_for_status(jane, accepted_after, "completed")
     person = await People(running).new("professional")
     return Before(
         token=running.token,
@@ -144,10 +153,10 @@ async def complete_unbilled(running: Stack, jane: httpx2.AsyncClient) -> int:
     """Complete an image, and delete its event from the stream before billing receives it."""
     supervisor = running.stores.supervisor
     await supervisor.stop("inference")
-    image_id = await accepted(jane, PHOTO)
+    image_id = await upload_image(jane, PHOTO)
     await supervisor.stop("billing")
     await supervisor.restart("inference")
-    await until(jane, image_id, "completed")
+    await wait_for_status(jane, image_id, "completed")
     await until_row(running.stores, "images", 0, "SELECT count(*) FROM outbox")
     client = await nats.connect(running.stores.nats_url("images"))
     await client.jetstream().purge_stream("IMAGES")
@@ -167,7 +176,7 @@ async def test_tokens_from_before_the_backup_work_and_later_tokens_do_not(after:
 
 
 async def test_a_completed_image_downloads_unchanged(after: Restored) -> None:
-    result = await result_of(after.jane, after.before.completed)
+    result = await download_result(after.jane, after.before.completed)
 
     assert result == after.before.result
 
@@ -178,11 +187,13 @@ async def test_a_batch_is_complete_with_all_its_results(after: Restored) -> None
     for name in ("status", "completed_images", "created_at", "completed_at"):
         assert found[name] == after.before.batch[name]
     for one in found["images"]:
-        assert await result_of(after.jane, one["id"]) == after.before.backup.objects[one["upscaled_path"]]
+        assert (
+            await download_result(after.jane, one["id"]) == after.before.backup.objects[one["upscaled_path"]]
+        )
 
 
 async def test_a_pending_image_completes_and_is_charged_once(after: Restored) -> None:
-    await until(after.jane, after.before.pending, "completed")
+    await wait_for_status(after.jane, after.before.pending, "completed")
 
     reservation = await after.reservation(after.before.pending)
     await until_row(after.services.stores, "billing", "captured", STATE, reservation)
@@ -212,7 +223,7 @@ async def test_an_image_without_its_objects_is_listed_and_fails_when_marked(afte
     await after.admin("objects", "check", "--mark")
     again = await after.admin("objects", "check")
 
-    failed = await image(after.jane, after.before.deleted)
+    failed = await get_image(after.jane, after.before.deleted)
     assert [one.get("image_id") for one in listed] == [str(after.before.deleted), None]
     assert [one.get("image_id") for one in again] == [None]
     assert (failed["status"], failed["error"]["code"]) == ("failed", "object_lost")
@@ -220,10 +231,10 @@ async def test_an_image_without_its_objects_is_listed_and_fails_when_marked(afte
 
 async def test_every_completed_image_is_counted_once_and_nothing_else(after: Restored) -> None:
     """Five images had completed, one was pending. The reservation without an image has expired."""
-    await until(after.jane, after.before.pending, "completed")
+    await wait_for_status(after.jane, after.before.pending, "completed")
     await after.admin("endings", "replay", "--since", "24h")
 
-    await until_used(after.jane, 6)
+    await wait_until_used(after.jane, 6)
 
     states = "SELECT state, count(*) FROM reservation GROUP BY state ORDER BY state"
     assert await read_rows(after.services.stores, "billing", states) == [("captured", 6), ("expired", 1)]
@@ -232,9 +243,9 @@ async def test_every_completed_image_is_counted_once_and_nothing_else(after: Res
 
 
 async def test_new_images_are_processed_and_counted(after: Restored) -> None:
-    before = await used(after.jane)
+    before = await count_used_images(after.jane)
 
-    result = await result_of(after.jane, await accepted(after.jane, PHOTO))
+    result = await download_result(after.jane, await upload_image(after.jane, PHOTO))
 
     assert result
-    await until_used(after.jane, before + 1)
+    await wait_until_used(after.jane, before + 1)

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from loupe_local.stack import Stack
-from tests.client import client_of, used
+from tests.client import client_of, count_used_images
 from tests.e2e.batching import PHOTO, TEN_MB, Files, create_batch, photos_of, post_batch, until_ended
 from tests.e2e.test_refusals import BROKEN, NOT_AN_IMAGE, count_traces
 from tests.gateway.harness import People
@@ -89,7 +89,7 @@ async def read_keys(stack: Stack) -> set[str]:
 async def test_a_client_that_hangs_up_between_two_files_leaves_nothing(
     stack: Stack, mia: httpx2.AsyncClient
 ) -> None:
-    reserved, before = await used(mia), await read_keys(stack)
+    reserved, before = await count_used_images(mia), await read_keys(stack)
     batches = (await mia.get("/api/batches")).json()["meta"]["total"]
     host, _, port = stack.api.removeprefix("http://").partition(":")
     head = (
@@ -108,7 +108,7 @@ async def test_a_client_that_hangs_up_between_two_files_leaves_nothing(
             await asyncio.sleep(0.02)
 
     assert len(new) == 1
-    assert await used(mia) == reserved
+    assert await count_used_images(mia) == reserved
     assert (await mia.get("/api/batches")).json()["meta"]["total"] == batches
 
 

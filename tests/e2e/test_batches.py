@@ -16,7 +16,7 @@ from PIL import Image
 
 from loupe_local.stack import Stack
 from tests.bench.measure import growth_mib
-from tests.client import client_of, image, nobody_working, until_used, used
+from tests.client import client_of, count_used_images, get_image, pause_worker, wait_until_used
 from tests.contract.api_client import until_deleted
 from tests.e2e.batching import TEN_MB, create_batch, photos_of, post_batch, read_batch, until_ended
 from tests.e2e.test_faults import a_large_photo
@@ -41,7 +41,7 @@ async def no_worker(stack: Stack) -> AsyncGenerator[None]:
 
 
 async def test_three_images_become_a_completed_batch(mia: httpx2.AsyncClient) -> None:
-    before = await used(mia)
+    before = await count_used_images(mia)
 
     answer = await post_batch(mia, photos_of(3), scale_factor=3, name="Product photos")
     accepted = answer.json()["data"]
@@ -69,14 +69,14 @@ async def test_three_images_become_a_completed_batch(mia: httpx2.AsyncClient) ->
     ]
     assert [one["id"] for one in ended["images"]] == [one["id"] for one in accepted["images"]]
     assert ended["created_at"] < ended["completed_at"]
-    assert await used(mia) == before + 3
+    assert await count_used_images(mia) == before + 3
 
 
 async def test_each_image_of_a_batch_is_an_image_like_any_other(mia: httpx2.AsyncClient) -> None:
     accepted = await create_batch(mia, photos_of(2))
     ended = await until_ended(mia, accepted["id"])
 
-    first = await image(mia, ended["images"][0]["id"])
+    first = await get_image(mia, ended["images"][0]["id"])
     async with httpx2.AsyncClient() as anyone:
         result = await anyone.get(ended["images"][1]["download_url"])
 
@@ -103,7 +103,7 @@ async def test_all_three_names_of_the_field_are_accepted(mia: httpx2.AsyncClient
 async def test_a_pending_batch_can_be_cancelled_and_costs_nothing(
     mia: httpx2.AsyncClient, no_worker: None
 ) -> None:
-    before = await used(mia)
+    before = await count_used_images(mia)
     accepted = await create_batch(mia, photos_of(3))
 
     answer = await mia.delete(f"/api/batches/{accepted['id']}")
@@ -122,19 +122,19 @@ async def test_a_pending_batch_can_be_cancelled_and_costs_nothing(
     assert {(one["status"], one["error"]["code"]) for one in found["images"]} == {("failed", "cancelled")}
     assert again.json()["message"] == "Batch deleted successfully"
     assert (after.status_code, after.json()["code"]) == (404, "batch_not_found")
-    await until_used(mia, before)
+    await wait_until_used(mia, before)
 
 
 async def test_images_that_finished_before_a_batch_was_cancelled_stay(
     stack: Stack, mia: httpx2.AsyncClient, photos: Path
 ) -> None:
-    before = await used(mia)
+    before = await count_used_images(mia)
     large = [(f"large{number}.jpg", a_large_photo(photos)) for number in range(6)]
     accepted = await create_batch(mia, [*photos_of(1), *large], scale_factor=4)
     while not (await read_batch(mia, accepted["id"]))["completed_images"]:
         await asyncio.sleep(0.05)
 
-    with nobody_working(stack):
+    with pause_worker(stack):
         await mia.delete(f"/api/batches/{accepted['id']}")
     found = await read_batch(mia, accepted["id"])
 
@@ -145,13 +145,13 @@ async def test_images_that_finished_before_a_batch_was_cancelled_stay(
     assert found["failed_images"] == len(failed) == 7 - found["completed_images"] > 0
     assert all(one["download_url"] for one in completed)
     assert {one["error"]["code"] for one in failed} == {"cancelled"}
-    await until_used(mia, before + found["completed_images"])
+    await wait_until_used(mia, before + found["completed_images"])
 
 
 async def test_an_undecodable_image_fails_and_the_others_complete(
     mia: httpx2.AsyncClient, photos: Path
 ) -> None:
-    before, out = await used(mia), io.BytesIO()
+    before, out = await count_used_images(mia), io.BytesIO()
     Image.open(photos / "chelsea.png").convert("RGB").resize((64, 64)).save(
         out, "TIFF", compression="tiff_lzw"
     )
@@ -168,7 +168,7 @@ async def test_an_undecodable_image_fails_and_the_others_complete(
         100,
     ]
     assert ended["images"][1]["error"]["code"] == "undecodable"
-    await until_used(mia, before + 1)
+    await wait_until_used(mia, before + 1)
 
 
 async def test_deleting_a_finished_batch_removes_its_images_and_their_objects(
@@ -176,7 +176,7 @@ async def test_deleting_a_finished_batch_removes_its_images_and_their_objects(
 ) -> None:
     accepted = await create_batch(mia, photos_of(2))
     ended = await until_ended(mia, accepted["id"])
-    before = await used(mia)
+    before = await count_used_images(mia)
 
     answer = await mia.delete(f"/api/batches/{accepted['id']}")
 
@@ -186,7 +186,7 @@ async def test_deleting_a_finished_batch_removes_its_images_and_their_objects(
         await until_deleted(stack, one["original_path"])
         await until_deleted(stack, one["upscaled_path"])
     assert (await mia.delete(f"/api/batches/{accepted['id']}")).status_code == 404
-    assert await used(mia) == before
+    assert await count_used_images(mia) == before
 
 
 async def test_a_batch_still_counts_an_image_that_was_deleted_from_it(mia: httpx2.AsyncClient) -> None:

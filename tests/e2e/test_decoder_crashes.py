@@ -9,7 +9,7 @@ import psutil
 from PIL import Image
 
 from loupe_local.stack import Stack
-from tests.client import accepted, result_of, until, until_used, used
+from tests.client import count_used_images, download_result, upload_image, wait_for_status, wait_until_used
 from tests.pixels import encoded, opened
 
 SMALL = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
@@ -50,16 +50,16 @@ async def decoder_killed_by_large_pictures(stack: Stack) -> AsyncGenerator[list[
 async def test_an_image_that_always_crashes_the_decoder_fails_by_itself_and_costs_nothing(
     stack: Stack, jane: httpx2.AsyncClient, omar: httpx2.AsyncClient
 ) -> None:
-    before = await used(jane)
+    before = await count_used_images(jane)
     async with decoder_killed_by_large_pictures(stack) as killed:
-        heavy = await accepted(jane, a_heavy_picture(), target_width=7001)
-        others = [await accepted(omar, SMALL) for _ in range(3)]
+        heavy = await upload_image(jane, a_heavy_picture(), target_width=7001)
+        others = [await upload_image(omar, SMALL) for _ in range(3)]
 
-        found = await until(jane, heavy, "failed")
-        results = [opened(await result_of(omar, other)) for other in others]
+        found = await wait_for_status(jane, heavy, "failed")
+        results = [opened(await download_result(omar, other)) for other in others]
 
     assert len(killed) == 3
     assert found["error"]["code"] == "attempts_exhausted"
     assert [result.size for result in results] == [(48, 32)] * 3
-    await until_used(jane, before)
-    assert opened(await result_of(jane, await accepted(jane, SMALL))).size == (48, 32)
+    await wait_until_used(jane, before)
+    assert opened(await download_result(jane, await upload_image(jane, SMALL))).size == (48, 32)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from loupe_local.stack import Stack
-from tests.client import accepted, image, until
+from tests.client import get_image, upload_image, wait_for_status
 from tests.pixels import encoded, opened
 
 PHOTO = encoded(Image.new("RGB", (4, 4), "teal"))
@@ -31,7 +31,7 @@ async def browser() -> AsyncGenerator[httpx2.AsyncClient]:
 
 @pytest.fixture(scope="module")
 async def finished(jane: httpx2.AsyncClient) -> dict[str, Any]:
-    return await until(jane, await accepted(jane, PHOTO, "teal.jpg"), "completed")
+    return await wait_for_status(jane, await upload_image(jane, PHOTO, "teal.jpg"), "completed")
 
 
 async def read_link(client: httpx2.AsyncClient, image_id: int) -> dict[str, str]:
@@ -62,8 +62,8 @@ async def read_link(client: httpx2.AsyncClient, image_id: int) -> dict[str, str]
 async def test_any_name_comes_back_in_a_header_that_says_nothing_else(
     jane: httpx2.AsyncClient, browser: httpx2.AsyncClient, sent: str, expected: str
 ) -> None:
-    image_id = await accepted(jane, PHOTO, sent)
-    await until(jane, image_id, "completed")
+    image_id = await upload_image(jane, PHOTO, sent)
+    await wait_for_status(jane, image_id, "completed")
 
     link = await read_link(jane, image_id)
     answer = await browser.get(link["download_url"])
@@ -98,8 +98,8 @@ async def test_a_download_has_the_name_and_type_of_the_result(
     media: str,
 ) -> None:
     data = encoded(Image.new("RGB", (4, 4), "teal"), file_format)
-    image_id = await accepted(jane, data, sent)
-    await until(jane, image_id, "completed")
+    image_id = await upload_image(jane, data, sent)
+    await wait_for_status(jane, image_id, "completed")
 
     link = await read_link(jane, image_id)
     answer = await browser.get(link["download_url"])
@@ -126,11 +126,11 @@ async def test_both_links_of_an_image_are_signed_for_the_public_host_and_an_hour
 
 async def test_an_image_has_no_link_until_it_is_completed(stack: Stack, jane: httpx2.AsyncClient) -> None:
     await stack.stores.supervisor.stop("inference")
-    image_id = await accepted(jane, PHOTO)
+    image_id = await upload_image(jane, PHOTO)
 
-    waiting, answer = await image(jane, image_id), await jane.get(f"/api/images/{image_id}/download")
+    waiting, answer = await get_image(jane, image_id), await jane.get(f"/api/images/{image_id}/download")
     await stack.stores.supervisor.restart("inference")
-    done = await until(jane, image_id, "completed")
+    done = await wait_for_status(jane, image_id, "completed")
 
     assert (waiting["download_url"], waiting["download_expires_at"]) == (None, None)
     assert (answer.status_code, answer.json()["code"]) == (400, "image_processing")
@@ -201,8 +201,8 @@ async def test_a_link_is_refused_when_its_hour_is_over(
 async def test_links_of_a_deleted_image_stop_working(
     jane: httpx2.AsyncClient, browser: httpx2.AsyncClient
 ) -> None:
-    image_id = await accepted(jane, PHOTO)
-    link = (await until(jane, image_id, "completed"))["download_url"]
+    image_id = await upload_image(jane, PHOTO)
+    link = (await wait_for_status(jane, image_id, "completed"))["download_url"]
 
     await jane.delete(f"/api/images/{image_id}")
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from builder.registry import ENHANCE, networks_of
 from loupe_local.triton import MODELS
-from tests.client import accepted, result_of, until
+from tests.client import download_result, upload_image, wait_for_status
 from tests.pixels import encoded, opened, psnr, shrunk
 
 BUILT = [network for network in networks_of(ENHANCE) if (MODELS / f"{network.name}_float").is_dir()]
@@ -41,9 +41,9 @@ async def test_the_result_of_a_low_quality_photo_resembles_the_original(
     small = small.crop((left, top, left + 96, top + 96))
     truth = whole.crop((left * factor, 0, (left + 96) * factor, 96 * factor))
 
-    image_id = await accepted(jane, encoded(small, quality=60), scale_factor=factor, model="enhance")
-    found = await until(jane, image_id, "completed")
-    result = opened(await result_of(jane, image_id))
+    image_id = await upload_image(jane, encoded(small, quality=60), scale_factor=factor, model="enhance")
+    found = await wait_for_status(jane, image_id, "completed")
+    result = opened(await download_result(jane, image_id))
 
     assert (found["model"]["used"], found["model"]["reason"]) == ("enhance", "asked_for")
     assert result.size == truth.size
@@ -54,8 +54,8 @@ async def test_noise_is_removed(jane: httpx2.AsyncClient) -> None:
     noisy = np.random.default_rng(7).normal(128, 12, (64, 64, 3)).clip(0, 255).astype(np.uint8)
     small = Image.fromarray(noisy)
 
-    image_id = await accepted(jane, encoded(small, "PNG"), "noise.png", scale_factor=4, model="enhance")
-    result = opened(await result_of(jane, image_id))
+    image_id = await upload_image(jane, encoded(small, "PNG"), "noise.png", scale_factor=4, model="enhance")
+    result = opened(await download_result(jane, image_id))
 
     lanczos = small.resize(result.size, Image.Resampling.LANCZOS)
     assert np.asarray(result).std() < np.asarray(lanczos).std() / 2
@@ -65,8 +65,8 @@ async def test_16_bits_stay_16_bits(jane: httpx2.AsyncClient) -> None:
     ramp = np.linspace(0, 65535, 80, dtype=np.uint16)[None, :].repeat(64, 0)
     small = Image.fromarray(ramp)
 
-    image_id = await accepted(jane, encoded(small, "PNG"), "ramp.png", scale_factor=2, model="enhance")
-    result = opened(await result_of(jane, image_id))
+    image_id = await upload_image(jane, encoded(small, "PNG"), "ramp.png", scale_factor=2, model="enhance")
+    result = opened(await download_result(jane, image_id))
 
     assert (result.mode, result.size) == ("I;16", (160, 128))
     assert len(np.unique(np.asarray(result))) > 256
@@ -78,6 +78,6 @@ async def test_every_image_of_a_batch_uses_it(omar: httpx2.AsyncClient, photos: 
 
     answer = await omar.post("/api/batches", files=files, data={"model": "enhance"})
     ids = [image["id"] for image in answer.json()["data"]["images"]]
-    found = [await until(omar, image_id, "completed") for image_id in ids]
+    found = [await wait_for_status(omar, image_id, "completed") for image_id in ids]
 
     assert [image["model"]["used"] for image in found] == ["enhance", "enhance"]

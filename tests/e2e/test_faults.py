@@ -12,7 +12,7 @@ from PIL import Image
 
 from loupe_local.service_names import NAMES
 from loupe_local.stack import Stack
-from tests.client import accepted, result_of, until, until_used, used
+from tests.client import count_used_images, download_result, upload_image, wait_for_status, wait_until_used
 from tests.contract.api_client import until_deleted
 from tests.pixels import encoded, opened
 
@@ -35,27 +35,27 @@ async def until_ready(client: httpx2.AsyncClient) -> None:
 async def test_an_image_survives_a_killed_process_and_is_charged_once(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path, victim: str
 ) -> None:
-    before = await used(jane)
-    image_id = await accepted(jane, a_large_photo(photos), scale_factor=4)
-    await until(jane, image_id, "processing")
+    before = await count_used_images(jane)
+    image_id = await upload_image(jane, a_large_photo(photos), scale_factor=4)
+    await wait_for_status(jane, image_id, "processing")
 
     await stack.stores.supervisor.kill(victim)
     await stack.stores.supervisor.restart(victim)
     await until_ready(jane)
-    result = opened(await result_of(jane, image_id))
+    result = opened(await download_result(jane, image_id))
 
     assert result.size == (2560, 1920)
-    await until_used(jane, before + 1)
+    await wait_until_used(jane, before + 1)
 
 
 async def test_a_stopped_worker_gives_its_image_to_the_next_worker(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path
 ) -> None:
-    image_id = await accepted(jane, a_large_photo(photos), scale_factor=4)
-    await until(jane, image_id, "processing")
+    image_id = await upload_image(jane, a_large_photo(photos), scale_factor=4)
+    await wait_for_status(jane, image_id, "processing")
 
     await stack.stores.supervisor.restart("inference")
-    found = await until(jane, image_id, "completed")
+    found = await wait_for_status(jane, image_id, "completed")
 
     assert found["upscaled_dimensions"] == "2560x1920"
 
@@ -63,15 +63,15 @@ async def test_a_stopped_worker_gives_its_image_to_the_next_worker(
 async def test_work_on_a_deleted_image_stops_and_its_quota_is_given_back(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path
 ) -> None:
-    before = await used(jane)
-    image_id = await accepted(jane, a_large_photo(photos), scale_factor=4)
-    found = await until(jane, image_id, "processing")
+    before = await count_used_images(jane)
+    image_id = await upload_image(jane, a_large_photo(photos), scale_factor=4)
+    found = await wait_for_status(jane, image_id, "processing")
 
     answer = await jane.delete(f"/api/images/{image_id}")
 
     assert (answer.status_code, answer.json()["message"]) == (200, "Image deleted successfully")
     assert (await jane.get(f"/api/images/{image_id}")).status_code == 404
-    await until_used(jane, before)
+    await wait_until_used(jane, before)
     await until_deleted(stack, found["original_path"])
     await until_deleted(stack, found["original_path"].replace("originals", "upscaled"))
 
@@ -95,13 +95,13 @@ async def test_no_image_is_lost_when_the_stream_loses_everything(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path
 ) -> None:
     await stack.stores.supervisor.stop("inference")
-    image_id = await accepted(jane, a_large_photo(photos), scale_factor=2)
+    image_id = await upload_image(jane, a_large_photo(photos), scale_factor=2)
     client = await nats.connect(stack.stores.nats_url("images"))
     purged = await until_purged(client.jetstream())
     await client.close()
 
     await stack.stores.supervisor.restart("inference")
-    found = await until(jane, image_id, "completed", seconds=SECONDS_TO_RECOVER)
+    found = await wait_for_status(jane, image_id, "completed", seconds=SECONDS_TO_RECOVER)
 
     assert purged >= 1
     assert found["status"] == "completed"
@@ -110,7 +110,7 @@ async def test_no_image_is_lost_when_the_stream_loses_everything(
 async def test_the_stream_of_the_previous_release_is_not_declared(
     stack: Stack, jane: httpx2.AsyncClient, photos: Path
 ) -> None:
-    await result_of(jane, await accepted(jane, a_large_photo(photos), scale_factor=2))
+    await download_result(jane, await upload_image(jane, a_large_photo(photos), scale_factor=2))
 
     client = await nats.connect(stack.stores.nats_url("images"))
     names = {info.config.name for info in await client.jetstream().streams_info()}

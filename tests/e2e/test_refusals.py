@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from loupe_local.stack import Stack
-from tests.client import accepted, until, upscale, used
+from tests.client import count_used_images, upload_image, upscale, wait_for_status
 from tests.pixels import encoded
 from tests.texts import NOT_AN_IMAGE
 
@@ -37,7 +37,7 @@ async def count_traces(stack: Stack, client: httpx2.AsyncClient) -> tuple[int, i
     objects = await asyncio.to_thread(
         lambda: len(list(store.list_objects(stack.stores.s3.bucket, recursive=True)))
     )
-    return (row or (0,))[0], objects, await used(client)
+    return (row or (0,))[0], objects, await count_used_images(client)
 
 
 BROKEN = "The image is corrupt or incomplete."
@@ -157,14 +157,14 @@ async def test_a_request_without_a_valid_token_is_unauthenticated(
 
 
 async def test_another_users_image_is_not_found(jane: httpx2.AsyncClient, omar: httpx2.AsyncClient) -> None:
-    image_id = await accepted(jane, SMALL)
-    await until(jane, image_id, "completed")
+    image_id = await upload_image(jane, SMALL)
+    await wait_for_status(jane, image_id, "completed")
 
     for method, path in (("GET", ""), ("GET", "/download"), ("DELETE", "")):
         answer = await omar.request(method, f"/api/images/{image_id}{path}")
 
         assert (answer.status_code, answer.json()["code"]) == (404, "image_not_found")
-    assert (await until(jane, image_id, "completed"))["id"] == image_id
+    assert (await wait_for_status(jane, image_id, "completed"))["id"] == image_id
 
 
 @pytest.mark.parametrize("image_id", ["0", "abc", "1.5", "1.0", "01", "%2B1", "-1", str(2**63), "999999999"])
@@ -189,16 +189,16 @@ async def test_an_undecodable_image_fails_and_costs_nothing(jane: httpx2.AsyncCl
     photo.save(out, "TIFF", compression="tiff_lzw")
     data = bytearray(out.getvalue())
     data[8:400] = b"\xff" * 392
-    before = await used(jane)
+    before = await count_used_images(jane)
 
-    image_id = await accepted(jane, bytes(data), "broken.tif")
-    found = await until(jane, image_id, "failed")
+    image_id = await upload_image(jane, bytes(data), "broken.tif")
+    found = await wait_for_status(jane, image_id, "failed")
     download = await jane.get(f"/api/images/{image_id}/download")
 
     assert found["error"]["code"] == "undecodable"
     assert found["error"]["retryable"] is False
     assert (download.status_code, download.json()["message"]) == (400, "Image processing failed")
-    assert await used(jane) == before
+    assert await count_used_images(jane) == before
 
 
 async def test_a_refusal_before_the_body_is_read_closes_the_connection(stack: Stack) -> None:

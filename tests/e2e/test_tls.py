@@ -8,7 +8,7 @@ from loupe_local.log import to_file
 from loupe_local.service_names import NAMES
 from loupe_local.stack import stack
 from tests.certificates import Authority
-from tests.client import client_of, result_of, upscale
+from tests.client import client_of, download_result, upscale
 from tests.pixels import encoded, opened
 
 
@@ -30,6 +30,6 @@ async def test_an_image_is_upscaled_when_all_services_use_tls(tmp_path: Path) ->
         client_of(running, running.token) as client,
     ):
         answer = await upscale(client, encoded(Image.new("RGB", (24, 16), "teal")), scale_factor=2)
-        result = await result_of(client, answer.json()["data"]["id"])
+        result = await download_result(client, answer.json()["data"]["id"])
 
     assert opened(result).size == (48, 32)

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.client import UNFINISHED, accepted, image, result_of, until
+from tests.client import UNFINISHED, download_result, get_image, upload_image, wait_for_status
 from tests.pixels import encoded, opened, psnr, shrunk
 
 # On this photo SPAN is better than Lanczos by 4.5 dB at factor 2 and 3.1 dB at factor 4. JPEG at quality 95
@@ -23,8 +23,8 @@ async def test_the_result_of_a_photo_is_closer_to_the_original_than_lanczos(
     whole, small = shrunk(photos / "astronaut.png", factor)
     data = encoded(small, file_format)
 
-    image_id = await accepted(jane, data, f"astronaut.{file_format.lower()}", scale_factor=factor)
-    result = opened(await result_of(jane, image_id))
+    image_id = await upload_image(jane, data, f"astronaut.{file_format.lower()}", scale_factor=factor)
+    result = opened(await download_result(jane, image_id))
 
     lanczos = opened(data).resize(whole.size, Image.Resampling.LANCZOS)
     assert result.size == whole.size
@@ -46,8 +46,8 @@ async def test_the_result_has_exactly_the_requested_size(
 ) -> None:
     photo = Image.open(photos / "coffee.png").convert("RGB").resize((100, 80))
 
-    image_id = await accepted(jane, encoded(photo), "photo.jpg", **fields)
-    result = opened(await result_of(jane, image_id))
+    image_id = await upload_image(jane, encoded(photo), "photo.jpg", **fields)
+    result = opened(await download_result(jane, image_id))
 
     assert result.size == size
 
@@ -58,9 +58,12 @@ async def test_alpha_and_orientation_are_kept(jane: httpx2.AsyncClient, photos: 
     turned = Image.Exif()
     turned[0x0112] = 6
 
-    first = await accepted(jane, encoded(photo, "PNG"), "cat.png")
-    second = await accepted(jane, encoded(photo.convert("RGB"), exif=turned), "cat.jpg")
-    transparent, upright = opened(await result_of(jane, first)), opened(await result_of(jane, second))
+    first = await upload_image(jane, encoded(photo, "PNG"), "cat.png")
+    second = await upload_image(jane, encoded(photo.convert("RGB"), exif=turned), "cat.jpg")
+    transparent, upright = (
+        opened(await download_result(jane, first)),
+        opened(await download_result(jane, second)),
+    )
 
     assert transparent.mode == "RGBA"
     assert transparent.getpixel((10, 60)) == (*transparent.getpixel((10, 60))[:3], 0)  # pyright: ignore[reportIndexIssue, reportOptionalSubscript]
@@ -71,8 +74,8 @@ async def test_alpha_and_orientation_are_kept(jane: httpx2.AsyncClient, photos: 
 async def test_a_finished_image_has_all_its_facts(jane: httpx2.AsyncClient, photos: Path) -> None:
     data = (photos / "chelsea.png").read_bytes()
 
-    image_id = await accepted(jane, data, 'my "cat"\r\n.png')
-    found = await until(jane, image_id, "completed")
+    image_id = await upload_image(jane, data, 'my "cat"\r\n.png')
+    found = await wait_for_status(jane, image_id, "completed")
 
     stem = found["original_path"].removeprefix("images/originals/").removesuffix(".png")
     assert found["original_filename"] == 'my "cat".png'
@@ -88,8 +91,8 @@ async def test_a_download_is_an_attachment_with_the_right_name_and_type(
 ) -> None:
     photo = Image.open(photos / "chelsea.png").convert("RGB").resize((40, 40))
 
-    image_id = await accepted(jane, encoded(photo, "BMP"), "кот.bmp")
-    await until(jane, image_id, "completed")
+    image_id = await upload_image(jane, encoded(photo, "BMP"), "кот.bmp")
+    await wait_for_status(jane, image_id, "completed")
     link = (await jane.get(f"/api/images/{image_id}/download")).json()["data"]
     async with httpx2.AsyncClient() as anyone:
         answer = await anyone.get(link["download_url"])
@@ -107,8 +110,8 @@ async def test_small_text_stays_readable(jane: httpx2.AsyncClient, factor: int) 
     whole = a_page(factor)
     small = whole.resize((whole.width // factor, whole.height // factor), Image.Resampling.BICUBIC)
 
-    image_id = await accepted(jane, encoded(small, "PNG"), "page.png", scale_factor=factor)
-    result = opened(await result_of(jane, image_id))
+    image_id = await upload_image(jane, encoded(small, "PNG"), "page.png", scale_factor=factor)
+    result = opened(await download_result(jane, image_id))
 
     lanczos = small.resize(whole.size, Image.Resampling.LANCZOS)
     assert psnr(result, whole) > psnr(lanczos, whole)
@@ -127,10 +130,10 @@ async def test_progress_is_reported_while_an_image_is_processed(
     jane: httpx2.AsyncClient, photos: Path
 ) -> None:
     photo = Image.open(photos / "astronaut.png").convert("RGB").resize((1100, 800))
-    image_id = await accepted(jane, encoded(photo), scale_factor=4, model="faithful")
+    image_id = await upload_image(jane, encoded(photo), scale_factor=4, model="faithful")
     reported: list[int] = []
 
-    while (found := await image(jane, image_id))["status"] in UNFINISHED:
+    while (found := await get_image(jane, image_id))["status"] in UNFINISHED:
         reported.append(found["progress"])
         await asyncio.sleep(0.1)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from common.db import now
 from loupe_local.process import output_of
 from loupe_local.stack import Stack
-from tests.client import client_of, image, until, upscale, used
+from tests.client import client_of, count_used_images, get_image, upscale, wait_for_status
 from tests.gateway.harness import PASSWORD, People
 from tests.pixels import encoded
 
@@ -80,7 +80,7 @@ async def test_show_quota_lists_the_entries_of_the_month(stack: Stack, people: P
     person = await people.new("starter")
     async with client_of(stack, person.token) as client:
         image_id = (await upscale(client, PHOTO)).json()["data"]["id"]
-        await until(client, image_id, "completed")
+        await wait_for_status(client, image_id, "completed")
 
     month = await result_of(stack, "quota", "show", person.email)
 
@@ -121,7 +121,7 @@ async def test_a_failed_job_can_be_redriven(stack: Stack, people: People) -> Non
             await people.execute_sql("images", "UPDATE image SET attempt = 3 WHERE id = %s", image_id)
         finally:
             await stack.stores.supervisor.restart("inference")
-        failed = await until(client, image_id, "failed")
+        failed = await wait_for_status(client, image_id, "failed")
         dead = [
             one
             for one in (await result_of(stack, "dead", "list"))["messages"]
@@ -130,7 +130,7 @@ async def test_a_failed_job_can_be_redriven(stack: Stack, people: People) -> Non
 
         await result_of(stack, "dead", "redrive", dead[0]["sequence"])
 
-        await until(client, image_id, "completed")
+        await wait_for_status(client, image_id, "completed")
     status, output = await run(stack, "dead", "redrive", dead[0]["sequence"])
     assert failed["error"]["code"] == "attempts_exhausted"
     assert len(dead) == 1
@@ -144,14 +144,14 @@ async def test_an_image_without_its_result_is_listed_and_fails_only_with_mark(
     person = await people.new("starter")
     async with client_of(stack, person.token) as client:
         image_id = (await upscale(client, PHOTO)).json()["data"]["id"]
-        key = (await until(client, image_id, "completed"))["upscaled_path"]
+        key = (await wait_for_status(client, image_id, "completed"))["upscaled_path"]
         store = stack.stores.s3
         await asyncio.to_thread(store.client("images").remove_object, store.bucket, key)
 
         listed = await result_lines(stack, "objects", "check")
-        unmarked = await image(client, image_id)
+        unmarked = await get_image(client, image_id)
         await result_lines(stack, "objects", "check", "--mark")
-        marked = await image(client, image_id)
+        marked = await get_image(client, image_id)
         again = await result_lines(stack, "objects", "check")
 
     [found] = [one for one in listed if one.get("image_id") == str(image_id)]
@@ -166,7 +166,7 @@ async def test_outcomes_that_billing_has_lost_are_sent_again(stack: Stack, peopl
     person = await people.new("starter")
     async with client_of(stack, person.token) as client:
         image_id = (await upscale(client, PHOTO)).json()["data"]["id"]
-        await until(client, image_id, "completed")
+        await wait_for_status(client, image_id, "completed")
         await until_reservation(stack, person.id, "captured")
         forgotten = "UPDATE reservation SET state = 'reserved' WHERE user_id = %s"
         await people.execute_sql("billing", forgotten, person.id)
@@ -175,7 +175,7 @@ async def test_outcomes_that_billing_has_lost_are_sent_again(stack: Stack, peopl
         some = await result_of(stack, "endings", "replay", "--since", "1h")
         await until_reservation(stack, person.id, "captured")
 
-        assert await used(client) == 1
+        assert await count_used_images(client) == 1
     assert none == {"replayed": "0"}
     assert int(some["replayed"]) >= 1
 

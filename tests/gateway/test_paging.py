@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from tests.client import accepted, until
+from tests.client import upload_image, wait_for_status
 from tests.gateway.harness import Harness, People, Person
 from tests.pixels import encoded
 
@@ -18,9 +18,9 @@ async def owner(gateway: Harness, people: People) -> tuple[Person, list[int]]:
     """Return a user, and the ids of five finished images, newest first."""
     person = await people.new("starter")
     async with gateway.client(person.token) as client:
-        ids = [await accepted(client, PHOTO) for _ in range(5)]
+        ids = [await upload_image(client, PHOTO) for _ in range(5)]
         for image_id in ids:
-            await until(client, image_id, "completed")
+            await wait_for_status(client, image_id, "completed")
     return person, ids[::-1]
 
 

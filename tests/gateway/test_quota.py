@@ -9,7 +9,15 @@ import pytest
 
 from loupe.billing.v1 import billing_pb2 as pb
 from loupe_local.stack import Stack
-from tests.client import accepted, client_of, nobody_working, until, until_used, upscale, used
+from tests.client import (
+    client_of,
+    count_used_images,
+    pause_worker,
+    upload_image,
+    upscale,
+    wait_for_status,
+    wait_until_used,
+)
 from tests.contract.api_client import CORRUPT, SMALL
 from tests.gateway.harness import People, Person, gateway_on, settings_of
 from tests.gateway.test_forbidden import answer_to_headers
@@ -51,18 +59,18 @@ async def test_fifty_uploads_at_once_use_exactly_the_quota_of_ten(stack: Stack, 
 async def test_a_cancelled_image_gives_its_place_back_once(stack: Stack, people: People) -> None:
     person = await with_quota(people, 4)
 
-    with nobody_working(stack):
+    with pause_worker(stack):
         async with client_of(stack, person.token) as client:
-            ids = [await accepted(client, SMALL) for _ in range(4)]
+            ids = [await upload_image(client, SMALL) for _ in range(4)]
             full = await upscale(client, SMALL)
             paths = [f"/api/images/{image_id}" for image_id in ids[:3]] * 3
             deleted = await asyncio.gather(*(client.delete(path) for path in paths))
-            await until_used(client, 1)
+            await wait_until_used(client, 1)
             again = await asyncio.gather(*(upscale(client, SMALL) for _ in range(12)))
             books = await ledger_counts(people, person)
             for answer in (await client.get("/api/images")).json()["data"]:
                 await client.delete(f"/api/images/{answer['id']}")
-            await until_used(client, 0)
+            await wait_until_used(client, 0)
 
     assert full.status_code == 403
     assert {answer.status_code for answer in deleted} <= {200, 404}
@@ -77,16 +85,19 @@ async def test_a_failed_image_gives_its_place_back_and_a_completed_one_does_not(
     person = await with_quota(people, 2)
 
     async with client_of(stack, person.token) as client:
-        with nobody_working(stack):
-            broken, whole = await accepted(client, CORRUPT, "broken.tif"), await accepted(client, SMALL)
+        with pause_worker(stack):
+            broken, whole = (
+                await upload_image(client, CORRUPT, "broken.tif"),
+                await upload_image(client, SMALL),
+            )
             full = await upscale(client, SMALL)
-        await until(client, broken, "failed")
-        await until(client, whole, "completed")
-        await until_used(client, 1)
+        await wait_for_status(client, broken, "failed")
+        await wait_for_status(client, whole, "completed")
+        await wait_until_used(client, 1)
         deleted = [await client.delete(f"/api/images/{image_id}") for image_id in (broken, whole)]
-        await accepted(client, SMALL)
+        await upload_image(client, SMALL)
 
-        assert await used(client) == 2
+        assert await count_used_images(client) == 2
     assert full.status_code == 403
     assert [answer.status_code for answer in deleted] == [200, 200]
     books = await ledger_counts(people, person)

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loupe_local.service_names import NAMES
 from loupe_local.state import REPOSITORY
-from tests.client import accepted, until
+from tests.client import upload_image, wait_for_status
 from tests.observability.conftest import Traced
 
 ROW = re.compile(r"^\| `(loupe_\w+)`( †)? \|([\w, ]*)\| ([\w, ]+) \| (.+) \|$", re.MULTILINE)
@@ -30,7 +30,7 @@ async def exported(traced: Traced) -> dict[str, dict[str, Metric]]:
     headers = {"Authorization": f"Bearer {traced.stack.token}"}
     async with httpx2.AsyncClient(base_url=traced.stack.api, headers=headers) as client:
         photo = (REPOSITORY / "docs/photos/chelsea.png").read_bytes()
-        await until(client, await accepted(client, photo, scale_factor=2), "completed")
+        await wait_for_status(client, await upload_image(client, photo, scale_factor=2), "completed")
         for number in range(60):  # requests with 60 different paths
             await client.get(f"/api/images/{10**9 + number}")
         pages = {name: (await client.get(url)).text for name, url in traced.stack.services.metrics.items()}

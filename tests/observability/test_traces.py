@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.client import accepted, until
+from tests.client import upload_image, wait_for_status
 from tests.observability.collector import Received
 from tests.observability.conftest import Traced
 
@@ -24,7 +24,7 @@ async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None
 
 async def upscaled(client: httpx2.AsyncClient, photo: bytes, request_id: str) -> int:
     client.headers["X-Request-Id"] = request_id
-    image_id = await accepted(client, photo, scale_factor=2)
+    image_id = await upload_image(client, photo, scale_factor=2)
     del client.headers["X-Request-Id"]
     return image_id
 
@@ -48,7 +48,7 @@ async def trace_of(traced: Traced, request_id: str) -> list[Received]:
 
 async def test_an_upload_is_one_trace(traced: Traced, jane: httpx2.AsyncClient, photo: bytes) -> None:
     image_id = await upscaled(jane, photo, "one-trace")
-    await until(jane, image_id, "completed")
+    await wait_for_status(jane, image_id, "completed")
 
     spans = await trace_of(traced, "one-trace")
 
@@ -81,7 +81,7 @@ async def test_tritons_spans_belong_to_the_trace(
     """
     uploads = [f"with-triton-{number}" for number in range(8)]
     for request_id in uploads:
-        await until(jane, await upscaled(jane, photo, request_id), "completed")
+        await wait_for_status(jane, await upscaled(jane, photo, request_id), "completed")
 
     def span_names() -> set[str]:
         """Return the names of Triton's spans whose parents are calls of the worker."""
@@ -113,8 +113,8 @@ async def test_a_job_that_waited_for_another_job_belongs_to_the_trace_of_its_own
 ) -> None:
     first = await upscaled(jane, photo, "came-first")
     second = await upscaled(jane, photo, "came-second")
-    await until(jane, first, "completed")
-    await until(jane, second, "completed")
+    await wait_for_status(jane, first, "completed")
+    await wait_for_status(jane, second, "completed")
 
     done = {
         line["image_id"]: line["request_id"]
@@ -177,7 +177,7 @@ async def test_a_collector_that_does_not_answer_slows_nothing(
         await eventually(lambda: traced.collector.requests > before)
         answers = [await jane.get("/api/images") for _ in range(200)]  # more spans than a queue holds
         images = [await upscaled(jane, photo, f"unreported-{number}") for number in range(uploads)]
-        ended = [await until(jane, image_id, "completed") for image_id in images]
+        ended = [await wait_for_status(jane, image_id, "completed") for image_id in images]
 
     assert {answer.status_code for answer in answers} == {200}
     assert len(ended) == uploads
