@@ -19,10 +19,13 @@ from loupe_local.state import State, write
 
 
 class Supervisor:
-    """A context manager: entering it locks the folder, leaving it stops every process."""
+    """Starts, restarts and stops the processes of one installation.
+
+    Entering this context manager locks the folder of the installation. Leaving it stops every process.
+    """
 
     def __init__(self, folder: Path, sink: Sink, script_file: Path | None = None) -> None:
-        """`script_file` exists from the first `publish_to_scripts` until the end."""
+        """`script_file` is the file that `publish_to_scripts` writes. It is deleted at the end."""
         self.state = State(folder)
         self._script_file = script_file
         self._script_facts: dict[str, object] = {}
@@ -61,7 +64,7 @@ class Supervisor:
         await component.start()
 
     async def stop(self, name: str) -> None:
-        """Stop the process until `restart`."""
+        """Stop the process. It stays down until `restart`."""
         await self._components[name].stop()
 
     async def kill(self, name: str) -> None:
@@ -74,7 +77,7 @@ class Supervisor:
         await self._components[name].start()
 
     def pid(self, name: str) -> int:
-        """Return the id of the component's first process. It changes with each restart."""
+        """Return the process id of the program itself. It changes with each restart."""
         child = self._components[name].child
         if child is None:
             raise NotReady(f"{name} is not running")
@@ -101,7 +104,7 @@ class Supervisor:
                 if isinstance(result, BaseException):
                     self.sink(
                         one.process.name,
-                        f"could not be stopped in order; the other processes are stopped anyway: {result!r}",
+                        f"could not be stopped cleanly; the other processes are stopped anyway: {result!r}",
                     )
 
     def _write_files(self) -> None:

@@ -1,4 +1,4 @@
-"""Plans, read from one TOML file and checked when it is read."""
+"""Reads the plans from one TOML file, and checks them."""
 
 import tomllib
 from importlib import resources
@@ -56,7 +56,7 @@ class Plans(BaseModel):
 
     @property
     def free(self) -> Plan:
-        """The plan of users without a subscription, which is the first of the file."""
+        """The plan of users without a subscription, which is the first in the file."""
         return self.plan[0]
 
     def by_slug(self, slug: str) -> Plan:

@@ -101,7 +101,7 @@ class Blobs:
         return True
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Delete the objects. Keys without an object are ignored. Raise `OSError` if the store keeps one."""
+        """Delete the objects. Ignore keys without an object. Raise `OSError` if one could not be deleted."""
         with self._measured("delete"):
             await asyncio.to_thread(self._remove, list(keys))
 

@@ -81,7 +81,7 @@ class Channel:
     def stream_unary(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Return the function that sends all requests and returns the response. It raises `ServiceError`.
 
-        An exception of the caller's iterator cancels the call and is raised unchanged.
+        An exception from the caller's iterator cancels the call and is raised unchanged.
         """
         method = self._channel.stream_unary(name, *args, **kwargs)
 
@@ -112,7 +112,7 @@ class Channel:
             await self._channel.channel_ready()
 
     def is_connected(self) -> bool:
-        """Return whether the channel is connected or idle, and start to connect it if it is not."""
+        """Return whether the channel is connected or idle. Start to connect it if it is not."""
         state = self._channel.get_state(try_to_connect=True)
         return state in (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE)
 
@@ -158,9 +158,9 @@ async def _send_all(started: Call, requests: AsyncIterable[Any]) -> Any:
 async def _error_of_server(call: Call, statuses: list[CallStatus]) -> grpc.aio.AioRpcError:
     """Return the error that the server sent.
 
-    If the client writes to a call that the server has ended, grpc.aio replaces the server's status by its own
-    INTERNAL, shortly before or after the server's status arrives. So take the status that the call had when
-    it ended, or wait for the server's.
+    If the client writes to a call that the server has ended, grpc.aio replaces the server's status with an
+    INTERNAL of its own, shortly before or after that status arrives. So take the status that the call had
+    when it ended. If that is such an INTERNAL, wait for the server's status.
     """
     status = statuses[0] if statuses else _status(call)
     with contextlib.suppress(TimeoutError):

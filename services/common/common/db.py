@@ -1,6 +1,6 @@
 """PostgreSQL through psycopg 3: engine, sessions, migrations and naming rules.
 
-Objects stay usable after the commit, so that a servicer can encode them outside of the transaction.
+Rows stay usable after the commit, so that a servicer can make its response outside of the transaction.
 """
 
 import contextlib
@@ -81,7 +81,7 @@ def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
-        hide_parameters=True,  # errors are logged, and parameters hold hashes and addresses
+        hide_parameters=True,  # errors are logged, and parameters hold password hashes and mail addresses
         connect_args={"connect_timeout": 5},
     )
     _ping_idle(engine)
@@ -146,7 +146,7 @@ def _measure(measured: AsyncEngine, limit: int) -> None:
 
 
 def sessions(source: AsyncEngine) -> Sessions:
-    """Return the factory of sessions. `sessions.begin()` opens one with its transaction."""
+    """Return the factory of sessions. Its `begin()` opens a session with its transaction."""
     return async_sessionmaker(source, class_=AsyncSession, expire_on_commit=False)
 
 
@@ -184,7 +184,7 @@ def migrating(url: str) -> Generator[sa.Connection]:
 
 
 def text_enum(states: type[StrEnum]) -> sa.Enum:
-    """Return a column type that stores an enum as text, so that a new value does not change the type."""
+    """Return a column type that stores an enum as text, so that a new value needs no migration."""
     return sa.Enum(states, native_enum=False, length=16, values_callable=_values)
 
 

@@ -23,7 +23,7 @@ unfinished = Gauge("loupe_images_unfinished", "Images that wait or are worked on
 oldest_seconds = Gauge("loupe_images_oldest_seconds", "Age of the oldest image of that status", ["status"])
 queued_work = Gauge(
     "loupe_queued_work_megapixels",
-    "Work that workers have yet to do: pixels of results, less what is done of those under way",
+    "Work that workers have yet to do: pixels of unfinished results, less the share that is done",
 )
 
 

@@ -21,7 +21,7 @@ logins = Counter("loupe_logins_total", "Logins", ["outcome"])
 def check_login(user: User | None, *, password_is_right: bool) -> User:
     """Return the user if they may log in. A wrong password is reported before an unverified address."""
     if user is None or not password_is_right:
-        raise _refuse_login()
+        raise _login_refusal()
     if user.email_verified_at is None:
         logins.labels("unverified").inc()
         raise errors.refused(refusals.EMAIL_UNVERIFIED)
@@ -31,10 +31,10 @@ def check_login(user: User | None, *, password_is_right: bool) -> User:
 async def lock_for_login(session: AsyncSession, checked: User) -> None:
     """Count the login, and lock the user's row.
 
-    No token is created for a password that has been changed meanwhile.
+    Refuse if the password or the address has changed since the check.
     """
     if await users.lock_if_unchanged(session, checked) is None:
-        raise _refuse_login()
+        raise _login_refusal()
     on_commit(session, logins.labels("admitted").inc)
 
 
@@ -78,7 +78,7 @@ async def reset_password(session: AsyncSession, checked: User, password_hash: st
     await users.mark_changed(session, user)
 
 
-def _refuse_login() -> errors.ServiceError:
+def _login_refusal() -> errors.ServiceError:
     """Count the failed login, and return its error."""
     logins.labels("wrong").inc()
     return errors.refused(refusals.INVALID_CREDENTIALS)

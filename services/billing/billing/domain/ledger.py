@@ -38,7 +38,7 @@ async def record(
     """Add one entry for each reservation.
 
     Return (user id, first day of the month, sum of the new entries) for each user and month, in the order in
-    which the counters must be locked.
+    which the months' counters must be locked.
     """
     if not reservation_ids:
         return []

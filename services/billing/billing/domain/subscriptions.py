@@ -1,10 +1,10 @@
-"""Subscriptions. A user has at most one. A user without one is on the first plan of the file.
+"""Subscriptions. A user has at most one. A user without one is on the first plan in the plans file.
 
 The status of a subscription is computed for the present moment, because most changes happen as time passes.
 Its values are those of Laravel Cashier:
 
-- `trialing` until `trial_ends_at`. Then `past_due`, until an operator sets the plan again after payment.
-- `active`, also in the grace period, when the subscription is cancelled but `ends_at` is in the future.
+- `trialing` until `trial_ends_at`. Then it is `past_due`, until an operator sets the plan again.
+- `active`: paid, or in its grace period, when it is cancelled but `ends_at` is in the future.
 - `past_due`: a payment is missing. New images are refused, except in a grace period.
 - `canceled` from `ends_at` on, whatever else is set.
 """
@@ -120,7 +120,9 @@ def status(subscription: Subscription) -> str:
 
 
 def is_active(subscription: Subscription | None) -> bool:
-    """True if new images are accepted: in a trial, in a grace period, and without a subscription."""
+    """True if new images are accepted.
+
+    That is the case without a subscription, and with one that is active, in a trial or in a grace period."""
     if subscription is None or _is_future(subscription.ends_at):
         return True
     return status(subscription) in ("active", "trialing")
