@@ -117,7 +117,7 @@ async def test_the_next_start_completes_an_interrupted_start(home: Path) -> None
     mails = home / ".loupe" / "local" / "mails"
     async with up(home) as first:
         async with asyncio.timeout(SECONDS):
-            while not list(mails.glob("*-jane@example.com.eml")):
+            while not list(mails.glob("[!.]*-jane@example.com.eml")):
                 await asyncio.sleep(0.02)
         first.send_signal(signal.SIGINT)
         await asyncio.wait_for(first.communicate(), SECONDS)

@@ -107,7 +107,7 @@ async def test_a_mail_becomes_a_file(running: Stores) -> None:
 
     await asyncio.to_thread(send)
 
-    mails = sorted(running.mails.glob("*-jane@example.com.eml"))
+    mails = sorted(running.mails.glob("[!.]*-jane@example.com.eml"))
     assert [email.message_from_bytes(one.read_bytes())["Subject"] for one in mails] == ["first", "second"]
     assert len(list(running.mails.iterdir())) == 4
 

@@ -11,7 +11,8 @@ WAIT_SECONDS = 20.0
 
 def mails_to(folder: Path, address: str) -> list[EmailMessage]:
     """Return all mails to this address, oldest first."""
-    paths = sorted(folder.glob(f"*-{address}.eml"))
+    # a name that begins with a dot is a mail that is still being written
+    paths = sorted(folder.glob(f"[!.]*-{address}.eml"))
     return [email.message_from_bytes(path.read_bytes(), EmailMessage, policy=default) for path in paths]
 
 
