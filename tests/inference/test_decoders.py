@@ -1,7 +1,6 @@
 """A real decoding child reads files of every kind, and refuses broken ones."""
 
 import io
-import os
 import struct
 import zlib
 from collections.abc import AsyncIterator
@@ -332,7 +331,7 @@ async def test_a_truncated_file_is_undecodable(decoder: Decoder, file_format: st
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\0", b"<svg/>", os.urandom(5000), file_of(photo(), "PPM"), file_of(photo(), "ICO")]
+    "data", [b"", b"\0", b"<svg/>", bytes(range(256)) * 20, file_of(photo(), "PPM"), file_of(photo(), "ICO")]
 )
 async def test_other_files_are_undecodable(decoder: Decoder, data: bytes) -> None:
     with pytest.raises(Undecodable) as caught:

@@ -1,0 +1,34 @@
+"""The parallel test processes must collect the same tests, or none of them runs."""
+
+import ast
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+DIFFER_IN_EACH_PROCESS = {
+    "time", "time_ns", "monotonic", "perf_counter", "now", "utcnow", "today", "getpid",
+    "uuid1", "uuid4", "token_hex", "token_urlsafe", "token_bytes", "randbytes", "urandom", "mkdtemp",
+}  # fmt: skip
+"""Functions whose results may become the id of a test, and then differ between processes."""
+
+
+def names_called(node: ast.AST) -> set[str]:
+    calls = (each.func for each in ast.walk(node) if isinstance(each, ast.Call))
+    return {call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls}
+
+
+def parameters_of_tests(tree: ast.AST) -> list[ast.expr]:
+    """Return every `parametrize` decorator, and every `params=` of a fixture."""
+    functions = (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+    decorators = (decorator for function in functions for decorator in function.decorator_list)
+    return [each for each in decorators if "param" in ast.unparse(each)]
+
+
+def test_parameters_of_tests_are_the_same_in_each_process() -> None:
+    wrong = {
+        (path.name, name)
+        for path in TESTS.rglob("*.py")
+        for parameters in parameters_of_tests(ast.parse(path.read_text()))
+        for name in names_called(parameters) & DIFFER_IN_EACH_PROCESS
+    }
+
+    assert not wrong
