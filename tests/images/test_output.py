@@ -7,8 +7,10 @@ from imagefile.formats import FORMATS, READABLE, WRITABLE, Format
 from images.catalogue import ALWAYS_SERVED
 from images.formats.sniff import Header
 from images.uploads.intake import Original, UploadOptions
-from images.uploads.output import Fit, Output, parse
+from images.uploads.output import Fit, Output
+from images.uploads.output import parse as parse_form
 from images.uploads.sizing import Limits, Options
+from loupe.images.v1 import images_pb2 as pb
 
 WEBP = WRITABLE["WEBP"].limits
 STILL = {name: Header(name, 4, 3) for name in READABLE}
@@ -19,14 +21,18 @@ LIMITS = Limits(
 )
 
 
+def parse(*texts: str) -> Output:
+    """Parse a form with texts for the first of these fields."""
+    fields = ("fit", "output_format", "quality", "metadata", "model")
+    return parse_form(pb.UpscaleRequest.Options(**dict(zip(fields, texts, strict=False))), ALWAYS_SERVED)
+
+
 def test_empty_options_have_their_defaults() -> None:
-    assert parse("", "", "", "", "", models=ALWAYS_SERVED) == Output(
-        None, None, Fit.STRETCH, keeps_metadata=False, model="auto"
-    )
+    assert parse("", "", "", "", "") == Output(None, None, Fit.STRETCH, keeps_metadata=False, model="auto")
 
 
 def test_options_are_parsed() -> None:
-    output = parse("cover", "JPG", " 80 ", "keep", "clean", models=ALWAYS_SERVED)
+    output = parse("cover", "JPG", " 80 ", "keep", "clean")
 
     assert output == Output("JPEG", 80, Fit.COVER, keeps_metadata=True, model="clean")
 
@@ -50,14 +56,14 @@ def test_options_are_parsed() -> None:
 )
 def test_an_invalid_option_is_named(texts: tuple[str, str, str, str, str], field: str, text: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
-        parse(*texts, models=ALWAYS_SERVED)
+        parse(*texts)
 
     assert caught.value.fields == {field: [text]}
 
 
 def test_all_invalid_options_are_named_at_once() -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
-        parse("x", "x", "x", "x", "x", models=ALWAYS_SERVED)
+        parse("x", "x", "x", "x", "x")
 
     assert list(caught.value.fields) == ["fit", "output_format", "metadata", "model", "quality"]
 

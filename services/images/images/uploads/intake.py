@@ -111,7 +111,7 @@ class Original:
     ) -> Image:
         """Return the new row of this image."""
         result_format, sizes = options.output.format_for(self.header), options.sizes
-        return Image(
+        row = Image(
             user_id=user_id,
             original_filename=self.filename,
             original_path=self.path,
@@ -125,15 +125,13 @@ class Original:
             scale_factor=sizes.scale_factor,
             target_width=sizes.target_width,
             target_height=sizes.target_height,
-            fit=options.output.fit,
-            quality=options.output.quality,
-            keeps_metadata=options.output.keeps_metadata,
-            model_asked=options.output.model,
             api_request=api_request,
             is_priority=place.is_priority,
             reservation_id=place.reservation_id,
             reserved_until=place.reserved_until,
         )
+        options.output.write_to(row)
+        return row
 
 
 @dataclass(frozen=True, slots=True)

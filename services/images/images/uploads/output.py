@@ -9,9 +9,12 @@ from common import errors
 from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, can_be_animated
 from images.catalogue import AUTO
 from images.formats.sniff import Header
+from images.tables import Image
+from loupe.images.v1 import images_pb2 as pb
 
 METADATA = {"strip": False, "keep": True}
 QUALITIES = (1, 100)
+Form = pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options
 
 
 class Fit(StrEnum):
@@ -60,19 +63,26 @@ class Output:
             return ""
         return f"The result has {width} x {height} pixels; {kind} has at most {most}: ask for {instead}."
 
+    def write_to(self, row: Image) -> None:
+        """Set the columns of a new image that hold these options. `upscaled_format` needs the header too."""
+        row.fit = self.fit
+        row.quality = self.quality
+        row.keeps_metadata = self.keeps_metadata
+        row.model_asked = self.model
+
     def _is_lossy_and_opaque(self, header: Header) -> bool:
         """Return whether the result is lossy and has no alpha. `contain` adds a transparent border."""
         is_opaque = not header.has_alpha and self.fit != Fit.CONTAIN
         return is_opaque and (header.is_lossy or self.quality is not None)
 
 
-def parse(
-    fit: str, output_format: str, quality: str, metadata: str, model: str, *, models: Collection[str]
-) -> Output:
+def parse(form: Form, models: Collection[str]) -> Output:
     """Return the options from the texts of a form. An empty text counts as not sent.
 
     `models` are the names that clients may request. Raise `InvalidArgument` with every field at fault.
     """
+    fit, output_format, quality = form.fit, form.output_format, form.quality
+    metadata, model = form.metadata, form.model
     fields: dict[str, list[str]] = {}
     if fit and fit not in [*Fit]:
         fields["fit"] = ["The selected fit is invalid."]

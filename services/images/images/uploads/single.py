@@ -67,8 +67,7 @@ def parse_options(
     except errors.InvalidArgument as error:
         fields |= error.fields
     try:
-        texts = (form.fit, form.output_format, form.quality, form.metadata, form.model)
-        options = replace(options, output=output.parse(*texts, models=model_names))
+        options = replace(options, output=output.parse(form, model_names))
     except errors.InvalidArgument as error:
         fields |= error.fields
     if fields:
