@@ -34,7 +34,7 @@ export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo up test check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
+.PHONY: help demo up test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
 
 help:  ## print this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -46,7 +46,10 @@ up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it
 	@$(BIN)/python -m loupe_local up
 
 test: .venv/dev models .loupe/helm/ready  ## run all tests, against real servers, in two processes
-	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadscope
+	@LOUPE_TEST_STACK=$${LOUPE_TEST_STACK:-cold} $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadscope
+
+test-stack: .venv/dev models  ## keep the system warm that tests use, until Ctrl-C; they restart services whose code has changed
+	@$(BIN)/python -m tests.warm
 
 check: .venv/dev models .loupe/helm/ready  ## lint, and run the tests that a change since BASE affects, in under three minutes
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint test-changed
@@ -58,7 +61,7 @@ test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files of Pill
 	@LOUPE_CORPUS=.loupe/corpus $(BIN)/pytest tests/corpus
 
 test-e2e: .venv/dev models  ## run only the end-to-end tests; LOUPE_TEST_STACK=containers runs the stores in Docker
-	@$(BIN)/pytest tests/e2e
+	@LOUPE_TEST_STACK=$${LOUPE_TEST_STACK:-cold} $(BIN)/pytest tests/e2e
 
 chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; `make test` also runs the chart's programs
 	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py programs.py metrics_exported.py)

@@ -1,11 +1,14 @@
 """Starts real servers, once in a session: the stores, and the whole system for tests that need it.
 
 The logs are `stores.log` and `stack.log` in the session's temporary folder.
+If `make test-stack` keeps a system warm, tests use that one. With LOUPE_TEST_STACK=cold they start their own.
 With LOUPE_TEST_STACK=containers PostgreSQL, NATS and the object store come from container images.
 """
 
 import os
 from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,19 +19,10 @@ from loupe_local.stack import Stack
 from loupe_local.stack import stack as run_stack
 from loupe_local.stores import WHEELS, Servers, Stores
 from loupe_local.stores import stores as run_stores
+from tests.overrides import OVERRIDES
+from tests.warm.client import borrowed, is_wanted
 
 pytest_plugins = ("tests.processes", "tests.affected")
-
-SHORT_TIMES = {
-    "IMAGES_WORKER_SILENT_SECONDS": "2",
-    "IMAGES_SWEEP_SECONDS": "1",
-    "IMAGES_LOST_AFTER_SECONDS": "2",
-    "INFERENCE_ACK_WAIT_SECONDS": "3",
-    "INFERENCE_HEARTBEAT_SECONDS": "0.5",
-}
-"""Shorter times than in production, so that tests wait less."""
-MANY_REQUESTS = {"GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000"}
-"""All tests send their requests from one address, which must not reach its hourly limit."""
 
 PLAIN_RENDERER = structlog.dev.ConsoleRenderer(
     colors=False, exception_formatter=structlog.dev.plain_traceback
@@ -62,15 +56,26 @@ async def stores(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> 
 
 
 @pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> AsyncGenerator[Stack]:
+async def stack(
+    tmp_path_factory: pytest.TempPathFactory, servers: Servers, pytestconfig: pytest.Config
+) -> AsyncGenerator[Stack]:
     """The whole system, Triton included, with two verified users."""
-    folder = tmp_path_factory.mktemp("stack")
-    sink = to_file(folder / "stack.log")
-    overrides = SHORT_TIMES | MANY_REQUESTS
-    async with run_stack(
-        folder / "state", sink=sink, durable=False, overrides=overrides, servers=servers
-    ) as running:
-        yield running
+    async with AsyncExitStack() as exits:
+        warm = borrowed(partial(say, pytestconfig))
+        if is_wanted() and (running := await exits.enter_async_context(warm)):
+            yield running
+            return
+        folder = tmp_path_factory.mktemp("stack")
+        sink = to_file(folder / "stack.log")
+        system = run_stack(folder / "state", sink=sink, durable=False, overrides=OVERRIDES, servers=servers)
+        yield await exits.enter_async_context(system)
+
+
+def say(config: pytest.Config, text: str) -> None:
+    """Print a sentence while pytest captures the output."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        print(f"\n{text}", flush=True)
 
 
 @pytest.fixture(scope="session")

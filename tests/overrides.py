@@ -1,0 +1,13 @@
+"""The settings that the whole system runs with under test."""
+
+SHORT_TIMES = {
+    "IMAGES_WORKER_SILENT_SECONDS": "2",
+    "IMAGES_SWEEP_SECONDS": "1",
+    "IMAGES_LOST_AFTER_SECONDS": "2",
+    "INFERENCE_ACK_WAIT_SECONDS": "3",
+    "INFERENCE_HEARTBEAT_SECONDS": "0.5",
+}
+"""Shorter times than in production, so that tests wait less."""
+MANY_REQUESTS = {"GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000"}
+"""All tests send their requests from one address, which must not reach its hourly limit."""
+OVERRIDES = SHORT_TIMES | MANY_REQUESTS
