@@ -16,6 +16,11 @@ NAME = re.compile(rf"`((?:{PACKAGES})(?:\.\w+)+)`")
 FILE = re.compile(r"`((?:\w+/)+\w+\.(?:py|toml))`")
 SOURCE_ROOTS = ("", "proto", "services", *(f"services/{name}" for name in PACKAGES.split("|")))
 
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+PATH = re.compile(r"`((?:[a-z]\w*/)+(?:[\w.-]+)?)`")
+PLACEHOLDER = re.compile(r"[/_](?:NAME|SERVICE)\b")
+INNER_ROOTS = (*SOURCE_ROOTS, "services/gateway/gateway", "deploy/helm/loupe", "deploy/compose")
+
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
@@ -53,6 +58,11 @@ def test_the_glossary_names_code_that_exists(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(FILE.findall(ARCHITECTURE))))
 def test_the_architecture_names_files_that_exist(name: str) -> None:
     assert any((ROOT / root / name).exists() for root in SOURCE_ROOTS)
+
+
+@pytest.mark.parametrize("name", sorted(set(PATH.findall(CONTRIBUTING))))
+def test_the_recipes_name_files_that_exist(name: str) -> None:
+    assert PLACEHOLDER.search(name) or any((ROOT / root / name).exists() for root in INNER_ROOTS)
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
