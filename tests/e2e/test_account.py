@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import secrets
 from typing import Any
 
 import httpx2
@@ -15,6 +16,11 @@ from tests.client import client_of
 PASSWORD = "Correct1horse"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 REGISTERED = "Registration successful. Please verify your email to access all features."
+
+
+def new_address(name: str) -> str:
+    """Return an address that no earlier run has registered with the same stack."""
+    return f"{name}.{secrets.token_hex(4)}@example.com"
 
 
 async def register(client: httpx2.AsyncClient, email: str) -> dict[str, Any]:
@@ -48,7 +54,7 @@ async def allow_next_mail(stack: Stack, email: str) -> None:
 
 
 async def test_a_registration_has_the_answer_of_the_contract(anyone: httpx2.AsyncClient) -> None:
-    body = await register(anyone, "ada.contract@example.com")
+    body = await register(anyone, new_address("ada.contract"))
 
     user = body["data"]["user"]
     assert list(body) == ["success", "message", "data"]
@@ -64,7 +70,7 @@ async def test_a_registration_has_the_answer_of_the_contract(anyone: httpx2.Asyn
 
 
 async def test_an_account_from_registration_to_logout(stack: Stack, anyone: httpx2.AsyncClient) -> None:
-    email = "ada.life@example.com"
+    email = new_address("ada.life")
     login = {"email": email.upper(), "password": PASSWORD}
     first = (await register(anyone, email))["data"]["token"]
 
@@ -105,7 +111,7 @@ async def test_a_failed_login_does_not_reveal_whether_the_user_exists(anyone: ht
 async def test_asking_for_another_verification_mail_does_not_reveal_users(
     stack: Stack, anyone: httpx2.AsyncClient
 ) -> None:
-    email = "ada.again@example.com"
+    email = new_address("ada.again")
     path = "/api/email/verification-notification"
     token = (await register(anyone, email))["data"]["token"]
     await newest_link(stack, email)
