@@ -15,7 +15,7 @@ from loupe_local.log import to_file
 from loupe_local.service_names import NAMES
 from loupe_local.stack import Stack, stack
 from loupe_local.state import REPOSITORY
-from tests.bench import gateway, networks, overhead, pages, pipeline, png, tiling
+from tests.bench import estimates, gateway, networks, overhead, pages, pipeline, png, tiling
 from tests.bench.measure import share_mib
 
 RESULTS = REPOSITORY / ".loupe" / "bench.json"
@@ -43,6 +43,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
     start_seconds = await pipeline.seconds_to_start(running)
     images_ratio, busy_share = await pipeline.throughput(running, rounds)
     cpu_seconds = await overhead.cpu_seconds_per_image(running)
+    estimated = await estimates.errors(running)
     far_page = await pages.far_over_first(running)
     return {
         "images_per_second_over_bare_process": Figure(images_ratio, at_least=0.92),
@@ -50,6 +51,8 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
         "cpu_ms_per_image_without_codecs": Figure(cpu_seconds.pop("without_codecs") * 1000, at_most=80),
         **{f"cpu_ms_per_image_{name}": Figure(seconds * 1000) for name, seconds in cpu_seconds.items()},
         "accepted_to_started_median_ms": Figure(start_seconds * 1000, at_most=30),
+        "estimate_error_median_percent": Figure(estimated.median_percent, at_most=25),
+        "estimate_over_real_seconds_smallest": Figure(estimated.smallest_ratio, at_least=0.5),
         "status_poll_cpu_over_minimal_route": Figure(polls, at_most=6),
         "upload_time_over_store_client": Figure(over_store_client),
         "upload_time_over_discarding": Figure(over_discarding, at_most=3.33),

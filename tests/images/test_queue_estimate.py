@@ -88,8 +88,8 @@ async def test_the_wait_is_the_work_up_to_the_result_divided_by_the_speed_of_all
 
     found = await read_queue(harness)
 
-    # 1.5 megapixels are under way, each waiting image adds 1, and the workers do 0.75 per second
-    assert [found.seconds(image) for image in (first, second)] == [4, 5]
+    # 1.5 megapixels are under way, the workers do 0.75 per second, and one of them does half of that
+    assert [found.seconds(image) for image in (first, second)] == [5, 6]
     assert [found.seconds(image) for image in (under_way, other)] == [2, 3]
 
 
@@ -112,9 +112,9 @@ async def test_a_worker_without_a_speed_counts_with_the_last_announced_speed(
     await announce(harness, "new")
     image = await insert_dispatched(harness, 1)
 
-    assert (await read_queue(harness)).seconds(image) == 1
-    await announce(harness, "new", 0.25)
     assert (await read_queue(harness)).seconds(image) == 2
+    await announce(harness, "new", 0.25)
+    assert (await read_queue(harness)).seconds(image) == 3
 
 
 async def test_the_wait_is_unknown_before_any_worker_announced_its_speed(harness: Harness) -> None:
@@ -166,16 +166,25 @@ async def test_images_of_a_new_batch_have_different_positions(harness: Harness) 
     standard = [build_image(id=101 + number, **MEGAPIXEL) for number in range(3)]
     priority = [build_image(id=201 + number, is_priority=True, **MEGAPIXEL) for number in range(2)]
 
-    of_standard, of_priority = found.with_added(standard), found.with_added(priority)
+    found.add(standard)
+    found.add(priority)
 
-    assert [(of_standard.position(image), of_standard.seconds(image)) for image in standard] == [
-        (4, 4),
-        (5, 5),
-        (6, 6),
-    ]
-    assert [(of_priority.position(image), of_priority.seconds(image)) for image in priority] == [
-        (3, 3),
-        (4, 4),
+    assert [(found.position(image), found.seconds(image)) for image in standard] == [(4, 4), (5, 5), (6, 6)]
+    assert [(found.position(image), found.seconds(image)) for image in priority] == [(3, 3), (4, 4)]
+
+
+async def test_images_that_come_in_quick_succession_count_each_other(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
+    await announce(harness, "one", 1e-5)
+
+    accepted = [(await harness.user().Upscale(send_upload())).image for _ in range(2)]
+
+    first = accepted[0].estimated_seconds
+    assert [image.queue_position for image in accepted] == [1, 2]
+    assert [image.estimated_seconds for image in accepted] == [
+        pytest.approx(first * position, rel=0.01) for position in (1, 2)
     ]
 
 

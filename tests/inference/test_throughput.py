@@ -14,10 +14,18 @@ class Clock:
         return self.now
 
 
-def work(throughput: Throughput, clock: Clock, seconds: float, *, pixels: int) -> None:
-    with throughput.working():
+def work(
+    throughput: Throughput,
+    clock: Clock,
+    seconds: float,
+    *,
+    pixels: int,
+    kind: str = "",
+    megapixels: float = 0.0,
+) -> None:
+    with throughput.working() as share:
         clock.now += seconds
-        throughput.add_result(pixels)
+        throughput.add_result(share, pixels, kind, megapixels)
 
 
 def test_there_is_no_throughput_before_the_first_result() -> None:
@@ -45,12 +53,13 @@ def test_the_seconds_of_parallel_jobs_count_once() -> None:
     clock = Clock()
     throughput = Throughput(clock)
 
-    with throughput.working(), throughput.working():
+    with throughput.working() as first, throughput.working() as second:
         clock.now += 2
-        throughput.add_result(4_000_000)
-        throughput.add_result(4_000_000)
+        throughput.add_result(first, 4_000_000, "quick", 4)
+        throughput.add_result(second, 4_000_000, "quick", 4)
 
     assert throughput.megapixels_per_second == pytest.approx(4, rel=0.01)
+    assert throughput.speeds == {"quick": pytest.approx(4, rel=0.01)}
 
 
 def test_old_results_count_less() -> None:
@@ -74,3 +83,49 @@ def test_a_failed_job_takes_time_and_adds_no_result() -> None:
         raise ValueError
 
     assert throughput.megapixels_per_second == pytest.approx(1, rel=0.01)
+
+
+def test_each_kind_of_work_has_its_own_speed() -> None:
+    clock = Clock()
+    throughput = Throughput(clock)
+
+    work(throughput, clock, 2, pixels=1_000_000, kind="slow", megapixels=4)
+    work(throughput, clock, 1, pixels=1_000_000, kind="quick", megapixels=16)
+
+    assert throughput.speeds == {"slow": pytest.approx(2), "quick": pytest.approx(16)}
+
+
+def test_jobs_of_different_kinds_share_the_time_that_both_run() -> None:
+    clock = Clock()
+    throughput = Throughput(clock)
+
+    with throughput.working() as slow:
+        with throughput.working() as quick:
+            clock.now += 2
+            throughput.add_result(quick, 1_000_000, "quick", 4)
+        clock.now += 3
+        throughput.add_result(slow, 1_000_000, "slow", 4)
+
+    assert throughput.speeds == {"quick": pytest.approx(4, rel=0.02), "slow": pytest.approx(1, rel=0.02)}
+
+
+def test_small_jobs_show_the_time_beside_the_pixels_and_do_not_lower_the_speed() -> None:
+    clock = Clock()
+    throughput = Throughput(clock)
+    work(throughput, clock, 10, pixels=1_000_000, kind="photo", megapixels=20)
+
+    for _ in range(20):
+        work(throughput, clock, 0.25, pixels=400, kind="photo", megapixels=0.1)
+    work(throughput, clock, 10.2, pixels=1_000_000, kind="photo", megapixels=20)
+
+    assert throughput.seconds_per_job == pytest.approx(0.2, rel=0.05)
+    assert throughput.speeds == {"photo": pytest.approx(2, rel=0.05)}
+
+
+def test_an_order_of_the_previous_release_counts_only_among_all_jobs() -> None:
+    clock = Clock()
+    throughput = Throughput(clock)
+
+    work(throughput, clock, 2, pixels=4_000_000)
+
+    assert (throughput.speeds, throughput.seconds_per_job) == ({}, None)

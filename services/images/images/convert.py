@@ -7,6 +7,7 @@ from common import timestamps
 from images.catalogue import AUTO
 from images.domain.models import Announcement, ModelFacts
 from images.domain.queue_estimate import Queue
+from images.domain.work import Speeds
 from images.settings import Settings
 from images.tables import Batch, BatchStatus, Image, Status
 from loupe.billing.v1 import billing_pb2
@@ -109,6 +110,8 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         largest_output_pixels=max(
             settings.largest_output_pixels, settings.largest_animation_pixels, output_pixels
         ),
+        work_megapixels=image.work_megapixels or 0,
+        work_kind=image.work_kind or "",
     )
 
 
@@ -138,6 +141,18 @@ def announcement_from_proto(offer: pb.AnnounceModelsRequest.Offer) -> Announceme
         offer.description, offer.best_for, offer.network, offer.source, offer.licence, list(offer.scales)
     )
     return Announcement(offer.name, list(offer.nets), facts if offer.description else None)
+
+
+def speeds_from_proto(request: pb.AnnounceModelsRequest) -> Speeds:
+    return Speeds(
+        {
+            speed.kind: speed.megapixels_per_second
+            for speed in request.speeds
+            if speed.megapixels_per_second > 0
+        },
+        request.megapixels_per_second or None,
+        request.seconds_per_job,
+    )
 
 
 def _model(image: Image) -> pb.Model:

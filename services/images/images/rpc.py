@@ -15,6 +15,7 @@ from images.convert import (
     batch_to_proto,
     fill_usage,
     model_to_proto,
+    speeds_from_proto,
     to_order,
     to_proto,
 )
@@ -73,7 +74,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         upload = await single.receive(request_iterator, self._settings.largest_upload_bytes)
         queue = await self._estimator.queue()  # read it before: nothing may fail once the image is accepted
         image, usage = await self._uploads.accept(rpc.principal().user_id, upload)
-        response = pb.UpscaleResponse(image=to_proto(image, queue.with_added([image])))
+        queue.add([image])
+        response = pb.UpscaleResponse(image=to_proto(image, queue))
         fill_usage(response, usage)
         return response
 
@@ -119,7 +121,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         user_id = rpc.principal().user_id
         queue = await self._estimator.queue()
         batch, images, usage = await self._batch_uploads.accept(user_id, request_iterator)
-        response = pb.CreateBatchResponse(batch=self._batch_to_proto(batch, images, queue.with_added(images)))
+        queue.add(images)
+        response = pb.CreateBatchResponse(batch=self._batch_to_proto(batch, images, queue))
         fill_usage(response, usage)
         return response
 
@@ -201,8 +204,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         async with self._sessions.begin() as session:
             await models.announce(session, [announcement_from_proto(model) for model in request.models])
             if request.worker:
-                speed = request.megapixels_per_second or None
-                await queue_estimate.announce_worker(session, request.worker, speed)
+                speeds = speeds_from_proto(request)
+                await queue_estimate.announce_worker(session, request.worker, speeds, request.places)
         return pb.AnnounceModelsResponse()
 
     async def ListModels(self, request: pb.ListModelsRequest, context: rpc.Context) -> pb.ListModelsResponse:

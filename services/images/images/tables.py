@@ -107,6 +107,10 @@ class Image(Base, table=True):
     model_used: str | None = Field(default=None, sa_type=sa.String)
     model_reason: str | None = Field(default=None, sa_type=sa.String)
     model_message: str | None = Field(default=None, sa_type=sa.String)
+    work_megapixels: float | None = None
+    """Megapixels that networks write for it, all frames together. None in rows of the previous release."""
+    work_kind: str | None = Field(default=None, sa_type=sa.String)
+    """The kind of work, `domain.work.kind_of`. None in rows of the previous release."""
     api_request: bool
     is_priority: bool
     reservation_id: uuid.UUID
@@ -181,6 +185,12 @@ class Worker(Base, table=True):
     name: str = Field(sa_type=sa.String, primary_key=True)
     megapixels_per_second: float | None = None
     """Megapixels of results for each second of work. None until the worker has made a result."""
+    speeds: dict[str, float] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    """Megapixels of network output for each second, by kind of work. None from the previous release."""
+    seconds_per_job: float | None = None
+    """Seconds that a job takes beside its pixels. None until the worker has measured it."""
+    places: int | None = None
+    """How many jobs the worker does at the same time. None from the previous release."""
     announced_at: datetime = Field(sa_type=INSTANT)
 
 

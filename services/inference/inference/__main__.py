@@ -75,7 +75,8 @@ async def run_loops(js: JetStreamContext, worker: Worker, settings: Settings, pa
     availability = worker.availability
     await process.run_together(
         process.every(
-            settings.announce_seconds, lambda: availability.announce(worker.images, worker.throughput)
+            settings.announce_seconds,
+            lambda: availability.announce(worker.images, worker.throughput, parallel),
         ),
         worker.triton.watch(lambda: availability.network_names, settings.canary_seconds),
         bus.consume_by_preference(js, worker.queues.preference, worker.handle, parallel=parallel),

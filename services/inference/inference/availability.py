@@ -82,8 +82,11 @@ class Availability:
             LOG.info("the models that this worker serves have changed", models=sorted(models))
         self.models = models
 
-    async def announce(self, images: "ImagesServiceAsyncStub", throughput: Throughput) -> None:
-        """Refresh, and announce to `images` what is served. If Triton or `images` cannot be reached, log it:
+    async def announce(
+        self, images: "ImagesServiceAsyncStub", throughput: Throughput, places: int = 0
+    ) -> None:
+        """Refresh, and announce to `images` what is served, and how fast. `places` is the number of jobs that
+        the worker does at the same time. If Triton or `images` cannot be reached, log it:
         the next call tries again.
         """
         try:
@@ -92,6 +95,12 @@ class Availability:
                 models=[to_offer(model) for model in self.models.values()],
                 worker=self._worker_id,
                 megapixels_per_second=throughput.megapixels_per_second,
+                speeds=[
+                    images_pb2.AnnounceModelsRequest.Speed(kind=kind, megapixels_per_second=speed)
+                    for kind, speed in throughput.speeds.items()
+                ],
+                seconds_per_job=throughput.seconds_per_job,
+                places=places,
             )
             await images.AnnounceModels(request)
         except (TritonFailed, errors.ServiceError) as error:

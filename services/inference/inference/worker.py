@@ -24,8 +24,7 @@ from inference.events import Queues
 from inference.heartbeat import Cancellations, Heartbeat
 from inference.networks.auto import Choice, NotServed
 from inference.pipeline import Pipeline
-from inference.throughput import Throughput
-from inference.tiling.tile_rows import Progress
+from inference.throughput import Share, Throughput
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
 from inference.triton.errors import ModelBroken, TritonUnavailable
@@ -96,10 +95,10 @@ class Worker:
         with (
             log.bound(image_id=order.image_id, fence=order.fence),
             jobs_in_flight.track_inprogress(),
-            self.throughput.working(),
+            self.throughput.working() as share,
         ):
             async with self._stop_work_on_failure(order):
-                await self._work(order)
+                await self._work(order, share)
 
     async def _claim(self, image_id: int) -> images_pb2.WorkOrder | None:
         """Start an attempt. None if the image needs no work any more."""
@@ -110,14 +109,14 @@ class Worker:
             raise messages.RetryLater(error.message) from error
         return response.order if response.HasField("order") else None
 
-    async def _work(self, order: images_pb2.WorkOrder) -> None:
+    async def _work(self, order: images_pb2.WorkOrder, share: Share) -> None:
         started = time.perf_counter()
         finished = pb.Finished(image_id=order.image_id, fence=order.fence, upscaled_path=order.upscaled_path)
         heartbeat = Heartbeat(self.images, order)
         async with heartbeat.running(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
                 data, choice = await _run_while_wanted(
-                    self._upscale(order, heartbeat.report_progress), unwanted
+                    self._pipeline.upscale(order, heartbeat.report_progress), unwanted
                 )
             except NotWanted:
                 LOG.info("work stopped: the image was cancelled, or another worker has it")
@@ -129,6 +128,8 @@ class Worker:
             else:
                 # Published even if the image was cancelled meanwhile: `images` then deletes the result.
                 await self._pipeline.store(order, data)
+                pixels = order.size.width * order.size.height
+                self.throughput.add_result(share, pixels, order.work_kind, order.work_megapixels)
                 finished.output.CopyFrom(_output(order, len(data), choice, time.perf_counter() - started))
                 LOG.info(
                     "image upscaled and stored",
@@ -138,11 +139,6 @@ class Worker:
                     reason=choice.reason,
                 )
         await self.publish(finished)
-
-    async def _upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
-        data, choice = await self._pipeline.upscale(order, progress)
-        self.throughput.add_result(order.size.width * order.size.height)
-        return data, choice
 
     @property
     def _pipeline(self) -> Pipeline:

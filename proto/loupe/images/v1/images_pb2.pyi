@@ -1338,6 +1338,8 @@ class WorkOrder(_message.Message):
     TRACE_PARENT_FIELD_NUMBER: _builtins.int
     LARGEST_INPUT_PIXELS_FIELD_NUMBER: _builtins.int
     LARGEST_OUTPUT_PIXELS_FIELD_NUMBER: _builtins.int
+    WORK_MEGAPIXELS_FIELD_NUMBER: _builtins.int
+    WORK_KIND_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
     original_path: _builtins.str
@@ -1370,6 +1372,10 @@ class WorkOrder(_message.Message):
     """Limit for the pixels of the decoded original, all frames together. Zero selects 50,000,000."""
     largest_output_pixels: _builtins.int
     """Limit for the pixels of the result, all frames together. Zero selects 268,435,456."""
+    work_megapixels: _builtins.float
+    """How much work the image is: the megapixels that networks write, all frames together. Zero if it is not known."""
+    work_kind: _builtins.str
+    """The kind of work. Workers measure their speed for each kind. Empty if it is not known."""
     @_builtins.property
     def size(self) -> Global___Size:
         """The size of the result."""
@@ -1391,10 +1397,12 @@ class WorkOrder(_message.Message):
         trace_parent: _builtins.str | None = ...,
         largest_input_pixels: _builtins.int = ...,
         largest_output_pixels: _builtins.int = ...,
+        work_megapixels: _builtins.float = ...,
+        work_kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
@@ -1499,6 +1507,30 @@ class AnnounceModelsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
+    class Speed(_message.Message):
+        """How fast the worker is with one kind of work."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KIND_FIELD_NUMBER: _builtins.int
+        MEGAPIXELS_PER_SECOND_FIELD_NUMBER: _builtins.int
+        kind: _builtins.str
+        """`WorkOrder.work_kind`."""
+        megapixels_per_second: _builtins.float
+        """`WorkOrder.work_megapixels` per second, of all jobs of the worker together."""
+        def __init__(
+            self,
+            *,
+            kind: _builtins.str = ...,
+            megapixels_per_second: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "megapixels_per_second", b"megapixels_per_second"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class Offer(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -1549,26 +1581,45 @@ class AnnounceModelsRequest(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     WORKER_FIELD_NUMBER: _builtins.int
     MEGAPIXELS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    SPEEDS_FIELD_NUMBER: _builtins.int
+    SECONDS_PER_JOB_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
     worker: _builtins.str
     """Identifies the worker process. Empty for a worker that does not announce its speed."""
     megapixels_per_second: _builtins.float
     """Megapixels of results per second of work. Absent until the worker has made a result."""
+    seconds_per_job: _builtins.float
+    """Seconds that a job takes beside its pixels."""
+    places: _builtins.int
+    """How many jobs the worker does at the same time. Zero from workers of the previous release."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnounceModelsRequest.Offer]: ...
+    @_builtins.property
+    def speeds(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnounceModelsRequest.Speed]:
+        """Absent, like the next field, for what the worker has not measured yet, and from workers of the previous release."""
+
     def __init__(
         self,
         *,
         models: _abc.Iterable[Global___AnnounceModelsRequest.Offer] | None = ...,
         worker: _builtins.str = ...,
         megapixels_per_second: _builtins.float | None = ...,
+        speeds: _abc.Iterable[Global___AnnounceModelsRequest.Speed] | None = ...,
+        seconds_per_job: _builtins.float | None = ...,
+        places: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second", "megapixels_per_second", b"megapixels_per_second"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second", "_seconds_per_job", b"_seconds_per_job", "megapixels_per_second", b"megapixels_per_second", "seconds_per_job", b"seconds_per_job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second", "megapixels_per_second", b"megapixels_per_second", "models", b"models", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second", "_seconds_per_job", b"_seconds_per_job", "megapixels_per_second", b"megapixels_per_second", "models", b"models", "places", b"places", "seconds_per_job", b"seconds_per_job", "speeds", b"speeds", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__megapixels_per_second: _TypeAlias = _typing.Literal["megapixels_per_second"]  # noqa: Y015
     _WhichOneofArgType__megapixels_per_second: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second"]  # noqa: Y015
+    _WhichOneofReturnType__seconds_per_job: _TypeAlias = _typing.Literal["seconds_per_job"]  # noqa: Y015
+    _WhichOneofArgType__seconds_per_job: _TypeAlias = _typing.Literal["_seconds_per_job", b"_seconds_per_job"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__megapixels_per_second) -> _WhichOneofReturnType__megapixels_per_second | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_per_job) -> _WhichOneofReturnType__seconds_per_job | None: ...
 
 Global___AnnounceModelsRequest: _TypeAlias = AnnounceModelsRequest  # noqa: Y015
 

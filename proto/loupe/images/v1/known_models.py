@@ -9,6 +9,8 @@ class KnownNetwork:
     title: str
     source: str
     licence: str
+    scale: int
+    kflop: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ KNOWN_MODELS = (
         best_for='clean photos',
         is_always_served=True,
         networks=(
-            KnownNetwork('span_x2', 'SPAN, 48 channels', 'hongyuanyu/SPAN', 'Apache-2.0'),
-            KnownNetwork('span_x4', 'SPAN, 48 channels', 'hongyuanyu/SPAN', 'Apache-2.0'),
+            KnownNetwork('span_x2', 'SPAN, 48 channels', 'hongyuanyu/SPAN', 'Apache-2.0', 2, 819),
+            KnownNetwork('span_x4', 'SPAN, 48 channels', 'hongyuanyu/SPAN', 'Apache-2.0', 4, 850),
         ),
     ),
     KnownModel(
@@ -45,7 +47,7 @@ KNOWN_MODELS = (
         best_for='worn JPEGs, text, line art, few colours',
         is_always_served=True,
         networks=(
-            KnownNetwork('waifu2x_photo_x2', 'UpConv7, photo, noise 1', 'nagadomi/waifu2x', 'MIT'),
+            KnownNetwork('waifu2x_photo_x2', 'UpConv7, photo, noise 1', 'nagadomi/waifu2x', 'MIT', 2, 1104),
         ),
     ),
     KnownModel(
@@ -54,8 +56,8 @@ KNOWN_MODELS = (
         best_for='worn photos that are to look good',
         is_always_served=False,
         networks=(
-            KnownNetwork('realesrgan_x4plus', 'RRDB, 23 blocks', 'xinntao/Real-ESRGAN', 'BSD-3-Clause'),
-            KnownNetwork('realesr_general_x4v3', 'SRVGG, 32 layers', 'xinntao/Real-ESRGAN', 'BSD-3-Clause'),
+            KnownNetwork('realesrgan_x4plus', 'RRDB, 23 blocks', 'xinntao/Real-ESRGAN', 'BSD-3-Clause', 4, 35854),
+            KnownNetwork('realesr_general_x4v3', 'SRVGG, 32 layers', 'xinntao/Real-ESRGAN', 'BSD-3-Clause', 4, 2418),
         ),
     ),
 )

@@ -1,12 +1,13 @@
 """Estimates an image's position in the queue, and the seconds until its result.
 
-The estimate uses the speed that the workers announce. If no worker runs, it adds the time that a worker takes
-to start.
+The estimate uses the speeds that the workers announce for each kind of work. If no worker runs, it adds the
+time that a worker takes to start. Once an image is under way, its own pace counts more and more.
 """
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import accumulate
 
@@ -16,6 +17,7 @@ from sqlmodel import col, delete
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common.db import now
+from images.domain.work import Speeds, total
 from images.tables import UNFINISHED, Image, Status, Worker
 
 GONE_AFTER = timedelta(minutes=1)
@@ -27,121 +29,207 @@ LONGEST_WAIT_SECONDS = 7 * 86_400
 READ_QUEUE = sa.text("""
     SELECT
         coalesce(array_agg(id ORDER BY queue_position) FILTER (WHERE waits), '{}') AS waiting,
-        coalesce(array_agg(megapixels ORDER BY queue_position) FILTER (WHERE waits), '{}') AS megapixels,
+        coalesce(array_agg(seconds ORDER BY queue_position) FILTER (WHERE waits), '{}') AS seconds,
         count(*) FILTER (WHERE waits AND is_priority) AS priority_count,
         count(*) FILTER (WHERE NOT waits) AS processing_count,
-        coalesce(sum(megapixels) FILTER (WHERE NOT waits), 0) AS megapixels_under_way
+        coalesce(sum(seconds) FILTER (WHERE NOT waits), 0) AS seconds_under_way
     FROM (
         SELECT id, is_priority, status = 'pending' AS waits,
             row_number() OVER (ORDER BY NOT is_priority, dispatched_at, id) AS queue_position,
-            upscaled_width::float8 * upscaled_height * (100 - progress) / 1e8 AS megapixels
+            (100 - progress) / 100.0::float8 * (:seconds_per_job +
+                coalesce(work_megapixels, upscaled_width::float8 * upscaled_height / 1e6)
+                / coalesce((CAST(:speeds AS jsonb) ->> coalesce(work_kind, ''))::float8, :other)) AS seconds
         FROM image WHERE status IN ('pending', 'processing')
     ) AS unfinished
 """)
-"""Reads only rows in the partial index of unfinished images."""
+"""Reads only rows in the partial index of unfinished images. `seconds` counts all workers together."""
 READ_WORKERS = sa.text("""
-    SELECT megapixels_per_second, announced_at > :alive AS is_alive FROM worker ORDER BY announced_at DESC
+    SELECT megapixels_per_second, speeds, seconds_per_job, places, announced_at > :alive AS is_alive
+    FROM worker ORDER BY announced_at DESC
 """)
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
-    """The speed at which the workers make results."""
+class Workers:
+    """The workers that run, or the expected next one if none runs."""
 
-    megapixels_per_second: float | None
-    """Speed of all running workers together, or the expected speed of the next one if none runs.
-
-    None if no worker has ever announced its speed.
-    """
+    together: Speeds = field(default_factory=Speeds)
+    """The speeds of all of them together."""
+    count: int = 1
+    places: int = 1
+    """How many jobs they do at the same time."""
     start_seconds: float = 0.0
     """Seconds until a worker runs, or 0 if one does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Added:
+    """Images that were added to a queue after it was read."""
+
+    positions: dict[int, int] = field(default_factory=dict[int, int])
+    seconds_before: dict[int, float] = field(default_factory=dict[int, float])
+    """Seconds of all workers before each of these images, by id."""
+    priority_count: int = 0
+    priority_seconds: float = 0.0
+    seconds: float = 0.0
+    """Seconds of all these images together."""
+
+
+@dataclass(slots=True)
 class Queue:
-    """The queue at the moment when it was read."""
+    """The queue at the moment when it was read, and the images that this process has added since."""
 
     positions: dict[int, int]
     """Positions of the pending images by their ids, counted from 1."""
     priority_count: int
     """How many pending images are in the priority queue, whose positions come first."""
-    megapixels_until: Sequence[float]
-    """Megapixels of results to make before and including each position. Entry 0 is the work under way."""
+    seconds_until: Sequence[float]
+    """Seconds of all workers before and including each position. Entry 0 is the work under way."""
     processing_count: int
     """How many images are being worked on."""
-    speed: Speed
+    workers: Workers
+    added: Added = field(default_factory=Added)
 
     def position(self, image: Image) -> int | None:
         """Return the image's position, or None if it is not pending.
 
-        An image that is newer than this reading of the queue counts as the last one of its queue.
+        An image that another process has added since counts as the last one of its queue.
         """
         if image.status != Status.PENDING:
             return None
-        last = self.priority_count if image.is_priority else len(self.positions)
-        return self.positions.get(image.id or 0, last + 1)
+        image_id = image.id or 0
+        return self.positions.get(image_id) or self.added.positions.get(image_id) or self._last(image) + 1
 
     def seconds(self, image: Image) -> int | None:
         """Return the seconds until the image's result, at least 1.
 
         Return None if the image is finished, or if no worker has ever announced its speed.
         """
-        speed = self.speed.megapixels_per_second
-        if image.status not in UNFINISHED or not speed:
+        own = self.workers.together.seconds(image)
+        if image.status not in UNFINISHED or own is None:
             return None
-        own = image.upscaled_width * image.upscaled_height * (100 - image.progress) / 1e8
         position = self.position(image)
-        if position is None:  # it shares the workers with the other images under way
-            megapixels = own * max(1, self.processing_count)
+        if position is None:
+            seconds = _remaining(image, own * max(self.workers.count, self._running_count))
         else:
-            megapixels = self.megapixels_until[position - 1] + own
-        return max(1, math.ceil(min(self.speed.start_seconds + megapixels / speed, LONGEST_WAIT_SECONDS)))
+            seconds = self._before(image) + own * (self.workers.count + self._later_share(position))
+        return max(1, math.ceil(min(self.workers.start_seconds + seconds, LONGEST_WAIT_SECONDS)))
 
-    def with_added(self, images: Sequence[Image]) -> "Queue":
-        """Return the queue for these new images at its end. All of them must be in the same queue."""
-        last = self.priority_count if images[0].is_priority else len(self.positions)
-        own = (image.upscaled_width * image.upscaled_height / 1e6 for image in images)
-        until = self.megapixels_until
-        return replace(
-            self,
-            positions={image.id or 0: position for position, image in enumerate(images, start=last + 1)},
-            megapixels_until=[*until[:last], *accumulate(own, initial=until[last])],
+    def add(self, images: Sequence[Image]) -> None:
+        """Add new images at the end of their queue, so that estimates count them before the next reading."""
+        for image in images:
+            own, added = self.workers.together.seconds(image) or 0.0, self.added
+            added.positions[image.id or 0], added.seconds_before[image.id or 0] = (
+                self._last(image) + 1,
+                self._before(image),
+            )
+            added.seconds += own
+            if image.is_priority:
+                added.priority_count += 1
+                added.priority_seconds += own
+
+    @property
+    def _waiting_count(self) -> int:
+        return len(self.positions) + len(self.added.positions)
+
+    @property
+    def _running_count(self) -> int:
+        """How many images share the workers as soon as every place is taken."""
+        return max(
+            self.processing_count, min(self.workers.places, self.processing_count + self._waiting_count)
         )
+
+    def _last(self, image: Image) -> int:
+        """Return the last position of the image's queue."""
+        if image.is_priority:
+            return self.priority_count + self.added.priority_count
+        return self._waiting_count
+
+    def _before(self, image: Image) -> float:
+        """Return the seconds of all workers before the image."""
+        if position := self.positions.get(image.id or 0):
+            return self.seconds_until[position - 1]
+        if (known := self.added.seconds_before.get(image.id or 0)) is not None:
+            return known
+        if image.is_priority:
+            return self.seconds_until[self.priority_count] + self.added.priority_seconds
+        return self.seconds_until[-1] + self.added.seconds
+
+    def _later_share(self, position: int) -> float:
+        """Return the work on later images beside this one, as a multiple of its own.
+
+        Workers do several jobs at the same time. While one runs, about half of the work on the others is on
+        jobs that came later.
+        """
+        later = min(self.workers.places - self.workers.count, self._waiting_count - position)
+        return max(0, later) / 2
 
 
 async def read(session: AsyncSession, cold_start: timedelta) -> Queue:
     """Read the queue. `cold_start` is the time that a worker takes to start."""
-    connection = await session.connection()
-    found = (await connection.execute(READ_QUEUE)).one()
+    workers = await _read_workers(session, cold_start)
+    speeds, connection = workers.together, await session.connection()
+    parameters = {
+        "speeds": json.dumps(speeds.known()),
+        "other": speeds.other or 1.0,  # a queue of which nothing is known gets no estimate
+        "seconds_per_job": speeds.seconds_per_job,
+    }
+    found = (await connection.execute(READ_QUEUE, parameters)).one()
     return Queue(
         positions={image_id: position for position, image_id in enumerate(found.waiting, start=1)},
         priority_count=found.priority_count,
-        megapixels_until=list(accumulate(found.megapixels, initial=found.megapixels_under_way)),
+        seconds_until=list(accumulate(found.seconds, initial=found.seconds_under_way)),
         processing_count=found.processing_count,
-        speed=await _read_speed(session, cold_start),
+        workers=workers,
     )
 
 
-async def announce_worker(session: AsyncSession, name: str, megapixels_per_second: float | None) -> None:
-    """Store a worker's speed, None if it has not made a result yet, and delete very old announcements."""
+async def announce_worker(session: AsyncSession, name: str, speeds: Speeds, places: int = 0) -> None:
+    """Store a worker's speeds and places, and delete very old announcements."""
     connection = await session.connection()
-    values = {"megapixels_per_second": megapixels_per_second, "announced_at": now()}
+    values = {
+        "megapixels_per_second": speeds.other,
+        "speeds": dict(speeds.by_kind),
+        "seconds_per_job": speeds.seconds_per_job,
+        "places": places or None,
+        "announced_at": now(),
+    }
     row = insert(Worker).values(name=name, **values)
     await connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
     await session.exec(delete(Worker).where(col(Worker.announced_at) < now() - REMEMBERED_FOR))
 
 
-async def _read_speed(session: AsyncSession, cold_start: timedelta) -> Speed:
-    """Return the workers' speed. A worker without a speed counts with the speed that was announced last."""
+async def _read_workers(session: AsyncSession, cold_start: timedelta) -> Workers:
+    """Return the running workers. What one has not measured yet is what another announced last."""
     connection = await session.connection()
-    workers = (await connection.execute(READ_WORKERS, {"alive": now() - GONE_AFTER})).all()
-    alive = [worker for worker in workers if worker.is_alive]
+    rows = (await connection.execute(READ_WORKERS, {"alive": now() - GONE_AFTER})).all()
+    last = Speeds(
+        {kind: speed for row in reversed(rows) for kind, speed in (row.speeds or {}).items()},
+        next((row.megapixels_per_second for row in rows if row.megapixels_per_second), None),
+        next((row.seconds_per_job for row in rows if row.seconds_per_job), 0.0),
+    )
+    alive = [
+        Speeds(
+            {**last.by_kind, **(row.speeds or {})},
+            row.megapixels_per_second or last.other,
+            row.seconds_per_job or last.seconds_per_job,
+        )
+        for row in rows
+        if row.is_alive
+    ]
     start_seconds = 0.0 if alive else cold_start.total_seconds()
-    last_speed = next(
-        (worker.megapixels_per_second for worker in workers if worker.megapixels_per_second), None
-    )
-    if last_speed is None:
-        return Speed(None, start_seconds)
-    return Speed(
-        sum(worker.megapixels_per_second or last_speed for worker in alive) or last_speed, start_seconds
-    )
+    places = sum(row.places or 1 for row in rows if row.is_alive) or 1
+    return Workers(total(alive or [last]), max(1, len(alive)), places, start_seconds)
+
+
+def _remaining(image: Image, expected: float) -> float:
+    """Return the seconds that an image under way still needs. `expected` is the time from its start.
+
+    Its own pace so far counts as much as its progress.
+    """
+    done = image.progress / 100
+    remaining = expected * (1 - done)
+    if not done or image.started_at is None:
+        return remaining
+    elapsed = max(0.0, (now() - image.started_at).total_seconds())
+    return (1 - done) * remaining + done * elapsed * (1 - done) / done

@@ -20,7 +20,7 @@ from common.blobs import Blobs
 from common.db import Sessions
 from imagefile.formats import WRITABLE, extension, media_type
 from images.catalogue import ALWAYS_SERVED
-from images.domain import jobs, library, models
+from images.domain import jobs, library, models, work
 from images.formats.sniff import Header
 from images.settings import Settings
 from images.tables import Batch, Image
@@ -111,6 +111,8 @@ class Original:
     ) -> Image:
         """Return the new row of this image."""
         result_format, sizes = options.output.format_for(self.header), options.sizes
+        original = (self.header.width, self.header.height)
+        scale, frames = work.network_scale(original, size), options.output.frames_for(self.header)
         row = Image(
             user_id=user_id,
             original_filename=self.filename,
@@ -125,6 +127,8 @@ class Original:
             scale_factor=sizes.scale_factor,
             target_width=sizes.target_width,
             target_height=sizes.target_height,
+            work_megapixels=work.work_megapixels(original, scale, frames),
+            work_kind=work.kind_of(options.output.model, scale, is_lossy=self.header.is_lossy),
             api_request=api_request,
             is_priority=place.is_priority,
             reservation_id=place.reservation_id,

@@ -20,6 +20,8 @@ class KnownNetwork:
     title: str
     source: str
     licence: str
+    scale: int
+    kflop: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,15 @@ def lines_of(model: Model) -> Iterator[str]:
 
 
 def entry(network: Network) -> str:
-    return f"KnownNetwork({network.name!r}, {network.title!r}, {network.source!r}, {network.licence!r})"
+    facts = (
+        network.name,
+        network.title,
+        network.source,
+        network.licence,
+        network.scale,
+        network.kflop,
+    )
+    return f"KnownNetwork({', '.join(map(repr, facts))})"
 
 
 def main() -> None:

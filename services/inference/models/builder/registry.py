@@ -86,6 +86,10 @@ class Network:
     Measured: nothing differs beyond it, or in a network that sees further one value in ten thousand, by a
     level. The uncertainty map reaches two pixels further.
     """
+    kflop: int
+    """Thousands of floating-point operations for a pixel of the input. Estimates of time compare networks by
+    it, until workers have measured them.
+    """
     padding: int = 0
     """Pixels by which the network shrinks its input at each border. Repeating the edge makes up for them."""
     fallback: str = ""
@@ -128,6 +132,7 @@ EIGHT_BIT_NETWORKS = (
         source="hongyuanyu/SPAN",
         licence="Apache-2.0",
         overlap=21,
+        kflop=819,
         fallback="waifu2x_photo_x2",
     ),
     Network(
@@ -143,6 +148,7 @@ EIGHT_BIT_NETWORKS = (
         source="hongyuanyu/SPAN",
         licence="Apache-2.0",
         overlap=21,
+        kflop=850,
         fallback="waifu2x_photo_x2",
     ),
     Network(
@@ -158,6 +164,7 @@ EIGHT_BIT_NETWORKS = (
         source="nagadomi/waifu2x",
         licence="MIT",
         overlap=10,
+        kflop=1_104,
         padding=7,
         drift=Drift.LEVELS,
     ),
@@ -174,6 +181,7 @@ EIGHT_BIT_NETWORKS = (
         source="xinntao/Real-ESRGAN",
         licence="BSD-3-Clause",
         overlap=96,
+        kflop=35_854,
         drift=Drift.COLOURS,
         is_on_request=True,
     ),
@@ -191,6 +199,7 @@ EIGHT_BIT_NETWORKS = (
         source="xinntao/Real-ESRGAN",
         licence="BSD-3-Clause",
         overlap=34,
+        kflop=2_418,
         drift=Drift.COLOURS,
     ),
 )
