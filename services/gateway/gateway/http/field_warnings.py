@@ -1,7 +1,6 @@
 """Names in an answer the fields of its request that had no effect: unknown, empty and repeated ones.
 
-`warnings` is the last key of the envelope, and is there only if there is a warning. Successes have it, and
-refusals of single fields, where only unknown fields count that `errors` does not name.
+`warnings` is the last key of the envelope of a success, and is there only if there is a warning.
 """
 
 import json
@@ -23,8 +22,8 @@ from gateway.http.routing import is_api_path
 MOST_WARNINGS = 20
 LONGEST_NAME = 64
 """Characters of a field's name in an answer."""
-STATUSES = {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.UNPROCESSABLE_ENTITY}
-"""Answers to requests whose fields were read."""
+STATUSES = {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED}
+"""The statuses of successes."""
 
 
 @dataclass(slots=True)
@@ -32,8 +31,6 @@ class Warnings:
     """The warnings of one request."""
 
     listed: list[dict[str, str]] = field(default_factory=list)
-    unknown: set[str] = field(default_factory=set[str])
-    """The listed fields that no route knows."""
     more: int = 0
     """How many are not listed."""
 
@@ -48,7 +45,6 @@ class Warnings:
         near = suggestion(name, known) if len(self.listed) < MOST_WARNINGS else None
         end = f": did you mean `{near}`?" if near else "."
         self.add(name, f"The {{name}} field is unknown and was ignored{end}")
-        self.unknown.add(shown(name))
 
     def add_fields(
         self, sent: Sequence[tuple[str, object]], known: Collection[str], lists: Collection[str] = ()
@@ -133,15 +129,7 @@ def _query_parameters(scope: Scope) -> list[str]:
 
 def _with_warnings(body: bytes, warnings: Warnings) -> bytes:
     envelope = json.loads(body)
-    listed = warnings.listed
-    if not envelope["success"]:
-        counted = warnings.unknown - envelope.get("errors", {}).keys()
-        listed = [one for one in listed if one["field"] in counted]
-    if warnings.more and listed:
-        listed = [
-            *listed,
-            {"field": "*", "message": f"{warnings.more} more fields have warnings like these."},
-        ]
-    if not listed:
-        return body
+    listed = list(warnings.listed)
+    if warnings.more:
+        listed.append({"field": "*", "message": f"{warnings.more} more fields have warnings like these."})
     return json.dumps(envelope | {"warnings": listed}, ensure_ascii=False, separators=(",", ":")).encode()

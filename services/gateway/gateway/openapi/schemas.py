@@ -94,7 +94,6 @@ PROBLEM: Json = {
         },
         "code": {"type": "string", "description": "For programs. It never changes.", "pattern": "^[a-z_]+$"},
         "request_id": {"type": "string"},
-        "warnings": WARNINGS,
     },
     "required": ["success", "message", "code", "request_id"],
 }

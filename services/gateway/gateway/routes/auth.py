@@ -199,14 +199,13 @@ VERIFY_EMAIL = Operation(
 )
 
 
-@router.get("/email/verify/{signed}", response_model=Message)
+@router.get("/email/verify/{signed}", response_model=Message, dependencies=[Depends(limit_by_address)])
 @VERIFY_EMAIL.describes
 async def verify_email(request: Request, signed: str, backend: BackendDep) -> Response:
     """Answer browsers with a page, and programs with JSON."""
     is_page = prefers_page(request)
     request.state.headers["Vary"] = "Accept"
     try:
-        await limit_by_address(request)
         verified = await backend.as_gateway.auth.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
     except errors.ServiceError as error:
         refusal = error_answers.answer(request, error)
