@@ -13,6 +13,10 @@ from tests.contract.shapes import BATCH, IMAGE, a_page_of, check
 from tests.gateway.harness import People, Person
 
 SHAPES = {"images": IMAGE, "batches": BATCH}
+STATUSES = {
+    "images": "pending, processing, completed, failed",
+    "batches": "pending, processing, completed, partially_failed, failed, cancelled",
+}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +105,7 @@ async def test_a_status_filters_and_an_unknown_one_is_422(client: httpx2.AsyncCl
     unknown = await client.get(f"/api/{noun}", params={"status": "nonsense"})
 
     assert (failed.status_code, failed.json()["meta"]["total"]) == (200, 0)
-    assert invalid_fields(unknown) == {"status": ["The selected status is invalid."]}
+    assert invalid_fields(unknown) == {"status": [f"The status must be one of: {STATUSES[noun]}."]}
 
 
 async def test_lists_have_only_the_callers_own(stack: Stack, people: People) -> None:

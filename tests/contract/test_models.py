@@ -24,7 +24,7 @@ from tests.inference.built_models import ALL_MODELS
 ROOT = Path(__file__).parents[2]
 BUILDER = ROOT / "services" / "inference" / "models"
 PAGES = ("README.md", "docs/models.md")
-REFUSED = "The selected model is invalid: there are "
+REFUSED = "The model must be one of: "
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -242,7 +242,7 @@ async def test_an_unknown_status_is_refused(gateway: Harness, owner: Person, sta
         answer = await client.get("/api/batches", params={"status": status})
 
     assert answer.status_code == 422
-    assert answer.json()["errors"] == {"status": ["The selected status is invalid."]}
+    assert answer.json()["errors"] == {"status": [f"The status must be one of: {', '.join(STATUSES)}."]}
 
 
 @pytest.mark.parametrize("status", [*STATUSES])

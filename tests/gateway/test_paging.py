@@ -160,4 +160,6 @@ async def test_an_unknown_status_is_refused(
         answer = await client.get("/api/images", params={"status": status})
 
     assert (answer.status_code, answer.json()["message"]) == (422, "Validation failed")
-    assert answer.json()["errors"] == {"status": ["The selected status is invalid."]}
+    assert answer.json()["errors"] == {
+        "status": ["The status must be one of: pending, processing, completed, failed."]
+    }

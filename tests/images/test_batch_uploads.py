@@ -2,7 +2,7 @@
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -32,11 +32,12 @@ async def _plan(harness: Harness) -> None:  # pyright: ignore[reportUnusedFuncti
 
 
 async def send_batch(
-    *files: bytes, api_request: bool = True, **options: str
+    *files: bytes, api_request: bool = True, near_misses: Mapping[str, str] | None = None, **options: str
 ) -> AsyncIterator[pb.CreateBatchRequest]:
     for each in file_messages(files):
         yield each
-    yield pb.CreateBatchRequest(options=pb.CreateBatchRequest.Options(api_request=api_request, **options))
+    sent = pb.CreateBatchRequest.Options(api_request=api_request, near_misses=near_misses, **options)
+    yield pb.CreateBatchRequest(options=sent)
 
 
 def file_messages(files: Sequence[bytes]) -> Iterator[pb.CreateBatchRequest]:

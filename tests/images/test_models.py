@@ -186,7 +186,7 @@ async def test_a_model_that_is_not_served_is_refused_and_the_served_ones_are_nam
     with pytest.raises(errors.InvalidArgument) as caught:
         await harness.user().Upscale(send_upload(model=model, fit="fill"))
 
-    assert caught.value.fields["model"] == ["The selected model is invalid: there are auto, faithful, clean."]
+    assert caught.value.fields["model"] == ["The model must be one of: auto, faithful, clean."]
     assert "fit" in caught.value.fields
     assert (await list_keys(harness), await read_events(harness.sessions)) == ([], [])
 

@@ -13,6 +13,7 @@ from images.uploads.sizing import Limits, Options
 from loupe.images.v1 import images_pb2 as pb
 
 WEBP = WRITABLE["WEBP"].limits
+OUTPUT_FORMATS = "The output format must be one of: jpeg, jpg, png, webp, tiff."
 STILL = {name: Header(name, 4, 3) for name in READABLE}
 ANIMATED = {name: Header(name, 4, 3, frames=2) for name in ("GIF", "WEBP")}
 PHOTO = Header("JPEG", 4, 3, is_lossy=True)
@@ -40,17 +41,17 @@ def test_options_are_parsed() -> None:
 @pytest.mark.parametrize(
     ("texts", "field", "text"),
     [
-        (("fill", "", "", "", ""), "fit", "The selected fit is invalid."),
-        (("", "gif", "", "", ""), "output_format", "The selected output format is invalid."),
-        (("", "bmp", "", "", ""), "output_format", "The selected output format is invalid."),
+        (("fill", "", "", "", ""), "fit", "The fit must be one of: stretch, cover, contain."),
+        (("", "gif", "", "", ""), "output_format", OUTPUT_FORMATS),
+        (("", "bmp", "", "", ""), "output_format", OUTPUT_FORMATS),
         (("", "", "0", "", ""), "quality", "The quality must be between 1 and 100."),
         (("", "", "101", "", ""), "quality", "The quality must be between 1 and 100."),
         (("", "", "80.0", "", ""), "quality", "The quality must be an integer."),
-        (("", "", "", "all", ""), "metadata", "The selected metadata is invalid."),
+        (("", "", "", "all", ""), "metadata", "The metadata must be one of: strip, keep."),
         (
             ("", "", "", "", "best"),
             "model",
-            "The selected model is invalid: there are auto, faithful, clean.",
+            "The model must be one of: auto, faithful, clean.",
         ),
     ],
 )

@@ -1,7 +1,7 @@
 """An upload leaves its row, object, reservation and event, or none of them, whatever fails on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -24,12 +24,18 @@ PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
 NO_OPTIONS = pb.UpscaleRequest.Options()
 
 
-def build_upload(data: bytes = PHOTO, *, api_request: bool = False, **options: str) -> Upload:
+def build_upload(
+    data: bytes = PHOTO,
+    *,
+    api_request: bool = False,
+    near_misses: Mapping[str, str] | None = None,
+    **options: str,
+) -> Upload:
     return Upload(
         filename="photo.jpg",
         api_request=api_request,
         data=data,
-        options=pb.UpscaleRequest.Options(**options),
+        options=pb.UpscaleRequest.Options(near_misses=near_misses, **options),
     )
 
 

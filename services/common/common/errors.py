@@ -5,7 +5,7 @@ message is for a person. `fields` names what is wrong in the request. Details fo
 (AIP-193).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import grpc
@@ -84,6 +84,11 @@ def refused(refusal: Refusal, **values: str) -> ServiceError:
     """Return the error for a refusal of the REST contract. `values` fill the placeholders in its text."""
     message = refusal.text.format(**values)
     return type_of_code[refusal.kind](message, reason=refusal.code, fields=refusal.fields)
+
+
+def choice_text(field: str, choices: Iterable[str]) -> str:
+    """Return the text for a value that is none of the choices."""
+    return f"The {field.replace('_', ' ')} must be one of: {', '.join(choices)}."
 
 
 def invalid(fields: Mapping[str, Sequence[str]]) -> InvalidArgument:

@@ -10,9 +10,10 @@ from gateway.backend import Backend
 from gateway.http import error_answers
 from gateway.http.edge import Edge
 from gateway.http.envelope import Problem
+from gateway.http.field_warnings import FieldWarnings
 from gateway.identity import access
 from gateway.openapi import docs_page, document
-from gateway.routes import account, auth, batches, images, models, plans, reset_page, tokens
+from gateway.routes import account, auth, batches, images, models, pages, plans, tokens
 
 
 def create(backend: Backend, readiness: Readiness) -> FastAPI:
@@ -28,7 +29,7 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
     )
     app.state.backend = backend
     error_answers.install(app, count_unrouted=access.limit_by_caller_or_address)
-    for resource in (images, batches, auth, account, tokens, models, plans, reset_page):  # busiest first
+    for resource in (images, batches, auth, account, tokens, models, plans, pages):  # busiest first
         app.include_router(resource.router)
     app.include_router(account.photos)
 
@@ -44,5 +45,6 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
 
     docs_page.install(app)
     app.openapi = lambda: document.describe_api(app, backend.settings.public_url)
+    app.add_middleware(FieldWarnings)
     app.add_middleware(Edge, limit_headers=access.limit_headers)
     return app

@@ -425,6 +425,26 @@ class UpscaleRequest(_message.Message):
 
         DESCRIPTOR: _descriptor.Descriptor
 
+        @_typing.final
+        class NearMissesEntry(_message.Message):
+            DESCRIPTOR: _descriptor.Descriptor
+
+            KEY_FIELD_NUMBER: _builtins.int
+            VALUE_FIELD_NUMBER: _builtins.int
+            key: _builtins.str
+            value: _builtins.str
+            def __init__(
+                self,
+                *,
+                key: _builtins.str = ...,
+                value: _builtins.str = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
         SCALE_FACTOR_FIELD_NUMBER: _builtins.int
         TARGET_WIDTH_FIELD_NUMBER: _builtins.int
         TARGET_HEIGHT_FIELD_NUMBER: _builtins.int
@@ -433,6 +453,7 @@ class UpscaleRequest(_message.Message):
         QUALITY_FIELD_NUMBER: _builtins.int
         METADATA_FIELD_NUMBER: _builtins.int
         MODEL_FIELD_NUMBER: _builtins.int
+        NEAR_MISSES_FIELD_NUMBER: _builtins.int
         scale_factor: _builtins.str
         target_width: _builtins.str
         target_height: _builtins.str
@@ -441,6 +462,10 @@ class UpscaleRequest(_message.Message):
         quality: _builtins.str
         metadata: _builtins.str
         model: _builtins.str
+        @_builtins.property
+        def near_misses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+            """Unknown fields that look like a misspelt option, and the option. They are refused if no size option has a text."""
+
         def __init__(
             self,
             *,
@@ -452,10 +477,11 @@ class UpscaleRequest(_message.Message):
             quality: _builtins.str | None = ...,
             metadata: _builtins.str | None = ...,
             model: _builtins.str | None = ...,
+            near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__fit: _TypeAlias = _typing.Literal["fit"]  # noqa: Y015
         _WhichOneofArgType__fit: _TypeAlias = _typing.Literal["_fit", b"_fit"]  # noqa: Y015
@@ -747,6 +773,26 @@ class CreateBatchRequest(_message.Message):
 
         DESCRIPTOR: _descriptor.Descriptor
 
+        @_typing.final
+        class NearMissesEntry(_message.Message):
+            DESCRIPTOR: _descriptor.Descriptor
+
+            KEY_FIELD_NUMBER: _builtins.int
+            VALUE_FIELD_NUMBER: _builtins.int
+            key: _builtins.str
+            value: _builtins.str
+            def __init__(
+                self,
+                *,
+                key: _builtins.str = ...,
+                value: _builtins.str = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
         NAME_FIELD_NUMBER: _builtins.int
         SCALE_FACTOR_FIELD_NUMBER: _builtins.int
         TARGET_WIDTH_FIELD_NUMBER: _builtins.int
@@ -757,6 +803,7 @@ class CreateBatchRequest(_message.Message):
         QUALITY_FIELD_NUMBER: _builtins.int
         METADATA_FIELD_NUMBER: _builtins.int
         MODEL_FIELD_NUMBER: _builtins.int
+        NEAR_MISSES_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         scale_factor: _builtins.str
         target_width: _builtins.str
@@ -767,6 +814,10 @@ class CreateBatchRequest(_message.Message):
         quality: _builtins.str
         metadata: _builtins.str
         model: _builtins.str
+        @_builtins.property
+        def near_misses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+            """Unknown fields that look like a misspelt option, and the option. They are refused if no size option has a text."""
+
         def __init__(
             self,
             *,
@@ -780,10 +831,11 @@ class CreateBatchRequest(_message.Message):
             quality: _builtins.str | None = ...,
             metadata: _builtins.str | None = ...,
             model: _builtins.str | None = ...,
+            near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "api_request", b"api_request", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "api_request", b"api_request", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__fit: _TypeAlias = _typing.Literal["fit"]  # noqa: Y015
         _WhichOneofArgType__fit: _TypeAlias = _typing.Literal["_fit", b"_fit"]  # noqa: Y015

@@ -10,16 +10,25 @@ from starlette.requests import Request
 
 from common import errors
 from gateway.http.errors import BODY_TOO_LARGE, malformed_body
+from gateway.http.field_warnings import warnings_of
 
 LARGEST_BODY_BYTES = 64 << 10
 MOST_FIELDS = 100
 
 
-async def read(request: Request, *list_fields: str) -> dict[str, object]:
-    """Return the fields of the body.
+async def parse(request: Request, model: type[BaseModel], *list_fields: str) -> dict[str, Any]:
+    """Read the body, and return the values of all fields of the model. A null counts as not sent.
 
-    In an urlencoded body each of the `list_fields` may appear several times, with or without brackets.
+    In an urlencoded body each of the `list_fields` may appear several times, with or without brackets. Fields
+    without effect become warnings of the answer. Raise `InvalidArgument` with every field at fault.
     """
+    sent = await _read(request, list_fields)
+    warnings_of(request).add_fields(sent, model.model_fields)
+    return _validate(model, dict(sent))
+
+
+async def _read(request: Request, list_fields: tuple[str, ...]) -> list[tuple[str, object]]:
+    """Return the fields of the body, in their order."""
     media_type, _ = parse_options_header(request.headers.get("content-type", ""))
     body = bytearray()
     async for piece in request.stream():
@@ -29,17 +38,12 @@ async def read(request: Request, *list_fields: str) -> dict[str, object]:
     try:
         if media_type == "application/x-www-form-urlencoded":
             return _from_form(body.decode(), list_fields)
-        parsed = json.loads(body or b"{}")
-        json.dumps(parsed, ensure_ascii=False).encode()  # refuse half of a surrogate pair
+        return _from_json(bytes(body))
     except (ValueError, RecursionError) as error:
         raise malformed_body() from error
-    if not isinstance(parsed, dict):
-        raise malformed_body("The request body must be an object.")
-    return parsed
 
 
-def validate(model: type[BaseModel], values: dict[str, object]) -> dict[str, Any]:
-    """Return the values of all fields of the model, or raise `InvalidArgument`. A null counts as not sent."""
+def _validate(model: type[BaseModel], values: dict[str, object]) -> dict[str, Any]:
     try:
         parsed = model.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
@@ -52,13 +56,31 @@ def validate(model: type[BaseModel], values: dict[str, object]) -> dict[str, Any
     return parsed.model_dump()
 
 
-def _from_form(text: str, list_fields: tuple[str, ...]) -> dict[str, object]:
+def _from_json(body: bytes) -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+
+    def keep(found: list[tuple[str, object]]) -> dict[str, object]:
+        pairs[:] = found  # the outermost object comes last
+        return dict(found)
+
+    parsed = json.loads(body or b"{}", object_pairs_hook=keep)
+    json.dumps(parsed, ensure_ascii=False).encode()  # refuse half of a surrogate pair
+    if not isinstance(parsed, dict):
+        raise malformed_body("The request body must be an object.")
+    return pairs
+
+
+def _from_form(text: str, list_fields: tuple[str, ...]) -> list[tuple[str, object]]:
     pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    values: dict[str, object] = dict(pairs)
-    for name in list_fields:
-        if found := [value for key, value in pairs if key.partition("[")[0] == name]:
-            values[name] = found
-    return values
+    lists: dict[str, list[str]] = {}
+    fields: list[tuple[str, object]] = []
+    for key, value in pairs:
+        name = key.partition("[")[0]
+        if name in list_fields:
+            lists.setdefault(name, []).append(value)
+        else:
+            fields.append((key, value))
+    return [*fields, *lists.items()]
 
 
 def _error_text(label: str, kind: str, *, in_list: bool) -> str:

@@ -19,6 +19,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from common import errors
 from gateway.http.errors import BODY_TOO_LARGE, malformed_body
+from gateway.http.field_warnings import Warnings, shown, warnings_of
+from gateway.http.near_misses import near_miss
 
 CHUNK_BYTES = 256 << 10
 LONGEST_TEXT_BYTES = 4096
@@ -52,14 +54,21 @@ class FileStart:
     filename: str | None
 
 
-Texts = dict[str, str]
-"""The text fields by name."""
+@dataclass(frozen=True, slots=True)
+class FormEnd:
+    """The form is complete."""
+
+    texts: dict[str, str]
+    """The text fields by name."""
+    near_misses: dict[str, str]
+    """Unknown fields that look like a text field, and that field."""
 
 
-async def read_form(request: Request, form: Form) -> AsyncGenerator[FileStart | bytes | Texts]:
-    """Yield each file's start, then its chunks. Yield all text fields last, and only if the body is complete.
+async def read_form(request: Request, form: Form) -> AsyncGenerator[FileStart | bytes | FormEnd]:
+    """Yield each file's start, then its chunks. Yield the end last, and only if the body is complete.
 
-    Raise before reading the body if it is not multipart or declares a length over the limit.
+    Raise before reading the body if it is not multipart or declares a length over the limit. Fields without
+    effect become warnings of the answer.
     """
     parser, reader = _parser_for(request, form), _FormReader(form)
     try:
@@ -74,7 +83,9 @@ async def read_form(request: Request, form: Form) -> AsyncGenerator[FileStart | 
         raise malformed_body() from error
     except ClientDisconnect as error:
         raise malformed_body("The request body ended early.") from error
-    yield reader.texts()
+    finally:
+        reader.add_warnings(warnings_of(request))
+    yield reader.end()
 
 
 def _parser_for(request: Request, form: Form) -> PushMultipartParser:
@@ -105,6 +116,8 @@ class _FormReader:
         self._file_count = 0
         self._chunk = bytearray()
         self._texts: dict[str, bytearray] = {}
+        self._other_parts: list[str] = []
+        """The names of parts that are no files."""
 
     def read_segment(self, segment: MultipartSegment | bytes | bytearray | None) -> list[FileStart | bytes]:
         """Return the events of a segment: the start of a part, some of its data, or None at its end."""
@@ -120,7 +133,18 @@ class _FormReader:
                 raise malformed_body(f"The field {self._name} is too long.")
         return []
 
-    def texts(self) -> Texts:
+    def end(self) -> FormEnd:
+        options = self._form.text_parts
+        unknown = [name for name in self._other_parts if name not in options]
+        found = {shown(name): option for name in unknown if (option := near_miss(name, options))}
+        return FormEnd(self._decoded_texts(), found)
+
+    def add_warnings(self, warnings: Warnings) -> None:
+        texts = self._decoded_texts()
+        sent = [(name, texts.get(name)) for name in self._other_parts]
+        warnings.add_fields(sent, (*self._form.text_parts, self._form.file_field))
+
+    def _decoded_texts(self) -> dict[str, str]:
         return {name: text.decode("utf-8", "replace") for name, text in self._texts.items()}
 
     def _begin(self, segment: MultipartSegment) -> list[FileStart | bytes]:
@@ -129,6 +153,7 @@ class _FormReader:
         if self._name in self._form.text_parts:
             self._texts[self._name] = bytearray()
         if not self._is_in_file:
+            self._other_parts.append(self._name)
             return []
         if self._file_count == self._form.most_files:
             raise errors.invalid({self._form.file_field: [self._form.too_many_files]})

@@ -25,7 +25,8 @@ Upscales images with a neural network: two, three or four times, or to an exact 
 
 Every answer is JSON with `success` and `message`, and with `data` if the operation returns any. A refusal
 has `success: false`, a `code` for programs that never changes, a `request_id` that helps the operators to
-find the request, and `errors` if single fields are invalid. A path that does not exist is 404 `not_found`.
+find the request, and `errors` if single fields are invalid. Fields without effect, such as unknown ones, are
+accepted and named in `warnings`. A path that does not exist is 404 `not_found`.
 A method that a path does not have is 405 `method_not_allowed`, with `Allow`. Request headers that are
 malformed, too slow or too long are 400, 408, 414 or 431. HEAD works wherever GET works.
 

@@ -114,7 +114,8 @@ def _success_answer(answer: Json, path: str, operation: Operation, models: Json)
     properties["message"] = schemas.constant_or_enum([operation.message, *operation.other_messages])
     example = {"success": True, "message": operation.message, "data": operation.example_data} | examples.PAGE
     content = {
-        "schema": shape | {"required": list(properties)},
+        "schema": shape
+        | {"properties": properties | {"warnings": schemas.WARNINGS}, "required": list(properties)},
         "example": {name: example[name] for name in properties},
     }
     return {

@@ -46,7 +46,7 @@ FORM_FIELDS: Json = {
     "scale_factor": {"description": "Not together with `target_width` or `target_height`."},
     "target_width": {"description": f"Exact width in pixels; {OTHER_SIDE}"},
     "target_height": {"description": f"Exact height in pixels; {OTHER_SIDE}"},
-    "fit": {"description": "How the picture fills a target size with another aspect ratio."},
+    "fit": {"description": "How the picture fills a size with another aspect ratio. Needs both targets."},
     "output_format": {
         "description": "The default is the format of the original; BMP and still GIF become PNG."
     },
@@ -69,6 +69,18 @@ NEW_VALUE_RULES: dict[tuple[str, str], Json] = {
 
 A body with both fields sets a new value. In other bodies the value is only compared with the stored one.
 """
+WARNINGS: Json = {
+    "type": "array",
+    "description": "Fields of the request that had no effect. Absent if there are none.",
+    "items": {
+        "type": "object",
+        "properties": {
+            "field": {"type": "string"},
+            "message": {"type": "string", "description": "For a person."},
+        },
+        "required": ["field", "message"],
+    },
+}
 PROBLEM: Json = {
     "type": "object",
     "description": "The body of every refusal.",

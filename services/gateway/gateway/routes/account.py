@@ -130,7 +130,7 @@ UPDATE_USER = Operation(
 @router.patch("/user")
 @UPDATE_USER.describes
 async def update_user(request: Request, caller: AccountOwner, backend: BackendDep) -> Envelope[User]:
-    values = bodies.validate(UserChanges, await bodies.read(request))
+    values = await bodies.parse(request, UserChanges)
     response = await caller.auth.UpdateUser(auth_pb2.UpdateUserRequest(**values))
     backend.callers.forget(caller.user.id)
     return UPDATE_USER.answer(to_user(request, response.user, caller.entitlement.plan))
@@ -170,7 +170,7 @@ CHANGE_PASSWORD = Operation(
 @router.put("/user/password")
 @CHANGE_PASSWORD.describes
 async def change_password(request: Request, caller: AccountOwner, backend: BackendDep) -> Message:
-    values = bodies.validate(PasswordChange, await bodies.read(request))
+    values = await bodies.parse(request, PasswordChange)
     await caller.auth.ChangePassword(auth_pb2.ChangePasswordRequest(**values))
     backend.callers.forget(caller.user.id)
     return CHANGE_PASSWORD.done()

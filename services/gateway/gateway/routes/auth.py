@@ -1,11 +1,14 @@
 """Access to the API: register, log in, log out, set a forgotten password, verify an address."""
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from common import errors
 from gateway.backend import BackendDep
-from gateway.http import bodies
+from gateway.http import bodies, error_answers
 from gateway.http.envelope import Envelope, Message
+from gateway.http.pages import Page, prefers_page
 from gateway.identity.access import Access, limit_by_address
 from gateway.identity.route_access import AccountOwner, TokenHolder
 from gateway.openapi import examples
@@ -17,6 +20,8 @@ from loupe.billing.v1 import billing_pb2
 
 router = APIRouter(prefix="/api", tags=["auth"])
 LONGEST_DEVICE_NAME = 255
+VERIFIED, LINK_FAILED = Page("email_verified.html"), Page("verification_failed.html")
+VERIFY_LATER = Page("verify_later.html")
 
 
 class Registration(BaseModel):
@@ -76,7 +81,7 @@ REGISTER = Operation(
 @router.post("/auth/register", status_code=201, dependencies=[Depends(limit_by_address)])
 @REGISTER.describes
 async def register(request: Request, backend: BackendDep) -> Envelope[Session]:
-    values = bodies.validate(Registration, await bodies.read(request))
+    values = await bodies.parse(request, Registration)
     values["device_name"] = _device_name(request, values["device_name"])
     # plans first: if billing is unavailable, no account has been created yet
     plans = await backend.as_gateway.billing.ListPlans(billing_pb2.ListPlansRequest())
@@ -101,7 +106,7 @@ LOGIN = Operation(
 @router.post("/auth/login", dependencies=[Depends(limit_by_address)])
 @LOGIN.describes
 async def login(request: Request, backend: BackendDep) -> Envelope[Session]:
-    values = bodies.validate(Login, await bodies.read(request))
+    values = await bodies.parse(request, Login)
     values["device_name"] = _device_name(request, values["device_name"])
     response = await backend.as_gateway.auth.Login(auth_pb2.LoginRequest(**values))
     caller = await backend.callers.find_by_token(response.token)
@@ -153,7 +158,7 @@ FORGOT_PASSWORD = Operation(
 @router.post("/auth/forgot-password", dependencies=[Depends(limit_by_address)])
 @FORGOT_PASSWORD.describes
 async def forgot_password(request: Request, backend: BackendDep) -> Message:
-    values = bodies.validate(ForgottenPassword, await bodies.read(request))
+    values = await bodies.parse(request, ForgottenPassword)
     await backend.as_gateway.auth.ForgotPassword(auth_pb2.ForgotPasswordRequest(**values))
     return FORGOT_PASSWORD.done()
 
@@ -177,7 +182,7 @@ RESET_PASSWORD = Operation(
 @router.post("/auth/reset-password", dependencies=[Depends(limit_by_address)])
 @RESET_PASSWORD.describes
 async def reset_password(request: Request, backend: BackendDep) -> Message:
-    values = bodies.validate(NewPassword, await bodies.read(request))
+    values = await bodies.parse(request, NewPassword)
     await backend.as_gateway.auth.ResetPassword(auth_pb2.ResetPasswordRequest(**values))
     return RESET_PASSWORD.done()
 
@@ -186,17 +191,36 @@ VERIFY_EMAIL = Operation(
     id="verifyEmail",
     summary="Open the link of the verification mail",
     message="Email verified successfully",
-    description="The link needs no token, and works also the second time.",
+    description=(
+        "The link needs no token, and works also the second time. A browser, whose `Accept` prefers "
+        "`text/html`, gets a page instead of JSON."
+    ),
     refusals=(refusals.INVALID_SIGNATURE,),
 )
 
 
-@router.get("/email/verify/{signed}", dependencies=[Depends(limit_by_address)])
+@router.get("/email/verify/{signed}", response_model=Message, dependencies=[Depends(limit_by_address)])
 @VERIFY_EMAIL.describes
-async def verify_email(signed: str, backend: BackendDep) -> Message:
-    response = await backend.as_gateway.auth.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
-    backend.callers.forget(response.user.id)
-    return VERIFY_EMAIL.done()
+async def verify_email(request: Request, signed: str, backend: BackendDep) -> Response:
+    """Answer browsers with a page, and programs with JSON."""
+    is_page = prefers_page(request)
+    request.state.headers["Vary"] = "Accept"
+    try:
+        verified = await backend.as_gateway.auth.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
+    except errors.ServiceError as error:
+        refusal = error_answers.answer(request, error)
+        return _verification_page(refusal, error) if is_page else refusal
+    backend.callers.forget(verified.user.id)
+    return VERIFIED.answer() if is_page else JSONResponse(VERIFY_EMAIL.done().model_dump())
+
+
+def _verification_page(refusal: Response, error: errors.ServiceError) -> Response:
+    """Return the page for a link that did not work, with the status and headers of the refusal."""
+    page = LINK_FAILED if error.reason == refusals.INVALID_SIGNATURE.code else VERIFY_LATER
+    answer = page.answer(refusal.status_code, message=error.message)
+    if "retry-after" in refusal.headers:
+        answer.headers["Retry-After"] = refusal.headers["retry-after"]
+    return answer
 
 
 RESEND_VERIFICATION = Operation(
@@ -219,7 +243,7 @@ async def resend_verification(request: Request, backend: BackendDep) -> Message:
         email = (await Access(requires_verification=False)(request)).user.email
     else:
         await limit_by_address(request)
-        email = bodies.validate(VerificationMailRequest, await bodies.read(request))["email"]
+        email = (await bodies.parse(request, VerificationMailRequest))["email"]
     await backend.as_gateway.auth.ResendVerification(auth_pb2.ResendVerificationRequest(email=email))
     return RESEND_VERIFICATION.done()
 

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 from common import errors
 from gateway.backend import base_url
 from gateway.http.envelope import Data, Links, Meta, Page
+from gateway.http.field_warnings import warnings_of
 
 MOST_PER_PAGE = 100
 USUAL_PER_PAGE = 15
@@ -71,6 +72,9 @@ class RequestedPage:
 async def _requested_page(
     request: Request, page: Number = 1, per_page: Size = USUAL_PER_PAGE
 ) -> RequestedPage:
+    for name, used in (("page", page), ("per_page", per_page)):
+        if (sent := request.query_params.get(name)) and sent != str(used):
+            warnings_of(request).add(name, f"The {{name}} field is invalid or out of range: {used} was used.")
     return RequestedPage(page, per_page, request)
 
 
@@ -82,5 +86,5 @@ def parse_status(status: str | None, values: Mapping[str, Value], any_status: Va
     if not status:
         return any_status
     if status not in values:
-        raise errors.invalid({"status": ["The selected status is invalid."]})
+        raise errors.invalid({"status": [errors.choice_text("status", values)]})
     return values[status]

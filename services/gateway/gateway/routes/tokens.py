@@ -82,7 +82,7 @@ CREATE_TOKEN = Operation(
 @router.post("", status_code=201)
 @CREATE_TOKEN.describes
 async def create_token(request: Request, caller: AccountOwner) -> Envelope[NewToken]:
-    values = bodies.validate(TokenRequest, await bodies.read(request, "abilities"))
+    values = await bodies.parse(request, TokenRequest, "abilities")
     response = await caller.auth.CreateToken(pb.CreateTokenRequest(**values))
     return CREATE_TOKEN.answer(NewToken(token=to_token(response.token), plain_text=response.text))
 

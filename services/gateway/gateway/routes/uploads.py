@@ -68,7 +68,8 @@ async def read_image_form(request: Request) -> AsyncGenerator[pb.UpscaleRequest]
         elif isinstance(event, bytes):
             yield pb.UpscaleRequest(chunk=event)
         else:
-            yield pb.UpscaleRequest(options=pb.UpscaleRequest.Options(**event))
+            options = pb.UpscaleRequest.Options(near_misses=event.near_misses, **event.texts)
+            yield pb.UpscaleRequest(options=options)
 
 
 async def read_batch_form(request: Request) -> AsyncGenerator[pb.CreateBatchRequest]:
@@ -82,5 +83,7 @@ async def read_batch_form(request: Request) -> AsyncGenerator[pb.CreateBatchRequ
         elif isinstance(event, bytes):
             yield pb.CreateBatchRequest(chunk=event)
         else:
-            options = pb.CreateBatchRequest.Options(api_request=True, **event)
+            options = pb.CreateBatchRequest.Options(
+                api_request=True, near_misses=event.near_misses, **event.texts
+            )
             yield pb.CreateBatchRequest(options=options)

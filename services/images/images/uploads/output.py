@@ -85,13 +85,13 @@ def parse(form: Form, models: Collection[str]) -> Output:
     metadata, model = form.metadata, form.model
     fields: dict[str, list[str]] = {}
     if fit and fit not in [*Fit]:
-        fields["fit"] = ["The selected fit is invalid."]
+        fields["fit"] = [errors.choice_text("fit", [*Fit])]
     if output_format and output_format.lower() not in CHOICES:
-        fields["output_format"] = ["The selected output format is invalid."]
+        fields["output_format"] = [errors.choice_text("output_format", CHOICES)]
     if metadata and metadata not in METADATA:
-        fields["metadata"] = ["The selected metadata is invalid."]
+        fields["metadata"] = [errors.choice_text("metadata", METADATA)]
     if model and model not in models:
-        fields["model"] = [f"The selected model is invalid: there are {', '.join(models)}."]
+        fields["model"] = [errors.choice_text("model", models)]
     if quality and not re.fullmatch(r"[+-]?[0-9]{1,18}", quality.strip()):
         fields["quality"] = ["The quality must be an integer."]
     elif quality and not QUALITIES[0] <= int(quality) <= QUALITIES[1]:

@@ -12,6 +12,8 @@ from images.uploads.intake import Intake, Original, ServiceContext, UploadOption
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
 
+FIT_NEEDS_TARGETS = "The fit can only be used with both target_width and target_height."
+
 
 @dataclass(slots=True)
 class Upload:
@@ -60,16 +62,20 @@ def parse_options(
     `model_names` are the models that clients may request.
     """
     fields: dict[str, list[str]] = {}
-    options = UploadOptions()
+    options, sizes = UploadOptions(), (form.scale_factor, form.target_width, form.target_height)
     try:
-        sizes = sizing.parse(form.scale_factor, form.target_width, form.target_height)
-        options = replace(options, sizes=sizes)
+        options = replace(options, sizes=sizing.parse(*sizes))
     except errors.InvalidArgument as error:
         fields |= error.fields
+    if fields or not any(sizes):
+        for name, option in sorted(form.near_misses.items()):
+            fields[name] = [f"The {name} field is unknown: did you mean `{option}`?"]
     try:
         options = replace(options, output=output.parse(form, model_names))
     except errors.InvalidArgument as error:
         fields |= error.fields
+    if form.fit and not (form.target_width and form.target_height):
+        fields.setdefault("fit", [FIT_NEEDS_TARGETS])
     if fields:
         raise errors.invalid(fields)
     return options

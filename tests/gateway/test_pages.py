@@ -1,0 +1,123 @@
+"""The pages for people: the start page, and what a link in a mail opens."""
+
+import re
+from collections.abc import AsyncGenerator
+
+import httpx2
+import pytest
+
+from loupe_local.stack import Stack
+from tests.gateway.harness import Harness, People, gateway_on, settings_without_services
+from tests.gateway.mails import VERIFY, link_to
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+PAGES = ["/", "/reset-password", "/api/email/verify/nonsense"]
+
+
+@pytest.fixture
+async def browser(gateway: Harness) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with gateway.client(Accept=BROWSER) as client:
+        yield client
+
+
+@pytest.mark.parametrize("accept", ["*/*", BROWSER, "application/json", ""])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_the_start_page_answers_without_a_token_a_redirect_or_a_limit(method: str, accept: str) -> None:
+    async with (
+        gateway_on(settings_without_services(), wait_for_services=False) as gateway,
+        gateway.client(Accept=accept) as client,
+    ):
+        answer = await client.request(method, "/")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "ratelimit" not in answer.headers
+    if method == "GET":
+        assert re.findall(r'href="(?!data:)(.*?)"', answer.text) == ["docs", "openapi.json"]
+    assert bool(answer.content) is (method == "GET")
+
+
+async def test_the_start_pages_links_work(browser: httpx2.AsyncClient) -> None:
+    page = await browser.get("/")
+
+    for link in re.findall(r'href="(?!data:)(.*?)"', page.text):
+        assert (await browser.get(f"/{link}")).status_code == 200
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_loads_nothing_and_runs_only_its_own_script(
+    browser: httpx2.AsyncClient, path: str
+) -> None:
+    answer = await browser.get(path)
+
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    assert ("<script>" in answer.text) is ("script-src 'sha256-" in policy)
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', answer.text)
+    assert "color-scheme: light dark" in answer.text
+    assert "{{" not in answer.text
+
+
+async def test_a_verification_link_shows_a_page_to_a_person(
+    gateway: Harness, stack: Stack, people: People, browser: httpx2.AsyncClient
+) -> None:
+    person = await people.new(verified=False)
+    link = re.sub(r"^https?://[^/]+", "", (await link_to(stack, person.email, VERIFY))[0])
+
+    first, again = [await browser.get(link) for _ in range(2)]
+
+    assert [answer.status_code for answer in (first, again)] == [200, 200]
+    assert "<h1>Your email address is verified</h1>" in first.text
+    assert again.text == first.text
+    assert first.headers["vary"] == "Accept"
+    async with gateway.client(person.token) as client:
+        assert (await client.get("/api/user")).json()["data"]["email_verified_at"]
+
+
+async def test_a_link_that_does_not_work_offers_a_new_one(browser: httpx2.AsyncClient) -> None:
+    answer = await browser.get("/api/email/verify/<script>")
+
+    assert answer.status_code == 403
+    assert "This link is invalid or has expired." in answer.text
+    assert '"/api/email/verification-notification"' in answer.text
+    assert 'type="email"' in answer.text
+
+
+async def test_a_failure_of_ours_is_a_page_too() -> None:
+    settings = settings_without_services()
+    async with (
+        gateway_on(settings, wait_for_services=False) as gateway,
+        gateway.client(Accept=BROWSER) as client,
+    ):
+        answer = await client.get("/api/email/verify/nonsense")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert "Please open the link in your mail again later." in answer.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_page"),
+    [
+        (BROWSER, True),
+        ("text/html", True),
+        ("text/html;q=0.5, application/json;q=0.2", True),
+        ("*/*", False),
+        ("", False),
+        ("application/json", False),
+        ("application/json, text/plain, */*", False),
+        ("text/html, application/json", False),
+        ("text/html;q=0.1, */*;q=0.8", False),
+        ("text/html;q=0", False),
+    ],
+)
+async def test_programs_get_json_and_browsers_a_page(gateway: Harness, accept: str, is_page: bool) -> None:
+    async with gateway.client(Accept=accept) as client:
+        answer = await client.get("/api/email/verify/nonsense")
+
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == ("text/html; charset=utf-8" if is_page else "application/json")
+    if not is_page:
+        assert list(answer.json()) == ["success", "message", "code", "request_id"]
+        assert answer.json()["code"] == "invalid_signature"
