@@ -29,6 +29,9 @@ async def test_methods_without_side_effects_work_on_a_read_only_database(
         calls = {
             "GetEntitlement": read_only.user().GetEntitlement(pb.GetEntitlementRequest()),
             "ListPlans": read_only.gateway.ListPlans(pb.ListPlansRequest()),
+            "ListEntitlements": read_only.operator.ListEntitlements(
+                pb.ListEntitlementsRequest(user_ids=[JANE])
+            ),
             "GetLedger": read_only.operator.GetLedger(pb.GetLedgerRequest(user_id=JANE)),
         }
         await asyncio.gather(*calls.values())

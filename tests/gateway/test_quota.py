@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from typing import cast
 
 import httpx2
 import pytest
@@ -31,7 +30,7 @@ async def with_quota(people: People, images: int) -> Person:
 
 async def ledger_counts(people: People, person: Person) -> Counter[str]:
     """Return how many ledger entries have each reason."""
-    ledger = cast("pb.GetLedgerResponse", await people.operator.show_quota(person.email))
+    ledger = await people.operator.read_ledger(person.email)
     assert sum(entry.change for entry in ledger.entries) == ledger.usage.used
     return Counter(entry.reason for entry in ledger.entries)
 

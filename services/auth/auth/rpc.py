@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from auth import links
+from auth.convert import token_to_proto, user_to_proto
 from auth.domain import credentials, keys, tokens, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
@@ -32,6 +33,8 @@ CALLERS = {
     "UpdateUser": rpc.ANY_USER,
     "DeleteUser": rpc.ANY_USER,
     "FindUser": rpc.services("operator"),
+    "ListUsers": rpc.services("operator"),
+    "CreateUser": rpc.services("operator"),
     "MarkEmailVerified": rpc.services("operator"),
     "RotateKeys": rpc.services("operator"),
     "IssueServiceToken": rpc.EVERYONE,
@@ -214,7 +217,30 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
     async def FindUser(self, request: pb.FindUserRequest, context: rpc.Context) -> pb.FindUserResponse:
         async with self._sessions.begin() as session:
             user = await users.get_by_email(session, request.email)
-        return pb.FindUserResponse(user=user_to_proto(user))
+            found = await tokens.list_for_user(session, user.id or 0)
+        return pb.FindUserResponse(user=user_to_proto(user), token_count=len(found))
+
+    async def ListUsers(self, request: pb.ListUsersRequest, context: rpc.Context) -> pb.ListUsersResponse:
+        limit = users.check_page_size(request.limit)
+        async with self._sessions.begin() as session:
+            page = await users.list_page(
+                session,
+                after_id=request.after_id,
+                limit=limit,
+                search=request.search,
+                only_unverified=request.unverified,
+            )
+        next_after_id = page[-1].id or 0 if len(page) == limit else 0
+        return pb.ListUsersResponse(users=[user_to_proto(user) for user in page], next_after_id=next_after_id)
+
+    async def CreateUser(self, request: pb.CreateUserRequest, context: rpc.Context) -> pb.CreateUserResponse:
+        email = users.check_registration(request.name, request.email, request.password, request.password)
+        password_hash = await self._hasher.hash(request.password)
+        async with self._sessions.begin() as session:
+            user = await users.register(
+                session, name=request.name, email=email, password_hash=password_hash, is_verified=True
+            )
+        return pb.CreateUserResponse(user=user_to_proto(user))
 
     async def MarkEmailVerified(
         self, request: pb.MarkEmailVerifiedRequest, context: rpc.Context
@@ -256,25 +282,3 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
 def require_secret(given: str, expected: str) -> None:
     if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
         raise errors.Unauthenticated("unknown client or wrong secret", reason="client_refused")
-
-
-def user_to_proto(user: User) -> pb.User:
-    return pb.User(
-        id=user.id or 0,
-        name=user.name,
-        email=user.email,
-        email_verified_at=timestamps.to_proto(user.email_verified_at),
-        created_at=timestamps.to_proto(user.created_at),
-        updated_at=timestamps.to_proto(user.updated_at),
-    )
-
-
-def token_to_proto(token: Token) -> pb.Token:
-    return pb.Token(
-        id=token.id or 0,
-        name=token.name,
-        abilities=token.abilities,
-        last_used_at=timestamps.to_proto(token.last_used_at),
-        created_at=timestamps.to_proto(token.created_at),
-        expires_at=timestamps.to_proto(token.expires_at),
-    )

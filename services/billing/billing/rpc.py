@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -18,11 +19,14 @@ CALLERS = {
     "ListPlans": rpc.services("gateway", "operator"),
     "SetPlan": rpc.services("operator"),
     "SetQuota": rpc.services("operator"),
+    "ListEntitlements": rpc.services("operator"),
     "GetLedger": rpc.services("operator"),
     "Reserve": rpc.services("images"),
     "RenewReservations": rpc.services("images"),
     "Release": rpc.services("images"),
 }
+MOST_USERS = 500
+"""Largest number of users in one `ListEntitlements`."""
 
 
 class BillingService(billing_pb2_grpc.BillingServiceServicer):
@@ -67,9 +71,37 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
     async def SetQuota(self, request: pb.SetQuotaRequest, context: rpc.Context) -> pb.SetQuotaResponse:
         images_per_month = request.images_per_month if request.HasField("images_per_month") else None
         async with self._sessions.begin() as session:
-            await subscriptions.set_quota(session, request.user_id, images_per_month)
+            await subscriptions.set_quota(
+                session, request.user_id, images_per_month, is_unlimited=request.unlimited
+            )
             subscription = await subscriptions.find(session, request.user_id)
         return pb.SetQuotaResponse(plan=subscriptions.plan_of(self._plans, subscription).to_proto())
+
+    async def ListEntitlements(
+        self, request: pb.ListEntitlementsRequest, context: rpc.Context
+    ) -> pb.ListEntitlementsResponse:
+        user_ids, period_start = check_user_ids(request.user_ids), to_period(request.period_start)
+        async with self._sessions.begin() as session:
+            found = await subscriptions.find_many(session, user_ids)
+            counters = await quotas.counters(session, user_ids, period_start)
+            reserved = await quotas.count_reserved(session, user_ids, period_start)
+        entitlements: list[pb.UserEntitlement] = []
+        for user_id in user_ids:
+            subscription, (used, version) = found.get(user_id), counters.get(user_id, (0, 0))
+            plan = subscriptions.plan_of(self._plans, subscription)
+            usage = quotas.Usage(used, plan.images_per_month, period_start, version)
+            entitlements.append(
+                pb.UserEntitlement(
+                    user_id=user_id,
+                    plan=plan.to_proto(),
+                    subscription=subscription_to_proto(subscription),
+                    usage=usage.to_proto(),
+                    is_active=subscriptions.is_active(subscription),
+                    reserved=reserved.get(user_id, 0),
+                    has_custom_quota=subscriptions.has_custom_quota(subscription),
+                )
+            )
+        return pb.ListEntitlementsResponse(entitlements=entitlements)
 
     async def GetLedger(self, request: pb.GetLedgerRequest, context: rpc.Context) -> pb.GetLedgerResponse:
         period_start = to_period(request.period_start)
@@ -117,6 +149,13 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
 
     def _expiry(self) -> datetime:
         return now() + self._reservation_time
+
+
+def check_user_ids(user_ids: Sequence[int]) -> Sequence[int]:
+    if len(user_ids) > MOST_USERS:
+        message = f"{len(user_ids)} users are more than {MOST_USERS}."
+        raise errors.InvalidArgument(message, reason="too_many_users")
+    return user_ids
 
 
 def to_uuid(text: str) -> uuid.UUID:

@@ -43,7 +43,8 @@ class Reason(StrEnum):
 
 class Subscription(Base, table=True):
     """`status` is the value that an operator set. The present status also depends on the instants, see
-    `domain.subscriptions.status`. If `images_per_month` is None, the quota of the plan applies.
+    `domain.subscriptions.status`. If `images_per_month` is None, the quota of the plan applies, or none if
+    `is_unlimited`.
     """
 
     id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
@@ -53,6 +54,7 @@ class Subscription(Base, table=True):
     status: str = Field(default="active", sa_type=sa.String)
     quantity: int = 1
     images_per_month: int | None = None
+    is_unlimited: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     trial_ends_at: datetime | None = Field(default=None, sa_type=INSTANT)
     ends_at: datetime | None = Field(default=None, sa_type=INSTANT)
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)

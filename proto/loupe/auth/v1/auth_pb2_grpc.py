@@ -118,6 +118,16 @@ class AuthServiceStub:
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.FindUserRequest.SerializeToString,
                 response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.FindUserResponse.FromString,
                 _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/ListUsers',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.CreateUser = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/CreateUser',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.CreateUserRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.CreateUserResponse.FromString,
+                _registered_method=True)
         self.MarkEmailVerified = channel.unary_unary(
                 '/loupe.auth.v1.AuthService/MarkEmailVerified',
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedRequest.SerializeToString,
@@ -259,6 +269,21 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUsers(self, request, context):
+        """For operators: returns users in the order of their ids, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateUser(self, request, context):
+        """For operators: creates a user whose address counts as verified. The rules for name, address and password are those of
+        Register, and so are the errors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def MarkEmailVerified(self, request, context):
         """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`.
         """
@@ -371,6 +396,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.FindUser,
                     request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.FindUserRequest.FromString,
                     response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.FindUserResponse.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListUsersRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'CreateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUser,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.CreateUserRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.CreateUserResponse.SerializeToString,
             ),
             'MarkEmailVerified': grpc.unary_unary_rpc_method_handler(
                     servicer.MarkEmailVerified,
@@ -829,6 +864,60 @@ class AuthService:
             '/loupe.auth.v1.AuthService/FindUser',
             loupe_dot_auth_dot_v1_dot_auth__pb2.FindUserRequest.SerializeToString,
             loupe_dot_auth_dot_v1_dot_auth__pb2.FindUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/ListUsers',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ListUsersRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/CreateUser',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.CreateUserRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.CreateUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,6 +72,12 @@ class AuthServiceStub:
     """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data."""
     FindUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]
     """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
+    ListUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
+    """For operators: returns users in the order of their ids, a page at a time."""
+    CreateUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateUserRequest, _auth_pb2.CreateUserResponse]
+    """For operators: creates a user whose address counts as verified. The rules for name, address and password are those of
+    Register, and so are the errors.
+    """
     MarkEmailVerified: _grpc.UnaryUnaryMultiCallable[_auth_pb2.MarkEmailVerifiedRequest, _auth_pb2.MarkEmailVerifiedResponse]
     """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
     RotateKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]
@@ -129,6 +135,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data."""
     FindUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]  # type: ignore[assignment]
     """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
+    ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]  # type: ignore[assignment]
+    """For operators: returns users in the order of their ids, a page at a time."""
+    CreateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateUserRequest, _auth_pb2.CreateUserResponse]  # type: ignore[assignment]
+    """For operators: creates a user whose address counts as verified. The rules for name, address and password are those of
+    Register, and so are the errors.
+    """
     MarkEmailVerified: _aio.UnaryUnaryMultiCallable[_auth_pb2.MarkEmailVerifiedRequest, _auth_pb2.MarkEmailVerifiedResponse]  # type: ignore[assignment]
     """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
     RotateKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]  # type: ignore[assignment]
@@ -279,6 +291,24 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.FindUserResponse, _abc.Awaitable[_auth_pb2.FindUserResponse]]:
         """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
+
+    @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _auth_pb2.ListUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListUsersResponse, _abc.Awaitable[_auth_pb2.ListUsersResponse]]:
+        """For operators: returns users in the order of their ids, a page at a time."""
+
+    @_abc_1.abstractmethod
+    def CreateUser(
+        self,
+        request: _auth_pb2.CreateUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.CreateUserResponse, _abc.Awaitable[_auth_pb2.CreateUserResponse]]:
+        """For operators: creates a user whose address counts as verified. The rules for name, address and password are those of
+        Register, and so are the errors.
+        """
 
     @_abc_1.abstractmethod
     def MarkEmailVerified(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eloupe/billing/v1/billing.proto\x12\x10loupe.billing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n\x05Limit\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04unit\x18\x03 \x01(\tB\x08\n\x06_value\"\xe9\x01\n\x04Plan\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04slug\x18\x03 \x01(\t\x12\x12\n\x05price\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\x12\x19\n\x11requests_per_hour\x18\x06 \x01(\x03\x12\x1d\n\x10images_per_month\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\tmax_scale\x18\x08 \x01(\x05\x12\'\n\x06limits\x18\t \x03(\x0b\x32\x17.loupe.billing.v1.LimitB\x08\n\x06_priceB\x13\n\x11_images_per_month\"\xda\x01\n\x0cSubscription\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x05\x12\x31\n\rtrial_ends_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa5\x01\n\x05Usage\x12\x0c\n\x04used\x18\x01 \x01(\x03\x12\x12\n\x05limit\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x30\n\x0cperiod_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tresets_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x05 \x01(\x03\x42\x08\n\x06_limit\"\x17\n\x15GetEntitlementRequest\"\xaf\x01\n\x16GetEntitlementResponse\x12$\n\x04plan\x18\x01 \x01(\x0b\x32\x16.loupe.billing.v1.Plan\x12\x34\n\x0csubscription\x18\x02 \x01(\x0b\x32\x1e.loupe.billing.v1.Subscription\x12&\n\x05usage\x18\x03 \x01(\x0b\x32\x17.loupe.billing.v1.Usage\x12\x11\n\tis_active\x18\x04 \x01(\x08\"\x12\n\x10ListPlansRequest\":\n\x11ListPlansResponse\x12%\n\x05plans\x18\x01 \x03(\x0b\x32\x16.loupe.billing.v1.Plan\"\xa1\x01\n\x0eSetPlanRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12\x31\n\rtrial_ends_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08past_due\x18\x05 \x01(\x08\"m\n\x0fSetPlanResponse\x12$\n\x04plan\x18\x01 \x01(\x0b\x32\x16.loupe.billing.v1.Plan\x12\x34\n\x0csubscription\x18\x02 \x01(\x0b\x32\x1e.loupe.billing.v1.Subscription\"V\n\x0fSetQuotaRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x1d\n\x10images_per_month\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_images_per_month\"8\n\x10SetQuotaResponse\x12$\n\x04plan\x18\x01 \x01(\x0b\x32\x16.loupe.billing.v1.Plan\"9\n\x10GetLedgerRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x14\n\x0cperiod_start\x18\x02 \x01(\t\"k\n\x11GetLedgerResponse\x12&\n\x05usage\x18\x01 \x01(\x0b\x32\x17.loupe.billing.v1.Usage\x12.\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x1d.loupe.billing.v1.LedgerEntry\"u\n\x0bLedgerEntry\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63hange\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x0eReserveRequest\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\x12\x13\n\x0b\x61pi_request\x18\x03 \x01(\x08\x12\x17\n\x0freservation_ids\x18\x04 \x03(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x05 \x01(\tJ\x04\x08\x01\x10\x02R\x0ereservation_id\"\x8f\x01\n\x0fReserveResponse\x12&\n\x05usage\x18\x01 \x01(\x0b\x32\x17.loupe.billing.v1.Usage\x12$\n\x04plan\x18\x02 \x01(\x0b\x32\x16.loupe.billing.v1.Plan\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x18RenewReservationsRequest\x12\x17\n\x0freservation_ids\x18\x01 \x03(\t\"K\n\x19RenewReservationsResponse\x12.\n\nexpires_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x0eReleaseRequest\x12\x17\n\x0freservation_ids\x18\x02 \x03(\tJ\x04\x08\x01\x10\x02R\x0ereservation_id\"\x11\n\x0fReleaseResponse\"\x1e\n\x0bPlanChanged\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\"G\n\x0cUsageChanged\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12&\n\x05usage\x18\x02 \x01(\x0b\x32\x17.loupe.billing.v1.Usage2\xfa\x05\n\x0e\x42illingService\x12h\n\x0eGetEntitlement\x12\'.loupe.billing.v1.GetEntitlementRequest\x1a(.loupe.billing.v1.GetEntitlementResponse\"\x03\x90\x02\x01\x12Y\n\tListPlans\x12\".loupe.billing.v1.ListPlansRequest\x1a#.loupe.billing.v1.ListPlansResponse\"\x03\x90\x02\x01\x12S\n\x07SetPlan\x12 .loupe.billing.v1.SetPlanRequest\x1a!.loupe.billing.v1.SetPlanResponse\"\x03\x90\x02\x02\x12V\n\x08SetQuota\x12!.loupe.billing.v1.SetQuotaRequest\x1a\".loupe.billing.v1.SetQuotaResponse\"\x03\x90\x02\x02\x12Y\n\tGetLedger\x12\".loupe.billing.v1.GetLedgerRequest\x1a#.loupe.billing.v1.GetLedgerResponse\"\x03\x90\x02\x01\x12S\n\x07Reserve\x12 .loupe.billing.v1.ReserveRequest\x1a!.loupe.billing.v1.ReserveResponse\"\x03\x90\x02\x02\x12q\n\x11RenewReservations\x12*.loupe.billing.v1.RenewReservationsRequest\x1a+.loupe.billing.v1.RenewReservationsResponse\"\x03\x90\x02\x02\x12S\n\x07Release\x12 .loupe.billing.v1.ReleaseRequest\x1a!.loupe.billing.v1.ReleaseResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eloupe/billing/v1/billing.proto\x12\x10loupe.billing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n\x05Limit\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04unit\x18\x03 \x01(\tB\x08\n\x06_value\"\xe9\x01\n\x04Plan\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04slug\x18\x03 \x01(\t\x12\x12\n\x05price\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\x12\x19\n\x11requests_per_hour\x18\x06 \x01(\x03\x12\x1d\n\x10images_per_month\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\tmax_scale\x18\x08 \x01(\x05\x12\'\n\x06limits\x18\t \x03(\x0b\x32\x17.loupe.billing.v1.LimitB\x08\n\x06_priceB\x13\n\x11_images_per_month\"\xda\x01\n\x0cSubscription\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x05\x12\x31\n\rtrial_ends_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa5\x01\n\x05Usage\x12\x0c\n\x04used\x18\x01 \x01(\x03\x12\x12\n\x05limit\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x30\n\x0cperiod_start\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tresets_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x05 \x01(\x03\x42\x08\n\x06_limit\"\x17\n\x15GetEntitlementRequest\"\xaf\x01\n\x16GetEntitlementResponse\x12$\n\x04plan\x18\x01 \x01(\x0b\x32\x16.loupe.billing.v1.Plan\x12\x34\n\x0csubscription\x18\x02 \x01(\x0b\x32\x1e.loupe.billing.v1.Subscription\x12&\n\x05usage\x18\x03 \x01(\x0b\x32\x17.loupe.billing.v1.Usage\x12\x11\n\tis_active\x18\x04 \x01(\x08\"\x12\n\x10ListPlansRequest\":\n\x11ListPlansResponse\x12%\n\x05plans\x18\x01 \x03(\x0b\x32\x16.loupe.billing.v1.Plan\"\xa1\x01\n\x0eSetPlanRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12\x31\n\rtrial_ends_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08past_due\x18\x05 \x01(\x08\"m\n\x0fSetPlanResponse\x12$\n\x04plan\x18\x01 \x01(\x0b\x32\x16.loupe.billing.v1.Plan\x12\x34\n\x0csubscription\x18\x02 \x01(\x0b\x32\x1e.loupe.billing.v1.Subscription\"i\n\x0fSetQuotaRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x1d\n\x10images_per_month\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\tunlimited\x18\x03 \x01(\x08\x42\x13\n\x11_images_per_month\"8\n\x10SetQuotaResponse\x12$\n\x04plan\x18\x01 \x01(\x0b\x32\x16.loupe.billing.v1.Plan\"A\n\x17ListEntitlementsRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\x12\x14\n\x0cperiod_start\x18\x02 \x01(\t\"S\n\x18ListEntitlementsResponse\x12\x37\n\x0c\x65ntitlements\x18\x01 \x03(\x0b\x32!.loupe.billing.v1.UserEntitlement\"\xe5\x01\n\x0fUserEntitlement\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12$\n\x04plan\x18\x02 \x01(\x0b\x32\x16.loupe.billing.v1.Plan\x12\x34\n\x0csubscription\x18\x03 \x01(\x0b\x32\x1e.loupe.billing.v1.Subscription\x12&\n\x05usage\x18\x04 \x01(\x0b\x32\x17.loupe.billing.v1.Usage\x12\x11\n\tis_active\x18\x05 \x01(\x08\x12\x10\n\x08reserved\x18\x06 \x01(\x03\x12\x18\n\x10has_custom_quota\x18\x07 \x01(\x08\"9\n\x10GetLedgerRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x14\n\x0cperiod_start\x18\x02 \x01(\t\"k\n\x11GetLedgerResponse\x12&\n\x05usage\x18\x01 \x01(\x0b\x32\x17.loupe.billing.v1.Usage\x12.\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x1d.loupe.billing.v1.LedgerEntry\"u\n\x0bLedgerEntry\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63hange\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x0eReserveRequest\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\x12\x13\n\x0b\x61pi_request\x18\x03 \x01(\x08\x12\x17\n\x0freservation_ids\x18\x04 \x03(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x05 \x01(\tJ\x04\x08\x01\x10\x02R\x0ereservation_id\"\x8f\x01\n\x0fReserveResponse\x12&\n\x05usage\x18\x01 \x01(\x0b\x32\x17.loupe.billing.v1.Usage\x12$\n\x04plan\x18\x02 \x01(\x0b\x32\x16.loupe.billing.v1.Plan\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x18RenewReservationsRequest\x12\x17\n\x0freservation_ids\x18\x01 \x03(\t\"K\n\x19RenewReservationsResponse\x12.\n\nexpires_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x0eReleaseRequest\x12\x17\n\x0freservation_ids\x18\x02 \x03(\tJ\x04\x08\x01\x10\x02R\x0ereservation_id\"\x11\n\x0fReleaseResponse\"\x1e\n\x0bPlanChanged\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\"G\n\x0cUsageChanged\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12&\n\x05usage\x18\x02 \x01(\x0b\x32\x17.loupe.billing.v1.Usage2\xea\x06\n\x0e\x42illingService\x12h\n\x0eGetEntitlement\x12\'.loupe.billing.v1.GetEntitlementRequest\x1a(.loupe.billing.v1.GetEntitlementResponse\"\x03\x90\x02\x01\x12Y\n\tListPlans\x12\".loupe.billing.v1.ListPlansRequest\x1a#.loupe.billing.v1.ListPlansResponse\"\x03\x90\x02\x01\x12S\n\x07SetPlan\x12 .loupe.billing.v1.SetPlanRequest\x1a!.loupe.billing.v1.SetPlanResponse\"\x03\x90\x02\x02\x12V\n\x08SetQuota\x12!.loupe.billing.v1.SetQuotaRequest\x1a\".loupe.billing.v1.SetQuotaResponse\"\x03\x90\x02\x02\x12n\n\x10ListEntitlements\x12).loupe.billing.v1.ListEntitlementsRequest\x1a*.loupe.billing.v1.ListEntitlementsResponse\"\x03\x90\x02\x01\x12Y\n\tGetLedger\x12\".loupe.billing.v1.GetLedgerRequest\x1a#.loupe.billing.v1.GetLedgerResponse\"\x03\x90\x02\x01\x12S\n\x07Reserve\x12 .loupe.billing.v1.ReserveRequest\x1a!.loupe.billing.v1.ReserveResponse\"\x03\x90\x02\x02\x12q\n\x11RenewReservations\x12*.loupe.billing.v1.RenewReservationsRequest\x1a+.loupe.billing.v1.RenewReservationsResponse\"\x03\x90\x02\x02\x12S\n\x07Release\x12 .loupe.billing.v1.ReleaseRequest\x1a!.loupe.billing.v1.ReleaseResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BILLINGSERVICE'].methods_by_name['SetPlan']._serialized_options = b'\220\002\002'
   _globals['_BILLINGSERVICE'].methods_by_name['SetQuota']._loaded_options = None
   _globals['_BILLINGSERVICE'].methods_by_name['SetQuota']._serialized_options = b'\220\002\002'
+  _globals['_BILLINGSERVICE'].methods_by_name['ListEntitlements']._loaded_options = None
+  _globals['_BILLINGSERVICE'].methods_by_name['ListEntitlements']._serialized_options = b'\220\002\001'
   _globals['_BILLINGSERVICE'].methods_by_name['GetLedger']._loaded_options = None
   _globals['_BILLINGSERVICE'].methods_by_name['GetLedger']._serialized_options = b'\220\002\001'
   _globals['_BILLINGSERVICE'].methods_by_name['Reserve']._loaded_options = None
@@ -69,31 +71,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETPLANRESPONSE']._serialized_start=1223
   _globals['_SETPLANRESPONSE']._serialized_end=1332
   _globals['_SETQUOTAREQUEST']._serialized_start=1334
-  _globals['_SETQUOTAREQUEST']._serialized_end=1420
-  _globals['_SETQUOTARESPONSE']._serialized_start=1422
-  _globals['_SETQUOTARESPONSE']._serialized_end=1478
-  _globals['_GETLEDGERREQUEST']._serialized_start=1480
-  _globals['_GETLEDGERREQUEST']._serialized_end=1537
-  _globals['_GETLEDGERRESPONSE']._serialized_start=1539
-  _globals['_GETLEDGERRESPONSE']._serialized_end=1646
-  _globals['_LEDGERENTRY']._serialized_start=1648
-  _globals['_LEDGERENTRY']._serialized_end=1765
-  _globals['_RESERVEREQUEST']._serialized_start=1767
-  _globals['_RESERVEREQUEST']._serialized_end=1885
-  _globals['_RESERVERESPONSE']._serialized_start=1888
-  _globals['_RESERVERESPONSE']._serialized_end=2031
-  _globals['_RENEWRESERVATIONSREQUEST']._serialized_start=2033
-  _globals['_RENEWRESERVATIONSREQUEST']._serialized_end=2084
-  _globals['_RENEWRESERVATIONSRESPONSE']._serialized_start=2086
-  _globals['_RENEWRESERVATIONSRESPONSE']._serialized_end=2161
-  _globals['_RELEASEREQUEST']._serialized_start=2163
-  _globals['_RELEASEREQUEST']._serialized_end=2226
-  _globals['_RELEASERESPONSE']._serialized_start=2228
-  _globals['_RELEASERESPONSE']._serialized_end=2245
-  _globals['_PLANCHANGED']._serialized_start=2247
-  _globals['_PLANCHANGED']._serialized_end=2277
-  _globals['_USAGECHANGED']._serialized_start=2279
-  _globals['_USAGECHANGED']._serialized_end=2350
-  _globals['_BILLINGSERVICE']._serialized_start=2353
-  _globals['_BILLINGSERVICE']._serialized_end=3115
+  _globals['_SETQUOTAREQUEST']._serialized_end=1439
+  _globals['_SETQUOTARESPONSE']._serialized_start=1441
+  _globals['_SETQUOTARESPONSE']._serialized_end=1497
+  _globals['_LISTENTITLEMENTSREQUEST']._serialized_start=1499
+  _globals['_LISTENTITLEMENTSREQUEST']._serialized_end=1564
+  _globals['_LISTENTITLEMENTSRESPONSE']._serialized_start=1566
+  _globals['_LISTENTITLEMENTSRESPONSE']._serialized_end=1649
+  _globals['_USERENTITLEMENT']._serialized_start=1652
+  _globals['_USERENTITLEMENT']._serialized_end=1881
+  _globals['_GETLEDGERREQUEST']._serialized_start=1883
+  _globals['_GETLEDGERREQUEST']._serialized_end=1940
+  _globals['_GETLEDGERRESPONSE']._serialized_start=1942
+  _globals['_GETLEDGERRESPONSE']._serialized_end=2049
+  _globals['_LEDGERENTRY']._serialized_start=2051
+  _globals['_LEDGERENTRY']._serialized_end=2168
+  _globals['_RESERVEREQUEST']._serialized_start=2170
+  _globals['_RESERVEREQUEST']._serialized_end=2288
+  _globals['_RESERVERESPONSE']._serialized_start=2291
+  _globals['_RESERVERESPONSE']._serialized_end=2434
+  _globals['_RENEWRESERVATIONSREQUEST']._serialized_start=2436
+  _globals['_RENEWRESERVATIONSREQUEST']._serialized_end=2487
+  _globals['_RENEWRESERVATIONSRESPONSE']._serialized_start=2489
+  _globals['_RENEWRESERVATIONSRESPONSE']._serialized_end=2564
+  _globals['_RELEASEREQUEST']._serialized_start=2566
+  _globals['_RELEASEREQUEST']._serialized_end=2629
+  _globals['_RELEASERESPONSE']._serialized_start=2631
+  _globals['_RELEASERESPONSE']._serialized_end=2648
+  _globals['_PLANCHANGED']._serialized_start=2650
+  _globals['_PLANCHANGED']._serialized_end=2680
+  _globals['_USAGECHANGED']._serialized_start=2682
+  _globals['_USAGECHANGED']._serialized_end=2753
+  _globals['_BILLINGSERVICE']._serialized_start=2756
+  _globals['_BILLINGSERVICE']._serialized_end=3630
 # @@protoc_insertion_point(module_scope)

@@ -333,18 +333,22 @@ class SetQuotaRequest(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     IMAGES_PER_MONTH_FIELD_NUMBER: _builtins.int
+    UNLIMITED_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     images_per_month: _builtins.int
-    """Absent to use the quota of the plan."""
+    """Absent to use the quota of the plan, unless `unlimited` is set."""
+    unlimited: _builtins.bool
+    """The user has no monthly quota. `images_per_month` must then be absent."""
     def __init__(
         self,
         *,
         user_id: _builtins.int = ...,
         images_per_month: _builtins.int | None = ...,
+        unlimited: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_images_per_month", b"_images_per_month", "images_per_month", b"images_per_month"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_images_per_month", b"_images_per_month", "images_per_month", b"images_per_month", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_images_per_month", b"_images_per_month", "images_per_month", b"images_per_month", "unlimited", b"unlimited", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__images_per_month: _TypeAlias = _typing.Literal["images_per_month"]  # noqa: Y015
     _WhichOneofArgType__images_per_month: _TypeAlias = _typing.Literal["_images_per_month", b"_images_per_month"]  # noqa: Y015
@@ -371,6 +375,96 @@ class SetQuotaResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetQuotaResponse: _TypeAlias = SetQuotaResponse  # noqa: Y015
+
+@_typing.final
+class ListEntitlementsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    PERIOD_START_FIELD_NUMBER: _builtins.int
+    period_start: _builtins.str
+    """First day of the month whose usage is returned, such as `2026-02-01`. Empty means this month."""
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        user_ids: _abc.Iterable[_builtins.int] | None = ...,
+        period_start: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["period_start", b"period_start", "user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEntitlementsRequest: _TypeAlias = ListEntitlementsRequest  # noqa: Y015
+
+@_typing.final
+class ListEntitlementsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITLEMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entitlements(self) -> _containers.RepeatedCompositeFieldContainer[Global___UserEntitlement]:
+        """In the order of `user_ids`. A user whom billing does not know is on the first plan and has used nothing."""
+
+    def __init__(
+        self,
+        *,
+        entitlements: _abc.Iterable[Global___UserEntitlement] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entitlements", b"entitlements"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEntitlementsResponse: _TypeAlias = ListEntitlementsResponse  # noqa: Y015
+
+@_typing.final
+class UserEntitlement(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    RESERVED_FIELD_NUMBER: _builtins.int
+    HAS_CUSTOM_QUOTA_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    is_active: _builtins.bool
+    reserved: _builtins.int
+    """How many places of `usage.used` are reserved for images that are not finished."""
+    has_custom_quota: _builtins.bool
+    """Whether the subscription has a custom quota instead of that of the plan."""
+    @_builtins.property
+    def plan(self) -> Global___Plan:
+        """With the custom quota, if the subscription has one."""
+
+    @_builtins.property
+    def subscription(self) -> Global___Subscription: ...
+    @_builtins.property
+    def usage(self) -> Global___Usage: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        plan: Global___Plan | None = ...,
+        subscription: Global___Subscription | None = ...,
+        usage: Global___Usage | None = ...,
+        is_active: _builtins.bool = ...,
+        reserved: _builtins.int = ...,
+        has_custom_quota: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "subscription", b"subscription", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_custom_quota", b"has_custom_quota", "is_active", b"is_active", "plan", b"plan", "reserved", b"reserved", "subscription", b"subscription", "usage", b"usage", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserEntitlement: _TypeAlias = UserEntitlement  # noqa: Y015
 
 @_typing.final
 class GetLedgerRequest(_message.Message):

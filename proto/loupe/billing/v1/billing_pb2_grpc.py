@@ -55,6 +55,11 @@ class BillingServiceStub:
                 request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaRequest.SerializeToString,
                 response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaResponse.FromString,
                 _registered_method=True)
+        self.ListEntitlements = channel.unary_unary(
+                '/loupe.billing.v1.BillingService/ListEntitlements',
+                request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ListEntitlementsRequest.SerializeToString,
+                response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ListEntitlementsResponse.FromString,
+                _registered_method=True)
         self.GetLedger = channel.unary_unary(
                 '/loupe.billing.v1.BillingService/GetLedger',
                 request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerRequest.SerializeToString,
@@ -104,6 +109,13 @@ class BillingServiceServicer:
 
     def SetQuota(self, request, context):
         """For operators: sets or removes a custom monthly quota of a subscription. FAILED_PRECONDITION `no_subscription`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEntitlements(self, request, context):
+        """For operators: returns plans, subscriptions and usage of up to 500 users.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,6 +172,11 @@ def add_BillingServiceServicer_to_server(servicer, server):
                     servicer.SetQuota,
                     request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaRequest.FromString,
                     response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaResponse.SerializeToString,
+            ),
+            'ListEntitlements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEntitlements,
+                    request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ListEntitlementsRequest.FromString,
+                    response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ListEntitlementsResponse.SerializeToString,
             ),
             'GetLedger': grpc.unary_unary_rpc_method_handler(
                     servicer.GetLedger,
@@ -291,6 +308,33 @@ class BillingService:
             '/loupe.billing.v1.BillingService/SetQuota',
             loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaRequest.SerializeToString,
             loupe_dot_billing_dot_v1_dot_billing__pb2.SetQuotaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEntitlements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.billing.v1.BillingService/ListEntitlements',
+            loupe_dot_billing_dot_v1_dot_billing__pb2.ListEntitlementsRequest.SerializeToString,
+            loupe_dot_billing_dot_v1_dot_billing__pb2.ListEntitlementsResponse.FromString,
             options,
             channel_credentials,
             insecure,

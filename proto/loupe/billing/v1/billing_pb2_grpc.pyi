@@ -41,6 +41,8 @@ class BillingServiceStub:
     """For operators: puts a user on a plan. NOT_FOUND `plan_not_found`."""
     SetQuota: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SetQuotaRequest, _billing_pb2.SetQuotaResponse]
     """For operators: sets or removes a custom monthly quota of a subscription. FAILED_PRECONDITION `no_subscription`."""
+    ListEntitlements: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListEntitlementsRequest, _billing_pb2.ListEntitlementsResponse]
+    """For operators: returns plans, subscriptions and usage of up to 500 users."""
     GetLedger: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetLedgerRequest, _billing_pb2.GetLedgerResponse]
     """For operators: returns the ledger of a user for one month."""
     Reserve: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]
@@ -65,6 +67,8 @@ class BillingServiceAsyncStub(BillingServiceStub):
     """For operators: puts a user on a plan. NOT_FOUND `plan_not_found`."""
     SetQuota: _aio.UnaryUnaryMultiCallable[_billing_pb2.SetQuotaRequest, _billing_pb2.SetQuotaResponse]  # type: ignore[assignment]
     """For operators: sets or removes a custom monthly quota of a subscription. FAILED_PRECONDITION `no_subscription`."""
+    ListEntitlements: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListEntitlementsRequest, _billing_pb2.ListEntitlementsResponse]  # type: ignore[assignment]
+    """For operators: returns plans, subscriptions and usage of up to 500 users."""
     GetLedger: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetLedgerRequest, _billing_pb2.GetLedgerResponse]  # type: ignore[assignment]
     """For operators: returns the ledger of a user for one month."""
     Reserve: _aio.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]  # type: ignore[assignment]
@@ -110,6 +114,14 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.SetQuotaResponse, _abc.Awaitable[_billing_pb2.SetQuotaResponse]]:
         """For operators: sets or removes a custom monthly quota of a subscription. FAILED_PRECONDITION `no_subscription`."""
+
+    @_abc_1.abstractmethod
+    def ListEntitlements(
+        self,
+        request: _billing_pb2.ListEntitlementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.ListEntitlementsResponse, _abc.Awaitable[_billing_pb2.ListEntitlementsResponse]]:
+        """For operators: returns plans, subscriptions and usage of up to 500 users."""
 
     @_abc_1.abstractmethod
     def GetLedger(

@@ -4,12 +4,12 @@ An operation that relies on the user's password, address or tokens staying uncha
 first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links, passwords
@@ -20,6 +20,7 @@ from loupe.auth.v1 import auth_pb2 as pb
 
 MAX_LENGTH = 255
 MAIL_INTERVAL = timedelta(minutes=1)
+LARGEST_PAGE = 500
 
 
 def check_registration(name: str, email: str, password: str, confirmation: str) -> str:
@@ -124,8 +125,33 @@ async def find_by_email(session: AsyncSession, email: str, *, lock_row: bool = F
 async def get_by_email(session: AsyncSession, email: str) -> User:
     user = await find_by_email(session, email)
     if user is None:
-        raise errors.NotFound(f"no user {email}", reason="user_not_found")
+        raise errors.NotFound(f"no user has the address {email}", reason="user_not_found")
     return user
+
+
+def check_page_size(limit: int) -> int:
+    """Return the number of users in a page. Zero means the largest page."""
+    if not 0 <= limit <= LARGEST_PAGE:
+        message = f"A page of {limit} users is not between 1 and {LARGEST_PAGE}."
+        raise errors.InvalidArgument(message, reason="invalid_limit")
+    return limit or LARGEST_PAGE
+
+
+async def list_page(
+    session: AsyncSession, *, after_id: int, limit: int, search: str, only_unverified: bool
+) -> Sequence[User]:
+    """Return the next users in the order of their ids.
+
+    `search` is a part of the address or the name, in any case. Empty means all users.
+    """
+    statement = select(User).where(col(User.id) > after_id)
+    if search:
+        text = search.replace("\0", "\ufffd")  # PostgreSQL refuses null characters, and no user has one
+        columns = (col(User.email), col(User.name))
+        statement = statement.where(or_(*(column.icontains(text, autoescape=True) for column in columns)))
+    if only_unverified:
+        statement = statement.where(col(User.email_verified_at).is_(None))
+    return (await session.exec(statement.order_by(col(User.id)).limit(limit))).all()
 
 
 async def find_with_address(session: AsyncSession, user_id: int, email: str) -> User | None:

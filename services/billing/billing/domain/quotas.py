@@ -76,11 +76,36 @@ def next_period(period_start: date) -> date:
 async def usage(session: AsyncSession, user_id: int, plan: Plan, period_start: date | None = None) -> Usage:
     """Return the user's count of a month, by default of this month."""
     period_start = period_start or period_of(now())
-    counted = await session.exec(
-        select(Quota.used, Quota.version).where(Quota.user_id == user_id, Quota.period_start == period_start)
-    )
-    used, version = counted.one_or_none() or (0, 0)
+    used, version = (await counters(session, [user_id], period_start)).get(user_id, (0, 0))
     return Usage(used, plan.images_per_month, period_start, version)
+
+
+async def counters(
+    session: AsyncSession, user_ids: Collection[int], period_start: date
+) -> dict[int, tuple[int, int]]:
+    """Return the count of a month and its version by user id. Users who have used nothing are missing."""
+    found = await session.exec(
+        select(Quota.user_id, Quota.used, Quota.version).where(
+            col(Quota.user_id).in_(user_ids), Quota.period_start == period_start
+        )
+    )
+    return {user_id: (used, version) for user_id, used, version in found}
+
+
+async def count_reserved(
+    session: AsyncSession, user_ids: Collection[int], period_start: date
+) -> dict[int, int]:
+    """Return how many places of a month are reserved for unfinished images, by user id."""
+    found = await session.exec(
+        select(Reservation.user_id, sa.func.count())
+        .where(
+            Reservation.state == State.RESERVED,
+            col(Reservation.user_id).in_(user_ids),
+            Reservation.period_start == period_start,
+        )
+        .group_by(col(Reservation.user_id))
+    )
+    return dict(found.all())
 
 
 async def reserve(

@@ -9,6 +9,7 @@ Its values are those of Laravel Cashier:
 - `canceled` from `ends_at` on, whatever else is set.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -30,7 +31,8 @@ UPSERT = sa.text("""
     ON CONFLICT (user_id) DO UPDATE
     SET plan = excluded.plan, status = excluded.status, trial_ends_at = excluded.trial_ends_at,
         ends_at = excluded.ends_at, updated_at = now(),
-        images_per_month = CASE WHEN subscription.plan = excluded.plan THEN subscription.images_per_month END
+        images_per_month = CASE WHEN subscription.plan = excluded.plan THEN subscription.images_per_month END,
+        is_unlimited = subscription.is_unlimited AND subscription.plan = excluded.plan
 """)
 
 
@@ -71,15 +73,29 @@ async def set_plan(
     await _publish_change(session, user_id)
 
 
-async def set_quota(session: AsyncSession, user_id: int, images_per_month: int | None) -> None:
-    """Give the subscription a custom monthly quota. None restores the quota of the plan."""
+async def find_many(session: AsyncSession, user_ids: Collection[int]) -> dict[int, Subscription]:
+    """Return the subscriptions of these users by user id. Users without a subscription are missing."""
+    found = await session.exec(select(Subscription).where(col(Subscription.user_id).in_(user_ids)))
+    return {subscription.user_id: subscription for subscription in found}
+
+
+async def set_quota(
+    session: AsyncSession, user_id: int, images_per_month: int | None, *, is_unlimited: bool = False
+) -> None:
+    """Give the subscription a custom monthly quota, or none at all if `is_unlimited`.
+
+    Without either, the quota of the plan applies again.
+    """
+    if is_unlimited and images_per_month is not None:
+        message = f"A monthly quota cannot be {images_per_month} and unlimited."
+        raise errors.InvalidArgument(message, reason="invalid_quota")
     if images_per_month is not None and not 0 <= images_per_month <= LARGEST_QUOTA:
         message = f"A monthly quota of {images_per_month} is not between 0 and {LARGEST_QUOTA}."
         raise errors.InvalidArgument(message, reason="invalid_quota")
     changed = await session.exec(
         update(Subscription)
         .where(col(Subscription.user_id) == user_id)
-        .values(images_per_month=images_per_month, updated_at=sa.func.now())
+        .values(images_per_month=images_per_month, is_unlimited=is_unlimited, updated_at=sa.func.now())
     )
     if not changed.rowcount:
         raise errors.FailedPrecondition(f"user {user_id} has no subscription", reason="no_subscription")
@@ -105,9 +121,15 @@ def plan_of(plans: Plans, subscription: Subscription | None) -> Plan:
             action="user treated as on the free plan",
         )
         return plans.free
-    if subscription.images_per_month is None:
+    if not has_custom_quota(subscription):
         return plan
     return plan.model_copy(update={"images_per_month": subscription.images_per_month})
+
+
+def has_custom_quota(subscription: Subscription | None) -> bool:
+    return subscription is not None and (
+        subscription.is_unlimited or subscription.images_per_month is not None
+    )
 
 
 def status(subscription: Subscription) -> str:
