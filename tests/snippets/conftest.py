@@ -35,7 +35,11 @@ class Desk:
         process = await asyncio.create_subprocess_exec(
             *command, cwd=self.folder, env=environment, stdout=PIPE, stderr=STDOUT
         )
-        output, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+        except TimeoutError:
+            process.kill()
+            raise
         assert process.returncode is not None
         return process.returncode, output.decode()
 

@@ -44,6 +44,25 @@ async def test_a_program_saves_the_result(desk: Desk, kind: str) -> None:
 
 
 @KINDS
+async def test_a_program_takes_a_photo_with_any_name(desk: Desk, kind: str) -> None:
+    name = "it's a photo, really; $HOME.jpg"
+    (desk.folder / "photo.jpg").rename(desk.folder / name)
+
+    status, printed = await upscale(desk, kind, name)
+
+    assert (status, printed) == (0, "saved as upscaled.jpg\n")
+
+
+@KINDS
+async def test_a_program_says_that_nothing_answers(desk: Desk, kind: str) -> None:
+    status, printed = await upscale(desk, kind, "photo.jpg", API="http://127.0.0.1:1")
+
+    assert status == 1
+    assert {"sh": "Failed to connect"}.get(kind, "no answer from Loupe: ") in printed
+    check_no_noise(desk, printed)
+
+
+@KINDS
 @pytest.mark.parametrize(
     ("photo", "answer"),
     [
