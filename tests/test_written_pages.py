@@ -65,12 +65,28 @@ def test_the_recipes_name_files_that_exist(name: str) -> None:
     assert PLACEHOLDER.search(name) or any((ROOT / root / name).exists() for root in INNER_ROOTS)
 
 
-def test_every_page_can_be_reached_from_the_readme() -> None:
-    reached, pending = set[Path](), [ROOT / "README.md"]
+@pytest.mark.parametrize("start", ["README.md", "docs/README.md"])
+def test_every_page_can_be_reached(start: str) -> None:
+    reached, pending = set[Path](), [ROOT / start]
     while pending:
         page = pending.pop()
         reached.add(page)
-        linked = {(page.parent / target).resolve() for target, _ in LINK.findall(page.read_text()) if target}
+        linked = linked_from(page)
         pending += [each for each in linked - reached - set(pending) if each.suffix == ".md"]
 
     assert set(PAGES) <= reached
+
+
+def test_the_index_lists_every_page_once_and_says_when_to_read_it() -> None:
+    index = ROOT / "docs" / "README.md"
+    rows = re.findall(r"^\| \[[^\]]+\]\(([^)]+)\) \| (.+) \|$", index.read_text(), re.MULTILINE)
+
+    listed = [(index.parent / target).resolve() for target, _ in rows]
+
+    pages = {*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*/README.md"), ROOT / "CONTRIBUTING.md"}
+    assert len(listed) == len(set(listed))
+    assert pages - {index} <= set(listed)
+
+
+def linked_from(page: Path) -> set[Path]:
+    return {(page.parent / target).resolve() for target, _ in LINK.findall(page.read_text()) if target}

@@ -6,7 +6,6 @@ says what to install. node is never missing, because a linter includes it.
 
 import asyncio
 import os
-import re
 import shutil
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -27,13 +26,6 @@ SIZE = (160, 120)
 SECONDS = 60
 LARAVEL = ("php-cli", "php-curl", "php-guzzlehttp-guzzle", "php-illuminate-container", "php-illuminate-http")
 HAS_LARAVEL = "exit((int) !(@include 'laravel.php'));"
-PAGE_HAS = """
-import { readFileSync, writeFileSync } from "node:fs";
-const { LOUPE, TOKEN } = process.env;
-const file = new Blob([readFileSync("photo.jpg")]);
-"""
-PAGE_SAVES = 'writeFileSync("upscaled.jpg", Buffer.from(await result.arrayBuffer()));'
-"""The part of a web page around the program."""
 NEEDS_JQ = pytest.mark.skipif(
     not shutil.which("jq") or not shutil.which("curl"), reason="needs jq and curl: apt-get install jq curl"
 )
@@ -102,28 +94,6 @@ async def test_the_program_in_php(desk: Path) -> None:
     await check(
         await printed(await started(desk, "php", "-d", "auto_prepend_file=laravel.php", "upscale.php"))
     )
-
-
-@NEEDS_JQ
-async def test_the_programs_in_our_documentation_work_too(desk: Path, stack: Stack) -> None:
-    page = (CLIENTS.parents[2] / "docs" / "api.md").read_text()
-    programs: dict[str, str] = dict(re.findall(r"```(sh|python|js)\n(.*?)```", page, re.DOTALL))
-    interpreters = {"sh": "bash", "python": sys.executable, "js": node()}
-    programs["js"] = f"{PAGE_HAS}{programs['js']}{PAGE_SAVES}"
-    for kind, text in programs.items():
-        (desk / kind).mkdir()
-        (desk / kind / "photo.jpg").write_bytes((desk / "photo.jpg").read_bytes())
-        (desk / kind / "program.mjs").write_text(text)
-
-    running = [
-        await started(desk / kind, command, "program.mjs", LOUPE=stack.api, TOKEN=stack.token)
-        for kind, command in interpreters.items()
-    ]
-    for process in running:
-        await printed(process)
-
-    results = [opened((desk / kind / "upscaled.jpg").read_bytes()) for kind in interpreters]
-    assert [result.size for result in results] == [(2 * SIZE[0], 2 * SIZE[1])] * 3
 
 
 def node() -> str:

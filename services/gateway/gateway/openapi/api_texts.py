@@ -7,33 +7,54 @@ Upscales images with a neural network: two, three or four times, or to an exact 
 
 ## Quick start
 
-1. Register, open the link in the mail, and keep the token:
+`API` is the address of this page without `/docs`. Every answer is JSON. If Loupe refuses a request, `message`
+and `errors` of its answer say why.
 
-       curl $LOUPE/api/auth/register -d name='Jane Smith' -d email=jane@example.com \\
-         -d password='A-good-one-1' -d password_confirmation='A-good-one-1'
+1. Register. The answer contains a token. Then open the link in the mail:
 
-2. Upload an image. The answer comes at once, with the image's id in `data.id`:
+   ```sh
+   export API='https://loupe.example.com'
+   curl --fail-with-body "$API/api/auth/register" \\
+     --data-urlencode name='Jane Smith' --data-urlencode email='jane@example.com' \\
+     --data-urlencode password='A-good-one-1' --data-urlencode password_confirmation='A-good-one-1'
+   export TOKEN='…'   # "token" in the answer
+   ```
 
-       curl $LOUPE/api/images/upscale -H "Authorization: Bearer $TOKEN" -F image=@photo.jpg -F scale_factor=2
+2. Get a plan that includes the API. A new account has the first plan. If that lacks the API, an upload is 403
+   `no_api_access`, and the operator has to run `loupe-admin plan set jane@example.com professional`.
 
-3. Poll until `status` is `completed` or `failed`, then fetch the result:
+3. Upload an image. The answer comes at once:
 
-       curl $LOUPE/api/images/42 -H "Authorization: Bearer $TOKEN"
-       curl $LOUPE/api/images/42/download -H "Authorization: Bearer $TOKEN"
+   ```sh
+   curl --fail-with-body "$API/api/images/upscale" -H "Authorization: Bearer $TOKEN" \\
+     -F image=@photo.jpg -F scale_factor=2
+   ID='…'             # "id" in the answer
+   ```
+
+4. Poll until `status` is `completed`; if it is `failed`, `error` says why. Then download the result by its
+   link, which needs no token:
+
+   ```sh
+   curl --fail-with-body "$API/api/images/$ID" -H "Authorization: Bearer $TOKEN"
+   LINK='…'           # "download_url" in the answer
+   curl --fail --output upscaled.jpg "$LINK"
+   ```
 
 ## Answers
 
-Every answer is JSON with `success` and `message`, and with `data` if the operation returns any. A refusal
-has `success: false`, a `code` for programs that never changes, a `request_id` that helps the operators to
-find the request, and `errors` if single fields are invalid. Fields without effect, such as unknown ones, are
-accepted and named in `warnings`. A path that does not exist is 404 `not_found`.
-A method that a path does not have is 405 `method_not_allowed`, with `Allow`. Request headers that are
-malformed, too slow or too long are 400, 408, 414 or 431. HEAD works wherever GET works.
+Every answer is JSON with `success` and `message`, and with `data` if there is something to return. A refusal
+has `success: false`, a `code` for programs that never changes, and a `request_id` by which operators find the
+request. If fields are invalid, `errors` says for each of them what is wrong. Fields without effect, such as
+unknown ones, are accepted and named in `warnings`.
+
+A path that does not exist is 404 `not_found`. A method that a path does not have is 405 `method_not_allowed`,
+with `Allow`. Request headers that are malformed, too slow or too long are 400, 408, 414 or 431. HEAD works
+wherever GET works.
 
 ## Limits
 
 Your plan limits the requests in an hour. `RateLimit-Policy` and `RateLimit` on every answer say how many are
-left. Polling one image or batch has a limit of its own. Your plan also limits the images in a month:
+left. Polls of an image or batch are counted separately. Your plan also limits the images in a month:
 `X-RateLimit-Limit` and `X-RateLimit-Remaining` are on every answer about images and batches.
 """
 TAGS = {

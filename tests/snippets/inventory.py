@@ -1,0 +1,41 @@
+"""Every block of the pages that a reader runs: what a test does with it, or why no test runs it."""
+
+PROGRAMS = {
+    "sh": "docs/api.md: Quick start: sh 2",
+    "py": "docs/api.md: Quick start: python",
+    "mjs": "docs/api.md: Quick start: js",
+}
+"""Whole programs that upload a photo and save the result, by the extension of their file."""
+
+FIRST_STEPS = ("README.md: Try it: sh", "README.md: Try it: sh 2")
+ACCOUNT = tuple(f"docs/api.md: Create an account: sh{number}" for number in ("", " 2", " 3"))
+DESCRIBED = tuple(f"/docs: Quick start: sh{number}" for number in ("", " 2", " 3"))
+"""Commands that a reader runs one after the other, and copies values between."""
+
+IN_A_CLUSTER = "needs a cluster; tests/chart and tests/snippets/test_commands.py check its names"
+NOT_RUN = {
+    "docs/api.md: Quick start: sh": "sets the two variables, which the tests of the programs set",
+    "docs/backup.md: Backup: sh": "needs a cluster; tests/e2e/test_backup.py dumps local databases",
+    "docs/backup.md: Backup: sh 2": "needs a cluster and mc; tests/e2e/test_backup.py copies the bucket",
+    "docs/backup.md: Restore: sh": IN_A_CLUSTER,
+    "docs/backup.md: Restore: sh 2": IN_A_CLUSTER,
+    "docs/backup.md: Restore: sh 3": "needs a cluster; tests/e2e/test_backup.py restores into local servers",
+    "docs/backup.md: Reconcile: sh": "needs a cluster; tests/e2e/test_backup.py runs these commands",
+    "docs/install.md: Three ways to install: sh": IN_A_CLUSTER,
+    "docs/install.md: Three ways to install: sh 2": IN_A_CLUSTER,
+    "docs/install.md: Three ways to install: sh 3": IN_A_CLUSTER,
+    "docs/install.md: The first user: sh": IN_A_CLUSTER,
+    "docs/operations.md: Running Loupe: sh": "only an alias",
+    "docs/operations.md: Upgrades: sh": IN_A_CLUSTER,
+    "docs/operations.md: Larger volumes: sh": IN_A_CLUSTER,
+    "docs/operations.md: Secrets and keys: sh": IN_A_CLUSTER,
+    "docs/operations.md: Auth's secret: sh": IN_A_CLUSTER,
+}
+
+DIAGRAMS = {
+    "README.md: How it works: ",
+    "docs/architecture.md: Inside a service: ",
+    "docs/security.md: Who trusts whom: ",
+    "deploy/helm/loupe/README.md: Who talks to whom: ",
+}
+"""Blocks without a language."""
