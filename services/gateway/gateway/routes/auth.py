@@ -27,7 +27,7 @@ class Registration(BaseModel):
     device_name: str = ""
 
 
-class Login(BaseModel):
+class Credentials(BaseModel):
     email: str = ""
     password: str = ""
     device_name: str = ""
@@ -92,7 +92,7 @@ LOGIN = Operation(
     description="For accounts with a verified address.",
     example_data={"user": examples.PAID_JANE, "token": "2|xyz789…", "token_type": "Bearer"},
     body=json_body(
-        Login, "email", "password", example={"email": "jane@example.com", "password": "A-good-one-1"}
+        Credentials, "email", "password", example={"email": "jane@example.com", "password": "A-good-one-1"}
     ),
     refusals=(refusals.INVALID_CREDENTIALS, refusals.EMAIL_UNVERIFIED),
 )
@@ -101,7 +101,7 @@ LOGIN = Operation(
 @router.post("/auth/login", dependencies=[Depends(limit_by_address)])
 @LOGIN.describes
 async def login(request: Request, backend: BackendDep) -> Envelope[Session]:
-    values = bodies.validate(Login, await bodies.read(request))
+    values = bodies.validate(Credentials, await bodies.read(request))
     values["device_name"] = _device_name(request, values["device_name"])
     response = await backend.as_gateway.auth.Login(auth_pb2.LoginRequest(**values))
     caller = await backend.callers.find_by_token(response.token)
