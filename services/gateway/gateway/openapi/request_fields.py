@@ -5,8 +5,10 @@ A field is found by `Body.field`, or else by its name alone.
 
 from typing import Any
 
+from gateway.http.envelope import format_size
 from gateway.openapi.schema_parts import a_field
-from loupe.contract import ABILITIES
+from imagefile.formats import CHOICES
+from loupe.contract import ABILITIES, LARGEST_UPLOAD_BYTES, MOST_BATCH_IMAGES
 
 Json = dict[str, Any]
 EXAMPLE_MAIL = "jane@example.com"
@@ -33,6 +35,7 @@ NEW_MAIL = {"format": "email", "maxLength": 255}
 NEW_PASSWORD = _password(
     "At least 8 characters, with upper case, lower case and a digit.", minLength=8, maxLength=1024
 )
+LARGEST_FILE = format_size(LARGEST_UPLOAD_BYTES)
 OTHER_SIDE = "without the other side, the aspect ratio is kept. Not together with `scale_factor`."
 FIELDS: Json = {
     # accounts and tokens
@@ -56,21 +59,31 @@ FIELDS: Json = {
         "A time in the future (RFC 3339). By default the token does not expire.", "2030-01-01T00:00:00Z"
     ),
     # uploads
-    "image": a_field("The image.", "photo.jpg"),
-    "images[]": a_field("The images, in any number up to the limit.", ["photo1.jpg", "photo2.jpg"]),
+    "image": a_field(f"The image: a file of at most {LARGEST_FILE}.", "photo.jpg"),
+    "images[]": a_field(
+        f"The images: up to {MOST_BATCH_IMAGES} files of at most {LARGEST_FILE} each.",
+        ["photo1.jpg", "photo2.jpg"],
+    ),
     "BatchUpload.name": a_field("A label for the batch.", "Product photos"),
-    "scale_factor": a_field("Not together with `target_width` or `target_height`.", 2),
+    "scale_factor": a_field("2, 3 or 4. Not together with `target_width` or `target_height`.", 2),
     "target_width": a_field(f"Exact width in pixels; {OTHER_SIDE}", 3000),
     "target_height": a_field(f"Exact height in pixels; {OTHER_SIDE}", 2000),
-    "fit": a_field("How the picture fills a target size with another aspect ratio.", "cover"),
+    "fit": a_field(
+        "How the picture fills a target size with another aspect ratio: `stretch`, `cover` or `contain`.",
+        "cover",
+    ),
     "output_format": a_field(
-        "The default is the format of the original; BMP and still GIF become PNG.", "webp"
+        f"One of {', '.join(f'`{choice}`' for choice in CHOICES)}. "
+        "The default is the format of the original; BMP and still GIF become PNG.",
+        "webp",
     ),
     "quality": a_field("Quality of JPEG and WebP.", 90),
     "model": a_field(
         "A model from `GET /api/models`. `auto` chooses one; the answer says which, and why.", "auto"
     ),
-    "metadata": a_field("`keep` copies EXIF data to the result, including the location of a photo.", "strip"),
+    "metadata": a_field(
+        "`keep` copies EXIF data to the result, including the location of a photo. `strip` does not.", "strip"
+    ),
 }
 PARAMETERS: Json = {
     "image_id": {"description": "The id of the image.", "example": 42},

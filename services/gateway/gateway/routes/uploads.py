@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import Request
 
 from common import errors
-from gateway.http.envelope import format_size
 from gateway.http.multipart import FileStart, Form, read_form
 from gateway.openapi.schema_parts import SCALE_FACTOR, a_choice
 from imagefile.formats import CHOICES
@@ -18,11 +17,7 @@ from loupe.images.v1.known_models import KNOWN_MODELS
 Json = dict[str, Any]
 FORM_OVERHEAD_BYTES = 1 << 20
 """Room for the parts of a form that are not files."""
-FILE_SCHEMA: Json = {
-    "type": "string",
-    "format": "binary",
-    "description": f"At most {format_size(LARGEST_UPLOAD_BYTES)}.",
-}
+FILE_SCHEMA: Json = {"type": "string", "format": "binary"}
 FIT = a_choice(
     "Fit",
     "How a picture fills a target of another aspect ratio: `stretch` distorts it, "
