@@ -119,6 +119,7 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@$(EXPORT) --group dev $(NO_TELEMETRY) -o requirements/dev.txt
 	@$(PIP_COMPILE) requirements/triton.in --upgrade -o requirements/triton.txt
 	@$(PIP_COMPILE) requirements/triton-cpu.in --constraint requirements/triton.txt -o requirements/triton-cpu.txt
+	@$(PIP_COMPILE) requirements/generators.in --upgrade -o requirements/generators.txt
 	@! grep -rn '://' requirements
 
 # Triton and the builder of its models need numpy 1, and therefore Python 3.11 or 3.12. uv finds or downloads one.
@@ -148,6 +149,21 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 		install $$folder/layer/helm/helm .loupe/helm/helm$${each#*:}; \
 		rm -r $$folder; done
 	@rm -r .loupe/helm/wheels
+	@touch $@
+
+# Generators of clients, which tests/contract/test_generated_clients.py installs when it needs them
+.loupe/generators/ready: $(UV) requirements/generators.txt
+	@test -d .loupe/generators || $(UV) venv --quiet --python $(PYTHON) .loupe/generators
+	@$(UV) pip install --quiet --python .loupe/generators/bin/python --no-deps --require-hashes -r requirements/generators.txt
+	@touch $@
+
+# Node and npm come in a wheel that the linters bring to .venv
+.loupe/node/ready: tests/contract/generators/package.json tests/contract/generators/package-lock.json
+	@mkdir -p .loupe/node/bin
+	@cp tests/contract/generators/package*.json tests/contract/generators/.npmrc .loupe/node
+	@$(BIN)/python tests/contract/generators/link_node.py .loupe/node/bin
+	@PATH="$(CURDIR)/.loupe/node/bin:$$PATH" npm_config_cache="$(CURDIR)/.loupe/npm" \
+		npm ci --prefix .loupe/node --ignore-scripts --no-audit --no-fund --loglevel error --fetch-retries 1
 	@touch $@
 
 version: .venv/run  ## copy the version in the file VERSION to all files that repeat it

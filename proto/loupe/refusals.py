@@ -60,6 +60,9 @@ INVALID_SIGNATURE = Refusal(
 IMAGE_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "image_not_found", "Image not found.")
 BATCH_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "batch_not_found", "Batch not found.")
 TOKEN_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "token_not_found", "Token not found.")
+USER_NOT_FOUND = Refusal(
+    grpc.StatusCode.NOT_FOUND, "user_not_found", "no user {user}", example={"user": "1"}
+)
 
 IMAGE_PROCESSING = Refusal(
     grpc.StatusCode.FAILED_PRECONDITION, "image_processing", "Image is still processing"

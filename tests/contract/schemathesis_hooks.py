@@ -51,3 +51,19 @@ def _new_token(api: str) -> str:
     body = {"name": "New", "email": email, "password": PASSWORD, "password_confirmation": PASSWORD}
     answer = requests.post(f"{api.rstrip('/')}/api/auth/register", json=body, timeout=20)
     return answer.json()["data"]["token"]
+
+
+@schemathesis.check
+def code_and_message_are_described(
+    context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
+) -> None:
+    """Each code and each message is one that the description names for this operation and status."""
+    described = case.operation.definition.raw["responses"].get(str(response.status_code))
+    if not described:
+        return
+    answer = response.json()
+    if response.status_code >= 400:
+        assert answer["code"] in described["x-error-codes"], answer
+        assert response.status_code != 422 or answer["errors"], answer
+    else:
+        assert answer["message"] in described["x-messages"], answer

@@ -16,6 +16,7 @@ from auth import links, passwords
 from auth.tables import User
 from common import errors, outbox
 from common.db import now
+from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 
 MAX_LENGTH = 255
@@ -125,7 +126,7 @@ async def find_by_email(session: AsyncSession, email: str, *, lock_row: bool = F
 async def get_by_email(session: AsyncSession, email: str) -> User:
     user = await find_by_email(session, email)
     if user is None:
-        raise errors.NotFound(f"no user has the address {email}", reason="user_not_found")
+        raise errors.NotFound(f"no user has the address {email}", reason=refusals.USER_NOT_FOUND.code)
     return user
 
 
@@ -245,5 +246,5 @@ async def _request_mail(session: AsyncSession, user: User, template: str) -> Non
 
 def _require(user: User | None, user_id: int) -> User:
     if user is None:
-        raise errors.NotFound(f"no user {user_id}", reason="user_not_found")
+        raise errors.refused(refusals.USER_NOT_FOUND, user=str(user_id))
     return user

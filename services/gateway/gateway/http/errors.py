@@ -22,7 +22,10 @@ HEADERS_TOO_LARGE = Refusal(
     StatusCode.FAILED_PRECONDITION, "headers_too_large", "The request headers are too large."
 )
 REQUEST_TIMEOUT = Refusal(
-    StatusCode.FAILED_PRECONDITION, "request_timeout", "The request {part} did not arrive in time."
+    StatusCode.FAILED_PRECONDITION,
+    "request_timeout",
+    "The request {part} did not arrive in time.",
+    example={"part": "body"},
 )
 NOT_FOUND = Refusal(StatusCode.NOT_FOUND, "not_found", "Not found.")
 METHOD_NOT_ALLOWED = Refusal(StatusCode.UNIMPLEMENTED, "method_not_allowed", "Method not allowed.")

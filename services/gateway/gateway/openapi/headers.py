@@ -11,6 +11,7 @@ HEADERS: Json = {
         "description": "The id of this request in logs and traces: the client's own id, or a new one.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+        "example": "5f0c9e6b1d7a4c1e8f3b2a6d9c4e7f10",
     },
     "RateLimit": {
         "description": "Requests left of the hourly limit (`r`), and seconds until the limit resets (`t`).",
@@ -27,20 +28,24 @@ HEADERS: Json = {
     "X-RateLimit-Limit": {
         "description": "Your plan's monthly image quota; absent if it is unlimited.",
         "schema": {"type": "integer", "minimum": 0},
+        "example": 100,
     },
     "X-RateLimit-Remaining": {
         "description": "Image uploads left this month, after this request; absent if unlimited.",
         "schema": {"type": "integer", "minimum": 0},
+        "example": 57,
     },
     "Retry-After": {
         "description": "Seconds to wait before the next try.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
+        "example": 2,
     },
     "WWW-Authenticate": {
         "description": "How to authenticate.",
         "required": True,
         "schema": {"type": "string", "const": "Bearer"},
+        "example": "Bearer",
     },
 }
 STATUSES_WITH_RETRY_AFTER = (

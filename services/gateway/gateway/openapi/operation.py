@@ -25,6 +25,16 @@ class Links:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """The body of a request. Clients that are generated name its type by `name`."""
+
+    name: str
+    media_type: str
+    schema: Json
+    example: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """The description of a route in /openapi.json. The route answers with `message`.
 
@@ -39,7 +49,7 @@ class Operation:
     """Other messages of a successful answer."""
     example_data: Any = None
     """An example of the answer's data."""
-    body: Json | None = None
+    body: Body | None = None
     """The request body, from `json_body` or `multipart_body`."""
     refusals: tuple[Refusal, ...] = ()
     """Refusals that only this operation has."""
@@ -63,13 +73,16 @@ def operation_of(endpoint: object) -> Operation | None:
     return getattr(endpoint, "operation", None)
 
 
-def json_body(model: type[BaseModel], *required: str, example: Json) -> Json:
-    """Describe a small body, which may be JSON or urlencoded."""
+def json_body(model: type[BaseModel], *required: str, example: Json) -> Body:
+    """Describe a small body.
+
+    It may also be urlencoded. The description leaves that out, because generators of clients fail on a body
+    that has two types.
+    """
     schema = model.model_json_schema() | {"required": list(required)}
-    content = {"schema": schema, "example": example}
-    return {"content": dict.fromkeys(("application/json", "application/x-www-form-urlencoded"), content)}
+    return Body(model.__name__, "application/json", schema, example)
 
 
-def multipart_body(properties: Json, *required: str) -> Json:
+def multipart_body(name: str, properties: Json, *required: str) -> Body:
     schema = {"type": "object", "required": list(required), "properties": properties}
-    return {"content": {"multipart/form-data": {"schema": schema}}}
+    return Body(name, "multipart/form-data", schema)

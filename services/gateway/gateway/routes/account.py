@@ -13,14 +13,15 @@ from gateway.http.envelope import Envelope, Message, format_time
 from gateway.identity.route_access import AccountOwner, AccountReader, PlanReader
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation, json_body
+from gateway.openapi.schema_parts import a_choice
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 
 router = APIRouter(prefix="/api", tags=["account"])
 photos = APIRouter(include_in_schema=False)
-SubscriptionStatus = Annotated[
-    str, Field(json_schema_extra={"enum": ["active", "trialing", "canceled", "past_due"]})
-]
+STATUSES = ("active", "trialing", "canceled", "past_due")
+STATUS = a_choice("SubscriptionStatus", "The state of a subscription.", STATUSES)
+SubscriptionStatus = Annotated[str, Field(json_schema_extra=STATUS)]
 COLOURS = ("#2f5d8a", "#7a4e8c", "#2e7d63", "#9a5b2d", "#8a3b4f", "#4b5f2a")
 
 

@@ -32,7 +32,7 @@ class Registration(BaseModel):
     device_name: str = ""
 
 
-class Login(BaseModel):
+class Credentials(BaseModel):
     email: str = ""
     password: str = ""
     device_name: str = ""
@@ -97,7 +97,7 @@ LOGIN = Operation(
     description="For accounts with a verified address.",
     example_data={"user": examples.PAID_JANE, "token": "2|xyz789…", "token_type": "Bearer"},
     body=json_body(
-        Login, "email", "password", example={"email": "jane@example.com", "password": "A-good-one-1"}
+        Credentials, "email", "password", example={"email": "jane@example.com", "password": "A-good-one-1"}
     ),
     refusals=(refusals.INVALID_CREDENTIALS, refusals.EMAIL_UNVERIFIED),
 )
@@ -106,7 +106,7 @@ LOGIN = Operation(
 @router.post("/auth/login", dependencies=[Depends(limit_by_address)])
 @LOGIN.describes
 async def login(request: Request, backend: BackendDep) -> Envelope[Session]:
-    values = await bodies.parse(request, Login)
+    values = await bodies.parse(request, Credentials)
     values["device_name"] = _device_name(request, values["device_name"])
     response = await backend.as_gateway.auth.Login(auth_pb2.LoginRequest(**values))
     caller = await backend.callers.find_by_token(response.token)

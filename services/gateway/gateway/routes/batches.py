@@ -10,6 +10,7 @@ from gateway.identity.access import record_usage
 from gateway.identity.route_access import BatchDeleter, BatchPoller, BatchReader, BatchWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
+from gateway.openapi.schema_parts import ScaleFactor, a_choice
 from gateway.routes import uploads
 from gateway.routes.images import AcceptedImage, ImageFields, to_accepted_image, to_image
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
@@ -26,8 +27,13 @@ STATUSES = {
     "cancelled": pb.BATCH_STATUS_CANCELLED,
 }
 STATUS_NAMES = {number: name for name, number in STATUSES.items()}
-StatusName = Annotated[str, Field(json_schema_extra={"enum": [*STATUSES]})]
-StatusFilter = Annotated[str | None, Query(json_schema_extra={"enum": [*STATUSES]})]
+BATCH_STATUS = a_choice(
+    "BatchStatus",
+    "The state of a batch. `partially_failed`: all images have ended, some without a result.",
+    STATUSES,
+)
+StatusName = Annotated[str, Field(json_schema_extra=BATCH_STATUS)]
+StatusFilter = Annotated[StatusName | None, Query()]
 AnyImage = TypeVar("AnyImage")
 
 
@@ -53,7 +59,7 @@ class Batch(BaseModel, Generic[AnyImage]):
     total_images: int
     completed_images: int
     failed_images: int
-    scale_factor: int | None
+    scale_factor: ScaleFactor | None
     progress: int
     images: list[AnyImage]
     created_at: str
@@ -69,7 +75,7 @@ CREATE_BATCH = Operation(
     message="Batch created and images queued for processing",
     description="If one file is refused, or the quota is too small for all, no image is accepted.",
     example_data=examples.PENDING_BATCH,
-    body=multipart_body(uploads.BATCH_FIELDS, "images[]"),
+    body=multipart_body("BatchUpload", uploads.BATCH_FIELDS, "images[]"),
     links=Links(("getBatch", "deleteBatch"), "batch_id"),
 )
 

@@ -10,6 +10,7 @@ from gateway.identity.access import record_usage
 from gateway.identity.route_access import ImageDeleter, ImagePoller, ImageReader, ImageWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
+from gateway.openapi.schema_parts import ScaleFactor, a_choice
 from gateway.routes import uploads
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
@@ -24,8 +25,13 @@ STATUSES = {
     "failed": pb.STATUS_FAILED,
 }
 STATUS_NAMES = {number: name for name, number in STATUSES.items()}
-StatusName = Annotated[str, Field(json_schema_extra={"enum": [*STATUSES]})]
-StatusFilter = Annotated[str | None, Query(json_schema_extra={"enum": [*STATUSES]})]
+IMAGE_STATUS = a_choice(
+    "ImageStatus",
+    "The state of an image: waiting, under way, done, or ended without a result.",
+    STATUSES,
+)
+StatusName = Annotated[str, Field(json_schema_extra=IMAGE_STATUS)]
+StatusFilter = Annotated[StatusName | None, Query()]
 
 
 class Failure(BaseModel):
@@ -48,7 +54,7 @@ class AcceptedImage(BaseModel):
     original_size_human: str
     original_dimensions: str | None
     status: StatusName
-    scale_factor: int | None
+    scale_factor: ScaleFactor | None
     target_width: int | None
     target_height: int | None
     api_request: bool
@@ -72,7 +78,7 @@ class ImageFields(BaseModel):
     original_dimensions_formatted: str | None
     upscaled_dimensions_formatted: str | None
     status: StatusName
-    scale_factor: int | None
+    scale_factor: ScaleFactor | None
     target_width: int | None
     target_height: int | None
     processing_time: float | None
@@ -107,7 +113,7 @@ UPSCALE_IMAGE = Operation(
         "The answer comes at once, the image is processed later. Send a scale factor or an exact size."
     ),
     example_data=examples.accepted(42, "photo.jpg"),
-    body=multipart_body(uploads.IMAGE_FIELDS, "image"),
+    body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS, "image"),
     links=Links(("getImage", "downloadImage", "deleteImage"), "image_id"),
 )
 

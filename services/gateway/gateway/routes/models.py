@@ -8,6 +8,7 @@ from gateway.http.envelope import Envelope
 from gateway.identity.access import limit_by_caller_or_address
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation
+from gateway.openapi.schema_parts import ScaleFactor
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/models", tags=["models"])
@@ -18,7 +19,7 @@ class ServedModel(BaseModel):
     description: str
     best_for: str
     is_default: bool
-    scales: list[int]
+    scales: list[ScaleFactor]
     network: str | None
     source: str | None
     licence: str | None

@@ -11,6 +11,7 @@ from gateway.http.envelope import Envelope, Message, format_time, parse_id
 from gateway.identity.route_access import AccountOwner, AccountReader, TokenHolder
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, json_body
+from gateway.openapi.schema_parts import Ability
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 
@@ -20,7 +21,7 @@ TokenId = Annotated[int, BeforeValidator(parse_id)]
 
 class TokenRequest(BaseModel):
     name: str = ""
-    abilities: list[str] | None = Field(default=None, min_length=1)
+    abilities: list[Ability] | None = Field(default=None, min_length=1)
     """None means all abilities."""
     expires_at: str = ""
     """A time as in RFC 3339. Empty means that the token never expires."""
@@ -29,7 +30,7 @@ class TokenRequest(BaseModel):
 class Token(BaseModel):
     id: int
     name: str
-    abilities: list[str]
+    abilities: list[Ability]
     last_used_at: str | None
     created_at: str
     expires_at: str | None

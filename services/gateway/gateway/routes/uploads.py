@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import Request
 
 from common import errors
-from gateway.http.envelope import format_size
 from gateway.http.multipart import FileStart, Form, read_form
+from gateway.openapi.schema_parts import SCALE_FACTOR, a_choice
 from imagefile.formats import CHOICES
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
 from loupe.images.v1 import images_pb2 as pb
@@ -17,21 +17,30 @@ from loupe.images.v1.known_models import KNOWN_MODELS
 Json = dict[str, Any]
 FORM_OVERHEAD_BYTES = 1 << 20
 """Room for the parts of a form that are not files."""
-FILE_SCHEMA: Json = {
-    "type": "string",
-    "format": "binary",
-    "description": f"At most {format_size(LARGEST_UPLOAD_BYTES)}.",
-}
+FILE_SCHEMA: Json = {"type": "string", "format": "binary"}
+FIT = a_choice(
+    "Fit",
+    "How a picture fills a target of another aspect ratio: `stretch` distorts it, "
+    "`cover` cuts off the sides that are too long, `contain` adds a border.",
+    ("stretch", "cover", "contain"),
+)
+METADATA = a_choice("Metadata", "Whether the result has the EXIF data of the original.", ("strip", "keep"))
+MODEL_NAME = a_choice(
+    "ModelName",
+    "A model. Not every installation has all of them.\n\n"
+    + "\n".join(f"- `{model.name}`: {model.description}" for model in KNOWN_MODELS),
+    (model.name for model in KNOWN_MODELS),
+)
 SIDE_SCHEMA: Json = {"type": "integer", "minimum": 1, "maximum": LONGEST_OUTPUT_SIDE}
 OPTIONS: Json = {
-    "scale_factor": {"type": "integer", "enum": [*SCALE_FACTORS], "default": SCALE_FACTORS[0]},
+    "scale_factor": SCALE_FACTOR | {"default": SCALE_FACTORS[0]},
     "target_width": SIDE_SCHEMA,
     "target_height": SIDE_SCHEMA,
-    "fit": {"type": "string", "enum": ["stretch", "cover", "contain"], "default": "stretch"},
-    "output_format": {"type": "string", "enum": [*CHOICES]},
+    "fit": FIT | {"default": "stretch"},
+    "output_format": a_choice("OutputFormat", "A format that results can have.", CHOICES),
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
-    "metadata": {"type": "string", "enum": ["strip", "keep"], "default": "strip"},
-    "model": {"type": "string", "enum": [model.name for model in KNOWN_MODELS], "default": "auto"},
+    "metadata": METADATA | {"default": "strip"},
+    "model": MODEL_NAME | {"default": "auto"},
 }
 """The text fields of both forms, as in the API's description. The images service checks their values."""
 IMAGE_FIELDS: Json = {"image": FILE_SCHEMA} | OPTIONS

@@ -1,0 +1,228 @@
+"""What the description says about each object and each field of an answer.
+
+A field is found by `Object.field`, or else by its name alone.
+"""
+
+from typing import Any
+
+from gateway.openapi import examples
+from gateway.openapi.schema_parts import a_field
+
+Json = dict[str, Any]
+IMAGE: Json = examples.IMAGE
+DAY, LATER = examples.DAY, examples.LATER
+QUEUE_POSITION = "1 for the image that starts next; null once it has started."
+ESTIMATED_SECONDS = "Seconds until the result; null after the end, or while nothing is known yet."
+OBJECTS: Json = {
+    "AcceptedBatch": "A batch that was just accepted.",
+    "AcceptedBatchImage": "An image of a batch that was just accepted.",
+    "AcceptedImage": "An image that was just accepted.",
+    "Batch": "Several images that were uploaded in one request.",
+    "BatchImage": "An image of a batch, with its state and its result.",
+    "Download": "A link to the result of an image.",
+    "Failure": "Why an image has no result.",
+    "Image": "An uploaded image, with its state and its result.",
+    "ImageUploads": "How many images you have uploaded this month, and how many are left.",
+    "Limit": "One limit of a plan.",
+    "Links": "The addresses of other pages of the list.",
+    "Message": "The answer of an operation that returns no data.",
+    "Meta": "Where this page is in the list.",
+    "Model": "The model that was requested, and the model that was used.",
+    "NewToken": "A new token and its text, which is shown only this once.",
+    "OfferedPlan": "A plan of this installation.",
+    "Plan": "The plan that you are on.",
+    "PricingPlan": "The plan that a user is on, by name.",
+    "ServedModel": "A model of this installation.",
+    "Session": "A user, and a new token of this user.",
+    "Subscription": "Your subscription to a plan.",
+    "SubscriptionAndPlan": "Your subscription, and the plan that you are on.",
+    "Token": "An API token, without its text.",
+    "Tokens": "All of your API tokens.",
+    "Usage": "Your plan, and how much of it is used this month.",
+    "User": "A person with an account.",
+}
+
+
+def _instant(description: str, example: Any) -> Json:
+    return a_field(description, example, format="date-time")
+
+
+def _address(description: str, example: Any) -> Json:
+    return a_field(description, example, format="uri")
+
+
+FIELDS: Json = {
+    # envelopes and pages
+    "success": {"type": "boolean", "const": True} | a_field("True: the request succeeded.", True),
+    "message": {"description": "What was done, for a person."},
+    "data": {"description": "What the operation returns."},
+    "meta": {"description": "Where this page is in the list."},
+    "links": {"description": "The addresses of other pages."},
+    "current_page": a_field("The number of this page. The first page is 1.", 1, minimum=1),
+    "last_page": a_field("The number of the last page.", 3, minimum=1),
+    "per_page": a_field("The largest number of items on a page.", 10, minimum=1, maximum=100),
+    "total": a_field("The number of items on all pages.", 27, minimum=0),
+    "first": _address("The address of the first page.", examples.PAGE["links"]["first"]),
+    "last": _address("The address of the last page.", examples.PAGE["links"]["last"]),
+    "prev": _address("The address of the page before; null on the first page.", None),
+    "next": _address("The address of the next page; null on the last page.", examples.PAGE["links"]["next"]),
+    # images
+    "Image.id": a_field("The id of the image.", 42),
+    "AcceptedImage.id": a_field("The id of the image, for all later requests.", 42),
+    "BatchImage.id": a_field("The id of the image.", 101),
+    "AcceptedBatchImage.id": a_field("The id of the image.", 101),
+    "Image.batch_id": a_field("The id of the image's batch; null if it is in none.", None),
+    "batch_id": a_field("The id of the image's batch.", 7),
+    "original_filename": a_field("The name of the uploaded file.", "photo.jpg"),
+    "original_path": a_field("The key of the original in the object store.", "images/originals/abc123.jpg"),
+    "upscaled_path": a_field(
+        "The key of the result in the object store; null without a result.", "images/upscaled/abc123.jpg"
+    ),
+    "original_size": a_field("The size of the original in bytes.", 2097152, minimum=1),
+    "upscaled_size": a_field("The size of the result in bytes; null without a result.", 8194304, minimum=1),
+    "original_size_human": a_field("The size of the original, for a person.", "2 MB"),
+    "upscaled_size_human": a_field("The size of the result, for a person; null without a result.", "7.81 MB"),
+    "AcceptedImage.original_dimensions": a_field("Always null here. Get the image for its size.", None),
+    "AcceptedBatchImage.original_dimensions": a_field("Always null here. Get the batch for sizes.", None),
+    "original_dimensions": a_field("Width and height of the original in pixels.", "1920x1080"),
+    "upscaled_dimensions": a_field(
+        "Width and height of the result in pixels; null without a result.", "3840x2160"
+    ),
+    "original_dimensions_formatted": a_field("The size of the original, for a person.", "1920 x 1080"),
+    "upscaled_dimensions_formatted": a_field(
+        "The size of the result, for a person; null without a result.", "3840 x 2160"
+    ),
+    "Batch.status": a_field("The state of the batch.", "completed"),
+    "AcceptedBatch.status": a_field("The state of the batch.", "pending"),
+    "AcceptedImage.status": a_field("The state of the image.", "pending"),
+    "AcceptedBatchImage.status": a_field("The state of the image.", "pending"),
+    "Image.status": a_field("The state of the image.", "completed"),
+    "BatchImage.status": a_field("The state of the image.", "completed"),
+    "scale_factor": a_field("The requested scale factor; null if an exact size was requested.", 2),
+    "target_width": a_field("The requested width in pixels; null if none was requested.", None, minimum=1),
+    "target_height": a_field("The requested height in pixels; null if none was requested.", None, minimum=1),
+    "api_request": a_field("True if the image was uploaded with this API.", True),
+    "created_at": _instant("When this was created.", DAY),
+    "updated_at": _instant("When this was last changed.", LATER),
+    "processing_time": a_field("How long the work took, in seconds; null until it has ended.", 4.82),
+    "queue_time": a_field("How long the image waited, in seconds; null until it has started.", 0.18),
+    "download_url": _address(
+        "A link to the result, which needs no token. It is new in each answer; null without a result.",
+        IMAGE["download_url"],
+    ),
+    "download_expires_at": _instant(
+        "Until when `download_url` works; null without a result.", IMAGE["download_expires_at"]
+    ),
+    "Image.error": a_field("Why there is no result; null unless `status` is `failed`.", None),
+    "BatchImage.error": a_field("Why there is no result; null unless `status` is `failed`.", None),
+    "model": {"description": "The model that was requested, and the model that was used."},
+    "Image.progress": a_field("How much of the work is done, in percent.", 100, minimum=0, maximum=100),
+    "BatchImage.progress": a_field("How much of the work is done, in percent.", 100, minimum=0, maximum=100),
+    "queue_position": a_field(QUEUE_POSITION, None, minimum=1),
+    "AcceptedImage.queue_position": a_field(QUEUE_POSITION, 3, minimum=1),
+    "AcceptedBatchImage.queue_position": a_field(QUEUE_POSITION, 3, minimum=1),
+    "estimated_seconds": a_field(ESTIMATED_SECONDS, None, minimum=1),
+    "AcceptedImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
+    "AcceptedBatchImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
+    "Failure.code": a_field(
+        "The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`, "
+        "`object_lost`, or one that a later version adds.",
+        "undecodable",
+    ),
+    "Failure.message": a_field("The reason, for a person.", "The file is damaged and could not be decoded."),
+    "retryable": a_field("True if uploading the same file again may succeed.", False),
+    "asked": a_field("The model that was requested.", "auto"),
+    "Model.used": a_field("The model that makes the result; null until it is known.", "faithful"),
+    "reason": a_field("Why `auto` chose this model, for programs; null if it did not choose.", "clean_photo"),
+    "Model.message": a_field(
+        "Why `auto` chose this model, for a person; null if it did not choose.",
+        IMAGE["model"]["message"],
+    ),
+    "Download.download_url": _address("The link. It needs no token.", examples.DOWNLOAD["download_url"]),
+    "filename": a_field("The name that the link gives to the file.", "photo.jpg"),
+    "Download.expires_at": _instant("Until when the link works.", examples.DOWNLOAD["expires_at"]),
+    # batches
+    "Batch.id": a_field("The id of the batch.", 7),
+    "AcceptedBatch.id": a_field("The id of the batch, for all later requests.", 7),
+    "Batch.name": a_field("The label of the batch; null if it has none.", "Product photos"),
+    "AcceptedBatch.name": a_field("The label of the batch; null if it has none.", "Product photos"),
+    "total_images": a_field("The number of uploaded images.", 3, minimum=1, maximum=20),
+    "completed_images": a_field("The number of images with a result.", 3, minimum=0, maximum=20),
+    "AcceptedBatch.completed_images": a_field(
+        "The number of images with a result.", 0, minimum=0, maximum=20
+    ),
+    "failed_images": a_field("The number of images that failed.", 0, minimum=0, maximum=20),
+    "Batch.progress": a_field("How many images have ended, in percent.", 100, minimum=0, maximum=100),
+    "AcceptedBatch.progress": a_field("How many images have ended, in percent.", 0, minimum=0, maximum=100),
+    "images": {"description": "The images of the batch, in the order of the upload."},
+    "completed_at": _instant("When the last image ended; null until then.", LATER),
+    "AcceptedBatch.completed_at": _instant("When the last image ended; null until then.", None),
+    # accounts and tokens
+    "User.id": a_field("The id of the user.", 1),
+    "User.name": a_field("The name of the user.", "Jane Smith"),
+    "email": a_field("The mail address of the user.", "jane@example.com"),
+    "email_verified_at": _instant(
+        "When the address was verified; null if it is not.", examples.PAID_JANE["email_verified_at"]
+    ),
+    "profile_photo_url": _address("A picture of the initials.", examples.JANE["profile_photo_url"]),
+    "pricing_plan": {"description": "The plan that the user is on."},
+    "user": {"description": "The user whose token this is."},
+    "Session.token": a_field("The text of the token. Send it as `Authorization: Bearer …`.", "1|abc123…"),
+    "token_type": a_field("How the token is sent.", "Bearer"),
+    "NewToken.token": {"description": "The token, as in the list."},
+    "plain_text": a_field("The text of the token. It is shown only this once.", "1|abc123…"),
+    "tokens": {"description": "The tokens."},
+    "count": a_field("The number of tokens.", 1, minimum=0),
+    "Token.id": a_field("The id of the token.", 1),
+    "Token.name": a_field("The label of the token.", "My App"),
+    "abilities": a_field("What the token allows.", examples.TOKEN["abilities"]),
+    "last_used_at": _instant(
+        "When the token was last used, to the minute; null if never.", examples.TOKEN["last_used_at"]
+    ),
+    "Token.expires_at": _instant("When the token expires; null if never.", None),
+    # plans and usage
+    "PricingPlan.id": a_field("The id of the plan.", 2),
+    "OfferedPlan.id": a_field("The id of the plan.", 2),
+    "PricingPlan.name": a_field("The name of the plan.", "Starter"),
+    "Plan.name": a_field("The name of the plan.", "Starter"),
+    "OfferedPlan.name": a_field("The name of the plan.", "Starter"),
+    "slug": a_field("The name of the plan, for programs.", "starter"),
+    "Usage.plan": a_field("The name of the plan, for programs.", "starter"),
+    "SubscriptionAndPlan.plan": {"description": "The plan that you are on."},
+    "price": a_field("The price of a month; null if it is by agreement.", 9, minimum=0),
+    "features": a_field("What the plan allows.", examples.STARTER["features"]),
+    "limits": {"description": "The limits of the plan."},
+    "max_scale": a_field("How many times longer a side of a result may be.", 4, minimum=1),
+    "key": a_field("The name of the limit.", "images_per_month"),
+    "value": a_field("The limit; null if there is none.", 25, minimum=0),
+    "unit": a_field("What the limit counts.", "images"),
+    "image_uploads": {"description": "The images of this month."},
+    "ImageUploads.used": a_field("How many images count against the quota.", 42, minimum=0),
+    "ImageUploads.limit": a_field("The monthly quota; null if there is none.", 100, minimum=0),
+    "remaining": a_field("How many images are left; null if there is no quota.", 58, minimum=0),
+    "unlimited": a_field("True if there is no quota.", False),
+    "exceeded": a_field("True if no image is left.", False),
+    "percentage": a_field("How much of the quota is used, in percent; 0 if there is none.", 42.0, minimum=0),
+    "period_start": _instant("When this month began, in UTC.", "2026-02-01T00:00:00.000000Z"),
+    "resets_at": _instant("When the next month begins, in UTC.", "2026-03-01T00:00:00.000000Z"),
+    "subscription": {"description": "Your subscription; null if you never had one."},
+    "Subscription.id": a_field("The id of the subscription.", 1),
+    "Subscription.status": a_field("The state of the subscription.", "active"),
+    "type": a_field("Always `default`.", "default"),
+    "quantity": a_field("How many times the plan is subscribed to.", 1, minimum=1),
+    "trial_ends_at": _instant("When the trial ends; null if there is none.", None),
+    "ends_at": _instant("When a cancelled subscription ends; null if it is not cancelled.", None),
+    "is_active": a_field("True if the subscription is valid now.", True),
+    "is_on_trial": a_field("True during the trial.", False),
+    "is_cancelled": a_field("True if the subscription was cancelled.", False),
+    "is_on_grace_period": a_field("True if it was cancelled, and is valid until `ends_at`.", False),
+    # models
+    "ServedModel.name": a_field("The name, as `model` of an upload.", "faithful"),
+    "ServedModel.description": a_field("What the model does.", examples.MODELS[1]["description"]),
+    "best_for": a_field("What the model is best for.", examples.MODELS[1]["best_for"]),
+    "is_default": a_field("True for the model that is used if an upload names none.", False),
+    "scales": a_field("The scale factors.", examples.MODELS[1]["scales"]),
+    "network": a_field("The neural network; null for `auto`.", examples.MODELS[1]["network"]),
+    "source": a_field("Where the network was published; null for `auto`.", examples.MODELS[1]["source"]),
+    "licence": a_field("The licence of the weights; null for `auto`.", examples.MODELS[1]["licence"]),
+}

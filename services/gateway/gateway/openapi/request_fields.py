@@ -1,0 +1,97 @@
+"""What the description says about each body, form field and parameter of a request.
+
+A field is found by `Body.field`, or else by its name alone.
+"""
+
+from typing import Any
+
+from gateway.http.envelope import format_size
+from gateway.openapi.schema_parts import a_field
+from imagefile.formats import CHOICES
+from loupe.contract import ABILITIES, LARGEST_UPLOAD_BYTES, MOST_BATCH_IMAGES
+
+Json = dict[str, Any]
+EXAMPLE_MAIL = "jane@example.com"
+EXAMPLE_PASSWORD = "A-good-one-1"  # noqa: S105  an example
+BODIES: Json = {
+    "BatchUpload": "The files of a batch, and the options for all of them.",
+    "Credentials": "Address and password of a user.",
+    "ForgottenPassword": "Whose password was forgotten.",
+    "ImageUpload": "One file, and its options.",
+    "NewPassword": "A new password, and the token of the mail.",
+    "PasswordChange": "A new password, and the present one.",
+    "Registration": "The data of a new user.",
+    "TokenRequest": "What a new token is for.",
+    "UserChanges": "The fields that change.",
+    "VerificationMailRequest": "Who needs the mail again.",
+}
+
+
+def _password(description: str, example: str = EXAMPLE_PASSWORD, **rules: Any) -> Json:
+    return a_field(description, example, format="password", **rules)
+
+
+NEW_MAIL = {"format": "email", "maxLength": 255}
+NEW_PASSWORD = _password(
+    "At least 8 characters, with upper case, lower case and a digit.", minLength=8, maxLength=1024
+)
+LARGEST_FILE = format_size(LARGEST_UPLOAD_BYTES)
+OTHER_SIDE = "without the other side, the aspect ratio is kept. Not together with `scale_factor`."
+FIELDS: Json = {
+    # accounts and tokens
+    "name": a_field("The name of the user.", "Jane Smith", minLength=1, maxLength=255),
+    "email": a_field("The mail address of the user.", EXAMPLE_MAIL),
+    "Registration.email": a_field("Where the mail to verify the address goes.", EXAMPLE_MAIL, **NEW_MAIL),
+    "UserChanges.email": a_field("The new mail address, which has to be verified.", EXAMPLE_MAIL, **NEW_MAIL),
+    "password": _password("The password of the user."),
+    "Registration.password": NEW_PASSWORD,
+    "NewPassword.password": NEW_PASSWORD,
+    "PasswordChange.password": NEW_PASSWORD,
+    "password_confirmation": _password("The same password again."),
+    "current_password": _password("The present password.", "A-good-one-0"),
+    "device_name": a_field("A label for the token. The default is the user agent.", "My laptop"),
+    "token": a_field("The text after the `#` of the link in the mail.", "eyJhbGciOi…"),
+    "TokenRequest.name": a_field("A label for the token.", "My App", minLength=1, maxLength=255),
+    "abilities": a_field(
+        "What the token may do. The default is everything.", list(ABILITIES[:1]), uniqueItems=True
+    ),
+    "expires_at": a_field(
+        "A time in the future (RFC 3339). By default the token does not expire.", "2030-01-01T00:00:00Z"
+    ),
+    # uploads
+    "image": a_field(f"The image: a file of at most {LARGEST_FILE}.", "photo.jpg"),
+    "images[]": a_field(
+        f"The images: up to {MOST_BATCH_IMAGES} files of at most {LARGEST_FILE} each.",
+        ["photo1.jpg", "photo2.jpg"],
+    ),
+    "BatchUpload.name": a_field("A label for the batch.", "Product photos"),
+    "scale_factor": a_field("2, 3 or 4. Not together with `target_width` or `target_height`.", 2),
+    "target_width": a_field(f"Exact width in pixels; {OTHER_SIDE}", 3000),
+    "target_height": a_field(f"Exact height in pixels; {OTHER_SIDE}", 2000),
+    "fit": a_field(
+        "How the picture fills a size with another aspect ratio: `stretch`, `cover` or `contain`. "
+        "Needs both targets.",
+        "cover",
+    ),
+    "output_format": a_field(
+        f"One of {', '.join(f'`{choice}`' for choice in CHOICES)}. "
+        "The default is the format of the original; BMP and still GIF become PNG.",
+        "webp",
+    ),
+    "quality": a_field("Quality of JPEG and WebP.", 90),
+    "model": a_field(
+        "A model from `GET /api/models`. `auto` chooses one; the answer says which, and why.", "auto"
+    ),
+    "metadata": a_field(
+        "`keep` copies EXIF data to the result, including the location of a photo. `strip` does not.", "strip"
+    ),
+}
+PARAMETERS: Json = {
+    "image_id": {"description": "The id of the image.", "example": 42},
+    "batch_id": {"description": "The id of the batch.", "example": 7},
+    "token_id": {"description": "The id of the token.", "example": 3},
+    "signed": {"description": "The signed text in the link of the mail.", "example": "eyJhbGciOi…"},
+    "page": {"description": "The number of the page. A page past the end is empty.", "example": 1},
+    "per_page": {"description": "The largest number of items on a page.", "example": 15},
+    "status": {"description": "Only items in this state. By default all.", "example": "completed"},
+}
