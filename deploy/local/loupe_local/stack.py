@@ -12,6 +12,7 @@ from loupe_local import accounts
 from loupe_local.log import Sink
 from loupe_local.services import Services
 from loupe_local.services import services as services_of
+from loupe_local.stages import SILENT, Stages
 from loupe_local.state import FOLDER
 from loupe_local.stores import WHEELS, Servers, Stores, stores
 
@@ -36,10 +37,14 @@ async def stack(
     durable: bool = True,
     overrides: Mapping[str, str] | None = None,
     servers: Servers = WHEELS,
+    stages: Stages = SILENT,
+    port: int | None = None,
 ) -> AsyncGenerator[Stack]:
-    """Yield the running system once all of it is ready.
+    """Yield the running system once all of it is ready. `stages` prints how far the start and the stop are.
 
-    While it runs, `local.json` beside the folder holds addresses, tokens and process ids for scripts.
+    The API listens on `port`, by default on the one of the last run. Without a sink, each process has its own
+    log file in the folder's `logs`. While the system runs, `local.json` beside the folder holds addresses,
+    tokens and process ids for scripts.
     """
     script_file = folder.parent / "local.json"
     async with stores(
