@@ -36,20 +36,21 @@ def main() -> None:
     parser.add_argument("--state", type=Path, default=FOLDER, help="folder for data, secrets and logs")
     commands.add_parser("up", help="run Loupe until Ctrl-C")
     demo_options = commands.add_parser("demo", help="start Loupe, upscale one photo, and stop Loupe")
-    demo_options.add_argument("--photo", type=Path, default=demo.PHOTO, help="the picture to upscale")
-    demo_options.add_argument("--scale", type=int, default=4, choices=(2, 3, 4), help="the scale factor")
+    demo_options.add_argument("--photo", help="the picture, or the folder of pictures, to upscale")
+    demo_options.add_argument("--scale", help="the scale factor; the default is the largest that is possible")
+    demo_options.add_argument("--only-check", action="store_true", help="check the options only")
     arguments = parser.parse_args()
     command = (
         up(arguments.state)
         if arguments.command == "up"
-        else demo.run(arguments.state, arguments.photo, arguments.scale)
+        else demo.run(arguments.state, arguments.photo, arguments.scale, only_check=arguments.only_check)
     )
     try:
         is_finished = asyncio.run(run_until_signal(command))
     except (AlreadyRunning, NotReady, demo.DemoFailed, AccountFailed, MigrationFailed) as error:
         sys.exit(f"loupe: {error}")
     if not is_finished:
-        print("Loupe has stopped.")
+        print("Loupe has stopped." if arguments.command == "up" else "The demo was interrupted.")
         sys.exit(0 if arguments.command == "up" else INTERRUPTED)
 
 

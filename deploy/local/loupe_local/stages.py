@@ -35,7 +35,7 @@ class Stage:
         self._stages.redraw()
 
     def finish(self, result: str) -> None:
-        """Set the text of the final line. The default is `ready`."""
+        """Set the text of the final line. The default is `ready`; without a text there is no final line."""
         self.result = result
 
     @property
@@ -62,7 +62,8 @@ class Stages:
         final = None
         try:
             yield stage
-            final = _line(name, f"{stage.result} ({stage.seconds:.1f} s)")
+            if stage.result:
+                final = _line(name, f"{stage.result} ({stage.seconds:.1f} s)")
         except Exception:
             final = _line(name, "failed")
             raise
