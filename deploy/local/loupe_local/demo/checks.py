@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from common import errors
 from images.formats.sniff import UNKNOWN, Header, sniff, too_large_text
 from images.settings import Settings
@@ -68,11 +70,11 @@ def local_settings() -> Settings:
         nats_url="",
         auth_target="",
         billing_target="",
-        client_secret="",
+        client_secret=SecretStr(""),
         s3_endpoint="",
         s3_public_endpoint="",
         s3_access_key="",
-        s3_secret_key="",
+        s3_secret_key=SecretStr(""),
     )
 
 

@@ -22,26 +22,36 @@ LONGEST_NAME = 40
 """A longer file name is cut in the line that shows how far its photo is."""
 
 
-async def run(folder: Path, photo: str | None, scale: str | None, *, only_check: bool = False) -> None:
+async def run(
+    folder: Path,
+    photo: str | None,
+    scale: str | None,
+    *,
+    only_check: bool = False,
+    into: Path = results.FOLDER,
+) -> None:
     """Upscale one photo, or those in a folder. `photo` and `scale` are what the person typed, if anything.
 
-    Raise `DemoFailed` if a photo could not be upscaled. With `only_check`, nothing is upscaled.
+    `folder` is that of the local Loupe, and results are written to `into`. With `only_check`, nothing is
+    upscaled. Raise `DemoFailed` if a photo could not be upscaled.
     """
     factor, path = parse_scale(scale), locate(photo)
-    demo = Demo(on_terminal(), path if path.is_dir() else None, factor)
+    stages = on_terminal()
+    report = Report(stages=stages, folder=path if path.is_dir() else None, into=into)
+    demo = Demo(report, stages, factor)
     photos = await demo.check(pictures_in(path))
     if only_check and photos:
         return
     if photos:
         await demo.upscale(folder, photos)
-    demo.report.summarise()
+    report.summarise()
 
 
 class Demo:
     """One run of the demo."""
 
-    def __init__(self, stages: Stages, folder: Path | None, scale: int | None) -> None:
-        self.report = Report(stages=stages, folder=folder)
+    def __init__(self, report: Report, stages: Stages, scale: int | None) -> None:
+        self._report = report
         self._stages = stages
         self._scale = scale
         self._seconds: dict[str, float] = {}
@@ -53,7 +63,7 @@ class Demo:
             try:
                 accepted.append(await asyncio.to_thread(check, path, self._scale))
             except PhotoRefused as error:
-                self.report.refuse(path, error)
+                self._report.refuse(path, error)
         return accepted
 
     async def upscale(self, folder: Path, photos: Sequence[Photo]) -> None:
@@ -72,7 +82,7 @@ class Demo:
             with self._timed("stop"):
                 await connecting.__aexit__(None, None, None)
         worker = {stage: total - before.get(stage, 0) for stage, total in after.items()}
-        self.report.save(self._seconds, worker)
+        self._report.save(self._seconds, worker)
 
     async def _upscale_one(self, client: Client, photo: Photo, position: str) -> None:
         name = printable(photo.path.name)
@@ -81,13 +91,13 @@ class Demo:
             with self._stages.running(f"{position}{short}", "reading") as stage:
                 stage.finish("")
                 original = await asyncio.to_thread(read, photo.path)
-                done = await client.upscale(name, original, photo.scale, stage.progress)
+                done = await client.upscale(photo.path.name, original, photo.scale, stage.progress)
                 stage.progress("comparing before and after")
-                result, picture = await asyncio.to_thread(store, photo, original, done)
+                result, picture = await asyncio.to_thread(store, photo, original, done, self._report.into)
         except PhotoRefused as error:
-            self.report.refuse(photo.path, error)
+            self._report.refuse(photo.path, error)
         else:
-            self.report.add(photo, done, result, picture, fits=self._scale is None)
+            self._report.add(photo, done, result, picture, fits=self._scale is None)
 
     @contextmanager
     def _timed(self, name: str) -> Generator[None]:
@@ -96,9 +106,9 @@ class Demo:
         self._seconds[name] = time.perf_counter() - started
 
 
-def store(photo: Photo, original: bytes, done: Upscaled) -> tuple[Path, Path | None]:
+def store(photo: Photo, original: bytes, done: Upscaled, into: Path) -> tuple[Path, Path | None]:
     """Write the result and the comparison, and return their paths. A comparison that fails is left out."""
-    places = results.reserve(printable(photo.path.name), original, photo.scale)
+    places = results.reserve(photo.path.name, original, photo.scale, into)
     result = places.result(Path(str(done.image["upscaled_path"])).suffix)
     with results.writing(places.folder):
         result.write_bytes(done.file)

@@ -23,6 +23,8 @@ class Report:
     stages: Stages
     folder: Path | None
     """The folder that was named instead of one photo."""
+    into: Path
+    """The folder of the results."""
     images: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
     refused: int = 0
     unknown: int = 0
@@ -71,8 +73,8 @@ class Report:
     def save(self, seconds: Mapping[str, float], worker: Mapping[str, float]) -> None:
         """Write all facts. `worker` holds the seconds that the worker spent in each stage."""
         facts = {"seconds": seconds, "stages": worker, "images": self.images}
-        with results.writing(results.FOLDER):
-            write(results.FOLDER / FACTS, facts)
+        with results.writing(self.into):
+            write(self.into / FACTS, facts)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -34,7 +34,7 @@ class Places:
         return self.folder / f"{self.stem}-before-after.png"
 
 
-def reserve(name: str, photo: bytes, scale: int, folder: Path = FOLDER) -> Places:
+def reserve(name: str, photo: bytes, scale: int, folder: Path) -> Places:
     """Return `holiday@4x` for `holiday.jpg`, or `holiday-2@4x` if another photo's result has that name.
 
     The same photo gets the same name again.
