@@ -99,7 +99,8 @@ class Stages:
         """Replace the live lines by a line that stays, if there is one, and the live lines of now."""
         if self._stream is None:
             return
-        erase = f"\x1b[{self._drawn}A\r\x1b[J" if self._drawn else ""
+        up = f"\x1b[{self._drawn}A" if self._drawn else ""
+        erase = f"{up}\r\x1b[J" if self._is_live else ""  # removes the ^C that a terminal prints too
         lines = [] if final is None else [final]
         self._drawn = 0
         if self._is_live:
