@@ -191,3 +191,18 @@ def test_without_a_stream_nothing_is_printed(capsys: pytest.CaptureFixture[str])
         stage.progress("creating databases")
 
     assert capsys.readouterr() == ("", "")
+
+
+class Gone(io.StringIO):
+    """A pipe whose reader has ended."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_has_gone_does_not_stop_the_start() -> None:
+    stages = Stages(Gone())
+
+    with stages.running("database"):
+        stages.say("one")
+    stages.say("two")

@@ -75,7 +75,8 @@ class ImageLines:
         if self._printed.get(row["id"]) == row["updated_at"]:
             return
         self._printed.pop(row["id"], None)
-        self._printed[row["id"]] = self._last = row["updated_at"]
+        self._printed[row["id"]] = row["updated_at"]
+        self._last = max(self._last or row["updated_at"], row["updated_at"])
         if len(self._printed) > REMEMBERED:
             del self._printed[next(iter(self._printed))]
         self._say(f"{time.strftime('%H:%M:%S')} {line_of(row)}")

@@ -108,8 +108,11 @@ class Stages:
             live = [_cut(_line(each.name, _how_far(each)), columns - 1) for each in self._running[: rows - 2]]
             self._drawn = len(live)
             lines += live
-        self._stream.write(erase + "".join(f"{line}\n" for line in lines))
-        self._stream.flush()
+        try:
+            self._stream.write(erase + "".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+        except OSError:  # the reader has gone, as in `make up | head`
+            self._stream = None
 
 
 SILENT = Stages()
