@@ -34,7 +34,7 @@ export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo check-photo up test check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
+.PHONY: help demo check-photo up logs test check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
 
 help:  ## print this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -53,8 +53,12 @@ demo: .venv/run $(if $(wildcard .loupe/models),,check-photo) models  ## upscale 
 check-photo: .venv/run
 	@$(DEMO) --only-check
 
-up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it
-	@$(BIN)/python -m loupe_local up
+up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it: make up [PORT=8080]
+	@$(BIN)/python -m loupe_local up $(if $(PORT),--port "$$PORT")
+
+# some systems set the variable NAME for their own purposes
+logs: .venv/run  ## print the logs and follow them: make logs [NAME=images]
+	@$(BIN)/python -m loupe_local logs $(if $(filter command,$(firstword $(origin NAME))),"$$NAME")
 
 test: .venv/dev models .loupe/helm/ready  ## run all tests, against real servers, in two processes
 	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadscope

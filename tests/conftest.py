@@ -29,6 +29,8 @@ SHORT_TIMES = {
 """Shorter times than in production, so that tests wait less."""
 MANY_REQUESTS = {"GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000"}
 """All tests send their requests from one address, which must not reach its hourly limit."""
+QUOTAS = {"BILLING_PLANS_FILE": ""}
+"""The plans that come with Loupe. A local Loupe has them without monthly quotas."""
 
 PLAIN_RENDERER = structlog.dev.ConsoleRenderer(
     colors=False, exception_formatter=structlog.dev.plain_traceback
@@ -66,7 +68,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> A
     """The whole system, Triton included, with two verified users."""
     folder = tmp_path_factory.mktemp("stack")
     sink = to_file(folder / "stack.log")
-    overrides = SHORT_TIMES | MANY_REQUESTS
+    overrides = SHORT_TIMES | MANY_REQUESTS | QUOTAS
     async with run_stack(
         folder / "state", sink=sink, durable=False, overrides=overrides, servers=servers
     ) as running:

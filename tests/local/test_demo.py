@@ -14,7 +14,7 @@ from loupe_local.demo.errors import DemoFailed
 from loupe_local.stack import Stack
 from loupe_local.state import State
 from tests.client import client_of, pause_worker
-from tests.pixels import encoded
+from tests.pixels import encoded, opened
 
 PHOTO = Image.effect_noise((24, 16), 80).convert("RGB")
 
@@ -54,8 +54,8 @@ async def test_a_photo_gets_its_result_and_a_comparison_and_stays_as_it_was(
     await run(running, str(photo), "3", into=into)
 
     printed = capsys.readouterr().out
-    assert Image.open(into / "it's mine@3x.jpg").size == (72, 48)
-    assert Image.open(into / "it's mine@3x-before-after.png").mode == "RGB"
+    assert opened((into / "it's mine@3x.jpg").read_bytes()).size == (72, 48)
+    assert opened((into / "it's mine@3x-before-after.png").read_bytes()).mode == "RGB"
     assert "24 x 16 (" in printed
     assert "-> 72 x 48 (" in printed
     assert "upscaled in " in printed

@@ -100,7 +100,8 @@ class Stages:
         """Replace the live lines by a line that stays, if there is one, and the live lines of now."""
         if self._stream is None:
             return
-        erase = f"\x1b[{self._drawn}A\r\x1b[J" if self._drawn else ""
+        up = f"\x1b[{self._drawn}A" if self._drawn else ""
+        erase = f"{up}\r\x1b[J" if self._is_live else ""  # removes the ^C that a terminal prints too
         lines = [] if final is None else [final]
         self._drawn = 0
         if self._is_live:
@@ -108,8 +109,11 @@ class Stages:
             live = [_cut(_line(each.name, _how_far(each)), columns - 1) for each in self._running[: rows - 2]]
             self._drawn = len(live)
             lines += live
-        self._stream.write(erase + "".join(f"{line}\n" for line in lines))
-        self._stream.flush()
+        try:
+            self._stream.write(erase + "".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+        except OSError:  # the reader has gone, as in `make up | head`
+            self._stream = None
 
 
 SILENT = Stages()

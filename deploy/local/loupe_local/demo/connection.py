@@ -11,12 +11,10 @@ import httpx2
 
 from loupe_local.demo.errors import DemoFailed
 from loupe_local.demo.paths import shown
-from loupe_local.log import to_file
 from loupe_local.stack import stack
 from loupe_local.stages import Stages
 from loupe_local.state import AlreadyRunning, read
 
-LOG = "demo.log"
 STARTING_SECONDS = 120
 """How long we wait for a Loupe that another terminal is starting or stopping."""
 SILENT_SECONDS = 15
@@ -53,7 +51,7 @@ async def connect(folder: Path, stages: Stages) -> AsyncGenerator[Connection]:
 
 async def _start(folder: Path, stages: Stages, exits: AsyncExitStack) -> Connection:
     """Start a Loupe. Raise `AlreadyRunning` if another process uses the folder."""
-    await exits.enter_async_context(stack(folder, sink=to_file(folder / LOG), stages=stages))
+    await exits.enter_async_context(stack(folder, stages=stages))
     return _connection(_describe(folder), is_own=True)
 
 
