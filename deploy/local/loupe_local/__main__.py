@@ -105,10 +105,8 @@ async def run_until_signal(command: Coroutine[None, None, None]) -> bool:
     except asyncio.CancelledError:
         return False
     finally:
-        for number in (
-            signal.SIGINT,
-            signal.SIGTERM,
-        ):  # one more while Python exits must not print a traceback
+        # one more signal while Python exits must not print a traceback
+        for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
     return True
