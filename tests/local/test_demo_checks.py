@@ -12,6 +12,7 @@ from loupe.contract import LARGEST_UPLOAD_BYTES
 from loupe_local.demo.checks import check, parse_scale
 from loupe_local.demo.errors import DemoFailed, PhotoRefused
 from loupe_local.demo.paths import locate, pictures_in, shown
+from loupe_local.demo.upscaling import how_far
 from loupe_local.state import REPOSITORY
 from tests.pixels import encoded
 
@@ -73,6 +74,24 @@ def test_a_scale_that_is_too_large_is_refused_with_those_that_are_possible(tmp_p
 
     with pytest.raises(PhotoRefused, match=r"a side of 20000 pixels.* Possible here: SCALE=2 or 3\."):
         check(wide, 4)
+
+
+@pytest.mark.parametrize(
+    ("status", "progress", "position", "left", "text"),
+    [
+        ("pending", 0, 1, None, "waiting"),
+        ("pending", 0, 2, 8, "waiting behind 1 other image, about 8 s left"),
+        ("pending", 0, 4, 300, "waiting behind 3 other images, about 5 min left"),
+        ("processing", 0, None, 119, "upscaling, about 119 s left"),
+        ("processing", 12, None, None, "12 %"),
+    ],
+)
+def test_a_person_sees_how_far_an_image_is(
+    status: str, progress: int, position: int | None, left: int | None, text: str
+) -> None:
+    facts = {"status": status, "progress": progress, "queue_position": position, "estimated_seconds": left}
+
+    assert how_far(facts) == text
 
 
 @pytest.mark.parametrize("text", ["", "  "])

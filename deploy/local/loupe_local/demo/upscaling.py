@@ -142,11 +142,13 @@ class Client:
 
 
 def how_far(image: Image) -> str:
-    """Return the state of an unfinished image: `12 %, about 40 s left`."""
+    """Return how far an unfinished image is: `12 %, about 40 s left`."""
     if image["status"] == "pending":
         ahead = (image["queue_position"] or 1) - 1
         state = f"waiting behind {ahead} other image{'s' * (ahead > 1)}" if ahead else "waiting"
     else:
         state = f"{image['progress']} %" if image["progress"] else "upscaling"
     left = image["estimated_seconds"]
-    return f"{state}, about {left} s left" if left else state
+    if not left:
+        return state
+    return f"{state}, about {left} s left" if left < 120 else f"{state}, about {round(left / 60)} min left"
