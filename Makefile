@@ -34,16 +34,31 @@ export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo up test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
+.PHONY: help demo check-photo up logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
 
 help:  ## print this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
-demo: .venv/run models  ## upscale a photo through the whole system: make demo [PHOTO=file] [SCALE=2|3|4]
-	@$(BIN)/python -m loupe_local demo $(if $(PHOTO),--photo '$(PHOTO)') $(if $(SCALE),--scale $(SCALE))
+# The shell gets these from its environment, and as they were typed: they may hold any character.
+$(foreach name,PHOTO SCALE,$(if $(filter command%,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
+export CALLER_FOLDER := $(value PWD)
+DEMO = $(BIN)/python -m loupe_local demo $(if $(filter undefined,$(origin PHOTO)),,--photo="$$PHOTO") \
+	$(if $(filter undefined,$(origin SCALE)),,--scale="$$SCALE")
 
-up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it
-	@$(BIN)/python -m loupe_local up
+# After Ctrl-C the recipe succeeds, so that make prints nothing. It still exits with status 130.
+demo: .venv/run $(if $(wildcard .loupe/models),,check-photo) models  ## upscale a photo, or the photos in a folder: make demo [PHOTO=path] [SCALE=2|3|4]
+	@interrupted=; trap 'interrupted=yes' INT; $(DEMO) || { status=$$?; test -n "$$interrupted" || exit $$status; }
+
+# the models take a minute to build: what cannot be upscaled is refused before
+check-photo: .venv/run
+	@$(DEMO) --only-check
+
+up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it: make up [PORT=8080]
+	@$(BIN)/python -m loupe_local up $(if $(PORT),--port "$$PORT")
+
+# some systems set the variable NAME for their own purposes
+logs: .venv/run  ## print the logs and follow them: make logs [NAME=images]
+	@$(BIN)/python -m loupe_local logs $(if $(filter command,$(firstword $(origin NAME))),"$$NAME")
 
 test: .venv/dev models .loupe/helm/ready  ## run all tests, against real servers, in two processes
 	@LOUPE_TEST_STACK=$${LOUPE_TEST_STACK:-cold} $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadscope

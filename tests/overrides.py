@@ -10,4 +10,6 @@ SHORT_TIMES = {
 """Shorter times than in production, so that tests wait less."""
 MANY_REQUESTS = {"GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000"}
 """All tests send their requests from one address, which must not reach its hourly limit."""
-OVERRIDES = SHORT_TIMES | MANY_REQUESTS
+QUOTAS = {"BILLING_PLANS_FILE": ""}
+"""The plans that come with Loupe. A local Loupe has them without monthly quotas."""
+OVERRIDES = SHORT_TIMES | MANY_REQUESTS | QUOTAS

@@ -1,56 +1,98 @@
-"""`python -m loupe_local up` runs Loupe in the foreground. `… demo` upscales one photo, then stops Loupe."""
+"""`python -m loupe_local up` runs Loupe in the foreground. `… demo` upscales one photo, then stops Loupe.
+
+`… logs` prints the logs of its processes.
+"""
+
+import signal
+
+if __name__ == "__main__":  # until the loop handles Ctrl-C, it must not interrupt an import with a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
 import asyncio
-import signal
+import os
 import sys
 from collections.abc import Coroutine
+from io import TextIOWrapper
 from pathlib import Path
+from typing import cast
 
-from loupe_local import demo
+from loupe_local import demo, image_lines, ports
 from loupe_local.accounts import AccountFailed
 from loupe_local.component import NotReady
+from loupe_local.error_lines import ErrorLines
+from loupe_local.follow import NoSuchLog, follow
+from loupe_local.log import FOLDER_NAME, to_folder
+from loupe_local.ports import PortRefused
 from loupe_local.services import MigrationFailed
 from loupe_local.stack import Stack, stack
+from loupe_local.stages import on_terminal
 from loupe_local.state import FOLDER, REPOSITORY, AlreadyRunning
 
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C stopped."""
 
 READY = """
-Loupe is ready at {api}
+Loupe is ready at {api}{moved}
 
-  export TOKEN='{token}'
-  curl -s {api}/api/images/upscale -H "Authorization: Bearer $TOKEN" -F image=@{photo} -F scale_factor=4
+  API reference  {api}/docs
+  mails          {mails}, one file each
+  operators      .venv/bin/loupe-admin --help
+  logs           {logs}; `make logs` follows them
+  users          jane@example.com and omar@example.com, {quota}
+
+  API={api} TOKEN='{token}'
+  curl -s $API/api/images/upscale -H "Authorization: Bearer $TOKEN" -F image=@{photo} -F scale_factor=4
   ID=...    # "id" in the answer
-  curl -s {api}/api/images/$ID -H "Authorization: Bearer $TOKEN"
-  curl -s {api}/api/images/$ID/download -H "Authorization: Bearer $TOKEN"
+  curl -s $API/api/images/$ID -H "Authorization: Bearer $TOKEN"
+  curl -s $API/api/images/$ID/download -H "Authorization: Bearer $TOKEN"
 
-Addresses and tokens are in .loupe/local.json too. Ctrl-C stops everything.
+Scripts find addresses and tokens in {script_file}. Ctrl-C stops everything.
+Each image that ends, and each thing that goes wrong, gets a line here.
 """
+REFUSALS = (AlreadyRunning, NotReady, demo.DemoFailed, AccountFailed, MigrationFailed, PortRefused, NoSuchLog)
+"""Errors whose message is for the person who started us."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loupe_local", description=__doc__)
     commands = parser.add_subparsers(required=True, dest="command")
     parser.add_argument("--state", type=Path, default=FOLDER, help="folder for data, secrets and logs")
-    commands.add_parser("up", help="run Loupe until Ctrl-C")
-    demo_options = commands.add_parser("demo", help="start Loupe, upscale one photo, and stop Loupe")
-    demo_options.add_argument("--photo", type=Path, default=demo.PHOTO, help="the picture to upscale")
-    demo_options.add_argument("--scale", type=int, default=4, choices=(2, 3, 4), help="the scale factor")
-    arguments = parser.parse_args()
-    command = (
-        up(arguments.state)
-        if arguments.command == "up"
-        else demo.run(arguments.state, arguments.photo, arguments.scale)
+    up_options = commands.add_parser("up", help="run Loupe until Ctrl-C")
+    up_options.add_argument(
+        "--port", default="", help="the port of the API; the default is that of the last run"
     )
+    logs_options = commands.add_parser("logs", help="print the logs, and follow them while Loupe runs")
+    logs_options.add_argument("name", nargs="?", default="", help="the log of this process only")
+    demo_options = commands.add_parser("demo", help="start Loupe, upscale one photo, and stop Loupe")
+    demo_options.add_argument("--photo", help="the picture, or the folder of pictures, to upscale")
+    demo_options.add_argument("--scale", help="the scale factor; the default is the largest that is possible")
+    demo_options.add_argument("--only-check", action="store_true", help="check the options only")
+    arguments = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        cast("TextIOWrapper", stream).reconfigure(errors="replace")  # the terminal may know no `…`
     try:
-        is_finished = asyncio.run(run_until_signal(command))
-    except (AlreadyRunning, NotReady, demo.DemoFailed, AccountFailed, MigrationFailed) as error:
+        is_finished = asyncio.run(run_until_signal(_command(arguments)))
+    except REFUSALS as error:
         sys.exit(f"loupe: {error}")
-    if not is_finished:
-        print("Loupe has stopped.")
+    except BrokenPipeError:  # `make logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    if not is_finished and arguments.command != "logs":
+        print("Loupe has stopped." if arguments.command == "up" else "The demo was interrupted.")
         sys.exit(0 if arguments.command == "up" else INTERRUPTED)
+
+
+def _command(arguments: argparse.Namespace) -> Coroutine[None, None, None]:
+    match arguments.command:
+        case "up":
+            return up(arguments.state, arguments.port)
+        case "logs":
+            return follow(arguments.state, arguments.name)
+        case _:
+            return demo.run(
+                arguments.state, arguments.photo, arguments.scale, only_check=arguments.only_check
+            )
 
 
 async def run_until_signal(command: Coroutine[None, None, None]) -> bool:
@@ -62,18 +104,52 @@ async def run_until_signal(command: Coroutine[None, None, None]) -> bool:
         await task
     except asyncio.CancelledError:
         return False
+    finally:
+        # one more signal while Python exits must not print a traceback
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
     return True
 
 
-async def up(folder: Path) -> None:
-    async with stack(folder) as running:
-        print_ready(running)
-        await asyncio.Event().wait()
+async def up(folder: Path, port: str = "") -> None:
+    chosen_port = ports.parse(port) if port else None
+    stages = on_terminal()
+    sink = ErrorLines(to_folder(folder / FOLDER_NAME), stages.say)
+    async with (
+        stack(folder, sink=sink, stages=stages, port=chosen_port) as running,
+        image_lines.printed(running.stores, stages.say),
+    ):
+        print_ready(running, folder)
+        sink.is_on = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            sink.is_on = False
 
 
-def print_ready(running: Stack) -> None:
-    photo = demo.PHOTO.relative_to(REPOSITORY)
-    print(READY.format(api=running.api, token=running.token, photo=photo), flush=True)
+def print_ready(running: Stack, folder: Path) -> None:
+    moved = _moved(running) if running.moved_from else ""
+    text = READY.format(
+        api=running.api,
+        moved=moved,
+        token=running.token,
+        mails=_shown(running.stores.mails),
+        logs=_shown(folder.absolute() / FOLDER_NAME),
+        quota="with the quota of their plan" if running.services.has_quotas else "no monthly quota",
+        photo=demo.PHOTO.relative_to(REPOSITORY),
+        script_file=_shown(folder.absolute().parent / "local.json"),
+    )
+    print(text, flush=True)
+
+
+def _moved(running: Stack) -> str:
+    new = running.services.ports["gateway"]
+    return f"\nPort {running.moved_from} is taken; Loupe listens on {new} now."
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else str(path)
 
 
 def _cancel_once(task: asyncio.Task[None]) -> None:

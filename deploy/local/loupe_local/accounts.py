@@ -15,9 +15,13 @@ import httpx2
 from loupe_local.mailbox import newest_mail_to
 from loupe_local.process import output_of
 from loupe_local.services import Services
+from loupe_local.state import State, read, write
 from loupe_local.stores import Stores
 
+FREE = "free"
 PLAN = "professional"
+FIRST_PLANS = "first-plans.json"
+"""A file in the state's folder. It lists the users who have got their first plan."""
 LINK = re.compile(r"https?://\S+/api/email/verify/\S+")
 
 
@@ -35,32 +39,51 @@ class Account:
 async def create_users(stores: Stores, services: Services) -> tuple[str, str]:
     """Create both users if they are missing, and return a token of each.
 
-    Both are verified and on the professional plan.
+    Both are verified. New ones get the professional plan. A plan that an operator has set later stays.
     """
     state = stores.supervisor.state
     jane = Account("Jane Smith", "jane@example.com", f"Aa1{state.secret('user/jane')}")
     omar = Account("Omar Haddad", "omar@example.com", f"Aa1{state.secret('user/omar')}")
     async with httpx2.AsyncClient(base_url=services.api, timeout=30, trust_env=False) as client:
         first, second = await asyncio.gather(
-            log_in(client, services, stores.mails, jane), log_in(client, services, stores.mails, omar)
+            log_in(client, services, state, stores.mails, jane),
+            log_in(client, services, state, stores.mails, omar),
         )
     return first, second
 
 
-async def log_in(client: httpx2.AsyncClient, services: Services, mails: Path, account: Account) -> str:
+async def log_in(
+    client: httpx2.AsyncClient, services: Services, state: State, mails: Path, account: Account
+) -> str:
     """Return a token of the user. Steps that an interrupted start left undone are done first."""
     login = {"email": account.email, "password": account.password, "device_name": "local"}
     answer = await client.post("/api/auth/login", json=login)
     if answer.status_code == 401:
+        _forget_plan(state, account)
         await register(client, mails, account)
         answer = await client.post("/api/auth/login", json=login)
     if answer.status_code == 403:
         await admin(services, "user", "verify", account.email)
         answer = await client.post("/api/auth/login", json=login)
     session = _data(answer)
-    if session["user"]["pricing_plan"]["slug"] != PLAN:
-        await admin(services, "plan", "set", account.email, PLAN)
+    if account.email not in read(state.folder / FIRST_PLANS):
+        await _give_first_plan(services, state, account, session["user"]["pricing_plan"]["slug"])
     return session["token"]
+
+
+async def _give_first_plan(services: Services, state: State, account: Account, current: str) -> None:
+    """Set the plan once, and remember it. A user of an earlier release keeps a plan that is not free."""
+    if current == FREE:
+        await admin(services, "plan", "set", account.email, PLAN)
+        current = PLAN
+    write(state.folder / FIRST_PLANS, read(state.folder / FIRST_PLANS) | {account.email: current})
+
+
+def _forget_plan(state: State, account: Account) -> None:
+    """Let a user who was deleted and is registered again get the first plan again."""
+    plans = read(state.folder / FIRST_PLANS)
+    plans.pop(account.email, None)
+    write(state.folder / FIRST_PLANS, plans)
 
 
 async def register(client: httpx2.AsyncClient, mails: Path, account: Account) -> None:

@@ -25,13 +25,21 @@ class NotReady(Exception):
 class Component:
     """A process, its restarts, and whether it is ready."""
 
-    def __init__(self, process: Process, sink: Sink, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        process: Process,
+        sink: Sink,
+        changed: Callable[[], None],
+        report: Sink = lambda name, line: None,
+    ) -> None:
+        """`report` receives what happens to the process. `sink` receives that too, and the output."""
         self.process = process
         self.child: Child | None = None
         self.is_ready = False
         self.restarts = 0
         self._sink = sink
         self._changed = changed
+        self._report = report
         self._last_lines: deque[str] = deque(maxlen=15)
         self._halt: asyncio.Future[signal.Signals] | None = None
         self._settled: asyncio.Future[None] | None = None
@@ -80,7 +88,7 @@ class Component:
                 return
             if loop.time() - started_at > STEADY_SECONDS:
                 delay = FIRST_DELAY
-            self._emit(f"exited with status {status}; starts again in {delay:g} s")
+            self._announce(f"exited with status {status}; starts again in {delay:g} s")
             await asyncio.wait({halt}, timeout=delay)
             if halt.done():
                 return
@@ -99,7 +107,7 @@ class Component:
                 child.signal(halt.result())
                 await asyncio.wait({exited}, timeout=self.process.stop_seconds)
             if not exited.done():
-                self._emit(
+                self._announce(
                     f"still running {self.process.stop_seconds:g} s after {halt.result().name}; killed"
                 )
                 child.signal(signal.SIGKILL)
@@ -115,6 +123,8 @@ class Component:
         while not await self._answers():
             await asyncio.sleep(PROBE_SECONDS)
         self.is_ready = True
+        if settled.done():
+            self._announce("ready again")
         self._changed()
         if not settled.done():
             settled.set_result(None)
@@ -128,6 +138,10 @@ class Component:
         except Exception as error:  # noqa: BLE001 (a probe that fails means "not ready"; the log says why)
             self._emit(f"the readiness probe failed and is repeated: {error!r}")
             return False
+
+    def _announce(self, line: str) -> None:
+        self._emit(line)
+        self._report(self.process.name, line)
 
     def _emit(self, line: str) -> None:
         self._last_lines.append(line)

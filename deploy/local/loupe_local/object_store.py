@@ -5,6 +5,7 @@ Telemetry is off.
 """
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -81,6 +82,7 @@ def object_store(state: State) -> ObjectStore:
 
 def process(store: ObjectStore, state: State) -> Process:
     folder = state.path("objects")
+    shutil.rmtree(folder / "logs", ignore_errors=True)  # each start writes new files
     for name in ("data", "logs"):
         (folder / name).mkdir(exist_ok=True)
     for socket in folder.glob("*.sock"):

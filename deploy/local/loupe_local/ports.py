@@ -4,14 +4,55 @@ The ports lie below the range from which outgoing connections get theirs. In tha
 reconnects to a dead server can connect to itself, and the server cannot listen there again.
 """
 
+import errno
 import random
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import psutil
+
 HOST = "127.0.0.1"
 LOWEST = 15000
 RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+HIGHEST_PORT = 65535
+
+
+class PortRefused(Exception):
+    """The port that a person chose cannot be used. The message says why, and what to do."""
+
+
+def parse(text: str) -> int:
+    """Return the port that a person wrote."""
+    text = text.strip()
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= HIGHEST_PORT):
+        raise PortRefused(
+            f"PORT must be a number from 1 to {HIGHEST_PORT}, for example PORT=8080, not {text!r}"
+        )
+    return int(text)
+
+
+def require_free(port: int) -> None:
+    """Raise `PortRefused` if we cannot listen on the port."""
+    try:
+        _open(port).close()
+    except OSError as error:
+        if error.errno == errno.EACCES:
+            message = f"only root may use port {port}; choose one from 1024 on, for example PORT=8080"
+        else:
+            message = f"port {port} is taken{_owner(port)}; stop that program, or choose another port"
+        raise PortRefused(message) from None
+
+
+def _owner(port: int) -> str:
+    """Return ` by NAME (process 123)`. The system names only programs of the same user."""
+    for one in psutil.net_connections("tcp"):
+        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port and one.pid:
+            try:
+                return f" by {psutil.Process(one.pid).name()} (process {one.pid})"
+            except psutil.NoSuchProcess:
+                break
+    return ""
 
 
 def allocate(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, int]:
@@ -36,6 +77,13 @@ def allocate(names: Iterable[str], remembered: Mapping[str, int]) -> dict[str, i
 
 
 def _listen(port: int) -> socket.socket | None:
+    try:
+        return _open(port)
+    except OSError:
+        return None
+
+
+def _open(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         # the servers set it too: a port in TIME_WAIT is free
@@ -44,7 +92,7 @@ def _listen(port: int) -> socket.socket | None:
         listener.listen(1)
     except OSError:
         listener.close()
-        return None
+        raise
     return listener
 
 

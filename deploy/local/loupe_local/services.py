@@ -7,13 +7,15 @@ import json
 import os
 import sys
 from asyncio import gather
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from loupe_local import plans
 from loupe_local.ports import HOST
 from loupe_local.probes import http_ok
 from loupe_local.process import Process, output_of
 from loupe_local.service_names import CLIENTS, NAMES, WITH_DATABASE
+from loupe_local.stages import Stage
 from loupe_local.state import REPOSITORY
 from loupe_local.stores import Stores
 
@@ -21,6 +23,10 @@ TIERS = {"gateway": 3, "inference": 2}
 """The gateway stops first, then the worker, then the services that these two call."""
 REQUESTS_PER_HOUR_WITHOUT_TOKEN = 1000
 """The default of ten would soon lock out a person who tries things on their own machine."""
+
+
+GATEWAY = "service.gateway"
+"""The name under which the API's port is remembered."""
 
 
 class MigrationFailed(Exception):
@@ -40,6 +46,11 @@ class Services:
     @property
     def api(self) -> str:
         return f"http://{HOST}:{self.ports['gateway']}"
+
+    @property
+    def has_quotas(self) -> bool:
+        """Return whether the plans have their monthly quotas. They do if a plans file is set."""
+        return self.environment("billing")["BILLING_PLANS_FILE"] != self._billing()["plans_file"]
 
     @property
     def metrics(self) -> dict[str, str]:
@@ -101,8 +112,12 @@ class Services:
     async def start(self) -> None:
         """Migrate the databases and start all services. Return once they are ready."""
         supervisor = self.stores.supervisor
-        await gather(*(self.migrate(name) for name in WITH_DATABASE))
-        await gather(*(supervisor.start(self.process(name)) for name in NAMES))
+        with supervisor.stages.running("migrations") as stage:
+            await _all_of(WITH_DATABASE, self.migrate, stage)
+            stage.finish("the databases are up to date")
+        with supervisor.stages.running("services") as stage:
+            await _all_of(NAMES, lambda name: supervisor.start(self.process(name)), stage)
+            stage.finish(f"all {len(NAMES)} are ready")
 
     def _auth(self) -> dict[str, str]:
         host, _, port = self.stores.smtp.address.rpartition(":")
@@ -121,6 +136,7 @@ class Services:
             "database_url": self.stores.database_url("billing"),
             "listen": self.target("billing"),
             "auth_target": self.target("auth"),
+            "plans_file": str(self.stores.supervisor.state.folder / plans.FILE_NAME),
         }
 
     def _images(self) -> dict[str, str]:
@@ -167,10 +183,25 @@ class Services:
         }
 
 
+async def _all_of(names: Sequence[str], do: Callable[[str], Awaitable[None]], stage: Stage) -> None:
+    """Call `do` for all names at once. The stage shows those that are not finished."""
+    waiting = list(names)
+
+    async def one(name: str) -> None:
+        await do(name)
+        waiting.remove(name)
+        if waiting:
+            stage.progress(f"waiting for {', '.join(waiting)}")
+
+    stage.progress(f"waiting for {', '.join(waiting)}")
+    await gather(*(one(name) for name in names))
+
+
 def services(stores: Stores, overrides: Mapping[str, str]) -> Services:
     state = stores.supervisor.state
     names = [*NAMES, *(f"{name}.metrics" for name in NAMES)]
     ports = state.ports(*(f"service.{name}" for name in names))
+    plans.write_without_quotas(state.folder)
     return Services(
         stores=stores,
         ports={name: ports[f"service.{name}"] for name in names},

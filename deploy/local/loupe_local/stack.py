@@ -10,8 +10,9 @@ from pathlib import Path
 
 from loupe_local import accounts
 from loupe_local.log import Sink
-from loupe_local.services import Services
+from loupe_local.services import GATEWAY, Services
 from loupe_local.services import services as services_of
+from loupe_local.stages import SILENT, Stages
 from loupe_local.state import FOLDER
 from loupe_local.stores import WHEELS, Servers, Stores, stores
 
@@ -27,6 +28,11 @@ class Stack:
     def api(self) -> str:
         return self.services.api
 
+    @property
+    def moved_from(self) -> int | None:
+        """Return the port of the last run, if it is taken and the API listens on another one."""
+        return self.stores.supervisor.state.moved_ports.get(GATEWAY, (None,))[0]
+
 
 @asynccontextmanager
 async def stack(
@@ -36,18 +42,31 @@ async def stack(
     durable: bool = True,
     overrides: Mapping[str, str] | None = None,
     servers: Servers = WHEELS,
+    stages: Stages = SILENT,
+    port: int | None = None,
 ) -> AsyncGenerator[Stack]:
-    """Yield the running system once all of it is ready.
+    """Yield the running system once all of it is ready. `stages` prints how far the start and the stop are.
 
-    While it runs, `local.json` beside the folder holds addresses, tokens and process ids for scripts.
+    The API listens on `port`, by default on the one of the last run. Without a sink, each process has its own
+    log file in the folder's `logs`. While the system runs, `local.json` beside the folder holds addresses,
+    tokens and process ids for scripts.
     """
     script_file = folder.parent / "local.json"
     async with stores(
-        folder, sink=sink, durable=durable, script_file=script_file, servers=servers
+        folder,
+        sink=sink,
+        durable=durable,
+        script_file=script_file,
+        servers=servers,
+        stages=stages,
+        chosen_ports={GATEWAY: port} if port else {},
     ) as running:
         services = services_of(running, overrides or {})
         await services.start()
-        token, other_token = await accounts.create_users(running, services)
+        with stages.running("users") as stage:
+            token, other_token = await accounts.create_users(running, services)
+            stage.finish("Jane and Omar can log in")
+        running.supervisor.publish(api=services.api)
         running.supervisor.publish_to_scripts(
             api=services.api,
             token=token,

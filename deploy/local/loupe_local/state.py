@@ -18,7 +18,7 @@ FOLDER = REPOSITORY / ".loupe" / "local"
 
 
 class AlreadyRunning(Exception):
-    """Another supervisor uses the folder."""
+    """Another supervisor uses the folder. The message says where it listens."""
 
 
 class State:
@@ -29,6 +29,8 @@ class State:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock: int | None = None
         self._secrets: dict[str, str] = read(self.folder / "secrets.json")
+        self.moved_ports: dict[str, tuple[int, int]] = {}
+        """The remembered and the new port of each server whose remembered port is taken."""
 
     def lock(self) -> None:
         """Lock the folder. Children do not inherit the lock: it ends with this process."""
@@ -38,7 +40,7 @@ class State:
         except BlockingIOError:
             pid = os.read(descriptor, 20).decode() or "unknown"
             os.close(descriptor)
-            raise AlreadyRunning(f"Loupe is already running in {self.folder} (process {pid})") from None
+            raise AlreadyRunning(self._other(pid)) from None
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
         self._lock = descriptor
@@ -47,6 +49,11 @@ class State:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _other(self, pid: str) -> str:
+        api = read(self.folder / "local.json").get("api")
+        where = f"is running at {api}" if api else "is starting or stopping"
+        return f"another Loupe {where}, in {self.folder} (process {pid}); use that one, or stop it first"
 
     def path(self, name: str, mode: int = 0o700) -> Path:
         """Return a folder inside this one. Create it if it is missing."""
@@ -64,10 +71,24 @@ class State:
 
     def ports(self, *names: str) -> dict[str, int]:
         """Return a free port for each name: the same one as last time, if it is still free."""
-        remembered: dict[str, int] = read(self.folder / "ports.json")
+        remembered = self._remembered_ports()
         allocated = ports.allocate(names, remembered)
         write(self.folder / "ports.json", remembered | allocated)
+        self.moved_ports |= {
+            name: (remembered[name], port)
+            for name, port in allocated.items()
+            if remembered.get(name, port) != port
+        }
         return allocated
+
+    def choose_port(self, name: str, port: int) -> None:
+        """Remember this port for this server and no other one. Raise `PortRefused` if it is taken."""
+        ports.require_free(port)
+        others = {other: old for other, old in self._remembered_ports().items() if old != port}
+        write(self.folder / "ports.json", others | {name: port})
+
+    def _remembered_ports(self) -> dict[str, int]:
+        return read(self.folder / "ports.json")
 
 
 def read(path: Path) -> dict[str, Any]:

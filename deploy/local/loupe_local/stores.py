@@ -1,7 +1,7 @@
 """Start the servers that Loupe needs: PostgreSQL, NATS, the object store, the mail server and Triton."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,13 @@ from typing import Protocol
 
 from loupe_local import nats_server, object_store, postgres, postgres_home, smtp
 from loupe_local import triton as triton_server
-from loupe_local.log import Sink, to_stream
+from loupe_local.log import FOLDER_NAME, Sink, to_folder
 from loupe_local.process import Process
+from loupe_local.stages import SILENT, Stages
 from loupe_local.supervisor import Supervisor
+
+NAMES = ("postgres", "nats", "objects", "smtp", "triton")
+"""The names of their processes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +80,20 @@ async def stores(
     triton: bool = True,
     script_file: Path | None = None,
     servers: Servers = WHEELS,
+    stages: Stages = SILENT,
+    chosen_ports: Mapping[str, int] | None = None,
 ) -> AsyncGenerator[Stores]:
     """Yield the servers once all of them are ready. They find the data of the last run.
 
+    Without a sink, each process has its own log file in the folder's `logs`.
     With `durable=False` data survives a crash of a process, but not of the machine.
     """
-    async with Supervisor(folder, sink or to_stream(), script_file) as supervisor:
+    sink = sink or to_folder(folder / FOLDER_NAME)
+    async with Supervisor(folder, sink, script_file, stages) as supervisor:
         state = supervisor.state
+        for name, port in (chosen_ports or {}).items():
+            state.choose_port(name, port)
+        stages.say("Starting Loupe.")
         running = Stores(
             supervisor=supervisor,
             postgres=postgres.postgres(state),
@@ -97,15 +108,14 @@ async def stores(
 
 
 async def _start(running: Stores, servers: Servers, *, durable: bool) -> None:
-    supervisor = running.supervisor
     starts = [
         _start_postgres(running, servers, durable=durable),
         _start_nats(running, servers, durable=durable),
         _start_objects(running, servers, durable=durable),
-        supervisor.start(smtp.process(running.smtp)),
+        _start_smtp(running.supervisor, running.smtp),
     ]
     if running.triton:
-        starts.append(supervisor.start(triton_server.process(running.triton)))
+        starts.append(_start_triton(running.supervisor, running.triton))
     tasks = [asyncio.create_task(start) for start in starts]
     try:
         await asyncio.gather(*tasks)
@@ -116,18 +126,38 @@ async def _start(running: Stores, servers: Servers, *, durable: bool) -> None:
 
 
 async def _start_postgres(running: Stores, servers: Servers, *, durable: bool) -> None:
-    await running.supervisor.start(await servers.postgres(running, durable=durable))
-    await postgres.create_databases(running.postgres)
+    with running.supervisor.stages.running("database") as stage:
+        await running.supervisor.start(await servers.postgres(running, durable=durable))
+        stage.progress("creating databases")
+        await postgres.create_databases(running.postgres)
+        stage.finish(f"PostgreSQL, port {running.postgres.port}")
 
 
 async def _start_nats(running: Stores, servers: Servers, *, durable: bool) -> None:
-    await running.supervisor.start(await servers.nats(running, durable=durable))
+    with running.supervisor.stages.running("broker") as stage:
+        await running.supervisor.start(await servers.nats(running, durable=durable))
+        stage.finish(f"NATS, port {running.nats.port}")
 
 
 async def _start_objects(running: Stores, servers: Servers, *, durable: bool) -> None:
-    await running.supervisor.start(await servers.objects(running))
-    if durable:
-        await object_store.enable_fsync(running.s3)
+    with running.supervisor.stages.running("object store") as stage:
+        await running.supervisor.start(await servers.objects(running))
+        if durable:
+            await object_store.enable_fsync(running.s3)
+        stage.finish(f"SeaweedFS, port {running.s3.ports['s3']}")
+
+
+async def _start_smtp(supervisor: Supervisor, server: smtp.Smtp) -> None:
+    with supervisor.stages.running("mail") as stage:
+        await supervisor.start(smtp.process(server))
+        stage.finish("each mail becomes a file")
+
+
+async def _start_triton(supervisor: Supervisor, server: triton_server.Triton) -> None:
+    models = triton_server.model_names()
+    with supervisor.stages.running("Triton", f"loading {len(models)} models") as stage:
+        await supervisor.start(triton_server.process(server))
+        stage.finish(f"{len(models)} models loaded")
 
 
 def _addresses(running: Stores) -> dict[str, object]:

@@ -7,6 +7,7 @@ processes that survived.
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ from loupe_local import leftovers
 from loupe_local.component import Component, NotReady
 from loupe_local.log import Sink
 from loupe_local.process import Process
+from loupe_local.stages import SILENT, Stage, Stages
 from loupe_local.state import State, write
 
 
@@ -24,12 +26,15 @@ class Supervisor:
     Entering this context manager locks the folder of the installation. Leaving it stops every process.
     """
 
-    def __init__(self, folder: Path, sink: Sink, script_file: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, sink: Sink, script_file: Path | None = None, stages: Stages = SILENT
+    ) -> None:
         """`script_file` is the file that `publish_to_scripts` writes. It is deleted at the end."""
         self.state = State(folder)
         self._script_file = script_file
         self._script_facts: dict[str, object] = {}
         self.sink = sink
+        self.stages = stages
         self._components: dict[str, Component] = {}
         self._facts: dict[str, object] = {}
 
@@ -59,7 +64,7 @@ class Supervisor:
         """Return once the process is ready. From then on it is started again each time it dies."""
         if process.name in self._components:
             raise ValueError(f"there is a process {process.name} already")
-        component = Component(process, self.sink, self._write_files)
+        component = Component(process, self.sink, self._write_files, self._report)
         self._components[process.name] = component
         await component.start()
 
@@ -97,15 +102,37 @@ class Supervisor:
         self._write_files()
 
     async def _stop_all(self) -> None:
+        if self._components:
+            with self.stages.running("stopping", "waiting") as stage:
+                await self._stop_tiers(stage)
+                stage.finish("all processes have ended")
+
+    async def _stop_tiers(self, stage: Stage) -> None:
         for tier in sorted({one.process.tier for one in self._components.values()}, reverse=True):
             stopping = [one for one in self._components.values() if one.process.tier == tier]
-            results = await asyncio.gather(*(one.stop() for one in stopping), return_exceptions=True)
+            waiting = [one.process.name for one in stopping]
+            results = await asyncio.gather(
+                *(self._stop_one(one, waiting, stage) for one in stopping), return_exceptions=True
+            )
             for one, result in zip(stopping, results, strict=True):
                 if isinstance(result, BaseException):
                     self.sink(
                         one.process.name,
                         f"could not be stopped cleanly; the other processes are stopped anyway: {result!r}",
                     )
+
+    async def _stop_one(self, component: Component, waiting: list[str], stage: Stage) -> None:
+        """Stop it. The stage shows all processes of the same tier that are still running."""
+        stage.progress(f"waiting for {', '.join(waiting)}")
+        try:
+            await component.stop()
+        finally:
+            waiting.remove(component.process.name)
+            if waiting:
+                stage.progress(f"waiting for {', '.join(waiting)}")
+
+    def _report(self, name: str, line: str) -> None:
+        self.stages.say(f"{time.strftime('%H:%M:%S')} {name} {line}")
 
     def _write_files(self) -> None:
         components = {

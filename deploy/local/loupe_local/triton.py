@@ -40,6 +40,10 @@ def triton(state: State, name: str = "triton") -> Triton:
     return Triton(grpc_port=ports[grpc], http_port=ports[http], metrics_port=ports[metrics])
 
 
+def model_names(models: Path = MODELS) -> list[str]:
+    return sorted(path.parent.name for path in models.glob("*/config.pbtxt"))
+
+
 def process(server: Triton, venv: Path = VENV, models: Path = MODELS) -> Process:
     ports = (server.grpc_port, server.http_port, server.metrics_port)
     return Process(

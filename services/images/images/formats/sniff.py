@@ -38,6 +38,10 @@ class Header:
     """Whether there is an alpha channel or a transparent colour, even if it hides nothing."""
 
 
+def too_large_text(largest_bytes: int) -> str:
+    return f"The image may not be greater than {largest_bytes >> 20} MB."
+
+
 def sniff(data: bytes, *, largest_pixels: int) -> Header:
     """Return the file's header. Raise `InvalidArgument` on the field `image` if it cannot be upscaled.
 

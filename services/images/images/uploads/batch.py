@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Collection, Generator
 from dataclasses import dataclass
 
 from common import errors
-from images.formats.sniff import sniff
+from images.formats.sniff import sniff, too_large_text
 from images.tables import Batch, Image
 from images.uploads import file_names, sizing
 from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
-from images.uploads.single import incomplete_upload, parse_options, too_large_text
+from images.uploads.single import incomplete_upload, parse_options
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import MOST_BATCH_IMAGES
 from loupe.images.v1 import images_pb2 as pb

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from common import errors, log, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
-from imagefile.formats import WRITABLE, extension, media_type
+from imagefile.formats import extension, media_type
 from images.catalogue import ALWAYS_SERVED
 from images.domain import jobs, library, models, work
 from images.formats.sniff import Header
@@ -94,13 +94,7 @@ class Original:
 
     def result_size(self, options: UploadOptions, limits: sizing.Limits) -> sizing.Size:
         """Return the size of the result. Raise `InvalidArgument` with the option at fault."""
-        longest = WRITABLE[options.output.format_for(self.header)].limits.longest_side
-        limits = limits.within(longest, options.output.frames_for(self.header))
-        size = sizing.output_size(self.header.width, self.header.height, options.sizes, limits)
-        if problem := options.output.size_problem(self.header, *size):
-            field = "output_format" if options.output.format else options.sizes.field
-            raise errors.invalid({field: [problem]})
-        return size
+        return options.output.result_size(self.header, options.sizes, limits)
 
     def check_scale(self, size: sizing.Size, options: UploadOptions, max_scale: int) -> None:
         """Raise `InvalidArgument` if the plan does not allow a result that large."""

@@ -10,6 +10,7 @@ from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, can_be_animate
 from images.catalogue import AUTO
 from images.formats.sniff import Header
 from images.tables import Image
+from images.uploads import sizing
 from loupe.images.v1 import images_pb2 as pb
 
 METADATA = {"strip": False, "keep": True}
@@ -46,6 +47,16 @@ class Output:
     def frames_for(self, header: Header) -> int:
         """Return the number of frames of the result."""
         return header.frames if can_be_animated(self.format_for(header)) else 1
+
+    def result_size(self, header: Header, sizes: sizing.Options, limits: sizing.Limits) -> sizing.Size:
+        """Return the size of the result. Raise `InvalidArgument` with the option at fault."""
+        longest = WRITABLE[self.format_for(header)].limits.longest_side
+        size = sizing.output_size(
+            header.width, header.height, sizes, limits.within(longest, self.frames_for(header))
+        )
+        if problem := self.size_problem(header, *size):
+            raise errors.invalid({"output_format" if self.format else sizes.field: [problem]})
+        return size
 
     def size_problem(self, header: Header, width: int, height: int) -> str:
         """Return why the encoder cannot hold a result of this size, or an empty string if it can."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field, replace
 
 from common import errors
-from images.formats.sniff import Header, sniff
+from images.formats.sniff import Header, sniff, too_large_text
 from images.tables import Image
 from images.uploads import file_names, output, sizing
 from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
@@ -43,10 +43,6 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int) -
         raise incomplete_upload()
     upload.data = bytes(data)
     return upload
-
-
-def too_large_text(largest_bytes: int) -> str:
-    return f"The image may not be greater than {largest_bytes >> 20} MB."
 
 
 def incomplete_upload() -> errors.InvalidArgument:

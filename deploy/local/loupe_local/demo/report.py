@@ -1,0 +1,81 @@
+"""Print what became of each photo, and write the technical facts to `demo.json`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loupe.contract import SCALE_FACTORS
+from loupe_local.demo import results
+from loupe_local.demo.checks import Photo
+from loupe_local.demo.errors import DemoFailed, PhotoRefused
+from loupe_local.demo.paths import printable, shown
+from loupe_local.demo.upscaling import Upscaled
+from loupe_local.stages import Stages
+from loupe_local.state import write
+
+FACTS = "demo.json"
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What became of the photos so far."""
+
+    stages: Stages
+    folder: Path | None
+    """The folder that was named instead of one photo."""
+    into: Path
+    """The folder of the results."""
+    images: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    refused: int = 0
+    unknown: int = 0
+    """Files that are of no type that Loupe reads."""
+
+    def add(self, photo: Photo, done: Upscaled, result: Path, comparison: Path | None, *, fits: bool) -> None:
+        """Print where the result is. `fits` says that the scale was chosen so that the result is possible."""
+        image, seconds = done.image, done.seconds["upload"] + done.seconds["upscale"]
+        self.images.append({"photo": printable(str(photo.path)), "image": image, "seconds": done.seconds})
+        before = f"{image['original_dimensions_formatted']} ({image['original_size_human']})"
+        after = f"{image['upscaled_dimensions_formatted']} ({image['upscaled_size_human']})"
+        self.stages.say("")
+        self.stages.say(shown(result))
+        self.stages.say(f"  {before} -> {after}, upscaled in {seconds:.1f} s")
+        if comparison:
+            self.stages.say(f"  before and after: {shown(comparison)}")
+        if fits and photo.scale < max(SCALE_FACTORS):
+            self.stages.say(f"  x{photo.scale} is the largest scale for a photo of this size")
+
+    def refuse(self, path: Path, error: PhotoRefused) -> None:
+        """Print why this photo is not upscaled. Raise `DemoFailed` if it is the only one."""
+        text = f"{shown(path)}: {error}"
+        if not self.folder:
+            raise DemoFailed(text) from error
+        self.stages.say(text)
+        if error.is_unknown:
+            self.unknown += 1
+        else:
+            self.refused += 1
+
+    def summarise(self) -> None:
+        """Print how many photos of a folder were upscaled. Raise `DemoFailed` if one was refused."""
+        if not self.folder:
+            return
+        done, total = len(self.images), len(self.images) + self.refused
+        if not total:
+            raise DemoFailed(f"There is no picture in {shown(self.folder)} that Loupe reads.")
+        text = f"{done} of {_counted(total, 'picture')} in {shown(self.folder)} upscaled"
+        if self.unknown:
+            text += f"; {_counted(self.unknown, 'other file')} skipped"
+        if self.refused:
+            raise DemoFailed(f"{text}.")
+        self.stages.say("")
+        self.stages.say(f"{text}.")
+
+    def save(self, seconds: Mapping[str, float], worker: Mapping[str, float]) -> None:
+        """Write all facts. `worker` holds the seconds that the worker spent in each stage."""
+        facts = {"seconds": seconds, "stages": worker, "images": self.images}
+        with results.writing(self.into):
+            write(self.into / FACTS, facts)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
