@@ -1,6 +1,7 @@
 """Each process has a log file of its own, which is started anew with each run. `make logs` prints them."""
 
 import asyncio
+import io
 import os
 from pathlib import Path
 
@@ -161,3 +162,23 @@ async def test_a_log_is_followed_until_loupe_stops(
 
     assert [line[24:] for line in printed.splitlines()] == [f"line {number:03}" for number in range(100)]
     assert capsys.readouterr().err == "Loupe has stopped.\n"
+
+
+class ATerminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_colours_are_left_out_where_they_are_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with_colour = log.wants_colour(ATerminal())
+
+    monkeypatch.setenv(variable, value)
+
+    assert with_colour
+    assert not log.wants_colour(ATerminal())
+    assert not log.wants_colour(io.StringIO())
