@@ -98,7 +98,7 @@ async def new_token(stores: Stores, running: Services, name: str) -> str:
         async with asyncio.timeout(READY_SECONDS):
             while True:
                 with contextlib.suppress(AccountFailed, httpx2.HTTPStatusError):
-                    return await log_in(client, running, stores.mails, account)
+                    return await log_in(client, running, stores.supervisor.state, stores.mails, account)
                 await asyncio.sleep(0.1)
 
 
