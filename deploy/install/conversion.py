@@ -29,4 +29,4 @@ def build(runner: Runner, target: Path, networks: list[str]) -> str:
     os.environ["PYTHONPATH"] = SOURCES
     requested = ["--with", *networks] if networks else []
     runner.run(PYTHON, "-m", "builder", ".loupe/models", "--log", NOTES, *requested, on_line=follow)
-    return f"{counted} (how exactly: {NOTES})" if counted else ""
+    return f"{counted} (notes: {NOTES})" if counted else ""
