@@ -21,10 +21,11 @@ EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
 NO_TELEMETRY := --no-emit-package openvino-telemetry
 PIP_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(NO_TELEMETRY)
-# `$(call install,ARGUMENTS)` installs the target. A failure is one sentence: make would add its own "*** Error 1" below, but
-# is silent when this signal ends it.
+# A failure is one sentence. Make would add its own "*** Error 1" below it, but is silent when this signal ends it.
+END_SILENTLY := kill -PIPE $$PPID
+# `$(call install,ARGUMENTS)` installs the target
 install = { command -v $(PYTHON) >/dev/null || ! echo 'There is no $(PYTHON). Loupe needs Python 3.11 or newer: install it, or add PYTHON=….' >&2; } \
-	&& $(PYTHON) deploy/install $@ $(1) || { kill -PIPE $$PPID; exit 1; }
+	&& $(PYTHON) deploy/install $@ $(1) || { $(END_SILENTLY); exit 1; }
 
 DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic|pyvips-binary' \
 	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,loupe-imagefile=imagefile,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
@@ -51,18 +52,18 @@ DEMO = $(BIN)/python -m loupe_local demo $(if $(filter undefined,$(origin PHOTO)
 
 # After Ctrl-C the recipe succeeds, so that make prints nothing. It still exits with status 130.
 demo: .venv/run $(if $(wildcard .loupe/models),,check-photo) models  ## upscale a photo, or the photos in a folder: make demo [PHOTO=path] [SCALE=2|3|4]
-	@interrupted=; trap 'interrupted=yes' INT; $(DEMO) || { status=$$?; test -n "$$interrupted" || exit $$status; }
+	@interrupted=; trap 'interrupted=yes' INT; $(DEMO) || { status=$$?; test -n "$$interrupted" || { $(END_SILENTLY); exit $$status; }; }
 
 # the models take a minute to build: what cannot be upscaled is refused before
 check-photo: .venv/run
-	@$(DEMO) --only-check
+	@$(DEMO) --only-check || { $(END_SILENTLY); exit 1; }
 
 up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it: make up [PORT=8080]
-	@$(BIN)/python -m loupe_local up $(if $(PORT),--port "$$PORT")
+	@$(BIN)/python -m loupe_local up $(if $(PORT),--port "$$PORT") || { $(END_SILENTLY); exit 1; }
 
 # some systems set the variable NAME for their own purposes
 logs: .venv/run  ## print the logs and follow them: make logs [NAME=images]
-	@$(BIN)/python -m loupe_local logs $(if $(filter command,$(firstword $(origin NAME))),"$$NAME")
+	@$(BIN)/python -m loupe_local logs $(if $(filter command,$(firstword $(origin NAME))),"$$NAME") || { $(END_SILENTLY); exit 1; }
 
 test: .venv/dev models .loupe/helm/ready  ## run all tests, against real servers, in two processes
 	@LOUPE_TEST_STACK=$${LOUPE_TEST_STACK:-cold} $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadscope

@@ -41,11 +41,12 @@ Loupe is ready at {api}{moved}
   logs           {logs}; `make logs` follows them
   users          jane@example.com and omar@example.com, {quota}
 
-  API={api} TOKEN='{token}'
-  curl -s $API/api/images/upscale -H "Authorization: Bearer $TOKEN" -F image=@{photo} -F scale_factor=4
-  ID=...    # "id" in the answer
-  curl -s $API/api/images/$ID -H "Authorization: Bearer $TOKEN"
-  curl -s $API/api/images/$ID/download -H "Authorization: Bearer $TOKEN"
+  export API='{api}' TOKEN='{token}'
+  curl --fail-with-body "$API/api/images/upscale" -H "Authorization: Bearer $TOKEN" -F image=@{photo} -F scale_factor=4
+  ID='…'       # "id" in the answer
+  curl --fail-with-body "$API/api/images/$ID" -H "Authorization: Bearer $TOKEN"
+  LINK='…'     # "download_url" in the answer, once its "status" is "completed"
+  curl --fail --output upscaled.png "$LINK"
 
 Scripts find addresses and tokens in {script_file}. Ctrl-C stops everything.
 Each image that ends, and each thing that goes wrong, gets a line here.
