@@ -15,7 +15,7 @@ from loupe_local.stores import Stores
 from tests.auth.harness import SECRET, AuthHarness, events
 from tests.auth.mail_sending import PUBLIC_URL, mail_sender, sending_mails
 
-LINK = re.compile(rf"{re.escape(PUBLIC_URL)}/api/email/verify/(\S+)")
+LINK = re.compile(rf"{re.escape(PUBLIC_URL)}/verify-email/(\S+)")
 
 
 async def verify(auth: AuthHarness, token: str) -> pb.User:

@@ -23,7 +23,7 @@ INTERNAL_CODES = {
     "incomplete_upload", "malformed_upload", "image_busy", "model_elsewhere",
     # for operators only
     "dead_message_not_found", "image_not_failed", "plan_not_found", "no_subscription", "free_plan",
-    "invalid_period", "invalid_quota",
+    "invalid_period", "invalid_quota", "invalid_limit", "too_many_users",
 }  # fmt: skip
 EXAMPLES = {
     "Registration successful. Please verify your email to access all features.": shapes.SESSION,

@@ -58,7 +58,7 @@ async def folder(generators: None, stack: Stack, photos: Path, tmp_path: Path) -
 
 def part_of_page(generator: str) -> tuple[list[str], str]:
     """Return the commands and the program of a generator. Commands that install something are left out."""
-    parts = re.findall(r"```bash\n([^`]*)```\s+```(?:py|ts)\n(.*?)```", SECTION, re.DOTALL)
+    parts = re.findall(r"```sh\n([^`]*)```\s+```(?:python|ts)\n(.*?)```", SECTION, re.DOTALL)
     [(commands, program)] = [part for part in parts if generator in part[0]]
     return [line for line in commands.splitlines() if not re.match(r"(pip|npm) install", line)], program
 
@@ -69,7 +69,7 @@ async def run(command: Sequence[str | Path], cwd: Path, stack: Stack) -> tuple[i
         "PATH": os.pathsep.join((f"{PYTHON}/bin", f"{NODE}/bin", "/usr/bin", "/bin")),
         "HOME": str(cwd),
         "PYTHONPATH": str(cwd.parent),
-        "LOUPE": stack.api,
+        "API": stack.api,
         "TOKEN": stack.token,
         "no_proxy": "*",
         "npm_config_update_notifier": "false",

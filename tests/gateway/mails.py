@@ -6,7 +6,7 @@ import re
 from loupe_local import mailbox
 from loupe_local.stack import Stack
 
-VERIFY = re.compile(r"https?://\S+/api/email/verify/\S+")
+VERIFY = re.compile(r"https?://\S+/verify-email/(\S+)")
 RESET = re.compile(r"https?://\S+/reset-password#(\S+)")
 
 

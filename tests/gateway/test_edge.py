@@ -177,6 +177,7 @@ async def test_an_unexpected_error_is_answered_in_the_envelope_without_details(
         ("OPTIONS", "/api/images", 405, "method_not_allowed"),
         ("GET", "/api/images", 401, "unauthenticated"),
         ("DELETE", "/api/images/abc", 401, "unauthenticated"),
+        ("GET", "/api/email/verify/nonsense", 403, None),
         ("GET", "/api/user/", 404, "not_found"),
     ],
 )

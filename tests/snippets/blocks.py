@@ -18,7 +18,7 @@ FILES = [
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in FILES} | {"/docs": DESCRIPTION}
 OPENING = re.compile(r"^( *)(`{3,}|~{3,}) *([\w+-]*)")
 HEADING = re.compile(r"^#+ (.+)$")
-PROGRAMS = {"sh", "python", "js"}
+PROGRAMS = {"sh", "python", "js", "ts"}
 """The languages of blocks that a reader runs. No page uses a second name for one of them."""
 NOT_PROGRAMS = {"", "json", "yaml", "sql", "mermaid"}
 

@@ -12,8 +12,11 @@ ACCOUNT = tuple(f"docs/api.md: Create an account: sh{number}" for number in ("",
 DESCRIBED = tuple(f"/docs: Quick start: sh{number}" for number in ("", " 2", " 3"))
 """Commands that a reader runs one after the other, and copies values between."""
 
+GENERATORS = ("sh", "sh 2", "python", "sh 3", "python 2", "sh 4", "ts")
+GENERATED = "tests/contract/test_generated_clients.py runs it"
 IN_A_CLUSTER = "needs a cluster; tests/chart and tests/snippets/test_commands.py check its names"
 NOT_RUN = {
+    **{f"docs/api.md: Generate a client: {name}": GENERATED for name in GENERATORS},
     "docs/api.md: Quick start: sh": "sets the two variables, which the tests of the programs set",
     "docs/backup.md: Backup: sh": "needs a cluster; tests/e2e/test_backup.py dumps local databases",
     "docs/backup.md: Backup: sh 2": "needs a cluster and mc; tests/e2e/test_backup.py copies the bucket",
@@ -25,6 +28,8 @@ NOT_RUN = {
     "docs/install.md: Three ways to install: sh 2": IN_A_CLUSTER,
     "docs/install.md: Three ways to install: sh 3": IN_A_CLUSTER,
     "docs/install.md: The first user: sh": IN_A_CLUSTER,
+    "docs/install.md: The first user: sh 2": IN_A_CLUSTER,
+    "docs/operations.md: loupe-admin: sh": "tests/gateway/test_admin.py runs these commands",
     "docs/operations.md: Running Loupe: sh": "only an alias",
     "docs/operations.md: Upgrades: sh": IN_A_CLUSTER,
     "docs/operations.md: Larger volumes: sh": IN_A_CLUSTER,

@@ -42,7 +42,8 @@ Loupe is ready at {api}{moved}
   users          jane@example.com and omar@example.com, {quota}
 
   export API='{api}' TOKEN='{token}'
-  curl --fail-with-body "$API/api/images/upscale" -H "Authorization: Bearer $TOKEN" -F image=@{photo} -F scale_factor=4
+  curl --fail-with-body "$API/api/images/upscale" -H "Authorization: Bearer $TOKEN" \\
+    -F image=@{photo} -F scale_factor=4
   ID='…'       # "id" in the answer
   curl --fail-with-body "$API/api/images/$ID" -H "Authorization: Bearer $TOKEN"
   LINK='…'     # "download_url" in the answer, once its "status" is "completed"

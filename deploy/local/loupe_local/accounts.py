@@ -22,7 +22,7 @@ FREE = "free"
 PLAN = "professional"
 FIRST_PLANS = "first-plans.json"
 """A file in the state's folder. It lists the users who have got their first plan."""
-LINK = re.compile(r"https?://\S+/api/email/verify/\S+")
+LINK = re.compile(r"https?://\S+/verify-email/\S+")
 
 
 class AccountFailed(Exception):

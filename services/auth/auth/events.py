@@ -63,7 +63,7 @@ class Mails:
         match template:
             case "verify":
                 signed = links.sign(self._secret, "verify", user.id or 0, user.email)
-                return f"{self._public_url}/api/email/verify/{signed}"
+                return f"{self._public_url}/verify-email/{signed}"
             case "reset":
                 seal = links.seal_of(self._secret, user.password_hash)
                 return (

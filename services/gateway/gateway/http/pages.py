@@ -1,4 +1,4 @@
-"""The few pages for people, and which requests get them. They load nothing from elsewhere.
+"""The few pages for people. They load nothing from elsewhere.
 
 Their texts are files in `gateway/pages`. All of them have the style of `style.css`.
 """
@@ -10,7 +10,6 @@ import re
 from importlib.resources import files
 
 from fastapi.responses import HTMLResponse
-from starlette.requests import Request
 
 FOLDER = files("gateway") / "pages"
 STYLE = (FOLDER / "style.css").read_text(encoding="utf-8")
@@ -47,22 +46,3 @@ def _hash_of(element: str, text: str) -> str:
     if not found:
         return "'none'"
     return f"'sha256-{base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()}'"
-
-
-def prefers_page(request: Request) -> bool:
-    """Return whether `Accept` names `text/html` and prefers it to JSON. Programs send `*/*`, and get JSON."""
-    weights = _weights(request.headers.get("accept", ""))
-    page = weights.get("text/html", 0.0)
-    if "application/json" in weights:
-        return page > weights["application/json"]
-    return page > 0 and page >= weights.get("application/*", weights.get("*/*", 0.0))
-
-
-def _weights(accept: str) -> dict[str, float]:
-    """Return the weight of each media range; 1 if it names none or an invalid one."""
-    found: dict[str, float] = {}
-    for item in accept.lower().split(","):
-        media, *parameters = (part.strip() for part in item.split(";"))
-        weight = next((text[2:] for text in parameters if text.startswith("q=")), "1")
-        found[media] = float(weight) if re.fullmatch(r"[01](\.[0-9]{0,3})?", weight) else 1.0
-    return found

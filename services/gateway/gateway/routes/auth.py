@@ -1,14 +1,11 @@
 """Access to the API: register, log in, log out, set a forgotten password, verify an address."""
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
-from common import errors
-from gateway.backend import BackendDep
-from gateway.http import bodies, error_answers
+from gateway.backend import Backend, BackendDep
+from gateway.http import bodies
 from gateway.http.envelope import Envelope, Message
-from gateway.http.pages import Page, prefers_page
 from gateway.identity.access import Access, limit_by_address
 from gateway.identity.route_access import AccountOwner, TokenHolder
 from gateway.openapi import examples
@@ -20,8 +17,6 @@ from loupe.billing.v1 import billing_pb2
 
 router = APIRouter(prefix="/api", tags=["auth"])
 LONGEST_DEVICE_NAME = 255
-VERIFIED, LINK_FAILED = Page("email_verified.html"), Page("verification_failed.html")
-VERIFY_LATER = Page("verify_later.html")
 
 
 class Registration(BaseModel):
@@ -189,38 +184,27 @@ async def reset_password(request: Request, backend: BackendDep) -> Message:
 
 VERIFY_EMAIL = Operation(
     id="verifyEmail",
-    summary="Open the link of the verification mail",
+    summary="Verify an address with the signed text of the mail's link",
     message="Email verified successfully",
     description=(
-        "The link needs no token, and works also the second time. A browser, whose `Accept` prefers "
-        "`text/html`, gets a page instead of JSON."
+        "The link opens the page `/verify-email/{signed}`, which does the same for a person. This needs no "
+        "token, and works also the second time."
     ),
     refusals=(refusals.INVALID_SIGNATURE,),
 )
 
 
-@router.get("/email/verify/{signed}", response_model=Message, dependencies=[Depends(limit_by_address)])
+@router.get("/email/verify/{signed}", dependencies=[Depends(limit_by_address)])
 @VERIFY_EMAIL.describes
-async def verify_email(request: Request, signed: str, backend: BackendDep) -> Response:
-    """Answer browsers with a page, and programs with JSON."""
-    is_page = prefers_page(request)
-    request.state.headers["Vary"] = "Accept"
-    try:
-        verified = await backend.as_gateway.auth.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
-    except errors.ServiceError as error:
-        refusal = error_answers.answer(request, error)
-        return _verification_page(refusal, error) if is_page else refusal
-    backend.callers.forget(verified.user.id)
-    return VERIFIED.answer() if is_page else JSONResponse(VERIFY_EMAIL.done().model_dump())
+async def verify_email(signed: str, backend: BackendDep) -> Message:
+    await verify_address(backend, signed)
+    return VERIFY_EMAIL.done()
 
 
-def _verification_page(refusal: Response, error: errors.ServiceError) -> Response:
-    """Return the page for a link that did not work, with the status and headers of the refusal."""
-    page = LINK_FAILED if error.reason == refusals.INVALID_SIGNATURE.code else VERIFY_LATER
-    answer = page.answer(refusal.status_code, message=error.message)
-    if "retry-after" in refusal.headers:
-        answer.headers["Retry-After"] = refusal.headers["retry-after"]
-    return answer
+async def verify_address(backend: Backend, signed: str) -> None:
+    """Mark the address in the signed text as verified. Raise `PermissionDenied` if the text is not valid."""
+    response = await backend.as_gateway.auth.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
+    backend.callers.forget(response.user.id)
 
 
 RESEND_VERIFICATION = Operation(

@@ -1,17 +1,25 @@
-"""The pages that a person opens directly: the start page, and the one that the link in a reset mail opens.
+"""The pages that a person opens directly: the start page, and those that links in mails open.
 
-The start page is answered without a redirect, because load balancers probe it. The other page calls only this
-API, runs only its own script, and removes the signed text from its address at once.
+The start page is answered without a redirect, because load balancers probe it. The page for a new password
+calls only this API, runs only its own script, and removes the signed text from its address at once.
 """
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
+from common import errors
+from gateway.backend import BackendDep
+from gateway.http import error_answers
 from gateway.http.pages import Page
+from gateway.identity.access import limit_by_address
+from gateway.routes.auth import verify_address
+from loupe import refusals
 
 router = APIRouter(include_in_schema=False)
 START = Page("start.html", is_stored=True)
 RESET_PASSWORD = Page("reset_password.html")
+VERIFIED, LINK_FAILED = Page("email_verified.html"), Page("verification_failed.html")
+VERIFY_LATER = Page("verify_later.html")
 
 
 @router.get("/")
@@ -22,3 +30,21 @@ async def start_page() -> HTMLResponse:
 @router.get("/reset-password")
 async def reset_password_page() -> HTMLResponse:
     return RESET_PASSWORD.answer()
+
+
+@router.get("/verify-email/{signed}", dependencies=[Depends(limit_by_address)])
+async def verify_email_page(request: Request, signed: str, backend: BackendDep) -> Response:
+    try:
+        await verify_address(backend, signed)
+    except errors.ServiceError as error:
+        return _page_of_failure(error_answers.answer(request, error), error)
+    return VERIFIED.answer()
+
+
+def _page_of_failure(refusal: Response, error: errors.ServiceError) -> Response:
+    """Return the page for a link that did not work, with the status and headers of the refusal."""
+    page = LINK_FAILED if error.reason == refusals.INVALID_SIGNATURE.code else VERIFY_LATER
+    answer = page.answer(refusal.status_code, message=error.message)
+    if "retry-after" in refusal.headers:
+        answer.headers["Retry-After"] = refusal.headers["retry-after"]
+    return answer
