@@ -39,7 +39,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo check-photo up logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-quality lock version release clean
+.PHONY: help demo check-photo up logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-absolute bench-quality lock version release clean
 
 help:  ## print this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -127,6 +127,9 @@ models: .loupe/triton/ready  ## fetch, convert and check the models: make models
 
 bench: .venv/dev models  ## measure speed and memory; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench
+
+bench-absolute: .venv/dev models  ## measure seconds for photos of several sizes on this machine
+	@$(BIN)/python -m tests.bench.absolute
 
 bench-quality: .venv/dev models  ## measure the quality of auto and of each model
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench.quality
