@@ -24,12 +24,13 @@ PIP_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --gen
 # A failure is one sentence. Make would add its own "*** Error 1" below it, but is silent when this signal ends it.
 END_SILENTLY := kill -PIPE $$PPID
 # `$(call install,ARGUMENTS)` installs the target
-install = { command -v $(PYTHON) >/dev/null || ! echo 'There is no $(PYTHON). Loupe needs Python 3.11 or newer: install it, or add PYTHON=….' >&2; } \
+install = { [ "$$($(PYTHON) -c 'print(1)' 2>/dev/null)" = 1 ] || ! echo 'There is no Python at $(PYTHON). Loupe needs Python 3.11 or newer: install it, or add PYTHON=….' >&2; } \
 	&& $(PYTHON) deploy/install $@ $(1) || { $(END_SILENTLY); exit 1; }
 
 DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic|pyvips-binary' \
 	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,loupe-imagefile=imagefile,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
 
+export PICTURES
 export UV_NO_CONFIG := 1
 export PIP_NO_CACHE_DIR := 1
 export UV_CACHE_DIR ?= $(CURDIR)/.loupe/cache
@@ -39,7 +40,13 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-.PHONY: help demo check-photo up logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-absolute bench-quality lock version release clean
+.PHONY: $(COMMANDS)
+# a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
+UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
+$(if $(UNKNOWN),$(error There is no command "$(UNKNOWN)". For a photo or a folder, write PHOTO="…", in quotes; `make help` lists the commands))
+$(foreach name,photo scale port name,$(if $(filter command%,$(origin $(name))),$(error $(name)= is written in capital letters)))
+
 
 help:  ## print this list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -165,7 +172,7 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@mkdir -p .loupe/node/bin
 	@cp tests/contract/generators/package*.json tests/contract/generators/.npmrc .loupe/node
 	@$(BIN)/python tests/contract/generators/link_node.py .loupe/node/bin
-	@PATH="$(CURDIR)/.loupe/node/bin:$$PATH" npm_config_cache="$(CURDIR)/.loupe/npm" \
+	@PATH="$(CURDIR)/.loupe/node/bin:$$PATH" npm_config_cache="$(CURDIR)/.loupe/npm" NODE_OPTIONS=--use-system-ca \
 		npm ci --prefix .loupe/node --ignore-scripts --no-audit --no-fund --loglevel error --fetch-retries 1
 	@touch $@
 
@@ -176,9 +183,8 @@ version: .venv/run  ## copy the version in the file VERSION to all files that re
 release: .venv/dev .loupe/helm/ready  ## commit, tag and package a release: make release VERSION=1.2.3 [DRY_RUN=1]
 	@$(BIN)/python deploy/release $(if $(DRY_RUN),--dry-run) $(if $(filter no,$(LINT)),--no-lint) -- '$(VERSION)'
 
-clean:  ## remove everything that make has created, data included
-	@rm -rf .venv .loupe uv.lock dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	@find . \( -name __pycache__ -o -name '*.egg-info' \) -type d -prune -exec rm -rf {} +
+clean:  ## remove everything that make has created, data included; make clean PICTURES=delete removes your results too
+	@$(PYTHON) deploy/install/cleaning.py || { $(END_SILENTLY); exit 1; }
 
 $(UV): requirements/uv.txt
 	@$(call install)

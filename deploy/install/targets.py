@@ -24,6 +24,7 @@ LOCKED = ("--no-deps", "--require-hashes", "-r")
 TRITON_PYTHON = ">=3.11,<3.13"
 """Triton and the builder of its models need numpy 1. uv finds such a Python or downloads one."""
 INTERRUPTED = 130
+SECONDS_BETWEEN_TRIES = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,23 @@ def fail(stage: Stage, cause: str) -> int:
 
 def wait_for_others(lock: IO[str], stage: Stage, file: Path) -> bool:
     """Wait until no other make installs here. Return whether that one has installed the target."""
+    if is_locked_now(lock):
+        return False
+    began = time.time()
+    while not is_locked_now(lock):
+        stage.show("waiting for another make that installs here")
+        time.sleep(SECONDS_BETWEEN_TRIES)
+    stage.clear()
+    return file.exists() and file.stat().st_mtime >= began
+
+
+def is_locked_now(lock: IO[str]) -> bool:
+    """Lock the file if nobody else has, and return whether that worked."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        began = time.time()
-        stage.show("waiting for another make that installs here")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        stage.clear()
-        return file.exists() and file.stat().st_mtime >= began
-    return False
+        return False
+    return True
 
 
 def install_uv(runner: Runner, target: Path, arguments: list[str]) -> str:

@@ -26,7 +26,7 @@ def data_of(answer: httpx2.Response, message: str, shape: Schema | None = None, 
     """Check that the answer is a success with exactly this message. Return its data."""
     assert answer.status_code == status, answer.text
     check(answer.json(), a_success(shape))
-    assert answer.json()["message"] == message
+    assert answer.json()["message"] == message, answer.text
     return answer.json().get("data")
 
 

@@ -140,6 +140,6 @@ def test_the_documented_limits_equal_those_of_the_encoders() -> None:
     assert f"(WebP {limits.longest_side:,})" in documented
     assert f"A lossy WebP has at most {limits.lossy_pixels:,} pixels" in documented
     assert (
-        f"`contain`) {limits.other_pixels:,}, and each frame of an animated one {limits.frame_pixels:,}"
+        f"transparent {limits.other_pixels:,}, and each frame of an animated one {limits.frame_pixels:,}"
         in (documented)
     )

@@ -152,3 +152,14 @@ async def test_images_that_run_at_the_same_time_share_the_worker(harness: Harnes
     assert await seconds_of(harness, running) == [30]
     # after the work before it, half of the work on two later images is done beside it
     assert await seconds_of(harness, waiting[0], waiting[-1]) == [30, 60]
+
+
+async def test_the_cost_of_a_model_is_that_of_the_network_that_workers_have(harness: Harness) -> None:
+    await announce(harness, "one", {PHOTO_X4: 4})
+    enhance = await insert_image(harness.sessions, work_kind="enhance/x4/lossless", **SIXTEEN)
+    with_the_large_network = await seconds_of(harness, enhance)
+
+    offer = pb.AnnounceModelsRequest.Offer(name="enhance", nets=["realesr_general_x4v3"])
+    await harness.service("inference").AnnounceModels(pb.AnnounceModelsRequest(models=[offer]))
+
+    assert (with_the_large_network, await seconds_of(harness, enhance)) == ([169], [12])

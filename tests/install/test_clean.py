@@ -1,5 +1,6 @@
 """`make clean` leaves nothing, and tools keep what they store where it looks."""
 
+import fcntl
 import subprocess
 
 from loupe_local.state import REPOSITORY
@@ -41,3 +42,45 @@ def test_make_clean_leaves_only_what_git_knows_and_ones_own_settings(checkout: C
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert git(checkout, "status", "--porcelain", "--ignored").splitlines() == ["!! .env"]
+
+
+def test_make_clean_keeps_the_pictures_of_a_person_until_it_is_told_otherwise(checkout: Checkout) -> None:
+    results = checkout.folder / ".loupe/demo"
+    results.mkdir(parents=True)
+    (results / "chelsea@4x.png").touch()
+    (results / "holiday@2x.jpg").touch()
+
+    refused = checkout.make("clean")
+    is_kept = (results / "holiday@2x.jpg").exists()
+    done = checkout.make("clean", "PICTURES=delete")
+
+    assert refused.returncode != 0
+    assert "There is a picture of yours" in refused.stderr
+    assert "'holiday@2x.jpg'" in refused.stderr
+    assert is_kept
+    assert done.returncode == 0
+    assert not results.exists()
+
+
+def test_make_clean_removes_nothing_while_a_loupe_runs(checkout: Checkout) -> None:
+    folder = checkout.folder / ".loupe/local"
+    folder.mkdir(parents=True)
+    with (folder / "lock").open("w") as lock:
+        lock.write("4321")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        refused = checkout.make("clean")
+
+    assert refused.returncode != 0
+    assert refused.stderr == "Loupe is running in this folder (process 4321). Stop it first.\n"
+    assert folder.exists()
+
+
+def test_a_word_that_is_no_command_is_refused_before_anything_runs(checkout: Checkout) -> None:
+    for word in ("holiday.jpg", "photo=holiday.jpg"):
+        refused = checkout.make("demo", word)
+
+        assert refused.returncode != 0
+        assert refused.stdout == ""
+        assert "PHOTO" in refused.stderr or "capital" in refused.stderr

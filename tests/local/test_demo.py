@@ -70,7 +70,7 @@ async def test_each_photo_of_a_folder_is_upscaled_although_some_are_refused(
     (photos_of_mine / "notes.txt").write_bytes(b"hello")
     into = tmp_path / "results"
 
-    with pytest.raises(DemoFailed, match=r"^5 of 6 pictures in .* upscaled; 1 other file skipped\.$"):
+    with pytest.raises(DemoFailed, match=r"^5 of 7 files in .* upscaled\.\nNot upscaled:") as caught:
         await run(running, str(photos_of_mine), None, into=into)
 
     assert {path.name for path in into.glob("*@4x.*")} == {
@@ -82,6 +82,9 @@ async def test_each_photo_of_a_folder_is_upscaled_although_some_are_refused(
     }
     assert len([*into.glob("*-before-after.png")]) == 5
     assert "The image is corrupt or incomplete." in capsys.readouterr().out
+    assert "\n  cut.jpg: The image is corrupt or incomplete.\n  notes.txt: Its content is no" in str(
+        caught.value
+    )
 
 
 async def test_an_interrupted_demo_leaves_no_image_to_upscale(

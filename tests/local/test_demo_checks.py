@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from images.formats.sniff import BROKEN, UNKNOWN
+from images.formats.sniff import BROKEN
 from loupe.contract import LARGEST_UPLOAD_BYTES
 from loupe_local.demo.checks import check, parse_scale
 from loupe_local.demo.errors import DemoFailed, PhotoRefused
@@ -17,7 +17,6 @@ from loupe_local.state import REPOSITORY
 from tests.pixels import encoded
 
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"), "JPEG")
-HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(1000)
 
 
 def a_file(folder: Path, name: str, data: bytes = PHOTO) -> Path:
@@ -40,12 +39,13 @@ def test_a_scale_of_the_contract_is_accepted(text: str | None, scale: int | None
 @pytest.mark.parametrize(
     ("name", "data", "text"),
     [
-        ("iphone.jpg", HEIC, UNKNOWN),
-        ("letter.pdf", b"%PDF-1.7\n" + bytes(1000), UNKNOWN),
-        ("notes.txt", b"hello", UNKNOWN),
         ("cut.jpg", PHOTO[: len(PHOTO) // 2], BROKEN),
         ("empty.png", b"", "The file is empty."),
-        ("large.jpg", PHOTO + bytes(LARGEST_UPLOAD_BYTES), "The image may not be greater than 10 MB."),
+        (
+            "large.jpg",
+            PHOTO + bytes(LARGEST_UPLOAD_BYTES + (1 << 20)),
+            "The image may not be greater than 10 MB. It has 11.0 MB: export it smaller.",
+        ),
     ],
 )
 def test_a_file_that_the_api_would_refuse_is_refused_in_its_words(
@@ -55,7 +55,26 @@ def test_a_file_that_the_api_would_refuse_is_refused_in_its_words(
         check(a_file(tmp_path, name, data), None)
 
     assert str(refused.value) == text
-    assert refused.value.is_unknown == (text == UNKNOWN)
+    assert not refused.value.is_unknown
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        ("letter.pdf", b"%PDF-1.7\n" + bytes(1000), "It is a PDF document, which Loupe does not read. "),
+        ("logo.svg", b'<?xml version="1.0"?>\n<svg/>', "It is a drawing in SVG, which Loupe does not read. "),
+        ("film.mov", b"\0\0\0\x14ftypqt  ", "It is a film, which Loupe does not read. "),
+        ("notes.jpg", b"hello", "Its content is no picture that Loupe reads (jpeg, png, "),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_with_what_it_is(
+    tmp_path: Path, name: str, data: bytes, text: str
+) -> None:
+    with pytest.raises(PhotoRefused) as refused:
+        check(a_file(tmp_path, name, data), None)
+
+    assert str(refused.value).startswith(text)
+    assert refused.value.is_unknown
 
 
 def test_the_content_decides_the_format_and_not_the_name(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ async def test_the_first_steps_of_the_readme_lead_to_a_picture(desk: Desk) -> No
 
 async def test_a_new_account_is_created_as_the_page_says(desk: Desk) -> None:
     email = new_email()
-    steps = [step.replace("jane@example.com", email) for step in steps_of(ACCOUNT)]
+    steps = [step.replace("you@example.com", email) for step in steps_of(ACCOUNT)]
 
     await follow(desk, steps)
 
@@ -70,7 +70,7 @@ async def test_a_new_account_is_created_as_the_page_says(desk: Desk) -> None:
 
 async def test_the_first_steps_of_the_api_page_lead_to_a_picture(desk: Desk, people: People) -> None:
     email = new_email()
-    register, _, *rest = [step.replace("jane@example.com", email) for step in steps_of(DESCRIBED)]
+    register, _, *rest = [step.replace("you@example.com", email) for step in steps_of(DESCRIBED)]
     operator = re.findall(r"`(loupe-admin [^`]+)`", PAGES["/docs"])
     assert operator
 
@@ -80,7 +80,7 @@ async def test_the_first_steps_of_the_api_page_lead_to_a_picture(desk: Desk, peo
     assert status == REFUSED
     assert "no_api_access" in printed
     for command in operator:
-        await succeed(desk, command.replace("jane@example.com", email))
+        await succeed(desk, command.replace("you@example.com", email))
     await follow(desk, rest)
 
     assert opened((desk.folder / "upscaled.jpg").read_bytes()).size == (4 * SIZE[0] // 2, 4 * SIZE[1] // 2)

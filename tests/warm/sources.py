@@ -14,7 +14,8 @@ BUILT = (".loupe/models", ".loupe/triton/ready", ".venv/run")
 LIBRARIES = ("proto/loupe/", "services/common/", "services/imagefile/")
 UNUSED = ("services/inference/models/",)
 """The sources of the models. What counts is what was built of them."""
-IGNORED = {"__pycache__"}
+IGNORED = {"__pycache__", "runtime.json"}
+"""Triton writes `runtime.json` beside a model when it first loads it."""
 VARIABLES = (*(f"{name.upper()}_" for name in NAMES), "OTEL_", "LOUPE_TRITON_")
 """Beginnings of the variables of our environment that the processes get."""
 Snapshot = Mapping[str, str]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loupe_local import accounts
 from loupe_local.log import Sink
+from loupe_local.service_names import WITH_DATABASE
 from loupe_local.services import GATEWAY, Services
 from loupe_local.services import services as services_of
 from loupe_local.stages import SILENT, Stages
@@ -69,6 +70,7 @@ async def stack(
         running.supervisor.publish(api=services.api)
         running.supervisor.publish_to_scripts(
             api=services.api,
+            databases={name: running.database_url(name) for name in WITH_DATABASE},
             token=token,
             other_token=other_token,
             mails=str(running.mails),

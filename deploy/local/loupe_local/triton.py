@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from loupe_local.component import NotReady
 from loupe_local.ports import HOST
 from loupe_local.probes import http_ok
 from loupe_local.process import Process
@@ -35,6 +36,8 @@ class Triton:
 
 
 def triton(state: State, name: str = "triton") -> Triton:
+    if not (VENV / "bin" / "python").exists():
+        raise NotReady("Triton is not installed. Run `make models`.")
     grpc, http, metrics = (f"{name}.{each}" for each in ("grpc", "http", "metrics"))
     ports = state.ports(grpc, http, metrics)
     return Triton(grpc_port=ports[grpc], http_port=ports[http], metrics_port=ports[metrics])

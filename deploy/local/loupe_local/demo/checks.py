@@ -7,12 +7,23 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from common import errors
+from imagefile.formats import READABLE
 from images.formats.sniff import UNKNOWN, Header, sniff, too_large_text
 from images.settings import Settings
 from images.uploads import sizing
 from images.uploads.output import Output
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, SCALE_FACTORS
 from loupe_local.demo.errors import DemoFailed, PhotoRefused
+
+OTHER_KINDS = {
+    "a JPEG XL picture": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "a PDF document": rb"%PDF-",
+    "a Photoshop file": rb"8BPS",
+    "a drawing in SVG": rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg",
+    "a raw photo of a camera": rb"FUJIFILMCCD-RAW|II\x1a\0\0\0HEAPCCDR|.{4}ftypcrx |II[RU]\0",
+    "a film": rb".{4}ftyp(mp4|isom|qt  |M4V)|\x1aE\xdf\xa3",
+}
+"""Common kinds of files that Loupe does not read, by a pattern of their first bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +54,8 @@ def read(path: Path) -> bytes:
     except OSError as error:
         raise PhotoRefused(f"The file cannot be read: {error.strerror}.") from error
     if len(data) > LARGEST_UPLOAD_BYTES:
-        raise PhotoRefused(too_large_text(LARGEST_UPLOAD_BYTES))
+        size = f"{path.stat().st_size / (1 << 20):.1f} MB"
+        raise PhotoRefused(f"{too_large_text(LARGEST_UPLOAD_BYTES)} It has {size}: export it smaller.")
     return data
 
 
@@ -57,7 +69,9 @@ def check(path: Path, scale: int | None) -> Photo:
         header = sniff(data, largest_pixels=settings.largest_input_pixels)
     except errors.InvalidArgument as error:
         text = _text(error)
-        raise PhotoRefused(text, is_unknown=text == UNKNOWN) from error
+        if text == UNKNOWN:
+            raise PhotoRefused(_unknown_text(data), is_unknown=True) from error
+        raise PhotoRefused(text) from error
     return Photo(path=path, header=header, scale=_fitting_scale(header, scale, settings))
 
 
@@ -97,6 +111,15 @@ def _fitting_scale(header: Header, scale: int | None, settings: Settings) -> int
         return requested
     hint = f" Possible here: SCALE={' or '.join(map(str, possible))}." if possible else ""
     raise PhotoRefused(refusals[requested] + hint)
+
+
+def _unknown_text(data: bytes) -> str:
+    """Return what the content of a file is, if it is of a common kind, and what Loupe reads."""
+    known = ", ".join(name.lower() for name in READABLE)
+    kind = next((kind for kind, pattern in OTHER_KINDS.items() if re.match(pattern, data, re.DOTALL)), None)
+    if kind is None:
+        return f"Its content is no picture that Loupe reads ({known})."
+    return f"It is {kind}, which Loupe does not read. Export it as one of: {known}."
 
 
 def _text(error: errors.InvalidArgument) -> str:

@@ -16,7 +16,7 @@ from loupe_local.demo.errors import PhotoRefused
 from loupe_local.demo.paths import locate, pictures_in, printable
 from loupe_local.demo.report import Report
 from loupe_local.demo.upscaling import Client, Upscaled
-from loupe_local.stages import Stages, on_terminal
+from loupe_local.stages import SILENT, Stages, on_terminal
 
 LONGEST_NAME = 40
 """A longer file name is cut in the line that shows how far its photo is."""
@@ -37,7 +37,8 @@ async def run(
     """
     factor, path = parse_scale(scale), locate(photo)
     stages = on_terminal()
-    report = Report(stages=stages, folder=path if path.is_dir() else None, into=into)
+    is_silent = only_check and path.is_dir()  # the run that follows reports each file
+    report = Report(stages=SILENT if is_silent else stages, folder=path if path.is_dir() else None, into=into)
     demo = Demo(report, stages, factor)
     photos = await demo.check(pictures_in(path))
     if only_check and photos:

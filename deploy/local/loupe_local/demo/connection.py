@@ -1,11 +1,12 @@
 """Use the Loupe that runs, for example by `make up`. If none runs, start one and stop it at the end."""
 
 import asyncio
+import fcntl
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx2
 
@@ -20,6 +21,8 @@ STARTING_SECONDS = 120
 SILENT_SECONDS = 15
 """How long we wait for a Loupe whose API does not answer. It may be restarting."""
 PAUSE_SECONDS = 0.2
+USERS = "demo-users.lock"
+"""The file that every demo locks while it uses the Loupe of its folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,13 @@ class Connection:
     """The address of the worker's metrics."""
     is_own: bool
     """Whether we have started it, and stop it."""
+    folder: Path
+    """Its folder."""
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether its owner has stopped it."""
+        return not _describe(self.folder)
 
 
 @asynccontextmanager
@@ -44,15 +54,32 @@ async def connect(folder: Path, stages: Stages) -> AsyncGenerator[Connection]:
                 running = await _start(folder, stages, exits)
             except AlreadyRunning:
                 running = await _wait_for_other(folder, stages, exits)
+        users = exits.enter_context((folder.parent / USERS).open("w"))
+        fcntl.flock(users, fcntl.LOCK_SH)
         if not running.is_own:
             stages.say(f"Using the Loupe that runs at {running.api}")
         yield running
+        if running.is_own:
+            await _wait_for_other_users(users, stages)
+
+
+async def _wait_for_other_users(users: IO[str], stages: Stages) -> None:
+    """Wait until no other demo uses the Loupe that we are about to stop."""
+    with stages.running("another make demo", "waiting, because it uses this Loupe") as waiting:
+        waiting.finish("")
+        while True:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                return
 
 
 async def _start(folder: Path, stages: Stages, exits: AsyncExitStack) -> Connection:
     """Start a Loupe. Raise `AlreadyRunning` if another process uses the folder."""
     await exits.enter_async_context(stack(folder, stages=stages))
-    return _connection(_describe(folder), is_own=True)
+    return _connection(folder, _describe(folder), is_own=True)
 
 
 async def _wait_for_other(folder: Path, stages: Stages, exits: AsyncExitStack) -> Connection:
@@ -83,7 +110,7 @@ async def _find(folder: Path) -> Connection | None:
             answer = await client.get(f"{described['api']}/readyz")
     except httpx2.HTTPError:
         return None
-    return _connection(described, is_own=False) if answer.is_success else None
+    return _connection(folder, described, is_own=False) if answer.is_success else None
 
 
 def _describe(folder: Path) -> dict[str, Any]:
@@ -95,12 +122,13 @@ def _describe(folder: Path) -> dict[str, Any]:
         raise DemoFailed(f"A Loupe seems to run, but {shown(path)} cannot be read: {error}") from error
 
 
-def _connection(described: dict[str, Any], *, is_own: bool) -> Connection:
+def _connection(folder: Path, described: dict[str, Any], *, is_own: bool) -> Connection:
     return Connection(
         api=described["api"],
         token=described["token"],
         metrics=described["metrics"]["inference"],
         is_own=is_own,
+        folder=folder,
     )
 
 

@@ -38,7 +38,11 @@ def locate(text: str | None) -> Path:
         except OSError as error:
             raise DemoFailed(f"{quoted(text)} cannot be read: {error.strerror}.") from error
         return path
-    raise DemoFailed(f"There is no file {quoted(text)}.{_similar_name(candidates[0])}")
+    similar = _similar_name(candidates[0])
+    where = (
+        "" if similar or Path(text).is_absolute() else f" I looked in {quoted(str(candidates[0].parent))}."
+    )
+    raise DemoFailed(f"There is no file {quoted(text)}.{similar}{where}")
 
 
 def pictures_in(path: Path) -> list[Path]:

@@ -14,6 +14,8 @@ from loupe_local.stages import Stages
 from loupe_local.state import write
 
 FACTS = "demo.json"
+MOST_LISTED = 20
+"""Files that were not upscaled and are named again at the end."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,9 +28,10 @@ class Report:
     into: Path
     """The folder of the results."""
     images: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
-    refused: int = 0
-    unknown: int = 0
-    """Files that are of no type that Loupe reads."""
+    refusals: list[str] = field(default_factory=list[str])
+    """The files that were not upscaled, each with the reason."""
+    has_refused_picture: bool = False
+    """Whether one of them is a picture. Other files may well be in a folder of photos."""
 
     def add(self, photo: Photo, done: Upscaled, result: Path, comparison: Path | None, *, fits: bool) -> None:
         """Print where the result is. `fits` says that the scale was chosen so that the result is possible."""
@@ -50,25 +53,24 @@ class Report:
         if not self.folder:
             raise DemoFailed(text) from error
         self.stages.say(text)
-        if error.is_unknown:
-            self.unknown += 1
-        else:
-            self.refused += 1
+        self.refusals.append(f"{path.name}: {error}")
+        self.has_refused_picture |= not error.is_unknown
 
     def summarise(self) -> None:
         """Print how many photos of a folder were upscaled. Raise `DemoFailed` if one was refused."""
         if not self.folder:
             return
-        done, total = len(self.images), len(self.images) + self.refused
-        if not total:
-            raise DemoFailed(f"There is no picture in {shown(self.folder)} that Loupe reads.")
-        text = f"{done} of {_counted(total, 'picture')} in {shown(self.folder)} upscaled"
-        if self.unknown:
-            text += f"; {_counted(self.unknown, 'other file')} skipped"
-        if self.refused:
-            raise DemoFailed(f"{text}.")
-        self.stages.say("")
-        self.stages.say(f"{text}.")
+        done, total = len(self.images), len(self.images) + len(self.refusals)
+        text = f"{done} of {_counted(total, 'file')} in {shown(self.folder)} upscaled."
+        if self.refusals:
+            text += "\nNot upscaled:"
+        text += "".join(f"\n  {printable(each)}" for each in self.refusals[:MOST_LISTED])
+        if len(self.refusals) > MOST_LISTED:
+            text += f"\n  and {len(self.refusals) - MOST_LISTED} more"
+        if self.has_refused_picture or not done:
+            raise DemoFailed(text)
+        for line in ("", *text.splitlines()):
+            self.stages.say(line)
 
     def save(self, seconds: Mapping[str, float], worker: Mapping[str, float]) -> None:
         """Write all facts. `worker` holds the seconds that the worker spent in each stage."""

@@ -36,6 +36,7 @@ class Client:
     """The REST API with the token of one user."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._api = connection.api
         self._http = httpx2.AsyncClient(
             base_url=connection.api,
@@ -101,7 +102,7 @@ class Client:
             try:
                 answer = await self._http.get(f"/api/images/{image_id}")
             except httpx2.TransportError as error:
-                if time.monotonic() > deadline:
+                if self._connection.has_stopped or time.monotonic() > deadline:
                     raise self._unreachable(error) from error
             else:
                 if answer.status_code < 500 or time.monotonic() > deadline:
@@ -123,6 +124,8 @@ class Client:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> DemoFailed:
+        if self._connection.has_stopped:
+            return DemoFailed(f"The Loupe at {self._api} was stopped. Run `make demo` again.")
         why = str(error) or type(error).__name__
         return DemoFailed(f"The Loupe at {self._api} does not answer ({why}). Run `make demo` again.")
 

@@ -15,13 +15,13 @@ and `errors` of its answer say why.
    ```sh
    export API='https://loupe.example.com'
    curl --fail-with-body "$API/api/auth/register" \\
-     --data-urlencode name='Jane Smith' --data-urlencode email='jane@example.com' \\
+     --data-urlencode name='Your Name' --data-urlencode email='you@example.com' \\
      --data-urlencode password='A-good-one-1' --data-urlencode password_confirmation='A-good-one-1'
    export TOKEN='…'   # "token" in the answer
    ```
 
 2. Get a plan that includes the API. A new account has the first plan. If that lacks the API, an upload is 403
-   `no_api_access`, and the operator has to run `loupe-admin plan set jane@example.com professional`.
+   `no_api_access`, and the operator has to run `loupe-admin plan set you@example.com professional`.
 
 3. Upload an image. The answer comes at once:
 

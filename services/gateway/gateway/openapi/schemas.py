@@ -151,7 +151,7 @@ def _example(schema: Json, schemas: Json) -> Any:
         case {"properties": properties}:
             return {name: _example(one, schemas) for name, one in properties.items()}
         case _:
-            raise ValueError(f"no example for {schema}")
+            raise ValueError(f"answer_fields.py or request_fields.py has no example for {schema}")
 
 
 def used_models(paths: Json, models: Json) -> Json:

@@ -6,19 +6,19 @@ time that a worker takes to start. Once an image is under way, its own pace coun
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import accumulate
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, delete
+from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common.db import now
-from images.domain.work import Speeds, total
-from images.tables import UNFINISHED, Image, Status, Worker
+from images.domain.work import Speeds, costs_of, total
+from images.tables import UNFINISHED, AnnouncedModel, Image, Status, Worker
 
 GONE_AFTER = timedelta(minutes=1)
 """A worker that has not announced itself for this long no longer runs."""
@@ -207,12 +207,14 @@ async def _read_workers(session: AsyncSession, cold_start: timedelta) -> Workers
         {kind: speed for row in reversed(rows) for kind, speed in (row.speeds or {}).items()},
         next((row.megapixels_per_second for row in rows if row.megapixels_per_second), None),
         next((row.seconds_per_job for row in rows if row.seconds_per_job), 0.0),
+        await _read_costs(session),
     )
     alive = [
         Speeds(
             {**last.by_kind, **(row.speeds or {})},
             row.megapixels_per_second or last.other,
             row.seconds_per_job or last.seconds_per_job,
+            last.costs,
         )
         for row in rows
         if row.is_alive
@@ -220,6 +222,12 @@ async def _read_workers(session: AsyncSession, cold_start: timedelta) -> Workers
     start_seconds = 0.0 if alive else cold_start.total_seconds()
     places = sum(row.places or 1 for row in rows if row.is_alive) or 1
     return Workers(total(alive or [last]), max(1, len(alive)), places, start_seconds)
+
+
+async def _read_costs(session: AsyncSession) -> Mapping[str, float]:
+    """Return the costs of the kinds of work with the networks that workers have announced."""
+    announced = (await session.exec(select(AnnouncedModel.nets))).all()
+    return costs_of({network for networks in announced for network in networks})
 
 
 def _remaining(image: Image, expected: float) -> float:

@@ -3,12 +3,12 @@
 Workers measure their speed for each kind, because networks and scales differ in speed up to forty times.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from images.catalogue import AUTO
 from images.tables import Image
-from loupe.images.v1.known_models import KNOWN_MODELS, KnownModel
+from loupe.images.v1.known_models import KNOWN_MODELS, KnownModel, KnownNetwork
 
 SCALES = (2, 4)
 """The scales of networks. A result takes the smallest scale that reaches its size."""
@@ -44,6 +44,8 @@ class Speeds:
     """The speed of all kinds together, for a kind that cannot be compared with a measured one."""
     seconds_per_job: float = 0.0
     """Time that a job takes beside its pixels."""
+    costs: Mapping[str, float] = field(default_factory=lambda: COSTS)
+    """Operations for a pixel of the output, by kind of work."""
 
     def of(self, kind: str | None) -> float | None:
         """Return the speed of a kind, measured or derived from another kind. None if it is not known."""
@@ -51,7 +53,7 @@ class Speeds:
 
     def known(self) -> dict[str, float]:
         """Return the speed of each kind, measured or derived, without those that are not known."""
-        kinds = {*COSTS, *self.by_kind}
+        kinds = {*self.costs, *self.by_kind}
         return {kind: speed for kind in kinds if (speed := self.of(kind))}
 
     def seconds(self, image: Image) -> float | None:
@@ -61,9 +63,10 @@ class Speeds:
 
     def _derived(self, kind: str) -> float | None:
         """Return the smallest speed that measured kinds suggest, by the operations that a pixel takes."""
-        if not (cost := COSTS.get(kind)):
+        costs = self.costs
+        if not (cost := costs.get(kind)):
             return None
-        found = [speed * COSTS[known] / cost for known, speed in self.by_kind.items() if known in COSTS]
+        found = [speed * costs[known] / cost for known, speed in self.by_kind.items() if known in costs]
         return min(found, default=None)
 
 
@@ -81,29 +84,37 @@ def total(workers: Iterable[Speeds]) -> Speeds:
     by_kind = {kind: sum(speeds.of(kind) or 0 for speeds in each) for kind in kinds}
     others = [speeds.other for speeds in each if speeds.other]
     seconds = max((speeds.seconds_per_job for speeds in each), default=0.0)
-    return Speeds(by_kind, sum(others) or None, seconds / max(1, len(each)))
+    costs = each[0].costs if each else COSTS
+    return Speeds(by_kind, sum(others) or None, seconds / max(1, len(each)), costs)
 
 
-def _operations(model: KnownModel, scale: int) -> float:
+def costs_of(announced: Collection[str] = ()) -> dict[str, float]:
+    """Return the operations for a pixel of the output, by kind of work.
+
+    `announced` names the networks that workers have. A model may use one of several.
+    """
+    models = {model.name: _networks(model, announced) for model in KNOWN_MODELS}
+    costs: dict[str, float] = {}
+    for name in models:
+        for scale in SCALES:
+            for is_lossy, probable in PROBABLE.items():
+                networks = models[probable if name == AUTO else name]
+                costs[kind_of(name, scale, is_lossy=is_lossy)] = _operations(networks, scale)
+    return costs
+
+
+def _networks(model: KnownModel, announced: Collection[str]) -> Sequence[KnownNetwork]:
+    """Return the networks that workers have, or all known ones if none was announced."""
+    return [network for network in model.networks if network.name in announced] or model.networks
+
+
+def _operations(networks: Sequence[KnownNetwork], scale: int) -> float:
     """Return the operations for a pixel of the output. A network of a smaller scale runs several times."""
-    network = next((each for each in model.networks if each.scale == scale), model.networks[0])
+    network = next((each for each in networks if each.scale == scale), networks[0])
     inputs, reached = 1, network.scale
     while reached < scale:
         inputs, reached = inputs + reached**2, reached * network.scale
     return network.kflop * inputs / scale**2
 
 
-def _costs() -> dict[str, float]:
-    """Return the operations for a pixel of the output, by kind of work."""
-    models = {model.name: model for model in KNOWN_MODELS}
-    costs: dict[str, float] = {}
-    for name in models:
-        for scale in SCALES:
-            for is_lossy, probable in PROBABLE.items():
-                chosen = models[probable if name == AUTO else name]
-                costs[kind_of(name, scale, is_lossy=is_lossy)] = _operations(chosen, scale)
-    return costs
-
-
-COSTS = _costs()
-"""Operations for a pixel of the output, by kind of work."""
+COSTS = costs_of()
