@@ -97,7 +97,9 @@ def _costs() -> dict[str, float]:
     """Return the operations for a pixel of the output, by kind of work."""
     models = {model.name: model for model in KNOWN_MODELS}
     costs: dict[str, float] = {}
-    for name in models:
+    for name, model in models.items():
+        if not model.networks and name != AUTO:
+            continue  # it repeats pixels, and cannot be compared with a network
         for scale in SCALES:
             for is_lossy, probable in PROBABLE.items():
                 chosen = models[probable if name == AUTO else name]
