@@ -21,7 +21,7 @@ that.
 """
 PLAIN_WEIGHT = 0.002
 """The weight of black and white. That of grey is up to 0.25."""
-Plane = npt.NDArray[np.float32]
+Plane = npt.NDArray[np.floating]
 
 
 class DriftCorrection:

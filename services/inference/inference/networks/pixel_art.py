@@ -90,7 +90,7 @@ def is_small_art(picture: Picture, speckles: float) -> bool:
         return False
     samples = picture.pixels.astype(np.int32)
     between = count_between(codes, samples) + count_between(codes.T, samples.transpose(1, 0, 2))
-    return between <= changes * (MOST_BETWEEN_SPRITE if is_sprite else MOST_BETWEEN)
+    return between <= int(changes) * (MOST_BETWEEN_SPRITE if is_sprite else MOST_BETWEEN)
 
 
 def is_cut_out(picture: Picture) -> bool:
