@@ -11,8 +11,8 @@ import pytest
 from builder.registry import EIGHT_BIT_NETWORKS, MODELS, NETWORKS, Model, factors_of, networks_of
 from gateway.routes.uploads import OPTIONS
 from images.catalogue import ALWAYS_SERVED
-from inference.networks.auto import AUTO, ENHANCE, REQUIRED
-from inference.networks.registry import network_names
+from inference.networks.auto import ENHANCE, PIXEL, REQUIRED
+from inference.networks.registry import AUTO, BUILT_IN, network_names
 from inference.settings import NAMES
 from loupe.contract import SCALE_FACTORS
 from loupe.images.v1 import known_models
@@ -49,7 +49,7 @@ def test_the_generated_table_is_current() -> None:
 def test_all_services_know_the_same_models() -> None:
     names = [model.name for model in MODELS]
 
-    assert names == [AUTO, *NAMES] == [AUTO, *REQUIRED, ENHANCE] == OPTIONS["model"]["enum"]
+    assert names == [AUTO, *NAMES] == [AUTO, *REQUIRED, ENHANCE, PIXEL] == OPTIONS["model"]["enum"]
     assert (AUTO, *REQUIRED) == ALWAYS_SERVED
     assert all(network.is_always_built for network in EIGHT_BIT_NETWORKS if network.model.name in REQUIRED)
 
@@ -65,7 +65,10 @@ def test_every_network_can_be_built_for_8_and_for_16_bits_and_cut_without_a_seam
 
 
 def test_every_model_reaches_the_largest_factor() -> None:
-    assert {max(factors_of(model)) for model in MODELS[1:]} == {max(SCALE_FACTORS)}
+    with_networks = [model for model in MODELS if networks_of(model)]
+
+    assert {max(factors_of(model)) for model in with_networks} == {max(SCALE_FACTORS)}
+    assert {max(model.factors) for model in BUILT_IN.values()} == {max(SCALE_FACTORS)}
 
 
 async def test_the_models_can_be_listed_without_a_token(anyone: httpx2.AsyncClient) -> None:

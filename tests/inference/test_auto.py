@@ -10,17 +10,9 @@ from PIL import Image, ImageDraw, ImageOps
 
 from inference.decoding.jpeg_quality import jpeg_quality
 from inference.decoding.pool import Decoder
-from inference.networks.auto import (
-    BLOCK,
-    MAX_BLOCKS,
-    MAX_PALETTE_COLOURS,
-    NotServed,
-    Rule,
-    choose_model,
-    match_rule,
-    take_blocks,
-)
+from inference.networks.auto import NotServed, Rule, choose_model, match_rule
 from inference.networks.registry import Model
+from inference.networks.sample import BLOCK, MAX_BLOCKS, MAX_PALETTE_COLOURS, take_blocks
 from inference.picture import Picture, Pixels
 from tests.bench.quality_sets import CUTS, cases, on_white, photo, screenshot, smaller
 from tests.inference.built_models import CLEAN, ENHANCE_LARGE, ENHANCE_SMALL, FAITHFUL, MODELS
@@ -210,12 +202,6 @@ def test_every_size_can_be_judged(
     ]
 
     assert all(isinstance(choice, Rule) for choice in choices)
-
-
-def test_one_pixel_counts_as_a_photo_and_a_large_plain_colour_does_not() -> None:
-    dot, plain = (a_picture(Image.new("RGB", size, "teal")) for size in ((1, 1), (300, 300)))
-
-    assert (match_rule(dot).reason, match_rule(plain).reason) == ("clean_photo", "few_colours")
 
 
 @pytest.mark.parametrize(

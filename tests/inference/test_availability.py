@@ -144,7 +144,7 @@ async def test_with_the_usual_networks_the_usual_models_are_served(real: Triton,
 
     await availability.ensure_required()
 
-    assert availability.names == ["auto", "faithful", "clean"]
+    assert availability.names == ["auto", "faithful", "clean", "pixel"]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ async def test_a_model_that_auto_needs_stays_served_while_it_is_loaded_again(
     async with loaded.without("span_x4"):
         await availability.refresh()
 
-    assert availability.names == ["auto", "faithful", "clean"]
+    assert availability.names == ["auto", "faithful", "clean", "pixel"]
 
 
 async def test_a_starting_worker_loads_the_models_that_auto_needs(real: Triton, loaded: Loaded) -> None:
@@ -219,8 +219,8 @@ async def test_models_that_come_and_go_are_announced_to_images(
     await loaded.only()
     await availability.announce(images, Throughput())
 
-    assert before == ["auto", "faithful", "clean"]
-    assert come == [*before, "enhance"]
+    assert before == ["auto", "faithful", "clean", "pixel"]
+    assert come == ["auto", "faithful", "clean", "enhance", "pixel"]
     assert "enhance" not in availability.models
 
 
@@ -243,7 +243,7 @@ async def throughputs(harness: Harness) -> list[float | None]:
         return list((await session.exec(select(Worker.megapixels_per_second))).all())
 
 
-@pytest.mark.parametrize("names", [("faithful",), ("clean",), ("clean", "faithful")])
+@pytest.mark.parametrize("names", [("faithful",), ("clean",), ("clean", "faithful"), ("clean", "pixel")])
 async def test_only_the_models_that_the_operator_wants_are_served(
     real: Triton, loaded: Loaded, harness: Harness, names: tuple[str, ...]
 ) -> None:

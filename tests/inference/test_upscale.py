@@ -95,7 +95,8 @@ async def upscale_whole(picture: Picture) -> Pixels:
 @pytest.mark.parametrize("is_fixed", [False, True])
 @pytest.mark.parametrize("height", [1, 31, 40, 41, 97])
 async def test_the_tiled_result_equals_the_whole_one_for_every_size(height: int, is_fixed: bool) -> None:
-    for width in range(1, 140, 3):
+    smallest = 2 if height == 1 else 1  # a picture of one colour needs no network
+    for width in range(smallest, 140, 3):
         picture = a_picture((width, height))
 
         result = await upscale(

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from common import errors, log
-from inference.networks.auto import AUTO, REQUIRED
-from inference.networks.registry import PARAMETER, Model, assemble_models, network_names
+from inference.networks.auto import REQUIRED
+from inference.networks.registry import AUTO, BUILT_IN, PARAMETER, Model, assemble_models, network_names
 from inference.throughput import Throughput
 from inference.triton.client import Triton
 from inference.triton.errors import OutdatedRepository, TritonFailed
@@ -76,7 +76,7 @@ class Availability:
             raise OutdatedRepository(OUTDATED)
         found = assemble_models(configurations)
         self._required = {**self._required, **{name: found[name] for name in REQUIRED if name in found}}
-        known = {**self._required, **found}
+        known = {**self._required, **found, **BUILT_IN}
         models = {name: model for name, model in known.items() if not self._wanted or name in self._wanted}
         if models != self.models:
             LOG.info("the models that this worker serves have changed", models=sorted(models))

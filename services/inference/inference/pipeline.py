@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 import time
 from asyncio import to_thread
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,12 +30,15 @@ from prometheus_client import Counter, Histogram
 from common.blobs import Blobs
 from imagefile.formats import WRITABLE, Format, can_be_animated, media_type
 from inference.decoding.pool import Decoder
+from inference.drift import DriftCorrection
 from inference.encoding import animation
 from inference.encoding.writer import open_writer
 from inference.errors import Undecodable
+from inference.nearest import nearest_rows, plain_rows
 from inference.networks.auto import Choice, choose_model
 from inference.networks.network import ImplausibleAnswer, Infer, Network, smallest_network
 from inference.picture import Animation, Header, Picture, Pixels, Size
+from inference.plain import is_neutral, one_colour
 from inference.resampling import PictureResampler, fill_hidden_colours
 from inference.sizing import Fit, Placement, PlacementWriter, WriteRows, place
 from inference.tiling.inference_cache import InferenceCache
@@ -233,19 +236,52 @@ async def upscale(
     tiling: Tiling = Tiling(),  # noqa: B008  frozen
     progress: Progress | None = None,
 ) -> None:
-    """Write the rows of the picture at exactly this size, with alpha last (steps 4 to 7)."""
+    """Write the rows of the picture at exactly this size, with alpha last (steps 4 to 7).
+
+    A model without networks repeats pixels. A network never sees a picture of one colour, which stays that
+    colour, and it sees one channel of a picture without colour, whose result has no colour either.
+    """
+    rows = await to_thread(rows_without_network, picture, size, networks)
+    if rows is not None:
+        await to_thread(write_all, rows, write)
+        if progress:
+            progress(1, 1)
+        return
     network = smallest_network(networks, picture.size, size)
-    tiled = TiledPass(network, await to_thread(fill_hidden_colours, picture), infer, tiling)
+    source = await to_thread(network_input, picture)
+    tiled = TiledPass(network, source, infer, tiling)
     resampler = PictureResampler(picture, size, network.scale)
+    correction = DriftCorrection(source, network.scale) if source.shape[2] == 1 else None
 
     def resample_and_write(native: Pixels) -> None:
-        for rows in resampler.push(native):
-            write(rows)
+        for rows in correction.push(native) if correction else (native,):
+            write_all(resampler.push(rows), write)
 
     async def take_rows(native: Pixels) -> None:
         await to_thread(resample_and_write, native)
 
     await tiled.run(take_rows, progress)
+
+
+def rows_without_network(
+    picture: Picture, size: Size, networks: Sequence[Network]
+) -> Iterator[Pixels] | None:
+    """Return the result's rows, or None if a network has to make them."""
+    if not networks:
+        return nearest_rows(picture, size)
+    colour = one_colour(picture)
+    return None if colour is None else plain_rows(picture, size, colour)
+
+
+def network_input(picture: Picture) -> Pixels:
+    """Return the colours as the network sees them: one channel if all are equal."""
+    source = fill_hidden_colours(picture)
+    return source[:, :, :1] if is_neutral(source) else source
+
+
+def write_all(rows: Iterable[Pixels], write: WriteRows) -> None:
+    for each in rows:
+        write(each)
 
 
 def count_pixels(picture: Picture | Animation, spec: RenderSpec) -> None:

@@ -77,16 +77,23 @@ class PictureResampler:
         self._constant_alpha = constant_alpha(picture)
 
     def push(self, native: Pixels) -> Iterator[Pixels]:
-        """Take the next rows at the network's scale. Yield the result's rows that are ready, alpha last."""
-        for colour in self._colours.push(native):
-            yield self._with_alpha(colour) if self._picture.has_alpha else colour
-            self._top += len(colour)
+        """Take the next rows at the network's scale. Yield the result's rows that are ready, alpha last.
 
-    def _with_alpha(self, colour: Pixels) -> Pixels:
-        height, width, channels = colour.shape
+        Rows of one channel fill all channels of the picture.
+        """
+        for colour in self._colours.push(native):
+            yield self.join_alpha(colour)
+
+    def join_alpha(self, colour: Pixels) -> Pixels:
+        """Return the next rows of the result, of which these are the colours, with all of its channels."""
+        height, width, _ = colour.shape
+        channels = self._picture.pixels.shape[2]
+        top, self._top = self._top, self._top + height
+        if not self._picture.has_alpha:
+            return colour if colour.shape[2] == channels else colour.repeat(channels, axis=2)
         joined = np.empty((height, width, channels + 1), colour.dtype)
         joined[:, :, :-1] = colour
-        joined[:, :, -1:] = self._alpha(self._top, self._top + height)
+        joined[:, :, -1:] = self._alpha(top, top + height)
         return joined
 
     def _alpha(self, top: int, bottom: int) -> Pixels | int:

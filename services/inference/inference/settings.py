@@ -7,7 +7,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.blobs import Store
 from common.settings import ServiceSettings
-from inference.networks.auto import AUTO, REQUIRED
+from inference.networks.auto import REQUIRED
+from inference.networks.registry import AUTO
 from inference.tiling.tiles import SMALLEST_TILE
 from loupe.images.v1.known_models import KNOWN_MODELS
 

@@ -35,7 +35,8 @@ def place(source: Size, target: Size, fit: Fit) -> Placement:
     ratios = (target[0] / source[0], target[1] / source[1])
     ratio = max(ratios) if fit == "cover" else min(ratios)
     bound = max if fit == "cover" else min
-    width, height = (bound(side, round(length * ratio)) for side, length in zip(target, source, strict=True))
+    sides = zip(target, source, strict=True)
+    width, height = (bound(side, max(1, round(length * ratio))) for side, length in sides)
     return Placement((width, height), (target[0] - width) // 2, (target[1] - height) // 2)
 
 

@@ -60,4 +60,12 @@ KNOWN_MODELS = (
             KnownNetwork('realesr_general_x4v3', 'SRVGG, 32 layers', 'xinntao/Real-ESRGAN', 'BSD-3-Clause', 4, 2418),
         ),
     ),
+    KnownModel(
+        name='pixel',
+        description="Repeats pixels: every colour of the result is one of the original's.",
+        best_for='pixel art, QR codes and everything else that must stay blocks of plain colours',
+        is_always_served=False,
+        networks=(
+        ),
+    ),
 )

@@ -95,7 +95,9 @@ def costs_of(announced: Collection[str] = ()) -> dict[str, float]:
     """
     models = {model.name: _networks(model, announced) for model in KNOWN_MODELS}
     costs: dict[str, float] = {}
-    for name in models:
+    for name, own in models.items():
+        if not own and name != AUTO:
+            continue  # it repeats pixels, and cannot be compared with a network
         for scale in SCALES:
             for is_lossy, probable in PROBABLE.items():
                 networks = models[probable if name == AUTO else name]
@@ -118,3 +120,4 @@ def _operations(networks: Sequence[KnownNetwork], scale: int) -> float:
 
 
 COSTS = costs_of()
+"""Operations for a pixel of the output, by kind of work, with all known networks."""

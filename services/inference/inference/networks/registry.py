@@ -12,6 +12,8 @@ from math import ceil
 from typing import Any
 
 from inference.networks.network import FLOAT_SUFFIX, Network
+from loupe.contract import SCALE_FACTORS
+from loupe.images.v1.known_models import KNOWN_MODELS
 
 PARAMETER = "loupe"
 """The parameter of a network's Triton configuration whose value is its description as JSON."""
@@ -23,7 +25,9 @@ class Model:
 
     name: str
     networks: tuple[Network, ...]
-    """By scale, ascending. An image takes the smallest that reaches its size."""
+    """By scale, ascending. An image takes the smallest that reaches its size. Without networks a model
+    repeats pixels.
+    """
     description: str = ""
     best_for: str = ""
     title: str = ""
@@ -36,7 +40,16 @@ class Model:
     @property
     def factors(self) -> range:
         """The whole factors that it can enlarge by."""
-        return range(2, max(network.scale for network in self.networks) + 1)
+        return range(2, max((network.scale for network in self.networks), default=max(SCALE_FACTORS)) + 1)
+
+
+AUTO = KNOWN_MODELS[0].name
+BUILT_IN = {
+    known.name: Model(known.name, (), known.description, known.best_for)
+    for known in KNOWN_MODELS
+    if not known.networks and known.name != AUTO
+}
+"""The models without networks, which every worker has."""
 
 
 @dataclass(frozen=True, slots=True)

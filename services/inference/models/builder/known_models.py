@@ -43,7 +43,8 @@ def lines_of(model: Model) -> Iterator[str]:
     yield f"        name={model.name!r},"
     yield f"        description={model.description!r},"
     yield f"        best_for={model.best_for!r},"
-    yield f"        is_always_served={all(network.is_always_built for network in networks)},"
+    is_built = all(network.is_always_built for network in networks)
+    yield f"        is_always_served={is_built and not model.is_new},"
     yield "        networks=("
     yield from (f"            {entry(network)}," for network in networks)
     yield "        ),"

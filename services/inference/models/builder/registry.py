@@ -17,12 +17,17 @@ from typing import Any
 class Model:
     """A model that clients may ask for by name. Its texts are part of the API.
 
-    Each model must reach the factor 4, because every client may ask for that.
+    Each model must reach the factor 4, because every client may ask for that. One without networks is built
+    into the worker.
     """
 
     name: str
     description: str
     best_for: str
+    is_new: bool = False
+    """Whether workers of the release before lack the model, so that nobody may rely on it before a worker has
+    announced it.
+    """
 
 
 AUTO = Model(
@@ -42,7 +47,14 @@ ENHANCE = Model(
     "Invents edges and removes noise: looks best on worn input, and is further from the original.",
     "worn photos that are to look good",
 )
-MODELS = (AUTO, FAITHFUL, CLEAN, ENHANCE)
+PIXEL = Model(
+    "pixel",
+    "Repeats pixels: every colour of the result is one of the original's.",
+    "pixel art, QR codes and everything else that must stay blocks of plain colours",
+    is_new=True,
+)
+"""Has no networks: the worker repeats pixels itself (inference/nearest.py)."""
+MODELS = (AUTO, FAITHFUL, CLEAN, ENHANCE, PIXEL)
 """In the order in which clients see them."""
 
 
