@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from imagefile import formats, gif, tiff_kinds
+from imagefile import bmp, formats, gif, tiff_kinds
 from imagefile.formats import READABLE, Format
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
@@ -74,6 +74,8 @@ def _refused(text: str) -> errors.InvalidArgument:
 def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
     if format_ == "TIFF":
         return _tiff_header(select_picture(data), largest_pixels)
+    if format_ == "BMP":
+        return _bmp_header(data, largest_pixels)
     with Image.open(io.BytesIO(data), formats=[format_]) as image:
         return _header(format_, image, data, largest_pixels)
 
@@ -111,6 +113,18 @@ def _tiff_header(data: bytes, largest_pixels: int) -> Header:
     if feature := tiff_kinds.unsupported_feature(tags):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
     return Header("TIFF", width, height, has_alpha=tiff_kinds.has_alpha(tags))
+
+
+def _bmp_header(data: bytes, largest_pixels: int) -> Header:
+    """Return the header of a BMP without Pillow, which does not open all kinds that the decoder reads."""
+    header = bmp.read_header(data)
+    width, height = header.width, abs(header.height)
+    _check_pixels(width * height, largest_pixels)
+    if not READABLE["BMP"].is_complete(data) or min(width, height) < 1:
+        raise _refused(BROKEN)
+    if feature := bmp.unsupported_feature(header):
+        raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
+    return Header("BMP", width, height, has_alpha=bmp.has_alpha(header))
 
 
 def _frames(format_: Format, image: ImageFile.ImageFile) -> tuple[int, int]:

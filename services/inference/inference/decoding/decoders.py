@@ -10,7 +10,7 @@ from PIL import UnidentifiedImageError
 
 from imagefile import formats, png
 from imagefile.formats import READABLE, Format
-from inference.decoding import animation, sixteen_bit, still, tiff
+from inference.decoding import animation, bmp, sixteen_bit, still, tiff
 from inference.decoding.protocol import Decoded
 
 for plugin in ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):  # loaded before the child is confined
@@ -37,7 +37,7 @@ DECODERS: Mapping[Format, Decode] = formats.require_entries(
         "JPEG": still.read,
         "PNG": decode_still_or_16_bit,
         "WEBP": decode_still_or_animation,
-        "BMP": still.read,
+        "BMP": bmp.read,
         "TIFF": tiff.read,
         "GIF": decode_still_or_animation,
     },
