@@ -126,6 +126,15 @@ async def test_a_palette_behind_any_header_is_read(decoder: Decoder, header: int
     assert_upscaled(result, palette[indices])
 
 
+@pytest.mark.parametrize("header", [16, 40, 52, 56, 64, 108, 124])
+async def test_24_bits_behind_any_header_are_read(decoder: Decoder, header: int) -> None:
+    samples = noise(*SIZE, 3)
+
+    result = await upscaled(decoder, a_bmp(24, rows_of(samples[:, :, ::-1]), header=header), "PNG")
+
+    assert_upscaled(result, samples)
+
+
 @pytest.mark.parametrize("bits", [1, 4, 8])
 @pytest.mark.parametrize("count", [2, 3, 16, 200])
 def test_a_short_palette_of_greys_is_no_picture_of_fewer_bits(bits: int, count: int) -> None:

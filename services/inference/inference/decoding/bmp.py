@@ -23,6 +23,8 @@ MASKS_THAT_PILLOW_READS = (
 )
 BLUE_GREEN_RED = (0xFF0000, 0xFF00, 0xFF, 0)
 BLUE_GREEN_RED_ALPHA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+SHORT_HEADER_BYTES = 16
+"""Of OS/2's second version, without compression. Pillow does not read it."""
 NOT_GREY = b"\0\0\xff\0"
 """One more colour, red. No pixel has it."""
 
@@ -48,6 +50,8 @@ def to_plain(data: bytes, header: Header) -> bytes:
         return _with_header(header, 32, BIT_FIELDS, masks.ljust(bmp.V4_BYTES - HEADER_BYTES, b"\0"), pixels)
     if header.bits <= 8:
         return _with_palette(data, header)
+    if header.bytes == SHORT_HEADER_BYTES:
+        return _with_header(header, header.bits, PLAIN, b"", data[header.offset :])
     return data
 
 
