@@ -39,7 +39,7 @@ def test_a_format_is_identified_by_first_bytes_that_pillow_accepts_too(name: For
 
 
 def test_the_first_bytes_of_other_formats_identify_none() -> None:
-    for data in (b"", b"\x89PN", b"GIF88a", b"RIFF\0\0\0\0WAVE", b"%PDF-1.7", b"MM\0+\0\x08\0\0"):
+    for data in (b"", b"\x89PN", b"GIF88a", b"RIFF\0\0\0\0WAVE", b"%PDF-1.7", b"MM+\0\0\x08\0\0"):
         assert formats.identify(data) is None
 
 

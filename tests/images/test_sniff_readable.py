@@ -90,12 +90,12 @@ def with_value(data: bytes, tag: int, value: int, kind: int = 3) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize("compression", [50001, 3])
-def test_an_unsupported_compression_is_refused_by_its_number(compression: int) -> None:
-    """50001 is WebP. 3 is a compression for black and white only."""
+@pytest.mark.parametrize(("compression", "name"), [(50001, " (WebP)"), (3, " (CCITT)"), (60000, "")])
+def test_an_unsupported_compression_is_refused_by_its_number_and_name(compression: int, name: str) -> None:
+    """3 is a compression for black and white only, and 60000 is none."""
     data = with_value(encoded(NOISE, "TIFF"), 259, compression)
 
-    why = f"a TIFF of 8 bits a sample with compression {compression}"
+    why = f"a TIFF of 8 bits a sample with compression {compression}{name}"
     assert refusal(data) == f"The image is of a kind that cannot be upscaled: {why}."
 
 
@@ -131,36 +131,44 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "name"),
     [
-        pytest.param(in_planes("uint16", 5, "rgb", ["unspecified"] * 2), id="16 bits and two more"),
-        pytest.param(in_planes("uint8", 5, "rgb", ["unassalpha", "unspecified"]), id="alpha and one more"),
-        pytest.param(in_planes("uint8", 4, "rgb", ["assocalpha"]), id="premultiplied"),
-        pytest.param(in_planes("uint8", 3, "ycbcr", []), id="ycbcr"),
+        (in_planes("uint16", 5, "rgb", ["unspecified"] * 2), "RGB of 16 bits a sample, with 2 more channels"),
+        (
+            in_planes("uint8", 5, "rgb", ["unassalpha", "unspecified"]),
+            "RGB of 8 bits a sample, with 2 more channels",
+        ),
+        (in_planes("uint8", 4, "rgb", ["assocalpha"]), "RGB of 8 bits a sample, with alpha"),
+        (in_planes("uint8", 3, "ycbcr", []), "YCbCr of 8 bits a sample"),
     ],
+    ids=["16 bits and two more", "alpha and one more", "premultiplied", "ycbcr"],
 )
-async def test_planes_that_the_decoder_does_not_support_are_refused(decoder: Decoder, data: bytes) -> None:
+async def test_planes_that_the_decoder_does_not_support_are_refused(
+    decoder: Decoder, data: bytes, name: str
+) -> None:
     with pytest.raises(Undecodable):
         await decoder.decode(data)
 
-    assert refusal(data) == "The image is of a kind that cannot be upscaled: a TIFF with such channels."
+    text = f"The image is of a kind that cannot be upscaled: a TIFF in {name}, in separate planes."
+    assert refusal(data) == text
 
 
 def test_grey_of_16_bits_with_two_more_channels_is_refused() -> None:
     """libvips would take the three channels for colours."""
     data = in_planes("uint16", 3, "minisblack", ["unspecified"] * 2)
 
-    assert refusal(data) == "The image is of a kind that cannot be upscaled: a TIFF with such channels."
+    kind = "a TIFF in grey of 16 bits a sample, with 2 more channels, in separate planes"
+    assert refusal(data) == f"The image is of a kind that cannot be upscaled: {kind}."
 
 
-@pytest.mark.parametrize("kind", ["uint8", "uint16"])
-def test_grey_and_alpha_in_separate_planes_are_refused(kind: str) -> None:
-    samples, out = np.ones((2, 16, 24), kind), io.BytesIO()
+@pytest.mark.parametrize("bits", [8, 16])
+def test_grey_and_alpha_in_separate_planes_are_refused(bits: int) -> None:
+    samples, out = np.ones((2, 16, 24), f"uint{bits}"), io.BytesIO()
     with tifffile.TiffWriter(out) as writer:
         writer.write(samples, planarconfig="separate", extrasamples=["unassalpha"], metadata=None)
 
-    text = "The image is of a kind that cannot be upscaled: a TIFF with such channels."
-    assert refusal(out.getvalue()) == text
+    kind = f"a TIFF in grey of {bits} bits a sample, with alpha, in separate planes"
+    assert refusal(out.getvalue()) == f"The image is of a kind that cannot be upscaled: {kind}."
 
 
 def test_a_png_without_pixels_is_refused() -> None:

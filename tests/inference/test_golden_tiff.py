@@ -224,7 +224,6 @@ async def test_the_first_of_several_pages_is_taken(decoder: Decoder, depth: int)
 
 @pytest.mark.parametrize("depth", [8, 16])
 async def test_a_little_endian_big_tiff_is_read(decoder: Decoder, depth: int) -> None:
-    """Pillow does not open big-endian BigTIFFs, so Loupe refuses them."""
     samples = noise(*SIZE, 3, depth)
 
     result = await upscaled(decoder, a_tiff(samples, big=True), "TIFF")

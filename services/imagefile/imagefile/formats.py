@@ -168,8 +168,8 @@ FORMATS: Mapping[Format, FormatInfo] = {
         media_type="image/tiff",
         extensions=("tiff", "tif"),
         reading=Reading(
-            # Pillow also reads a swapped 42, and BigTIFF only in little-endian order
-            signature=re.compile(rb"II\*\0|MM\0\*|II\0\*|MM\*\0|II\+\0"),
+            # Pillow also reads a swapped 42
+            signature=re.compile(rb"II\*\0|MM\0\*|II\0\*|MM\*\0|II\+\0|MM\0\+"),
             walk=tiff.walk,
             is_complete=tiff.is_complete,
             is_lossy=never,

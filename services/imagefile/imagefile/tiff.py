@@ -12,8 +12,10 @@ from imagefile.parser_bombs import ParserBomb
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_LENGTHS, PLANES = 273, 274, 277, 278, 279, 284
-PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 317, 322, 323, 324, 325
+FILL_ORDER, PREDICTOR, COLOUR_MAP = 266, 317, 320
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 322, 323, 324, 325
 INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, ICC_PROFILE = 332, 338, 339, 34675
+YCBCR_SUBSAMPLING = 530
 BYTE, ASCII, SHORT, LONG, FRACTION, SIGNED_BYTE, UNDEFINED, SIGNED_SHORT, SIGNED_LONG = range(1, 10)
 SIGNED_FRACTION, FLOAT, DOUBLE, DIRECTORY, LONG8 = 10, 11, 12, 13, 16
 INTEGERS = {
@@ -69,38 +71,60 @@ class NumberFormat:
         return f"{self.order}{'Q' if self.is_big else 'I'}"
 
     @property
+    def count(self) -> str:
+        """The number of entries, at the start of a directory."""
+        return f"{self.order}{'Q' if self.is_big else 'H'}"
+
+    @property
     def entry(self) -> struct.Struct:
         return struct.Struct(f"{self.order}HH{'Q' if self.is_big else 'I'}")
+
+    @property
+    def room(self) -> int:
+        """Bytes of an offset, and of the values that an entry itself can hold."""
+        return 8 if self.is_big else 4
+
+    @property
+    def entry_bytes(self) -> int:
+        return self.entry.size + self.room
+
+    @property
+    def first_pointer(self) -> int:
+        """The place of the offset of the first directory."""
+        return 8 if self.is_big else 4
 
 
 def read_number_format(data: Data) -> NumberFormat:
     return NumberFormat("<" if data[:2] == b"II" else ">", b"+" in data[2:4])
 
 
+def first_directory(data: Data) -> int:
+    """Return the offset of the first directory."""
+    number_format = read_number_format(data)
+    return struct.unpack_from(number_format.offset, data, number_format.first_pointer)[0]
+
+
 def entries(data: Data) -> Iterator[Entry]:
     """Yield the entries of the first directory. Raise `ParserBomb` for too many entries or values."""
-    number_format = read_number_format(data)
     try:
-        start = struct.unpack_from(number_format.offset, data, 8 if number_format.is_big else 4)[0]
-        yield from entries_at(data, start, number_format)
+        yield from entries_at(data, first_directory(data), read_number_format(data))
     except (struct.error, OverflowError):
         return
 
 
 def entries_at(data: Data, directory: int, number_format: NumberFormat) -> Iterator[Entry]:
     """Yield the entries of the directory that begins at the offset `directory`."""
-    count = struct.unpack_from(
-        f"{number_format.order}{'Q' if number_format.is_big else 'H'}", data, directory
-    )[0]
+    [count] = struct.unpack_from(number_format.count, data, directory)
     if count > MOST_VALUES:
         raise ParserBomb(f"{count} tags")
-    header, room = number_format.entry, 8 if number_format.is_big else 4
+    header, room = number_format.entry, number_format.room
     for index in range(count):
-        position = directory + (8 if number_format.is_big else 2) + index * (header.size + room)
+        position = directory + struct.calcsize(number_format.count) + index * number_format.entry_bytes
         if position + header.size + room > len(data):
             return
         tag, kind, values = header.unpack_from(data, position)
-        if kind not in ONE_BYTE_TYPES and values > MOST_VALUES:
+        most = 3 * MOST_VALUES if tag == COLOUR_MAP else MOST_VALUES
+        if kind not in ONE_BYTE_TYPES and values > most:
             raise ParserBomb(f"{values} values of tag {tag}")
         value, is_elsewhere = position + header.size, values * TYPE_BYTES.get(kind, 0) > room
         if is_elsewhere:
@@ -136,6 +160,9 @@ class Tags:
 
     def __contains__(self, tag: int) -> bool:
         return tag in self._entries
+
+    def entry(self, tag: int) -> Entry:
+        return self._entries[tag]
 
     def has_integers(self, tag: int) -> bool:
         return tag in self and self._entries[tag].kind in INTEGERS

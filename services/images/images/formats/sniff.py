@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from imagefile import formats, gif
+from imagefile import bmp, formats, gif, tiff_kinds
 from imagefile.formats import READABLE, Format
-from imagefile.tiff import SAMPLES, Tags
-from images.formats import png, tiff
+from imagefile.tiff import Tags
+from imagefile.tiff_pages import select_picture
+from images.formats import png
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
 MOST_FRAMES = gif.MOST_FRAMES
@@ -71,13 +72,11 @@ def _refused(text: str) -> errors.InvalidArgument:
 
 
 def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
-    try:
-        image = Image.open(io.BytesIO(data), formats=[format_])
-    except UnidentifiedImageError:
-        if format_ == "TIFF" and (header := _header_unknown_to_pillow(data, largest_pixels)):
-            return header
-        raise
-    with image:
+    if format_ == "TIFF":
+        return _tiff_header(select_picture(data), largest_pixels)
+    if format_ == "BMP":
+        return _bmp_header(data, largest_pixels)
+    with Image.open(io.BytesIO(data), formats=[format_]) as image:
         return _header(format_, image, data, largest_pixels)
 
 
@@ -86,8 +85,6 @@ def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pi
     _check_pixels(width * height, largest_pixels)
     if not READABLE[format_].is_complete(data) or (format_ == "PNG" and not png.can_be_parsed(data)):
         raise _refused(BROKEN)
-    if format_ == "TIFF" and (feature := tiff.unsupported_feature(Tags(data))):
-        raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
     summary = gif.summarise(data) if format_ == "GIF" else None
     frames, pixels = (summary.frames, summary.width * summary.height) if summary else _frames(format_, image)
     if frames > MOST_FRAMES:
@@ -105,26 +102,29 @@ def _check_pixels(pixels: int, largest_pixels: int) -> None:
         raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
 
 
-def _header_unknown_to_pillow(data: bytes, largest_pixels: int) -> Header | None:
-    """Return the header of a TIFF that the decoder reads although Pillow does not open it.
-
-    Its pixels are 16-bit grey with alpha, or 16-bit big-endian grey in which zero is white.
-    """
-    try:
-        tags = Tags(data)
-        size = tiff.size_unknown_to_pillow(tags)
-        is_complete = READABLE["TIFF"].is_complete(data)
-    except Exception:  # noqa: BLE001  damaged bytes can raise any exception
-        return None
-    if size is None:
-        if is_complete:
-            feature = tiff.unsupported_feature(tags) or "a TIFF with such channels"
-            raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
-        return None
-    _check_pixels(size[0] * size[1], largest_pixels)
-    if not is_complete or min(size) < 1:
+def _tiff_header(data: bytes, largest_pixels: int) -> Header:
+    """Return the header of a TIFF without Pillow, which does not open all kinds that the decoder reads."""
+    tags = Tags(data)
+    is_complete = READABLE["TIFF"].is_complete(data)
+    width, height = tiff_kinds.upright_size(tags)
+    _check_pixels(width * height, largest_pixels)
+    if not is_complete or min(width, height) < 1:
         raise _refused(BROKEN)
-    return Header("TIFF", *size, has_alpha=tags.number(SAMPLES, 1) == 2)
+    if feature := tiff_kinds.unsupported_feature(tags):
+        raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
+    return Header("TIFF", width, height, has_alpha=tiff_kinds.has_alpha(tags))
+
+
+def _bmp_header(data: bytes, largest_pixels: int) -> Header:
+    """Return the header of a BMP without Pillow, which does not open all kinds that the decoder reads."""
+    header = bmp.read_header(data)
+    width, height = header.width, abs(header.height)
+    _check_pixels(width * height, largest_pixels)
+    if not READABLE["BMP"].is_complete(data) or min(width, height) < 1:
+        raise _refused(BROKEN)
+    if feature := bmp.unsupported_feature(header):
+        raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
+    return Header("BMP", width, height, has_alpha=bmp.has_alpha(header))
 
 
 def _frames(format_: Format, image: ImageFile.ImageFile) -> tuple[int, int]:
@@ -135,10 +135,8 @@ def _frames(format_: Format, image: ImageFile.ImageFile) -> tuple[int, int]:
 
 def _is_sideways(format_: Format, image: ImageFile.ImageFile, data: bytes) -> bool:
     """Return whether the EXIF orientation swaps width and height. Damaged metadata counts as upright."""
-    if ExifTags.Base.Orientation in getattr(image, "tag_v2", ()):
-        return False  # a TIFF: Pillow has applied the orientation to its size
     try:
         exif = png.exif(data) if format_ == "PNG" else image.getexif()
     except Exception:  # noqa: BLE001  damaged bytes can raise any exception
         return False
-    return exif.get(ExifTags.Base.Orientation) in tiff.SIDEWAYS
+    return exif.get(ExifTags.Base.Orientation) in tiff_kinds.SIDEWAYS

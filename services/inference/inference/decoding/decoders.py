@@ -8,9 +8,9 @@ from importlib import import_module
 
 from PIL import UnidentifiedImageError
 
-from imagefile import formats
+from imagefile import formats, png
 from imagefile.formats import READABLE, Format
-from inference.decoding import animation, sixteen_bit, still
+from inference.decoding import animation, bmp, sixteen_bit, still, tiff
 from inference.decoding.protocol import Decoded
 
 for plugin in ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):  # loaded before the child is confined
@@ -20,7 +20,7 @@ Decode = Callable[[bytes, Format, int], Decoded]
 
 
 def decode_still_or_16_bit(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
-    read = sixteen_bit.read if sixteen_bit.is_sixteen_bit(data, file_format) else still.read
+    read = sixteen_bit.read_png if png.bit_depth(data) == 16 else still.read
     return read(data, file_format, most_pixels)
 
 
@@ -37,8 +37,8 @@ DECODERS: Mapping[Format, Decode] = formats.require_entries(
         "JPEG": still.read,
         "PNG": decode_still_or_16_bit,
         "WEBP": decode_still_or_animation,
-        "BMP": still.read,
-        "TIFF": decode_still_or_16_bit,
+        "BMP": bmp.read,
+        "TIFF": tiff.read,
         "GIF": decode_still_or_animation,
     },
     "decoder",

@@ -63,6 +63,14 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def is_ink_profile(icc: bytes) -> bool:
+    """Return whether LittleCMS can read the profile, and it is one for CMYK."""
+    with suppress(ImageCms.PyCMSError, OSError):
+        ImageCms.getOpenProfile(io.BytesIO(icc))
+        return icc[16:20] == b"CMYK"
+    return False
+
+
 def usable_profile(icc: bytes, *, is_grey: bool) -> bytes:
     """Return the profile if it is one for grey or RGB, as `is_grey` says, else no bytes.
 

@@ -7,24 +7,13 @@ libvips starts threads, and the child may start none.
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from imagefile import png
+from imagefile import tiff_kinds
 from imagefile.formats import Format
-from imagefile.tiff import (
-    BITS,
-    EXTRA_SAMPLES,
-    HEIGHT,
-    PLANES,
-    SAMPLE_FORMAT,
-    SAMPLES,
-    SEPARATE_PLANES,
-    WIDTH,
-    Tags,
-)
+from imagefile.tiff import HEIGHT, SAMPLES, WIDTH, Tags
 from inference import metadata
 from inference.decoding import modes, tiff_rewrite
 from inference.decoding.modes import Unsupported
@@ -34,17 +23,12 @@ if TYPE_CHECKING:
     import pyvips
 
 STRIP_BYTES = 1 << 20
-UNSIGNED = 1
-MOST_SAMPLES = 5
-"""Four inks and one more channel."""
-UNSPECIFIED = 0
-"""Marks an extra sample that is not declared to be alpha (TIFF 6.0, section 18)."""
+MOST = 65_535
 GREY, COLOUR, INK = ("b-w", "grey16"), ("srgb", "rgb16", "rgb"), ("cmyk",)
 """Interpretations of pixels, as libvips names them."""
 
 
-@dataclass(frozen=True, slots=True)
-class SixteenBit:
+class SixteenBit(NamedTuple):
     """Samples of 16 bits in this machine's byte order, alpha last, not turned upright."""
 
     width: int
@@ -55,62 +39,63 @@ class SixteenBit:
     strips: list[bytes]
 
 
-def is_sixteen_bit(data: bytes, file_format: Format) -> bool:
-    """Return whether all samples are unsigned integers of 16 bits."""
-    if file_format == "PNG":
-        return png.bit_depth(data) == 16
+def read_png(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
+    """Decode a PNG. Pillow finds its orientation in more places than libvips."""
+    picture = decode(open_by_libvips(data, file_format, most_pixels))
+    tags = metadata.read(Image.open(io.BytesIO(data), formats=[file_format]))
+    return describe(picture._replace(orientation=tags.orientation), file_format, tags.exif)
+
+
+def read_tiff(data: bytes, exif: bytes, most_pixels: int) -> Decoded:
+    """Decode a TIFF. libvips takes any further channel for alpha."""
     tags = Tags(data)
-    bits, kinds = tags.numbers(BITS, (1,)), tags.numbers(SAMPLE_FORMAT, (UNSIGNED,))
-    # libvips confuses two channels in separate planes
-    is_confused = tags.number(PLANES, 1) == SEPARATE_PLANES and tags.number(SAMPLES, 1) == 2
-    return set(bits) == {16} and set(kinds) == {UNSIGNED} and not is_confused
+    image = open_tiff(data, most_pixels)
+    if not tiff_kinds.has_alpha(tags):
+        image = image.extract_band(0, n=tiff_kinds.COLOURS[tiff_kinds.photometric(tags)])
+    return describe(decode(image), "TIFF", exif)
 
 
-def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
-    picture = decode(data, file_format, most_pixels)
-    tags = read_metadata(picture, data, file_format)
+def describe(picture: SixteenBit, file_format: Format, exif: bytes) -> Decoded:
     icc = modes.usable_profile(picture.icc, is_grey=picture.channels < 3)
     header = DecodedHeader(
         width=picture.width,
         height=picture.height,
         channels=picture.channels,
         depth=16,
-        orientation=tags.orientation,
+        orientation=picture.orientation,
         format=file_format,
         has_alpha=picture.channels in (2, 4),
         alpha_follows=False,
         is_lossless=True,
         jpeg_quality=None,
         icc_bytes=len(icc),
-        exif_bytes=len(tags.exif),
+        exif_bytes=len(exif),
         milliseconds=[],
         loop=None,
     )
-    return Decoded(header, (*picture.strips, icc, tags.exif))
+    return Decoded(header, (*picture.strips, icc, exif))
 
 
-def read_metadata(picture: SixteenBit, data: bytes, file_format: Format) -> metadata.Metadata:
-    """Read metadata by Pillow, which finds the orientation of a PNG in more places than libvips."""
-    try:
-        tags = metadata.read(Image.open(io.BytesIO(data), formats=[file_format]))
-    except UnidentifiedImageError:  # Pillow does not open every TIFF of 16 bits
-        return metadata.Metadata(metadata.read_tiff(data), picture.orientation)
-    return tags if file_format == "PNG" else tags._replace(orientation=picture.orientation)
-
-
-def decode(data: bytes, file_format: Format, most_pixels: int) -> SixteenBit:
+def decode(image: "pyvips.Image") -> SixteenBit:
     """Decode a picture. Raise `Unsupported` if libvips cannot: Pillow might, but only with 8 bits."""
-    is_tiff = file_format == "TIFF"
-    image = open_tiff(data, most_pixels) if is_tiff else open_by_libvips(data, file_format, most_pixels)
-    if image.interpretation in INK:
-        image = image.icc_transform("srgb", embedded=True, depth=16, black_point_compensation=True)
-    if image.format != "ushort" or image.interpretation not in (*GREY, *COLOUR) or image.bands > 4:
-        raise Unsupported(f"{image.bands} samples of 16 bits, {image.interpretation}")
-    if is_tiff and image.bands in (2, 4) and Tags(data).numbers(EXTRA_SAMPLES) == (UNSPECIFIED,):
-        image = image.extract_band(0, n=image.bands - 1)
     fields: dict[str, Any] = {name: image.get(name) for name in image.get_fields()}
     icc, orientation = bytes(fields.get("icc-profile-data", b"")), int(fields.get("orientation", 1))
+    if image.interpretation in INK:
+        image = ink_to_srgb(image, icc)
+    if image.format != "ushort" or image.interpretation not in (*GREY, *COLOUR) or image.bands > 4:
+        raise Unsupported(f"{image.bands} samples of 16 bits, {image.interpretation}")
     return SixteenBit(image.width, image.height, image.bands, icc, orientation, list(strips(image)))
+
+
+def ink_to_srgb(image: "pyvips.Image", icc: bytes) -> "pyvips.Image":
+    """Convert CMYK as `modes.to_srgb` does for 8 bits: by the profile, or else by Pillow's formula."""
+    if modes.is_ink_profile(icc):
+        return image.icc_transform(
+            "srgb", embedded=True, depth=16, intent="relative", black_point_compensation=True
+        )
+    light = image.linear([-1], [MOST])
+    colours = light.extract_band(0, n=3) * light.extract_band(3) / MOST
+    return colours.rint().cast("ushort").copy(interpretation="rgb16")
 
 
 def open_by_libvips(data: bytes | bytearray, file_format: Format, most_pixels: int) -> "pyvips.Image":
@@ -131,8 +116,6 @@ def open_tiff(data: bytes | bytearray, most_pixels: int) -> "pyvips.Image":
     tags = Tags(data)
     check_pixels(tags.number(WIDTH), tags.number(HEIGHT), most_pixels)
     samples = tags.number(SAMPLES, 1)
-    if samples > MOST_SAMPLES:
-        raise Unsupported(f"{samples} samples of 16 bits")
     if tiff_rewrite.has_tiled_planes(tags):
         planes = (
             open_tiff(tiff_rewrite.extract_plane(data, tags, index), most_pixels) for index in range(samples)

@@ -40,9 +40,8 @@ def open_image(data: bytes, file_format: Format, most_pixels: int) -> Image.Imag
     return opened
 
 
-def read_opened(opened: Image.Image, data: bytes, file_format: Format) -> Decoded:
-    # Pillow closes a TIFF when it is loaded, but finds all metadata of a PNG only after that
-    exif = metadata.read(opened).exif if file_format == "TIFF" else None
+def read_opened(opened: Image.Image, data: bytes, file_format: Format, exif: bytes | None = None) -> Decoded:
+    """Decode an opened picture. Without `exif`, its metadata are read from it afterwards."""
     image = load(opened, data, file_format)
     exif = metadata.read(opened).exif if exif is None else exif
     icc = modes.usable_profile(opened.info.get("icc_profile") or b"", is_grey=image.mode in modes.GREY_MODES)

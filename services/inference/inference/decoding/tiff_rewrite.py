@@ -1,19 +1,21 @@
-"""Rewrites TIFFs of 16 bits whose samples are stored in a way that libvips cannot read, in the decoding
-child.
+"""Rewrites TIFFs that are laid out in a way that a library cannot read, in the decoding child.
 
-These are LZMA, without which its libtiff was built, and tiles of separate planes.
+For libvips these are LZMA, without which its libtiff was built, and tiles of separate planes.
 """
 
 import lzma
 import struct
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from imagefile.tiff import (
     BITS,
+    COLOUR_MAP,
     COMPRESSION,
     EXTRA_SAMPLES,
+    FILL_ORDER,
     HEIGHT,
     ICC_PROFILE,
     INK_SET,
@@ -23,6 +25,7 @@ from imagefile.tiff import (
     PLANES,
     PREDICTOR,
     ROWS_PER_STRIP,
+    SAMPLE_FORMAT,
     SAMPLES,
     SEPARATE_PLANES,
     STRIP_LENGTHS,
@@ -31,13 +34,14 @@ from imagefile.tiff import (
     TILE_LENGTHS,
     TILE_OFFSETS,
     TILE_WIDTH,
-    UNDEFINED,
     WIDTH,
+    YCBCR_SUBSAMPLING,
     Data,
     Tags,
 )
 
-Values = tuple[int, ...] | bytes
+JPEG_TABLES, CCITT_OPTIONS = 347, (292, 293)
+YCBCR_TAGS = (529, YCBCR_SUBSAMPLING, 531, 532)
 STRIPS, TILES = (STRIP_OFFSETS, STRIP_LENGTHS), (TILE_OFFSETS, TILE_LENGTHS)
 SIZES = (WIDTH, HEIGHT, BITS, SAMPLES, ROWS_PER_STRIP, TILE_WIDTH, TILE_HEIGHT)
 COPIED = (
@@ -50,10 +54,28 @@ COPIED = (
     INK_SET,
     EXTRA_SAMPLES,
     ICC_PROFILE,
+    COLOUR_MAP,
+    FILL_ORDER,
+    SAMPLE_FORMAT,
+    JPEG_TABLES,
+    *CCITT_OPTIONS,
+    *YCBCR_TAGS,
 )
 UNCOMPRESSED, DEFLATE, LZMA, GREY, ONE_PLANE = 1, 8, 34925, 1, 1
 LZMA_BYTES = 128 << 20
 """Memory for the dictionary, which takes 64 MiB at the highest of the usual levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """Values that are no integers, in the byte order of their file."""
+
+    kind: int
+    count: int
+    content: bytes
+
+
+Values = tuple[int, ...] | Verbatim
 
 
 def is_lzma(tags: Tags) -> bool:
@@ -97,6 +119,30 @@ def join_planes(tags: Tags, rows: int, strips: Iterable[bytes]) -> bytearray:
     return _write(b"II" if sys.byteorder == "little" else b"MM", copied, strips)
 
 
+def rewrite(
+    data: Data,
+    tags: Tags,
+    changes: dict[int, tuple[int, ...]],
+    recode: Callable[[Data], bytes] | None = None,
+    *,
+    without: tuple[int, ...] = (),
+) -> bytearray:
+    """Return a classic TIFF of the same pieces, with some tags changed or left out.
+
+    `recode`, if given, is applied to each piece. Fewer samples leave out the last planes.
+    """
+    copied = _copied_tags(tags)
+    for tag in without:
+        copied.pop(tag, None)
+    copied.update(changes)
+    has_planes = copied.get(PLANES) == (SEPARATE_PLANES,)
+    samples = changes.get(SAMPLES, (tags.number(SAMPLES, 1),))[0] if has_planes else 1
+    pieces = _pieces(data, tags, _piece_count(tags) * samples)
+    if recode:
+        pieces = map(recode, pieces)
+    return _write(_byte_order(data), copied, pieces)
+
+
 def _byte_order(data: Data) -> bytes:
     return bytes(data[:2])
 
@@ -106,7 +152,15 @@ def _has_separate_planes(tags: Tags) -> bool:
 
 
 def _copied_tags(tags: Tags) -> dict[int, Values]:
-    return {tag: tags.content(tag) for tag in COPIED if tag in tags}
+    return {tag: _values(tags, tag) for tag in COPIED if tag in tags}
+
+
+def _values(tags: Tags, tag: int) -> Values:
+    content = tags.content(tag)
+    if not isinstance(content, bytes):
+        return content
+    entry = tags.entry(tag)
+    return Verbatim(entry.kind, entry.count, content)
 
 
 def _piece_bytes(tags: Tags) -> int:
@@ -121,16 +175,24 @@ def _rows_per_strip(tags: Tags) -> int:
     return tags.number(ROWS_PER_STRIP, tags.number(HEIGHT))
 
 
-def _pieces(data: Data, tags: Tags) -> Iterator[Data]:
-    """Yield as many strips or tiles as the picture has, even if the file lists more.
+def _piece_count(tags: Tags) -> int:
+    """Return the number of strips or tiles in each plane."""
+    is_tiled = TILE_OFFSETS in tags
+    across = -(-tags.number(WIDTH) // tags.number(TILE_WIDTH)) if is_tiled else 1
+    return across * -(
+        -tags.number(HEIGHT) // (tags.number(TILE_HEIGHT) if is_tiled else _rows_per_strip(tags))
+    )
+
+
+def _pieces(data: Data, tags: Tags, count: int | None = None) -> Iterator[Data]:
+    """Yield the first `count` strips or tiles, or else as many as the picture has, even if the file lists
+    more.
 
     Raise `ValueError` if it lists fewer.
     """
-    is_tiled = TILE_OFFSETS in tags
-    offsets, lengths = (tags.numbers(tag) for tag in (TILES if is_tiled else STRIPS))
-    across = -(-tags.number(WIDTH) // tags.number(TILE_WIDTH)) if is_tiled else 1
-    down = -(-tags.number(HEIGHT) // (tags.number(TILE_HEIGHT) if is_tiled else _rows_per_strip(tags)))
-    count = across * down * (tags.number(SAMPLES, 1) if _has_separate_planes(tags) else 1)
+    offsets, lengths = (tags.numbers(tag) for tag in (TILES if TILE_OFFSETS in tags else STRIPS))
+    if count is None:
+        count = _piece_count(tags) * (tags.number(SAMPLES, 1) if _has_separate_planes(tags) else 1)
     if len(offsets) < count or len(lengths) < count:
         raise ValueError(f"the file lists {min(len(offsets), len(lengths))} of {count} strips or tiles")
     for start, length in zip(offsets[:count], lengths[:count], strict=True):
@@ -151,9 +213,11 @@ def _write(byte_order: bytes, tags: dict[int, Values], pieces: Iterable[Data]) -
     values, entries = bytearray(), bytearray(struct.pack(f"{order}H", len(tags)))
     values_offset = len(out) + 2 + 12 * len(tags) + 4
     for tag, value in sorted(tags.items()):
-        is_bytes = isinstance(value, bytes)
-        packed = value if is_bytes else struct.pack(f"{order}{len(value)}I", *value)
-        entries += struct.pack(f"{order}HHI", tag, UNDEFINED if is_bytes else LONG, len(value))
+        if isinstance(value, Verbatim):
+            kind, count, packed = value.kind, value.count, value.content
+        else:
+            kind, count, packed = LONG, len(value), struct.pack(f"{order}{len(value)}I", *value)
+        entries += struct.pack(f"{order}HHI", tag, kind, count)
         if len(packed) <= 4:
             entries += packed.ljust(4, b"\0")
         else:
