@@ -40,9 +40,13 @@ FILES: dict[str, tuple[Format, bytes]] = {
     "gif": ("GIF", encoded(NOISE.convert("P"), "GIF")),
 }
 
-SPARE_BYTES = {"gif": 1, "tiff jpeg": 289}
-"""How many bytes at the end may be missing. A GIF does not need its trailer, and only the decoder needs the
-coding tables after a TIFF's directory.
+SPARE_BYTES = {"gif": 1, "tiff jpeg": 289, "webp lossless": 1} | {
+    **dict.fromkeys(("png", "png palette"), 24),
+    **{name: 200 for name in FILES if name.startswith("jpeg")},
+}
+"""How many bytes at the end may be missing. A GIF does not need its trailer, a PNG neither its last chunk nor
+checksums, a WebP not its padding, and a JPEG neither its end marker nor its last blocks. Only the
+decoder needs the coding tables after a TIFF's directory.
 """
 
 
@@ -210,7 +214,7 @@ def test_a_thumbnail_in_the_metadata_does_not_make_a_photo_complete() -> None:
     data = encoded(NOISE, exif=exif)
 
     assert sniffed(data) == ("JPEG", *SIZE)
-    for length in range(len(exif) // 2, len(data)):
+    for length in range(len(exif) // 2, len(data) - SPARE_BYTES["jpeg"]):
         assert refusal(data[:length]) in (BROKEN, NOT_AN_IMAGE), length
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from imagefile import formats, gif
+from imagefile import formats, gif, jpeg_pixels
 from imagefile.formats import READABLE, Format
 from imagefile.tiff import SAMPLES, Tags
 from images.formats import png, tiff
@@ -61,7 +61,7 @@ def sniff(data: bytes, *, largest_pixels: int) -> Header:
     except errors.InvalidArgument:
         raise
     except UnidentifiedImageError as error:
-        raise _refused(UNKNOWN) from error
+        raise _refused(BROKEN if format_ in ("JPEG", "PNG") else UNKNOWN) from error
     except Exception as error:  # damaged bytes can make Pillow raise any exception
         raise _refused(BROKEN) from error
 
@@ -71,6 +71,10 @@ def _refused(text: str) -> errors.InvalidArgument:
 
 
 def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
+    reading = READABLE[format_]
+    if feature := reading.unsupported_feature(data):
+        raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
+    data = reading.for_decoder(data)
     try:
         image = Image.open(io.BytesIO(data), formats=[format_])
     except UnidentifiedImageError:
@@ -84,7 +88,7 @@ def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
 def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Header:
     width, height = image.size
     _check_pixels(width * height, largest_pixels)
-    if not READABLE[format_].is_complete(data) or (format_ == "PNG" and not png.can_be_parsed(data)):
+    if not READABLE[format_].is_complete(data) or (format_ == "JPEG" and not jpeg_pixels.are_complete(data)):
         raise _refused(BROKEN)
     if format_ == "TIFF" and (feature := tiff.unsupported_feature(Tags(data))):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
