@@ -38,6 +38,10 @@ def _length(*allowed: int) -> Check:
     return lambda body, _: len(body) in allowed
 
 
+def _is_palette(body: bytes, _: Budget) -> bool:
+    return 3 <= len(body) <= 768
+
+
 def _is_transparency(body: bytes, _: Budget) -> bool:
     return 1 <= len(body) <= 256
 
@@ -75,7 +79,7 @@ METADATA: Mapping[bytes, Check] = {
 """Chunks that may hold the orientation. They may stand behind the pixels."""
 DESCRIBING: Mapping[bytes, Check] = METADATA | {
     b"IHDR": _length(13),
-    b"PLTE": lambda body, _: 3 <= len(body) <= 768,
+    b"PLTE": _is_palette,
     b"tRNS": _is_transparency,
     b"iCCP": _is_profile,
     b"gAMA": _length(4),
