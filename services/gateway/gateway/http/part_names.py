@@ -21,9 +21,8 @@ CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "iso-8859-1": "latin-1"}
 
 def filename_of(segment: MultipartSegment) -> str | None:
     """Return the name of the file, or None if the part has none. `filename*` wins over `filename`."""
-    parameters = {
-        name.lower(): value for name, value in PARAMETER.findall(segment.header("Content-Disposition", ""))
-    }
+    header = str(segment.header("Content-Disposition", ""))
+    parameters: dict[str, str] = {name.lower(): value for name, value in PARAMETER.findall(header)}
     extended = _from_extended(parameters.get("filename*", "").strip().strip('"'))
     if extended is not None:
         return extended

@@ -85,6 +85,7 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
         exif_bytes=len(tags.exif),
         milliseconds=[],
         loop=None,
+        dpi=list(tags.dpi) if tags.dpi else None,
     )
     return Decoded(header, (*picture.strips, icc, tags.exif))
 

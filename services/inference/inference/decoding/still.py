@@ -42,14 +42,15 @@ def open_image(data: bytes, file_format: Format, most_pixels: int) -> Image.Imag
 
 def read_opened(opened: Image.Image, data: bytes, file_format: Format) -> Decoded:
     # Pillow closes a TIFF when it is loaded, but finds all metadata of a PNG only after that
-    exif = metadata.read(opened).exif if file_format == "TIFF" else None
+    tags = metadata.read(opened) if file_format == "TIFF" else None
     image = load(opened, data, file_format)
-    exif = metadata.read(opened).exif if exif is None else exif
+    tags = metadata.read(opened) if tags is None else tags
     icc = modes.usable_profile(opened.info.get("icc_profile") or b"", is_grey=image.mode in modes.GREY_MODES)
     header = describe(image, data, file_format)
     header["jpeg_quality"] = jpeg_quality(getattr(opened, "quantization", None))
-    header["icc_bytes"], header["exif_bytes"] = len(icc), len(exif)
-    return Decoded(header, parts(image, header, icc, exif))
+    header["icc_bytes"], header["exif_bytes"] = len(icc), len(tags.exif)
+    header["dpi"] = list(tags.dpi) if tags.dpi else None
+    return Decoded(header, parts(image, header, icc, tags.exif))
 
 
 def load(opened: Image.Image, data: bytes, file_format: Format) -> Image.Image:
@@ -83,6 +84,7 @@ def describe(image: Image.Image, data: bytes, file_format: Format) -> DecodedHea
         exif_bytes=0,
         milliseconds=[],
         loop=None,
+        dpi=None,
     )
 
 
