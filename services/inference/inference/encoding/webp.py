@@ -64,7 +64,7 @@ def encode_frames(
         duration=[min(each, longest) for each in animation.milliseconds],
         loop=1 if animation.loop is None else min(animation.loop, MOST_LOOPS),
         icc_profile=animation.frames[0].icc or b"",
-        exif=with_dpi(exif, animation.frames[0].dpi),
+        exif=exif or b"",
         **save_options(images[0].width * images[0].height, options),
     )
     return out.getvalue()
