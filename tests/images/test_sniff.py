@@ -108,6 +108,17 @@ def test_bytes_after_a_complete_file_do_not_matter(kind: str) -> None:
     assert sniffed(data + b"\xff\xda" + b"trailer" * 9) == (format_, *SIZE)
 
 
+@pytest.mark.parametrize("claimed", [2**32 - 10, 5000])
+def test_a_webp_is_whole_if_its_pixels_are_whatever_its_header_claims(claimed: int) -> None:
+    data = encoded(NOISE, "WEBP", exif=exif_with(1))
+    longer = data[:4] + struct.pack("<I", claimed) + data[8:]
+
+    for file in (longer, longer[:-3], longer[: longer.index(b"EXIF") + 8]):
+        assert sniffed(file) == ("WEBP", *SIZE)
+        assert decoded_size(file) == SIZE
+    assert refusal(longer[: longer.index(b"EXIF") - 9]) == BROKEN
+
+
 @pytest.mark.parametrize(
     "data", [b"\0", b"BM", b"GIF89a", b"\xff\xd8", b"RIFF\0\0\0\0WEBP", b"II*\0", b"%PDF-1.7"]
 )

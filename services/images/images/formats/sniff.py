@@ -61,7 +61,7 @@ def sniff(data: bytes, *, largest_pixels: int) -> Header:
     except errors.InvalidArgument:
         raise
     except UnidentifiedImageError as error:
-        raise _refused(BROKEN if format_ in ("JPEG", "PNG") else UNKNOWN) from error
+        raise _refused(BROKEN if format_ in ("JPEG", "PNG", "WEBP") else UNKNOWN) from error
     except Exception as error:  # damaged bytes can make Pillow raise any exception
         raise _refused(BROKEN) from error
 
