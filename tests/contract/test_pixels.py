@@ -108,6 +108,35 @@ async def test_format_and_quality_can_be_requested(jane: httpx2.AsyncClient) -> 
     assert len(results[1]) < len(results[0])
 
 
+@pytest.mark.parametrize(("fields", "dpi"), [({}, 150), ({"dpi": 300}, 300)])
+async def test_the_resolution_is_that_of_the_original_or_the_requested_one(
+    jane: httpx2.AsyncClient, fields: dict[str, int], dpi: int
+) -> None:
+    result = await upscaled(jane, encoded(PHOTO, dpi=(150, 150)), **fields)
+
+    assert result.info["dpi"] == (dpi, dpi)
+
+
+async def test_half_of_a_photo_with_an_end_marker_is_refused(jane: httpx2.AsyncClient) -> None:
+    data = encoded(PHOTO)
+
+    answer = await jane.post(
+        "/api/images/upscale", files={"image": data[: len(data) * 9 // 10] + b"\xff\xd9"}
+    )
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == {"image": ["The image is corrupt or incomplete."]}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+async def test_a_compressed_body_is_refused(jane: httpx2.AsyncClient, encoding: str) -> None:
+    answer = await jane.post(
+        "/api/images/upscale", files={"image": encoded(PHOTO)}, headers={"Content-Encoding": encoding}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_encoding")
+
+
 async def test_metadata_is_kept_on_request(jane: httpx2.AsyncClient) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "Jane"

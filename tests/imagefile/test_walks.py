@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image, TiffImagePlugin
 
-from imagefile import gif, jpeg, png, tiff, webp
+from imagefile import gif, jpeg, jpeg_scans, png, tiff, webp
 from imagefile.parser_bombs import ParserBomb
 from imagefile.tiff import Tags
 from tests.pixels import encoded
@@ -49,7 +49,7 @@ def test_bytes_between_the_segments_of_a_jpeg_are_skipped() -> None:
     with_junk = data[:2] + b"junk\xff\0\xff\xff" + data[2:]
 
     assert [each.marker for each in jpeg.segments(with_junk)] == [each.marker for each in jpeg.segments(data)]
-    assert jpeg.is_complete(with_junk)
+    assert jpeg_scans.is_complete(with_junk)
 
 
 def test_the_chunks_of_a_png_end_with_iend_or_before_a_chunk_that_is_cut_off() -> None:
@@ -60,12 +60,14 @@ def test_the_chunks_of_a_png_end_with_iend_or_before_a_chunk_that_is_cut_off() -
     assert b"".join(chunk.whole for chunk in png.chunks(data)) == data[8:]
 
 
-def test_intact_chunks_end_before_the_first_damaged_chunk() -> None:
-    data = bytearray(encoded(NOISE, "PNG"))
-    data[60] ^= 1
+def test_sound_chunks_end_before_a_damaged_critical_chunk_and_leave_out_other_damaged_ones() -> None:
+    data = encoded(NOISE, "PNG", dpi=(300, 300))
+    no_resolution, no_pixels = bytearray(data), bytearray(data)
+    no_resolution[data.index(b"pHYs") + 5] ^= 1
+    no_pixels[data.index(b"IDAT") + 5] ^= 1
 
-    assert [chunk.is_intact for chunk in png.chunks(bytes(data))] == [True, False, True]
-    assert [chunk.kind for chunk in png.intact_chunks(bytes(data))] == [b"IHDR"]
+    assert [chunk.kind for chunk in png.sound_chunks(bytes(no_resolution))] == [b"IHDR", b"IDAT", b"IEND"]
+    assert [chunk.kind for chunk in png.sound_chunks(bytes(no_pixels))] == [b"IHDR", b"pHYs"]
 
 
 def test_the_blocks_of_a_gif_reach_without_gaps_to_the_trailer() -> None:

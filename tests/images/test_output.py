@@ -62,6 +62,22 @@ def test_an_invalid_option_is_named(texts: tuple[str, str, str, str, str], field
     assert caught.value.fields == {field: [text]}
 
 
+@pytest.mark.parametrize(("text", "dpi"), [("", None), ("1", 1), (" 300 ", 300), ("65535", 65_535)])
+def test_the_resolution_may_be_chosen(text: str, dpi: int | None) -> None:
+    for options in (pb.UpscaleRequest.Options, pb.CreateBatchRequest.Options):
+        assert parse_form(options(dpi=text), ALWAYS_SERVED).dpi == dpi
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "65536", "72.5", "300dpi", "x", "1" * 30])
+def test_an_invalid_resolution_is_named(text: str) -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        parse_form(pb.UpscaleRequest.Options(dpi=text), ALWAYS_SERVED)
+
+    is_number = text.lstrip("-").isdigit() and len(text) < 19
+    problem = "must be between 1 and 65535." if is_number else "must be an integer."
+    assert caught.value.fields == {"dpi": [f"The dpi {problem}"]}
+
+
 def test_all_invalid_options_are_named_at_once() -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         parse("x", "x", "x", "x", "x")

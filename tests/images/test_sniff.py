@@ -40,9 +40,13 @@ FILES: dict[str, tuple[Format, bytes]] = {
     "gif": ("GIF", encoded(NOISE.convert("P"), "GIF")),
 }
 
-SPARE_BYTES = {"gif": 1, "tiff jpeg": 289}
-"""How many bytes at the end may be missing. A GIF does not need its trailer, and only the decoder needs the
-coding tables after a TIFF's directory.
+SPARE_BYTES = {"gif": 1, "tiff jpeg": 289, "webp lossless": 1} | {
+    **dict.fromkeys(("png", "png palette"), 24),
+    **{name: 200 for name in FILES if name.startswith("jpeg")},
+}
+"""How many bytes at the end may be missing. A GIF does not need its trailer, a PNG neither its last chunk nor
+checksums, a WebP not its padding, and a JPEG neither its end marker nor its last blocks. Only the
+decoder needs the coding tables after a TIFF's directory.
 """
 
 
@@ -102,6 +106,17 @@ def test_bytes_after_a_complete_file_do_not_matter(kind: str) -> None:
     format_, data = FILES[kind]
 
     assert sniffed(data + b"\xff\xda" + b"trailer" * 9) == (format_, *SIZE)
+
+
+@pytest.mark.parametrize("claimed", [2**32 - 10, 5000])
+def test_a_webp_is_whole_if_its_pixels_are_whatever_its_header_claims(claimed: int) -> None:
+    data = encoded(NOISE, "WEBP", exif=exif_with(1))
+    longer = data[:4] + struct.pack("<I", claimed) + data[8:]
+
+    for file in (longer, longer[:-3], longer[: longer.index(b"EXIF") + 8]):
+        assert sniffed(file) == ("WEBP", *SIZE)
+        assert decoded_size(file) == SIZE
+    assert refusal(longer[: longer.index(b"EXIF") - 9]) == BROKEN
 
 
 @pytest.mark.parametrize(
@@ -210,7 +225,7 @@ def test_a_thumbnail_in_the_metadata_does_not_make_a_photo_complete() -> None:
     data = encoded(NOISE, exif=exif)
 
     assert sniffed(data) == ("JPEG", *SIZE)
-    for length in range(len(exif) // 2, len(data)):
+    for length in range(len(exif) // 2, len(data) - SPARE_BYTES["jpeg"]):
         assert refusal(data[:length]) in (BROKEN, NOT_AN_IMAGE), length
 
 

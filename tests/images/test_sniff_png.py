@@ -130,22 +130,62 @@ def test_a_second_header_is_refused() -> None:
     assert refusal(file_of([first, first, *others])) == BROKEN
 
 
-@pytest.mark.parametrize(
-    "chunk",
-    [
-        pytest.param((b"fdAT", b"\0\0\0\0"), id="a frame without a beginning"),
-        pytest.param((b"zTXt", b"A\0\0" + zlib.compress(bytes(2_000_000))), id="a text of two megabytes"),
-        pytest.param((b"pHYs", b"\0"), id="a body that is too short"),
-    ],
-)
-def test_a_chunk_after_the_pixels_at_which_the_decoder_fails_is_refused(chunk: Chunk) -> None:
-    first, *others, last = chunks_of(encoded(NOISE, "PNG"))
-    data = file_of([first, (b"acTL", struct.pack(">II", 1, 0)), *others, chunk, last])
+UNUSED: dict[str, Chunk] = {
+    "a frame without a beginning": (b"fdAT", b"\0\0\0\0"),
+    "a workflow of three megabytes": (b"zTXt", b"workflow\0\0" + zlib.compress(bytes(3_000_000))),
+    "a long international text": (b"iTXt", b"prompt\0\1\0\0\0" + zlib.compress(bytes(3_000_000))),
+    "a text without a key": (b"tEXt", b""),
+    "a compressed text that does not inflate": (b"zTXt", b"A\0\0nonsense"),
+    "a bomb where metadata may be": (
+        b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(60_000_000))
+    ),
+    "a profile that does not inflate": (b"iCCP", b"icc\0\0nonsense"),
+    "a profile without a name": (b"iCCP", b""),
+    "a bomb of a profile": (b"iCCP", b"icc\0\0" + zlib.compress(bytes(60_000_000))),
+    "a resolution that is too short": (b"pHYs", b"\0"),
+    "chromaticities that are too short": (b"cHRM", b"\0"),
+    "a gamma that is too short": (b"gAMA", b"\0"),
+    "an intent that is missing": (b"sRGB", b""),
+    "transparency that is missing": (b"tRNS", b""),
+    "EXIF data that is none": (b"eXIf", b"nonsense" * 9),
+    "an animation that is too short": (b"acTL", b"\0"),
+    "an unknown chunk": (b"loUp", b"any" * 9),
+}  # fmt: skip
 
-    with pytest.raises((SyntaxError, ValueError)):
-        decoded_size(data)
 
-    assert refusal(data) == BROKEN
+@pytest.mark.parametrize("place", ["before", "behind"])
+@pytest.mark.parametrize("chunk", UNUSED.values(), ids=UNUSED)
+def test_a_chunk_that_is_not_used_does_no_harm(chunk: Chunk, place: str) -> None:
+    first, *pixels, last = chunks_of(encoded(NOISE, "PNG"))
+    chunks = [first, chunk, *pixels, last] if place == "before" else [first, *pixels, chunk, last]
+
+    assert size(file_of(chunks)) == decoded_size(file_of(chunks)) == SIZE
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"iCCP", b"eXIf", b"gAMA", b"tIME"])
+def test_a_chunk_with_a_wrong_checksum_refuses_the_file_only_if_it_is_critical(kind: bytes) -> None:
+    first, *others = chunks_of(encoded(NOISE, "PNG"))
+    data = bytearray(file_of([first, (kind, b"some bytes"), *others]))
+    data[data.index(kind) + 16] ^= 1
+
+    assert size(bytes(data)) == decoded_size(bytes(data)) == SIZE
+    for critical in (b"IHDR", b"IDAT"):
+        damaged = bytearray(encoded(NOISE, "PNG"))
+        damaged[damaged.index(critical) + 4 + 8] ^= 1
+        assert refusal(bytes(damaged)) == BROKEN
+
+
+@pytest.mark.parametrize("missing", [1, 4, 12, 16, 20])
+def test_a_file_with_all_pixels_is_whole_without_its_end(missing: int) -> None:
+    data = encoded(NOISE, "PNG")[:-missing]
+
+    assert size(data) == decoded_size(data) == SIZE
+
+
+def test_half_of_the_pixels_with_an_end_is_refused() -> None:
+    data = encoded(NOISE, "PNG")
+
+    assert refusal(data[: len(data) // 2] + data[-12:]) == BROKEN
 
 
 def test_later_frames_of_an_animated_png_do_not_matter() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
-from imagefile import bmp, gif, jpeg, png, tiff, webp
+from imagefile import bmp, gif, jpeg, jpeg_scans, png, tiff, webp
 from imagefile.parser_bombs import ParserBomb
 
 Value = TypeVar("Value")
@@ -37,6 +37,10 @@ class Limits:
     """For each frame of an animation."""
 
 
+def no_feature(_: bytes) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """Functions that recognise a file of the format and check it before any other parser reads it."""
@@ -53,6 +57,12 @@ class Reading:
     """Whether the file was compressed with loss."""
     animated: bool = False
     """Whether all frames are read, and not only the first."""
+    for_decoder: Callable[[bytes], bytes] = bytes
+    """Returns what the decoder gets of the file: the picture, and what describes it. May raise any error for
+    a file that is damaged.
+    """
+    unsupported_feature: Callable[[bytes], str] = no_feature
+    """Returns the feature that the decoder does not support, or an empty string."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +94,6 @@ class FormatInfo:
     """The format of a still result if the client chooses none. None for a format that is written only."""
 
 
-def always(_: bytes) -> bool:
-    return True
-
-
 def never(_: bytes) -> bool:
     return False
 
@@ -100,8 +106,10 @@ FORMATS: Mapping[Format, FormatInfo] = {
         reading=Reading(
             signature=re.compile(rb"\xff\xd8\xff"),
             walk=jpeg.walk,
-            is_complete=jpeg.is_complete,
-            is_lossy=always,
+            is_complete=jpeg_scans.is_complete,
+            is_lossy=jpeg.is_lossy,
+            for_decoder=jpeg_scans.for_decoder,
+            unsupported_feature=jpeg.unsupported_feature,
         ),
         writing=Writing(
             choices=("jpeg", "jpg"),
@@ -122,6 +130,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
             walk=png.walk,
             is_complete=png.is_complete,
             is_lossy=never,
+            for_decoder=png.for_decoder,
         ),
         writing=Writing(choices=("png",), alpha=True, animated=False, bit_depths=(8, 16), has_quality=False),
         becomes="PNG",
@@ -136,6 +145,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
             is_complete=webp.is_complete,
             is_lossy=webp.is_lossy,
             animated=True,
+            for_decoder=webp.for_decoder,
         ),
         writing=Writing(
             choices=("webp",),

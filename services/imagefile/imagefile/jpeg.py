@@ -14,6 +14,18 @@ MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """Any marker except those that may stand among pixels (B.1.1.5)."""
 START, END = b"\xff\xd8", b"\xff\xd9"
 START_OF_SCAN, START_OF_FRAME, RESTART_INTERVAL, APP1, APP2 = 0xDA, 0xC0, 0xDD, 0xE1, 0xE2
+PROGRESSIVE, LOSSLESS, HIERARCHICAL, JPEG_LS = 0xC2, 0xC3, 0xDE, 0xF7
+APPLICATION, COMMENT = range(0xE0, 0xF0), 0xFE
+NEEDED_METADATA = {
+    0xE0: ((b"JFIF\0", 14),),
+    APP1: ((b"Exif\0\0", 14), (b"http://ns.adobe.com/xap/1.0/\0", 30)),
+    APP2: ((b"ICC_PROFILE\0", 15),),
+    0xEE: ((b"Adobe", 12),),
+}
+"""Names of segments that describe the picture, and how long they are at least."""
+DIFFERENTIAL, ARITHMETIC = (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), (0xC9, 0xCA, 0xCB)
+FRAMES = (0xC0, 0xC1, PROGRESSIVE, LOSSLESS)
+"""Starts of frames whose pixels follow by Huffman codes."""
 WITHOUT_LENGTH = (0x01, 0xD8)
 """Markers of segments that have neither a length nor a body."""
 
@@ -62,13 +74,26 @@ def walk(data: bytes) -> None:
         pass
 
 
-def is_complete(data: bytes) -> bool:
-    """Return whether segments lead to a scan, with an end-of-image marker after its start.
-
-    The marker cannot occur among pixels. Previews within segments have their own, but the walk skips
-    segments.
-    """
+def unsupported_feature(data: bytes) -> str:
+    """Return the feature that no decoder here supports, or an empty string."""
     for segment in segments(data):
-        if segment.marker == START_OF_SCAN:
-            return data.rfind(END, segment.start - 2) != -1
-    return False
+        if segment.marker == JPEG_LS:
+            return "a JPEG-LS file"
+        if segment.marker == HIERARCHICAL or segment.marker in DIFFERENTIAL:
+            return "a hierarchical JPEG"
+        if segment.marker in ARITHMETIC:
+            return "a JPEG with arithmetic coding"
+        if segment.marker in FRAMES and segment.end - segment.start >= 6:
+            return _unsupported_samples(data[segment.start], data[segment.start + 5])
+    return ""
+
+
+def _unsupported_samples(bits: int, channels: int) -> str:
+    if bits != 8 and bits <= 16:
+        return f"a JPEG of {bits} bits a sample"
+    return "a JPEG of two channels" if channels == 2 else ""
+
+
+def is_lossy(data: bytes) -> bool:
+    """Return whether the pixels were compressed with loss, as in all but lossless JPEG."""
+    return all(segment.marker != LOSSLESS for segment in segments(data))

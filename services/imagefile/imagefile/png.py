@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import dropwhile, takewhile
 
+from imagefile import png_metadata
 from imagefile.parser_bombs import ParserBomb
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -37,6 +38,11 @@ class Chunk:
     @property
     def body(self) -> memoryview:
         return self.whole[8:-4]
+
+    @property
+    def is_ancillary(self) -> bool:
+        """True if the picture can be shown without the chunk (5.4)."""
+        return bool(self.kind[0] & 0x20)
 
     @property
     def is_intact(self) -> bool:
@@ -67,9 +73,41 @@ def walk(data: bytes) -> None:
         pass
 
 
-def intact_chunks(data: bytes) -> Iterator[Chunk]:
-    """Yield the chunks up to the first that is damaged."""
-    return takewhile(lambda chunk: chunk.is_intact, chunks(data))
+def sound_chunks(data: bytes) -> Iterator[Chunk]:
+    """Yield the chunks up to a damaged critical one, without the other damaged ones (5.4).
+
+    A chunk of pixels that is cut off is yielded as far as it reaches.
+    """
+    position = len(SIGNATURE)
+    for chunk in chunks(data):
+        position += len(chunk.whole)
+        if chunk.is_intact:
+            yield chunk
+        elif not chunk.is_ancillary:
+            return
+        if chunk.kind == END:
+            return
+    if data[position + 4 : position + 8] == PIXELS:
+        yield Chunk(PIXELS, memoryview(chunk_of(PIXELS, data[position + 8 :])))
+
+
+def chunk_of(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
+
+
+def for_decoder(data: bytes) -> bytes:
+    """Return the still picture with what describes it, and without what decoders may stumble over.
+
+    These are texts, unknown and damaged chunks, bombs, and later frames. IEND is added if it is missing.
+    """
+    found, budget = list(sound_chunks(data)), png_metadata.Budget()
+    first = next((index for index, chunk in enumerate(found) if chunk.kind == PIXELS), len(found))
+    behind = list(dropwhile(lambda chunk: chunk.kind == PIXELS, found[first:]))
+    pixels = found[first : len(found) - len(behind)]
+    before = [each for each in found[:first] if png_metadata.describes(each.kind, each.body, budget)]
+    after = [each for each in behind if png_metadata.is_metadata(each.kind, each.body, budget)]
+    parts = (bytes(chunk.whole) for chunk in (*before, *pixels, *after))
+    return b"".join([SIGNATURE, *parts, chunk_of(END, b"")])
 
 
 def bit_depth(data: bytes) -> int:
@@ -78,10 +116,10 @@ def bit_depth(data: bytes) -> int:
 
 
 def is_complete(data: bytes) -> bool:
-    """Return whether undamaged chunks lead to IEND, with one header and all pixels."""
-    found = list(intact_chunks(data))
+    """Return whether undamaged critical chunks contain one header and all pixels. IEND may be missing."""
+    found = list(sound_chunks(data))
     kinds = [chunk.kind for chunk in found]
-    if PIXELS not in kinds or kinds[-1] != END or kinds.count(HEADER) != 1:
+    if PIXELS not in kinds or kinds[0] != HEADER or kinds.count(HEADER) != 1:
         return False
     return _has_all_pixels(found)
 

@@ -112,6 +112,7 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         ),
         work_megapixels=image.work_megapixels or 0,
         work_kind=image.work_kind or "",
+        dpi=image.dpi or 0,
     )
 
 

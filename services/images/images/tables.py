@@ -103,6 +103,8 @@ class Image(Base, table=True):
     fit: str = Field(default="stretch", sa_type=sa.String, sa_column_kwargs={"server_default": "stretch"})
     quality: int | None = None
     keeps_metadata: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    dpi: int | None = None
+    """Requested pixels an inch. None keeps the original's."""
     model_asked: str = Field(default="auto", sa_type=sa.String, sa_column_kwargs={"server_default": "auto"})
     model_used: str | None = Field(default=None, sa_type=sa.String)
     model_reason: str | None = Field(default=None, sa_type=sa.String)

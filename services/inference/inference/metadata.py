@@ -4,14 +4,22 @@ The rest would be wrong in the result: the orientation is applied, the sizes hav
 shows another picture. The decoding child uses this module, so it imports no numpy.
 """
 
+import math
 import struct
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from PIL import Image
 
 from imagefile.tiff import BYTE, UNDEFINED, NumberFormat, entries_at
 
-ORIENTATION = 0x0112
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
+INCHES = 2
+UNITS = {INCHES: 1.0, 3: 2.54}
+"""How many of each unit are an inch. 3 is the centimetre."""
+LARGEST_DPI = 65_535
 EXIF, GPS = 0x8769, 0x8825
 DESCRIPTIVE = (
     0x010E,  # ImageDescription
@@ -31,10 +39,16 @@ LARGEST_EXIF_BYTES = 65_000
 """The most that fits into a JPEG segment."""
 
 
+Dpi = tuple[float, float]
+"""Pixels an inch, across and down."""
+
+
 class Metadata(NamedTuple):
     exif: bytes
     """A TIFF structure, without the `Exif` that JPEG puts ahead of it. Empty if there is nothing to keep."""
     orientation: int
+    dpi: Dpi | None = None
+    """Of the upright picture. None if the file says nothing, or nothing plausible."""
 
 
 def read(opened: Image.Image) -> Metadata:
@@ -44,9 +58,56 @@ def read(opened: Image.Image) -> Metadata:
     """
     try:
         exif = opened.getexif()
-        return Metadata(select_tags(exif), exif.get(ORIENTATION, 1))
+        orientation = exif.get(ORIENTATION, 1)
+        return Metadata(select_tags(exif), orientation, read_dpi(opened, exif, orientation))
     except Exception:  # noqa: BLE001  broken metadata does not spoil a picture
-        return Metadata(b"", 1)
+        return Metadata(b"", 1, plausible_dpi(opened.info.get("dpi")))
+
+
+def read_dpi(opened: Image.Image, exif: Image.Exif, orientation: int) -> Dpi | None:
+    """Return the resolution from the file's header, or else from its EXIF data."""
+    found = opened.info.get("dpi")
+    is_jpeg_without = opened.format in ("JPEG", "MPO") and opened.info.get("jfif_unit") not in (1, 2)
+    if is_jpeg_without or X_RESOLUTION not in getattr(opened, "tag_v2", (X_RESOLUTION,)):
+        found = None  # Pillow has made it up
+    dpi = plausible_dpi(found) or dpi_of(exif)
+    return (dpi[1], dpi[0]) if dpi and orientation in SIDEWAYS else dpi
+
+
+def dpi_of(exif: Image.Exif) -> Dpi | None:
+    factor = UNITS.get(exif.get(RESOLUTION_UNIT, INCHES))
+    if factor is None:
+        return None
+    with suppress(TypeError, ValueError, ZeroDivisionError):
+        return plausible_dpi(
+            [float(exif[tag]) * factor for tag in (X_RESOLUTION, Y_RESOLUTION) if tag in exif]
+        )
+    return None
+
+
+def plausible_dpi(found: Sequence[float] | None) -> Dpi | None:
+    with suppress(TypeError, ValueError, ZeroDivisionError):
+        across, down = map(float, found or ())
+        if all(math.isfinite(each) and 1 <= each <= LARGEST_DPI for each in (across, down)):
+            return across, down
+    return None
+
+
+def with_dpi(exif: bytes | None, dpi: Dpi | None) -> bytes:
+    """Return the tags with the resolution, for a format that has no other place for it."""
+    if dpi is None:
+        return exif or b""
+    result = Image.Exif()
+    if exif:
+        result.load(b"Exif\0\0" + exif)
+        for tag, value in list(result.items()):
+            result[tag] = writable(value)
+        for directory in (EXIF, GPS):
+            values = {tag: writable(value) for tag, value in result.get_ifd(directory).items()}
+            result.get_ifd(directory).update(values)
+    result[X_RESOLUTION], result[Y_RESOLUTION] = dpi
+    result[RESOLUTION_UNIT] = INCHES
+    return serialise(result)
 
 
 def read_orientation(opened: Image.Image) -> int:
@@ -56,14 +117,18 @@ def read_orientation(opened: Image.Image) -> int:
         return 1
 
 
-def read_tiff(data: bytes) -> bytes:
-    """Return the tags that may be kept of a TIFF that Pillow does not open, as a TIFF structure."""
+def read_tiff(data: bytes) -> Metadata:
+    """Read the metadata of a TIFF that may be kept, also if Pillow does not open it."""
     exif = Image.Exif()
     try:
         exif.load(data)
-        return select_tags(exif)
+        orientation = exif.get(ORIENTATION, 1)
+        dpi = dpi_of(exif)
+        return Metadata(
+            select_tags(exif), orientation, (dpi[1], dpi[0]) if dpi and orientation in SIDEWAYS else dpi
+        )
     except Exception:  # noqa: BLE001  as above
-        return b""
+        return Metadata(b"", 1)
 
 
 def select_tags(exif: Image.Exif) -> bytes:

@@ -34,6 +34,7 @@ from inference.drift import DriftCorrection
 from inference.encoding import animation
 from inference.encoding.writer import open_writer
 from inference.errors import Undecodable
+from inference.metadata import with_dpi
 from inference.nearest import nearest_rows, plain_rows
 from inference.networks.auto import Choice, choose_model
 from inference.networks.network import ImplausibleAnswer, Infer, Network, smallest_network
@@ -81,6 +82,8 @@ class RenderSpec:
     fit: Fit = "stretch"
     quality: int | None = None
     keeps_metadata: bool = False
+    dpi: int | None = None
+    """Pixels an inch of the result. None keeps the original's."""
     most_pixels: int = MOST_OUTPUT_PIXELS
     """Limit for all frames of a result together. `images` has checked it, but it may miscount the frames of a
     damaged file.
@@ -90,6 +93,7 @@ class RenderSpec:
         """Return the result's header. A border adds an alpha channel if the format has one."""
         header = picture.header(self.size)
         header = header if self.keeps_metadata else replace(header, exif=None)
+        header = replace(header, dpi=(self.dpi, self.dpi)) if self.dpi else header
         has_border = self.fit == "contain" and placement.inner != self.size
         if has_border and WRITABLE[self.file_format].alpha and not header.has_alpha:
             return replace(header, channels=header.channels + 1)
@@ -128,6 +132,7 @@ class Pipeline:
             fit=FITS[order.fit],
             quality=order.quality or None,
             keeps_metadata=order.keeps_metadata,
+            dpi=order.dpi or None,
             most_pixels=order.largest_output_pixels or MOST_OUTPUT_PIXELS,
         )
         with timed("infer"):  # and encode, because rows are written as they are ready
@@ -198,6 +203,7 @@ async def render_animation(
         if progress:
             progress(number, count)
     exif = original.frames[0].exif if spec.keeps_metadata else None
+    exif = with_dpi(exif, (spec.dpi, spec.dpi) if spec.dpi else original.frames[0].dpi)
     return await to_thread(animation.encode, frames, original, spec.file_format, spec.quality, exif)
 
 

@@ -454,6 +454,7 @@ class UpscaleRequest(_message.Message):
         METADATA_FIELD_NUMBER: _builtins.int
         MODEL_FIELD_NUMBER: _builtins.int
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
+        DPI_FIELD_NUMBER: _builtins.int
         scale_factor: _builtins.str
         target_width: _builtins.str
         target_height: _builtins.str
@@ -462,6 +463,7 @@ class UpscaleRequest(_message.Message):
         quality: _builtins.str
         metadata: _builtins.str
         model: _builtins.str
+        dpi: _builtins.str
         @_builtins.property
         def near_misses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
             """Unknown fields that look like a misspelt option, and the option. They are refused if no size option has a text."""
@@ -478,11 +480,14 @@ class UpscaleRequest(_message.Message):
             metadata: _builtins.str | None = ...,
             model: _builtins.str | None = ...,
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+            dpi: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
+        _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
         _WhichOneofReturnType__fit: _TypeAlias = _typing.Literal["fit"]  # noqa: Y015
         _WhichOneofArgType__fit: _TypeAlias = _typing.Literal["_fit", b"_fit"]  # noqa: Y015
         _WhichOneofReturnType__metadata: _TypeAlias = _typing.Literal["metadata"]  # noqa: Y015
@@ -499,6 +504,8 @@ class UpscaleRequest(_message.Message):
         _WhichOneofArgType__target_height: _TypeAlias = _typing.Literal["_target_height", b"_target_height"]  # noqa: Y015
         _WhichOneofReturnType__target_width: _TypeAlias = _typing.Literal["target_width"]  # noqa: Y015
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__fit) -> _WhichOneofReturnType__fit | None: ...
         @_typing.overload
@@ -804,6 +811,7 @@ class CreateBatchRequest(_message.Message):
         METADATA_FIELD_NUMBER: _builtins.int
         MODEL_FIELD_NUMBER: _builtins.int
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
+        DPI_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         scale_factor: _builtins.str
         target_width: _builtins.str
@@ -814,6 +822,7 @@ class CreateBatchRequest(_message.Message):
         quality: _builtins.str
         metadata: _builtins.str
         model: _builtins.str
+        dpi: _builtins.str
         @_builtins.property
         def near_misses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
             """Unknown fields that look like a misspelt option, and the option. They are refused if no size option has a text."""
@@ -832,11 +841,14 @@ class CreateBatchRequest(_message.Message):
             metadata: _builtins.str | None = ...,
             model: _builtins.str | None = ...,
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+            dpi: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "api_request", b"api_request", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "api_request", b"api_request", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
+        _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
         _WhichOneofReturnType__fit: _TypeAlias = _typing.Literal["fit"]  # noqa: Y015
         _WhichOneofArgType__fit: _TypeAlias = _typing.Literal["_fit", b"_fit"]  # noqa: Y015
         _WhichOneofReturnType__metadata: _TypeAlias = _typing.Literal["metadata"]  # noqa: Y015
@@ -855,6 +867,8 @@ class CreateBatchRequest(_message.Message):
         _WhichOneofArgType__target_height: _TypeAlias = _typing.Literal["_target_height", b"_target_height"]  # noqa: Y015
         _WhichOneofReturnType__target_width: _TypeAlias = _typing.Literal["target_width"]  # noqa: Y015
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__fit) -> _WhichOneofReturnType__fit | None: ...
         @_typing.overload
@@ -1392,6 +1406,7 @@ class WorkOrder(_message.Message):
     LARGEST_OUTPUT_PIXELS_FIELD_NUMBER: _builtins.int
     WORK_MEGAPIXELS_FIELD_NUMBER: _builtins.int
     WORK_KIND_FIELD_NUMBER: _builtins.int
+    DPI_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
     original_path: _builtins.str
@@ -1428,6 +1443,8 @@ class WorkOrder(_message.Message):
     """How much work the image is: the megapixels that networks write, all frames together. Zero if it is not known."""
     work_kind: _builtins.str
     """The kind of work. Workers measure their speed for each kind. Empty if it is not known."""
+    dpi: _builtins.int
+    """Pixels an inch of the result. Zero keeps the original's."""
     @_builtins.property
     def size(self) -> Global___Size:
         """The size of the result."""
@@ -1451,10 +1468,11 @@ class WorkOrder(_message.Message):
         largest_output_pixels: _builtins.int = ...,
         work_megapixels: _builtins.float = ...,
         work_kind: _builtins.str = ...,
+        dpi: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "dpi", b"dpi", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from common import errors
+from gateway.http.content_encoding import check_encoding
 from gateway.http.errors import BODY_TOO_LARGE, malformed_body
 from gateway.http.field_warnings import warnings_of
 
@@ -29,6 +30,7 @@ async def parse(request: Request, model: type[BaseModel], *list_fields: str) -> 
 
 async def _read(request: Request, list_fields: tuple[str, ...]) -> list[tuple[str, object]]:
     """Return the fields of the body, in their order."""
+    check_encoding(request)
     media_type, _ = parse_options_header(request.headers.get("content-type", ""))
     body = bytearray()
     async for piece in request.stream():

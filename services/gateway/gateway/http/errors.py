@@ -15,6 +15,12 @@ BODY_TOO_LARGE = Refusal(
     "The request body may not be greater than {limit}.",
     example={"limit": "11 MiB"},
 )
+UNSUPPORTED_ENCODING = Refusal(
+    StatusCode.FAILED_PRECONDITION,
+    "unsupported_encoding",
+    "The request body may not have the Content-Encoding {encoding}: send it as it is.",
+    example={"encoding": "gzip"},
+)
 TARGET_TOO_LONG = Refusal(
     StatusCode.FAILED_PRECONDITION, "target_too_long", "The request target is too long."
 )
@@ -44,6 +50,7 @@ STATUS_OF_KIND = {
 STATUS_OF_CODE = {
     METHOD_NOT_ALLOWED.code: HTTPStatus.METHOD_NOT_ALLOWED,
     BODY_TOO_LARGE.code: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    UNSUPPORTED_ENCODING.code: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     TARGET_TOO_LONG.code: HTTPStatus.REQUEST_URI_TOO_LONG,
     HEADERS_TOO_LARGE.code: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     REQUEST_TIMEOUT.code: HTTPStatus.REQUEST_TIMEOUT,

@@ -18,6 +18,8 @@ from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 
 from common import errors
+from gateway.http import part_names
+from gateway.http.content_encoding import check_encoding
 from gateway.http.errors import BODY_TOO_LARGE, malformed_body
 from gateway.http.field_warnings import Warnings, shown, warnings_of
 from gateway.http.near_misses import near_miss
@@ -89,6 +91,7 @@ async def read_form(request: Request, form: Form) -> AsyncGenerator[FileStart | 
 
 
 def _parser_for(request: Request, form: Form) -> PushMultipartParser:
+    check_encoding(request)
     media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
     if media_type != "multipart/form-data":
         raise errors.invalid({form.file_field: [f"The {form.file_field} field is required."]})
@@ -100,7 +103,7 @@ def _parser_for(request: Request, form: Form) -> PushMultipartParser:
             parameters.get("boundary", ""),
             max_segment_count=MOST_PARTS,
             max_header_size=LARGEST_PART_HEADER_BYTES,
-            header_charset="latin-1",  # accepts any bytes; `_decode_header` decodes them
+            header_charset="latin-1",  # accepts any bytes; `part_names` decodes them
         )
     except MultipartError as error:
         raise malformed_body() from error
@@ -148,7 +151,7 @@ class _FormReader:
         return {name: text.decode("utf-8", "replace") for name, text in self._texts.items()}
 
     def _begin(self, segment: MultipartSegment) -> list[FileStart | bytes]:
-        self._name = _decode_header(segment.name or "")
+        self._name = part_names.decoded(segment.name or "")
         self._is_in_file = bool(self._form.file_parts.fullmatch(self._name))
         if self._name in self._form.text_parts:
             self._texts[self._name] = bytearray()
@@ -158,8 +161,7 @@ class _FormReader:
         if self._file_count == self._form.most_files:
             raise errors.invalid({self._form.file_field: [self._form.too_many_files]})
         self._file_count += 1
-        filename = None if segment.filename is None else _decode_header(segment.filename)
-        return [FileStart(self._file_count - 1, filename)]
+        return [FileStart(self._file_count - 1, part_names.filename_of(segment))]
 
     def _take_chunks(self, *, is_end: bool) -> list[FileStart | bytes]:
         """Remove and return all full chunks, and at the end of the file also the rest."""
@@ -168,11 +170,6 @@ class _FormReader:
             chunks.append(bytes(self._chunk[:CHUNK_BYTES]))
             del self._chunk[:CHUNK_BYTES]
         return chunks
-
-
-def _decode_header(header: str) -> str:
-    """Decode a header as UTF-8, which clients use today. Other bytes become replacement characters."""
-    return header.encode("latin-1").decode("utf-8", "replace")
 
 
 async def _read_body(request: Request, largest: int) -> AsyncGenerator[bytes]:

@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 
 from gateway.http.error_answers import NOT_FOUND_BY_PARAMETER
-from gateway.http.errors import BODY_TOO_LARGE, MALFORMED_BODY
+from gateway.http.errors import BODY_TOO_LARGE, MALFORMED_BODY, UNSUPPORTED_ENCODING
 from gateway.identity.access import Access, access_by_route
 from gateway.openapi import examples, refusal_answers, schemas
 from gateway.openapi.api_texts import DESCRIPTION, TAGS
@@ -165,5 +165,5 @@ def _refusals_of(target: Json, operation: Operation, access: Access | None) -> l
         elif "$ref" in parameter["schema"]:
             found.append(refusals.VALIDATION_FAILED)
     if "requestBody" in target:
-        found += [MALFORMED_BODY, BODY_TOO_LARGE, refusals.VALIDATION_FAILED]
+        found += [MALFORMED_BODY, BODY_TOO_LARGE, UNSUPPORTED_ENCODING, refusals.VALIDATION_FAILED]
     return list({refusal.code: refusal for refusal in (*found, *operation.refusals)}.values())

@@ -85,6 +85,10 @@ FIELDS: Json = {
     "metadata": a_field(
         "`keep` copies EXIF data to the result, including the location of a photo. `strip` does not.", "strip"
     ),
+    "dpi": a_field(
+        "Resolution of the result in pixels an inch, for print. The default is that of the original, if any.",
+        300,
+    ),
 }
 PARAMETERS: Json = {
     "image_id": {"description": "The id of the image.", "example": 42},

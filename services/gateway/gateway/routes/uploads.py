@@ -41,6 +41,7 @@ OPTIONS: Json = {
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
     "metadata": METADATA | {"default": "strip"},
     "model": MODEL_NAME | {"default": "auto"},
+    "dpi": {"type": "integer", "minimum": 1, "maximum": 65_535},
 }
 """The text fields of both forms, as in the API's description. The images service checks their values."""
 IMAGE_FIELDS: Json = {"image": FILE_SCHEMA} | OPTIONS

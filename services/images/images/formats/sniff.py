@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from imagefile import bmp, formats, gif, tiff_kinds
+from imagefile import bmp, formats, gif, jpeg_pixels, tiff_kinds
 from imagefile.formats import READABLE, Format
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
@@ -62,7 +62,7 @@ def sniff(data: bytes, *, largest_pixels: int) -> Header:
     except errors.InvalidArgument:
         raise
     except UnidentifiedImageError as error:
-        raise _refused(UNKNOWN) from error
+        raise _refused(BROKEN if format_ in ("JPEG", "PNG", "WEBP") else UNKNOWN) from error
     except Exception as error:  # damaged bytes can make Pillow raise any exception
         raise _refused(BROKEN) from error
 
@@ -72,10 +72,14 @@ def _refused(text: str) -> errors.InvalidArgument:
 
 
 def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
+    reading = READABLE[format_]
+    if feature := reading.unsupported_feature(data):
+        raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
     if format_ == "TIFF":
         return _tiff_header(select_picture(data), largest_pixels)
     if format_ == "BMP":
         return _bmp_header(data, largest_pixels)
+    data = reading.for_decoder(data)
     with Image.open(io.BytesIO(data), formats=[format_]) as image:
         return _header(format_, image, data, largest_pixels)
 
@@ -83,7 +87,7 @@ def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
 def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Header:
     width, height = image.size
     _check_pixels(width * height, largest_pixels)
-    if not READABLE[format_].is_complete(data) or (format_ == "PNG" and not png.can_be_parsed(data)):
+    if not READABLE[format_].is_complete(data) or (format_ == "JPEG" and not jpeg_pixels.are_complete(data)):
         raise _refused(BROKEN)
     summary = gif.summarise(data) if format_ == "GIF" else None
     frames, pixels = (summary.frames, summary.width * summary.height) if summary else _frames(format_, image)
@@ -112,7 +116,8 @@ def _tiff_header(data: bytes, largest_pixels: int) -> Header:
         raise _refused(BROKEN)
     if feature := tiff_kinds.unsupported_feature(tags):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
-    return Header("TIFF", width, height, has_alpha=tiff_kinds.has_alpha(tags))
+    is_lossy = READABLE["TIFF"].is_lossy(data)
+    return Header("TIFF", width, height, is_lossy=is_lossy, has_alpha=tiff_kinds.has_alpha(tags))
 
 
 def _bmp_header(data: bytes, largest_pixels: int) -> Header:

@@ -14,7 +14,7 @@ from images.uploads import sizing
 from loupe.images.v1 import images_pb2 as pb
 
 METADATA = {"strip": False, "keep": True}
-QUALITIES = (1, 100)
+QUALITIES, RESOLUTIONS = (1, 100), (1, 65_535)
 Form = pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options
 
 
@@ -35,6 +35,8 @@ class Output:
     fit: Fit = Fit.STRETCH
     keeps_metadata: bool = False
     model: str = AUTO
+    dpi: int | None = None
+    """Pixels an inch. None keeps the original's."""
 
     def format_for(self, header: Header) -> Format:
         """Return the format of the result."""
@@ -80,6 +82,7 @@ class Output:
         row.quality = self.quality
         row.keeps_metadata = self.keeps_metadata
         row.model_asked = self.model
+        row.dpi = self.dpi
 
     def _is_lossy_and_opaque(self, header: Header) -> bool:
         """Return whether the result is lossy and has no alpha. `contain` adds a transparent border."""
@@ -103,10 +106,9 @@ def parse(form: Form, models: Collection[str]) -> Output:
         fields["metadata"] = [errors.choice_text("metadata", METADATA)]
     if model and model not in models:
         fields["model"] = [errors.choice_text("model", models)]
-    if quality and not re.fullmatch(r"[+-]?[0-9]{1,18}", quality.strip()):
-        fields["quality"] = ["The quality must be an integer."]
-    elif quality and not QUALITIES[0] <= int(quality) <= QUALITIES[1]:
-        fields["quality"] = [f"The quality must be between {QUALITIES[0]} and {QUALITIES[1]}."]
+    for name, text, bounds in (("quality", quality, QUALITIES), ("dpi", form.dpi, RESOLUTIONS)):
+        if problem := _number_problem(name, text, bounds):
+            fields[name] = [problem]
     if fields:
         raise errors.invalid(fields)
     return Output(
@@ -115,4 +117,14 @@ def parse(form: Form, models: Collection[str]) -> Output:
         fit=Fit(fit or Fit.STRETCH),
         keeps_metadata=METADATA[metadata or "strip"],
         model=model or AUTO,
+        dpi=int(form.dpi) if form.dpi else None,
     )
+
+
+def _number_problem(name: str, text: str, bounds: tuple[int, int]) -> str:
+    """Return why the text is no number within the bounds, or an empty string. An empty text is none."""
+    if text and not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
+        return f"The {name} must be an integer."
+    if text and not bounds[0] <= int(text) <= bounds[1]:
+        return f"The {name} must be between {bounds[0]} and {bounds[1]}."
+    return ""

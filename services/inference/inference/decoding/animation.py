@@ -31,6 +31,7 @@ def read(opened: Image.Image, data: bytes, file_format: Format, most_pixels: int
     header = still.describe(images[0], data, file_format)
     header["alpha_follows"] = header["has_alpha"]  # either all frames have an alpha channel or none
     header["icc_bytes"], header["exif_bytes"] = len(icc), len(tags.exif)
+    header["dpi"] = list(tags.dpi) if tags.dpi else None
     header["milliseconds"], header["loop"] = milliseconds, count_loops(opened)
     return Decoded(header, parts(images, header, icc, tags.exif))
 

@@ -3,18 +3,24 @@
 A decoder takes the file, its format, and the limit of pixels. It may raise any error.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from PIL import UnidentifiedImageError
+from PIL import PngImagePlugin, UnidentifiedImageError
 
-from imagefile import formats, png
+from imagefile import formats, jpeg_pixels, png, png_metadata
 from imagefile.formats import READABLE, Format
 from inference.decoding import animation, bmp, sixteen_bit, still, tiff
+from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded
 
 for plugin in ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):  # loaded before the child is confined
     import_module(f"PIL.{plugin}ImagePlugin")
+
+PngImagePlugin.MAX_TEXT_CHUNK = png_metadata.MOST_INFLATED  # also limits colour profiles
+LONGEST_SECONDS = 10.0
+"""Processor time for finding out whether a JPEG is complete."""
 
 Decode = Callable[[bytes, Format, int], Decoded]
 
@@ -31,10 +37,18 @@ def decode_still_or_animation(data: bytes, file_format: Format, most_pixels: int
     return still.read_opened(opened, data, file_format)
 
 
+def decode_jpeg(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
+    """Decode a JPEG. Raise `OSError` for one that lacks pixels, which libjpeg would make up."""
+    opened = still.open_image(data, file_format, most_pixels)
+    if not jpeg_pixels.are_complete(data, most_bytes=sys.maxsize, longest_seconds=LONGEST_SECONDS):
+        raise OSError("the file ends before its pixels do")
+    return still.read_opened(opened, data, file_format)
+
+
 DECODERS: Mapping[Format, Decode] = formats.require_entries(
     READABLE,
     {
-        "JPEG": still.read,
+        "JPEG": decode_jpeg,
         "PNG": decode_still_or_16_bit,
         "WEBP": decode_still_or_animation,
         "BMP": bmp.read,
@@ -52,4 +66,7 @@ def decode(data: bytes, most_pixels: int) -> Decoded:
     file_format = formats.identify(data)
     if file_format is None:
         raise UnidentifiedImageError("the file has no known signature")
-    return DECODERS[file_format](data, file_format, most_pixels)
+    reading = READABLE[file_format]
+    if feature := reading.unsupported_feature(data):
+        raise Unsupported(feature)
+    return DECODERS[file_format](reading.for_decoder(data), file_format, most_pixels)

@@ -20,7 +20,7 @@ from imagefile.formats import parse_format
 from inference.decoding import child as child_program
 from inference.decoding.protocol import ICC_BYTES, LENGTH, TOKEN_BYTES, DecodedHeader, Limits, Refusal
 from inference.errors import DecoderCrashed, Undecodable
-from inference.metadata import LARGEST_EXIF_BYTES
+from inference.metadata import LARGEST_EXIF_BYTES, plausible_dpi
 from inference.picture import LARGEST_16_BIT, Animation, Picture, Pixels
 
 HEADER_BYTES = 32 << 10
@@ -198,6 +198,7 @@ class Child:
                 alpha=alpha,
                 icc=icc,
                 exif=exif,
+                dpi=plausible_dpi(header["dpi"]),
                 source_format=parse_format(header["format"]),
                 has_alpha=header["has_alpha"],
                 is_lossless=header["is_lossless"],
@@ -223,6 +224,7 @@ class Child:
             alpha=None if alpha is None or alpha.min() == LARGEST_16_BIT else np.ascontiguousarray(alpha),
             icc=self._read_pixels(header["icc_bytes"]).tobytes() or None,
             exif=self._read_pixels(header["exif_bytes"]).tobytes() or None,
+            dpi=plausible_dpi(header["dpi"]),
             source_format=parse_format(header["format"]),
             has_alpha=alpha is not None,
         )

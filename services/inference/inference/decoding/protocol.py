@@ -65,6 +65,8 @@ class DecodedHeader(TypedDict):
     milliseconds: list[int]
     """The duration of each frame. Empty for a still picture."""
     loop: int | None
+    dpi: list[float] | None
+    """Pixels an inch, across and down. None if unknown."""
 
 
 class Refusal(TypedDict):

@@ -43,19 +43,19 @@ def read_png(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     """Decode a PNG. Pillow finds its orientation in more places than libvips."""
     picture = decode(open_by_libvips(data, file_format, most_pixels))
     tags = metadata.read(Image.open(io.BytesIO(data), formats=[file_format]))
-    return describe(picture._replace(orientation=tags.orientation), file_format, tags.exif)
+    return describe(picture._replace(orientation=tags.orientation), file_format, tags)
 
 
-def read_tiff(data: bytes, exif: bytes, most_pixels: int) -> Decoded:
+def read_tiff(data: bytes, found: metadata.Metadata, most_pixels: int) -> Decoded:
     """Decode a TIFF. libvips takes any further channel for alpha."""
     tags = Tags(data)
     image = open_tiff(data, most_pixels)
     if not tiff_kinds.has_alpha(tags):
         image = image.extract_band(0, n=tiff_kinds.COLOURS[tiff_kinds.photometric(tags)])
-    return describe(decode(image), "TIFF", exif)
+    return describe(decode(image), "TIFF", found)
 
 
-def describe(picture: SixteenBit, file_format: Format, exif: bytes) -> Decoded:
+def describe(picture: SixteenBit, file_format: Format, tags: metadata.Metadata) -> Decoded:
     icc = modes.usable_profile(picture.icc, is_grey=picture.channels < 3)
     header = DecodedHeader(
         width=picture.width,
@@ -69,11 +69,12 @@ def describe(picture: SixteenBit, file_format: Format, exif: bytes) -> Decoded:
         is_lossless=True,
         jpeg_quality=None,
         icc_bytes=len(icc),
-        exif_bytes=len(exif),
+        exif_bytes=len(tags.exif),
         milliseconds=[],
         loop=None,
+        dpi=list(tags.dpi) if tags.dpi else None,
     )
-    return Decoded(header, (*picture.strips, icc, exif))
+    return Decoded(header, (*picture.strips, icc, tags.exif))
 
 
 def decode(image: "pyvips.Image") -> SixteenBit:

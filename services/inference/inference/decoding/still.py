@@ -40,15 +40,18 @@ def open_image(data: bytes, file_format: Format, most_pixels: int) -> Image.Imag
     return opened
 
 
-def read_opened(opened: Image.Image, data: bytes, file_format: Format, exif: bytes | None = None) -> Decoded:
-    """Decode an opened picture. Without `exif`, its metadata are read from it afterwards."""
+def read_opened(
+    opened: Image.Image, data: bytes, file_format: Format, tags: metadata.Metadata | None = None
+) -> Decoded:
+    """Decode an opened picture. Without `tags`, its metadata are read from it afterwards."""
     image = load(opened, data, file_format)
-    exif = metadata.read(opened).exif if exif is None else exif
+    tags = metadata.read(opened) if tags is None else tags
     icc = modes.usable_profile(opened.info.get("icc_profile") or b"", is_grey=image.mode in modes.GREY_MODES)
     header = describe(image, data, file_format)
     header["jpeg_quality"] = jpeg_quality(getattr(opened, "quantization", None))
-    header["icc_bytes"], header["exif_bytes"] = len(icc), len(exif)
-    return Decoded(header, parts(image, header, icc, exif))
+    header["icc_bytes"], header["exif_bytes"] = len(icc), len(tags.exif)
+    header["dpi"] = list(tags.dpi) if tags.dpi else None
+    return Decoded(header, parts(image, header, icc, tags.exif))
 
 
 def load(opened: Image.Image, data: bytes, file_format: Format) -> Image.Image:
@@ -82,6 +85,7 @@ def describe(image: Image.Image, data: bytes, file_format: Format) -> DecodedHea
         exif_bytes=0,
         milliseconds=[],
         loop=None,
+        dpi=None,
     )
 
 

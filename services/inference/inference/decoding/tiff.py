@@ -20,8 +20,8 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     if feature := tiff_kinds.unsupported_feature(tags):
         raise Unsupported(feature)
     sixteen_bit.check_pixels(*tiff_kinds.upright_size(tags), most_pixels)
-    exif = metadata.read_tiff(picture)
+    found = metadata.read_tiff(picture)
     plain = to_plain(picture, tags)
     if tiff_kinds.depth(tags) == 16:
-        return sixteen_bit.read_tiff(plain, exif, most_pixels)
-    return still.read_opened(still.open_image(plain, file_format, most_pixels), plain, file_format, exif)
+        return sixteen_bit.read_tiff(plain, found, most_pixels)
+    return still.read_opened(still.open_image(plain, file_format, most_pixels), plain, file_format, found)

@@ -20,6 +20,8 @@ DEFAULT_QUALITY = 95
 the resolution of colours.
 """
 BLOCK = 8
+APP0, INCHES = 0xE0, 1
+"""The segment JFIF, which holds the resolution, and its unit."""
 LONGEST_INTERVAL = 0xFFFF
 """Blocks between two restart markers."""
 STRIP_BYTES = 512 << 10
@@ -74,6 +76,9 @@ class Writer:
             elif marker == START_OF_SCAN:
                 out.append(segment(RESTART_INTERVAL, struct.pack(">H", self._interval)))
                 out.append(segment(START_OF_SCAN, body))
+            elif marker == APP0 and self._header.dpi:
+                density = struct.pack(">BHH", INCHES, *map(round, self._header.dpi))
+                out.append(segment(APP0, body[:7] + density + body[12:]))
             else:
                 out.append(segment(marker, body))
         return b"".join(out)

@@ -17,6 +17,7 @@ from inference.picture import Header, Pixels
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 """By number of channels: grey, grey and alpha, RGB, RGB and alpha."""
 UP = 2
+METRES, METRES_PER_INCH = 1, 0.0254
 LEVEL = 2
 STRIP_BYTES = 1 << 20
 
@@ -33,6 +34,9 @@ class Writer:
         self._write_chunk(HEADER, ihdr)
         if header.icc:
             self._write_chunk(b"iCCP", b"icc\0\0" + isal_zlib.compress(header.icc))
+        if header.dpi:
+            across, down = (round(each / METRES_PER_INCH) for each in header.dpi)
+            self._write_chunk(b"pHYs", struct.pack(">IIB", across, down, METRES))
         if header.exif:
             self._write_chunk(b"eXIf", header.exif)
 

@@ -15,6 +15,7 @@ from imagefile.tiff import (
     BITS,
     COMPRESSION,
     EXTRA_SAMPLES,
+    FRACTION,
     HEIGHT,
     ICC_PROFILE,
     LONG,
@@ -31,10 +32,11 @@ from imagefile.tiff import (
 )
 from inference.encoding.options import Options
 from inference.encoding.strips import Strips
-from inference.metadata import EXIF, GPS, writable
+from inference.metadata import EXIF, GPS, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, writable
 from inference.picture import Header, Pixels
 
-CODES = {ASCII: "B", SHORT: "H", LONG: "I", UNDEFINED: "B"}
+CODES = {ASCII: "B", SHORT: "H", LONG: "I", UNDEFINED: "B", FRACTION: "I"}
+INCHES, DENOMINATOR = 2, 10_000
 ADOBE_DEFLATE, HORIZONTAL, UNASSOCIATED_ALPHA, ONE_PLANE = 8, 2, 2, 1
 BLACK_IS_ZERO, RGB = 1, 2
 LEVEL = 2
@@ -96,6 +98,10 @@ def picture_entries(header: Header, rows: int, places: list[tuple[int, int]]) ->
         (PLANES, SHORT, [ONE_PLANE]),
         (PREDICTOR, SHORT, [HORIZONTAL]),
     ]
+    if header.dpi:
+        across, down = ([round(each * DENOMINATOR), DENOMINATOR] for each in header.dpi)
+        resolution = [(X_RESOLUTION, FRACTION, across), (Y_RESOLUTION, FRACTION, down)]
+        entries = sorted([*entries, *resolution, (RESOLUTION_UNIT, SHORT, [INCHES])])
     if header.has_alpha:
         entries.append((EXTRA_SAMPLES, SHORT, [UNASSOCIATED_ALPHA]))
     if header.icc:
@@ -133,7 +139,8 @@ def write_directory(out: io.BytesIO, entries: list[Entry]) -> int:
         data = struct.pack(f"<{len(values)}{CODES[kind]}", *values)
         if len(data) > 4:
             data = struct.pack("<I", write_aligned(out, data)[0])
-        directory += struct.pack("<HHI", number, kind, len(values)) + data.ljust(4, b"\0")
+        count = len(values) // 2 if kind == FRACTION else len(values)
+        directory += struct.pack("<HHI", number, kind, count) + data.ljust(4, b"\0")
     return write_aligned(out, directory + bytes(4))[0]
 
 

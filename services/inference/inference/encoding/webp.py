@@ -5,6 +5,7 @@ import io
 from PIL import Image
 
 from inference.encoding.options import Options
+from inference.metadata import with_dpi
 from inference.picture import Animation, Header, Pixels
 from inference.resampling import as_image
 
@@ -45,7 +46,8 @@ class Writer:
     def finish(self) -> bytes:
         out = io.BytesIO()
         icc = None if self._header.is_grey else self._header.icc  # a profile for grey does not fit RGB
-        self._image.save(out, "WEBP", icc_profile=icc, exif=self._header.exif or b"", **self._options)
+        exif = with_dpi(self._header.exif, self._header.dpi)
+        self._image.save(out, "WEBP", icc_profile=icc, exif=exif, **self._options)
         return out.getvalue()
 
 

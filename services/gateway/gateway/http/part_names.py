@@ -1,0 +1,82 @@
+"""Reads the name of a file from its part's `Content-Disposition`, in each of the ways that clients write it.
+
+Headers are texts of Latin-1, of which every byte is a character.
+"""
+
+import base64
+import binascii
+import re
+from urllib.parse import unquote_to_bytes
+
+from multipart import MultipartSegment
+
+PARAMETER = re.compile(r""";\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)""")
+EXTENDED = re.compile(r"([^']*)'[^']*'([^']*(?:'[^']*)*)")
+"""Charset and percent-encoded value (RFC 8187, 3.2)."""
+ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?\s]*)\?=")
+BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+NON_ASCII_ESCAPE = re.compile(r"%[89A-Fa-f][0-9A-Fa-f]")
+CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "iso-8859-1": "latin-1"}
+
+
+def filename_of(segment: MultipartSegment) -> str | None:
+    """Return the name of the file, or None if the part has none. `filename*` wins over `filename`."""
+    header = str(segment.header("Content-Disposition", ""))
+    parameters: dict[str, str] = {name.lower(): value for name, value in PARAMETER.findall(header)}
+    extended = _from_extended(parameters.get("filename*", "").strip().strip('"'))
+    if extended is not None:
+        return extended
+    written = parameters.get("filename", "").strip().strip('"')
+    name = _from_words(written) or _from_escapes(written)
+    return name if name or segment.filename is None else decoded(segment.filename)
+
+
+def decoded(header: str) -> str:
+    """Decode a header as UTF-8, which clients use today. Other bytes become replacement characters."""
+    return header.encode("latin-1").decode("utf-8", "replace")
+
+
+def _from_extended(value: str) -> str | None:
+    """Return the name of a `filename*`, or None if it is absent or damaged."""
+    found = EXTENDED.fullmatch(value)
+    if not found or not found[2] or BROKEN_ESCAPE.search(found[2]):
+        return None
+    return _decode(unquote_to_bytes(found[2].encode("latin-1")), found[1])
+
+
+def _from_words(value: str) -> str | None:
+    """Return the name if it consists of encoded words (RFC 2047), which .NET sends."""
+    parts = list(ENCODED_WORD.finditer(value))
+    if not parts or ENCODED_WORD.sub("", value).strip():
+        return None
+    texts = [_from_word(*part.groups()) for part in parts]
+    return None if None in texts else "".join(text for text in texts if text)
+
+
+def _from_word(charset: str, encoding: str, text: str) -> str | None:
+    if encoding in "qQ":
+        data = binascii.a2b_qp(text, header=True)
+    else:
+        try:
+            data = base64.b64decode(text, validate=True)
+        except binascii.Error:
+            return None
+    return _decode(data, charset)
+
+
+def _from_escapes(value: str) -> str | None:
+    """Return the name if it is percent-encoded, as by aiohttp.
+
+    At least one escape must stand for a letter beyond ASCII, for a file may well be called `my%20cat.png`.
+    Browsers send such letters as they are.
+    """
+    if not value.isascii() or BROKEN_ESCAPE.search(value) or not NON_ASCII_ESCAPE.search(value):
+        return None
+    return _decode(unquote_to_bytes(value), "utf-8")
+
+
+def _decode(data: bytes, charset: str) -> str | None:
+    try:
+        return data.decode(CHARSETS[charset.lower()])
+    except (KeyError, UnicodeDecodeError):
+        return None
