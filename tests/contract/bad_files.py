@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 
 from PIL import Image
 
+from tests.heif_files import a_grid, heic
 from tests.pixels import encoded
 
 PHOTO = Image.effect_noise((24, 16), 80).convert("RGB")
 JPEG, PNG, WEBP, BMP, TIFF = (encoded(PHOTO, name) for name in ("JPEG", "PNG", "WEBP", "BMP", "TIFF"))
 GIF = encoded(PHOTO.convert("P"), "GIF")
+HEIC = heic("rgba")
 GIGABYTE = 1 << 30
 
 
@@ -122,6 +124,7 @@ def truncated_files() -> Iterator[tuple[str, bytes]]:
         ("bmp", BMP),
         ("tiff", TIFF),
         ("gif", GIF),
+        ("heic", HEIC),
     ):
         for cut in CUTS[name](data):
             yield f"{name} of {cut} of {len(data)} bytes", data[:cut]
@@ -152,6 +155,7 @@ CUTS: dict[str, Callable[[bytes], list[int]]] = {
     "webp": lambda _: [12, 20, 30],
     "bmp": lambda _: [14, 54, 54 + 72, 54 + 15 * 72],
     "tiff": lambda data: [4, 8, struct.unpack_from("<I", data, 4)[0], len(data) - 4],
+    "heic": lambda data: [8, 28, data.index(b"iloc"), data.index(b"mdat") + 4, len(data) - 4],
     "gif": lambda data: [6, 13, 13 + (6 << (data[10] & 7)), 13 + (6 << (data[10] & 7)) + 10],
 }
 
@@ -174,6 +178,8 @@ HARMFUL = {
     "a webp that claims more bytes than it has": WEBP[:4] + struct.pack("<I", 2**32 - 10) + WEBP[8:],
     "a gif of 10,000 frames": gif_of_frames(10_000),
     "a webp of 10,000 frames": webp_of_frames(10_000),
+    "a heic of the longest sides": a_grid(1, 1, (65_535, 65_535), claimed=(65_535, 65_535)),
+    "a heic whose tile claims a larger size": a_grid(1, 1, (64, 64), claimed=(2**31, 2**31)),
     "a text of a gigabyte": png_with(b"zTXt", b"Comment\0\0" + deflated_zeros(GIGABYTE)),
     "an international text of a gigabyte": png_with(b"iTXt", b"Comment\0\1\0\0\0" + deflated_zeros(GIGABYTE)),
     "a profile of a gigabyte": png_with(b"iCCP", b"icc\0\0" + deflated_zeros(GIGABYTE)),

@@ -72,7 +72,7 @@ def test_all_invalid_options_are_named_at_once() -> None:
 def test_formats_stay_except_that_bmp_and_still_gif_become_png() -> None:
     formats = {name: Output().format_for(header) for name, header in STILL.items()}
 
-    assert formats == {name: name for name in FORMATS} | {"BMP": "PNG", "GIF": "PNG"}
+    assert formats == {name: name for name in FORMATS} | {"BMP": "PNG", "GIF": "PNG", "HEIF": "JPEG"}
 
 
 def test_an_animation_keeps_its_format_and_its_frames_by_default() -> None:

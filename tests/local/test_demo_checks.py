@@ -17,7 +17,7 @@ from loupe_local.state import REPOSITORY
 from tests.pixels import encoded
 
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"), "JPEG")
-HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(1000)
+MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomavc1" + bytes(1000)
 
 
 def a_file(folder: Path, name: str, data: bytes = PHOTO) -> Path:
@@ -40,7 +40,7 @@ def test_a_scale_of_the_contract_is_accepted(text: str | None, scale: int | None
 @pytest.mark.parametrize(
     ("name", "data", "text"),
     [
-        ("iphone.jpg", HEIC, UNKNOWN),
+        ("iphone.jpg", MP4, UNKNOWN),
         ("letter.pdf", b"%PDF-1.7\n" + bytes(1000), UNKNOWN),
         ("notes.txt", b"hello", UNKNOWN),
         ("cut.jpg", PHOTO[: len(PHOTO) // 2], BROKEN),

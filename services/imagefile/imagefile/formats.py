@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
-from imagefile import bmp, gif, jpeg, png, tiff, webp
+from imagefile import bmp, gif, heif, isobmff, jpeg, png, tiff, webp
 from imagefile.parser_bombs import ParserBomb
 
 Value = TypeVar("Value")
@@ -19,7 +19,7 @@ class IncompleteTable(Exception):
     """A table lacks an entry for a format, or an entry lacks something."""
 
 
-Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]
+Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF"]
 """Pillow's names, in the order of the API's lists."""
 
 
@@ -197,6 +197,18 @@ FORMATS: Mapping[Format, FormatInfo] = {
             limits=Limits(longest_side=65_535),
         ),
         becomes="PNG",
+    ),
+    "HEIF": FormatInfo(
+        title="HEIC",
+        media_type="image/heic",
+        extensions=("heic", "heif", "hif"),
+        reading=Reading(
+            signature=re.compile(rb".{4}ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL),
+            walk=isobmff.walk,
+            is_complete=heif.is_complete,
+            is_lossy=always,
+        ),
+        becomes="JPEG",  # PNG for what a JPEG cannot hold
     ),
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from common import errors
-from images.formats.sniff import UNKNOWN, Header, sniff, too_large_text
+from images.formats.sniff import Header, sniff, too_large_text, unknown_text
 from images.settings import Settings
 from images.uploads import sizing
 from images.uploads.output import Output
@@ -54,10 +54,10 @@ def check(path: Path, scale: int | None) -> Photo:
         raise PhotoRefused("The file is empty.")
     settings = local_settings()
     try:
-        header = sniff(data, largest_pixels=settings.largest_input_pixels)
+        header = sniff(data, largest_pixels=settings.largest_input_pixels, accepted=settings.formats)
     except errors.InvalidArgument as error:
         text = _text(error)
-        raise PhotoRefused(text, is_unknown=text == UNKNOWN) from error
+        raise PhotoRefused(text, is_unknown=text == unknown_text(settings.formats)) from error
     return Photo(path=path, header=header, scale=_fitting_scale(header, scale, settings))
 
 
