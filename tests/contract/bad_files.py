@@ -12,7 +12,7 @@ from tests.pixels import encoded
 PHOTO = Image.effect_noise((24, 16), 80).convert("RGB")
 JPEG, PNG, WEBP, BMP, TIFF = (encoded(PHOTO, name) for name in ("JPEG", "PNG", "WEBP", "BMP", "TIFF"))
 GIF = encoded(PHOTO.convert("P"), "GIF")
-HEIC = heic("rgba")
+HEIC, AVIF = heic("rgba"), encoded(PHOTO, "AVIF")
 GIGABYTE = 1 << 30
 
 
@@ -125,6 +125,7 @@ def truncated_files() -> Iterator[tuple[str, bytes]]:
         ("tiff", TIFF),
         ("gif", GIF),
         ("heic", HEIC),
+        ("avif", AVIF),
     ):
         for cut in CUTS[name](data):
             yield f"{name} of {cut} of {len(data)} bytes", data[:cut]
@@ -156,6 +157,7 @@ CUTS: dict[str, Callable[[bytes], list[int]]] = {
     "bmp": lambda _: [14, 54, 54 + 72, 54 + 15 * 72],
     "tiff": lambda data: [4, 8, struct.unpack_from("<I", data, 4)[0], len(data) - 4],
     "heic": lambda data: [8, 28, data.index(b"iloc"), data.index(b"mdat") + 4, len(data) - 4],
+    "avif": lambda data: [8, 32, data.index(b"iloc"), data.index(b"mdat") + 4, len(data) - 4],
     "gif": lambda data: [6, 13, 13 + (6 << (data[10] & 7)), 13 + (6 << (data[10] & 7)) + 10],
 }
 

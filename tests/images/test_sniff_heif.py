@@ -1,17 +1,23 @@
-"""A HEIC is recognised, measured and judged from its boxes, without decoding it."""
+"""A HEIC or an AVIF is recognised, measured and judged from its boxes, without decoding it."""
 
 import random
 import struct
 
 import pytest
+from PIL import Image
 
 from common import errors
 from images.formats.sniff import BROKEN, Header, sniff, unknown_text
 from images.uploads.output import Output
 from tests.heif_files import SIZE, a_grid, box, full, heic, transformed
+from tests.pixels import encoded
 from tests.texts import NOT_AN_IMAGE
 
 MANY = 50_000_000
+NOISE = Image.effect_noise((24, 16), 80)
+AVIF = encoded(Image.merge("LA", (NOISE, NOISE)).convert("RGBA"), "AVIF")
+NCLX = b"nclx\0\1\0\r"
+"""The colours of sRGB in a file of libavif."""
 
 
 def sniffed(data: bytes) -> Header:
@@ -59,7 +65,18 @@ def test_a_picture_of_tiles_has_the_size_of_the_whole() -> None:
 
 @pytest.mark.parametrize("name", ["pq", "hlg"])
 def test_hdr_is_refused_by_its_name(name: str) -> None:
-    assert refusal(heic(name)) == "HDR pictures (PQ and HLG) cannot be upscaled yet."
+    as_avif = AVIF.replace(NCLX, b"nclx\0\x09\0" + bytes([16 if name == "pq" else 18]))
+
+    assert as_avif != AVIF
+    for data in (heic(name), as_avif):
+        assert refusal(data) == "HDR pictures (PQ and HLG) cannot be upscaled yet."
+
+
+def test_an_avif_has_its_depth_and_alpha() -> None:
+    assert sniffed(AVIF) == Header("AVIF", 24, 16, is_lossy=True, has_alpha=True)
+    assert Output().format_for(sniffed(AVIF)) == "AVIF"
+    for size in range(len(AVIF)):
+        assert refusal(AVIF[:size]) in (BROKEN, NOT_AN_IMAGE, "The image field is required.")
 
 
 def test_another_coding_is_refused_by_its_name() -> None:
@@ -78,10 +95,11 @@ def test_a_heic_that_is_cut_off_anywhere_is_refused(name: str) -> None:
         assert refusal(data[:-1]) == BROKEN
 
 
-def test_flipped_bits_are_refused_or_leave_a_picture() -> None:
+@pytest.mark.parametrize("whole", [heic("rgba"), AVIF], ids=["heic", "avif"])
+def test_flipped_bits_are_refused_or_leave_a_picture(whole: bytes) -> None:
     rng = random.Random("heic")
     for _ in range(500):
-        data = bytearray(heic("rgba"))
+        data = bytearray(whole)
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         try:
             header = sniffed(bytes(data))

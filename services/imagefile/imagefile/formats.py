@@ -19,7 +19,7 @@ class IncompleteTable(Exception):
     """A table lacks an entry for a format, or an entry lacks something."""
 
 
-Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF"]
+Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF"]
 """Pillow's names, in the order of the API's lists."""
 
 
@@ -197,6 +197,30 @@ FORMATS: Mapping[Format, FormatInfo] = {
             limits=Limits(longest_side=65_535),
         ),
         becomes="PNG",
+    ),
+    "AVIF": FormatInfo(
+        title="AVIF",
+        media_type="image/avif",
+        extensions=("avif",),
+        reading=Reading(
+            # a file of the general brand lists `avif` among its compatible brands
+            signature=re.compile(
+                rb".{4}ftyp(?:avi[fs]|(?:mif1|msf1|miaf).{4}(?:.{4}){0,7}avi[fs])", re.DOTALL
+            ),
+            walk=isobmff.walk,
+            is_complete=heif.is_complete,
+            is_lossy=always,
+        ),
+        writing=Writing(
+            choices=("avif",),
+            alpha=True,
+            animated=False,
+            bit_depths=(8, 16),  # 16 in memory, 10 or 12 in the file
+            has_quality=True,
+            # libaom takes about 20 bytes for each pixel, and two seconds of a core for a megapixel of noise
+            limits=Limits(longest_side=65_535, lossy_pixels=33_554_432, other_pixels=33_554_432),
+        ),
+        becomes="AVIF",
     ),
     "HEIF": FormatInfo(
         title="HEIC",

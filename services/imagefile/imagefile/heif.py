@@ -4,7 +4,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass
 
-from imagefile.isobmff import Box, Item, Items, find, read_items
+from imagefile.isobmff import Box, Item, Items, read_items
 
 ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 DERIVED = (b"grid", b"iden", b"iovl")
@@ -38,6 +38,8 @@ class Summary:
     """The kind of the coded item, as `hvc1`."""
     depth: int = 8
     has_alpha: bool = False
+    is_grey: bool = False
+    """Whether an AVIF has no colours."""
     colour: Colour | None = None
     coded_pixels: int = 0
     """Pixels of all tiles together."""
@@ -69,6 +71,7 @@ def summarise(data: bytes) -> Summary:
         coding=first.kind,
         depth=_depth(data, primary) or _depth(data, first) or 8,
         has_alpha=bool(alphas),
+        is_grey=_is_grey(data, first),
         colour=_colour(data, primary) or _colour(data, first),
         coded_pixels=sum(width * height * count for (width, height), count in sizes.items()),
         is_whole=all(start + length <= len(data) for item in needed for start, length in item.extents)
@@ -88,16 +91,6 @@ def refusal(summary: Summary, codings: tuple[bytes, ...]) -> str:
 def is_complete(data: bytes) -> bool:
     """Return whether all bytes of the picture and its alpha channel are in the file."""
     return summarise(data).is_whole
-
-
-def frame_count(data: bytes) -> int:
-    """Return the number of frames of an image sequence; 1 for a file without one."""
-    box: Box | None = Box(b"", 0, len(data))
-    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz"):
-        box = find(data, kind, box.start, box.end)
-        if box is None:
-            return 1
-    return struct.unpack_from(">I", data, box.start + 8)[0]
 
 
 def _coded_items(found: Items, item_id: int, deep: int = 0) -> list[int]:
@@ -160,6 +153,11 @@ def _depth(data: bytes, item: Item) -> int | None:
         flags = data[box.start + 2]
         return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
     return None
+
+
+def _is_grey(data: bytes, item: Item) -> bool:
+    box = _property(item, b"av1C")
+    return box is not None and bool(data[box.start + 2] & 0x10)
 
 
 def _is_alpha(data: bytes, item: Item) -> bool:

@@ -32,6 +32,8 @@ class Header:
     icc: bytes | None = None
     exif: bytes | None = None
     """A TIFF structure, without the `Exif` that JPEG puts ahead of it."""
+    bits: int = 0
+    """Bits of a sample in the original, if they are fewer than `depth`; 0 if they are not."""
 
     @property
     def is_grey(self) -> bool:
@@ -59,6 +61,8 @@ class Picture:
     """A colour profile that describes `pixels`."""
     exif: bytes | None = None
     """The metadata that may be kept, as a TIFF structure."""
+    bits: int = 0
+    """Bits of a sample in the file, if they are fewer than `depth`; 0 if they are not."""
 
     @property
     def width(self) -> int:
@@ -83,7 +87,7 @@ class Picture:
     def header(self, size: Size) -> Header:
         """Return the header of this picture, upscaled to `size`."""
         channels = self.pixels.shape[2] + self.has_alpha
-        return Header(*size, channels, self.depth, self.icc, self.exif)
+        return Header(*size, channels, self.depth, self.icc, self.exif, self.bits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ from images.formats import png, tiff
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
 MOST_FRAMES = gif.MOST_FRAMES
 MODES_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
-CODINGS: dict[Format, tuple[bytes, ...]] = {"HEIF": heif.HEVC}
+CODINGS: dict[Format, tuple[bytes, ...]] = {"AVIF": heif.AV1, "HEIF": heif.HEVC}
 """The codings of formats whose header is read from their boxes, and not by Pillow."""
 MOST_CODED = 2
 """Tiles reach beyond a picture. Together they may have this many times the limit of pixels."""
@@ -119,7 +119,7 @@ def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pi
 
 
 def _header_of_boxes(format_: Format, data: bytes, largest_pixels: int) -> Header:
-    """Return the header of a HEIF file from its boxes."""
+    """Return the header of a HEIF or AVIF file from its boxes."""
     summary = heif.summarise(data)
     _check_pixels(max(summary.width * summary.height, summary.coded_pixels // MOST_CODED), largest_pixels)
     if problem := heif.refusal(summary, CODINGS[format_]):

@@ -71,7 +71,8 @@ class Output:
             if self._is_lossy_and_opaque(header):
                 most, kind = limits.lossy_pixels, f"a lossy {title}"
             else:
-                most, kind = limits.other_pixels, f"a {title} that is lossless or transparent"
+                article = "an" if title.startswith("A") else "a"
+                most, kind = limits.other_pixels, f"{article} {title} that is lossless or transparent"
         if most is None or width * height <= most:
             return ""
         return f"The result has {width} x {height} pixels; {kind} has at most {most}: ask for {instead}."

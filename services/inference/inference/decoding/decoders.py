@@ -10,7 +10,7 @@ from PIL import UnidentifiedImageError
 
 from imagefile import formats
 from imagefile.formats import READABLE, Format
-from inference.decoding import animation, heif, sixteen_bit, still
+from inference.decoding import animation, avif, heif, sixteen_bit, still
 from inference.decoding.protocol import Decoded
 
 for plugin in ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):  # loaded before the child is confined
@@ -40,6 +40,7 @@ DECODERS: Mapping[Format, Decode] = formats.require_entries(
         "BMP": still.read,
         "TIFF": decode_still_or_16_bit,
         "GIF": decode_still_or_animation,
+        "AVIF": avif.read,
         "HEIF": heif.read,
     },
     "decoder",

@@ -25,9 +25,7 @@ pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_
 
 
 def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
-    summary = check(data, most_pixels)
-    if resource.getrlimit(resource.RLIMIT_NPROC)[0] == 0:
-        raise Unsupported("HEIC needs a thread, and this machine has no filter that forbids only processes")
+    summary = check(data, most_pixels, heif.HEVC)
     opened: Any = pi_heif.open_heif(data, convert_hdr_to_8bit=False, hdr_to_16bit=True)
     image = opened[opened.primary_index]
     if not image.info["primary"]:
@@ -46,13 +44,17 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     )
 
 
-def check(data: bytes, most_pixels: int) -> heif.Summary:
+def check(data: bytes, most_pixels: int, codings: tuple[bytes, ...]) -> heif.Summary:
     """Return the facts about the file. Raise an error if it is too large, or not supported."""
     summary = heif.summarise(data)
     if max(summary.width * summary.height, summary.coded_pixels // MOST_CODED) > most_pixels:
         raise Image.DecompressionBombError(f"{summary.width} x {summary.height} pixels")
-    if problem := heif.refusal(summary, heif.HEVC):
+    if problem := heif.refusal(summary, codings):
         raise Unsupported(problem)
+    if resource.getrlimit(resource.RLIMIT_NPROC)[0] == 0:
+        raise Unsupported(
+            "libheif needs a thread, and this machine has no filter that forbids only processes"
+        )
     return summary
 
 

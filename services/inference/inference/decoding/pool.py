@@ -229,6 +229,7 @@ class Child:
             source_format=parse_format(header["format"]),
             has_alpha=alpha is not None,
             is_lossless=header["is_lossless"],
+            bits=header.get("bits", 0),
         )
 
     def _read_header(self) -> DecodedHeader | Refusal:

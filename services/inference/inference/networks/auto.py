@@ -114,7 +114,7 @@ def match_rule(picture: Picture) -> Rule:
     """Return the first rule that fits the picture. JPEG and lossy WebP need no measurement."""
     if picture.jpeg_quality is not None and picture.jpeg_quality < MIN_FRESH_JPEG_QUALITY:
         return WORN_JPEG
-    if picture.jpeg_quality is None and not picture.is_lossless:
+    if picture.source_format == "WEBP" and not picture.is_lossless:
         return WORN_WEBP
     sample = Sample(picture)
     if sample.has_palette:
