@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
 from imagefile import bmp, gif, heif, isobmff, jpeg, png, tiff, webp
+from imagefile.limits import Limits
 from imagefile.parser_bombs import ParserBomb
 
 Value = TypeVar("Value")
@@ -21,20 +22,6 @@ class IncompleteTable(Exception):
 
 Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF"]
 """Pillow's names, in the order of the API's lists."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits of the format or of its encoder. None: only the service's own limits apply."""
-
-    longest_side: int = 1 << 31
-    """In pixels."""
-    lossy_pixels: int | None = None
-    """For a lossy still picture without alpha."""
-    other_pixels: int | None = None
-    """For a still picture that is lossless or has alpha."""
-    frame_pixels: int | None = None
-    """For each frame of an animation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
