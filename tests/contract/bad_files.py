@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 
 from PIL import Image
 
+from tests.heif_files import a_grid, heic
 from tests.pixels import encoded
 
 PHOTO = Image.effect_noise((24, 16), 80).convert("RGB")
 JPEG, PNG, WEBP, BMP, TIFF = (encoded(PHOTO, name) for name in ("JPEG", "PNG", "WEBP", "BMP", "TIFF"))
 GIF = encoded(PHOTO.convert("P"), "GIF")
+HEIC, AVIF = heic("rgba"), encoded(PHOTO, "AVIF")
 GIGABYTE = 1 << 30
 
 
@@ -122,6 +124,8 @@ def truncated_files() -> Iterator[tuple[str, bytes]]:
         ("bmp", BMP),
         ("tiff", TIFF),
         ("gif", GIF),
+        ("heic", HEIC),
+        ("avif", AVIF),
     ):
         for cut in CUTS[name](data):
             yield f"{name} of {cut} of {len(data)} bytes", data[:cut]
@@ -148,6 +152,8 @@ CUTS: dict[str, Callable[[bytes], list[int]]] = {
     "webp": lambda _: [12, 20, 30],
     "bmp": lambda _: [14, 54, 54 + 72, 54 + 15 * 72],
     "tiff": lambda data: [4, 8, struct.unpack_from("<I", data, 4)[0], len(data) - 4],
+    "heic": lambda data: [8, 28, data.index(b"iloc"), data.index(b"mdat") + 4, len(data) - 4],
+    "avif": lambda data: [8, 32, data.index(b"iloc"), data.index(b"mdat") + 4, len(data) - 4],
     "gif": lambda data: [6, 13, 13 + (6 << (data[10] & 7)), 13 + (6 << (data[10] & 7)) + 10],
 }
 
@@ -169,6 +175,8 @@ HARMFUL = {
     "a webp that claims a larger size": webp_on_a_canvas(16_384, 16_384),
     "a gif of 10,000 frames": gif_of_frames(10_000),
     "a webp of 10,000 frames": webp_of_frames(10_000),
+    "a heic of the longest sides": a_grid(1, 1, (65_535, 65_535), claimed=(65_535, 65_535)),
+    "a heic whose tile claims a larger size": a_grid(1, 1, (64, 64), claimed=(2**31, 2**31)),
     "a document that is a jpeg further on": b"%PDF-1.7\n" + JPEG,
     "a page that is a gif further on": b"<html>" + GIF,
     "an archive": b"PK\3\4" + bytes(26) + JPEG,

@@ -8,6 +8,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from tests.client import download_result, upload_image, wait_for_status
 from tests.contract.api_client import SMALL
+from tests.heif_files import heic
 from tests.pixels import encoded, opened
 
 PHOTO = opened(SMALL)
@@ -21,7 +22,15 @@ async def upscaled(client: httpx2.AsyncClient, data: bytes, **fields: object) ->
 
 @pytest.mark.parametrize(
     ("given", "becomes"),
-    [("JPEG", "JPEG"), ("PNG", "PNG"), ("WEBP", "WEBP"), ("TIFF", "TIFF"), ("BMP", "PNG"), ("GIF", "PNG")],
+    [
+        ("JPEG", "JPEG"),
+        ("PNG", "PNG"),
+        ("WEBP", "WEBP"),
+        ("TIFF", "TIFF"),
+        ("AVIF", "AVIF"),
+        ("BMP", "PNG"),
+        ("GIF", "PNG"),
+    ],
 )
 async def test_the_format_stays_except_that_bmp_and_still_gif_become_png(
     jane: httpx2.AsyncClient, given: str, becomes: str
@@ -31,6 +40,22 @@ async def test_the_format_stays_except_that_bmp_and_still_gif_become_png(
     result = await upscaled(jane, encoded(picture, given))
 
     assert (result.format, result.size) == (becomes, (48, 32))
+
+
+@pytest.mark.parametrize(("name", "becomes"), [("rgb", "JPEG"), ("rgba", "PNG"), ("rgb10", "PNG")])
+async def test_a_heic_becomes_a_jpeg_or_a_png_if_a_jpeg_would_lose_something(
+    jane: httpx2.AsyncClient, name: str, becomes: str
+) -> None:
+    result = await upscaled(jane, heic(name))
+
+    assert (result.format, result.size) == (becomes, (122, 86))
+
+
+async def test_hdr_is_refused_with_its_name(jane: httpx2.AsyncClient) -> None:
+    answer = await jane.post("/api/images/upscale", files={"image": ("photo.heic", heic("pq"))})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == {"image": ["HDR pictures (PQ and HLG) cannot be upscaled yet."]}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from inference.decoding.pool import Decoder
 from tests.corpus.checked import checked
+from tests.heif_files import a_grid, heic
 
 NOISE = Image.effect_noise((33, 21), 60)
 DAMAGED_COPIES = 150
@@ -45,6 +46,11 @@ FILES = {
     "tiff 16": file_of("I;16", "TIFF"),
     "gif": file_of("P", "GIF"),
     "gif animated": animated("GIF"),
+    "avif": file_of("RGBA", "AVIF"),
+    "avif grey": file_of("L", "AVIF", subsampling="4:0:0"),
+    "heic": heic("rgba"),
+    "heic 12": heic("rgb12"),
+    "heic of tiles": a_grid(2, 2, (100, 90)),
 }
 
 

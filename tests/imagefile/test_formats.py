@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+import pi_heif
 import pytest
 from PIL import Image
 
@@ -22,6 +23,12 @@ FIRST_BYTES: dict[Format, tuple[bytes, ...]] = {
     "BMP": (b"BM",),
     "TIFF": (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0"),
     "GIF": (b"GIF87a", b"GIF89a"),
+    "AVIF": (
+        b"\0\0\0\x18ftypavif",
+        b"\0\0\0\x18ftypavis",
+        b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf",
+    ),
+    "HEIF": tuple(b"\0\0\0\x18ftyp" + brand for brand in (b"heic", b"heix", b"mif1", b"msf1", b"hevc")),
 }
 API = (REPOSITORY / "docs" / "api.md").read_text()
 PNG = FORMATS["PNG"]
@@ -33,13 +40,21 @@ def test_a_format_is_identified_by_first_bytes_that_pillow_accepts_too(name: For
         data = first.ljust(16, b"\0")
 
         assert formats.identify(data) == name
-        accepts = Image.OPEN[name][1]
+        accepts = pi_heif.is_supported if name == "HEIF" else Image.OPEN[name][1]
         assert accepts
         assert accepts(data)
 
 
 def test_the_first_bytes_of_other_formats_identify_none() -> None:
-    for data in (b"", b"\x89PN", b"GIF88a", b"RIFF\0\0\0\0WAVE", b"%PDF-1.7", b"MM+\0\0\x08\0\0"):
+    for data in (
+        b"\0\0\0\x18ftypisom\0\0\0\0avc1",
+        b"",
+        b"\x89PN",
+        b"GIF88a",
+        b"RIFF\0\0\0\0WAVE",
+        b"%PDF-1.7",
+        b"MM+\0\0\x08\0\0",
+    ):
         assert formats.identify(data) is None
 
 

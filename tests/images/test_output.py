@@ -13,7 +13,7 @@ from images.uploads.sizing import Limits, Options
 from loupe.images.v1 import images_pb2 as pb
 
 WEBP = WRITABLE["WEBP"].limits
-OUTPUT_FORMATS = "The output format must be one of: jpeg, jpg, png, webp, tiff."
+OUTPUT_FORMATS = "The output format must be one of: jpeg, jpg, png, webp, tiff, avif."
 STILL = {name: Header(name, 4, 3) for name in READABLE}
 ANIMATED = {name: Header(name, 4, 3, frames=2) for name in ("GIF", "WEBP")}
 PHOTO = Header("JPEG", 4, 3, is_lossy=True)
@@ -88,7 +88,7 @@ def test_all_invalid_options_are_named_at_once() -> None:
 def test_formats_stay_except_that_bmp_and_still_gif_become_png() -> None:
     formats = {name: Output().format_for(header) for name, header in STILL.items()}
 
-    assert formats == {name: name for name in FORMATS} | {"BMP": "PNG", "GIF": "PNG"}
+    assert formats == {name: name for name in FORMATS} | {"BMP": "PNG", "GIF": "PNG", "HEIF": "JPEG"}
 
 
 def test_an_animation_keeps_its_format_and_its_frames_by_default() -> None:

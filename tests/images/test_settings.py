@@ -40,6 +40,13 @@ def test_a_limit_that_is_not_possible_is_refused(name: str, value: int, most: in
         settings(**{name: value})
 
 
+def test_the_formats_that_are_taken_are_a_list_with_commas() -> None:
+    assert settings().formats == ()
+    assert settings(formats="jpeg, PNG,heif").formats == ("JPEG", "PNG", "HEIF")
+    with pytest.raises(ValidationError, match="there is no format jp2, only jpeg, png"):
+        settings(formats="jpeg,jp2")
+
+
 def test_the_largest_limits_are_possible() -> None:
     found = settings(largest_input_pixels=268_435_456, largest_upload_bytes=10_485_760)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
-from imagefile import bmp, gif, jpeg, jpeg_scans, png, tiff, webp
+from imagefile import bmp, gif, heif, isobmff, jpeg, jpeg_scans, png, tiff, webp
+from imagefile.limits import Limits
 from imagefile.parser_bombs import ParserBomb
 
 Value = TypeVar("Value")
@@ -19,24 +20,11 @@ class IncompleteTable(Exception):
     """A table lacks an entry for a format, or an entry lacks something."""
 
 
-Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]
+Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF"]
 """Pillow's names, in the order of the API's lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits of the format or of its encoder. None: only the service's own limits apply."""
-
-    longest_side: int = 1 << 31
-    """In pixels."""
-    lossy_pixels: int | None = None
-    """For a lossy still picture without alpha."""
-    other_pixels: int | None = None
-    """For a still picture that is lossless or has alpha."""
-    frame_pixels: int | None = None
-    """For each frame of an animation."""
-
-
 def no_feature(_: bytes) -> str:
     return ""
 
@@ -207,6 +195,42 @@ FORMATS: Mapping[Format, FormatInfo] = {
             limits=Limits(longest_side=65_535),
         ),
         becomes="PNG",
+    ),
+    "AVIF": FormatInfo(
+        title="AVIF",
+        media_type="image/avif",
+        extensions=("avif",),
+        reading=Reading(
+            # a file of the general brand lists `avif` among its compatible brands
+            signature=re.compile(
+                rb".{4}ftyp(?:avi[fs]|(?:mif1|msf1|miaf).{4}(?:.{4}){0,7}avi[fs])", re.DOTALL
+            ),
+            walk=isobmff.walk,
+            is_complete=heif.is_complete,
+            is_lossy=always,
+        ),
+        writing=Writing(
+            choices=("avif",),
+            alpha=True,
+            animated=False,
+            bit_depths=(8, 16),  # 16 in memory, 10 or 12 in the file
+            has_quality=True,
+            # libaom takes about 20 bytes for each pixel, and two seconds of a core for a megapixel of noise
+            limits=Limits(longest_side=65_535, lossy_pixels=33_554_432, other_pixels=33_554_432),
+        ),
+        becomes="AVIF",
+    ),
+    "HEIF": FormatInfo(
+        title="HEIC",
+        media_type="image/heic",
+        extensions=("heic", "heif", "hif"),
+        reading=Reading(
+            signature=re.compile(rb".{4}ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL),
+            walk=isobmff.walk,
+            is_complete=heif.is_complete,
+            is_lossy=always,
+        ),
+        becomes="JPEG",  # PNG for what a JPEG cannot hold
     ),
 }
 

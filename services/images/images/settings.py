@@ -1,12 +1,13 @@
 """The settings that images reads from its environment."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import SecretStr, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.blobs import Store
 from common.settings import ServiceSettings
+from imagefile.formats import READABLE, Format
 from loupe import contract
 
 LARGEST_POSSIBLE_PIXELS = contract.LONGEST_OUTPUT_SIDE**2
@@ -32,6 +33,8 @@ class Settings(ServiceSettings):
     s3_secret_key: SecretStr
     largest_upload_bytes: int = contract.LARGEST_UPLOAD_BYTES
     """Limit for one uploaded file. It can only be lowered, because the gateway forwards no larger file."""
+    formats: Annotated[tuple[Format, ...], NoDecode] = ()
+    """The formats of files that this installation takes, as `jpeg,png,webp`; empty: all that it can read."""
     largest_input_pixels: int = 50_000_000
     """Limit for an original, all frames of an animation together. Each work order carries it. A decoder may
     use 1.5 GiB for each 50 million pixels, so if you raise it, raise the workers' memory and set
@@ -63,6 +66,17 @@ class Settings(ServiceSettings):
     """Time between two sweeps of the object store for objects that belong to no image."""
     orphan_age_seconds: float = 86_400.0
     """The sweep spares younger objects: they may belong to an upload under way."""
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _are_readable(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = tuple(part.strip().upper() for part in value.split(",") if part.strip())
+        if unknown := [name for name in names if name not in READABLE]:
+            choices = ", ".join(name.lower() for name in READABLE)
+            raise ValueError(f"there is no format {unknown[0].lower()}, only {choices}")
+        return names
 
     @model_validator(mode="after")
     def _limits_are_possible(self) -> Self:

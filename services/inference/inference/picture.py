@@ -34,6 +34,8 @@ class Header:
     """A TIFF structure, without the `Exif` that JPEG puts ahead of it."""
     dpi: tuple[float, float] | None = None
     """Pixels an inch, across and down, as in the original."""
+    bits: int = 0
+    """Bits of a sample in the original, if they are fewer than `depth`; 0 if they are not."""
 
     @property
     def is_grey(self) -> bool:
@@ -63,6 +65,8 @@ class Picture:
     """The metadata that may be kept, as a TIFF structure."""
     dpi: tuple[float, float] | None = None
     """Pixels an inch, across and down. None if the file does not say it."""
+    bits: int = 0
+    """Bits of a sample in the file, if they are fewer than `depth`; 0 if they are not."""
 
     @property
     def width(self) -> int:
@@ -87,7 +91,7 @@ class Picture:
     def header(self, size: Size) -> Header:
         """Return the header of this picture, upscaled to `size`."""
         channels = self.pixels.shape[2] + self.has_alpha
-        return Header(*size, channels, self.depth, self.icc, self.exif, self.dpi)
+        return Header(*size, channels, self.depth, self.icc, self.exif, self.dpi, self.bits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

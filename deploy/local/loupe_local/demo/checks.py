@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from common import errors
 from imagefile.formats import READABLE
-from images.formats.sniff import UNKNOWN, Header, sniff, too_large_text
+from images.formats.sniff import Header, sniff, too_large_text, unknown_text
 from images.settings import Settings
 from images.uploads import sizing
 from images.uploads.output import Output
@@ -66,10 +66,10 @@ def check(path: Path, scale: int | None) -> Photo:
         raise PhotoRefused("The file is empty.")
     settings = local_settings()
     try:
-        header = sniff(data, largest_pixels=settings.largest_input_pixels)
+        header = sniff(data, largest_pixels=settings.largest_input_pixels, accepted=settings.formats)
     except errors.InvalidArgument as error:
         text = _text(error)
-        if text == UNKNOWN:
+        if text == unknown_text(settings.formats):
             raise PhotoRefused(_unknown_text(data), is_unknown=True) from error
         raise PhotoRefused(text) from error
     return Photo(path=path, header=header, scale=_fitting_scale(header, scale, settings))

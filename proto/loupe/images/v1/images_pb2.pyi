@@ -89,6 +89,8 @@ class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Format.ValueTy
     FORMAT_BMP: _Format.ValueType  # 4
     FORMAT_TIFF: _Format.ValueType  # 5
     FORMAT_GIF: _Format.ValueType  # 6
+    FORMAT_HEIF: _Format.ValueType  # 7
+    FORMAT_AVIF: _Format.ValueType  # 8
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper): ...
 
@@ -99,6 +101,8 @@ FORMAT_WEBP: Format.ValueType  # 3
 FORMAT_BMP: Format.ValueType  # 4
 FORMAT_TIFF: Format.ValueType  # 5
 FORMAT_GIF: Format.ValueType  # 6
+FORMAT_HEIF: Format.ValueType  # 7
+FORMAT_AVIF: Format.ValueType  # 8
 Global___Format: _TypeAlias = Format  # noqa: Y015
 
 class _Fit:

@@ -7,12 +7,13 @@ file.
 
 import io
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from imagefile import bmp, formats, gif, jpeg_pixels, tiff_kinds
+from imagefile import bmp, formats, gif, heif, jpeg_pixels, tiff_kinds
 from imagefile.formats import READABLE, Format
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
@@ -21,7 +22,10 @@ from images.formats import png
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
 MOST_FRAMES = gif.MOST_FRAMES
 MODES_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
-UNKNOWN = f"The image must be a file of type: {', '.join(name.lower() for name in READABLE)}."
+CODINGS: dict[Format, tuple[bytes, ...]] = {"AVIF": heif.AV1, "HEIF": heif.HEVC}
+"""The codings of formats whose header is read from their boxes, and not by Pillow."""
+MOST_CODED = 2
+"""Tiles reach beyond a picture. Together they may have this many times the limit of pixels."""
 BROKEN = "The image is corrupt or incomplete."
 
 
@@ -35,6 +39,8 @@ class Header:
     height: int
     frames: int = 1
     is_lossy: bool = False
+    depth: int = 8
+    """Bits of a sample, for a format that can become one with fewer."""
     has_alpha: bool = False
     """Whether there is an alpha channel or a transparent colour, even if it hides nothing."""
 
@@ -43,16 +49,23 @@ def too_large_text(largest_bytes: int) -> str:
     return f"The image may not be greater than {largest_bytes >> 20} MB."
 
 
-def sniff(data: bytes, *, largest_pixels: int) -> Header:
+def unknown_text(accepted: Collection[Format]) -> str:
+    """Return the refusal of a file that has none of these formats. No formats stand for all."""
+    names = [name.lower() for name in READABLE if not accepted or name in accepted]
+    return f"The image must be a file of type: {', '.join(names)}."
+
+
+def sniff(data: bytes, *, largest_pixels: int, accepted: Collection[Format] = ()) -> Header:
     """Return the file's header. Raise `InvalidArgument` on the field `image` if it cannot be upscaled.
 
-    `largest_pixels` limits all frames together.
+    `largest_pixels` limits all frames together. `accepted` are the formats that this installation takes;
+    without any it takes all.
     """
     if not data:
         raise _refused("The image field is required.")
     format_ = formats.identify(data)
-    if format_ is None:
-        raise _refused(UNKNOWN)
+    if format_ is None or (accepted and format_ not in accepted):
+        raise _refused(unknown_text(accepted))
     if formats.is_parser_bomb(data):
         raise _refused(BROKEN)
     try:
@@ -62,9 +75,12 @@ def sniff(data: bytes, *, largest_pixels: int) -> Header:
     except errors.InvalidArgument:
         raise
     except UnidentifiedImageError as error:
-        raise _refused(BROKEN if format_ in ("JPEG", "PNG", "WEBP") else UNKNOWN) from error
+        raise _refused(BROKEN if format_ in ("JPEG", "PNG", "WEBP") else unknown_text(accepted)) from error
     except Exception as error:  # damaged bytes can make Pillow raise any exception
         raise _refused(BROKEN) from error
+
+
+UNKNOWN = unknown_text(())
 
 
 def _refused(text: str) -> errors.InvalidArgument:
@@ -72,6 +88,8 @@ def _refused(text: str) -> errors.InvalidArgument:
 
 
 def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
+    if format_ in CODINGS:
+        return _header_of_boxes(format_, data, largest_pixels)
     reading = READABLE[format_]
     if feature := reading.unsupported_feature(data):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
@@ -98,7 +116,20 @@ def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pi
     size = (height, width) if _is_sideways(format_, image, data) else (width, height)
     has_alpha = image.mode in MODES_WITH_ALPHA or "transparency" in image.info
     has_alpha |= summary is not None and summary.has_holes
-    return Header(format_, *size, frames, READABLE[format_].is_lossy(data), has_alpha)
+    return Header(format_, *size, frames, READABLE[format_].is_lossy(data), has_alpha=has_alpha)
+
+
+def _header_of_boxes(format_: Format, data: bytes, largest_pixels: int) -> Header:
+    """Return the header of a HEIF or AVIF file from its boxes."""
+    summary = heif.summarise(data)
+    _check_pixels(max(summary.width * summary.height, summary.coded_pixels // MOST_CODED), largest_pixels)
+    if problem := heif.refusal(summary, CODINGS[format_]):
+        raise _refused(problem)
+    if not summary.is_whole or min(summary.width, summary.height) < 1:
+        raise _refused(BROKEN)
+    size = (summary.width, summary.height)
+    is_lossy = READABLE[format_].is_lossy(data)
+    return Header(format_, *size, is_lossy=is_lossy, depth=summary.depth, has_alpha=summary.has_alpha)
 
 
 def _check_pixels(pixels: int, largest_pixels: int) -> None:

@@ -156,9 +156,9 @@ class _Receiver:
             return
         await self._intake.wait_until_stored()  # otherwise the copy below would be a third file in memory
         data, self._data = bytes(self._data), bytearray()
-        largest_pixels = self._context.settings.largest_input_pixels
+        limit, accepted = self._context.settings.largest_input_pixels, self._context.settings.formats
         try:
-            header = await asyncio.to_thread(sniff, data, largest_pixels=largest_pixels)
+            header = await asyncio.to_thread(sniff, data, largest_pixels=limit, accepted=accepted)
         except errors.InvalidArgument as error:
             self.fields[self._field] = [text for texts in error.fields.values() for text in texts]
             return

@@ -44,7 +44,9 @@ class Output:
             return self.format
         if header.frames > 1 and can_be_animated(header.format):
             return header.format
-        return FORMATS[header.format].becomes or header.format
+        return (
+            becomes if _holds(becomes := FORMATS[header.format].becomes or header.format, header) else "PNG"
+        )
 
     def frames_for(self, header: Header) -> int:
         """Return the number of frames of the result."""
@@ -71,7 +73,8 @@ class Output:
             if self._is_lossy_and_opaque(header):
                 most, kind = limits.lossy_pixels, f"a lossy {title}"
             else:
-                most, kind = limits.other_pixels, f"a {title} that is lossless or transparent"
+                article = "an" if title.startswith("A") else "a"
+                most, kind = limits.other_pixels, f"{article} {title} that is lossless or transparent"
         if most is None or width * height <= most:
             return ""
         return f"The result has {width} x {height} pixels; {kind} has at most {most}: ask for {instead}."
@@ -88,6 +91,12 @@ class Output:
         """Return whether the result is lossy and has no alpha. `contain` adds a transparent border."""
         is_opaque = not header.has_alpha and self.fit != Fit.CONTAIN
         return is_opaque and (header.is_lossy or self.quality is not None)
+
+
+def _holds(file_format: Format, header: Header) -> bool:
+    """Return whether a still result in this format loses neither alpha nor bits of the original."""
+    writing = WRITABLE[file_format]
+    return header.depth <= max(writing.bit_depths) and (writing.alpha or not header.has_alpha)
 
 
 def parse(form: Form, models: Collection[str]) -> Output:

@@ -110,7 +110,10 @@ class Uploads:
         except errors.InvalidArgument as error:
             fields |= error.fields
         try:
-            header = sniff(upload.data, largest_pixels=self._context.settings.largest_input_pixels)
+            settings = self._context.settings
+            header = sniff(
+                upload.data, largest_pixels=settings.largest_input_pixels, accepted=settings.formats
+            )
         except errors.InvalidArgument as error:
             fields = error.fields | fields
         if fields or header is None:

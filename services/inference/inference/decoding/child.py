@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from inference.decoding import modes
+from inference.decoding import modes, seccomp
 from inference.decoding.decoders import decode
 from inference.decoding.protocol import LENGTH, TOKEN_BYTES, DecodedHeader, Limits, Refusal
 
@@ -39,10 +39,11 @@ def confine(limits: Limits) -> None:
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_NOFILE, 16),
     ):
         resource.setrlimit(resource_kind, (most, most))
+    if not seccomp.forbid_processes():
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     Image.MAX_IMAGE_PIXELS = limits.pixels
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -11,7 +11,7 @@ from PIL import PngImagePlugin, UnidentifiedImageError
 
 from imagefile import formats, jpeg_pixels, png, png_metadata
 from imagefile.formats import READABLE, Format
-from inference.decoding import animation, bmp, sixteen_bit, still, tiff
+from inference.decoding import animation, avif, bmp, heif, sixteen_bit, still, tiff
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded
 
@@ -54,6 +54,8 @@ DECODERS: Mapping[Format, Decode] = formats.require_entries(
         "BMP": bmp.read,
         "TIFF": tiff.read,
         "GIF": decode_still_or_animation,
+        "AVIF": avif.read,
+        "HEIF": heif.read,
     },
     "decoder",
 )

@@ -216,7 +216,10 @@ class Child:
     def _read_sixteen_bit(self, header: DecodedHeader) -> Picture:
         channels = min(4, header["channels"])
         size = (header["height"], header["width"], channels)
-        samples = turn_upright(self._read_pixels(*size, dtype=np.uint16), header["orientation"])
+        stored = self._read_pixels(*size, dtype=np.uint16)
+        if bits := header.get("bits"):  # repeats the upper bits below, so that white is white
+            stored |= stored >> bits
+        samples = turn_upright(stored, header["orientation"])
         colour = 1 if channels < 3 else 3
         alpha = samples[:, :, colour] if channels in (2, 4) else None
         return Picture(
@@ -227,6 +230,8 @@ class Child:
             dpi=plausible_dpi(header["dpi"]),
             source_format=parse_format(header["format"]),
             has_alpha=alpha is not None,
+            is_lossless=header["is_lossless"],
+            bits=header.get("bits", 0),
         )
 
     def _read_header(self) -> DecodedHeader | Refusal:

@@ -8,7 +8,7 @@ import math
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 LENGTH = struct.Struct(">Q")
 TOKEN_BYTES = 16
@@ -52,6 +52,8 @@ class DecodedHeader(TypedDict):
     height: int
     channels: int
     depth: int
+    bits: NotRequired[int]
+    """Bits of a sample in the file, if they are fewer than `depth`. They are the upper ones."""
     orientation: int
     """As in EXIF. 1 if the picture is upright already."""
     format: str

@@ -90,7 +90,6 @@ PIXEL_ART = Rule(CLEAN, "pixel_art", "Pixel art: its pixels are repeated, withou
 PHOTO = Rule(FAITHFUL, "clean_photo", "A photo without visible wear: the model nearest to the original.")
 WORN_JPEG = Rule(CLEAN, "worn_jpeg", "JPEG has left traces, which are cleaned rather than enlarged.")
 WORN_WEBP = Rule(CLEAN, "worn_webp", "WebP has left traces, which are cleaned rather than enlarged.")
-WORN = Rule(CLEAN, "worn_compression", "Lossy compression has left traces, which are cleaned.")
 FLAT_COARSE = Rule(
     CLEAN, "coarse_colours", "Hardly any colours: edges are drawn anew where possible.", preferred=ENHANCE
 )
@@ -125,9 +124,8 @@ def match_rule(picture: Picture) -> Rule:
         return ONE_COLOUR
     if picture.jpeg_quality is not None and picture.jpeg_quality < MIN_FRESH_JPEG_QUALITY:
         return WORN_JPEG
-    is_jpeg = picture.source_format == "JPEG"
-    if picture.jpeg_quality is None and not picture.is_lossless and not is_jpeg:
-        return LOSSY.get(picture.source_format, WORN)
+    if picture.jpeg_quality is None and not picture.is_lossless and picture.source_format in LOSSY:
+        return LOSSY[picture.source_format]
     return match_sample(picture, Sample(picture))
 
 

@@ -1,0 +1,172 @@
+"""The picture of a HEIF or AVIF file: size, depth, alpha and colour, from its boxes (ISO/IEC 23008-12)."""
+
+import struct
+from collections import Counter
+from dataclasses import dataclass
+
+from imagefile.isobmff import Box, Item, Items, read_items
+
+ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
+DERIVED = (b"grid", b"iden", b"iovl")
+"""Kinds of items that are made from others: tiles, one picture with more transformations, an overlay."""
+PQ, HLG = 16, 18
+"""Transfer characteristics of HDR (ITU-T H.273)."""
+HEVC, AV1 = (b"hvc1", b"hev1"), (b"av01",)
+"""Kinds of items that hold coded pixels."""
+DEEPEST = 4
+"""Items that are made from each other."""
+MOST_TILES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """Code points of ITU-T H.273, as in the box `colr` with the type `nclx`."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The facts about a file that are known without decoding it."""
+
+    width: int
+    """Upright, and cut to the clean aperture."""
+    height: int
+    coding: bytes
+    """The kind of the coded item, as `hvc1`."""
+    depth: int = 8
+    has_alpha: bool = False
+    is_grey: bool = False
+    """Whether an AVIF has no colours."""
+    colour: Colour | None = None
+    coded_pixels: int = 0
+    """Pixels of all tiles together."""
+    is_whole: bool = True
+    """Whether all bytes of the picture and its alpha channel are in the file."""
+
+    @property
+    def is_hdr(self) -> bool:
+        return self.colour is not None and self.colour.transfer in (PQ, HLG)
+
+
+def summarise(data: bytes) -> Summary:
+    """Return the facts about the primary picture. Raise `ValueError` or another error if it is damaged."""
+    found = read_items(data)
+    primary = found.items[found.primary]
+    coded = _coded_items(found, found.primary)
+    if primary.kind == b"grid":
+        _check_grid(data, primary, [found.items[each] for each in coded])
+    alphas = [
+        source for source in found.sources(b"auxl", found.primary) if _is_alpha(data, found.items[source])
+    ]
+    first = found.items[coded[0]]
+    needed = [primary, *(found.items[each] for each in coded)]
+    for alpha in alphas:
+        needed += [found.items[alpha], *(found.items[each] for each in _coded_items(found, alpha))]
+    sizes = Counter[tuple[int, int]](_size(data, found.items[each]) for each in coded)
+    return Summary(
+        *_upright_size(data, primary),
+        coding=first.kind,
+        depth=_depth(data, primary) or _depth(data, first) or 8,
+        has_alpha=bool(alphas),
+        is_grey=_is_grey(data, first),
+        colour=_colour(data, primary) or _colour(data, first),
+        coded_pixels=sum(width * height * count for (width, height), count in sizes.items()),
+        is_whole=all(start + length <= len(data) for item in needed for start, length in item.extents)
+        and all(found.items[each].extents for each in coded),
+    )
+
+
+def refusal(summary: Summary, codings: tuple[bytes, ...]) -> str:
+    """Return why the picture cannot be decoded, or an empty string. `codings` are those of the format."""
+    if summary.is_hdr:
+        return "HDR pictures (PQ and HLG) cannot be upscaled yet."
+    if summary.coding not in codings:
+        return f"Pictures coded as {summary.coding.decode('latin-1')!a} cannot be upscaled."
+    return ""
+
+
+def is_complete(data: bytes) -> bool:
+    """Return whether all bytes of the picture and its alpha channel are in the file."""
+    return summarise(data).is_whole
+
+
+def _coded_items(found: Items, item_id: int, deep: int = 0) -> list[int]:
+    """Return the items that hold the coded pixels. Raise `ValueError` for too many or none."""
+    if found.items[item_id].kind not in DERIVED:
+        return [item_id]
+    if deep == DEEPEST:
+        raise ValueError("items are made from each other")
+    coded = list[int]()
+    for target in found.targets(b"dimg", item_id):
+        coded += _coded_items(found, target, deep + 1)
+        if len(coded) > MOST_TILES:
+            raise ValueError(f"more than {MOST_TILES} tiles")
+    if not coded:
+        raise ValueError("a picture without parts")
+    return coded
+
+
+def _check_grid(data: bytes, grid: Item, tiles: list[Item]) -> None:
+    """Raise `ValueError` unless there are as many tiles as places, and they cover the picture."""
+    start = grid.extents[0][0]
+    flags, rows, columns = data[start + 1], data[start + 2] + 1, data[start + 3] + 1
+    width, height = struct.unpack_from(">II" if flags & 1 else ">HH", data, start + 4)
+    across, down = _size(data, tiles[0])
+    if len(tiles) != rows * columns or across * columns < width or down * rows < height:
+        raise ValueError(f"{len(tiles)} tiles of {across} x {down} do not cover {width} x {height}")
+
+
+def _property(item: Item, kind: bytes) -> Box | None:
+    return next((box for box in item.properties if box.kind == kind), None)
+
+
+def _size(data: bytes, item: Item) -> tuple[int, int]:
+    box = _property(item, b"ispe")
+    if box is None:
+        raise ValueError("a picture without a size")
+    return struct.unpack_from(">II", data, box.start + 4)
+
+
+def _upright_size(data: bytes, item: Item) -> tuple[int, int]:
+    """Return the size after the transformations, which are applied in their order."""
+    width, height = _size(data, item)
+    for box in item.properties:
+        if box.kind == b"irot" and data[box.start] & 1:
+            width, height = height, width
+        elif box.kind == b"clap":
+            across, per_across, down, per_down = struct.unpack_from(">4I", data, box.start)
+            width = min(width, (2 * across + per_across) // (2 * per_across))
+            height = min(height, (2 * down + per_down) // (2 * per_down))
+    return width, height
+
+
+def _depth(data: bytes, item: Item) -> int | None:
+    """Return the bits of a sample, from `pixi` or from the decoder's configuration."""
+    if (box := _property(item, b"pixi")) and data[box.start + 4]:
+        return max(data[box.start + 5 : box.start + 5 + data[box.start + 4]])
+    if box := _property(item, b"hvcC"):
+        return 8 + (data[box.start + 17] & 7)
+    if box := _property(item, b"av1C"):
+        flags = data[box.start + 2]
+        return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
+    return None
+
+
+def _is_grey(data: bytes, item: Item) -> bool:
+    box = _property(item, b"av1C")
+    return box is not None and bool(data[box.start + 2] & 0x10)
+
+
+def _is_alpha(data: bytes, item: Item) -> bool:
+    box = _property(item, b"auxC")
+    return box is not None and data[box.start + 4 : box.end].split(b"\0")[0] in ALPHA
+
+
+def _colour(data: bytes, item: Item) -> Colour | None:
+    for box in item.properties:
+        if box.kind == b"colr" and data[box.start : box.start + 4] == b"nclx":
+            return Colour(*struct.unpack_from(">3H", data, box.start + 4))
+    return None
