@@ -5,11 +5,12 @@ A format may be read only, or written only. An incomplete entry is an error at i
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
 from imagefile import bmp, gif, heif, isobmff, jpeg, jpeg_scans, png, tiff, webp
+from imagefile.format_parts import Reading, Writing, always, never
 from imagefile.limits import Limits
 from imagefile.parser_bombs import ParserBomb
 
@@ -25,49 +26,6 @@ Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-def no_feature(_: bytes) -> str:
-    return ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """Functions that recognise a file of the format and check it before any other parser reads it."""
-
-    signature: re.Pattern[bytes]
-    """Matches the first bytes of the format's files, but not those of a file that Pillow refuses by its first
-    bytes.
-    """
-    walk: Callable[[bytes], None]
-    """Raises `ParserBomb` for a file with too many parts."""
-    is_complete: Callable[[bytes], bool]
-    """Whether the file is not cut off. May raise any error for a file that is damaged."""
-    is_lossy: Callable[[bytes], bool]
-    """Whether the file was compressed with loss."""
-    animated: bool = False
-    """Whether all frames are read, and not only the first."""
-    for_decoder: Callable[[bytes], bytes] = bytes
-    """Returns what the decoder gets of the file: the picture, and what describes it. May raise any error for
-    a file that is damaged.
-    """
-    unsupported_feature: Callable[[bytes], str] = no_feature
-    """Returns the feature that the decoder does not support, or an empty string."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Writing:
-    """Properties of a result in the format."""
-
-    choices: tuple[str, ...]
-    """Values of `output_format`; empty if clients cannot choose the format."""
-    alpha: bool
-    animated: bool
-    bit_depths: tuple[int, ...]
-    """Bits a sample."""
-    has_quality: bool
-    limits: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FormatInfo:
     title: str
     """The name in texts for people."""
@@ -80,10 +38,6 @@ class FormatInfo:
     """None: the format is read only."""
     becomes: Format | None = None
     """The format of a still result if the client chooses none. None for a format that is written only."""
-
-
-def never(_: bytes) -> bool:
-    return False
 
 
 FORMATS: Mapping[Format, FormatInfo] = {

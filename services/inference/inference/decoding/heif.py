@@ -16,6 +16,7 @@ from inference import metadata
 from inference.decoding import modes, nclx, still
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded, DecodedHeader
+from inference.metadata import Metadata
 
 MOST_CODED = 2
 """Tiles may have this many times the limit of pixels together, because they reach beyond the picture."""
@@ -58,9 +59,7 @@ def check(data: bytes, most_pixels: int, codings: tuple[bytes, ...]) -> heif.Sum
     return summary
 
 
-def describe(
-    image: Image.Image, data: bytes, file_format: Format, icc: bytes, tags: metadata.Metadata
-) -> Decoded:
+def describe(image: Image.Image, data: bytes, file_format: Format, icc: bytes, tags: Metadata) -> Decoded:
     """Return a picture of 8 bits that is upright already."""
     plain = modes.to_plain_mode(image)
     header = still.describe(plain, data, file_format)
@@ -76,7 +75,7 @@ def describe_deep(
     bits: int,
     file_format: Format,
     icc: bytes,
-    tags: metadata.Metadata,
+    tags: Metadata,
 ) -> Decoded:
     """Return a picture of more than 8 bits. Its samples are stored in the upper bits of 16."""
     if mode not in ("L", "LA", "RGB", "RGBA"):
