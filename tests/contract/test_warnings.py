@@ -272,3 +272,31 @@ async def test_the_rest_of_an_answer_stays_as_it_is(stack: Stack, people: People
 
     assert '"percentage":0.0,' in plain.text
     assert warned.text.startswith(plain.text.removesuffix("}"))
+
+
+@each_form
+async def test_an_option_without_effect_on_the_result_is_named(jane: httpx2.AsyncClient, path: str) -> None:
+    without = await send(jane, path, ("quality", "80"), ("output_format", "png"))
+    with_effect = await send(jane, path, ("quality", "80"), ("output_format", "webp"))
+
+    assert warnings(without) == [
+        {"field": "quality", "message": "The quality field has no effect on a result in PNG."}
+    ]
+    assert with_effect.status_code == 202
+    assert "warnings" not in with_effect.json()
+
+
+@each_form
+async def test_a_file_under_an_unknown_name_is_named_in_the_refusal(
+    jane: httpx2.AsyncClient, path: str
+) -> None:
+    body = a_body(a_part("photo", SMALL, "photo.jpg"), a_part("scale_factor", b"2"))
+
+    answer = await jane.post(path, content=body, headers=MULTIPART)
+
+    field = FORMS[path].removesuffix("[]")
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == {
+        field: [f"The {field} field is required."],
+        "photo": [f"This field is unknown, and holds a file: did you mean `{FORMS[path]}`?"],
+    }

@@ -71,7 +71,7 @@ def test_an_implausible_resolution_is_none(found: Any) -> None:
 
 
 @pytest.mark.parametrize("exif", [None, b"MM\0*\0\0\0\x08\0\1\x01\x0f\0\2\0\0\0\4Loup\0\0\0\0"])
-@pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
 def test_a_result_has_the_resolution_of_its_original(format_: Any, exif: bytes | None) -> None:
     pixels = np.asarray(NOISE)
     header = Picture(pixels=pixels, source_format="PNG", dpi=(300, 150.5)).header(SIZE)

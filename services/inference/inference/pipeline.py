@@ -16,16 +16,14 @@ happens in threads, never on the event loop.
 """
 
 import asyncio
-import contextlib
-import time
 from asyncio import to_thread
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 
 from common.blobs import Blobs
 from imagefile.formats import WRITABLE, Format, can_be_animated, media_type
@@ -42,6 +40,7 @@ from inference.picture import Animation, Header, Picture, Pixels, Size
 from inference.plain import is_neutral, one_colour
 from inference.resampling import PictureResampler, fill_hidden_colours
 from inference.sizing import Fit, Placement, PlacementWriter, WriteRows, place
+from inference.stage_metrics import timed
 from inference.tiling.inference_cache import InferenceCache
 from inference.tiling.tile_rows import Progress, TiledPass
 from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tiling
@@ -62,12 +61,6 @@ FITS: dict[int, Fit] = {
     images_pb2.FIT_CONTAIN: "contain",
 }
 
-stage_seconds = Histogram(
-    "loupe_stage_seconds",
-    "Time in each stage of a job",
-    ["stage"],
-    buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120),
-)
 pixels = Counter("loupe_pixels_total", "Pixels of images that were upscaled", ["direction"])
 
 
@@ -295,10 +288,3 @@ def count_pixels(picture: Picture | Animation, spec: RenderSpec) -> None:
     count = len(frames) if can_be_animated(spec.file_format) else 1
     pixels.labels("in").inc(count * frames[0].width * frames[0].height)
     pixels.labels("out").inc(count * spec.size[0] * spec.size[1])
-
-
-@contextlib.contextmanager
-def timed(stage: str) -> Generator[None]:
-    started = time.perf_counter()
-    yield
-    stage_seconds.labels(stage).observe(time.perf_counter() - started)

@@ -123,6 +123,7 @@ UPSCALE_IMAGE = Operation(
 async def upscale(request: Request, caller: ImageWriter) -> Envelope[AcceptedImage]:
     response = await caller.images.Upscale(uploads.read_image_form(request))
     record_usage(request, caller, response)
+    uploads.warn_of_unused_options(request, [response.image])
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyvips
 
 from inference.encoding.options import Options
+from inference.metadata import with_dpi
 from inference.picture import Header, Pixels
 
 DEFAULT_QUALITY = 90
@@ -33,8 +34,8 @@ class Writer:
         self._rows.clear()
         if header.icc and not header.is_grey:  # libvips writes grey as RGB, which its profile does not fit
             image.set_type(pyvips.GValue.blob_type, "icc-profile-data", header.icc)
-        if header.exif:
-            image.set_type(pyvips.GValue.blob_type, "exif-data", b"Exif\0\0" + header.exif)
+        if exif := with_dpi(header.exif, header.dpi):
+            image.set_type(pyvips.GValue.blob_type, "exif-data", b"Exif\0\0" + exif)
         return image.heifsave_buffer(
             compression="av1",
             bitdepth=8 if header.depth == 8 else header.bits or 12,
