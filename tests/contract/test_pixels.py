@@ -114,6 +114,7 @@ async def test_an_animation_comes_back_with_every_frame(jane: httpx2.AsyncClient
 async def test_fit_keeps_the_aspect_ratio_of_two_targets(jane: httpx2.AsyncClient, fit: str) -> None:
     picture = Image.new("RGB", (24, 16), "white")
     picture.paste((0, 0, 0), (0, 0, 24, 4))
+    picture.paste((0, 0, 255), (0, 0, 8, 16))
 
     stretched = await upscaled(jane, encoded(picture, "PNG"), target_width=48, target_height=64)
     fitted = await upscaled(jane, encoded(picture, "PNG"), target_width=48, target_height=64, fit=fit)

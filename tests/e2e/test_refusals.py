@@ -50,7 +50,7 @@ BROKEN = "The image is corrupt or incomplete."
         (b"hello, I am a text", {}, {"image": [NOT_AN_IMAGE]}),
         (b"%PDF-1.7 nor am I", {}, {"image": [NOT_AN_IMAGE]}),
         (SMALL[: len(SMALL) // 2], {}, {"image": [BROKEN]}),
-        (PIXEL[:-9], {}, {"image": [BROKEN]}),
+        (PIXEL[:-25], {}, {"image": [BROKEN]}),
         (PIXEL[:-16] + b"\0" + PIXEL[-15:], {}, {"image": [BROKEN]}),
         (a_png_of(9000, 9000), {}, {"image": ["The image may not have more than 50 megapixels."]}),
         (

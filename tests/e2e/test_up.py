@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 SECONDS = 90
-KEYS = {"api", "token", "other_token", "mails", "s3", "metrics", "admin", "pids"}
+KEYS = {"api", "token", "other_token", "mails", "s3", "metrics", "admin", "databases", "pids"}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ async def test_a_run_is_described_in_local_json_restarts_dead_processes_and_stop
     assert json.loads(user)["user"]["email"] == "jane@example.com"
     assert process.returncode == 0
     assert f"Loupe is ready at {found['api']}".encode() in output
-    assert b"curl -s" in output
+    assert b"curl --fail-with-body" in output
     assert not (home / ".loupe" / "local.json").exists()
     assert not [pid for pid in restarted["pids"].values() if psutil.pid_exists(pid)]
 

@@ -31,7 +31,10 @@ def a_model(uncertain_part: tuple[slice, slice] | None, requests: list[tuple[str
 
 
 def a_picture(channels: int = 3) -> Picture:
-    return Picture(np.zeros((HEIGHT, WIDTH, channels), np.uint8), "PNG")
+    """Return a picture of two colours: one of a single colour needs no network."""
+    pixels = np.zeros((HEIGHT, WIDTH, channels), np.uint8)
+    pixels[0, 0, -1] = 1
+    return Picture(pixels, "PNG")
 
 
 @pytest.mark.parametrize("scale", [2, 4])

@@ -59,7 +59,9 @@ async def test_no_tile_is_larger_than_the_engine_takes(dtype: type) -> None:
         uncertainty = np.full((1, 1, *tile.shape[2:]), 255, np.uint8) if "span" in name else None
         return Answer(tile.repeat(step, 2).repeat(step, 3), uncertainty)
 
-    picture = Picture(np.zeros((700, 900, 3), dtype), "PNG")
+    pixels = np.zeros((700, 900, 3), dtype)
+    pixels[0, 0, 0] = 1  # one of a single colour needs no network
+    picture = Picture(pixels, "PNG")
     for network in (network for model in ALL_MODELS for network in model.networks):
         spec = RenderSpec(
             (900 * network.scale, 700 * network.scale),

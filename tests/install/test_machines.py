@@ -47,7 +47,7 @@ def test_an_unsuitable_machine_gets_a_sentence(checkout: Checkout, machine: str)
 def test_a_missing_python_gets_a_sentence(checkout: Checkout) -> None:
     done = checkout.make("demo", "PYTHON=python3.99")
 
-    assert_refused(done, "There is no python3.99. Loupe needs Python 3.11 or newer")
+    assert_refused(done, "There is no Python at python3.99. Loupe needs Python 3.11 or newer")
 
 
 @pytest.mark.parametrize("name", ["__main__.py", "machine.py"])

@@ -57,6 +57,7 @@ def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime
         batch_id=image.batch_id or 0,
         queue_position=queue.position(image) if queue else None,
         estimated_seconds=queue.seconds(image) if queue else None,
+        result_format=pb.Format.Value(f"FORMAT_{image.upscaled_format}"),
     )
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path

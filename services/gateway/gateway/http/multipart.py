@@ -29,8 +29,6 @@ LONGEST_TEXT_BYTES = 4096
 LARGEST_PART_HEADER_BYTES = 16 << 10
 """Limit for one part's headers. It also bounds the length of a file name."""
 MOST_PARTS = 64
-MOST_HINTS = 20
-"""So many misplaced files are named in a refusal."""
 uploaded_bytes = Counter("loupe_upload_bytes_total", "Bytes of uploads received")
 
 
@@ -40,8 +38,6 @@ class Form:
 
     file_field: str
     """The name that errors use for the files."""
-    file_name: str
-    """The name that a client gives to the part of a file."""
     file_parts: re.Pattern[str]
     """Matches the names of parts that are files."""
     text_parts: tuple[str, ...]
@@ -124,9 +120,7 @@ class _FormReader:
         self._chunk = bytearray()
         self._texts: dict[str, bytearray] = {}
         self._other_parts: list[str] = []
-        """The names of parts that are not the form's files."""
-        self._misplaced_files: list[str] = []
-        """The names of those parts that have a file name, so that they seem to be files."""
+        """The names of parts that are no files."""
 
     def read_segment(self, segment: MultipartSegment | bytes | bytearray | None) -> list[FileStart | bytes]:
         """Return the events of a segment: the start of a part, some of its data, or None at its end."""
@@ -143,12 +137,6 @@ class _FormReader:
         return []
 
     def end(self) -> FormEnd:
-        """Return the fields. Raise `InvalidArgument` if the only files have unknown names."""
-        if self._misplaced_files and not self._file_count:
-            field = self._form.file_field
-            hint = f"This field is unknown, and holds a file: did you mean `{self._form.file_name}`?"
-            hints = {shown(name): [hint] for name in self._misplaced_files[:MOST_HINTS]}
-            raise errors.invalid({field: [f"The {field} field is required."], **hints})
         options = self._form.text_parts
         unknown = [name for name in self._other_parts if name not in options]
         found = {shown(name): option for name in unknown if (option := near_miss(name, options))}
@@ -169,8 +157,6 @@ class _FormReader:
             self._texts[self._name] = bytearray()
         if not self._is_in_file:
             self._other_parts.append(self._name)
-            if segment.filename and self._name not in self._form.text_parts:
-                self._misplaced_files.append(self._name)
             return []
         if self._file_count == self._form.most_files:
             raise errors.invalid({self._form.file_field: [self._form.too_many_files]})

@@ -10,7 +10,7 @@ from common import errors
 from gateway.http.field_warnings import warnings_of
 from gateway.http.multipart import FileStart, Form, read_form
 from gateway.openapi.schema_parts import SCALE_FACTOR, a_choice
-from imagefile.formats import CHOICES, WRITABLE, Format, extension
+from imagefile.formats import CHOICES, WRITABLE, Format
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1.known_models import KNOWN_MODELS
@@ -18,7 +18,6 @@ from loupe.images.v1.known_models import KNOWN_MODELS
 Json = dict[str, Any]
 FORM_OVERHEAD_BYTES = 1 << 20
 """Room for the parts of a form that are not files."""
-FORMAT_BY_EXTENSION: dict[str, Format] = {extension(name): name for name in WRITABLE}
 FILE_SCHEMA: Json = {"type": "string", "format": "binary"}
 FIT = a_choice(
     "Fit",
@@ -54,7 +53,6 @@ BATCH_FIELDS: Json = {
 
 IMAGE_FORM = Form(
     file_field="image",
-    file_name="image",
     file_parts=re.compile("image"),
     text_parts=tuple(OPTIONS),
     largest_body_bytes=LARGEST_UPLOAD_BYTES + FORM_OVERHEAD_BYTES,
@@ -63,7 +61,6 @@ IMAGE_FORM = Form(
 )
 BATCH_FORM = Form(
     file_field="images",
-    file_name="images[]",
     file_parts=re.compile(r"images(\[[0-9]*\])?"),
     text_parts=(*OPTIONS, "name"),
     largest_body_bytes=(MOST_BATCH_IMAGES + 1) * LARGEST_UPLOAD_BYTES
@@ -107,7 +104,10 @@ async def read_batch_form(request: Request) -> AsyncGenerator[pb.CreateBatchRequ
 
 def warn_of_unused_options(request: Request, images: Iterable[pb.Image]) -> None:
     """Add warnings for options that have no effect on the format of any of these results."""
-    formats: set[Format] = {FORMAT_BY_EXTENSION[image.upscaled_path.rpartition(".")[2]] for image in images}
+    names_of_formats = {pb.Format.Name(image.result_format).removeprefix("FORMAT_") for image in images}
+    formats: set[Format] = {name for name in WRITABLE if name in names_of_formats}
+    if not formats:
+        return  # the images service is of the previous release
     options, names = request.state.options, ", ".join(sorted(formats))
     if options.get("quality") and not any(WRITABLE[each].has_quality for each in formats):
         warnings_of(request).add("quality", f"The {{name}} field has no effect on a result in {names}.")
