@@ -44,12 +44,12 @@ COMMANDS := help demo check-photo up logs test test-stack check test-changed tes
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
-$(if $(UNKNOWN),$(error There is no command "$(UNKNOWN)". For a photo or a folder, write PHOTO="…", in quotes; `make help` lists the commands))
-$(foreach name,photo scale port name,$(if $(filter command%,$(origin $(name))),$(error $(name)= is written in capital letters)))
+$(if $(UNKNOWN),$(error There is no command "$(UNKNOWN)"; `make help` lists them. A photo or a folder is written as PHOTO="…", in quotes))
+$(foreach name,photo scale port name,$(if $(filter command%,$(origin $(name))),$(error Write $(name)= in capital letters)))
 
 
 help:  ## print this list
-	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 # The shell gets these from its environment, and as they were typed: they may hold any character.
 $(foreach name,PHOTO SCALE,$(if $(filter command%,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))

@@ -44,6 +44,8 @@ def main() -> int:
         remove(Path(name))
     for folder in [*folders_anywhere(Path())]:
         remove(folder)
+    if pictures:
+        print(f"Removed everything that make has created, and {len(pictures)} of your pictures.")
     return 0
 
 

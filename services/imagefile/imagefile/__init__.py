@@ -1,4 +1,4 @@
 """Image formats and the structure of their files: one table, and one walk for each format.
 
-The package needs only the standard library, and it decodes no pixel.
+The package decodes no pixel, and needs only the standard library; `jpeg_pixels` alone lets Pillow decode.
 """

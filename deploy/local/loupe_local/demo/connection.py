@@ -65,15 +65,21 @@ async def connect(folder: Path, stages: Stages) -> AsyncGenerator[Connection]:
 
 async def _wait_for_other_users(users: IO[str], stages: Stages) -> None:
     """Wait until no other demo uses the Loupe that we are about to stop."""
+    if _is_last_user(users):
+        return
     with stages.running("another make demo", "waiting, because it uses this Loupe") as waiting:
         waiting.finish("")
-        while True:
-            try:
-                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                await asyncio.sleep(PAUSE_SECONDS)
-            else:
-                return
+        while not _is_last_user(users):
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _is_last_user(users: IO[str]) -> bool:
+    """Lock the file alone if no other demo has locked it, and return whether that worked."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 async def _start(folder: Path, stages: Stages, exits: AsyncExitStack) -> Connection:
