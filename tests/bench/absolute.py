@@ -19,7 +19,7 @@ from tests.bench.pipeline import PHOTO
 from tests.client import client_of, upload_image, wait_for_status
 from tests.pixels import encoded
 
-SIZES = {1: (1155, 866), 12: (4000, 3000), 50: (8660, 5770)}
+SIZES = {1: (1155, 866), 12: (4000, 3000), 50: (8100, 6170)}
 """Width and height by megapixels."""
 SCALE = 2
 PHOTOS = 50
