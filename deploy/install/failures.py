@@ -18,7 +18,7 @@ ADDRESS = re.compile(r"https?://([\w.:-]+)|host='([\w.-]+)', port=(\d+)|host='([
 
 @dataclass(frozen=True)
 class Cause:
-    """What a program prints (a pattern), and what it means to a person."""
+    """A pattern of what a failing program prints, and the sentence for a person."""
 
     pattern: str
     sentence: str

@@ -29,7 +29,7 @@ SECONDS_BETWEEN_TRIES = 0.5
 
 @dataclass(frozen=True)
 class Target:
-    """What a person reads, and the function that installs it."""
+    """The name that a person reads, and the function that installs the target."""
 
     name: str
     install: Callable[[Runner, Path, list[str]], str]

@@ -1,4 +1,4 @@
-"""What operators do with users: list, create, find and verify them."""
+"""Operators list, create, find and verify users."""
 
 import pytest
 

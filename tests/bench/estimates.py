@@ -22,7 +22,7 @@ ANNOUNCED_AFTER_SECONDS = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """How far estimates were from the truth."""
+    """The differences between estimates and the truth."""
 
     median_percent: float
     """Median of the difference, in percent of the seconds that the image took."""

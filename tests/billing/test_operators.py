@@ -1,4 +1,4 @@
-"""What operators see of plans and usage, and users without a monthly quota."""
+"""Operators see plans and usage, and users without a monthly quota."""
 
 from datetime import date
 

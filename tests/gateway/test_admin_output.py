@@ -1,4 +1,4 @@
-"""What `loupe-admin` prints, on a terminal and into a pipe, and what it says without a stack."""
+"""`loupe-admin` prints for a terminal, for a pipe, and without a stack."""
 
 import asyncio
 import fcntl

@@ -1,4 +1,4 @@
-"""How much work an image is, which kind of work, and the speeds that estimates assume."""
+"""The work of an image, its kind, and the speeds that estimates assume."""
 
 from datetime import timedelta
 from typing import Any

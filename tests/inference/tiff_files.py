@@ -42,7 +42,7 @@ class Kind:
     orientation: int = 1
     fill_order: int = 1
     subsampling: tuple[int, int] = (1, 1)
-    """Of YCbCr, across and down."""
+    """The subsampling of YCbCr, across and down."""
     colours: Pixels | None = None
     """The colour map, as three rows of 16-bit values."""
     icc: bytes = b""

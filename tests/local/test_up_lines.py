@@ -1,4 +1,4 @@
-"""What a person sees of `make up`, and what stays from one start to the next."""
+"""`make up` as a person sees it, and the facts that stay from one start to the next."""
 
 import asyncio
 import contextlib

@@ -10,7 +10,7 @@ from loupe_local.service_names import NAMES
 ROOT = Path(__file__).parents[2]
 WATCHED = ("proto/loupe", "services", "deploy/local", "requirements", "tests/warm", "tests/overrides.py")
 BUILT = (".loupe/models", ".loupe/triton/ready", ".venv/run")
-"""What make has built. It is compared by size and time, because it is large."""
+"""The files that make has built. They are compared by size and time, because they are large."""
 LIBRARIES = ("proto/loupe/", "services/common/", "services/imagefile/")
 UNUSED = ("services/inference/models/",)
 """The sources of the models. What counts is what was built of them."""

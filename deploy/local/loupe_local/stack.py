@@ -67,15 +67,22 @@ async def stack(
         with stages.running("users") as stage:
             token, other_token = await accounts.create_users(running, services)
             stage.finish("Jane and Omar can log in")
-        running.supervisor.publish(api=services.api)
-        running.supervisor.publish_to_scripts(
-            api=services.api,
-            databases={name: running.database_url(name) for name in WITH_DATABASE},
-            token=token,
-            other_token=other_token,
-            mails=str(running.mails),
-            s3=f"http://{running.s3.endpoint}",
-            metrics=running.metrics | services.metrics,
-            admin=services.admin,
-        )
-        yield Stack(stores=running, services=services, token=token, other_token=other_token)
+        started = Stack(stores=running, services=services, token=token, other_token=other_token)
+        publish(started)
+        yield started
+
+
+def publish(started: Stack) -> None:
+    """Write the addresses and tokens of the running system to its files."""
+    stores, services = started.stores, started.services
+    stores.supervisor.publish(api=services.api)
+    stores.supervisor.publish_to_scripts(
+        api=services.api,
+        databases={name: stores.database_url(name) for name in WITH_DATABASE},
+        token=started.token,
+        other_token=started.other_token,
+        mails=str(stores.mails),
+        s3=f"http://{stores.s3.endpoint}",
+        metrics=stores.metrics | services.metrics,
+        admin=services.admin,
+    )

@@ -37,7 +37,7 @@ EMBEDDED = b"DEBM"
 class Header:
     bytes: int
     offset: int
-    """Of the pixels."""
+    """The position of the pixels in the file."""
     width: int
     height: int
     """Negative if the first row is the highest."""
@@ -47,7 +47,7 @@ class Header:
     colours: int
     """In the palette; 0 stands for as many as the bits allow."""
     masks: tuple[int, ...]
-    """Of red, green, blue and alpha."""
+    """The masks of red, green, blue and alpha."""
     pixels_per_metre: tuple[int, int] = (0, 0)
 
     @property

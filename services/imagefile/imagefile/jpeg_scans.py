@@ -57,7 +57,7 @@ class Frame:
 
     @property
     def interleaved_units(self) -> int:
-        """How many groups of units a scan of several components has (A.2.3)."""
+        """The number of groups of units in a scan of several components (A.2.3)."""
         across, down = self.factors
         return divided_up(self.width, across * self.unit) * divided_up(self.height, down * self.unit)
 

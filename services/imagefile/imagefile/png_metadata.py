@@ -14,7 +14,7 @@ LARGEST_EXIF_BYTES = 1 << 20
 
 
 class Budget:
-    """How many bytes may still be inflated. The body of a chunk that exceeds it counts as damaged."""
+    """The number of bytes that may still be inflated. A chunk whose body exceeds it counts as damaged."""
 
     def __init__(self) -> None:
         self._left = MOST_INFLATED_TOGETHER

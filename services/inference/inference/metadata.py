@@ -48,7 +48,7 @@ class Metadata(NamedTuple):
     """A TIFF structure, without the `Exif` that JPEG puts ahead of it. Empty if there is nothing to keep."""
     orientation: int
     dpi: Dpi | None = None
-    """Of the upright picture. None if the file says nothing, or nothing plausible."""
+    """The resolution of the upright picture. None if the file says nothing, or nothing plausible."""
 
 
 def read(opened: Image.Image) -> Metadata:

@@ -22,7 +22,7 @@ NARROWEST = 180
 SQUARE, LIGHT, DARK = 8, 255, 204
 """Side of the squares behind transparent pixels, and their two shades."""
 MARGIN = 4
-"""How many pixels around the detail its interpolation needs."""
+"""The interpolation needs this many pixels around the detail."""
 
 
 def draw(original: bytes, result: bytes, size: tuple[int, int], scale: int, path: Path) -> None:

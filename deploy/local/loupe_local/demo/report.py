@@ -20,7 +20,7 @@ MOST_LISTED = 20
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What became of the photos so far."""
+    """The results and refusals so far."""
 
     stages: Stages
     folder: Path | None

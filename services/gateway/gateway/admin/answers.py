@@ -1,4 +1,4 @@
-"""What commands answer: JSON for scripts, and text, tables and pages for people."""
+"""Prints the answers of commands: JSON for scripts, and text, tables and pages for people."""
 
 import json
 import shutil

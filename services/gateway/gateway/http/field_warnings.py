@@ -32,7 +32,7 @@ class Warnings:
 
     listed: list[dict[str, str]] = field(default_factory=list)
     more: int = 0
-    """How many are not listed."""
+    """The number of warnings that are not listed."""
 
     def add(self, name: str, text: str) -> None:
         """Add a warning. In its text, `{name}` is the name of the field."""

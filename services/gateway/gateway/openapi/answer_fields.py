@@ -1,4 +1,4 @@
-"""What the description says about each object and each field of an answer.
+"""Describes each object and each field of an answer.
 
 A field is found by `Object.field`, or else by its name alone.
 """

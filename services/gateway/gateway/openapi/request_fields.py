@@ -1,4 +1,4 @@
-"""What the description says about each body, form field and parameter of a request.
+"""Describes each body, form field and parameter of a request.
 
 A field is found by `Body.field`, or else by its name alone.
 """

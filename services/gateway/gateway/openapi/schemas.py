@@ -14,7 +14,7 @@ GENERIC_NAMES = (
     (r"list_(\w+?)_", r"\1s"),
     (r"(Envelope|Page)_(\w+)_", r"\2\1"),
 )
-"""How names of generic models become readable."""
+"""Patterns that make the names of generic models readable."""
 GENERIC_TEXTS = {"Envelope": "The JSON around the data of a success.", "Page": "One page of a list."}
 
 

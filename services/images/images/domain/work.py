@@ -36,7 +36,7 @@ def work_megapixels(original: Size, scale: int, frames: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Speeds:
-    """How fast workers are. Without any measurement nothing can be estimated."""
+    """The speeds of one or several workers. Without any measurement nothing can be estimated."""
 
     by_kind: Mapping[str, float] = field(default_factory=dict[str, float])
     """Megapixels of network output per second, by kind of work."""

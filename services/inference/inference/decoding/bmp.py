@@ -24,7 +24,7 @@ MASKS_THAT_PILLOW_READS = (
 BLUE_GREEN_RED = (0xFF0000, 0xFF00, 0xFF, 0)
 BLUE_GREEN_RED_ALPHA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 SHORT_HEADER_BYTES = 16
-"""Of OS/2's second version, without compression. Pillow does not read it."""
+"""The header of OS/2's second version, without compression. Pillow does not read it."""
 NOT_GREY = b"\0\0\xff\0"
 """One more colour, red. No pixel has it."""
 
