@@ -74,6 +74,7 @@ def settings_without_services(**changed: object) -> Settings:
     """Return settings of a gateway without services. It answers only what needs none."""
     nowhere = "127.0.0.1:1"
     values = {
+        "listen": "127.0.0.1:0",
         "nats_url": f"nats://{nowhere}",
         "auth_target": nowhere,
         "billing_target": nowhere,

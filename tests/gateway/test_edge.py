@@ -138,10 +138,10 @@ async def test_links_have_the_host_of_the_target(gateway: Harness, people: Peopl
     person = await people.new("starter")
     async with connect(gateway.url) as connection:
         bearer = f"Authorization: Bearer {person.token}\r\n\r\n"
-        await connection.send(f"GET http://there:81/api/user HTTP/1.1\r\nHost: here\r\n{bearer}".encode())
+        await connection.send(f"GET http://localhost:81/api/user HTTP/1.1\r\nHost: here\r\n{bearer}".encode())
         answer = await connection.answer()
 
-    assert answer.json["data"]["profile_photo_url"].startswith("http://there:81/photos/")
+    assert answer.json["data"]["profile_photo_url"].startswith("http://localhost:81/photos/")
 
 
 async def test_no_answer_names_the_server(anyone: httpx2.AsyncClient) -> None:

@@ -212,3 +212,19 @@ async def test_a_body_longer_than_it_declares_is_cut_off_at_the_limit() -> None:
     _, received = await refused(messages(pieces, content_length="12"), "body_too_large")
 
     assert 10 << 20 <= sum(len(message.chunk) for message in received) <= 11 << 20
+
+
+@pytest.mark.parametrize(("length", "is_refused"), [(70, False), (200, False), (201, True), (60_000, True)])
+async def test_a_boundary_has_at_most_200_characters(length: int, *, is_refused: bool) -> None:
+    boundary = "b" * length
+    body = a_body(a_part("image", PICTURE, "cat.png")).replace(b"here", boundary.encode())
+    sent = messages(cut(body, 4096), f"multipart/form-data; boundary={boundary}")
+
+    if is_refused:
+        error, received = await refused(sent, "malformed_body")
+        assert (error.message, received) == (
+            "The boundary of the request body is longer than 200 characters.",
+            [],
+        )
+    else:
+        assert [message async for message in sent][-1].WhichOneof("part") == "options"

@@ -75,8 +75,10 @@ async def test_a_token_without_the_methods_ability_is_refused(harness: Harness, 
 async def test_a_method_needs_no_other_ability(harness: Harness, method: str) -> None:
     await set_plan(harness, "professional", JANE)
 
+    page = {"page": 1, "per_page": 15} if method.startswith("List") else {}
+
     try:
-        await call(harness.user(JANE, ABILITY_OF_METHOD[method]), method)
+        await call(harness.user(JANE, ABILITY_OF_METHOD[method]), method, **page)
     except errors.NotFound as error:
         assert error.reason in ("image_not_found", "batch_not_found")  # noqa: PT017  no object has this id
 
@@ -271,3 +273,11 @@ async def test_a_list_can_be_filtered_by_status(harness: Harness) -> None:
     assert unfiltered.total == 2
     assert [image.id for image in completed.images] == [done.id]
     assert completed.images[0].download_url
+
+
+@pytest.mark.parametrize(("number", "size"), [(-5, 15), (0, 15), (1, 0), (1, -1), (1, 101), (-(2**31), 1)])
+async def test_a_page_that_cannot_be_is_an_invalid_argument(harness: Harness, number: int, size: int) -> None:
+    for method in ("ListImages", "ListBatches"):
+        with pytest.raises(errors.InvalidArgument) as caught:
+            await call(harness.user(JANE), method, page=number, per_page=size)
+        assert caught.value.reason == "invalid_page"

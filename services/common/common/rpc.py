@@ -7,12 +7,13 @@ whose callers are not listed refuses every caller.
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from opentelemetry.trace import Span, SpanKind
@@ -126,14 +127,17 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         }
         wrap = grpc.stream_unary_rpc_method_handler if handler.request_streaming else None
         wrap = wrap or grpc.unary_unary_rpc_method_handler
-        return wrap(
-            self._wrap(handler.stream_unary or handler.unary_unary, method, metadata),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+        parse = _parse_all if handler.request_streaming else _parse
+        read_request = functools.partial(parse, handler.request_deserializer)
+        answer = self._wrap(handler.stream_unary or handler.unary_unary, read_request, method, metadata)
+        return wrap(answer, None, handler.response_serializer)  # None: `answer` gets bytes, and parses them
 
     def _wrap(
-        self, servicer_method: Callable[..., Awaitable[Any]], method: str, metadata: dict[str, str]
+        self,
+        servicer_method: Callable[..., Awaitable[Any]],
+        read_request: Callable[[Any], Any],
+        method: str,
+        metadata: dict[str, str],
     ) -> Callable[..., Awaitable[Any]]:
         async def answer(request: Any, context: Context) -> Any:
             request_id = metadata.get(trace.REQUEST_ID_KEY, "")
@@ -148,7 +152,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
                 ):
                     try:
                         _principal.set(await self._authorize(method, metadata))
-                        return await servicer_method(request, context)
+                        return await servicer_method(read_request(request), context)
                     except Exception as error:  # noqa: BLE001  every error becomes a status
                         failure = to_service_error(error, method)
                         code = failure.code.name
@@ -170,6 +174,21 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         principal = await self._verifier.verify(metadata.get(TOKEN_KEY, ""))
         callers.require(principal)
         return principal
+
+
+def _parse(deserialize: Callable[[bytes], Any], message: bytes) -> Any:
+    """Return the request. Bytes that are none raise `InvalidArgument`. gRPC itself would answer INTERNAL."""
+    try:
+        return deserialize(message)
+    except DecodeError as error:
+        raise errors.InvalidArgument("the request is no valid message", reason="malformed_message") from error
+
+
+async def _parse_all(
+    deserialize: Callable[[bytes], Any], messages: AsyncIterator[bytes]
+) -> AsyncGenerator[Any]:
+    async for message in messages:
+        yield _parse(deserialize, message)
 
 
 @functools.cache

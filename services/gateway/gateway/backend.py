@@ -9,7 +9,7 @@ from gateway.identity.callers import Callers
 from gateway.identity.limits import Limits
 from gateway.identity.token_guessing import TokenGuessLimiter
 from gateway.services import Connections, Services
-from gateway.settings import Settings
+from gateway.settings import Settings, is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,12 @@ def backend_of(request: Request) -> Backend:
 
 def base_url(request: Request) -> str:
     """Return the address of this API as clients reach it, without a slash at the end."""
-    return backend_of(request).settings.public_url or str(request.base_url).rstrip("/")
+    settings = backend_of(request).settings
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    if is_loopback(request.url.hostname or ""):
+        return str(request.base_url).rstrip("/")
+    return f"http://{settings.listen}"  # the request names a host that is not ours
 
 
 async def _backend(request: Request) -> Backend:  # async, because FastAPI runs other functions in a thread

@@ -1,9 +1,10 @@
 """The settings of the gateway, from its environment."""
 
+import ipaddress
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.settings import ServiceSettings
@@ -19,8 +20,12 @@ class Settings(ServiceSettings):
     images_target: str
     client_secret: SecretStr
     """The secret with which the gateway authenticates itself to auth."""
-    public_url: str = ""
-    """The address of the API as clients reach it, for links in answers. Empty: the address of the request."""
+    public_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^/]+/?)?$")] = ""
+    """The address of the API as clients reach it, for links in answers, such as `https://loupe.example.com`.
+
+    It may be empty only if `listen` is a loopback address. Links then have the host of the request if that
+    names the loopback too: a client must not be able to put any other host into a link.
+    """
     trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode] = Field(default_factory=list)
     """Networks whose X-Forwarded-For is trusted, separated by commas."""
     unauthenticated_requests_per_hour: int = 10
@@ -40,9 +45,27 @@ class Settings(ServiceSettings):
     write_seconds: float = Field(default=60.0, gt=0)
     """A client that does not read its answer for this long is disconnected."""
 
+    @model_validator(mode="after")
+    def _has_an_address_for_links(self) -> Self:
+        host = self.listen.rpartition(":")[0].strip("[]")
+        if not self.public_url and not is_loopback(host):
+            raise ValueError(
+                f"public_url is needed, because listen is {self.listen}: set GATEWAY_PUBLIC_URL to the "
+                "address under which clients reach the API, such as https://loupe.example.com"
+            )
+        return self
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _from_commas(cls, value: object) -> object:
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+
+def is_loopback(host: str) -> bool:
+    """True if this name or address is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

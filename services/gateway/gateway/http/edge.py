@@ -29,6 +29,9 @@ PREFLIGHT_HEADERS = {
 METHOD_LABELS = {*METHODS, "OPTIONS"}
 """Other methods share the label `other`, so that clients cannot create any number of time series."""
 
+SAFE_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Headers of every answer that does not set them itself: nothing is stored, and no type is guessed."""
+
 LimitHeaders = Callable[[Request], Awaitable[dict[str, str]]]
 
 in_flight = Gauge("loupe_http_requests_in_flight", "Requests being answered")
@@ -120,6 +123,10 @@ class _Exchange:
             headers["Connection"] = "close"
         if "RateLimit" not in headers and is_api_path(self._scope["path"]) and method != "OPTIONS":
             headers.update(await self._limit_headers(Request(self._scope)))
+        sent = {name.lower() for name, _ in message["headers"]}
+        headers.update(
+            {name: value for name, value in SAFE_HEADERS.items() if name.lower().encode() not in sent}
+        )
         message["headers"].extend(
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
         )

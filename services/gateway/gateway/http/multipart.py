@@ -25,6 +25,8 @@ from gateway.http.field_warnings import Warnings, shown, warnings_of
 from gateway.http.near_misses import near_miss
 
 CHUNK_BYTES = 256 << 10
+LONGEST_BOUNDARY = 200
+"""RFC 2046 allows 70 characters. The search for a boundary takes time for each of its characters."""
 LONGEST_TEXT_BYTES = 4096
 LARGEST_PART_HEADER_BYTES = 16 << 10
 """Limit for one part's headers. It also bounds the length of a file name."""
@@ -98,9 +100,14 @@ def _parser_for(request: Request, form: Form) -> PushMultipartParser:
     length = request.headers.get("content-length", "")
     if re.fullmatch(r"\d{1,18}", length) and int(length) > form.largest_body_bytes:
         raise _body_too_large(form.largest_body_bytes)
+    boundary = parameters.get("boundary", "")
+    if len(boundary) > LONGEST_BOUNDARY:
+        raise malformed_body(
+            f"The boundary of the request body is longer than {LONGEST_BOUNDARY} characters."
+        )
     try:
         return PushMultipartParser(
-            parameters.get("boundary", ""),
+            boundary,
             max_segment_count=MOST_PARTS,
             max_header_size=LARGEST_PART_HEADER_BYTES,
             header_charset="latin-1",  # accepts any bytes; `part_names` decodes them

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from common import errors
 from gateway.http import header_checks, request_ids
+from gateway.http.edge import SAFE_HEADERS
 from gateway.http.envelope import Problem
 from gateway.http.errors import (
     HEADERS_TOO_LARGE,
@@ -276,6 +277,7 @@ def answer(error: errors.ServiceError, request_id: str) -> bytes:
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\nX-Request-Id: {request_id}\r\n"
-        "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: X-Request-Id\r\n\r\n"
+        "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: X-Request-Id\r\n"
+        + "".join(f"{name}: {value}\r\n" for name, value in SAFE_HEADERS.items())
     )
-    return head.encode() + body
+    return head.encode() + b"\r\n" + body

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors
 from common.db import now
 from images.domain import jobs
+from images.domain.pages import first_row
 from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Image
 from loupe import refusals
 
@@ -29,10 +30,11 @@ async def page(
 
     Batches are counted and skipped one by one, unlike images (`pages`), because there are far fewer of them.
     """
+    offset = first_row(number, size)
     conditions = [col(Batch.user_id) == user_id] + ([col(Batch.status) == status] if status else [])
     total = (await session.exec(select(func.count()).select_from(Batch).where(*conditions))).one()
     newest = select(Batch).where(*conditions).order_by(col(Batch.id).desc())
-    batches = (await session.exec(newest.limit(size).offset((number - 1) * size))).all()
+    batches = (await session.exec(newest.limit(size).offset(offset))).all()
     images = await _images_of(session, batches)
     return [(batch, images[batch.id or 0]) for batch in batches], total
 

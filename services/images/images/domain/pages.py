@@ -12,6 +12,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from common import errors
 from images.tables import UNFINISHED, Image, Status
 
 BLOCKS = sa.text("""
@@ -29,11 +30,25 @@ BLOCKS = sa.text("""
 """)
 
 
+LARGEST_PAGE = 100
+
+
+def first_row(number: int, size: int) -> int:
+    """Return how many rows come before a page, counted from 1.
+
+    Raise `InvalidArgument` if no list can have such a page.
+    """
+    if number < 1 or not 1 <= size <= LARGEST_PAGE:
+        text = f"page {number} of {size} items: pages count from 1 and have 1 to {LARGEST_PAGE} items"
+        raise errors.InvalidArgument(text, reason="invalid_page")
+    return (number - 1) * size
+
+
 async def page(
     session: AsyncSession, user_id: int, status: Status | None, *, number: int, size: int
 ) -> tuple[Sequence[Image], int]:
     """Return one page, counted from 1, and the number of images on all pages."""
-    offset = (number - 1) * size
+    offset = first_row(number, size)
     conditions = [col(Image.user_id) == user_id] + ([col(Image.status) == status] if status else [])
     if status in UNFINISHED:
         conditions.append(col(Image.status).in_(UNFINISHED))  # matches the partial index
