@@ -1,6 +1,7 @@
 """When something dies in the middle, every image still ends, and each is charged once."""
 
 import asyncio
+import shutil
 import time
 from pathlib import Path
 
@@ -46,6 +47,27 @@ async def test_an_image_survives_a_killed_process_and_is_charged_once(
 
     assert result.size == (2560, 1920)
     await wait_until_used(jane, before + 1)
+
+
+async def test_a_broker_that_lost_its_disk_gets_its_streams_again(
+    stack: Stack, jane: httpx2.AsyncClient, photos: Path
+) -> None:
+    """Neither a waiting image nor one that is under way is lost, and no service has to be started again."""
+    before = await count_used_images(jane)
+    supervisor = stack.stores.supervisor
+    ids = [await upload_image(jane, a_large_photo(photos), scale_factor=4) for _ in range(2)]
+    await wait_for_status(jane, ids[0], "processing")
+
+    await supervisor.kill("nats")
+    shutil.rmtree(supervisor.state.path("nats") / "jetstream")
+    await supervisor.restart("nats")
+    await until_ready(jane)
+    ids.append(await upload_image(jane, encoded(Image.new("RGB", (4, 4), "teal"))))
+
+    for image_id in ids:
+        await wait_for_status(jane, image_id, "completed")
+    await wait_until_used(jane, before + 3)
+    assert all(supervisor.is_ready(name) for name in NAMES)
 
 
 async def test_a_stopped_worker_gives_its_image_to_the_next_worker(

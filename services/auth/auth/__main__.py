@@ -8,6 +8,7 @@ from auth.rpc import CALLERS, AuthService
 from auth.settings import Settings
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
 from common.identity import Verifier
+from common.streams import Streams
 from loupe.auth.v1 import auth_pb2_grpc
 
 
@@ -16,7 +17,7 @@ async def run() -> None:
     log.setup("auth", level=settings.log_level, readable=settings.log_readable)
     trace.setup("auth")
     metrics.setup("auth")
-    readiness = metrics.Readiness("database", "broker")
+    readiness = metrics.Readiness("database", "broker", "streams")
     await process.run(
         metrics.serve(settings.metrics_listen, readiness),
         tls.end_when_renewed(settings.tls),
@@ -44,10 +45,11 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     mails = events.Mails(sessions, Mailer(settings), settings)
     async with bus.connection(settings.nats_url, "auth", readiness) as nc:
         js = nc.jetstream()
-        streams, replicas = (events.EVENTS, bus.DEAD), settings.nats_replicas
-        await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
+        streams = Streams(js, readiness, events.EVENTS, bus.DEAD, replicas=settings.nats_replicas)
+        await streams.declare()
         await process.run_together(
             server.serve(),
+            streams.keep_declared(),
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.MAIL_WANTED, mails.send),
         )

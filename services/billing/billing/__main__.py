@@ -8,6 +8,7 @@ from billing.rpc import CALLERS, BillingService
 from billing.settings import Settings
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
 from common.credentials import Credentials
+from common.streams import Streams
 from loupe.billing.v1 import billing_pb2_grpc
 
 EXPIRE_EVERY_SECONDS = 30.0
@@ -18,7 +19,7 @@ async def run() -> None:
     log.setup("billing", level=settings.log_level, readable=settings.log_readable)
     trace.setup("billing")
     metrics.setup("billing")
-    readiness = metrics.Readiness("database", "broker")
+    readiness = metrics.Readiness("database", "broker", "streams")
     await process.run(
         metrics.serve(settings.metrics_listen, readiness),
         tls.end_when_renewed(settings.tls),
@@ -38,10 +39,11 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     outcomes, deleted_users = events.ImageOutcomes(sessions), events.DeletedUsers(sessions)
     async with bus.connection(settings.nats_url, "billing", readiness) as nc:
         js = nc.jetstream()
-        streams, replicas = (events.EVENTS, bus.DEAD), settings.nats_replicas
-        await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
+        streams = Streams(js, readiness, events.EVENTS, bus.DEAD, replicas=settings.nats_replicas)
+        await streams.declare()
         await process.run_together(
             server.serve(),
+            streams.keep_declared(),
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.COMPLETED, outcomes.capture),
             bus.consume(js, events.NOT_COMPLETED, outcomes.release),

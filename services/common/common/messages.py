@@ -19,6 +19,11 @@ from opentelemetry.trace import Span, SpanKind
 from common import log, metrics, process, trace
 
 LOG = log.get(__name__)
+DRAIN_SECONDS = 0.3
+"""How long the broker keeps a message that a stopping process gives back.
+
+By then the other pulls of that process have ended, and none of them can receive the message.
+"""
 
 
 class Unprocessable(Exception):
@@ -101,7 +106,7 @@ async def _handle_and_settle(
         async with _heartbeat(message, consumer.ack_wait_seconds / 3):
             await handle(message.data, consumer)
     except asyncio.CancelledError:
-        await give_back(message)
+        await give_back(message, DRAIN_SECONDS)
         raise
     except Exception as error:  # noqa: BLE001  any error of a handler ends here
         trace.fail(span, type(error).__qualname__, error)
@@ -113,10 +118,10 @@ async def _handle_and_settle(
         metrics.message_seconds.labels(consumer.durable).observe(time.perf_counter() - started)
 
 
-async def give_back(message: Msg) -> None:
-    """Let the broker deliver the message again at once."""
+async def give_back(message: Msg, seconds: float | None = None) -> None:
+    """Let the broker deliver the message again, at once or after so many seconds."""
     with contextlib.suppress(nats.errors.Error):
-        await message.nak()
+        await message.nak(delay=seconds)
 
 
 async def _acknowledge(message: Msg) -> str:

@@ -7,6 +7,7 @@ from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
+from common.streams import Streams
 from images import events, gauges
 from images.domain import jobs
 from images.operations.dead_letters import DeadLetters
@@ -23,7 +24,7 @@ async def run() -> None:
     log.setup("images", level=settings.log_level, readable=settings.log_readable)
     trace.setup("images")
     metrics.setup("images")
-    readiness = metrics.Readiness("database", "object store", "broker")
+    readiness = metrics.Readiness("database", "object store", "broker", "streams")
     await process.run(
         metrics.serve(settings.metrics_listen, readiness),
         tls.end_when_renewed(settings.tls),
@@ -51,8 +52,10 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
         js = nc.jetstream()
-        streams, replicas = (events.QUEUE, events.EVENTS, bus.DEAD), settings.nats_replicas
-        await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
+        streams = Streams(
+            js, readiness, events.QUEUE, events.EVENTS, bus.DEAD, replicas=settings.nats_replicas
+        )
+        await streams.declare()
         server = rpc.Server(credentials.verifier("images"), CALLERS)
         dead_letters = DeadLetters(js, context)
         images_pb2_grpc.add_ImagesServiceServicer_to_server(ImagesService(context, dead_letters), server.grpc)
@@ -60,6 +63,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         sweeper = events.Sweeper(sessions, js, billing, rules, timedelta(seconds=settings.lost_after_seconds))
         await process.run_together(
             server.serve(),
+            streams.keep_declared(),
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.FINISHED, results.apply, parallel=2),
             bus.consume(js, events.DROPPED, results.delete_objects),

@@ -6,6 +6,7 @@ from common import bus, log, metrics, process, tls, trace
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
+from common.streams import Streams
 from inference import events
 from inference.availability import Availability
 from inference.decoding.pool import Decoder
@@ -28,7 +29,7 @@ async def run() -> None:
     log.setup("inference", level=settings.log_level, readable=settings.log_readable)
     trace.setup("inference")
     metrics.setup("inference")
-    readiness = metrics.Readiness("object store", "triton", "images", "broker")
+    readiness = metrics.Readiness("object store", "triton", "images", "broker", "streams")
     await process.run(
         metrics.serve(settings.metrics_listen, readiness),
         tls.end_when_renewed(settings.tls),
@@ -49,8 +50,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     decoder = Decoder(processes=parallel)
     async with bus.connection(settings.nats_url, "inference", readiness) as nc:
         js = nc.jetstream()
-        streams, replicas = (events.RESULTS, bus.DEAD), settings.nats_replicas
-        await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
+        streams = Streams(js, readiness, events.RESULTS, bus.DEAD, replicas=settings.nats_replicas)
+        await streams.declare()
         worker = Worker(
             images=images_pb2_grpc.ImagesServiceStub(images.grpc),
             blobs=blobs,
@@ -64,7 +65,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         )
         await nc.subscribe("images.cancelled", cb=worker.cancellations.receive)
         try:
-            await run_loops(js, worker, settings, parallel)
+            await process.run_together(streams.keep_declared(), run_loops(js, worker, settings, parallel))
         finally:
             await decoder.aclose()
             await triton.close()
