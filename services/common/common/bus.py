@@ -20,8 +20,10 @@ from prometheus_client import Counter, Gauge
 
 from common import lag, log, messages, metrics, process, trace
 from common.pulls import Puller
+from common.repeated import Repeated
 
 LOG = log.get(__name__)
+REPEATED = Repeated(LOG)
 DEAD = api.StreamConfig(name="DEAD", subjects=["dead.>"], storage=api.StorageType.FILE, max_age=30 * 86_400)
 
 Preference = Callable[[], Sequence[messages.Consumer]]
@@ -52,7 +54,9 @@ async def _connect(url: str, name: str, closing: asyncio.Event) -> Client:
     """Return a connection that reconnects by itself for as long as the process lives."""
 
     async def on_error(error: Exception) -> None:
-        LOG.warning("broker connection failed", error=log.error_text(error), action="reconnecting")
+        REPEATED.warning(
+            "broker connection failed", cause=type(error), error=log.error_text(error), action="reconnecting"
+        )
 
     async def on_disconnect() -> None:
         if not closing.is_set():
@@ -156,7 +160,8 @@ async def _consume_one_by_one(
             try:
                 received = await puller.next(preference())
             except (nats.errors.Error, OSError) as error:
-                LOG.warning("no message received", error=log.error_text(error), action="trying again in 1 s")
+                text = log.error_text(error)
+                REPEATED.warning("no message received", error=text, action="trying again in 1 s")
                 await asyncio.sleep(1.0)
                 continue
             if received:

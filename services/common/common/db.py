@@ -4,6 +4,7 @@ Rows stay usable after the commit, so that a servicer can make its response outs
 """
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
@@ -75,6 +76,8 @@ def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
 
     `url` has the form `postgresql+psycopg://role:password@host:5432/name`.
     """
+    # SQLAlchemy names the logger after the class. Each error that it logs reaches a caller too.
+    logging.getLogger(f"{_MeasuredPool.__module__}.{_MeasuredPool.__name__}").setLevel(logging.CRITICAL)
     engine = create_async_engine(
         url,
         poolclass=_MeasuredPool,

@@ -17,8 +17,10 @@ from nats.js import JetStreamContext
 from opentelemetry.trace import Span, SpanKind
 
 from common import log, metrics, process, trace
+from common.repeated import Repeated
 
 LOG = log.get(__name__)
+REPEATED = Repeated(LOG)
 DRAIN_SECONDS = 0.3
 """How long the broker keeps a message that a stopping process gives back.
 
@@ -128,7 +130,7 @@ async def _acknowledge(message: Msg) -> str:
     try:
         await message.ack_sync(timeout=5)
     except nats.errors.Error as error:
-        LOG.warning(
+        REPEATED.warning(
             "message handled, but the broker did not confirm it",
             subject=message.subject,
             error=str(error),
@@ -144,8 +146,9 @@ async def _settle_failed(js: JetStreamContext, consumer: Consumer, message: Msg,
     try:
         if isinstance(error, RetryLater) or not (is_last or isinstance(error, Unprocessable | DecodeError)):
             pause = consumer.pause_seconds(attempt)
-            LOG.warning(
+            REPEATED.warning(
                 "message is retried later",
+                cause=(consumer.durable, type(error)),
                 subject=message.subject,
                 attempt=attempt,
                 pause_seconds=pause,
@@ -162,7 +165,7 @@ async def _settle_failed(js: JetStreamContext, consumer: Consumer, message: Msg,
         )
         await _move_to_dead_letters(js, consumer, message, error)
     except Exception as failure:  # noqa: BLE001  the broker delivers it again after ack_wait
-        LOG.warning(
+        REPEATED.warning(
             "message could be neither retried nor given up",
             subject=message.subject,
             error=str(failure),

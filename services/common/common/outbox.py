@@ -23,8 +23,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import bus, log, metrics, process, trace
 from common.db import Sessions
+from common.repeated import Repeated
 
-LOG = log.get(__name__)
+REPEATED = Repeated(log.get(__name__))
 ROWS_PER_BATCH = 64
 POLL_SECONDS = 5.0
 RETRY_SECONDS = 1.0
@@ -105,8 +106,9 @@ async def relay(sessions: Sessions, stream: JetStreamContext, url: str) -> None:
                 while await _send_batch(sessions, stream):
                     pass
             except Exception as error:  # noqa: BLE001  the rows stay, and the next round tries again
-                LOG.warning(
+                REPEATED.warning(
                     "outbox not emptied",
+                    cause=type(error),
                     error=log.error_text(error),
                     action=f"events stay in the outbox, next attempt in {RETRY_SECONDS:.0f} s",
                 )
@@ -141,8 +143,9 @@ async def _send(stream: JetStreamContext, row: sa.Row[Any]) -> None:
         await bus.publish(stream, row.subject, row.payload, message_id=row.message_id, origin=origin)
     except nats.errors.Error as error:
         sends.labels("failed").inc()
-        LOG.warning(
+        REPEATED.warning(
             "event not sent",
+            cause=type(error),
             subject=row.subject,
             error=log.error_text(error),
             action="event stays in the outbox",
@@ -169,7 +172,7 @@ async def _listen(url: str, woken: asyncio.Event) -> None:
                 async for _ in connection.notifies():
                     woken.set()
         except psycopg.Error as error:
-            LOG.warning(
+            REPEATED.warning(
                 "outbox lost its LISTEN connection",
                 error=str(error),
                 action=f"polling every {POLL_SECONDS:.0f} s, reconnecting in {RETRY_SECONDS:.0f} s",

@@ -14,9 +14,12 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from common import log, trace
+from common import errors, log, trace
+from common.repeated import Repeated
+from common.rpc_failures import outage_of
 
 LOG = log.get(__name__)
+REPEATED = Repeated(LOG)
 T = TypeVar("T")
 LONGEST_PAUSE_SECONDS = 5.0
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
@@ -125,11 +128,18 @@ async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await step()
-        except Exception:
-            LOG.exception(
-                "periodic step failed",
-                step=getattr(step, "__qualname__", repr(step)),
-                action=f"next attempt in {seconds:g} s",
-            )
+        except Exception as error:  # noqa: BLE001  any error: the next attempt may succeed
+            _report_step(getattr(step, "__qualname__", repr(step)), error, f"next attempt in {seconds:g} s")
         end_if_cancelled()
         await asyncio.sleep(seconds)
+
+
+def _report_step(step: str, error: Exception, action: str) -> None:
+    """Log an outage of something else in one line, and any other error with its traceback."""
+    if isinstance(error, errors.Unavailable) or outage_of(error):
+        text = log.error_text(error)
+        REPEATED.warning(
+            "periodic step failed", cause=(step, type(error)), step=step, error=text, action=action
+        )
+    else:
+        LOG.error("periodic step failed", step=step, action=action, exc_info=error)

@@ -20,7 +20,7 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext, api
 
 from common import log
-from common.messages import Consumer, give_back
+from common.messages import DRAIN_SECONDS, Consumer, give_back
 
 LOG = log.get(__name__)
 WAIT_SECONDS = 5.0
@@ -71,6 +71,7 @@ class Puller:
         self._durables: dict[Consumer, _Durable] = {}
         self._received: Received | None = None
         self._wants_message = False
+        self._is_closing = False
         self._changed = asyncio.Event()
 
     async def next(self, preference: Sequence[Consumer]) -> Received | None:
@@ -86,7 +87,7 @@ class Puller:
                 await self._wait_for_any(durables, are_all_declared=self._are_all_declared(preference))
         except BaseException:
             if self._received:
-                await give_back(self._received.message)
+                await give_back(self._received.message, DRAIN_SECONDS)
                 self._received = None
             raise
         finally:
@@ -96,6 +97,7 @@ class Puller:
 
     async def close(self) -> None:
         """End all pulls, and give back messages that still arrive."""
+        self._is_closing = True
         declaring = {each.declaring for each in self._durables.values() if each.declaring}
         for task in declaring:
             task.cancel()
@@ -163,7 +165,7 @@ class Puller:
         if self._wants_message and not self._received:
             self._received = received
         else:
-            await give_back(received.message)
+            await give_back(received.message, DRAIN_SECONDS if self._is_closing else None)
 
     async def _declare_if_needed(self, consumer: Consumer) -> _Durable | None:
         """Return the durable, or None while it cannot be declared."""

@@ -9,10 +9,12 @@ import sqlalchemy.exc
 import urllib3.exceptions
 
 from common import errors, log
+from common.repeated import Repeated
 from loupe import refusals
 from loupe.refusals import Refusal
 
 LOG = log.get(__name__)
+REPEATED = Repeated(LOG)
 
 UNAVAILABLE: tuple[tuple[type[Exception], Refusal], ...] = (
     (sqlalchemy.exc.OperationalError, refusals.DATABASE_UNAVAILABLE),
@@ -23,18 +25,23 @@ UNAVAILABLE: tuple[tuple[type[Exception], Refusal], ...] = (
 )
 
 
+def outage_of(error: Exception) -> Refusal | None:
+    """Return the refusal for an unreachable dependency, or None for any other error."""
+    return next((refusal for kind, refusal in UNAVAILABLE if isinstance(error, kind)), None)
+
+
 def to_service_error(error: Exception, where: str) -> errors.ServiceError:
     """Return the error for the caller. `where` names the method or route in the log."""
     if isinstance(error, errors.ServiceError):
         return error
-    for kind, refusal in UNAVAILABLE:
-        if isinstance(error, kind):
-            LOG.warning(
-                "dependency unavailable",
-                where=where,
-                error=log.error_text(error),
-                action=f"the call fails with {refusal.code}",
-            )
-            return errors.refused(refusal)
+    if refusal := outage_of(error):
+        REPEATED.warning(
+            "dependency unavailable",
+            cause=refusal.code,
+            where=where,
+            error=log.error_text(error),
+            action=f"calls fail with {refusal.code}",
+        )
+        return errors.refused(refusal)
     LOG.error("internal error", where=where, action="the call fails with internal_error", exc_info=error)
     return errors.refused(refusals.INTERNAL_ERROR)
