@@ -40,16 +40,19 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up check-port logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
-$(if $(UNKNOWN),$(error There is no command "$(UNKNOWN)"; `make help` lists them. A photo or a folder is written as PHOTO="…", in quotes))
+SIMILAR = $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1], sys.argv[2:], 1))' \
+	'$(subst ','\'',$(firstword $(UNKNOWN)))' $(filter-out check-photo check-port test-changed,$(COMMANDS)) 2>/dev/null)
+DID_YOU_MEAN = $(if $(SIMILAR), Did you mean `make $(SIMILAR)`?)
+$(if $(UNKNOWN),$(error There is no command "$(UNKNOWN)".$(DID_YOU_MEAN) `make help` lists all commands. A photo or a folder is written as PHOTO="…", in quotes))
 $(foreach name,photo scale port name,$(if $(filter command%,$(origin $(name))),$(error Write $(name)= in capital letters)))
 
 
 help:  ## print this list
-	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 # The shell gets these from its environment, and as they were typed: they may hold any character.
 $(foreach name,PHOTO SCALE,$(if $(filter command%,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
@@ -65,8 +68,12 @@ demo: .venv/run $(if $(wildcard .loupe/models),,check-photo) models  ## upscale 
 check-photo: .venv/run
 	@$(DEMO) --only-check || { $(END_SILENTLY); exit 1; }
 
-up: .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it: make up [PORT=8080]
+up: $(if $(PORT),check-port) .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it: make up [PORT=8080]
 	@$(BIN)/python -m loupe_local up $(if $(PORT),--port "$$PORT") || { $(END_SILENTLY); exit 1; }
+
+# the installation takes minutes: a wrong port is refused before. The installation says it if there is no Python
+check-port:
+	@! $(PYTHON) -c '' 2>/dev/null || $(PYTHON) deploy/local/loupe_local/port_option.py "$$PORT" || { $(END_SILENTLY); exit 1; }
 
 # some systems set the variable NAME for their own purposes
 logs: .venv/run  ## print the logs and follow them: make logs [NAME=images]

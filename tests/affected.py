@@ -2,14 +2,15 @@
 
 `pytest --changed-since REV` compares the working tree with that revision. A test file is affected if it has
 changed, or if it imports a changed module, directly or through other modules. It is also affected if it, or a
-module that it imports directly, names a changed file that is not Python. Tests that run the whole system come
-last, because any service may break them.
+module that it imports directly, names a changed file, and if tests in its folder read the changed file's
+folder. Tests that run the whole system come last, because any service may break them.
 """
 
 import ast
 import subprocess
 import time
 from collections.abc import Generator, Iterable
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -21,11 +22,23 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ("proto", "services/*", "services/inference/models", "deploy/local", "tests")
 """Folders in which imported modules are looked up."""
 READ_WHOLE = {
+    "Makefile": "tests/install",
+    "VERSION": "tests/release",
+    ".github": "tests/release",
+    "deploy/compose": "tests/containers",
     "deploy/helm": "tests/chart",
     "deploy/images": "tests/containers",
+    "deploy/install": "tests/install",
+    "deploy/release": "tests/release",
     "docs": "tests/test_written_pages.py",
+    "requirements": "tests/install",
+    "services/*/migrations": "tests/test_migrations.py",
+    "services/inference/models": "tests/inference",
 }
-"""Folders whose files a test folder reads without naming them, and that test folder."""
+"""Folders or files that tests read without importing or naming them, and where these tests are.
+
+What is not Python in `services/NAME` and in `tests/NAME` is read by `tests/NAME`.
+"""
 STACK_DISTANCE = 100
 """Distance of a test that is affected because it runs the whole system. Larger than any number of imports."""
 
@@ -122,18 +135,28 @@ def distance(test: Path, changed: frozenset[Path]) -> int | None:
 
 
 def mentions(source: Path, changed: Iterable[Path]) -> bool:
-    """Return whether a module of the tests mentions a changed file that is not Python."""
+    """Return whether a module of the tests names a changed file, or is where the file's folder is read."""
     if not relative(source).startswith("tests/"):
         return False
     folder = "/".join(relative(source).split("/")[:2])
     return any(
-        path.name in text_of(source)
-        or any(
-            relative(path).startswith(f"{read}/") for read, reader in READ_WHOLE.items() if reader == folder
-        )
+        (not path.name.startswith("__") and path.name in text_of(source)) or folder in readers(relative(path))
         for path in changed
-        if path.suffix != ".py"
     )
+
+
+@cache
+def readers(path: str) -> frozenset[str]:
+    """Return the folders and files of tests that read a file of this path without naming it."""
+    parts = path.split("/")
+    found = {
+        reader
+        for read, reader in READ_WHOLE.items()
+        if fnmatch("/".join(parts[: len(read.split("/"))]), read)
+    }
+    if parts[0] in ("services", "tests") and not path.endswith(".py"):
+        found.add(f"tests/{parts[1]}")
+    return frozenset(found)
 
 
 def belongs_to_the_system(path: Path) -> bool:

@@ -50,6 +50,40 @@ def test_a_changed_service_affects_the_tests_of_the_whole_system_last() -> None:
     assert distance_to(ROOT / "tests/e2e/test_upscale.py", changed) == STACK_DISTANCE
 
 
+@pytest.mark.parametrize(
+    ("test", "changed"),
+    [
+        ("tests/install/test_machines.py", "deploy/install/machine.py"),
+        ("tests/install/test_clean.py", "Makefile"),
+        ("tests/install/test_failures.py", "requirements/uv.txt"),
+        ("tests/release/test_release.py", "deploy/release/changelog.py"),
+        ("tests/containers/test_compose.py", "deploy/compose/nats.conf"),
+        ("tests/chart/test_programs.py", "deploy/helm/loupe/files/alive.py"),
+        ("tests/test_migrations.py", "services/images/migrations/versions/0001_first.py"),
+        ("tests/gateway/test_edge.py", "services/gateway/gateway/pages/start.html"),
+        ("tests/inference/test_golden_heif.py", "tests/inference/heic/rgb.heic"),
+    ],
+)
+def test_a_changed_file_affects_the_tests_that_read_its_folder(test: str, changed: str) -> None:
+    assert distance_to(ROOT / test, changed) in (0, 1)
+
+
+def test_every_source_file_affects_a_test() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "proto", "services", "deploy", "requirements", "Makefile"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    tests = sorted((ROOT / "tests").rglob("test_*.py"))
+
+    def affects_none(name: str) -> bool:
+        return not (ROOT / name).exists() or all(distance_to(test, name) is None for test in tests)
+
+    assert [name for name in listed.stdout.split("\0") if name and affects_none(name)] == []
+
+
 def git(at: Path, *arguments: str) -> None:
     identity = ("-c", "user.name=Jane", "-c", "user.email=jane@example.com")
     subprocess.run(["git", *identity, *arguments], cwd=at, check=True, capture_output=True)

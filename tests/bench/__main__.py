@@ -42,8 +42,8 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
     over_discarding, over_store_client, growth = await gateway.uploads(running)
     start_seconds = await pipeline.seconds_to_start(running)
     images_ratio, busy_share = await pipeline.throughput(running, rounds)
+    estimated = await estimates.errors(running)  # before the worker with a model that costs nothing
     cpu_seconds = await overhead.cpu_seconds_per_image(running)
-    estimated = await estimates.errors(running)
     far_page = await pages.far_over_first(running)
     return {
         "images_per_second_over_bare_process": Figure(images_ratio, at_least=0.92),

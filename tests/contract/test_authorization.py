@@ -272,8 +272,10 @@ async def test_a_405_lists_the_methods_of_the_path(
 
 
 def methods_at(address: str) -> list[str]:
-    """Return the methods of all paths that match, because `upscale` also matches an id."""
-    found = {one.method for one in OPERATIONS if re.fullmatch(re.sub(r"{\w+}", "[^/]+", one.path), address)}
+    """Return the methods of the path. `upscale` is no id of an image."""
+    paths = {one.path for one in OPERATIONS if re.fullmatch(re.sub(r"{\w+}", "[^/]+", one.path), address)}
+    exact = {address} & paths
+    found = {one.method for one in OPERATIONS if one.path in (exact or paths)}
     return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 SECONDS = 90
-KEYS = {"api", "token", "other_token", "mails", "s3", "metrics", "admin", "databases", "pids"}
+KEYS = {"api", "token", "other_token", "passwords", "mails", "s3", "metrics", "admin", "databases", "pids"}
 
 
 @pytest.fixture
@@ -61,10 +61,17 @@ async def status(api: str, token: str) -> int:
         return (await client.get("/api/user")).status_code
 
 
+async def log_in(api: str, email: str, password: str) -> int:
+    async with httpx2.AsyncClient(base_url=api) as client:
+        login = {"email": email, "password": password, "device_name": "browser"}
+        return (await client.post("/api/auth/login", json=login)).status_code
+
+
 async def test_a_run_is_described_in_local_json_restarts_dead_processes_and_stops_cleanly(home: Path) -> None:
     async with up(home) as process:
         found = await until_ready(home, process)
         statuses = [await status(found["api"], found[name]) for name in ("token", "other_token")]
+        logins = [await log_in(found["api"], *each) for each in found["passwords"].items()]
         os.kill(found["pids"]["gateway"], signal.SIGKILL)
         restarted = await until_ready(home, process, without_pid=found["pids"]["gateway"])
         async with asyncio.timeout(SECONDS):
@@ -88,6 +95,7 @@ async def test_a_run_is_described_in_local_json_restarts_dead_processes_and_stop
 
     assert set(found) == KEYS
     assert statuses == [200, 200]
+    assert logins == [200, 200]
     assert later == 200
     assert json.loads(user)["user"]["email"] == "jane@example.com"
     assert process.returncode == 0

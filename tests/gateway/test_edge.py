@@ -200,8 +200,10 @@ async def test_every_error_has_the_envelope(
 async def test_a_405_lists_the_allowed_methods(anyone: httpx2.AsyncClient) -> None:
     images = await anyone.put("/api/images/1")
     login = await anyone.get("/api/auth/login")
+    uploads = [await anyone.request(method, "/api/images/upscale") for method in ("GET", "DELETE", "PUT")]
 
     assert images.headers["allow"] == "DELETE, GET, HEAD"
+    assert {(one.status_code, one.headers["allow"]) for one in uploads} == {(405, "POST")}
     assert login.headers["allow"] == "POST"
 
 

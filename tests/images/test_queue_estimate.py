@@ -21,6 +21,7 @@ MEGAPIXEL = {"upscaled_width": 1000, "upscaled_height": 1000}
 @pytest.fixture(autouse=True)
 def never_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_FOR_UPLOADS_SECONDS", 0.0)
     monkeypatch.setattr(queue_estimator, "SHARE_OF_TIME", 1e9)
 
 
@@ -177,6 +178,7 @@ async def test_images_that_come_in_quick_succession_count_each_other(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_FOR_UPLOADS_SECONDS", 3600.0)
     await announce(harness, "one", 1e-5)
 
     accepted = [(await harness.user().Upscale(send_upload())).image for _ in range(2)]
@@ -186,6 +188,25 @@ async def test_images_that_come_in_quick_succession_count_each_other(
     assert [image.estimated_seconds for image in accepted] == [
         pytest.approx(first * position, rel=0.01) for position in (1, 2)
     ]
+
+
+async def test_an_upload_does_not_count_an_image_that_has_just_ended(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await announce(harness, "one", 1e-5)
+    ended = await insert_dispatched(harness, 1, status=Status.PROCESSING)
+    monkeypatch.setattr(queue_estimator, "READ_AGAIN_SECONDS", 3600.0)
+    await read_estimate(harness, ended)
+    async with harness.sessions.begin() as session:
+        completed = {"status": Status.COMPLETED, "upscaled_bytes": 1}
+        await session.exec(update(Image).where(col(Image.id) == ended.id).values(completed))
+
+    accepted = (await harness.user().Upscale(send_upload())).image
+
+    image = await read_image(harness.sessions, accepted.id)
+    own = image.upscaled_width * image.upscaled_height / 10
+    assert (accepted.queue_position, accepted.estimated_seconds) == (1, pytest.approx(own, abs=1))
+    assert await read_estimate(harness, image) == (1, accepted.estimated_seconds)
 
 
 async def test_the_queue_is_read_again_only_after_a_while(

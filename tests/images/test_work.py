@@ -61,6 +61,29 @@ async def test_an_upload_knows_its_work(harness: Harness) -> None:
     assert row.work_megapixels == pytest.approx(16 * 30 * 20 / 1e6)
 
 
+@pytest.mark.parametrize(
+    ("file_format", "options", "kind"),
+    [
+        ("JPEG", {"quality": 60}, JPEG_X4),
+        ("JPEG", {"quality": 90}, JPEG_X4),
+        ("JPEG", {"quality": 95}, PHOTO_X4),
+        ("JPEG", {"quality": 95, "subsampling": "4:2:0", "progressive": True}, PHOTO_X4),
+        ("WEBP", {"quality": 95}, JPEG_X4),
+        ("WEBP", {"lossless": True}, PHOTO_X4),
+        ("AVIF", {}, PHOTO_X4),
+        ("PNG", {}, PHOTO_X4),
+    ],
+)
+async def test_a_fresh_jpeg_is_work_for_the_same_network_as_a_lossless_original(
+    harness: Harness, file_format: str, options: dict[str, Any], kind: str
+) -> None:
+    data = encoded(Picture.effect_noise((40, 40), 80).convert("RGB"), file_format, **options)
+
+    answer = await harness.user().Upscale(send_upload(data, scale_factor="4"))
+
+    assert (await read_image(harness.sessions, answer.image.id)).work_kind == kind
+
+
 async def test_the_worker_is_told_the_work_of_its_order(harness: Harness) -> None:
     image = await insert_image(harness.sessions, work_megapixels=2.5, work_kind=PHOTO_X2)
 

@@ -45,7 +45,7 @@ async def test_a_picture_is_finished_although_its_model_dies_meanwhile(
 ) -> None:
     before, progressed = reloads(SLOW), asyncio.Event()
 
-    def progress(done: int, total: int) -> None:
+    def progress(share: float) -> None:
         progressed.set()
 
     working = asyncio.create_task(

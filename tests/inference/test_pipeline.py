@@ -205,16 +205,6 @@ async def test_equal_tiles_of_an_animation_are_inferred_once() -> None:
     assert 1 < model.requests <= of_one_frame.requests
 
 
-async def test_progress_of_an_animation_is_reported_after_each_frame() -> None:
-    reports: list[tuple[int, int]] = []
-
-    await render(
-        an_animation(), a_spec((80, 40), "GIF"), Nearest(), lambda done, total: reports.append((done, total))
-    )
-
-    assert reports == [(1, 3), (2, 3), (3, 3)]
-
-
 async def test_too_many_pixels_in_all_frames_together_are_refused() -> None:
     with pytest.raises(Undecodable) as caught:
         await render(an_animation(), a_spec((16_000, 8_000), "GIF"), Nearest())

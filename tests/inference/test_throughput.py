@@ -22,10 +22,11 @@ def work(
     pixels: int,
     kind: str = "",
     megapixels: float = 0.0,
+    written: float | None = None,
 ) -> None:
     with throughput.working() as share:
         clock.now += seconds
-        throughput.add_result(share, pixels, kind, megapixels)
+        throughput.add_result(share, pixels, kind, megapixels, written)
 
 
 def test_there_is_no_throughput_before_the_first_result() -> None:
@@ -129,3 +130,50 @@ def test_an_order_of_the_previous_release_counts_only_among_all_jobs() -> None:
     work(throughput, clock, 2, pixels=4_000_000)
 
     assert (throughput.speeds, throughput.seconds_per_job) == ({}, None)
+
+
+@pytest.mark.parametrize("position", range(5))
+def test_single_slow_jobs_do_not_change_the_speed_of_their_kind(position: int) -> None:
+    """The fallback network replaces most of the result of one picture in five."""
+    clock = Clock()
+    throughput = Throughput(clock)
+
+    for number in range(10):
+        seconds = 20 if number % 5 == position else 2
+        work(throughput, clock, seconds, pixels=1_000_000, kind="photo", megapixels=4)
+
+    assert throughput.speeds == {"photo": pytest.approx(2)}
+
+
+def test_the_speed_follows_when_most_jobs_become_slower() -> None:
+    clock = Clock()
+    throughput = Throughput(clock)
+    for seconds in [2] * 20 + [8] * 5:
+        work(throughput, clock, seconds, pixels=1_000_000, kind="photo", megapixels=4)
+
+    assert throughput.speeds == {"photo": pytest.approx(0.5)}
+
+
+@pytest.mark.parametrize("written", [0.0, 1.9])
+@pytest.mark.parametrize("megapixels", [4.0, 0.2])
+def test_a_job_that_networks_did_not_do_shows_no_speed(written: float, megapixels: float) -> None:
+    """Pixel art, a picture of one colour, or an animation whose frames repeat."""
+    clock = Clock()
+    throughput = Throughput(clock)
+    work(throughput, clock, 2, pixels=1_000_000, kind="photo", megapixels=4, written=4.5)
+
+    for _ in range(20):
+        share = written * megapixels / 4
+        work(throughput, clock, 0.1, pixels=10, kind="photo", megapixels=megapixels, written=share)
+
+    assert throughput.speeds == {"photo": pytest.approx(2)}
+    assert throughput.seconds_per_job is None
+
+
+def test_a_model_without_networks_has_a_speed() -> None:
+    clock = Clock()
+    throughput = Throughput(clock)
+
+    work(throughput, clock, 2, pixels=1_000_000, kind="pixel/x4/lossless", megapixels=16)
+
+    assert throughput.speeds == {"pixel/x4/lossless": pytest.approx(8)}

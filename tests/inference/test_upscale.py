@@ -208,19 +208,6 @@ async def test_as_many_tiles_as_allowed_are_in_flight(in_flight: int) -> None:
     assert model.most_running == in_flight
 
 
-async def test_progress_is_reported_after_each_tile() -> None:
-    reports: list[tuple[int, int]] = []
-
-    def report(done: int, total: int) -> None:
-        reports.append((done, total))
-
-    await upscale(a_picture((200, 40)), (400, 80), nearest, tile=64, progress=report)
-
-    total = len(reports)
-    assert total > 2
-    assert reports == [(done, total) for done in range(1, total + 1)]
-
-
 @pytest.mark.parametrize(
     "answer",
     [

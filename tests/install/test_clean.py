@@ -3,8 +3,10 @@
 import fcntl
 import subprocess
 
+import pytest
+
 from loupe_local.state import REPOSITORY
-from tests.install.conftest import Checkout
+from tests.install.conftest import Checkout, assert_refused
 
 LEFT_BEHIND = (
     ".venv/bin/python",
@@ -84,3 +86,42 @@ def test_a_word_that_is_no_command_is_refused_before_anything_runs(checkout: Che
         assert refused.returncode != 0
         assert refused.stdout == ""
         assert "PHOTO" in refused.stderr or "capital" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [
+        ("demos", "demo"),
+        ("dmeo", "demo"),
+        ("tests", "test"),
+        ("hlep", "help"),
+        ("log", "logs"),
+        ("it's", None),
+    ],
+)
+def test_a_command_that_is_nearly_right_is_suggested(
+    checkout: Checkout, word: str, command: str | None
+) -> None:
+    refused = checkout.make(word)
+
+    assert refused.returncode != 0
+    assert ("Did you mean" in refused.stderr) == (command is not None)
+    assert command is None or f"Did you mean `make {command}`?" in refused.stderr
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "80 80"])
+def test_a_port_that_is_none_is_refused_before_anything_is_installed(checkout: Checkout, port: str) -> None:
+    refused = checkout.make("up", f"PORT={port}")
+
+    assert_refused(
+        refused, f"loupe: PORT must be a number from 1 to 65535, for example PORT=8080, not {port!r}"
+    )
+    assert refused.stdout == ""
+    assert not (checkout.folder / ".venv").exists()
+    assert not (checkout.folder / ".loupe").exists()
+
+
+def test_help_lists_what_a_newcomer_needs_first(checkout: Checkout) -> None:
+    lines = checkout.make("help").stdout.splitlines()
+
+    assert [line.split()[1] for line in lines[:5]] == ["help", "demo", "up", "logs", "test"]

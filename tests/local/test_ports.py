@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from loupe_local import ports
-from loupe_local.ports import PortRefused
+from loupe_local import port_option, ports
+from loupe_local.port_option import PortRefused
 from loupe_local.state import State
 
 
@@ -43,12 +43,12 @@ def test_a_port_that_is_remembered_for_another_name_is_not_used(monkeypatch: pyt
 )
 def test_a_port_that_is_none_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(PortRefused, match="PORT must be a number from 1 to 65535"):
-        ports.parse(text)
+        port_option.parse(text)
 
 
 @pytest.mark.parametrize("text", ["1", "8080", "65535", " 8080 "])
 def test_a_port_is_read(text: str) -> None:
-    assert ports.parse(text) == int(text)
+    assert port_option.parse(text) == int(text)
 
 
 def test_a_chosen_port_that_is_taken_is_refused_with_who_has_it(tmp_path: Path, taken: int) -> None:

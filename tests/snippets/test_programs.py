@@ -54,6 +54,14 @@ async def test_a_program_takes_a_photo_with_any_name(desk: Desk, kind: str) -> N
 
 
 @KINDS
+@pytest.mark.parametrize("name", ["missing.jpg", ".", "it's missing.jpg"])
+async def test_a_program_says_that_there_is_no_photo(desk: Desk, kind: str, name: str) -> None:
+    status, printed = await upscale(desk, kind, name)
+
+    assert (status, printed) == (1, f"there is no photo {name}\n")
+
+
+@KINDS
 async def test_a_program_says_that_nothing_answers(desk: Desk, kind: str) -> None:
     status, printed = await upscale(desk, kind, "photo.jpg", API="http://127.0.0.1:1")
 

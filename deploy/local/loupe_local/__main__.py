@@ -17,13 +17,13 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import cast
 
-from loupe_local import demo, image_lines, ports
+from loupe_local import demo, image_lines, port_option
 from loupe_local.accounts import AccountFailed
 from loupe_local.component import NotReady
 from loupe_local.error_lines import ErrorLines
 from loupe_local.follow import NoSuchLog, follow
 from loupe_local.log import FOLDER_NAME, to_folder
-from loupe_local.ports import PortRefused
+from loupe_local.port_option import PortRefused
 from loupe_local.services import MigrationFailed
 from loupe_local.stack import Stack, stack
 from loupe_local.stages import on_terminal
@@ -40,6 +40,7 @@ Loupe is ready at {api}{moved}
   operators      .venv/bin/loupe-admin --help
   logs           {logs}; `make logs` follows them
   users          jane@example.com and omar@example.com, {quota}
+  passwords      "passwords" in {script_file}
 
   export API='{api}' TOKEN='{token}'
   curl --fail-with-body "$API/api/images/upscale" -H "Authorization: Bearer $TOKEN" \\
@@ -115,7 +116,7 @@ async def run_until_signal(command: Coroutine[None, None, None]) -> bool:
 
 
 async def up(folder: Path, port: str = "") -> None:
-    chosen_port = ports.parse(port) if port else None
+    chosen_port = port_option.parse(port) if port else None
     stages = on_terminal()
     sink = ErrorLines(to_folder(folder / FOLDER_NAME), stages.say)
     async with (

@@ -36,14 +36,25 @@ class Account:
     password: str
 
 
+def users(state: State) -> tuple[Account, Account]:
+    return (
+        Account("Jane Smith", "jane@example.com", f"Aa1{state.secret('user/jane')}"),
+        Account("Omar Haddad", "omar@example.com", f"Aa1{state.secret('user/omar')}"),
+    )
+
+
+def passwords(state: State) -> dict[str, str]:
+    """Return the password of each user, by mail address. A person may have changed it since."""
+    return {user.email: user.password for user in users(state)}
+
+
 async def create_users(stores: Stores, services: Services) -> tuple[str, str]:
     """Create both users if they are missing, and return a token of each.
 
     Both are verified. New ones get the professional plan. A plan that an operator has set later stays.
     """
     state = stores.supervisor.state
-    jane = Account("Jane Smith", "jane@example.com", f"Aa1{state.secret('user/jane')}")
-    omar = Account("Omar Haddad", "omar@example.com", f"Aa1{state.secret('user/omar')}")
+    jane, omar = users(state)
     async with httpx2.AsyncClient(base_url=services.api, timeout=30, trust_env=False) as client:
         first, second = await asyncio.gather(
             log_in(client, services, state, stores.mails, jane),

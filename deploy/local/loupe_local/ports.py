@@ -12,24 +12,11 @@ from pathlib import Path
 
 import psutil
 
+from loupe_local.port_option import PortRefused
+
 HOST = "127.0.0.1"
 LOWEST = 15000
 RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-HIGHEST_PORT = 65535
-
-
-class PortRefused(Exception):
-    """The port that a person chose cannot be used. The message says why, and what to do."""
-
-
-def parse(text: str) -> int:
-    """Return the port that a person wrote."""
-    text = text.strip()
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= HIGHEST_PORT):
-        raise PortRefused(
-            f"PORT must be a number from 1 to {HIGHEST_PORT}, for example PORT=8080, not {text!r}"
-        )
-    return int(text)
 
 
 def require_free(port: int) -> None:

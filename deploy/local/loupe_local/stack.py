@@ -1,6 +1,6 @@
 """Start the whole system: stores, services and two users.
 
-`local.json` lists addresses and tokens for scripts.
+`local.json` lists addresses, tokens and passwords for scripts.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -50,7 +50,7 @@ async def stack(
 
     The API listens on `port`, by default on the one of the last run. Without a sink, each process has its own
     log file in the folder's `logs`. While the system runs, `local.json` beside the folder holds addresses,
-    tokens and process ids for scripts.
+    tokens, passwords and process ids for scripts.
     """
     script_file = folder.parent / "local.json"
     async with stores(
@@ -73,7 +73,7 @@ async def stack(
 
 
 def publish(started: Stack) -> None:
-    """Write the addresses and tokens of the running system to its files."""
+    """Write the addresses, tokens and passwords of the running system to its files."""
     stores, services = started.stores, started.services
     stores.supervisor.publish(api=services.api)
     stores.supervisor.publish_to_scripts(
@@ -81,6 +81,7 @@ def publish(started: Stack) -> None:
         databases={name: stores.database_url(name) for name in WITH_DATABASE},
         token=started.token,
         other_token=started.other_token,
+        passwords=accounts.passwords(stores.supervisor.state),
         mails=str(stores.mails),
         s3=f"http://{stores.s3.endpoint}",
         metrics=stores.metrics | services.metrics,

@@ -10,6 +10,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from loupe_local import ports
 
 REPOSITORY = Path(__file__).parents[3]
@@ -52,6 +54,11 @@ class State:
 
     def _other(self, pid: str) -> str:
         api = read(self.folder / "local.json").get("api")
+        if _is_demo(pid):
+            return (
+                f"a demo (process {pid}) has started Loupe in {self.folder}, and stops it at its end; "
+                "wait for it, or press Ctrl-C there"
+            )
         where = f"is running at {api}" if api else "is starting or stopping"
         return f"another Loupe {where}, in {self.folder} (process {pid}); use that one, or stop it first"
 
@@ -89,6 +96,14 @@ class State:
 
     def _remembered_ports(self) -> dict[str, int]:
         return read(self.folder / "ports.json")
+
+
+def _is_demo(pid: str) -> bool:
+    """Return whether the process is a `python -m loupe_local demo`."""
+    try:
+        return "demo" in psutil.Process(int(pid)).cmdline()
+    except (ValueError, psutil.Error):
+        return False
 
 
 def read(path: Path) -> dict[str, Any]:

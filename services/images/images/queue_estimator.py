@@ -1,4 +1,4 @@
-"""Reads the queue in its own transaction, and caches it for about a second.
+"""Reads the queue in its own transaction, and caches it for about a second, but more briefly for new uploads.
 
 Reading a longer queue takes longer. So the time that a reading stays valid grows with the time that it took.
 """
@@ -14,6 +14,8 @@ from images.domain import queue_estimate
 
 Read = TypeVar("Read")
 READ_AGAIN_SECONDS = 1.0
+READ_AGAIN_FOR_UPLOADS_SECONDS = 0.1
+"""An estimate for a new image must not count the image that has just finished."""
 SHARE_OF_TIME = 0.05
 """The largest share of time that may be spent on reading the queue."""
 LONGEST_CACHED_SECONDS = 30.0
@@ -21,7 +23,7 @@ LONGEST_CACHED_SECONDS = 30.0
 
 
 class CachedRead(Generic[Read]):
-    """A value that is read at most once a second, for any number of callers."""
+    """A value that is read seldom, for any number of callers."""
 
     def __init__(self, read: Callable[[], Awaitable[Read]]) -> None:
         self._read = read
@@ -29,12 +31,15 @@ class CachedRead(Generic[Read]):
         self._read_at = self._read_seconds = 0.0
         self._reading = asyncio.Lock()
 
-    async def get(self) -> Read:
-        """Return the cached value if it is recent enough, or read it. Raise what `read` raises."""
+    async def get(self, seconds: float) -> Read:
+        """Return the cached value if it is not older than that, or read it. Raise what `read` raises.
+
+        It may be older if reading takes long.
+        """
         async with self._reading:
             started = time.monotonic()
             valid_seconds = min(self._read_seconds / SHARE_OF_TIME, LONGEST_CACHED_SECONDS)
-            valid_seconds = max(READ_AGAIN_SECONDS, valid_seconds)
+            valid_seconds = max(seconds, valid_seconds)
             if self._value is None or started - self._read_at >= valid_seconds:
                 self._value = await self._read()
                 self._read_at = time.monotonic()
@@ -51,7 +56,10 @@ class QueueEstimator:
         self._queue = CachedRead(self._read_queue)
 
     async def queue(self) -> queue_estimate.Queue:
-        return await self._queue.get()
+        return await self._queue.get(READ_AGAIN_SECONDS)
+
+    async def queue_for_uploads(self) -> queue_estimate.Queue:
+        return await self._queue.get(READ_AGAIN_FOR_UPLOADS_SECONDS)
 
     async def _read_queue(self) -> queue_estimate.Queue:
         async with self._sessions.begin() as session:

@@ -72,7 +72,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
     ) -> pb.UpscaleResponse:
         upload = await single.receive(request_iterator, self._settings.largest_upload_bytes)
-        queue = await self._estimator.queue()  # read it before: nothing may fail once the image is accepted
+        # read it before: nothing may fail once the image is accepted
+        queue = await self._estimator.queue_for_uploads()
         image, usage = await self._uploads.accept(rpc.principal().user_id, upload)
         queue.add([image])
         response = pb.UpscaleResponse(image=to_proto(image, queue))
@@ -119,7 +120,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request_iterator: AsyncIterator[pb.CreateBatchRequest], context: rpc.Context
     ) -> pb.CreateBatchResponse:
         user_id = rpc.principal().user_id
-        queue = await self._estimator.queue()
+        queue = await self._estimator.queue_for_uploads()
         batch, images, usage = await self._batch_uploads.accept(user_id, request_iterator)
         queue.add(images)
         response = pb.CreateBatchResponse(batch=self._batch_to_proto(batch, images, queue))

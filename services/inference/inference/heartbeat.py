@@ -55,9 +55,9 @@ class Heartbeat:
         self._report_now = asyncio.Event()
         self._reported_at = time.monotonic()
 
-    def report_progress(self, done: int, total: int) -> None:
-        """Report `done` of `total` units with the next heartbeat, which is sent early if it is time."""
-        self._request.percent = 100 * done // total
+    def report_progress(self, share: float) -> None:
+        """Report a share of the work as done with the next heartbeat, which is sent early if it is time."""
+        self._request.percent = int(100 * share)
         if time.monotonic() - self._reported_at >= PROGRESS_SECONDS:
             self._report_now.set()
 

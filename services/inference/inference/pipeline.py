@@ -19,7 +19,7 @@ import asyncio
 from asyncio import to_thread
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -42,7 +42,9 @@ from inference.resampling import PictureResampler, fill_hidden_colours
 from inference.sizing import Fit, Placement, PlacementWriter, WriteRows, place
 from inference.stage_metrics import timed
 from inference.tiling.inference_cache import InferenceCache
-from inference.tiling.tile_rows import Progress, TiledPass
+from inference.tiling.inference_count import InferenceCount
+from inference.tiling.progress import Progress, of_frame
+from inference.tiling.tile_rows import TiledPass
 from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tiling
 from inference.triton.client import Triton
 from loupe.contract import LONGEST_OUTPUT_SIDE
@@ -99,6 +101,13 @@ class RenderSpec:
         return replace(self.tiling, tile=max(tile, SMALLEST_TILE, *smallest))
 
 
+class Result(NamedTuple):
+    data: bytes
+    choice: Choice
+    megapixels: float
+    """What networks wrote for it, with overlaps and the fallback's part."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """The steps from the original to the result, with the clients that they use."""
@@ -109,8 +118,8 @@ class Pipeline:
     availability: "Availability"
     tiling: Tiling
 
-    async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> tuple[bytes, Choice]:
-        """Return the result's file and the model that made it.
+    async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> Result:
+        """Return the result's file, and how it was made.
 
         Raises `Undecodable` if the picture is at fault, `NotServed` if this worker does not serve the
         model, and the errors of the object store and of Triton.
@@ -128,15 +137,16 @@ class Pipeline:
             dpi=order.dpi or None,
             most_pixels=order.largest_output_pixels or MOST_OUTPUT_PIXELS,
         )
+        infer = InferenceCount(self.triton.infer)
         with timed("infer"):  # and encode, because rows are written as they are ready
             try:
-                data = await render(picture, spec, self.triton.infer, progress)
+                data = await render(picture, spec, infer, progress)
             except ImplausibleAnswer as error:
                 # raises a Triton error if the network answers a test tile wrongly too
                 await self.triton.send_canaries([error.model])
                 raise
         count_pixels(picture, spec)
-        return data, choice
+        return Result(data, choice, infer.megapixels)
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):
@@ -187,14 +197,13 @@ async def render_animation(
         raise Undecodable(f"{count} frames of {spec.size[0]} x {spec.size[1]}", reason="too_many_pixels")
     cached_infer = InferenceCache(infer)
     frames: list[Image.Image] = []
-    for number, picture in enumerate(original.frames, 1):
+    for index, picture in enumerate(original.frames):
         rows: list[Pixels] = []
         placement = place(picture.size, spec.size, spec.fit)
         placement_writer = PlacementWriter(placement, spec.header(picture, placement), rows.append)
-        await render_frame(picture, spec, placement_writer, placement, cached_infer, None)
+        report = of_frame(progress, index, count) if progress else None
+        await render_frame(picture, spec, placement_writer, placement, cached_infer, report)
         frames.append(await to_thread(join_rows, rows, spec.file_format))
-        if progress:
-            progress(number, count)
     exif = original.frames[0].exif if spec.keeps_metadata else None
     exif = with_dpi(exif, (spec.dpi, spec.dpi) if spec.dpi else original.frames[0].dpi)
     return await to_thread(animation.encode, frames, original, spec.file_format, spec.quality, exif)
@@ -244,11 +253,11 @@ async def upscale(
     if rows is not None:
         await to_thread(write_all, rows, write)
         if progress:
-            progress(1, 1)
+            progress(1.0)
         return
     network = smallest_network(networks, picture.size, size)
     source = await to_thread(network_input, picture)
-    tiled = TiledPass(network, source, infer, tiling)
+    tiled = TiledPass(network, source, infer, tiling, progress)
     resampler = PictureResampler(picture, size, network.scale)
     correction = DriftCorrection(source, network.scale) if source.shape[2] == 1 else None
 
@@ -259,7 +268,7 @@ async def upscale(
     async def take_rows(native: Pixels) -> None:
         await to_thread(resample_and_write, native)
 
-    await tiled.run(take_rows, progress)
+    await tiled.run(take_rows)
 
 
 def rows_without_network(

@@ -22,8 +22,8 @@ from inference.decoding.pool import Decoder
 from inference.errors import Undecodable
 from inference.events import Queues
 from inference.heartbeat import Cancellations, Heartbeat
-from inference.networks.auto import Choice, NotServed
-from inference.pipeline import Pipeline
+from inference.networks.auto import NotServed
+from inference.pipeline import Pipeline, Result
 from inference.throughput import Share, Throughput
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
 
 LOG = log.get(__name__)
-Result = TypeVar("Result")
+Done = TypeVar("Done")
 Publish = Callable[[pb.Finished], Awaitable[None]]
 
 FAILURE_TEXTS = {
@@ -115,7 +115,7 @@ class Worker:
         heartbeat = Heartbeat(self.images, order)
         async with heartbeat.running(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
-                data, choice = await _run_while_wanted(
+                result = await _run_while_wanted(
                     self._pipeline.upscale(order, heartbeat.report_progress), unwanted
                 )
             except NotWanted:
@@ -127,18 +127,24 @@ class Worker:
                 finished.failure.CopyFrom(failure)
             else:
                 # Published even if the image was cancelled meanwhile: `images` then deletes the result.
-                await self._pipeline.store(order, data)
-                pixels = order.size.width * order.size.height
-                self.throughput.add_result(share, pixels, order.work_kind, order.work_megapixels)
-                finished.output.CopyFrom(_output(order, len(data), choice, time.perf_counter() - started))
+                await self._pipeline.store(order, result.data)
+                self._count(order, share, result)
+                finished.output.CopyFrom(_output(result, time.perf_counter() - started))
                 LOG.info(
                     "image upscaled and stored",
                     seconds=round(finished.output.seconds, 3),
-                    bytes=len(data),
-                    model=choice.model.name,
-                    reason=choice.reason,
+                    bytes=len(result.data),
+                    model=result.choice.model.name,
+                    reason=result.choice.reason,
                 )
         await self.publish(finished)
+
+    def _count(self, order: images_pb2.WorkOrder, share: Share, result: Result) -> None:
+        pixels = order.size.width * order.size.height
+        choice = result.choice
+        repeats_pixels = order.model == choice.model.name and not choice.model.networks
+        written = None if repeats_pixels else result.megapixels
+        self.throughput.add_result(share, pixels, order.work_kind, order.work_megapixels, written)
 
     @property
     def _pipeline(self) -> Pipeline:
@@ -163,7 +169,7 @@ class Worker:
             raise
 
 
-async def _run_while_wanted(work: Coroutine[Any, Any, Result], unwanted: asyncio.Task[None]) -> Result:
+async def _run_while_wanted(work: Coroutine[Any, Any, Done], unwanted: asyncio.Task[None]) -> Done:
     """Return the result of `work`. Raise `NotWanted` if the task `unwanted` ends first."""
     working = asyncio.create_task(work)
     try:
@@ -177,9 +183,10 @@ async def _run_while_wanted(work: Coroutine[Any, Any, Result], unwanted: asyncio
         await asyncio.gather(working, return_exceptions=True)
 
 
-def _output(order: images_pb2.WorkOrder, size: int, choice: Choice, seconds: float) -> pb.Output:
+def _output(result: Result, seconds: float) -> pb.Output:
+    choice = result.choice
     return pb.Output(
-        bytes=size,
+        bytes=len(result.data),
         seconds=seconds,
         model=choice.model.name,
         model_reason=choice.reason,

@@ -1,11 +1,24 @@
 """Paths, methods and route patterns, as limits, logs and metrics need them."""
 
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import Scope
 
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
+
+NOT_UPLOAD = "not_upload"
+
+
+class NotUpload(StringConvertor):
+    """The last part of a path `/api/images/…`, unless it is `upscale`, which only uploads have."""
+
+    regex = "(?!upscale$)[^/]+"
+
+
+register_url_convertor(NOT_UPLOAD, NotUpload())
 
 
 def is_api_path(path: str) -> bool:
@@ -20,7 +33,8 @@ def has_quota_headers(path: str) -> bool:
 
 def pattern_of(scope: Scope) -> str:
     """Return the route's pattern, such as `/api/images/{image_id}`. Paths themselves can hold secrets."""
-    return getattr(scope.get("route"), "path", "none")
+    route = scope.get("route")
+    return getattr(route, "path_format", getattr(route, "path", "none"))
 
 
 def allowed_methods(app: Starlette, request: Request) -> list[str]:

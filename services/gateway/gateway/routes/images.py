@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.http.envelope import Envelope, Message, Page, format_size, format_time, parse_id
+from gateway.http.routing import NOT_UPLOAD
 from gateway.identity.access import record_usage
 from gateway.identity.route_access import ImageDeleter, ImagePoller, ImageReader, ImageWriter
 from gateway.openapi import examples
@@ -18,6 +19,8 @@ from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/images", tags=["images"])
 ImageId = Annotated[int, BeforeValidator(parse_id)]
+ONE_IMAGE = f"/{{image_id:{NOT_UPLOAD}}}"
+"""The path of one image. Other methods of `/api/images/upscale` are 405."""
 STATUSES = {
     "pending": pb.STATUS_PENDING,
     "processing": pb.STATUS_PROCESSING,
@@ -155,7 +158,7 @@ GET_IMAGE = Operation(
 )
 
 
-@router.get("/{image_id}")
+@router.get(ONE_IMAGE)
 @GET_IMAGE.describes
 async def get_image(image_id: ImageId, caller: ImagePoller) -> Envelope[Image]:
     response = await caller.images.GetImage(pb.GetImageRequest(id=image_id))
@@ -192,7 +195,7 @@ DELETE_IMAGE = Operation(
 )
 
 
-@router.delete("/{image_id}")
+@router.delete(ONE_IMAGE)
 @DELETE_IMAGE.describes
 async def delete_image(image_id: ImageId, caller: ImageDeleter) -> Message:
     await caller.images.DeleteImage(pb.DeleteImageRequest(id=image_id))

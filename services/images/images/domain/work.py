@@ -13,14 +13,17 @@ from loupe.images.v1.known_models import KNOWN_MODELS, KnownModel, KnownNetwork
 SCALES = (2, 4)
 """The scales of networks. A result takes the smallest scale that reaches its size."""
 PROBABLE = {True: "clean", False: "faithful"}
-"""The model that `auto` mostly chooses, for lossy and for lossless originals."""
+"""The model that `auto` mostly chooses, for worn originals and for others."""
 Size = tuple[int, int]
 """Width and height in pixels."""
 
 
-def kind_of(model: str, scale: int, *, is_lossy: bool) -> str:
-    """Return the kind of work: the requested model, the scale of its network, and the kind of original."""
-    return f"{model}/x{scale}/{'lossy' if is_lossy else 'lossless'}"
+def kind_of(model: str, scale: int, *, is_worn: bool) -> str:
+    """Return the kind of work: the requested model, the scale of its network, and the kind of original.
+
+    The words are those that workers and rows of earlier releases use, where each JPEG counted as worn.
+    """
+    return f"{model}/x{scale}/{'lossy' if is_worn else 'lossless'}"
 
 
 def network_scale(original: Size, result: Size) -> int:
@@ -99,9 +102,9 @@ def costs_of(announced: Collection[str] = ()) -> dict[str, float]:
         if not own and name != AUTO:
             continue  # it repeats pixels, and cannot be compared with a network
         for scale in SCALES:
-            for is_lossy, probable in PROBABLE.items():
+            for is_worn, probable in PROBABLE.items():
                 networks = models[probable if name == AUTO else name]
-                costs[kind_of(name, scale, is_lossy=is_lossy)] = _operations(networks, scale)
+                costs[kind_of(name, scale, is_worn=is_worn)] = _operations(networks, scale)
     return costs
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from imagefile import bmp, formats, gif, heif, jpeg_pixels, tiff_kinds
+from imagefile import bmp, formats, gif, heif, jpeg_pixels, tiff_kinds, wear
 from imagefile.formats import READABLE, Format
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
@@ -39,6 +39,8 @@ class Header:
     height: int
     frames: int = 1
     is_lossy: bool = False
+    is_worn: bool = False
+    """Whether traces of lossy compression are visible, so that `auto` chooses another model."""
     depth: int = 8
     """Bits of a sample, for a format that can become one with fewer."""
     has_alpha: bool = False
@@ -116,7 +118,10 @@ def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pi
     size = (height, width) if _is_sideways(format_, image, data) else (width, height)
     has_alpha = image.mode in MODES_WITH_ALPHA or "transparency" in image.info
     has_alpha |= summary is not None and summary.has_holes
-    return Header(format_, *size, frames, READABLE[format_].is_lossy(data), has_alpha=has_alpha)
+    is_lossy = READABLE[format_].is_lossy(data)
+    quality = wear.jpeg_quality(getattr(image, "quantization", None))
+    is_worn = wear.is_worn(format_, quality, is_lossy=is_lossy)
+    return Header(format_, *size, frames, is_lossy, is_worn, has_alpha=has_alpha)
 
 
 def _header_of_boxes(format_: Format, data: bytes, largest_pixels: int) -> Header:
@@ -148,7 +153,8 @@ def _tiff_header(data: bytes, largest_pixels: int) -> Header:
     if feature := tiff_kinds.unsupported_feature(tags):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
     is_lossy = READABLE["TIFF"].is_lossy(data)
-    return Header("TIFF", width, height, is_lossy=is_lossy, has_alpha=tiff_kinds.has_alpha(tags))
+    is_worn = wear.is_worn("TIFF", None, is_lossy=is_lossy)
+    return Header("TIFF", width, height, 1, is_lossy, is_worn, has_alpha=tiff_kinds.has_alpha(tags))
 
 
 def _bmp_header(data: bytes, largest_pixels: int) -> Header:

@@ -122,7 +122,7 @@ class Original:
             target_width=sizes.target_width,
             target_height=sizes.target_height,
             work_megapixels=work.work_megapixels(original, scale, frames),
-            work_kind=work.kind_of(options.output.model, scale, is_lossy=self.header.is_lossy),
+            work_kind=work.kind_of(options.output.model, scale, is_worn=self.header.is_worn),
             api_request=api_request,
             is_priority=place.is_priority,
             reservation_id=place.reservation_id,

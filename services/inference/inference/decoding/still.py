@@ -10,9 +10,9 @@ from PIL import Image
 
 from imagefile import png
 from imagefile.formats import READABLE, Format
+from imagefile.wear import jpeg_quality
 from inference import metadata
 from inference.decoding import gif, modes
-from inference.decoding.jpeg_quality import jpeg_quality
 from inference.decoding.protocol import Decoded, DecodedHeader
 
 STRIP_BYTES = 1 << 20

@@ -6,6 +6,7 @@ The thresholds below were found on the sets of `make bench-quality`. Their comme
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from imagefile.wear import is_worn
 from inference.networks.pixel_art import is_pixel_art
 from inference.networks.registry import AUTO, Model
 from inference.networks.sample import Sample
@@ -18,10 +19,6 @@ REQUIRED = (FAITHFUL, CLEAN)
 """The models that the rules below choose among, so that every worker must have them. The others are optional.
 """
 
-MIN_FRESH_JPEG_QUALITY = 93
-"""A JPEG of at least this quality counts as clean. Gain of `faithful` over `clean`, mean of 10 cuts of
-photos, x2 and x4: quality 95 +0.2 and +0.2 dB, 92 0.0 and 0.0, 90 -0.1 and -0.1, 75 -0.8 and -0.5.
-"""
 FEW_COLOURS = 160
 """Up to this many colours count as few. Gain of `faithful` over `clean` for photos in a palette, not
 dithered: 64 colours -0.5 and -0.5 dB, 128 -0.1 and -0.2, 256 +0.3 and +0.1.
@@ -99,12 +96,6 @@ DITHERED = Rule(CLEAN, "dithered", "Few colours, mixed by dithering: its speckle
 DRAWING = Rule(CLEAN, "hard_edges", "Hard edges on plain colours, as in screenshots, text and drawings.")
 
 
-LOSSY: dict[str, Rule] = {"TIFF": WORN_JPEG, "WEBP": WORN_WEBP}
-"""The rule for files that were compressed with loss and do not say how much, by format. A lossy TIFF holds
-JPEGs. A JPEG without quantisation tables is a lossless one.
-"""
-
-
 def match_animation(animation: Animation) -> Rule:
     """Return the rule for the first frame that shows something. Pixel art must be pixel art to its end."""
     visible = [frame for frame in animation.frames if not is_invisible(frame)] or animation.frames
@@ -122,10 +113,8 @@ def match_rule(picture: Picture) -> Rule:
         return INVISIBLE
     if constant_alpha(picture) is not None and one_colour(picture) is not None:
         return ONE_COLOUR
-    if picture.jpeg_quality is not None and picture.jpeg_quality < MIN_FRESH_JPEG_QUALITY:
-        return WORN_JPEG
-    if picture.jpeg_quality is None and not picture.is_lossless and picture.source_format in LOSSY:
-        return LOSSY[picture.source_format]
+    if is_worn(picture.source_format, picture.jpeg_quality, is_lossy=not picture.is_lossless):
+        return WORN_WEBP if picture.source_format == "WEBP" else WORN_JPEG
     return match_sample(picture, Sample(picture))
 
 

@@ -4,6 +4,7 @@ checked.
 
 import asyncio
 from asyncio import to_thread
+from collections.abc import Callable
 
 import numpy as np
 from prometheus_client import Counter
@@ -31,13 +32,23 @@ WIDTH, HEIGHT = 3, 2
 halved = Counter("loupe_tiles_halved_total", "Tiles cut in two for want of memory", ["model"])
 
 
-async def infer_tile(network: Network, infer: Infer, tensor: Tensor, box: Box) -> Answer:
+async def infer_tile(
+    network: Network,
+    infer: Infer,
+    tensor: Tensor,
+    box: Box,
+    after_pass: Callable[[int], None] | None = None,
+) -> Answer:
     """Return the answer after all passes. `box` is the tile's place in the picture, for error messages.
+
+    `after_pass` takes the number of each pass but the last one, counted from 0, as soon as it is done.
 
     Raises `BadAnswer`, and `TileTooLarge` if the memory does not even suffice for the smallest tile.
     """
     answer = await _whole_or_halves(network, infer, tensor, box)
-    for _ in range(network.passes - 1):
+    for index in range(network.passes - 1):
+        if after_pass:
+            after_pass(index)
         answer = await _whole_or_halves(network, infer, answer.upscaled, box)
     return answer
 

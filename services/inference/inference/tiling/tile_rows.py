@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from inference.networks.network import BadAnswer, Infer, Network
+from inference.networks.network import Answer, BadAnswer, Infer, Network, Tensor
 from inference.picture import Pixels
 from inference.tiling import fallback_blend
+from inference.tiling.progress import FALLBACK_TILE, PassProgress, Progress
 from inference.tiling.tile_inference import infer_tile
 from inference.tiling.tiles import (
     QUANTUM,
+    Box,
     Tile,
     Tiling,
     crop_to_core,
@@ -29,11 +31,6 @@ from inference.tiling.tiles import (
 
 TakeRows = Callable[[Pixels], Awaitable[None]]
 """Takes the next rows, height x width x channels."""
-Progress = Callable[[int, int], None]
-"""Called after each tile with the numbers of finished tiles and of all tiles."""
-
-FALLBACK_TILE = 256
-"""Longest side of the fallback network's tiles in pixels of the original."""
 MAX_ROWS_IN_MEMORY = 3
 """Rows of tiles: one that waits for the uncertainty map of the row below it, and two that are at Triton."""
 
@@ -56,11 +53,23 @@ class TileRow:
     def bottom(self) -> int:
         return self.tiles[0].core.bottom
 
+    @property
+    def box(self) -> Box:
+        """The row's place in the picture."""
+        return Box(0, self.top, self.tiles[-1].core.right, self.bottom)
+
 
 class TiledPass:
     """Upscales one picture with one network."""
 
-    def __init__(self, network: Network, source: Pixels, infer: Infer, tiling: Tiling) -> None:
+    def __init__(
+        self,
+        network: Network,
+        source: Pixels,
+        infer: Infer,
+        tiling: Tiling,
+        report: Progress | None = None,
+    ) -> None:
         """`source` is height x width x channels."""
         self._network = network
         self._source = source
@@ -74,13 +83,13 @@ class TiledPass:
         self._row_at = {row.top: row for row in self._rows}
         self._row_slots = asyncio.Semaphore(MAX_ROWS_IN_MEMORY)
         self._allocation_lock = asyncio.Lock()
-        self._done = 0
+        self._progress = PassProgress(network, (width, height), self._tiles, report)
 
-    async def run(self, take_rows: TakeRows, progress: Progress | None = None) -> None:
+    async def run(self, take_rows: TakeRows) -> None:
         """Infer all tiles, and pass the finished rows to `take_rows` from the top."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._infer_all(progress))
+                group.create_task(self._infer_all())
                 above: TileRow | None = None
                 for row in self._rows:
                     await row.done.wait()
@@ -92,23 +101,27 @@ class TiledPass:
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
 
-    async def _infer_all(self, progress: Progress | None) -> None:
+    async def _infer_all(self) -> None:
         async def work(tile: Tile) -> None:
             row = await self._open_row(tile)
             tensor = await to_thread(cut, self._source, tile)
-            answer = await infer_tile(self._network, self._infer, tensor, tile.source)
+            answer = await self._infer_tile(self._network, tensor, tile)
             if row.native is not None:
                 await to_thread(paste, answer.upscaled, tile, self._network.scale, row.native, row.top)
             if answer.uncertainty is not None:
                 paste(answer.uncertainty, tile, 1, self._uncertainty)
             row.tiles_left -= 1
-            self._done += 1
-            if progress:
-                progress(self._done, len(self._tiles))
+            self._progress.tile_done(tile, self._uncertainty)
             if not row.tiles_left:
                 row.done.set()
 
         await for_each(self._tiles, work, self._tiling.in_flight)
+
+    async def _infer_tile(self, network: Network, tensor: Tensor, tile: Tile) -> Answer:
+        def count(index: int) -> None:
+            self._progress.pass_done(network, tile, index)
+
+        return await infer_tile(network, self._infer, tensor, tile.source, count)
 
     async def _open_row(self, tile: Tile) -> TileRow:
         """Return the tile's row, with memory for its result. Waits while too many rows are in memory."""
@@ -130,7 +143,10 @@ class TiledPass:
         weight = await to_thread(fallback_blend.blend_weight, self._uncertainty[:, :, 0], row.top, row.bottom)
         if weight is not None:
             await self._blend_fallback(row, native, weight)
+        else:
+            self._progress.fallback_planned(row.box, [])
         await take_rows(native)
+        self._progress.row_written(row.box)
         self._row_slots.release()
 
     async def _blend_fallback(self, row: TileRow, native: Pixels, weight: fallback_blend.BlendWeight) -> None:
@@ -138,21 +154,24 @@ class TiledPass:
         if network is None:
             raise BadAnswer(f"{self._network.name} is uncertain, and has no fallback")
         scale, (height, width) = self._network.scale, self._source.shape[:2]
-        tiles = plan_rows(
+        planned = plan_rows(
             (width, height),
             (row.top, row.bottom),
             FALLBACK_TILE,
             network.overlap,
             is_fixed=self._tiling.is_fixed,
         )
+        tiles = [tile for tile in planned if weight.is_needed(tile.core)]
+        self._progress.fallback_planned(row.box, tiles)
 
         async def work(tile: Tile) -> None:
             tensor = await to_thread(cut, self._source, tile)
-            answer = await infer_tile(network, self._infer, tensor, tile.source)
+            answer = await self._infer_tile(network, tensor, tile)
             part = crop_to_core(answer.upscaled, tile, scale, native.shape[2])
             await to_thread(fallback_blend.blend, native, row.top, part, weight, tile.core, scale)
+            self._progress.pass_done(network, tile, network.passes - 1)
 
-        await for_each([tile for tile in tiles if weight.is_needed(tile.core)], work, self._tiling.in_flight)
+        await for_each(tiles, work, self._tiling.in_flight)
 
 
 def first_pass_tile(network: Network, tiling: Tiling) -> int:

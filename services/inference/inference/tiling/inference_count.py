@@ -1,0 +1,16 @@
+"""Counts what networks write for one image."""
+
+from inference.networks.network import Answer, Infer, Tensor
+
+
+class InferenceCount:
+    """An `Infer` that counts the pixels of another one's answers."""
+
+    def __init__(self, infer: Infer) -> None:
+        self._infer = infer
+        self.megapixels = 0.0
+
+    async def __call__(self, model: str, tensor: Tensor) -> Answer:
+        answer = await self._infer(model, tensor)
+        self.megapixels += answer.upscaled[0, 0].size / 1e6
+        return answer
