@@ -104,9 +104,9 @@ def png_of_tiny_chunks(size: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + b"".join(parts) + png_chunk(b"IEND", b"")
 
 
-def png_with(kind: bytes, body: bytes) -> bytes:
+def png_with(kind: bytes, body: bytes, *, times: int = 1) -> bytes:
     data = encoded(NOISE, "PNG")
-    return data[:33] + png_chunk(kind, body) + data[33:]
+    return data[:33] + png_chunk(kind, body) * times + data[33:]
 
 
 def gif_with(*parts: bytes) -> bytes:
@@ -176,6 +176,10 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "gif sub-blocks behind an unknown byte": (
         lambda: gif_with(b"\7\x21\xfe", b"\1x" * 4_000_000, b"\0"),
         "more than 400000 sub-blocks",
+    ),
+    "png exif chunks": (
+        lambda: png_with(b"eXIf", b"II*\0\x08\0\0\0\xff\x01" + bytes(6200), times=100),
+        "more than 10000 EXIF entries",
     ),
     "exif entries": (
         lambda: webp_with((b"EXIF", b"II*\0\x08\0\0\0\xff\xff" + bytes(1_000_000))),

@@ -20,7 +20,12 @@ SHARED_BYTES = 1 << 20
 """Values may be longer than the data by this much, because some writers let entries share values."""
 
 
-def walk(data: bytes) -> None:
+def count_entries() -> Iterator[int]:
+    """Return the count for all EXIF data of one file, which may have several."""
+    return iter(limited(MOST_ENTRIES, "EXIF entries"))
+
+
+def walk(data: bytes, entries: Iterator[int]) -> None:
     """Raise `ParserBomb` for too many entries, or if their values are far longer together than the data.
 
     Damaged data is not refused: it ends where it is damaged, as for Pillow.
@@ -29,7 +34,6 @@ def walk(data: bytes) -> None:
     if len(data) < 8 or data[:2] not in (b"II", b"MM"):
         return
     number_format, left = read_number_format(data), len(data) + SHARED_BYTES
-    entries = iter(limited(MOST_ENTRIES, "EXIF entries"))
     directories, seen = [_number(data, number_format.first_pointer, number_format)], {0}
     while new := [offset for offset in directories if offset not in seen]:
         directories = new[1:]

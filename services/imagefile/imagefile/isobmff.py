@@ -82,10 +82,11 @@ def walk(data: bytes) -> None:
         raise
     except (ValueError, struct.error, IndexError):
         return  # a damaged file is refused when its header is read
+    entries = exif.count_entries()
     for item in found.items.values():
         if item.kind == b"Exif" and item.extents:
             start, length = item.extents[0]
-            exif.walk(data[start + EXIF_OFFSET_BYTES : start + length])
+            exif.walk(data[start + EXIF_OFFSET_BYTES : start + length], entries)
 
 
 def find(data: bytes, kind: bytes, start: int = 0, end: int | None = None) -> Box | None:

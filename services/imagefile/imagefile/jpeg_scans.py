@@ -138,7 +138,8 @@ def walk(data: bytes) -> None:
     jpeg.walk(data)
     header = list(jpeg.segments(data))
     bodies = (data[each.start : each.end] for each in header if each.marker == jpeg.APP1)
-    exif.walk(b"".join(body.removeprefix(exif.NAME) for body in bodies if body.startswith(exif.NAME)))
+    joined = b"".join(body.removeprefix(exif.NAME) for body in bodies if body.startswith(exif.NAME))
+    exif.walk(joined, exif.count_entries())
     if header and header[-1].marker == jpeg.START_OF_SCAN:
         for _ in _scans(data, header[-1], 0):
             pass

@@ -75,10 +75,10 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 
 def walk(data: bytes) -> None:
     """Raise `ParserBomb` for a file of too many chunks, or for EXIF data with too much in it."""
-    budget = png_metadata.Budget()
+    budget, entries = png_metadata.Budget(), exif.count_entries()
     for chunk in chunks(data):
         if chunk.kind in png_metadata.METADATA:
-            exif.walk(png_metadata.exif_of(chunk.kind, bytes(chunk.body), budget))
+            exif.walk(png_metadata.exif_of(chunk.kind, bytes(chunk.body), budget), entries)
 
 
 def sound_chunks(data: bytes) -> Iterator[Chunk]:

@@ -26,13 +26,13 @@ def chunk_kinds(data: bytes) -> Iterator[bytes]:
 
 def walk(data: bytes) -> None:
     """Raise `ParserBomb` for a file of too many chunks, or for EXIF data with too much in it."""
-    position = HEADER_BYTES
+    position, entries = HEADER_BYTES, exif.count_entries()
     for _ in limited(MOST_TOP_CHUNKS, "chunks"):
         if position + 8 > len(data):
             return
         kind, length = struct.unpack_from("<4sI", data, position)
         if kind == METADATA[0]:
-            exif.walk(data[position + 8 : position + 8 + length])
+            exif.walk(data[position + 8 : position + 8 + length], entries)
         position += 8 + (FRAME_HEADER_BYTES if kind == FRAME else length + length % 2)
 
 
