@@ -1,4 +1,4 @@
-"""Uploads that are held open take little: a few of each user, some memory, and some time."""
+"""Uploads that stay open take little: a few of each user, some memory, and some time."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ def head(person: Person, length: int = 9_900_000) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def held(gateway: Harness, person: Person, count: int) -> AsyncGenerator[list[Connection]]:
+async def open_uploads(gateway: Harness, person: Person, count: int) -> AsyncGenerator[list[Connection]]:
     """Open that many uploads, of which most has not arrived yet."""
     gate = gateway.backend.upload_gate
     async with contextlib.AsyncExitStack() as stack:
@@ -63,16 +63,16 @@ async def test_the_ninth_upload_of_a_user_is_refused_and_other_users_are_served(
     stack: Stack, person: Person, other: Person
 ) -> None:
     settings = settings_of(stack, upload_wait_seconds=0.2)
-    async with gateway_on(settings) as gateway, held(gateway, person, 8):
+    async with gateway_on(settings) as gateway, open_uploads(gateway, person, 8):
         assert_busy(await answer_to_another(gateway, person), "too_many_uploads")
-        async with held(gateway, other, 1):
+        async with open_uploads(gateway, other, 1):
             assert gateway.backend.upload_gate.open == 9
 
 
 async def test_a_further_upload_waits_for_its_turn(stack: Stack, person: Person) -> None:
     settings = settings_of(stack, uploads_per_user=1, upload_wait_seconds=20)
     async with gateway_on(settings) as gateway, connect(gateway.url) as waiting:
-        async with held(gateway, person, 1):
+        async with open_uploads(gateway, person, 1):
             await waiting.send(head(person, len(PART) + 3) + PART)
         await waiting.send(b"abc")
         answer = await waiting.answer()
@@ -85,17 +85,17 @@ async def test_uploads_beyond_the_memory_are_refused_whoever_sends_them(
 ) -> None:
     settings = settings_of(stack, upload_memory_bytes=3 << 20)
     async with gateway_on(settings) as gateway:
-        async with held(gateway, person, 3):
+        async with open_uploads(gateway, person, 3):
             assert_busy(await answer_to_another(gateway, other), "uploads_full")
         while gateway.backend.upload_gate.open:
             await asyncio.sleep(0.01)
-        async with held(gateway, other, 1):
+        async with open_uploads(gateway, other, 1):
             pass
 
 
 async def test_a_body_that_trickles_beyond_its_time_is_refused(stack: Stack, person: Person) -> None:
     settings = settings_of(stack, upload_seconds=0.1, upload_bytes_per_second=100_000_000)
-    async with gateway_on(settings) as gateway, held(gateway, person, 1) as [connection]:
+    async with gateway_on(settings) as gateway, open_uploads(gateway, person, 1) as [connection]:
         with contextlib.suppress(ConnectionError):
             while gateway.backend.upload_gate.open:
                 await connection.send(b"x")
