@@ -71,6 +71,7 @@ IMAGE_FAILED = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "image_failed", "Ima
 
 VALIDATION_FAILED = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "validation_failed", "Validation failed")
 TOO_MANY_REQUESTS = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_many_requests", "Too many requests.")
+TOO_MANY_UNDECODABLE = TOO_MANY_REQUESTS._replace(code="too_many_undecodable")
 
 INTERNAL_ERROR = Refusal(
     grpc.StatusCode.INTERNAL, "internal_error", "Something went wrong on our end. Try again later."
@@ -81,6 +82,8 @@ SERVICE_UNAVAILABLE = Refusal(
 DATABASE_UNAVAILABLE = SERVICE_UNAVAILABLE._replace(code="database_unavailable")
 BROKER_UNAVAILABLE = SERVICE_UNAVAILABLE._replace(code="broker_unavailable")
 OBJECT_STORE_UNAVAILABLE = SERVICE_UNAVAILABLE._replace(code="object_store_unavailable")
+TOO_MANY_UPLOADS = SERVICE_UNAVAILABLE._replace(code="too_many_uploads")
+UPLOADS_FULL = SERVICE_UNAVAILABLE._replace(code="uploads_full")
 DEADLINE_EXCEEDED = Refusal(
     grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_exceeded", "The service took too long to answer."
 )

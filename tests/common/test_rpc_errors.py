@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy.exc import OperationalError
 
 from common import errors, rpc
+from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
 from tests.common.harness import Serve
 
@@ -37,6 +38,15 @@ async def test_a_service_error_keeps_class_reason_message_and_fields(
     assert caught.value.reason == "the_reason"
     assert caught.value.message == str(caught.value) == "no image 1 — größer"
     assert caught.value.fields == fields
+
+
+async def test_the_caller_learns_after_how_many_seconds_a_refusal_ends(serve: Serve) -> None:
+    images = await serve(GetImage=raising(errors.refused_for(17, refusals.TOO_MANY_UNDECODABLE)))
+
+    with pytest.raises(errors.ResourceExhausted) as caught:
+        await images.stub.GetImage(REQUEST)
+
+    assert caught.value.retry_after_seconds == 17
 
 
 async def test_an_unexpected_error_reveals_nothing_to_the_caller(serve: Serve) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from PIL import Image
 
 from tests.heif_files import a_grid, heic
+from tests.images.bombs import EXTENSION, gif_with, tiff_whose_strips_share_bytes, with_last_scan_repeated
 from tests.pixels import encoded
 
 PHOTO = Image.effect_noise((24, 16), 80).convert("RGB")
@@ -177,6 +178,9 @@ HARMFUL = {
     "a webp of 10,000 frames": webp_of_frames(10_000),
     "a heic of the longest sides": a_grid(1, 1, (65_535, 65_535), claimed=(65_535, 65_535)),
     "a heic whose tile claims a larger size": a_grid(1, 1, (64, 64), claimed=(2**31, 2**31)),
+    "a jpeg of 60,000 scans": with_last_scan_repeated(60_000),
+    "a tiff whose strips are one": tiff_whose_strips_share_bytes(),
+    "a gif of many blocks behind an unknown byte": gif_with(b"\7", EXTENSION * 1_900_000),
     "a document that is a jpeg further on": b"%PDF-1.7\n" + JPEG,
     "a page that is a gif further on": b"<html>" + GIF,
     "an archive": b"PK\3\4" + bytes(26) + JPEG,

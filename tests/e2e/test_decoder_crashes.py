@@ -1,7 +1,8 @@
-"""An image that crashes the decoder fails by itself. Other images complete, and it costs nothing."""
+"""An image that ends its decoder fails by itself. Other images complete, and it costs nothing."""
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncGenerator
 
 import httpx2
@@ -27,7 +28,9 @@ def a_heavy_picture() -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def decoder_killed_by_large_pictures(stack: Stack) -> AsyncGenerator[list[int]]:
+async def decoder_killed_by_large_pictures(
+    stack: Stack, number: signal.Signals = signal.SIGKILL
+) -> AsyncGenerator[list[int]]:
     """Kill each decoding child that uses much memory, as the kernel would. Yield the killed process ids."""
     killed: list[int] = []
 
@@ -37,7 +40,7 @@ async def decoder_killed_by_large_pictures(stack: Stack) -> AsyncGenerator[list[
             for child in worker.children():
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if child.pid not in killed and child.memory_info().rss > LARGE_BYTES:
-                        child.kill()
+                        child.send_signal(number)
                         killed.append(child.pid)
             await asyncio.sleep(0.005)
 
@@ -63,3 +66,21 @@ async def test_an_image_that_always_crashes_the_decoder_fails_by_itself_and_cost
     assert [result.size for result in results] == [(48, 32)] * 3
     await wait_until_used(jane, before)
     assert opened(await download_result(jane, await upload_image(jane, SMALL))).size == (48, 32)
+
+
+async def test_an_image_whose_decoder_runs_out_of_time_fails_at_once_and_costs_nothing(
+    stack: Stack, jane: httpx2.AsyncClient
+) -> None:
+    before = await count_used_images(jane)
+    async with decoder_killed_by_large_pictures(stack, signal.SIGXCPU) as killed:
+        heavy = await upload_image(jane, a_heavy_picture(), target_width=7001)
+
+        found = await wait_for_status(jane, heavy, "failed")
+
+    assert len(killed) == 1
+    assert found["error"] == {
+        "code": "undecodable",
+        "message": "The image takes too much time to decode.",
+        "retryable": False,
+    }
+    await wait_until_used(jane, before)

@@ -152,7 +152,9 @@ async def serve(server: rpc.Server) -> AsyncGenerator[str]:
 async def delete_everything(harness: Harness) -> None:
     """Delete all rows and objects of earlier tests."""
     async with harness.sessions.begin() as session:
-        tables = sa.text("TRUNCATE batch, image, former_user, offered_model, worker, outbox RESTART IDENTITY")
+        tables = sa.text(
+            "TRUNCATE batch, image, former_user, offered_model, worker, undecodable, outbox RESTART IDENTITY"
+        )
         await (await session.connection()).execute(tables)
     async with harness.billing_sessions.begin() as session:
         tables = sa.text("TRUNCATE subscription, quota, reservation, outbox")

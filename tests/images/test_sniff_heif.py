@@ -110,21 +110,27 @@ def test_flipped_bits_are_refused_or_leave_a_picture(whole: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "text"),
     [
-        a_grid(2, 2, (128, 128), tiles=3),
-        a_grid(2, 2, (200, 128)),
-        a_grid(200, 200, (12_800, 12_800)),
-        a_grid(2, 2, (128, 128), extents=20_000),
-        heic("rgb")[:28] + box(b"free") * 10_001 + heic("rgb")[28:],
-        heic("rgb")[:28] + full(b"meta", box(b"free") * 10_001),
-        heic("rgb")[:28] + full(b"meta", full(b"iloc", b"\x44\0" + struct.pack(">H", 65_535))),
-        heic("rgb")[:28] + struct.pack(">I4sQ", 1, b"meta", 2**64 - 1),
-        heic("rgb")[:28],
+        (a_grid(2, 2, (128, 128), tiles=3), BROKEN),
+        (a_grid(2, 2, (200, 128)), BROKEN),
+        (a_grid(200, 200, (12_800, 12_800)), "The image may not have more than 4000 items."),
+        (a_grid(2, 2, (128, 128), extents=20_000), "The image may not have more than 40000 extents."),
+        (
+            heic("rgb")[:28] + box(b"free") * 10_001 + heic("rgb")[28:],
+            "The image may not have more than 10000 boxes.",
+        ),
+        (
+            heic("rgb")[:28] + full(b"meta", box(b"free") * 10_001),
+            "The image may not have more than 10000 boxes.",
+        ),
+        (heic("rgb")[:28] + full(b"meta", full(b"iloc", b"\x44\0" + struct.pack(">H", 65_535))), BROKEN),
+        (heic("rgb")[:28] + struct.pack(">I4sQ", 1, b"meta", 2**64 - 1), BROKEN),
+        (heic("rgb")[:28], BROKEN),
     ],
 )
-def test_files_made_to_keep_a_parser_busy_are_refused(data: bytes) -> None:
-    assert refusal(data) == BROKEN
+def test_files_made_to_keep_a_parser_busy_are_refused(data: bytes, text: str) -> None:
+    assert refusal(data) == text
 
 
 def test_too_many_pixels_are_refused_whether_shown_or_coded() -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from common import errors
 from common.blobs import Blobs
+from images.uploads.memory import Account, UploadMemory
 from images.uploads.single import Upload, receive
 from loupe.images.v1 import images_pb2 as pb
 from tests.images.blocking_proxy import BlockingProxy
@@ -22,6 +23,10 @@ JANE = 1
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
 
 NO_OPTIONS = pb.UpscaleRequest.Options()
+
+
+def an_account() -> Account:
+    return Account(UploadMemory(1 << 30), JANE)
 
 
 def build_upload(
@@ -223,7 +228,9 @@ def build_chunks(size: int, count: int) -> Iterator[pb.UpscaleRequest]:
 
 
 async def test_a_file_of_exactly_the_limit_is_received() -> None:
-    upload = await receive(send_parts(*build_chunks(256, 4), pb.UpscaleRequest(options=NO_OPTIONS)), 1024)
+    upload = await receive(
+        send_parts(*build_chunks(256, 4), pb.UpscaleRequest(options=NO_OPTIONS)), 1024, an_account()
+    )
 
     assert len(upload.data) == 1024
 
@@ -231,7 +238,7 @@ async def test_a_file_of_exactly_the_limit_is_received() -> None:
 async def test_an_upload_that_ends_before_its_options_is_refused() -> None:
     """If the caller hangs up, the messages end first, and the cancellation follows a moment later."""
     with pytest.raises(errors.InvalidArgument) as caught:
-        await receive(send_parts(*build_chunks(256, 4)), 1024)
+        await receive(send_parts(*build_chunks(256, 4)), 1024, an_account())
 
     assert caught.value.reason == "incomplete_upload"
 
@@ -246,7 +253,7 @@ async def test_a_file_over_the_limit_is_refused_before_the_rest_is_read() -> Non
             yield part
 
     with pytest.raises(errors.InvalidArgument) as caught:
-        await receive(counted(), 10 << 20)
+        await receive(counted(), 10 << 20, an_account())
 
     assert caught.value.fields == {"image": ["The image may not be greater than 10 MB."]}
     assert read == 11
@@ -256,7 +263,7 @@ async def test_options_and_name_may_arrive_in_any_order() -> None:
     options = pb.UpscaleRequest(options=pb.UpscaleRequest.Options(scale_factor="3"))
     start = pb.UpscaleRequest(start=pb.UpscaleRequest.Start(filename="a/b\r.png", api_request=True))
 
-    upload = await receive(send_parts(options, start, *build_chunks(2, 3)), 1024)
+    upload = await receive(send_parts(options, start, *build_chunks(2, 3)), 1024, an_account())
 
     assert (upload.filename, upload.api_request, upload.data) == ("b.png", True, b"x" * 6)
     assert upload.options.scale_factor == "3"

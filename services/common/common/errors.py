@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from loupe import refusals
@@ -23,14 +24,22 @@ type_of_code: dict[grpc.StatusCode, type["ServiceError"]] = {}
 
 
 class ServiceError(Exception):
-    """An error that the caller receives as it is. `fields` maps the name of a field to its texts."""
+    """An error that the caller receives as it is. `fields` maps the name of a field to its texts. After
+    `retry_after_seconds` the call may succeed; 0: nothing is known.
+    """
 
     code: ClassVar[grpc.StatusCode]
 
     def __init__(
-        self, message: str, *, reason: str, fields: Mapping[str, Sequence[str]] | None = None
+        self,
+        message: str,
+        *,
+        reason: str,
+        fields: Mapping[str, Sequence[str]] | None = None,
+        retry_after_seconds: int = 0,
     ) -> None:
         super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
         self.message = message
         self.reason = reason
         self.fields = {name: list(texts) for name, texts in (fields or {}).items()}
@@ -86,6 +95,13 @@ def refused(refusal: Refusal, **values: str) -> ServiceError:
     return type_of_code[refusal.kind](message, reason=refusal.code, fields=refusal.fields)
 
 
+def refused_for(seconds: int, refusal: Refusal) -> ServiceError:
+    """Return the error for a refusal that ends after these seconds."""
+    error = refused(refusal)
+    error.retry_after_seconds = seconds
+    return error
+
+
 def choice_text(field: str, choices: Iterable[str]) -> str:
     """Return the text for a value that is none of the choices."""
     return f"The {field.replace('_', ' ')} must be one of: {', '.join(choices)}."
@@ -108,6 +124,9 @@ def to_details(error: ServiceError) -> bytes:
             for text in texts
         ]
         status.details.append(_pack(BadRequest(field_violations=violations)))
+    if error.retry_after_seconds:
+        delay = Duration(seconds=error.retry_after_seconds)
+        status.details.append(_pack(RetryInfo(retry_delay=delay)))
     return status.SerializeToString()
 
 
@@ -121,13 +140,14 @@ def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
         return _transport_error(error)
     kind = type_of_code.get(error.code(), Internal)
     status = Status.FromString(details)
-    info, bad = ErrorInfo(), BadRequest()
+    info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
     for detail in status.details:
-        _ = detail.Unpack(info) or detail.Unpack(bad)
+        _ = detail.Unpack(info) or detail.Unpack(bad) or detail.Unpack(retry)
     fields: dict[str, list[str]] = {}
     for violation in bad.field_violations:
         fields.setdefault(violation.field, []).append(violation.description)
-    return kind(status.message, reason=info.reason, fields=fields)
+    seconds = retry.retry_delay.seconds
+    return kind(status.message, reason=info.reason, fields=fields, retry_after_seconds=seconds)
 
 
 def _transport_error(error: grpc.aio.AioRpcError) -> ServiceError:
@@ -143,7 +163,7 @@ def _transport_error(error: grpc.aio.AioRpcError) -> ServiceError:
             return Internal(f"{code.name}: {error.details()}", reason="internal_error")
 
 
-def _pack(detail: ErrorInfo | BadRequest) -> AnyMessage:
+def _pack(detail: ErrorInfo | BadRequest | RetryInfo) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(detail)
     return packed

@@ -48,7 +48,7 @@ SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.max_connection_age_ms", 300_000),  # so that clients also connect to new replicas
-    ("grpc.max_connection_age_grace_ms", 660_000),  # enough for the longest upload
+    ("grpc.max_connection_age_grace_ms", 3_900_000),  # enough for the longest upload
 ]
 
 SERVER_FAULTS = {

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.http.upload_gate import UploadGate, UploadTime
 from gateway.identity.callers import Callers
 from gateway.identity.limits import Limits
 from gateway.identity.token_guessing import TokenGuessLimiter
@@ -18,6 +19,11 @@ class Backend:
     connections: Connections
     callers: Callers
     limits: Limits
+    upload_gate: UploadGate
+
+    @property
+    def upload_time(self) -> UploadTime:
+        return UploadTime(self.settings.upload_seconds, self.settings.upload_bytes_per_second)
 
     @property
     def as_gateway(self) -> Services:
@@ -36,6 +42,11 @@ def connect(settings: Settings) -> Backend:
             connections.as_gateway.auth, connections.as_user, settings.principal_seconds, guess_limiter
         ),
         limits=Limits(settings.replicas),
+        upload_gate=UploadGate(
+            memory_bytes=settings.upload_memory_bytes,
+            per_user=settings.uploads_per_user,
+            wait_seconds=settings.upload_wait_seconds,
+        ),
     )
 
 

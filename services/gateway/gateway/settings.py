@@ -42,6 +42,15 @@ class Settings(ServiceSettings):
     stopped reading does not count.
     """
     body_bytes_per_second: int = 4096
+    upload_seconds: float = Field(default=120.0, gt=0)
+    """Time for the body of an upload, and one more second for each of the next setting's bytes in it."""
+    upload_bytes_per_second: int = Field(default=64 << 10, ge=1)
+    uploads_per_user: int = Field(default=8, ge=1)
+    """How many uploads of one user this gateway receives at a time."""
+    upload_wait_seconds: float = Field(default=10.0, ge=0)
+    """How long a further upload of the user waits for its turn, before it is refused."""
+    upload_memory_bytes: int = Field(default=128 << 20, ge=1 << 20)
+    """Limit for the memory of uploads under way, which take 1 MiB each. An upload beyond it is refused."""
     write_seconds: float = Field(default=60.0, gt=0)
     """A client that does not read its answer for this long is disconnected."""
 

@@ -55,6 +55,13 @@ class Header:
         """Rows are whole 32-bit words."""
         return (self.width * self.bits + 31) // 32 * 4
 
+    @property
+    def most_pixel_bytes(self) -> int:
+        """The most that run lengths take: two bytes for each pixel and for each end of a row. A decoder needs
+        no bytes behind them. A file may repeat the end of a row without end.
+        """
+        return 2 * (self.width + 1) * abs(self.height) + 2
+
 
 def walk(data: bytes) -> None:
     """Do nothing: a BMP has one header and no list of parts."""

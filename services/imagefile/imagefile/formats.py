@@ -12,7 +12,6 @@ from typing import Literal, TypeVar, get_args
 from imagefile import bmp, gif, heif, isobmff, jpeg, jpeg_scans, png, tiff, webp
 from imagefile.format_parts import Reading, Writing, always, never
 from imagefile.limits import Limits
-from imagefile.parser_bombs import ParserBomb
 
 Value = TypeVar("Value")
 
@@ -47,7 +46,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
         extensions=("jpg", "jpeg", "jfif"),
         reading=Reading(
             signature=re.compile(rb"\xff\xd8\xff"),
-            walk=jpeg.walk,
+            walk=jpeg_scans.walk,
             is_complete=jpeg_scans.is_complete,
             is_lossy=jpeg.is_lossy,
             for_decoder=jpeg_scans.for_decoder,
@@ -238,15 +237,10 @@ def identify(data: bytes) -> Format | None:
     return next((name for name, reading in READABLE.items() if reading.signature.match(data)), None)
 
 
-def is_parser_bomb(data: bytes) -> bool:
-    """Return whether the file has so many parts that it would keep parsers busy."""
-    name = identify(data)
-    try:
-        if name:
-            READABLE[name].walk(data)
-    except ParserBomb:
-        return True
-    return False
+def refuse_parser_bomb(data: bytes) -> None:
+    """Raise `ParserBomb` if the file has so many parts that it would keep parsers or decoders busy."""
+    if name := identify(data):
+        READABLE[name].walk(data)
 
 
 def extension(name: Format) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from imagefile.parser_bombs import ParserBomb, limited
 
-PICTURE, EXTENSION = 0x2C, 0x21
+PICTURE, EXTENSION, TRAILER = 0x2C, 0x21, 0x3B
 CONTROL = 0xF9
 """The label of the extension that says how the next picture is shown."""
 COLOUR_TABLE = 0x80
@@ -71,9 +71,25 @@ def blocks(data: bytes) -> Iterator[Block]:
 
 
 def walk(data: bytes) -> None:
-    """Raise `ParserBomb` for a file of too many blocks."""
-    for _ in blocks(data):
-        pass
+    """Raise `ParserBomb` for a file of too many blocks.
+
+    A byte that starts no block counts as one: Pillow skips it, and reads on behind it.
+    """
+    parts = iter(limited(MOST_BLOCKS, "blocks"))
+    position, sub_blocks = first_block_offset(data) if len(data) >= HEADER_BYTES else len(data), 0
+    while position < len(data) and data[position] != TRAILER:
+        next(parts)
+        kind = data[position]
+        if kind not in (PICTURE, EXTENSION) or (kind == PICTURE and position + 10 >= len(data)):
+            position += 1
+            continue
+        position += 11 + _table_bytes(data[position + 9]) if kind == PICTURE else 2
+        while position < len(data) and data[position]:
+            position += data[position] + 1
+            sub_blocks += 1
+            if sub_blocks > MOST_SUB_BLOCKS:
+                raise ParserBomb(f"more than {MOST_SUB_BLOCKS} sub-blocks")
+        position += 1
 
 
 def first_block_offset(data: bytes) -> int:

@@ -1,5 +1,6 @@
 """The picture of a HEIF or AVIF file: size, depth, alpha and colour, from its boxes (ISO/IEC 23008-12)."""
 
+import math
 import struct
 from collections import Counter
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ HEVC, AV1 = (b"hvc1", b"hev1"), (b"av01",)
 DEEPEST = 4
 """Items that are made from each other."""
 MOST_TILES = 2_000
+MOST_ALPHAS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,13 @@ def summarise(data: bytes) -> Summary:
     alphas = [
         source for source in found.sources(b"auxl", found.primary) if _is_alpha(data, found.items[source])
     ]
+    if len(alphas) > MOST_ALPHAS:
+        raise ValueError(f"more than {MOST_ALPHAS} alpha channels")
     first = found.items[coded[0]]
-    needed = [primary, *(found.items[each] for each in coded)]
+    needed = {found.primary, *coded, *alphas}  # each once, however often it is named
     for alpha in alphas:
-        needed += [found.items[alpha], *(found.items[each] for each in _coded_items(found, alpha))]
-    sizes = Counter[tuple[int, int]](_size(data, found.items[each]) for each in coded)
+        needed.update(_coded_items(found, alpha))
+    sides = {each: _size(data, found.items[each]) for each in set(coded)}
     return Summary(
         *_upright_size(data, primary),
         coding=first.kind,
@@ -73,8 +77,10 @@ def summarise(data: bytes) -> Summary:
         has_alpha=bool(alphas),
         is_grey=_is_grey(data, first),
         colour=_colour(data, primary) or _colour(data, first),
-        coded_pixels=sum(width * height * count for (width, height), count in sizes.items()),
-        is_whole=all(start + length <= len(data) for item in needed for start, length in item.extents)
+        coded_pixels=sum(math.prod(sides[each]) * count for each, count in Counter(coded).items()),
+        is_whole=all(
+            start + length <= len(data) for each in needed for start, length in found.items[each].extents
+        )
         and all(found.items[each].extents for each in coded),
     )
 

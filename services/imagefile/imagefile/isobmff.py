@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from imagefile import exif
 from imagefile.parser_bombs import ParserBomb, limited
 
 MOST_BOXES = 10_000
@@ -16,6 +17,8 @@ MOST_ITEMS = 4_000
 """A telephone's picture of 48 megapixels has 200 to 300, one for each tile."""
 MOST_LINKS = 40_000
 """Properties of all items together, and likewise extents and references."""
+EXIF_OFFSET_BYTES = 4
+"""An item of EXIF data begins with the offset of its TIFF structure."""
 IN_FILE, IN_IDAT = 0, 1
 """Construction methods: where the bytes of an item are."""
 
@@ -42,19 +45,14 @@ class Items:
 
     primary: int = 0
     items: dict[int, Item] = field(default_factory=dict[int, Item])
-    references: list[tuple[bytes, int, list[int]]] = field(default_factory=list[tuple[bytes, int, list[int]]])
-    """Kind, source and targets: `dimg` leads from a grid to its tiles, `auxl` from alpha to its picture."""
+    references: dict[tuple[bytes, int], list[int]] = field(default_factory=dict[tuple[bytes, int], list[int]])
+    """Targets by kind and source: `dimg` leads from a grid to its tiles, `auxl` from alpha to its picture."""
 
     def targets(self, kind: bytes, source: int) -> list[int]:
-        return [
-            target
-            for each, start, ends in self.references
-            if (each, start) == (kind, source)
-            for target in ends
-        ]
+        return self.references.get((kind, source), [])
 
     def sources(self, kind: bytes, target: int) -> list[int]:
-        return [start for each, start, ends in self.references if each == kind and target in ends]
+        return [start for (each, start), ends in self.references.items() if each == kind and target in ends]
 
 
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
@@ -75,13 +73,20 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
 
 
 def walk(data: bytes) -> None:
-    """Raise `ParserBomb` for a file of too many boxes, items, properties or references."""
+    """Raise `ParserBomb` for a file of too many boxes, items, properties or references, or for EXIF data with
+    too much in it.
+    """
     try:
-        read_items(data)
+        found = read_items(data)
     except ParserBomb:
         raise
     except (ValueError, struct.error, IndexError):
         return  # a damaged file is refused when its header is read
+    entries = exif.count_entries()
+    for item in found.items.values():
+        if item.kind == b"Exif" and item.extents:
+            start, length = item.extents[0]
+            exif.walk(data[start + EXIF_OFFSET_BYTES : start + length], entries)
 
 
 def find(data: bytes, kind: bytes, start: int = 0, end: int | None = None) -> Box | None:
@@ -203,4 +208,5 @@ def _read_references(data: bytes, box: Box, found: Items) -> None:
         links += count
         if links > MOST_LINKS:
             raise ParserBomb(f"more than {MOST_LINKS} references")
-        found.references.append((entry.kind, source, [cursor.take(size) for _ in range(count)]))
+        targets = found.references.setdefault((entry.kind, source), [])
+        targets += [cursor.take(size) for _ in range(count)]

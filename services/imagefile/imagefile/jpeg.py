@@ -69,7 +69,7 @@ def segments(data: bytes) -> Iterator[Segment]:
 def walk(data: bytes) -> None:
     """Raise `ParserBomb` for a file of too many segments, or of too many fill bytes anywhere."""
     if LONGEST_PADDING in data:
-        raise ParserBomb(f"{len(LONGEST_PADDING)} fill bytes in a row")
+        raise ParserBomb(f"{len(LONGEST_PADDING)} or more fill bytes in a row")
     for _ in segments(data):
         pass
 

@@ -7,11 +7,15 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from imagefile import jpeg
+from imagefile import exif, jpeg
 from imagefile.parser_bombs import limited
 
-MOST_SCANS = 500
-"""libjpeg's own limit against files of too many scans. Encoders write up to 64."""
+MOST_SCANS = 100
+"""The limit that libtiff has, too. Encoders write up to 64. For each scan a decoder passes over the whole
+picture, however short the scan is.
+"""
+MOST_SEGMENTS = 2_000
+"""Segments between scans. An encoder writes a few coding tables ahead of each scan."""
 BETWEEN_SCANS = (0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0))
 """Markers of the segments that may stand between two scans. Any other marker ends the picture."""
 COEFFICIENTS, COEFFICIENT_BYTES = 64, 2
@@ -129,6 +133,18 @@ class Structure:
         return sum(data.count(marker, scan.start, scan.end) for marker in markers) >= needed
 
 
+def walk(data: bytes) -> None:
+    """Raise `ParserBomb` for too many segments, fill bytes or scans, or for EXIF data with too much in it."""
+    jpeg.walk(data)
+    header = list(jpeg.segments(data))
+    bodies = (data[each.start : each.end] for each in header if each.marker == jpeg.APP1)
+    joined = b"".join(body.removeprefix(exif.NAME) for body in bodies if body.startswith(exif.NAME))
+    exif.walk(joined, exif.count_entries())
+    if header and header[-1].marker == jpeg.START_OF_SCAN:
+        for _ in _scans(data, header[-1], 0):
+            pass
+
+
 def is_complete(data: bytes) -> bool:
     """Return whether there are scans for all pixels. The last of them may be cut off.
 
@@ -181,7 +197,9 @@ def read(data: bytes) -> Structure | None:
 
 def _scans(data: bytes, segment: jpeg.Segment, interval: int) -> Iterator[Scan | None]:
     """Yield all scans, and None at last if a marker ends the picture."""
-    for _ in limited(MOST_SCANS * len(BETWEEN_SCANS), "segments between scans"):
+    scans, others = iter(limited(MOST_SCANS, "scans")), iter(limited(MOST_SEGMENTS, "segments between scans"))
+    while True:
+        next(scans if segment.marker == jpeg.START_OF_SCAN else others)
         position = segment.end
         if segment.marker == jpeg.START_OF_SCAN:
             found = jpeg.MARKER.search(data, position)

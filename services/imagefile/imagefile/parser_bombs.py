@@ -1,7 +1,7 @@
-"""The error that each walk over a file raises when the file was made to keep parsers busy.
+"""The error that each walk over a file raises when the file was made to keep parsers or decoders busy.
 
-Such a file has millions of parts where honest files have dozens. Every walk counts the parts while it passes
-them, so it ends within a fraction of a second for any file.
+Such a file has millions of parts where honest files have dozens, or its parts share the same bytes. Every
+walk counts the parts while it passes them, so it ends within a fraction of a second for any file.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from itertools import count
 
 
 class ParserBomb(ValueError):
-    """The file has more parts than any honest file."""
+    """The file has more parts than any honest file. The text completes "The image may not have"."""
 
 
 def limited(most: int, what: str) -> Iterable[int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import dropwhile, takewhile
 
-from imagefile import png_metadata
+from imagefile import exif, png_metadata
 from imagefile.parser_bombs import ParserBomb
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -18,6 +18,8 @@ HEADER, PIXELS, END, FRAME = b"IHDR", b"IDAT", b"IEND", b"fcTL"
 MOST_CHUNKS = 10_000
 """Chunks of pixels do not count, unless they are shorter than `SHORT_PIXELS`."""
 SHORT_PIXELS = 64
+MOST_PIXEL_CHUNKS = 50_000
+"""Encoders write from a few chunks to one for each row."""
 SAMPLES_PER_PIXEL = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """By colour type."""
 ONE_PASS = ((0, 0, 1, 1),)
@@ -53,11 +55,15 @@ class Chunk:
 def chunks(data: bytes) -> Iterator[Chunk]:
     """Yield the chunks up to IEND or to a chunk that is cut off. Raise `ParserBomb` for too many of them."""
     position, counted, view = len(SIGNATURE), 0, memoryview(data)
+    pixel_chunks = 0
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         counted += kind != PIXELS or length < SHORT_PIXELS
         if counted > MOST_CHUNKS:
             raise ParserBomb(f"more than {MOST_CHUNKS} chunks")
+        pixel_chunks += kind == PIXELS
+        if pixel_chunks > MOST_PIXEL_CHUNKS:
+            raise ParserBomb(f"more than {MOST_PIXEL_CHUNKS} chunks of pixels")
         end = position + 12 + length
         if end > len(data):
             return
@@ -68,9 +74,11 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 
 
 def walk(data: bytes) -> None:
-    """Raise `ParserBomb` for a file of too many chunks."""
-    for _ in chunks(data):
-        pass
+    """Raise `ParserBomb` for a file of too many chunks, or for EXIF data with too much in it."""
+    budget, entries = png_metadata.Budget(), exif.count_entries()
+    for chunk in chunks(data):
+        if chunk.kind in png_metadata.METADATA:
+            exif.walk(png_metadata.exif_of(chunk.kind, bytes(chunk.body), budget), entries)
 
 
 def sound_chunks(data: bytes) -> Iterator[Chunk]:

@@ -98,3 +98,17 @@ def describes(kind: bytes, body: memoryview, budget: Budget) -> bool:
 def is_metadata(kind: bytes, body: memoryview, budget: Budget) -> bool:
     """Return whether a decoder needs the chunk behind the pixels, and can read it."""
     return kind in METADATA and METADATA[kind](bytes(body), budget)
+
+
+def exif_of(kind: bytes, body: bytes, budget: Budget) -> bytes:
+    """Return the EXIF data of a chunk of metadata, or no bytes if it has none, or is damaged."""
+    if kind == b"eXIf":
+        return body
+    if kind == b"iTXt" or not METADATA[kind](body, budget):
+        return b""
+    text = body[len(RAW_EXIF[0]) :]
+    text = zlib.decompressobj().decompress(text[1:], MOST_INFLATED) if kind == b"zTXt" else text
+    try:
+        return bytes.fromhex("".join(text.decode("latin-1").split("\n")[3:]))
+    except ValueError:
+        return b""

@@ -6,6 +6,7 @@ skipped, and a value that lies beyond the end of the file ends the directory.
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from imagefile.parser_bombs import ParserBomb
@@ -39,6 +40,8 @@ STRUCTURE = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, EXT
 """Tags that say where the pixels are and how they are stored."""
 MOST_VALUES = 65_536
 """Values of one tag, such as the offsets of strips, and tags of one directory."""
+SHARED_BYTES = 1 << 20
+"""Bytes of the file that several strips or tiles may use. Some writers store equal tiles once."""
 
 Data = bytes | bytearray
 
@@ -116,7 +119,7 @@ def entries_at(data: Data, directory: int, number_format: NumberFormat) -> Itera
     """Yield the entries of the directory that begins at the offset `directory`."""
     [count] = struct.unpack_from(number_format.count, data, directory)
     if count > MOST_VALUES:
-        raise ParserBomb(f"{count} tags")
+        raise ParserBomb(f"more than {MOST_VALUES} tags")
     header, room = number_format.entry, number_format.room
     for index in range(count):
         position = directory + struct.calcsize(number_format.count) + index * number_format.entry_bytes
@@ -125,7 +128,7 @@ def entries_at(data: Data, directory: int, number_format: NumberFormat) -> Itera
         tag, kind, values = header.unpack_from(data, position)
         most = 3 * MOST_VALUES if tag == COLOUR_MAP else MOST_VALUES
         if kind not in ONE_BYTE_TYPES and values > most:
-            raise ParserBomb(f"{values} values of tag {tag}")
+            raise ParserBomb(f"more than {most} values of tag {tag}")
         value, is_elsewhere = position + header.size, values * TYPE_BYTES.get(kind, 0) > room
         if is_elsewhere:
             value = struct.unpack_from(number_format.offset, data, value)[0]
@@ -133,9 +136,21 @@ def entries_at(data: Data, directory: int, number_format: NumberFormat) -> Itera
 
 
 def walk(data: Data) -> None:
-    """Raise `ParserBomb` for a file of too many tags or values."""
-    for _ in entries(data):
-        pass
+    """Raise `ParserBomb` for too many tags or values, or for strips or tiles that share bytes of the file."""
+    tags, pieces = Tags(data), list[tuple[int, int]]()
+    with suppress(ValueError, struct.error):
+        pieces = sorted(zip(*tags.pieces(), strict=False))
+    total, shared, end = 0, 0, 0
+    for start, size in pieces:
+        total += size
+        shared += max(0, min(end, start + size) - start)
+        end = max(end, start + size)
+    if end > len(data):
+        return  # the file is cut off, and refused for that
+    if total > len(data):
+        raise ParserBomb("strips or tiles that are longer together than the file")
+    if shared > SHARED_BYTES:
+        raise ParserBomb(f"strips or tiles that share more than {SHARED_BYTES} bytes")
 
 
 class Tags:
@@ -198,6 +213,13 @@ class Tags:
         if STRIP_OFFSETS in self:
             return self.numbers(STRIP_OFFSETS), self.numbers(STRIP_LENGTHS)
         return self.numbers(TILE_OFFSETS), self.numbers(TILE_LENGTHS)
+
+
+def coded_pixels(tags: Tags) -> int:
+    """Return the pixels of all tiles together, which reach beyond the picture; 0 if it has strips."""
+    if STRIP_OFFSETS in tags or TILE_OFFSETS not in tags:
+        return 0
+    return len(tags.numbers(TILE_OFFSETS)) * tags.number(TILE_WIDTH, 0) * tags.number(TILE_HEIGHT, 0)
 
 
 def is_complete(data: Data) -> bool:

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 
+from imagefile import exif
 from imagefile.parser_bombs import limited
 
 FRAME, LOSSY, LOSSLESS = b"ANMF", b"VP8 ", b"VP8L"
@@ -24,7 +25,15 @@ def chunk_kinds(data: bytes) -> Iterator[bytes]:
 
 
 def walk(data: bytes) -> None:
-    """Do nothing: libwebp steps over chunks without parsing them."""
+    """Raise `ParserBomb` for a file of too many chunks, or for EXIF data with too much in it."""
+    position, entries = HEADER_BYTES, exif.count_entries()
+    for _ in limited(MOST_TOP_CHUNKS, "chunks"):
+        if position + 8 > len(data):
+            return
+        kind, length = struct.unpack_from("<4sI", data, position)
+        if kind == METADATA[0]:
+            exif.walk(data[position + 8 : position + 8 + length], entries)
+        position += 8 + (FRAME_HEADER_BYTES if kind == FRAME else length + length % 2)
 
 
 def is_complete(data: bytes) -> bool:

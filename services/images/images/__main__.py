@@ -15,6 +15,7 @@ from images.operations.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
 from images.settings import Settings
 from images.uploads.intake import ServiceContext
+from images.uploads.memory import UploadMemory
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2_grpc
 
@@ -47,7 +48,9 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     )
     billing = billing_pb2_grpc.BillingServiceStub(channel.grpc)
     rules = job_rules(settings)
-    context = ServiceContext(sessions, blobs, billing, settings, rules)
+    context = ServiceContext(
+        sessions, blobs, billing, settings, rules, UploadMemory(settings.upload_memory_bytes)
+    )
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
@@ -81,6 +84,7 @@ def job_rules(settings: Settings) -> jobs.Rules:
         attempts=settings.attempts,
         silent_after=timedelta(seconds=settings.worker_silent_seconds),
         model_gone_after=timedelta(seconds=settings.model_gone_seconds),
+        fairness_secret=settings.fairness_secret,
     )
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from common import timestamps
 from images.catalogue import AUTO
+from images.domain import fairness
 from images.domain.models import Announcement, ModelFacts
 from images.domain.queue_estimate import Queue
 from images.domain.work import Speeds
@@ -114,6 +115,7 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         work_megapixels=image.work_megapixels or 0,
         work_kind=image.work_kind or "",
         dpi=image.dpi or 0,
+        fairness_key=fairness.key_of(image.user_id, settings.fairness_secret),
     )
 
 

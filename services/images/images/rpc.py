@@ -58,6 +58,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     def __init__(self, context: ServiceContext, dead_letters: DeadLetters) -> None:
         self._sessions = context.sessions
         self._blobs = context.blobs
+        self._memory = context.memory
         self._uploads = single.Uploads(context)
         self._batch_uploads = BatchUploads(context)
         self._dead_letters = dead_letters
@@ -71,10 +72,13 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     async def Upscale(
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
     ) -> pb.UpscaleResponse:
-        upload = await single.receive(request_iterator, self._settings.largest_upload_bytes)
-        # read it before: nothing may fail once the image is accepted
-        queue = await self._estimator.queue_for_uploads()
-        image, usage = await self._uploads.accept(rpc.principal().user_id, upload)
+        user_id = rpc.principal().user_id
+        with self._memory.account(user_id) as account:
+            largest = self._settings.largest_upload_bytes
+            upload = await single.receive(request_iterator, largest, account)
+            # read it before: nothing may fail once the image is accepted
+            queue = await self._estimator.queue_for_uploads()
+            image, usage = await self._uploads.accept(user_id, upload)
         queue.add([image])
         response = pb.UpscaleResponse(image=to_proto(image, queue))
         fill_usage(response, usage)

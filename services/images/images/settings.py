@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.blobs import Store
@@ -12,6 +12,8 @@ from loupe import contract
 
 LARGEST_POSSIBLE_PIXELS = contract.LONGEST_OUTPUT_SIDE**2
 """No result has more pixels, because its sides are limited, and no original is larger than its result."""
+
+UPLOAD_MEMORY_BYTES = 192 << 20
 
 
 class Settings(ServiceSettings):
@@ -52,6 +54,14 @@ class Settings(ServiceSettings):
     """
     attempts: int = 3
     """How often work on an image starts before the image fails for good."""
+    undecodable_per_hour: int = Field(default=30, ge=1)
+    """How many images of a user may fail in a clock hour because they cannot be decoded. Then uploads of this
+    user are refused until the next hour.
+    """
+    upload_memory_bytes: int = Field(default=UPLOAD_MEMORY_BYTES, ge=4 * contract.LARGEST_UPLOAD_BYTES)
+    """Limit for the bytes of uploads that this process has in memory, and twice that of one user. An upload
+    beyond it is refused. While a file is checked, it takes up to twice its size.
+    """
     worker_silent_seconds: float = 20.0
     """A worker without a heartbeat for this long no longer owns its image. Set less than the ack wait."""
     model_gone_seconds: float = 60.0
@@ -88,6 +98,11 @@ class Settings(ServiceSettings):
     def _require_at_most(self, name: str, most: int) -> None:
         if not 0 < getattr(self, name) <= most:
             raise ValueError(f"IMAGES_{name.upper()} must be between 1 and {most}")
+
+    @property
+    def fairness_secret(self) -> bytes:
+        """The secret of `fairness.key_of`, which all replicas share."""
+        return self.client_secret.get_secret_value().encode()
 
     def store(self) -> Store:
         return Store(

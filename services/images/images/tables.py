@@ -156,6 +156,15 @@ class ImageBlock(Base, table=True):
     failed: int
 
 
+class Undecodable(Base, table=True):
+    """How many images of a user could not be decoded in the last hour in which there was one."""
+
+    user_id: int = Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    hour: int = Field(sa_type=sa.BigInteger)
+    """Counted from 1970."""
+    count: int
+
+
 class DeletedUser(Base, table=True):
     """A deleted account. New uploads of this user are refused."""
 

@@ -11,4 +11,4 @@ class Undecodable(Exception):
 
 
 class DecoderCrashed(Exception):
-    """The decoding child ended or took too long. Another one may succeed."""
+    """The decoding child was ended from outside, or hung. Another one may succeed."""

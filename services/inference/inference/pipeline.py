@@ -154,7 +154,7 @@ class Pipeline:
 
     async def decode(self, order: images_pb2.WorkOrder, original: bytes) -> Picture | Animation:
         with timed("decode"):
-            return await self.decoder.decode(original, order.largest_input_pixels)
+            return await self.decoder.decode(original, order.largest_input_pixels, order.fairness_key)
 
     async def choose(self, order: images_pb2.WorkOrder, picture: Picture | Animation) -> Choice:
         return await asyncio.to_thread(choose_model, order.model, picture, self.availability.models)

@@ -43,6 +43,8 @@ FAILURE_TEXTS = {
     "corrupt_image": "The image is corrupt or incomplete.",
     "too_many_pixels": "The image has too many pixels.",
     "too_much_memory": "The image needs too much memory to decode.",
+    "too_much_time": "The image takes too much time to decode.",
+    "decoder_crashed": "The image makes its decoder crash.",
 }
 
 jobs_in_flight = Gauge("loupe_jobs_in_flight", "Images that this worker works on")
@@ -76,6 +78,10 @@ class Worker:
     heartbeat_seconds: float
     cancellations: Cancellations = field(default_factory=Cancellations)
     throughput: Throughput = field(default_factory=Throughput)
+    share_seconds: float = 3.0
+    """How long a job waits, before it starts, until its user may take a decoder. Most images are decoded by
+    then.
+    """
 
     async def handle(self, data: bytes, queue: messages.Consumer) -> None:
         """Do the job of a message that came from this queue.
@@ -88,6 +94,9 @@ class Worker:
             raise messages.RetryLater("Triton answers wrongly")
         if not await self.triton.is_reachable():
             raise messages.RetryLater("Triton is away")
+        if not await self.decoder.shares.has_room(event.fairness_key, self.share_seconds):
+            # the job gives its place back, so that those of other users need not wait
+            raise messages.RetryLater("other images of its user take their share of the decoders")
         order = await self._claim(event.image_id)
         if order is None:
             return

@@ -38,6 +38,8 @@ def answer(
     extra = dict(headers or {})
     if status == HTTPStatus.UNAUTHORIZED:
         extra["WWW-Authenticate"] = "Bearer"
+    if error.retry_after_seconds:
+        extra["Retry-After"] = str(error.retry_after_seconds)
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
         extra.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     return _problem_response(request, status, error.message, error.reason, fields=error.fields, headers=extra)

@@ -4,6 +4,7 @@ No file is ever in memory as a whole.
 """
 
 import re
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from gateway.http.content_encoding import check_encoding
 from gateway.http.errors import BODY_TOO_LARGE, malformed_body
 from gateway.http.field_warnings import Warnings, shown, warnings_of
 from gateway.http.near_misses import near_miss
+from gateway.http.upload_gate import UploadTime, declared_bytes
 
 CHUNK_BYTES = 256 << 10
 LONGEST_BOUNDARY = 200
@@ -31,6 +33,7 @@ LONGEST_TEXT_BYTES = 4096
 LARGEST_PART_HEADER_BYTES = 16 << 10
 """Limit for one part's headers. It also bounds the length of a file name."""
 MOST_PARTS = 64
+DEFAULT_TIME = UploadTime()
 uploaded_bytes = Counter("loupe_upload_bytes_total", "Bytes of uploads received")
 
 
@@ -68,7 +71,9 @@ class FormEnd:
     """Unknown fields that look like a text field, and that field."""
 
 
-async def read_form(request: Request, form: Form) -> AsyncGenerator[FileStart | bytes | FormEnd]:
+async def read_form(
+    request: Request, form: Form, upload_time: UploadTime = DEFAULT_TIME
+) -> AsyncGenerator[FileStart | bytes | FormEnd]:
     """Yield each file's start, then its chunks. Yield the end last, and only if the body is complete.
 
     Raise before reading the body if it is not multipart or declares a length over the limit. Fields without
@@ -76,7 +81,7 @@ async def read_form(request: Request, form: Form) -> AsyncGenerator[FileStart | 
     """
     parser, reader = _parser_for(request, form), _FormReader(form)
     try:
-        async for piece in _read_body(request, form.largest_body_bytes):
+        async for piece in _read_body(request, form.largest_body_bytes, upload_time):
             for segment in parser.parse(piece):
                 for event in reader.read_segment(segment):
                     yield event
@@ -97,8 +102,7 @@ def _parser_for(request: Request, form: Form) -> PushMultipartParser:
     media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
     if media_type != "multipart/form-data":
         raise errors.invalid({form.file_field: [f"The {form.file_field} field is required."]})
-    length = request.headers.get("content-length", "")
-    if re.fullmatch(r"\d{1,18}", length) and int(length) > form.largest_body_bytes:
+    if declared_bytes(request) > form.largest_body_bytes:
         raise _body_too_large(form.largest_body_bytes)
     boundary = parameters.get("boundary", "")
     if len(boundary) > LONGEST_BOUNDARY:
@@ -179,11 +183,12 @@ class _FormReader:
         return chunks
 
 
-async def _read_body(request: Request, largest: int) -> AsyncGenerator[bytes]:
-    received = 0
+async def _read_body(request: Request, largest: int, upload_time: UploadTime) -> AsyncGenerator[bytes]:
+    received, started = 0, time.monotonic()
     try:
         async for piece in request.stream():
             received += len(piece)
+            upload_time.check(request, received, time.monotonic() - started)
             if received > largest:
                 raise _body_too_large(largest)
             if piece:

@@ -76,6 +76,7 @@ CREATE_BATCH = Operation(
     description="If one file is refused, or the quota is too small for all, no image is accepted.",
     example_data=examples.PENDING_BATCH,
     body=multipart_body("BatchUpload", uploads.BATCH_FIELDS, "images[]"),
+    refusals=uploads.REFUSALS,
     links=Links(("getBatch", "deleteBatch"), "batch_id"),
 )
 
@@ -83,7 +84,7 @@ CREATE_BATCH = Operation(
 @router.post("", status_code=202)
 @CREATE_BATCH.describes
 async def create_batch(request: Request, caller: BatchWriter) -> Envelope[Batch[AcceptedBatchImage]]:
-    response = await caller.images.CreateBatch(uploads.read_batch_form(request))
+    response = await uploads.send_batch(request, caller)
     record_usage(request, caller, response)
     uploads.warn_of_unused_options(request, response.batch.images)
     images = [to_accepted_batch_image(image) for image in response.batch.images]

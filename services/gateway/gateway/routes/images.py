@@ -117,6 +117,7 @@ UPSCALE_IMAGE = Operation(
     ),
     example_data=examples.accepted(42, "photo.jpg"),
     body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS, "image"),
+    refusals=uploads.REFUSALS,
     links=Links(("getImage", "downloadImage", "deleteImage"), "image_id"),
 )
 
@@ -124,7 +125,7 @@ UPSCALE_IMAGE = Operation(
 @router.post("/upscale", status_code=202)
 @UPSCALE_IMAGE.describes
 async def upscale(request: Request, caller: ImageWriter) -> Envelope[AcceptedImage]:
-    response = await caller.images.Upscale(uploads.read_image_form(request))
+    response = await uploads.send_image(request, caller)
     record_usage(request, caller, response)
     uploads.warn_of_unused_options(request, [response.image])
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))

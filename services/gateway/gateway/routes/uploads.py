@@ -7,10 +7,14 @@ from typing import Any
 from fastapi import Request
 
 from common import errors
+from gateway.backend import backend_of
 from gateway.http.field_warnings import warnings_of
-from gateway.http.multipart import FileStart, Form, read_form
+from gateway.http.multipart import DEFAULT_TIME, FileStart, Form, read_form
+from gateway.http.upload_gate import UploadTime, declared_bytes
+from gateway.identity.callers import Caller
 from gateway.openapi.schema_parts import SCALE_FACTOR, a_choice
 from imagefile.formats import CHOICES, WRITABLE, Format
+from loupe import refusals
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1.known_models import KNOWN_MODELS
@@ -18,6 +22,10 @@ from loupe.images.v1.known_models import KNOWN_MODELS
 Json = dict[str, Any]
 FORM_OVERHEAD_BYTES = 1 << 20
 """Room for the parts of a form that are not files."""
+ANSWER_SECONDS = 60.0
+"""Time for images to check and store what has arrived."""
+REFUSALS = (refusals.TOO_MANY_UNDECODABLE, refusals.TOO_MANY_UPLOADS, refusals.UPLOADS_FULL)
+"""The refusals that only uploads have."""
 FILE_SCHEMA: Json = {"type": "string", "format": "binary"}
 FIT = a_choice(
     "Fit",
@@ -70,9 +78,33 @@ BATCH_FORM = Form(
 )
 
 
-async def read_image_form(request: Request) -> AsyncGenerator[pb.UpscaleRequest]:
+async def send_image(request: Request, caller: Caller) -> pb.UpscaleResponse:
+    """Send the form to images. Raise `Unavailable` if too many uploads are under way."""
+    backend = backend_of(request)
+    async with backend.upload_gate.admit(caller.user.id):
+        messages = read_image_form(request, backend.upload_time)
+        return await caller.images.Upscale(messages, timeout=_call_seconds(request, IMAGE_FORM))
+
+
+async def send_batch(request: Request, caller: Caller) -> pb.CreateBatchResponse:
+    """Send the form to images. Raise `Unavailable` if too many uploads are under way."""
+    backend = backend_of(request)
+    async with backend.upload_gate.admit(caller.user.id):
+        messages = read_batch_form(request, backend.upload_time)
+        return await caller.images.CreateBatch(messages, timeout=_call_seconds(request, BATCH_FORM))
+
+
+def _call_seconds(request: Request, form: Form) -> float:
+    """Return the deadline of the call, which must not end before the time of the body."""
+    size = min(declared_bytes(request) or form.largest_body_bytes, form.largest_body_bytes)
+    return backend_of(request).upload_time.seconds_for(size) + ANSWER_SECONDS
+
+
+async def read_image_form(
+    request: Request, upload_time: UploadTime = DEFAULT_TIME
+) -> AsyncGenerator[pb.UpscaleRequest]:
     """Yield the messages of one `Upscale` call. The options come last. Without them nothing is accepted."""
-    async for event in read_form(request, IMAGE_FORM):
+    async for event in read_form(request, IMAGE_FORM, upload_time):
         if isinstance(event, FileStart):
             start = pb.UpscaleRequest.Start(filename=event.filename or "", api_request=True)
             yield pb.UpscaleRequest(start=start)
@@ -84,9 +116,11 @@ async def read_image_form(request: Request) -> AsyncGenerator[pb.UpscaleRequest]
             yield pb.UpscaleRequest(options=options)
 
 
-async def read_batch_form(request: Request) -> AsyncGenerator[pb.CreateBatchRequest]:
+async def read_batch_form(
+    request: Request, upload_time: UploadTime = DEFAULT_TIME
+) -> AsyncGenerator[pb.CreateBatchRequest]:
     """Yield the messages of one `CreateBatch` call, with the files in the order of their arrival."""
-    async for event in read_form(request, BATCH_FORM):
+    async for event in read_form(request, BATCH_FORM, upload_time):
         if isinstance(event, FileStart):
             if event.filename is None:
                 name = f"images.{event.position}"

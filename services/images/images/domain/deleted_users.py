@@ -9,7 +9,7 @@ from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
-from images.domain import jobs
+from images.domain import jobs, undecodable
 from images.tables import UNFINISHED, Batch, DeletedUser, Image, ImageBlock
 from loupe import refusals
 
@@ -46,6 +46,7 @@ async def delete_some(session: AsyncSession, user_id: int) -> bool:
     if not images:
         await session.exec(delete(Batch).where(col(Batch.user_id) == user_id))
         await session.exec(delete(ImageBlock).where(col(ImageBlock.user_id) == user_id))
+        await undecodable.forget(session, user_id)
         return False
     for image in images:
         if image.status in UNFINISHED:

@@ -17,7 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors, outbox, trace
 from common.db import now
 from images.catalogue import ALWAYS_SERVED
-from images.domain import batch_progress, counters, models
+from images.domain import batch_progress, counters, fairness, models, undecodable
 from images.tables import UNFINISHED, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
@@ -60,6 +60,8 @@ class Rules:
     """A worker that sent no heartbeat for this long no longer owns its image."""
     model_gone_after: timedelta = timedelta(minutes=1)
     """A model is no longer served if workers announced themselves for this long, but none announced it."""
+    fairness_secret: bytes = b""
+    """The secret of `fairness.key_of`."""
 
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
@@ -70,7 +72,9 @@ async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
     connection = await session.connection()
     rows = await connection.execute(DISPATCH, {"user_id": user_id, "window": rules.window})
     for image_id, is_priority, *origin in rows.all():
-        subject, event = PRIORITY if is_priority else STANDARD, pb.ImageSubmitted(image_id=image_id)
+        subject = PRIORITY if is_priority else STANDARD
+        key = fairness.key_of(user_id, rules.fairness_secret)
+        event = pb.ImageSubmitted(image_id=image_id, fairness_key=key)
         await outbox.publish(session, subject, event, origin=trace.Origin(*origin))
 
 
@@ -148,6 +152,8 @@ async def finish(session: AsyncSession, finished: inference_pb2.Finished, rules:
         if finished.HasField("output"):
             await _complete(session, image, finished.output, rules)
         else:
+            if finished.failure.code == undecodable.CODE:
+                await undecodable.count(session, image.user_id)
             await fail(session, image, finished.failure, rules)
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from imagefile import bmp, formats, gif, heif, jpeg_pixels, tiff_kinds, wear
+from imagefile import bmp, formats, gif, heif, jpeg_pixels, tiff, tiff_kinds, wear
 from imagefile.formats import READABLE, Format
+from imagefile.parser_bombs import ParserBomb
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
 from images.formats import png
@@ -68,14 +69,15 @@ def sniff(data: bytes, *, largest_pixels: int, accepted: Collection[Format] = ()
     format_ = formats.identify(data)
     if format_ is None or (accepted and format_ not in accepted):
         raise _refused(unknown_text(accepted))
-    if formats.is_parser_bomb(data):
-        raise _refused(BROKEN)
     try:
+        formats.refuse_parser_bomb(data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _read_header(format_, data, largest_pixels)
     except errors.InvalidArgument:
         raise
+    except ParserBomb as bomb:
+        raise _refused(f"The image may not have {bomb}.") from bomb
     except UnidentifiedImageError as error:
         raise _refused(BROKEN if format_ in ("JPEG", "PNG", "WEBP") else unknown_text(accepted)) from error
     except Exception as error:  # damaged bytes can make Pillow raise any exception
@@ -144,10 +146,11 @@ def _check_pixels(pixels: int, largest_pixels: int) -> None:
 
 def _tiff_header(data: bytes, largest_pixels: int) -> Header:
     """Return the header of a TIFF without Pillow, which does not open all kinds that the decoder reads."""
+    tiff.walk(data)  # again, because the picture may have a later directory than the first
     tags = Tags(data)
     is_complete = READABLE["TIFF"].is_complete(data)
     width, height = tiff_kinds.upright_size(tags)
-    _check_pixels(width * height, largest_pixels)
+    _check_pixels(max(width * height, tiff.coded_pixels(tags) // MOST_CODED), largest_pixels)
     if not is_complete or min(width, height) < 1:
         raise _refused(BROKEN)
     if feature := tiff_kinds.unsupported_feature(tags):

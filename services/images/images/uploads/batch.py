@@ -15,6 +15,7 @@ from images.formats.sniff import sniff, too_large_text
 from images.tables import Batch, Image
 from images.uploads import file_names, sizing
 from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
+from images.uploads.memory import Account
 from images.uploads.single import incomplete_upload, parse_options
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import MOST_BATCH_IMAGES
@@ -48,8 +49,14 @@ class BatchUploads:
 
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
         """
+        with self._context.memory.account(user_id) as account:
+            return await self._accept(user_id, parts, account)
+
+    async def _accept(
+        self, user_id: int, parts: AsyncIterator[pb.CreateBatchRequest], account: Account
+    ) -> tuple[Batch, list[Image], billing_pb2.Usage]:
         async with Intake(self._context, user_id) as intake:
-            receiver = _Receiver(self._context, intake)
+            receiver = _Receiver(self._context, intake, account)
             form = await receiver.read(parts)
             checked = self._check(receiver, form, await self._context.model_names(form.model))
             reserved = await intake.reserve(receiver.count, api_request=form.api_request, feature=FEATURE)
@@ -99,9 +106,10 @@ class _Receiver:
     others.
     """
 
-    def __init__(self, context: ServiceContext, intake: Intake) -> None:
+    def __init__(self, context: ServiceContext, intake: Intake, account: Account) -> None:
         self._context = context
         self._intake = intake
+        self._account = account
         self._largest = context.settings.largest_upload_bytes
         self._filename = ""
         self._data = bytearray()
@@ -143,9 +151,11 @@ class _Receiver:
         self._size += len(chunk)
         self._bytes_left -= len(chunk)
         if self._size > self._largest:
+            self._account.remove(len(self._data))
             self._data.clear()
             self.fields[self._field] = [too_large_text(self._largest)]
         else:
+            self._account.add(len(chunk))
             self._data += chunk
         if self._bytes_left < 0:
             raise errors.invalid(self.fields)
@@ -155,12 +165,14 @@ class _Receiver:
         if not self.count or self._field in self.fields:
             return
         await self._intake.wait_until_stored()  # otherwise the copy below would be a third file in memory
+        self._account.remove(self._account.used - len(self._data))  # of the file that is stored now
         data, self._data = bytes(self._data), bytearray()
         limit, accepted = self._context.settings.largest_input_pixels, self._context.settings.formats
         try:
             header = await asyncio.to_thread(sniff, data, largest_pixels=limit, accepted=accepted)
         except errors.InvalidArgument as error:
             self.fields[self._field] = [text for texts in error.fields.values() for text in texts]
+            self._account.remove(len(data))
             return
         original = Original(self._filename, len(data), header)
         self.originals[self.count - 1] = original

@@ -20,11 +20,12 @@ from common.blobs import Blobs
 from common.db import Sessions
 from imagefile.formats import extension, media_type
 from images.catalogue import ALWAYS_SERVED
-from images.domain import jobs, library, models, work
+from images.domain import jobs, library, models, undecodable, work
 from images.formats.sniff import Header
-from images.settings import Settings
+from images.settings import UPLOAD_MEMORY_BYTES, Settings
 from images.tables import Batch, Image
 from images.uploads import sizing
+from images.uploads.memory import UploadMemory
 from images.uploads.output import Output
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import LONGEST_OUTPUT_SIDE
@@ -48,6 +49,7 @@ class ServiceContext:
     billing: "BillingServiceAsyncStub"
     settings: Settings
     rules: jobs.Rules
+    memory: UploadMemory = field(default_factory=lambda: UploadMemory(UPLOAD_MEMORY_BYTES))
 
     def limits(self, max_scale: int = sizing.LARGEST_SCALE) -> sizing.Limits:
         """Return the limits of results, by default without those of the plan."""
@@ -161,6 +163,10 @@ class Intake:
         self._reservation_ids: list[uuid.UUID] = []
 
     async def __aenter__(self) -> Self:
+        """Raise `ResourceExhausted` if too many images of the user could not be decoded in this hour."""
+        limit = self._context.settings.undecodable_per_hour
+        async with self._context.sessions.begin() as session:
+            await undecodable.refuse_over_limit(session, self._user_id, limit)
         return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:

@@ -9,6 +9,7 @@ from images.formats.sniff import Header, sniff, too_large_text
 from images.tables import Image
 from images.uploads import file_names, output, sizing
 from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
+from images.uploads.memory import Account
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
 
@@ -25,8 +26,10 @@ class Upload:
     options: pb.UpscaleRequest.Options = field(default_factory=pb.UpscaleRequest.Options)
 
 
-async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int) -> Upload:
-    """Read the messages of a call. Raise `InvalidArgument` as soon as the file exceeds `largest_bytes`."""
+async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, account: Account) -> Upload:
+    """Read the messages of a call. Raise `InvalidArgument` as soon as the file exceeds `largest_bytes`, and
+    `Unavailable` as soon as there is no memory for it.
+    """
     upload, data, is_whole = Upload(), bytearray(), False
     async for part in parts:
         match part.WhichOneof("part"):
@@ -34,6 +37,7 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int) -
                 upload.filename = file_names.clean(part.start.filename)
                 upload.api_request = part.start.api_request
             case "chunk":
+                account.add(len(part.chunk))
                 data += part.chunk
             case _:
                 upload.options, is_whole = part.options, True

@@ -7,7 +7,7 @@ from PIL import Image
 from imagefile.formats import Format
 from imagefile.gif import MOST_FRAMES
 from inference import metadata
-from inference.decoding import gif, modes, still
+from inference.decoding import cpu_budget, gif, modes, still
 from inference.decoding.protocol import Decoded, DecodedHeader
 
 
@@ -42,6 +42,7 @@ def check_pixels(opened: Image.Image, most_pixels: int) -> None:
     pixels = count * opened.width * opened.height
     if count > MOST_FRAMES or pixels > most_pixels:
         raise Image.DecompressionBombError(f"{count} frames of {opened.width} x {opened.height} pixels")
+    cpu_budget.announce(pixels)
 
 
 def parts(images: list[Image.Image], header: DecodedHeader, icc: bytes, exif: bytes) -> Iterator[bytes]:

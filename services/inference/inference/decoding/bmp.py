@@ -88,9 +88,10 @@ def _with_palette(data: bytes, header: Header) -> bytes:
     if entry == 3:
         table = b"".join(table[at : at + 3] + b"\0" for at in range(0, len(table), 3))
     table = table[: 4 * whole].ljust(4 * whole, b"\0") + (NOT_GREY if header.bits == 4 else b"")
-    return _with_header(
-        header, header.bits, header.compression, table, data[header.offset :], len(table) // 4
-    )
+    pixels = data[header.offset :]
+    if header.compression != PLAIN:
+        pixels = pixels[: header.most_pixel_bytes]
+    return _with_header(header, header.bits, header.compression, table, pixels, len(table) // 4)
 
 
 def _with_header(

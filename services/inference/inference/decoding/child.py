@@ -13,9 +13,16 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from inference.decoding import modes, seccomp
+from inference.decoding import cpu_budget, crashes, modes, seccomp
 from inference.decoding.decoders import decode
-from inference.decoding.protocol import LENGTH, TOKEN_BYTES, DecodedHeader, Limits, Refusal
+from inference.decoding.protocol import (
+    LENGTH,
+    TOKEN_BYTES,
+    Announcement,
+    DecodedHeader,
+    Limits,
+    Refusal,
+)
 
 
 def main() -> None:
@@ -27,7 +34,6 @@ def main() -> None:
     with suppress(BrokenPipeError):
         while token := requests.read(TOKEN_BYTES):
             length = LENGTH.unpack(requests.read(LENGTH.size))[0]
-            allow_cpu(limits.cpu_seconds)
             answer_request(requests.read(length), limits.pixels, answers)
             answers.write(token)
             answers.flush()
@@ -49,28 +55,27 @@ def confine(limits: Limits) -> None:
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
-def allow_cpu(seconds: int) -> None:
-    """Allow this process `seconds` of processor time from now on.
-
-    The system counts from the start of the process, so the limit is raised for each file.
-    """
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    spent = int(used.ru_utime + used.ru_stime)
-    resource.setrlimit(resource.RLIMIT_CPU, (spent + 1 + seconds, resource.RLIM_INFINITY))
-
-
 def answer_request(data: bytes, most_pixels: int, out: BinaryIO) -> None:
-    """Write the decoded file to `out`, or a refusal."""
+    """Write the size of the file to `out` as soon as it is known, then the decoded file or a refusal."""
+
+    def announce(pixels: int) -> None:
+        send(out, Announcement(pixels=pixels))
+        out.flush()
+
+    cpu_budget.announce_to(announce)
     try:
         decoded = decode(data, most_pixels)
     except Exception as error:  # noqa: BLE001  a hostile file may cause any error
         send(out, Refusal(reason=refusal_reason(error), message=f"{type(error).__name__}: {error}"[:300]))
         return
-    send(out, decoded.header)
-    out.writelines(decoded.parts)
+    try:
+        send(out, decoded.header)
+        out.writelines(decoded.parts)
+    except MemoryError:  # in the middle of an answer, so the exit status has to say it
+        os._exit(crashes.OUT_OF_MEMORY)
 
 
-def send(out: BinaryIO, header: DecodedHeader | Refusal) -> None:
+def send(out: BinaryIO, header: Announcement | DecodedHeader | Refusal) -> None:
     encoded = json.dumps(header).encode()
     out.write(LENGTH.pack(len(encoded)) + encoded)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from imagefile import heif
 from imagefile.formats import Format
 from inference import metadata
-from inference.decoding import modes, nclx, still
+from inference.decoding import cpu_budget, modes, nclx, still
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded, DecodedHeader
 from inference.metadata import Metadata
@@ -50,6 +50,7 @@ def check(data: bytes, most_pixels: int, codings: tuple[bytes, ...]) -> heif.Sum
     summary = heif.summarise(data)
     if max(summary.width * summary.height, summary.coded_pixels // MOST_CODED) > most_pixels:
         raise Image.DecompressionBombError(f"{summary.width} x {summary.height} pixels")
+    cpu_budget.announce(max(summary.width * summary.height, summary.coded_pixels))
     if problem := heif.refusal(summary, codings):
         raise Unsupported(problem)
     if resource.getrlimit(resource.RLIMIT_NPROC)[0] == 0:

@@ -16,9 +16,20 @@ from typing import IO, cast
 
 import numpy as np
 
+from common.shares import Shares
 from imagefile.formats import parse_format
 from inference.decoding import child as child_program
-from inference.decoding.protocol import ICC_BYTES, LENGTH, TOKEN_BYTES, DecodedHeader, Limits, Refusal
+from inference.decoding import cpu_budget
+from inference.decoding.crashes import crash
+from inference.decoding.protocol import (
+    ICC_BYTES,
+    LENGTH,
+    TOKEN_BYTES,
+    Announcement,
+    DecodedHeader,
+    Limits,
+    Refusal,
+)
 from inference.errors import DecoderCrashed, Undecodable
 from inference.metadata import LARGEST_EXIF_BYTES, plausible_dpi
 from inference.picture import LARGEST_16_BIT, Animation, Picture, Pixels
@@ -36,22 +47,24 @@ class Decoder:
         *,
         processes: int = 1,
         files_per_process: int = 200,
-        deadline_seconds: float = 60,
+        deadline_seconds: float = 120,
     ) -> None:
         self._limits = limits or Limits()
         self._files_per_process = files_per_process
         self._deadline_seconds = deadline_seconds
         self._free = asyncio.Semaphore(processes)
+        self.shares = Shares(max(1, processes // 2))  # or one user's slow files would make all others wait
         self._children: set[Child] = set()
         self._idle: list[Child] = []
 
-    async def decode(self, data: bytes, most_pixels: int = 0) -> Picture | Animation:
+    async def decode(self, data: bytes, most_pixels: int = 0, fairness_key: str = "") -> Picture | Animation:
         """Decode a file of up to `most_pixels`; 0 stands for the decoder's own limit.
 
-        Raises `Undecodable` for a file that cannot be decoded, and `DecoderCrashed` for a child that ended or
-        hung.
+        Files with the same `fairness_key` take no more than their share of the children at a time. Raises
+        `Undecodable` for a file that cannot be decoded, also if the child runs out of time or memory, and
+        `DecoderCrashed` for a child that was ended from outside, or hung.
         """
-        async with self._free:
+        async with self.shares.place(fairness_key), self._free:
             child = self._take_child(self._limits.for_pixels(most_pixels))
             try:
                 return await self._decode_within_deadline(child, data)
@@ -142,15 +155,14 @@ class Child:
         self.files += 1
         try:
             token = os.urandom(TOKEN_BYTES)
+            cpu_budget.allow(self.pid, self.limits.seconds_for(0))
             self._send(token, LENGTH.pack(len(data)), data)
             return self._receive(token)
         except Undecodable:
             raise
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
             self.end()
-            raise DecoderCrashed(
-                f"the decoding child ended with exit code {self._process.returncode}: {error!r}"
-            ) from error
+            raise crash(self._process.returncode, error) from error
 
     def kill(self) -> None:
         self._is_killed = True
@@ -170,6 +182,9 @@ class Child:
 
     def _receive(self, token: bytes) -> Picture | Animation:
         header = self._read_header()
+        while "pixels" in header:
+            cpu_budget.allow(self.pid, self.limits.seconds_for(header["pixels"]))
+            header = self._read_header()
         picture = None if "reason" in header else self._read_picture(header)
         if self._read_pixels(TOKEN_BYTES).tobytes() != token:
             raise ValueError("the answer belongs to another file")
@@ -234,7 +249,7 @@ class Child:
             bits=header.get("bits", 0),
         )
 
-    def _read_header(self) -> DecodedHeader | Refusal:
+    def _read_header(self) -> Announcement | DecodedHeader | Refusal:
         length = LENGTH.unpack(self._read_pixels(LENGTH.size).tobytes())[0]
         if length > HEADER_BYTES:
             raise ValueError(f"a header of {length} bytes is too long")

@@ -19,6 +19,10 @@ ICC_BYTES = 4 << 20
 """The longest colour profile that is passed on."""
 
 
+START_SECONDS, SECONDS_PER_PIXEL = 5, 0.6e-6
+"""Processor time for any file, as libraries must be loaded, and for each of its pixels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Resources that the child may use for one file."""
@@ -28,8 +32,8 @@ class Limits:
     """Address space of the child. At the limit of pixels a WebP takes 813 MB. The most expensive kind
     is a TIFF of 16 bits with alpha, compressed by LZMA or in tiled planes: 888 MB.
     """
-    cpu_seconds: int = 30
-    """Processor time for one file."""
+    cpu_seconds: int = 35
+    """The most processor time for one file. `seconds_for` says how much a file of fewer pixels may use."""
 
     def for_pixels(self, pixels: int) -> "Limits":
         """Return the limits for files of up to `pixels`; 0 changes nothing.
@@ -39,6 +43,13 @@ class Limits:
         factor = max(1.0, pixels / self.pixels)
         memory, seconds = math.ceil(self.memory_bytes * factor), math.ceil(self.cpu_seconds * factor)
         return Limits(pixels or self.pixels, memory, seconds)
+
+    def seconds_for(self, pixels: int) -> int:
+        """Return the processor time for a file of this size: 5 s, and 0.6 s for each megapixel.
+
+        Decoders take up to a third of it for honest files, on a slow core.
+        """
+        return min(self.cpu_seconds, START_SECONDS + math.ceil(pixels * SECONDS_PER_PIXEL))
 
 
 class DecodedHeader(TypedDict):
@@ -69,6 +80,12 @@ class DecodedHeader(TypedDict):
     loop: int | None
     dpi: list[float] | None
     """Pixels an inch, across and down. None if unknown."""
+
+
+class Announcement(TypedDict):
+    """The header that comes before all others, once the size of the file is known: see `cpu_budget`."""
+
+    pixels: int
 
 
 class Refusal(TypedDict):

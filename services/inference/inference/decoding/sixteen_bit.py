@@ -15,7 +15,7 @@ from imagefile import tiff_kinds
 from imagefile.formats import Format
 from imagefile.tiff import HEIGHT, SAMPLES, WIDTH, Tags
 from inference import metadata
-from inference.decoding import modes, tiff_rewrite
+from inference.decoding import cpu_budget, modes, tiff_rewrite
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded, DecodedHeader
 
@@ -131,6 +131,7 @@ def open_tiff(data: bytes | bytearray, most_pixels: int) -> "pyvips.Image":
 def check_pixels(width: int, height: int, most_pixels: int) -> None:
     if width * height > most_pixels:
         raise Image.DecompressionBombError(f"{width} x {height} pixels, at most {most_pixels}")
+    cpu_budget.announce(width * height)
 
 
 def strips(image: "pyvips.Image") -> Iterator[bytes]:

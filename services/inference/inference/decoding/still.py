@@ -12,7 +12,7 @@ from imagefile import png
 from imagefile.formats import READABLE, Format
 from imagefile.wear import jpeg_quality
 from inference import metadata
-from inference.decoding import gif, modes
+from inference.decoding import cpu_budget, gif, modes
 from inference.decoding.protocol import Decoded, DecodedHeader
 
 STRIP_BYTES = 1 << 20
@@ -37,6 +37,7 @@ def open_image(data: bytes, file_format: Format, most_pixels: int) -> Image.Imag
     opened = Image.open(io.BytesIO(data), formats=[file_format])
     if opened.width * opened.height > most_pixels:
         raise Image.DecompressionBombError(f"{opened.width} x {opened.height} pixels, at most {most_pixels}")
+    cpu_budget.announce(opened.width * opened.height)
     return opened
 
 

@@ -1,0 +1,45 @@
+"""Shares of something that several users need at the same time, so that none of them takes all of it."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncGenerator
+
+
+class Shares:
+    """Counts the places that each user takes, up to `most`. A user is any text. An empty one has no limit."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._taken = Counter[str]()
+        self._changed = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def place(self, key: str, seconds: float | None = None) -> AsyncGenerator[None]:
+        """Wait until the user has a place left, and take it. Raise `TimeoutError` after these seconds."""
+        async with asyncio.timeout(seconds):
+            while not self._has_room(key):
+                await self._changed.wait()
+        self._taken[key] += 1
+        try:
+            yield
+        finally:
+            self._give_back(key)
+
+    async def has_room(self, key: str, seconds: float) -> bool:
+        """Return whether the user has a place left now, or within these seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._has_room(key):
+                    await self._changed.wait()
+        return self._has_room(key)
+
+    def _has_room(self, key: str) -> bool:
+        return not key or self._taken[key] < self.most
+
+    def _give_back(self, key: str) -> None:
+        self._taken[key] -= 1
+        if not self._taken[key]:
+            del self._taken[key]
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,43 @@
+"""Limits how many images of a user may fail in a clock hour because they cannot be decoded.
+
+Such an image costs a decoder its time, and its user nothing. Deleting an image does not lower the count.
+"""
+
+import time
+
+import sqlalchemy as sa
+from sqlmodel import col, delete
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from common import errors
+from images.tables import Undecodable
+from loupe import refusals
+
+CODE = "undecodable"
+"""The code of the failure, as workers report it."""
+HOUR = 3600
+COUNT = sa.text("""
+    INSERT INTO undecodable (user_id, hour, count) VALUES (:user_id, :hour, 1)
+    ON CONFLICT (user_id) DO UPDATE SET
+        count = CASE WHEN undecodable.hour = excluded.hour THEN undecodable.count + 1 ELSE 1 END,
+        hour = excluded.hour
+""")
+
+
+async def count(session: AsyncSession, user_id: int) -> None:
+    """Count an image of the user that could not be decoded."""
+    hour = int(time.time()) // HOUR
+    await (await session.connection()).execute(COUNT, {"user_id": user_id, "hour": hour})
+
+
+async def refuse_over_limit(session: AsyncSession, user_id: int, limit: int) -> None:
+    """Raise `ResourceExhausted` if as many images of the user as `limit` failed so in this hour."""
+    found = await session.get(Undecodable, user_id)
+    seconds = int(time.time())
+    if found and found.hour == seconds // HOUR and found.count >= limit:
+        raise errors.refused_for(HOUR - seconds % HOUR, refusals.TOO_MANY_UNDECODABLE)
+
+
+async def forget(session: AsyncSession, user_id: int) -> None:
+    """Delete the count of a deleted user."""
+    await session.exec(delete(Undecodable).where(col(Undecodable.user_id) == user_id))

@@ -1,0 +1,41 @@
+"""The processor time of a decoding child, which grows with the pixels of the file.
+
+A file begins with the time that a picture without pixels needs. In the child, its decoder calls `announce`
+when it has read the header. The worker reads that, and allows more time. The system ends a child that uses
+more (SIGXCPU).
+"""
+
+import resource
+import time
+from collections.abc import Callable
+
+PROCESS_CPU_CLOCK = 2
+"""The kind of clock in the number of a clock, as in Linux's posix-timers.h."""
+
+
+class _Announced:
+    """What the child has announced about the present file. Outside of a child nobody listens."""
+
+    send: Callable[[int], None] | None = None
+    pixels = 0
+
+
+def announce_to(send: Callable[[int], None]) -> None:
+    """Begin the next file: `send` takes its pixels to the worker."""
+    _Announced.send, _Announced.pixels = send, 0
+
+
+def announce(pixels: int) -> None:
+    """Announce the size of the file that is decoded, unless it is no larger than announced before."""
+    if _Announced.send and pixels > _Announced.pixels:
+        _Announced.pixels = pixels
+        _Announced.send(pixels)
+
+
+def allow(pid: int, seconds: int) -> None:
+    """Allow a child `seconds` of processor time from now on.
+
+    The system counts from the start of the process, so the limit is raised for each file.
+    """
+    used = int(time.clock_gettime(~pid << 3 | PROCESS_CPU_CLOCK))
+    resource.prlimit(pid, resource.RLIMIT_CPU, (used + 1 + seconds, resource.RLIM_INFINITY))
