@@ -22,8 +22,8 @@ from inference.decoding.pool import Decoder
 from inference.errors import Undecodable
 from inference.events import Queues
 from inference.heartbeat import Cancellations, Heartbeat
-from inference.networks.auto import Choice, NotServed
-from inference.pipeline import Pipeline
+from inference.networks.auto import NotServed
+from inference.pipeline import Pipeline, Upscaled
 from inference.throughput import Share, Throughput
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
@@ -115,7 +115,7 @@ class Worker:
         heartbeat = Heartbeat(self.images, order)
         async with heartbeat.running(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
-                data, choice = await _run_while_wanted(
+                upscaled = await _run_while_wanted(
                     self._pipeline.upscale(order, heartbeat.report_progress), unwanted
                 )
             except NotWanted:
@@ -127,16 +127,17 @@ class Worker:
                 finished.failure.CopyFrom(failure)
             else:
                 # Published even if the image was cancelled meanwhile: `images` then deletes the result.
-                await self._pipeline.store(order, data)
+                await self._pipeline.store(order, upscaled.data)
                 pixels = order.size.width * order.size.height
                 self.throughput.add_result(share, pixels, order.work_kind, order.work_megapixels)
-                finished.output.CopyFrom(_output(order, len(data), choice, time.perf_counter() - started))
+                finished.output.CopyFrom(_output(upscaled, time.perf_counter() - started))
                 LOG.info(
                     "image upscaled and stored",
                     seconds=round(finished.output.seconds, 3),
-                    bytes=len(data),
-                    model=choice.model.name,
-                    reason=choice.reason,
+                    bytes=len(upscaled.data),
+                    pictures=upscaled.pictures,
+                    model=upscaled.choice.model.name,
+                    reason=upscaled.choice.reason,
                 )
         await self.publish(finished)
 
@@ -177,11 +178,13 @@ async def _run_while_wanted(work: Coroutine[Any, Any, Result], unwanted: asyncio
         await asyncio.gather(working, return_exceptions=True)
 
 
-def _output(order: images_pb2.WorkOrder, size: int, choice: Choice, seconds: float) -> pb.Output:
+def _output(upscaled: Upscaled, seconds: float) -> pb.Output:
+    choice = upscaled.choice
     return pb.Output(
-        bytes=size,
+        bytes=len(upscaled.data),
         seconds=seconds,
         model=choice.model.name,
         model_reason=choice.reason,
         model_message=choice.message,
+        pictures=upscaled.pictures,
     )

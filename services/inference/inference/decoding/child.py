@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from inference.decoding import modes, seccomp
+from inference.decoding import modes, seccomp, sequences
 from inference.decoding.decoders import decode
-from inference.decoding.protocol import LENGTH, TOKEN_BYTES, DecodedHeader, Limits, Refusal
+from inference.decoding.protocol import REQUEST, TOKEN_BYTES, DecodedHeader, Limits, Refusal
 
 
 def main() -> None:
@@ -26,9 +26,9 @@ def main() -> None:
     confine(limits)
     with suppress(BrokenPipeError):
         while token := requests.read(TOKEN_BYTES):
-            length = LENGTH.unpack(requests.read(LENGTH.size))[0]
+            length, all_pictures = REQUEST.unpack(requests.read(REQUEST.size))
             allow_cpu(limits.cpu_seconds)
-            answer_request(requests.read(length), limits.pixels, answers)
+            answer_request(requests.read(length), limits.pixels, answers, all_pictures=all_pictures)
             answers.write(token)
             answers.flush()
 
@@ -59,10 +59,10 @@ def allow_cpu(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (spent + 1 + seconds, resource.RLIM_INFINITY))
 
 
-def answer_request(data: bytes, most_pixels: int, out: BinaryIO) -> None:
+def answer_request(data: bytes, most_pixels: int, out: BinaryIO, *, all_pictures: bool) -> None:
     """Write the decoded file to `out`, or a refusal."""
     try:
-        decoded = decode(data, most_pixels)
+        decoded = decode(data, most_pixels, all_pictures=all_pictures)
     except Exception as error:  # noqa: BLE001  a hostile file may cause any error
         send(out, Refusal(reason=refusal_reason(error), message=f"{type(error).__name__}: {error}"[:300]))
         return
@@ -71,8 +71,7 @@ def answer_request(data: bytes, most_pixels: int, out: BinaryIO) -> None:
 
 
 def send(out: BinaryIO, header: DecodedHeader | Refusal) -> None:
-    encoded = json.dumps(header).encode()
-    out.write(LENGTH.pack(len(encoded)) + encoded)
+    out.write(sequences.encoded(header))
 
 
 def refusal_reason(error: Exception) -> str:
