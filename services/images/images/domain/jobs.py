@@ -232,8 +232,8 @@ def _warnings(image: Image, output: inference_pb2.Output) -> list[dict[str, str]
     missing = (image.pictures or 1) - max(1, output.pictures)
     if missing <= 0:
         return image.warnings
-    things = "page or frame could" if missing == 1 else "pages or frames could"
-    text = f"{missing} {things} not be decoded and were left out."
+    things, was = ("page or frame", "was") if missing == 1 else ("pages or frames", "were")
+    text = f"{missing} {things} could not be decoded and {was} left out."
     return [*(image.warnings or ()), {"field": "image", "message": text}]
 
 
