@@ -152,7 +152,7 @@ async def test_resolution_profile_orientation_and_metadata_belong_to_a_page(deco
     result = await upscaled(decoder, out.getvalue(), keeps_metadata=True)
 
     with tifffile.TiffFile(io.BytesIO(result)) as file:
-        tags = [{tag.name: tag.value for tag in page.tags} for page in file.pages]
+        tags = [{tag.name: tag.value for tag in page.aspage().tags} for page in file.pages]
     assert [each["XResolution"][0] / each["XResolution"][1] for each in tags] == [300, 36]
     assert [each["YResolution"][0] / each["YResolution"][1] for each in tags] == [300, 72]
     assert [each.get("InterColorProfile") for each in tags] == [profile, None]
