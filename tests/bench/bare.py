@@ -17,8 +17,8 @@ from PIL import Image
 from inference.encoding.writer import open_writer
 from inference.networks.network import Answer, Tensor
 from inference.picture import Format, Picture
-from inference.pipeline import upscale
 from inference.tiling.tiles import Tiling
+from inference.upscaling import upscale
 from tests.inference.built_models import FAITHFUL
 
 

@@ -19,8 +19,8 @@ from inference.networks.auto import choose_model
 from inference.networks.network import Answer, Tensor
 from inference.networks.registry import Model
 from inference.picture import Picture, Pixels, Size
-from inference.pipeline import upscale
 from inference.tiling.tiles import Tiling
+from inference.upscaling import upscale
 from loupe_local.state import REPOSITORY
 from loupe_local.triton import MODELS as REPOSITORY_OF_MODELS
 from tests.bench.quality_scores import psnr, ssim

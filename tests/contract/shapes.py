@@ -121,6 +121,7 @@ WAIT: dict[str, Schema] = {
     "queue_position": or_null(a("integer", minimum=1)),
     "estimated_seconds": or_null(a("integer", minimum=1)),
 }
+WARNINGS: dict[str, Schema] = {"warnings": listed(an_object({"field": TEXT, "message": TEXT}))}
 IMAGE_ADDITIVE: dict[str, Schema] = {
     "queue_time": or_null(a("number", minimum=0)),
     "download_expires_at": or_null(INSTANT),
@@ -130,8 +131,9 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
     ),
     "progress": a("integer", minimum=0, maximum=100),
     **WAIT,
+    **WARNINGS,
 }
-ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS, WAIT)
+ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS, WAIT | WARNINGS)
 IMAGE = an_object({"id": ID} | IMAGE_KEYS, IMAGE_ADDITIVE | {"batch_id": or_null(ID)})
 DOWNLOAD = an_object({"download_url": ADDRESS, "filename": TEXT}, {"expires_at": INSTANT})
 
@@ -158,7 +160,7 @@ def a_batch(image: Schema) -> Schema:
     )
 
 
-ACCEPTED_BATCH = a_batch(an_object(IN_BATCH | ACCEPTED_KEYS, WAIT))
+ACCEPTED_BATCH = a_batch(an_object(IN_BATCH | ACCEPTED_KEYS, WAIT | WARNINGS))
 BATCH = a_batch(an_object(IN_BATCH | IMAGE_KEYS, IMAGE_ADDITIVE))
 
 USAGE = an_object(

@@ -89,6 +89,7 @@ def test_a_new_batch_has_the_shape_of_the_reference() -> None:
         ("updated_at", "2026-02-15T12:00:00.000000Z"),
         ("queue_position", None),
         ("estimated_seconds", None),
+        ("warnings", []),
     ]
     assert [image["id"] for image in images] == [101, 102]
 
@@ -113,7 +114,7 @@ def test_an_ended_batch_has_all_details() -> None:
     assert (written.scale_factor, written.target_width, written.target_height) == (None, 300, None)
     assert written.completed_at == "2026-02-15T12:00:05.000000Z"
     assert list(written.images[0].model_dump())[:3] == ["id", "batch_id", "original_filename"]
-    assert list(written.images[0].model_dump())[-3:] == ["progress", "queue_position", "estimated_seconds"]
+    assert list(written.images[0].model_dump())[-3:] == ["queue_position", "estimated_seconds", "warnings"]
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_a_format_may_be_only_read_or_only_written() -> None:
     [
         (READABLE, DECODERS, "decoder"),
         (WRITABLE, writer.ENCODERS, "encoder"),
-        (["GIF", "WEBP"], animation.ENCODERS, "encoder of animations"),
+        (["GIF", "PNG", "WEBP"], animation.ENCODERS, "encoder of animations"),
     ],
 )
 def test_a_format_without_a_function_stops_the_worker(

@@ -9,9 +9,9 @@ from inference.decoding.pool import Decoder
 from inference.encoding.writer import Writer, open_writer
 from inference.networks.network import Infer
 from inference.picture import Animation, Format, Picture, Pixels
-from inference.pipeline import upscale
 from inference.resampling import Resampler
 from inference.tiling.tiles import Tiling
+from inference.upscaling import upscale
 from tests.inference.built_models import FAITHFUL
 
 

@@ -11,9 +11,10 @@ from PIL import Image, ImageDraw
 from inference.decoding.pool import Decoder
 from inference.networks.registry import Model
 from inference.picture import Animation, Format, Picture
-from inference.pipeline import RenderSpec, render, upscale
+from inference.pipeline import RenderSpec, render
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
+from inference.upscaling import upscale
 from loupe_local.stack import Stack
 from tests.inference.built_models import CLEAN, ENHANCE_SMALL, FAITHFUL
 from tests.inference.conftest import triton_at

@@ -3,7 +3,7 @@
 import lzma
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -53,12 +53,18 @@ class Kind:
 
 def a_tiff(samples: Pixels, kind: Kind, *, next_samples: tuple[Pixels, Kind] | None = None) -> bytes:
     """Return a file of `samples`: height x width x channels, each an integer or a float."""
+    return some_pages([(samples, kind), *((next_samples,) if next_samples else ())])
+
+
+def some_pages(pages: Sequence[tuple[Pixels, Kind]]) -> bytes:
+    """Return a file of several pictures, in the byte order of the first."""
+    kind = pages[0][1]
     out = bytearray(struct.pack(f"{kind.order}2sHHH", b"II" if kind.order == "<" else b"MM", 43, 8, 0))
     out += bytes(8)
     if not kind.is_big:
         out = bytearray(struct.pack(f"{kind.order}2sHI", b"II" if kind.order == "<" else b"MM", 42, 0))
     pointer = 8 if kind.is_big else 4
-    for stored, how in ((samples, kind), *((next_samples,) if next_samples else ())):
+    for stored, how in pages:
         pointer = _write_picture(out, pointer, stored, how)
     return bytes(out)
 

@@ -51,7 +51,10 @@ class Writing:
     """Values of `output_format`; empty if clients cannot choose the format."""
     alpha: bool
     animated: bool
+    """Whether a result may be an animation."""
     bit_depths: tuple[int, ...]
     """Bits a sample."""
     has_quality: bool
     limits: Limits = field(default_factory=Limits)
+    keeps_all_of: tuple[str, ...] = ()
+    """The formats whose frames or pages a result keeps. Of others it has the first."""

@@ -71,9 +71,17 @@ FORMATS: Mapping[Format, FormatInfo] = {
             walk=png.walk,
             is_complete=png.is_complete,
             is_lossy=never,
+            animated=True,
             for_decoder=png.for_decoder,
         ),
-        writing=Writing(choices=("png",), alpha=True, animated=False, bit_depths=(8, 16), has_quality=False),
+        writing=Writing(
+            choices=("png",),
+            alpha=True,
+            animated=True,
+            bit_depths=(8, 16),
+            has_quality=False,
+            keeps_all_of=("PNG",),
+        ),
         becomes="PNG",
     ),
     "WEBP": FormatInfo(
@@ -102,6 +110,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
                 other_pixels=33_554_432,
                 frame_pixels=16_777_216,
             ),
+            keeps_all_of=("PNG", "WEBP", "GIF"),
         ),
         becomes="WEBP",
     ),
@@ -125,7 +134,14 @@ FORMATS: Mapping[Format, FormatInfo] = {
             is_complete=tiff.is_complete,
             is_lossy=never,
         ),
-        writing=Writing(choices=("tiff",), alpha=True, animated=False, bit_depths=(8, 16), has_quality=False),
+        writing=Writing(
+            choices=("tiff",),
+            alpha=True,
+            animated=False,
+            bit_depths=(8, 16),
+            has_quality=False,
+            keeps_all_of=("TIFF",),
+        ),
         becomes="TIFF",
     ),
     "GIF": FormatInfo(
@@ -146,6 +162,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
             bit_depths=(8,),
             has_quality=False,
             limits=Limits(longest_side=65_535),
+            keeps_all_of=("PNG", "WEBP", "GIF"),
         ),
         becomes="PNG",
     ),
@@ -252,6 +269,6 @@ def media_type(name: Format) -> str:
     return FORMATS[name].media_type
 
 
-def can_be_animated(name: Format) -> bool:
-    """Return whether a result in this format can hold an animation."""
-    return name in WRITABLE and WRITABLE[name].animated
+def keeps_all(result: Format, original: Format) -> bool:
+    """Return whether a result in this format has all frames or pages of the original, and not only one."""
+    return original in WRITABLE[result].keeps_all_of

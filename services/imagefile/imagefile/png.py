@@ -14,7 +14,7 @@ from imagefile import exif, png_metadata
 from imagefile.parser_bombs import ParserBomb
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-HEADER, PIXELS, END, FRAME = b"IHDR", b"IDAT", b"IEND", b"fcTL"
+HEADER, PIXELS, FRAME_PIXELS, END = b"IHDR", b"IDAT", b"fdAT", b"IEND"
 MOST_CHUNKS = 10_000
 """Chunks of pixels do not count, unless they are shorter than `SHORT_PIXELS`."""
 SHORT_PIXELS = 64
@@ -58,7 +58,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
     pixel_chunks = 0
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
-        counted += kind != PIXELS or length < SHORT_PIXELS
+        counted += kind not in (PIXELS, FRAME_PIXELS) or length < SHORT_PIXELS
         if counted > MOST_CHUNKS:
             raise ParserBomb(f"more than {MOST_CHUNKS} chunks")
         pixel_chunks += kind == PIXELS
@@ -138,10 +138,11 @@ def _has_all_pixels(found: list[Chunk]) -> bool:
     pixels = takewhile(
         lambda chunk: chunk.kind == PIXELS, dropwhile(lambda chunk: chunk.kind != PIXELS, found)
     )
-    return _inflates_to((chunk.body for chunk in pixels), _bytes_needed(header.body))
+    needed = bytes_needed(header.body)
+    return inflates_to((chunk.body for chunk in pixels), needed, time.thread_time() + LONGEST_SECONDS)
 
 
-def _bytes_needed(header: memoryview) -> int:
+def bytes_needed(header: bytes | memoryview) -> int:
     """Return the bytes of all rows, each of which begins with the number of its filter (7.2, 8)."""
     width, height, depth, colour_type, _, _, is_interlaced = struct.unpack_from(">IIBBBBB", header)
     bits, needed = depth * SAMPLES_PER_PIXEL[colour_type], 0
@@ -151,17 +152,18 @@ def _bytes_needed(header: memoryview) -> int:
     return needed
 
 
-def _inflates_to(parts: Iterable[memoryview], needed: int) -> bool:
+def inflates_to(parts: Iterable[memoryview], needed: int, until: float) -> bool:
     """Return whether the parts inflate to `needed` bytes or more.
 
-    Also return True if counting takes too long. Then the decoder notices if pixels are missing.
+    Also return True if this thread has used `until` seconds of processor time. Then the decoder notices if
+    pixels are missing.
     """
-    inflate, count, started = zlib.decompressobj(), 0, time.thread_time()
+    inflate, count = zlib.decompressobj(), 0
     try:
         for part in parts:
             for start in range(0, len(part), PIECE_BYTES):
                 count += len(inflate.decompress(part[start : start + PIECE_BYTES]))
-                if count >= needed or time.thread_time() - started > LONGEST_SECONDS:
+                if count >= needed or time.thread_time() > until:
                     return True
     except zlib.error:
         pass

@@ -107,10 +107,11 @@ def first_directory(data: Data) -> int:
     return struct.unpack_from(number_format.offset, data, number_format.first_pointer)[0]
 
 
-def entries(data: Data) -> Iterator[Entry]:
-    """Yield the entries of the first directory. Raise `ParserBomb` for too many entries or values."""
+def entries(data: Data, directory: int | None = None) -> Iterator[Entry]:
+    """Yield the entries of a directory, by default the first. Raise `ParserBomb` for too many of them."""
     try:
-        yield from entries_at(data, first_directory(data), read_number_format(data))
+        start = first_directory(data) if directory is None else directory
+        yield from entries_at(data, start, read_number_format(data))
     except (struct.error, OverflowError):
         return
 
@@ -154,14 +155,15 @@ def walk(data: Data) -> None:
 
 
 class Tags:
-    """The tags of the first directory, by number. A tag that is missing has its default value."""
+    """The tags of a directory, by number. A tag that is missing has its default value."""
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data, directory: int | None = None) -> None:
+        """Read the directory at an offset, by default the first one."""
         self._data = data
         self._order = read_number_format(data).order
         self._entries: dict[int, Entry] = {}
         total_bytes = 0
-        for entry in entries(data):
+        for entry in entries(data, directory):
             size = entry.count * TYPE_BYTES.get(entry.kind, 0)
             if entry.tag in self._entries or not size:
                 continue
@@ -223,13 +225,17 @@ def coded_pixels(tags: Tags) -> int:
 
 
 def is_complete(data: Data) -> bool:
+    """Return whether the first picture is complete."""
+    return has_all_pieces(Tags(data), len(data))
+
+
+def has_all_pieces(tags: Tags, file_bytes: int) -> bool:
     """Return whether all strips or tiles lie within the file (section 8), and the tags of `STRUCTURE` are
     integers.
     """
-    tags = Tags(data)
     if any(tag in tags and not tags.has_integers(tag) for tag in STRUCTURE):
         return False
     offsets, lengths = tags.pieces()
     if not offsets or not lengths:
         return False
-    return all(start + size <= len(data) for start, size in zip(offsets, lengths, strict=False))
+    return all(start + size <= file_bytes for start, size in zip(offsets, lengths, strict=False))

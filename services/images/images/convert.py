@@ -59,6 +59,7 @@ def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime
         queue_position=queue.position(image) if queue else None,
         estimated_seconds=queue.seconds(image) if queue else None,
         result_format=pb.Format.Value(f"FORMAT_{image.upscaled_format}"),
+        warnings=[pb.Warning(**each) for each in image.warnings or ()],
     )
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path
@@ -116,6 +117,7 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         work_kind=image.work_kind or "",
         dpi=image.dpi or 0,
         fairness_key=fairness.key_of(image.user_id, settings.fairness_secret),
+        pictures=image.pictures or 0,
     )
 
 

@@ -109,6 +109,10 @@ class Image(Base, table=True):
     model_used: str | None = Field(default=None, sa_type=sa.String)
     model_reason: str | None = Field(default=None, sa_type=sa.String)
     model_message: str | None = Field(default=None, sa_type=sa.String)
+    pictures: int | None = None
+    """Pages of a TIFF, or frames of an animated PNG, that the result has. None if it has only the first."""
+    warnings: list[dict[str, str]] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    """What the result lacks of the original, as texts for people: `field` and `message`."""
     work_megapixels: float | None = None
     """Megapixels that networks write for it, all frames together. None in rows of the previous release."""
     work_kind: str | None = Field(default=None, sa_type=sa.String)

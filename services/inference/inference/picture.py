@@ -4,6 +4,7 @@ Colour is never premultiplied by alpha. If every pixel is opaque, the alpha chan
 and `has_alpha` records that the file has one, so that the result has the same channels as its original.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +100,45 @@ class Animation:
     """Pictures of one size, shown one after the other. Either all have an alpha channel or none."""
 
     frames: list[Picture]
-    milliseconds: list[int]
-    """How long each frame is shown."""
+    milliseconds: Sequence[float]
+    """How long each frame is shown. Only an animated PNG has fractions."""
     loop: int | None
     """How often the animation is played: 0 for ever, None once."""
+    hidden: Picture | None = None
+    """The still picture of an animated PNG that is none of its frames."""
+
+    @property
+    def count(self) -> int:
+        """The number of pictures, the hidden one included."""
+        return len(self.frames) + (self.hidden is not None)
+
+    @property
+    def first(self) -> Picture:
+        """The picture that stands for the animation where it cannot be shown."""
+        return self.hidden or self.frames[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pages:
+    """Pictures of one file that are no animation. Each has its own size and its own depth."""
+
+    pages: list[Picture]
+
+    @property
+    def count(self) -> int:
+        return len(self.pages)
+
+    @property
+    def first(self) -> Picture:
+        return self.pages[0]
+
+
+def turn_upright(samples: Pixels, orientation: int) -> Pixels:
+    """Return a view turned by its EXIF orientation (CIPA DC-008, 4.6.4). 5 to 8 swap width and height."""
+    if orientation in (5, 6, 7, 8):
+        samples = samples.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    return samples

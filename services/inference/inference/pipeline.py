@@ -15,38 +15,32 @@ From step 4 to step 9 rows stream through: the result's pixels are never in memo
 happens in threads, never on the event loop.
 """
 
-import asyncio
 from asyncio import to_thread
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from PIL import Image
 from prometheus_client import Counter
 
 from common.blobs import Blobs
-from imagefile.formats import WRITABLE, Format, can_be_animated, media_type
+from imagefile.formats import WRITABLE, Format, keeps_all, media_type
+from imagefile.tiff_pages import enlarged
 from inference.decoding.pool import Decoder
-from inference.drift import DriftCorrection
-from inference.encoding import animation
+from inference.encoding import animation, tiff
+from inference.encoding.options import Options
 from inference.encoding.writer import open_writer
 from inference.errors import Undecodable
-from inference.metadata import with_dpi
-from inference.nearest import nearest_rows, plain_rows
-from inference.networks.auto import Choice, choose_model
-from inference.networks.network import ImplausibleAnswer, Infer, Network, smallest_network
-from inference.picture import Animation, Header, Picture, Pixels, Size
-from inference.plain import is_neutral, one_colour
-from inference.resampling import PictureResampler, fill_hidden_colours
-from inference.sizing import Fit, Placement, PlacementWriter, WriteRows, place
+from inference.networks.auto import Choice, choose_model, main_choice
+from inference.networks.network import ImplausibleAnswer, Infer, Network
+from inference.picture import Animation, Header, Pages, Picture, Pixels, Size
+from inference.sizing import Fit, Placement, PlacementWriter, place
 from inference.stage_metrics import timed
 from inference.tiling.inference_cache import InferenceCache
 from inference.tiling.inference_count import InferenceCount
 from inference.tiling.progress import Progress, of_frame
-from inference.tiling.tile_rows import TiledPass
 from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tiling
 from inference.triton.client import Triton
+from inference.upscaling import upscale
 from loupe.contract import LONGEST_OUTPUT_SIDE
 from loupe.images.v1 import images_pb2
 
@@ -62,6 +56,7 @@ FITS: dict[int, Fit] = {
     images_pb2.FIT_COVER: "cover",
     images_pb2.FIT_CONTAIN: "contain",
 }
+
 
 pixels = Counter("loupe_pixels_total", "Pixels of images that were upscaled", ["direction"])
 
@@ -83,6 +78,8 @@ class RenderSpec:
     """Limit for all frames of a result together. `images` has checked it, but it may miscount the frames of a
     damaged file.
     """
+    networks_of_pages: tuple[tuple[Network, ...], ...] = ()
+    """The networks of each page, if they may differ."""
 
     def header(self, picture: Picture, placement: Placement) -> Header:
         """Return the result's header. A border adds an alpha channel if the format has one."""
@@ -101,9 +98,13 @@ class RenderSpec:
         return replace(self.tiling, tile=max(tile, SMALLEST_TILE, *smallest))
 
 
-class Result(NamedTuple):
+class Upscaled(NamedTuple):
+    """A result."""
+
     data: bytes
     choice: Choice
+    pictures: int
+    """The pages or frames that could be decoded."""
     megapixels: float
     """What networks wrote for it, with overlaps and the fallback's part."""
 
@@ -118,14 +119,15 @@ class Pipeline:
     availability: "Availability"
     tiling: Tiling
 
-    async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> Result:
-        """Return the result's file, and how it was made.
+    async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> Upscaled:
+        """Return the result's file, the model that made it, and the number of its pages or frames.
 
         Raises `Undecodable` if the picture is at fault, `NotServed` if this worker does not serve the
         model, and the errors of the object store and of Triton.
         """
         picture = await self.decode(order, await self.fetch(order))
-        choice = await self.choose(order, picture)
+        choices = await self.choose(order, picture)
+        choice = main_choice(choices)
         spec = RenderSpec(
             (order.size.width, order.size.height),
             FORMATS[order.format],
@@ -135,6 +137,7 @@ class Pipeline:
             quality=order.quality or None,
             keeps_metadata=order.keeps_metadata,
             dpi=order.dpi or None,
+            networks_of_pages=tuple(each.model.networks for each in choices),
             most_pixels=order.largest_output_pixels or MOST_OUTPUT_PIXELS,
         )
         infer = InferenceCount(self.triton.infer)
@@ -146,18 +149,29 @@ class Pipeline:
                 await self.triton.send_canaries([error.model])
                 raise
         count_pixels(picture, spec)
-        return Result(data, choice, infer.megapixels)
+        count = 1 if isinstance(picture, Picture) else picture.count
+        return Upscaled(data, choice, count, infer.megapixels)
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):
             return await self.blobs.get(order.original_path)
 
-    async def decode(self, order: images_pb2.WorkOrder, original: bytes) -> Picture | Animation:
+    async def decode(self, order: images_pb2.WorkOrder, original: bytes) -> Picture | Animation | Pages:
         with timed("decode"):
-            return await self.decoder.decode(original, order.largest_input_pixels, order.fairness_key)
+            return await self.decoder.decode(
+                original,
+                order.largest_input_pixels,
+                order.fairness_key,
+                all_pictures=order.pictures > 0,
+            )
 
-    async def choose(self, order: images_pb2.WorkOrder, picture: Picture | Animation) -> Choice:
-        return await asyncio.to_thread(choose_model, order.model, picture, self.availability.models)
+    async def choose(
+        self, order: images_pb2.WorkOrder, original: Picture | Animation | Pages
+    ) -> Sequence[Choice]:
+        """Return the model for each page, or the one for the picture or the animation."""
+        served = self.availability.models
+        parts = original.pages if isinstance(original, Pages) else [original]
+        return [await to_thread(choose_model, order.model, each, served) for each in parts]
 
     async def store(self, order: images_pb2.WorkOrder, data: bytes) -> None:
         with timed("store"):
@@ -165,16 +179,19 @@ class Pipeline:
 
 
 async def render(
-    original: Picture | Animation, spec: RenderSpec, infer: Infer, progress: Progress | None = None
+    original: Picture | Animation | Pages, spec: RenderSpec, infer: Infer, progress: Progress | None = None
 ) -> bytes:
     """Return the result's file (steps 4 to 9).
 
-    If the format cannot hold an animation, only its first frame is rendered.
+    If the format cannot hold the original's pages or frames, only the first is rendered.
     """
     if isinstance(original, Picture):
         return await render_still(original, spec, infer, progress)
-    if not can_be_animated(spec.file_format):
-        return await render_still(original.frames[0], spec, infer, progress)
+    first = original.first
+    if original.count == 1 or not keeps_all(spec.file_format, first.source_format):
+        return await render_still(first, spec, infer, progress)
+    if isinstance(original, Pages):
+        return await render_pages(original, spec, infer, progress)
     return await render_animation(original, spec, infer, progress)
 
 
@@ -189,28 +206,47 @@ async def render_still(picture: Picture, spec: RenderSpec, infer: Infer, progres
     return await to_thread(writer.finish)
 
 
+async def render_pages(original: Pages, spec: RenderSpec, infer: Infer, progress: Progress | None) -> bytes:
+    """Return a TIFF. All pages grow by the factors of the first."""
+    count, file = original.count, tiff.File()
+    sizes = [enlarged(page.size, original.pages[0].size, spec.size) for page in original.pages]
+    check_pixels(sizes, spec)
+    for number, (page, size) in enumerate(zip(original.pages, sizes, strict=True)):
+        networks = spec.networks_of_pages[number] if spec.networks_of_pages else spec.networks
+        page_spec = replace(spec, size=size, networks=networks)
+        placement = place(page.size, size, spec.fit)
+        header = page_spec.header(page, placement)
+        writer = tiff.Writer(header, Options(spec.quality, page.is_lossless), file)
+        placement_writer = await to_thread(PlacementWriter, placement, header, writer.write)
+        await render_frame(
+            page, page_spec, placement_writer, placement, infer, of_frame(progress, number, count)
+        )
+        await to_thread(writer.end_page)
+    return await to_thread(file.out.getvalue)
+
+
 async def render_animation(
     original: Animation, spec: RenderSpec, infer: Infer, progress: Progress | None
 ) -> bytes:
-    count = len(original.frames)
-    if count * spec.size[0] * spec.size[1] > spec.most_pixels:
-        raise Undecodable(f"{count} frames of {spec.size[0]} x {spec.size[1]}", reason="too_many_pixels")
+    pictures = [*([original.hidden] if original.hidden else []), *original.frames]
+    check_pixels([spec.size] * original.count, spec)
     cached_infer = InferenceCache(infer)
-    frames: list[Image.Image] = []
-    for index, picture in enumerate(original.frames):
+    header = spec.header(original.frames[0], place(original.frames[0].size, spec.size, spec.fit))
+    writer = await to_thread(animation.open_writer, spec.file_format, header, original, spec.quality)
+    for number, picture in enumerate(pictures):
         rows: list[Pixels] = []
         placement = place(picture.size, spec.size, spec.fit)
         placement_writer = PlacementWriter(placement, spec.header(picture, placement), rows.append)
-        report = of_frame(progress, index, count) if progress else None
+        report = of_frame(progress, number, len(pictures))
         await render_frame(picture, spec, placement_writer, placement, cached_infer, report)
-        frames.append(await to_thread(join_rows, rows, spec.file_format))
-    exif = original.frames[0].exif if spec.keeps_metadata else None
-    exif = with_dpi(exif, (spec.dpi, spec.dpi) if spec.dpi else original.frames[0].dpi)
-    return await to_thread(animation.encode, frames, original, spec.file_format, spec.quality, exif)
+        await to_thread(writer.write_hidden if picture is original.hidden else writer.write_frame, rows)
+    return await to_thread(writer.finish)
 
 
-def join_rows(rows: list[Pixels], file_format: Format) -> Image.Image:
-    return animation.prepare_frame(np.concatenate(rows), file_format)
+def check_pixels(sizes: Sequence[Size], spec: RenderSpec) -> None:
+    """Raise `Undecodable` if the pages or frames of a result have too many pixels together."""
+    if sum(width * height for width, height in sizes) > spec.most_pixels:
+        raise Undecodable(f"{len(sizes)} pages or frames, as of {sizes[0]}", reason="too_many_pixels")
 
 
 async def render_frame(
@@ -234,66 +270,15 @@ async def render_frame(
     await to_thread(placement_writer.end)
 
 
-async def upscale(
-    picture: Picture,
-    size: Size,
-    infer: Infer,
-    write: WriteRows,
-    *,
-    networks: Sequence[Network],
-    tiling: Tiling = Tiling(),  # noqa: B008  frozen
-    progress: Progress | None = None,
-) -> None:
-    """Write the rows of the picture at exactly this size, with alpha last (steps 4 to 7).
-
-    A model without networks repeats pixels. A network never sees a picture of one colour, which stays that
-    colour, and it sees one channel of a picture without colour, whose result has no colour either.
-    """
-    rows = await to_thread(rows_without_network, picture, size, networks)
-    if rows is not None:
-        await to_thread(write_all, rows, write)
-        if progress:
-            progress(1.0)
-        return
-    network = smallest_network(networks, picture.size, size)
-    source = await to_thread(network_input, picture)
-    tiled = TiledPass(network, source, infer, tiling, progress)
-    resampler = PictureResampler(picture, size, network.scale)
-    correction = DriftCorrection(source, network.scale) if source.shape[2] == 1 else None
-
-    def resample_and_write(native: Pixels) -> None:
-        for rows in correction.push(native) if correction else (native,):
-            write_all(resampler.push(rows), write)
-
-    async def take_rows(native: Pixels) -> None:
-        await to_thread(resample_and_write, native)
-
-    await tiled.run(take_rows)
-
-
-def rows_without_network(
-    picture: Picture, size: Size, networks: Sequence[Network]
-) -> Iterator[Pixels] | None:
-    """Return the result's rows, or None if a network has to make them."""
-    if not networks:
-        return nearest_rows(picture, size)
-    colour = one_colour(picture)
-    return None if colour is None else plain_rows(picture, size, colour)
-
-
-def network_input(picture: Picture) -> Pixels:
-    """Return the colours as the network sees them: one channel if all are equal."""
-    source = fill_hidden_colours(picture)
-    return source[:, :, :1] if is_neutral(source) else source
-
-
-def write_all(rows: Iterable[Pixels], write: WriteRows) -> None:
-    for each in rows:
-        write(each)
-
-
-def count_pixels(picture: Picture | Animation, spec: RenderSpec) -> None:
-    frames = picture.frames if isinstance(picture, Animation) else [picture]
-    count = len(frames) if can_be_animated(spec.file_format) else 1
-    pixels.labels("in").inc(count * frames[0].width * frames[0].height)
-    pixels.labels("out").inc(count * spec.size[0] * spec.size[1])
+def count_pixels(original: Picture | Animation | Pages, spec: RenderSpec) -> None:
+    if isinstance(original, Picture):
+        pictures = [original]
+    else:
+        pictures = original.pages if isinstance(original, Pages) else original.frames
+    if not keeps_all(spec.file_format, pictures[0].source_format):
+        pictures = pictures[:1]
+    first = pictures[0].size
+    for picture in pictures:
+        width, height = enlarged(picture.size, first, spec.size)
+        pixels.labels("in").inc(picture.width * picture.height)
+        pixels.labels("out").inc(width * height)

@@ -23,7 +23,7 @@ from inference.errors import Undecodable
 from inference.events import Queues
 from inference.heartbeat import Cancellations, Heartbeat
 from inference.networks.auto import NotServed
-from inference.pipeline import Pipeline, Result
+from inference.pipeline import Pipeline, Upscaled
 from inference.throughput import Share, Throughput
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
@@ -124,7 +124,7 @@ class Worker:
         heartbeat = Heartbeat(self.images, order)
         async with heartbeat.running(self.cancellations, self.heartbeat_seconds) as unwanted:
             try:
-                result = await _run_while_wanted(
+                upscaled = await _run_while_wanted(
                     self._pipeline.upscale(order, heartbeat.report_progress), unwanted
                 )
             except NotWanted:
@@ -136,23 +136,24 @@ class Worker:
                 finished.failure.CopyFrom(failure)
             else:
                 # Published even if the image was cancelled meanwhile: `images` then deletes the result.
-                await self._pipeline.store(order, result.data)
-                self._count(order, share, result)
-                finished.output.CopyFrom(_output(result, time.perf_counter() - started))
+                await self._pipeline.store(order, upscaled.data)
+                self._count(order, share, upscaled)
+                finished.output.CopyFrom(_output(upscaled, time.perf_counter() - started))
                 LOG.info(
                     "image upscaled and stored",
                     seconds=round(finished.output.seconds, 3),
-                    bytes=len(result.data),
-                    model=result.choice.model.name,
-                    reason=result.choice.reason,
+                    bytes=len(upscaled.data),
+                    pictures=upscaled.pictures,
+                    model=upscaled.choice.model.name,
+                    reason=upscaled.choice.reason,
                 )
         await self.publish(finished)
 
-    def _count(self, order: images_pb2.WorkOrder, share: Share, result: Result) -> None:
+    def _count(self, order: images_pb2.WorkOrder, share: Share, upscaled: Upscaled) -> None:
         pixels = order.size.width * order.size.height
-        choice = result.choice
+        choice = upscaled.choice
         repeats_pixels = order.model == choice.model.name and not choice.model.networks
-        written = None if repeats_pixels else result.megapixels
+        written = None if repeats_pixels else upscaled.megapixels
         self.throughput.add_result(share, pixels, order.work_kind, order.work_megapixels, written)
 
     @property
@@ -192,12 +193,13 @@ async def _run_while_wanted(work: Coroutine[Any, Any, Done], unwanted: asyncio.T
         await asyncio.gather(working, return_exceptions=True)
 
 
-def _output(result: Result, seconds: float) -> pb.Output:
-    choice = result.choice
+def _output(upscaled: Upscaled, seconds: float) -> pb.Output:
+    choice = upscaled.choice
     return pb.Output(
-        bytes=len(result.data),
+        bytes=len(upscaled.data),
         seconds=seconds,
         model=choice.model.name,
         model_reason=choice.reason,
         model_message=choice.message,
+        pictures=upscaled.pictures,
     )

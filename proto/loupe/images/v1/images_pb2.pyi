@@ -208,6 +208,7 @@ class Image(_message.Message):
     QUEUE_POSITION_FIELD_NUMBER: _builtins.int
     ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
     RESULT_FORMAT_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     original_filename: _builtins.str
     original_path: _builtins.str
@@ -248,6 +249,10 @@ class Image(_message.Message):
     def failure(self) -> Global___Failure: ...
     @_builtins.property
     def model(self) -> Global___Model: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
+        """What the result lacks of the original."""
+
     def __init__(
         self,
         *,
@@ -277,10 +282,11 @@ class Image(_message.Message):
         queue_position: _builtins.int | None = ...,
         estimated_seconds: _builtins.int | None = ...,
         result_format: Global___Format.ValueType = ...,
+        warnings: _abc.Iterable[Global___Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__estimated_seconds: _TypeAlias = _typing.Literal["estimated_seconds"]  # noqa: Y015
     _WhichOneofArgType__estimated_seconds: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds"]  # noqa: Y015
@@ -300,6 +306,32 @@ class Image(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_seconds) -> _WhichOneofReturnType__queue_seconds | None: ...
 
 Global___Image: _TypeAlias = Image  # noqa: Y015
+
+@_typing.final
+class Warning(_message.Message):
+    """What was not done as the upload may suggest, such as pages that were left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The field of the form that it is about."""
+    message: _builtins.str
+    """A text for people."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Warning: _TypeAlias = Warning  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
@@ -1416,6 +1448,7 @@ class WorkOrder(_message.Message):
     WORK_KIND_FIELD_NUMBER: _builtins.int
     DPI_FIELD_NUMBER: _builtins.int
     FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
     original_path: _builtins.str
@@ -1456,6 +1489,8 @@ class WorkOrder(_message.Message):
     """Pixels an inch of the result. Zero keeps the original's."""
     fairness_key: _builtins.str
     """The same for all images of a user, so that a worker can share its time between users. It does not name the user."""
+    pictures: _builtins.int
+    """Pages of a TIFF, or frames of an animated PNG, that the result has. Zero for the first only."""
     @_builtins.property
     def size(self) -> Global___Size:
         """The size of the result."""
@@ -1481,10 +1516,11 @@ class WorkOrder(_message.Message):
         work_kind: _builtins.str = ...,
         dpi: _builtins.int = ...,
         fairness_key: _builtins.str = ...,
+        pictures: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015

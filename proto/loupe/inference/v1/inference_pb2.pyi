@@ -64,6 +64,7 @@ class Output(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     MODEL_REASON_FIELD_NUMBER: _builtins.int
     MODEL_MESSAGE_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
     bytes: _builtins.int
     seconds: _builtins.float
     """Time from the start of the work until the result was stored."""
@@ -71,6 +72,8 @@ class Output(_message.Message):
     """The name of the model, the reason for choosing it as a code, and the same reason as a text for people."""
     model_reason: _builtins.str
     model_message: _builtins.str
+    pictures: _builtins.int
+    """How many of `WorkOrder.pictures` the worker could read. Zero from workers of the previous release, which read one."""
     def __init__(
         self,
         *,
@@ -79,10 +82,11 @@ class Output(_message.Message):
         model: _builtins.str = ...,
         model_reason: _builtins.str = ...,
         model_message: _builtins.str = ...,
+        pictures: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "seconds", b"seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

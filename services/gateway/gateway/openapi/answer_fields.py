@@ -22,6 +22,7 @@ OBJECTS: Json = {
     "Download": "A link to the result of an image.",
     "Failure": "Why an image has no result.",
     "Image": "An uploaded image, with its state and its result.",
+    "ImageWarning": "Something that the result lacks of the original.",
     "ImageUploads": "How many images you have uploaded this month, and how many are left.",
     "Limit": "One limit of a plan.",
     "Links": "The addresses of other pages of the list.",
@@ -124,6 +125,11 @@ FIELDS: Json = {
     "estimated_seconds": a_field(ESTIMATED_SECONDS, None, minimum=1),
     "AcceptedImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
     "AcceptedBatchImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
+    "warnings": {"description": "What the result lacks of the original, such as pages that were left out."},
+    "ImageWarning.field": a_field("The field of the upload that it is about.", "image"),
+    "ImageWarning.message": a_field(
+        "What was left out, and why, for a person.", "1 of 3 pages was left out: damaged."
+    ),
     "Failure.code": a_field(
         "The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`, "
         "`object_lost`, or one that a later version adds.",

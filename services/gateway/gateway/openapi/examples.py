@@ -40,6 +40,7 @@ def accepted(number: int, name: str, **more: Any) -> dict[str, Any]:
         "updated_at": DAY,
         "queue_position": 3,
         "estimated_seconds": 9,
+        "warnings": [],
     }
 
 
@@ -79,6 +80,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "progress": 100,
         "queue_position": None,
         "estimated_seconds": None,
+        "warnings": [],
     }
 
 

@@ -87,6 +87,7 @@ async def create_batch(request: Request, caller: BatchWriter) -> Envelope[Batch[
     response = await uploads.send_batch(request, caller)
     record_usage(request, caller, response)
     uploads.warn_of_unused_options(request, response.batch.images)
+    uploads.warn_of_images(request, response.batch.images, in_batch=True)
     images = [to_accepted_batch_image(image) for image in response.batch.images]
     return CREATE_BATCH.answer(to_batch(response.batch, images))
 

@@ -37,6 +37,11 @@ StatusName = Annotated[str, Field(json_schema_extra=IMAGE_STATUS)]
 StatusFilter = Annotated[StatusName | None, Query()]
 
 
+class ImageWarning(BaseModel):
+    field: str
+    message: str
+
+
 class Failure(BaseModel):
     code: str
     message: str
@@ -65,6 +70,7 @@ class AcceptedImage(BaseModel):
     updated_at: str
     queue_position: int | None
     estimated_seconds: int | None
+    warnings: list[ImageWarning]
 
 
 class ImageFields(BaseModel):
@@ -96,6 +102,7 @@ class ImageFields(BaseModel):
     progress: int
     queue_position: int | None
     estimated_seconds: int | None
+    warnings: list[ImageWarning]
 
 
 class Image(ImageFields):
@@ -128,6 +135,7 @@ async def upscale(request: Request, caller: ImageWriter) -> Envelope[AcceptedIma
     response = await uploads.send_image(request, caller)
     record_usage(request, caller, response)
     uploads.warn_of_unused_options(request, [response.image])
+    uploads.warn_of_images(request, [response.image])
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
 
 
@@ -219,6 +227,7 @@ def to_accepted_image(image: pb.Image) -> AcceptedImage:
         updated_at=format_time(image.updated_at),
         queue_position=image.queue_position or None,
         estimated_seconds=image.estimated_seconds or None,
+        warnings=_warnings(image),
     )
 
 
@@ -253,8 +262,13 @@ def to_image(image: pb.Image) -> Image:
         progress=image.progress,
         queue_position=image.queue_position or None,
         estimated_seconds=image.estimated_seconds or None,
+        warnings=_warnings(image),
         batch_id=image.batch_id or None,
     )
+
+
+def _warnings(image: pb.Image) -> list[ImageWarning]:
+    return [ImageWarning(field=each.field, message=each.message) for each in image.warnings]
 
 
 def _failure(image: pb.Image) -> Failure | None:

@@ -136,6 +136,14 @@ async def read_batch_form(
             yield pb.CreateBatchRequest(options=options)
 
 
+def warn_of_images(request: Request, images: Iterable[pb.Image], *, in_batch: bool = False) -> None:
+    """Add the warnings of new images, such as that pages are left out."""
+    for position, image in enumerate(images):
+        for each in image.warnings:
+            is_of_file = in_batch and each.field == "image"
+            warnings_of(request).add(f"images.{position}" if is_of_file else each.field, each.message)
+
+
 def warn_of_unused_options(request: Request, images: Iterable[pb.Image]) -> None:
     """Add warnings for options that have no effect on the format of any of these results."""
     names_of_formats = {pb.Format.Name(image.result_format).removeprefix("FORMAT_") for image in images}

@@ -224,12 +224,23 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.model_used = output.model
     image.model_reason = output.model_reason
     image.model_message = output.model_message
+    image.warnings = _warnings(image, output)
     image.updated_at = now()
     await batch_progress.record_end(session, image, is_completed=True)
     await session.flush()
     counters.count_end(session, image)
     await outbox.publish(session, "images.completed", ended_event(image))
     await dispatch(session, image.user_id, rules)
+
+
+def _warnings(image: Image, output: inference_pb2.Output) -> list[dict[str, str]] | None:
+    """Return the warnings, with one for pages or frames that the worker could not read."""
+    missing = (image.pictures or 1) - max(1, output.pictures)
+    if missing <= 0:
+        return image.warnings
+    things, was = ("page or frame", "was") if missing == 1 else ("pages or frames", "were")
+    text = f"{missing} {things} could not be decoded and {was} left out."
+    return [*(image.warnings or ()), {"field": "image", "message": text}]
 
 
 async def _refuse_model(session: AsyncSession, image: Image, rules: Rules) -> None:

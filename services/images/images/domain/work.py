@@ -32,9 +32,9 @@ def network_scale(original: Size, result: Size) -> int:
     return next((scale for scale in SCALES if scale >= ratio), max(SCALES))
 
 
-def work_megapixels(original: Size, scale: int, frames: int) -> float:
-    """Return the megapixels that the network writes, all frames together."""
-    return original[0] * original[1] * scale**2 * frames / 1e6
+def work_megapixels(original: Size, scale: int) -> float:
+    """Return the megapixels that the network writes for one picture."""
+    return original[0] * original[1] * scale**2 / 1e6
 
 
 @dataclass(frozen=True, slots=True)

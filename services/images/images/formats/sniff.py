@@ -8,7 +8,7 @@ file.
 import io
 import warnings
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
@@ -18,7 +18,8 @@ from imagefile.formats import READABLE, Format
 from imagefile.parser_bombs import ParserBomb
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
-from images.formats import png
+from images.formats import png, sequences
+from images.formats.sequences import NO_SEQUENCE, Sequence
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
 MOST_FRAMES = gif.MOST_FRAMES
@@ -39,6 +40,7 @@ class Header:
     """Pixels, after the EXIF orientation is applied."""
     height: int
     frames: int = 1
+    """Frames of an animated GIF or WebP."""
     is_lossy: bool = False
     is_worn: bool = False
     """Whether traces of lossy compression are visible, so that `auto` chooses another model."""
@@ -46,6 +48,8 @@ class Header:
     """Bits of a sample, for a format that can become one with fewer."""
     has_alpha: bool = False
     """Whether there is an alpha channel or a transparent colour, even if it hides nothing."""
+    sequence: Sequence = NO_SEQUENCE
+    """The pages of a TIFF, or the frames of an animated PNG."""
 
 
 def too_large_text(largest_bytes: int) -> str:
@@ -98,12 +102,16 @@ def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
     if feature := reading.unsupported_feature(data):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
     if format_ == "TIFF":
-        return _tiff_header(select_picture(data), largest_pixels)
+        header = _tiff_header(select_picture(data), largest_pixels)
+        return replace(header, sequence=sequences.of_tiff(data, largest_pixels))
     if format_ == "BMP":
         return _bmp_header(data, largest_pixels)
-    data = reading.for_decoder(data)
-    with Image.open(io.BytesIO(data), formats=[format_]) as image:
-        return _header(format_, image, data, largest_pixels)
+    still = reading.for_decoder(data)
+    with Image.open(io.BytesIO(still), formats=[format_]) as image:
+        header = _header(format_, image, still, largest_pixels)
+    if format_ == "PNG":
+        return replace(header, sequence=sequences.of_png(data, (header.width, header.height), largest_pixels))
+    return header
 
 
 def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Header:

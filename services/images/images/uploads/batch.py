@@ -63,7 +63,12 @@ class BatchUploads:
             _check_scales(receiver.originals, checked, reserved.max_scale)
             images = [
                 original.to_row(
-                    user_id, checked.options, checked.sizes[position], place, api_request=form.api_request
+                    user_id,
+                    checked.options,
+                    checked.sizes[position],
+                    place,
+                    self._context.limits(),
+                    api_request=form.api_request,
                 )
                 for (position, original), place in zip(
                     receiver.originals.items(), reserved.places, strict=True

@@ -24,7 +24,7 @@ from images.domain import jobs, library, models, undecodable, work
 from images.formats.sniff import Header
 from images.settings import UPLOAD_MEMORY_BYTES, Settings
 from images.tables import Batch, Image
-from images.uploads import sizing
+from images.uploads import sequence_plan, sizing
 from images.uploads.memory import UploadMemory
 from images.uploads.output import Output
 from loupe.billing.v1 import billing_pb2
@@ -103,12 +103,21 @@ class Original:
         sizing.check_scale((self.header.width, self.header.height), size, options.sizes, max_scale)
 
     def to_row(
-        self, user_id: int, options: UploadOptions, size: sizing.Size, place: "Place", *, api_request: bool
+        self,
+        user_id: int,
+        options: UploadOptions,
+        size: sizing.Size,
+        place: "Place",
+        limits: sizing.Limits,
+        *,
+        api_request: bool,
     ) -> Image:
         """Return the new row of this image."""
         result_format, sizes = options.output.format_for(self.header), options.sizes
         original = (self.header.width, self.header.height)
         scale, frames = work.network_scale(original, size), options.output.frames_for(self.header)
+        plan = sequence_plan.plan(self.header, options.output, size, limits)
+        pictures = plan.sizes or (original,) * frames
         row = Image(
             user_id=user_id,
             original_filename=self.filename,
@@ -123,7 +132,9 @@ class Original:
             scale_factor=sizes.scale_factor,
             target_width=sizes.target_width,
             target_height=sizes.target_height,
-            work_megapixels=work.work_megapixels(original, scale, frames),
+            work_megapixels=sum(work.work_megapixels(each, scale) for each in pictures),
+            pictures=len(plan.sizes) or None,
+            warnings=list(plan.warnings) or None,
             work_kind=work.kind_of(options.output.model, scale, is_worn=self.header.is_worn),
             api_request=api_request,
             is_priority=place.is_priority,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from common import errors
-from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, can_be_animated
+from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, keeps_all
 from images.catalogue import AUTO
 from images.formats.sniff import Header
 from images.tables import Image
@@ -42,7 +42,7 @@ class Output:
         """Return the format of the result."""
         if self.format:
             return self.format
-        if header.frames > 1 and can_be_animated(header.format):
+        if header.frames > 1 and keeps_all(header.format, header.format):
             return header.format
         return (
             becomes if _holds(becomes := FORMATS[header.format].becomes or header.format, header) else "PNG"
@@ -50,7 +50,7 @@ class Output:
 
     def frames_for(self, header: Header) -> int:
         """Return the number of frames of the result."""
-        return header.frames if can_be_animated(self.format_for(header)) else 1
+        return header.frames if keeps_all(self.format_for(header), header.format) else 1
 
     def result_size(self, header: Header, sizes: sizing.Options, limits: sizing.Limits) -> sizing.Size:
         """Return the size of the result. Raise `InvalidArgument` with the option at fault."""

@@ -95,13 +95,14 @@ class Uploads:
         model_names = await self._context.model_names(upload.options.model)
         options, header = await asyncio.to_thread(self._check, upload, model_names)
         original = Original(upload.filename, len(upload.data), header)
-        size = original.result_size(options, self._context.limits())
+        limits = self._context.limits()
+        size = original.result_size(options, limits)
         async with Intake(self._context, user_id) as intake:
             reserved = await intake.reserve(1, api_request=upload.api_request)
             original.check_scale(size, options, reserved.max_scale)
             await intake.start_storing(original, upload.data)
             place = reserved.places[0]
-            image = original.to_row(user_id, options, size, place, api_request=upload.api_request)
+            image = original.to_row(user_id, options, size, place, limits, api_request=upload.api_request)
             await intake.insert([image])
         return image, reserved.usage
 

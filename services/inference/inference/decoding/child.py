@@ -13,10 +13,10 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from inference.decoding import cpu_budget, crashes, modes, seccomp
+from inference.decoding import cpu_budget, crashes, modes, seccomp, sequences
 from inference.decoding.decoders import decode
 from inference.decoding.protocol import (
-    LENGTH,
+    REQUEST,
     TOKEN_BYTES,
     Announcement,
     DecodedHeader,
@@ -33,8 +33,8 @@ def main() -> None:
     confine(limits)
     with suppress(BrokenPipeError):
         while token := requests.read(TOKEN_BYTES):
-            length = LENGTH.unpack(requests.read(LENGTH.size))[0]
-            answer_request(requests.read(length), limits.pixels, answers)
+            length, all_pictures = REQUEST.unpack(requests.read(REQUEST.size))
+            answer_request(requests.read(length), limits.pixels, answers, all_pictures=all_pictures)
             answers.write(token)
             answers.flush()
 
@@ -55,7 +55,7 @@ def confine(limits: Limits) -> None:
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
-def answer_request(data: bytes, most_pixels: int, out: BinaryIO) -> None:
+def answer_request(data: bytes, most_pixels: int, out: BinaryIO, *, all_pictures: bool) -> None:
     """Write the size of the file to `out` as soon as it is known, then the decoded file or a refusal."""
 
     def announce(pixels: int) -> None:
@@ -64,7 +64,8 @@ def answer_request(data: bytes, most_pixels: int, out: BinaryIO) -> None:
 
     cpu_budget.announce_to(announce)
     try:
-        decoded = decode(data, most_pixels)
+        decoded = decode(data, most_pixels, all_pictures=all_pictures)
+        cpu_budget.announce_to(None)  # from here on, the answer must not be interrupted
     except Exception as error:  # noqa: BLE001  a hostile file may cause any error
         send(out, Refusal(reason=refusal_reason(error), message=f"{type(error).__name__}: {error}"[:300]))
         return
@@ -76,8 +77,7 @@ def answer_request(data: bytes, most_pixels: int, out: BinaryIO) -> None:
 
 
 def send(out: BinaryIO, header: Announcement | DecodedHeader | Refusal) -> None:
-    encoded = json.dumps(header).encode()
-    out.write(LENGTH.pack(len(encoded)) + encoded)
+    out.write(sequences.encoded(header))
 
 
 def refusal_reason(error: Exception) -> str:

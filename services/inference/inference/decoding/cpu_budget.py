@@ -20,8 +20,8 @@ class _Announced:
     pixels = 0
 
 
-def announce_to(send: Callable[[int], None]) -> None:
-    """Begin the next file: `send` takes its pixels to the worker."""
+def announce_to(send: Callable[[int], None] | None) -> None:
+    """Begin the next file: `send` takes its pixels to the worker. None ends the announcements."""
     _Announced.send, _Announced.pixels = send, 0
 
 

@@ -11,7 +11,7 @@ from PIL import PngImagePlugin, UnidentifiedImageError
 
 from imagefile import formats, jpeg_pixels, png, png_metadata
 from imagefile.formats import READABLE, Format
-from inference.decoding import animation, avif, bmp, heif, sixteen_bit, still, tiff
+from inference.decoding import animation, avif, bmp, heif, sequences, sixteen_bit, still, tiff
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded
 
@@ -61,9 +61,11 @@ DECODERS: Mapping[Format, Decode] = formats.require_entries(
 )
 
 
-def decode(data: bytes, most_pixels: int) -> Decoded:
+def decode(data: bytes, most_pixels: int, *, all_pictures: bool = False) -> Decoded:
     """Decode a file of the format that its signature names. Raise `UnidentifiedImageError` for an unknown
     one.
+
+    With `all_pictures`, the pages of a TIFF and the frames of an animated PNG follow the first picture.
     """
     file_format = formats.identify(data)
     if file_format is None:
@@ -71,4 +73,7 @@ def decode(data: bytes, most_pixels: int) -> Decoded:
     reading = READABLE[file_format]
     if feature := reading.unsupported_feature(data):
         raise Unsupported(feature)
-    return DECODERS[file_format](reading.for_decoder(data), file_format, most_pixels)
+    decoded = DECODERS[file_format](reading.for_decoder(data), file_format, most_pixels)
+    if all_pictures and file_format in sequences.READERS:
+        return sequences.read(decoded, data, file_format, most_pixels)
+    return decoded

@@ -12,18 +12,19 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict
 from io import RawIOBase
-from typing import IO, cast
+from typing import IO, cast, overload
 
 import numpy as np
 
 from common.shares import Shares
 from imagefile.formats import parse_format
 from inference.decoding import child as child_program
-from inference.decoding import cpu_budget
+from inference.decoding import cpu_budget, pictures
 from inference.decoding.crashes import crash
 from inference.decoding.protocol import (
     ICC_BYTES,
     LENGTH,
+    REQUEST,
     TOKEN_BYTES,
     Announcement,
     DecodedHeader,
@@ -32,7 +33,7 @@ from inference.decoding.protocol import (
 )
 from inference.errors import DecoderCrashed, Undecodable
 from inference.metadata import LARGEST_EXIF_BYTES, plausible_dpi
-from inference.picture import LARGEST_16_BIT, Animation, Picture, Pixels
+from inference.picture import LARGEST_16_BIT, Animation, Pages, Picture, Pixels, turn_upright
 
 HEADER_BYTES = 32 << 10
 PIPE_BYTES = 1 << 20
@@ -57,17 +58,30 @@ class Decoder:
         self._children: set[Child] = set()
         self._idle: list[Child] = []
 
-    async def decode(self, data: bytes, most_pixels: int = 0, fairness_key: str = "") -> Picture | Animation:
+    @overload
+    async def decode(
+        self, data: bytes, most_pixels: int = 0, fairness_key: str = ""
+    ) -> Picture | Animation: ...
+
+    @overload
+    async def decode(
+        self, data: bytes, most_pixels: int = 0, fairness_key: str = "", *, all_pictures: bool
+    ) -> Picture | Animation | Pages: ...
+
+    async def decode(
+        self, data: bytes, most_pixels: int = 0, fairness_key: str = "", *, all_pictures: bool = False
+    ) -> Picture | Animation | Pages:
         """Decode a file of up to `most_pixels`; 0 stands for the decoder's own limit.
 
-        Files with the same `fairness_key` take no more than their share of the children at a time. Raises
-        `Undecodable` for a file that cannot be decoded, also if the child runs out of time or memory, and
-        `DecoderCrashed` for a child that was ended from outside, or hung.
+        Without `all_pictures`, only the first page of a TIFF and the still picture of a PNG are decoded. Files
+        with the same `fairness_key` take only their share of the children at a time. Raises `Undecodable` for
+        a file that cannot be decoded, also if the child runs out of time or memory, and `DecoderCrashed` for a
+        child that was ended from outside, or hung.
         """
         async with self.shares.place(fairness_key), self._free:
             child = self._take_child(self._limits.for_pixels(most_pixels))
             try:
-                return await self._decode_within_deadline(child, data)
+                return await self._decode_within_deadline(child, data, all_pictures=all_pictures)
             finally:
                 await self._give_back(child)
 
@@ -90,12 +104,14 @@ class Decoder:
         self._children.add(child)
         return child
 
-    async def _decode_within_deadline(self, child: "Child", data: bytes) -> Picture | Animation:
+    async def _decode_within_deadline(
+        self, child: "Child", data: bytes, *, all_pictures: bool
+    ) -> Picture | Animation | Pages:
         """Return the decoded file. Kill the child if it takes too long or the caller is cancelled.
 
         Otherwise its late answer could be taken for the answer to the next file.
         """
-        work = asyncio.create_task(asyncio.to_thread(child.decode, data))
+        work = asyncio.create_task(asyncio.to_thread(child.decode, data, all_pictures=all_pictures))
         deadline = self._deadline_seconds * child.limits.cpu_seconds / self._limits.cpu_seconds
         try:
             if not (await asyncio.wait([work], timeout=deadline))[0]:
@@ -151,12 +167,12 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    def decode(self, data: bytes) -> Picture | Animation:
+    def decode(self, data: bytes, *, all_pictures: bool = False) -> Picture | Animation | Pages:
         self.files += 1
         try:
             token = os.urandom(TOKEN_BYTES)
             cpu_budget.allow(self.pid, self.limits.seconds_for(0))
-            self._send(token, LENGTH.pack(len(data)), data)
+            self._send(token, REQUEST.pack(len(data), all_pictures), data)
             return self._receive(token)
         except Undecodable:
             raise
@@ -180,18 +196,35 @@ class Child:
             while rest:
                 rest = rest[self._requests.write(rest) :]
 
-    def _receive(self, token: bytes) -> Picture | Animation:
+    def _receive(self, token: bytes) -> Picture | Animation | Pages:
         header = self._read_header()
         while "pixels" in header:
             cpu_budget.allow(self.pid, self.limits.seconds_for(header["pixels"]))
             header = self._read_header()
-        picture = None if "reason" in header else self._read_picture(header)
+        picture = None if "reason" in header else self._read_all(header)
         if self._read_pixels(TOKEN_BYTES).tobytes() != token:
             raise ValueError("the answer belongs to another file")
         if picture is None:
             refusal = cast("Refusal", header)
             raise Undecodable(refusal["message"], reason=refusal["reason"])
         return picture
+
+    def _read_all(self, header: DecodedHeader) -> Picture | Animation | Pages:
+        first = self._read_picture(header)
+        if isinstance(first, Animation):
+            return first
+        return pictures.join(first, header, self._read_other, self.limits.pixels)
+
+    def _read_other(self, most_pixels: int) -> pictures.Answer | None:
+        """Return one more page or frame with its header, or None for one that is damaged."""
+        answer = self._read_header()
+        if "reason" in answer:
+            return None
+        header = cast("DecodedHeader", answer)
+        picture = None if header["milliseconds"] else self._read_picture(header)
+        if not isinstance(picture, Picture) or picture.width * picture.height > most_pixels:
+            raise ValueError("one more page or frame is too large, or an animation")
+        return header, picture
 
     def _read_picture(self, header: DecodedHeader) -> Picture | Animation:
         height, width = header["height"], header["width"]
@@ -207,7 +240,7 @@ class Child:
         planes = [self._read_planes(header) for _ in range(count or 1)]
         icc = self._read_pixels(header["icc_bytes"]).tobytes() or None
         exif = self._read_pixels(header["exif_bytes"]).tobytes() or None
-        pictures = [
+        found = [
             Picture(
                 pixels=colour,
                 alpha=alpha,
@@ -221,7 +254,7 @@ class Child:
             )
             for colour, alpha in planes
         ]
-        return Animation(pictures, header["milliseconds"], header["loop"]) if count else pictures[0]
+        return Animation(found, header["milliseconds"], header["loop"]) if count else found[0]
 
     def _read_planes(self, header: DecodedHeader) -> tuple[Pixels, Pixels | None]:
         height, width = header["height"], header["width"]
@@ -265,14 +298,3 @@ class Child:
                 raise EOFError("the answer is cut off")
             rest = rest[count:]
         return pixels
-
-
-def turn_upright(samples: Pixels, orientation: int) -> Pixels:
-    """Return a view turned by its EXIF orientation (CIPA DC-008, 4.6.4). 5 to 8 swap width and height."""
-    if orientation in (5, 6, 7, 8):
-        samples = samples.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        samples = samples[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        samples = samples[::-1]
-    return samples

@@ -1,7 +1,8 @@
 """The protocol between the worker and the decoding child, and the limits of a child.
 
-A request is a token, the length of the file, and the file. An answer is the length of a header, the header as
-JSON, the parts that the header announces, and the token.
+A request is a token, the length of the file, whether all its pages or frames are needed, and the file. An
+answer is the length of a header, the header as JSON, the parts that the header announces, and the token. If
+the header says that others follow, the same comes for each of them ahead of the token, or a refusal.
 """
 
 import math
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, NotRequired, TypedDict
 
 LENGTH = struct.Struct(">Q")
+REQUEST = struct.Struct(">Q?")
+"""The length of the file, and whether all its pages or frames are needed."""
 TOKEN_BYTES = 16
 """The worker sends a random token before each file, and the child repeats it after its answer. If a file
 made the child write too much, the rest cannot be taken for the answer to the next file.
@@ -80,6 +83,35 @@ class DecodedHeader(TypedDict):
     loop: int | None
     dpi: list[float] | None
     """Pixels an inch, across and down. None if unknown."""
+    follow: NotRequired[int]
+    """How many other pages or frames follow this picture."""
+    canvas: NotRequired["CanvasHeader"]
+    """In the first header of an animated PNG, whose frames follow."""
+    frame: NotRequired["FrameHeader"]
+    """In the header of each of these frames."""
+
+
+class CanvasHeader(TypedDict):
+    """What all frames of an animated PNG have in common."""
+
+    width: int
+    """Pixels, before the orientation is applied."""
+    height: int
+    orientation: int
+    plays: int
+    """How often the animation is played: 0 for ever."""
+    is_still_hidden: bool
+    """Whether the first picture is no frame."""
+
+
+class FrameHeader(TypedDict):
+    """Where and how a frame is drawn; see `imagefile.apng`."""
+
+    left: int
+    top: int
+    milliseconds: float
+    disposal: int
+    blending: int
 
 
 class Announcement(TypedDict):

@@ -1,12 +1,12 @@
 """Decodes TIFF, in the decoding child: libvips reads 16 bits a sample, and Pillow reads fewer.
 
-The picture of full resolution is taken, and what neither library reads right is rewritten first.
+The first page of full resolution is taken, and what neither library reads right is rewritten first.
 """
 
 from imagefile import tiff_kinds
 from imagefile.formats import Format
 from imagefile.tiff import Tags
-from imagefile.tiff_pages import select_picture
+from imagefile.tiff_pages import select_directory, select_picture
 from inference import metadata
 from inference.decoding import sixteen_bit, still
 from inference.decoding.modes import Unsupported
@@ -15,7 +15,16 @@ from inference.decoding.tiff_plain import to_plain
 
 
 def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
-    picture = select_picture(data)
+    return read_first(select_picture(data), file_format, most_pixels)
+
+
+def read_directory(data: bytes, directory: int, most_pixels: int) -> Decoded:
+    """Decode the page whose directory is at this offset."""
+    return read_first(select_directory(data, directory), "TIFF", most_pixels)
+
+
+def read_first(picture: bytes, file_format: Format, most_pixels: int) -> Decoded:
+    """Decode the picture of the first directory."""
     tags = Tags(picture)
     if feature := tiff_kinds.unsupported_feature(tags):
         raise Unsupported(feature)

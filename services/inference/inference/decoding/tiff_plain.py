@@ -35,6 +35,8 @@ REFERENCES = (529, 532)
 
 def to_plain(data: bytes, tags: Tags) -> bytes:
     """Return a file that Pillow and libvips read right. All steps but the last change bytes in place."""
+    if not _needs_changes(tags):
+        return _restructure(data, tags)
     changed = bytearray(data)
     _put_high_bits_first(changed, tags)
     _widen_colours(changed, tags)
@@ -43,6 +45,16 @@ def to_plain(data: bytes, tags: Tags) -> bytes:
         _put(changed, tags, PLANES, (ONE_PLANE,))
     plain = bytes(changed)
     return _restructure(plain, Tags(plain))
+
+
+def _needs_changes(tags: Tags) -> bool:
+    """Return whether bytes must be changed. Pages of large files are not copied without need."""
+    return (
+        tags.number(FILL_ORDER, HIGH_BITS_FIRST) == LOW_BITS_FIRST
+        or COLOUR_MAP in tags
+        or UNDEFINED_FORMAT in tags.numbers(SAMPLE_FORMAT)
+        or tags.number(PLANES, ONE_PLANE) == SEPARATE_PLANES
+    )
 
 
 def _put_high_bits_first(data: bytearray, tags: Tags) -> None:

@@ -65,7 +65,7 @@ def encode_frames(
         "GIF",
         save_all=True,
         append_images=images[1:],
-        duration=[min(each, longest) for each in animation.milliseconds],
+        duration=[min(round(each), longest) for each in animation.milliseconds],
         disposal=2 if animation.frames[0].has_alpha else 1,
         optimize=False,
         **loops,

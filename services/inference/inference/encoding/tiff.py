@@ -46,11 +46,31 @@ Entry = tuple[int, int, list[int] | bytes]
 """A tag's number, type and values."""
 
 
+class File:
+    """A file of one or several pages."""
+
+    def __init__(self) -> None:
+        self.out = io.BytesIO(b"II*\0\0\0\0\0")
+        self.out.seek(8)
+        self._pointer = 4
+        """The place of the offset of the next directory."""
+
+    def add_directory(self, entries: list[Entry]) -> None:
+        directory = write_directory(self.out, entries)
+        end = self.out.tell()
+        self.out.seek(self._pointer)
+        self.out.write(struct.pack("<I", directory))
+        self.out.seek(end)
+        self._pointer = end - 4
+
+
 class Writer:
-    def __init__(self, header: Header, options: Options) -> None:
+    """A page. Without a file of others, it is a file of its own."""
+
+    def __init__(self, header: Header, options: Options, file: File | None = None) -> None:
         self._header = header
-        self._out = io.BytesIO(b"II*\0----")  # `finish` replaces the dashes with the offset of the directory
-        self._out.seek(8)
+        self._file = file or File()
+        self._out = self._file.out
         row_bytes = header.width * header.channels * header.depth // 8
         self._rows = max(1, STRIP_BYTES // row_bytes)
         self._strips = Strips(self._rows)
@@ -61,15 +81,16 @@ class Writer:
             self._write_strip(strip)
 
     def finish(self) -> bytes:
+        self.end_page()
+        return self._out.getvalue()
+
+    def end_page(self) -> None:
         for strip in self._strips.rest():
             self._write_strip(strip)
         entries = picture_entries(self._header, self._rows, self._places)
         if self._header.exif:
             entries = sorted([*entries, *exif_entries(self._out, self._header.exif)])
-        directory = write_directory(self._out, entries)
-        self._out.seek(4)
-        self._out.write(struct.pack("<I", directory))
-        return self._out.getvalue()
+        self._file.add_directory(entries)
 
     def _write_strip(self, strip: Pixels) -> None:
         deflated = isal_zlib.compress(differences(strip), LEVEL)
@@ -133,7 +154,10 @@ def exif_entries(out: io.BytesIO, exif: bytes) -> list[Entry]:
 
 
 def write_directory(out: io.BytesIO, entries: list[Entry]) -> int:
-    """Write longer values, then the directory, which holds values of up to four bytes. Return its offset."""
+    """Write longer values, then the directory, which holds values of up to four bytes. Return its offset.
+
+    The last four bytes are the offset of the next directory, 0 for none.
+    """
     directory = struct.pack("<H", len(entries))
     for number, kind, values in entries:
         data = struct.pack(f"<{len(values)}{CODES[kind]}", *values)

@@ -61,9 +61,9 @@ def encode_frames(
         "WEBP",
         save_all=True,
         append_images=images[1:],
-        duration=[min(each, longest) for each in animation.milliseconds],
+        duration=[min(round(each), longest) for each in animation.milliseconds],
         loop=1 if animation.loop is None else min(animation.loop, MOST_LOOPS),
-        icc_profile=animation.frames[0].icc or b"",
+        icc_profile=(not animation.frames[0].is_grey and animation.frames[0].icc) or b"",
         exif=exif or b"",
         **save_options(images[0].width * images[0].height, options),
     )

@@ -65,14 +65,19 @@ class ConvertingWriter:
         self._keeps_alpha = keeps_alpha
 
     def write(self, samples: Pixels) -> None:
-        if samples.dtype == np.uint16:
-            samples = ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        samples = to_eight_bits(samples)
         if not self._keeps_alpha and samples.shape[2] in (2, 4):
             samples = lay_on_white(samples)
         self._writer.write(samples)
 
     def finish(self) -> bytes:
         return self._writer.finish()
+
+
+def to_eight_bits(samples: Pixels) -> Pixels:
+    if samples.dtype == np.uint16:
+        return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return samples
 
 
 def lay_on_white(samples: Pixels) -> Pixels:

@@ -3,7 +3,7 @@
 The thresholds below were found on the sets of `make bench-quality`. Their comments give PSNR in decibels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imagefile.wear import is_worn
@@ -94,6 +94,12 @@ FLAT_COARSE = Rule(
 FLAT_COLOURS = Rule(CLEAN, "few_colours", "Few colours: steps between them are smoothed.")
 DITHERED = Rule(CLEAN, "dithered", "Few colours, mixed by dithering: its speckles are smoothed.")
 DRAWING = Rule(CLEAN, "hard_edges", "Hard edges on plain colours, as in screenshots, text and drawings.")
+
+
+def main_choice(choices: Sequence[Choice]) -> Choice:
+    """Return the choice for the first page that shows something, or else for the first."""
+    blank = (INVISIBLE.reason, ONE_COLOUR.reason)
+    return next((choice for choice in choices if choice.reason not in blank), choices[0])
 
 
 def match_animation(animation: Animation) -> Rule:

@@ -44,8 +44,10 @@ def uncertain_pixels(uncertainty: Pixels, core: Box) -> int:
     return sum(square.size for square in squares if square.any())
 
 
-def of_frame(report: Progress, index: int, count: int) -> Progress:
-    """Return a function that reports the share of all frames when it gets that of one of them."""
+def of_frame(report: Progress | None, index: int, count: int) -> Progress | None:
+    """Return a function that reports the share of all frames or pages when it gets that of one of them."""
+    if report is None:
+        return None
 
     def report_frame(share: float) -> None:
         report((index + share) / count)

@@ -1,0 +1,76 @@
+"""Finds out which pages of a TIFF, or frames of an animated PNG, can be upscaled together.
+
+Too many of them, or damaged ones, refuse nothing: the first picture is upscaled alone, or the others are left
+out. A problem says so.
+"""
+
+from dataclasses import dataclass
+
+from imagefile import apng, tiff_pages
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """The pictures of one file. A file with one picture has the default values."""
+
+    noun: str = "page"
+    """The word for one of the pictures: `page` or `frame`."""
+    sizes: tuple[Size, ...] = ()
+    """The sizes of the pictures that can be upscaled together, the first included. Empty if only one can."""
+    others: int = 0
+    """How many pictures the file has beside the first, also those that cannot be upscaled."""
+    problem: str = ""
+    """Why some or all of the others cannot be upscaled. Empty if all can."""
+
+
+NO_SEQUENCE = Sequence()
+
+
+def of_tiff(data: bytes, largest_pixels: int) -> Sequence:
+    """Return the pages of a TIFF."""
+    pages = tiff_pages.read_pages(data)
+    sizes = tuple((page.width, page.height) for page in pages.readable)
+    count, problem = len(sizes) + pages.left_out, ""
+    if count > tiff_pages.MOST_PAGES:
+        sizes, problem = (), _too_many("page", tiff_pages.MOST_PAGES)
+    elif _pixels(sizes) > largest_pixels:
+        sizes, problem = (), _too_large("page", count, largest_pixels)
+    elif not pages.are_all:
+        problem = "The image has more pages, which are damaged: they were left out."
+    elif pages.left_out:
+        verb = "was" if pages.left_out == 1 else "were"
+        kind = "damaged, or of a kind that cannot be upscaled"
+        problem = f"{pages.left_out} of {count} pages {verb} left out: {kind}."
+    return Sequence("page", sizes if len(sizes) > 1 else (), max(0, count - 1), problem)
+
+
+def of_png(data: bytes, size: Size, largest_pixels: int) -> Sequence:
+    """Return the frames of a PNG, and the still picture if it is no frame. `size` is that of the canvas."""
+    animation = apng.read(data)
+    if animation is None:
+        return Sequence("frame")
+    sizes, problem = (size,) * animation.pictures, ""
+    if animation.count > apng.MOST_FRAMES:
+        sizes, problem = (), _too_many("frame", apng.MOST_FRAMES)
+    elif not animation.frames:
+        sizes = ()
+        problem = "The animation is damaged: its frames were left out, and the still picture was upscaled."
+    elif _pixels(sizes) > largest_pixels:
+        sizes, problem = (), _too_large("frame", animation.count, largest_pixels)
+    others = animation.count - (not animation.is_still_hidden)
+    return Sequence("frame", sizes, others, problem)
+
+
+def _pixels(sizes: tuple[Size, ...]) -> int:
+    return sum(width * height for width, height in sizes)
+
+
+def _too_many(noun: str, most: int) -> str:
+    return f"The image has more than {most} {noun}s: only the first was upscaled."
+
+
+def _too_large(noun: str, count: int, largest_pixels: int) -> str:
+    most = f"{largest_pixels / 1e6:g} megapixels"
+    return f"The {count} {noun}s have more than {most} together: only the first was upscaled."
