@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from imagefile import bmp, formats, gif, heif, jpeg_pixels, tiff_kinds
+from imagefile import bmp, formats, gif, heif, jpeg_pixels, jxl, tiff_kinds
 from imagefile.formats import READABLE, Format
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
@@ -90,6 +90,8 @@ def _refused(text: str) -> errors.InvalidArgument:
 def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
     if format_ in CODINGS:
         return _header_of_boxes(format_, data, largest_pixels)
+    if format_ == "JXL":
+        return _jxl_header(data, largest_pixels)
     reading = READABLE[format_]
     if feature := reading.unsupported_feature(data):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
@@ -130,6 +132,20 @@ def _header_of_boxes(format_: Format, data: bytes, largest_pixels: int) -> Heade
     size = (summary.width, summary.height)
     is_lossy = READABLE[format_].is_lossy(data)
     return Header(format_, *size, is_lossy=is_lossy, depth=summary.depth, has_alpha=summary.has_alpha)
+
+
+def _jxl_header(data: bytes, largest_pixels: int) -> Header:
+    """Return the header of a JPEG XL file, which Pillow does not read."""
+    header = jxl.read_header(data)
+    _check_pixels(header.width * header.height, largest_pixels)
+    if problem := jxl.refusal(header):
+        raise _refused(problem)
+    reading = READABLE["JXL"]
+    if not reading.is_complete(data) or min(header.width, header.height) < 1:
+        raise _refused(BROKEN)
+    return Header(
+        "JXL", header.width, header.height, is_lossy=reading.is_lossy(data), has_alpha=header.has_alpha
+    )
 
 
 def _check_pixels(pixels: int, largest_pixels: int) -> None:
