@@ -3,7 +3,7 @@
 import struct
 
 from imagefile import isobmff, jxl_header
-from imagefile.heif import HLG, PQ
+from imagefile.colours import HDR, HLG, PQ
 from imagefile.jxl_header import Header
 
 SIGNATURE = b"\0\0\0\x0cJXL \r\n\x87\n"
@@ -24,7 +24,7 @@ def read_header(data: bytes) -> Header:
 def refusal(header: Header) -> str:
     """Return why the picture cannot be decoded, or an empty string."""
     if header.transfer in (PQ, HLG):
-        return "HDR pictures (PQ and HLG) cannot be upscaled yet."
+        return HDR
     if header.is_float or header.bits > MOST_BITS:
         kind = "floating-point samples" if header.is_float else f"{header.bits} bits a sample"
         return f"The image is of a kind that cannot be upscaled: {kind}."

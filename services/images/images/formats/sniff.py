@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from imagefile import bmp, formats, gif, heif, jpeg_pixels, jxl, tiff_kinds
+from imagefile import (
+    bmp,
+    colours,
+    formats,
+    gif,
+    heif,
+    jpeg_pixels,
+    jxl,
+    png_colours,
+    small_pictures,
+    tiff_kinds,
+)
 from imagefile.formats import READABLE, Format
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
@@ -101,6 +112,8 @@ def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
         return _bmp_header(data, largest_pixels)
     data = reading.for_decoder(data)
     with Image.open(io.BytesIO(data), formats=[format_]) as image:
+        if problem := _hdr_refusal(format_, image, data):
+            raise _refused(problem)
         return _header(format_, image, data, largest_pixels)
 
 
@@ -115,10 +128,19 @@ def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pi
         raise _refused(f"The image may not have more than {MOST_FRAMES} frames.")
     if frames * pixels > largest_pixels:
         raise _refused(f"The frames may not have more than {largest_pixels / 1e6:g} megapixels together.")
+    if not small_pictures.can_be_decoded(format_, data, frames * pixels):
+        raise _refused(BROKEN)
     size = (height, width) if _is_sideways(format_, image, data) else (width, height)
     has_alpha = image.mode in MODES_WITH_ALPHA or "transparency" in image.info
     has_alpha |= summary is not None and summary.has_holes
     return Header(format_, *size, frames, READABLE[format_].is_lossy(data), has_alpha=has_alpha)
+
+
+def _hdr_refusal(format_: Format, image: ImageFile.ImageFile, data: bytes) -> str:
+    icc = image.info.get("icc_profile") or b""
+    if format_ == "PNG":
+        return png_colours.refusal(data, icc)
+    return colours.HDR if colours.is_hdr_profile(icc) else ""
 
 
 def _header_of_boxes(format_: Format, data: bytes, largest_pixels: int) -> Header:
