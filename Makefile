@@ -84,7 +84,7 @@ check: .venv/dev models .loupe/helm/ready  ## lint, and run the tests that a cha
 test-changed: .venv/dev models .loupe/helm/ready
 	@$(BIN)/pytest --quiet --changed-since '$(BASE)' --seconds $(CHECK_SECONDS)
 
-test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files of Pillow's own tests
+test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files of Pillow's own tests, and damaged files of every kind
 	@LOUPE_CORPUS=.loupe/corpus $(BIN)/pytest tests/corpus
 
 test-e2e: .venv/dev models  ## run only the end-to-end tests; LOUPE_TEST_STACK=containers runs the stores in Docker

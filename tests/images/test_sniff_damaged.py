@@ -3,12 +3,15 @@
 import io
 import random
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from common import errors
 from imagefile import small_pictures
+from imagefile.tiff import LONG, ROWS_PER_STRIP
 from images.formats.sniff import BROKEN, sniff
+from tests.inference.tiff_files import Kind, a_tiff
 from tests.pixels import encoded
 
 NOISE = Image.effect_noise((60, 40), 90)
@@ -58,6 +61,21 @@ def test_what_cannot_be_decoded_is_refused(name: str) -> None:
 
     assert refused
     assert not refusal(FILES[name])
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"), [(0, BROKEN), (2**31, BROKEN), (2**32 - 1, BROKEN), (2**31 - 1, ""), (7, ""), (8, "")]
+)
+def test_strips_of_impossible_rows_are_refused(rows: int, text: str) -> None:
+    kind = Kind(rows=7, other_tags={ROWS_PER_STRIP: (LONG, (rows,))})
+
+    assert refusal(a_tiff(np.zeros((19, 11, 1), np.uint8), kind)) == text
+
+
+def test_a_single_strip_may_have_any_number_of_rows() -> None:
+    kind = Kind(rows=19, other_tags={ROWS_PER_STRIP: (LONG, (2**32 - 1,))})
+
+    assert not refusal(a_tiff(np.zeros((19, 11, 1), np.uint8), kind))
 
 
 def test_a_large_picture_is_left_to_the_decoding_child() -> None:

@@ -181,7 +181,7 @@ def _tiff_header(data: bytes, largest_pixels: int) -> Header:
     is_complete = READABLE["TIFF"].is_complete(data)
     width, height = tiff_kinds.upright_size(tags)
     _check_pixels(width * height, largest_pixels)
-    if not is_complete or min(width, height) < 1:
+    if not is_complete or min(width, height) < 1 or not tiff_kinds.has_plausible_strips(tags):
         raise _refused(BROKEN)
     if feature := tiff_kinds.unsupported_feature(tags):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
