@@ -82,4 +82,4 @@ def test_a_large_picture_is_left_to_the_decoding_child() -> None:
     broken = FILES["gif"][:-900] + bytes(898) + b"\0;"
 
     assert not small_pictures.can_be_decoded("GIF", broken, 2400)
-    assert small_pictures.can_be_decoded("GIF", broken, small_pictures.MOST_PIXELS + 1)
+    assert small_pictures.can_be_decoded("GIF", broken, small_pictures.MOST_PIXELS["GIF"] + 1)
