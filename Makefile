@@ -27,7 +27,7 @@ END_SILENTLY := kill -PIPE $$PPID
 install = { [ "$$($(PYTHON) -c 'print(1)' 2>/dev/null)" = 1 ] || ! echo 'There is no Python at $(PYTHON). Loupe needs Python 3.11 or newer: install it, or add PYTHON=….' >&2; } \
 	&& $(PYTHON) deploy/install $@ $(1) || { $(END_SILENTLY); exit 1; }
 
-DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic|pyvips-binary' \
+DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic|pyvips-binary|imagecodecs' \
 	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,loupe-imagefile=imagefile,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
 
 export PICTURES
@@ -91,7 +91,7 @@ check: .venv/dev models .loupe/helm/ready  ## lint, and run the tests that a cha
 test-changed: .venv/dev models .loupe/helm/ready
 	@$(BIN)/pytest --quiet --changed-since '$(BASE)' --seconds $(CHECK_SECONDS)
 
-test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files of Pillow's own tests
+test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files of Pillow's own tests, and damaged files of every kind
 	@LOUPE_CORPUS=.loupe/corpus $(BIN)/pytest tests/corpus
 
 test-e2e: .venv/dev models  ## run only the end-to-end tests; LOUPE_TEST_STACK=containers runs the stores in Docker

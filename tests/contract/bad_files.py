@@ -4,16 +4,19 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 
+import numpy as np
 from PIL import Image
 
 from tests.heif_files import a_grid, heic
 from tests.images.bombs import EXTENSION, gif_with, tiff_whose_strips_share_bytes, with_last_scan_repeated
+from tests.jxl_files import contained, jxl
 from tests.pixels import encoded
 
 PHOTO = Image.effect_noise((24, 16), 80).convert("RGB")
 JPEG, PNG, WEBP, BMP, TIFF = (encoded(PHOTO, name) for name in ("JPEG", "PNG", "WEBP", "BMP", "TIFF"))
 GIF = encoded(PHOTO.convert("P"), "GIF")
 HEIC, AVIF = heic("rgba"), encoded(PHOTO, "AVIF")
+JXL = contained(jxl(np.asarray(PHOTO)))
 GIGABYTE = 1 << 30
 
 
@@ -127,6 +130,7 @@ def truncated_files() -> Iterator[tuple[str, bytes]]:
         ("gif", GIF),
         ("heic", HEIC),
         ("avif", AVIF),
+        ("jxl", JXL),
     ):
         for cut in CUTS[name](data):
             yield f"{name} of {cut} of {len(data)} bytes", data[:cut]
@@ -155,6 +159,7 @@ CUTS: dict[str, Callable[[bytes], list[int]]] = {
     "tiff": lambda data: [4, 8, struct.unpack_from("<I", data, 4)[0], len(data) - 4],
     "heic": lambda data: [8, 28, data.index(b"iloc"), data.index(b"mdat") + 4, len(data) - 4],
     "avif": lambda data: [8, 32, data.index(b"iloc"), data.index(b"mdat") + 4, len(data) - 4],
+    "jxl": lambda data: [12, 32, 40, 44, 60, len(data) - 1],
     "gif": lambda data: [6, 13, 13 + (6 << (data[10] & 7)), 13 + (6 << (data[10] & 7)) + 10],
 }
 

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import httpx2
+import imagecodecs
+import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from tests.client import download_result, upload_image, wait_for_status
 from tests.contract.api_client import SMALL
 from tests.heif_files import heic
+from tests.jxl_files import jxl
 from tests.pixels import encoded, opened
 
 PHOTO = opened(SMALL)
@@ -49,6 +52,17 @@ async def test_a_heic_becomes_a_jpeg_or_a_png_if_a_jpeg_would_lose_something(
     result = await upscaled(jane, heic(name))
 
     assert (result.format, result.size) == (becomes, (122, 86))
+
+
+@pytest.mark.parametrize("fields", [{}, {"output_format": "jxl"}])
+async def test_a_jpeg_xl_stays_one_and_others_become_one(
+    jane: httpx2.AsyncClient, fields: dict[str, str]
+) -> None:
+    data = encoded(PHOTO, "PNG") if fields else jxl(np.asarray(PHOTO))
+
+    result = await download_result(jane, await upload_image(jane, data, "photo", **fields))
+
+    assert imagecodecs.jpegxl_decode(result).shape == (32, 48, 3)
 
 
 async def test_hdr_is_refused_with_its_name(jane: httpx2.AsyncClient) -> None:

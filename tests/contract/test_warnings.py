@@ -182,7 +182,7 @@ async def test_a_refused_choice_lists_the_choices(jane: httpx2.AsyncClient, path
 
     assert fields == {
         "fit": ["The fit must be one of: stretch, cover, contain."],
-        "output_format": ["The output format must be one of: jpeg, jpg, png, webp, tiff, avif."],
+        "output_format": ["The output format must be one of: jpeg, jpg, png, webp, tiff, avif, jxl."],
         "metadata": ["The metadata must be one of: strip, keep."],
         "model": fields["model"],
     }

@@ -20,6 +20,11 @@ class Outcome:
     """True if the upload accepts the file."""
     is_decoded: bool
     seconds: float
+    refusal: str = ""
+    """The text of the upload's refusal."""
+    reason: str = ""
+    """The reason of the decoder's refusal."""
+    frames: tuple[Picture, ...] = ()
 
 
 async def checked(decoder: Decoder, data: bytes) -> Outcome:
@@ -29,15 +34,17 @@ async def checked(decoder: Decoder, data: bytes) -> Outcome:
     """
     started = time.perf_counter()
     header: Header | None = None
+    refusal = ""
     try:
         header = sniff(data, largest_pixels=LARGEST_PIXELS)
     except errors.InvalidArgument as error:
         assert list(error.fields) == ["image"]  # noqa: PT017
+        [refusal] = error.fields["image"]
     try:
         decoded = await decoder.decode(data)
-    except Undecodable:
-        return Outcome(header is not None, False, time.perf_counter() - started)
+    except Undecodable as error:
+        return Outcome(header is not None, False, time.perf_counter() - started, refusal, error.reason)
     frames = [decoded] if isinstance(decoded, Picture) else decoded.frames
     if header:
         assert {frame.size for frame in frames} == {(header.width, header.height)}
-    return Outcome(header is not None, True, time.perf_counter() - started)
+    return Outcome(header is not None, True, time.perf_counter() - started, refusal, frames=tuple(frames))

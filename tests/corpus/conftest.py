@@ -1,5 +1,7 @@
-"""Skips the packaged files unless `make test-corpus` says where they are."""
+"""Skips the long tests unless `make test-corpus` runs, which says where the packaged files are."""
 
 import os
 
-collect_ignore = [] if "LOUPE_CORPUS" in os.environ else ["test_packaged.py"]
+LONG = ["test_packaged.py", "test_generated.py"]
+
+collect_ignore = [] if "LOUPE_CORPUS" in os.environ else LONG

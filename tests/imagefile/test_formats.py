@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+import imagecodecs
 import pi_heif
 import pytest
 from PIL import Image
@@ -28,10 +29,16 @@ FIRST_BYTES: dict[Format, tuple[bytes, ...]] = {
         b"\0\0\0\x18ftypavis",
         b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf",
     ),
+    "JXL": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
     "HEIF": tuple(b"\0\0\0\x18ftyp" + brand for brand in (b"heic", b"heix", b"mif1", b"msf1", b"hevc")),
 }
 API = (REPOSITORY / "docs" / "api.md").read_text()
 PNG = FORMATS["PNG"]
+OTHER_READERS: dict[Format, Callable[[bytes], object]] = {
+    "HEIF": pi_heif.is_supported,
+    "JXL": imagecodecs.jpegxl_check,
+}
+"""Libraries that read what Pillow does not."""
 
 
 @pytest.mark.parametrize("name", READABLE)
@@ -41,7 +48,7 @@ def test_a_format_is_identified_by_first_bytes_that_pillow_accepts_too(name: For
 
         assert formats.identify(data) == name
         Image.init()  # loads the plugins
-        accepts = pi_heif.is_supported if name == "HEIF" else Image.OPEN[name][1]
+        accepts = OTHER_READERS.get(name) or Image.OPEN[name][1]
         assert accepts
         assert accepts(data)
 

@@ -13,7 +13,7 @@ from images.uploads.sizing import Limits, Options
 from loupe.images.v1 import images_pb2 as pb
 
 WEBP = WRITABLE["WEBP"].limits
-OUTPUT_FORMATS = "The output format must be one of: jpeg, jpg, png, webp, tiff, avif."
+OUTPUT_FORMATS = "The output format must be one of: jpeg, jpg, png, webp, tiff, avif, jxl."
 STILL = {name: Header(name, 4, 3) for name in READABLE}
 ANIMATED = {name: Header(name, 4, 3, frames=2) for name in ("GIF", "WEBP")}
 PHOTO = Header("JPEG", 4, 3, is_lossy=True)

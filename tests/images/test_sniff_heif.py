@@ -133,6 +133,14 @@ def test_files_made_to_keep_a_parser_busy_are_refused(data: bytes, text: str) ->
     assert refusal(data) == text
 
 
+@pytest.mark.parametrize("grow", [(33, 21 + 2**20), (4096, 16), (25, 16)])
+def test_an_avif_that_claims_more_pixels_than_are_coded_is_refused(grow: tuple[int, int]) -> None:
+    size = struct.pack(">II", 24, 16)
+
+    assert size in AVIF
+    assert refusal(AVIF.replace(size, struct.pack(">II", *grow))) == BROKEN
+
+
 def test_too_many_pixels_are_refused_whether_shown_or_coded() -> None:
     text = "The image may not have more than 50 megapixels."
 

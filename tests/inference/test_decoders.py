@@ -17,6 +17,7 @@ from inference.errors import DecoderCrashed, Undecodable
 from inference.picture import Picture
 from tests.heif_files import heic
 from tests.inference.pictures import decode_animation, decode_still
+from tests.jxl_files import jxl
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "chelsea.png"
 TO_STORED = {
@@ -323,8 +324,8 @@ async def test_the_orientation_is_applied_once(decoder: Decoder, orientation: in
 
 @pytest.mark.parametrize("file_format", READABLE)
 async def test_a_truncated_file_is_undecodable(decoder: Decoder, file_format: str) -> None:
-    is_heif = file_format == "HEIF"  # which Pillow cannot write
-    whole = heic("rgb") if is_heif else file_of(photo("P" if file_format == "GIF" else "RGB"), file_format)
+    other = {"HEIF": heic("rgb"), "JXL": jxl(np.asarray(photo("RGB")))}  # which Pillow cannot write
+    whole = other.get(file_format) or file_of(photo("P" if file_format == "GIF" else "RGB"), file_format)
 
     with pytest.raises(Undecodable) as caught:
         await decoder.decode(whole[: len(whole) * 2 // 3])

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
-from imagefile import bmp, gif, heif, isobmff, jpeg, jpeg_scans, png, tiff, webp
+from imagefile import bmp, gif, heif, isobmff, jpeg, jpeg_scans, jxl, png, tiff, webp
 from imagefile.format_parts import Reading, Writing, always, never
 from imagefile.limits import Limits
 
@@ -20,7 +20,7 @@ class IncompleteTable(Exception):
     """A table lacks an entry for a format, or an entry lacks something."""
 
 
-Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF"]
+Format = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JXL", "HEIF"]
 """Pillow's names, in the order of the API's lists."""
 
 
@@ -189,6 +189,26 @@ FORMATS: Mapping[Format, FormatInfo] = {
             limits=Limits(longest_side=65_535, lossy_pixels=33_554_432, other_pixels=33_554_432),
         ),
         becomes="AVIF",
+    ),
+    "JXL": FormatInfo(
+        title="JPEG XL",
+        media_type="image/jxl",
+        extensions=("jxl",),
+        reading=Reading(
+            signature=re.compile(rb"\xff\x0a|" + re.escape(jxl.SIGNATURE)),
+            walk=jxl.walk,
+            is_complete=jxl.is_complete,
+            is_lossy=jxl.is_lossy,
+        ),
+        writing=Writing(
+            choices=("jxl",),
+            alpha=True,
+            animated=False,
+            bit_depths=(8, 16),
+            has_quality=True,
+            limits=Limits(lossy_pixels=33_554_432, other_pixels=33_554_432),
+        ),
+        becomes="JXL",
     ),
     "HEIF": FormatInfo(
         title="HEIC",

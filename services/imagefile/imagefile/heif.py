@@ -5,28 +5,21 @@ import struct
 from collections import Counter
 from dataclasses import dataclass
 
+from imagefile import av1
+from imagefile.colours import HDR, Colour
 from imagefile.isobmff import Box, Item, Items, read_items
 
 ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 DERIVED = (b"grid", b"iden", b"iovl")
 """Kinds of items that are made from others: tiles, one picture with more transformations, an overlay."""
-PQ, HLG = 16, 18
-"""Transfer characteristics of HDR (ITU-T H.273)."""
 HEVC, AV1 = (b"hvc1", b"hev1"), (b"av01",)
 """Kinds of items that hold coded pixels."""
 DEEPEST = 4
 """Items that are made from each other."""
 MOST_TILES = 2_000
 MOST_ALPHAS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Colour:
-    """Code points of ITU-T H.273, as in the box `colr` with the type `nclx`."""
-
-    primaries: int
-    transfer: int
-    matrix: int
+MOST_HEADER_BYTES = 4_096
+"""Bytes of coded pixels in which a size is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +43,7 @@ class Summary:
 
     @property
     def is_hdr(self) -> bool:
-        return self.colour is not None and self.colour.transfer in (PQ, HLG)
+        return self.colour is not None and self.colour.is_hdr
 
 
 def summarise(data: bytes) -> Summary:
@@ -60,6 +53,8 @@ def summarise(data: bytes) -> Summary:
     coded = _coded_items(found, found.primary)
     if primary.kind == b"grid":
         _check_grid(data, primary, [found.items[each] for each in coded])
+    for each in coded:
+        _check_coded_size(data, found.items[each])
     alphas = [
         source for source in found.sources(b"auxl", found.primary) if _is_alpha(data, found.items[source])
     ]
@@ -88,7 +83,7 @@ def summarise(data: bytes) -> Summary:
 def refusal(summary: Summary, codings: tuple[bytes, ...]) -> str:
     """Return why the picture cannot be decoded, or an empty string. `codings` are those of the format."""
     if summary.is_hdr:
-        return "HDR pictures (PQ and HLG) cannot be upscaled yet."
+        return HDR
     if summary.coding not in codings:
         return f"Pictures coded as {summary.coding.decode('latin-1')!a} cannot be upscaled."
     return ""
@@ -123,6 +118,16 @@ def _check_grid(data: bytes, grid: Item, tiles: list[Item]) -> None:
     across, down = _size(data, tiles[0])
     if len(tiles) != rows * columns or across * columns < width or down * rows < height:
         raise ValueError(f"{len(tiles)} tiles of {across} x {down} do not cover {width} x {height}")
+
+
+def _check_coded_size(data: bytes, item: Item) -> None:
+    """Raise `ValueError` if the box claims more AV1 pixels than are coded, which would take minutes."""
+    if item.kind not in AV1 or not item.extents:
+        return
+    start, length = item.extents[0]
+    coded, claimed = av1.coded_size(data[start : start + min(length, MOST_HEADER_BYTES)]), _size(data, item)
+    if coded and (claimed[0] > coded[0] or claimed[1] > coded[1]):
+        raise ValueError(f"{claimed[0]} x {claimed[1]} pixels, but {coded[0]} x {coded[1]} are coded")
 
 
 def _property(item: Item, kind: bytes) -> Box | None:

@@ -14,6 +14,7 @@ from imagefile.tiff import (
     PHOTOMETRIC,
     PLANES,
     PREDICTOR,
+    ROWS_PER_STRIP,
     SAMPLE_FORMAT,
     SAMPLES,
     SEPARATE_PLANES,
@@ -22,6 +23,7 @@ from imagefile.tiff import (
     Tags,
 )
 
+MOST_ROWS = 2**31 - 1
 UNSIGNED, UNDEFINED_FORMAT = 1, 4
 """Sample formats."""
 UNCOMPRESSED, LZW, OLD_JPEG, JPEG, DEFLATE = 1, 5, 6, 7, 8
@@ -202,6 +204,12 @@ def upright_size(tags: Tags) -> tuple[int, int]:
     """Return width and height after the orientation is applied. Raise `ValueError` without such a number."""
     width, height = tags.number(WIDTH), tags.number(HEIGHT)
     return (height, width) if tags.number(ORIENTATION, 1) in SIDEWAYS else (width, height)
+
+
+def has_plausible_strips(tags: Tags) -> bool:
+    """Return whether strips have rows, and only a single one claims more rows than any picture has."""
+    rows = tags.number(ROWS_PER_STRIP, 1)
+    return 0 < rows <= MOST_ROWS or (rows > 0 and len(tags.pieces()[0]) <= tags.number(SAMPLES, 1))
 
 
 def name_of_kind(tags: Tags) -> str:

@@ -91,6 +91,7 @@ class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Format.ValueTy
     FORMAT_GIF: _Format.ValueType  # 6
     FORMAT_HEIF: _Format.ValueType  # 7
     FORMAT_AVIF: _Format.ValueType  # 8
+    FORMAT_JXL: _Format.ValueType  # 9
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper): ...
 
@@ -103,6 +104,7 @@ FORMAT_TIFF: Format.ValueType  # 5
 FORMAT_GIF: Format.ValueType  # 6
 FORMAT_HEIF: Format.ValueType  # 7
 FORMAT_AVIF: Format.ValueType  # 8
+FORMAT_JXL: Format.ValueType  # 9
 Global___Format: _TypeAlias = Format  # noqa: Y015
 
 class _Fit:

@@ -78,7 +78,7 @@ FIELDS: Json = {
         "The default is the format of the original; BMP and still GIF become PNG.",
         "webp",
     ),
-    "quality": a_field("Quality of JPEG and WebP.", 90),
+    "quality": a_field("Quality of JPEG, WebP, AVIF and JPEG XL.", 90),
     "model": a_field(
         "A model from `GET /api/models`. `auto` chooses one; the answer says which, and why.", "auto"
     ),

@@ -13,7 +13,20 @@ from dataclasses import dataclass, replace
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from common import errors
-from imagefile import bmp, formats, gif, heif, jpeg_pixels, tiff, tiff_kinds, wear
+from imagefile import (
+    bmp,
+    colours,
+    formats,
+    gif,
+    heif,
+    jpeg_pixels,
+    jxl,
+    png_colours,
+    small_pictures,
+    tiff,
+    tiff_kinds,
+    wear,
+)
 from imagefile.formats import READABLE, Format
 from imagefile.parser_bombs import ParserBomb
 from imagefile.tiff import Tags
@@ -98,6 +111,8 @@ def _refused(text: str) -> errors.InvalidArgument:
 def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
     if format_ in CODINGS:
         return _header_of_boxes(format_, data, largest_pixels)
+    if format_ == "JXL":
+        return _jxl_header(data, largest_pixels)
     reading = READABLE[format_]
     if feature := reading.unsupported_feature(data):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
@@ -108,6 +123,8 @@ def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
         return _bmp_header(data, largest_pixels)
     still = reading.for_decoder(data)
     with Image.open(io.BytesIO(still), formats=[format_]) as image:
+        if problem := _hdr_refusal(format_, image, still):
+            raise _refused(problem)
         header = _header(format_, image, still, largest_pixels)
     if format_ == "PNG":
         return replace(header, sequence=sequences.of_png(data, (header.width, header.height), largest_pixels))
@@ -125,6 +142,8 @@ def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pi
         raise _refused(f"The image may not have more than {MOST_FRAMES} frames.")
     if frames * pixels > largest_pixels:
         raise _refused(f"The frames may not have more than {largest_pixels / 1e6:g} megapixels together.")
+    if not small_pictures.can_be_decoded(format_, data, frames * pixels):
+        raise _refused(BROKEN)
     size = (height, width) if _is_sideways(format_, image, data) else (width, height)
     has_alpha = image.mode in MODES_WITH_ALPHA or "transparency" in image.info
     has_alpha |= summary is not None and summary.has_holes
@@ -132,6 +151,13 @@ def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pi
     quality = wear.jpeg_quality(getattr(image, "quantization", None))
     is_worn = wear.is_worn(format_, quality, is_lossy=is_lossy)
     return Header(format_, *size, frames, is_lossy, is_worn, has_alpha=has_alpha)
+
+
+def _hdr_refusal(format_: Format, image: ImageFile.ImageFile, data: bytes) -> str:
+    icc = image.info.get("icc_profile") or b""
+    if format_ == "PNG":
+        return png_colours.refusal(data, icc)
+    return colours.HDR if colours.is_hdr_profile(icc) else ""
 
 
 def _header_of_boxes(format_: Format, data: bytes, largest_pixels: int) -> Header:
@@ -147,6 +173,20 @@ def _header_of_boxes(format_: Format, data: bytes, largest_pixels: int) -> Heade
     return Header(format_, *size, is_lossy=is_lossy, depth=summary.depth, has_alpha=summary.has_alpha)
 
 
+def _jxl_header(data: bytes, largest_pixels: int) -> Header:
+    """Return the header of a JPEG XL file, which Pillow does not read."""
+    header = jxl.read_header(data)
+    _check_pixels(header.width * header.height, largest_pixels)
+    if problem := jxl.refusal(header):
+        raise _refused(problem)
+    reading = READABLE["JXL"]
+    if not reading.is_complete(data) or min(header.width, header.height) < 1:
+        raise _refused(BROKEN)
+    return Header(
+        "JXL", header.width, header.height, is_lossy=reading.is_lossy(data), has_alpha=header.has_alpha
+    )
+
+
 def _check_pixels(pixels: int, largest_pixels: int) -> None:
     if pixels > largest_pixels:
         raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
@@ -159,7 +199,7 @@ def _tiff_header(data: bytes, largest_pixels: int) -> Header:
     is_complete = READABLE["TIFF"].is_complete(data)
     width, height = tiff_kinds.upright_size(tags)
     _check_pixels(max(width * height, tiff.coded_pixels(tags) // MOST_CODED), largest_pixels)
-    if not is_complete or min(width, height) < 1:
+    if not is_complete or min(width, height) < 1 or not tiff_kinds.has_plausible_strips(tags):
         raise _refused(BROKEN)
     if feature := tiff_kinds.unsupported_feature(tags):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")

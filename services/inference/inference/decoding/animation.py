@@ -6,6 +6,7 @@ from PIL import Image
 
 from imagefile.formats import Format
 from imagefile.gif import MOST_FRAMES
+from imagefile.gif_pictures import read_pictures
 from inference import metadata
 from inference.decoding import cpu_budget, gif, modes, still
 from inference.decoding.protocol import Decoded, DecodedHeader
@@ -55,7 +56,7 @@ def parts(images: list[Image.Image], header: DecodedHeader, icc: bytes, exif: by
 
 def read_gif(opened: Image.Image, data: bytes) -> Iterator[tuple[Image.Image, int]]:
     """Yield frames in RGBA with their milliseconds."""
-    pictures = gif.read_pictures(data, MOST_FRAMES)
+    pictures = read_pictures(data, MOST_FRAMES)
     durations = (picture.milliseconds for picture in pictures)
     return zip(gif.compose(pictures, opened.size), durations, strict=True)
 

@@ -25,6 +25,7 @@ MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     summary = heif.check(data, most_pixels, boxes.AV1)
     image = open_by_libvips(data)
+    heif.check_size(summary, (image.width, image.height))
     if summary.is_grey and image.bands > 2:  # libvips repeats grey three times
         image = image.extract_band(0) if image.bands == 3 else image.extract_band(0).bandjoin(image[3])
     fields: dict[str, Any] = {name: image.get(name) for name in image.get_fields()}

@@ -11,7 +11,7 @@ from PIL import PngImagePlugin, UnidentifiedImageError
 
 from imagefile import formats, jpeg_pixels, png, png_metadata
 from imagefile.formats import READABLE, Format
-from inference.decoding import animation, avif, bmp, heif, sequences, sixteen_bit, still, tiff
+from inference.decoding import animation, avif, bmp, heif, jxl, sequences, sixteen_bit, still, tiff
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded
 
@@ -55,6 +55,7 @@ DECODERS: Mapping[Format, Decode] = formats.require_entries(
         "TIFF": tiff.read,
         "GIF": decode_still_or_animation,
         "AVIF": avif.read,
+        "JXL": jxl.read,
         "HEIF": heif.read,
     },
     "decoder",

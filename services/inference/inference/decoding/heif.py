@@ -32,6 +32,7 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     if not image.info["primary"]:
         raise ValueError("the primary picture is none that can be shown")
     pixels = bytes(image.data)
+    check_size(summary, image.size)  # the size is known only now
     mode, _, sixteen = image.mode.partition(";")
     mode = "L" if mode == "I" else mode
     is_grey = mode in modes.GREY_MODES
@@ -58,6 +59,12 @@ def check(data: bytes, most_pixels: int, codings: tuple[bytes, ...]) -> heif.Sum
             "libheif needs a thread, and this machine has no filter that forbids only processes"
         )
     return summary
+
+
+def check_size(summary: heif.Summary, size: tuple[int, int]) -> None:
+    """Raise `ValueError` if the decoded picture has another size than its boxes say."""
+    if size != (summary.width, summary.height):
+        raise ValueError(f"{size[0]} x {size[1]} instead of {summary.width} x {summary.height} pixels")
 
 
 def describe(image: Image.Image, data: bytes, file_format: Format, icc: bytes, tags: Metadata) -> Decoded:

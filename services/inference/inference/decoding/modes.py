@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from PIL import Image, ImageCms
 
+from imagefile.colours import HDR, is_hdr_profile
 from inference.decoding.protocol import ICC_BYTES
 
 PLAIN_MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA"} | {
@@ -76,6 +77,8 @@ def usable_profile(icc: bytes, *, is_grey: bool) -> bytes:
 
     Bytes 16 to 19 of a profile name its colour space. Bytes 36 to 39 mark it as a profile.
     """
+    if is_hdr_profile(icc):
+        raise Unsupported(HDR)
     colour_space = b"GRAY" if is_grey else b"RGB "
     is_usable = len(icc) <= ICC_BYTES and icc[36:40] == b"acsp" and icc[16:20] == colour_space
     return icc if is_usable else b""

@@ -6,7 +6,7 @@ and a curve (ICC.1:2022).
 
 import struct
 
-from imagefile.heif import Colour
+from imagefile.colours import Colour
 from inference.decoding.modes import Unsupported
 
 Row = tuple[float, float, float]
@@ -42,19 +42,24 @@ BRADFORD: Matrix = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.038
 
 
 def profile(colour: Colour | None, *, is_grey: bool) -> bytes:
-    """Return the profile; no bytes for sRGB and for grey. Raise `Unsupported` for HDR and unknown numbers."""
+    """Return the profile; no bytes for sRGB. Raise `Unsupported` for HDR and unknown numbers."""
     if colour is None or (colour.primaries in PLAIN_PRIMARIES and colour.transfer in PLAIN_TRANSFERS):
         return b""
-    if colour.transfer not in CURVES:
-        raise Unsupported(f"a picture with transfer characteristics {colour.transfer}")
-    if colour.primaries not in PRIMARIES and colour.primaries not in PLAIN_PRIMARIES:
-        raise Unsupported(f"a picture with colour primaries {colour.primaries}")
+    if not is_known(colour):
+        numbers = f"colour primaries {colour.primaries} and transfer characteristics {colour.transfer}"
+        raise Unsupported(f"a picture with {numbers}")
     if is_grey:
-        return b""
+        is_plain = colour.transfer in PLAIN_TRANSFERS
+        return b"" if is_plain else write_profile(f"H.273 {colour.transfer}", [], CURVES[colour.transfer])
     columns = zip(*to_d50(PRIMARIES.get(colour.primaries, BT709)), strict=True)
     curve = CURVES[colour.transfer]
     name = f"H.273 {colour.primaries}-{colour.transfer}"
     return write_profile(name, [*columns], curve)
+
+
+def is_known(colour: Colour) -> bool:
+    is_known_space = colour.primaries in PRIMARIES or colour.primaries in PLAIN_PRIMARIES
+    return is_known_space and colour.transfer in CURVES
 
 
 def to_d50(chromaticities: tuple[Chromaticity, Chromaticity, Chromaticity, Chromaticity]) -> Matrix:
@@ -101,11 +106,16 @@ def inverse(matrix: Matrix) -> Matrix:
 
 
 def write_profile(name: str, columns: list[Row], curve: tuple[float, ...]) -> bytes:
-    """Return a display profile of version 4 with the same curve for red, green and blue."""
+    """Return a display profile of version 4 with the same curve for red, green and blue.
+
+    Without `columns` it is a profile for grey.
+    """
     parametric = struct.pack(">4sIHH", b"para", 0, 3 if len(curve) > 1 else 0, 0) + fixed(*curve)
     tags = [(b"desc", text(name)), (b"cprt", text("No copyright, use freely")), (b"wtpt", point(D50_XYZ))]
-    tags += [(kind, point(column)) for kind, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)]
-    tags += [(kind, parametric) for kind in (b"rTRC", b"gTRC", b"bTRC")]
+    tags += [
+        (kind, point(column)) for kind, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=False)
+    ]
+    tags += [(kind, parametric) for kind in ((b"rTRC", b"gTRC", b"bTRC") if columns else (b"kTRC",))]
     directory, body = struct.pack(">I", len(tags)), b""
     start = 128 + 4 + 12 * len(tags)
     for kind, content in tags:
@@ -113,7 +123,14 @@ def write_profile(name: str, columns: list[Row], curve: tuple[float, ...]) -> by
         body += content.ljust(-(-len(content) // 4) * 4, b"\0")
     size = start + len(body)
     header = struct.pack(
-        ">I4sI4s4s4s12x4s", size, b"\0\0\0\0", 0x04400000, b"mntr", b"RGB ", b"XYZ ", b"acsp"
+        ">I4sI4s4s4s12x4s",
+        size,
+        b"\0\0\0\0",
+        0x04400000,
+        b"mntr",
+        b"RGB " if columns else b"GRAY",
+        b"XYZ ",
+        b"acsp",
     )
     header = header.ljust(68, b"\0") + fixed(*D50_XYZ)
     return header.ljust(128, b"\0") + directory + body

@@ -73,10 +73,10 @@ class Decoder:
     ) -> Picture | Animation | Pages:
         """Decode a file of up to `most_pixels`; 0 stands for the decoder's own limit.
 
-        Without `all_pictures`, only the first page of a TIFF and the still picture of a PNG are decoded. Files
-        with the same `fairness_key` take only their share of the children at a time. Raises `Undecodable` for
-        a file that cannot be decoded, also if the child runs out of time or memory, and `DecoderCrashed` for a
-        child that was ended from outside, or hung.
+        Without `all_pictures`, only the first page of a TIFF and the still picture of a PNG are decoded.
+        Files with the same `fairness_key` take only their share of the children at a time. Raises
+        `Undecodable` for a file that cannot be decoded, also if the child runs out of time or memory, and
+        `DecoderCrashed` for a child that was ended from outside, or hung.
         """
         async with self.shares.place(fairness_key), self._free:
             child = self._take_child(self._limits.for_pixels(most_pixels))

@@ -15,7 +15,7 @@ from imagefile import tiff_kinds
 from imagefile.formats import Format
 from imagefile.tiff import HEIGHT, SAMPLES, WIDTH, Tags
 from inference import metadata
-from inference.decoding import cpu_budget, modes, tiff_rewrite
+from inference.decoding import cpu_budget, modes, png_profile, tiff_rewrite
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded, DecodedHeader
 
@@ -43,7 +43,8 @@ def read_png(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     """Decode a PNG. Pillow finds its orientation in more places than libvips."""
     picture = decode(open_by_libvips(data, file_format, most_pixels))
     tags = metadata.read(Image.open(io.BytesIO(data), formats=[file_format]))
-    return describe(picture._replace(orientation=tags.orientation), file_format, tags)
+    icc = png_profile.profile(data, picture.icc, is_grey=picture.channels < 3)
+    return describe(picture._replace(orientation=tags.orientation, icc=icc), file_format, tags)
 
 
 def read_tiff(data: bytes, found: metadata.Metadata, most_pixels: int) -> Decoded:

@@ -12,7 +12,7 @@ from imagefile import png
 from imagefile.formats import READABLE, Format
 from imagefile.wear import jpeg_quality
 from inference import metadata
-from inference.decoding import cpu_budget, gif, modes
+from inference.decoding import cpu_budget, gif, modes, png_profile
 from inference.decoding.protocol import Decoded, DecodedHeader
 
 STRIP_BYTES = 1 << 20
@@ -47,7 +47,11 @@ def read_opened(
     """Decode an opened picture. Without `tags`, its metadata are read from it afterwards."""
     image = load(opened, data, file_format)
     tags = metadata.read(opened) if tags is None else tags
-    icc = modes.usable_profile(opened.info.get("icc_profile") or b"", is_grey=image.mode in modes.GREY_MODES)
+    icc, is_grey = opened.info.get("icc_profile") or b"", image.mode in modes.GREY_MODES
+    if file_format == "PNG":
+        icc = png_profile.profile(data, icc, is_grey=is_grey)
+    else:
+        icc = modes.usable_profile(icc, is_grey=is_grey)
     header = describe(image, data, file_format)
     header["jpeg_quality"] = jpeg_quality(getattr(opened, "quantization", None))
     header["icc_bytes"], header["exif_bytes"] = len(icc), len(tags.exif)

@@ -1,6 +1,6 @@
 """The encoder of each format for still pictures. It takes rows from the top.
 
-Most encoders store no more rows than they must. Those of WebP, AVIF and GIF store the whole picture.
+Most encoders store no more rows than they must. Those of WebP, AVIF, JPEG XL and GIF store the whole picture.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ import numpy as np
 
 from imagefile import formats
 from imagefile.formats import WRITABLE, Format
-from inference.encoding import avif, gif, jpeg, png, tiff, webp
+from inference.encoding import avif, gif, jpeg, jxl, png, tiff, webp
 from inference.encoding.options import Options
 from inference.picture import Header, Pixels
 
@@ -37,6 +37,7 @@ ENCODERS: Mapping[Format, Callable[[Header, Options], Writer]] = formats.require
         "TIFF": tiff.Writer,
         "GIF": gif.Writer,
         "AVIF": avif.Writer,
+        "JXL": jxl.Writer,
     },
     "encoder",
 )

@@ -1,0 +1,85 @@
+"""A damaged GIF or WebP that looks whole is refused at the upload, if it is small."""
+
+import io
+import random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common import errors
+from imagefile import small_pictures
+from imagefile.tiff import LONG, ROWS_PER_STRIP
+from images.formats.sniff import BROKEN, sniff
+from tests.inference.tiff_files import Kind, a_tiff
+from tests.pixels import encoded
+
+NOISE = Image.effect_noise((60, 40), 90)
+TOO_LARGE = "The frames may not have more than 1 megapixels together."
+"""Damage can make a frame reach beyond the canvas."""
+FRAMES = [NOISE.rotate(90), NOISE.rotate(180)]
+FILES = {
+    "gif": encoded(NOISE.convert("P"), "GIF"),
+    "gif animated": encoded(NOISE.convert("P"), "GIF", save_all=True, append_images=FRAMES),
+    "webp": encoded(NOISE.convert("RGB"), "WEBP"),
+    "webp lossless": encoded(NOISE.convert("RGBA"), "WEBP", lossless=True),
+    "webp animated": encoded(NOISE.convert("RGB"), "WEBP", save_all=True, append_images=FRAMES),
+}
+
+
+def refusal(data: bytes) -> str:
+    try:
+        sniff(data, largest_pixels=1_000_000)
+    except errors.InvalidArgument as error:
+        return error.fields["image"][0]
+    return ""
+
+
+def can_be_read(data: bytes) -> bool:
+    """Return whether Pillow reads all frames."""
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            for index in range(getattr(opened, "n_frames", 1)):
+                opened.seek(index)
+                opened.load()
+    except Exception:  # noqa: BLE001  damaged bytes can make Pillow raise any exception
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_cannot_be_decoded_is_refused(name: str) -> None:
+    rng, refused = random.Random(name), 0
+
+    for _ in range(100):
+        data = bytearray(FILES[name])
+        for _ in range(20):
+            data[rng.randrange(len(data) // 2, len(data) - 2)] = rng.randrange(256)
+        if not can_be_read(bytes(data)):
+            refused += 1
+            assert refusal(bytes(data)) in (BROKEN, TOO_LARGE)
+
+    assert refused
+    assert not refusal(FILES[name])
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"), [(0, BROKEN), (2**31, BROKEN), (2**32 - 1, BROKEN), (2**31 - 1, ""), (7, ""), (8, "")]
+)
+def test_strips_of_impossible_rows_are_refused(rows: int, text: str) -> None:
+    kind = Kind(rows=7, other_tags={ROWS_PER_STRIP: (LONG, (rows,))})
+
+    assert refusal(a_tiff(np.zeros((19, 11, 1), np.uint8), kind)) == text
+
+
+def test_a_single_strip_may_have_any_number_of_rows() -> None:
+    kind = Kind(rows=19, other_tags={ROWS_PER_STRIP: (LONG, (2**32 - 1,))})
+
+    assert not refusal(a_tiff(np.zeros((19, 11, 1), np.uint8), kind))
+
+
+def test_a_large_picture_is_left_to_the_decoding_child() -> None:
+    broken = FILES["gif"][:-900] + bytes(898) + b"\0;"
+
+    assert not small_pictures.can_be_decoded("GIF", broken, 2400)
+    assert small_pictures.can_be_decoded("GIF", broken, small_pictures.MOST_PIXELS["GIF"] + 1)
