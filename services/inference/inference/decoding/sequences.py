@@ -17,6 +17,7 @@ from inference import metadata
 from inference.decoding import cpu_budget, sixteen_bit, still, tiff
 from inference.decoding.protocol import (
     LENGTH,
+    Announcement,
     CanvasHeader,
     Decoded,
     DecodedHeader,
@@ -104,7 +105,7 @@ def parts(first: Decoded, others: Sequence[DecodeNext]) -> Iterator[bytes]:
             yield from decoded.parts
 
 
-def encoded(header: DecodedHeader | Refusal) -> bytes:
+def encoded(header: Announcement | DecodedHeader | Refusal) -> bytes:
     """Return a header as it stands ahead of its parts."""
     text = json.dumps(header).encode()
     return LENGTH.pack(len(text)) + text
