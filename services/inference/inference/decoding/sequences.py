@@ -22,6 +22,7 @@ from inference.decoding.protocol import (
     Refusal,
 )
 
+DAMAGED = "corrupt_image"
 DecodeNext = Callable[[], Decoded]
 """Decodes one more picture. It may raise any error."""
 
@@ -94,7 +95,7 @@ def parts(first: Decoded, others: Sequence[DecodeNext]) -> Iterator[bytes]:
         try:
             decoded = decode_next()
         except Exception as error:  # noqa: BLE001  a damaged picture may cause any error
-            yield encoded(Refusal(reason="corrupt_image", message=f"{type(error).__name__}: {error}"[:300]))
+            yield encoded(Refusal(reason=DAMAGED, message=f"{type(error).__name__}: {error}"[:300]))
         else:
             yield encoded(decoded.header)
             yield from decoded.parts
