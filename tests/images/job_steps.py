@@ -41,12 +41,14 @@ async def delete(sessions: Sessions, image: Image) -> None:
         await library.delete(session, image.user_id, image.id or 0, RULES)
 
 
-async def finish(sessions: Sessions, image: Image, fence: int, *, failure: str = "") -> None:
+async def finish(
+    sessions: Sessions, image: Image, fence: int, *, failure: str = "", pictures: int = 0
+) -> None:
     event = inference_pb2.Finished(image_id=image.id or 0, fence=fence, upscaled_path=image.upscaled_path)
     if failure:
         event.failure.CopyFrom(inference_pb2.Failure(code=failure, message="No.", retryable=True))
     else:
-        event.output.CopyFrom(inference_pb2.Output(bytes=321, seconds=1.5))
+        event.output.CopyFrom(inference_pb2.Output(bytes=321, seconds=1.5, pictures=pictures))
     async with sessions.begin() as session:
         await jobs.finish(session, event, RULES)
 

@@ -25,6 +25,34 @@ async def test_a_result_completes_the_image(sessions: Sessions) -> None:
     assert [subject for subject, _ in await read_outcomes(sessions)] == ["images.completed"]
 
 
+@pytest.mark.parametrize(
+    ("planned", "decoded", "added"),
+    [
+        (None, 0, []),
+        (None, 1, []),
+        (5, 5, []),
+        (5, 4, ["1 page or frame could not be decoded and was left out."]),
+        (5, 1, ["4 pages or frames could not be decoded and were left out."]),
+        (
+            5,
+            0,
+            ["4 pages or frames could not be decoded and were left out."],
+        ),  # a worker of the previous release
+    ],
+)
+async def test_pages_that_a_worker_could_not_decode_are_named(
+    sessions: Sessions, planned: int | None, decoded: int, added: list[str]
+) -> None:
+    before = [{"field": "image", "message": "1 of 6 pages was left out."}]
+    image = await insert_image(sessions, pictures=planned, warnings=before)
+    await start(sessions, image)
+
+    await finish(sessions, image, 1, pictures=decoded)
+
+    found = await read_image(sessions, image.id)
+    assert found.warnings == before + [{"field": "image", "message": text} for text in added]
+
+
 async def test_a_failure_is_stored_as_the_worker_reported_it(sessions: Sessions) -> None:
     image = await insert_image(sessions)
     await start(sessions, image)

@@ -8,8 +8,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from PIL import Image
-
 from imagefile import apng, png, tiff_pages
 from imagefile.apng import Apng, Frame
 from imagefile.formats import Format
@@ -25,6 +23,7 @@ from inference.decoding.protocol import (
     Refusal,
 )
 
+DAMAGED = "corrupt_image"
 DecodeNext = Callable[[], Decoded]
 """Decodes one more picture. It may raise any error."""
 
@@ -55,7 +54,7 @@ def read_frames(first: Decoded, data: bytes, most_pixels: int) -> Decoded:
     first.header["canvas"] = CanvasHeader(
         width=animation.width,
         height=animation.height,
-        orientation=orientation_of(data),
+        orientation=orientation_of(data, most_pixels),
         plays=animation.plays,
         is_still_hidden=animation.is_still_hidden,
     )
@@ -80,9 +79,9 @@ def read_frame(animation: Apng, frame: Frame, most_pixels: int) -> Decoded:
     return decoded
 
 
-def orientation_of(data: bytes) -> int:
+def orientation_of(data: bytes, most_pixels: int) -> int:
     """Return the orientation of all frames, which stands in the metadata of the file."""
-    opened = still.open_image(png.for_decoder(data), "PNG", Image.MAX_IMAGE_PIXELS or 0)
+    opened = still.open_image(png.for_decoder(data), "PNG", most_pixels)
     return metadata.read_orientation(opened)
 
 
@@ -99,7 +98,7 @@ def parts(first: Decoded, others: Sequence[DecodeNext]) -> Iterator[bytes]:
         try:
             decoded = decode_next()
         except Exception as error:  # noqa: BLE001  a damaged picture may cause any error
-            yield encoded(Refusal(reason="corrupt_image", message=f"{type(error).__name__}: {error}"[:300]))
+            yield encoded(Refusal(reason=DAMAGED, message=f"{type(error).__name__}: {error}"[:300]))
         else:
             yield encoded(decoded.header)
             yield from decoded.parts
