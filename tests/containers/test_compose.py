@@ -1,6 +1,7 @@
 """The Compose file: services get their settings, only two ports are open, and no secret has a default."""
 
 import importlib
+import json
 import re
 import shutil
 import stat
@@ -13,7 +14,8 @@ import pytest
 import yaml
 
 from common.settings import ServiceSettings
-from loupe_local import nats_server, object_store
+from loupe_local import object_store
+from loupe_local.nats_permissions import permissions
 from loupe_local.service_names import NAMES, WITH_DATABASE
 from loupe_local.state import REPOSITORY
 
@@ -124,6 +126,7 @@ def test_the_servers_have_the_same_users_as_in_the_local_stack() -> None:
 def test_the_object_store_has_the_same_options_as_in_the_local_stack() -> None:
     options = dict(re.findall(r"-([\w.]+)=(\S+)", (FOLDER / "objects.sh").read_text()))
     of_the_s3_server = {
+        "s3.iam",
         "s3.port.iceberg",
         "s3.port.lance",
         "s3.autoCreateBucket",
@@ -140,4 +143,4 @@ def test_the_broker_syncs_to_disk_and_has_the_same_permissions_as_in_the_local_s
     text = (FOLDER / "nats.conf").read_text()
 
     assert "sync_interval: always" in text
-    assert all(permissions in text for permissions in nats_server.PERMISSIONS.values())
+    assert all(json.dumps(permissions(name)) in text for name in NAMES)

@@ -44,8 +44,9 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     mails = events.Mails(sessions, Mailer(settings), settings)
     async with bus.connection(settings.nats_url, "auth", readiness) as nc:
         js = nc.jetstream()
-        streams, replicas = (events.EVENTS, bus.DEAD), settings.nats_replicas
-        await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
+        replicas = settings.nats_replicas
+        await process.wait_for("streams", lambda: bus.declare(js, events.EVENTS, replicas=replicas))
+        await process.wait_for("dead letters", lambda: bus.create(js, bus.DEAD, replicas=replicas))
         await process.run_together(
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),

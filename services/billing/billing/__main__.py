@@ -38,8 +38,9 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     outcomes, deleted_users = events.ImageOutcomes(sessions), events.DeletedUsers(sessions)
     async with bus.connection(settings.nats_url, "billing", readiness) as nc:
         js = nc.jetstream()
-        streams, replicas = (events.EVENTS, bus.DEAD), settings.nats_replicas
-        await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
+        replicas = settings.nats_replicas
+        await process.wait_for("streams", lambda: bus.declare(js, events.EVENTS, replicas=replicas))
+        await process.wait_for("dead letters", lambda: bus.create(js, bus.DEAD, replicas=replicas))
         await process.run_together(
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),

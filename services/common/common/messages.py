@@ -69,7 +69,16 @@ def span_attributes(name: str, kind: str, subject: str) -> dict[str, str | int]:
 async def process_message(
     js: JetStreamContext, consumer: Consumer, message: Msg, handle: ConsumerHandler
 ) -> None:
-    """Run the handler inside the trace of the request that published the message, and settle the message."""
+    """Run the handler inside the trace of the request that published the message, and settle the message.
+
+    A message that another stream republished is refused. Whoever manages a stream could forge events so.
+    """
+    if origin := (message.headers or {}).get("Nats-Stream"):
+        LOG.error(
+            "message refused", subject=message.subject, cause=f"{origin} republished it", action="ended"
+        )
+        await message.term()
+        return
     attributes = span_attributes("process", "process", message.subject) | {
         "messaging.consumer.group.name": consumer.durable,
         "messaging.message.body.size": len(message.data),

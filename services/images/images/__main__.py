@@ -51,7 +51,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
         js = nc.jetstream()
-        streams, replicas = (events.QUEUE, events.EVENTS, bus.DEAD), settings.nats_replicas
+        streams = (events.QUEUE, events.EVENTS, events.RESULTS, bus.DEAD)
+        replicas = settings.nats_replicas
         await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
         server = rpc.Server(credentials.verifier("images"), CALLERS)
         dead_letters = DeadLetters(js, context)

@@ -38,7 +38,7 @@ async def run() -> None:
 
 async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     blobs = Blobs(settings.store())
-    await process.wait_for("object store", blobs.ping)
+    await process.wait_for("object store", lambda: blobs.ping_object("images/originals/.ping"))
     readiness.mark_ready("object store")
     shared = settings.shared_memory
     triton = Triton(settings.triton_target, seconds=settings.tile_seconds, shares_memory=shared)
@@ -50,7 +50,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     async with bus.connection(settings.nats_url, "inference", readiness) as nc:
         js = nc.jetstream()
         streams, replicas = (events.RESULTS, bus.DEAD), settings.nats_replicas
-        await process.wait_for("streams", lambda: bus.declare(js, *streams, replicas=replicas))
+        await process.wait_for("streams", lambda: bus.create(js, *streams, replicas=replicas))
         worker = Worker(
             images=images_pb2_grpc.ImagesServiceStub(images.grpc),
             blobs=blobs,
