@@ -12,6 +12,7 @@ import nats.errors
 import nats.js.errors
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import api
 
 from common import bus, messages, redrive
@@ -217,6 +218,41 @@ async def test_a_message_that_a_stream_republished_is_refused(stores: Stores, op
         consuming.cancel()
         await asyncio.wait({consuming})
     await bus.declare(operator, stream)
+
+    assert handled == [b"genuine"]
+
+
+async def test_a_job_that_a_worker_has_delivered_to_another_subject_is_no_event(
+    stores: Stores, operator: Any
+) -> None:
+    """The broker delivers to any subject to which somebody listens, but messages keep their own subject."""
+    handled: list[bytes] = []
+
+    async def handle(data: bytes) -> None:
+        handled.append(data)
+
+    async def listen(_: Msg) -> None: ...
+
+    name, jobs = "images.cancelled", "images.queued.standard"
+    consumer = messages.Consumer(stream="IMAGES", durable="billing-release", subjects=(name,))
+    async with (
+        bus.connection(stores.nats_url("inference"), "inference", Readiness()) as worker,
+        bus.connection(stores.nats_url("images"), "images", Readiness()) as images,
+        bus.connection(stores.nats_url("billing"), "billing", Readiness()) as billing,
+    ):
+        for stream in ("IMAGES", "QUEUE"):
+            await operator.purge_stream(stream)
+        await worker.subscribe(name, cb=listen)
+        push = api.ConsumerConfig(durable_name="inference-standard", deliver_subject=name)
+        await worker.jetstream().add_consumer("QUEUE", push, filter_subject=jobs, ack_policy="explicit")
+        await bus.publish(images.jetstream(), jobs, b"a job", message_id="a job")
+        await until(lambda: has_messages(operator, "IMAGES", 1))
+        await bus.publish(images.jetstream(), name, b"genuine", message_id="genuine")
+        consuming = asyncio.create_task(bus.consume(billing.jetstream(), consumer, handle))
+        await until(lambda: bool(handled))
+        consuming.cancel()
+        await asyncio.wait({consuming})
+    await operator.delete_consumer("QUEUE", "inference-standard")
 
     assert handled == [b"genuine"]
 

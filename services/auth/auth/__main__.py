@@ -28,14 +28,15 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     engine = db.engine(settings.database_url)
     await db.wait_until_ready(engine, readiness)
     sessions = db.sessions(engine)
-    secret = settings.secret.get_secret_value()
-    ring = KeyRing(sessions, secret)
+    ring = KeyRing(sessions, *settings.key_secrets())
+    link_secret, *previous_link_secrets = settings.link_secrets()
     service = AuthService(
         sessions,
         ring,
         Hasher(settings.hashing_threads),
         clients=settings.clients,
-        secret=secret,
+        secret=link_secret,
+        previous_secrets=previous_link_secrets,
         email_verification=settings.email_verification,
     )
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)

@@ -71,11 +71,12 @@ async def process_message(
 ) -> None:
     """Run the handler inside the trace of the request that published the message, and settle the message.
 
-    A message that another stream republished is refused. Whoever manages a stream could forge events so.
+    A message that another stream republished is refused: whoever manages a stream could forge events so.
     """
-    if origin := (message.headers or {}).get("Nats-Stream"):
+    if stream := (message.headers or {}).get("Nats-Stream"):
+        cause = f"the stream {stream} republished it"
         LOG.error(
-            "message refused", subject=message.subject, cause=f"{origin} republished it", action="ended"
+            "message refused", subject=message.subject, cause=cause, action="it is never delivered again"
         )
         await message.term()
         return

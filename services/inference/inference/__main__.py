@@ -41,7 +41,12 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     await process.wait_for("object store", lambda: blobs.ping_object("images/originals/.ping"))
     readiness.mark_ready("object store")
     shared = settings.shared_memory
-    triton = Triton(settings.triton_target, seconds=settings.tile_seconds, shares_memory=shared)
+    triton = Triton(
+        settings.triton_target,
+        seconds=settings.tile_seconds,
+        shares_memory=shared,
+        secret=settings.read_triton_secret(),
+    )
     availability = Availability(triton, settings.models)
     parallel, tiling = await process.wait_for("triton", lambda: open_triton(triton, availability, settings))
     readiness.watch("triton", lambda: triton.is_healthy)
