@@ -288,6 +288,21 @@ async def test_a_redriven_letter_is_handled_by_the_consumer_that_gave_it_up(
     assert handled == [b"letter", b"bad"]
 
 
+async def test_a_refusal_of_the_broker_is_logged(stores: Stores, capsys: pytest.CaptureFixture[str]) -> None:
+    logged = ""
+
+    def is_logged() -> bool:
+        nonlocal logged
+        logged += capsys.readouterr().out
+        return "broker refused" in logged
+
+    async with bus.connection(stores.nats_url("inference"), "inference", Readiness()) as client:
+        await client.publish("auth.mail_wanted", b"")
+        await until(is_logged)
+
+    assert "auth.mail_wanted" in logged
+
+
 def test_compose_and_the_chart_have_the_permissions_of_the_table() -> None:
     compose = nats_permissions.COMPOSE.read_text()
 

@@ -54,7 +54,13 @@ async def _connect(url: str, name: str, closing: asyncio.Event) -> Client:
     """Return a connection that reconnects by itself for as long as the process lives."""
 
     async def on_error(error: Exception) -> None:
-        LOG.warning("broker connection failed", error=log.error_text(error), action="reconnecting")
+        text = log.error_text(error)
+        if "permissions violation" in text.lower():
+            LOG.error(
+                "broker refused", error=text, action="nothing; this user's permissions lack the subject"
+            )
+        else:
+            LOG.warning("broker connection failed", error=text, action="reconnecting")
 
     async def on_disconnect() -> None:
         if not closing.is_set():
