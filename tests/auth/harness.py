@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -118,10 +118,22 @@ def a_registration(**changes: str) -> pb.RegisterRequest:
 
 
 @contextlib.asynccontextmanager
-async def running(sessions: Sessions, *, email_verification: bool = True) -> AsyncGenerator[AuthHarness]:
-    ring = KeyRing(sessions, SECRET)
+async def running(
+    sessions: Sessions,
+    *,
+    email_verification: bool = True,
+    link_secrets: Sequence[str] = (SECRET,),
+    key_secrets: Sequence[str] = (SECRET,),
+) -> AsyncGenerator[AuthHarness]:
+    ring = KeyRing(sessions, *key_secrets)
     servicer = AuthService(
-        sessions, ring, Hasher(2), clients=CLIENTS, secret=SECRET, email_verification=email_verification
+        sessions,
+        ring,
+        Hasher(2),
+        clients=CLIENTS,
+        secret=link_secrets[0],
+        previous_secrets=link_secrets[1:],
+        email_verification=email_verification,
     )
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server.grpc)

@@ -36,7 +36,7 @@ def mail_sender(auth: AuthHarness, stores: Stores, *, reset_url: str = "") -> ev
 @contextlib.asynccontextmanager
 async def sending_mails(auth: AuthHarness, stores: Stores) -> AsyncGenerator[None]:
     """Run the relay and the consumer that send mails."""
-    async with bus.connection(stores.nats_url("auth"), "tests", Readiness("broker")) as client:
+    async with bus.connection(stores.nats_url("operator"), "tests", Readiness("broker")) as client:
         js = client.jetstream()
         with contextlib.suppress(nats.js.errors.NotFoundError):
             await js.delete_stream("AUTH")

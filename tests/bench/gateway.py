@@ -76,7 +76,7 @@ async def uploads(running: Stack) -> tuple[float, float, float]:
 def _put(running: Stack, data: bytes) -> None:
     store = running.stores.s3
     client = store.client("images")
-    client.put_object(store.bucket, "bench", io.BytesIO(data), len(data), part_size=1 << 30)
+    client.put_object(store.bucket, "images/bench", io.BytesIO(data), len(data), part_size=1 << 30)
 
 
 def _a_large_file() -> bytes:

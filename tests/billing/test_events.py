@@ -25,7 +25,7 @@ from tests.polling import until
 @pytest.fixture
 async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
     """The streams as their publishers declare them, without messages."""
-    async with bus.connection(stores.nats_url("billing"), "tests", Readiness("broker")) as client:
+    async with bus.connection(stores.nats_url("operator"), "tests", Readiness("broker")) as client:
         js = client.jetstream()
         for name in ("IMAGES", "AUTH", "BILLING", "DEAD"):
             with contextlib.suppress(nats.js.errors.NotFoundError):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from common.settings import ServiceSettings
 from gateway import admin
 from loupe_local.service_names import NAMES
-from loupe_local.triton import THREADS
+from loupe_local.triton import SCRIPT
 from tests.chart.checks.secrets import NAMED, plain
 from tests.chart.objects import Object, Pod, Release
 
@@ -15,7 +15,10 @@ WORD = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
 GIVEN = "given-by-a-secret-that-is-there-already-0123456789"
 """Stands for every value of an existing Secret."""
 OF_LIBRARIES = re.compile(r"OTEL_\w+|SSL_CERT_FILE|HOME|TMPDIR|PYTHON\w+")
-OF_COMMANDS = {THREADS, *(f"LOUPE_{name.upper()}" for name in admin.REQUIRED_NAMES)}
+OF_COMMANDS = {
+    *re.findall(r"LOUPE_TRITON_\w+", SCRIPT.read_text()),
+    *(f"LOUPE_{name.upper()}" for name in admin.REQUIRED_NAMES),
+}
 """Variables that Triton's start script and loupe-admin read."""
 
 
@@ -42,6 +45,8 @@ def environment(release: Release, container: Object) -> dict[str, str]:
     for source in container.get("envFrom", []):
         filled |= _all_of(release, source)
     for variable in container.get("env", []):
+        if _is_missing(release, variable):
+            continue
         value = variable["value"] if "value" in variable else _referred(release, variable["valueFrom"])
         filled[variable["name"]] = NAMED.sub(lambda match: filled.get(match[1], match[0]), value)
     return filled
@@ -64,6 +69,13 @@ def _all_of(release: Release, source: Object) -> Mapping[str, str]:
         return plain(secret) if secret else {}
     found = release.find("ConfigMap", source["configMapRef"]["name"])
     return found["data"] if found else {}
+
+
+def _is_missing(release: Release, variable: Object) -> bool:
+    """Return whether the variable is not set because its Secret lacks the key, and may."""
+    reference = variable.get("valueFrom", {}).get("secretKeyRef", {})
+    secret = release.find("Secret", reference.get("name", ""))
+    return bool(reference.get("optional") and secret and reference["key"] not in plain(secret))
 
 
 def _referred(release: Release, source: Object) -> str:

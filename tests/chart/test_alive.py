@@ -22,7 +22,8 @@ SERVER = "127.0.0.1:8000"
 
 @pytest.fixture
 async def scratch(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[ScratchTriton]:
-    async with scratch_triton(tmp_path, {"LOUPE_TRITON_CONTROL": request.param}) as running:
+    control = {"LOUPE_TRITON_CONTROL": request.param}
+    async with scratch_triton(tmp_path, control, has_secret=True) as running:
         yield running
 
 
@@ -38,8 +39,14 @@ async def probed(scratch: ScratchTriton) -> tuple[int | None, str]:
     arguments = psutil.Process(scratch.supervisor.pid("triton")).cmdline()
     [port] = [argument.partition("=")[2] for argument in arguments if argument.startswith("--http-port=")]
     assert SERVER in script
+    secret = scratch.models.parent / "secret"
+    secret.write_text(scratch.server.secret)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, flag, script.replace(SERVER, f"{HOST}:{port}"), stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        flag,
+        script.replace(SERVER, f"{HOST}:{port}"),
+        stdout=asyncio.subprocess.PIPE,
+        env={"LOUPE_TRITON_SECRET_FILE": str(secret)},
     )
     output, _ = await process.communicate()
     return process.returncode, output.decode()
@@ -61,7 +68,7 @@ async def test_the_probe_fails_when_a_model_has_died_although_triton_says_it_is_
 
 @pytest.mark.parametrize("scratch", ["explicit"], indirect=True)
 async def test_the_probe_succeeds_after_the_worker_has_reloaded_the_model(scratch: ScratchTriton) -> None:
-    async with triton_at(scratch.target, seconds=30) as worker:
+    async with triton_at(scratch.target, seconds=30, secret=scratch.server.secret) as worker:
         await worker.infer(QUICK, TILE)
         scratch.kill(QUICK)
         await worker.infer(QUICK, TILE)

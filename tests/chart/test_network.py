@@ -43,7 +43,7 @@ def test_without_policies_every_connection_is_allowed() -> None:
     found = allowed(open_release)
 
     assert open_release.of("NetworkPolicy") == []
-    assert {("stranger", "postgresql", PORTS["postgresql"]), ("stranger", "inference", "8001")} <= found
+    assert {("stranger", "postgresql", PORTS["postgresql"]), ("stranger", "inference", "8002")} <= found
 
 
 def test_the_clients_can_be_restricted() -> None:
@@ -98,4 +98,4 @@ def test_a_policy_that_selects_too_much_is_found() -> None:
     more = allowed(broken) - expected(broken)
 
     assert ("stranger", "postgresql", "5432") in more
-    assert ("world", "inference", "8001") in more
+    assert ("world", "inference", "8002") in more

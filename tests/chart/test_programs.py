@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
+import grpc
 import nats
 import nats.errors
 import pytest
@@ -21,6 +22,7 @@ from nats.aio.client import Client
 from urllib3.exceptions import HTTPError
 
 from common import bus
+from gateway.identity.limits import STREAM as LIMITS
 from loupe_local import object_store
 from loupe_local.nats_server import binary
 from loupe_local.ports import HOST, allocate
@@ -90,10 +92,11 @@ async def eventually(attempt: Callable[[], Awaitable[T]], *errors: type[Exceptio
                 await asyncio.sleep(0.1)
 
 
-async def connected(filled: Mapping[str, str], user: str, port: int, **options: Any) -> Client:
-    url = f"nats://{user}:{json.loads(filled[f'{user.upper()}_PASSWORD'])}@{HOST}:{port}"
+async def connected(filled: Mapping[str, str], service: str, port: int, **options: Any) -> Client:
+    password = json.loads(filled[f"{service.upper()}_PASSWORD"])
+    options = {"user": service, "password": password, "allow_reconnect": False} | options
     return await eventually(
-        lambda: nats.connect(url, allow_reconnect=False, **options), OSError, nats.errors.Error
+        lambda: nats.connect(f"nats://{HOST}:{port}", **options), OSError, nats.errors.Error
     )
 
 
@@ -150,8 +153,7 @@ async def test_older_code_starts_with_a_newer_database(chart: Release, stores: S
 
 
 async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Path) -> None:
-    permissions = {"gateway": {"publish": ["limits.>", "$JS.API.>"], "subscribe": ["_INBOX.>"]}}
-    chart = release(DEFAULT, nats={"bundled": {"permissions": permissions}})
+    chart = release(DEFAULT, nats={"bundled": {"permissions": {"auth": {}}}, "users": {"gateway": "front.1"}})
     container, config = container_of(chart, "nats"), chart.find("ConfigMap", "loupe-nats-config")
     assert config
     names = [f"{kind}{number}" for kind in ("client", "cluster", "monitor") for number in range(3)]
@@ -180,13 +182,19 @@ async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Pa
             env = filled | {"SERVER_NAME": f"loupe-nats-{number}"}
             await servers.enter_async_context(running(argv, env, tmp_path / f"{number}.log"))
         owner = await connected(filled, "auth", ports["client0"])
-        limited = await connected(filled, "gateway", ports["client1"], error_cb=note_denial)
+        inbox = bus.inbox_prefix("nats://front.1:x@host")
+        limited = await connected(
+            filled, "gateway", ports["client1"], user="front.1", error_cb=note_denial, inbox_prefix=inbox
+        )
         js = owner.jetstream()
         await eventually(lambda: bus.declare(js, bus.stream("X", "x"), replicas=replicas), nats.errors.Error)
         stream = await js.stream_info("X")
         acknowledged = await js.publish("x", b"1")
         await limited.publish("x", b"2")
         await limited.flush()
+        await eventually(
+            lambda: bus.declare(limited.jetstream(), LIMITS, replicas=replicas), nats.errors.Error
+        )
         left = (await js.stream_info("X")).state.messages
         await owner.close()
         await limited.close()
@@ -198,6 +206,15 @@ async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Pa
     assert ["permissions violation" in one for one in denied] == [True]
 
 
+def rights_of(identities: Any) -> set[tuple[str, str, str]]:
+    """Return who may do what with which objects, of the store's configuration."""
+    return {
+        (policy["name"], statement["Resource"], statement["Action"])
+        for policy in identities["policies"]
+        for statement in json.loads(policy["content"])["Statement"]
+    }
+
+
 async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Path) -> None:
     chart = release(DEFAULT)
     container = container_of(chart, "object-store")
@@ -205,7 +222,14 @@ async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Pa
     ports = allocate([*names, *(f"{name}.grpc" for name in names)], {})
     filer = f"{ports['filer']}.{ports['filer.grpc']}"
     (tmp_path / "data").mkdir()
-    filled = environment(chart, container) | {"DATA": str(tmp_path / "data"), "SCRATCH": str(tmp_path)}
+    certificates = tmp_path / "certificates"
+    (preparation,) = next(pod for pod in chart.pods if pod.component == "object-store").spec["initContainers"]
+    await run([*argv_of(preparation)[:-1], str(certificates)], {})
+    filled = environment(chart, container) | {
+        "DATA": str(tmp_path / "data"),
+        "SCRATCH": str(tmp_path),
+        "CERTIFICATES": str(certificates),
+    }
     shell, flag, script = argv_of(container)
     for name, port in ports.items():
         server, _, kind = name.partition(".")
@@ -214,7 +238,10 @@ async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Pa
         script, changed = re.subn(rf"{re.escape(option)}\d+", f"{option}{port}", script)
         assert changed == 1
 
-    script = script.replace("8888.18888", filer).replace(EVERYWHERE, HOST)
+    script = script.replace("8888.18888", filer).replace(
+        "9333.19333", f"{ports['master']}.{ports['master.grpc']}"
+    )
+    script = script.replace(EVERYWHERE, HOST)
 
     async with running([shell, flag, script], filled, tmp_path / "log"):
         images, inference = (
@@ -228,17 +255,30 @@ async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Pa
             for name in ("IMAGES", "INFERENCE")
         )
         await eventually(
-            lambda: asyncio.to_thread(images.put_object, "loupe", "a", BytesIO(b"pixels"), 6),
+            lambda: asyncio.to_thread(
+                images.put_object, "loupe", "images/originals/a", BytesIO(b"pixels"), 6
+            ),
             S3Error,
             HTTPError,
         )
-        with await asyncio.to_thread(inference.get_object, "loupe", "a") as answer:
+        with await asyncio.to_thread(inference.get_object, "loupe", "images/originals/a") as answer:
             read = answer.read()
         with pytest.raises(S3Error) as caught:
             await asyncio.to_thread(images.make_bucket, "other")
+        async with grpc.aio.insecure_channel(f"{HOST}:{ports['s3.grpc']}") as stranger:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stranger.unary_unary("/messaging_pb.SeaweedS3IamCache/PutIdentity")(b"", timeout=10)
+        identities = json.loads((tmp_path / "s3.json").read_text())
     object_store.remove_sockets(object_store.ObjectStore(ports=ports, keys={}))
 
     assert read == b"pixels"
+    assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert rights_of(identities) == {
+        (name, f"arn:aws:s3:::loupe{resource}", action)
+        for name in object_store.SERVICES
+        for resource, actions in object_store.RIGHTS[name].items()
+        for action in actions
+    }
     assert caught.value.code == "AccessDenied"
 
 

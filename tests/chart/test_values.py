@@ -16,6 +16,7 @@ MONITORING = ("ServiceMonitor", "PrometheusRule")
 SET_BY_THE_CHART = {"metrics_listen", "listen", "log_level"}
 """The chart sets the ports, and one log level for all services."""
 OPTIONAL = {
+    "triton_secret",
     "smtp_user",
     "smtp_password",
     "smtp_host",

@@ -49,7 +49,7 @@ async def sessions(stores: Stores) -> AsyncGenerator[Sessions]:
 
 @pytest.fixture(scope="session")
 async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
-    async with bus.connection(stores.nats_url("auth"), "tests", Readiness("broker")) as client:
+    async with bus.connection(stores.nats_url("operator"), "tests", Readiness("broker")) as client:
         yield client.jetstream()
 
 
@@ -66,7 +66,7 @@ async def stream(js: JetStreamContext) -> AsyncGenerator[str]:
 
 @pytest.fixture
 def blobs(stores: Stores) -> Blobs:
-    access_key, secret_key = stores.s3.keys["images"]
+    access_key, secret_key = stores.s3.keys["operator"]
     return Blobs(
         Store(
             endpoint=f"http://{stores.s3.endpoint}",

@@ -1,6 +1,7 @@
 """The Compose file: services get their settings, only two ports are open, and no secret has a default."""
 
 import importlib
+import json
 import re
 import shutil
 import stat
@@ -13,7 +14,8 @@ import pytest
 import yaml
 
 from common.settings import ServiceSettings
-from loupe_local import nats_server, object_store
+from loupe_local import object_store
+from loupe_local.nats_permissions import permissions
 from loupe_local.service_names import NAMES, WITH_DATABASE
 from loupe_local.state import REPOSITORY
 
@@ -110,6 +112,51 @@ def test_secrets_are_created_only_once(written: Path) -> None:
     assert written.read_text() == before
 
 
+def test_an_update_adds_the_secrets_that_are_new(written: Path) -> None:
+    before = written.read_text()
+    lines = [line for line in before.splitlines() if not line.startswith("TRITON_SECRET=")]
+    written.write_text("\n".join(lines) + "\n")
+
+    subprocess.run([written.with_name("secrets")], check=True)
+
+    after = written.read_text().splitlines()
+    assert after[:-1] == lines
+    assert re.fullmatch(r"TRITON_SECRET=k[0-9a-f]{40}", after[-1])
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+
+
+def test_the_servers_of_the_object_store_share_a_certificate_that_nobody_else_has() -> None:
+    having = {
+        name
+        for name, service in compose().items()
+        if any(str(each).startswith("certificates:") for each in service.get("volumes", []))
+    }
+    script = (FOLDER / "objects.sh").read_text()
+
+    assert having == {"objects", "objects-certificate"}
+    assert compose()["objects"]["depends_on"] == {
+        "objects-certificate": {"condition": "service_completed_successfully"}
+    }
+    assert all(f"{name} " in script for name in object_store.COMPONENTS[:-1])
+
+
+def test_identities_have_the_same_rights_as_in_the_local_stack() -> None:
+    script = (FOLDER / "objects.sh").read_text()
+
+    found = {
+        part.split()[0]: set(re.findall(r"allow '(.*?)' (\S+?)\)", part))
+        for part in script.split("$(policy ")[1:]
+    }
+    assert found == {
+        name: {
+            (resource, action)
+            for resource, actions in object_store.RIGHTS[name].items()
+            for action in actions
+        }
+        for name in object_store.SERVICES
+    }
+
+
 def test_the_servers_have_the_same_users_as_in_the_local_stack() -> None:
     users = re.findall(r"\{ user: (\w+), password: \$NATS_PASSWORD_(\w+)", (FOLDER / "nats.conf").read_text())
     databases = re.findall(r"CREATE DATABASE (\w+) OWNER (\w+)", (FOLDER / "databases.sh").read_text())
@@ -124,6 +171,7 @@ def test_the_servers_have_the_same_users_as_in_the_local_stack() -> None:
 def test_the_object_store_has_the_same_options_as_in_the_local_stack() -> None:
     options = dict(re.findall(r"-([\w.]+)=(\S+)", (FOLDER / "objects.sh").read_text()))
     of_the_s3_server = {
+        "s3.iam",
         "s3.port.iceberg",
         "s3.port.lance",
         "s3.autoCreateBucket",
@@ -140,4 +188,4 @@ def test_the_broker_syncs_to_disk_and_has_the_same_permissions_as_in_the_local_s
     text = (FOLDER / "nats.conf").read_text()
 
     assert "sync_interval: always" in text
-    assert all(permissions in text for permissions in nats_server.PERMISSIONS.values())
+    assert all(json.dumps(permissions(name)) in text for name in NAMES)

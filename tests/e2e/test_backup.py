@@ -158,7 +158,7 @@ async def complete_unbilled(running: Stack, jane: httpx2.AsyncClient) -> int:
     await supervisor.restart("inference")
     await wait_for_status(jane, image_id, "completed")
     await until_row(running.stores, "images", 0, "SELECT count(*) FROM outbox")
-    client = await nats.connect(running.stores.nats_url("images"))
+    client = await nats.connect(running.stores.nats_url("operator"))
     await client.jetstream().purge_stream("IMAGES")
     await client.close()
     await supervisor.restart("billing")

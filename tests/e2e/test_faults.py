@@ -118,7 +118,7 @@ async def test_no_image_is_lost_when_the_stream_loses_everything(
 ) -> None:
     await stack.stores.supervisor.stop("inference")
     image_id = await upload_image(jane, a_large_photo(photos), scale_factor=2)
-    client = await nats.connect(stack.stores.nats_url("images"))
+    client = await nats.connect(stack.stores.nats_url("operator"))
     purged = await until_purged(client.jetstream())
     await client.close()
 
@@ -134,7 +134,7 @@ async def test_the_stream_of_the_previous_release_is_not_declared(
 ) -> None:
     await download_result(jane, await upload_image(jane, a_large_photo(photos), scale_factor=2))
 
-    client = await nats.connect(stack.stores.nats_url("images"))
+    client = await nats.connect(stack.stores.nats_url("operator"))
     names = {info.config.name for info in await client.jetstream().streams_info()}
     await client.close()
 

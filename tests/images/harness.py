@@ -110,7 +110,7 @@ async def run_harness(stores: Stores) -> AsyncGenerator[Harness]:
     tokens = TokenIssuer()
     async with contextlib.AsyncExitStack() as until_end:
         nats = await until_end.enter_async_context(
-            bus.connection(stores.nats_url("images"), "tests", Readiness())
+            bus.connection(stores.nats_url("operator"), "tests", Readiness())
         )
         harness = Harness(
             sessions=db.sessions(engines[0]),

@@ -71,9 +71,9 @@ async def test_more_orphans_than_a_page_of_keys_are_deleted(harness: Harness) ->
 
 
 async def test_other_folders_are_not_swept(harness: Harness) -> None:
-    await put(harness, "elsewhere/aa.png")
+    await put(harness, "images/elsewhere/aa.png")
 
     await sweep(harness)
 
-    assert await harness.blobs.get("elsewhere/aa.png") == b"x"
-    await harness.blobs.delete(["elsewhere/aa.png"])
+    assert await harness.blobs.get("images/elsewhere/aa.png") == b"x"
+    await harness.blobs.delete(["images/elsewhere/aa.png"])

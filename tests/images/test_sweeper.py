@@ -1,5 +1,8 @@
 """The sweeper queues lost jobs again and renews reservations; objects that nobody needs are deleted."""
 
+import asyncio
+import io
+import uuid
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 
@@ -21,7 +24,7 @@ from tests.images.harness import RULES, Harness, insert_image, list_keys, read_e
 @pytest.fixture
 async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
     """Yield JetStream with an empty stream of jobs that nobody consumes."""
-    async with bus.connection(stores.nats_url("images"), "tests", Readiness()) as client:
+    async with bus.connection(stores.nats_url("operator"), "tests", Readiness()) as client:
         js = client.jetstream()
         await bus.declare(js, QUEUE)
         await js.purge_stream("QUEUE")
@@ -131,6 +134,28 @@ async def test_dropped_objects_are_deleted_and_may_be_missing_already(harness: H
     await results.delete_objects(dropped.SerializeToString())
 
     assert await list_keys(harness) == ["images/originals/b.png"]
+
+
+async def test_a_forged_event_deletes_nothing_that_an_image_has_or_that_is_not_ours(
+    harness: Harness, stores: Stores
+) -> None:
+    stem = f"images/{{}}/{uuid.uuid4().hex}"
+    original, result, preview = (stem.format(each) for each in ("originals", "upscaled", "previews"))
+    await insert_image(harness.sessions, 1, original_path=f"{original}.png", upscaled_path=f"{result}.png")
+    mine = [f"{original}.png", f"{result}.png", f"{result}.webp", f"{preview}.jpg"]
+    operator, bucket = stores.s3.client("operator"), stores.s3.bucket
+    for key in (*mine, "images/upscaled/gone.png", "backup.tar"):
+        await asyncio.to_thread(operator.put_object, bucket, key, io.BytesIO(b"x"), 1)
+    outside = ["backup.tar", "images/../backup.tar", "/images/upscaled/x", "imagesx", ""]
+    forged = pb.ObjectsDropped(keys=[*mine, *outside, "images/upscaled/gone.png"])
+
+    await Results(harness.sessions, harness.blobs, RULES).delete_objects(forged.SerializeToString())
+
+    found = await asyncio.to_thread(lambda: list(operator.list_objects(bucket, recursive=True)))
+    kept = {each.object_name for each in found}
+    assert {*mine, "backup.tar"} <= kept
+    assert "images/upscaled/gone.png" not in kept
+    await asyncio.to_thread(operator.remove_object, bucket, "backup.tar")
 
 
 async def reserve(harness: Harness, image: Image) -> Image:

@@ -68,8 +68,10 @@ async def triton(faulty: FaultyTriton) -> AsyncGenerator[Triton]:
 
 
 @contextlib.asynccontextmanager
-async def triton_at(target: str, *, seconds: float, in_flight: int = 2) -> AsyncGenerator[Triton]:
-    client = Triton(target, in_flight=in_flight, seconds=seconds)
+async def triton_at(
+    target: str, *, seconds: float, in_flight: int = 2, secret: str = ""
+) -> AsyncGenerator[Triton]:
+    client = Triton(target, in_flight=in_flight, seconds=seconds, secret=secret)
     yield client
     await client.close()
 

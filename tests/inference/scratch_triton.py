@@ -44,11 +44,15 @@ SECONDS = {QUICK: 0.0, SLOW: 0.2}
 
 @dataclass(frozen=True)
 class ScratchTriton:
-    """The running server: its supervisor, gRPC address and folder of models."""
+    """The running server: its supervisor, addresses and folder of models."""
 
     supervisor: Supervisor
-    target: str
+    server: triton_server.Triton
     models: Path
+
+    @property
+    def target(self) -> str:
+        return self.server.grpc
 
     def process_of(self, model: str) -> psutil.Process:
         """Return the process in which Triton's Python back end runs this model."""
@@ -72,11 +76,15 @@ def a_repository(folder: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def scratch_triton(folder: Path, env: Mapping[str, str] | None = None) -> AsyncGenerator[ScratchTriton]:
+async def scratch_triton(
+    folder: Path, env: Mapping[str, str] | None = None, *, has_secret: bool = False
+) -> AsyncGenerator[ScratchTriton]:
     models = a_repository(folder / "models")
     async with Supervisor(folder / "state", to_file(folder / "triton.log")) as supervisor:
         server = triton_server.triton(supervisor.state)
+        if not has_secret:
+            server = replace(server, secret="")
         process = triton_server.process(server, models=models)
         env = {**process.env, **(env or {})}
         await supervisor.start(replace(process, env=env, stop_seconds=STOP_SECONDS))
-        yield ScratchTriton(supervisor, server.grpc, models)
+        yield ScratchTriton(supervisor, server, models)

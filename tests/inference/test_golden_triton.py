@@ -24,7 +24,8 @@ PRIMES = ((127, 101), (151, 137), (251, 241))
 @pytest.fixture(scope="module")
 async def real(stack: Stack) -> AsyncGenerator[Triton]:
     assert stack.stores.triton
-    async with triton_at(stack.stores.triton.grpc, seconds=120) as client:
+    running = stack.stores.triton
+    async with triton_at(running.grpc, seconds=120, secret=running.secret) as client:
         yield client
 
 

@@ -29,7 +29,8 @@ ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
 @pytest.fixture(scope="module")
 async def real(stack: Stack) -> AsyncGenerator[Triton]:
     assert stack.stores.triton
-    async with triton_at(stack.stores.triton.grpc, seconds=120) as client:
+    running = stack.stores.triton
+    async with triton_at(running.grpc, seconds=120, secret=running.secret) as client:
         yield client
 
 

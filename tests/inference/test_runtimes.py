@@ -47,7 +47,7 @@ async def triton_with(repository: Path, runtime: str) -> AsyncGenerator[tuple[st
     for each in (folder, home):
         each.mkdir(exist_ok=True)
     async with Supervisor(folder, sink=to_file(folder / "log")) as supervisor:
-        server = triton_server.triton(supervisor.state)
+        server = replace(triton_server.triton(supervisor.state), secret="")
         process = triton_server.process(server, models=repository)
         env = {**process.env, "LOUPE_TRITON_RUNTIME": runtime, "HOME": str(home)}
         await supervisor.start(replace(process, env=env))

@@ -28,7 +28,8 @@ TILE = np.random.default_rng(7).integers(0, 256, (1, 3, 24, 40), np.uint8)
 @pytest.fixture(scope="module")
 async def real(stack: Stack) -> AsyncGenerator[Triton]:
     assert stack.stores.triton
-    async with triton_at(stack.stores.triton.grpc, seconds=60) as client:
+    running = stack.stores.triton
+    async with triton_at(running.grpc, seconds=60, secret=running.secret) as client:
         yield client
 
 

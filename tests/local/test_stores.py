@@ -72,7 +72,7 @@ async def test_nats_refuses_a_wrong_password(running: Stores) -> None:
 
 
 async def test_a_counter_stream_counts(running: Stores) -> None:
-    client = await nats.connect(running.nats_url("gateway"))
+    client = await nats.connect(running.nats_url("operator"))
     jetstream = client.jetstream()
     limits = StreamConfig(
         name="LIMITS", subjects=["limits.>"], storage=StorageType.MEMORY, allow_msg_counter=True
@@ -87,9 +87,13 @@ async def test_a_counter_stream_counts(running: Stores) -> None:
 
 async def test_a_service_reads_objects_that_the_other_has_written(running: Stores) -> None:
     images, inference = running.s3.client("images"), running.s3.client("inference")
-    await asyncio.to_thread(images.put_object, running.s3.bucket, "a/b.png", BytesIO(b"pixels"), 6)
+    await asyncio.to_thread(
+        images.put_object, running.s3.bucket, "images/originals/b.png", BytesIO(b"pixels"), 6
+    )
 
-    link = inference.presigned_get_object(running.s3.bucket, "a/b.png", expires=timedelta(minutes=1))
+    link = inference.presigned_get_object(
+        running.s3.bucket, "images/originals/b.png", expires=timedelta(minutes=1)
+    )
 
     async with httpx2.AsyncClient(trust_env=False) as http:
         assert (await http.get(link)).content == b"pixels"
@@ -157,7 +161,7 @@ async def test_only_the_owner_can_read_secrets(running: Stores) -> None:
 
 async def test_a_killed_nats_comes_back_with_its_streams(running: Stores) -> None:
     client = await nats.connect(
-        running.nats_url("images"), max_reconnect_attempts=-1, reconnect_time_wait=0.05
+        running.nats_url("operator"), max_reconnect_attempts=-1, reconnect_time_wait=0.05
     )
     jetstream = client.jetstream()
     await jetstream.add_stream(name="TRACES", subjects=["traces"])

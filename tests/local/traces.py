@@ -28,13 +28,15 @@ async def leave(running: Stores) -> None:
     async with await psycopg.AsyncConnection.connect(plain(running.database_url("images"))) as connection:
         await connection.execute("CREATE TABLE IF NOT EXISTS trace (id int)")
         await connection.execute("INSERT INTO trace VALUES (1)")
-    client = await nats.connect(running.nats_url("images"))
+    client = await nats.connect(running.nats_url("operator"))
     jetstream = client.jetstream()
     await jetstream.add_stream(name="TRACES", subjects=["traces"])
     await jetstream.publish("traces", b"1")
     await client.close()
     images = running.s3.client("images")
-    await asyncio.to_thread(images.put_object, running.s3.bucket, "trace", BytesIO(CONTENT), len(CONTENT))
+    await asyncio.to_thread(
+        images.put_object, running.s3.bucket, "images/trace", BytesIO(CONTENT), len(CONTENT)
+    )
 
 
 async def count(running: Stores) -> dict[str, int]:
@@ -42,15 +44,15 @@ async def count(running: Stores) -> dict[str, int]:
     async with await psycopg.AsyncConnection.connect(plain(running.database_url("images"))) as connection:
         row = await (await connection.execute("SELECT count(*) FROM trace")).fetchone()
     assert row is not None
-    client = await nats.connect(running.nats_url("inference"))
+    client = await nats.connect(running.nats_url("operator"))
     stream = await client.jetstream().stream_info("TRACES")
     await client.close()
-    objects = await asyncio.to_thread(read, running, "trace")
+    objects = await asyncio.to_thread(read, running, "images/trace")
     return {"postgres": row[0], "nats": stream.state.messages, "objects": int(objects == CONTENT)}
 
 
 def read(running: Stores, key: str) -> bytes:
-    response = running.s3.client("inference").get_object(running.s3.bucket, key)
+    response = running.s3.client("images").get_object(running.s3.bucket, key)
     try:
         return response.read()
     finally:

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loupe_local import nats_permissions
 from loupe_local.ports import HOST
 from loupe_local.probes import http_ok
 from loupe_local.process import Process
 from loupe_local.service_names import NAMES
 from loupe_local.state import State
 
-PERMISSIONS: Mapping[str, str] = {}
-"""The permissions of a user who may not do everything, as the server's configuration writes them."""
+OPERATOR = "operator"
+"""A user who may do everything: for people, and for tests that arrange streams."""
+USERS = (*NAMES, OPERATOR)
 
 CONFIG = """\
 server_name: loupe
@@ -48,7 +50,7 @@ class Nats:
 
 def nats(state: State) -> Nats:
     ports = state.ports("nats", "nats.monitor")
-    passwords = {user: state.secret(f"nats/{user}") for user in (*NAMES, "sys")}
+    passwords = {user: state.secret(f"nats/{user}") for user in (*USERS, "sys")}
     return Nats(port=ports["nats"], monitor_port=ports["nats.monitor"], passwords=passwords)
 
 
@@ -64,7 +66,7 @@ def process(server: Nats, state: State, *, durable: bool) -> Process:
             store=json.dumps(str(folder)),
             sync=", sync_interval: always" if durable else "",
             sys_password=server.passwords["sys"],
-            users="\n".join(_user(name, server.passwords[name]) for name in NAMES),
+            users="\n".join(_user(name, server.passwords[name]) for name in USERS),
         )
     )
     return Process(
@@ -75,7 +77,9 @@ def process(server: Nats, state: State, *, durable: bool) -> Process:
 
 
 def _user(name: str, password: str) -> str:
-    permissions = f", permissions: {PERMISSIONS[name]}" if name in PERMISSIONS else ""
+    permissions = (
+        "" if name == OPERATOR else f", permissions: {json.dumps(nats_permissions.permissions(name))}"
+    )
     return f'    {{ user: {name}, password: "{password}"{permissions} }}'
 
 

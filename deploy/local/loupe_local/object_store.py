@@ -5,7 +5,11 @@ Telemetry is off.
 """
 
 import asyncio
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -19,12 +23,29 @@ from loupe_local.nats_server import binary
 from loupe_local.ports import HOST
 from loupe_local.probes import Probe
 from loupe_local.process import OWN, Process, launch, output_of
-from loupe_local.state import State, write
+from loupe_local.state import REPOSITORY, State, write
 
 SERVICES = ("images", "inference")
 BUCKET = "loupe"
 REGION = "us-east-1"
-ACTIONS = ("Read", "Write", "List", "Tagging")
+OPERATOR = "operator"
+"""An identity with the whole bucket: for people, and for tests that arrange objects."""
+RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "images": {
+        "": ("s3:ListBucket",),
+        "/images/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+    },
+    "inference": {
+        "/images/originals/*": ("s3:GetObject",),
+        "/images/upscaled/*": ("s3:PutObject",),
+        "/images/previews/*": ("s3:PutObject",),
+    },
+    OPERATOR: {"": ("s3:*",), "/*": ("s3:*",)},
+}
+"""What an identity may do, by the end of the resource's name after the bucket."""
+CERTIFICATES = "certificates"
+SIGN = REPOSITORY / "deploy" / "helm" / "loupe" / "files" / "certificates.py"
+COMPONENTS = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "CLIENT")
 PORTS = ("master", "volume", "filer", "s3", "admin")
 OPTIONS = {
     "master.telemetry": "false",
@@ -35,6 +56,7 @@ OPTIONS = {
     "filer.maxMB": "1",  # the default of 4 MB makes uploads a third slower and takes twice the memory
     "s3.port.iceberg": "0",
     "s3.port.lance": "0",
+    "s3.iam": "false",  # otherwise identities may change themselves
     "s3.autoCreateBucket": "false",
     "s3.allowDeleteBucketNotEmpty": "false",
     "s3.localSocket": "s3.sock",
@@ -49,6 +71,9 @@ class ObjectStore:
     ports: Mapping[str, int]
     keys: Mapping[str, tuple[str, str]] = field(repr=False)
     """Access key and secret key by service."""
+    folder: Path = Path()
+    token_key: str = field(default="", repr=False)
+    """Signs the tokens with which its servers write to each other by HTTP."""
     bucket: str = BUCKET
     region: str = REGION
 
@@ -76,18 +101,27 @@ class ObjectStore:
 def object_store(state: State) -> ObjectStore:
     names = [*PORTS, *(f"{name}.grpc" for name in PORTS), "metrics"]
     ports = state.ports(*(f"objects.{name}" for name in names))
-    keys = {one: (state.secret(f"s3/{one}/access"), state.secret(f"s3/{one}/secret")) for one in SERVICES}
-    return ObjectStore(ports={name: ports[f"objects.{name}"] for name in names}, keys=keys)
+    keys = {
+        one: (state.secret(f"s3/{one}/access"), state.secret(f"s3/{one}/secret"))
+        for one in (*SERVICES, OPERATOR)
+    }
+    return ObjectStore(
+        ports={name: ports[f"objects.{name}"] for name in names},
+        keys=keys,
+        folder=state.path("objects"),
+        token_key=state.secret("s3/tokens"),
+    )
 
 
 def process(store: ObjectStore, state: State) -> Process:
-    folder = state.path("objects")
+    folder = store.folder
     shutil.rmtree(folder / "logs", ignore_errors=True)  # each start writes new files
     for name in ("data", "logs"):
         (folder / name).mkdir(exist_ok=True)
     for socket in folder.glob("*.sock"):
         socket.unlink()
-    write(folder / "s3.json", {"identities": [_identity(store, one) for one in SERVICES]}, mode=0o600)
+    subprocess.run([sys.executable, str(SIGN), str(folder / CERTIFICATES)], check=True)
+    write(folder / "s3.json", identities(store), mode=0o600)
     options = OPTIONS | {"ip": HOST, "ip.bind": HOST, "metricsIp": HOST, "s3.config": "s3.json"}
     for name, port in store.ports.items():
         options[_port_option(name)] = str(port)
@@ -106,7 +140,8 @@ def process(store: ObjectStore, state: State) -> Process:
             "mini",
             *(f"-{name}={value}" for name, value in options.items()),
         ),
-        env={"GOMEMLIMIT": "512MiB"},  # with half of this limit an object of 10 MB takes twice as long
+        # with half of this limit an object of 10 MB takes twice as long
+        env={"GOMEMLIMIT": "512MiB", **walls(store)},
         cwd=folder,
         clean_up=lambda: remove_sockets(store),
         ready=_accepts_objects(store),
@@ -120,7 +155,10 @@ async def enable_fsync(store: ObjectStore) -> None:
         f"-{one}={HOST}:{store.ports[one]}.{store.ports[f'{one}.grpc']}" for one in ("master", "filer")
     )
     argv = launch(OWN, Path("/"), str(binary("weed")), "shell", *addresses)
-    status, output = await output_of(argv, stdin=b"fs.configure -locationPrefix=/buckets/ -fsync -apply\n")
+    env = {**os.environ, **walls(store)}
+    status, output = await output_of(
+        argv, env=env, stdin=b"fs.configure -locationPrefix=/buckets/ -fsync -apply\n"
+    )
     if status != 0 or '"fsync":' not in output:
         raise OSError(f"the object store did not accept fs.configure: {output}")
 
@@ -139,13 +177,41 @@ def _port_option(name: str) -> str:
     return f"{server}.port.{kind}" if kind else f"{server}.port"
 
 
-def _identity(store: ObjectStore, service: str) -> dict[str, object]:
-    access_key, secret_key = store.keys[service]
-    return {
-        "name": service,
-        "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
-        "actions": [f"{action}:{store.bucket}" for action in ACTIONS],
-    }
+def walls(store: ObjectStore) -> dict[str, str]:
+    """Return the variables that let its servers accept only each other, by certificate and by token.
+
+    Without a certificate, whoever reaches a port of gRPC could make himself an administrator.
+    """
+    folder = store.folder / CERTIFICATES
+    pairs = {f"WEED_GRPC_{name}_CERT": str(folder / "tls.crt") for name in COMPONENTS}
+    pairs |= {f"WEED_GRPC_{name}_KEY": str(folder / "tls.key") for name in COMPONENTS}
+    tokens = dict.fromkeys(
+        ("WEED_JWT_SIGNING_KEY", "WEED_JWT_FILER_SIGNING_KEY", "WEED_JWT_FILER_SIGNING_READ_KEY"),
+        store.token_key,
+    )
+    return {"WEED_GRPC_CA": str(folder / "ca.crt"), **pairs, **tokens}
+
+
+def identities(store: ObjectStore) -> dict[str, object]:
+    """Return the configuration of the S3 server: who has which keys, and may do what."""
+    policies = [{"name": one, "content": json.dumps(policy(one, store.bucket))} for one in store.keys]
+    found = [
+        {
+            "name": one,
+            "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+            "policyNames": [one],
+        }
+        for one, (access_key, secret_key) in store.keys.items()
+    ]
+    return {"identities": found, "policies": policies}
+
+
+def policy(identity: str, bucket: str) -> dict[str, object]:
+    statements = [
+        {"Effect": "Allow", "Action": list(actions), "Resource": [f"arn:aws:s3:::{bucket}{resource}"]}
+        for resource, actions in RIGHTS[identity].items()
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def _accepts_objects(store: ObjectStore) -> Probe:
@@ -154,8 +220,8 @@ def _accepts_objects(store: ObjectStore) -> Probe:
 
     def put_and_remove() -> bool:
         try:
-            client.put_object(store.bucket, ".ready", BytesIO(b"ready"), 5)
-            client.remove_object(store.bucket, ".ready")
+            client.put_object(store.bucket, "images/.ready", BytesIO(b"ready"), 5)
+            client.remove_object(store.bucket, "images/.ready")
         except (MinioException, urllib3.exceptions.HTTPError):
             return False
         return True

@@ -125,6 +125,7 @@ class Services:
             "database_url": self.stores.database_url("auth"),
             "listen": self.target("auth"),
             "secret": self.secrets["auth"],
+            "link_secret": self.secrets["auth-links"],
             "clients": json.dumps({client: self.secrets[client] for client in CLIENTS}),
             "public_url": self.api,
             "smtp_host": host,
@@ -157,6 +158,7 @@ class Services:
             "images_target": self.target("images"),
             "client_secret": self.secrets["inference"],
             "triton_target": triton.grpc if triton else f"{HOST}:1",
+            "triton_secret": triton.secret if triton else "",
             "shared_memory": "true",
             **self._s3("inference"),
         }
@@ -205,6 +207,6 @@ def services(stores: Stores, overrides: Mapping[str, str]) -> Services:
     return Services(
         stores=stores,
         ports={name: ports[f"service.{name}"] for name in names},
-        secrets={name: state.secret(f"service/{name}") for name in (*CLIENTS, "auth")},
+        secrets={name: state.secret(f"service/{name}") for name in (*CLIENTS, "auth", "auth-links")},
         overrides=overrides,
     )

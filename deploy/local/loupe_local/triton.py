@@ -1,7 +1,7 @@
 """NVIDIA Triton on the CPU. It runs in a separate virtual environment and reads its own model repository."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,8 @@ class Triton:
     grpc_port: int
     http_port: int
     metrics_port: int
+    secret: str = field(default="", repr=False)
+    """Only the worker has it. Triton refuses everybody else."""
 
     @property
     def grpc(self) -> str:
@@ -40,7 +42,12 @@ def triton(state: State, name: str = "triton") -> Triton:
         raise NotReady("Triton is not installed. Run `make models`.")
     grpc, http, metrics = (f"{name}.{each}" for each in ("grpc", "http", "metrics"))
     ports = state.ports(grpc, http, metrics)
-    return Triton(grpc_port=ports[grpc], http_port=ports[http], metrics_port=ports[metrics])
+    return Triton(
+        grpc_port=ports[grpc],
+        http_port=ports[http],
+        metrics_port=ports[metrics],
+        secret=state.secret("triton"),
+    )
 
 
 def model_names(models: Path = MODELS) -> list[str]:
@@ -52,7 +59,7 @@ def process(server: Triton, venv: Path = VENV, models: Path = MODELS) -> Process
     return Process(
         name="triton",
         argv=(str(SCRIPT), str(models), *map(str, ports)),
-        env={"LOUPE_TRITON_VENV": str(venv)}
+        env={"LOUPE_TRITON_VENV": str(venv), "LOUPE_TRITON_SECRET": server.secret}
         | {name: os.environ[name] for name in (THREADS, RUNTIME, *TRACES) if name in os.environ},
         ready=http_ok(HOST, server.http_port, "/v2/health/ready"),  # answers only after every model is loaded
         ready_seconds=120,

@@ -29,14 +29,15 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     engine = db.engine(settings.database_url)
     await db.wait_until_ready(engine, readiness)
     sessions = db.sessions(engine)
-    secret = settings.secret.get_secret_value()
-    ring = KeyRing(sessions, secret)
+    ring = KeyRing(sessions, *settings.key_secrets())
+    link_secret, *previous_link_secrets = settings.link_secrets()
     service = AuthService(
         sessions,
         ring,
         Hasher(settings.hashing_threads),
         clients=settings.clients,
-        secret=secret,
+        secret=link_secret,
+        previous_secrets=previous_link_secrets,
         email_verification=settings.email_verification,
     )
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
@@ -45,7 +46,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     mails = events.Mails(sessions, Mailer(settings), settings)
     async with bus.connection(settings.nats_url, "auth", readiness) as nc:
         js = nc.jetstream()
-        streams = Streams(js, readiness, events.EVENTS, bus.DEAD, replicas=settings.nats_replicas)
+        replicas = settings.nats_replicas
+        streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD,), replicas=replicas)
         await streams.declare()
         await process.run_together(
             server.serve(),

@@ -33,7 +33,7 @@ class Mails:
     def __init__(self, sessions: Sessions, mailer: Mailer, settings: Settings) -> None:
         self._sessions = sessions
         self._mailer = mailer
-        self._secret = settings.secret.get_secret_value()
+        self._secret = settings.link_secrets()[0]
         self._public_url = settings.public_url
         self._reset_url = settings.reset_url or f"{settings.public_url}/reset-password"
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jwt
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 from prometheus_client import Gauge
@@ -30,11 +30,11 @@ key_created_at = Gauge(
 
 
 class KeyRing:
-    """A cache of the valid keys. `secret` is the installation's secret, which encrypts them at rest."""
+    """A cache of the valid keys. `secret` encrypts them at rest. A `previous` one only decrypts them."""
 
-    def __init__(self, sessions: Sessions, secret: str) -> None:
+    def __init__(self, sessions: Sessions, secret: str, *previous: str) -> None:
         self._sessions = sessions
-        self._cipher = Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()))
+        self._cipher = MultiFernet([_cipher(each) for each in (secret, *previous)])
         self._keys: list[tuple[str, Ed25519PrivateKey]] = []
         self._read_at = float("-inf")
 
@@ -82,6 +82,10 @@ class KeyRing:
 
     def _decrypt(self, row: SigningKey) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(self._cipher.decrypt(row.private_key))
+
+
+def _cipher(secret: str) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()))
 
 
 def _to_jwk(key_id: str, key: Ed25519PrivateKey) -> Mapping[str, Any]:

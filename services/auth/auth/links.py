@@ -24,6 +24,8 @@ class Link:
     user_id: int
     email: str
     seal: str
+    secret: str
+    """The secret that signed the link."""
 
 
 def sign(secret: str, purpose: str, user_id: int, email: str, seal: str = "") -> str:
@@ -31,13 +33,20 @@ def sign(secret: str, purpose: str, user_id: int, email: str, seal: str = "") ->
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
-def read(secret: str, purpose: str, text: str) -> Link:
-    """Return the claims of a text made for `purpose`. Refuse if it was altered or has expired."""
-    try:
-        claims = jwt.decode(text, secret, algorithms=["HS256"], audience=purpose)
-    except jwt.PyJWTError as error:
-        raise invalid_link() from error
-    return Link(int(claims["sub"]), str(claims["email"]), str(claims.get("seal", "")))
+def read(secret: str, purpose: str, text: str, *previous: str) -> Link:
+    """Return the claims of a text made for `purpose`. Refuse if it was altered or has expired.
+
+    It may have been signed with one of the `previous` secrets.
+    """
+    for each in (secret, *previous):
+        try:
+            claims = jwt.decode(text, each, algorithms=["HS256"], audience=purpose)
+        except jwt.InvalidSignatureError:
+            continue
+        except jwt.PyJWTError as error:
+            raise invalid_link() from error
+        return Link(int(claims["sub"]), str(claims["email"]), str(claims.get("seal", "")), each)
+    raise invalid_link()
 
 
 def seal_of(secret: str, password_hash: str) -> str:

@@ -1,6 +1,7 @@
 """The gRPC service. Each method decodes a request, calls the domain in a transaction, and encodes."""
 
 import hmac
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
@@ -53,6 +54,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         *,
         clients: dict[str, SecretStr],
         secret: str,
+        previous_secrets: Sequence[str] = (),
         email_verification: bool,
     ) -> None:
         self._sessions = sessions
@@ -60,6 +62,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         self._hasher = hasher
         self._clients = clients
         self._secret = secret
+        self._previous_secrets = previous_secrets
         self._email_verification = email_verification
 
     async def Register(self, request: pb.RegisterRequest, context: rpc.Context) -> pb.RegisterResponse:
@@ -104,7 +107,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
     async def VerifyEmail(
         self, request: pb.VerifyEmailRequest, context: rpc.Context
     ) -> pb.VerifyEmailResponse:
-        link = links.read(self._secret, "verify", request.token)
+        link = links.read(self._secret, "verify", request.token, *self._previous_secrets)
         async with self._sessions.begin() as session:
             user = await users.verify(session, link)
         return pb.VerifyEmailResponse(user=user_to_proto(user))
@@ -164,9 +167,9 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
     async def ResetPassword(
         self, request: pb.ResetPasswordRequest, context: rpc.Context
     ) -> pb.ResetPasswordResponse:
-        link = links.read(self._secret, "reset", request.token)
+        link = links.read(self._secret, "reset", request.token, *self._previous_secrets)
         async with self._sessions.begin() as session:
-            user = await credentials.user_of_reset_link(session, link, self._secret)
+            user = await credentials.user_of_reset_link(session, link)
         credentials.check_password_reset(request.password, request.password_confirmation)
         password_hash = await self._hasher.hash(request.password)
         async with self._sessions.begin() as session:

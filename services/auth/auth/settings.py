@@ -15,7 +15,13 @@ class Settings(ServiceSettings):
     nats_url: str
     listen: str = "0.0.0.0:9000"
     secret: SecretStr = Field(min_length=32)
-    """Signs the links in mails and encrypts the signing keys at rest."""
+    """Encrypts the signing keys at rest. It also signs the links in mails if there is no `link_secret`."""
+    previous_secret: SecretStr | None = None
+    """The secret before the present one. Signing keys that it has encrypted are still read."""
+    link_secret: SecretStr | None = Field(default=None, min_length=32)
+    """Signs the links in mails."""
+    previous_link_secret: SecretStr | None = None
+    """Links that it has signed are still valid."""
     clients: dict[str, SecretStr]
     """Secrets of clients that may request service tokens, as JSON: {"images": "...", "operator": "..."}."""
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/]+$")]
@@ -32,3 +38,12 @@ class Settings(ServiceSettings):
     mail_from: str = "Loupe <loupe@localhost>"
     hashing_threads: int = 2
     """Number of passwords hashed at the same time. Each takes 19 MiB."""
+
+    def link_secrets(self) -> tuple[str, ...]:
+        """Return the secret that signs links, and then the one whose links are still valid."""
+        found = (self.link_secret or self.secret, self.previous_link_secret)
+        return tuple(each.get_secret_value() for each in found if each)
+
+    def key_secrets(self) -> tuple[str, ...]:
+        """Return the secret that encrypts signing keys, and then the one whose keys are still read."""
+        return tuple(each.get_secret_value() for each in (self.secret, self.previous_secret) if each)

@@ -50,7 +50,7 @@ class Token(Base, table=True):
 
 
 class SigningKey(Base, table=True):
-    """An Ed25519 key that signs internal tokens. It is encrypted with the installation's secret."""
+    """An Ed25519 key that signs internal tokens. It is encrypted with a secret of the installation."""
 
     __tablename__ = "signing_key"  # pyright: ignore[reportAssignmentType]
 

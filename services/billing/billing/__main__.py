@@ -39,7 +39,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     outcomes, deleted_users = events.ImageOutcomes(sessions), events.DeletedUsers(sessions)
     async with bus.connection(settings.nats_url, "billing", readiness) as nc:
         js = nc.jetstream()
-        streams = Streams(js, readiness, events.EVENTS, bus.DEAD, replicas=settings.nats_replicas)
+        replicas = settings.nats_replicas
+        streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD,), replicas=replicas)
         await streams.declare()
         await process.run_together(
             server.serve(),

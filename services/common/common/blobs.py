@@ -124,6 +124,18 @@ class Blobs:
         if not await asyncio.to_thread(self._client.bucket_exists, self._bucket):
             raise LookupError(f"there is no bucket {self._bucket}")
 
+    async def ping_object(self, key: str) -> None:
+        """Raise if the store cannot be reached or does not know us. The object may be missing.
+
+        It needs no right to list. A store that hides what is missing from those who may not list answers
+        that access is denied.
+        """
+        try:
+            await asyncio.to_thread(self._read, key)
+        except S3Error as error:
+            if error.code not in {"NoSuchKey", "AccessDenied"}:
+                raise
+
     def presigned_url(self, key: str, expires: timedelta, *, content_type: str, disposition: str) -> str:
         """Return a link that works without credentials until it expires. It is computed without a request."""
         return self._public.presigned_get_object(

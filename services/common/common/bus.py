@@ -8,7 +8,9 @@ the message goes to the stream DEAD, and the message is never delivered again.
 import asyncio
 import contextlib
 import functools
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
+from urllib.parse import unquote, urlsplit
 
 import nats
 import nats.errors
@@ -18,7 +20,7 @@ from nats.js import JetStreamContext, api
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 
-from common import lag, log, messages, metrics, process, trace
+from common import lag, log, messages, metrics, process, redrive, trace
 from common.pulls import Puller
 from common.repeated import Repeated
 
@@ -54,9 +56,13 @@ async def _connect(url: str, name: str, closing: asyncio.Event) -> Client:
     """Return a connection that reconnects by itself for as long as the process lives."""
 
     async def on_error(error: Exception) -> None:
-        REPEATED.warning(
-            "broker connection failed", cause=type(error), error=log.error_text(error), action="reconnecting"
-        )
+        text = log.error_text(error)
+        if "permissions violation" in text.lower():
+            LOG.error(
+                "broker refused", error=text, action="nothing; this user's permissions lack the subject"
+            )
+        else:
+            REPEATED.warning("broker connection failed", cause=type(error), error=text, action="reconnecting")
 
     async def on_disconnect() -> None:
         if not closing.is_set():
@@ -73,10 +79,17 @@ async def _connect(url: str, name: str, closing: asyncio.Event) -> Client:
         allow_reconnect=True,
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.25,
+        inbox_prefix=inbox_prefix(url),
         error_cb=on_error,
         disconnected_cb=on_disconnect,
         reconnected_cb=on_reconnect,
     )
+
+
+def inbox_prefix(url: str) -> str:
+    """Return where this user receives answers. The broker lets no other user listen there."""
+    user = unquote(urlsplit(url).username or "")
+    return f"_INBOX.service.{re.sub('[^A-Za-z0-9_-]', '_', user)}" if user else "_INBOX"
 
 
 def stream(name: str, *subjects: str, work_queue: bool = False, days: float = 7) -> api.StreamConfig:
@@ -105,6 +118,13 @@ async def declare(js: JetStreamContext, *streams: api.StreamConfig, replicas: in
             await js.update_stream(config)
 
 
+async def create(js: JetStreamContext, *streams: api.StreamConfig, replicas: int = 1) -> None:
+    """Create the streams that are missing. One that exists with other settings is updated by its owner."""
+    for each in streams:
+        with contextlib.suppress(nats.js.errors.BadRequestError):
+            await js.add_stream(each.evolve(num_replicas=replicas))
+
+
 async def publish(
     js: JetStreamContext, subject: str, data: bytes, *, message_id: str, origin: trace.Origin | None = None
 ) -> None:
@@ -123,12 +143,16 @@ async def publish(
 async def consume(
     js: JetStreamContext, consumer: messages.Consumer, handle: messages.Handler, *, parallel: int = 1
 ) -> None:
-    """Handle messages until cancelled, `parallel` at a time. Wait while the broker is unavailable."""
+    """Handle messages until cancelled, `parallel` at a time. Wait while the broker is unavailable.
+
+    Letters that this consumer gave up are handled again when an operator redrives them.
+    """
 
     async def handle_data(data: bytes, _: messages.Consumer) -> None:
         await handle(data)
 
-    await consume_by_preference(js, lambda: (consumer,), handle_data, parallel=parallel)
+    async with redrive.answering(js, consumer, handle):
+        await consume_by_preference(js, lambda: (consumer,), handle_data, parallel=parallel)
 
 
 async def consume_by_preference(

@@ -76,7 +76,17 @@ def span_attributes(name: str, kind: str, subject: str) -> dict[str, str | int]:
 async def process_message(
     js: JetStreamContext, consumer: Consumer, message: Msg, handle: ConsumerHandler
 ) -> None:
-    """Run the handler inside the trace of the request that published the message, and settle the message."""
+    """Run the handler inside the trace of the request that published the message, and settle the message.
+
+    A message that another stream republished is refused: whoever manages a stream could forge events so.
+    """
+    if stream := (message.headers or {}).get("Nats-Stream"):
+        cause = f"the stream {stream} republished it"
+        LOG.error(
+            "message refused", subject=message.subject, cause=cause, action="it is never delivered again"
+        )
+        await message.term()
+        return
     attributes = span_attributes("process", "process", message.subject) | {
         "messaging.consumer.group.name": consumer.durable,
         "messaging.message.body.size": len(message.data),

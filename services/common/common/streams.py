@@ -3,6 +3,8 @@
 A broker that starts with an empty disk has no streams. Publishers then fail until somebody declares them.
 """
 
+from collections.abc import Sequence
+
 import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext, api
@@ -15,15 +17,24 @@ CHECK_SECONDS = 2.0
 
 
 class Streams:
-    """Streams that this process declares. It is not ready while one of them is missing."""
+    """The streams that a process needs. It is not ready while one of them is missing.
+
+    It creates and updates its own streams. The `shared` ones it only creates, and their owner updates them.
+    """
 
     def __init__(
-        self, js: JetStreamContext, readiness: Readiness, *streams: api.StreamConfig, replicas: int = 1
+        self,
+        js: JetStreamContext,
+        readiness: Readiness,
+        *own: api.StreamConfig,
+        shared: Sequence[api.StreamConfig] = (),
+        replicas: int = 1,
     ) -> None:
         self._js = js
-        self._streams = streams
+        self._own = own
+        self._shared = tuple(shared)
         self._replicas = replicas
-        self._missing = {stream.name for stream in streams}
+        self._missing = {stream.name for stream in (*own, *shared)}
         readiness.watch("streams", lambda: not self._missing)
 
     async def declare(self) -> None:
@@ -35,11 +46,12 @@ class Streams:
         await process.every(CHECK_SECONDS, self._declare_missing)
 
     async def _declare_all(self) -> None:
-        await bus.declare(self._js, *self._streams, replicas=self._replicas)
+        await bus.declare(self._js, *self._own, replicas=self._replicas)
+        await bus.create(self._js, *self._shared, replicas=self._replicas)
         self._missing.clear()
 
     async def _declare_missing(self) -> None:
-        for stream in self._streams:
+        for stream in (*self._own, *self._shared):
             try:
                 await self._js.stream_info(str(stream.name))
             except nats.js.errors.NotFoundError:
@@ -53,7 +65,9 @@ class Streams:
         self._missing.add(stream.name)
         LOG.warning("the broker has lost a stream", stream=stream.name, action="declaring it again")
         try:
-            await bus.declare(self._js, stream, replicas=self._replicas)
+            await bus.create(
+                self._js, stream, replicas=self._replicas
+            )  # it is new, so nothing is out of date
         except (nats.errors.Error, OSError) as error:
             text = log.error_text(error)
             LOG.warning("stream not declared", stream=stream.name, error=text, action="trying again in 2 s")

@@ -55,9 +55,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
         js = nc.jetstream()
-        streams = Streams(
-            js, readiness, events.QUEUE, events.EVENTS, bus.DEAD, replicas=settings.nats_replicas
-        )
+        owned = (events.QUEUE, events.EVENTS, events.RESULTS, bus.DEAD)
+        streams = Streams(js, readiness, *owned, replicas=settings.nats_replicas)
         await streams.declare()
         server = rpc.Server(credentials.verifier("images"), CALLERS)
         dead_letters = DeadLetters(js, context)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from common import bus, messages, timestamps
+from common import bus, log, messages, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
 from images.domain import deleted_users, jobs, library, lost_jobs
@@ -19,6 +19,9 @@ from loupe.inference.v1 import inference_pb2
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
+LOG = log.get(__name__)
+FOLDER = "images/"
+"""The keys of all objects begin with this."""
 QUEUE = bus.stream("QUEUE", jobs.STANDARD, jobs.PRIORITY, work_queue=True)
 """The stream of jobs. It has one durable for each subject, so that a worker can pull priority jobs first.
 
@@ -31,6 +34,8 @@ RETIRED_QUEUE = "JOBS"
 EVENTS = bus.stream(
     "IMAGES", "images.completed", "images.failed", "images.cancelled", "images.objects_dropped"
 )
+RESULTS = bus.stream("RESULTS", "inference.finished", work_queue=True)
+"""The stream of workers' results. Workers may create it, but not change it."""
 FINISHED = messages.Consumer(stream="RESULTS", durable="images", subjects=("inference.finished",))
 DROPPED = messages.Consumer(stream="IMAGES", durable="images-objects", subjects=("images.objects_dropped",))
 USER_DELETED = messages.Consumer(stream="AUTH", durable="images-users", subjects=("auth.user_deleted",))
@@ -57,7 +62,18 @@ class Results:
             await jobs.finish(session, event, self._rules)
 
     async def delete_objects(self, data: bytes) -> None:
-        await self._blobs.delete(pb.ObjectsDropped.FromString(data).keys)
+        """Delete the objects. Keep those outside our folder, and those of an image that exists: a forged
+        event may name any key.
+        """
+        keys = {key for key in pb.ObjectsDropped.FromString(data).keys if key}
+        ours = {key for key in keys if key.startswith(FOLDER) and ".." not in key.split("/")}
+        async with self._sessions.begin() as session:
+            dropped = await library.keys_without_image(session, ours)
+        if kept := keys.difference(dropped):
+            LOG.error(
+                "objects that were to be deleted are in use or not ours", keys=sorted(kept), action="kept"
+            )
+        await self._blobs.delete(dropped)
 
 
 class Users:

@@ -39,10 +39,15 @@ async def run() -> None:
 
 async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     blobs = Blobs(settings.store())
-    await process.wait_for("object store", blobs.ping)
+    await process.wait_for("object store", lambda: blobs.ping_object("images/originals/.ping"))
     readiness.mark_ready("object store")
     shared = settings.shared_memory
-    triton = Triton(settings.triton_target, seconds=settings.tile_seconds, shares_memory=shared)
+    triton = Triton(
+        settings.triton_target,
+        seconds=settings.tile_seconds,
+        shares_memory=shared,
+        secret=settings.read_triton_secret(),
+    )
     availability = Availability(triton, settings.models)
     parallel, tiling = await process.wait_for("triton", lambda: open_triton(triton, availability, settings))
     readiness.watch("triton", lambda: triton.is_healthy)
@@ -50,7 +55,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     decoder = Decoder(processes=parallel)
     async with bus.connection(settings.nats_url, "inference", readiness) as nc:
         js = nc.jetstream()
-        streams = Streams(js, readiness, events.RESULTS, bus.DEAD, replicas=settings.nats_replicas)
+        shared = (events.RESULTS, bus.DEAD)
+        streams = Streams(js, readiness, shared=shared, replicas=settings.nats_replicas)
         await streams.declare()
         worker = Worker(
             images=images_pb2_grpc.ImagesServiceStub(images.grpc),

@@ -1,5 +1,6 @@
 """The worker's settings, from its environment."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
@@ -31,6 +32,9 @@ class Settings(ServiceSettings):
     s3_secret_key: SecretStr
     triton_target: str
     """Triton's gRPC address, `host:port`."""
+    triton_secret: SecretStr = SecretStr("")
+    """Triton refuses who does not know it. Empty: Triton has no secret, or it is in `triton_secret_file`."""
+    triton_secret_file: Path | None = None
     models: Annotated[tuple[str, ...], NoDecode] = ()
     """The models to serve, separated by commas; empty: all that Triton has."""
     announce_seconds: float = Field(default=10.0, gt=0)
@@ -81,6 +85,11 @@ class Settings(ServiceSettings):
         if names and not set(names) & set(REQUIRED):
             raise ValueError(f"one of {', '.join(REQUIRED)} must be served")
         return names
+
+    def read_triton_secret(self) -> str:
+        if self.triton_secret_file:
+            return self.triton_secret_file.read_text().strip()
+        return self.triton_secret.get_secret_value()
 
     def store(self) -> Store:
         return Store(

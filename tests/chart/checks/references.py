@@ -95,7 +95,7 @@ def _of_container(container: Object) -> Iterator[Reference]:
     for variable in container.get("env", []):
         source = variable.get("valueFrom", {})
         for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
-            if field in source:
+            if field in source and not source[field].get("optional"):
                 yield kind, source[field]["name"], source[field]["key"]
 
 

@@ -33,7 +33,7 @@ async def images_harness(images_running: ImagesHarness) -> ImagesHarness:
 @pytest.fixture
 async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
     """The streams of jobs and results are empty. The stream of the release before does not exist."""
-    async with bus.connection(stores.nats_url("inference"), "tests", Readiness()) as client:
+    async with bus.connection(stores.nats_url("operator"), "tests", Readiness()) as client:
         js = client.jetstream()
         await bus.declare(js, QUEUE, events.RESULTS, bus.DEAD)
         for stream in ("QUEUE", "RESULTS"):

@@ -83,7 +83,7 @@ class Harness:
         """Publish what `images` has in its outbox. The worker hears cancellations, as in its process."""
         async with (
             self.relaying(stores),
-            bus.connection(stores.nats_url("inference"), "tests", Readiness()) as client,
+            bus.connection(stores.nats_url("operator"), "tests", Readiness()) as client,
         ):
             await client.subscribe("images.cancelled", cb=worker.cancellations.receive)
             await client.flush()

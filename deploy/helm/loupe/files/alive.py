@@ -6,20 +6,23 @@ is plain Python 3.10, because NVIDIA's image has no client. It has no time limit
 # ruff: noqa: INP001, S310, T201  a script: the kubelet shows what it prints, and the one URL is a constant
 
 import json
+import os
 import struct
 import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 SERVER = "http://127.0.0.1:8000/v2"
+SECRET = {"loupe-secret": Path(os.environ["LOUPE_TRITON_SECRET_FILE"]).read_text()}
 SIDE = 64
 GREY = {"UINT8": b"\x80", "FP32": struct.pack("<f", 0.5)}
 
 
 def request(path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
-    message = urllib.request.Request(f"{SERVER}/{path}", body, headers or {})
+    message = urllib.request.Request(f"{SERVER}/{path}", body, SECRET | (headers or {}))
     with urllib.request.urlopen(message) as answer:
         return answer.read()
 

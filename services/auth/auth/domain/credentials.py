@@ -56,10 +56,10 @@ async def change_password(session: AsyncSession, checked: User, password_hash: s
     await users.mark_changed(session, user)
 
 
-async def user_of_reset_link(session: AsyncSession, link: links.Link, secret: str) -> User:
+async def user_of_reset_link(session: AsyncSession, link: links.Link) -> User:
     """Return the user whom the link names. Refuse if the password has changed since the link was sent."""
     user = await users.find_with_address(session, link.user_id, link.email)
-    if user is None or link.seal != links.seal_of(secret, user.password_hash):
+    if user is None or link.seal != links.seal_of(link.secret, user.password_hash):
         raise links.invalid_link()
     return user
 

@@ -8,7 +8,7 @@ import secrets
 from datetime import timedelta
 
 import sqlalchemy as sa
-from cryptography.fernet import Fernet
+from cryptography.fernet import MultiFernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlmodel import col, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -26,7 +26,7 @@ LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtext('signing_key'))")
 """Two replicas never create a key at the same time."""
 
 
-async def read_or_create(session: AsyncSession, cipher: Fernet) -> list[SigningKey]:
+async def read_or_create(session: AsyncSession, cipher: MultiFernet) -> list[SigningKey]:
     """Return all valid keys, the signing key first. Create the first key if there is none."""
     rows = await _read_valid(session)
     if rows:
@@ -35,7 +35,7 @@ async def read_or_create(session: AsyncSession, cipher: Fernet) -> list[SigningK
     return await _read_valid(session) or [_add(session, cipher)]
 
 
-async def rotate(session: AsyncSession, cipher: Fernet) -> str:
+async def rotate(session: AsyncSession, cipher: MultiFernet) -> str:
     """Retire the current key, add a new one that signs from now on, and return its id."""
     await _lock(session)
     await session.exec(
@@ -60,7 +60,7 @@ async def _read_valid(session: AsyncSession) -> list[SigningKey]:
     return list(found.all())
 
 
-def _add(session: AsyncSession, cipher: Fernet) -> SigningKey:
+def _add(session: AsyncSession, cipher: MultiFernet) -> SigningKey:
     private = Ed25519PrivateKey.generate().private_bytes_raw()
     row = SigningKey(id=secrets.token_hex(8), private_key=cipher.encrypt(private))
     session.add(row)

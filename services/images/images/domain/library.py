@@ -1,7 +1,7 @@
 """A user's images: add, get, delete. Another user's image counts as not found."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sqlmodel import col, select, update
@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors, trace
 from common.db import now
+from imagefile.formats import FORMATS, extension
 from images.domain import counters, deleted_users, jobs
 from images.tables import UNFINISHED, Batch, Image, Status
 from loupe import refusals
@@ -58,10 +59,24 @@ async def get_many(session: AsyncSession, image_ids: Sequence[int]) -> dict[int,
     return {image.id or 0: image for image in found.all()}
 
 
-async def known_originals(session: AsyncSession, keys: Sequence[str]) -> Sequence[str]:
-    """Return the keys that are the original of an image."""
-    found = await session.exec(select(Image.original_path).where(col(Image.original_path).in_(keys)))
-    return found.all()
+async def keys_without_image(session: AsyncSession, keys: Iterable[str]) -> list[str]:
+    """Return the keys that belong to no image.
+
+    The keys of an image's objects share their random part. Only the original's key has an index in the
+    database, so derive the possible originals of each key and look those up.
+    """
+    stems = {key: _stem(key) for key in keys}
+    originals = [
+        f"images/originals/{stem}.{extension(each)}" for stem in set(stems.values()) for each in FORMATS
+    ]
+    found = await session.exec(select(Image.original_path).where(col(Image.original_path).in_(originals)))
+    known_stems = {_stem(key) for key in found.all()}
+    return [key for key, stem in stems.items() if stem not in known_stems]
+
+
+def _stem(key: str) -> str:
+    """Return the random part of a key, such as `abc` of `images/originals/abc.png`."""
+    return key.rpartition("/")[2].partition(".")[0]
 
 
 async def get_completed(session: AsyncSession, user_id: int, image_id: int) -> Image:

@@ -13,7 +13,7 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError
 from prometheus_client import Gauge
 
-from common import bus, errors, timestamps, trace
+from common import bus, errors, redrive, timestamps, trace
 from images.domain import jobs, library
 from images.tables import Image
 from images.uploads.intake import Intake, ServiceContext
@@ -22,6 +22,8 @@ from loupe.inference.v1 import inference_pb2
 
 STREAM = bus.DEAD.name or ""
 MOST_LISTED = 1000
+OWN_SUBJECTS = (jobs.STANDARD, jobs.PRIORITY, "images.completed", "images.failed", "images.cancelled")
+"""A redrive publishes letters with these subjects. Others are handled again by their consumer alone."""
 RENAMED = {"images.submitted.standard": jobs.STANDARD, "images.submitted.priority": jobs.PRIORITY}
 """Subjects of jobs in the previous release, and the subjects under which a redrive publishes them."""
 ABOUT_AN_IMAGE = {
@@ -58,7 +60,8 @@ class DeadLetters:
         return [to_proto(letter, images.get(_image_id(letter))) for letter in letters]
 
     async def redrive(self, sequence: int) -> None:
-        """Publish the message again, or make its image pending again, and delete the letter.
+        """Publish the message again, have its consumer handle it again, or make its image pending again. Then
+        delete the letter.
 
         The letter is deleted last, so that an interrupted redrive can be repeated. Raise `NotFound` if there
         is no such letter, `NotFailed` if the image does not need it, and `PermissionDenied` if the quota is
@@ -66,21 +69,30 @@ class DeadLetters:
         """
         letter = await self._get(sequence)
         try:
-            if subject := _subject(letter):
-                headers = letter.headers or {}
-                await bus.publish(
-                    self._js,
-                    RENAMED.get(subject, subject),
-                    letter.data or b"",
-                    message_id=f"redriven-{sequence}",
-                    origin=trace.Origin(headers.get(trace.REQUEST_ID_KEY), headers.get(trace.PARENT_KEY)),
-                )
+            if _subject(letter):
+                await self._deliver_again(letter)
             else:
                 await self._retry_image(_image_id(letter))
         except NotFailed:
             await self._js.delete_msg(STREAM, sequence)
             raise
         await self._js.delete_msg(STREAM, sequence)
+
+    async def _deliver_again(self, letter: api.RawStreamMsg) -> None:
+        """Publish a message that is ours. No other service's message can be published by us."""
+        sequence, headers = letter.seq or 0, letter.headers or {}
+        subject = RENAMED.get(_subject(letter), _subject(letter))
+        _, stream, durable = (letter.subject or "").split(".", 2)
+        if subject in OWN_SUBJECTS:
+            await bus.publish(
+                self._js,
+                subject,
+                letter.data or b"",
+                message_id=f"redriven-{sequence}",
+                origin=trace.Origin(headers.get(trace.REQUEST_ID_KEY), headers.get(trace.PARENT_KEY)),
+            )
+        else:
+            await redrive.ask(self._js, stream, durable, sequence)
 
     async def measure(self) -> None:
         dead_messages.set((await self._js.stream_info(STREAM)).state.messages)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from prometheus_client import Counter, Gauge, Histogram
+from tritonclient.grpc import InferenceServerClientPlugin
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -53,12 +54,30 @@ tiles_in_flight = Gauge("loupe_tiles_in_flight", "Tiles at Triton")
 models_up = Gauge("loupe_triton_model_up", "Whether the model answered its last tile", ["model"])
 
 
+class Secret(InferenceServerClientPlugin):
+    """Adds the secret to each request, in the header that Triton expects."""
+
+    def __init__(self, secret: str) -> None:
+        self._headers = {"triton-grpc-protocol-loupe-secret": secret}
+
+    def __call__(self, request: Any) -> None:
+        request.headers = (request.headers or {}) | self._headers
+
+
 class Triton:
     def __init__(
-        self, target: str, *, seconds: float, in_flight: int = 2, shares_memory: bool = False
+        self,
+        target: str,
+        *,
+        seconds: float,
+        in_flight: int = 2,
+        shares_memory: bool = False,
+        secret: str = "",
     ) -> None:
-        """`target` is `host:port`; `seconds` limits each tile."""
+        """`target` is `host:port`; `seconds` limits each tile. `secret` goes with each request."""
         self._client = InferenceServerClient(target)
+        if secret:
+            self._client.register_plugin(Secret(secret))
         self._slots = asyncio.Semaphore(in_flight)
         self._transport = Transport(self._client, seconds, shares_memory=shares_memory)
         self._reloader = ModelReloader(self._client, self._probe)

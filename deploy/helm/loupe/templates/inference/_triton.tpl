@@ -29,11 +29,18 @@
   securityContext:
     {{- include "loupe.container.security" . | nindent 4 }}
   {{- if include "loupe.triton.isGpu" . }}
-  command: [tritonserver]
+  command: [sh, -c]
   args:
+    - |
+      secret=$(cat "$LOUPE_TRITON_SECRET_FILE") && [ -n "$secret" ] || exit 1
+      apis=metadata,inference,shared-memory,model-config,model-repository,statistics,trace,logging
+      exec tritonserver "$@" --grpc-restricted-protocol="$apis:loupe-secret=$secret" \
+          --http-restricted-api="$apis:loupe-secret=$secret"
+    - tritonserver
     - --model-repository=/repository
     - --model-control-mode=none
     - --disable-auto-complete-config
+    - --grpc-address=127.0.0.1
     - --grpc-port=8001
     # only the probe uses HTTP
     - --http-address=127.0.0.1
@@ -55,15 +62,22 @@
     {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- else }}
-  # the second port is HTTP. It listens on the loopback; only the probe uses it
+  # the ports of gRPC, for the worker, HTTP, for the probe, and metrics
   args: [triton, /models, "8001", "8000", "8002"]
   {{- end }}
   ports:
-    - {name: triton, containerPort: 8001}
     - {name: triton-metrics, containerPort: 8002}
   env:
     - name: HOME
       value: /tmp
+    - name: LOUPE_TRITON_SECRET_FILE
+      value: /run/loupe/triton-secret
+    {{- if not (include "loupe.triton.isGpu" .) }}
+    - name: LOUPE_TRITON_ADDRESS
+      value: 127.0.0.1
+    - name: LOUPE_TRITON_METRICS_ADDRESS
+      value: 0.0.0.0
+    {{- end }}
     {{- include "loupe.tracing.env" (list .) | nindent 4 }}
     {{- if and .Values.inference.triton.threads (not (include "loupe.triton.isGpu" .)) }}
     - name: LOUPE_TRITON_THREADS
@@ -72,8 +86,9 @@
     {{- with .Values.inference.triton.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+  # Triton opens its ports after every model is loaded
   startupProbe:
-    grpc: {port: 8001}
+    httpGet: {path: /metrics, port: triton-metrics}
     periodSeconds: 5
     timeoutSeconds: 3
     failureThreshold: {{ div .Values.inference.triton.startupSeconds 5 }}
@@ -89,7 +104,7 @@
     timeoutSeconds: 240
     failureThreshold: 2
   readinessProbe:
-    grpc: {port: 8001}
+    httpGet: {path: /metrics, port: triton-metrics}
     periodSeconds: 5
     timeoutSeconds: 3
     failureThreshold: 3
@@ -102,6 +117,9 @@
       mountPath: /tmp
     - name: shared-memory
       mountPath: /dev/shm
+    - name: triton-secret
+      mountPath: /run/loupe
+      readOnly: true
     {{- if include "loupe.triton.isGpu" . }}
     - name: repository
       mountPath: /repository
@@ -152,7 +170,31 @@
       mountPath: /engines
 {{- end }}
 
+{{/* The init container that makes up the secret of this pod's Triton. Whoever does not know it could load a model, and so
+     run code in Triton. The file is only in memory. */}}
+{{- define "loupe.triton.secret" -}}
+- name: triton-secret
+  {{- include "loupe.container" (list . "inference") | nindent 2 }}
+  command: [python, -c]
+  args:
+    - |
+      import os, secrets
+      os.umask(0o077)
+      with open("/run/loupe/triton-secret", "w") as file:
+          file.write(secrets.token_hex(32))
+  resources:
+    requests: {cpu: 50m, memory: 32Mi}
+    limits: {memory: 128Mi}
+  volumeMounts:
+    - name: triton-secret
+      mountPath: /run/loupe
+{{- end }}
+
 {{- define "loupe.triton.volumes" -}}
+- name: triton-secret
+  emptyDir:
+    medium: Memory
+    sizeLimit: 1Mi
 - name: triton-tmp
   emptyDir:
     sizeLimit: {{ .Values.inference.triton.scratchSize }}

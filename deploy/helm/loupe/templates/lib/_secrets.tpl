@@ -37,6 +37,13 @@ data:
     secretKeyRef: {name: {{ index . 1 }}, key: {{ index . 2 }}}
 {{- end }}
 
+{{/* The same for a key that the Secret may lack. */}}
+{{- define "loupe.env.optionalSecret" -}}
+- name: {{ index . 0 }}
+  valueFrom:
+    secretKeyRef: {name: {{ index . 1 }}, key: {{ index . 2 }}, optional: true}
+{{- end }}
+
 {{- define "loupe.client.env" -}}
 {{ include "loupe.env.secret" (list (printf "%s_CLIENT_SECRET" (upper (index . 1))) (include "loupe.credentials.secret" (index . 0)) (index . 1)) }}
 {{- end }}

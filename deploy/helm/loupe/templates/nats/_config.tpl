@@ -1,4 +1,6 @@
-{{/* The server's configuration. It contains no secret. */}}
+{{/* The server's configuration. It contains no secret. Each user has the permissions of `files/nats-permissions.json`,
+     unless the values replace them. `_INBOX.*` are the answers to replicas of the previous release. The present release
+     uses none of them, and the next one no longer allows them. */}}
 
 {{- define "loupe.nats.config" -}}
 {{- $bundled := .Values.nats.bundled -}}
@@ -6,13 +8,22 @@
 {{- if gt (int $bundled.replicas) 1 -}}
 {{- range $number := until (int $bundled.replicas) }}{{ $routes = append $routes (printf "$ROUTE_%d" $number) }}{{ end -}}
 {{- end -}}
+{{- $permissions := deepCopy $bundled.permissions -}}
+{{- range $service, $rights := .Files.Get "files/nats-permissions.json" | fromJson -}}
+{{- if not (hasKey $permissions $service) -}}
+{{- $inbox := regexReplaceAll "[^A-Za-z0-9_-]" (index $.Values.nats.users $service) "_" | printf "_INBOX.service.%s." -}}
+{{- $listens := list "_INBOX.*" "_INBOX.*.*" -}}
+{{- range $rights.subscribe.allow }}{{ $listens = append $listens (replace (printf "_INBOX.service.%s." $service) $inbox .) }}{{ end -}}
+{{- $_ := set $permissions $service (set $rights "subscribe" (dict "allow" $listens)) -}}
+{{- end -}}
+{{- end -}}
 {{- tpl (.Files.Get "files/nats.conf") (dict
   "maxMemoryStore" $bundled.maxMemoryStore
   "maxFileStore" $bundled.maxFileStore
   "routes" $routes
   "account" .Values.nats.account
   "users" .Values.nats.users
-  "permissions" $bundled.permissions
+  "permissions" $permissions
   "Template" .Template
 ) -}}
 {{- end }}
