@@ -36,19 +36,21 @@ async def send_heartbeat(sessions: Sessions, image: Image, fence: int, percent: 
         return await jobs.record_heartbeat(session, image.id or 0, fence, percent)
 
 
-async def delete(sessions: Sessions, image: Image) -> None:
+async def delete(sessions: Sessions, image: Image, *, rules: jobs.Rules = RULES) -> None:
     async with sessions.begin() as session:
-        await library.delete(session, image.user_id, image.id or 0, RULES)
+        await library.delete(session, image.user_id, image.id or 0, rules)
 
 
-async def finish(sessions: Sessions, image: Image, fence: int, *, failure: str = "") -> None:
+async def finish(
+    sessions: Sessions, image: Image, fence: int, *, failure: str = "", rules: jobs.Rules = RULES
+) -> None:
     event = inference_pb2.Finished(image_id=image.id or 0, fence=fence, upscaled_path=image.upscaled_path)
     if failure:
         event.failure.CopyFrom(inference_pb2.Failure(code=failure, message="No.", retryable=True))
     else:
         event.output.CopyFrom(inference_pb2.Output(bytes=321, seconds=1.5))
     async with sessions.begin() as session:
-        await jobs.finish(session, event, RULES)
+        await jobs.finish(session, event, rules)
 
 
 async def read_queued_ids(sessions: Sessions) -> list[int]:

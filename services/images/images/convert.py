@@ -1,5 +1,7 @@
 """Converts rows to protobuf, and announcements from it."""
 
+import hashlib
+import hmac
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -114,6 +116,7 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         work_megapixels=image.work_megapixels or 0,
         work_kind=image.work_kind or "",
         dpi=image.dpi or 0,
+        fairness_key=_fairness_key(image.user_id, settings),
     )
 
 
@@ -172,6 +175,12 @@ def _failure(image: Image) -> pb.Failure:
         message=image.failure_message or "",
         retryable=image.failure_retryable or False,
     )
+
+
+def _fairness_key(user_id: int, settings: Settings) -> str:
+    """Return a key that is the same for all images of a user, and does not name the user."""
+    secret = settings.client_secret.get_secret_value().encode()
+    return hmac.new(secret, f"fairness {user_id}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _queue_seconds(image: Image) -> float | None:

@@ -16,6 +16,7 @@ happens in threads, never on the event loop.
 """
 
 import asyncio
+import functools
 from asyncio import to_thread
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -130,13 +131,18 @@ class Pipeline:
         )
         with timed("infer"):  # and encode, because rows are written as they are ready
             try:
-                data = await render(picture, spec, self.triton.infer, progress)
+                data = await render(picture, spec, self._infer_in_turn(order), progress)
             except ImplausibleAnswer as error:
                 # raises a Triton error if the network answers a test tile wrongly too
                 await self.triton.send_canaries([error.model])
                 raise
         count_pixels(picture, spec)
         return data, choice
+
+    def _infer_in_turn(self, order: images_pb2.WorkOrder) -> Infer:
+        """Return an `Infer` whose tiles take the turns of the image's user."""
+        key = order.fairness_key or f"image {order.image_id}"  # the previous release sends no key
+        return functools.partial(self.triton.infer, key=key)
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):

@@ -1415,6 +1415,7 @@ class WorkOrder(_message.Message):
     WORK_MEGAPIXELS_FIELD_NUMBER: _builtins.int
     WORK_KIND_FIELD_NUMBER: _builtins.int
     DPI_FIELD_NUMBER: _builtins.int
+    FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
     original_path: _builtins.str
@@ -1453,6 +1454,8 @@ class WorkOrder(_message.Message):
     """The kind of work. Workers measure their speed for each kind. Empty if it is not known."""
     dpi: _builtins.int
     """Pixels an inch of the result. Zero keeps the original's."""
+    fairness_key: _builtins.str
+    """The same for all images of a user, so that a worker can share its time between users. It does not name the user."""
     @_builtins.property
     def size(self) -> Global___Size:
         """The size of the result."""
@@ -1477,10 +1480,11 @@ class WorkOrder(_message.Message):
         work_megapixels: _builtins.float = ...,
         work_kind: _builtins.str = ...,
         dpi: _builtins.int = ...,
+        fairness_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "dpi", b"dpi", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
@@ -1804,15 +1808,19 @@ class ImageSubmitted(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     IMAGE_ID_FIELD_NUMBER: _builtins.int
+    IS_SMALL_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
+    is_small: _builtins.bool
+    """Whether the image is so small that a worker does it beside its places. False from the previous release."""
     def __init__(
         self,
         *,
         image_id: _builtins.int = ...,
+        is_small: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "is_small", b"is_small"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
