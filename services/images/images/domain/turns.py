@@ -32,6 +32,8 @@ SMALL_MEGAPIXELS = 8.0
 """An image is small up to this size of its result, and up to this many megapixels that networks write."""
 LEAST_MEGAPIXELS = 0.25
 """An image counts at least as much, because each job takes some time beside its pixels."""
+MOST_GIVEN = 1000
+"""How many images get their turns at a time. There are more only after an upgrade."""
 MOST_READ = 256
 """How many waiting images of each size are considered beyond the free places."""
 LOCK = {"space": 0x7475726E, "lock": 0}
@@ -44,7 +46,7 @@ GIVE_TURNS = sa.text(f"""
         SELECT id, user_id, is_priority, {WORK} AS megapixels,
             upscaled_width::float8 * upscaled_height / 1e6 AS result_megapixels
         FROM image WHERE {HAS_NO_TURN} AND (user_id = :user_id OR :user_id IS NULL)
-        FOR UPDATE SKIP LOCKED
+        ORDER BY user_id, id LIMIT :most_given FOR UPDATE SKIP LOCKED
     ), owner AS (
         SELECT user_id, is_priority, greatest(
             (SELECT max(turn) FROM image WHERE {IS_IN_STREAM} AND is_priority = fresh.is_priority),
@@ -73,14 +75,17 @@ POOL = """
 LOCK_IF_NEEDED = sa.text(f"""
     WITH {POOL} SELECT pg_advisory_xact_lock(:space, :lock) WHERE EXISTS (
         SELECT FROM queue, pool
-        WHERE EXISTS (SELECT FROM image WHERE {HAS_TURN} AND is_priority = queue.is_priority) AND (
+        WHERE (
+            SELECT id FROM image WHERE {HAS_TURN} AND is_priority = queue.is_priority
+            ORDER BY is_small, turn, id LIMIT 1
+        ) IS NOT NULL AND (
             SELECT count(*) FROM image WHERE {IS_IN_STREAM} AND is_priority = queue.is_priority
         ) < :rounds_with_newcomers * places)
 """)  # noqa: S608
 """Takes the lock, and returns a row, if an image waits and the stream has room. One transaction at a time
 lets images in, so that several replicas together let in no more than one would.
 """
-LET_IN = sa.text(f"""
+CHOOSE = sa.text(f"""
     WITH {POOL},
     speed AS (
         SELECT key AS kind, sum(value::float8) AS speed
@@ -96,15 +101,15 @@ LET_IN = sa.text(f"""
     ), of_user AS (
         SELECT user_id, count(*) AS jobs FROM in_stream GROUP BY user_id
     ), candidate AS (
-        SELECT found.*, coalesce(of_user.jobs, 0) AS own_jobs, row_number() OVER (
-            PARTITION BY user_id ORDER BY turn, id) + coalesce(of_user.jobs, 0) AS own_number
+        SELECT found.*, coalesce(of_user.jobs, 0) AS own_jobs,
+            coalesce(of_user.jobs, 0) + row_number() OVER (PARTITION BY user_id ORDER BY turn, id)
+                AS own_number,
+            coalesce(work / coalesce(speed.speed, pool.speed) + seconds_per_job, :reserve) AS seconds
         FROM pool, queue, (VALUES (true), (false)) AS size (is_small), LATERAL (
-            SELECT id, user_id, is_priority, is_small, turn, turn - greatest({WORK}, :least) AS turn_before,
-                coalesce({WORK} / coalesce(speed.speed, pool.speed) + seconds_per_job, :reserve) AS seconds
-            FROM image LEFT JOIN speed ON kind = work_kind
+            SELECT id, user_id, is_priority, is_small, turn, work_kind, {WORK} AS work FROM image
             WHERE {HAS_TURN} AND is_priority = queue.is_priority AND image.is_small = size.is_small
             ORDER BY turn, id LIMIT :rounds_with_newcomers * places + :most_read
-        ) AS found LEFT JOIN of_user USING (user_id)
+        ) AS found LEFT JOIN of_user USING (user_id) LEFT JOIN speed ON kind = work_kind
     ), counted AS (
         SELECT *, row_number() OVER (PARTITION BY is_priority, is_small ORDER BY turn, id) AS number_of_size
         FROM candidate WHERE own_number <= :window OR :window = 0
@@ -112,7 +117,7 @@ LET_IN = sa.text(f"""
         SELECT counted.*, jobs, in_queue.seconds AS seconds_before,
             row_number() OVER (PARTITION BY is_priority ORDER BY turn, id) AS number,
             sum(counted.seconds) OVER (PARTITION BY is_priority ORDER BY turn, id) AS seconds_until,
-            is_small AND own_jobs = 0 AND turn_before <= last_turn
+            is_small AND own_jobs = 0 AND turn - greatest(work, :least) <= last_turn
                 AND row_number() OVER (PARTITION BY user_id ORDER BY turn, id) = 1 AS is_newcomer
         FROM counted JOIN in_queue USING (is_priority) CROSS JOIN pool
         WHERE is_small OR large + number_of_size <= places
@@ -120,28 +125,34 @@ LET_IN = sa.text(f"""
         SELECT *, jobs + number <= :rounds * places OR jobs + number <= :rounds_with_newcomers * places
             AND seconds_before + seconds_until <= :reserve AS fits
         FROM possible CROSS JOIN pool
-    ), chosen AS (
-        SELECT id FROM (
-            SELECT id, fits, is_newcomer, places, jobs
-                + count(*) FILTER (WHERE fits) OVER (PARTITION BY is_priority)
-                + row_number() OVER (PARTITION BY is_priority, fits, is_newcomer ORDER BY turn, id) AS number
-            FROM judged
-        ) AS extra WHERE fits OR is_newcomer AND number <= :rounds_with_newcomers * places
     )
+    SELECT id FROM (
+        SELECT id, fits, is_newcomer, places, jobs
+            + count(*) FILTER (WHERE fits) OVER (PARTITION BY is_priority)
+            + row_number() OVER (PARTITION BY is_priority, fits, is_newcomer ORDER BY turn, id) AS number
+        FROM judged
+    ) AS extra WHERE fits OR is_newcomer AND number <= :rounds_with_newcomers * places
+""")  # noqa: S608
+"""Returns the ids of the next images: as many as `ROUNDS` and `RESERVE_SECONDS` allow, and one small image
+more of each newcomer: a user who has none in the stream, and has not had more than the others. No more images
+are large than there are places, because another one would be in the way of small ones.
+"""
+LET_IN = sa.text(f"""
     UPDATE image SET dispatched_at = now() WHERE id IN (
-        SELECT id FROM image WHERE {WAITS} AND id IN (SELECT id FROM chosen) FOR UPDATE SKIP LOCKED
+        SELECT id FROM image WHERE id = ANY(:ids) AND {WAITS} FOR UPDATE SKIP LOCKED
     ) RETURNING id, is_priority, is_small, turn, request_id, trace_parent
 """)  # noqa: S608
-"""Lets images in, in the order of their turns: as many as `ROUNDS` and `RESERVE_SECONDS` allow, and one small
-image more of each newcomer: a user who has none in the stream, and has not had more than the others. It lets
-in no more large images than there are places, because another one would be in the way of small ones. It
-leaves out rows that another transaction has locked.
-"""
+"""Leaves out rows that another transaction has locked: to wait for it here could end in a deadlock."""
 
 
 async def give(session: AsyncSession, user_id: int | None) -> None:
     """Give a turn to the user's images that have none; None: to those of all users."""
-    parameters = {"user_id": user_id, "small": SMALL_MEGAPIXELS, "least": LEAST_MEGAPIXELS}
+    parameters = {
+        "user_id": user_id,
+        "small": SMALL_MEGAPIXELS,
+        "least": LEAST_MEGAPIXELS,
+        "most_given": MOST_GIVEN,
+    }
     statement = GIVE_TURNS.bindparams(sa.bindparam("user_id", type_=sa.BigInteger))
     await (await session.connection()).execute(statement, parameters)
 
@@ -166,5 +177,6 @@ async def let_in(session: AsyncSession, window: int) -> Sequence[sa.Row[Any]]:
         "most_read": MOST_READ,
         "window": window,
     }
-    rows = (await connection.execute(LET_IN, pool | limits)).all()
+    ids = (await connection.execute(CHOOSE, pool | limits)).scalars().all()
+    rows = (await connection.execute(LET_IN, {"ids": ids})).all() if ids else []
     return sorted(rows, key=lambda row: (row.turn, row.id))
