@@ -12,17 +12,17 @@ from PIL import Image
 from loupe_local.stack import Stack
 from tests.pixels import encoded
 
-SCANS, SCAN = 60_000, b"\xff\xda"
+LARGEST_BYTES = 10_000_000
+JPEG_SIZE, SCANS, SCAN = (4000, 4000), 900, b"\xff\xda"
 STRIPS, STRIP_BYTES, STRIP_WIDTH = 5_000, 9_000_000, 1_000
 UPLOADS, UPLOAD_BYTES, HELD_BYTES = 60, 10_000_000, 9_900_000
 
 
 def jpeg_of_many_scans() -> bytes:
-    """Return a progressive JPEG that repeats its last scan."""
-    data = encoded(Image.effect_noise((24, 16), 80).convert("RGB"), progressive=True)
-    last = data.rindex(SCAN)
-    scan, end = data[last:-2], data[-2:]
-    return data[:-2] + scan * min(SCANS, (10_000_000 - len(data)) // len(scan)) + end
+    """Return a progressive JPEG of 16 megapixels that repeats its last scan. Each scan passes all pixels."""
+    data = encoded(Image.new("RGB", JPEG_SIZE, (90, 120, 60)), progressive=True)
+    scan, end = data[data.rindex(SCAN) : -2], data[-2:]
+    return data[:-2] + scan * min(SCANS, (LARGEST_BYTES - len(data)) // len(scan)) + end
 
 
 def tiff_of_shared_strips() -> bytes:

@@ -19,6 +19,7 @@ from loupe.auth.v1 import auth_pb2
 from loupe.images.v1 import images_pb2 as pb
 from tests.images.harness import RULES, Harness, build_image, insert_image, read_events, read_image
 from tests.images.job_steps import JANE, OMAR, delete, finish, read_queued_ids, set_heartbeat_age, start
+from tests.images.test_images_rpc import send_upload
 
 FAIR = replace(RULES, window=0)
 LARGE = {"upscaled_width": 8000, "upscaled_height": 6000, "work_megapixels": 48.0}
@@ -105,6 +106,18 @@ async def test_the_stream_holds_what_the_running_workers_can_take_twice(
     await upload_at_once(sessions, JANE, 20)
 
     assert len(await in_stream(sessions)) == expected
+
+
+async def test_uploads_of_clients_fill_what_workers_have_announced(harness: Harness) -> None:
+    request = pb.AnnounceModelsRequest(worker="worker", places=3)
+    await harness.service("inference").AnnounceModels(request)
+
+    for user_id in (JANE, JANE, OMAR, OMAR):
+        await harness.user(user_id).Upscale(send_upload())
+
+    # the harness has a limit of two images for each user
+    assert await users_in_stream(harness.sessions) == {JANE: 2, OMAR: 2}
+    assert {image.is_small for image in await in_stream(harness.sessions)} == {True}
 
 
 async def test_a_worker_that_is_gone_takes_nothing(sessions: Sessions) -> None:
