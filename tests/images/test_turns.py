@@ -317,6 +317,17 @@ async def test_jobs_that_take_no_time_may_wait_in_the_stream_for_fast_workers(se
     assert len(await in_stream(sessions)) == 9
 
 
+async def test_a_work_order_has_the_same_key_for_all_images_of_a_user(harness: Harness) -> None:
+    images = [await upload_one(harness.sessions, user_id) for user_id in (JANE, JANE, OMAR)]
+    worker = harness.service("inference")
+
+    orders = [(await worker.StartWork(pb.StartWorkRequest(image_id=image.id or 0))).order for image in images]
+
+    first, second, other = (order.fairness_key for order in orders)
+    assert first == second != other
+    assert len(first) == len(other) == 32
+
+
 async def test_the_message_says_whether_the_image_is_small(sessions: Sessions) -> None:
     await upload_one(sessions, JANE)
     await upload_one(sessions, OMAR, **LARGE)

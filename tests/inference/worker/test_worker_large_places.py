@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from common.messages import Consumer, NoRoom
 from images.tables import Image as Row
@@ -15,7 +17,8 @@ from inference.large_places import LargePlaces
 from loupe.images.v1 import images_pb2
 from tests.images.harness import poll
 from tests.inference.conftest import FaultyTriton
-from tests.inference.worker.harness import PRIORITY, STANDARD, Harness, PausedTriton
+from tests.inference.worker.harness import PRIORITY, STANDARD, Harness, PausedTriton, was_called
+from tests.pixels import encoded
 
 
 @asynccontextmanager
@@ -71,6 +74,33 @@ async def test_a_small_image_starts_while_all_places_have_large_ones(
 
     assert (waits.status, waits.attempt) == (Status.PENDING, 0)
     assert {(await harness.row(image)).attempt for image in (*large, small)} == {1}
+
+
+async def test_a_small_image_is_at_triton_beside_the_first_tile_of_a_large_one(
+    crowded: tuple[Harness, PausedTriton], faulty: FaultyTriton
+) -> None:
+    harness, paused = crowded
+    wide = encoded(Image.effect_noise((400, 64), 80).convert("RGB"), "PNG")
+    size = {"original_width": 400, "original_height": 64, "upscaled_width": 800, "upscaled_height": 128}
+    large, small = await harness.job(wide, **size), await harness.job(user_id=2)
+    shapes = list[tuple[int, ...]]()
+
+    async def record(request: Any, context: Any) -> Any:
+        shapes.append(tuple(request.inputs[0].shape[2:]))
+        return await paused(request, context)
+
+    faulty.answer = record
+    async with harness.consuming(parallel=3):
+        await submit(harness, large, is_small=False)
+        await paused.is_called()
+        await submit(harness, small, is_small=True)
+        await poll(lambda: was_called(faulty, 2))
+        at_triton = list(shapes)
+        paused.resumed.set()
+        await poll(harness.has_no_jobs)
+
+    assert [shape[0] for shape in at_triton] == [64, 16]
+    assert shapes[2:]
 
 
 async def test_a_large_image_that_finds_no_place_goes_to_another_worker(
