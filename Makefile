@@ -40,7 +40,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up check-port logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up check-port logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-fairness bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -141,6 +141,9 @@ models: .loupe/triton/ready  ## fetch, convert and check the models: make models
 
 bench: .venv/dev models  ## measure speed and memory; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench
+
+bench-fairness: .venv/dev models  ## measure only small images while another user is busy: make bench-fairness [QUEUED=1000]
+	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench --only-fairness --queued $(or $(QUEUED),1000)
 
 bench-absolute: .venv/dev models  ## measure seconds for photos of several sizes on this machine
 	@$(BIN)/python -m tests.bench.absolute

@@ -19,6 +19,7 @@ from tests.bench import (
     bombs,
     completeness,
     estimates,
+    fairness,
     gateway,
     networks,
     overhead,
@@ -96,12 +97,21 @@ async def pixels(rounds: int) -> dict[str, Figure]:
     }
 
 
-async def run(rounds: int) -> None:
+async def small_images_under_load(running: Stack, counts: fairness.Counts) -> dict[str, Figure]:
+    ratios = await fairness.over_idle(running, counts)
+    return {f"small_image_over_idle_{name}": Figure(ratio, at_most=3) for name, ratio in ratios.items()}
+
+
+async def run(rounds: int, counts: fairness.Counts, *, only_fairness: bool) -> None:
+    figures: dict[str, Figure] = {}
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         started = time.perf_counter()
         async with stack(Path(folder) / "state", sink=to_file(Path(folder) / "log")) as running:
-            figures = await measure(time.perf_counter() - started, running, rounds)
-        figures |= await pixels(rounds)
+            if not only_fairness:
+                figures |= await measure(time.perf_counter() - started, running, rounds)
+            figures |= await small_images_under_load(running, counts)
+        if not only_fairness:
+            figures |= await pixels(rounds)
     for name, figure in figures.items():
         target = f">= {figure.at_least}" if figure.at_least is not None else f"<= {figure.at_most}"
         target = "" if figure.at_least is figure.at_most is None else target
@@ -112,7 +122,13 @@ async def run(rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often to compare with the bare process")
-    asyncio.run(run(parser.parse_args().rounds))
+    parser.add_argument(
+        "--only-fairness", action="store_true", help="measure only small images while another user is busy"
+    )
+    parser.add_argument("--queued", type=int, default=1000, help="how many images the other user queues")
+    arguments = parser.parse_args()
+    counts = fairness.Counts(small=min(400, arguments.queued), many=arguments.queued)
+    asyncio.run(run(arguments.rounds, counts, only_fairness=arguments.only_fairness))
 
 
 if __name__ == "__main__":

@@ -36,13 +36,19 @@ async def send_heartbeat(sessions: Sessions, image: Image, fence: int, percent: 
         return await jobs.record_heartbeat(session, image.id or 0, fence, percent)
 
 
-async def delete(sessions: Sessions, image: Image) -> None:
+async def delete(sessions: Sessions, image: Image, *, rules: jobs.Rules = RULES) -> None:
     async with sessions.begin() as session:
-        await library.delete(session, image.user_id, image.id or 0, RULES)
+        await library.delete(session, image.user_id, image.id or 0, rules)
 
 
 async def finish(
-    sessions: Sessions, image: Image, fence: int, *, failure: str = "", pictures: int = 0
+    sessions: Sessions,
+    image: Image,
+    fence: int,
+    *,
+    failure: str = "",
+    pictures: int = 0,
+    rules: jobs.Rules = RULES,
 ) -> None:
     event = inference_pb2.Finished(image_id=image.id or 0, fence=fence, upscaled_path=image.upscaled_path)
     if failure:
@@ -50,7 +56,7 @@ async def finish(
     else:
         event.output.CopyFrom(inference_pb2.Output(bytes=321, seconds=1.5, pictures=pictures))
     async with sessions.begin() as session:
-        await jobs.finish(session, event, RULES)
+        await jobs.finish(session, event, rules)
 
 
 async def read_queued_ids(sessions: Sessions) -> list[int]:

@@ -46,6 +46,19 @@ async def test_all_gauges_are_zero_without_unfinished_images(sessions: Sessions)
         assert read_metric("loupe_images_oldest_seconds", status=status) == 0
 
 
+async def test_users_that_wait_are_counted_without_those_whose_images_are_all_in_the_stream(
+    sessions: Sessions,
+) -> None:
+    await insert_image(sessions, 1, dispatched_at=now())
+    for user_id in (1, 2, 2):
+        await insert_image(sessions, user_id)
+    await insert_image(sessions, 3, dispatched_at=now())
+
+    await gauges.update(sessions)
+
+    assert read_metric("loupe_users_waiting") == 2
+
+
 async def test_the_age_of_the_oldest_image_of_a_status_is_measured(sessions: Sessions) -> None:
     await insert_image(sessions, created_at=now() - timedelta(days=1))
     await insert_image(sessions)

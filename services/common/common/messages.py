@@ -39,6 +39,12 @@ class RetryLater(Exception):
     """
 
 
+class NoRoom(Exception):
+    """Raised by a handler that has no room for this message now. The broker delivers it again at once,
+    preferably to another process.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """A durable consumer, named after the service that consumes."""
@@ -120,6 +126,9 @@ async def _handle_and_settle(
     except asyncio.CancelledError:
         await give_back(message, DRAIN_SECONDS)
         raise
+    except NoRoom:
+        await give_back(message)
+        outcome = "given back"
     except Exception as error:  # noqa: BLE001  any error of a handler ends here
         trace.fail(span, type(error).__qualname__, error)
         outcome = await _settle_failed(js, consumer, message, error)

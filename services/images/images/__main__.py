@@ -69,7 +69,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.FINISHED, results.apply, parallel=2),
             bus.consume(js, events.DROPPED, results.delete_objects),
-            bus.consume(js, events.USER_DELETED, events.Users(sessions).delete_data),
+            bus.consume(js, events.USER_DELETED, events.Users(sessions, rules).delete_data),
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),

@@ -10,7 +10,7 @@ from nats.js.errors import NotFoundError
 from common import bus, log, messages, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
-from images.domain import deleted_users, jobs, library, lost_jobs
+from images.domain import deleted_users, jobs, library, lost_jobs, turns
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
@@ -79,8 +79,10 @@ class Results:
 class Users:
     """The handler for deleted accounts. It deletes their images a few at a time."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, rules: jobs.Rules | None = None) -> None:
+        """Without `rules`, the sweeper queues what follows."""
         self._sessions = sessions
+        self._rules = rules
 
     async def delete_data(self, data: bytes) -> None:
         """Delete what a user had. A repeated event finds nothing left."""
@@ -91,6 +93,8 @@ class Users:
         while is_left:
             async with self._sessions.begin() as session:
                 is_left = await deleted_users.delete_some(session, user_id)
+                if self._rules:
+                    await jobs.let_in(session, self._rules)
 
 
 class Sweeper:
@@ -117,12 +121,11 @@ class Sweeper:
         """Run once. If the stream is empty, dispatched images have no message, and are queued again soon."""
         lost_after = SURELY_LOST_AFTER if await self._count_queued() else self._lost_after
         async with self._sessions.begin() as session:
-            users = await lost_jobs.requeue_abandoned(session, self._rules)
-            users += await lost_jobs.requeue_lost(session, lost_after)
-        for user_id in sorted(set(users)):
-            async with self._sessions.begin() as session:
-                await jobs.lock_user(session, user_id)
-                await jobs.dispatch(session, user_id, self._rules)
+            await lost_jobs.requeue_abandoned(session, self._rules)
+            await lost_jobs.requeue_lost(session, lost_after)
+        async with self._sessions.begin() as session:
+            await turns.give(session, None)
+            await jobs.let_in(session, self._rules)
         await self._renew_reservations()
 
     async def _count_queued(self) -> int:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from prometheus_client import Gauge
 
 from common.db import Sessions
-from images.tables import UNFINISHED
+from images.tables import UNFINISHED, WAITS
 
 UNFINISHED_WORK = sa.text("""
     SELECT status, count(*) AS images,
@@ -18,8 +18,10 @@ UNFINISHED_WORK = sa.text("""
     FROM image WHERE status IN ('pending', 'processing') GROUP BY status
 """)
 """Reads only rows in the partial index of unfinished images."""
+USERS_WAITING = sa.text(f"SELECT count(DISTINCT user_id) FROM image WHERE {WAITS}")  # noqa: S608  a constant
 
 unfinished = Gauge("loupe_images_unfinished", "Images that wait or are worked on", ["status"])
+users_waiting = Gauge("loupe_users_waiting", "Users with images that wait to be let into the stream")
 oldest_seconds = Gauge("loupe_images_oldest_seconds", "Age of the oldest image of that status", ["status"])
 queued_work = Gauge(
     "loupe_queued_work_megapixels",
@@ -31,6 +33,7 @@ async def update(sessions: Sessions) -> None:
     """Read the current values once."""
     async with sessions.begin() as session:
         connection = await session.connection()
+        users_waiting.set((await connection.execute(USERS_WAITING)).scalar_one())
         rows: dict[str, Any] = {row.status: row for row in await connection.execute(UNFINISHED_WORK)}
     for status in UNFINISHED:
         row = rows.get(status)

@@ -48,9 +48,9 @@ class Settings(ServiceSettings):
     """Limit for an animated result, all its frames together."""
     download_seconds: float = 3600.0
     """How long a download link stays valid."""
-    unfinished_per_user: int = 16
-    """How many jobs of one user may be in the stream at a time. The rest wait in the database, so that other
-    users do not queue behind a thousand images.
+    unfinished_per_user: int = Field(default=0, ge=0)
+    """How many jobs of one user may be in the stream at a time; 0: as many as there are turns for. Users take
+    turns in any case. A limit keeps workers free for other users.
     """
     attempts: int = 3
     """How often work on an image starts before the image fails for good."""

@@ -44,6 +44,10 @@ class BatchStatus(StrEnum):
 UNFINISHED = (Status.PENDING, Status.PROCESSING)
 UNFINISHED_BATCH = (BatchStatus.PENDING, BatchStatus.PROCESSING)
 IS_UNFINISHED = sa.text("status IN ('pending', 'processing')")
+WAITS = "status = 'pending' AND dispatched_at IS NULL"
+"""In SQL: the image waits in the database, and is not in the stream yet."""
+IS_IN_STREAM = "status IN ('pending', 'processing') AND dispatched_at IS NOT NULL"
+HAS_NO_TURN = f"{WAITS} AND turn = 0"
 
 
 class Batch(Base, table=True):
@@ -78,6 +82,11 @@ class Image(Base, table=True):
         sa.Index("ix_image_user_id_id", "user_id", "id"),
         sa.Index("ix_image_user_id_status_id", "user_id", "status", "id"),
         sa.Index("ix_image_unfinished", "user_id", "id", postgresql_where=IS_UNFINISHED),
+        sa.Index(
+            "ix_image_waiting", "is_priority", "is_small", "turn", "id", postgresql_where=sa.text(WAITS)
+        ),
+        sa.Index("ix_image_in_stream", "is_priority", "turn", postgresql_where=sa.text(IS_IN_STREAM)),
+        sa.Index("ix_image_without_turn", "user_id", "id", postgresql_where=sa.text(HAS_NO_TURN)),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
@@ -122,6 +131,10 @@ class Image(Base, table=True):
     reservation_id: uuid.UUID
     reserved_until: datetime = Field(sa_type=INSTANT)
     dispatched_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    turn: float = Field(default=0.0, sa_column_kwargs={"server_default": "0"})
+    """Its place in the order of all users' images, in megapixels; see `domain.turns`. 0 until it is given."""
+    is_small: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    """Whether a worker may do it beside its places. It is found out when the turn is given."""
     attempt: int = 0
     """Number of the current attempt. It is the fence of its work: results of older attempts are refused."""
     excused: int = 0

@@ -10,6 +10,7 @@ from common.streams import Streams
 from inference import events
 from inference.availability import Availability
 from inference.decoding.pool import Decoder
+from inference.large_places import JOBS_PER_PLACE, LargePlaces
 from inference.settings import Settings
 from inference.tiling.tiles import Tiling
 from inference.triton import capacity
@@ -52,7 +53,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     parallel, tiling = await process.wait_for("triton", lambda: open_triton(triton, availability, settings))
     readiness.watch("triton", lambda: triton.is_healthy)
     images = await channel_to_images(settings, readiness)
-    decoder = Decoder(processes=parallel)
+    decoder = Decoder(processes=2 * parallel)  # a small image never waits until a large one is decoded
+    queues = events.Queues(settings.ack_wait_seconds)
     async with bus.connection(settings.nats_url, "inference", readiness) as nc:
         js = nc.jetstream()
         shared = (events.RESULTS, bus.DEAD)
@@ -63,11 +65,12 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             blobs=blobs,
             triton=triton,
             availability=availability,
-            queues=events.Queues(settings.ack_wait_seconds),
+            queues=queues,
             decoder=decoder,
             publish=events.Results(js).publish,
             tiling=tiling,
             heartbeat_seconds=settings.heartbeat_seconds,
+            large_places=LargePlaces(parallel, queues.preference),
         )
         await nc.subscribe("images.cancelled", cb=worker.cancellations.receive)
         try:
@@ -78,15 +81,18 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
 
 
 async def run_loops(js: JetStreamContext, worker: Worker, settings: Settings, parallel: int) -> None:
-    """Announce the models, test them, and handle up to `parallel` jobs at a time, for ever."""
-    availability = worker.availability
+    """Announce the models, test them, and handle up to `parallel` large jobs at a time and small ones beside
+    them, for ever.
+    """
+    availability, queues = worker.availability, worker.queues
+    jobs_at_once = JOBS_PER_PLACE * parallel
     await process.run_together(
         process.every(
             settings.announce_seconds,
             lambda: availability.announce(worker.images, worker.throughput, parallel),
         ),
         worker.triton.watch(lambda: availability.network_names, settings.canary_seconds),
-        bus.consume_by_preference(js, worker.queues.preference, worker.handle, parallel=parallel),
+        bus.consume_by_preference(js, queues.preference, worker.handle, parallel=jobs_at_once),
     )
 
 

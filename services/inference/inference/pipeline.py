@@ -15,6 +15,7 @@ From step 4 to step 9 rows stream through: the result's pixels are never in memo
 happens in threads, never on the event loop.
 """
 
+import functools
 from asyncio import to_thread
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -140,7 +141,7 @@ class Pipeline:
             networks_of_pages=tuple(each.model.networks for each in choices),
             most_pixels=order.largest_output_pixels or MOST_OUTPUT_PIXELS,
         )
-        infer = InferenceCount(self.triton.infer)
+        infer = InferenceCount(self._infer_in_turn(order))
         with timed("infer"):  # and encode, because rows are written as they are ready
             try:
                 data = await render(picture, spec, infer, progress)
@@ -151,6 +152,11 @@ class Pipeline:
         count_pixels(picture, spec)
         count = 1 if isinstance(picture, Picture) else picture.count
         return Upscaled(data, choice, count, infer.megapixels)
+
+    def _infer_in_turn(self, order: images_pb2.WorkOrder) -> Infer:
+        """Return an `Infer` whose tiles take the turns of the image's user."""
+        key = order.fairness_key or f"image {order.image_id}"  # the previous release sends no key
+        return functools.partial(self.triton.infer, key=key)
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):

@@ -40,7 +40,9 @@ class Settings(ServiceSettings):
     announce_seconds: float = Field(default=10.0, gt=0)
     """How often the worker looks at what Triton has, and announces it to `images`."""
     parallel: int = Field(default=0, ge=0)
-    """Images worked on at the same time; 0: as many as cores, memory and Triton allow."""
+    """Places: large images worked on at the same time; 0: as many as cores, memory and Triton allow. Small
+    ones are done beside them.
+    """
     tiles_in_flight: int = Field(default=0, ge=0)
     """Tiles of all images that are at Triton at the same time; 0: as many as its instances and batches take.
     """

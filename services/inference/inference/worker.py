@@ -22,6 +22,7 @@ from inference.decoding.pool import Decoder
 from inference.errors import Undecodable
 from inference.events import Queues
 from inference.heartbeat import Cancellations, Heartbeat
+from inference.large_places import LargePlaces
 from inference.networks.auto import NotServed
 from inference.pipeline import Pipeline, Upscaled
 from inference.throughput import Share, Throughput
@@ -78,6 +79,8 @@ class Worker:
     heartbeat_seconds: float
     cancellations: Cancellations = field(default_factory=Cancellations)
     throughput: Throughput = field(default_factory=Throughput)
+    large_places: LargePlaces | None = None
+    """None does not limit large images."""
     share_seconds: float = 3.0
     """How long a job waits, before it starts, until its user may take a decoder. Most images are decoded by
     then.
@@ -86,9 +89,17 @@ class Worker:
     async def handle(self, data: bytes, queue: messages.Consumer) -> None:
         """Do the job of a message that came from this queue.
 
-        Raises `RetryLater` if something other than the image prevents it.
+        Raises `RetryLater` if something other than the image prevents it, and `NoRoom` if all places for
+        large images are taken.
         """
         event = images_pb2.ImageSubmitted.FromString(data)
+        if event.is_small or self.large_places is None:
+            await self._handle(event, queue)
+        else:
+            async with self.large_places.take(queue):
+                await self._handle(event, queue)
+
+    async def _handle(self, event: images_pb2.ImageSubmitted, queue: messages.Consumer) -> None:
         if self.triton.is_broken:
             # no attempt starts and none is counted, however long the fault lasts
             raise messages.RetryLater("Triton answers wrongly")

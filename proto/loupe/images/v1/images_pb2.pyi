@@ -1847,18 +1847,22 @@ class ImageSubmitted(_message.Message):
 
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
+    IS_SMALL_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fairness_key: _builtins.str
     """`WorkOrder.fairness_key`. Empty from the previous release, and from an operator who retries an image."""
+    is_small: _builtins.bool
+    """Whether the image is so small that a worker does it beside its places. False from the previous release."""
     def __init__(
         self,
         *,
         image_id: _builtins.int = ...,
         fairness_key: _builtins.str = ...,
+        is_small: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fairness_key", b"fairness_key", "image_id", b"image_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fairness_key", b"fairness_key", "image_id", b"image_id", "is_small", b"is_small"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,8 +1,7 @@
 """The job of an image: when it is queued, which worker works on it, and how it ends.
 
-The stream is first in, first out. To be fair between users, only a few unfinished images of one user are in
-it at a time. Attempts are counted here, not by NATS. The number of an attempt is the fence of its work, and a
-call with an older fence changes nothing.
+`images.domain.turns` decides whose image is queued next. Attempts are counted here, not by NATS. The number
+of an attempt is the fence of its work, and a call with an older fence changes nothing.
 """
 
 import uuid
@@ -17,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors, outbox, trace
 from common.db import now
 from images.catalogue import ALWAYS_SERVED
-from images.domain import batch_progress, counters, fairness, models, undecodable
+from images.domain import batch_progress, counters, fairness, models, turns, undecodable
 from images.tables import UNFINISHED, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
@@ -32,16 +31,6 @@ MOST_EXCUSED = 20
 LOCK_USER = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
 LOCK_OWNER = sa.text("SELECT pg_advisory_xact_lock(user_id) FROM image WHERE id = :image_id")
 """Takes the same lock, for the user who owns the image."""
-DISPATCH = sa.text("""
-    UPDATE image SET dispatched_at = now() WHERE id IN (
-        SELECT id FROM image
-        WHERE user_id = :user_id AND status = 'pending' AND dispatched_at IS NULL
-        ORDER BY id
-        LIMIT greatest(0, :window - (
-            SELECT count(*) FROM image
-            WHERE user_id = :user_id AND status IN ('pending', 'processing') AND dispatched_at IS NOT NULL))
-    ) RETURNING id, is_priority, request_id, trace_parent
-""")
 
 
 class Busy(errors.FailedPrecondition):
@@ -53,7 +42,7 @@ class Rules:
     """The limits of jobs, from the settings."""
 
     window: int
-    """How many unfinished images of one user may be in the stream at a time."""
+    """How many unfinished images of one user may be in the stream at a time; 0: no limit."""
     attempts: int
     """How many attempts an image has, not counting excused ones."""
     silent_after: timedelta
@@ -65,17 +54,25 @@ class Rules:
 
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
-    """Queue the user's oldest waiting images, as far as the window allows.
+    """Give the user's new images their turns, and queue the next images of all users.
 
     The caller must hold the user's lock.
     """
-    connection = await session.connection()
-    rows = await connection.execute(DISPATCH, {"user_id": user_id, "window": rules.window})
-    for image_id, is_priority, *origin in rows.all():
-        subject = PRIORITY if is_priority else STANDARD
-        key = fairness.key_of(user_id, rules.fairness_secret)
-        event = pb.ImageSubmitted(image_id=image_id, fairness_key=key)
-        await outbox.publish(session, subject, event, origin=trace.Origin(*origin))
+    await turns.give(session, user_id)
+    await let_in(session, rules)
+
+
+async def let_in(session: AsyncSession, rules: Rules) -> None:
+    """Queue the next images of all users, as many as the workers can take.
+
+    Call it last in a transaction: until the commit, no other transaction can do it.
+    """
+    for image in await turns.let_in(session, rules.window):
+        subject = PRIORITY if image.is_priority else STANDARD
+        key = fairness.key_of(image.user_id, rules.fairness_secret)
+        event = pb.ImageSubmitted(image_id=image.id, is_small=image.is_small, fairness_key=key)
+        origin = trace.Origin(image.request_id, image.trace_parent)
+        await outbox.publish(session, subject, event, origin=origin)
 
 
 async def lock_user(session: AsyncSession, user_id: int) -> None:
@@ -262,7 +259,7 @@ async def _fail_exhausted(session: AsyncSession, image: Image, rules: Rules) -> 
 
 
 async def fail(session: AsyncSession, image: Image, failure: inference_pb2.Failure, rules: Rules) -> None:
-    """Fail the image and dispatch the user's next ones. The caller must hold the user's lock."""
+    """Fail the image and queue the next ones. The caller must hold the user's lock."""
     _set_failed(image, failure)
     await batch_progress.record_end(session, image, is_completed=False)
     await session.flush()

@@ -1,4 +1,4 @@
-"""Finds jobs that got lost, and makes their images ready for `jobs.dispatch`.
+"""Finds jobs that got lost, and makes their images ready for `jobs.let_in`. They keep their turns.
 
 A job is lost if its worker fell silent, or if its message disappeared with the stream.
 """
@@ -16,7 +16,7 @@ from images.tables import Image, Status
 
 
 async def requeue_abandoned(session: AsyncSession, rules: Rules) -> list[int]:
-    """Make images pending again whose worker is silent. Return the ids of their users, for `dispatch`.
+    """Make images pending again whose worker is silent. Return the ids of their users.
 
     It waits three times as long as `start` does: normally the message is delivered again before that.
     """
@@ -32,7 +32,7 @@ async def requeue_abandoned(session: AsyncSession, rules: Rules) -> list[int]:
 
 
 async def requeue_lost(session: AsyncSession, silent_for: timedelta) -> list[int]:
-    """Mark images as not dispatched whose message was lost. Return the ids of their users, for `dispatch`.
+    """Mark images as not dispatched whose message was lost. Return the ids of their users.
 
     A message counts as lost if its image was dispatched longer than `silent_for` ago and has not started.
     Call this only if the stream is empty, or with a time after which a second message does no harm.

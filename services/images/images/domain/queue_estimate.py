@@ -17,11 +17,10 @@ from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common.db import now
+from images.domain.turns import GONE_AFTER
 from images.domain.work import Speeds, costs_of, total
 from images.tables import UNFINISHED, AnnouncedModel, Image, Status, Worker
 
-GONE_AFTER = timedelta(minutes=1)
-"""A worker that has not announced itself for this long no longer runs."""
 REMEMBERED_FOR = timedelta(days=30)
 """How long a worker's last announcement is stored, as the expected speed of the next worker."""
 LONGEST_WAIT_SECONDS = 7 * 86_400
@@ -35,7 +34,7 @@ READ_QUEUE = sa.text("""
         coalesce(sum(seconds) FILTER (WHERE NOT waits), 0) AS seconds_under_way
     FROM (
         SELECT id, is_priority, status = 'pending' AS waits,
-            row_number() OVER (ORDER BY NOT is_priority, dispatched_at, id) AS queue_position,
+            row_number() OVER (ORDER BY NOT is_priority, dispatched_at, turn, id) AS queue_position,
             (100 - progress) / 100.0::float8 * (:seconds_per_job +
                 coalesce(work_megapixels, upscaled_width::float8 * upscaled_height / 1e6)
                 / coalesce((CAST(:speeds AS jsonb) ->> coalesce(work_kind, ''))::float8, :other)) AS seconds

@@ -5,6 +5,7 @@ a model works, so a model that has not answered for a while gets a test tile.
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import defaultdict
@@ -31,6 +32,7 @@ from inference.triton.errors import (
     translate_error,
 )
 from inference.triton.model_reload import PROBE_SECONDS, ModelReloader
+from inference.triton.tile_turns import TileTurns
 from inference.triton.transport import Transport
 
 LOG = log.get(__name__)
@@ -78,7 +80,7 @@ class Triton:
         self._client = InferenceServerClient(target)
         if secret:
             self._client.register_plugin(Secret(secret))
-        self._slots = asyncio.Semaphore(in_flight)
+        self._turns = TileTurns(in_flight)
         self._transport = Transport(self._client, seconds, shares_memory=shares_memory)
         self._reloader = ModelReloader(self._client, self._probe)
         self._retry_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -102,7 +104,7 @@ class Triton:
 
     def limit_in_flight(self, in_flight: int) -> None:
         """Set how many tiles may be at Triton at the same time."""
-        self._slots = asyncio.Semaphore(in_flight)
+        self._turns = TileTurns(in_flight)
 
     async def capacity(self, model: str) -> Capacity:
         """Return the resources in the model's configuration. Raises `InferenceServerException` if there is no
@@ -166,18 +168,17 @@ class Triton:
         except InferenceServerException as error:
             raise TritonUnavailable(f"{model}: {error}") from error
 
-    async def infer(self, model: str, tile: Tensor) -> Answer:
+    async def infer(self, model: str, tile: Tensor, key: str = "") -> Answer:
         """Return all outputs of the model for a tile of N x 3 x height x width, uint8 or float32.
 
-        A model that died is loaded again and gets the tile again. Raises `TritonFailed`.
+        `key` stands for the user whose turn it takes; see `TileTurns`. A model that died is loaded again and
+        gets the tile again. Raises `TritonFailed`.
         """
-        slots = self._slots
-        with tiles_waiting.track_inprogress():
-            await slots.acquire()
-        try:
+        pixels = tile.shape[0] * tile.shape[2] * tile.shape[3]
+        async with contextlib.AsyncExitStack() as turn:
+            with tiles_waiting.track_inprogress():
+                await turn.enter_async_context(self._turns.take(key, pixels))
             return await self._infer_with_retries(model, tile)
-        finally:
-            slots.release()
 
     async def send_canaries(self, models: Iterable[str], unless_within: float = 0.0) -> None:
         """Send a test tile to each model that has not answered within that many seconds.
