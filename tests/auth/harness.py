@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
+from auth.policy import Policy
 from auth.rpc import CALLERS, AuthService
 from common import errors, rpc
 from common.channel import Channel, TokenSource
@@ -118,10 +119,11 @@ def a_registration(**changes: str) -> pb.RegisterRequest:
 
 
 @contextlib.asynccontextmanager
-async def running(sessions: Sessions, *, email_verification: bool = True) -> AsyncGenerator[AuthHarness]:
+async def running(sessions: Sessions, **decided: Any) -> AsyncGenerator[AuthHarness]:
+    """Run auth. `decided` are values of its policy."""
     ring = KeyRing(sessions, SECRET)
     servicer = AuthService(
-        sessions, ring, Hasher(2), clients=CLIENTS, secret=SECRET, email_verification=email_verification
+        sessions, ring, Hasher(2), clients=CLIENTS, secret=SECRET, policy=Policy(**decided)
     )
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server.grpc)

@@ -62,7 +62,7 @@ async def test_a_registration_has_the_answer_of_the_contract(anyone: httpx2.Asyn
     assert list(body["data"]) == ["user", "token", "token_type"]
     assert list(user) == [
         "id", "name", "email", "email_verified_at", "profile_photo_url", "created_at", "updated_at",
-        "pricing_plan",
+        "pricing_plan", "pending_email", "second_factor",
     ]  # fmt: skip
     assert (user["email_verified_at"], user["pricing_plan"]["slug"]) == (None, "free")
     assert INSTANT.fullmatch(user["created_at"])

@@ -21,6 +21,10 @@ WITHOUT_VERIFICATION = {
     ("PATCH", "/api/user"),
     ("DELETE", "/api/user"),
     ("PUT", "/api/user/password"),
+    ("POST", "/api/user/second-factor"),
+    ("POST", "/api/user/second-factor/confirm"),
+    ("POST", "/api/user/second-factor/recovery-codes"),
+    ("DELETE", "/api/user/second-factor"),
     ("GET", "/api/user/tokens"),
     ("POST", "/api/user/tokens"),
     ("DELETE", "/api/user/tokens/{token_id}"),
@@ -30,6 +34,10 @@ ALL_ABILITIES = {
     ("PATCH", "/api/user"),
     ("DELETE", "/api/user"),
     ("PUT", "/api/user/password"),
+    ("POST", "/api/user/second-factor"),
+    ("POST", "/api/user/second-factor/confirm"),
+    ("POST", "/api/user/second-factor/recovery-codes"),
+    ("DELETE", "/api/user/second-factor"),
     ("POST", "/api/user/tokens"),
 }
 

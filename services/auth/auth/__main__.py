@@ -36,7 +36,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         Hasher(settings.hashing_threads),
         clients=settings.clients,
         secret=secret,
-        email_verification=settings.email_verification,
+        policy=settings.policy,
     )
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(service, server.grpc)
@@ -50,6 +50,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             server.serve(),
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.MAIL_WANTED, mails.send),
+            bus.consume(js, events.NOTICE_WANTED, mails.notify),
         )
 
 

@@ -38,6 +38,11 @@ class KeyRing:
         self._keys: list[tuple[str, Ed25519PrivateKey]] = []
         self._read_at = float("-inf")
 
+    @property
+    def cipher(self) -> Fernet:
+        """What encrypts secrets at rest, also those of others than signing keys."""
+        return self._cipher
+
     async def sign(self, audience: str, subject: str, seconds: int, **claims: Any) -> str:
         """Return a JWT for the service `audience` that expires after `seconds`."""
         key_id, key = (await self._current())[0]

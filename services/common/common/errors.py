@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from loupe import refusals
@@ -34,6 +34,8 @@ class ServiceError(Exception):
         self.message = message
         self.reason = reason
         self.fields = {name: list(texts) for name, texts in (fields or {}).items()}
+        self.retry_after = 0
+        """In how many seconds another attempt makes sense. Zero if nobody knows."""
 
     def __init_subclass__(cls) -> None:
         if "code" in cls.__dict__:  # a service's own subclass has none, and arrives as its parent
@@ -108,6 +110,10 @@ def to_details(error: ServiceError) -> bytes:
             for text in texts
         ]
         status.details.append(_pack(BadRequest(field_violations=violations)))
+    if error.retry_after:
+        retry = RetryInfo()
+        retry.retry_delay.seconds = error.retry_after
+        status.details.append(_pack(retry))
     return status.SerializeToString()
 
 
@@ -121,13 +127,15 @@ def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
         return _transport_error(error)
     kind = type_of_code.get(error.code(), Internal)
     status = Status.FromString(details)
-    info, bad = ErrorInfo(), BadRequest()
+    info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
     for detail in status.details:
-        _ = detail.Unpack(info) or detail.Unpack(bad)
+        _ = detail.Unpack(info) or detail.Unpack(bad) or detail.Unpack(retry)
     fields: dict[str, list[str]] = {}
     for violation in bad.field_violations:
         fields.setdefault(violation.field, []).append(violation.description)
-    return kind(status.message, reason=info.reason, fields=fields)
+    received = kind(status.message, reason=info.reason, fields=fields)
+    received.retry_after = retry.retry_delay.seconds
+    return received
 
 
 def _transport_error(error: grpc.aio.AioRpcError) -> ServiceError:
@@ -143,7 +151,7 @@ def _transport_error(error: grpc.aio.AioRpcError) -> ServiceError:
             return Internal(f"{code.name}: {error.details()}", reason="internal_error")
 
 
-def _pack(detail: ErrorInfo | BadRequest) -> AnyMessage:
+def _pack(detail: ErrorInfo | BadRequest | RetryInfo) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(detail)
     return packed

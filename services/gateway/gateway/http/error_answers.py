@@ -40,6 +40,8 @@ def answer(
         extra["WWW-Authenticate"] = "Bearer"
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
         extra.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    if error.retry_after:
+        extra["Retry-After"] = str(error.retry_after)
     return _problem_response(request, status, error.message, error.reason, fields=error.fields, headers=extra)
 
 
