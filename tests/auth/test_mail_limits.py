@@ -48,6 +48,19 @@ async def test_a_user_cannot_mail_many_addresses(sessions: Sessions) -> None:
         assert await mails(auth) == ["jane@example.com", "victim0@example.com", "victim1@example.com"]
 
 
+async def test_a_full_limit_still_leaves_one_mail_an_hour(sessions: Sessions) -> None:
+    """Strangers cannot keep a user from setting a new password."""
+    async with running(sessions, mails_per_day=1) as auth:
+        await auth.register_verified()
+        for _ in range(3):
+            await auth.change("UPDATE mail_count SET counted_at = counted_at - interval '1 hour'")
+            for _ in range(2):
+                await auth.change(AGAIN)
+                await auth.gateway.ForgotPassword(pb.ForgotPasswordRequest(email="jane@example.com"))
+
+        assert len(await mails(auth)) == 4
+
+
 async def test_the_next_day_has_mails_again(sessions: Sessions) -> None:
     async with running(sessions, mails_per_day=1) as auth:
         await auth.register_verified()

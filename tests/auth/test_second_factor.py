@@ -201,3 +201,27 @@ async def test_a_way_back_removes_only_a_recent_second_factor(
     user = (await auth.gateway.RestoreAddress(pb.RestoreAddressRequest(token=signed))).user
 
     assert user.second_factor == is_left
+
+
+async def test_only_who_owns_the_address_can_have_one(auth: AuthHarness) -> None:
+    """A stranger could register the address of somebody else, and lock them out."""
+    jane = await auth.user((await auth.register()).token)
+
+    with pytest.raises(errors.PermissionDenied) as caught:
+        await jane.StartSecondFactor(pb.StartSecondFactorRequest())
+
+    assert caught.value.reason == "email_unverified"
+
+
+async def test_an_operator_can_switch_it_off_for_a_user_who_has_lost_it(auth: AuthHarness) -> None:
+    await enrol(auth, (await auth.register_verified()).token)
+
+    await auth.operator.ResetSecondFactor(pb.ResetSecondFactorRequest(user_id=1))
+    again = await auth.operator.ResetSecondFactor(pb.ResetSecondFactorRequest(user_id=1))
+
+    assert not again.user.second_factor
+    assert (await login(auth)).token
+    with pytest.raises(errors.NotFound):
+        await auth.operator.ResetSecondFactor(pb.ResetSecondFactorRequest(user_id=2))
+    with pytest.raises(errors.PermissionDenied):
+        await auth.gateway.ResetSecondFactor(pb.ResetSecondFactorRequest(user_id=1))

@@ -46,6 +46,7 @@ CALLERS = {
     "ListUsers": rpc.services("operator"),
     "CreateUser": rpc.services("operator"),
     "MarkEmailVerified": rpc.services("operator"),
+    "ResetSecondFactor": rpc.services("operator"),
     "RotateKeys": rpc.services("operator"),
     "IssueServiceToken": rpc.EVERYONE,
     "GetJwks": rpc.EVERYONE,

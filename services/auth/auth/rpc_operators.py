@@ -1,7 +1,7 @@
 """The gRPC methods for operators."""
 
 from auth.convert import user_to_proto
-from auth.domain import tokens, users
+from auth.domain import second_factor, tokens, users
 from auth.servicer import Servicer
 from common import rpc
 from common.security_events import record
@@ -54,6 +54,15 @@ class OperatorMethods(Servicer):
         async with self._sessions.begin() as session:
             user = await users.mark_verified(session, await users.lock_existing(session, request.user_id))
         return pb.MarkEmailVerifiedResponse(user=user_to_proto(user))
+
+    async def ResetSecondFactor(
+        self, request: pb.ResetSecondFactorRequest, context: rpc.Context
+    ) -> pb.ResetSecondFactorResponse:
+        async with self._sessions.begin() as session:
+            user = await users.lock_existing(session, request.user_id)
+            if user.second_factor_secret:
+                await second_factor.remove(session, user)
+        return pb.ResetSecondFactorResponse(user=user_to_proto(user))
 
     async def RotateKeys(self, request: pb.RotateKeysRequest, context: rpc.Context) -> pb.RotateKeysResponse:
         key_id = await self._ring.rotate()

@@ -1,9 +1,9 @@
 """The gRPC methods of the second factor."""
 
+from auth.committed_events import record_on_commit
 from auth.domain import guesses, second_factor, tokens, users
 from auth.servicer import Proof, Servicer
 from common import errors, rpc
-from common.security_events import record_on_commit
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 

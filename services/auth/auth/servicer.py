@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from auth.committed_events import record_on_commit
 from auth.domain import guesses, second_factor, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
@@ -10,7 +11,7 @@ from auth.tables import Token, User
 from common import errors
 from common.db import Sessions
 from common.identity import Principal
-from common.security_events import record, record_on_commit
+from common.security_events import record
 from loupe import refusals
 
 

@@ -118,6 +118,7 @@ class MailCount(Base, table=True):
     day: date = Field(primary_key=True, sa_type=sa.Date)
     key: bytes = Field(primary_key=True)
     count: int = Field(sa_type=sa.Integer)
+    counted_at: datetime = Field(sa_type=INSTANT)
 
 
 class SigningKey(Base, table=True):

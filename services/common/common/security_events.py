@@ -5,13 +5,11 @@ metric.
 has ids alone: no password, token, code, name or mail address.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 from prometheus_client import Counter
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import db, log, trace
+from common import log, trace
 
 LOG = log.get(__name__)
 events = Counter("loupe_security_events_total", "Security events", ["event"])
@@ -68,8 +66,3 @@ def record(name: str, **ids: object) -> None:
     write = LOG.warning if event.is_refusal else LOG.info
     write("security event", security_event=name, **client, **ids)
     events.labels(name).inc()
-
-
-def record_on_commit(session: AsyncSession, name: str, **ids: object) -> None:
-    """Record the event once the transaction has committed, and never if it rolls back."""
-    db.on_commit(session, partial(record, name, **ids))

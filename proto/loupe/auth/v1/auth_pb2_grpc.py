@@ -158,6 +158,11 @@ class AuthServiceStub:
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedRequest.SerializeToString,
                 response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedResponse.FromString,
                 _registered_method=True)
+        self.ResetSecondFactor = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/ResetSecondFactor',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorResponse.FromString,
+                _registered_method=True)
         self.RotateKeys = channel.unary_unary(
                 '/loupe.auth.v1.AuthService/RotateKeys',
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.RotateKeysRequest.SerializeToString,
@@ -353,6 +358,13 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResetSecondFactor(self, request, context):
+        """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RotateKeys(self, request, context):
         """For operators: creates a new signing key. The old one stays valid until its tokens have expired.
         """
@@ -498,6 +510,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.MarkEmailVerified,
                     request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedRequest.FromString,
                     response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedResponse.SerializeToString,
+            ),
+            'ResetSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetSecondFactor,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorResponse.SerializeToString,
             ),
             'RotateKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateKeys,
@@ -1167,6 +1184,33 @@ class AuthService:
             '/loupe.auth.v1.AuthService/MarkEmailVerified',
             loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedRequest.SerializeToString,
             loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/ResetSecondFactor',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -94,6 +94,8 @@ class AuthServiceStub:
     """
     MarkEmailVerified: _grpc.UnaryUnaryMultiCallable[_auth_pb2.MarkEmailVerifiedRequest, _auth_pb2.MarkEmailVerifiedResponse]
     """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
+    ResetSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetSecondFactorRequest, _auth_pb2.ResetSecondFactorResponse]
+    """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`."""
     RotateKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]
     """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]
@@ -171,6 +173,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     MarkEmailVerified: _aio.UnaryUnaryMultiCallable[_auth_pb2.MarkEmailVerifiedRequest, _auth_pb2.MarkEmailVerifiedResponse]  # type: ignore[assignment]
     """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
+    ResetSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetSecondFactorRequest, _auth_pb2.ResetSecondFactorResponse]  # type: ignore[assignment]
+    """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`."""
     RotateKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]  # type: ignore[assignment]
     """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]  # type: ignore[assignment]
@@ -389,6 +393,14 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.MarkEmailVerifiedResponse, _abc.Awaitable[_auth_pb2.MarkEmailVerifiedResponse]]:
         """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
+
+    @_abc_1.abstractmethod
+    def ResetSecondFactor(
+        self,
+        request: _auth_pb2.ResetSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ResetSecondFactorResponse, _abc.Awaitable[_auth_pb2.ResetSecondFactorResponse]]:
+        """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`."""
 
     @_abc_1.abstractmethod
     def RotateKeys(

@@ -5,15 +5,22 @@ the change is requested, and another one when it is done. Each holds a link that
 hours. For that time nobody else can take the former address.
 """
 
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links
+from auth.committed_events import record_on_commit
 from auth.domain import guesses, mail_requests, reservations, second_factor, users
 from auth.tables import AddressChange, User
 from common.db import now
-from common.security_events import record_on_commit
+
+FORGET = sa.text(
+    "DELETE FROM address_change WHERE id IN (SELECT id FROM address_change"
+    " WHERE coalesce(done_at, requested_at) < :before LIMIT 100 FOR UPDATE SKIP LOCKED)"
+)
+"""Former addresses are not kept for longer than they can come back."""
 
 
 async def verify(session: AsyncSession, link: links.Link) -> User:
@@ -88,6 +95,7 @@ async def _change(
 async def request_change(session: AsyncSession, user: User, email: str, *, mails_per_day: int) -> None:
     """Make the address pending, mail a link to it, and notify the present one. The row is locked."""
     await mail_requests.count_change(session, user, per_day=mails_per_day)
+    await (await session.connection()).execute(FORGET, {"before": now() - reservations.WAY_BACK})
     change = AddressChange(user_id=user.id or 0, former_email=user.email)
     session.add(change)
     user.pending_email = email

@@ -10,11 +10,12 @@ from prometheus_client import Counter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links, passwords
+from auth.committed_events import record_on_commit
 from auth.domain import guesses, second_factor, users
 from auth.tables import User
 from common import errors
 from common.db import now, on_commit
-from common.security_events import record, record_on_commit
+from common.security_events import record
 from loupe import refusals
 
 logins = Counter("loupe_logins_total", "Logins", ["outcome"])
@@ -86,10 +87,15 @@ def check_password_reset(password: str, confirmation: str, *, refuse_common: boo
 
 
 async def reset_password(session: AsyncSession, checked: User, password_hash: str) -> None:
-    """Set the password. The address becomes verified, because the link came with a mail to it."""
+    """Set the password. The address becomes verified, because the link came with a mail to it.
+
+    If it was not verified, somebody else may have registered it, and their second factor is removed.
+    """
     user = await users.lock_if_unchanged(session, checked)
     if user is None:
         raise links.invalid_link()
+    if user.email_verified_at is None and user.second_factor_secret:
+        await second_factor.remove(session, user)
     user.email_verified_at = user.email_verified_at or now()
     await guesses.forget_clients(session, user.id or 0)
     await _set_password(session, user, password_hash)

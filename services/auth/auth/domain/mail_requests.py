@@ -1,26 +1,29 @@
 """Requests for mails, of which each address and each user gets a limited number on a day (UTC).
 
 Strangers choose who gets mails: they register any address, and forget any password. The answer never says
-whether a mail was sent.
+whether a mail was sent. After the limit there is still one an hour, so that nobody can keep a user from
+setting a new password.
 """
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from auth.committed_events import record_on_commit
 from auth.tables import AddressChange, User
 from common import errors, outbox
 from common.db import now
-from common.security_events import record_on_commit
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 
 INTERVAL = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 COUNT = sa.text(
-    "INSERT INTO mail_count (day, key, count) VALUES (:day, :key, 1) ON CONFLICT (day, key)"
-    " DO UPDATE SET count = mail_count.count + 1 WHERE mail_count.count < :limit RETURNING count"
+    "INSERT INTO mail_count (day, key, count, counted_at) VALUES (:day, :key, 1, :now) ON CONFLICT (day, key)"
+    " DO UPDATE SET count = mail_count.count + 1, counted_at = :now"
+    " WHERE mail_count.count < :limit OR mail_count.counted_at <= :hour_ago RETURNING count"
 )
 FORGET = sa.text(
     "DELETE FROM mail_count WHERE (day, key) IN"
@@ -35,7 +38,7 @@ async def request_if_due(session: AsyncSession, user: User, template: str, to: s
 
 
 async def request(session: AsyncSession, user: User, template: str, to: str, *, per_day: int) -> None:
-    """Request the mail, unless the address or the user had `per_day` of them today."""
+    """Request the mail, unless the address or the user had `per_day` of them today, and one in this hour."""
     user.last_mail_at = now()
     if not await _count(session, f"address {to}", f"user {user.id}", per_day=per_day):
         record_on_commit(session, "mail.limited", user_id=user.id, kind=template)
@@ -59,18 +62,19 @@ async def count_change(session: AsyncSession, user: User, *, per_day: int) -> No
     """Count a change of the address. Refuse if the user has asked for `per_day` of them today."""
     if not await _count(session, f"changes of {user.id}", per_day=per_day):
         refusal = errors.refused(refusals.TOO_MANY_REQUESTS)
-        tomorrow = datetime.combine(datetime.now(UTC).date() + timedelta(days=1), datetime.min.time(), UTC)
-        refusal.retry_after = int((tomorrow - now()).total_seconds()) + 1
+        refusal.retry_after = int(HOUR.total_seconds())
         raise refusal
 
 
 async def _count(session: AsyncSession, *subjects: str, per_day: int) -> bool:
     """Count a mail under each subject. Return False if one of them has reached its limit."""
-    today = datetime.now(UTC).date()
+    instant = now()
+    today = instant.date()
     connection = await session.connection()
     await connection.execute(FORGET, {"day": today})
     for subject in subjects:
-        values = {"day": today, "key": hashlib.sha256(subject.encode()).digest(), "limit": per_day}
+        key = hashlib.sha256(subject.encode()).digest()
+        values = {"day": today, "key": key, "now": instant, "hour_ago": instant - HOUR, "limit": per_day}
         if (await connection.execute(COUNT, values)).first() is None:
             return False
     return True

@@ -16,11 +16,11 @@ from pyotp.totp import TOTP
 from sqlmodel import col, delete
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from auth.committed_events import record_on_commit
 from auth.domain import users
 from auth.tables import RecoveryCode, User
 from common import errors
 from common.db import now
-from common.security_events import record_on_commit
 from loupe import refusals
 
 ISSUER = "Loupe"
@@ -34,6 +34,8 @@ SPACERS = str.maketrans("", "", " -")
 
 def start(user: User, cipher: Fernet) -> tuple[str, str]:
     """Make a secret that counts after its first code. Return it, and as an address for a QR code."""
+    if user.email_verified_at is None:  # a stranger could lock the owner of the address out
+        raise errors.refused(refusals.EMAIL_UNVERIFIED)
     if user.second_factor_at:
         raise errors.refused(refusals.SECOND_FACTOR_ENABLED)
     secret = random_base32()

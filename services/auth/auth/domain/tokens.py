@@ -17,12 +17,12 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import col, delete, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from auth.committed_events import record_on_commit
 from auth.domain import users
 from auth.tables import Token, User
 from common import errors, labels, outbox
 from common.db import now
 from common.identity import Principal
-from common.security_events import record_on_commit
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe.contract import ABILITIES

@@ -12,11 +12,11 @@ from sqlmodel import col, delete, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import passwords
+from auth.committed_events import record_on_commit
 from auth.domain import mail_requests, reservations
 from auth.tables import User
 from common import errors, labels, outbox
 from common.db import now
-from common.security_events import record_on_commit
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 

@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("counted_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("day", "key", name=op.f("pk_mail_count")),
     )
 

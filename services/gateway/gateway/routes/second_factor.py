@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from gateway.backend import BackendDep
 from gateway.http import bodies
 from gateway.http.envelope import Envelope, Message
-from gateway.identity.route_access import AccountOwner
+from gateway.identity.route_access import VerifiedOwner
 from gateway.openapi.operation import Operation, json_body
 from gateway.routes.account import PROOF_NEEDED, Proof
 from loupe import refusals
@@ -48,7 +48,7 @@ START_SECOND_FACTOR = Operation(
 
 @router.post("")
 @START_SECOND_FACTOR.describes
-async def start_second_factor(request: Request, caller: AccountOwner) -> Envelope[NewSecondFactor]:
+async def start_second_factor(request: Request, caller: VerifiedOwner) -> Envelope[NewSecondFactor]:
     values = await bodies.parse(request, Proof)
     response = await caller.auth.StartSecondFactor(pb.StartSecondFactorRequest(**values))
     return START_SECOND_FACTOR.answer(NewSecondFactor(secret=response.secret, uri=response.uri))
@@ -68,7 +68,7 @@ CONFIRM_SECOND_FACTOR = Operation(
 @router.post("/confirm")
 @CONFIRM_SECOND_FACTOR.describes
 async def confirm_second_factor(
-    request: Request, caller: AccountOwner, backend: BackendDep
+    request: Request, caller: VerifiedOwner, backend: BackendDep
 ) -> Envelope[RecoveryCodes]:
     values = await bodies.parse(request, Code)
     response = await caller.auth.ConfirmSecondFactor(pb.ConfirmSecondFactorRequest(**values))
@@ -89,7 +89,7 @@ REPLACE_RECOVERY_CODES = Operation(
 
 @router.post("/recovery-codes")
 @REPLACE_RECOVERY_CODES.describes
-async def replace_recovery_codes(request: Request, caller: AccountOwner) -> Envelope[RecoveryCodes]:
+async def replace_recovery_codes(request: Request, caller: VerifiedOwner) -> Envelope[RecoveryCodes]:
     values = await bodies.parse(request, Code)
     response = await caller.auth.ReplaceRecoveryCodes(pb.ReplaceRecoveryCodesRequest(**values))
     return REPLACE_RECOVERY_CODES.answer(RecoveryCodes(recovery_codes=list(response.recovery_codes)))
@@ -107,7 +107,7 @@ REMOVE_SECOND_FACTOR = Operation(
 
 @router.delete("")
 @REMOVE_SECOND_FACTOR.describes
-async def remove_second_factor(request: Request, caller: AccountOwner, backend: BackendDep) -> Message:
+async def remove_second_factor(request: Request, caller: VerifiedOwner, backend: BackendDep) -> Message:
     values = await bodies.parse(request, Code)
     await caller.auth.RemoveSecondFactor(pb.RemoveSecondFactorRequest(**values))
     backend.callers.forget(caller.user.id)
