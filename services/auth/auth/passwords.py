@@ -50,10 +50,9 @@ def problems(password: str, confirmation: str, *, refuse_common: bool) -> list[s
             "The password must contain at least one uppercase and one lowercase letter.",
         ),
         (re.search(r"\d", password), "The password must contain at least one number."),
-        (
-            not refuse_common or password.lower() not in MOST_COMMON,
-            "The password is one of the most common ones. Please choose another.",
-        ),
         (password == confirmation, "The password confirmation does not match."),
     ]
-    return [text for is_met, text in rules if not is_met]
+    broken = [text for is_met, text in rules if not is_met]
+    if not broken and refuse_common and password.lower() in MOST_COMMON:
+        return ["The password is one of the most common ones. Please choose another."]
+    return broken
