@@ -1,8 +1,8 @@
 """Limits the guessing of passwords and codes, by account and by the client's network address.
 
-After some wrong ones each further attempt has to wait, twice as long each time, up to 15 minutes. Attempts
-are counted before the password is checked, so that many at once do not slip through, and a right one is
-uncounted.
+After some wrong ones each further attempt has to wait: 30 s, then twice as long each time, up to 15 minutes.
+Attempts are counted before the password is checked, so that many at once do not slip through, and a right one
+is uncounted.
 
 Strangers must not be able to lock a user out. So a client address from which the user has logged in before
 counts only its own attempts. From a new address, a user whose account is being guessed sets a new password by
@@ -23,6 +23,7 @@ from common import errors
 from common.db import now
 from loupe import refusals
 
+FIRST_WAIT_SECONDS = 30
 LONGEST_WAIT_SECONDS = 900
 FORGOTTEN_AFTER = timedelta(days=1)
 CLIENT_FORGOTTEN_AFTER = timedelta(days=90)
@@ -70,7 +71,7 @@ async def count(session: AsyncSession, buckets: Sequence[Bucket]) -> None:
         await connection.execute(ADD_ROW, {"key": bucket.key, "now": instant})
         row = await session.get_one(Guesses, bucket.key, with_for_update=True, populate_existing=True)
         excess = row.count - bucket.free
-        wait = min(2 ** min(excess, 20), LONGEST_WAIT_SECONDS) if excess >= 0 else 0
+        wait = min(FIRST_WAIT_SECONDS << min(excess, 10), LONGEST_WAIT_SECONDS) if excess >= 0 else 0
         remaining = (row.counted_at + timedelta(seconds=wait) - now()).total_seconds()
         if wait and remaining > 0:
             raise _too_many(int(remaining) + 1)
