@@ -154,3 +154,16 @@ async def test_an_unverified_user_with_the_right_password_is_no_guess(auth: Auth
     await auth.register()
 
     assert {await outcome(auth, ABROAD, PASSWORD) for _ in range(15)} == {"email_unverified"}
+
+
+async def test_a_right_login_from_a_known_address_forgives_the_wrong_ones_from_it(auth: AuthHarness) -> None:
+    await auth.register_verified()
+    await login(auth, HOME)
+
+    for _ in range(3):
+        assert set(await guess(auth, 9, HOME)) == {"invalid_credentials"}
+        assert await outcome(auth, HOME, PASSWORD) == "admitted"
+
+
+async def test_text_that_is_no_mail_address_belongs_to_no_account(auth: AuthHarness) -> None:
+    assert set(await guess(auth, 15, email="no address")) == {"invalid_credentials"}

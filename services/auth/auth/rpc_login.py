@@ -116,7 +116,7 @@ class LoginMethods(Servicer):
         """Count a login before its password is checked. Refuse it after too many wrong ones."""
         buckets = await guesses.buckets_of_login(
             session,
-            users.normalize(email) or email,
+            users.normalize(email),
             user.id or 0 if user else 0,
             trace.client_address.get(),
             per_account=self._policy.guesses_per_account,

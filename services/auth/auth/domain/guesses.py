@@ -30,7 +30,8 @@ CLIENT_FORGOTTEN_AFTER = timedelta(days=90)
 ADD_ROW = sa.text(
     "INSERT INTO guesses (key, count, counted_at) VALUES (:key, 0, :now) ON CONFLICT (key) DO NOTHING"
 )
-UNCOUNT = sa.text("UPDATE guesses SET count = greatest(count - 1, 0) WHERE key = :key")
+UNCOUNT = sa.text("UPDATE guesses SET count = greatest(count - :right, 0) WHERE key = :key")
+EVERY_ATTEMPT = 1_000_000
 FORGET = sa.text(
     "DELETE FROM guesses WHERE key IN"
     " (SELECT key FROM guesses WHERE counted_at < :before LIMIT 100 FOR UPDATE SKIP LOCKED)"
@@ -46,15 +47,20 @@ class Bucket(NamedTuple):
 
     key: bytes
     free: int
+    is_own: bool = False
+    """Whether only the user's own attempts count here, so that a right one forgives all wrong ones."""
 
 
 async def buckets_of_login(
     session: AsyncSession, email: str, user_id: int, client: str, *, per_account: int, per_address: int
 ) -> list[Bucket]:
-    """Return what a login counts under. `user_id` is 0 if nobody has the mail address."""
+    """Return what a login counts under. `user_id` is 0 if nobody has the mail address.
+
+    `email` is empty if the text is no mail address, so that no account can have it.
+    """
     if client and await session.get(KnownClient, (user_id, client)):
-        return [_bucket("client", email, client, free=per_account)]
-    buckets = [_bucket("account", email, free=per_account)]
+        return [_bucket("client", email, client, free=per_account)._replace(is_own=True)]
+    buckets = [_bucket("account", email, free=per_account)] if email else []
     return [*buckets, _bucket("address", client, free=per_address)] if client else buckets
 
 
@@ -82,7 +88,8 @@ async def uncount(session: AsyncSession, buckets: Sequence[Bucket]) -> None:
     """Take back the count of an attempt that was right."""
     connection = await session.connection()
     for bucket in sorted(bucket for bucket in buckets if bucket.free):
-        await connection.execute(UNCOUNT, {"key": bucket.key})
+        right = EVERY_ATTEMPT if bucket.is_own else 1
+        await connection.execute(UNCOUNT, {"key": bucket.key, "right": right})
 
 
 async def remember_client(session: AsyncSession, user_id: int, client: str) -> None:
