@@ -8,7 +8,10 @@ SHORT_TIMES = {
     "INFERENCE_HEARTBEAT_SECONDS": "0.5",
 }
 """Shorter times than in production, so that tests wait less."""
-MANY_REQUESTS = {"GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000"}
+MANY_REQUESTS = {
+    "GATEWAY_UNAUTHENTICATED_REQUESTS_PER_HOUR": "1000000",
+    "AUTH_GUESSES_PER_ADDRESS": "0",
+}
 """All tests send their requests from one address, which must not reach its hourly limit."""
 QUOTAS = {"BILLING_PLANS_FILE": ""}
 """The plans that come with Loupe. A local Loupe has them without monthly quotas."""

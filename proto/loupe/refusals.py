@@ -29,6 +29,13 @@ INVALID_CREDENTIALS = Refusal(
     fields={"email": ("The provided credentials are incorrect.",)},
 )
 
+SECOND_FACTOR_REQUIRED = Refusal(
+    grpc.StatusCode.UNAUTHENTICATED,
+    "second_factor_required",
+    "This account needs the code of its second factor.",
+    fields={"otp": ("The otp field is required.",)},
+)
+
 EMAIL_UNVERIFIED = Refusal(
     grpc.StatusCode.PERMISSION_DENIED, "email_unverified", "Your email address is not verified."
 )
@@ -50,6 +57,12 @@ MISSING_ABILITY = Refusal(
     "The token lacks the ability {ability}.",
     example={"ability": "images:write"},
 )
+REAUTHENTICATION_REQUIRED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "reauthentication_required",
+    "Please log in again, or send your {proof}.",
+    example={"proof": "current password"},
+)
 QUOTA_EXCEEDED = Refusal(
     grpc.StatusCode.PERMISSION_DENIED, "quota_exceeded", "You have exceeded your monthly image quota."
 )
@@ -68,6 +81,13 @@ IMAGE_PROCESSING = Refusal(
     grpc.StatusCode.FAILED_PRECONDITION, "image_processing", "Image is still processing"
 )
 IMAGE_FAILED = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "image_failed", "Image processing failed")
+
+SECOND_FACTOR_ENABLED = Refusal(
+    grpc.StatusCode.ALREADY_EXISTS, "second_factor_enabled", "The second factor is already switched on."
+)
+SECOND_FACTOR_MISSING = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION, "second_factor_missing", "There is no second factor to use."
+)
 
 VALIDATION_FAILED = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "validation_failed", "Validation failed")
 TOO_MANY_REQUESTS = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_many_requests", "Too many requests.")

@@ -23,7 +23,9 @@ async def schema(stores: Stores) -> AsyncGenerator[Sessions]:
 @pytest.fixture
 async def sessions(schema: Sessions) -> Sessions:
     async with schema.begin() as session:
-        tables = sa.text("TRUNCATE outbox, signing_key, token, user_account RESTART IDENTITY")
+        tables = sa.text(
+            "TRUNCATE outbox, signing_key, guesses, mail_count, user_account RESTART IDENTITY CASCADE"
+        )
         await (await session.connection()).execute(tables)
     return schema
 

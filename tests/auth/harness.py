@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
+from auth.policy import Policy
 from auth.rpc import CALLERS, AuthService
 from common import errors, rpc
 from common.channel import Channel, TokenSource
@@ -121,10 +122,11 @@ def a_registration(**changes: str) -> pb.RegisterRequest:
 async def running(
     sessions: Sessions,
     *,
-    email_verification: bool = True,
     link_secrets: Sequence[str] = (SECRET,),
     key_secrets: Sequence[str] = (SECRET,),
+    **decided: Any,
 ) -> AsyncGenerator[AuthHarness]:
+    """Run auth. `decided` are values of its policy."""
     ring = KeyRing(sessions, *key_secrets)
     servicer = AuthService(
         sessions,
@@ -133,7 +135,7 @@ async def running(
         clients=CLIENTS,
         secret=link_secrets[0],
         previous_secrets=link_secrets[1:],
-        email_verification=email_verification,
+        policy=Policy(**decided),
     )
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server.grpc)

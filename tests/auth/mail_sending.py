@@ -41,9 +41,11 @@ async def sending_mails(auth: AuthHarness, stores: Stores) -> AsyncGenerator[Non
         with contextlib.suppress(nats.js.errors.NotFoundError):
             await js.delete_stream("AUTH")
         await bus.declare(js, events.EVENTS, bus.DEAD)
+        sender = mail_sender(auth, stores)
         loops = [
             asyncio.create_task(outbox.relay(auth.sessions, js, stores.database_url("auth"))),
-            asyncio.create_task(bus.consume(js, events.MAIL_WANTED, mail_sender(auth, stores).send)),
+            asyncio.create_task(bus.consume(js, events.MAIL_WANTED, sender.send)),
+            asyncio.create_task(bus.consume(js, events.NOTICE_WANTED, sender.notify)),
         ]
         try:
             yield

@@ -67,7 +67,7 @@ async def test_the_link_in_the_mail_sets_a_new_password(auth: AuthHarness, store
     await reset(auth, link[1])
 
     assert mail["Subject"] == "Reset your password"
-    assert "Hello Jane Smith," in mail.get_content()
+    assert mail.get_content().startswith("Hello,")
     assert (await auth.login("forgetful@example.com", NEW)).token
     with pytest.raises(errors.Unauthenticated):
         await auth.login("forgetful@example.com", PASSWORD)

@@ -12,6 +12,7 @@ from common import errors
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
 from tests.auth.harness import PASSWORD, SECRET, AuthHarness, running
+from tests.auth.test_second_factor import FORGET_STEP, code, enrol, login, refusal_of_login
 
 NEW = "the next secret of this installation, 32 and more"
 LINKS = "the secret that signs links, of 32 letters or more"
@@ -114,3 +115,29 @@ async def test_signing_keys_move_to_a_new_secret_without_an_interruption(session
     assert ids[2] in await after.jwks()
     with pytest.raises(InvalidToken):
         await KeyRing(sessions, SECRET).jwks()
+
+
+async def test_second_factors_move_to_a_new_secret_with_the_signing_keys(sessions: Sessions) -> None:
+    async with running(sessions) as auth:
+        secret, _ = await enrol(auth, (await auth.register_verified()).token)
+    async with sessions.begin() as session:
+        await (await session.connection()).exec_driver_sql(FORGET_STEP)
+
+    await KeyRing(sessions, NEW, SECRET).rotate()
+
+    async with running(sessions, key_secrets=[NEW]) as auth:
+        assert (await login(auth, code(secret))).token
+
+
+async def test_a_second_factor_whose_secret_is_lost_takes_recovery_codes_alone(sessions: Sessions) -> None:
+    async with running(sessions) as auth:
+        secret, recovery_codes = await enrol(auth, (await auth.register_verified()).token)
+    async with sessions.begin() as session:
+        for statement in (FORGET_STEP, "DELETE FROM signing_key"):
+            await (await session.connection()).exec_driver_sql(statement)
+
+    await KeyRing(sessions, NEW).rotate()
+
+    async with running(sessions, key_secrets=[NEW]) as auth:
+        assert (await refusal_of_login(auth, code(secret)))[0] == "second_factor_required"
+        assert (await login(auth, recovery_codes[0])).token

@@ -40,7 +40,7 @@ async def test_the_link_in_the_mail_verifies_the_address(auth: AuthHarness, stor
 
     assert mail["Subject"] == "Verify your email address"
     assert mail["To"] == "jane.by.mail@example.com"
-    assert "Hello Jane Smith," in mail.get_content()
+    assert "Jane Smith" not in mail.as_string()
     assert user.id == registered.user.id
     assert user.HasField("email_verified_at")
     assert (await auth.login("jane.by.mail@example.com")).token

@@ -62,7 +62,8 @@ USER = an_object(
         "created_at": INSTANT,
         "updated_at": INSTANT,
         "pricing_plan": an_object({"id": ID, "name": TEXT, "slug": TEXT}),
-    }
+    },
+    additive={"pending_email": or_null(TEXT), "second_factor": FLAG},
 )
 SESSION = an_object(
     {

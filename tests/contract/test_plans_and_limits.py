@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from common import timestamps
-from gateway.routes.account import to_image_uploads
+from gateway.routes.usage import to_image_uploads
 from loupe.billing.v1 import billing_pb2
 from loupe_local.stack import Stack
 from tests.client import (

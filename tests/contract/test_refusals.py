@@ -5,7 +5,15 @@ import pytest
 
 from loupe_local.stack import Stack
 from tests.client import client_of, upload_image, wait_for_status
-from tests.contract.api_client import MULTIPART, SMALL, a_batch, answer_to_headers, invalid_fields, refusal
+from tests.contract.api_client import (
+    MULTIPART,
+    SMALL,
+    a_batch,
+    answer_to_headers,
+    invalid_fields,
+    new_email,
+    refusal,
+)
 from tests.gateway.harness import People, gateway_on, settings_of
 
 
@@ -28,7 +36,7 @@ async def test_without_a_valid_token_it_is_401_with_a_challenge(
 
 
 async def test_a_wrong_login_is_401_with_an_error_for_the_email(anyone: httpx2.AsyncClient) -> None:
-    answer = await anyone.post("/api/auth/login", json={"email": "nobody@example.com", "password": "x"})
+    answer = await anyone.post("/api/auth/login", json={"email": new_email(), "password": "x"})
 
     assert refusal(answer) == (401, "invalid_credentials", "Invalid credentials")
     assert list(answer.json()["errors"]) == ["email"]

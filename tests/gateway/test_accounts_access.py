@@ -30,6 +30,10 @@ ALL_ABILITIES = {
     ("PATCH", "/api/user"),
     ("DELETE", "/api/user"),
     ("PUT", "/api/user/password"),
+    ("POST", "/api/user/second-factor"),
+    ("POST", "/api/user/second-factor/confirm"),
+    ("POST", "/api/user/second-factor/recovery-codes"),
+    ("DELETE", "/api/user/second-factor"),
     ("POST", "/api/user/tokens"),
 }
 

@@ -40,7 +40,7 @@ TABLE: Mapping[str, Rights] = {
     "auth": Rights(
         publishes=("auth.>",),
         declares=("AUTH",),
-        consumes=(("AUTH", "auth-mail"),),
+        consumes=(("AUTH", "auth-mail"), ("AUTH", "auth-notice")),
         redrives_own_letters=True,
     ),
     "billing": Rights(

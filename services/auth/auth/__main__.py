@@ -38,7 +38,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         clients=settings.clients,
         secret=link_secret,
         previous_secrets=previous_link_secrets,
-        email_verification=settings.email_verification,
+        policy=settings.policy,
     )
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(service, server.grpc)
@@ -54,6 +54,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             streams.keep_declared(),
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.MAIL_WANTED, mails.send),
+            bus.consume(js, events.NOTICE_WANTED, mails.notify),
         )
 
 

@@ -13,6 +13,8 @@ def user_to_proto(user: User) -> pb.User:
         email_verified_at=timestamps.to_proto(user.email_verified_at),
         created_at=timestamps.to_proto(user.created_at),
         updated_at=timestamps.to_proto(user.updated_at),
+        pending_email=user.pending_email or "",
+        second_factor=user.second_factor_at is not None,
     )
 
 

@@ -1,13 +1,15 @@
 """The stream of auth's events, and the consumer that sends mails.
 
-Auth consumes its own event to send a mail. The mail is therefore sent only after the commit, and is retried.
+Auth consumes its own events to send mails. A mail is therefore sent only after the commit, and is retried.
 """
+
+from dataclasses import replace
 
 from aiosmtplib import SMTPException
 from prometheus_client import Counter
 
 from auth import links
-from auth.domain import users
+from auth.domain import addresses, reservations, users
 from auth.mail import Mailer, Refused
 from auth.settings import Settings
 from auth.tables import User
@@ -23,6 +25,7 @@ MAIL_WANTED = messages.Consumer(
     max_attempts=12,
     longest_pause_seconds=600,
 )
+NOTICE_WANTED = replace(MAIL_WANTED, durable="auth-notice", subjects=("auth.address_notice_wanted",))
 
 mails = Counter("loupe_mails_total", "Attempts to send mails", ["kind", "outcome"])
 
@@ -43,31 +46,48 @@ class Mails:
         An event that is delivered twice sends two mails. Both links work.
         """
         event = pb.MailWanted.FromString(data)
+        find = users.find_to_verify if event.template == "verify" else users.find_with_address
         async with self._sessions.begin() as session:
-            user = await users.find_with_address(session, event.user_id, event.email)
-        if user is None:
-            return
-        link = self._link(event.template, user)
+            user = await find(session, event.user_id, event.email)
+        if user:
+            await self._send(event.template, event.email, self._link(event.template, user, event.email))
+
+    async def notify(self, data: bytes) -> None:
+        """Send one notice to the former address, unless the change can no longer be undone."""
+        event = pb.AddressNoticeWanted.FromString(data)
+        async with self._sessions.begin() as session:
+            is_wanted = await addresses.notice_is_wanted(session, event.change_id, event.email)
+        if is_wanted:
+            signed = links.sign(
+                self._secret,
+                "restore",
+                event.user_id,
+                event.email,
+                str(event.change_id),
+                valid_for=reservations.WAY_BACK,
+            )
+            link = f"{self._public_url}/restore-address#{signed}"
+            await self._send("address_changed" if event.is_done else "address_changing", event.email, link)
+
+    async def _send(self, template: str, to: str, link: str) -> None:
         try:
-            await self._mailer.send(event.template, user.email, name=user.name, link=link)
+            await self._mailer.send(template, to, link=link)
         except Refused as error:
-            mails.labels(event.template, "refused").inc()
+            mails.labels(template, "refused").inc()
             raise messages.Unprocessable(str(error)) from error
         except (SMTPException, OSError) as error:
-            mails.labels(event.template, "again").inc()
+            mails.labels(template, "again").inc()
             raise messages.RetryLater(f"{type(error).__name__}: {error}") from error
-        mails.labels(event.template, "sent").inc()
+        mails.labels(template, "sent").inc()
 
-    def _link(self, template: str, user: User) -> str:
+    def _link(self, template: str, user: User, email: str) -> str:
         """Return the link. A reset link has its signed text after the `#`, which browsers do not send."""
         match template:
             case "verify":
-                signed = links.sign(self._secret, "verify", user.id or 0, user.email)
+                signed = links.sign(self._secret, "verify", user.id or 0, email)
                 return f"{self._public_url}/verify-email/{signed}"
             case "reset":
                 seal = links.seal_of(self._secret, user.password_hash)
-                return (
-                    f"{self._reset_url}#{links.sign(self._secret, 'reset', user.id or 0, user.email, seal)}"
-                )
+                return f"{self._reset_url}#{links.sign(self._secret, 'reset', user.id or 0, email, seal)}"
             case _:
                 raise messages.Unprocessable(f"there is no mail template {template!r}")

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 from prometheus_client import Gauge
 
-from auth.domain import keys
+from auth.domain import keys, second_factor
 from auth.tables import SigningKey
 from common.db import Sessions
 from common.identity import ALGORITHM, ISSUER
@@ -37,6 +37,11 @@ class KeyRing:
         self._cipher = MultiFernet([_cipher(each) for each in (secret, *previous)])
         self._keys: list[tuple[str, Ed25519PrivateKey]] = []
         self._read_at = float("-inf")
+
+    @property
+    def cipher(self) -> MultiFernet:
+        """What encrypts secrets at rest, also those of others than signing keys."""
+        return self._cipher
 
     async def sign(self, audience: str, subject: str, seconds: int, **claims: Any) -> str:
         """Return a JWT for the service `audience` that expires after `seconds`."""
@@ -61,9 +66,13 @@ class KeyRing:
         return json.dumps({"keys": [_to_jwk(key_id, key) for key_id, key in await self._current()]})
 
     async def rotate(self) -> str:
-        """Make a new key the signing key, and return its id."""
+        """Make a new key the signing key, and return its id.
+
+        All secrets of second factors are encrypted again, so that a previous secret is needed no longer.
+        """
         async with self._sessions.begin() as session:
             key_id = await keys.rotate(session, self._cipher)
+            await second_factor.encrypt_again(session, self._cipher)
         self.forget()
         return key_id
 

@@ -28,8 +28,10 @@ class Link:
     """The secret that signed the link."""
 
 
-def sign(secret: str, purpose: str, user_id: int, email: str, seal: str = "") -> str:
-    claims = {"sub": str(user_id), "email": email, "aud": purpose, "exp": now() + VALID_FOR, "seal": seal}
+def sign(
+    secret: str, purpose: str, user_id: int, email: str, seal: str = "", *, valid_for: timedelta = VALID_FOR
+) -> str:
+    claims = {"sub": str(user_id), "email": email, "aud": purpose, "exp": now() + valid_for, "seal": seal}
     return jwt.encode(claims, secret, algorithm="HS256")
 
 

@@ -8,10 +8,13 @@ import re
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 ARGON2ID = PasswordHash((Argon2Hasher(memory_cost=19 * 1024, time_cost=2, parallelism=1),))
 DUMMY_HASH = ARGON2ID.hash("not a password")
 MAX_LENGTH = 1024
+MOST_COMMON = frozenset(FREQUENCY_LISTS["passwords"][:10_000])
+"""In lower case, from leaked passwords. They are sorted by how common they are."""
 
 
 class Hasher:
@@ -35,7 +38,7 @@ class Hasher:
         return is_right and password_hash is not None
 
 
-def problems(password: str, confirmation: str) -> list[str]:
+def problems(password: str, confirmation: str, *, refuse_common: bool) -> list[str]:
     """Return what is wrong with a new password, as texts for the user."""
     if not password:
         return ["The password field is required."]
@@ -49,4 +52,7 @@ def problems(password: str, confirmation: str) -> list[str]:
         (re.search(r"\d", password), "The password must contain at least one number."),
         (password == confirmation, "The password confirmation does not match."),
     ]
-    return [text for is_met, text in rules if not is_met]
+    broken = [text for is_met, text in rules if not is_met]
+    if not broken and refuse_common and password.lower() in MOST_COMMON:
+        return ["The password is one of the most common ones. Please choose another."]
+    return broken

@@ -2,15 +2,20 @@
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from auth import links
 from auth.convert import token_to_proto, user_to_proto
-from auth.domain import credentials, keys, tokens, users
+from auth.domain import addresses, credentials, keys, tokens, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
+from auth.policy import Policy
+from auth.rpc_login import LoginMethods
+from auth.rpc_operators import OperatorMethods
+from auth.rpc_second_factor import SecondFactorMethods
+from auth.servicer import Proof
 from auth.tables import Token, User
 from common import errors, rpc, timestamps
 from common.db import Sessions
@@ -33,10 +38,16 @@ CALLERS = {
     "ChangePassword": rpc.ANY_USER,
     "UpdateUser": rpc.ANY_USER,
     "DeleteUser": rpc.ANY_USER,
+    "RestoreAddress": rpc.services("gateway"),
+    "StartSecondFactor": rpc.ANY_USER,
+    "ConfirmSecondFactor": rpc.ANY_USER,
+    "ReplaceRecoveryCodes": rpc.ANY_USER,
+    "RemoveSecondFactor": rpc.ANY_USER,
     "FindUser": rpc.services("operator"),
     "ListUsers": rpc.services("operator"),
     "CreateUser": rpc.services("operator"),
     "MarkEmailVerified": rpc.services("operator"),
+    "ResetSecondFactor": rpc.services("operator"),
     "RotateKeys": rpc.services("operator"),
     "IssueServiceToken": rpc.EVERYONE,
     "GetJwks": rpc.EVERYONE,
@@ -45,7 +56,7 @@ USER_AUDIENCES = ("auth", "billing", "images")
 """Services that a user's request may reach."""
 
 
-class AuthService(auth_pb2_grpc.AuthServiceServicer):
+class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_grpc.AuthServiceServicer):
     def __init__(
         self,
         sessions: Sessions,
@@ -55,41 +66,12 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         clients: dict[str, SecretStr],
         secret: str,
         previous_secrets: Sequence[str] = (),
-        email_verification: bool,
+        policy: Policy,
     ) -> None:
-        self._sessions = sessions
-        self._ring = ring
-        self._hasher = hasher
-        self._clients = clients
-        self._secret = secret
-        self._previous_secrets = previous_secrets
-        self._email_verification = email_verification
-
-    async def Register(self, request: pb.RegisterRequest, context: rpc.Context) -> pb.RegisterResponse:
-        email = users.check_registration(
-            request.name, request.email, request.password, request.password_confirmation
+        super().__init__(
+            sessions, ring, hasher, secret=secret, previous_secrets=previous_secrets, policy=policy
         )
-        password_hash = await self._hasher.hash(request.password)
-        async with self._sessions.begin() as session:
-            user = await users.register(
-                session,
-                name=request.name,
-                email=email,
-                password_hash=password_hash,
-                is_verified=not self._email_verification,
-            )
-            _, text = await tokens.create(session, user, request.device_name)
-        return pb.RegisterResponse(user=user_to_proto(user), token=text)
-
-    async def Login(self, request: pb.LoginRequest, context: rpc.Context) -> pb.LoginResponse:
-        async with self._sessions.begin() as session:
-            user = await users.find_by_email(session, request.email)
-        is_right = await self._hasher.matches(request.password, user.password_hash if user else None)
-        user = credentials.check_login(user, password_is_right=is_right)
-        async with self._sessions.begin() as session:
-            await credentials.lock_for_login(session, user)
-            _, text = await tokens.create(session, user, request.device_name)
-        return pb.LoginResponse(user=user_to_proto(user), token=text)
+        self._clients = clients
 
     async def Authenticate(
         self, request: pb.AuthenticateRequest, context: rpc.Context
@@ -103,21 +85,6 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
             internal_tokens={name: await self._internal_token(name, user, token) for name in USER_AUDIENCES},
             expires_at=timestamps.to_proto(token.expires_at),
         )
-
-    async def VerifyEmail(
-        self, request: pb.VerifyEmailRequest, context: rpc.Context
-    ) -> pb.VerifyEmailResponse:
-        link = links.read(self._secret, "verify", request.token, *self._previous_secrets)
-        async with self._sessions.begin() as session:
-            user = await users.verify(session, link)
-        return pb.VerifyEmailResponse(user=user_to_proto(user))
-
-    async def ResendVerification(
-        self, request: pb.ResendVerificationRequest, context: rpc.Context
-    ) -> pb.ResendVerificationResponse:
-        async with self._sessions.begin() as session:
-            await users.request_verification_mail(session, request.email)
-        return pb.ResendVerificationResponse()
 
     async def GetUser(self, request: pb.GetUserRequest, context: rpc.Context) -> pb.GetUserResponse:
         async with self._sessions.begin() as session:
@@ -153,29 +120,16 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         principal = rpc.principal()
         tokens.require_all_abilities(principal.abilities)
         spec = tokens.check_spec(request.name, list(request.abilities), request.expires_at)
+        spec = replace(spec, expires_at=spec.expires_at or self._policy.token_expires_at)
         async with self._sessions.begin() as session:
-            token, text = await tokens.create_by_token(session, principal, spec)
+            needs_proof = await tokens.gives_more(session, principal, spec)
+        if needs_proof:
+            await self._require_proof(principal, Proof(request.current_password, request.otp))
+        async with self._sessions.begin() as session:
+            token, text = await tokens.create_by_token(
+                session, principal, spec, most=self._policy.tokens_per_user
+            )
         return pb.CreateTokenResponse(token=token_to_proto(token), text=text)
-
-    async def ForgotPassword(
-        self, request: pb.ForgotPasswordRequest, context: rpc.Context
-    ) -> pb.ForgotPasswordResponse:
-        async with self._sessions.begin() as session:
-            await users.request_reset_mail(session, request.email)
-        return pb.ForgotPasswordResponse()
-
-    async def ResetPassword(
-        self, request: pb.ResetPasswordRequest, context: rpc.Context
-    ) -> pb.ResetPasswordResponse:
-        link = links.read(self._secret, "reset", request.token, *self._previous_secrets)
-        async with self._sessions.begin() as session:
-            user = await credentials.user_of_reset_link(session, link)
-        credentials.check_password_reset(request.password, request.password_confirmation)
-        password_hash = await self._hasher.hash(request.password)
-        async with self._sessions.begin() as session:
-            await credentials.reset_password(session, user, password_hash)
-            await tokens.revoke_all(session, link.user_id)
-        return pb.ResetPasswordResponse()
 
     async def ChangePassword(
         self, request: pb.ChangePasswordRequest, context: rpc.Context
@@ -184,12 +138,13 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         tokens.require_all_abilities(principal.abilities)
         async with self._sessions.begin() as session:
             user = await users.get(session, principal.user_id)
-        is_right = await self._hasher.matches(request.current_password, user.password_hash)
+        is_right = bool(request.current_password) and await self._matches(user, request.current_password)
         credentials.check_password_change(
             request.current_password,
             request.password,
             request.password_confirmation,
             current_is_right=is_right,
+            refuse_common=self._policy.refuse_common_passwords,
         )
         password_hash = await self._hasher.hash(request.password)
         async with self._sessions.begin() as session:
@@ -204,56 +159,28 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         email = request.email if request.HasField("email") else None
         users.check_changes(name, email)
         async with self._sessions.begin() as session:
-            user = await users.change(
-                session, principal.user_id, name=name, email=email, is_verified=not self._email_verification
+            needs_proof = await addresses.is_new(session, principal.user_id, email)
+        if needs_proof:
+            await self._require_proof(principal, Proof(request.current_password, request.otp))
+        async with self._sessions.begin() as session:
+            user = await addresses.change_user(
+                session,
+                principal.user_id,
+                name=name,
+                email=email,
+                is_verified=not self._policy.email_verification,
+                mails_per_day=self._policy.mails_per_day,
             )
         return pb.UpdateUserResponse(user=user_to_proto(user))
 
     async def DeleteUser(self, request: pb.DeleteUserRequest, context: rpc.Context) -> pb.DeleteUserResponse:
         principal = rpc.principal()
         tokens.require_all_abilities(principal.abilities)
+        await self._require_proof(principal, Proof(request.current_password, request.otp))
         async with self._sessions.begin() as session:
             await tokens.revoke_all(session, principal.user_id)
             await users.remove(session, principal.user_id)
         return pb.DeleteUserResponse()
-
-    async def FindUser(self, request: pb.FindUserRequest, context: rpc.Context) -> pb.FindUserResponse:
-        async with self._sessions.begin() as session:
-            user = await users.get_by_email(session, request.email)
-            found = await tokens.list_for_user(session, user.id or 0)
-        return pb.FindUserResponse(user=user_to_proto(user), token_count=len(found))
-
-    async def ListUsers(self, request: pb.ListUsersRequest, context: rpc.Context) -> pb.ListUsersResponse:
-        limit = users.check_page_size(request.limit)
-        async with self._sessions.begin() as session:
-            page = await users.list_page(
-                session,
-                after_id=request.after_id,
-                limit=limit,
-                search=request.search,
-                only_unverified=request.unverified,
-            )
-        next_after_id = page[-1].id or 0 if len(page) == limit else 0
-        return pb.ListUsersResponse(users=[user_to_proto(user) for user in page], next_after_id=next_after_id)
-
-    async def CreateUser(self, request: pb.CreateUserRequest, context: rpc.Context) -> pb.CreateUserResponse:
-        email = users.check_registration(request.name, request.email, request.password, request.password)
-        password_hash = await self._hasher.hash(request.password)
-        async with self._sessions.begin() as session:
-            user = await users.register(
-                session, name=request.name, email=email, password_hash=password_hash, is_verified=True
-            )
-        return pb.CreateUserResponse(user=user_to_proto(user))
-
-    async def MarkEmailVerified(
-        self, request: pb.MarkEmailVerifiedRequest, context: rpc.Context
-    ) -> pb.MarkEmailVerifiedResponse:
-        async with self._sessions.begin() as session:
-            user = await users.mark_verified(session, request.user_id)
-        return pb.MarkEmailVerifiedResponse(user=user_to_proto(user))
-
-    async def RotateKeys(self, request: pb.RotateKeysRequest, context: rpc.Context) -> pb.RotateKeysResponse:
-        return pb.RotateKeysResponse(key_id=await self._ring.rotate())
 
     async def IssueServiceToken(
         self, request: pb.IssueServiceTokenRequest, context: rpc.Context

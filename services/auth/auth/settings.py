@@ -1,10 +1,12 @@
 """Settings of auth, read from the environment."""
 
+from dataclasses import fields
 from typing import Annotated
 
 from pydantic import Field, SecretStr, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
+from auth.policy import Policy
 from common.settings import ServiceSettings
 
 
@@ -36,6 +38,20 @@ class Settings(ServiceSettings):
     smtp_password: SecretStr = SecretStr("")
     smtp_starttls: bool = False
     mail_from: str = "Loupe <loupe@localhost>"
+    reauthentication_minutes: int = Field(default=15, ge=0)
+    """How old a login may be for changes of the account, which later need the password. Zero: any age."""
+    refuse_common_passwords: bool = True
+    """Whether new passwords may not be among the 10,000 most common ones."""
+    mails_per_day: int = Field(default=20, ge=1)
+    """Mails to an address, and for a user, on a day (UTC). Then one an hour. Notices do not count."""
+    guesses_per_account: int = Field(default=10, ge=0)
+    """Wrong passwords or codes for an account before each further one has to wait. Zero: no limit."""
+    guesses_per_address: int = Field(default=30, ge=0)
+    """The same for a client's network address and all accounts together."""
+    tokens_per_user: int = Field(default=1000, ge=1)
+    """A further token revokes the one that has been unused for the longest time."""
+    token_days: int = Field(default=0, ge=0)
+    """After how many days tokens expire that were requested without `expires_at`. Zero: never."""
     hashing_threads: int = 2
     """Number of passwords hashed at the same time. Each takes 19 MiB."""
 
@@ -47,3 +63,7 @@ class Settings(ServiceSettings):
     def key_secrets(self) -> tuple[str, ...]:
         """Return the secret that encrypts signing keys, and then the one whose keys are still read."""
         return tuple(each.get_secret_value() for each in (self.secret, self.previous_secret) if each)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(**{field.name: getattr(self, field.name) for field in fields(Policy)})

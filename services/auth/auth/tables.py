@@ -3,7 +3,7 @@
 An `id` is None until the row is in the database, so code that reads it writes `user.id or 0` for the types.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -30,6 +30,13 @@ class User(Base, table=True):
     password_hash: str = Field(sa_type=sa.String)
     email_verified_at: datetime | None = Field(default=None, sa_type=INSTANT)
     last_mail_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    pending_email: str | None = Field(default=None, sa_type=sa.String)
+    """The address that replaces `email` once it is verified."""
+    second_factor_secret: bytes | None = None
+    """The encrypted secret of the codes. It counts from `second_factor_at` on."""
+    second_factor_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    second_factor_step: int | None = Field(default=None, sa_type=sa.BigInteger)
+    """The interval of the last code that was used. Older codes are refused, and so is the same one."""
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 
@@ -45,8 +52,73 @@ class Token(Base, table=True):
     abilities: list[str] = Field(sa_type=ARRAY(sa.String))
     secret_hash: bytes
     last_used_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    signed_in_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    """When the user proved who they are to get this token. None for a token made with another token."""
     expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+
+
+class RecoveryCode(Base, table=True):
+    """A code that replaces a code of the second factor once. A used code is deleted."""
+
+    __tablename__ = "recovery_code"  # pyright: ignore[reportAssignmentType]
+
+    user_id: int = Field(
+        sa_column=sa.Column(
+            sa.BigInteger, sa.ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True
+        )
+    )
+    code_hash: bytes = Field(primary_key=True)
+
+
+class AddressChange(Base, table=True):
+    """A change of a mail address, which the former address can undo for a time."""
+
+    __tablename__ = "address_change"  # pyright: ignore[reportAssignmentType]
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
+    user_id: int = Field(
+        sa_column=sa.Column(
+            sa.BigInteger, sa.ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False, index=True
+        )
+    )
+    former_email: str = Field(sa_type=sa.String, index=True)
+    requested_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+    done_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    undone_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class KnownClient(Base, table=True):
+    """The network address of a client from which a user has logged in."""
+
+    __tablename__ = "known_client"  # pyright: ignore[reportAssignmentType]
+
+    user_id: int = Field(
+        sa_column=sa.Column(
+            sa.BigInteger, sa.ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True
+        )
+    )
+    client_address: str = Field(primary_key=True, sa_type=sa.String)
+    seen_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+
+
+class Guesses(Base, table=True):
+    """How many wrong passwords or codes were counted under a key, which is a hash."""
+
+    key: bytes = Field(primary_key=True)
+    count: int = Field(sa_type=sa.Integer)
+    counted_at: datetime = Field(sa_type=INSTANT, index=True)
+
+
+class MailCount(Base, table=True):
+    """How many mails an address or a user got on a day. The key is a hash."""
+
+    __tablename__ = "mail_count"  # pyright: ignore[reportAssignmentType]
+
+    day: date = Field(primary_key=True, sa_type=sa.Date)
+    key: bytes = Field(primary_key=True)
+    count: int = Field(sa_type=sa.Integer)
+    counted_at: datetime = Field(sa_type=INSTANT)
 
 
 class SigningKey(Base, table=True):

@@ -142,6 +142,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         async def answer(request: Any, context: Context) -> Any:
             request_id = metadata.get(trace.REQUEST_ID_KEY, "")
             trace.request_id.set(request_id)
+            trace.client_address.set(metadata.get(trace.CLIENT_ADDRESS_KEY, ""))
             started, code = time.perf_counter(), "OK"
             try:
                 with (

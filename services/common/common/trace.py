@@ -19,12 +19,15 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 REQUEST_ID_KEY = "x-request-id"
 PARENT_KEY = "traceparent"
+CLIENT_ADDRESS_KEY = "x-client-address"
 FLUSH_SECONDS = 3.0
 Attributes = Mapping[str, str | int]
 is_on = any(
     os.environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 )
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+client_address: ContextVar[str] = ContextVar("client_address", default="")
+"""The network address of the client behind a call, as the gateway found it. Empty if no client is known."""
 
 _tracer = otel.get_tracer("loupe")
 _shutdown_steps = list[Callable[[], None]]()
@@ -72,8 +75,9 @@ def finish() -> None:
 
 
 def outgoing_headers() -> list[tuple[str, str]]:
-    """Return headers for a call to another service: the request id, and the trace context if it is on."""
-    headers = [(REQUEST_ID_KEY, request_id.get())] if request_id.get() else []
+    """Return headers for a call to another service: request id, client, and trace context if it is on."""
+    named = ((REQUEST_ID_KEY, request_id.get()), (CLIENT_ADDRESS_KEY, client_address.get()))
+    headers = [(key, value) for key, value in named if value]
     if is_on:
         carrier: dict[str, str] = {}
         propagate.inject(carrier)

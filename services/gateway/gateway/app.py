@@ -13,7 +13,7 @@ from gateway.http.envelope import Problem
 from gateway.http.field_warnings import FieldWarnings
 from gateway.identity import access
 from gateway.openapi import docs_page, document
-from gateway.routes import account, auth, batches, images, models, pages, plans, tokens
+from gateway.routes import account, auth, batches, images, models, pages, plans, second_factor, tokens, usage
 
 
 def create(backend: Backend, readiness: Readiness) -> FastAPI:
@@ -29,7 +29,8 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
     )
     app.state.backend = backend
     error_answers.install(app, count_unrouted=access.limit_by_caller_or_address)
-    for resource in (images, batches, auth, account, tokens, models, plans, pages):  # busiest first
+    routed = (images, batches, auth, account, usage, tokens, second_factor, models, plans, pages)
+    for resource in routed:  # busiest first
         app.include_router(resource.router)
     app.include_router(account.photos)
 
@@ -46,5 +47,5 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
     docs_page.install(app)
     app.openapi = lambda: document.describe_api(app, backend.settings.public_url)
     app.add_middleware(FieldWarnings)
-    app.add_middleware(Edge, limit_headers=access.limit_headers)
+    app.add_middleware(Edge, limit_headers=access.limit_headers, client_address=access.readable_address)
     return app

@@ -108,6 +108,31 @@ class AuthServiceStub:
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.UpdateUserRequest.SerializeToString,
                 response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.UpdateUserResponse.FromString,
                 _registered_method=True)
+        self.RestoreAddress = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/RestoreAddress',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.RestoreAddressRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.RestoreAddressResponse.FromString,
+                _registered_method=True)
+        self.StartSecondFactor = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/StartSecondFactor',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartSecondFactorRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartSecondFactorResponse.FromString,
+                _registered_method=True)
+        self.ConfirmSecondFactor = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/ConfirmSecondFactor',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorResponse.FromString,
+                _registered_method=True)
+        self.ReplaceRecoveryCodes = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/ReplaceRecoveryCodes',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ReplaceRecoveryCodesRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ReplaceRecoveryCodesResponse.FromString,
+                _registered_method=True)
+        self.RemoveSecondFactor = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/RemoveSecondFactor',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.RemoveSecondFactorRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.RemoveSecondFactorResponse.FromString,
+                _registered_method=True)
         self.DeleteUser = channel.unary_unary(
                 '/loupe.auth.v1.AuthService/DeleteUser',
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.DeleteUserRequest.SerializeToString,
@@ -132,6 +157,11 @@ class AuthServiceStub:
                 '/loupe.auth.v1.AuthService/MarkEmailVerified',
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedRequest.SerializeToString,
                 response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedResponse.FromString,
+                _registered_method=True)
+        self.ResetSecondFactor = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/ResetSecondFactor',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorResponse.FromString,
                 _registered_method=True)
         self.RotateKeys = channel.unary_unary(
                 '/loupe.auth.v1.AuthService/RotateKeys',
@@ -165,8 +195,8 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Login(self, request, context):
-        """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` if the password
-        was right.
+        """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` or UNAUTHENTICATED
+        `second_factor_required` if the password was right. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,14 +279,51 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes the fields that are present. A new mail address is unverified, and a verification mail is sent to it.
+        """Changes the fields that are present. A new mail address is pending until its owner opens the link in a mail, and the
+        present one gets a mail with a way back. PERMISSION_DENIED `reauthentication_required`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreAddress(self, request, context):
+        """Puts back the mail address that a mailed link names, revokes all tokens and makes the password useless. A link works
+        once. PERMISSION_DENIED `invalid_signature`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartSecondFactor(self, request, context):
+        """Makes the secret of a second factor. It counts after ConfirmSecondFactor. ALREADY_EXISTS `second_factor_enabled`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmSecondFactor(self, request, context):
+        """Switches the second factor on. INVALID_ARGUMENT on `otp` if the code is wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceRecoveryCodes(self, request, context):
+        """Replaces the recovery codes. INVALID_ARGUMENT on `otp` if the code is wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveSecondFactor(self, request, context):
+        """Switches the second factor off. INVALID_ARGUMENT on `otp` if the code is wrong.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data.
+        """Deletes the caller's account. PERMISSION_DENIED `reauthentication_required`. The event `auth.user_deleted` makes other services delete their data.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -286,6 +353,13 @@ class AuthServiceServicer:
 
     def MarkEmailVerified(self, request, context):
         """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetSecondFactor(self, request, context):
+        """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -387,6 +461,31 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.UpdateUserRequest.FromString,
                     response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.UpdateUserResponse.SerializeToString,
             ),
+            'RestoreAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreAddress,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.RestoreAddressRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.RestoreAddressResponse.SerializeToString,
+            ),
+            'StartSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartSecondFactor,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartSecondFactorRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartSecondFactorResponse.SerializeToString,
+            ),
+            'ConfirmSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmSecondFactor,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorResponse.SerializeToString,
+            ),
+            'ReplaceRecoveryCodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceRecoveryCodes,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ReplaceRecoveryCodesRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ReplaceRecoveryCodesResponse.SerializeToString,
+            ),
+            'RemoveSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveSecondFactor,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.RemoveSecondFactorRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.RemoveSecondFactorResponse.SerializeToString,
+            ),
             'DeleteUser': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUser,
                     request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.DeleteUserRequest.FromString,
@@ -411,6 +510,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.MarkEmailVerified,
                     request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedRequest.FromString,
                     response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedResponse.SerializeToString,
+            ),
+            'ResetSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetSecondFactor,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorResponse.SerializeToString,
             ),
             'RotateKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateKeys,
@@ -821,6 +925,141 @@ class AuthService:
             _registered_method=True)
 
     @staticmethod
+    def RestoreAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/RestoreAddress',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.RestoreAddressRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.RestoreAddressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/StartSecondFactor',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.StartSecondFactorRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.StartSecondFactorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/ConfirmSecondFactor',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceRecoveryCodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/ReplaceRecoveryCodes',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ReplaceRecoveryCodesRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ReplaceRecoveryCodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/RemoveSecondFactor',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.RemoveSecondFactorRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.RemoveSecondFactorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteUser(request,
             target,
             options=(),
@@ -945,6 +1184,33 @@ class AuthService:
             '/loupe.auth.v1.AuthService/MarkEmailVerified',
             loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedRequest.SerializeToString,
             loupe_dot_auth_dot_v1_dot_auth__pb2.MarkEmailVerifiedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/ResetSecondFactor',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorResponse.FromString,
             options,
             channel_credentials,
             insecure,

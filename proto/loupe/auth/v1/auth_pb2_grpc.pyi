@@ -40,8 +40,8 @@ class AuthServiceStub:
     Register: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]
     """Creates a user and a first API token, and sends the verification mail. An address that is taken is INVALID_ARGUMENT."""
     Login: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]
-    """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` if the password
-    was right.
+    """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` or UNAUTHENTICATED
+    `second_factor_required` if the password was right. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones.
     """
     Authenticate: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AuthenticateRequest, _auth_pb2.AuthenticateResponse]
     """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
@@ -67,9 +67,23 @@ class AuthServiceStub:
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]
     """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]
-    """Changes the fields that are present. A new mail address is unverified, and a verification mail is sent to it."""
+    """Changes the fields that are present. A new mail address is pending until its owner opens the link in a mail, and the
+    present one gets a mail with a way back. PERMISSION_DENIED `reauthentication_required`.
+    """
+    RestoreAddress: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RestoreAddressRequest, _auth_pb2.RestoreAddressResponse]
+    """Puts back the mail address that a mailed link names, revokes all tokens and makes the password useless. A link works
+    once. PERMISSION_DENIED `invalid_signature`.
+    """
+    StartSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.StartSecondFactorRequest, _auth_pb2.StartSecondFactorResponse]
+    """Makes the secret of a second factor. It counts after ConfirmSecondFactor. ALREADY_EXISTS `second_factor_enabled`."""
+    ConfirmSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ConfirmSecondFactorRequest, _auth_pb2.ConfirmSecondFactorResponse]
+    """Switches the second factor on. INVALID_ARGUMENT on `otp` if the code is wrong."""
+    ReplaceRecoveryCodes: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ReplaceRecoveryCodesRequest, _auth_pb2.ReplaceRecoveryCodesResponse]
+    """Replaces the recovery codes. INVALID_ARGUMENT on `otp` if the code is wrong."""
+    RemoveSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RemoveSecondFactorRequest, _auth_pb2.RemoveSecondFactorResponse]
+    """Switches the second factor off. INVALID_ARGUMENT on `otp` if the code is wrong."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteUserRequest, _auth_pb2.DeleteUserResponse]
-    """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data."""
+    """Deletes the caller's account. PERMISSION_DENIED `reauthentication_required`. The event `auth.user_deleted` makes other services delete their data."""
     FindUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]
     """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
@@ -80,6 +94,8 @@ class AuthServiceStub:
     """
     MarkEmailVerified: _grpc.UnaryUnaryMultiCallable[_auth_pb2.MarkEmailVerifiedRequest, _auth_pb2.MarkEmailVerifiedResponse]
     """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
+    ResetSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetSecondFactorRequest, _auth_pb2.ResetSecondFactorResponse]
+    """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`."""
     RotateKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]
     """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]
@@ -103,8 +119,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Register: _aio.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]  # type: ignore[assignment]
     """Creates a user and a first API token, and sends the verification mail. An address that is taken is INVALID_ARGUMENT."""
     Login: _aio.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
-    """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` if the password
-    was right.
+    """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` or UNAUTHENTICATED
+    `second_factor_required` if the password was right. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones.
     """
     Authenticate: _aio.UnaryUnaryMultiCallable[_auth_pb2.AuthenticateRequest, _auth_pb2.AuthenticateResponse]  # type: ignore[assignment]
     """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
@@ -130,9 +146,23 @@ class AuthServiceAsyncStub(AuthServiceStub):
     ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]  # type: ignore[assignment]
     """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]  # type: ignore[assignment]
-    """Changes the fields that are present. A new mail address is unverified, and a verification mail is sent to it."""
+    """Changes the fields that are present. A new mail address is pending until its owner opens the link in a mail, and the
+    present one gets a mail with a way back. PERMISSION_DENIED `reauthentication_required`.
+    """
+    RestoreAddress: _aio.UnaryUnaryMultiCallable[_auth_pb2.RestoreAddressRequest, _auth_pb2.RestoreAddressResponse]  # type: ignore[assignment]
+    """Puts back the mail address that a mailed link names, revokes all tokens and makes the password useless. A link works
+    once. PERMISSION_DENIED `invalid_signature`.
+    """
+    StartSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.StartSecondFactorRequest, _auth_pb2.StartSecondFactorResponse]  # type: ignore[assignment]
+    """Makes the secret of a second factor. It counts after ConfirmSecondFactor. ALREADY_EXISTS `second_factor_enabled`."""
+    ConfirmSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.ConfirmSecondFactorRequest, _auth_pb2.ConfirmSecondFactorResponse]  # type: ignore[assignment]
+    """Switches the second factor on. INVALID_ARGUMENT on `otp` if the code is wrong."""
+    ReplaceRecoveryCodes: _aio.UnaryUnaryMultiCallable[_auth_pb2.ReplaceRecoveryCodesRequest, _auth_pb2.ReplaceRecoveryCodesResponse]  # type: ignore[assignment]
+    """Replaces the recovery codes. INVALID_ARGUMENT on `otp` if the code is wrong."""
+    RemoveSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.RemoveSecondFactorRequest, _auth_pb2.RemoveSecondFactorResponse]  # type: ignore[assignment]
+    """Switches the second factor off. INVALID_ARGUMENT on `otp` if the code is wrong."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteUserRequest, _auth_pb2.DeleteUserResponse]  # type: ignore[assignment]
-    """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data."""
+    """Deletes the caller's account. PERMISSION_DENIED `reauthentication_required`. The event `auth.user_deleted` makes other services delete their data."""
     FindUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]  # type: ignore[assignment]
     """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]  # type: ignore[assignment]
@@ -143,6 +173,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     MarkEmailVerified: _aio.UnaryUnaryMultiCallable[_auth_pb2.MarkEmailVerifiedRequest, _auth_pb2.MarkEmailVerifiedResponse]  # type: ignore[assignment]
     """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
+    ResetSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetSecondFactorRequest, _auth_pb2.ResetSecondFactorResponse]  # type: ignore[assignment]
+    """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`."""
     RotateKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]  # type: ignore[assignment]
     """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]  # type: ignore[assignment]
@@ -175,8 +207,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.LoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.LoginResponse, _abc.Awaitable[_auth_pb2.LoginResponse]]:
-        """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` if the password
-        was right.
+        """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` or UNAUTHENTICATED
+        `second_factor_required` if the password was right. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones.
         """
 
     @_abc_1.abstractmethod
@@ -274,7 +306,51 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.UpdateUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.UpdateUserResponse, _abc.Awaitable[_auth_pb2.UpdateUserResponse]]:
-        """Changes the fields that are present. A new mail address is unverified, and a verification mail is sent to it."""
+        """Changes the fields that are present. A new mail address is pending until its owner opens the link in a mail, and the
+        present one gets a mail with a way back. PERMISSION_DENIED `reauthentication_required`.
+        """
+
+    @_abc_1.abstractmethod
+    def RestoreAddress(
+        self,
+        request: _auth_pb2.RestoreAddressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RestoreAddressResponse, _abc.Awaitable[_auth_pb2.RestoreAddressResponse]]:
+        """Puts back the mail address that a mailed link names, revokes all tokens and makes the password useless. A link works
+        once. PERMISSION_DENIED `invalid_signature`.
+        """
+
+    @_abc_1.abstractmethod
+    def StartSecondFactor(
+        self,
+        request: _auth_pb2.StartSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.StartSecondFactorResponse, _abc.Awaitable[_auth_pb2.StartSecondFactorResponse]]:
+        """Makes the secret of a second factor. It counts after ConfirmSecondFactor. ALREADY_EXISTS `second_factor_enabled`."""
+
+    @_abc_1.abstractmethod
+    def ConfirmSecondFactor(
+        self,
+        request: _auth_pb2.ConfirmSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ConfirmSecondFactorResponse, _abc.Awaitable[_auth_pb2.ConfirmSecondFactorResponse]]:
+        """Switches the second factor on. INVALID_ARGUMENT on `otp` if the code is wrong."""
+
+    @_abc_1.abstractmethod
+    def ReplaceRecoveryCodes(
+        self,
+        request: _auth_pb2.ReplaceRecoveryCodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ReplaceRecoveryCodesResponse, _abc.Awaitable[_auth_pb2.ReplaceRecoveryCodesResponse]]:
+        """Replaces the recovery codes. INVALID_ARGUMENT on `otp` if the code is wrong."""
+
+    @_abc_1.abstractmethod
+    def RemoveSecondFactor(
+        self,
+        request: _auth_pb2.RemoveSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RemoveSecondFactorResponse, _abc.Awaitable[_auth_pb2.RemoveSecondFactorResponse]]:
+        """Switches the second factor off. INVALID_ARGUMENT on `otp` if the code is wrong."""
 
     @_abc_1.abstractmethod
     def DeleteUser(
@@ -282,7 +358,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.DeleteUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.DeleteUserResponse, _abc.Awaitable[_auth_pb2.DeleteUserResponse]]:
-        """Deletes the caller's account. The event `auth.user_deleted` makes other services delete their data."""
+        """Deletes the caller's account. PERMISSION_DENIED `reauthentication_required`. The event `auth.user_deleted` makes other services delete their data."""
 
     @_abc_1.abstractmethod
     def FindUser(
@@ -317,6 +393,14 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.MarkEmailVerifiedResponse, _abc.Awaitable[_auth_pb2.MarkEmailVerifiedResponse]]:
         """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
+
+    @_abc_1.abstractmethod
+    def ResetSecondFactor(
+        self,
+        request: _auth_pb2.ResetSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ResetSecondFactorResponse, _abc.Awaitable[_auth_pb2.ResetSecondFactorResponse]]:
+        """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`."""
 
     @_abc_1.abstractmethod
     def RotateKeys(

@@ -5,45 +5,63 @@ meanwhile. Functions that change something therefore take `checked`, the user as
 and refuse if the password or the address has changed since.
 """
 
+from cryptography.fernet import MultiFernet
 from prometheus_client import Counter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links, passwords
-from auth.domain import users
+from auth.committed_events import record_on_commit
+from auth.domain import guesses, second_factor, users
 from auth.tables import User
 from common import errors
 from common.db import now, on_commit
+from common.security_events import record
 from loupe import refusals
 
 logins = Counter("loupe_logins_total", "Logins", ["outcome"])
 
 
 def check_login(user: User | None, *, password_is_right: bool) -> User:
-    """Return the user if they may log in. A wrong password is reported before an unverified address."""
+    """Return the user if the password is right."""
     if user is None or not password_is_right:
-        raise _login_refusal()
-    if user.email_verified_at is None:
-        logins.labels("unverified").inc()
-        raise errors.refused(refusals.EMAIL_UNVERIFIED)
+        raise _login_refusal(user)
     return user
 
 
-async def lock_for_login(session: AsyncSession, checked: User) -> None:
-    """Count the login, and lock the user's row.
-
-    Refuse if the password or the address has changed since the check.
-    """
-    if await users.lock_if_unchanged(session, checked) is None:
-        raise _login_refusal()
-    on_commit(session, logins.labels("admitted").inc)
+async def lock_for_login(session: AsyncSession, checked: User) -> User:
+    """Lock the user's row. Refuse if the password or the address has changed since the check."""
+    user = await users.lock_if_unchanged(session, checked)
+    if user is None:
+        raise _login_refusal(checked)
+    return user
 
 
-def check_password_change(current: str, password: str, confirmation: str, *, current_is_right: bool) -> None:
+async def missing_for_login(
+    session: AsyncSession, user: User, otp: str, cipher: MultiFernet
+) -> errors.ServiceError | None:
+    """Return what refuses a login with the right password, or None. The user's row is locked."""
+    if user.email_verified_at is None:
+        on_commit(session, logins.labels("unverified").inc)
+        record_on_commit(session, "sign_in.unverified", user_id=user.id)
+        return errors.refused(refusals.EMAIL_UNVERIFIED)
+    if user.second_factor_at is None or await second_factor.use(session, user, otp, cipher):
+        on_commit(session, logins.labels("admitted").inc)
+        return None
+    refusal = errors.refused(refusals.SECOND_FACTOR_REQUIRED)
+    if otp:
+        refusal.fields["otp"] = second_factor.wrong_code(otp).fields["otp"]
+        record_on_commit(session, "second_factor.refused", user_id=user.id)
+    return refusal
+
+
+def check_password_change(
+    current: str, password: str, confirmation: str, *, current_is_right: bool, refuse_common: bool
+) -> None:
     wrong = "The current password is incorrect." if current else "The current password field is required."
     users.raise_if_any(
         {
             "current_password": [] if current_is_right else [wrong],
-            "password": passwords.problems(password, confirmation),
+            "password": passwords.problems(password, confirmation, refuse_common=refuse_common),
         }
     )
 
@@ -52,8 +70,8 @@ async def change_password(session: AsyncSession, checked: User, password_hash: s
     user = await users.lock_if_unchanged(session, checked)
     if user is None:
         raise errors.invalid({"current_password": ["The current password is incorrect."]})
-    user.password_hash = password_hash
-    await users.mark_changed(session, user)
+    await _set_password(session, user, password_hash)
+    record_on_commit(session, "password.changed", user_id=user.id)
 
 
 async def user_of_reset_link(session: AsyncSession, link: links.Link) -> User:
@@ -64,21 +82,34 @@ async def user_of_reset_link(session: AsyncSession, link: links.Link) -> User:
     return user
 
 
-def check_password_reset(password: str, confirmation: str) -> None:
-    users.raise_if_any({"password": passwords.problems(password, confirmation)})
+def check_password_reset(password: str, confirmation: str, *, refuse_common: bool) -> None:
+    users.raise_if_any({"password": passwords.problems(password, confirmation, refuse_common=refuse_common)})
 
 
 async def reset_password(session: AsyncSession, checked: User, password_hash: str) -> None:
-    """Set the password. The address becomes verified, because the link came with a mail to it."""
+    """Set the password. The address becomes verified, because the link came with a mail to it.
+
+    If it was not verified, somebody else may have registered it, and their second factor is removed.
+    """
     user = await users.lock_if_unchanged(session, checked)
     if user is None:
         raise links.invalid_link()
-    user.password_hash = password_hash
+    if user.email_verified_at is None and user.second_factor_secret:
+        await second_factor.remove(session, user)
     user.email_verified_at = user.email_verified_at or now()
+    await guesses.forget_clients(session, user.id or 0)
+    await _set_password(session, user, password_hash)
+    record_on_commit(session, "password.reset", user_id=user.id)
+
+
+async def _set_password(session: AsyncSession, user: User, password_hash: str) -> None:
+    """Set the password, and forget a pending address: whoever asked for it may not have known the new one."""
+    user.password_hash, user.pending_email = password_hash, None
     await users.mark_changed(session, user)
 
 
-def _login_refusal() -> errors.ServiceError:
+def _login_refusal(user: User | None) -> errors.ServiceError:
     """Count the failed login, and return its error."""
     logins.labels("wrong").inc()
+    record("sign_in.refused", user_id=user.id if user else None)
     return errors.refused(refusals.INVALID_CREDENTIALS)

@@ -14,12 +14,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlmodel import col, delete, or_, select, update
+from sqlmodel import col, delete, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from auth.committed_events import record_on_commit
 from auth.domain import users
 from auth.tables import Token, User
-from common import errors, outbox
+from common import errors, labels, outbox
 from common.db import now
 from common.identity import Principal
 from loupe import refusals
@@ -34,6 +35,8 @@ INSTANT_FORMAT = re.compile(  # RFC 3339
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 """`last_used_at` is written at most this often, so that most requests only read."""
 MAX_NAME_LENGTH = 255
+LARGEST_LOGGED = 20
+"""So many ids of revoked tokens are in one line of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class TokenSpec:
 def check_spec(name: str, abilities: Sequence[str], expires_at: str) -> TokenSpec:
     """Return the spec, or raise `InvalidArgument` with every field that is wrong.
 
-    Empty `abilities` mean all abilities. An empty `expires_at` means that the token never expires.
+    Empty `abilities` mean all abilities. An empty `expires_at` means that the installation's default counts.
     """
     instant = _parse_instant(expires_at)
     users.raise_if_any(
@@ -61,38 +64,74 @@ def check_spec(name: str, abilities: Sequence[str], expires_at: str) -> TokenSpe
     return TokenSpec(name.strip(), abilities or ABILITIES, instant)
 
 
-async def create_by_token(session: AsyncSession, principal: Principal, spec: TokenSpec) -> tuple[Token, str]:
+async def create_by_token(
+    session: AsyncSession, principal: Principal, spec: TokenSpec, *, most: int
+) -> tuple[Token, str]:
     """Create a token for a caller with another token, unless that has been revoked meanwhile."""
     user = await users.lock(session, principal.user_id)
     if user is None or await session.get(Token, principal.token_id) is None:
         raise _unauthenticated()
-    return await create(session, user, spec.name, spec.abilities, spec.expires_at)
+    created = await create(session, user, spec, most=most)
+    record_on_commit(session, "token.created", user_id=user.id, token_id=created[0].id)
+    return created
+
+
+async def create_by_login(
+    session: AsyncSession, user: User, device_name: str, expires_at: datetime | None, *, most: int
+) -> tuple[Token, str]:
+    """Create a token for a user who has just proven who they are. Any text will do as the device's name."""
+    spec = TokenSpec(labels.clean(device_name)[:MAX_NAME_LENGTH] or "API token", ABILITIES, expires_at)
+    created = await create(session, user, spec, most=most, signed_in_at=now())
+    record_on_commit(session, "sign_in.admitted", user_id=user.id, token_id=created[0].id)
+    return created
 
 
 async def create(
-    session: AsyncSession,
-    user: User,
-    name: str,
-    abilities: Collection[str] = ABILITIES,
-    expires_at: datetime | None = None,
+    session: AsyncSession, user: User, spec: TokenSpec, *, most: int, signed_in_at: datetime | None = None
 ) -> tuple[Token, str]:
-    """Create a token, and delete the user's expired ones.
+    """Add a token to a user whose row is locked or new. Return it, and its text.
 
-    Return the row and the text of the token. The text cannot be read again, because only its hash is stored.
+    The text is returned only here, because only its hash is stored. The user's expired tokens are deleted,
+    and if more than `most` are left, the ones that have been unused for the longest time.
     """
     is_expired = (col(Token.user_id) == user.id, col(Token.expires_at) <= now())
     await session.exec(delete(Token).where(*is_expired))
+    await _evict(session, user.id or 0, keep=most - 1)
     secret = "".join(secrets.choice(SECRET_CHARACTERS) for _ in range(40))
     token = Token(
         user_id=user.id or 0,
-        name=name.replace("\0", "")[:MAX_NAME_LENGTH] or "API token",
-        abilities=list(abilities),
+        name=spec.name,
+        abilities=list(spec.abilities),
         secret_hash=_sha256(secret),
-        expires_at=expires_at,
+        expires_at=spec.expires_at,
+        signed_in_at=signed_in_at,
     )
     session.add(token)
     await session.flush()
     return token, f"{token.id}|{secret}{_checksum(secret)}"
+
+
+async def _evict(session: AsyncSession, user_id: int, *, keep: int) -> None:
+    """Revoke all but `keep` of the user's tokens, the longest unused first."""
+    used_at = func.coalesce(col(Token.last_used_at), col(Token.created_at))
+    excess = (
+        select(Token.id)
+        .where(Token.user_id == user_id)
+        .order_by(used_at.desc(), col(Token.id).desc())
+        .offset(keep)
+    )
+    statement = delete(Token).where(col(Token.id).in_(excess)).returning(col(Token.id))
+    if evicted := (await session.exec(statement)).scalars().all():
+        await _publish_revoked(session, user_id, evicted, "token.evicted")
+
+
+async def gives_more(session: AsyncSession, principal: Principal, spec: TokenSpec) -> bool:
+    """Return whether the token of the spec would outlive the caller's token, or allow more than it."""
+    own = await session.get(Token, principal.token_id)
+    if own is None:
+        return False
+    outlives = own.expires_at is not None and (spec.expires_at is None or spec.expires_at > own.expires_at)
+    return outlives or not set(spec.abilities) <= set(own.abilities)
 
 
 async def authenticate(session: AsyncSession, text: str) -> tuple[User, Token]:
@@ -140,8 +179,12 @@ async def revoke_all(session: AsyncSession, user_id: int, *, except_token_id: in
     await _publish_revoked(session, user_id, revoked)
 
 
-async def _publish_revoked(session: AsyncSession, user_id: int, token_ids: Sequence[int | None]) -> None:
+async def _publish_revoked(
+    session: AsyncSession, user_id: int, token_ids: Sequence[int | None], event: str = "token.revoked"
+) -> None:
     ids = [token_id for token_id in token_ids if token_id]
+    if ids:
+        record_on_commit(session, event, user_id=user_id, token_ids=ids[:LARGEST_LOGGED])
     await outbox.publish(session, "auth.tokens_revoked", pb.TokensRevoked(user_id=user_id, token_ids=ids))
 
 

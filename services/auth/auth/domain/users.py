@@ -1,36 +1,38 @@
-"""User accounts: registration, verification, look-up, changes and deletion.
+"""User accounts: registration, verification, look-up and deletion.
 
 An operation that relies on the user's password, address or tokens staying unchanged locks the user's row
 first.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, delete, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from auth import links, passwords
+from auth import passwords
+from auth.committed_events import record_on_commit
+from auth.domain import mail_requests, reservations
 from auth.tables import User
-from common import errors, outbox
+from common import errors, labels, outbox
 from common.db import now
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 
 MAX_LENGTH = 255
-MAIL_INTERVAL = timedelta(minutes=1)
 LARGEST_PAGE = 500
 
 
-def check_registration(name: str, email: str, password: str, confirmation: str) -> str:
+def check_registration(
+    name: str, email: str, password: str, confirmation: str, *, refuse_common: bool
+) -> str:
     """Return the normalized address, or raise `InvalidArgument` with every field that is wrong."""
     raise_if_any(
         {
             "name": name_problems(name),
             "email": _email_problems(email),
-            "password": passwords.problems(password, confirmation),
+            "password": passwords.problems(password, confirmation, refuse_common=refuse_common),
         }
     )
     return normalize(email)
@@ -57,7 +59,11 @@ def name_problems(name: str) -> list[str]:
         return ["The name field is required."]
     if len(name) > MAX_LENGTH:
         return [f"The name may not be greater than {MAX_LENGTH} characters."]
-    return ["The name may not contain null characters."] if "\0" in name else []
+    if "\0" in name:
+        return ["The name may not contain null characters."]
+    if labels.is_clean(name.strip()):
+        return []
+    return ["The name may not contain control characters, line breaks or marks of the text direction."]
 
 
 def _email_problems(email: str) -> list[str]:
@@ -78,9 +84,10 @@ def normalize(email: str) -> str:
 
 
 async def register(
-    session: AsyncSession, *, name: str, email: str, password_hash: str, is_verified: bool
+    session: AsyncSession, *, name: str, email: str, password_hash: str, is_verified: bool, mails_per_day: int
 ) -> User:
     """Add the user, and request the verification mail unless the address already counts as verified."""
+    await reservations.require_free(session, email)
     user = User(
         name=name.strip(),
         email=email,
@@ -88,24 +95,27 @@ async def register(
         email_verified_at=now() if is_verified else None,
     )
     session.add(user)
-    await _flush(session)
+    await flush(session)
     if not is_verified:
-        await _request_mail(session, user, "verify")
+        await mail_requests.request(session, user, "verify", email, per_day=mails_per_day)
+    record_on_commit(session, "account.created", user_id=user.id)
     return user
 
 
-async def request_verification_mail(session: AsyncSession, email: str) -> None:
+async def request_verification_mail(session: AsyncSession, email: str, *, mails_per_day: int) -> None:
     """Request the mail, unless the address is unknown or verified. The caller does not learn which."""
     user = await find_by_email(session, email, lock_row=True)
-    if user and user.email_verified_at is None:
-        await _request_mail_if_allowed(session, user, "verify")
+    if user and (user.pending_email or user.email_verified_at is None):
+        to = user.pending_email or user.email
+        await mail_requests.request_if_due(session, user, "verify", to, per_day=mails_per_day)
 
 
-async def request_reset_mail(session: AsyncSession, email: str) -> None:
+async def request_reset_mail(session: AsyncSession, email: str, *, mails_per_day: int) -> None:
     """Request the mail, unless the address is unknown. The caller does not learn which."""
     raise_if_any({"email": _email_problems(email)})
     if user := await find_by_email(session, email, lock_row=True):
-        await _request_mail_if_allowed(session, user, "reset")
+        await mail_requests.request_if_due(session, user, "reset", user.email, per_day=mails_per_day)
+        record_on_commit(session, "password.reset_requested", user_id=user.id)
 
 
 async def lock(session: AsyncSession, user_id: int) -> User | None:
@@ -113,8 +123,13 @@ async def lock(session: AsyncSession, user_id: int) -> User | None:
     return await session.get(User, user_id, with_for_update=True)
 
 
+async def lock_existing(session: AsyncSession, user_id: int) -> User:
+    """Return the user, and lock the row. Raise `NotFound` if there is none."""
+    return require_found(await lock(session, user_id), user_id)
+
+
 async def get(session: AsyncSession, user_id: int) -> User:
-    return _require(await session.get(User, user_id), user_id)
+    return require_found(await session.get(User, user_id), user_id)
 
 
 async def find_by_email(session: AsyncSession, email: str, *, lock_row: bool = False) -> User | None:
@@ -161,38 +176,18 @@ async def find_with_address(session: AsyncSession, user_id: int, email: str) -> 
     return user if user and user.email == email else None
 
 
-async def mark_verified(session: AsyncSession, user_id: int) -> User:
-    """Mark the address as verified. Repeating it changes nothing."""
-    return await _verify(session, _require(await lock(session, user_id), user_id))
+async def find_to_verify(session: AsyncSession, user_id: int, email: str) -> User | None:
+    """Return the user if this is still their address, or the one that is pending."""
+    user = await session.get(User, user_id)
+    return user if user and email in (user.email, user.pending_email) else None
 
 
-async def verify(session: AsyncSession, link: links.Link) -> User:
-    """Mark the address as verified, if it is still the address that the link was sent to."""
-    user = await lock(session, link.user_id)
-    if user is None or user.email != link.email:
-        raise links.invalid_link()
-    return await _verify(session, user)
-
-
-async def change(
-    session: AsyncSession, user_id: int, *, name: str | None, email: str | None, is_verified: bool
-) -> User:
-    """Change the values that are not None.
-
-    A new address counts as verified if `is_verified`. Otherwise it gets a verification mail at once.
-    """
-    user = _require(await lock(session, user_id), user_id)
-    name = user.name if name is None else name.strip()
-    email = user.email if email is None else normalize(email)
-    if (name, email) == (user.name, user.email):
-        return user
-    must_verify = email != user.email and not is_verified
-    user.name, user.email = name, email
-    if must_verify:
-        user.email_verified_at = None
-        await _request_mail(session, user, "verify")
-    await mark_changed(session, user)
-    await _flush(session)
+async def mark_verified(session: AsyncSession, user: User) -> User:
+    """Mark the address as verified. Repeating it changes nothing. The user's row is locked."""
+    if user.email_verified_at is None:
+        user.email_verified_at = now()
+        await mark_changed(session, user)
+        record_on_commit(session, "address.verified", user_id=user.id)
     return user
 
 
@@ -201,6 +196,7 @@ async def remove(session: AsyncSession, user_id: int) -> None:
     removed = await session.exec(delete(User).where(col(User.id) == user_id).returning(col(User.id)))
     if removed.first():
         await outbox.publish(session, "auth.user_deleted", pb.UserDeleted(user_id=user_id))
+        record_on_commit(session, "account.deleted", user_id=user_id)
 
 
 async def lock_if_unchanged(session: AsyncSession, earlier: User) -> User | None:
@@ -210,41 +206,21 @@ async def lock_if_unchanged(session: AsyncSession, earlier: User) -> User | None
     return user if is_same else None
 
 
-async def _verify(session: AsyncSession, user: User) -> User:
-    if user.email_verified_at is None:
-        user.email_verified_at = now()
-        await mark_changed(session, user)
-    return user
-
-
 async def mark_changed(session: AsyncSession, user: User) -> None:
     """Publish that the user has changed, so that other services drop what they cached."""
     user.updated_at = now()
     await outbox.publish(session, "auth.user_changed", pb.UserChanged(user_id=user.id or 0))
 
 
-async def _flush(session: AsyncSession) -> None:
+async def flush(session: AsyncSession) -> None:
     """Write the user. Raise `InvalidArgument` if another user has the address."""
     try:
         await session.flush()
     except IntegrityError as error:
-        raise errors.invalid({"email": ["The email has already been taken."]}) from error
+        raise reservations.taken() from error
 
 
-async def _request_mail_if_allowed(session: AsyncSession, user: User, template: str) -> None:
-    """Request the mail, unless the user was sent one within the last minute."""
-    if user.last_mail_at is None or now() - user.last_mail_at >= MAIL_INTERVAL:
-        await _request_mail(session, user, template)
-
-
-async def _request_mail(session: AsyncSession, user: User, template: str) -> None:
-    user.last_mail_at = now()
-    await outbox.publish(
-        session, "auth.mail_wanted", pb.MailWanted(user_id=user.id or 0, template=template, email=user.email)
-    )
-
-
-def _require(user: User | None, user_id: int) -> User:
+def require_found(user: User | None, user_id: int) -> User:
     if user is None:
         raise errors.refused(refusals.USER_NOT_FOUND, user=str(user_id))
     return user

@@ -31,7 +31,7 @@ PASSWORD_LENGTH = 20
 
 
 def add_to(nouns: Nouns) -> None:
-    noun = nouns.add("user", "users: list, add, show, verify", "user list --unverified")
+    noun = nouns.add("user", "users: list, add, show, verify, reset-second-factor", "user list --unverified")
     list_parser = noun.verb("list", list_users, "list users, oldest first", "--search example.com")
     list_parser.add_argument("--limit", type=arguments.count, metavar="N", help="how many; default: all")
     list_parser.add_argument(
@@ -58,6 +58,13 @@ def add_to(nouns: Nouns) -> None:
         "verify", verify_user, "mark a user's address as verified, without a mail", "jane@example.com"
     )
     arguments.add_email(verify_parser)
+    reset_parser = noun.verb(
+        "reset-second-factor",
+        reset_second_factor,
+        "switch off the second factor of a user who has lost it",
+        "jane@example.com",
+    )
+    arguments.add_email(reset_parser)
 
 
 async def list_users(operator: Operator, limit: int | None, search: str, *, unverified: bool) -> Answer:
@@ -131,6 +138,11 @@ async def show_user(operator: Operator, email: str) -> Answer:
 async def verify_user(operator: Operator, email: str) -> Answer:
     answer = await operator.verify_user(email)
     return Answer(to_json(answer), f"The address {answer.user.email} is verified.")
+
+
+async def reset_second_factor(operator: Operator, email: str) -> Answer:
+    answer = await operator.reset_second_factor(email)
+    return Answer(to_json(answer), f"{answer.user.email} has no second factor.")
 
 
 def generate_password() -> str:

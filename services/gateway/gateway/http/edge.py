@@ -33,6 +33,7 @@ SAFE_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"
 """Headers of every answer that does not set them itself: nothing is stored, and no type is guessed."""
 
 LimitHeaders = Callable[[Request], Awaitable[dict[str, str]]]
+ClientAddress = Callable[[Request], str]
 
 in_flight = Gauge("loupe_http_requests_in_flight", "Requests being answered")
 http_seconds = Histogram(
@@ -44,11 +45,13 @@ class Edge:
     """Adds the headers that routes and checks have put into `request.state.headers`.
 
     `limit_headers` returns the rate limit headers for a request that failed before it was counted.
+    `client_address` returns the client's address, which services log and count by.
     """
 
-    def __init__(self, app: ASGIApp, limit_headers: LimitHeaders) -> None:
+    def __init__(self, app: ASGIApp, limit_headers: LimitHeaders, client_address: ClientAddress) -> None:
         self._app = app
         self._limit_headers = limit_headers
+        self._client_address = client_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,6 +62,7 @@ class Edge:
         state = scope.setdefault("state", {})
         state["request_id"], state["headers"] = request_id, {"X-Request-Id": request_id}
         trace.request_id.set(request_id)
+        trace.client_address.set(self._client_address(Request(scope)))
         if b"origin" in request_headers and _allows_other_origins(scope["path"]):
             state["headers"].update(CORS_HEADERS)
         method, started_at = scope["method"], time.perf_counter()

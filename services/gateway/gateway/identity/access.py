@@ -8,10 +8,10 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.requests import Request
 
-from common import errors
+from common import errors, security_events
 from gateway.backend import Backend, backend_of
 from gateway.http.routing import has_quota_headers
-from gateway.identity.addresses import client_address
+from gateway.identity.addresses import client_address, to_text
 from gateway.identity.callers import Caller
 from gateway.identity.limits import Count
 from loupe import refusals
@@ -108,6 +108,11 @@ async def limit_by_caller_or_address(request: Request) -> None:
         await _count_caller(backend, request, caller, is_poll=False)
 
 
+def readable_address(request: Request) -> str:
+    """Return the client's address for logs: of IPv6 only the network, because a client has all of it."""
+    return to_text(client_address(request, backend_of(request).settings.trusted_proxies))
+
+
 async def limit_headers(request: Request) -> dict[str, str]:
     """Return the headers of the hourly limit for a request that failed before it was counted."""
     return (await _count_address(request, 0)).headers()
@@ -154,7 +159,7 @@ async def _count_caller(backend: Backend, request: Request, caller: Caller, *, i
         count = await backend.limits.count(f"poll-{caller.user.id}", limit, POLLS_RESERVED_AT_ONCE)
     else:
         count = await backend.limits.count(f"user-{caller.user.id}", limit)
-    _admit(request, count)
+    _admit(request, count, user_id=caller.user.id)
 
 
 async def _count_address(request: Request, reserve: int = 1) -> Count:
@@ -164,8 +169,10 @@ async def _count_address(request: Request, reserve: int = 1) -> Count:
     return await backend.limits.count(f"address-{address}", limit, reserve)
 
 
-def _admit(request: Request, count: Count) -> None:
+def _admit(request: Request, count: Count, **ids: object) -> None:
     request.state.headers.update(count.headers())
+    if count.is_first_over:  # one line an hour, because a flood of requests must not become one of lines
+        security_events.record("requests.limited", limit=count.limit, **ids)
     if count.is_over:
         request.state.headers["Retry-After"] = str(count.resets_in)
         raise errors.refused(refusals.TOO_MANY_REQUESTS)

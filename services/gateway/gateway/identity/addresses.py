@@ -30,6 +30,16 @@ def client_address(request: Request, trusted_proxies: Networks) -> str:
     return (mapped or parsed).packed[:IPV6_NETWORK_BYTES].hex()
 
 
+def to_text(address: str) -> str:
+    """Return an address from `client_address` as people write it: `192.0.2.1`, or `2001:db8::/64`."""
+    if address == "unknown":
+        return address
+    packed = bytes.fromhex(address)
+    if len(packed) < IPV6_NETWORK_BYTES:
+        return str(ipaddress.ip_address(packed))
+    return str(IPv6Network((packed.ljust(16, b"\0"), 8 * IPV6_NETWORK_BYTES)))
+
+
 def _is_trusted(address: str, trusted_proxies: Networks) -> bool:
     try:
         parsed = ipaddress.ip_address(address)

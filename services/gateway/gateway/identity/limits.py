@@ -40,6 +40,8 @@ class Count:
     remaining: int
     resets_in: int
     is_over: bool
+    is_first_over: bool = False
+    """Whether this is the first request of the hour that the limit refuses."""
 
     def headers(self) -> dict[str, str]:
         """Return the headers of IETF draft-ietf-httpapi-ratelimit-headers."""
@@ -91,7 +93,8 @@ class Limits:
         place, applied_limit = await self._take_place(f"limits.{key}.{window}", limit, reserve)
         if reserve:
             decisions.labels(key.partition("-")[0], "refused" if place > applied_limit else "admitted").inc()
-        return Count(limit, max(0, applied_limit - place), resets_in, place > applied_limit)
+        over = place - applied_limit
+        return Count(limit, max(0, -over), resets_in, over > 0, is_first_over=over == 1)
 
     async def _take_place(self, subject: str, limit: int, reserve: int) -> tuple[int, int]:
         """Return the number of this request within the hour, and the limit that applies to it."""

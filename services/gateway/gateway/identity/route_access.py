@@ -14,6 +14,8 @@ TokenHolder = Annotated[Caller, Depends(Access(requires_verification=False))]
 AccountReader = Annotated[Caller, Depends(Access("user:read", requires_verification=False))]
 AccountOwner = Annotated[Caller, Depends(Access(all_abilities=True, requires_verification=False))]
 """A user who may change the account: the token needs all abilities."""
+VerifiedOwner = Annotated[Caller, Depends(Access(all_abilities=True))]
+"""The same, with a verified address."""
 PlanReader = Annotated[Caller, Depends(Access("user:read"))]
 
 ImageWriter = Annotated[Caller, Depends(Access("images:write", creates_images=True))]

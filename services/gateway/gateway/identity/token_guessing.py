@@ -9,7 +9,7 @@ from collections import Counter
 
 import prometheus_client
 
-from common import errors
+from common import errors, security_events
 from gateway.identity.limits import HOUR
 from loupe import refusals
 
@@ -43,6 +43,7 @@ class TokenGuessLimiter:
         if len(self._guesses) >= LARGEST_CACHE:
             self._guesses.clear()
         self._guesses[address] += 1
+        security_events.record("token.guessed")
         self.remember_wrong(key)
 
     def remember_wrong(self, key: bytes) -> None:

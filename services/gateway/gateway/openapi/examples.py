@@ -19,6 +19,8 @@ def user(plan: int, name: str, verified_at: str | None) -> dict[str, Any]:
         "created_at": DAY,
         "updated_at": DAY,
         "pricing_plan": {"id": plan, "name": name, "slug": name.lower()},
+        "pending_email": None,
+        "second_factor": False,
     }
 
 

@@ -14,12 +14,15 @@ Json = dict[str, Any]
 EXAMPLE_MAIL = "jane@example.com"
 EXAMPLE_PASSWORD = "A-good-one-1"  # noqa: S105  an example
 BODIES: Json = {
+    "AddressToRestore": "The token of the notice of another address.",
     "BatchUpload": "The files of a batch, and the options for all of them.",
+    "Code": "A code of the second factor.",
     "Credentials": "Address and password of a user.",
     "ForgottenPassword": "Whose password was forgotten.",
     "ImageUpload": "One file, and its options.",
     "NewPassword": "A new password, and the token of the mail.",
     "PasswordChange": "A new password, and the present one.",
+    "Proof": "What proves that the token is in the right hands. Empty if it comes from a recent login.",
     "Registration": "The data of a new user.",
     "TokenRequest": "What a new token is for.",
     "UserChanges": "The fields that change.",
@@ -49,6 +52,7 @@ FIELDS: Json = {
     "PasswordChange.password": NEW_PASSWORD,
     "password_confirmation": _password("The same password again."),
     "current_password": _password("The present password.", "A-good-one-0"),
+    "otp": a_field("A code of the second factor, or a recovery code.", "123456"),
     "device_name": a_field("A label for the token. The default is the user agent.", "My laptop"),
     "token": a_field("The text after the `#` of the link in the mail.", "eyJhbGciOi…"),
     "TokenRequest.name": a_field("A label for the token.", "My App", minLength=1, maxLength=255),
@@ -56,7 +60,8 @@ FIELDS: Json = {
         "What the token may do. The default is everything.", list(ABILITIES[:1]), uniqueItems=True
     ),
     "expires_at": a_field(
-        "A time in the future (RFC 3339). By default the token does not expire.", "2030-01-01T00:00:00Z"
+        "A time in the future (RFC 3339). By default the token never expires, or as the installation says.",
+        "2030-01-01T00:00:00Z",
     ),
     # uploads
     "image": a_field(f"The image: a file of at most {LARGEST_FILE}.", "photo.jpg"),

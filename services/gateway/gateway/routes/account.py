@@ -1,27 +1,28 @@
-"""The caller's own account: profile, password, usage, subscription."""
+"""The caller's own account: profile, password, deletion."""
 
 from html import escape
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from gateway.backend import BackendDep, base_url
 from gateway.http import bodies
 from gateway.http.envelope import Envelope, Message, format_time
-from gateway.identity.route_access import AccountOwner, AccountReader, PlanReader
+from gateway.identity.route_access import AccountOwner, AccountReader
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation, json_body
-from gateway.openapi.schema_parts import a_choice
+from loupe import refusals
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 
 router = APIRouter(prefix="/api", tags=["account"])
 photos = APIRouter(include_in_schema=False)
-STATUSES = ("active", "trialing", "canceled", "past_due")
-STATUS = a_choice("SubscriptionStatus", "The state of a subscription.", STATUSES)
-SubscriptionStatus = Annotated[str, Field(json_schema_extra=STATUS)]
+PROOF_NEEDED = (
+    "{what} needs a token from a login of the last 15 minutes, or `current_password`; "
+    "with a second factor `otp` instead."
+)
 COLOURS = ("#2f5d8a", "#7a4e8c", "#2e7d63", "#9a5b2d", "#8a3b4f", "#4b5f2a")
 
 
@@ -40,61 +41,22 @@ class User(BaseModel):
     created_at: str
     updated_at: str
     pricing_plan: PricingPlan
+    pending_email: str | None
+    second_factor: bool
 
 
-class ImageUploads(BaseModel):
-    used: int
-    limit: int | None
-    remaining: int | None
-    unlimited: bool
-    exceeded: bool
-    percentage: float
-    period_start: str
-    resets_at: str
+class Proof(BaseModel):
+    """What proves that the token is in the right hands if it comes from no recent login."""
 
-
-class Usage(BaseModel):
-    plan: str
-    image_uploads: ImageUploads
-    features: list[str]
-
-
-class Subscription(BaseModel):
-    id: int
-    type: str
-    status: SubscriptionStatus
-    quantity: int
-    trial_ends_at: str | None
-    ends_at: str | None
-    created_at: str
-    is_active: bool
-    is_on_trial: bool
-    is_cancelled: bool
-    is_on_grace_period: bool
-
-
-class Limit(BaseModel):
-    key: str
-    value: int | None
-    unit: str
-
-
-class Plan(BaseModel):
-    name: str
-    slug: str
-    price: int | None
-    features: list[str]
-    limits: list[Limit]
-
-
-class SubscriptionAndPlan(BaseModel):
-    subscription: Subscription | None
-    plan: Plan
+    current_password: str = ""
+    otp: str = ""
 
 
 class UserChanges(BaseModel):
     name: str | None = None
     email: str | None = None
+    current_password: str = ""
+    otp: str = ""
 
 
 class PasswordChange(BaseModel):
@@ -122,9 +84,13 @@ UPDATE_USER = Operation(
     id="updateUser",
     summary="Change your name or address",
     message="User updated successfully",
-    description="A field that is not sent stays as it is. A new address has to be verified.",
+    description=(
+        "A field that is not sent stays as it is. A new address is `pending_email` until it is verified. "
+        f"{PROOF_NEEDED.format(what='A new address')}"
+    ),
     example_data=examples.PAID_JANE,
     body=json_body(UserChanges, example={"name": "Jane Smith"}),
+    refusals=(refusals.REAUTHENTICATION_REQUIRED,),
 )
 
 
@@ -141,14 +107,18 @@ DELETE_USER = Operation(
     id="deleteUser",
     summary="Delete your account",
     message="Account deleted successfully",
-    description="The account, all images and all files are gone for good.",
+    description=f"The account, images and files are gone for good. {PROOF_NEEDED.format(what='This')}",
+    body=json_body(Proof, example={"current_password": "A-good-one-0"}),
+    refusals=(refusals.REAUTHENTICATION_REQUIRED,),
 )
 
 
 @router.delete("/user")
 @DELETE_USER.describes
-async def delete_user(caller: AccountOwner, backend: BackendDep) -> Message:
-    await caller.auth.DeleteUser(auth_pb2.DeleteUserRequest())
+async def delete_user(request: Request, caller: AccountOwner, backend: BackendDep) -> Message:
+    # before there was a proof to send, a body without a type did not matter
+    values = await bodies.parse(request, Proof) if "content-type" in request.headers else {}
+    await caller.auth.DeleteUser(auth_pb2.DeleteUserRequest(**values))
     backend.callers.forget(caller.user.id)
     return DELETE_USER.done()
 
@@ -177,44 +147,6 @@ async def change_password(request: Request, caller: AccountOwner, backend: Backe
     return CHANGE_PASSWORD.done()
 
 
-GET_USAGE = Operation(
-    id="getUsage",
-    summary="Get this month's usage",
-    message="Usage statistics retrieved successfully",
-    description="Counts by calendar month, in UTC.",
-    example_data=examples.USAGE,
-)
-
-
-@router.get("/usage")
-@GET_USAGE.describes
-async def get_usage(caller: PlanReader, backend: BackendDep) -> Envelope[Usage]:
-    entitlement = (await backend.callers.refresh(caller)).entitlement
-    usage = Usage(
-        plan=entitlement.plan.slug,
-        image_uploads=to_image_uploads(entitlement.usage),
-        features=list(entitlement.plan.features),
-    )
-    return GET_USAGE.answer(usage)
-
-
-GET_SUBSCRIPTION = Operation(
-    id="getSubscription",
-    summary="Get your subscription and plan",
-    message="Subscription details retrieved successfully",
-    description="`subscription` is null if you never had one.",
-    example_data=examples.SUBSCRIPTION,
-)
-
-
-@router.get("/subscription")
-@GET_SUBSCRIPTION.describes
-async def get_subscription(caller: PlanReader, backend: BackendDep) -> Envelope[SubscriptionAndPlan]:
-    entitlement = (await backend.callers.refresh(caller)).entitlement
-    details = SubscriptionAndPlan(subscription=to_subscription(entitlement), plan=to_plan(entitlement.plan))
-    return GET_SUBSCRIPTION.answer(details)
-
-
 @photos.get("/photos/{initials}.svg")
 async def profile_photo(initials: Annotated[str, Path(max_length=8)], shade: int = 0) -> Response:
     """Return a picture of the initials. It is drawn here, so that no third party learns the name."""
@@ -240,54 +172,6 @@ def to_user(request: Request, user: auth_pb2.User, plan: billing_pb2.Plan) -> Us
         created_at=format_time(user.created_at),
         updated_at=format_time(user.updated_at),
         pricing_plan=PricingPlan(id=plan.id, name=plan.name, slug=plan.slug),
-    )
-
-
-def to_image_uploads(usage: billing_pb2.Usage) -> ImageUploads:
-    limit = usage.limit if usage.HasField("limit") else None
-    percentage = 0.0 if limit is None else round(100 * usage.used / limit, 2) if limit else 100.0
-    return ImageUploads(
-        used=usage.used,
-        limit=limit,
-        remaining=None if limit is None else max(0, limit - usage.used),
-        unlimited=limit is None,
-        exceeded=limit is not None and usage.used >= limit,
-        percentage=percentage,
-        period_start=format_time(usage.period_start),
-        resets_at=format_time(usage.resets_at),
-    )
-
-
-def to_subscription(entitlement: billing_pb2.GetEntitlementResponse) -> Subscription | None:
-    if not entitlement.HasField("subscription"):
-        return None
-    subscription = entitlement.subscription
-    is_cancelled = subscription.HasField("ends_at")
-    return Subscription(
-        id=subscription.id,
-        type=subscription.type,
-        status=subscription.status,
-        quantity=subscription.quantity,
-        trial_ends_at=format_time(subscription.trial_ends_at)
-        if subscription.HasField("trial_ends_at")
-        else None,
-        ends_at=format_time(subscription.ends_at) if is_cancelled else None,
-        created_at=format_time(subscription.created_at),
-        is_active=entitlement.is_active,
-        is_on_trial=subscription.status == "trialing" and entitlement.is_active,
-        is_cancelled=is_cancelled,
-        is_on_grace_period=is_cancelled and entitlement.is_active,
-    )
-
-
-def to_plan(plan: billing_pb2.Plan) -> Plan:
-    return Plan(
-        name=plan.name,
-        slug=plan.slug,
-        price=plan.price if plan.HasField("price") else None,
-        features=list(plan.features),
-        limits=[
-            Limit(key=limit.key, value=limit.value if limit.HasField("value") else None, unit=limit.unit)
-            for limit in plan.limits
-        ],
+        pending_email=user.pending_email or None,
+        second_factor=user.second_factor,
     )

@@ -31,6 +31,7 @@ class Credentials(BaseModel):
     email: str = ""
     password: str = ""
     device_name: str = ""
+    otp: str = ""
 
 
 class VerificationMailRequest(BaseModel):
@@ -46,6 +47,17 @@ class NewPassword(BaseModel):
     """The text after the `#` in the mailed link."""
     password: str = ""
     password_confirmation: str = ""
+
+
+class AddressToRestore(BaseModel):
+    token: str = ""
+    """The text after the `#` in the mailed link."""
+
+
+class RestoredAddress(BaseModel):
+    email: str
+    reset_token: str
+    """Works as `token` of `reset-password`."""
 
 
 class Session(BaseModel):
@@ -89,12 +101,15 @@ LOGIN = Operation(
     id="login",
     summary="Log in",
     message="Login successful",
-    description="For accounts with a verified address.",
+    description=(
+        "For accounts with a verified address. An account with a second factor needs `otp`. "
+        "After too many wrong passwords or codes each further attempt has to wait."
+    ),
     example_data={"user": examples.PAID_JANE, "token": "2|xyz789…", "token_type": "Bearer"},
     body=json_body(
         Credentials, "email", "password", example={"email": "jane@example.com", "password": "A-good-one-1"}
     ),
-    refusals=(refusals.INVALID_CREDENTIALS, refusals.EMAIL_UNVERIFIED),
+    refusals=(refusals.INVALID_CREDENTIALS, refusals.EMAIL_UNVERIFIED, refusals.SECOND_FACTOR_REQUIRED),
 )
 
 
@@ -230,6 +245,32 @@ async def resend_verification(request: Request, backend: BackendDep) -> Message:
         email = (await bodies.parse(request, VerificationMailRequest))["email"]
     await backend.as_gateway.auth.ResendVerification(auth_pb2.ResendVerificationRequest(email=email))
     return RESEND_VERIFICATION.done()
+
+
+RESTORE_ADDRESS = Operation(
+    id="restoreAddress",
+    summary="Undo the change of an address",
+    message="Address restored successfully. Please set a new password.",
+    description=(
+        "With the signed text of the notice that the former address got, for 72 hours. It works once. All "
+        "tokens are revoked, and the password is useless from now on: `reset_token` sets a new one. The link "
+        "opens the page `/restore-address`, which does the same for a person."
+    ),
+    example_data={"email": "jane@example.com", "reset_token": "eyJhbGciOi…"},
+    body=json_body(AddressToRestore, "token", example={"token": "eyJhbGciOi…"}),
+    refusals=(refusals.INVALID_SIGNATURE,),
+)
+
+
+@router.post("/email/restore", dependencies=[Depends(limit_by_address)])
+@RESTORE_ADDRESS.describes
+async def restore_address(request: Request, backend: BackendDep) -> Envelope[RestoredAddress]:
+    values = await bodies.parse(request, AddressToRestore)
+    response = await backend.as_gateway.auth.RestoreAddress(auth_pb2.RestoreAddressRequest(**values))
+    backend.callers.forget(response.user.id)
+    return RESTORE_ADDRESS.answer(
+        RestoredAddress(email=response.user.email, reset_token=response.reset_token)
+    )
 
 
 def _device_name(request: Request, device_name: str) -> str:

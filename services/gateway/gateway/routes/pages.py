@@ -1,7 +1,9 @@
 """The pages that a person opens directly: the start page, and those that links in mails open.
 
-The start page is answered without a redirect, because load balancers probe it. The page for a new password
-calls only this API, runs only its own script, and removes the signed text from its address at once.
+The start page is answered without a redirect, because load balancers probe it. The pages for a new password
+and for a restored address call only this API, run only their own script, and remove the signed text from
+their address at once. Neither changes anything before a person presses its button, because mail servers open
+links too.
 """
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -18,6 +20,7 @@ from loupe import refusals
 router = APIRouter(include_in_schema=False)
 START = Page("start.html", is_stored=True)
 RESET_PASSWORD = Page("reset_password.html")
+RESTORE_ADDRESS = Page("restore_address.html")
 VERIFIED, LINK_FAILED = Page("email_verified.html"), Page("verification_failed.html")
 VERIFY_LATER = Page("verify_later.html")
 
@@ -30,6 +33,11 @@ async def start_page() -> HTMLResponse:
 @router.get("/reset-password")
 async def reset_password_page() -> HTMLResponse:
     return RESET_PASSWORD.answer()
+
+
+@router.get("/restore-address")
+async def restore_address_page() -> HTMLResponse:
+    return RESTORE_ADDRESS.answer()
 
 
 @router.get("/verify-email/{signed}", dependencies=[Depends(limit_by_address)])

@@ -8,7 +8,7 @@ from gateway.http.envelope import Envelope
 from gateway.identity.access import limit_by_caller_or_address
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation
-from gateway.routes.account import Limit, to_plan
+from gateway.routes.usage import Limit, to_plan
 from loupe.billing.v1 import billing_pb2 as pb
 
 router = APIRouter(prefix="/api/plans", tags=["plans"])

@@ -12,6 +12,7 @@ from gateway.identity.route_access import AccountOwner, AccountReader, TokenHold
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, json_body
 from gateway.openapi.schema_parts import Ability
+from gateway.routes.account import PROOF_NEEDED
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 
@@ -24,7 +25,9 @@ class TokenRequest(BaseModel):
     abilities: list[Ability] | None = Field(default=None, min_length=1)
     """None means all abilities."""
     expires_at: str = ""
-    """A time as in RFC 3339. Empty means that the token never expires."""
+    """A time as in RFC 3339. Empty means the default of the installation."""
+    current_password: str = ""
+    otp: str = ""
 
 
 class Token(BaseModel):
@@ -69,13 +72,17 @@ CREATE_TOKEN = Operation(
     id="createToken",
     summary="Create a token",
     message="API token created successfully",
-    description="Needs a token with all abilities. The text of the new token is shown only this once.",
+    description=(
+        "Needs a token with all abilities. The text of the new token is shown only this once. "
+        f"{PROOF_NEEDED.format(what='A token that lives longer than the one of this request')}"
+    ),
     example_data={"token": examples.TOKEN, "plain_text": "1|abc123…"},
     body=json_body(
         TokenRequest,
         "name",
         example={"name": "My App", "abilities": ["images:read"], "expires_at": "2030-01-01T00:00:00Z"},
     ),
+    refusals=(refusals.REAUTHENTICATION_REQUIRED,),
     links=Links(("revokeToken",), "token_id", new_id="/data/token/id"),
 )
 

@@ -4,6 +4,7 @@ import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
+from common import labels
 from imagefile.formats import FORMATS, Format, extension
 
 LONGEST = 255
@@ -39,5 +40,5 @@ def disposition(filename: str) -> str:
 
 
 def title(text: str) -> str | None:
-    """Return a batch's name without control characters, or None if nothing is left."""
-    return "".join(character for character in text if unicodedata.category(character) != "Cc").strip() or None
+    """Return a batch's name without characters that no label may have, or None if nothing is left."""
+    return "".join(filter(labels.is_allowed, text)).strip() or None

@@ -1,0 +1,137 @@
+"""The gRPC methods that need no token: register, log in, and follow the links in mails."""
+
+import secrets
+from collections.abc import Sequence
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from auth import links
+from auth.convert import user_to_proto
+from auth.domain import addresses, credentials, guesses, tokens, users
+from auth.servicer import Servicer
+from auth.tables import Token, User
+from common import errors, rpc, trace
+from common.security_events import record
+from loupe.auth.v1 import auth_pb2 as pb
+
+
+class LoginMethods(Servicer):
+    async def Register(self, request: pb.RegisterRequest, context: rpc.Context) -> pb.RegisterResponse:
+        email = users.check_registration(
+            request.name,
+            request.email,
+            request.password,
+            request.password_confirmation,
+            refuse_common=self._policy.refuse_common_passwords,
+        )
+        password_hash = await self._hasher.hash(request.password)
+        async with self._sessions.begin() as session:
+            user = await users.register(
+                session,
+                name=request.name,
+                email=email,
+                password_hash=password_hash,
+                is_verified=not self._policy.email_verification,
+                mails_per_day=self._policy.mails_per_day,
+            )
+            _, text = await self._create_token(session, user, request.device_name)
+        return pb.RegisterResponse(user=user_to_proto(user), token=text)
+
+    async def Login(self, request: pb.LoginRequest, context: rpc.Context) -> pb.LoginResponse:
+        async with self._sessions.begin() as session:
+            user = await users.find_by_email(session, request.email)
+            buckets = await self._count_login(session, user, request.email)
+        is_right = await self._hasher.matches(request.password, user.password_hash if user else None)
+        checked, text = credentials.check_login(user, password_is_right=is_right), ""
+        async with self._sessions.begin() as session:
+            user = await credentials.lock_for_login(session, checked)
+            refusal = await credentials.missing_for_login(session, user, request.otp, self._ring.cipher)
+            if refusal is None or not request.otp:  # a wrong code is a guess, and stays counted
+                await guesses.uncount(session, buckets)
+            if refusal is None:
+                _, text = await self._create_token(session, user, request.device_name)
+        if refusal:
+            raise refusal
+        return pb.LoginResponse(user=user_to_proto(user), token=text)
+
+    async def VerifyEmail(
+        self, request: pb.VerifyEmailRequest, context: rpc.Context
+    ) -> pb.VerifyEmailResponse:
+        link = links.read(self._secret, "verify", request.token, *self._previous_secrets)
+        async with self._sessions.begin() as session:
+            user = await addresses.verify(session, link)
+        return pb.VerifyEmailResponse(user=user_to_proto(user))
+
+    async def ResendVerification(
+        self, request: pb.ResendVerificationRequest, context: rpc.Context
+    ) -> pb.ResendVerificationResponse:
+        async with self._sessions.begin() as session:
+            await users.request_verification_mail(
+                session, request.email, mails_per_day=self._policy.mails_per_day
+            )
+        return pb.ResendVerificationResponse()
+
+    async def ForgotPassword(
+        self, request: pb.ForgotPasswordRequest, context: rpc.Context
+    ) -> pb.ForgotPasswordResponse:
+        async with self._sessions.begin() as session:
+            await users.request_reset_mail(session, request.email, mails_per_day=self._policy.mails_per_day)
+        return pb.ForgotPasswordResponse()
+
+    async def ResetPassword(
+        self, request: pb.ResetPasswordRequest, context: rpc.Context
+    ) -> pb.ResetPasswordResponse:
+        link = links.read(self._secret, "reset", request.token, *self._previous_secrets)
+        async with self._sessions.begin() as session:
+            user = await credentials.user_of_reset_link(session, link)
+        credentials.check_password_reset(
+            request.password,
+            request.password_confirmation,
+            refuse_common=self._policy.refuse_common_passwords,
+        )
+        password_hash = await self._hasher.hash(request.password)
+        async with self._sessions.begin() as session:
+            await credentials.reset_password(session, user, password_hash)
+            await guesses.remember_client(session, link.user_id, trace.client_address.get())
+            await tokens.revoke_all(session, link.user_id)
+        return pb.ResetPasswordResponse()
+
+    async def RestoreAddress(
+        self, request: pb.RestoreAddressRequest, context: rpc.Context
+    ) -> pb.RestoreAddressResponse:
+        link = links.read(self._secret, "restore", request.token, *self._previous_secrets)
+        password_hash = await self._hasher.hash(secrets.token_urlsafe())
+        async with self._sessions.begin() as session:
+            user = await addresses.restore(session, link, password_hash)
+            await tokens.revoke_all(session, link.user_id)
+        seal = links.seal_of(self._secret, password_hash)
+        return pb.RestoreAddressResponse(
+            user=user_to_proto(user),
+            reset_token=links.sign(self._secret, "reset", link.user_id, user.email, seal),
+        )
+
+    async def _count_login(
+        self, session: AsyncSession, user: User | None, email: str
+    ) -> Sequence[guesses.Bucket]:
+        """Count a login before its password is checked. Refuse it after too many wrong ones."""
+        buckets = await guesses.buckets_of_login(
+            session,
+            users.normalize(email),
+            user.id or 0 if user else 0,
+            trace.client_address.get(),
+            per_account=self._policy.guesses_per_account,
+            per_address=self._policy.guesses_per_address,
+        )
+        try:
+            await guesses.count(session, buckets)
+        except errors.ResourceExhausted:
+            record("sign_in.delayed", user_id=user.id if user else None)
+            raise
+        return buckets
+
+    async def _create_token(self, session: AsyncSession, user: User, device_name: str) -> tuple[Token, str]:
+        """Create the token of a login or registration, and remember from where it came."""
+        await guesses.remember_client(session, user.id or 0, trace.client_address.get())
+        return await tokens.create_by_login(
+            session, user, device_name, self._policy.token_expires_at, most=self._policy.tokens_per_user
+        )

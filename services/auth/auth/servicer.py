@@ -1,0 +1,94 @@
+"""What all parts of the gRPC service share: database, keys, policy, and the proof that a change needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from auth.committed_events import record_on_commit
+from auth.domain import guesses, second_factor, users
+from auth.key_ring import KeyRing
+from auth.passwords import Hasher
+from auth.policy import Policy
+from auth.tables import Token, User
+from common import errors
+from common.db import Sessions
+from common.identity import Principal
+from common.security_events import record
+from loupe import refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a request holds to prove that its token was not stolen. Both may be empty."""
+
+    current_password: str
+    otp: str
+
+
+class Servicer:
+    def __init__(
+        self,
+        sessions: Sessions,
+        ring: KeyRing,
+        hasher: Hasher,
+        *,
+        secret: str,
+        previous_secrets: Sequence[str],
+        policy: Policy,
+    ) -> None:
+        self._sessions = sessions
+        self._ring = ring
+        self._hasher = hasher
+        self._secret = secret
+        self._previous_secrets = previous_secrets
+        self._policy = policy
+
+    async def _require_proof(self, principal: Principal, proof: Proof) -> None:
+        """Refuse unless the caller's token comes from a recent login, or the request proves who sends it.
+
+        A user with a second factor proves it by a code, because a thief of the token may know the password
+        too. A user who is gone is left to the caller.
+        """
+        if not self._policy.reauthentication_minutes:
+            return
+        async with self._sessions.begin() as session:
+            user = await session.get(User, principal.user_id)
+            token = await session.get(Token, principal.token_id)
+        if user is None or (token and self._policy.is_recent(token.signed_in_at)):
+            return
+        if user.second_factor_at:
+            is_proven = bool(proof.otp) and await self._use_code(principal.user_id, proof.otp)
+            field, proof_name, sent = "otp", "code of the second factor as `otp`", proof.otp
+        else:
+            is_proven = bool(proof.current_password) and await self._matches(user, proof.current_password)
+            field, proof_name, sent = "current_password", "current password", proof.current_password
+        if not is_proven:
+            record("account.reauthentication_refused", user_id=user.id, token_id=principal.token_id)
+            refusal = errors.refused(refusals.REAUTHENTICATION_REQUIRED, proof=proof_name)
+            if sent:
+                refusal.fields[field] = [f"The {field.replace('_', ' ')} is incorrect."]
+            raise refusal
+
+    async def _matches(self, user: User, password: str) -> bool:
+        """Return whether this is the user's password. Wrong ones are counted, and too many are refused."""
+        bucket = guesses.bucket_of_user(user.id or 0, per_account=self._policy.guesses_per_account)
+        async with self._sessions.begin() as session:
+            await guesses.count(session, [bucket])
+        is_right = await self._hasher.matches(password, user.password_hash)
+        if is_right:
+            async with self._sessions.begin() as session:
+                await guesses.uncount(session, [bucket])
+        return is_right
+
+    async def _use_code(self, user_id: int, otp: str) -> bool:
+        """Use up a code of the second factor. Wrong ones are counted, and too many are refused."""
+        bucket = guesses.bucket_of_user(user_id, per_account=self._policy.guesses_per_account)
+        async with self._sessions.begin() as session:
+            await guesses.count(session, [bucket])
+        async with self._sessions.begin() as session:
+            user = await users.lock_existing(session, user_id)
+            is_right = await second_factor.use(session, user, otp, self._ring.cipher)
+            if is_right:
+                await guesses.uncount(session, [bucket])
+            else:
+                record_on_commit(session, "second_factor.refused", user_id=user_id)
+        return is_right

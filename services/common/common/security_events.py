@@ -1,0 +1,68 @@
+"""Security events: what happened to accounts, tokens and keys, as log lines with stable names and as a
+metric.
+
+`EVENTS` is the only table of names. Programs that watch the logs rely on them, so never rename one. A line
+has ids alone: no password, token, code, name or mail address.
+"""
+
+from typing import NamedTuple
+
+from prometheus_client import Counter
+
+from common import log, trace
+
+LOG = log.get(__name__)
+events = Counter("loupe_security_events_total", "Security events", ["event"])
+
+
+class Event(NamedTuple):
+    """What a name means. `is_refusal`: somebody tried what they may not do."""
+
+    meaning: str
+    is_refusal: bool = False
+
+
+EVENTS = {
+    "account.created": Event("a user registered, or an operator added one"),
+    "account.deleted": Event("a user deleted the account"),
+    "account.reauthentication_refused": Event(
+        "a change of the account needed a recent login or the right password or code", is_refusal=True
+    ),
+    "address.verified": Event("a user opened the link of a verification mail"),
+    "address.change_requested": Event("a user asked for another mail address"),
+    "address.changed": Event("another mail address counts from now on"),
+    "address.restored": Event("the link in a notice put the former mail address back"),
+    "mail.limited": Event(
+        "a mail was not sent, because the address or the user got too many", is_refusal=True
+    ),
+    "password.reset_requested": Event("somebody asked for a mail to set a new password of an account"),
+    "password.reset": Event("a mailed link set a new password; all tokens are revoked"),
+    "password.changed": Event("a user set a new password; all other tokens are revoked"),
+    "requests.limited": Event("the first request of an hour that an hourly limit refused", is_refusal=True),
+    "second_factor.disabled": Event("a user switched the second factor off, or a restored address did"),
+    "second_factor.enabled": Event("a user switched a second factor on"),
+    "second_factor.recovery_code_used": Event("a recovery code replaced a code of the second factor"),
+    "second_factor.recovery_codes_replaced": Event("a user got new recovery codes"),
+    "second_factor.refused": Event(
+        "the password was right, and the code of the second factor was wrong", is_refusal=True
+    ),
+    "sign_in.admitted": Event("a user logged in"),
+    "sign_in.delayed": Event("a login was refused unread after too many wrong ones", is_refusal=True),
+    "sign_in.refused": Event("a login with an unknown address or a wrong password", is_refusal=True),
+    "sign_in.unverified": Event("a login with the right password and an unverified address", is_refusal=True),
+    "signing_key.rotated": Event("an operator created a new signing key"),
+    "token.created": Event("a user made a token with another token"),
+    "token.evicted": Event("a user had too many tokens, and the longest unused was revoked"),
+    "token.guessed": Event("a client sent a token that does not exist", is_refusal=True),
+    "token.revoked": Event("tokens were revoked"),
+}
+"""Every security event, by its name: `thing.what happened to it`."""
+
+
+def record(name: str, **ids: object) -> None:
+    """Log the event and count it. `ids` says to whom it happened, such as `user_id`."""
+    event = EVENTS[name]
+    client = {"client_address": trace.client_address.get()} if trace.client_address.get() else {}
+    write = LOG.warning if event.is_refusal else LOG.info
+    write("security event", security_event=name, **client, **ids)
+    events.labels(name).inc()

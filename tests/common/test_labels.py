@@ -1,0 +1,31 @@
+"""Which characters names and labels may have."""
+
+import pytest
+
+from common import labels
+
+
+@pytest.mark.parametrize(
+    "text", ["Jane Smith", "Zoë", "محمد", "李 小龍", "👩\u200d💻", "", "a\u00a0b", "O'Hara-Ś"]
+)
+def test_text_of_all_languages_is_clean(text: str) -> None:
+    assert labels.is_clean(text)
+    assert labels.clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("a\nb", "a b"),
+        ("a\r\n\r\nb", "a b"),
+        ("\x1b[31mred", "[31mred"),
+        ("a\u2028b\u2029c", "a b c"),
+        ("user\u202egnp.exe", "user gnp.exe"),
+        ("\u2067x\u2069", "x"),
+        ("a\x85b", "a b"),
+        ("\0", ""),
+    ],
+)
+def test_characters_that_a_label_may_not_have_become_a_space(text: str, cleaned: str) -> None:
+    assert not labels.is_clean(text)
+    assert labels.clean(text) == cleaned
