@@ -2,10 +2,11 @@
 
 from nats.js import JetStreamContext
 
-from common import bus, log, metrics, process, tls, trace
+from common import bus, log, metrics, process, tls, trace, walls
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
+from confinement.walls import protect_parent
 from inference import events
 from inference.availability import Availability
 from inference.decoding.pool import Decoder
@@ -47,6 +48,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     readiness.watch("triton", lambda: triton.is_healthy)
     images = await channel_to_images(settings, readiness)
     decoder = Decoder(processes=parallel)
+    walls.announce("decoding", {**protect_parent(), **await decoder.walls()})
     async with bus.connection(settings.nats_url, "inference", readiness) as nc:
         js = nc.jetstream()
         streams, replicas = (events.RESULTS, bus.DEAD), settings.nats_replicas

@@ -1,78 +1,41 @@
-"""The decoding child: a separate process, with limits, that turns untrusted files into raw pixels.
+"""The decoding child: a separate process, behind walls, that turns untrusted files into raw pixels.
 
-It reads files from stdin, answers on stdout, and ends when stdin ends. It imports no numpy, to stay small.
+It imports no numpy, to stay small. All that it needs is loaded before it is confined: later it can open no
+file, so a late import fails.
 """
 
+import functools
 import json
-import os
-import resource
 import sys
 import warnings
-from contextlib import suppress
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from inference.decoding import modes, seccomp
+from confinement import child
+from inference.decoding import modes
 from inference.decoding.decoders import decode
-from inference.decoding.protocol import LENGTH, TOKEN_BYTES, DecodedHeader, Limits, Refusal
+from inference.decoding.protocol import Limits, Refusal
 
 
 def main() -> None:
     limits = Limits(**json.loads(sys.argv[1]))
-    requests = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a C library that prints must not write into the answers
-    confine(limits)
-    with suppress(BrokenPipeError):
-        while token := requests.read(TOKEN_BYTES):
-            length = LENGTH.unpack(requests.read(LENGTH.size))[0]
-            allow_cpu(limits.cpu_seconds)
-            answer_request(requests.read(length), limits.pixels, answers)
-            answers.write(token)
-            answers.flush()
-
-
-def confine(limits: Limits) -> None:
-    """Limit the memory of this process, and forbid it to write files, to start processes and to dump core."""
-    for resource_kind, most in (
-        (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 16),
-    ):
-        resource.setrlimit(resource_kind, (most, most))
-    if not seccomp.forbid_processes():
-        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     Image.MAX_IMAGE_PIXELS = limits.pixels
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
+    child.serve(limits.memory_bytes, functools.partial(answer_request, limits.pixels))
 
 
-def allow_cpu(seconds: int) -> None:
-    """Allow this process `seconds` of processor time from now on.
-
-    The system counts from the start of the process, so the limit is raised for each file.
-    """
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    spent = int(used.ru_utime + used.ru_stime)
-    resource.setrlimit(resource.RLIMIT_CPU, (spent + 1 + seconds, resource.RLIM_INFINITY))
-
-
-def answer_request(data: bytes, most_pixels: int, out: BinaryIO) -> None:
+def answer_request(most_pixels: int, data: bytes, out: BinaryIO) -> None:
     """Write the decoded file to `out`, or a refusal."""
     try:
         decoded = decode(data, most_pixels)
     except Exception as error:  # noqa: BLE001  a hostile file may cause any error
-        send(out, Refusal(reason=refusal_reason(error), message=f"{type(error).__name__}: {error}"[:300]))
+        text = f"{type(error).__name__}: {error}"[:300]
+        child.send(out, Refusal(reason=refusal_reason(error), message=text))
         return
-    send(out, decoded.header)
+    child.send(out, decoded.header)
     out.writelines(decoded.parts)
-
-
-def send(out: BinaryIO, header: DecodedHeader | Refusal) -> None:
-    encoded = json.dumps(header).encode()
-    out.write(LENGTH.pack(len(encoded)) + encoded)
 
 
 def refusal_reason(error: Exception) -> str:

@@ -4,27 +4,22 @@ A child's answer is checked like any input, because a hostile file may have take
 """
 
 import asyncio
-import fcntl
 import json
-import os
-import subprocess
-import sys
-from contextlib import suppress
 from dataclasses import asdict
-from io import RawIOBase
-from typing import IO, cast
+from typing import cast
 
 import numpy as np
 
+from confinement.process import ConfinedProcess
+from confinement.walls import Report
 from imagefile.formats import parse_format
-from inference.decoding import child as child_program
-from inference.decoding.protocol import ICC_BYTES, LENGTH, TOKEN_BYTES, DecodedHeader, Limits, Refusal
+from inference.decoding.protocol import ICC_BYTES, DecodedHeader, Limits, Refusal
 from inference.errors import DecoderCrashed, Undecodable
 from inference.metadata import LARGEST_EXIF_BYTES, plausible_dpi
 from inference.picture import LARGEST_16_BIT, Animation, Picture, Pixels
 
-HEADER_BYTES = 32 << 10
-PIPE_BYTES = 1 << 20
+PROGRAM = ("-m", "inference.decoding.child")
+"""What Python runs in the child."""
 
 
 class Decoder:
@@ -57,6 +52,14 @@ class Decoder:
                 return await self._decode_within_deadline(child, data)
             finally:
                 await self._give_back(child)
+
+    async def walls(self) -> Report:
+        """Start a child, which the next file gets, and return which walls stand around it."""
+        async with self._free:
+            child = self._take_child(self._limits)
+            report = await asyncio.to_thread(child.report)
+            await self._give_back(child)
+            return report
 
     async def aclose(self) -> None:
         """End all children. A decode that still runs raises `DecoderCrashed`."""
@@ -105,74 +108,52 @@ class Decoder:
 
 
 class Child:
-    """One decoding process. Its methods block.
-
-    The process gets no environment, and no signals that are sent to our process group, and it ends when its
-    stdin ends.
-    """
+    """One decoding process. Its methods block."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", child_program.__name__, json.dumps(asdict(limits))],
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env={},
-            start_new_session=True,
-        )
-        self._requests = cast("IO[bytes]", self._process.stdin)
-        self._answers = cast("RawIOBase", self._process.stdout)
-        self._is_killed = False
+        self._process = ConfinedProcess(*PROGRAM, json.dumps(asdict(limits)))
         self.files = 0
-        with suppress(OSError):  # a larger pipe wakes both sides less often; the system may refuse it
-            fcntl.fcntl(self._answers.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     @property
     def is_alive(self) -> bool:
-        return not self._is_killed and self._process.poll() is None
+        return self._process.is_alive
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    def report(self) -> Report:
+        """Return which walls stand around the child. Raise `DecoderCrashed` if it ends before it says so."""
+        try:
+            return self._process.report()
+        except (OSError, EOFError, ValueError, TypeError) as error:
+            raise self._crash(error) from error
+
     def decode(self, data: bytes) -> Picture | Animation:
         self.files += 1
         try:
-            token = os.urandom(TOKEN_BYTES)
-            self._send(token, LENGTH.pack(len(data)), data)
+            token = self._process.request(data, self.limits.cpu_seconds)
             return self._receive(token)
         except Undecodable:
             raise
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
-            self.end()
-            raise DecoderCrashed(
-                f"the decoding child ended with exit code {self._process.returncode}: {error!r}"
-            ) from error
+            raise self._crash(error) from error
 
     def kill(self) -> None:
-        self._is_killed = True
         self._process.kill()
 
     def end(self) -> None:
-        self.kill()
-        self._requests.close()
-        self._answers.close()
-        self._process.wait()
+        self._process.end()
 
-    def _send(self, *parts: bytes) -> None:
-        for part in parts:
-            rest = memoryview(part)
-            while rest:
-                rest = rest[self._requests.write(rest) :]
+    def _crash(self, error: Exception) -> DecoderCrashed:
+        self.end()
+        return DecoderCrashed(f"the decoding child ended with exit code {self._process.exit_code}: {error!r}")
 
     def _receive(self, token: bytes) -> Picture | Animation:
-        header = self._read_header()
+        header: DecodedHeader | Refusal = self._process.read_header()
         picture = None if "reason" in header else self._read_picture(header)
-        if self._read_pixels(TOKEN_BYTES).tobytes() != token:
-            raise ValueError("the answer belongs to another file")
+        self._process.read_token(token)
         if picture is None:
             refusal = cast("Refusal", header)
             raise Undecodable(refusal["message"], reason=refusal["reason"])
@@ -234,21 +215,10 @@ class Child:
             bits=header.get("bits", 0),
         )
 
-    def _read_header(self) -> DecodedHeader | Refusal:
-        length = LENGTH.unpack(self._read_pixels(LENGTH.size).tobytes())[0]
-        if length > HEADER_BYTES:
-            raise ValueError(f"a header of {length} bytes is too long")
-        return json.loads(self._read_pixels(length).tobytes())
-
     def _read_pixels(self, *shape: int, dtype: type[np.generic] = np.uint8) -> Pixels:
         """Return the next samples of the answer. They are read into the array directly, to save memory."""
         pixels = np.empty(shape, dtype)
-        rest = pixels.reshape(-1).view(np.uint8).data
-        while rest:
-            count = self._answers.readinto(rest)
-            if not count:
-                raise EOFError("the answer is cut off")
-            rest = rest[count:]
+        self._process.read_into(pixels.reshape(-1).view(np.uint8).data)
         return pixels
 
 

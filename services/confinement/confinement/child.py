@@ -1,0 +1,34 @@
+"""The child's side: answers requests from behind the walls until its input ends."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import BinaryIO
+
+from confinement.protocol import LENGTH, TOKEN_BYTES
+from confinement.walls import confine
+
+Answer = Callable[[bytes, BinaryIO], None]
+"""Writes the answer to one request. It raises no error."""
+
+
+def serve(memory_bytes: int, answer: Answer) -> None:
+    """Confine this process, report its walls, and answer requests from stdin on stdout until stdin ends."""
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a C library that prints must not write into the answers
+    send(answers, confine(memory_bytes))
+    answers.flush()
+    with suppress(BrokenPipeError):
+        while token := requests.read(TOKEN_BYTES):
+            length = LENGTH.unpack(requests.read(LENGTH.size))[0]
+            answer(requests.read(length), answers)
+            answers.write(token)
+            answers.flush()
+
+
+def send(out: BinaryIO, header: Mapping[str, object]) -> None:
+    """Write a header as JSON after its length."""
+    encoded = json.dumps(header).encode()
+    out.write(LENGTH.pack(len(encoded)) + encoded)

@@ -1,0 +1,15 @@
+"""The protocol between a process and its confined child.
+
+First the child sends its report of walls. Then a request is a token, a length, and that many bytes. An answer
+begins with a header, and ends with the token. Reports and headers are JSON after their length.
+"""
+
+import struct
+
+LENGTH = struct.Struct(">Q")
+TOKEN_BYTES = 16
+"""The parent sends a random token before each file, and the child repeats it after its answer. If a file
+made the child write too much, the rest cannot be taken for the answer to the next file.
+"""
+HEADER_BYTES = 32 << 10
+"""The longest header that the parent reads."""
