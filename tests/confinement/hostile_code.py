@@ -46,6 +46,19 @@ child.decode = decode
 child.main()
 """
 )
+PARSING_CHILD = (
+    ATTACKER
+    + """
+from common import errors
+from images.formats import child
+
+def sniff(data, **limits):
+    raise errors.invalid({"image": [attack(data.decode())]})
+
+child.sniff = sniff
+child.main()
+"""
+)
 UNCONFINED = (
     ATTACKER
     + """
@@ -79,11 +92,11 @@ def running_target() -> Generator[Target]:
 
 
 def attack_from(child: ConfinedProcess, code: str, cpu_seconds: int = 30) -> str:
-    """Run code in a decoding child. Return `done`, or the error that it met."""
+    """Run code in a child. Return `done`, or the error that it met."""
     token = child.request(code.encode(), cpu_seconds)
-    message = str(child.read_header()["message"])
+    answer = child.read_header()
     child.read_token(token)
-    return message.removeprefix("RuntimeError: ")
+    return str(answer.get("refusal") or answer["message"]).removeprefix("RuntimeError: ")
 
 
 def attack_unconfined(code: str) -> str:

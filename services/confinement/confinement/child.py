@@ -23,7 +23,11 @@ def serve(memory_bytes: int, answer: Answer) -> None:
     with suppress(BrokenPipeError):
         while token := requests.read(TOKEN_BYTES):
             length = LENGTH.unpack(requests.read(LENGTH.size))[0]
-            answer(requests.read(length), answers)
+            data = requests.read(length)
+            answers.write(token)
+            answers.flush()
+            answer(data, answers)
+            del data
             answers.write(token)
             answers.flush()
 

@@ -63,12 +63,16 @@ class ConfinedProcess:
         return self._report
 
     def request(self, data: bytes, cpu_seconds: int) -> bytes:
-        """Send a file, which may take that much processor time, and return the token of its answer."""
+        """Send a file, which may take that much processor time, and return the token of its answer.
+
+        Return once the child has the whole file. Any error before is not the file's fault.
+        """
         self.report()
         self._allow_cpu(cpu_seconds)
         token = os.urandom(TOKEN_BYTES)
         for part in (token, LENGTH.pack(len(data)), data):
             self._send(part)
+        self.read_token(token)
         return token
 
     def read_header(self) -> Any:
@@ -76,13 +80,16 @@ class ConfinedProcess:
         length = LENGTH.unpack(self.read(LENGTH.size))[0]
         if length > HEADER_BYTES:
             raise ValueError(f"a header of {length} bytes is too long")
-        header = json.loads(self.read(length))
+        try:
+            header = json.loads(self.read(length))
+        except RecursionError:
+            raise ValueError("the header is nested too deeply") from None
         if not isinstance(header, dict):
             raise TypeError("the header is no object")
         return cast("Any", header)
 
     def read_token(self, token: bytes) -> None:
-        """Read the end of an answer. Raise `ValueError` if it is not the answer to the request."""
+        """Read the token before or after an answer. Raise `ValueError` if it is that of another file."""
         if self.read(TOKEN_BYTES) != token:
             raise ValueError("the answer belongs to another file")
 

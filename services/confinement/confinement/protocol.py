@@ -1,7 +1,8 @@
 """The protocol between a process and its confined child.
 
-First the child sends its report of walls. Then a request is a token, a length, and that many bytes. An answer
-begins with a header, and ends with the token. Reports and headers are JSON after their length.
+First the child sends its report of walls. Then a request is a token, a length, and that many bytes. The child
+repeats the token when it has all of them. Then it answers with a header and what the header announces, and
+repeats the token again. Reports and headers are JSON after their length.
 """
 
 import struct

@@ -2,13 +2,12 @@
 
 The file's name and declared type are ignored. The signature decides the format, the structure of the file
 decides whether it is complete, and Pillow reads the header. Parser bombs are refused before Pillow reads the
-file.
+file. Uploads are read here in the parsing child only.
 """
 
 import io
 import warnings
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
@@ -18,6 +17,7 @@ from imagefile.formats import READABLE, Format
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
 from images.formats import png
+from images.formats.header import Header
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
 MOST_FRAMES = gif.MOST_FRAMES
@@ -27,26 +27,6 @@ CODINGS: dict[Format, tuple[bytes, ...]] = {"AVIF": heif.AV1, "HEIF": heif.HEVC}
 MOST_CODED = 2
 """Tiles reach beyond a picture. Together they may have this many times the limit of pixels."""
 BROKEN = "The image is corrupt or incomplete."
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The facts about a file that are known without decoding it."""
-
-    format: Format
-    width: int
-    """Pixels, after the EXIF orientation is applied."""
-    height: int
-    frames: int = 1
-    is_lossy: bool = False
-    depth: int = 8
-    """Bits of a sample, for a format that can become one with fewer."""
-    has_alpha: bool = False
-    """Whether there is an alpha channel or a transparent colour, even if it hides nothing."""
-
-
-def too_large_text(largest_bytes: int) -> str:
-    return f"The image may not be greater than {largest_bytes >> 20} MB."
 
 
 def unknown_text(accepted: Collection[Format]) -> str:

@@ -1,8 +1,9 @@
-"""An attacker who controls the decoding child reaches no file, no network and no other process."""
+"""An attacker who controls a child that reads files reaches no file, no network and no other process."""
 
 import json
 import os
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,10 +15,12 @@ import inference.worker
 from confinement import system_calls
 from confinement.process import ConfinedProcess
 from confinement.seccomp import conditions
-from inference.decoding.protocol import Limits
+from images.formats import header
+from inference.decoding import protocol
 from tests.confinement.attempts import ALL, NUMBERS, ORDINARY
 from tests.confinement.hostile_code import (
     DECODING_CHILD,
+    PARSING_CHILD,
     Target,
     attack_from,
     attack_unconfined,
@@ -26,6 +29,7 @@ from tests.confinement.hostile_code import (
 
 REFUSED = re.compile(r"\w+: \[Errno (1|13)\]")
 """EPERM by seccomp, or EACCES by Landlock."""
+LIMITS = {"decoding": protocol.Limits(), "parsing": header.Limits(50_000_000)}
 MOST_NUMBER = 700
 """The kernel has no system call with a higher number."""
 TRAMPOLINES = {"x86_64": {335, 336}}
@@ -39,11 +43,21 @@ def target() -> Iterator[Target]:
         yield target
 
 
+@pytest.fixture(scope="module", params=LIMITS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def child() -> Iterator[ConfinedProcess]:
-    child = ConfinedProcess("-c", DECODING_CHILD, json.dumps(asdict(Limits())))
+def child(kind: str) -> Iterator[ConfinedProcess]:
+    child = start(kind)
     yield child
     child.end()
+
+
+def start(kind: str) -> ConfinedProcess:
+    program = DECODING_CHILD if kind == "decoding" else PARSING_CHILD
+    return ConfinedProcess("-c", program, json.dumps(asdict(LIMITS[kind])))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +90,7 @@ def prepared(code: str, places: dict[str, object], folder: Path) -> str:
 
 
 @pytest.mark.parametrize("attempt", ALL)
-def test_a_captured_decoder_is_refused(
+def test_a_captured_child_is_refused(
     child: ConfinedProcess, target: Target, places: dict[str, object], tmp_path: Path, attempt: str
 ) -> None:
     met = attack_from(child, prepared(ALL[attempt], places, tmp_path))
@@ -150,14 +164,14 @@ def test_a_thread_can_be_started(child: ConfinedProcess) -> None:
     assert met == "done"
 
 
-def test_memory_is_limited(child: ConfinedProcess) -> None:
-    met = attack_from(child, f"bytearray({Limits().memory_bytes})")
+def test_memory_is_limited(child: ConfinedProcess, kind: str) -> None:
+    met = attack_from(child, f"bytearray({LIMITS[kind].memory_bytes})")
 
     assert met.startswith("MemoryError")
 
 
-def test_a_decoder_that_computes_for_ever_is_killed(tmp_path: Path) -> None:
-    child = ConfinedProcess("-c", DECODING_CHILD, json.dumps(asdict(Limits())))
+def test_a_child_that_computes_for_ever_is_killed(kind: str) -> None:
+    child = start(kind)
 
     with pytest.raises(EOFError):
         attack_from(child, "while True: pass", cpu_seconds=1)
@@ -165,11 +179,11 @@ def test_a_decoder_that_computes_for_ever_is_killed(tmp_path: Path) -> None:
     child.end()
 
 
-def test_a_decoder_that_crashes_dumps_no_core(tmp_path: Path) -> None:
-    child = ConfinedProcess("-c", DECODING_CHILD, json.dumps(asdict(Limits())))
+def test_a_child_that_crashes_dumps_no_core(kind: str) -> None:
+    child = start(kind)
 
     with pytest.raises(EOFError):
         attack_from(child, "ctypes.string_at(0)")
     child.end()
 
-    assert child.exit_code == -11
+    assert child.exit_code == -signal.SIGSEGV
