@@ -49,7 +49,7 @@ PROCESSES = {
     "signal a thread of the worker": "call({tgkill}, {pid}, {pid}, 0)",
     "hold the worker": "os.pidfd_open({pid})",
     "limit the files of the worker": "resource.prlimit({pid}, resource.RLIMIT_NOFILE)",
-    "slow the worker down": "os.setpriority(os.PRIO_PROCESS, {pid}, 1)",
+    "slow the worker down": "os.setpriority(os.PRIO_PROCESS, {pid}, 19)",
     "tie the worker to a core": "os.sched_setaffinity({pid}, [0])",
     "send signals through a pipe": "import fcntl; fcntl.fcntl(1, fcntl.F_GETFL)",
     "allow itself more time": "check(LIBC.setrlimit(0, struct.pack('qq', 100, -1)))",

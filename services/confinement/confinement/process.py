@@ -68,7 +68,7 @@ class ConfinedProcess:
         Return once the child has the whole file. Any error before is not the file's fault.
         """
         self.report()
-        self._allow_cpu(cpu_seconds)
+        self.allow_cpu(cpu_seconds)
         token = os.urandom(TOKEN_BYTES)
         for part in (token, LENGTH.pack(len(data)), data):
             self._send(part)
@@ -121,7 +121,7 @@ class ConfinedProcess:
         while rest:
             rest = rest[self._requests.write(rest) :]
 
-    def _allow_cpu(self, seconds: int) -> None:
+    def allow_cpu(self, seconds: int) -> None:
         """Allow the child `seconds` of processor time from now on. It cannot raise this limit itself.
 
         The system counts from the start of the process, so the limit is raised for each file.

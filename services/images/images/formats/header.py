@@ -51,7 +51,8 @@ def check_header(
     for name, kind in kinds.items():
         if type(answer[name]) is not kind:
             raise ValueError(f"{name} is no {kind.__name__}")
-    header = Header(**{**answer, "format": parse_format(answer["format"])})
+    values: dict[str, Any] = {**answer, "format": parse_format(answer["format"])}
+    header = Header(**values)
     if header.format not in (accepted or READABLE):
         raise ValueError(f"{header.format} is not accepted")
     if not (header.width > 0 and header.height > 0 and 0 < header.frames <= MOST_FRAMES):
