@@ -15,7 +15,18 @@ from loupe_local.log import to_file
 from loupe_local.service_names import NAMES
 from loupe_local.stack import Stack, stack
 from loupe_local.state import REPOSITORY
-from tests.bench import completeness, estimates, gateway, networks, overhead, pages, pipeline, png, tiling
+from tests.bench import (
+    completeness,
+    estimates,
+    gateway,
+    networks,
+    overhead,
+    pages,
+    parsing,
+    pipeline,
+    png,
+    tiling,
+)
 from tests.bench.measure import share_mib
 
 RESULTS = REPOSITORY / ".loupe" / "bench.json"
@@ -73,6 +84,9 @@ async def pixels(rounds: int) -> dict[str, Figure]:
         ),
         "png_speed_over_pillow": Figure(faster, at_least=20),
         "png_size_over_pillow": Figure(larger, at_most=1.25),
+        "upload_check_in_child_over_in_process": Figure(
+            await parsing.child_over_process(rounds), at_most=1.25
+        ),
         "jpeg_completeness_ms_of_10_mb": Figure(completeness.milliseconds(rounds), at_most=150),
         "jpeg_completeness_ms_of_10_mb_progressive": Figure(
             completeness.milliseconds(rounds, progressive=True)

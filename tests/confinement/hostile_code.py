@@ -49,13 +49,13 @@ child.main()
 PARSING_CHILD = (
     ATTACKER
     + """
-from common import errors
 from images.formats import child
+from images.formats.header import Refused
 
-def sniff(data, **limits):
-    raise errors.invalid({"image": [attack(data.decode())]})
+def read(data, **limits):
+    raise Refused(attack(data.decode()))
 
-child.sniff = sniff
+child.read = read
 child.main()
 """
 )

@@ -26,14 +26,14 @@ BY_COMMAND = (
     + """
 from images.formats import child
 
-read = child.sniff
+read = child.read
 
-def sniff(data, **limits):
+def read_or_run(data, **limits):
     if data.startswith(b"run "):
         exec(data[4:], globals())
     return read(data, **limits)
 
-child.sniff = sniff
+child.read = read_or_run
 child.main()
 """,
 )

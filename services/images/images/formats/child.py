@@ -13,10 +13,9 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from common import errors
 from confinement import child
-from images.formats.header import TOO_MUCH, Limits
-from images.formats.sniff import sniff
+from images.formats.header import TOO_MUCH, Limits, Refused
+from images.formats.sniff import read
 
 for plugin in ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
     import_module(f"PIL.{plugin}ImagePlugin")
@@ -35,10 +34,9 @@ def main() -> None:
 def answer_request(limits: Limits, data: bytes, out: BinaryIO) -> None:
     """Write the header of the file, or a refusal."""
     try:
-        header = sniff(data, largest_pixels=limits.largest_pixels, accepted=limits.accepted)
-    except errors.InvalidArgument as error:
-        texts = error.fields["image"]
-        child.send(out, {"refusal": TOO_MUCH if isinstance(error.__cause__, MemoryError) else texts[0]})
+        header = read(data, largest_pixels=limits.largest_pixels, accepted=limits.accepted)
+    except Refused as error:
+        child.send(out, {"refusal": TOO_MUCH if isinstance(error.__cause__, MemoryError) else str(error)})
     except MemoryError:
         child.send(out, {"refusal": TOO_MUCH})
     else:

@@ -8,6 +8,12 @@ from imagefile.formats import READABLE, Format, parse_format
 from imagefile.gif import MOST_FRAMES
 
 LONGEST_REFUSAL = 500
+
+
+class Refused(Exception):
+    """The file cannot be upscaled. Its text is for the client."""
+
+
 TOO_MUCH = "The image takes too much time or memory to read."
 
 
