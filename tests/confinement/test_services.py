@@ -64,7 +64,7 @@ def test_the_log_says_which_walls_are_missing_and_why(capsys: pytest.CaptureFixt
 
 
 def test_a_report_comes_before_any_file() -> None:
-    child = ConfinedProcess(*parsers.PROGRAM, json.dumps({"largest_pixels": 1, "memory_bytes": 1 << 28}))
+    child = ConfinedProcess(*parsers.PROGRAM, json.dumps({"largest_pixels": 1}))
 
     report = child.report()
 

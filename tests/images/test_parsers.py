@@ -12,7 +12,7 @@ from PIL import Image
 
 from common import errors
 from images.formats import parsers as parsers_module
-from images.formats.header import TOO_MUCH, Header, Limits
+from images.formats.header import TOO_MUCH, USUAL_BYTES, Header, Limits
 from images.formats.parsers import Parsers
 from tests.confinement.hostile_code import ATTACKER
 from tests.pixels import encoded
@@ -187,7 +187,18 @@ async def test_files_that_take_much_memory_to_read_take_none_of_this_process() -
 
     assert peak_bytes() - before < 30 << 20
     for parser in parsers._parsers:
-        assert psutil.Process(parser.pid).rlimit(psutil.RLIMIT_AS)[0] == LIMITS.memory_bytes
+        assert psutil.Process(parser.pid).rlimit(psutil.RLIMIT_AS)[0] == USUAL_BYTES
+    await parsers.aclose()
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
+async def test_the_largest_pictures_are_read_within_the_limits(file_format: str) -> None:
+    data = encoded(Image.new("L", (7000, 7000), 128), file_format)
+    parsers = Parsers(1)
+
+    header = await parsers.read_header(data, LIMITS)
+
+    assert (header.format, header.width, header.height) == (file_format, 7000, 7000)
     await parsers.aclose()
 
 

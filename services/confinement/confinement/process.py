@@ -62,13 +62,17 @@ class ConfinedProcess:
             self._report = {str(wall): str(missing) for wall, missing in self.read_header().items()}
         return self._report
 
-    def request(self, data: bytes, cpu_seconds: int) -> bytes:
-        """Send a file, which may take that much processor time, and return the token of its answer.
+    def request(self, data: bytes, cpu_seconds: int, memory_bytes: int | None = None) -> bytes:
+        """Send a file, which may take that much, and return the token of its answer.
 
+        Without `memory_bytes` the file may use the memory that the child has been confined to.
         Return once the child has the whole file. Any error before is not the file's fault.
         """
         self.report()
         self.allow_cpu(cpu_seconds)
+        if memory_bytes:
+            most = resource.prlimit(self.pid, resource.RLIMIT_AS)[1]
+            resource.prlimit(self.pid, resource.RLIMIT_AS, (memory_bytes, most))
         token = os.urandom(TOKEN_BYTES)
         for part in (token, LENGTH.pack(len(data)), data):
             self._send(part)

@@ -39,7 +39,9 @@ class Settings(ServiceSettings):
     formats: Annotated[tuple[Format, ...], NoDecode] = ()
     """The formats of files that this installation takes, as `jpeg,png,webp`; empty: all that it can read."""
     parsers: int = 2
-    """How many uploaded files are read at a time, each in a process of its own with up to 256 MiB."""
+    """How many uploaded files are read at a time, each in a process of its own with up to 192 MiB. For a
+    WebP it may reserve 8 bytes more for each pixel of `largest_input_pixels`.
+    """
     largest_input_pixels: int = 50_000_000
     """Limit for an original, all frames of an animation together. Each work order carries it. A decoder may
     use 1.5 GiB for each 50 million pixels, so if you raise it, raise the workers' memory and set

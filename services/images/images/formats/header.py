@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
-from imagefile.formats import READABLE, Format, parse_format
+from imagefile.formats import READABLE, Format, identify, parse_format
 from imagefile.gif import MOST_FRAMES
 
 LONGEST_REFUSAL = 500
@@ -14,6 +14,8 @@ class Refused(Exception):
     """The file cannot be upscaled. Its text is for the client."""
 
 
+USUAL_BYTES = 192 << 20
+"""A progressive JPEG takes 96 MiB for its coefficients, beside the file and Python."""
 TOO_MUCH = "The image takes too much time or memory to read."
 
 
@@ -23,8 +25,15 @@ class Limits:
 
     largest_pixels: int
     accepted: Sequence[Format] = ()
-    memory_bytes: int = 256 << 20
-    """Address space. A progressive JPEG takes 96 MiB for its coefficients, beside the file and Python."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """The most address space for any file. libwebp reserves two whole pictures, and does not use them."""
+        return USUAL_BYTES + 2 * 4 * self.largest_pixels
+
+    def memory_for(self, data: bytes) -> int:
+        """Return the address space for this file."""
+        return self.memory_bytes if identify(data) == "WEBP" else USUAL_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ class Parser:
         """Return the header, or the text of a refusal."""
         self.files += 1
         try:
-            token = self._process.request(data, CPU_SECONDS)
+            token = self._process.request(data, CPU_SECONDS, self.limits.memory_for(data))
         except BROKEN_PIPE as error:
             self.end()
             raise ParserGone(f"exit code {self._process.exit_code}: {error!r}") from error
