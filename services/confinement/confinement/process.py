@@ -27,6 +27,7 @@ class ConfinedProcess:
     """
 
     def __init__(self, *arguments: str) -> None:
+        self._arguments = arguments
         self._process = subprocess.Popen(
             [sys.executable, "-I", *arguments],
             bufsize=0,
@@ -59,7 +60,15 @@ class ConfinedProcess:
     def report(self) -> Report:
         """Wait until the child has confined itself, and return its walls. It has read no file before."""
         if self._report is None:
-            self._report = {str(wall): str(missing) for wall, missing in self.read_header().items()}
+            try:
+                sent = self.read_header()
+            except EOFError as error:
+                self.end()
+                arguments = " ".join(self._arguments)
+                raise EOFError(
+                    f"`python -I {arguments}` ended with exit code {self.exit_code} before it was confined"
+                ) from error
+            self._report = {str(wall): str(missing) for wall, missing in sent.items()}
         return self._report
 
     def request(self, data: bytes, cpu_seconds: int, memory_bytes: int | None = None) -> bytes:
