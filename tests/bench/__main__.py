@@ -24,6 +24,7 @@ from tests.bench import (
     networks,
     overhead,
     pages,
+    parsing,
     pipeline,
     png,
     tiling,
@@ -86,6 +87,9 @@ async def pixels(rounds: int) -> dict[str, Figure]:
         "png_speed_over_pillow": Figure(faster, at_least=20),
         "png_size_over_pillow": Figure(larger, at_most=1.25),
         "slowest_refusal_ms_of_a_parser_bomb": Figure(bombs.slowest_refusal_ms(rounds), at_most=250),
+        "upload_check_in_child_over_in_process": Figure(
+            await parsing.child_over_process(rounds), at_most=1.25
+        ),
         "jpeg_completeness_ms_of_10_mb": Figure(completeness.milliseconds(rounds), at_most=150),
         "jpeg_completeness_ms_of_10_mb_progressive": Figure(
             completeness.milliseconds(rounds, progressive=True)

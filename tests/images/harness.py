@@ -27,6 +27,7 @@ from common.metrics import Readiness
 from images import rpc as images_rpc
 from images.domain import jobs
 from images.events import EVENTS
+from images.formats.parsers import Parsers
 from images.operations.dead_letters import DeadLetters
 from images.settings import Settings
 from images.tables import Batch, Image, Outbox
@@ -60,6 +61,7 @@ class Harness:
     tokens: TokenIssuer
     billing: "BillingServiceAsyncStub"
     js: JetStreamContext
+    parsers: Parsers
     target: str = ""
     channels: list[Channel] = field(default_factory=list[Channel])
 
@@ -75,7 +77,7 @@ class Harness:
 
     @property
     def context(self) -> ServiceContext:
-        return ServiceContext(self.sessions, self.blobs, self.billing, self.settings, RULES)
+        return ServiceContext(self.sessions, self.blobs, self.billing, self.settings, RULES, self.parsers)
 
     def uploads(self, **replaced: Any) -> Uploads:
         return Uploads(replace(self.context, **replaced))
@@ -120,6 +122,7 @@ async def run_harness(stores: Stores) -> AsyncGenerator[Harness]:
             tokens=tokens,
             billing=None,  # pyright: ignore[reportArgumentType]  set below, once its server runs
             js=nats.jetstream(),
+            parsers=Parsers(2),
         )
         await bus.declare(harness.js, EVENTS, bus.DEAD)
         billing = rpc.Server(Verifier("billing", tokens.jwks), billing_rpc.CALLERS)
@@ -132,6 +135,7 @@ async def run_harness(stores: Stores) -> AsyncGenerator[Harness]:
         images_pb2_grpc.add_ImagesServiceServicer_to_server(service, images.grpc)
         harness.target = await until_end.enter_async_context(serve(images))
         yield harness
+        await harness.parsers.aclose()
         for channel in harness.channels:
             await channel.close()
     for engine in engines:

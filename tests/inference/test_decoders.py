@@ -12,7 +12,6 @@ from PIL import Image
 
 from imagefile.formats import READABLE
 from inference.decoding.pool import Decoder
-from inference.decoding.protocol import REQUEST, TOKEN_BYTES
 from inference.errors import DecoderCrashed, Undecodable
 from inference.picture import Picture
 from tests.heif_files import heic
@@ -366,7 +365,7 @@ async def test_a_late_answer_for_one_file_is_not_taken_for_that_of_the_next() ->
     await decoder.decode(good)
     [child] = decoder._children
 
-    child._send(bytes(TOKEN_BYTES), REQUEST.pack(len(good), False), good)
+    child._process.request(good, child.limits.seconds_for(0))
     with pytest.raises(DecoderCrashed):
         await decoder.decode(file_of(Image.new("RGB", (7, 7)), "PNG"))
 

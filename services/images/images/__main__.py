@@ -3,13 +3,16 @@
 import functools
 from datetime import timedelta
 
-from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
+from common import bus, db, log, metrics, outbox, process, rpc, tls, trace, walls
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
 from common.streams import Streams
+from confinement.walls import protect_parent
 from images import events, gauges
 from images.domain import jobs
+from images.formats.header import Limits
+from images.formats.parsers import Parsers
 from images.operations.dead_letters import DeadLetters
 from images.operations.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
@@ -48,9 +51,11 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     )
     billing = billing_pb2_grpc.BillingServiceStub(channel.grpc)
     rules = job_rules(settings)
-    context = ServiceContext(
-        sessions, blobs, billing, settings, rules, UploadMemory(settings.upload_memory_bytes)
-    )
+    parsers = Parsers(settings.parsers)
+    limits = Limits(settings.largest_input_pixels, settings.formats)
+    walls.announce("parsing", {**protect_parent(), **await parsers.walls(limits)})
+    memory = UploadMemory(settings.upload_memory_bytes)
+    context = ServiceContext(sessions, blobs, billing, settings, rules, parsers, memory)
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:

@@ -16,6 +16,9 @@ LARGEST_POSSIBLE_PIXELS = contract.LONGEST_OUTPUT_SIDE**2
 UPLOAD_MEMORY_BYTES = 192 << 20
 
 
+MOST_PARSERS = 64
+
+
 class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="IMAGES_")
 
@@ -37,6 +40,10 @@ class Settings(ServiceSettings):
     """Limit for one uploaded file. It can only be lowered, because the gateway forwards no larger file."""
     formats: Annotated[tuple[Format, ...], NoDecode] = ()
     """The formats of files that this installation takes, as `jpeg,png,webp`; empty: all that it can read."""
+    parsers: int = 2
+    """How many uploaded files are read at a time, each in a process of its own with up to 192 MiB. For a
+    WebP it may reserve 8 bytes more for each pixel of `largest_input_pixels`.
+    """
     largest_input_pixels: int = 50_000_000
     """Limit for an original, all frames of an animation together. Each work order carries it. A decoder may
     use 1.5 GiB for each 50 million pixels, so if you raise it, raise the workers' memory and set
@@ -91,6 +98,7 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _limits_are_possible(self) -> Self:
         self._require_at_most("largest_upload_bytes", contract.LARGEST_UPLOAD_BYTES)
+        self._require_at_most("parsers", MOST_PARSERS)
         for name in ("largest_input_pixels", "largest_output_pixels", "largest_animation_pixels"):
             self._require_at_most(name, LARGEST_POSSIBLE_PIXELS)
         return self

@@ -2,11 +2,12 @@
 
 from nats.js import JetStreamContext
 
-from common import bus, log, metrics, process, tls, trace
+from common import bus, log, metrics, process, tls, trace, walls
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
 from common.streams import Streams
+from confinement.walls import protect_parent
 from inference import events
 from inference.availability import Availability
 from inference.decoding.pool import Decoder
@@ -55,6 +56,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     images = await channel_to_images(settings, readiness)
     decoder = Decoder(processes=2 * parallel)  # a small image never waits until a large one is decoded
     queues = events.Queues(settings.ack_wait_seconds)
+    walls.announce("decoding", {**protect_parent(), **await decoder.walls()})
     async with bus.connection(settings.nats_url, "inference", readiness) as nc:
         js = nc.jetstream()
         shared = (events.RESULTS, bus.DEAD)

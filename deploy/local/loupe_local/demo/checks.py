@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from common import errors
 from imagefile.formats import READABLE
-from images.formats.sniff import Header, sniff, too_large_text, unknown_text
+from images.formats.header import Header, too_large_text
+from images.formats.sniff import sniff, unknown_text
 from images.settings import Settings
 from images.uploads import sizing
 from images.uploads.output import Output

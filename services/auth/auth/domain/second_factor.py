@@ -115,7 +115,7 @@ def _use_code(user: User, code: str, cipher: MultiFernet) -> bool:
     try:
         secret = TOTP(cipher.decrypt(user.second_factor_secret or b"").decode())
     except InvalidToken:
-        LOG.error("second factor cannot be decrypted", user_id=user.id, action=LOST)
+        LOG.warning("second factor cannot be decrypted", user_id=user.id, action=LOST)
         return False
     step_now = int(time.time()) // STEP_SECONDS
     for step in (step_now + difference for difference in TOLERATED_STEPS):

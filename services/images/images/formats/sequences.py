@@ -5,10 +5,14 @@ out. A problem says so.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from imagefile import apng, tiff_pages
 
 Size = tuple[int, int]
+MOST_COUNTED = 10_000_000
+"""No file that may be uploaded has more pages or frames."""
+LONGEST_PROBLEM = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +78,28 @@ def _too_many(noun: str, most: int) -> str:
 def _too_large(noun: str, count: int, largest_pixels: int) -> str:
     most = f"{largest_pixels / 1e6:g} megapixels"
     return f"The {count} {noun}s have more than {most} together: only the first was upscaled."
+
+
+def check_sequence(answer: dict[str, Any], *, largest_pixels: int) -> Sequence:
+    """Return the sequence that the parsing child has sent.
+
+    Raise `ValueError` unless an honest child can send it.
+    """
+    if set(answer) != {"noun", "sizes", "others", "problem"}:
+        raise ValueError("the sequence lacks a field, or has an unknown one")
+    noun, others, problem = answer["noun"], answer["others"], answer["problem"]
+    if noun not in ("page", "frame") or type(others) is not int or not 0 <= others <= MOST_COUNTED:
+        raise ValueError("the sequence has an unknown noun or an impossible number")
+    if not isinstance(problem, str) or not len(problem) <= LONGEST_PROBLEM or not f"x{problem}".isprintable():
+        raise ValueError("the problem is no line of text")
+    sizes = tuple(_checked_size(size) for size in answer["sizes"])
+    if len(sizes) > tiff_pages.MOST_PAGES or _pixels(sizes) > largest_pixels:
+        raise ValueError("the sequence has too many pictures or pixels")
+    return Sequence(noun, sizes, others, problem)
+
+
+def _checked_size(size: Any) -> Size:
+    width, height = size
+    if type(width) is not int or type(height) is not int or min(width, height) < 1:
+        raise ValueError("a size is impossible")
+    return width, height

@@ -5,13 +5,12 @@ everything that is wrong with any file or option. Everything that was stored or 
 undone.
 """
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Generator
 from dataclasses import dataclass
 
 from common import errors
-from images.formats.sniff import sniff, too_large_text
+from images.formats.header import too_large_text
 from images.tables import Batch, Image
 from images.uploads import file_names, sizing
 from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
@@ -172,9 +171,8 @@ class _Receiver:
         await self._intake.wait_until_stored()  # otherwise the copy below would be a third file in memory
         self._account.remove(self._account.used - len(self._data))  # of the file that is stored now
         data, self._data = bytes(self._data), bytearray()
-        limit, accepted = self._context.settings.largest_input_pixels, self._context.settings.formats
         try:
-            header = await asyncio.to_thread(sniff, data, largest_pixels=limit, accepted=accepted)
+            header = await self._context.read_header(data)
         except errors.InvalidArgument as error:
             self.fields[self._field] = [text for texts in error.fields.values() for text in texts]
             self._account.remove(len(data))

@@ -21,7 +21,8 @@ from common.db import Sessions
 from imagefile.formats import extension, media_type
 from images.catalogue import ALWAYS_SERVED
 from images.domain import jobs, library, models, undecodable, work
-from images.formats.sniff import Header
+from images.formats.header import Header, Limits
+from images.formats.parsers import Parsers
 from images.settings import UPLOAD_MEMORY_BYTES, Settings
 from images.tables import Batch, Image
 from images.uploads import sequence_plan, sizing
@@ -49,7 +50,13 @@ class ServiceContext:
     billing: "BillingServiceAsyncStub"
     settings: Settings
     rules: jobs.Rules
+    parsers: Parsers
     memory: UploadMemory = field(default_factory=lambda: UploadMemory(UPLOAD_MEMORY_BYTES))
+
+    async def read_header(self, data: bytes) -> Header:
+        """Return the file's header. Raise `InvalidArgument` on the field `image` if it cannot be upscaled."""
+        limits = Limits(self.settings.largest_input_pixels, self.settings.formats)
+        return await self.parsers.read_header(data, limits)
 
     def limits(self, max_scale: int = sizing.LARGEST_SCALE) -> sizing.Limits:
         """Return the limits of results, by default without those of the plan."""

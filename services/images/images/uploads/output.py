@@ -8,7 +8,7 @@ from enum import StrEnum
 from common import errors
 from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, keeps_all
 from images.catalogue import AUTO
-from images.formats.sniff import Header
+from images.formats.header import Header
 from images.tables import Image
 from images.uploads import sizing
 from loupe.images.v1 import images_pb2 as pb

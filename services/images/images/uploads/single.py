@@ -1,11 +1,10 @@
 """A single upload, from the messages of the call to the row of the image."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field, replace
 
 from common import errors
-from images.formats.sniff import Header, sniff, too_large_text
+from images.formats.header import Header, too_large_text
 from images.tables import Image
 from images.uploads import file_names, output, sizing
 from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
@@ -93,7 +92,7 @@ class Uploads:
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
         """
         model_names = await self._context.model_names(upload.options.model)
-        options, header = await asyncio.to_thread(self._check, upload, model_names)
+        options, header = await self._check(upload, model_names)
         original = Original(upload.filename, len(upload.data), header)
         limits = self._context.limits()
         size = original.result_size(options, limits)
@@ -106,7 +105,7 @@ class Uploads:
             await intake.insert([image])
         return image, reserved.usage
 
-    def _check(self, upload: Upload, model_names: Collection[str]) -> tuple[UploadOptions, Header]:
+    async def _check(self, upload: Upload, model_names: Collection[str]) -> tuple[UploadOptions, Header]:
         """Check file and options. Raise `InvalidArgument` with every field at fault."""
         fields: dict[str, list[str]] = {}
         options, header = UploadOptions(), None
@@ -115,10 +114,7 @@ class Uploads:
         except errors.InvalidArgument as error:
             fields |= error.fields
         try:
-            settings = self._context.settings
-            header = sniff(
-                upload.data, largest_pixels=settings.largest_input_pixels, accepted=settings.formats
-            )
+            header = await self._context.read_header(upload.data)
         except errors.InvalidArgument as error:
             fields = error.fields | fields
         if fields or header is None:

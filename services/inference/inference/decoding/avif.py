@@ -4,8 +4,7 @@ Pillow would reduce 10 and 12 bits to 8. libheif, which libvips uses, applies th
 the clean aperture. As for HEIC, the orientation in the EXIF data is ignored.
 """
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
@@ -13,11 +12,9 @@ from imagefile import heif as boxes
 from imagefile.formats import Format
 from inference import metadata
 from inference.decoding import heif, modes, nclx
+from inference.decoding.libvips import pyvips
 from inference.decoding.protocol import Decoded
 from inference.decoding.sixteen_bit import strips
-
-if TYPE_CHECKING:
-    import pyvips
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -42,10 +39,6 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     )
 
 
-def open_by_libvips(data: bytes) -> "pyvips.Image":
-    os.environ["VIPS_CONCURRENCY"] = "1"
-    import pyvips  # noqa: PLC0415  slow, and most children never need it
-
-    pyvips.cache_set_max(0)  # the cache would fill the memory
+def open_by_libvips(data: bytes) -> pyvips.Image:
     load: Any = pyvips.Image.heifload_buffer
     return load(data, access="sequential", fail_on="error")

@@ -1,18 +1,14 @@
 """Decodes BMP, in the decoding child: Pillow reads it, and what it would read wrong is rewritten first."""
 
-import os
 import struct
-from typing import TYPE_CHECKING
 
 from imagefile import bmp
 from imagefile.bmp import BIT_FIELDS, FILE_HEADER_BYTES, HEADER_BYTES, PLAIN, Header, read_header, shift_of
 from imagefile.formats import Format
 from inference.decoding import sixteen_bit, still
+from inference.decoding.libvips import pyvips
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded
-
-if TYPE_CHECKING:
-    import pyvips
 
 MASKS_THAT_PILLOW_READS = (
     (16, (0xF800, 0x7E0, 0x1F, 0)),
@@ -57,9 +53,6 @@ def to_plain(data: bytes, header: Header) -> bytes:
 
 def spread_masks(data: bytes, header: Header) -> bytes:
     """Return pixels of blue, green, red and alpha with 8 bits each."""
-    os.environ["VIPS_CONCURRENCY"] = "1"
-    import pyvips  # noqa: PLC0415  slow, and most children never need it
-
     words, height = header.row_bytes * 8 // header.bits, abs(header.height)
     kind = "uint" if header.bits == 32 else "ushort"
     end = header.offset + header.row_bytes * height
@@ -69,7 +62,7 @@ def spread_masks(data: bytes, header: Header) -> bytes:
     return b"".join(sixteen_bit.strips(pixels.cast("uchar").crop(0, 0, header.width, height)))
 
 
-def _spread(stored: "pyvips.Image", mask: int) -> "pyvips.Image":
+def _spread(stored: pyvips.Image, mask: int) -> pyvips.Image:
     """Return the bits of a mask as numbers from 0 to 255."""
     most = mask >> shift_of(mask)
     if not most:

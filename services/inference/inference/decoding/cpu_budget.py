@@ -5,12 +5,7 @@ when it has read the header. The worker reads that, and allows more time. The sy
 more (SIGXCPU).
 """
 
-import resource
-import time
 from collections.abc import Callable
-
-PROCESS_CPU_CLOCK = 2
-"""The kind of clock in the number of a clock, as in Linux's posix-timers.h."""
 
 
 class _Announced:
@@ -30,12 +25,3 @@ def announce(pixels: int) -> None:
     if _Announced.send and pixels > _Announced.pixels:
         _Announced.pixels = pixels
         _Announced.send(pixels)
-
-
-def allow(pid: int, seconds: int) -> None:
-    """Allow a child `seconds` of processor time from now on.
-
-    The system counts from the start of the process, so the limit is raised for each file.
-    """
-    used = int(time.clock_gettime(~pid << 3 | PROCESS_CPU_CLOCK))
-    resource.prlimit(pid, resource.RLIMIT_CPU, (used + 1 + seconds, resource.RLIM_INFINITY))

@@ -3,20 +3,29 @@
 A decoder takes the file, its format, and the limit of pixels. It may raise any error.
 """
 
+import codecs
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from PIL import PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from imagefile import formats, jpeg_pixels, png, png_metadata
 from imagefile.formats import READABLE, Format
+from inference import libjxl
 from inference.decoding import animation, avif, bmp, heif, jxl, sequences, sixteen_bit, still, tiff
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded
 
-for plugin in ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):  # loaded before the child is confined
+# Loaded before the child is confined. Later it could open none of them.
+for plugin in ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
     import_module(f"PIL.{plugin}ImagePlugin")
+for name in ("ImageCms", "ImageColor", "ImageFilter", "ImagePalette"):
+    import_module(f"PIL.{name}")
+Image.preinit()
+libjxl.load()
+for codec in ("ascii", "latin-1", "utf-8", "utf-16-le", "utf-16-be"):
+    codecs.lookup(codec)
 
 PngImagePlugin.MAX_TEXT_CHUNK = png_metadata.MOST_INFLATED  # also limits colour profiles
 LONGEST_SECONDS = 10.0

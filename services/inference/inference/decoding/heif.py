@@ -4,7 +4,7 @@ libheif applies the rotation, the mirroring and the clean aperture that the file
 the EXIF data is ignored, because it repeats them (ISO/IEC 23008-12, annex A).
 """
 
-import resource
+import threading
 from typing import Any
 
 import pi_heif
@@ -54,7 +54,7 @@ def check(data: bytes, most_pixels: int, codings: tuple[bytes, ...]) -> heif.Sum
     cpu_budget.announce(max(summary.width * summary.height, summary.coded_pixels))
     if problem := heif.refusal(summary, codings):
         raise Unsupported(problem)
-    if resource.getrlimit(resource.RLIMIT_NPROC)[0] == 0:
+    if not can_start_threads():
         raise Unsupported(
             "libheif needs a thread, and this machine has no filter that forbids only processes"
         )
@@ -65,6 +65,17 @@ def check_size(summary: heif.Summary, size: tuple[int, int]) -> None:
     """Raise `ValueError` if the decoded picture has another size than its boxes say."""
     if size != (summary.width, summary.height):
         raise ValueError(f"{size[0]} x {size[1]} instead of {summary.width} x {summary.height} pixels")
+
+
+def can_start_threads() -> bool:
+    """Return False where the kernel has no seccomp, and a limit forbids processes and threads alike."""
+    thread = threading.Thread(target=bool)
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    thread.join()
+    return True
 
 
 def describe(image: Image.Image, data: bytes, file_format: Format, icc: bytes, tags: Metadata) -> Decoded:

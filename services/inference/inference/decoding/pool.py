@@ -4,28 +4,20 @@ A child's answer is checked like any input, because a hostile file may have take
 """
 
 import asyncio
-import fcntl
 import json
-import os
-import subprocess
-import sys
-from contextlib import suppress
 from dataclasses import asdict
-from io import RawIOBase
-from typing import IO, cast, overload
+from typing import cast, overload
 
 import numpy as np
 
 from common.shares import Shares
+from confinement.process import ConfinedProcess
+from confinement.walls import Report
 from imagefile.formats import parse_format
-from inference.decoding import child as child_program
-from inference.decoding import cpu_budget, pictures
+from inference.decoding import pictures
 from inference.decoding.crashes import crash
 from inference.decoding.protocol import (
     ICC_BYTES,
-    LENGTH,
-    REQUEST,
-    TOKEN_BYTES,
     Announcement,
     DecodedHeader,
     Limits,
@@ -35,8 +27,8 @@ from inference.errors import DecoderCrashed, Undecodable
 from inference.metadata import LARGEST_EXIF_BYTES, plausible_dpi
 from inference.picture import LARGEST_16_BIT, Animation, Pages, Picture, Pixels, turn_upright
 
-HEADER_BYTES = 32 << 10
-PIPE_BYTES = 1 << 20
+PROGRAM = ("-m", "inference.decoding.child")
+"""What Python runs in the child."""
 
 
 class Decoder:
@@ -84,6 +76,14 @@ class Decoder:
                 return await self._decode_within_deadline(child, data, all_pictures=all_pictures)
             finally:
                 await self._give_back(child)
+
+    async def walls(self) -> Report:
+        """Start a child, which the next file gets, and return which walls stand around it."""
+        async with self._free:
+            child = self._take_child(self._limits)
+            report = await asyncio.to_thread(child.report)
+            await self._give_back(child)
+            return report
 
     async def aclose(self) -> None:
         """End all children. A decode that still runs raises `DecoderCrashed`."""
@@ -134,76 +134,55 @@ class Decoder:
 
 
 class Child:
-    """One decoding process. Its methods block.
-
-    The process gets no environment, and no signals that are sent to our process group, and it ends when its
-    stdin ends.
-    """
+    """One decoding process. Its methods block."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", child_program.__name__, json.dumps(asdict(limits))],
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env={},
-            start_new_session=True,
-        )
-        self._requests = cast("IO[bytes]", self._process.stdin)
-        self._answers = cast("RawIOBase", self._process.stdout)
-        self._is_killed = False
+        self._process = ConfinedProcess(*PROGRAM, json.dumps(asdict(limits)))
         self.files = 0
-        with suppress(OSError):  # a larger pipe wakes both sides less often; the system may refuse it
-            fcntl.fcntl(self._answers.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     @property
     def is_alive(self) -> bool:
-        return not self._is_killed and self._process.poll() is None
+        return self._process.is_alive
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    def report(self) -> Report:
+        """Return which walls stand around the child. Raise an error if it ends before it says so."""
+        try:
+            return self._process.report()
+        except (OSError, EOFError, ValueError, TypeError) as error:
+            raise self._crash(error) from error
+
     def decode(self, data: bytes, *, all_pictures: bool = False) -> Picture | Animation | Pages:
         self.files += 1
         try:
-            token = os.urandom(TOKEN_BYTES)
-            cpu_budget.allow(self.pid, self.limits.seconds_for(0))
-            self._send(token, REQUEST.pack(len(data), all_pictures), data)
+            token = self._process.request(data, self.limits.seconds_for(0), option=all_pictures)
             return self._receive(token)
         except Undecodable:
             raise
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
-            self.end()
-            raise crash(self._process.returncode, error) from error
+            raise self._crash(error) from error
 
     def kill(self) -> None:
-        self._is_killed = True
         self._process.kill()
 
     def end(self) -> None:
-        self.kill()
-        self._requests.close()
-        self._answers.close()
-        self._process.wait()
+        self._process.end()
 
-    def _send(self, *parts: bytes) -> None:
-        for part in parts:
-            rest = memoryview(part)
-            while rest:
-                rest = rest[self._requests.write(rest) :]
+    def _crash(self, error: Exception) -> Undecodable | DecoderCrashed:
+        self.end()
+        return crash(self._process.exit_code, error)
 
     def _receive(self, token: bytes) -> Picture | Animation | Pages:
         header = self._read_header()
         while "pixels" in header:
-            cpu_budget.allow(self.pid, self.limits.seconds_for(header["pixels"]))
+            self._process.allow_cpu(self.limits.seconds_for(header["pixels"]))
             header = self._read_header()
         picture = None if "reason" in header else self._read_all(header)
-        if self._read_pixels(TOKEN_BYTES).tobytes() != token:
-            raise ValueError("the answer belongs to another file")
+        self._process.read_token(token)
         if picture is None:
             refusal = cast("Refusal", header)
             raise Undecodable(refusal["message"], reason=refusal["reason"])
@@ -283,18 +262,10 @@ class Child:
         )
 
     def _read_header(self) -> Announcement | DecodedHeader | Refusal:
-        length = LENGTH.unpack(self._read_pixels(LENGTH.size).tobytes())[0]
-        if length > HEADER_BYTES:
-            raise ValueError(f"a header of {length} bytes is too long")
-        return json.loads(self._read_pixels(length).tobytes())
+        return self._process.read_header()
 
     def _read_pixels(self, *shape: int, dtype: type[np.generic] = np.uint8) -> Pixels:
         """Return the next samples of the answer. They are read into the array directly, to save memory."""
         pixels = np.empty(shape, dtype)
-        rest = pixels.reshape(-1).view(np.uint8).data
-        while rest:
-            count = self._answers.readinto(rest)
-            if not count:
-                raise EOFError("the answer is cut off")
-            rest = rest[count:]
+        self._process.read_into(pixels.reshape(-1).view(np.uint8).data)
         return pixels

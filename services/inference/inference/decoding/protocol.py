@@ -1,23 +1,15 @@
-"""The protocol between the worker and the decoding child, and the limits of a child.
+"""The answers of the decoding child, and its limits.
 
-A request is a token, the length of the file, whether all its pages or frames are needed, and the file. An
-answer is the length of a header, the header as JSON, the parts that the header announces, and the token. If
-the header says that others follow, the same comes for each of them ahead of the token, or a refusal.
+`confinement.protocol` says how requests and answers travel. The option of a request says whether all pages
+or frames are needed. The parts that a header announces follow it. If the header says that others follow, the
+same comes for each of them, or a refusal.
 """
 
 import math
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, NotRequired, TypedDict
 
-LENGTH = struct.Struct(">Q")
-REQUEST = struct.Struct(">Q?")
-"""The length of the file, and whether all its pages or frames are needed."""
-TOKEN_BYTES = 16
-"""The worker sends a random token before each file, and the child repeats it after its answer. If a file
-made the child write too much, the rest cannot be taken for the answer to the next file.
-"""
 ICC_BYTES = 4 << 20
 """The longest colour profile that is passed on."""
 

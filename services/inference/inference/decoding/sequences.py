@@ -4,21 +4,18 @@ The answer begins as for the first picture alone. What follows is one answer for
 header with its parts, or a refusal if it is damaged. So only one picture is in memory.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from confinement import child
 from imagefile import apng, png, tiff_pages
 from imagefile.apng import Apng, Frame
 from imagefile.formats import Format
 from inference import metadata
 from inference.decoding import cpu_budget, sixteen_bit, still, tiff
 from inference.decoding.protocol import (
-    LENGTH,
-    Announcement,
     CanvasHeader,
     Decoded,
-    DecodedHeader,
     FrameHeader,
     Refusal,
 )
@@ -98,13 +95,7 @@ def parts(first: Decoded, others: Sequence[DecodeNext]) -> Iterator[bytes]:
         try:
             decoded = decode_next()
         except Exception as error:  # noqa: BLE001  a damaged picture may cause any error
-            yield encoded(Refusal(reason=DAMAGED, message=f"{type(error).__name__}: {error}"[:300]))
+            yield child.encoded(Refusal(reason=DAMAGED, message=f"{type(error).__name__}: {error}"[:300]))
         else:
-            yield encoded(decoded.header)
+            yield child.encoded(decoded.header)
             yield from decoded.parts
-
-
-def encoded(header: Announcement | DecodedHeader | Refusal) -> bytes:
-    """Return a header as it stands ahead of its parts."""
-    text = json.dumps(header).encode()
-    return LENGTH.pack(len(text)) + text

@@ -5,9 +5,8 @@ libvips starts threads, and the child may start none.
 """
 
 import io
-import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -16,11 +15,9 @@ from imagefile.formats import Format
 from imagefile.tiff import HEIGHT, SAMPLES, WIDTH, Tags
 from inference import metadata
 from inference.decoding import cpu_budget, modes, png_profile, tiff_rewrite
+from inference.decoding.libvips import pyvips
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded, DecodedHeader
-
-if TYPE_CHECKING:
-    import pyvips
 
 STRIP_BYTES = 1 << 20
 MOST = 65_535
@@ -78,7 +75,7 @@ def describe(picture: SixteenBit, file_format: Format, tags: metadata.Metadata) 
     return Decoded(header, (*picture.strips, icc, tags.exif))
 
 
-def decode(image: "pyvips.Image") -> SixteenBit:
+def decode(image: pyvips.Image) -> SixteenBit:
     """Decode a picture. Raise `Unsupported` if libvips cannot: Pillow might, but only with 8 bits."""
     fields: dict[str, Any] = {name: image.get(name) for name in image.get_fields()}
     icc, orientation = bytes(fields.get("icc-profile-data", b"")), int(fields.get("orientation", 1))
@@ -89,7 +86,7 @@ def decode(image: "pyvips.Image") -> SixteenBit:
     return SixteenBit(image.width, image.height, image.bands, icc, orientation, list(strips(image)))
 
 
-def ink_to_srgb(image: "pyvips.Image", icc: bytes) -> "pyvips.Image":
+def ink_to_srgb(image: pyvips.Image, icc: bytes) -> pyvips.Image:
     """Convert CMYK as `modes.to_srgb` does for 8 bits: by the profile, or else by Pillow's formula."""
     if modes.is_ink_profile(icc):
         return image.icc_transform(
@@ -100,12 +97,7 @@ def ink_to_srgb(image: "pyvips.Image", icc: bytes) -> "pyvips.Image":
     return colours.rint().cast("ushort").copy(interpretation="rgb16")
 
 
-def open_by_libvips(data: bytes | bytearray, file_format: Format, most_pixels: int) -> "pyvips.Image":
-    os.environ["VIPS_CONCURRENCY"] = "1"
-    import pyvips  # noqa: PLC0415  slow, and most children never need it
-
-    pyvips.cache_set_max(0)  # the cache would fill the memory
-
+def open_by_libvips(data: bytes | bytearray, file_format: Format, most_pixels: int) -> pyvips.Image:
     is_png = file_format == "PNG"
     load: Any = pyvips.Image.pngload_buffer if is_png else pyvips.Image.tiffload_buffer
     image: pyvips.Image = load(data, access="sequential", fail_on="error")
@@ -113,7 +105,7 @@ def open_by_libvips(data: bytes | bytearray, file_format: Format, most_pixels: i
     return image
 
 
-def open_tiff(data: bytes | bytearray, most_pixels: int) -> "pyvips.Image":
+def open_tiff(data: bytes | bytearray, most_pixels: int) -> pyvips.Image:
     """Open a TIFF. Rewrite it first if libvips cannot read how its samples are stored."""
     tags = Tags(data)
     check_pixels(tags.number(WIDTH), tags.number(HEIGHT), most_pixels)
@@ -135,9 +127,7 @@ def check_pixels(width: int, height: int, most_pixels: int) -> None:
     cpu_budget.announce(width * height)
 
 
-def strips(image: "pyvips.Image") -> Iterator[bytes]:
-    import pyvips  # noqa: PLC0415
-
+def strips(image: pyvips.Image) -> Iterator[bytes]:
     region = pyvips.Region.new(image)
     rows = rows_of_strip(image.width * image.bands)
     for top in range(0, image.height, rows):
