@@ -17,7 +17,7 @@ from tests.polling import until
 @pytest.fixture
 async def next_process(stores: Stores) -> AsyncGenerator[JetStreamContext]:
     """Yield the broker as another process sees it."""
-    async with bus.connection(stores.nats_url("auth"), "next", Readiness("broker")) as client:
+    async with bus.connection(stores.nats_url("operator"), "next", Readiness("broker")) as client:
         yield client.jetstream()
 
 

@@ -39,7 +39,7 @@ DECODING_CHILD = (
     + """
 from inference.decoding import child
 
-def decode(data, most_pixels):
+def decode(data, most_pixels, **options):
     raise RuntimeError(attack(data.decode()))
 
 child.decode = decode

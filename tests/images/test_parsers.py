@@ -14,12 +14,14 @@ from common import errors
 from images.formats import parsers as parsers_module
 from images.formats.header import TOO_MUCH, USUAL_BYTES, Header, Limits
 from images.formats.parsers import Parsers
+from images.formats.sequences import Sequence
 from tests.confinement.hostile_code import ATTACKER
 from tests.pixels import encoded
 
 LIMITS = Limits(50_000_000)
 PICTURE = encoded(Image.new("RGB", (24, 16), "teal"), "PNG")
-HEADER = Header("PNG", 24, 16)
+HEADER = Header("PNG", 24, 16, sequence=Sequence("frame"))
+SEQUENCE = {"noun": "page", "sizes": [], "others": 0, "problem": ""}
 BY_COMMAND = (
     "-c",
     ATTACKER
@@ -130,6 +132,19 @@ async def test_a_child_that_died_while_idle_is_replaced_silently(parsers: Parser
         {"format": ["PNG"]},
         {"format": "GIF"},
         {"owner": 1},
+        {"sequence": None},
+        {"sequence": {}},
+        {"sequence": {**SEQUENCE, "noun": "<b>"}},
+        {"sequence": {**SEQUENCE, "others": -1}},
+        {"sequence": {**SEQUENCE, "others": True}},
+        {"sequence": {**SEQUENCE, "problem": "two\nlines"}},
+        {"sequence": {**SEQUENCE, "problem": "x" * 5000}},
+        {"sequence": {**SEQUENCE, "sizes": [[24, 16], [0, 16]]}},
+        {"sequence": {**SEQUENCE, "sizes": [[24, 16, 1]]}},
+        {"sequence": {**SEQUENCE, "sizes": [["24", 16]]}},
+        {"sequence": {**SEQUENCE, "sizes": [24]}},
+        {"sequence": {**SEQUENCE, "sizes": [[10_000, 10_000]]}},
+        {"sequence": {**SEQUENCE, "sizes": [[1, 1]] * 2001}},
         {"refusal": 5},
         {"refusal": ""},
         {"refusal": "x" * 5000},

@@ -115,7 +115,7 @@ def test_a_container_must_hold_the_whole_codestream() -> None:
     ],
 )
 def test_files_without_a_picture_and_made_to_keep_a_parser_busy_are_refused(data: bytes) -> None:
-    assert refusal(data) == BROKEN
+    assert refusal(data) in (BROKEN, "The image may not have more than 10000 boxes.")
 
 
 def test_too_many_pixels_are_refused() -> None:

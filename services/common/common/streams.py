@@ -65,9 +65,8 @@ class Streams:
         self._missing.add(stream.name)
         LOG.warning("the broker has lost a stream", stream=stream.name, action="declaring it again")
         try:
-            await bus.create(
-                self._js, stream, replicas=self._replicas
-            )  # it is new, so nothing is out of date
+            await bus.create(self._js, stream, replicas=self._replicas)
+            await self._js.stream_info(str(stream.name))
         except (nats.errors.Error, OSError) as error:
             text = log.error_text(error)
             LOG.warning("stream not declared", stream=stream.name, error=text, action="trying again in 2 s")
