@@ -20,10 +20,12 @@ INTERNAL_CODES = {
     # within the worker and among services
     "too_many_pixels",
     "caller_refused", "client_refused", "internal_token_invalid", "invalid_reservation_id",
-    "incomplete_upload", "malformed_upload", "image_busy", "model_elsewhere",
+    "incomplete_upload", "malformed_upload", "image_busy", "model_elsewhere", "malformed_message",
+    "invalid_page",
     # for operators only
     "dead_message_not_found", "image_not_failed", "plan_not_found", "no_subscription", "free_plan",
-    "invalid_period", "invalid_quota", "invalid_limit", "too_many_users",
+    "invalid_period", "invalid_quota", "invalid_limit", "too_many_users", "redrive_failed",
+    "consumer_unavailable",
 }  # fmt: skip
 EXAMPLES = {
     "Registration successful. Please verify your email to access all features.": shapes.SESSION,

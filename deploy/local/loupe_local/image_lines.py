@@ -110,7 +110,7 @@ async def printed(stores: Stores, say: Callable[[str], None]) -> AsyncGenerator[
     lines = ImageLines(stores, say)
     task = asyncio.create_task(lines.run())
     client = await nats.connect(
-        stores.nats_url("images"),
+        stores.nats_url("operator"),
         max_reconnect_attempts=-1,
         reconnect_time_wait=PAUSE_SECONDS,
         reconnected_cb=lines.catch_up,
