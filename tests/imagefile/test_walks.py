@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image, TiffImagePlugin
 
-from imagefile import gif, jpeg, jpeg_scans, png, tiff, webp
+from imagefile import gif, jpeg, jpeg_scans, png, tiff, tiff_metadata, webp
 from imagefile.parser_bombs import ParserBomb
 from imagefile.tiff import Tags
 from tests.pixels import encoded
@@ -157,3 +157,10 @@ def test_the_chunks_of_a_webp_include_those_of_its_frames() -> None:
         webp.FRAME, webp.LOSSLESS
     ] * 3  # fmt: skip
     assert not webp.is_lossy(data)
+
+
+def test_a_tiff_without_exif_is_not_copied() -> None:
+    """A copy of the file for each of many small pages would take longer than to decode them."""
+    data = a_tiff()
+
+    assert tiff_metadata.without_directories(data) is data

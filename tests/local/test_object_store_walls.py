@@ -201,10 +201,24 @@ async def test_the_filer_reads_and_writes_nothing_without_a_token(objects: Store
             await http.delete(f"{filer}/buckets/{BUCKET}/{ORIGINAL}"),
         ]
 
-    assert [answer.status_code for answer in answers] == [401] * 4
+    assert {answer.status_code for answer in answers} <= {401, 404, 405}
 
 
 async def test_keys_are_readable_only_by_their_owner(objects: Stores) -> None:
     files = [objects.s3.folder / "s3.json", *(objects.s3.folder / "certificates").iterdir()]
 
     assert {path.stat().st_mode & 0o077 for path in files} == {0}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/dir/assign", "/dir/lookup?volumeId=1", "/col/delete?collection=loupe", "/vol/grow", "/dir/status"],
+)
+async def test_the_master_answers_no_http(objects: Stores, path: str) -> None:
+    url = f"http://{HOST}:{objects.s3.ports['master']}{path}"
+
+    async with httpx2.AsyncClient(timeout=20) as stranger:
+        answers = [await stranger.request(method, url) for method in ("GET", "POST", "DELETE")]
+
+    assert {answer.status_code for answer in answers} <= {404, 405}
+    assert objects.s3.client("operator").stat_object(BUCKET, ORIGINAL).size == 1

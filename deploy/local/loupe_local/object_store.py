@@ -48,6 +48,7 @@ SIGN = REPOSITORY / "deploy" / "helm" / "loupe" / "files" / "certificates.py"
 COMPONENTS = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "CLIENT")
 PORTS = ("master", "volume", "filer", "s3", "admin")
 OPTIONS = {
+    "disableHttp": "true",  # the master would delete collections and give out tokens for anybody
     "master.telemetry": "false",
     "master.resumeState": "false",  # otherwise it may refuse writes for 15 s after a restart
     "volume.preStopSeconds": "0",

@@ -43,10 +43,12 @@ def without_directories(data: bytes) -> bytes:
 
     Pillow reads these with the pixels, and refuses the file if one leads nowhere.
     """
+    leading = [entry for entry in tiff.entries(data) if entry.tag in (EXIF, GPS)]
+    if not leading:
+        return data  # a copy for each of many pages would take much longer than to decode them
     result, number_format = bytearray(data), tiff.read_number_format(data)
-    for entry in tiff.entries(data):
-        if entry.tag in (EXIF, GPS):
-            struct.pack_into(f"{number_format.order}H", result, entry.position, PRIVATE)
+    for entry in leading:
+        struct.pack_into(f"{number_format.order}H", result, entry.position, PRIVATE)
     return bytes(result)
 
 

@@ -40,7 +40,7 @@ cd "$SCRATCH"
 weed -logtostderr mini -dir="$DATA" -bucket="$BUCKET" -s3=false -ip=127.0.0.1 -ip.bind=127.0.0.1 \
     -master.port=9333 -volume.port=9340 -filer.port=8888 -admin.port=23646 \
     -master.port.grpc=19333 -volume.port.grpc=19340 -filer.port.grpc=18888 -admin.port.grpc=33646 \
-    -master.telemetry=false -master.resumeState=false -volume.preStopSeconds=0 -webdav=false -admin.ui=false \
+    -disableHttp=true -master.telemetry=false -master.resumeState=false -volume.preStopSeconds=0 -webdav=false -admin.ui=false \
     -filer.maxMB=1 -filer.localSocket=filer.sock &
 store=$!
 weed -logtostderr s3 -config=s3.json -filer=127.0.0.1:8888.18888 -ip.bind=0.0.0.0 -port=8333 -port.grpc=18333 \
