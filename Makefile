@@ -85,8 +85,8 @@ test: .venv/dev models .loupe/helm/ready  ## run all tests, against real servers
 test-stack: .venv/dev models  ## keep the system warm that tests use, until Ctrl-C; they restart services whose code has changed
 	@$(BIN)/python -m tests.warm
 
-check: .venv/dev models .loupe/helm/ready  ## lint, and run the tests that a change since BASE affects, in under three minutes
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint test-changed
+check: .venv/dev models .loupe/helm/ready  ## lint, and run the tests that a change since BASE affects, in three to five minutes
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint test-changed
 
 test-changed: .venv/dev models .loupe/helm/ready
 	@$(BIN)/pytest --quiet --changed-since '$(BASE)' --seconds $(CHECK_SECONDS)

@@ -12,7 +12,7 @@ from tests.chart.helm import CHART, PROFILES, REPOSITORY, load, rendered
 
 PAGE_NAMES = ("install", "operations", "backup", "security", "scaling", "ingress", "observability")
 PAGES = [REPOSITORY / "docs" / f"{name}.md" for name in PAGE_NAMES]
-COMMAND = re.compile(r"loupe-admin ((?:[a-z]+ )?[a-z]+(?: (?:--)?[\w@.-]+)*)")
+COMMAND = re.compile(r"loupe-admin ((?:[a-z]+ )?[a-z]+(?:-[a-z]+)*(?: (?:--)?[\w@.-]+)*)")
 OBJECT = re.compile(r"\bloupe-[a-z]+(?:-[a-z]+)*(?:-0\b)?")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)")
 TEST = re.compile(r"`(tests/[\w/.]+)`")
