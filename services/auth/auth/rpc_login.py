@@ -68,7 +68,7 @@ class LoginMethods(Servicer):
         self, request: pb.ResendVerificationRequest, context: rpc.Context
     ) -> pb.ResendVerificationResponse:
         async with self._sessions.begin() as session:
-            await users.request_verification_mail(
+            await addresses.request_verification_mail(
                 session, request.email, mails_per_day=self._policy.mails_per_day
             )
         return pb.ResendVerificationResponse()

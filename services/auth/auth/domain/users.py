@@ -102,14 +102,6 @@ async def register(
     return user
 
 
-async def request_verification_mail(session: AsyncSession, email: str, *, mails_per_day: int) -> None:
-    """Request the mail, unless the address is unknown or verified. The caller does not learn which."""
-    user = await find_by_email(session, email, lock_row=True)
-    if user and (user.pending_email or user.email_verified_at is None):
-        to = user.pending_email or user.email
-        await mail_requests.request_if_due(session, user, "verify", to, per_day=mails_per_day)
-
-
 async def request_reset_mail(session: AsyncSession, email: str, *, mails_per_day: int) -> None:
     """Request the mail, unless the address is unknown. The caller does not learn which."""
     raise_if_any({"email": _email_problems(email)})
