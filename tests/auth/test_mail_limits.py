@@ -135,7 +135,18 @@ async def test_requests_at_the_same_time_do_not_slip_through(sessions: Sessions)
         assert (await mails(auth)).count("victim@example.com") <= 3
 
 
-BAD_NAMES = ["Jane\nSmith", "x\ry", "a\u2028b", "a\u202eb", "a\u2066b", "\x1b[31mred", "a\x7fb"]
+BAD_NAMES = [
+    "a\u200eb",
+    "a\u061cb",
+    "Jo\U000e0041",
+    "Jane\nSmith",
+    "x\ry",
+    "a\u2028b",
+    "a\u202eb",
+    "a\u2066b",
+    "\x1b[31mred",
+    "a\x7fb",
+]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
@@ -151,6 +162,14 @@ async def test_a_name_has_no_control_characters(auth: AuthHarness, name: str) ->
         with pytest.raises(errors.InvalidArgument) as caught:
             await call
         assert list(caught.value.fields) == ["name"]
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\ufeff \u2800", "\u3164"])
+async def test_a_name_has_a_visible_character(auth: AuthHarness, name: str) -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await auth.register(name=name)
+
+    assert caught.value.fields == {"name": ["The name field is required."]}
 
 
 async def test_the_label_of_a_login_is_cleaned_and_never_refused(auth: AuthHarness) -> None:
