@@ -242,3 +242,15 @@ async def test_the_notice_holds_a_link_and_no_text_of_a_stranger(auth: AuthHarne
 
     assert user.email == former
     assert "evil" not in mail.as_string() + done.as_string()
+
+
+async def test_the_mail_to_a_new_address_says_what_its_link_does(auth: AuthHarness, stores: Stores) -> None:
+    async with sending_mails(auth, stores):
+        token = (await auth.register_verified(email="jane.first@example.com")).token
+        first = await newest_mail_to(stores.mails, "jane.first@example.com")
+        await ask_for(auth, token, "jane.second@example.com")
+        second = await newest_mail_to(stores.mails, "jane.second@example.com")
+
+    assert "account" not in first.get_content()
+    assert "makes this the address of that account" in second.get_content()
+    assert "/verify-email/" in second.get_content()

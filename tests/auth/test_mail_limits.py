@@ -12,8 +12,10 @@ from tests.auth.harness import AuthHarness, events, running
 AGAIN = "UPDATE user_account SET last_mail_at = NULL"
 
 
-async def mails(auth: AuthHarness) -> list[str]:
-    return [mail.email for mail in await events(auth, "auth.mail_wanted", pb.MailWanted)]
+async def mails(auth: AuthHarness, template: str = "") -> list[str]:
+    """Return the addresses of the requested mails, of all templates unless one is given."""
+    wanted = await events(auth, "auth.mail_wanted", pb.MailWanted)
+    return [mail.email for mail in wanted if template in ("", mail.template)]
 
 
 async def test_an_address_gets_few_mails_a_day_and_answers_do_not_differ(sessions: Sessions) -> None:
@@ -26,7 +28,7 @@ async def test_an_address_gets_few_mails_a_day_and_answers_do_not_differ(session
                 answers += [await auth.gateway.ForgotPassword(pb.ForgotPasswordRequest(email=email))]
 
         assert answers == [pb.ForgotPasswordResponse()] * 12
-        assert await mails(auth) == ["jane@example.com"] * 3
+        assert await mails(auth, "reset") == ["jane@example.com"] * 3
 
 
 async def test_registering_an_address_again_and_again_sends_no_more(sessions: Sessions) -> None:
@@ -46,6 +48,43 @@ async def test_a_user_cannot_mail_many_addresses(sessions: Sessions) -> None:
             await jane.UpdateUser(pb.UpdateUserRequest(email=f"victim{number}@example.com"))
 
         assert await mails(auth) == ["jane@example.com", "victim0@example.com", "victim1@example.com"]
+
+
+async def test_a_user_without_mails_left_uses_up_no_other_address(sessions: Sessions) -> None:
+    async with running(sessions, mails_per_day=3) as auth:
+        jane = await auth.user((await auth.register()).token)
+        for email in ["a@example.com", "b@example.com", *["new@example.com", "jane@example.com"] * 5]:
+            await jane.UpdateUser(pb.UpdateUserRequest(email=email))
+
+        await auth.register(email="new@example.com")
+
+        assert (await mails(auth)).count("new@example.com") == 1
+
+
+async def test_a_pending_address_of_another_user_gets_no_mail(sessions: Sessions) -> None:
+    async with running(sessions, mails_per_day=3) as auth:
+        jane = await auth.user((await auth.register_verified()).token)
+        await jane.UpdateUser(pb.UpdateUserRequest(email="new@example.com"))
+        await auth.register(email="new@example.com")
+        before = await mails(auth)
+        for _ in range(4):
+            await auth.change(AGAIN)
+            await auth.gateway.ResendVerification(pb.ResendVerificationRequest(email="jane@example.com"))
+
+        assert await mails(auth) == before
+
+
+async def test_other_mails_leave_those_for_a_new_password(sessions: Sessions) -> None:
+    async with running(sessions, mails_per_day=2) as auth:
+        await auth.register()
+        for _ in range(4):
+            await auth.change(AGAIN)
+            await auth.gateway.ResendVerification(pb.ResendVerificationRequest(email="jane@example.com"))
+        await auth.change(AGAIN)
+
+        await auth.gateway.ForgotPassword(pb.ForgotPasswordRequest(email="jane@example.com"))
+
+        assert await mails(auth, "reset") == ["jane@example.com"]
 
 
 async def test_a_full_limit_still_leaves_one_mail_an_hour(sessions: Sessions) -> None:
@@ -96,7 +135,18 @@ async def test_requests_at_the_same_time_do_not_slip_through(sessions: Sessions)
         assert (await mails(auth)).count("victim@example.com") <= 3
 
 
-BAD_NAMES = ["Jane\nSmith", "x\ry", "a\u2028b", "a\u202eb", "a\u2066b", "\x1b[31mred", "a\x7fb"]
+BAD_NAMES = [
+    "a\u200eb",
+    "a\u061cb",
+    "Jo\U000e0041",
+    "Jane\nSmith",
+    "x\ry",
+    "a\u2028b",
+    "a\u202eb",
+    "a\u2066b",
+    "\x1b[31mred",
+    "a\x7fb",
+]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
@@ -112,6 +162,14 @@ async def test_a_name_has_no_control_characters(auth: AuthHarness, name: str) ->
         with pytest.raises(errors.InvalidArgument) as caught:
             await call
         assert list(caught.value.fields) == ["name"]
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\ufeff \u2800", "\u3164"])
+async def test_a_name_has_a_visible_character(auth: AuthHarness, name: str) -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await auth.register(name=name)
+
+    assert caught.value.fields == {"name": ["The name field is required."]}
 
 
 async def test_the_label_of_a_login_is_cleaned_and_never_refused(auth: AuthHarness) -> None:

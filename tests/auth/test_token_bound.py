@@ -42,6 +42,19 @@ async def test_a_token_that_was_never_used_counts_from_its_creation(sessions: Se
         assert [await auth.is_valid(token) for token in (first, second, third)] == [False, True, True]
 
 
+async def test_a_token_that_makes_another_one_stays(sessions: Sessions) -> None:
+    async with running(sessions, tokens_per_user=3) as auth:
+        first = (await auth.register_verified()).token
+        second, third = [(await auth.login()).token for _ in range(2)]
+        jane = await auth.user(first)
+        await use(auth, first, second, third)
+
+        for name in ("a", "b"):
+            await jane.CreateToken(pb.CreateTokenRequest(name=name))
+
+        assert [await auth.is_valid(token) for token in (first, second, third)] == [True, False, False]
+
+
 async def test_many_logins_at_once_keep_to_the_limit(sessions: Sessions) -> None:
     async with running(sessions, tokens_per_user=3) as auth:
         await auth.register_verified()

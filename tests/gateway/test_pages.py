@@ -96,6 +96,23 @@ async def test_a_failure_of_ours_is_a_page_too() -> None:
     assert "Please open the link in your mail again later." in answer.text
 
 
+@pytest.mark.parametrize("path", ["/verify-email/", "/api/email/verify/"])
+async def test_looking_at_a_link_with_head_verifies_nothing(
+    gateway: Harness, stack: Stack, people: People, path: str
+) -> None:
+    person = await people.new(verified=False)
+    signed = (await link_to(stack, person.email, VERIFY))[1]
+
+    async with gateway.client(person.token) as client:
+        looked = await client.head(f"{path}{signed}")
+        before = (await client.get("/api/user")).json()["data"]["email_verified_at"]
+        await client.get(f"{path}{signed}")
+        after = (await client.get("/api/user")).json()["data"]["email_verified_at"]
+
+    assert (looked.status_code, before) == (200, None)
+    assert after
+
+
 @pytest.mark.parametrize("accept", [BROWSER, "text/html", "*/*", "application/json"])
 async def test_the_api_verifies_an_address_and_answers_json_to_everybody(
     gateway: Harness, stack: Stack, people: People, accept: str

@@ -50,7 +50,9 @@ class Mails:
         async with self._sessions.begin() as session:
             user = await find(session, event.user_id, event.email)
         if user:
-            await self._send(event.template, event.email, self._link(event.template, user, event.email))
+            is_change = event.template == "verify" and event.email != user.email
+            link = self._link(event.template, user, event.email)
+            await self._send("verify_change" if is_change else event.template, event.email, link)
 
     async def notify(self, data: bytes) -> None:
         """Send one notice to the former address, unless the change can no longer be undone."""

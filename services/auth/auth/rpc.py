@@ -19,6 +19,7 @@ from auth.servicer import Proof
 from auth.tables import Token, User
 from common import errors, rpc, timestamps
 from common.db import Sessions
+from common.security_events import record
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe.auth.v1 import auth_pb2_grpc
 
@@ -139,6 +140,8 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
         async with self._sessions.begin() as session:
             user = await users.get(session, principal.user_id)
         is_right = bool(request.current_password) and await self._matches(user, request.current_password)
+        if request.current_password and not is_right:
+            record("password.change_refused", user_id=user.id, token_id=principal.token_id)
         credentials.check_password_change(
             request.current_password,
             request.password,

@@ -43,11 +43,13 @@ class LoginMethods(Servicer):
             buckets = await self._count_login(session, user, request.email)
         is_right = await self._hasher.matches(request.password, user.password_hash if user else None)
         checked, text = credentials.check_login(user, password_is_right=is_right), ""
+        if request.otp and checked.second_factor_at:
+            buckets = [*buckets, await self._count_code(checked, buckets)]
         async with self._sessions.begin() as session:
             user = await credentials.lock_for_login(session, checked)
             refusal = await credentials.missing_for_login(session, user, request.otp, self._ring.cipher)
-            if refusal is None or not request.otp:  # a wrong code is a guess, and stays counted
-                await guesses.uncount(session, buckets)
+            if not (request.otp and credentials.is_code_refusal(refusal)):  # a wrong code stays counted
+                await guesses.uncount(session, buckets, forgive=refusal is None)
             if refusal is None:
                 _, text = await self._create_token(session, user, request.device_name)
         if refusal:
@@ -66,7 +68,7 @@ class LoginMethods(Servicer):
         self, request: pb.ResendVerificationRequest, context: rpc.Context
     ) -> pb.ResendVerificationResponse:
         async with self._sessions.begin() as session:
-            await users.request_verification_mail(
+            await addresses.request_verification_mail(
                 session, request.email, mails_per_day=self._policy.mails_per_day
             )
         return pb.ResendVerificationResponse()
@@ -128,6 +130,19 @@ class LoginMethods(Servicer):
             record("sign_in.delayed", user_id=user.id if user else None)
             raise
         return buckets
+
+    async def _count_code(self, user: User, buckets: Sequence[guesses.Bucket]) -> guesses.Bucket:
+        """Count a code before it is checked. Refuse it after too many wrong ones, from whatever address."""
+        bucket = guesses.bucket_of_codes(user.id or 0, per_account=self._policy.guesses_per_account)
+        try:
+            async with self._sessions.begin() as session:
+                await guesses.count(session, [bucket])
+        except errors.ResourceExhausted:
+            record("sign_in.delayed", user_id=user.id)
+            async with self._sessions.begin() as session:
+                await guesses.uncount(session, buckets)
+            raise
+        return bucket
 
     async def _create_token(self, session: AsyncSession, user: User, device_name: str) -> tuple[Token, str]:
         """Create the token of a login or registration, and remember from where it came."""

@@ -3,7 +3,7 @@
 from auth.committed_events import record_on_commit
 from auth.domain import guesses, second_factor, tokens, users
 from auth.servicer import Proof, Servicer
-from common import errors, rpc
+from common import errors, rpc, trace
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
 
@@ -32,6 +32,7 @@ class SecondFactorMethods(Servicer):
             user = await users.lock_existing(session, principal.user_id)
             codes = await second_factor.confirm(session, user, request.otp, self._ring.cipher)
             await guesses.uncount(session, [bucket])
+            await guesses.forget_clients(session, principal.user_id, except_client=trace.client_address.get())
         return pb.ConfirmSecondFactorResponse(recovery_codes=codes)
 
     async def ReplaceRecoveryCodes(

@@ -37,6 +37,9 @@ EVENTS = {
     ),
     "password.reset_requested": Event("somebody asked for a mail to set a new password of an account"),
     "password.reset": Event("a mailed link set a new password; all tokens are revoked"),
+    "password.change_refused": Event(
+        "a user who wanted a new password sent a wrong current one", is_refusal=True
+    ),
     "password.changed": Event("a user set a new password; all other tokens are revoked"),
     "requests.limited": Event("the first request of an hour that an hourly limit refused", is_refusal=True),
     "second_factor.disabled": Event("a user switched the second factor off, or a restored address did"),
@@ -44,7 +47,7 @@ EVENTS = {
     "second_factor.recovery_code_used": Event("a recovery code replaced a code of the second factor"),
     "second_factor.recovery_codes_replaced": Event("a user got new recovery codes"),
     "second_factor.refused": Event(
-        "the password was right, and the code of the second factor was wrong", is_refusal=True
+        "the password or token was right, and the code of the second factor was wrong", is_refusal=True
     ),
     "sign_in.admitted": Event("a user logged in"),
     "sign_in.delayed": Event("a login was refused unread after too many wrong ones", is_refusal=True),

@@ -2,7 +2,8 @@
 
 A new address is pending until its owner has opened the link in a mail. The former address gets a notice when
 the change is requested, and another one when it is done. Each holds a link that undoes the change for 72
-hours. For that time nobody else can take the former address.
+hours. For that time nobody else can take the former address. A pending address expires after the same time,
+so that no change counts without a way back.
 """
 
 import sqlalchemy as sa
@@ -35,12 +36,30 @@ async def verify(session: AsyncSession, link: links.Link) -> User:
     return user
 
 
+async def request_verification_mail(session: AsyncSession, email: str, *, mails_per_day: int) -> None:
+    """Request the mail, unless there is no address to verify. The caller does not learn why.
+
+    A pending address gets none if it has expired, or if another user has it by now.
+    """
+    user = await users.find_by_email(session, email, lock_row=True)
+    if user is None or (user.email_verified_at and user.pending_email is None):
+        return
+    to = user.pending_email or user.email
+    is_due = user.pending_email is None or (
+        await _find_pending(session, user) and not await users.find_by_email(session, to)
+    )
+    if is_due:
+        await mail_requests.request_if_due(session, user, "verify", to, per_day=mails_per_day)
+
+
 async def is_new(session: AsyncSession, user_id: int, email: str | None) -> bool:
     """Return whether an update with this address would change it, or the pending one."""
     if email is None:
         return False
     user = await session.get(User, user_id)
-    return user is not None and users.normalize(email) not in (user.email, user.pending_email)
+    if user is None or users.normalize(email) == user.email:
+        return False
+    return users.normalize(email) != user.pending_email or await _find_pending(session, user) is None
 
 
 async def change_user(
@@ -76,6 +95,8 @@ async def _change(
     The address counts at once if `is_verified`, or if the present one was never verified. It then gets a mail
     at once. The present address cancels a pending one.
     """
+    if user.pending_email and await _find_pending(session, user) is None:
+        user.pending_email = None
     if email == (user.pending_email or user.email):
         return False
     if email == user.email:
@@ -106,24 +127,15 @@ async def request_change(session: AsyncSession, user: User, email: str, *, mails
 
 
 async def complete_change(session: AsyncSession, user: User) -> None:
-    """Make the pending address the user's address. The user's row is locked."""
+    """Make the pending address the user's address, unless it has expired. The user's row is locked."""
     await reservations.lock(session, user.email)
-    found = await session.exec(
-        select(AddressChange)
-        .where(
-            AddressChange.user_id == user.id,
-            AddressChange.former_email == user.email,
-            col(AddressChange.undone_at).is_(None),
-            col(AddressChange.done_at).is_(None),
-        )
-        .order_by(col(AddressChange.id).desc())
-    )
-    change = found.first()
+    change = await _find_pending(session, user)
+    if change is None:
+        raise links.invalid_link()
     user.email, user.pending_email, user.email_verified_at = user.pending_email or "", None, now()
     await users.mark_changed(session, user)
-    if change:
-        change.done_at = now()
-        await mail_requests.notify_of_change(session, change)
+    change.done_at = now()
+    await mail_requests.notify_of_change(session, change)
     try:
         await session.flush()
     except IntegrityError as error:  # somebody else has registered the address since the request
@@ -161,6 +173,22 @@ async def notice_is_wanted(session: AsyncSession, change_id: int, email: str) ->
     """Return whether the change can still be undone."""
     change = await session.get(AddressChange, change_id)
     return change is not None and change.former_email == email and _can_be_undone(change)
+
+
+async def _find_pending(session: AsyncSession, user: User) -> AddressChange | None:
+    """Return the change that made the user's pending address pending, unless it is too old."""
+    found = await session.exec(
+        select(AddressChange)
+        .where(
+            AddressChange.user_id == user.id,
+            AddressChange.former_email == user.email,
+            col(AddressChange.undone_at).is_(None),
+            col(AddressChange.done_at).is_(None),
+            col(AddressChange.requested_at) > now() - reservations.WAY_BACK,
+        )
+        .order_by(col(AddressChange.id).desc())
+    )
+    return found.first()
 
 
 async def _find(session: AsyncSession, link: links.Link) -> AddressChange | None:

@@ -13,7 +13,7 @@ from auth import links, passwords
 from auth.committed_events import record_on_commit
 from auth.domain import guesses, second_factor, users
 from auth.tables import User
-from common import errors
+from common import errors, trace
 from common.db import now, on_commit
 from common.security_events import record
 from loupe import refusals
@@ -54,6 +54,11 @@ async def missing_for_login(
     return refusal
 
 
+def is_code_refusal(refusal: errors.ServiceError | None) -> bool:
+    """Return whether a login was refused because the code is missing or wrong."""
+    return refusal is not None and refusal.reason == refusals.SECOND_FACTOR_REQUIRED.code
+
+
 def check_password_change(
     current: str, password: str, confirmation: str, *, current_is_right: bool, refuse_common: bool
 ) -> None:
@@ -70,6 +75,7 @@ async def change_password(session: AsyncSession, checked: User, password_hash: s
     user = await users.lock_if_unchanged(session, checked)
     if user is None:
         raise errors.invalid({"current_password": ["The current password is incorrect."]})
+    await guesses.forget_clients(session, user.id or 0, except_client=trace.client_address.get())
     await _set_password(session, user, password_hash)
     record_on_commit(session, "password.changed", user_id=user.id)
 

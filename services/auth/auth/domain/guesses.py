@@ -48,7 +48,7 @@ class Bucket(NamedTuple):
     key: bytes
     free: int
     is_own: bool = False
-    """Whether only the user's own attempts count here, so that a right one forgives all wrong ones."""
+    """Whether only the user's own attempts count here, so that a full login forgives all wrong ones."""
 
 
 async def buckets_of_login(
@@ -69,6 +69,11 @@ def bucket_of_user(user_id: int, *, per_account: int) -> Bucket:
     return _bucket("user", str(user_id), free=per_account)
 
 
+def bucket_of_codes(user_id: int, *, per_account: int) -> Bucket:
+    """Return what a login with the right password and a code counts under, whatever the client address."""
+    return _bucket("code", str(user_id), free=per_account)._replace(is_own=True)
+
+
 async def count(session: AsyncSession, buckets: Sequence[Bucket]) -> None:
     """Count an attempt. Refuse it uncounted if it comes too early after too many wrong ones."""
     connection, instant = await session.connection(), now()
@@ -84,11 +89,13 @@ async def count(session: AsyncSession, buckets: Sequence[Bucket]) -> None:
         row.count, row.counted_at = row.count + 1, now()
 
 
-async def uncount(session: AsyncSession, buckets: Sequence[Bucket]) -> None:
-    """Take back the count of an attempt that was right."""
+async def uncount(session: AsyncSession, buckets: Sequence[Bucket], *, forgive: bool = False) -> None:
+    """Take back the count of an attempt that was no guess. `forgive`: the user proved who they are, so that
+    the wrong attempts of their own buckets are taken back too.
+    """
     connection = await session.connection()
     for bucket in sorted(bucket for bucket in buckets if bucket.free):
-        right = EVERY_ATTEMPT if bucket.is_own else 1
+        right = EVERY_ATTEMPT if forgive and bucket.is_own else 1
         await connection.execute(UNCOUNT, {"key": bucket.key, "right": right})
 
 
@@ -101,8 +108,9 @@ async def remember_client(session: AsyncSession, user_id: int, client: str) -> N
         await session.exec(delete(KnownClient).where(*old))
 
 
-async def forget_clients(session: AsyncSession, user_id: int) -> None:
-    await session.exec(delete(KnownClient).where(col(KnownClient.user_id) == user_id))
+async def forget_clients(session: AsyncSession, user_id: int, *, except_client: str = "") -> None:
+    others = (col(KnownClient.user_id) == user_id, col(KnownClient.client_address) != except_client)
+    await session.exec(delete(KnownClient).where(*others))
 
 
 def _bucket(*parts: str, free: int) -> Bucket:

@@ -38,9 +38,14 @@ async def request_if_due(session: AsyncSession, user: User, template: str, to: s
 
 
 async def request(session: AsyncSession, user: User, template: str, to: str, *, per_day: int) -> None:
-    """Request the mail, unless the address or the user had `per_day` of them today, and one in this hour."""
+    """Request the mail, unless the user or the address had `per_day` of them today, and one in this hour.
+
+    The user counts first: a user who gets no more must not use up the mails of other addresses. Mails for a
+    new password count for themselves, so that nobody uses them up with other mails.
+    """
     user.last_mail_at = now()
-    if not await _count(session, f"address {to}", f"user {user.id}", per_day=per_day):
+    kind = "reset " if template == "reset" else ""
+    if not await _count(session, f"{kind}user {user.id}", f"{kind}address {to}", per_day=per_day):
         record_on_commit(session, "mail.limited", user_id=user.id, kind=template)
         return
     wanted = pb.MailWanted(user_id=user.id or 0, template=template, email=to)
@@ -67,7 +72,10 @@ async def count_change(session: AsyncSession, user: User, *, per_day: int) -> No
 
 
 async def _count(session: AsyncSession, *subjects: str, per_day: int) -> bool:
-    """Count a mail under each subject. Return False if one of them has reached its limit."""
+    """Count a mail under each subject. Return False at the first that has reached its limit.
+
+    What the subjects before it have counted stays.
+    """
     instant = now()
     today = instant.date()
     connection = await session.connection()

@@ -21,6 +21,7 @@ from auth.domain import users
 from auth.tables import RecoveryCode, User
 from common import errors, log
 from common.db import now
+from common.security_events import record
 from loupe import refusals
 
 LOG = log.get(__name__)
@@ -63,6 +64,8 @@ async def confirm(session: AsyncSession, user: User, otp: str, cipher: MultiFern
     if user.second_factor_secret is None:
         raise errors.refused(refusals.SECOND_FACTOR_MISSING)
     if not _use_code(user, _plain(otp), cipher):
+        if otp:
+            record("second_factor.refused", user_id=user.id)
         raise wrong_code(otp)
     user.second_factor_at = now()
     await users.mark_changed(session, user)

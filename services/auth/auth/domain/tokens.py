@@ -71,7 +71,7 @@ async def create_by_token(
     user = await users.lock(session, principal.user_id)
     if user is None or await session.get(Token, principal.token_id) is None:
         raise _unauthenticated()
-    created = await create(session, user, spec, most=most)
+    created = await create(session, user, spec, most=most, spared_id=principal.token_id)
     record_on_commit(session, "token.created", user_id=user.id, token_id=created[0].id)
     return created
 
@@ -87,16 +87,23 @@ async def create_by_login(
 
 
 async def create(
-    session: AsyncSession, user: User, spec: TokenSpec, *, most: int, signed_in_at: datetime | None = None
+    session: AsyncSession,
+    user: User,
+    spec: TokenSpec,
+    *,
+    most: int,
+    signed_in_at: datetime | None = None,
+    spared_id: int = 0,
 ) -> tuple[Token, str]:
     """Add a token to a user whose row is locked or new. Return it, and its text.
 
     The text is returned only here, because only its hash is stored. The user's expired tokens are deleted,
-    and if more than `most` are left, the ones that have been unused for the longest time.
+    and if more than `most` are left, the ones that have been unused for the longest time. The token with
+    `spared_id`, the caller's own, goes last.
     """
     is_expired = (col(Token.user_id) == user.id, col(Token.expires_at) <= now())
     await session.exec(delete(Token).where(*is_expired))
-    await _evict(session, user.id or 0, keep=most - 1)
+    await _evict(session, user.id or 0, keep=most - 1, spared_id=spared_id)
     secret = "".join(secrets.choice(SECRET_CHARACTERS) for _ in range(40))
     token = Token(
         user_id=user.id or 0,
@@ -111,13 +118,13 @@ async def create(
     return token, f"{token.id}|{secret}{_checksum(secret)}"
 
 
-async def _evict(session: AsyncSession, user_id: int, *, keep: int) -> None:
-    """Revoke all but `keep` of the user's tokens, the longest unused first."""
+async def _evict(session: AsyncSession, user_id: int, *, keep: int, spared_id: int) -> None:
+    """Revoke all but `keep` of the user's tokens, the longest unused first, and the spared one last."""
     used_at = func.coalesce(col(Token.last_used_at), col(Token.created_at))
     excess = (
         select(Token.id)
         .where(Token.user_id == user_id)
-        .order_by(used_at.desc(), col(Token.id).desc())
+        .order_by((col(Token.id) == spared_id).desc(), used_at.desc(), col(Token.id).desc())
         .offset(keep)
     )
     statement = delete(Token).where(col(Token.id).in_(excess)).returning(col(Token.id))

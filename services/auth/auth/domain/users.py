@@ -61,9 +61,9 @@ def name_problems(name: str) -> list[str]:
         return [f"The name may not be greater than {MAX_LENGTH} characters."]
     if "\0" in name:
         return ["The name may not contain null characters."]
-    if labels.is_clean(name.strip()):
-        return []
-    return ["The name may not contain control characters, line breaks or marks of the text direction."]
+    if not labels.is_clean(name.strip()):
+        return ["The name may not contain control characters, line breaks or marks of the text direction."]
+    return [] if labels.is_visible(name) else ["The name field is required."]
 
 
 def _email_problems(email: str) -> list[str]:
@@ -100,14 +100,6 @@ async def register(
         await mail_requests.request(session, user, "verify", email, per_day=mails_per_day)
     record_on_commit(session, "account.created", user_id=user.id)
     return user
-
-
-async def request_verification_mail(session: AsyncSession, email: str, *, mails_per_day: int) -> None:
-    """Request the mail, unless the address is unknown or verified. The caller does not learn which."""
-    user = await find_by_email(session, email, lock_row=True)
-    if user and (user.pending_email or user.email_verified_at is None):
-        to = user.pending_email or user.email
-        await mail_requests.request_if_due(session, user, "verify", to, per_day=mails_per_day)
 
 
 async def request_reset_mail(session: AsyncSession, email: str, *, mails_per_day: int) -> None:

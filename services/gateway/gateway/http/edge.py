@@ -61,6 +61,7 @@ class Edge:
         request_id = request_ids.request_id_of(request_headers)
         state = scope.setdefault("state", {})
         state["request_id"], state["headers"] = request_id, {"X-Request-Id": request_id}
+        state["is_head"] = scope["method"] == "HEAD"  # routes see GET
         trace.request_id.set(request_id)
         trace.client_address.set(self._client_address(Request(scope)))
         if b"origin" in request_headers and _allows_other_origins(scope["path"]):

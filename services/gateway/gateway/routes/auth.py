@@ -211,13 +211,18 @@ VERIFY_EMAIL = Operation(
 
 @router.get("/email/verify/{signed}", dependencies=[Depends(limit_by_address)])
 @VERIFY_EMAIL.describes
-async def verify_email(signed: str, backend: BackendDep) -> Message:
-    await verify_address(backend, signed)
+async def verify_email(request: Request, signed: str, backend: BackendDep) -> Message:
+    await verify_address(request, backend, signed)
     return VERIFY_EMAIL.done()
 
 
-async def verify_address(backend: Backend, signed: str) -> None:
-    """Mark the address in the signed text as verified. Raise `PermissionDenied` if the text is not valid."""
+async def verify_address(request: Request, backend: Backend, signed: str) -> None:
+    """Mark the address in the signed text as verified. Raise `PermissionDenied` if the text is not valid.
+
+    A HEAD changes nothing, because programs that check links send it.
+    """
+    if request.state.is_head:
+        return
     response = await backend.as_gateway.auth.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
     backend.callers.forget(response.user.id)
 

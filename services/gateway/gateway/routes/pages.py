@@ -43,7 +43,7 @@ async def restore_address_page() -> HTMLResponse:
 @router.get("/verify-email/{signed}", dependencies=[Depends(limit_by_address)])
 async def verify_email_page(request: Request, signed: str, backend: BackendDep) -> Response:
     try:
-        await verify_address(backend, signed)
+        await verify_address(request, backend, signed)
     except errors.ServiceError as error:
         return _page_of_failure(error_answers.answer(request, error), error)
     return VERIFIED.answer()
