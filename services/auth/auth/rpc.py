@@ -149,6 +149,8 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
             current_is_right=is_right,
             refuse_common=self._policy.refuse_common_passwords,
         )
+        if user.second_factor_at:
+            await self._require_proof(principal, Proof(request.current_password, request.otp))
         password_hash = await self._hasher.hash(request.password)
         async with self._sessions.begin() as session:
             await credentials.change_password(session, user, password_hash)

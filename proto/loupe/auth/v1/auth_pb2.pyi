@@ -638,19 +638,23 @@ class ChangePasswordRequest(_message.Message):
     CURRENT_PASSWORD_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     PASSWORD_CONFIRMATION_FIELD_NUMBER: _builtins.int
+    OTP_FIELD_NUMBER: _builtins.int
     current_password: _builtins.str
     password: _builtins.str
     password_confirmation: _builtins.str
+    otp: _builtins.str
+    """A code of the second factor, if the user has one and the token comes from no recent login."""
     def __init__(
         self,
         *,
         current_password: _builtins.str = ...,
         password: _builtins.str = ...,
         password_confirmation: _builtins.str = ...,
+        otp: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_password", b"current_password", "password", b"password", "password_confirmation", b"password_confirmation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_password", b"current_password", "otp", b"otp", "password", b"password", "password_confirmation", b"password_confirmation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
