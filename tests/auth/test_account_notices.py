@@ -45,13 +45,28 @@ async def test_notices_are_limited(sessions: Sessions) -> None:
         assert len(await notices(auth)) == 2
 
 
-@pytest.mark.parametrize("what", ["password", "factor"])
+async def test_nobody_gets_many_notices_by_accounts_that_come_and_go(sessions: Sessions) -> None:
+    async with running(sessions, mails_per_day=2, email_verification=False) as auth:
+        for _ in range(4):
+            jane = await auth.user((await auth.register()).token)
+            await jane.DeleteUser(pb.DeleteUserRequest())
+
+        assert len(await notices(auth)) == 2
+
+
+@pytest.mark.parametrize("what", ["password", "factor", "deletion"])
 async def test_the_notice_is_mailed(auth: AuthHarness, stores: Stores, what: str) -> None:
     email = f"jane.{what}@example.com"
     async with sending_mails(auth, stores):
         token = (await auth.register_verified(email=email)).token
-        await (change(auth, token) if what == "password" else enrol(auth, token))
-        subject = {"password": "Your password was", "factor": "A second factor was"}[what]
+        if what == "password":
+            await change(auth, token)
+        elif what == "factor":
+            await enrol(auth, token)
+        else:
+            await (await auth.user(token)).DeleteUser(pb.DeleteUserRequest())
+        subjects = {"password": "Your password", "factor": "A second factor", "deletion": "Your account"}
+        subject = subjects[what]
         mail = await newest_mail_to(stores.mails, email, subject)
 
     assert "If it was not you" in mail.get_content()

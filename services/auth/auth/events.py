@@ -26,7 +26,7 @@ MAIL_WANTED = messages.Consumer(
     longest_pause_seconds=600,
 )
 NOTICE_WANTED = replace(MAIL_WANTED, durable="auth-notice", subjects=("auth.address_notice_wanted",))
-ACCOUNT_NOTICES = ("password_changed", "factor_enabled", "factor_disabled")
+ACCOUNT_NOTICES = ("password_changed", "factor_enabled", "factor_disabled", "account_deleted")
 
 mails = Counter("loupe_mails_total", "Attempts to send mails", ["kind", "outcome"])
 
@@ -82,7 +82,7 @@ class Mails:
             raise messages.Unprocessable(f"there is no notice {event.template!r}")
         async with self._sessions.begin() as session:
             user = await users.find_with_address(session, event.user_id, event.email)
-        if user:
+        if user or event.template == "account_deleted":
             await self._send(event.template, event.email, self._public_url)
 
     async def _send(self, template: str, to: str, link: str) -> None:

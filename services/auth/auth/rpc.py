@@ -187,6 +187,10 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
         await self._require_proof(principal, Proof(request.current_password, request.otp))
         async with self._sessions.begin() as session:
             await tokens.revoke_all(session, principal.user_id)
+            if user := await users.lock(session, principal.user_id):
+                await mail_requests.notify_of_account(
+                    session, user, "account_deleted", per_day=self._policy.mails_per_day
+                )
             await users.remove(session, principal.user_id)
         return pb.DeleteUserResponse()
 

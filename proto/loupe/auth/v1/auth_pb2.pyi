@@ -1431,8 +1431,8 @@ class AddressNoticeWanted(_message.Message):
     is_done: _builtins.bool
     """Whether the new address counts already."""
     template: _builtins.str
-    """What else has changed, and there is no change of the address: `password_changed`, `factor_enabled` or
-    `factor_disabled`. The mail has no link. Services of the previous release send none.
+    """What else has changed, and there is no change of the address: `password_changed`, `factor_enabled`,
+    `factor_disabled` or `account_deleted`. The mail has no link. Services of the previous release send none.
     """
     def __init__(
         self,

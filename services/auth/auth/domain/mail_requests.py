@@ -68,7 +68,8 @@ async def notify_of_account(session: AsyncSession, user: User, template: str, *,
 
     These count for themselves. Who uses them up has sent the user as many.
     """
-    if user.email_verified_at and await _count(session, f"notices of {user.id}", per_day=per_day):
+    subjects = f"notices of {user.id}", f"notices to {user.email}"
+    if user.email_verified_at and await _count(session, *subjects, per_day=per_day):
         wanted = pb.AddressNoticeWanted(user_id=user.id or 0, email=user.email, template=template)
         await outbox.publish(session, "auth.address_notice_wanted", wanted)
 
