@@ -67,6 +67,25 @@ async def test_the_answer_to_a_login_without_a_code_says_what_to_send(
     assert wrong_password.json()["code"] == "invalid_credentials"
 
 
+async def test_a_new_password_needs_a_code_if_the_token_comes_from_no_login(
+    gateway: Harness, people: People
+) -> None:
+    person = await people.new()
+    async with gateway.client(person.token) as client:
+        secret = (await client.post(PATH)).json()["data"]["secret"]
+        await client.post(f"{PATH}/confirm", json={"otp": code(secret, -1)})
+        made = (await client.post("/api/user/tokens", json={"name": "made"})).json()["data"]["plain_text"]
+    new = {"password": "Better-horse-2", "password_confirmation": "Better-horse-2"}
+    body = {"current_password": PASSWORD, **new}
+
+    async with gateway.client(made) as client:
+        without = await client.put("/api/user/password", json=body)
+        changed = await client.put("/api/user/password", json=body | {"otp": code(secret)})
+
+    assert (without.status_code, without.json()["code"]) == (403, "reauthentication_required")
+    assert (changed.status_code, changed.json()["message"]) == (200, "Password updated successfully")
+
+
 async def test_wrong_passwords_are_slowed_down_with_retry_after(gateway: Harness, people: People) -> None:
     """The test system has no limit by address, and all requests come from one that is known."""
     person = await people.new()

@@ -26,6 +26,7 @@ MAIL_WANTED = messages.Consumer(
     longest_pause_seconds=600,
 )
 NOTICE_WANTED = replace(MAIL_WANTED, durable="auth-notice", subjects=("auth.address_notice_wanted",))
+ACCOUNT_NOTICES = ("password_changed", "factor_enabled", "factor_disabled", "account_deleted")
 
 mails = Counter("loupe_mails_total", "Attempts to send mails", ["kind", "outcome"])
 
@@ -55,8 +56,13 @@ class Mails:
             await self._send("verify_change" if is_change else event.template, event.email, link)
 
     async def notify(self, data: bytes) -> None:
-        """Send one notice to the former address, unless the change can no longer be undone."""
+        """Send one notice to the former address, unless the change can no longer be undone, or to the present
+        address of a user whose account has changed.
+        """
         event = pb.AddressNoticeWanted.FromString(data)
+        if event.template:
+            await self._notify_of_account(event)
+            return
         async with self._sessions.begin() as session:
             is_wanted = await addresses.notice_is_wanted(session, event.change_id, event.email)
         if is_wanted:
@@ -70,6 +76,14 @@ class Mails:
             )
             link = f"{self._public_url}/restore-address#{signed}"
             await self._send("address_changed" if event.is_done else "address_changing", event.email, link)
+
+    async def _notify_of_account(self, event: pb.AddressNoticeWanted) -> None:
+        if event.template not in ACCOUNT_NOTICES:
+            raise messages.Unprocessable(f"there is no notice {event.template!r}")
+        async with self._sessions.begin() as session:
+            user = await users.find_with_address(session, event.user_id, event.email)
+        if user or event.template == "account_deleted":
+            await self._send(event.template, event.email, self._public_url)
 
     async def _send(self, template: str, to: str, link: str) -> None:
         try:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from auth.convert import token_to_proto, user_to_proto
-from auth.domain import addresses, credentials, keys, tokens, users
+from auth.domain import addresses, credentials, keys, mail_requests, tokens, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.policy import Policy
@@ -149,9 +149,14 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
             current_is_right=is_right,
             refuse_common=self._policy.refuse_common_passwords,
         )
+        if user.second_factor_at:
+            await self._require_proof(principal, Proof(request.current_password, request.otp))
         password_hash = await self._hasher.hash(request.password)
         async with self._sessions.begin() as session:
-            await credentials.change_password(session, user, password_hash)
+            user = await credentials.change_password(session, user, password_hash)
+            await mail_requests.notify_of_account(
+                session, user, "password_changed", per_day=self._policy.mails_per_day
+            )
             await tokens.revoke_all(session, principal.user_id, except_token_id=principal.token_id)
         return pb.ChangePasswordResponse()
 
@@ -182,6 +187,10 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
         await self._require_proof(principal, Proof(request.current_password, request.otp))
         async with self._sessions.begin() as session:
             await tokens.revoke_all(session, principal.user_id)
+            if user := await users.lock(session, principal.user_id):
+                await mail_requests.notify_of_account(
+                    session, user, "account_deleted", per_day=self._policy.mails_per_day
+                )
             await users.remove(session, principal.user_id)
         return pb.DeleteUserResponse()
 

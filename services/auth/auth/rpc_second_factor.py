@@ -1,8 +1,11 @@
 """The gRPC methods of the second factor."""
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from auth.committed_events import record_on_commit
-from auth.domain import guesses, second_factor, tokens, users
+from auth.domain import guesses, mail_requests, second_factor, tokens, users
 from auth.servicer import Proof, Servicer
+from auth.tables import User
 from common import errors, rpc, trace
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
@@ -31,6 +34,7 @@ class SecondFactorMethods(Servicer):
         async with self._sessions.begin() as session:
             user = await users.lock_existing(session, principal.user_id)
             codes = await second_factor.confirm(session, user, request.otp, self._ring.cipher)
+            await self._notify(session, user, "factor_enabled")
             await guesses.uncount(session, [bucket])
             await guesses.forget_clients(session, principal.user_id, except_client=trace.client_address.get())
         return pb.ConfirmSecondFactorResponse(recovery_codes=codes)
@@ -50,8 +54,14 @@ class SecondFactorMethods(Servicer):
     ) -> pb.RemoveSecondFactorResponse:
         user_id = await self._require_code(request.otp)
         async with self._sessions.begin() as session:
-            await second_factor.remove(session, await users.lock_existing(session, user_id))
+            user = await users.lock_existing(session, user_id)
+            await second_factor.remove(session, user)
+            await self._notify(session, user, "factor_disabled")
         return pb.RemoveSecondFactorResponse()
+
+    async def _notify(self, session: AsyncSession, user: User, template: str) -> None:
+        per_day = self._policy.mails_per_day
+        await mail_requests.notify_of_account(session, user, template, per_day=per_day)
 
     async def _require_code(self, otp: str) -> int:
         """Return the caller's id. Refuse a caller without a second factor, and a wrong code.

@@ -638,19 +638,23 @@ class ChangePasswordRequest(_message.Message):
     CURRENT_PASSWORD_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     PASSWORD_CONFIRMATION_FIELD_NUMBER: _builtins.int
+    OTP_FIELD_NUMBER: _builtins.int
     current_password: _builtins.str
     password: _builtins.str
     password_confirmation: _builtins.str
+    otp: _builtins.str
+    """A code of the second factor, if the user has one and the token comes from no recent login."""
     def __init__(
         self,
         *,
         current_password: _builtins.str = ...,
         password: _builtins.str = ...,
         password_confirmation: _builtins.str = ...,
+        otp: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_password", b"current_password", "password", b"password", "password_confirmation", b"password_confirmation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_password", b"current_password", "otp", b"otp", "password", b"password", "password_confirmation", b"password_confirmation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1419,12 +1423,17 @@ class AddressNoticeWanted(_message.Message):
     CHANGE_ID_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
     IS_DONE_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     change_id: _builtins.int
     """The change of the address."""
     email: _builtins.str
     is_done: _builtins.bool
     """Whether the new address counts already."""
+    template: _builtins.str
+    """What else has changed, and there is no change of the address: `password_changed`, `factor_enabled`,
+    `factor_disabled` or `account_deleted`. The mail has no link. Services of the previous release send none.
+    """
     def __init__(
         self,
         *,
@@ -1432,10 +1441,11 @@ class AddressNoticeWanted(_message.Message):
         change_id: _builtins.int = ...,
         email: _builtins.str = ...,
         is_done: _builtins.bool = ...,
+        template: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id", "email", b"email", "is_done", b"is_done", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id", "email", b"email", "is_done", b"is_done", "template", b"template", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

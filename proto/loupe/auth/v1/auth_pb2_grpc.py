@@ -273,6 +273,7 @@ class AuthServiceServicer:
 
     def ChangePassword(self, request, context):
         """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong.
+        PERMISSION_DENIED `reauthentication_required` if the user has a second factor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

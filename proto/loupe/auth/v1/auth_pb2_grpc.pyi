@@ -65,7 +65,9 @@ class AuthServiceStub:
     PERMISSION_DENIED `invalid_signature`.
     """
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]
-    """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong."""
+    """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong.
+    PERMISSION_DENIED `reauthentication_required` if the user has a second factor.
+    """
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]
     """Changes the fields that are present. A new mail address is pending until its owner opens the link in a mail, and the
     present one gets a mail with a way back. PERMISSION_DENIED `reauthentication_required`.
@@ -144,7 +146,9 @@ class AuthServiceAsyncStub(AuthServiceStub):
     PERMISSION_DENIED `invalid_signature`.
     """
     ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]  # type: ignore[assignment]
-    """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong."""
+    """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong.
+    PERMISSION_DENIED `reauthentication_required` if the user has a second factor.
+    """
     UpdateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.UpdateUserResponse]  # type: ignore[assignment]
     """Changes the fields that are present. A new mail address is pending until its owner opens the link in a mail, and the
     present one gets a mail with a way back. PERMISSION_DENIED `reauthentication_required`.
@@ -298,7 +302,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ChangePasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ChangePasswordResponse, _abc.Awaitable[_auth_pb2.ChangePasswordResponse]]:
-        """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong."""
+        """Sets the caller's password and revokes their other tokens. INVALID_ARGUMENT on `current_password` if it is wrong.
+        PERMISSION_DENIED `reauthentication_required` if the user has a second factor.
+        """
 
     @_abc_1.abstractmethod
     def UpdateUser(

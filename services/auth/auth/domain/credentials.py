@@ -71,13 +71,15 @@ def check_password_change(
     )
 
 
-async def change_password(session: AsyncSession, checked: User, password_hash: str) -> None:
+async def change_password(session: AsyncSession, checked: User, password_hash: str) -> User:
+    """Set the password of a user whose present one was right."""
     user = await users.lock_if_unchanged(session, checked)
     if user is None:
         raise errors.invalid({"current_password": ["The current password is incorrect."]})
     await guesses.forget_clients(session, user.id or 0, except_client=trace.client_address.get())
     await _set_password(session, user, password_hash)
     record_on_commit(session, "password.changed", user_id=user.id)
+    return user
 
 
 async def user_of_reset_link(session: AsyncSession, link: links.Link) -> User:
@@ -92,7 +94,7 @@ def check_password_reset(password: str, confirmation: str, *, refuse_common: boo
     users.raise_if_any({"password": passwords.problems(password, confirmation, refuse_common=refuse_common)})
 
 
-async def reset_password(session: AsyncSession, checked: User, password_hash: str) -> None:
+async def reset_password(session: AsyncSession, checked: User, password_hash: str) -> User:
     """Set the password. The address becomes verified, because the link came with a mail to it.
 
     If it was not verified, somebody else may have registered it, and their second factor is removed.
@@ -106,6 +108,7 @@ async def reset_password(session: AsyncSession, checked: User, password_hash: st
     await guesses.forget_clients(session, user.id or 0)
     await _set_password(session, user, password_hash)
     record_on_commit(session, "password.reset", user_id=user.id)
+    return user
 
 
 async def _set_password(session: AsyncSession, user: User, password_hash: str) -> None:

@@ -63,6 +63,17 @@ async def notify_of_change(session: AsyncSession, change: AddressChange) -> None
     await outbox.publish(session, "auth.address_notice_wanted", wanted)
 
 
+async def notify_of_account(session: AsyncSession, user: User, template: str, *, per_day: int) -> None:
+    """Request a mail that says what changed in the account. An address that was never verified gets none.
+
+    These count for themselves. Who uses them up has sent the user as many.
+    """
+    subjects = f"notices of {user.id}", f"notices to {user.email}"
+    if user.email_verified_at and await _count(session, *subjects, per_day=per_day):
+        wanted = pb.AddressNoticeWanted(user_id=user.id or 0, email=user.email, template=template)
+        await outbox.publish(session, "auth.address_notice_wanted", wanted)
+
+
 async def count_change(session: AsyncSession, user: User, *, per_day: int) -> None:
     """Count a change of the address. Refuse if the user has asked for `per_day` of them today."""
     if not await _count(session, f"changes of {user.id}", per_day=per_day):

@@ -63,6 +63,7 @@ class PasswordChange(BaseModel):
     current_password: str = ""
     password: str = ""
     password_confirmation: str = ""
+    otp: str = ""
 
 
 GET_USER = Operation(
@@ -127,7 +128,10 @@ CHANGE_PASSWORD = Operation(
     id="changePassword",
     summary="Change your password",
     message="Password updated successfully",
-    description="All other tokens are revoked.",
+    description=(
+        "All other tokens are revoked. An account with a second factor needs a login of the last 15 minutes, "
+        "or `otp`, too."
+    ),
     body=json_body(
         PasswordChange,
         "current_password",
@@ -135,6 +139,7 @@ CHANGE_PASSWORD = Operation(
         "password_confirmation",
         example={"current_password": "A-good-one-0"} | examples.NEW_PASSWORD,
     ),
+    refusals=(refusals.REAUTHENTICATION_REQUIRED,),
 )
 
 

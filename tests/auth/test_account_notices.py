@@ -1,0 +1,72 @@
+"""The owner of an account gets a mail when its password or second factor changes."""
+
+import itertools
+
+import pytest
+
+from common.db import Sessions
+from loupe.auth.v1 import auth_pb2 as pb
+from loupe_local.mailbox import newest_mail_to
+from loupe_local.stores import Stores
+from tests.auth.harness import PASSWORD, AuthHarness, events, running
+from tests.auth.mail_sending import sending_mails
+from tests.auth.test_password_change import change
+from tests.auth.test_second_factor import enrol
+
+
+async def notices(auth: AuthHarness) -> list[tuple[str, str]]:
+    wanted = await events(auth, "auth.address_notice_wanted", pb.AddressNoticeWanted)
+    return [(notice.email, notice.template) for notice in wanted]
+
+
+async def test_each_change_wants_a_notice(auth: AuthHarness) -> None:
+    token = (await auth.register_verified()).token
+    _, codes = await enrol(auth, token)
+    await (await auth.user(token)).RemoveSecondFactor(pb.RemoveSecondFactorRequest(otp=codes[0]))
+    await change(auth, token)
+
+    templates = ["factor_enabled", "factor_disabled", "password_changed"]
+    assert await notices(auth) == [("jane@example.com", template) for template in templates]
+
+
+async def test_an_address_that_was_never_verified_gets_none(auth: AuthHarness) -> None:
+    await change(auth, (await auth.register()).token)
+
+    assert await notices(auth) == []
+
+
+async def test_notices_are_limited(sessions: Sessions) -> None:
+    async with running(sessions, mails_per_day=2) as auth:
+        token = (await auth.register_verified()).token
+        passwords = [PASSWORD, *(f"Another{number}horse" for number in range(4))]
+        for current, new in itertools.pairwise(passwords):
+            await change(auth, token, current, new)
+
+        assert len(await notices(auth)) == 2
+
+
+async def test_nobody_gets_many_notices_by_accounts_that_come_and_go(sessions: Sessions) -> None:
+    async with running(sessions, mails_per_day=2, email_verification=False) as auth:
+        for _ in range(4):
+            jane = await auth.user((await auth.register()).token)
+            await jane.DeleteUser(pb.DeleteUserRequest())
+
+        assert len(await notices(auth)) == 2
+
+
+@pytest.mark.parametrize("what", ["password", "factor", "deletion"])
+async def test_the_notice_is_mailed(auth: AuthHarness, stores: Stores, what: str) -> None:
+    email = f"jane.{what}@example.com"
+    async with sending_mails(auth, stores):
+        token = (await auth.register_verified(email=email)).token
+        if what == "password":
+            await change(auth, token)
+        elif what == "factor":
+            await enrol(auth, token)
+        else:
+            await (await auth.user(token)).DeleteUser(pb.DeleteUserRequest())
+        subjects = {"password": "Your password", "factor": "A second factor", "deletion": "Your account"}
+        subject = subjects[what]
+        mail = await newest_mail_to(stores.mails, email, subject)
+
+    assert "If it was not you" in mail.get_content()
