@@ -56,7 +56,7 @@ mkdir -p data
 
 # shellcheck disable=SC2046 # several arguments
 weed $(log_options logs/store) mini -dir=data -ip=127.0.0.1 -ip.bind=127.0.0.1 -bucket=loupe -s3=false \
-    -master.telemetry=false -master.resumeState=false -volume.preStopSeconds=0 -filer.maxMB=1 \
+    -disableHttp=true -master.telemetry=false -master.resumeState=false -volume.preStopSeconds=0 -filer.maxMB=1 \
     -webdav=false -admin.ui=false &
 store=$!
 # shellcheck disable=SC2046

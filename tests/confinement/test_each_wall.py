@@ -174,7 +174,7 @@ def test_a_process_with_threads_is_not_confined_by_halves() -> None:
     code = """
 from confinement.walls import confine
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-print(attack("confine(1 << 30)"))
+print(attack("confine(1 << 30)"), flush=True)
 os._exit(0)
 """
 
