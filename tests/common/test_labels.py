@@ -1,4 +1,4 @@
-"""Which characters names and labels may have."""
+"""Names and labels have only characters that people can see."""
 
 import pytest
 

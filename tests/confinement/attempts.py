@@ -1,4 +1,4 @@
-"""What an attacker tries, as code for `hostile_code`. Names in braces are filled in by the tests."""
+"""The attempts of an attacker, as code for `hostile_code`. Names in braces are filled in by the tests."""
 
 import platform
 

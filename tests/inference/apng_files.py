@@ -117,7 +117,7 @@ def over(above: Pixels, below: Pixels, highest: int) -> Pixels:
 
 @dataclass(frozen=True)
 class Found:
-    """What an animated PNG holds."""
+    """The contents of an animated PNG."""
 
     frames: list[Pixels]
     """The frames as they are shown, with alpha last."""

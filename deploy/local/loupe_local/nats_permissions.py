@@ -1,4 +1,4 @@
-"""What each service may do at the broker. Everything else is refused.
+"""The rights of each service at the broker. Everything else is refused.
 
 This table is the source. `python -m loupe_local.nats_permissions` writes it to the configuration of Compose
 and to the chart. Tests compare them, and compare the table with the services' code.

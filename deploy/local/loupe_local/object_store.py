@@ -42,7 +42,7 @@ RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     OPERATOR: {"": ("s3:*",), "/*": ("s3:*",)},
 }
-"""What an identity may do, by the end of the resource's name after the bucket."""
+"""The actions of an identity, by the end of the resource's name after the bucket."""
 CERTIFICATES = "certificates"
 SIGN = REPOSITORY / "deploy" / "helm" / "loupe" / "files" / "certificates.py"
 COMPONENTS = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "CLIENT")

@@ -40,7 +40,7 @@ class KeyRing:
 
     @property
     def cipher(self) -> MultiFernet:
-        """What encrypts secrets at rest, also those of others than signing keys."""
+        """The cipher for all secrets at rest, those of second factors included."""
         return self._cipher
 
     async def sign(self, audience: str, subject: str, seconds: int, **claims: Any) -> str:

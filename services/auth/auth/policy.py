@@ -1,4 +1,4 @@
-"""What an installation decides about accounts. `Settings` says what each value means."""
+"""The decisions of an installation about accounts. `Settings` says what each value means."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ class Policy:
 
     @property
     def token_expires_at(self) -> datetime | None:
-        """When a token that is made now expires by default. None: never."""
+        """The default expiry of a token that is made now. None: never."""
         return now() + timedelta(days=self.token_days) if self.token_days else None
 
     def is_recent(self, signed_in_at: datetime | None) -> bool:

@@ -1,4 +1,4 @@
-"""What all parts of the gRPC service share: database, keys, policy, and the proof that a change needs."""
+"""The base of all parts of the gRPC service: database, keys, policy, and the proof that a change needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from loupe import refusals
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a request holds to prove that its token was not stolen. Both may be empty."""
+    """The fields of a request that prove that its token was not stolen. Both may be empty."""
 
     current_password: str
     otp: str

@@ -53,7 +53,7 @@ class Token(Base, table=True):
     secret_hash: bytes
     last_used_at: datetime | None = Field(default=None, sa_type=INSTANT)
     signed_in_at: datetime | None = Field(default=None, sa_type=INSTANT)
-    """When the user proved who they are to get this token. None for a token made with another token."""
+    """The time of the login that gave this token. None for a token made with another token."""
     expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 
@@ -103,7 +103,7 @@ class KnownClient(Base, table=True):
 
 
 class Guesses(Base, table=True):
-    """How many wrong passwords or codes were counted under a key, which is a hash."""
+    """A count of wrong passwords or codes. Its key is a hash."""
 
     key: bytes = Field(primary_key=True)
     count: int = Field(sa_type=sa.Integer)
@@ -111,7 +111,7 @@ class Guesses(Base, table=True):
 
 
 class MailCount(Base, table=True):
-    """How many mails an address or a user got on a day. The key is a hash."""
+    """A count of the mails that an address or a user got on a day. Its key is a hash."""
 
     __tablename__ = "mail_count"  # pyright: ignore[reportAssignmentType]
 

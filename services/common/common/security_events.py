@@ -16,7 +16,7 @@ events = Counter("loupe_security_events_total", "Security events", ["event"])
 
 
 class Event(NamedTuple):
-    """What a name means. `is_refusal`: somebody tried what they may not do."""
+    """The meaning of a name. `is_refusal`: somebody tried what they may not do."""
 
     meaning: str
     is_refusal: bool = False

@@ -8,7 +8,7 @@ from confinement import landlock, privileges, seccomp
 from confinement.landlock import BY_VERSION
 
 Report = Mapping[str, str]
-"""What is missing, by wall. The text is empty for a wall that stands."""
+"""The reasons why walls are missing, by wall. The text is empty for a wall that stands."""
 
 MOST_FILES = 16
 

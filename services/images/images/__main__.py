@@ -45,11 +45,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     readiness.mark_ready("object store")
     sessions = db.sessions(engine)
     credentials = Credentials(settings.auth_target, "images", settings.client_secret, tls=settings.tls)
-    description = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
-    channel = Channel(
-        settings.billing_target, description, credentials.token_for("billing"), tls=settings.tls
-    )
-    billing = billing_pb2_grpc.BillingServiceStub(channel.grpc)
+    billing = billing_pb2_grpc.BillingServiceStub(channel_to_billing(settings, credentials).grpc)
     rules = job_rules(settings)
     parsers = Parsers(settings.parsers)
     limits = Limits(settings.largest_input_pixels, settings.formats)
@@ -80,6 +76,12 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),
             metrics.keep_updated("dead letters", dead_letters.measure),
         )
+
+
+def channel_to_billing(settings: Settings, credentials: Credentials) -> Channel:
+    service = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
+    token = credentials.token_for("billing")
+    return Channel(settings.billing_target, service, token, tls=settings.tls)
 
 
 def job_rules(settings: Settings) -> jobs.Rules:

@@ -121,7 +121,7 @@ class Image(Base, table=True):
     pictures: int | None = None
     """Pages of a TIFF, or frames of an animated PNG, that the result has. None if it has only the first."""
     warnings: list[dict[str, str]] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # pyright: ignore[reportArgumentType, reportCallIssue]
-    """What the result lacks of the original, as texts for people: `field` and `message`."""
+    """The parts of the original that the result lacks, as texts for people: `field` and `message`."""
     work_megapixels: float | None = None
     """Megapixels that networks write for it, all frames together. None in rows of the previous release."""
     work_kind: str | None = Field(default=None, sa_type=sa.String)
@@ -174,7 +174,7 @@ class ImageBlock(Base, table=True):
 
 
 class Undecodable(Base, table=True):
-    """How many images of a user could not be decoded in the last hour in which there was one."""
+    """A count of the images of a user that could not be decoded in the last hour in which there was one."""
 
     user_id: int = Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
     hour: int = Field(sa_type=sa.BigInteger)

@@ -43,11 +43,10 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     blobs = Blobs(settings.store())
     await process.wait_for("object store", lambda: blobs.ping_object("images/originals/.ping"))
     readiness.mark_ready("object store")
-    shared = settings.shared_memory
     triton = Triton(
         settings.triton_target,
         seconds=settings.tile_seconds,
-        shares_memory=shared,
+        shares_memory=settings.shared_memory,
         secret=settings.read_triton_secret(),
     )
     availability = Availability(triton, settings.models)

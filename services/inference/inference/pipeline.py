@@ -107,7 +107,7 @@ class Upscaled(NamedTuple):
     pictures: int
     """The pages or frames that could be decoded."""
     megapixels: float
-    """What networks wrote for it, with overlaps and the fallback's part."""
+    """The pixels that networks wrote for it, with overlaps and the fallback's part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ SEE = sa.text(
 
 
 class Bucket(NamedTuple):
-    """What attempts are counted under, and how many may be wrong before each has to wait. Zero: no limit."""
+    """The key of a count, and how many attempts may be wrong before each has to wait. Zero: no limit."""
 
     key: bytes
     free: int

@@ -1,4 +1,4 @@
-"""Which mail addresses are free.
+"""Says which mail addresses are free.
 
 A former address stays reserved for its user while the change can be undone. Otherwise an attacker could
 change the address of an account, register the former one, and so close the way back.

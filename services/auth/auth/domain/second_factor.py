@@ -33,7 +33,7 @@ TOLERATED_STEPS = (-1, 0, 1)
 """The user's clock may differ by one interval."""
 SPACERS = str.maketrans("", "", " -")
 LOST = "only recovery codes work for this user; `loupe-admin user reset-second-factor` ends it"
-"""What a user can do whose secret was encrypted with a secret that is lost."""
+"""The advice for a user whose secret was encrypted with a secret that is lost."""
 
 
 async def encrypt_again(session: AsyncSession, cipher: MultiFernet) -> None:

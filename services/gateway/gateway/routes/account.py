@@ -46,7 +46,7 @@ class User(BaseModel):
 
 
 class Proof(BaseModel):
-    """What proves that the token is in the right hands if it comes from no recent login."""
+    """The proof that the token is in the right hands if it comes from no recent login."""
 
     current_password: str = ""
     otp: str = ""

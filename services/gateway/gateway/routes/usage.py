@@ -1,4 +1,4 @@
-"""What the caller's plan includes, and how much of it is used."""
+"""Routes for what the caller's plan includes, and how much of it is used."""
 
 from typing import Annotated
 

@@ -22,7 +22,7 @@ TOO_MUCH = "The image takes too much time or memory to read."
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a child accepts, and what it may use."""
+    """The files that a child accepts, and the memory that it may use."""
 
     largest_pixels: int
     accepted: tuple[Format, ...] | list[Format] = ()

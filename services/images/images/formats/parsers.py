@@ -14,7 +14,7 @@ from images.formats.header import TOO_MUCH, Header, Limits, check_header, check_
 
 LOG = log.get(__name__)
 PROGRAM = ("-m", "images.formats.child")
-"""What Python runs in the child."""
+"""The arguments of Python in the child."""
 CPU_SECONDS = 5
 """Processor time for one file. The slowest honest file takes 2 s."""
 DEADLINE_SECONDS = 60.0

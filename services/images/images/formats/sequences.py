@@ -24,9 +24,9 @@ class Sequence:
     sizes: tuple[Size, ...] = ()
     """The sizes of the pictures that can be upscaled together, the first included. Empty if only one can."""
     others: int = 0
-    """How many pictures the file has beside the first, also those that cannot be upscaled."""
+    """The number of pictures beside the first, also those that cannot be upscaled."""
     problem: str = ""
-    """Why some or all of the others cannot be upscaled. Empty if all can."""
+    """The reason why some or all of the others cannot be upscaled. Empty if all can."""
 
 
 NO_SEQUENCE = Sequence()

@@ -105,9 +105,13 @@ class Original:
         """Return the size of the result. Raise `InvalidArgument` with the option at fault."""
         return options.output.result_size(self.header, options.sizes, limits)
 
+    @property
+    def size(self) -> sizing.Size:
+        return self.header.width, self.header.height
+
     def check_scale(self, size: sizing.Size, options: UploadOptions, max_scale: int) -> None:
         """Raise `InvalidArgument` if the plan does not allow a result that large."""
-        sizing.check_scale((self.header.width, self.header.height), size, options.sizes, max_scale)
+        sizing.check_scale(self.size, size, options.sizes, max_scale)
 
     def to_row(
         self,
@@ -121,10 +125,9 @@ class Original:
     ) -> Image:
         """Return the new row of this image."""
         result_format, sizes = options.output.format_for(self.header), options.sizes
-        original = (self.header.width, self.header.height)
-        scale, frames = work.network_scale(original, size), options.output.frames_for(self.header)
+        scale, frames = work.network_scale(self.size, size), options.output.frames_for(self.header)
         plan = sequence_plan.plan(self.header, options.output, size, limits)
-        pictures = plan.sizes or (original,) * frames
+        pictures = plan.sizes or (self.size,) * frames
         row = Image(
             user_id=user_id,
             original_filename=self.filename,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 class _Announced:
-    """What the child has announced about the present file. Outside of a child nobody listens."""
+    """The announcement of the child about the present file. Outside of a child nobody listens."""
 
     send: Callable[[int], None] | None = None
     pixels = 0

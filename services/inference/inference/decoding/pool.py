@@ -28,7 +28,7 @@ from inference.metadata import LARGEST_EXIF_BYTES, plausible_dpi
 from inference.picture import LARGEST_16_BIT, Animation, Pages, Picture, Pixels, turn_upright
 
 PROGRAM = ("-m", "inference.decoding.child")
-"""What Python runs in the child."""
+"""The arguments of Python in the child."""
 
 
 class Decoder:

@@ -84,7 +84,7 @@ class DecodedHeader(TypedDict):
 
 
 class CanvasHeader(TypedDict):
-    """What all frames of an animated PNG have in common."""
+    """The values that all frames of an animated PNG share."""
 
     width: int
     """Pixels, before the orientation is applied."""

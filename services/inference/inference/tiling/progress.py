@@ -20,7 +20,7 @@ KFLOP = {network.name: network.kflop for model in KNOWN_MODELS for network in mo
 """Thousands of operations for a pixel of the input, by network."""
 UNKNOWN_KFLOP = 1000
 WRITING_KFLOP = 6
-"""What resampling and encoding a pixel of the network's output cost, in the same measure."""
+"""The cost of resampling and encoding a pixel of the network's output, in the same measure."""
 
 
 def cost_of_pass(network: Network, index: int = 0) -> float:
