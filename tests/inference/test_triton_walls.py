@@ -84,10 +84,9 @@ async def test_a_call_without_the_secret_is_refused(guarded: ScratchTriton, secr
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await getattr(stub, name)(request, metadata=metadata, timeout=10)
             refused[name] = caught.value.details() or ""
-        stream = stub.ModelStreamInfer(iter([pb.ModelInferRequest(model_name=QUICK)]), metadata=metadata)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await anext(aiter(stream))
-        refused["ModelStreamInfer"] = caught.value.details() or ""
+        # Triton refuses the stream before it reads; a message written meanwhile would fail with a text of grpcio's own
+        stream = stub.ModelStreamInfer(metadata=metadata, timeout=10)
+        refused["ModelStreamInfer"] = await stream.details()
 
     assert {name: text for name, text in refused.items() if "restricted" not in text} == {}
 
