@@ -21,6 +21,7 @@ from tests.bench import (
     estimates,
     fairness,
     gateway,
+    handover,
     networks,
     overhead,
     pages,
@@ -56,6 +57,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
     start_seconds = await pipeline.seconds_to_start(running)
     images_ratio, busy_share = await pipeline.throughput(running, rounds)
     estimated = await estimates.errors(running)  # before the worker with a model that costs nothing
+    handed_over = await handover.median_seconds(running)
     cpu_seconds = await overhead.cpu_seconds_per_image(running)
     far_page = await pages.far_over_first(running)
     return {
@@ -64,6 +66,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
         "cpu_ms_per_image_without_codecs": Figure(cpu_seconds.pop("without_codecs") * 1000, at_most=80),
         **{f"cpu_ms_per_image_{name}": Figure(seconds * 1000) for name, seconds in cpu_seconds.items()},
         "accepted_to_started_median_ms": Figure(start_seconds * 1000, at_most=30),
+        "sigterm_to_next_worker_median_ms": Figure(handed_over * 1000, at_most=1000),
         "estimate_error_median_percent": Figure(estimated.median_percent, at_most=25),
         "estimate_over_real_seconds_smallest": Figure(estimated.smallest_ratio, at_least=0.5),
         "status_poll_cpu_over_minimal_route": Figure(polls, at_most=6),
