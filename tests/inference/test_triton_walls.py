@@ -84,7 +84,7 @@ async def test_a_call_without_the_secret_is_refused(guarded: ScratchTriton, secr
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await getattr(stub, name)(request, metadata=metadata, timeout=10)
             refused[name] = caught.value.details() or ""
-        # Triton refuses the stream before it reads; a message written meanwhile would fail with a text of grpcio's own
+        # Triton refuses before it reads. A message written meanwhile would fail with a text of grpcio
         stream = stub.ModelStreamInfer(metadata=metadata, timeout=10)
         refused["ModelStreamInfer"] = await stream.details()
 
