@@ -2,15 +2,25 @@
 why.
 """
 
+from itertools import pairwise
+
 import pytest
 from PIL import Image
 
-from imagefile import bmp, heif, jpeg_scans, tiff
+from imagefile import bmp, heif, jpeg_pixels, jpeg_scans, tiff
 from imagefile.formats import refuse_parser_bomb
 from imagefile.parser_bombs import ParserBomb
 from images.formats.sniff import sniff
 from tests.heif_files import a_grid
-from tests.images.bombs import BOMBS, LARGEST_BYTES, NOISE, exif_of_shared_values, tiff_of, webp_with
+from tests.images.bombs import (
+    BOMBS,
+    LARGEST_BYTES,
+    NOISE,
+    exif_of_shared_values,
+    tiff_of,
+    webp_with,
+    with_last_scan_repeated,
+)
 from tests.images.test_sniff import MANY, refusal, sniffed
 from tests.pixels import encoded
 
@@ -39,6 +49,18 @@ def test_as_many_scans_as_encoders_write_are_accepted() -> None:
         structure = jpeg_scans.read(data)
         assert structure is not None
         assert len(structure.scans) <= 64
+
+
+def test_the_pixels_of_one_scan_are_read_between_two_looks_at_the_clock() -> None:
+    structure = jpeg_scans.read(with_last_scan_repeated(80, Image.new("RGB", (64, 64))))
+    assert structure is not None
+
+    pieces = list(pairwise(jpeg_pixels.boundaries(structure)))
+    of_several = [(a, b) for a, b in pieces if sum(a < scan.end <= b for scan in structure.scans) > 1]
+
+    assert len(structure.scans) > 80
+    assert of_several == []
+    assert pieces[-1][1] == structure.last.end
 
 
 def test_strips_that_share_a_few_bytes_are_accepted() -> None:

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from common import errors
-from images.domain import deleted_users, jobs, undecodable
+from images.domain import deleted_users, jobs, turns, undecodable
 from images.tables import Image
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
@@ -82,6 +82,39 @@ async def test_a_new_hour_begins_with_no_failures(limited: Harness) -> None:
     await fail(limited)
 
     await limited.uploads().accept(JANE, build_upload())
+
+
+async def test_images_that_were_accepted_before_wait_for_the_next_hour(limited: Harness) -> None:
+    rules = replace(RULES, undecodable_per_hour=LIMIT)
+    accepted = [await insert_image(limited.sessions, JANE) for _ in range(2)]
+    other = await insert_image(limited.sessions, OMAR)
+    for _ in range(LIMIT):
+        await fail(limited)
+
+    async def start(image: Image) -> Image | None:
+        async with limited.sessions.begin() as session:
+            return await jobs.start(session, image.id or 0, rules)
+
+    async def let_in() -> set[int]:
+        async with limited.sessions.begin() as session:
+            await turns.give(session, None)
+            return {row.id for row in await turns.let_in(session, rules.window, LIMIT)}
+
+    refused, others = [await start(image) for image in accepted], await start(other)
+    again = await let_in()
+    async with limited.sessions.begin() as session:
+        states = [await session.get_one(Image, image.id) for image in accepted]
+        await (await session.connection()).execute(sa.text("UPDATE undecodable SET hour = hour - 1"))
+    later = await let_in()
+    started = [await start(image) for image in accepted]
+
+    assert (refused, bool(others)) == ([None, None], True)
+    assert [(state.status, state.dispatched_at, state.attempt) for state in states] == [
+        ("pending", None, 0)
+    ] * 2
+    assert again.isdisjoint(image.id for image in accepted)
+    assert later >= {image.id for image in accepted}
+    assert all(started)
 
 
 async def test_the_count_of_a_deleted_user_is_deleted(limited: Harness) -> None:

@@ -1,17 +1,11 @@
 """Each service's credential is tried at the real broker. What it may not do or hear is refused."""
 
 import asyncio
-import contextlib
 import importlib
 import re
-from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-import nats
-import nats.errors
-import nats.js.errors
 import pytest
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import api
 
@@ -21,6 +15,7 @@ from loupe_local import nats_permissions
 from loupe_local.nats_permissions import TABLE
 from loupe_local.service_names import NAMES
 from loupe_local.stores import Stores
+from tests.local.nats_users import STREAMS, connected
 from tests.polling import until
 
 FORGED = {
@@ -39,7 +34,6 @@ FORGED = {
     "gateway": ("limits.user-1.9",),
 }
 """Subjects that only one service may publish."""
-STREAMS = ("AUTH", "BILLING", "IMAGES", "QUEUE", "RESULTS", "LIMITS", "DEAD")
 MANAGERS = {
     "images": ("QUEUE", "IMAGES", "RESULTS", "DEAD"),
     "auth": ("AUTH",),
@@ -47,68 +41,6 @@ MANAGERS = {
     "gateway": ("LIMITS",),
 }
 CONSUMERS = [(name, *consumer) for name in NAMES for consumer in TABLE[name].consumes]
-
-
-class Heard:
-    """A connection with a service's credential, and the errors that the broker sent to it."""
-
-    def __init__(self, client: Client, errors: list[str]) -> None:
-        self.client, self._errors = client, errors
-        self._marks = 0
-
-    async def may_publish(self, *subjects: str) -> list[str]:
-        """Publish on each subject, and return those that the broker did not refuse."""
-        for subject in subjects:
-            await self.client.publish(subject, b"{")
-        return await self._not_refused(subjects)
-
-    async def may_listen(self, *subjects: str) -> list[str]:
-        found = [await self.client.subscribe(subject) for subject in subjects]
-        allowed = await self._not_refused(subjects)
-        for subscription in found:
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
-        return allowed
-
-    async def _not_refused(self, subjects: Sequence[str]) -> list[str]:
-        """The broker answers in order, and always refuses a mark."""
-        self._marks += 1
-        mark = f"mark.{self._marks}"
-        await self.client.publish(mark, b"")
-        await until(lambda: any(f'"{mark}"' in error for error in self._errors))
-        return [each for each in subjects if not any(f'"{each}"'.lower() in error for error in self._errors)]
-
-
-@contextlib.asynccontextmanager
-async def connected(stores: Stores, user: str) -> AsyncGenerator[Heard]:
-    errors: list[str] = []
-
-    async def on_error(error: Exception) -> None:
-        errors.append(str(error).lower())
-
-    url = stores.nats_url(user)
-    client = await nats.connect(url, error_cb=on_error, inbox_prefix=bus.inbox_prefix(url))
-    try:
-        yield Heard(client, errors)
-    finally:
-        await client.close()
-
-
-@pytest.fixture(scope="module")
-async def operator(stores: Stores) -> AsyncGenerator[Any]:
-    """JetStream with every stream, as an operator sees it."""
-    async with connected(stores, "operator") as heard:
-        js = heard.client.jetstream()
-        for name in STREAMS:
-            with contextlib.suppress(nats.js.errors.NotFoundError):
-                await js.delete_stream(name)
-        streams = [importlib.import_module(f"{name}.events") for name in ("auth", "billing", "images")]
-        limits = importlib.import_module("gateway.identity.limits").STREAM
-        images = streams[2]
-        await bus.declare(
-            js, *(each.EVENTS for each in streams), images.QUEUE, images.RESULTS, limits, bus.DEAD
-        )
-        yield js
 
 
 async def has_messages(js: Any, stream: str, count: int) -> bool:
@@ -309,6 +241,7 @@ def test_compose_and_the_chart_have_the_permissions_of_the_table() -> None:
     assert nats_permissions.for_compose(compose) == compose
     assert len(re.findall("permissions:", compose)) == len(TABLE)
     assert nats_permissions.CHART.read_text() == nats_permissions.for_chart()
+    assert nats_permissions.CHART_ACCOUNTS.read_text() == nats_permissions.accounts_for_chart()
 
 
 def test_the_table_names_what_the_services_declare_and_consume() -> None:

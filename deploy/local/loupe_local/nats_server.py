@@ -1,4 +1,4 @@
-"""The NATS server with JetStream: one user for each service, and all data on disk."""
+"""The NATS server with JetStream: a user and an account for each service, and all data on disk."""
 
 import json
 import sys
@@ -25,10 +25,7 @@ max_payload: 1MB
 logtime: false
 jetstream {{ store_dir: {store}, max_memory_store: 64MB, max_file_store: 4GB{sync} }}
 accounts {{
-  SYS: {{ users: [ {{ user: sys, password: "{sys_password}" }} ] }}
-  APP: {{ jetstream: enabled, users: [
-{users}
-  ] }}
+{accounts}
 }}
 system_account: SYS
 """
@@ -65,8 +62,9 @@ def process(server: Nats, state: State, *, durable: bool) -> Process:
             monitor_port=server.monitor_port,
             store=json.dumps(str(folder)),
             sync=", sync_interval: always" if durable else "",
-            sys_password=server.passwords["sys"],
-            users="\n".join(_user(name, server.passwords[name]) for name in USERS),
+            accounts=nats_permissions.configuration(
+                lambda user: json.dumps(server.passwords[user]), administrator=OPERATOR
+            ),
         )
     )
     return Process(
@@ -74,13 +72,6 @@ def process(server: Nats, state: State, *, durable: bool) -> Process:
         argv=(str(binary("nats-server")), "-c", str(config)),
         ready=http_ok(HOST, server.monitor_port, "/healthz?js-enabled-only=true"),
     )
-
-
-def _user(name: str, password: str) -> str:
-    permissions = (
-        "" if name == OPERATOR else f", permissions: {json.dumps(nats_permissions.permissions(name))}"
-    )
-    return f'    {{ user: {name}, password: "{password}"{permissions} }}'
 
 
 def binary(name: str) -> Path:

@@ -9,6 +9,8 @@ This module needs Pillow, which the services that call it have. The gateway must
 
 import threading
 import time
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from PIL import Image
@@ -20,7 +22,9 @@ ONES = b"\xff\0" * 8
 PROBE, PROBES = b"\xfe", 4
 """Single bytes that a decoder must swallow, one by one. They make long codes, too."""
 PIECE_BYTES, PIECE_BYTES_OF_SEVERAL_SCANS = 65_536, 4096
-"""Bytes decoded at once. Those of several scans can stand for as many passes over the picture."""
+"""Bytes decoded at once, at most. A piece also ends with each scan, because a scan of a few bytes can stand
+for a pass over the whole picture.
+"""
 EIGHTH = 8
 """Libjpeg decodes one pixel of 8 x 8, which costs little time and memory."""
 MODES = {1: "L", 3: "RGB", 4: "CMYK"}
@@ -53,9 +57,16 @@ def are_complete(
         return True
     if len(frame.components) not in MODES:
         return True
-    scan = memoryview(data)[: structure.last.end]
-    piece = PIECE_BYTES if structure.is_sequential else PIECE_BYTES_OF_SEVERAL_SCANS
-    return _Reader(frame, 1 if is_lossless else EIGHTH).is_whole(scan, piece, longest_seconds)
+    pieces = (memoryview(data)[start:end] for start, end in pairwise(boundaries(structure)))
+    return _Reader(frame, 1 if is_lossless else EIGHTH).is_whole(pieces, longest_seconds)
+
+
+def boundaries(structure: jpeg_scans.Structure) -> list[int]:
+    """Return the offsets between the pieces that are decoded at once. None has data of two scans."""
+    end = structure.last.end
+    longest = PIECE_BYTES if structure.is_sequential else PIECE_BYTES_OF_SEVERAL_SCANS
+    ends = [scan.end for scan in structure.scans if scan.end <= end]
+    return sorted({*range(0, end, longest), *ends, end})
 
 
 class _Reader:
@@ -71,10 +82,10 @@ class _Reader:
         self._unused = b""
         self._has_ended = self._has_failed = False
 
-    def is_whole(self, scan: memoryview, piece_bytes: int, longest_seconds: float) -> bool:
+    def is_whole(self, pieces: Iterable[memoryview], longest_seconds: float) -> bool:
         started = time.thread_time()
-        for position in range(0, len(scan), piece_bytes):
-            self._feed(scan[position : position + piece_bytes])
+        for piece in pieces:
+            self._feed(piece)
             if self._has_ended or time.thread_time() - started > longest_seconds:
                 return not self._has_failed
         self._feed(ONES)

@@ -86,6 +86,7 @@ def channel_to_billing(settings: Settings, credentials: Credentials) -> Channel:
 
 def job_rules(settings: Settings) -> jobs.Rules:
     return jobs.Rules(
+        undecodable_per_hour=settings.undecodable_per_hour,
         window=settings.unfinished_per_user,
         attempts=settings.attempts,
         silent_after=timedelta(seconds=settings.worker_silent_seconds),

@@ -51,6 +51,8 @@ class Rules:
     """A model is no longer served if workers announced themselves for this long, but none announced it."""
     fairness_secret: bytes = b""
     """The secret of `fairness.key_of`."""
+    undecodable_per_hour: int = 30
+    """A user's images wait for the next hour after so many could not be decoded in this one."""
 
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
@@ -67,7 +69,7 @@ async def let_in(session: AsyncSession, rules: Rules) -> None:
 
     Call it last in a transaction: until the commit, no other transaction can do it.
     """
-    for image in await turns.let_in(session, rules.window):
+    for image in await turns.let_in(session, rules.window, rules.undecodable_per_hour):
         subject = PRIORITY if image.is_priority else STANDARD
         key = fairness.key_of(image.user_id, rules.fairness_secret)
         event = pb.ImageSubmitted(image_id=image.id, is_small=image.is_small, fairness_key=key)
@@ -89,14 +91,19 @@ async def start(
 ) -> Image | None:
     """Count an attempt and return the image to the calling worker, which serves the models `served`.
 
-    Return None if the image needs no work any more. Raise `Busy` if another worker works on it, or if only
-    another worker can.
+    Return None if the image needs no work any more, or waits for its user's next hour. Raise `Busy` if
+    another worker works on it, or if only another worker can.
     """
     image = await lock_image(session, image_id)
     if image is None or image.status not in UNFINISHED:
         return None
     if image.status == Status.PROCESSING and not _is_silent(image, rules):
         raise Busy(f"image {image_id} is being worked on", reason="image_busy")
+    if await undecodable.is_over_limit(session, image.user_id, rules.undecodable_per_hour):
+        image.status, image.dispatched_at, image.heartbeat_at = Status.PENDING, None, None
+        await session.flush()
+        await let_in(session, rules)
+        return None
     if image.model_asked not in served:
         await _refuse_model(session, image, rules)
         return None

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common.db import now
+from images.domain import undecodable
 from images.tables import HAS_NO_TURN, IS_IN_STREAM, WAITS
 
 GONE_AFTER = timedelta(minutes=1)
@@ -108,6 +109,7 @@ CHOOSE = sa.text(f"""
         FROM pool, queue, (VALUES (true), (false)) AS size (is_small), LATERAL (
             SELECT id, user_id, is_priority, is_small, turn, work_kind, {WORK} AS work FROM image
             WHERE {HAS_TURN} AND is_priority = queue.is_priority AND image.is_small = size.is_small
+                AND user_id NOT IN ({undecodable.OVER_LIMIT})
             ORDER BY turn, id LIMIT :rounds_with_newcomers * places + :most_read
         ) AS found LEFT JOIN of_user USING (user_id) LEFT JOIN speed ON kind = work_kind
     ), counted AS (
@@ -157,10 +159,11 @@ async def give(session: AsyncSession, user_id: int | None) -> None:
     await (await session.connection()).execute(statement, parameters)
 
 
-async def let_in(session: AsyncSession, window: int) -> Sequence[sa.Row[Any]]:
+async def let_in(session: AsyncSession, window: int, undecodable_per_hour: int) -> Sequence[sa.Row[Any]]:
     """Mark the next images as dispatched, and return them in the order of their turns.
 
-    `window` limits the unfinished images of one user in the stream; 0: no limit.
+    `window` limits the unfinished images of one user in the stream; 0: no limit. Images of users who are over
+    `undecodable_per_hour` keep their turns, and wait for the next hour.
     """
     connection = await session.connection()
     pool = {
@@ -177,6 +180,7 @@ async def let_in(session: AsyncSession, window: int) -> Sequence[sa.Row[Any]]:
         "most_read": MOST_READ,
         "window": window,
     }
-    ids = (await connection.execute(CHOOSE, pool | limits)).scalars().all()
+    over = undecodable.limits_now(undecodable_per_hour)
+    ids = (await connection.execute(CHOOSE, pool | limits | over)).scalars().all()
     rows = (await connection.execute(LET_IN, {"ids": ids})).all() if ids else []
     return sorted(rows, key=lambda row: (row.turn, row.id))

@@ -1,6 +1,7 @@
 """Limits how many images of a user may fail in a clock hour because they cannot be decoded.
 
 Such an image costs a decoder its time, and its user nothing. Deleting an image does not lower the count.
+Beyond the limit, uploads are refused, and images that were accepted before wait for the next hour.
 """
 
 import time
@@ -16,6 +17,8 @@ from loupe import refusals
 CODE = "undecodable"
 """The code of the failure, as workers report it."""
 HOUR = 3600
+OVER_LIMIT = "SELECT user_id FROM undecodable WHERE hour = :hour AND count >= :undecodable_per_hour"
+"""Returns the users who are over the limit. `limits_now` returns the parameters."""
 COUNT = sa.text("""
     INSERT INTO undecodable (user_id, hour, count) VALUES (:user_id, :hour, 1)
     ON CONFLICT (user_id) DO UPDATE SET
@@ -24,18 +27,26 @@ COUNT = sa.text("""
 """)
 
 
+def limits_now(limit: int) -> dict[str, int]:
+    return {"hour": int(time.time()) // HOUR, "undecodable_per_hour": limit}
+
+
 async def count(session: AsyncSession, user_id: int) -> None:
     """Count an image of the user that could not be decoded."""
     hour = int(time.time()) // HOUR
     await (await session.connection()).execute(COUNT, {"user_id": user_id, "hour": hour})
 
 
-async def refuse_over_limit(session: AsyncSession, user_id: int, limit: int) -> None:
-    """Raise `ResourceExhausted` if as many images of the user as `limit` failed so in this hour."""
+async def is_over_limit(session: AsyncSession, user_id: int, limit: int) -> bool:
+    """Return whether as many images of the user as `limit` failed so in this hour."""
     found = await session.get(Undecodable, user_id)
-    seconds = int(time.time())
-    if found and found.hour == seconds // HOUR and found.count >= limit:
-        raise errors.refused_for(HOUR - seconds % HOUR, refusals.TOO_MANY_UNDECODABLE)
+    return bool(found and found.hour == int(time.time()) // HOUR and found.count >= limit)
+
+
+async def refuse_over_limit(session: AsyncSession, user_id: int, limit: int) -> None:
+    """Raise `ResourceExhausted` if the user is over the limit."""
+    if await is_over_limit(session, user_id, limit):
+        raise errors.refused_for(HOUR - int(time.time()) % HOUR, refusals.TOO_MANY_UNDECODABLE)
 
 
 async def forget(session: AsyncSession, user_id: int) -> None:

@@ -1,12 +1,21 @@
 {{/* The server's configuration. It contains no secret. Each user has the permissions of `files/nats-permissions.json`,
-     unless the values replace them. `_INBOX.*` are the answers to replicas of the previous release. The present release
-     uses none of them, and the next one no longer allows them. */}}
+     in an account of its own, which shares subjects with the account of the streams (`files/nats-accounts.json`, where that
+     account is APP). A service whose permissions the values replace is in the account of the streams, where nothing else
+     limits it. `_INBOX.*` are the answers to replicas of the previous release. The present release uses none of them, and
+     the next one no longer allows them. */}}
 
 {{- define "loupe.nats.config" -}}
 {{- $bundled := .Values.nats.bundled -}}
 {{- $routes := list -}}
 {{- if gt (int $bundled.replicas) 1 -}}
 {{- range $number := until (int $bundled.replicas) }}{{ $routes = append $routes (printf "$ROUTE_%d" $number) }}{{ end -}}
+{{- end -}}
+{{- $streams := .Values.nats.account -}}
+{{- $accounts := .Files.Get "files/nats-accounts.json" | replace "\"APP" (printf "\"%s" $streams) | fromJson -}}
+{{- $accountOf := dict -}}
+{{- range $service, $_ := .Values.nats.users -}}
+{{- $own := printf "%s_%s" $streams (upper $service) -}}
+{{- $_ := set $accountOf $service (hasKey $bundled.permissions $service | ternary $streams $own) -}}
 {{- end -}}
 {{- $permissions := deepCopy $bundled.permissions -}}
 {{- range $service, $rights := .Files.Get "files/nats-permissions.json" | fromJson -}}
@@ -21,7 +30,9 @@
   "maxMemoryStore" $bundled.maxMemoryStore
   "maxFileStore" $bundled.maxFileStore
   "routes" $routes
-  "account" .Values.nats.account
+  "streams" $streams
+  "accounts" $accounts
+  "accountOf" $accountOf
   "users" .Values.nats.users
   "permissions" $permissions
   "Template" .Template

@@ -1,0 +1,30 @@
+"""Fixtures of tests that talk to the broker."""
+
+import contextlib
+import importlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import nats.js.errors
+import pytest
+
+from common import bus
+from loupe_local.stores import Stores
+from tests.local.nats_users import STREAMS, connected
+
+
+@pytest.fixture(scope="module")
+async def operator(stores: Stores) -> AsyncGenerator[Any]:
+    """JetStream with every stream, as an operator sees it."""
+    async with connected(stores, "operator") as heard:
+        js = heard.client.jetstream()
+        for name in STREAMS:
+            with contextlib.suppress(nats.js.errors.NotFoundError):
+                await js.delete_stream(name)
+        streams = [importlib.import_module(f"{name}.events") for name in ("auth", "billing", "images")]
+        limits = importlib.import_module("gateway.identity.limits").STREAM
+        images = streams[2]
+        await bus.declare(
+            js, *(each.EVENTS for each in streams), images.QUEUE, images.RESULTS, limits, bus.DEAD
+        )
+        yield js
