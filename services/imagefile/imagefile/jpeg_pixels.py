@@ -23,6 +23,10 @@ PIECE_BYTES, PIECE_BYTES_OF_SEVERAL_SCANS = 65_536, 4096
 """Bytes decoded at once. Those of several scans can stand for as many passes over the picture."""
 EIGHTH = 8
 """Libjpeg decodes one pixel of 8 x 8, which costs little time and memory."""
+PADDING, SPARE = bytes(64), 32
+"""Zeros at the end of a scan, where a download was cut off whose file had its length from the start. They
+decode as pixels. An encoder writes zeros for plain areas, but hardly a byte more than it needs.
+"""
 MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 """By number of components."""
 LONGEST_SECONDS = 1.0
@@ -53,9 +57,16 @@ def are_complete(
         return True
     if len(frame.components) not in MODES:
         return True
-    scan = memoryview(data)[: structure.last.end]
     piece = PIECE_BYTES if structure.is_sequential else PIECE_BYTES_OF_SEVERAL_SCANS
-    return _Reader(frame, 1 if is_lossless else EIGHTH).is_whole(scan, piece, longest_seconds)
+
+    def is_whole(end: int) -> bool:
+        reader = _Reader(frame, 1 if is_lossless else EIGHTH)
+        return reader.is_whole(memoryview(data)[:end], piece, longest_seconds)
+
+    end = structure.last.end
+    if data.endswith(PADDING, structure.last.start, end) and is_whole(end - SPARE):
+        end = len(data[:end].rstrip(b"\0"))  # not even all zeros were needed, so none is a pixel
+    return is_whole(end)
 
 
 class _Reader:
