@@ -110,9 +110,12 @@ async def test_a_damaged_animation_is_its_still_picture(jane: httpx2.AsyncClient
 
 async def test_a_frame_that_cannot_be_decoded_takes_the_animation_with_it(jane: httpx2.AsyncClient) -> None:
     chunks: Chunks = chunks_of_apng(*FRAMES)
-    place = max(index for index, (kind, _) in enumerate(chunks) if kind == b"fdAT")
-    number = chunks[place][1][:4]
-    chunks[place] = (b"fdAT", number + zlib.compress(b"\x09" * 4000))  # no filter has this number
+    last = max(index for index, (kind, _) in enumerate(chunks) if kind == b"fcTL")
+    pixels = zlib.compress(b"\x09" * 4000)  # no filter has the number 9
+    for place in range(last + 1, len(chunks)):
+        kind, body = chunks[place]
+        if kind == b"fdAT":
+            chunks[place], pixels = (kind, body[:4] + pixels), b""
 
     image_id, warnings = await accepted(jane, file_of(chunks))
     result = await download_result(jane, image_id)
