@@ -1,6 +1,7 @@
 """Pages of a TIFF and frames of an animated PNG come back together, and what is left out is named."""
 
 import io
+import zlib
 from typing import Any
 
 import httpx2
@@ -93,7 +94,7 @@ async def test_a_page_that_cannot_be_decoded_is_named_in_the_end(jane: httpx2.As
     with tifffile.TiffFile(io.BytesIO(result)) as file:
         assert [page.shape[1] for page in file.pages] == [40, 18]
     assert (await get_image(jane, image_id))["warnings"] == [
-        {"field": "image", "message": "1 page or frame could not be decoded and was left out."}
+        {"field": "image", "message": "1 page could not be decoded and was left out."}
     ]
 
 
@@ -104,6 +105,23 @@ async def test_a_damaged_animation_is_its_still_picture(jane: httpx2.AsyncClient
     result = await download_result(jane, image_id)
 
     assert warnings == [{"field": "image", "message": DAMAGED}]
+    assert b"acTL" not in result
+
+
+async def test_a_frame_that_cannot_be_decoded_takes_the_animation_with_it(jane: httpx2.AsyncClient) -> None:
+    chunks: Chunks = chunks_of_apng(*FRAMES)
+    last = max(index for index, (kind, _) in enumerate(chunks) if kind == b"fcTL")
+    pixels = zlib.compress(b"\x09" * 4000)  # no filter has the number 9
+    for place in range(last + 1, len(chunks)):
+        kind, body = chunks[place]
+        if kind == b"fdAT":
+            chunks[place], pixels = (kind, body[:4] + pixels), b""
+
+    image_id, warnings = await accepted(jane, file_of(chunks))
+    result = await download_result(jane, image_id)
+
+    assert warnings == []
+    assert (await get_image(jane, image_id))["warnings"] == [{"field": "image", "message": DAMAGED}]
     assert b"acTL" not in result
 
 

@@ -25,26 +25,29 @@ async def test_a_result_completes_the_image(sessions: Sessions) -> None:
     assert [subject for subject, _ in await read_outcomes(sessions)] == ["images.completed"]
 
 
+DAMAGED = "The animation is damaged: its frames were left out, and the still picture was upscaled."
+
+
 @pytest.mark.parametrize(
-    ("planned", "decoded", "added"),
+    ("file_format", "planned", "decoded", "added"),
     [
-        (None, 0, []),
-        (None, 1, []),
-        (5, 5, []),
-        (5, 4, ["1 page or frame could not be decoded and was left out."]),
-        (5, 1, ["4 pages or frames could not be decoded and were left out."]),
-        (
-            5,
-            0,
-            ["4 pages or frames could not be decoded and were left out."],
-        ),  # a worker of the previous release
+        ("TIFF", None, 0, []),
+        ("TIFF", None, 1, []),
+        ("TIFF", 5, 5, []),
+        ("TIFF", 5, 4, ["1 page could not be decoded and was left out."]),
+        ("TIFF", 5, 1, ["4 pages could not be decoded and were left out."]),
+        ("TIFF", 5, 0, ["4 pages could not be decoded and were left out."]),  # the previous release
+        ("PNG", 5, 5, []),
+        ("PNG", 2, 1, [DAMAGED]),
+        ("PNG", 5, 1, [DAMAGED]),
+        ("WEBP", 3, 1, [DAMAGED]),
     ],
 )
-async def test_pages_that_a_worker_could_not_decode_are_named(
-    sessions: Sessions, planned: int | None, decoded: int, added: list[str]
+async def test_pages_and_frames_that_a_worker_could_not_decode_are_named(
+    sessions: Sessions, file_format: str, planned: int | None, decoded: int, added: list[str]
 ) -> None:
     before = [{"field": "image", "message": "1 of 6 pages was left out."}]
-    image = await insert_image(sessions, pictures=planned, warnings=before)
+    image = await insert_image(sessions, pictures=planned, warnings=before, upscaled_format=file_format)
     await start(sessions, image)
 
     await finish(sessions, image, 1, pictures=decoded)

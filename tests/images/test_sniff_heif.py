@@ -155,3 +155,13 @@ def test_an_installation_may_take_fewer_formats_and_its_refusal_says_which() -> 
 
     assert caught.value.fields["image"] == ["The image must be a file of type: jpeg, png."]
     assert unknown_text(("JPEG", "PNG")) == caught.value.fields["image"][0]
+
+
+def test_an_avif_sequence_is_its_primary_picture_with_a_warning() -> None:
+    frames = [NOISE.convert("RGB"), NOISE.rotate(90).convert("RGB")]
+    data = encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:], duration=100)
+
+    problem = sniffed(data).sequence.problem
+
+    assert problem == "The image is an animation: only its first picture was upscaled."
+    assert sniffed(AVIF).sequence.problem == ""

@@ -68,8 +68,28 @@ def test_a_file_without_an_end_marker_is_whole(kind: str) -> None:
 
 @pytest.mark.parametrize(
     "end",
-    [b"", END, b"\0" * 40 + END, b"\xff" * 40 + END, PREVIEW, b"trailer" + PREVIEW, b"\xff\xe1\0\x20" + END],
-    ids=["none", "appended", "padded", "filled", "a preview", "a trailer", "metadata"],
+    [
+        b"",
+        END,
+        bytes(40) + END,
+        bytes(60_000),
+        bytes(60_000) + END,
+        b"\xff" * 40 + END,
+        PREVIEW,
+        b"trailer" + PREVIEW,
+        b"\xff\xe1\0\x20" + END,
+    ],
+    ids=[
+        "none",
+        "appended",
+        "padded",
+        "zeros",
+        "zeros and an end",
+        "filled",
+        "a preview",
+        "a trailer",
+        "metadata",
+    ],
 )
 @pytest.mark.parametrize("kind", FILES)
 def test_a_part_of_the_pixels_is_refused_whatever_follows(kind: str, end: bytes) -> None:
@@ -86,6 +106,18 @@ def test_what_follows_all_pixels_does_no_harm(kind: str) -> None:
 
     for more in (b"\0" * 5000, b"\xff" * 500, b"garbage", PREVIEW, data[: len(data) // 2], END * 3):
         assert size(data + more) == decoded_size(data + more) == SIZE
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("sides", [(8, 8), (512, 512), (333, 777), (1024, 768)])
+def test_a_plain_picture_whose_pixels_are_zeros_is_whole(
+    sides: tuple[int, int], mode: str, progressive: bool
+) -> None:
+    data = encoded(Image.new(mode, sides, "white"), optimize=True, progressive=progressive, subsampling=2)
+
+    for file in (data, data.removesuffix(END), data + bytes(5000), data.removesuffix(END) + bytes(5000)):
+        assert size(file) == sides
 
 
 def test_a_file_of_several_pictures_is_read_as_its_first() -> None:

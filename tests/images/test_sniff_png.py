@@ -209,3 +209,12 @@ def test_a_check_of_the_pixels_that_takes_too_long_is_left_to_the_decoder(
     monkeypatch.setattr("imagefile.png.LONGEST_SECONDS", -1)
 
     assert size(too_short) == SIZE
+
+
+@pytest.mark.parametrize("kind", [b"CgBI", b"LoUp"])
+def test_an_unknown_critical_chunk_is_refused_by_its_name(kind: bytes) -> None:
+    first, *others = chunks_of(encoded(NOISE, "PNG"))
+    named = f"a PNG with an unknown critical chunk ({kind.decode()})"
+
+    for chunks in ([(kind, bytes(4)), first, *others], [first, (kind, b""), *others]):
+        assert refusal(file_of(chunks)) == f"The image is of a kind that cannot be upscaled: {named}."

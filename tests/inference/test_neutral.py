@@ -3,6 +3,7 @@
 import io
 from collections.abc import AsyncGenerator, Callable
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,6 +13,7 @@ from inference.decoding.pool import Decoder
 from inference.networks.registry import Model
 from inference.picture import Animation, Format, Picture
 from inference.pipeline import RenderSpec, render
+from inference.plain import one_colour
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
 from inference.upscaling import upscale
@@ -93,6 +95,12 @@ def as_rgba(plane: Plane) -> Image.Image:
     return Image.fromarray(np.dstack([colours, alpha]))
 
 
+def as_ink(plane: Plane) -> Image.Image:
+    """Return the picture in black ink alone."""
+    none = Image.new("L", (SIDE, SIDE))
+    return Image.merge("CMYK", [none, none, none, Image.fromarray(255 - plane)])
+
+
 def as_palette(plane: Plane) -> Image.Image:
     return as_rgb(plane).quantize(256, dither=Image.Dither.NONE)
 
@@ -105,9 +113,17 @@ FILES: dict[str, Callable[[Plane], bytes]] = {
     "JPEG q85": lambda plane: encoded(as_rgb(plane), quality=85),
     "JPEG q95 without subsampling": lambda plane: encoded(as_rgb(plane), quality=95, subsampling=0),
     "lossless WebP": lambda plane: encoded(as_rgb(plane), "WEBP", lossless=True),
+    "lossy WebP": lambda plane: encoded(as_rgb(plane), "WEBP", quality=80),
+    "lossy WebP with alpha": lambda plane: encoded(as_rgba(plane), "WEBP", quality=60),
+    "AVIF": lambda plane: encoded(as_rgb(plane), "AVIF", quality=60),
+    "JPEG XL": lambda plane: bytes(imagecodecs.jpegxl_encode(np.asarray(as_rgb(plane)), distance=1.0)),
+    "CMYK JPEG": lambda plane: encoded(as_ink(plane)),
     "BMP": lambda plane: encoded(as_rgb(plane), "BMP"),
     "TIFF": lambda plane: encoded(as_rgb(plane), "TIFF"),
 }
+
+
+MODES = {"grey PNG": "L", "RGBA PNG": "RGBA", "lossy WebP with alpha": "RGBA"}
 
 
 async def decoded(data: bytes) -> Picture | Animation:
@@ -149,7 +165,7 @@ async def test_a_picture_without_colour_gets_none_whatever_its_file_is(
     for plane in (checker(1), bayer(), text(), noise()):
         image = await rendered(await decoded(FILES[name](plane)), model, real)
 
-        assert image.mode == {"grey PNG": "L", "RGBA PNG": "RGBA"}.get(name, "RGB")
+        assert image.mode == MODES.get(name, "RGB")
         assert chroma(image) == 0
 
 
@@ -235,6 +251,34 @@ async def test_one_colour_of_16_bits_is_kept_too(
     )
 
     assert (np.concatenate(rows) == np.array(colour)).all()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+@pytest.mark.parametrize("size", [size for size in SIZES if min(size) < 4])
+async def test_a_thin_picture_gets_no_colours_that_it_cannot_contain(
+    real: Triton, model: Model, size: tuple[int, int]
+) -> None:
+    await skip_without(real, model)
+    for colour in ((255, 0, 0), (0, 0, 254), (250, 240, 10), (0, 128, 129)):
+        pixels = np.full((size[1], size[0], 3), colour, np.uint8)
+        pixels[-1, -1, 2] += 1
+
+        image = await rendered(Picture(pixels, "PNG"), model, real)
+
+        assert np.abs(np.asarray(image).astype(int) - colour).max() <= 3
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_loss_may_change_one_colour_by_a_level(size: tuple[int, int]) -> None:
+    pixels = np.full((size[1], size[0], 3), TEAL, np.uint8)
+    pixels[-1, -1, 2] += 1
+    lossy, lossless = Picture(pixels, "JXL", is_lossless=False), Picture(pixels, "JXL")
+
+    colour = one_colour(lossy)
+
+    assert colour is not None
+    assert tuple(colour) == tuple(pixels[0, 0])
+    assert (one_colour(lossless) is None) == (size != (1, 1))
 
 
 @pytest.mark.parametrize("hidden", [(0, 128, 129), (255, 0, 0), (0, 0, 0)])

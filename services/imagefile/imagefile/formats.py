@@ -73,6 +73,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
             is_lossy=never,
             animated=True,
             for_decoder=png.for_decoder,
+            unsupported_feature=png.unsupported_feature,
         ),
         writing=Writing(
             choices=("png",),

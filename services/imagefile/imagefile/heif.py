@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from imagefile import av1
 from imagefile.colours import HDR, Colour
-from imagefile.isobmff import Box, Item, Items, read_items
+from imagefile.isobmff import Box, Item, Items, find, read_items
 
 ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 DERIVED = (b"grid", b"iden", b"iovl")
@@ -87,6 +87,11 @@ def refusal(summary: Summary, codings: tuple[bytes, ...]) -> str:
     if summary.coding not in codings:
         return f"Pictures coded as {summary.coding.decode('latin-1')!a} cannot be upscaled."
     return ""
+
+
+def is_animated(data: bytes) -> bool:
+    """Return whether the file has tracks beside its pictures, as an AVIF sequence."""
+    return find(data, b"moov") is not None
 
 
 def is_complete(data: bytes) -> bool:

@@ -27,6 +27,10 @@ for a pass over the whole picture.
 """
 EIGHTH = 8
 """Libjpeg decodes one pixel of 8 x 8, which costs little time and memory."""
+PADDING, SPARE = bytes(64), 32
+"""Zeros at the end of a scan, where a download was cut off whose file had its length from the start. They
+decode as pixels. An encoder writes zeros for plain areas, but hardly a byte more than it needs.
+"""
 MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 """By number of components."""
 LONGEST_SECONDS = 1.0
@@ -57,13 +61,22 @@ def are_complete(
         return True
     if len(frame.components) not in MODES:
         return True
-    pieces = (memoryview(data)[start:end] for start, end in pairwise(boundaries(structure)))
-    return _Reader(frame, 1 if is_lossless else EIGHTH).is_whole(pieces, longest_seconds)
 
+    def is_whole(end: int) -> bool:
+        pieces = (memoryview(data)[start:stop] for start, stop in pairwise(boundaries(structure, end)))
+        return _Reader(frame, 1 if is_lossless else EIGHTH).is_whole(pieces, longest_seconds)
 
-def boundaries(structure: jpeg_scans.Structure) -> list[int]:
-    """Return the offsets between the pieces that are decoded at once. None has data of two scans."""
     end = structure.last.end
+    if data.endswith(PADDING, structure.last.start, end) and is_whole(end - SPARE):
+        end = len(data[:end].rstrip(b"\0"))  # not even all zeros were needed, so none is a pixel
+    return is_whole(end)
+
+
+def boundaries(structure: jpeg_scans.Structure, end: int | None = None) -> list[int]:
+    """Return the offsets between the pieces that are decoded at once, up to `end`, by default that of the last
+    scan. None has data of two scans.
+    """
+    end = structure.last.end if end is None else end
     longest = PIECE_BYTES if structure.is_sequential else PIECE_BYTES_OF_SEVERAL_SCANS
     ends = [scan.end for scan in structure.scans if scan.end <= end]
     return sorted({*range(0, end, longest), *ends, end})

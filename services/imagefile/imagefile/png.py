@@ -15,6 +15,7 @@ from imagefile.parser_bombs import ParserBomb
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER, PIXELS, FRAME_PIXELS, END = b"IHDR", b"IDAT", b"fdAT", b"IEND"
+CRITICAL = (HEADER, b"PLTE", PIXELS, END)
 MOST_CHUNKS = 10_000
 """Chunks of pixels do not count, unless they are shorter than `SHORT_PIXELS`."""
 SHORT_PIXELS = 64
@@ -101,6 +102,16 @@ def sound_chunks(data: bytes) -> Iterator[Chunk]:
 
 def chunk_of(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
+
+
+def unsupported_feature(data: bytes) -> str:
+    """Return an unknown chunk ahead of the pixels without which the picture cannot be shown (5.4), or an
+    empty string.
+    """
+    for chunk in takewhile(lambda chunk: chunk.kind != PIXELS, chunks(data)):
+        if not chunk.is_ancillary and chunk.kind not in CRITICAL and chunk.kind.isalpha():
+            return f"a PNG with an unknown critical chunk ({chunk.kind.decode()})"
+    return ""
 
 
 def for_decoder(data: bytes) -> bytes:

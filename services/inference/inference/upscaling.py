@@ -6,16 +6,21 @@ A picture of one colour and one of a model without networks never reach Triton.
 from asyncio import to_thread
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from inference.drift import DriftCorrection
 from inference.nearest import nearest_rows, plain_rows
 from inference.networks.network import Infer, Network, smallest_network
 from inference.picture import Picture, Pixels, Size
-from inference.plain import is_neutral, one_colour
+from inference.plain import neutral_channel, one_colour
 from inference.resampling import PictureResampler, fill_hidden_colours
 from inference.sizing import WriteRows
 from inference.tiling.progress import Progress
 from inference.tiling.tile_rows import TiledPass
 from inference.tiling.tiles import Tiling
+
+SMALLEST_SIDE, MARGIN = 4, 8
+"""A picture with a shorter side gets a margin of so many pixels."""
 
 
 async def upscale(
@@ -41,11 +46,13 @@ async def upscale(
         return
     network = smallest_network(networks, picture.size, size)
     source = await to_thread(network_input, picture)
-    tiled = TiledPass(network, source, infer, tiling, progress)
+    margin = Margin(source, network.scale)
+    tiled = TiledPass(network, margin.added, infer, tiling, progress)
     resampler = PictureResampler(picture, size, network.scale)
     correction = DriftCorrection(source, network.scale) if source.shape[2] == 1 else None
 
-    def resample_and_write(native: Pixels) -> None:
+    def resample_and_write(framed: Pixels) -> None:
+        native = margin.cut_off(framed)
         for rows in correction.push(native) if correction else (native,):
             write_all(resampler.push(rows), write)
 
@@ -53,6 +60,31 @@ async def upscale(
         await to_thread(resample_and_write, native)
 
     await tiled.run(take_rows)
+
+
+class Margin:
+    """Repeats the outermost pixels of a picture that is too thin for a network, and cuts them off again.
+
+    Networks see zeros beyond a picture. Where these are most of what it sees, `faithful` is wrong by up to 45
+    levels. From 4 pixels on, zeros are 1 to 2 dB better.
+    """
+
+    def __init__(self, source: Pixels, scale: int) -> None:
+        self._width = MARGIN if min(source.shape[:2]) < SMALLEST_SIDE else 0
+        self._scale = scale
+        self._size = source.shape[1] * scale, source.shape[0] * scale
+        self._top = -self._width * scale
+        """The row of the result that comes next."""
+        both = (self._width, self._width)
+        self.added = np.pad(source, (both, both, (0, 0)), "edge") if self._width else source
+
+    def cut_off(self, native: Pixels) -> Pixels:
+        """Return the next rows of the network without the margin."""
+        if not self._width:
+            return native
+        (width, height), left, top = self._size, self._width * self._scale, self._top
+        self._top += len(native)
+        return native[max(0, -top) : max(0, height - top), left : left + width]
 
 
 def rows_without_network(
@@ -66,9 +98,10 @@ def rows_without_network(
 
 
 def network_input(picture: Picture) -> Pixels:
-    """Return the colours as the network sees them: one channel if all are equal."""
+    """Return the colours as the network sees them: one channel of a picture without colour."""
     source = fill_hidden_colours(picture)
-    return source[:, :, :1] if is_neutral(source) else source
+    channel = neutral_channel(source)
+    return source if channel is None else channel
 
 
 def write_all(rows: Iterable[Pixels], write: WriteRows) -> None:

@@ -17,6 +17,7 @@ from common import errors, outbox, trace
 from common.db import now
 from images.catalogue import ALWAYS_SERVED
 from images.domain import batch_progress, counters, fairness, models, turns, undecodable
+from images.formats import sequences
 from images.tables import UNFINISHED, Image, Status
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
@@ -242,8 +243,7 @@ def _warnings(image: Image, output: inference_pb2.Output) -> list[dict[str, str]
     missing = (image.pictures or 1) - max(1, output.pictures)
     if missing <= 0:
         return image.warnings
-    things, was = ("page or frame", "was") if missing == 1 else ("pages or frames", "were")
-    text = f"{missing} {things} could not be decoded and {was} left out."
+    text = sequences.lost_in_decoding(missing, are_pages=image.upscaled_format == "TIFF")
     return [*(image.warnings or ()), {"field": "image", "message": text}]
 
 

@@ -13,6 +13,8 @@ Size = tuple[int, int]
 MOST_COUNTED = 10_000_000
 """No file that may be uploaded has more pages or frames."""
 LONGEST_PROBLEM = 500
+DAMAGED_ANIMATION = "The animation is damaged: its frames were left out, and the still picture was upscaled."
+FIRST_PICTURE_ONLY = "The image is an animation: only its first picture was upscaled."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Sequence:
 
 
 NO_SEQUENCE = Sequence()
+UNREAD_ANIMATION = Sequence("frame", problem=FIRST_PICTURE_ONLY)
+"""An animation of a format of which only the first picture is read."""
 
 
 def of_tiff(data: bytes, largest_pixels: int) -> Sequence:
@@ -60,11 +64,22 @@ def of_png(data: bytes, size: Size, largest_pixels: int) -> Sequence:
         sizes, problem = (), _too_many("frame", apng.MOST_FRAMES)
     elif not animation.frames:
         sizes = ()
-        problem = "The animation is damaged: its frames were left out, and the still picture was upscaled."
+        problem = DAMAGED_ANIMATION
     elif _pixels(sizes) > largest_pixels:
         sizes, problem = (), _too_large("frame", animation.count, largest_pixels)
     others = animation.count - (not animation.is_still_hidden)
     return Sequence("frame", sizes, others, problem)
+
+
+def lost_in_decoding(count: int, *, are_pages: bool) -> str:
+    """Return the problem of pages or frames that only the decoder found to be damaged.
+
+    A page is left out alone. A frame takes the animation with it.
+    """
+    if not are_pages:
+        return DAMAGED_ANIMATION
+    pages, was = ("page", "was") if count == 1 else ("pages", "were")
+    return f"{count} {pages} could not be decoded and {was} left out."
 
 
 def _pixels(sizes: tuple[Size, ...]) -> int:

@@ -152,9 +152,15 @@ def _header_of_boxes(format_: Format, data: bytes, largest_pixels: int) -> Heade
         raise _refused(problem)
     if not summary.is_whole or min(summary.width, summary.height) < 1:
         raise _refused(BROKEN)
-    size = (summary.width, summary.height)
-    is_lossy = READABLE[format_].is_lossy(data)
-    return Header(format_, *size, is_lossy=is_lossy, depth=summary.depth, has_alpha=summary.has_alpha)
+    return Header(
+        format_,
+        summary.width,
+        summary.height,
+        is_lossy=READABLE[format_].is_lossy(data),
+        depth=summary.depth,
+        has_alpha=summary.has_alpha,
+        sequence=sequences.UNREAD_ANIMATION if heif.is_animated(data) else sequences.NO_SEQUENCE,
+    )
 
 
 def _jxl_header(data: bytes, largest_pixels: int) -> Header:
@@ -167,7 +173,12 @@ def _jxl_header(data: bytes, largest_pixels: int) -> Header:
     if not reading.is_complete(data) or min(header.width, header.height) < 1:
         raise _refused(BROKEN)
     return Header(
-        "JXL", header.width, header.height, is_lossy=reading.is_lossy(data), has_alpha=header.has_alpha
+        "JXL",
+        header.width,
+        header.height,
+        is_lossy=reading.is_lossy(data),
+        has_alpha=header.has_alpha,
+        sequence=sequences.UNREAD_ANIMATION if header.is_animated else sequences.NO_SEQUENCE,
     )
 
 
