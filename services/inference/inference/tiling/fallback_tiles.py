@@ -55,7 +55,8 @@ def _cells(needed: npt.NDArray[np.bool_]) -> Cells:
     height, width = needed.shape
     padded = np.pad(needed, ((0, -height % QUANTUM), (0, -width % QUANTUM)))
     tall, wide = padded.shape
-    return padded.reshape(tall // QUANTUM, QUANTUM, wide // QUANTUM, QUANTUM).any(axis=(1, 3))
+    squares = padded.reshape(tall // QUANTUM, QUANTUM, wide // QUANTUM, QUANTUM)
+    return np.asarray(squares.any(axis=(1, 3)), np.bool_)
 
 
 def _split(cells: Cells, left: int, top: int, overlap: int) -> list[Box]:
