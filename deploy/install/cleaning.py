@@ -22,7 +22,7 @@ CREATED = (
 )
 FOLDERS_ANYWHERE = ("__pycache__", ".egg-info")
 RESULTS = Path(".loupe/demo")
-NO_PICTURES = {"demo.json", "sources.json", ".lock"}
+NO_PICTURES = {".facts"}
 PICTURE_OF_THE_DEMO = "chelsea@"
 """Begins the names of the results that `make demo` makes without a photo of a person."""
 

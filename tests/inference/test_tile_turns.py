@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from inference.triton.tile_turns import TileTurns
+from inference.triton.tile_turns import TileTurns, Turn
 
 
 class Tiles:
@@ -19,10 +19,11 @@ class Tiles:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._done: dict[str, asyncio.Event] = {}
 
-    async def send(self, name: str, pixels: int = 100) -> None:
-        """Send a tile, named by its user and a number."""
+    async def send(self, name: str, pixels: int = 100, turn: Turn | None = None) -> None:
+        """Send a tile, named by its user and a number. Without a `turn` it is an image of its own."""
         self._done[name] = asyncio.Event()
-        self._tasks[name] = asyncio.create_task(self._hold(name, pixels))
+        turn = turn or Turn(name[0].strip("-"), pixels)
+        self._tasks[name] = asyncio.create_task(self._hold(name, pixels, turn))
         await self.settle()
 
     async def finish(self, name: str) -> None:
@@ -46,8 +47,8 @@ class Tiles:
         for _ in range(10):
             await asyncio.sleep(0)
 
-    async def _hold(self, name: str, pixels: int) -> None:
-        async with self.turns.take(name[0].strip("-"), pixels):
+    async def _hold(self, name: str, pixels: int, turn: Turn) -> None:
+        async with self.turns.take(turn, pixels):
             self.at_triton.append(name)
             self.order.append(name)
             try:
@@ -127,6 +128,52 @@ async def test_a_user_who_comes_later_catches_up_with_nothing() -> None:
         order = await tiles.finish_all()
 
     assert order[9:19].count("b") == pytest.approx(5, abs=1)
+
+
+async def send_images(tiles: Tiles, **sizes: int) -> None:
+    """Send images of user `a`, all at the same time, as tiles of 100 pixels, named by their images."""
+    turns = {name: Turn("a", 100 * size) for name, size in sizes.items()}
+    for number in range(max(sizes.values())):
+        for name in (name for name, size in sizes.items() if number < size):
+            await tiles.send(f"{name}{number}", turn=turns[name])
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+async def test_images_of_one_user_and_size_end_in_the_order_in_which_they_began(slots: int) -> None:
+    tiles = Tiles(slots)
+    await send_images(tiles, p=4, q=4, r=4)
+
+    assert "".join(await tiles.finish_all()) == "ppppqqqqrrrr"
+
+
+async def test_a_small_image_overtakes_a_large_one_of_the_same_user() -> None:
+    tiles = Tiles(1)
+    await send_images(tiles, p=12)
+    await tiles.finish("p0")
+    await send_images(tiles, q=2)
+
+    assert "".join(await tiles.finish_all()) == "pp" + "qq" + "p" * 10
+
+
+async def test_small_images_do_not_keep_a_large_one_of_the_same_user_from_its_end() -> None:
+    tiles = Tiles(1)
+    await send_images(tiles, p=4)
+    for name in "qrstuv":
+        await send_images(tiles, **{name: 2})
+        await tiles.finish(tiles.at_triton[0])
+
+    assert "".join(await tiles.finish_all()).rindex("p") < 12
+
+
+async def test_an_image_of_one_user_does_not_wait_for_the_end_of_another_users() -> None:
+    tiles = Tiles(1)
+    turns = {"a": Turn("a", 1200), "b": Turn("b", 1200)}
+    for name in "ab":
+        for number in range(12):
+            await tiles.send(f"{name}{number}", turn=turns[name])
+    order = await tiles.finish_all()
+
+    assert order[:12].count("a") == pytest.approx(6, abs=1)
 
 
 async def test_a_cancelled_tile_takes_no_slot() -> None:

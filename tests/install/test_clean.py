@@ -49,6 +49,7 @@ def test_make_clean_leaves_only_what_git_knows_and_ones_own_settings(checkout: C
 def test_make_clean_keeps_the_pictures_of_a_person_until_it_is_told_otherwise(checkout: Checkout) -> None:
     results = checkout.folder / ".loupe/demo"
     results.mkdir(parents=True)
+    (results / ".facts").mkdir()
     (results / "chelsea@4x.png").touch()
     (results / "holiday@2x.jpg").touch()
 

@@ -59,7 +59,9 @@ async def test_a_photo_gets_its_result_and_a_comparison_and_stays_as_it_was(
     assert "24 x 16 (" in printed
     assert "-> 72 x 48 (" in printed
     assert "upscaled in " in printed
-    assert json.loads((into / "demo.json").read_text())["images"][0]["image"]["status"] == "completed"
+    assert (
+        json.loads((into / ".facts" / "demo.json").read_text())["images"][0]["image"]["status"] == "completed"
+    )
     assert photo.read_bytes() == encoded(PHOTO)
 
 
@@ -70,7 +72,7 @@ async def test_each_photo_of_a_folder_is_upscaled_although_some_are_refused(
     (photos_of_mine / "notes.txt").write_bytes(b"hello")
     into = tmp_path / "results"
 
-    with pytest.raises(DemoFailed, match=r"^5 of 7 files in .* upscaled\.\nNot upscaled:") as caught:
+    with pytest.raises(DemoFailed, match=r"^5 of 6 pictures in .* upscaled\. 1 other file") as caught:
         await run(running, str(photos_of_mine), None, into=into)
 
     assert {path.name for path in into.glob("*@4x.*")} == {
@@ -81,10 +83,28 @@ async def test_each_photo_of_a_folder_is_upscaled_although_some_are_refused(
         "moving@4x.gif",
     }
     assert len([*into.glob("*-before-after.png")]) == 5
-    assert "The image is corrupt or incomplete." in capsys.readouterr().out
-    assert "\n  cut.jpg: The image is corrupt or incomplete.\n  notes.txt: Its content is no" in str(
-        caught.value
-    )
+    printed = capsys.readouterr().out
+    assert "cut.jpg': The image is corrupt or incomplete." in printed
+    assert printed.count("notes.txt' is skipped. Its content is no picture") == 1
+    assert "24 x 16, 2 frames (" in printed
+    assert str(caught.value).endswith("\nNot upscaled:\n  cut.jpg: The image is corrupt or incomplete.")
+
+
+async def test_a_folder_with_a_file_that_is_no_picture_is_no_failure(
+    running: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, into = tmp_path / "holiday", tmp_path / "results"
+    folder.mkdir()
+    (folder / "scan.tif").write_bytes(encoded(PHOTO, "TIFF", save_all=True, append_images=[PHOTO, PHOTO]))
+    (folder / "notes.txt").write_bytes(b"hello")
+
+    await run(running, str(folder), "2", into=into)
+
+    printed = capsys.readouterr().out
+    assert "1 of 1 picture in " in printed
+    assert " upscaled. 1 other file skipped." in printed
+    assert "24 x 16, 3 pages (" in printed
+    assert not [path for path in into.iterdir() if path.suffix == ".json"]
 
 
 async def test_an_interrupted_demo_leaves_no_image_to_upscale(

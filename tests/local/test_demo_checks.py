@@ -119,6 +119,26 @@ def test_an_empty_photo_is_no_photo(text: str) -> None:
         locate(text)
 
 
+@pytest.mark.parametrize("text", ["~/holiday.jpg", "~"])
+def test_a_tilde_in_quotes_stands_for_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    photo = a_file(tmp_path, "holiday.jpg")
+
+    assert locate(text) == (photo if "/" in text else tmp_path)
+
+
+def test_a_missing_file_of_the_home_is_looked_for_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    a_file(tmp_path, "holiday.jpg")
+
+    with pytest.raises(DemoFailed, match=r"Did you mean .*holiday\.jpg\?$"):
+        locate("~/holday.jpg")
+
+
 @pytest.mark.parametrize("name", ["nowhere.jpg", "-x.jpg", "it's $HOME\n.jpg", "n" * 300])
 def test_a_file_that_is_missing_is_named_in_one_line(name: str) -> None:
     with pytest.raises(DemoFailed) as failed:

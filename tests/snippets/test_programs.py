@@ -15,6 +15,10 @@ from tests.snippets.conftest import SIZE, Desk
 from tests.snippets.inventory import PROGRAMS
 
 KINDS = pytest.mark.parametrize("kind", PROGRAMS)
+USAGE = {
+    kind: f"usage: API=… TOKEN=… {call} upscale.{kind} PHOTO RESULT\n"
+    for kind, call in {"sh": "sh", "py": "python", "mjs": "node"}.items()
+}
 WAIT = {"sh": "+ 600", "py": "+ 600", "mjs": "+ 600_000"}
 
 
@@ -29,9 +33,13 @@ def node() -> str:
 
 async def upscale(desk: Desk, kind: str, photo: str, text: str = "", **variables: str) -> tuple[int, str]:
     """Save the program as a file, and run it as the page says."""
+    return await run(desk, kind, photo, "upscaled.jpg", text=text, **variables)
+
+
+async def run(desk: Desk, kind: str, *arguments: str, text: str = "", **variables: str) -> tuple[int, str]:
     (desk.folder / f"upscale.{kind}").write_text(text or BLOCKS[PROGRAMS[kind]].text)
     interpreter = {"sh": "sh", "py": sys.executable, "mjs": node()}[kind]
-    return await desk.run(interpreter, f"upscale.{kind}", photo, "upscaled.jpg", **variables)
+    return await desk.run(interpreter, f"upscale.{kind}", *arguments, **variables)
 
 
 @KINDS
@@ -59,6 +67,28 @@ async def test_a_program_says_that_there_is_no_photo(desk: Desk, kind: str, name
     status, printed = await upscale(desk, kind, name)
 
     assert (status, printed) == (1, f"there is no photo {name}\n")
+
+
+@KINDS
+@pytest.mark.parametrize("arguments", [(), ("photo.jpg",), ("photo.jpg", "upscaled.jpg", "more.jpg")])
+async def test_a_program_without_its_arguments_says_how_to_use_it(
+    desk: Desk, kind: str, arguments: tuple[str, ...]
+) -> None:
+    status, printed = await run(desk, kind, *arguments)
+
+    assert (status, printed) == (1, USAGE[kind])
+
+
+@KINDS
+@pytest.mark.parametrize("variable", ["API", "TOKEN"])
+async def test_a_program_without_its_variables_says_how_to_use_it(
+    desk: Desk, kind: str, variable: str
+) -> None:
+    desk.variables.pop(variable)
+
+    status, printed = await run(desk, kind, "photo.jpg", "upscaled.jpg")
+
+    assert (status, printed) == (1, USAGE[kind])
 
 
 @KINDS
@@ -108,9 +138,7 @@ async def test_a_program_prints_that_the_plan_lacks_the_api(desk: Desk, kind: st
 async def test_a_program_prints_why_an_image_failed(desk: Desk, kind: str) -> None:
     status, printed = await upscale(desk, kind, "corrupt.tif")
 
-    assert status == 1
-    assert "the image failed: " in printed
-    assert "The image is corrupt or incomplete." in printed
+    assert (status, printed) == (1, "the image failed: The image is corrupt or incomplete.\n")
     check_no_noise(desk, printed)
 
 

@@ -56,6 +56,7 @@ class Folder:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.content or b""
         data = content.encode() if isinstance(content, str) else content
+        data = data.replace(b"\r\n", b"\n")  # so that a link that `grep` finds has no invisible end
         for recipient in envelope.rcpt_tos:
             name = f"{time.time_ns():020}-{re.sub(r'[^A-Za-z0-9@._+-]', '_', recipient)[:100]}.eml"
             draft = self._folder / f".{name}"

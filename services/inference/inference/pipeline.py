@@ -16,6 +16,7 @@ happens in threads, never on the event loop.
 """
 
 import functools
+import math
 from asyncio import to_thread
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ from inference.tiling.inference_count import InferenceCount
 from inference.tiling.progress import Progress, of_frame
 from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tiling
 from inference.triton.client import Triton
+from inference.triton.tile_turns import Turn
 from inference.upscaling import upscale
 from loupe.contract import LONGEST_OUTPUT_SIDE
 from loupe.images.v1 import images_pb2
@@ -141,7 +143,8 @@ class Pipeline:
             networks_of_pages=tuple(each.model.networks for each in choices),
             most_pixels=order.largest_output_pixels or MOST_OUTPUT_PIXELS,
         )
-        infer = InferenceCount(self._infer_in_turn(order))
+        first, count = (picture, 1) if isinstance(picture, Picture) else (picture.first, picture.count)
+        infer = InferenceCount(self._infer_in_turn(order, count * math.prod(first.size)))
         with timed("infer"):  # and encode, because rows are written as they are ready
             try:
                 data = await render(picture, spec, infer, progress)
@@ -150,13 +153,12 @@ class Pipeline:
                 await self.triton.send_canaries([error.model])
                 raise
         count_pixels(picture, spec)
-        count = 1 if isinstance(picture, Picture) else picture.count
         return Upscaled(data, choice, count, infer.megapixels)
 
-    def _infer_in_turn(self, order: images_pb2.WorkOrder) -> Infer:
-        """Return an `Infer` whose tiles take the turns of the image's user."""
+    def _infer_in_turn(self, order: images_pb2.WorkOrder, pixels: int) -> Infer:
+        """Return an `Infer` whose tiles take the turns of the image's user. `pixels` are the original's."""
         key = order.fairness_key or f"image {order.image_id}"  # the previous release sends no key
-        return functools.partial(self.triton.infer, key=key)
+        return functools.partial(self.triton.infer, turn=Turn(key, pixels))
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from common import errors
 from imagefile.formats import READABLE
 from images.formats.header import Header, too_large_text
-from images.formats.sniff import sniff, unknown_text
+from images.formats.sniff import everyday_name, sniff, unknown_text
 from images.settings import Settings
 from images.uploads import sizing
 from images.uploads.output import Output
@@ -116,7 +116,7 @@ def _fitting_scale(header: Header, scale: int | None, settings: Settings) -> int
 
 def _unknown_text(data: bytes) -> str:
     """Return what the content of a file is, if it is of a common kind, and what Loupe reads."""
-    known = ", ".join(name.lower() for name in READABLE)
+    known = ", ".join(map(everyday_name, READABLE))
     kind = next((kind for kind, pattern in OTHER_KINDS.items() if re.match(pattern, data, re.DOTALL)), None)
     if kind is None:
         return f"Its content is no picture that Loupe reads ({known})."

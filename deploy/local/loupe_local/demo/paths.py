@@ -29,7 +29,8 @@ def locate(text: str | None) -> Path:
         return PHOTO
     if not text.strip():
         raise DemoFailed("PHOTO is empty. Name a picture, or a folder of pictures: PHOTO=holiday.jpg")
-    candidates = [caller_folder() / text, REPOSITORY / text, Path(os.path.expanduser(text))]  # noqa: PTH111
+    at_home = Path(os.path.expanduser(text))  # noqa: PTH111  a shell leaves a quoted ~ as it is
+    candidates = [caller_folder() / text, REPOSITORY / text, at_home]
     for path in candidates:
         try:
             path.stat()
@@ -38,10 +39,9 @@ def locate(text: str | None) -> Path:
         except OSError as error:
             raise DemoFailed(f"{quoted(text)} cannot be read: {error.strerror}.") from error
         return path
-    similar = _similar_name(candidates[0])
-    where = (
-        "" if similar or Path(text).is_absolute() else f" I looked in {quoted(str(candidates[0].parent))}."
-    )
+    expected = caller_folder() / at_home
+    similar = _similar_name(expected)
+    where = "" if similar or Path(text).is_absolute() else f" I looked in {quoted(str(expected.parent))}."
     raise DemoFailed(f"There is no file {quoted(text)}.{similar}{where}")
 
 

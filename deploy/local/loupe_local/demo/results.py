@@ -13,6 +13,8 @@ from loupe_local.demo.errors import DemoFailed
 from loupe_local.state import REPOSITORY, read, write
 
 FOLDER = REPOSITORY / ".loupe" / "demo"
+FACTS = ".facts"
+"""The hidden folder in it for what is no result."""
 SOURCES = "sources.json"
 """The file that holds which photo each result was made from: the SHA-256 of its content, by the stem."""
 LONGEST_STEM_BYTES = 180
@@ -40,12 +42,13 @@ def reserve(name: str, photo: bytes, scale: int, folder: Path) -> Places:
     The same photo gets the same name again.
     """
     digest, stem = hashlib.sha256(photo).hexdigest(), _stem(name)
-    with writing(folder), _locked(folder):
-        sources = read(folder / SOURCES)
+    facts = folder / FACTS
+    with writing(facts), _locked(facts):
+        sources = read(facts / SOURCES)
         for number in count(1):
             places = Places(folder, f"{stem}{f'-{number}' if number > 1 else ''}@{scale}x")
             if sources.get(places.stem) == digest or _is_free(places, sources):
-                write(folder / SOURCES, sources | {places.stem: digest})
+                write(facts / SOURCES, sources | {places.stem: digest})
                 return places
     raise AssertionError("there is always another number")
 

@@ -26,7 +26,7 @@ from imagefile import (
     tiff_kinds,
     wear,
 )
-from imagefile.formats import READABLE, Format
+from imagefile.formats import READABLE, Format, media_type
 from imagefile.parser_bombs import ParserBomb
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
@@ -45,8 +45,13 @@ BROKEN = "The image is corrupt or incomplete."
 
 def unknown_text(accepted: Collection[Format]) -> str:
     """Return the refusal of a file that has none of these formats. No formats stand for all."""
-    names = [name.lower() for name in READABLE if not accepted or name in accepted]
+    names = [everyday_name(name) for name in READABLE if not accepted or name in accepted]
     return f"The image must be a file of type: {', '.join(names)}."
+
+
+def everyday_name(name: Format) -> str:
+    """Return the name that people and media types use, such as `heic`."""
+    return media_type(name).removeprefix("image/")
 
 
 def sniff(data: bytes, *, largest_pixels: int, accepted: Collection[Format] = ()) -> Header:

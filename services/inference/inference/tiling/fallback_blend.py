@@ -8,6 +8,7 @@ border between the two results can be seen.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from inference.picture import Pixels
@@ -32,15 +33,22 @@ class BlendWeight(NamedTuple):
 
     def is_needed(self, box: Box) -> bool:
         """Return whether the fallback changes anything in this part of the picture."""
-        own = box.moved_up(self.top)
-        return (
-            self.image.crop((own.left - 1, own.top - 1, own.right + 1, own.bottom + 1)).getbbox() is not None
-        )
+        return self._with_border(box).getbbox() is not None
+
+    def needed(self, box: Box) -> NDArray[np.bool_]:
+        """Return which pixels in this part of the picture the fallback changes, height x width."""
+        widened = self._with_border(box).filter(ImageFilter.MaxFilter(3))
+        return np.asarray(widened)[1:-1, 1:-1] > 0
 
     def enlarged(self, box: Box, scale: int) -> Image.Image:
         """Return the weight of this part of the picture at the network's scale."""
         size = (box.width * scale, box.height * scale)
         return self.image.resize(size, Image.Resampling.BILINEAR, box.moved_up(self.top))
+
+    def _with_border(self, box: Box) -> Image.Image:
+        """Return the weight of this part of the picture, and of one pixel around it."""
+        own = box.moved_up(self.top)
+        return self.image.crop((own.left - 1, own.top - 1, own.right + 1, own.bottom + 1))
 
 
 def blend_weight(uncertainty: Pixels, top: int, bottom: int) -> BlendWeight | None:

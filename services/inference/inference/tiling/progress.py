@@ -14,8 +14,8 @@ from loupe.images.v1.known_models import KNOWN_MODELS
 
 Progress = Callable[[float], None]
 """Takes the share of the work that is done, from 0 to 1."""
-FALLBACK_TILE = 256
-"""Longest side of the fallback network's tiles in pixels of the original."""
+UNCERTAIN_SQUARE = 64
+"""Side of the squares of which uncertain pixels cost all: the fallback's tiles are about as large."""
 KFLOP = {network.name: network.kflop for model in KNOWN_MODELS for network in model.networks}
 """Thousands of operations for a pixel of the input, by network."""
 UNKNOWN_KFLOP = 1000
@@ -37,9 +37,9 @@ def uncertain_pixels(uncertainty: Pixels, core: Box) -> int:
     """Return how many pixels the squares with uncertain pixels have, in a part of the map."""
     part = uncertainty[core.top : core.bottom, core.left : core.right]
     squares = (
-        part[top : top + FALLBACK_TILE, left : left + FALLBACK_TILE]
-        for top in range(0, core.height, FALLBACK_TILE)
-        for left in range(0, core.width, FALLBACK_TILE)
+        part[top : top + UNCERTAIN_SQUARE, left : left + UNCERTAIN_SQUARE]
+        for top in range(0, core.height, UNCERTAIN_SQUARE)
+        for left in range(0, core.width, UNCERTAIN_SQUARE)
     )
     return sum(square.size for square in squares if square.any())
 

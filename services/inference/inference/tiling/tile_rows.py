@@ -8,13 +8,14 @@ import asyncio
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from inference.networks.network import Answer, BadAnswer, Infer, Network, Tensor
 from inference.picture import Pixels
-from inference.tiling import fallback_blend
-from inference.tiling.progress import FALLBACK_TILE, PassProgress, Progress
+from inference.tiling import fallback_blend, fallback_tiles
+from inference.tiling.progress import PassProgress, Progress
 from inference.tiling.tile_inference import infer_tile
 from inference.tiling.tiles import (
     QUANTUM,
@@ -26,7 +27,6 @@ from inference.tiling.tiles import (
     group_by_row,
     paste,
     plan,
-    plan_rows,
 )
 
 TakeRows = Callable[[Pixels], Awaitable[None]]
@@ -154,14 +154,13 @@ class TiledPass:
         if network is None:
             raise BadAnswer(f"{self._network.name} is uncertain, and has no fallback")
         scale, (height, width) = self._network.scale, self._source.shape[:2]
-        planned = plan_rows(
+        tiles = await to_thread(
+            partial(fallback_tiles.plan, is_fixed=self._tiling.is_fixed),
+            weight,
             (width, height),
             (row.top, row.bottom),
-            FALLBACK_TILE,
             network.overlap,
-            is_fixed=self._tiling.is_fixed,
         )
-        tiles = [tile for tile in planned if weight.is_needed(tile.core)]
         self._progress.fallback_planned(row.box, tiles)
 
         async def work(tile: Tile) -> None:

@@ -32,7 +32,7 @@ from inference.triton.errors import (
     translate_error,
 )
 from inference.triton.model_reload import PROBE_SECONDS, ModelReloader
-from inference.triton.tile_turns import TileTurns
+from inference.triton.tile_turns import TileTurns, Turn
 from inference.triton.transport import Transport
 
 LOG = log.get(__name__)
@@ -168,16 +168,16 @@ class Triton:
         except InferenceServerException as error:
             raise TritonUnavailable(f"{model}: {error}") from error
 
-    async def infer(self, model: str, tile: Tensor, key: str = "") -> Answer:
+    async def infer(self, model: str, tile: Tensor, turn: Turn | None = None) -> Answer:
         """Return all outputs of the model for a tile of N x 3 x height x width, uint8 or float32.
 
-        `key` stands for the user whose turn it takes; see `TileTurns`. A model that died is loaded again and
-        gets the tile again. Raises `TritonFailed`.
+        Without a `turn` it waits for none; see `TileTurns`. A model that died is loaded again and gets the
+        tile again. Raises `TritonFailed`.
         """
         pixels = tile.shape[0] * tile.shape[2] * tile.shape[3]
-        async with contextlib.AsyncExitStack() as turn:
+        async with contextlib.AsyncExitStack() as slot:
             with tiles_waiting.track_inprogress():
-                await turn.enter_async_context(self._turns.take(key, pixels))
+                await slot.enter_async_context(self._turns.take(turn or Turn(), pixels))
             return await self._infer_with_retries(model, tile)
 
     async def send_canaries(self, models: Iterable[str], unless_within: float = 0.0) -> None:

@@ -1,10 +1,39 @@
-"""Decides whose tile goes to Triton next: users take turns by pixels, however many tiles a picture has."""
+"""Decides whose tile goes to Triton next: users take turns by pixels, however many tiles a picture has.
+
+Of one user's images, the one goes first that would end first if all got the same share. So images of one
+size end in the order in which they began, as soon as if they were alone. A small one overtakes a large one.
+"""
 
 import asyncio
 import contextlib
-from collections import Counter, deque
+import heapq
+from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """An image whose tiles take turns."""
+
+    key: str = ""
+    """Stands for its user. An empty one waits for no turn."""
+    pixels: int = 0
+    """Pixels of the original, all pictures together."""
+    place: tuple[int, int] | None = None
+    """The pixels of all tiles until its end, if all images get the same share, and a number. None before its
+    first tile. The image with the lowest place is first.
+    """
+
+
+class _Tile(NamedTuple):
+    place: tuple[int, int]
+    number: int
+    """Tiles of one image go in the order in which they came."""
+    granted: asyncio.Future[None]
+    pixels: int
 
 
 @dataclass(slots=True)
@@ -13,13 +42,12 @@ class _User:
 
     pixels: float
     """The pixels that the user had so far. Users who were idle count as if they had had as many as others."""
-    waiting: deque[tuple[asyncio.Future[None], int]] = field(
-        default_factory=deque[tuple[asyncio.Future[None], int]]
-    )
+    waiting: list[_Tile] = field(default_factory=list[_Tile])
+    """A heap."""
 
 
 class TileTurns:
-    """A semaphore that is fair between keys. A key stands for a user; an empty one waits for no turn.
+    """A semaphore that is fair between users.
 
     A user with a tile at Triton leaves the last free slot to others. So another user's tile waits for one
     tile at most, and not for a second one that queues at Triton.
@@ -32,28 +60,35 @@ class TileTurns:
         self._users: dict[str, _User] = {}
         self._reached = 0.0
         """The pixels of the user who was served last, before the tile."""
+        self._served = 0
+        """The pixels of all tiles so far."""
+        self._numbers = count()
 
     @contextlib.asynccontextmanager
-    async def take(self, key: str, pixels: int) -> AsyncGenerator[None]:
+    async def take(self, turn: Turn, pixels: int) -> AsyncGenerator[None]:
         """Hold a slot for a tile of this many pixels while the block runs."""
-        await self._acquire(key, pixels)
+        await self._acquire(turn, pixels)
         try:
             yield
         finally:
-            self._release(key)
+            self._release(turn.key)
 
-    async def _acquire(self, key: str, pixels: int) -> None:
+    async def _acquire(self, turn: Turn, pixels: int) -> None:
+        if turn.place is None:
+            turn.place = self._served + turn.pixels, next(self._numbers)
         granted = asyncio.get_running_loop().create_future()
-        user = self._users.setdefault(key, _User(self._reached))
-        user.waiting.append((granted, pixels))
+        tile = _Tile(turn.place, next(self._numbers), granted, pixels)
+        user = self._users.setdefault(turn.key, _User(self._reached))
+        heapq.heappush(user.waiting, tile)
         self._serve()
         try:
             await granted
         except asyncio.CancelledError:
             if granted.done() and not granted.cancelled():
-                self._release(key)
-            elif (granted, pixels) in user.waiting:
-                user.waiting.remove((granted, pixels))
+                self._release(turn.key)
+            elif tile in user.waiting:
+                user.waiting.remove(tile)
+                heapq.heapify(user.waiting)
                 self._forget_idle()
             raise
 
@@ -67,14 +102,15 @@ class TileTurns:
         """Give free slots to the users who had the fewest pixels."""
         while (key := self._next()) is not None:
             user = self._users[key]
-            granted, pixels = user.waiting.popleft()
-            if granted.done():  # it was cancelled a moment ago
+            tile = heapq.heappop(user.waiting)
+            if tile.granted.done():  # it was cancelled a moment ago
                 continue
             self._reached = max(self._reached, user.pixels)
-            user.pixels += pixels
+            user.pixels += tile.pixels
+            self._served += tile.pixels
             self._free -= 1
             self._at_triton[key] += 1
-            granted.set_result(None)
+            tile.granted.set_result(None)
 
     def _next(self) -> str | None:
         ready = [key for key, user in self._users.items() if user.waiting and self._may_take(key)]
