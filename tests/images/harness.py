@@ -33,6 +33,7 @@ from images.settings import Settings
 from images.tables import Batch, Image, Outbox
 from images.uploads.batch import BatchUploads
 from images.uploads.intake import ServiceContext
+from images.uploads.intents import Intents
 from images.uploads.single import Uploads
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2, images_pb2_grpc
@@ -77,7 +78,10 @@ class Harness:
 
     @property
     def context(self) -> ServiceContext:
-        return ServiceContext(self.sessions, self.blobs, self.billing, self.settings, RULES, self.parsers)
+        intents = Intents(self.sessions, self.blobs, self.billing)
+        return ServiceContext(
+            self.sessions, self.blobs, self.billing, self.settings, RULES, self.parsers, intents
+        )
 
     def uploads(self, **replaced: Any) -> Uploads:
         return Uploads(replace(self.context, **replaced))
@@ -157,7 +161,8 @@ async def delete_everything(harness: Harness) -> None:
     """Delete all rows and objects of earlier tests."""
     async with harness.sessions.begin() as session:
         tables = sa.text(
-            "TRUNCATE batch, image, former_user, offered_model, worker, undecodable, outbox RESTART IDENTITY"
+            "TRUNCATE batch, image, former_user, offered_model, worker, undecodable, upload_intent, outbox "
+            "RESTART IDENTITY"
         )
         await (await session.connection()).execute(tables)
     async with harness.billing_sessions.begin() as session:

@@ -156,18 +156,6 @@ async def test_a_failed_commit_deletes_the_object_and_releases_the_place(harness
     assert await nothing_is_left(harness)
 
 
-async def test_the_object_is_deleted_even_if_the_place_cannot_be_released(harness: Harness) -> None:
-    async with (
-        refuse_commits(harness.sessions, "image", "INSERT"),
-        refuse_commits(harness.billing_sessions, "reservation", "UPDATE"),
-    ):
-        with pytest.raises(DBAPIError, match="refused"):
-            await harness.uploads().accept(JANE, build_upload())
-
-    assert await list_keys(harness) == []
-    assert await query_value(harness.billing_sessions, "SELECT state FROM reservation") == "reserved"
-
-
 async def test_an_upload_that_is_cancelled_while_it_is_stored_leaves_nothing(harness: Harness) -> None:
     async with BlockingProxy(harness.settings.s3_endpoint.removeprefix("http://")) as proxy:
         accepting = asyncio.create_task(

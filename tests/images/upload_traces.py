@@ -27,7 +27,7 @@ async def read_used_quota(harness: Harness) -> int:
 
 
 async def nothing_is_left(harness: Harness) -> bool:
-    """Return whether there is no row, object, used quota or event of images."""
+    """Return whether there is no row, object, used quota, event or note of an upload."""
     rows = await query_value(
         harness.sessions, "SELECT (SELECT count(*) FROM image) + (SELECT count(*) FROM batch)"
     )
@@ -36,7 +36,8 @@ async def nothing_is_left(harness: Harness) -> bool:
         await list_keys(harness),
         await read_used_quota(harness),
         await read_events(harness.sessions),
-    ) == (0, [], 0, [])
+        await query_value(harness.sessions, "SELECT count(*) FROM upload_intent"),
+    ) == (0, [], 0, [], 0)
 
 
 @contextlib.asynccontextmanager

@@ -119,7 +119,7 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
             raise errors.InvalidArgument(
                 "the request has no reservation ids", reason="invalid_reservation_id"
             )
-        expires_at = self._expiry()
+        expires_at = self._expiry(request.seconds)
         async with self._sessions.begin() as session:
             usage, plan = await quotas.reserve(
                 session,
@@ -147,8 +147,10 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
             await quotas.release(session, [to_uuid(text) for text in request.reservation_ids])
         return pb.ReleaseResponse()
 
-    def _expiry(self) -> datetime:
-        return now() + self._reservation_time
+    def _expiry(self, seconds: int = 0) -> datetime:
+        """Return when a reservation made now expires: after `seconds`, at most after the longest time."""
+        longest = self._reservation_time
+        return now() + (min(timedelta(seconds=seconds), longest) if seconds > 0 else longest)
 
 
 def check_user_ids(user_ids: Sequence[int]) -> Sequence[int]:

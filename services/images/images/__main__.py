@@ -18,6 +18,7 @@ from images.operations.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
 from images.settings import Settings
 from images.uploads.intake import ServiceContext
+from images.uploads.intents import Intents
 from images.uploads.memory import UploadMemory
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2_grpc
@@ -51,7 +52,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     limits = Limits(settings.largest_input_pixels, settings.formats)
     walls.announce("parsing", {**protect_parent(), **await parsers.walls(limits)})
     memory = UploadMemory(settings.upload_memory_bytes)
-    context = ServiceContext(sessions, blobs, billing, settings, rules, parsers, memory)
+    intents = Intents(sessions, blobs, billing)
+    context = ServiceContext(sessions, blobs, billing, settings, rules, parsers, intents, memory)
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
@@ -71,6 +73,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             bus.consume(js, events.FINISHED, results.apply, parallel=2),
             bus.consume(js, events.DROPPED, results.delete_objects),
             bus.consume(js, events.USER_DELETED, events.Users(sessions, rules).delete_data),
+            intents.keep_alive(),
+            intents.undo_abandoned(),
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),

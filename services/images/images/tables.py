@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, MetaData, SQLModel
 
@@ -180,6 +180,21 @@ class Undecodable(Base, table=True):
     hour: int = Field(sa_type=sa.BigInteger)
     """Counted from 1970."""
     count: int
+
+
+class UploadIntent(Base, table=True):
+    """What an upload under way has reserved and stored, or is about to. Nobody works on it any more if
+    `alive_until` has passed. See `images.uploads.intents`.
+    """
+
+    __tablename__ = "upload_intent"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (sa.Index("ix_upload_intent_alive_until", "alive_until"),)
+
+    id: uuid.UUID = Field(primary_key=True)
+    user_id: int = Field(sa_type=sa.BigInteger)
+    reservation_ids: list[uuid.UUID] = Field(sa_type=ARRAY(sa.Uuid))
+    object_keys: list[str] = Field(sa_type=ARRAY(sa.Text))
+    alive_until: datetime = Field(sa_type=INSTANT)
 
 
 class DeletedUser(Base, table=True):

@@ -556,11 +556,14 @@ class ReserveRequest(_message.Message):
     API_REQUEST_FIELD_NUMBER: _builtins.int
     RESERVATION_IDS_FIELD_NUMBER: _builtins.int
     FEATURE_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     api_request: _builtins.bool
     """True if the image was uploaded with an API token. The plan must then have `api_access`."""
     feature: _builtins.str
     """Another feature that the plan must have, such as `batch_processing`. May be empty."""
+    seconds: _builtins.int
+    """How long the places stay reserved unless they are renewed. 0 means as long as renewed ones, which is the longest."""
     @_builtins.property
     def reservation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """UUIDs chosen by the caller, one for each image."""
@@ -572,10 +575,11 @@ class ReserveRequest(_message.Message):
         api_request: _builtins.bool = ...,
         reservation_ids: _abc.Iterable[_builtins.str] | None = ...,
         feature: _builtins.str = ...,
+        seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "feature", b"feature", "reservation_ids", b"reservation_ids", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "feature", b"feature", "reservation_ids", b"reservation_ids", "seconds", b"seconds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

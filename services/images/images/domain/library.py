@@ -106,12 +106,6 @@ async def delete(session: AsyncSession, user_id: int, image_id: int, rules: jobs
     await jobs.dispatch(session, user_id, rules)
 
 
-async def has_reservation(session: AsyncSession, reservation_id: uuid.UUID) -> bool:
-    """Return whether there is an image with this reservation."""
-    found = await session.exec(select(Image.id).where(Image.reservation_id == reservation_id))
-    return found.one_or_none() is not None
-
-
 async def expiring_reservations(session: AsyncSession, within: timedelta, limit: int) -> list[uuid.UUID]:
     """Return up to `limit` reservations of unfinished images that expire within this time."""
     found = await session.exec(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
-from common import errors, log, timestamps
+from common import errors, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
 from imagefile.formats import extension, media_type
@@ -26,6 +26,7 @@ from images.formats.parsers import Parsers
 from images.settings import UPLOAD_MEMORY_BYTES, Settings
 from images.tables import Batch, Image
 from images.uploads import sequence_plan, sizing
+from images.uploads.intents import RESERVED_SECONDS, Intent, Intents
 from images.uploads.memory import UploadMemory
 from images.uploads.output import Output
 from loupe.billing.v1 import billing_pb2
@@ -34,7 +35,6 @@ from loupe.contract import LONGEST_OUTPUT_SIDE
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
-LOG = log.get(__name__)
 UNDO_TASKS = set[asyncio.Task[None]]()
 """References to tasks that are running. Without them, the tasks could be garbage-collected."""
 PRIORITY_FEATURE = "priority_queue"
@@ -51,6 +51,7 @@ class ServiceContext:
     settings: Settings
     rules: jobs.Rules
     parsers: Parsers
+    intents: Intents
     memory: UploadMemory = field(default_factory=lambda: UploadMemory(UPLOAD_MEMORY_BYTES))
 
     async def read_header(self, data: bytes) -> Header:
@@ -178,30 +179,31 @@ class Intake:
 
     def __init__(self, context: ServiceContext, user_id: int) -> None:
         self._context = context
-        self._user_id = user_id
-        self._keys: list[str] = []
+        self._intent = Intent(user_id)
         self._storing: asyncio.Task[None] | None = None
-        self._reservation_ids: list[uuid.UUID] = []
 
     async def __aenter__(self) -> Self:
         """Raise `ResourceExhausted` if too many images of the user could not be decoded in this hour."""
         limit = self._context.settings.undecodable_per_hour
         async with self._context.sessions.begin() as session:
-            await undecodable.refuse_over_limit(session, self._user_id, limit)
+            await undecodable.refuse_over_limit(session, self._intent.user_id, limit)
         return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if error is not None:
-            undo = asyncio.create_task(self._undo())
-            UNDO_TASKS.add(undo)
-            undo.add_done_callback(UNDO_TASKS.discard)
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(undo)
+        if error is None:
+            self._context.intents.leave(self._intent)
+            return
+        undo = asyncio.create_task(self._undo())
+        UNDO_TASKS.add(undo)
+        undo.add_done_callback(UNDO_TASKS.discard)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(undo)
 
     async def start_storing(self, original: Original, data: bytes) -> None:
         """Wait until the previous file is stored, and start to store this one in the background."""
         await self.wait_until_stored()
-        self._keys.append(original.path)
+        if original.path not in self._intent.object_keys:
+            await self._context.intents.add(self._intent, object_keys=[original.path])
         storing = self._context.blobs.put(original.path, data, media_type(original.header.format))
         self._storing = asyncio.create_task(storing)
 
@@ -211,65 +213,48 @@ class Intake:
             await asyncio.shield(self._storing)
             self._storing = None
 
-    async def reserve(self, count: int, *, api_request: bool = False, feature: str = "") -> Reserved:
-        """Reserve `count` places. Raise `PermissionDenied` if plan or quota do not allow all of them."""
-        self._reservation_ids = [uuid.uuid4() for _ in range(count)]
+    async def reserve(
+        self, count: int, *, api_request: bool = False, feature: str = "", object_keys: Sequence[str] = ()
+    ) -> Reserved:
+        """Reserve `count` places. Raise `PermissionDenied` if plan or quota do not allow all of them.
+
+        `object_keys` are those of the files that will be stored next.
+        """
+        ids = [uuid.uuid4() for _ in range(count)]
+        await self._context.intents.add(self._intent, ids, object_keys)
         request = billing_pb2.ReserveRequest(
-            reservation_ids=[str(reservation_id) for reservation_id in self._reservation_ids],
-            user_id=self._user_id,
+            reservation_ids=[str(reservation_id) for reservation_id in ids],
+            user_id=self._intent.user_id,
             api_request=api_request,
             feature=feature,
+            seconds=RESERVED_SECONDS,
         )
+        response = await self._reserve(request)
+        until = timestamps.from_proto(response.expires_at)
+        is_priority = PRIORITY_FEATURE in response.plan.features
+        places = [Place(reservation_id, until, is_priority) for reservation_id in ids]
+        return Reserved(places, response.plan.max_scale, response.usage)
+
+    async def _reserve(self, request: billing_pb2.ReserveRequest) -> billing_pb2.ReserveResponse:
+        """Note that billing may still be at work, unless it has answered."""
+        self._intent.is_reserving = True
         try:
             response = await self._context.billing.Reserve(request)
         except errors.PermissionDenied:
-            self._reservation_ids = []
+            self._intent.is_reserving = False
             raise
-        until = timestamps.from_proto(response.expires_at)
-        is_priority = PRIORITY_FEATURE in response.plan.features
-        places = [Place(reservation_id, until, is_priority) for reservation_id in self._reservation_ids]
-        return Reserved(places, response.plan.max_scale, response.usage)
+        self._intent.is_reserving = False
+        return response
 
     async def insert(self, images: Sequence[Image], batch: Batch | None = None) -> None:
-        """Insert the rows once all files are stored."""
+        """Insert the rows once all files are stored. Raise `Unavailable` if the upload has been undone."""
         await self.wait_until_stored()
         async with self._context.sessions.begin() as session:
-            await library.add(session, self._user_id, images, self._context.rules, batch)
+            await self._context.intents.complete(session, self._intent)
+            await library.add(session, self._intent.user_id, images, self._context.rules, batch)
 
     async def _undo(self) -> None:
-        """Release the places and delete the objects, unless the rows may exist.
-
-        A commit may have succeeded although its confirmation was lost. The upload then counts as accepted.
-        """
+        """Give the places back and delete the objects, as soon as no thread writes any more."""
         if self._storing:
             await asyncio.gather(self._storing, return_exceptions=True)
-        if not await self._is_known_absent():
-            return
-        ids = [str(reservation_id) for reservation_id in self._reservation_ids]
-        release = billing_pb2.ReleaseRequest(reservation_ids=ids)
-        steps = [self._context.billing.Release(release)] if ids else []
-        steps += [self._context.blobs.delete(self._keys)] if self._keys else []
-        for error in await asyncio.gather(*steps, return_exceptions=True):
-            if isinstance(error, BaseException):
-                LOG.warning(
-                    "a failed upload was not undone completely",
-                    user_id=self._user_id,
-                    error=str(error),
-                    action="reservations expire, and the sweep of orphans deletes the objects",
-                )
-
-    async def _is_known_absent(self) -> bool:
-        """Return whether the rows certainly do not exist."""
-        if not self._reservation_ids:
-            return True
-        try:
-            async with self._context.sessions.begin() as session:
-                return not await library.has_reservation(session, self._reservation_ids[0])
-        except Exception as error:  # noqa: BLE001  an unused object does less harm than an image without one
-            LOG.warning(
-                "cannot find out whether a failed upload was inserted after all",
-                user_id=self._user_id,
-                error=str(error),
-                action="reservations expire, and the sweep of orphans deletes unused objects",
-            )
-            return False
+        await self._context.intents.undo(self._intent)

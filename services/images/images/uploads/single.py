@@ -97,7 +97,7 @@ class Uploads:
         limits = self._context.limits()
         size = original.result_size(options, limits)
         async with Intake(self._context, user_id) as intake:
-            reserved = await intake.reserve(1, api_request=upload.api_request)
+            reserved = await intake.reserve(1, api_request=upload.api_request, object_keys=[original.path])
             original.check_scale(size, options, reserved.max_scale)
             await intake.start_storing(original, upload.data)
             place = reserved.places[0]
