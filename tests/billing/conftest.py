@@ -32,7 +32,7 @@ async def sessions(schema: Sessions) -> Sessions:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock that billing uses instead of the real time."""
     clock = Clock()
-    for module in ("domain.quotas", "domain.subscriptions", "rpc"):
+    for module in ("domain.history", "domain.quotas", "domain.subscriptions", "rpc"):
         monkeypatch.setattr(f"billing.{module}.now", clock)
     return clock
 

@@ -164,6 +164,24 @@ def a_batch(image: Schema) -> Schema:
 ACCEPTED_BATCH = a_batch(an_object(IN_BATCH | ACCEPTED_KEYS, WAIT | WARNINGS))
 BATCH = a_batch(an_object(IN_BATCH | IMAGE_KEYS, IMAGE_ADDITIVE))
 
+A_DAY = a("string", pattern=r"^\d{4}-\d{2}-\d{2}$")
+USAGE_HISTORY = an_object(
+    {
+        "by": a("string", enum=["day", "month"]),
+        "entries": {
+            "type": "array",
+            "items": an_object(
+                {
+                    "start": A_DAY,
+                    "accepted": COUNT,
+                    "completed": COUNT,
+                    "returned": a("integer"),
+                    "used": a("integer"),
+                },
+            ),
+        },
+    },
+)
 USAGE = an_object(
     {
         "plan": TEXT,

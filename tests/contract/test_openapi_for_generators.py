@@ -18,7 +18,7 @@ Json = dict[str, Any]
 SCHEMAS: Json = DOCUMENT["components"]["schemas"]
 CHOICES = {
     "Ability", "BatchStatus", "ErrorCode", "Fit", "ImageStatus", "Metadata", "ModelName", "OutputFormat",
-    "ScaleFactor", "SubscriptionStatus",
+    "ScaleFactor", "SubscriptionStatus", "UsageStep",
 }  # fmt: skip
 PARAMETERS = [(one.name, parameter) for one in OPERATIONS for parameter in one.spec.get("parameters", ())]
 MEDIA = [

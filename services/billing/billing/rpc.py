@@ -3,10 +3,11 @@
 import re
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from billing.domain import ledger, quotas, subscriptions
+from billing.domain import history, ledger, quotas, subscriptions
 from billing.plans import Plans
 from billing.tables import LedgerEntry, Subscription
 from common import errors, rpc, timestamps
@@ -16,6 +17,7 @@ from loupe.billing.v1 import billing_pb2_grpc
 
 CALLERS = {
     "GetEntitlement": rpc.ANY_USER,
+    "GetUsageHistory": rpc.ANY_USER,
     "ListPlans": rpc.services("gateway", "operator"),
     "SetPlan": rpc.services("operator"),
     "SetQuota": rpc.services("operator"),
@@ -48,6 +50,16 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
             subscription=subscription_to_proto(subscription),
             usage=usage.to_proto(),
             is_active=subscriptions.is_active(subscription),
+        )
+
+    async def GetUsageHistory(
+        self, request: pb.GetUsageHistoryRequest, context: rpc.Context
+    ) -> pb.GetUsageHistoryResponse:
+        span = history.Range.parse(request.first, request.last, by_month=request.by_month)
+        async with self._sessions.begin() as session:
+            found = await history.sums(session, rpc.principal().user_id, span)
+        return pb.GetUsageHistoryResponse(
+            sums=[pb.UsageSums(start=start.isoformat(), **asdict(each)) for start, each in found]
         )
 
     async def ListPlans(self, request: pb.ListPlansRequest, context: rpc.Context) -> pb.ListPlansResponse:

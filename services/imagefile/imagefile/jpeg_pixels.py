@@ -73,8 +73,9 @@ def are_complete(
 
 
 def boundaries(structure: jpeg_scans.Structure, end: int | None = None) -> list[int]:
-    """Return the offsets between the pieces that are decoded at once, up to `end`, by default that of the last
-    scan. None has data of two scans.
+    """Return the offsets between the pieces that are decoded at once. None has data of two scans.
+
+    The last piece stops at `end`, by default at the end of the last scan.
     """
     end = structure.last.end if end is None else end
     longest = PIECE_BYTES if structure.is_sequential else PIECE_BYTES_OF_SEVERAL_SCANS

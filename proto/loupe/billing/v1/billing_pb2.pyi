@@ -549,6 +549,93 @@ class LedgerEntry(_message.Message):
 Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
 
 @_typing.final
+class GetUsageHistoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BY_MONTH_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    by_month: _builtins.bool
+    """Sums by month instead of by day."""
+    first: _builtins.str
+    """The first and the last day, such as `2026-02-01`. By month, the months that contain them. Days are in UTC.
+    Empty means the last 30 days, or the last 12 months.
+    """
+    last: _builtins.str
+    def __init__(
+        self,
+        *,
+        by_month: _builtins.bool = ...,
+        first: _builtins.str = ...,
+        last: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_month", b"by_month", "first", b"first", "last", b"last"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsageHistoryRequest: _TypeAlias = GetUsageHistoryRequest  # noqa: Y015
+
+@_typing.final
+class GetUsageHistoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sums(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageSums]:
+        """Every day or month of the range, oldest first, also those without images."""
+
+    def __init__(
+        self,
+        *,
+        sums: _abc.Iterable[Global___UsageSums] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sums", b"sums"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsageHistoryResponse: _TypeAlias = GetUsageHistoryResponse  # noqa: Y015
+
+@_typing.final
+class UsageSums(_message.Message):
+    """The images of a day, or of a month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    RETURNED_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
+    start: _builtins.str
+    """The day, or the first day of the month."""
+    accepted: _builtins.int
+    completed: _builtins.int
+    returned: _builtins.int
+    """Places that were given back, because an image failed, was cancelled or was deleted unfinished."""
+    used: _builtins.int
+    """The change of the month's count."""
+    def __init__(
+        self,
+        *,
+        start: _builtins.str = ...,
+        accepted: _builtins.int = ...,
+        completed: _builtins.int = ...,
+        returned: _builtins.int = ...,
+        used: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "completed", b"completed", "returned", b"returned", "start", b"start", "used", b"used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageSums: _TypeAlias = UsageSums  # noqa: Y015
+
+@_typing.final
 class ReserveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

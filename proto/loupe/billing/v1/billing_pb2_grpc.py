@@ -65,6 +65,11 @@ class BillingServiceStub:
                 request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerRequest.SerializeToString,
                 response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerResponse.FromString,
                 _registered_method=True)
+        self.GetUsageHistory = channel.unary_unary(
+                '/loupe.billing.v1.BillingService/GetUsageHistory',
+                request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetUsageHistoryRequest.SerializeToString,
+                response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetUsageHistoryResponse.FromString,
+                _registered_method=True)
         self.Reserve = channel.unary_unary(
                 '/loupe.billing.v1.BillingService/Reserve',
                 request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ReserveRequest.SerializeToString,
@@ -128,6 +133,13 @@ class BillingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUsageHistory(self, request, context):
+        """Returns the caller's images by day or by month, from the ledger. INVALID_ARGUMENT with the fields `from` and `to`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Reserve(self, request, context):
         """For `images`: reserves places in the month's quota, all or none. Ids that are already reserved change nothing.
         PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
@@ -182,6 +194,11 @@ def add_BillingServiceServicer_to_server(servicer, server):
                     servicer.GetLedger,
                     request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerRequest.FromString,
                     response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerResponse.SerializeToString,
+            ),
+            'GetUsageHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsageHistory,
+                    request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetUsageHistoryRequest.FromString,
+                    response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetUsageHistoryResponse.SerializeToString,
             ),
             'Reserve': grpc.unary_unary_rpc_method_handler(
                     servicer.Reserve,
@@ -362,6 +379,33 @@ class BillingService:
             '/loupe.billing.v1.BillingService/GetLedger',
             loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerRequest.SerializeToString,
             loupe_dot_billing_dot_v1_dot_billing__pb2.GetLedgerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUsageHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.billing.v1.BillingService/GetUsageHistory',
+            loupe_dot_billing_dot_v1_dot_billing__pb2.GetUsageHistoryRequest.SerializeToString,
+            loupe_dot_billing_dot_v1_dot_billing__pb2.GetUsageHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class BillingServiceStub:
     """For operators: returns plans, subscriptions and usage of up to 500 users."""
     GetLedger: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetLedgerRequest, _billing_pb2.GetLedgerResponse]
     """For operators: returns the ledger of a user for one month."""
+    GetUsageHistory: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetUsageHistoryRequest, _billing_pb2.GetUsageHistoryResponse]
+    """Returns the caller's images by day or by month, from the ledger. INVALID_ARGUMENT with the fields `from` and `to`."""
     Reserve: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]
     """For `images`: reserves places in the month's quota, all or none. Ids that are already reserved change nothing.
     PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
@@ -71,6 +73,8 @@ class BillingServiceAsyncStub(BillingServiceStub):
     """For operators: returns plans, subscriptions and usage of up to 500 users."""
     GetLedger: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetLedgerRequest, _billing_pb2.GetLedgerResponse]  # type: ignore[assignment]
     """For operators: returns the ledger of a user for one month."""
+    GetUsageHistory: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetUsageHistoryRequest, _billing_pb2.GetUsageHistoryResponse]  # type: ignore[assignment]
+    """Returns the caller's images by day or by month, from the ledger. INVALID_ARGUMENT with the fields `from` and `to`."""
     Reserve: _aio.UnaryUnaryMultiCallable[_billing_pb2.ReserveRequest, _billing_pb2.ReserveResponse]  # type: ignore[assignment]
     """For `images`: reserves places in the month's quota, all or none. Ids that are already reserved change nothing.
     PERMISSION_DENIED `quota_exceeded`, `no_api_access`, `plan_feature_missing` or `subscription_expired`.
@@ -130,6 +134,14 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.GetLedgerResponse, _abc.Awaitable[_billing_pb2.GetLedgerResponse]]:
         """For operators: returns the ledger of a user for one month."""
+
+    @_abc_1.abstractmethod
+    def GetUsageHistory(
+        self,
+        request: _billing_pb2.GetUsageHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.GetUsageHistoryResponse, _abc.Awaitable[_billing_pb2.GetUsageHistoryResponse]]:
+        """Returns the caller's images by day or by month, from the ledger. INVALID_ARGUMENT with the fields `from` and `to`."""
 
     @_abc_1.abstractmethod
     def Reserve(

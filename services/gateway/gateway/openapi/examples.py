@@ -150,6 +150,10 @@ USAGE = {
     },
     "features": ["api_access", "priority_support"],
 }
+USAGE_HISTORY = {
+    "by": "day",
+    "entries": [{"start": "2026-02-01", "accepted": 12, "completed": 10, "returned": 1, "used": 11}],
+}
 STARTER = {
     "name": "Starter",
     "slug": "starter",
