@@ -55,6 +55,14 @@ async def until_ready(home: Path, process: Process, without_pid: int | None = No
             await asyncio.sleep(0.05)
 
 
+def kill_a_model(triton: int) -> None:
+    """Kill the process of one model. Triton never notices, and would wait for it when it stops."""
+    model = psutil.Process(triton).children()[0]
+    model.kill()
+    while model.status() != psutil.STATUS_ZOMBIE:
+        os.sched_yield()
+
+
 async def status(api: str, token: str) -> int:
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(base_url=api, headers=headers) as client:
@@ -78,6 +86,7 @@ async def test_a_run_is_described_in_local_json_restarts_dead_processes_and_stop
             while not await answers(restarted["api"]):
                 await asyncio.sleep(0.1)
         later = await status(restarted["api"], restarted["token"])
+        kill_a_model(restarted["pids"]["triton"])
         admin = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -101,6 +110,8 @@ async def test_a_run_is_described_in_local_json_restarts_dead_processes_and_stop
     assert process.returncode == 0
     assert f"Loupe is ready at {found['api']}".encode() in output
     assert b"curl --fail-with-body" in output
+    assert b"triton 1 of its processes died, and it cannot stop by itself; killed" in output
+    assert b"still running" not in output
     assert not (home / ".loupe" / "local.json").exists()
     assert not [pid for pid in restarted["pids"].values() if psutil.pid_exists(pid)]
 
