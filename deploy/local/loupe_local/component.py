@@ -117,8 +117,14 @@ class Component:
             return await child.wait_for_end(seconds=0 if losses else 2)
         finally:
             self.child = None
-            self.process.clean_up()
+            self._clean_up()
             self._changed()
+
+    def _clean_up(self) -> None:
+        try:
+            self.process.clean_up()
+        except OSError as error:  # a broken disk must not end the supervision
+            self._emit(f"files that it left behind could not be removed: {error}")
 
     async def _stop(self, child: Child, exited: asyncio.Task[None], number: signal.Signals) -> None:
         child.signal(number)
