@@ -90,19 +90,21 @@ class Clients:
             await gateway.aclose()
 
     async def _upload_one(self, number: int) -> list[int]:
+        self.unclear_uploads += 1  # until there is an answer
         files = {"image": ("one.png", picture(number))}
         answer = await self._try("POST", "/api/images/upscale", files=files, data=options_of(number))
         return self._accept(answer, "id")
 
     async def _upload_batch(self, number: int) -> list[int]:
+        self.unclear_uploads += 1
         files = [("images[]", (f"{each}.png", picture(number))) for each in range(3)]
         answer = await self._try("POST", "/api/batches", files=files, data=options_of(number))
         return self._accept(answer, "images")
 
     def _accept(self, answer: httpx2.Response | None, key: str) -> list[int]:
         if answer is None:
-            self.unclear_uploads += 1
             return []
+        self.unclear_uploads -= 1
         if answer.status_code != 202:
             self.problems.append(f"an upload was refused: {answer.status_code} {answer.text}")
             return []
