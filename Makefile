@@ -40,7 +40,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up check-port logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-fairness bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up check-port logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-fairness bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -101,6 +101,13 @@ test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files of Pill
 
 test-e2e: .venv/dev models  ## run only the end-to-end tests; LOUPE_TEST_STACK=containers runs the stores in Docker
 	@LOUPE_TEST_STACK=$${LOUPE_TEST_STACK:-cold} $(BIN)/pytest tests/e2e
+
+test-upgrade: .venv/dev models  ## run the release before beside this one, under load; tests/upgrade/BASE names its commit
+	@LOUPE_UPGRADE=yes LOUPE_TEST_STACK=cold $(BIN)/pytest tests/upgrade
+
+# as root on Linux with FUSE
+chaos-powerloss: .venv/dev models  ## cut the power below PostgreSQL and NATS, under load: make chaos-powerloss [SEED=…] [FAILURES=5]
+	@LOUPE_POWERLOSS=yes SEED='$(SEED)' FAILURES='$(FAILURES)' $(BIN)/pytest -s tests/powerloss
 
 chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; `make test` also runs the chart's programs
 	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py programs.py metrics_exported.py)

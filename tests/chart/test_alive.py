@@ -23,7 +23,8 @@ SERVER = "127.0.0.1:8000"
 @pytest.fixture
 async def scratch(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[ScratchTriton]:
     control = {"LOUPE_TRITON_CONTROL": request.param}
-    async with scratch_triton(tmp_path, control, has_secret=True) as running:
+    # the supervisor of the test leaves it to the probe to find out that Triton has to be started anew
+    async with scratch_triton(tmp_path, control, has_secret=True, most_losses=100) as running:
         yield running
 
 
@@ -79,6 +80,22 @@ async def test_the_probe_succeeds_after_the_worker_has_reloaded_the_model(scratc
 
     assert found == (0, "\n")
     assert is_ready
+
+
+@pytest.mark.parametrize("scratch", ["explicit"], indirect=True)
+async def test_the_probe_fails_after_so_many_deaths_that_triton_has_to_be_started_anew(
+    scratch: ScratchTriton,
+) -> None:
+    codes, output = list[int | None](), ""
+    async with triton_at(scratch.target, seconds=30, secret=scratch.server.secret) as worker:
+        for _ in range(5):
+            scratch.kill(QUICK)
+            await worker.infer(QUICK, TILE)
+            code, output = await probed(scratch)
+            codes.append(code)
+
+    assert codes == [0, 0, 0, 0, 1]
+    assert output.startswith("5 processes of models have died")
 
 
 @pytest.mark.parametrize("profile", PROFILES)

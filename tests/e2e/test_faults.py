@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 import nats
+import psutil
 import pytest
 from nats.js import JetStreamContext
 from PIL import Image
@@ -68,6 +69,23 @@ async def test_a_broker_that_lost_its_disk_gets_its_streams_again(
         await wait_for_status(jane, image_id, "completed")
     await wait_until_used(jane, before + 3)
     assert all(supervisor.is_ready(name) for name in NAMES)
+
+
+async def test_an_image_completes_although_so_many_models_die_that_triton_is_started_anew(
+    stack: Stack, jane: httpx2.AsyncClient, photos: Path
+) -> None:
+    before, triton = await count_used_images(jane), stack.stores.supervisor.pid("triton")
+    image_id = await upload_image(jane, a_large_photo(photos), scale_factor=4)
+    await wait_for_status(jane, image_id, "processing")
+
+    models = psutil.Process(triton).children()
+    for model in models[:5]:
+        model.kill()
+    result = opened(await download_result(jane, image_id))
+
+    assert result.size == (2560, 1920)
+    await wait_until_used(jane, before + 1)
+    assert stack.stores.supervisor.pid("triton") != triton
 
 
 async def test_a_stopped_worker_gives_its_image_to_the_next_worker(

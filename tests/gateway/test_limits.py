@@ -111,6 +111,33 @@ async def test_reading_the_limit_does_not_count(two: tuple[Limits, Limits]) -> N
     assert (await two[1].count(key, 5, 0)).remaining == 4
 
 
+async def test_a_place_that_is_given_back_can_be_used_again_by_any_gateway(
+    two: tuple[Limits, Limits],
+) -> None:
+    key = a_key()
+    first = await two[0].count(key, 1)
+
+    given_back = await two[0].give_back(first)
+    second, third = await two[1].count(key, 1), await two[1].count(key, 1)
+
+    assert (given_back.remaining, second.is_over, third.is_over) == (1, False, True)
+
+
+async def test_giving_back_to_a_broker_that_lost_its_counts_admits_no_more_than_the_limit(
+    stores: Stores, two: tuple[Limits, Limits]
+) -> None:
+    key = a_key()
+    counts = [await two[0].count(key, 2) for _ in range(2)]
+    async with bus.connection(stores.nats_url("operator"), "operator", Readiness()) as operator:
+        await operator.jetstream().purge_stream("LIMITS")
+
+    given_back = [await two[0].give_back(count) for count in counts]
+    later = [await two[1].count(key, 2) for _ in range(3)]
+
+    assert [count.remaining for count in given_back] == [2, 2]
+    assert [count.is_over for count in later] == [False, False, True]
+
+
 def test_the_headers_are_those_of_the_draft() -> None:
     headers = Count(limit=100, remaining=7, resets_in=1800, is_over=False).headers()
 

@@ -25,6 +25,7 @@ from tests.gateway.harness import (
 )
 
 LIMIT = {"unauthenticated_requests_per_hour": 10, "trusted_proxies": "127.0.0.0/8", "replicas": 2}
+UNKNOWN = "/api/nothing"
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +37,14 @@ async def two(stack: Stack) -> AsyncGenerator[tuple[Harness, Harness]]:
         yield one, other
 
 
-async def logins(gateways: Sequence[Harness], address: str, count: int) -> list[httpx2.Response]:
-    """Send that many logins at once."""
+async def requests(
+    gateways: Sequence[Harness], address: str, count: int, path: str = "/api/auth/login"
+) -> list[httpx2.Response]:
+    """Send that many requests at once."""
     headers = {"X-Forwarded-For": address}
     async with contextlib.AsyncExitStack() as opened:
         clients = [await opened.enter_async_context(gateway.client(**headers)) for gateway in gateways]
-        posts = [clients[number % len(clients)].post("/api/auth/login") for number in range(count)]
+        posts = [clients[number % len(clients)].post(path) for number in range(count)]
         return await asyncio.gather(*posts)
 
 
@@ -50,7 +53,7 @@ def statuses(answers: Sequence[httpx2.Response]) -> dict[int, int]:
 
 
 async def test_an_address_has_one_limit_over_all_gateways(two: tuple[Harness, Harness]) -> None:
-    answers = await logins(two, new_address(), 30)
+    answers = await requests(two, new_address(), 30)
 
     assert statuses(answers) == {401: 10, 429: 20}
     left = [int(re.findall(r"r=(\d+)", each.headers["ratelimit"])[0]) for each in answers]
@@ -62,10 +65,10 @@ async def test_an_address_has_one_limit_over_all_gateways(two: tuple[Harness, Ha
 async def test_a_restarted_gateway_continues_to_count(stack: Stack, two: tuple[Harness, Harness]) -> None:
     address = new_address()
     async with gateway_on(settings_of(stack, **LIMIT)) as first:
-        before = await logins([first, two[0]], address, 6)
+        before = await requests([first, two[0]], address, 6)
 
     async with gateway_on(settings_of(stack, **LIMIT)) as again:
-        after = await logins([again, two[1]], address, 20)
+        after = await requests([again, two[1]], address, 20)
 
     assert (statuses(before), statuses(after)) == ({401: 6}, {401: 4, 429: 16})
 
@@ -118,9 +121,9 @@ async def test_trusted_proxies_determine_the_address(
 ) -> None:
     address = new_address()
     network = ":".join(address.split(":")[:4])
-    first = await logins(two, address, 10)
+    first = await requests(two, address, 10)
 
-    over = await logins(two, forwarded.format(address=address, network=network), 1)
+    over = await requests(two, forwarded.format(address=address, network=network), 1)
 
     assert statuses(first) == {401: 10}
     assert (over[0].status_code == 429) == is_same
@@ -144,7 +147,7 @@ async def test_over_the_limit_unknown_paths_are_refused_too(
     two: tuple[Harness, Harness],
 ) -> None:
     address = new_address()
-    await logins(two, address, 10)
+    await requests(two, address, 10)
 
     async with two[0].client(**{"X-Forwarded-For": address}) as client:
         unknown, preflight = await client.get("/api/nothing"), await preflight_of(client)
@@ -160,10 +163,10 @@ async def preflight_of(client: httpx2.AsyncClient) -> httpx2.Response:
     return await client.options("/api/auth/login", headers=headers)
 
 
-async def test_logins_stay_limited_without_the_broker_and_are_shared_again_after(
+async def test_requests_stay_limited_without_the_broker_and_are_shared_again_after(
     stores: Stores,
 ) -> None:
-    """There are no services, so an admitted login is answered with 503."""
+    """There are no services. An unknown path is counted and needs none."""
     async with (
         gateway_on(settings_without_services(**LIMIT), wait_for_services=False) as one,
         gateway_on(settings_without_services(**LIMIT), wait_for_services=False) as other,
@@ -172,16 +175,16 @@ async def test_logins_stay_limited_without_the_broker_and_are_shared_again_after
     ):
         await one.backend.limits.use_broker(first)
         await other.backend.limits.use_broker(second)
-        together = await logins([one, other], new_address(), 30)
+        together = await requests([one, other], new_address(), 30, UNKNOWN)
 
         await stores.supervisor.kill("nats")
-        apart = await logins([one, other], new_address(), 30)
+        apart = await requests([one, other], new_address(), 30, UNKNOWN)
         await stores.supervisor.restart("nats")
         again = await counted_together([one, other])
 
-    assert statuses(together) == {503: 10, 429: 20}
-    assert statuses(apart) == {503: 10, 429: 20}
-    assert again == {503: 10, 429: 20}
+    assert statuses(together) == {404: 10, 429: 20}
+    assert statuses(apart) == {404: 10, 429: 20}
+    assert again == {404: 10, 429: 20}
 
 
 async def counted_together(gateways: Sequence[Harness]) -> dict[int, int]:
@@ -190,5 +193,5 @@ async def counted_together(gateways: Sequence[Harness]) -> dict[int, int]:
     while not all(gateway.backend.limits.counts_at_broker for gateway in gateways):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
-    await logins(gateways, new_address(), 2)
-    return statuses(await logins(gateways, new_address(), 30))
+    await requests(gateways, new_address(), 2)
+    return statuses(await requests(gateways, new_address(), 30, UNKNOWN))

@@ -36,8 +36,6 @@ class TritonPythonModel:
 """
 DEADLY = 13
 """A tile that has only this value ends the model's process."""
-STOP_SECONDS = 2.0
-"""How long Triton may take to stop. If a model died, it would wait ten seconds for it in vain."""
 QUICK, SLOW = "span_x2", "span_x2_slow"
 SECONDS = {QUICK: 0.0, SLOW: 0.2}
 
@@ -77,7 +75,7 @@ def a_repository(folder: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def scratch_triton(
-    folder: Path, env: Mapping[str, str] | None = None, *, has_secret: bool = False
+    folder: Path, env: Mapping[str, str] | None = None, *, has_secret: bool = False, most_losses: int = 5
 ) -> AsyncGenerator[ScratchTriton]:
     models = a_repository(folder / "models")
     async with Supervisor(folder / "state", to_file(folder / "triton.log")) as supervisor:
@@ -86,5 +84,5 @@ async def scratch_triton(
             server = replace(server, secret="")
         process = triton_server.process(server, models=models)
         env = {**process.env, **(env or {})}
-        await supervisor.start(replace(process, env=env, stop_seconds=STOP_SECONDS))
+        await supervisor.start(replace(process, env=env, most_losses=most_losses))
         yield ScratchTriton(supervisor, server, models)

@@ -16,6 +16,7 @@ STEADY_SECONDS = 10.0
 """After a run longer than this, the delay is the first one again."""
 ATTEMPTS = 3
 PROBE_SECONDS, PROBE_TIMEOUT = 0.05, 5.0
+LOSSES_SECONDS = 2.0
 
 
 class NotReady(Exception):
@@ -101,23 +102,44 @@ class Component:
         self._changed()
         probing = asyncio.create_task(self._probe(settled))
         exited = asyncio.create_task(child.exited())
+        worn_out = asyncio.create_task(self._until_worn_out(child.pid))
         try:
-            await asyncio.wait({exited, halt}, return_when=asyncio.FIRST_COMPLETED)
-            if halt.done() and not exited.done():
-                child.signal(halt.result())
-                await asyncio.wait({exited}, timeout=self.process.stop_seconds)
-            if not exited.done():
-                self._announce(
-                    f"still running {self.process.stop_seconds:g} s after {halt.result().name}; killed"
-                )
+            await asyncio.wait({exited, worn_out, halt}, return_when=asyncio.FIRST_COMPLETED)
+            losses = 0 if exited.done() else self._count_losses(child.pid)
+            if losses:
+                self._announce(f"{losses} of its processes died, and it cannot stop by itself; killed")
                 child.signal(signal.SIGKILL)
+            elif not exited.done():
+                await self._stop(child, exited, halt.result())
             probing.cancel()
+            worn_out.cancel()
             self.is_ready = False
-            return await child.wait_for_end()
+            return await child.wait_for_end(seconds=0 if losses else 2)
         finally:
             self.child = None
-            self.process.clean_up()
+            self._clean_up()
             self._changed()
+
+    def _clean_up(self) -> None:
+        try:
+            self.process.clean_up()
+        except OSError as error:  # a broken disk must not end the supervision
+            self._emit(f"files that it left behind could not be removed: {error}")
+
+    async def _stop(self, child: Child, exited: asyncio.Task[None], number: signal.Signals) -> None:
+        child.signal(number)
+        await asyncio.wait({exited}, timeout=self.process.stop_seconds)
+        if not exited.done():
+            self._announce(f"still running {self.process.stop_seconds:g} s after {number.name}; killed")
+            child.signal(signal.SIGKILL)
+
+    async def _until_worn_out(self, pid: int) -> None:
+        """Return once so many processes of the program have died that it has to be started anew."""
+        while self.process.count_losses is None or self._count_losses(pid) < self.process.most_losses:
+            await asyncio.sleep(LOSSES_SECONDS)
+
+    def _count_losses(self, pid: int) -> int:
+        return self.process.count_losses(pid) if self.process.count_losses else 0
 
     async def _probe(self, settled: asyncio.Future[None]) -> None:
         while not await self._answers():

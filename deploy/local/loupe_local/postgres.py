@@ -38,6 +38,8 @@ SETTINGS = {
 }
 VOLATILE = {"fsync": "off", "full_page_writes": "off"}
 """Settings for tests. Commits still reach the kernel: a killed server loses nothing, a power failure may."""
+RECOVERY_SECONDS = 300.0
+"""After a power failure it first repeats what its log says, and is not ready meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,7 @@ def process(server: Postgres, home: Home, *, durable: bool) -> Process:
         clean_up=lambda: remove_stale_pid(home.data),
         identity=home.identity,
         ready=accepts_queries(server),
+        ready_seconds=RECOVERY_SECONDS,
         stop_signal=signal.SIGINT,  # PostgreSQL then disconnects its clients instead of waiting for them
     )
 

@@ -91,6 +91,8 @@ def copied_home(folder: Path) -> Home:
         copies = Path(tempfile.mkdtemp(prefix="loupe-postgres-"))
         copies.chmod(0o711)
         write(record, {"folder": str(copies)})
+    for draft in copies.glob("draft-*"):  # of a start that was killed
+        shutil.rmtree(draft)
     for source in (package(), package().with_name(f"{package().name}.libs")):
         if source.is_dir() and not (copies / source.name).exists():
             draft = Path(tempfile.mkdtemp(prefix="draft-", dir=copies)) / source.name

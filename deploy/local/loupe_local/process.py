@@ -43,6 +43,11 @@ class Process:
     stop_seconds: float = 10
     clean_up: Callable[[], None] = lambda: None
     """Removes the files that the program leaves behind. It is called each time the program has ended."""
+    count_losses: Callable[[int], int] | None = None
+    """Returns how many processes of the running program have died without being cleaned up. After
+    `most_losses` it is started anew. With any loss it cannot stop by itself, so it is killed at once.
+    """
+    most_losses: int = 5
     tier: int = 0
     """The supervisor stops higher tiers first. Stores have tier 0."""
 
@@ -72,12 +77,12 @@ class Child:
         """Wait until the first process is gone."""
         await asyncio.shield(self._exited)
 
-    async def wait_for_end(self) -> int:
-        """Return the exit status after all descendants are gone. Kill those that stay longer than 2 s."""
+    async def wait_for_end(self, seconds: float = 2) -> int:
+        """Return the exit status after all descendants are gone. Kill those that stay for more seconds."""
         await self._exited
         self._descendants |= process_tree(self.pid)
         status = self._running.wait()
-        for member in await survivors(self._descendants, seconds=2):
+        for member in await survivors(self._descendants, seconds):
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
         await survivors(self._descendants, seconds=5)

@@ -52,6 +52,8 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        for draft in folder.glob(".*.eml"):  # of a server that was killed
+            draft.unlink(missing_ok=True)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.content or b""

@@ -114,10 +114,16 @@ def read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def write(path: Path, content: object, mode: int = 0o644) -> None:
-    """Write a JSON file in one step: no reader ever finds half of it, even if the writer is killed."""
+def write(path: Path, content: object, mode: int = 0o644, *, is_durable: bool = True) -> None:
+    """Write a JSON file in one step: no reader ever finds half of it, even if the writer is killed.
+
+    If it is durable, this is also true after a power failure, which otherwise may leave an empty file.
+    """
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
         json.dump(content, file, indent=2, sort_keys=True)
+        if is_durable:
+            file.flush()
+            os.fsync(file.fileno())
     draft.replace(path)

@@ -147,7 +147,8 @@ class Supervisor:
         write(
             self.state.folder / "local.json",
             {"supervisor": os.getpid(), "components": components, **self._facts},
+            is_durable=False,
         )
         if self._script_file and self._script_facts:
             pids = {name: component["pid"] for name, component in components.items()}
-            write(self._script_file, {**self._script_facts, "pids": pids}, mode=0o600)
+            write(self._script_file, {**self._script_facts, "pids": pids}, mode=0o600, is_durable=False)

@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 from common.metrics import Readiness
 from gateway.backend import Backend
 from gateway.http import error_answers
-from gateway.http.edge import Edge
+from gateway.http.edge import Edge, HourlyLimits
 from gateway.http.envelope import Problem
 from gateway.http.field_warnings import FieldWarnings
 from gateway.identity import access
@@ -71,5 +71,6 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
     docs_page.install(app)
     app.openapi = lambda: document.describe_api(app, backend.settings.public_url)
     app.add_middleware(FieldWarnings)
-    app.add_middleware(Edge, limit_headers=access.limit_headers, client_address=access.readable_address)
+    limits = HourlyLimits(read=access.limit_headers, uncount=access.uncount)
+    app.add_middleware(Edge, limits=limits, client_address=access.readable_address)
     return app

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
@@ -32,7 +33,17 @@ METHOD_LABELS = {*METHODS, "OPTIONS"}
 SAFE_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """Headers of every answer that does not set them itself: nothing is stored, and no type is guessed."""
 
-LimitHeaders = Callable[[Request], Awaitable[dict[str, str]]]
+
+@dataclass(frozen=True, slots=True)
+class HourlyLimits:
+    """What `Edge` needs to know of the hourly limits. Both functions return their headers."""
+
+    read: Callable[[Request], Awaitable[dict[str, str]]]
+    """For a request that failed before it was counted."""
+    uncount: Callable[[Request], Awaitable[dict[str, str]]]
+    """For a request that we could not serve for a reason of ours. It is taken out of the count first."""
+
+
 ClientAddress = Callable[[Request], str]
 
 in_flight = Gauge("loupe_http_requests_in_flight", "Requests being answered")
@@ -44,13 +55,12 @@ http_seconds = Histogram(
 class Edge:
     """Adds the headers that routes and checks have put into `request.state.headers`.
 
-    `limit_headers` returns the rate limit headers for a request that failed before it was counted.
     `client_address` returns the client's address, which services log and count by.
     """
 
-    def __init__(self, app: ASGIApp, limit_headers: LimitHeaders, client_address: ClientAddress) -> None:
+    def __init__(self, app: ASGIApp, limits: HourlyLimits, client_address: ClientAddress) -> None:
         self._app = app
-        self._limit_headers = limit_headers
+        self._limits = limits
         self._client_address = client_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +77,7 @@ class Edge:
         if b"origin" in request_headers and _allows_other_origins(scope["path"]):
             state["headers"].update(CORS_HEADERS)
         method, started_at = scope["method"], time.perf_counter()
-        exchange = _Exchange(scope, receive, send, self._limit_headers)
+        exchange = _Exchange(scope, receive, send, self._limits)
         is_preflight = _is_preflight(method, request_headers) and _allows_other_origins(scope["path"])
         app = _answer_preflight if is_preflight else self._app
         inner_scope = scope if method != "HEAD" else {**scope, "method": "GET"}
@@ -92,11 +102,11 @@ class Edge:
 class _Exchange:
     """The `receive` and `send` of one request, as the application calls them."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limit_headers: LimitHeaders) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: HourlyLimits) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._limit_headers = limit_headers
+        self._limits = limits
         self._has_ended = False
         self.status = 0
 
@@ -126,8 +136,10 @@ class _Exchange:
         headers: dict[str, str] = state["headers"]
         if "body_has_ended" not in state:  # the rest of the body will not be read
             headers["Connection"] = "close"
+        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            headers.update(await self._limits.uncount(Request(self._scope)))
         if "RateLimit" not in headers and is_api_path(self._scope["path"]) and method != "OPTIONS":
-            headers.update(await self._limit_headers(Request(self._scope)))
+            headers.update(await self._limits.read(Request(self._scope)))
         sent = {name.lower() for name, _ in message["headers"]}
         headers.update(
             {name: value for name, value in SAFE_HEADERS.items() if name.lower().encode() not in sent}

@@ -118,6 +118,14 @@ async def limit_headers(request: Request) -> dict[str, str]:
     return (await _count_address(request, 0)).headers()
 
 
+async def uncount(request: Request) -> dict[str, str]:
+    """Take a request out of the count that we could not serve for a reason of ours. Return the headers of the
+    hourly limit after that, or none if the request was not counted.
+    """
+    count: Count | None = getattr(request.state, "count", None)
+    return (await backend_of(request).limits.give_back(count)).headers() if count else {}
+
+
 def record_usage(
     request: Request, caller: Caller, response: images_pb2.UpscaleResponse | images_pb2.CreateBatchResponse
 ) -> None:
@@ -159,6 +167,7 @@ async def _count_caller(backend: Backend, request: Request, caller: Caller, *, i
         count = await backend.limits.count(f"poll-{caller.user.id}", limit, POLLS_RESERVED_AT_ONCE)
     else:
         count = await backend.limits.count(f"user-{caller.user.id}", limit)
+    request.state.count = count
     _admit(request, count, user_id=caller.user.id)
 
 
@@ -166,7 +175,10 @@ async def _count_address(request: Request, reserve: int = 1) -> Count:
     backend = backend_of(request)
     address = client_address(request, backend.settings.trusted_proxies)
     limit = backend.settings.unauthenticated_requests_per_hour
-    return await backend.limits.count(f"address-{address}", limit, reserve)
+    count = await backend.limits.count(f"address-{address}", limit, reserve)
+    if reserve:
+        request.state.count = count
+    return count
 
 
 def _admit(request: Request, count: Count, **ids: object) -> None:

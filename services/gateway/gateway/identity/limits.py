@@ -7,7 +7,7 @@ While the broker is unavailable, each gateway counts by itself, up to its share 
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nats.errors
 import nats.js.errors
@@ -42,6 +42,8 @@ class Count:
     is_over: bool
     is_first_over: bool = False
     """Whether this is the first request of the hour that the limit refuses."""
+    place: "Place | None" = None
+    """The place that the request has taken. None if nothing was counted."""
 
     def headers(self) -> dict[str, str]:
         """Return the headers of IETF draft-ietf-httpapi-ratelimit-headers."""
@@ -49,6 +51,17 @@ class Count:
             "RateLimit-Policy": f'"hour";q={self.limit};w={HOUR}',
             "RateLimit": f'"hour";r={self.remaining};t={self.resets_in}',
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One request's place in a limit, so that it can be given back."""
+
+    subject: str
+    number: int
+    is_local: bool = False
+    is_reserved: bool = False
+    """Whether this gateway had reserved it with others, so that it can use it for another request."""
 
 
 class Limits:
@@ -90,46 +103,82 @@ class Limits:
         window, resets_in = seconds // HOUR, HOUR - seconds % HOUR
         if window != self._window:
             self._window, self._reserved_places, self._locks, self._local_counts = window, {}, {}, {}
-        place, applied_limit = await self._take_place(f"limits.{key}.{window}", limit, reserve)
+        place = await self._take_place(f"limits.{key}.{window}", reserve)
+        over = place.number - self._applied_limit(limit, place)
         if reserve:
-            decisions.labels(key.partition("-")[0], "refused" if place > applied_limit else "admitted").inc()
-        over = place - applied_limit
-        return Count(limit, max(0, -over), resets_in, over > 0, is_first_over=over == 1)
+            decisions.labels(key.partition("-")[0], "refused" if over > 0 else "admitted").inc()
+        taken = place if reserve else None
+        return Count(limit, max(0, -over), resets_in, over > 0, is_first_over=over == 1, place=taken)
 
-    async def _take_place(self, subject: str, limit: int, reserve: int) -> tuple[int, int]:
-        """Return the number of this request within the hour, and the limit that applies to it."""
+    async def give_back(self, count: Count) -> Count:
+        """Return the count without this request, which could not be served for a reason of ours.
+
+        If the broker does not answer now, the request stays counted.
+        """
+        place = count.place
+        if place is None or self._hour_of(place.subject) != self._window:
+            return count
+        number = place.number - 1
+        if place.is_local:
+            self._local_counts[place.subject] -= 1
+        elif place.is_reserved:
+            self._reserved_places.setdefault(place.subject, deque()).appendleft(place.number)
+        else:
+            total = await self._add(place.subject, -1)
+            if total is not None and total < 0:  # the broker had lost the count with this request
+                total = await self._add(place.subject, -total)
+            if total is None:
+                return count
+            number = total
+        over = number - self._applied_limit(count.limit, place)
+        return replace(count, remaining=max(0, -over), is_over=over > 0, place=None)
+
+    def _applied_limit(self, limit: int, place: Place) -> int:
+        """Return the limit, or this gateway's share of it if it counts by itself."""
+        return max(1, limit // self._replicas) if place.is_local else limit
+
+    def _hour_of(self, subject: str) -> int:
+        return int(subject.rpartition(".")[2])
+
+    async def _take_place(self, subject: str, reserve: int) -> Place:
+        """Return the place of this request within the hour."""
         if reserve <= 1:
-            return await self._count_at_broker(subject, limit, reserve)
+            return await self._count_at_broker(subject, reserve)
         arrived_at = time.monotonic()
         lock = self._locks.setdefault(subject, asyncio.Lock())
         async with lock:  # requests that wait here share what the first reserves
             if reserved := self._reserved_places.get(subject):
-                return reserved.popleft(), limit
+                return Place(subject, reserved.popleft(), is_reserved=True)
             if self._broker_failed_at > arrived_at:  # while this request waited for the lock
-                return self._count_locally(subject, limit, reserve)
-            return await self._count_at_broker(subject, limit, reserve)
+                return self._count_locally(subject, reserve)
+            return await self._count_at_broker(subject, reserve)
 
-    async def _count_at_broker(self, subject: str, limit: int, reserve: int) -> tuple[int, int]:
+    async def _count_at_broker(self, subject: str, reserve: int) -> Place:
         """Count at the broker, or locally if it does not answer."""
-        if self._js and self.counts_at_broker:
-            try:
-                async with asyncio.timeout(COUNT_SECONDS):
-                    total = await _add_at_broker(self._js, subject, reserve, self._stream_replicas)
-            except (nats.errors.Error, TimeoutError):
-                self._broker_failed_at = time.monotonic()
-            else:
-                if reserve > 1:
-                    self._reserved_places.setdefault(subject, deque()).extend(
-                        range(total - reserve + 2, total + 1)
-                    )
-                return total - max(reserve, 1) + 1, limit
-        return self._count_locally(subject, limit, reserve)
+        total = await self._add(subject, reserve)
+        if total is None:
+            return self._count_locally(subject, reserve)
+        if reserve > 1:
+            places = self._reserved_places.setdefault(subject, deque())
+            places.extend(range(total - reserve + 2, total + 1))
+        return Place(subject, total - max(reserve, 1) + 1, is_reserved=reserve > 1)
 
-    def _count_locally(self, subject: str, limit: int, reserve: int) -> tuple[int, int]:
+    async def _add(self, subject: str, added: int) -> int | None:
+        """Add to the count at the broker. Return its total, or None if the broker does not answer."""
+        if not (self._js and self.counts_at_broker):
+            return None
+        try:
+            async with asyncio.timeout(COUNT_SECONDS):
+                return await _add_at_broker(self._js, subject, added, self._stream_replicas)
+        except (nats.errors.Error, TimeoutError):
+            self._broker_failed_at = time.monotonic()
+            return None
+
+    def _count_locally(self, subject: str, reserve: int) -> Place:
         added = min(reserve, 1)
         counted_locally.inc(added)
         self._local_counts[subject] = self._local_counts.get(subject, 0) + added
-        return self._local_counts[subject], max(1, limit // self._replicas)
+        return Place(subject, self._local_counts[subject], is_local=True)
 
 
 async def _add_at_broker(js: JetStreamContext, subject: str, added: int, replicas: int) -> int:

@@ -136,6 +136,8 @@ def choose_runtime(path: Path, threads: int, *, is_float: bool) -> str:
 def write_note(note: Path, content: dict[str, Any]) -> None:
     new = note.with_name(f"{note.name}.{os.getpid()}.tmp")
     with contextlib.suppress(OSError):  # the network can run on a full disk
+        for draft in note.parent.glob(f"{note.name}.*.tmp"):  # of a process that was killed
+            draft.unlink()
         new.write_text(json.dumps(content, indent=2) + "\n")
         new.replace(note)
 
