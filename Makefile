@@ -40,7 +40,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up check-port logs test test-stack check test-changed test-corpus test-e2e chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-fairness bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up check-port logs test test-stack check test-changed test-corpus test-e2e chaos chaos-report chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-fairness bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -96,6 +96,12 @@ test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files of Pill
 
 test-e2e: .venv/dev models  ## run only the end-to-end tests; LOUPE_TEST_STACK=containers runs the stores in Docker
 	@LOUPE_TEST_STACK=$${LOUPE_TEST_STACK:-cold} $(BIN)/pytest tests/e2e
+
+chaos: .venv/dev models  ## kill and disturb everything, then audit: make chaos [SEED=1] [SEEDS=1] [IMAGES=100] [KILLS=25]
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seeds $(or $(SEEDS),1) --images $(or $(IMAGES),100) --kills $(or $(KILLS),25) || { $(END_SILENTLY); exit 1; }
+
+chaos-report: .venv/dev  ## write what the runs of make chaos found to docs/chaos.md
+	@$(BIN)/python -m tests.chaos --report
 
 chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; `make test` also runs the chart's programs
 	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py programs.py metrics_exported.py)
