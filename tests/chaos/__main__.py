@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.chaos import report
 from tests.chaos.run import Options, Outcome, run
 
-RESULTS = Path(__file__).parents[2] / ".loupe" / "chaos.json"
+RESULTS = Path(__file__).parents[2] / ".loupe" / "chaos"
 LINES = 10
 """How many violations of an audit are printed."""
 
@@ -34,11 +34,10 @@ def show(outcome: Outcome) -> None:
 
 
 def remember(outcome: Outcome) -> None:
-    """Add the outcome to the file that `--report` reads."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    earlier = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    others = [each for each in earlier if each["seed"] != outcome.seed]
-    RESULTS.write_text(json.dumps([*others, asdict(outcome) | {"folder": str(outcome.folder)}], indent=1))
+    """Write the outcome to the folder that `--report` reads: a file for each seed."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    file = RESULTS / f"{outcome.seed}.json"
+    file.write_text(json.dumps(asdict(outcome) | {"folder": str(outcome.folder)}, indent=1))
 
 
 def main() -> None:
@@ -52,7 +51,7 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="only write the table of docs/chaos.md anew")
     arguments = parser.parse_args()
     if arguments.report:
-        report.write(json.loads(RESULTS.read_text()))
+        report.write([json.loads(file.read_text()) for file in RESULTS.glob("*.json")])
         return
     all_options = [
         Options(seed=seed, images=arguments.images, kills=arguments.kills)

@@ -2,12 +2,11 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Sequence
 
 from tests.chaos.client import Client
 from tests.chaos.kinds import Scenario
-
-WAIT_SECONDS = 60.0
 
 
 class Crowd:
@@ -15,41 +14,45 @@ class Crowd:
         self._clients = clients
         self._scenarios = scenarios
         self._images = images
-        self._taken = 0
         self._tasks = set[asyncio.Task[None]]()
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a client still waits for something."""
-        return bool(self._tasks)
+    async def fill_pools(self, images: int) -> None:
+        """Let images through the quiet system at once. Pools then have what they need, and drop what died."""
 
-    async def warm_up(self, images: int) -> None:
-        """Let images through the quiet system, so that all pools and caches are filled."""
-        client = self._clients[0]
-        for _ in range(images):
+        async def upscale(client: Client) -> None:
             submission = await client.upload()
             if submission.image_id is not None:
                 await client.wait(f"/api/images/{submission.image_id}")
 
+        await asyncio.gather(*(upscale(self._clients[n % len(self._clients)]) for n in range(images)))
+
     async def work(self, seconds: float) -> None:
-        """Submit the images over so many seconds. Return when the last client has begun."""
+        """Submit at a rate that takes so many seconds if nothing is refused.
+
+        Return when so many images were accepted, or after three times as long.
+        """
         names = [one.name for one in self._scenarios]
         weights = [one.weight for one in self._scenarios]
         by_name = dict(zip(names, self._scenarios, strict=True))
         clock = asyncio.get_running_loop()
-        started, turn = clock.time(), 0
-        while self._taken < self._images:
-            client = self._clients[turn % len(self._clients)]
-            turn += 1
+        end, journal = clock.time() + 3 * seconds, self._clients[0].journal
+        for client in itertools.cycle(self._clients):
+            if len(journal.accepted) >= self._images or clock.time() > end:
+                return
             scenario = by_name[client.random.choices(names, weights)[0]]
-            self._taken += scenario.images
             self._start(scenario, client)
-            await asyncio.sleep(max(0, started + seconds * self._taken / self._images - clock.time()))
+            await asyncio.sleep(seconds / self._images * scenario.images)
 
-    def give_up(self) -> None:
-        """Let all clients stop to wait."""
+    async def until_idle(self, seconds: float) -> None:
+        """Wait until all clients have what they waited for. After so many seconds let them give up."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
         for client in self._clients:
             client.is_over.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for client in self._clients:
+            client.is_over.clear()
 
     def _start(self, scenario: Scenario, client: Client) -> None:
         task = asyncio.create_task(scenario.play(client))

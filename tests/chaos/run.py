@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+import psycopg
+from minio.error import MinioException
+from nats.errors import Error as NatsError
+from urllib3.exceptions import HTTPError
 
 from loupe_local import accounts
 from tests.chaos import collect, disks, plan, plugins, process_facts
@@ -20,13 +24,16 @@ from tests.chaos.client import Client
 from tests.chaos.crowd import Crowd
 from tests.chaos.evidence import Evidence
 from tests.chaos.journal import Journal
+from tests.chaos.pictures import Reading
 from tests.chaos.striker import Striker
 from tests.chaos.world import World, world
 
 START_SECONDS = 60.0
-SECONDS_PER_IMAGE = 0.6
+SECONDS_PER_IMAGE = 0.4
 USUAL_SETTLE_SECONDS, SETTLE_SECONDS = 45.0, 300.0
-WARM_UP_IMAGES = 6
+POOL_IMAGES = 12
+SURELY_SETTLED = 40.0
+"""If no violation has come or gone for so long after the last orphan was swept, none will go any more."""
 REPLAY = ("endings", "replay", "--since", "24h")
 TRAIL_SECONDS = 0.5
 
@@ -39,10 +46,10 @@ class Options:
     longest_seconds: float = 30.0
     """No fault lasts longer."""
     settle_seconds: float = SETTLE_SECONDS
-    orphan_age_seconds: float = 120.0
+    orphan_age_seconds: float = 90.0
     longest_pause_seconds: float = 4.0
     """The longest time between two faults."""
-    seconds_per_kill: float = 4.0
+    seconds_per_kill: float = 3.0
     folder: Path | None = None
     """Where the run has its files. By default a temporary folder. It stays if there is a violation."""
 
@@ -58,7 +65,7 @@ class Options:
     @property
     def most_seconds(self) -> float:
         """The run gives up after this time."""
-        return START_SECONDS + 3 * self.seconds + 2 * self.settle_seconds
+        return START_SECONDS + 4 * self.seconds + 3 * self.settle_seconds
 
 
 @dataclass(kw_only=True)
@@ -116,7 +123,7 @@ async def _work(options: Options, running: World, journal: Journal) -> tuple[Str
     striker = Striker(running)
     async with _clients(options, running, journal) as clients:
         crowd = Crowd(clients, plugins.scenarios(), options.images)
-        await crowd.warm_up(WARM_UP_IMAGES)
+        await crowd.fill_pools(POOL_IMAGES)
         before = process_facts.of(running)
         running.say(f"the system is warm; clients and faults are at work for about {options.seconds:.0f} s")
         steps = plan.steps(
@@ -147,17 +154,31 @@ async def heal(running: World) -> None:
 
 
 async def _settled(options: Options, running: World, journal: Journal, crowd: Crowd) -> Evidence:
-    """Collect the evidence until no audit finds anything, or until the time is over."""
-    known, deadline = {}, time.monotonic() + options.settle_seconds
+    """Collect the evidence until no audit finds anything, nothing changes any more, or the time is over."""
+    known, deadline = dict[int, Reading | str](), time.monotonic() + options.settle_seconds
+    await crowd.until_idle(options.settle_seconds)
+    await crowd.fill_pools(POOL_IMAGES)
+    lines, changed_at = None, time.monotonic()
     while True:
-        is_over = time.monotonic() > deadline
-        with contextlib.suppress(Exception) if not is_over else contextlib.nullcontext():
-            found = await collect.collect(running, journal, known)
-            if not crowd.is_busy and (is_over or not audit(found)):
-                return found
-        if is_over:
-            crowd.give_up()
+        found = await _collected(running, journal, known)
+        before, lines = lines, audit(found) if found else None
+        if lines != before:
+            changed_at = time.monotonic()
+        is_over = time.monotonic() > min(deadline, changed_at + options.orphan_age_seconds + SURELY_SETTLED)
+        if found is not None and (is_over or not lines):
+            return found
+        if found is None and is_over:
+            raise TimeoutError("the stores do not answer")
         await asyncio.sleep(1)
+
+
+async def _collected(running: World, journal: Journal, known: dict[int, Reading | str]) -> Evidence | None:
+    """Return the evidence, or None if a store does not answer yet."""
+    try:
+        return await collect.collect(running, journal, known)
+    except (psycopg.Error, NatsError, HTTPError, MinioException, OSError) as error:
+        running.say(f"the evidence cannot be read yet: {error!r}")
+        return None
 
 
 @asynccontextmanager

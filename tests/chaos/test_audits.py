@@ -136,7 +136,7 @@ WRONG: list[tuple[str, str, Spoil]] = [
     ("reservations", "a place is open", reservation("r1", "reserved")),
     ("reservations", "a place has expired", reservation("r3", "expired")),
     ("objects", "an object belongs to nobody", edit("objects", lambda keys: keys | {"originals/99"})),
-    ("objects", "a cancelled image has a result", edit("objects", lambda keys: keys | {"upscaled/3"})),
+    ("objects", "a result belongs to nobody", edit("objects", lambda keys: keys | {"upscaled/99"})),
     ("objects", "an original is missing", edit("objects", lambda keys: keys - {"originals/3"})),
     ("objects", "a result is missing", edit("objects", lambda keys: keys - {"upscaled/1"})),
     ("messages", "a queue is not empty", put("waiting_messages", {"QUEUE": 1})),

@@ -13,5 +13,5 @@ async def strike(world: World, chosen: Strike) -> Sequence[str]:
 
 
 FAULT = Fault(
-    name="freeze", weight=3, targets=lambda _: COMPONENTS, strike=strike, is_kill=True, longest_seconds=30
+    name="freeze", weight=6, targets=lambda _: COMPONENTS, strike=strike, is_kill=True, longest_seconds=30
 )

@@ -22,5 +22,5 @@ async def strike(world: World, chosen: Strike) -> Sequence[str]:
 
 
 FAULT = Fault(
-    name="full disk", weight=1, targets=lambda world: tuple(world.disks), strike=strike, longest_seconds=15
+    name="full disk", weight=2, targets=lambda world: tuple(world.disks), strike=strike, longest_seconds=15
 )

@@ -18,7 +18,7 @@ async def strike(world: World, chosen: Strike) -> Sequence[str]:
 
 FAULT = Fault(
     name="half-open connections",
-    weight=2,
+    weight=4,
     targets=lambda world: tuple(world.links),
     strike=strike,
     longest_seconds=30,

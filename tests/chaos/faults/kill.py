@@ -11,4 +11,4 @@ async def strike(world: World, chosen: Strike) -> Sequence[str]:
     return [chosen.component] if world.signal(chosen.component, signal.SIGKILL) else []
 
 
-FAULT = Fault(name="kill", weight=5, targets=lambda _: COMPONENTS, strike=strike, is_kill=True)
+FAULT = Fault(name="kill", weight=10, targets=lambda _: COMPONENTS, strike=strike, is_kill=True)

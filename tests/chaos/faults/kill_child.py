@@ -28,4 +28,4 @@ async def strike(world: World, chosen: Strike) -> Sequence[str]:
     return [chosen.component]
 
 
-FAULT = Fault(name="kill a child", weight=2, targets=lambda _: PARENTS, strike=strike, is_kill=True)
+FAULT = Fault(name="kill a child", weight=4, targets=lambda _: PARENTS, strike=strike, is_kill=True)

@@ -20,7 +20,7 @@ async def strike(world: World, chosen: Strike) -> Sequence[str]:
 
 FAULT = Fault(
     name="slow connections",
-    weight=2,
+    weight=4,
     targets=lambda world: tuple(world.links),
     strike=strike,
     longest_seconds=20,

@@ -15,4 +15,4 @@ async def strike(world: World, chosen: Strike) -> Sequence[str]:
     return [chosen.component] if world.signal(chosen.component, number) else []
 
 
-FAULT = Fault(name="stop", weight=3, targets=lambda _: COMPONENTS, strike=strike, is_kill=True)
+FAULT = Fault(name="stop", weight=6, targets=lambda _: COMPONENTS, strike=strike, is_kill=True)
