@@ -32,7 +32,7 @@ def table(outcomes: Sequence[Mapping[str, Any]]) -> str:
         kills.update(each["kills"])
         strikes.update(each["strikes"])
     accepted = sum(each["accepted"] for each in runs)
-    found = sum(len(each["violations"]) for each in runs)
+    found = sum(len(lines_) for each in runs for lines_ in each["violations"].values())
     lines.append(f"| all | {accepted} | {kills.total()} | {found or 'none'} | |")
     lines += ["", "| component | killed, stopped or frozen |", "|---|---|"]
     lines += [f"| {name} | {count} |" for name, count in sorted(kills.items())]
