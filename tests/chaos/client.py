@@ -121,7 +121,10 @@ class Client:
             return
         if answer.is_error:  # the store may be down or full; the audit reads every result again
             return
-        reading = await asyncio.to_thread(pictures.read, answer.content)
+        try:
+            reading = await asyncio.to_thread(pictures.read, answer.content)
+        except OSError as error:
+            reading = repr(error)
         if reading != pictures.Reading(submission.number, submission.width, submission.height):
             self.journal.wrong_downloads.append(f"{submission.file_name} shows {reading}")
 

@@ -1,20 +1,33 @@
 """Lets clients play scenarios at a steady rate, until the images of the run are used up."""
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
 
 from tests.chaos.client import Client
 from tests.chaos.kinds import Scenario
 
 
 class Crowd:
+    """A context manager. If a scenario fails, so does the block; clients that are not done then stop."""
+
     def __init__(self, clients: Sequence[Client], scenarios: Sequence[Scenario], images: int) -> None:
         self._clients = clients
         self._scenarios = scenarios
         self._images = images
         self._tasks = set[asyncio.Task[None]]()
+        self._group = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._group.__aexit__(kind, error, trace)
 
     async def fill_pools(self, images: int) -> None:
         """Let images through the quiet system at once. Pools then have what they need, and drop what died."""
@@ -55,11 +68,6 @@ class Crowd:
             client.is_over.clear()
 
     def _start(self, scenario: Scenario, client: Client) -> None:
-        task = asyncio.create_task(scenario.play(client))
+        task = self._group.create_task(scenario.play(client))
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        with contextlib.suppress(asyncio.CancelledError):
-            task.result()
+        task.add_done_callback(self._tasks.discard)

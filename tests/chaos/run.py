@@ -121,8 +121,10 @@ def audit(found: Evidence) -> dict[str, list[str]]:
 
 async def _work(options: Options, running: World, journal: Journal) -> tuple[Striker, Evidence]:
     striker = Striker(running)
-    async with _clients(options, running, journal) as clients:
-        crowd = Crowd(clients, plugins.scenarios(), options.images)
+    async with (
+        _clients(options, running, journal) as clients,
+        Crowd(clients, plugins.scenarios(), options.images) as crowd,
+    ):
         await crowd.fill_pools(POOL_IMAGES)
         before = process_facts.of(running)
         running.say(f"the system is warm; clients and faults are at work for about {options.seconds:.0f} s")
