@@ -40,7 +40,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up check-port logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-fairness bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up check-port logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-fairness bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -108,6 +108,12 @@ test-upgrade: .venv/dev models  ## run the release before beside this one, under
 # as root on Linux with FUSE
 chaos-powerloss: .venv/dev models  ## cut the power below PostgreSQL and NATS, under load: make chaos-powerloss [SEED=…] [FAILURES=5]
 	@LOUPE_POWERLOSS=yes SEED='$(SEED)' FAILURES='$(FAILURES)' $(BIN)/pytest -s tests/powerloss
+
+chaos: .venv/dev models  ## kill and disturb everything, then audit: make chaos [SEED=1] [SEEDS=1] [IMAGES=100] [KILLS=25]
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --seeds $(or $(SEEDS),1) --images $(or $(IMAGES),100) --kills $(or $(KILLS),25) || { $(END_SILENTLY); exit 1; }
+
+chaos-report: .venv/dev  ## write what the runs of make chaos found to docs/chaos.md
+	@$(BIN)/python -m tests.chaos --report
 
 chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; `make test` also runs the chart's programs
 	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py programs.py metrics_exported.py)

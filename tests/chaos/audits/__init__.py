@@ -1,0 +1,1 @@
+"""One file for each of the audits. `tests.chaos.plugins` finds them."""

@@ -1,0 +1,1 @@
+"""One file for each of the faults. `tests.chaos.plugins` finds them."""

@@ -1,0 +1,54 @@
+"""Records what clients asked for and what was answered. The audits compare it with what the system has."""
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Wish(StrEnum):
+    """What the client last asked for."""
+
+    RESULT = "result"
+    CANCEL = "cancel"
+    DELETE = "delete"
+
+
+@dataclass(kw_only=True)
+class Submission:
+    """An image that a client sent. `number` is what the picture shows, and its file name."""
+
+    number: int
+    user_id: int
+    width: int
+    height: int
+    is_accepted: bool | None = None
+    """None if no answer came: the image may exist or not."""
+    image_id: int | None = None
+    batch_id: int | None = None
+    wish: Wish = Wish.RESULT
+    is_wish_confirmed: bool = False
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.number:06}.png"
+
+
+@dataclass
+class Journal:
+    """All submissions of a run, and the answers that no client should get."""
+
+    submissions: list[Submission] = field(default_factory=list[Submission])
+    answers: Counter[str] = field(default_factory=Counter[str])
+    wrong_answers: list[str] = field(default_factory=list[str])
+    wrong_downloads: list[str] = field(default_factory=list[str])
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def add(self, user_id: int, width: int, height: int) -> Submission:
+        submission = Submission(number=next(self._numbers), user_id=user_id, width=width, height=height)
+        self.submissions.append(submission)
+        return submission
+
+    @property
+    def accepted(self) -> list[Submission]:
+        return [one for one in self.submissions if one.is_accepted]

@@ -1,0 +1,1 @@
+"""One file for each of the scenarios. `tests.chaos.plugins` finds them."""
