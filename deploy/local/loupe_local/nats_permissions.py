@@ -31,6 +31,8 @@ class Rights:
     looks_at: tuple[str, ...] = ()
     """Other streams of which it reads the state."""
     consumes: tuple[tuple[str, str], ...] = ()
+    follows: tuple[str, ...] = ()
+    """Streams that it reads without a durable consumer."""
     redrives_own_letters: bool = False
     manages_letters: bool = False
     """Whether it reads and deletes all dead letters, and asks other services to handle theirs again."""
@@ -57,10 +59,11 @@ TABLE: Mapping[str, Rights] = {
             "images.failed",
             "images.cancelled",
             "images.objects_dropped",
+            "events.>",
             "dead.QUEUE.inference-standard",
             "dead.QUEUE.inference-priority",
         ),
-        declares=("QUEUE", "IMAGES", "RESULTS", DEAD),
+        declares=("QUEUE", "IMAGES", "RESULTS", "CLIENT_EVENTS", DEAD),
         creates=(),
         looks_at=("JOBS",),
         consumes=(("RESULTS", "images"), ("IMAGES", "images-objects"), ("AUTH", "images-users")),
@@ -84,9 +87,13 @@ TABLE: Mapping[str, Rights] = {
             "auth.user_changed",
             "billing.plan_changed",
             "billing.usage_changed",
+            "events.*.image.progress",
+            "events.*.batch.progress",
         ),
         declares=("LIMITS",),
         creates=(),
+        looks_at=("CLIENT_EVENTS",),
+        follows=("CLIENT_EVENTS",),
     ),
 }
 
@@ -107,6 +114,9 @@ def permissions(service: str, user: str = "") -> dict[str, Any]:
             f"$JS.ACK.{stream}.{durable}.>",
             f"dead.{stream}.{durable}",
         ]
+    for stream in rights.follows:
+        publish += [f"$JS.API.CONSUMER.CREATE.{stream}", f"$JS.API.STREAM.MSG.GET.{stream}"]
+        publish += [f"$JS.API.CONSUMER.DELETE.{stream}.*", f"$JS.FC.{stream}.>"]
     subscribe = [f"_INBOX.service.{user or service}.>", *rights.listens]
     if rights.redrives_own_letters:
         subscribe += [f"redrive.{stream}.{durable}" for stream, durable in rights.consumes]
