@@ -13,7 +13,19 @@ from gateway.http.envelope import Problem
 from gateway.http.field_warnings import FieldWarnings
 from gateway.identity import access
 from gateway.openapi import docs_page, document
-from gateway.routes import account, auth, batches, images, models, pages, plans, second_factor, tokens, usage
+from gateway.routes import (
+    account,
+    auth,
+    batches,
+    events,
+    images,
+    models,
+    pages,
+    plans,
+    second_factor,
+    tokens,
+    usage,
+)
 
 
 def create(backend: Backend, readiness: Readiness) -> FastAPI:
@@ -29,7 +41,7 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
     )
     app.state.backend = backend
     error_answers.install(app, count_unrouted=access.limit_by_caller_or_address)
-    routed = (images, batches, auth, account, usage, tokens, second_factor, models, plans, pages)
+    routed = (images, batches, events, auth, account, usage, tokens, second_factor, models, plans, pages)
     for resource in routed:  # busiest first
         app.include_router(resource.router)
     app.include_router(account.photos)

@@ -1,5 +1,5 @@
-"""Publishes what happens to images and batches, for clients: to the stream CLIENT_EVENTS, or if it is progress,
-to whoever listens now.
+"""Publishes what happens to images and batches, for clients: to the stream CLIENT_EVENTS, and progress to
+whoever listens now.
 
 Triggers write the rows (migration 0014). One replica at a time sends them, and those of a user one after the
 other, so that the end of a batch comes after those of its images.

@@ -11,8 +11,8 @@ depends_on = None
 # Triggers write the events, so that no change is without its event, whichever release makes it.
 #
 # Changes of one image hold the lock of its row, and changes of a batch the lock of its user. So the ids of
-# events about an image, and about a batch and its images, are in the order of the changes. Events about batches
-# are written at the commit: after those of the images that the same transaction ends.
+# events about an image are in the order of its changes, and so are those about a batch and its images. Events
+# about a batch are written at the commit: after those of the images that the same transaction ends.
 IMAGE_EVENT = """
 CREATE FUNCTION write_image_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
