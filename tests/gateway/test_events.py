@@ -176,13 +176,15 @@ async def test_a_user_has_at_most_twenty_streams(gateway: Harness, people: Peopl
     limits = httpx2.Limits(max_connections=None)
     async with (
         httpx2.AsyncClient(
-            base_url=gateway.url, headers={"Authorization": f"Bearer {greedy.token}"}, limits=limits
+            base_url=gateway.url,
+            headers={"Authorization": f"Bearer {greedy.token}"},
+            limits=limits,
+            timeout=60,
         ) as client,
         gateway.client(other.token) as others_client,
     ):
         async with contextlib.AsyncExitStack() as streams:
-            for _ in range(20):
-                await streams.enter_async_context(event_stream(client))
+            opened = [await streams.enter_async_context(event_stream(client)) for _ in range(20)]
             refused = await client.get("/api/events")
             async with event_stream(others_client):
                 pass
@@ -192,6 +194,7 @@ async def test_a_user_has_at_most_twenty_streams(gateway: Harness, people: Peopl
         async with event_stream(client):
             pass
 
+    assert len(opened) == 20  # a reader that nobody keeps would close its stream
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_event_streams")
     assert int(refused.headers["Retry-After"]) > 0
 
