@@ -13,33 +13,30 @@ class BrokenLine:
         far = urlsplit(url)
         self._far = far.hostname or "", far.port or 0
         self._parts = far
-        self._is_cut = False
+        self._port = 0
         self._open: set[asyncio.StreamWriter] = set()
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
-        port = self._server.sockets[0].getsockname()[1]
+        await self.mend()
         user, _, _ = self._parts.netloc.rpartition("@")
-        self.url = self._parts._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
+        self.url = self._parts._replace(netloc=f"{user}@127.0.0.1:{self._port}").geturl()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.cut()
-        self._server.close()
 
     def cut(self) -> None:
-        self._is_cut = True
+        """Close all connections, and refuse new ones."""
+        self._server.close()
         for writer in self._open:
-            writer.transport.abort()
+            writer.close()
 
-    def mend(self) -> None:
-        self._is_cut = False
+    async def mend(self) -> None:
+        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._is_cut:
-            writer.transport.abort()
-            return
         far_reader, far_writer = await asyncio.open_connection(*self._far)
         self._open |= {writer, far_writer}
         await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))

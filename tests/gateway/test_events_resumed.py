@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sized
 
 import pytest
 from nats.js import JetStreamContext
@@ -133,7 +133,7 @@ async def test_a_gateway_that_lost_the_broker_for_a_while_misses_no_ending(
         missed = [await upload_image(elsewhere, SMALL) for _ in range(3)]
         for image_id in missed:
             await wait_for_status(elsewhere, image_id, "completed")
-        line.mend()
+        await line.mend()
         ids = [(await stream.until("image.completed")).data["data"]["id"] for _ in missed]
 
     assert sorted(ids) == sorted(missed)
@@ -150,7 +150,7 @@ async def test_a_wait_outlives_the_broker(stack: Stack, person: Person) -> None:
         image_id = await upload_image(elsewhere, SMALL)
         waiting = asyncio.create_task(client.get(f"/api/images/{image_id}", params={"wait": 15}))
         await wait_for_status(elsewhere, image_id, "completed")
-        line.mend()
+        await line.mend()
         answer = await waiting
 
     assert answer.json()["data"]["status"] == "completed"
@@ -183,11 +183,11 @@ async def test_a_reader_that_is_too_slow_is_cut_off_and_no_other(
     assert len(set(ids)) == count + 1
 
 
-def _queue(stream: EventStream) -> object:
+def _queue(stream: EventStream) -> Sized:
     return stream._queue
 
 
-async def _until(condition) -> None:  # noqa: ANN001
+async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(90):
         while not condition():
             await asyncio.sleep(0.02)

@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from common import errors, timestamps
-from common.db import now
+from common import errors
 from gateway.backend import Backend, backend_of
 from gateway.events import frames
 from gateway.events.frames import EventResponse
@@ -166,7 +166,9 @@ def _envelope(kind: str, timestamp: str, data: Any) -> dict[str, Any]:
 
 
 def _now() -> str:
-    return format_time(timestamps.to_proto(now()))
+    stamp = Timestamp()
+    stamp.GetCurrentTime()
+    return format_time(stamp)
 
 
 def _to_filter(types: str | None, image_id: str | None, batch_id: str | None) -> Filter:
