@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import re
 
 import httpx2
@@ -86,6 +87,15 @@ async def test_an_image_that_is_gone_has_only_its_id(gateway: Harness, person: P
             deleted = await stream.until("image.deleted")
 
     assert deleted.data["data"] == {"id": image_id, "deleted": True}
+
+
+async def test_the_largest_event_has_less_than_20_kb(gateway: Harness, person: Person) -> None:
+    name = "\N{PILE OF POO}" * 251 + ".jpg"
+    async with gateway.client(person.token) as client, event_stream(client) as stream:
+        await upload_image(client, SMALL, name)
+        ended = await stream.until("image.completed")
+
+    assert len(json.dumps(ended.data, ensure_ascii=False).encode()) <= 20_000
 
 
 async def test_nobody_gets_events_of_others(gateway: Harness, person: Person, people: People) -> None:

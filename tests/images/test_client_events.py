@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from prometheus_client import REGISTRY
 
 from common import bus
 from common.db import Sessions
 from common.metrics import Readiness
-from images import client_events
+from images import client_events, gauges
 from images.domain import batches, deleted_users, lost_jobs
 from loupe.images.v1 import images_pb2 as pb
 from loupe_local.stores import Stores
@@ -137,6 +138,27 @@ async def test_an_image_that_waits_again_is_not_accepted_twice(sessions: Session
     await start(sessions, image)
 
     assert await types(sessions) == ["image.accepted", "image.processing", "image.processing"]
+
+
+async def test_a_change_by_a_replica_of_the_release_before_has_its_event(sessions: Sessions) -> None:
+    """Such a replica knows nothing of events: it only changes the rows."""
+    image = await insert_image(sessions)
+
+    async with sessions.begin() as session:
+        connection = await session.connection()
+        await connection.execute(sa.text("UPDATE image SET status = 'processing'"))
+        await connection.execute(sa.text("UPDATE image SET status = 'completed'"))
+
+    wanted = ["image.accepted", "image.processing", "image.completed"]
+    assert await written(sessions) == [(kind, image.id, 0) for kind in wanted]
+
+
+async def test_events_that_wait_are_measured(sessions: Sessions) -> None:
+    await insert_image(sessions)
+
+    await gauges.update(sessions)
+
+    assert REGISTRY.get_sample_value("loupe_client_events_rows") == 1
 
 
 async def test_a_deleted_account_has_no_events_about_its_images(sessions: Sessions) -> None:
