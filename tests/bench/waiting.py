@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,7 +60,8 @@ async def _waits(running: Stack, users: list[Person], pid: int) -> tuple[float, 
             await asyncio.sleep(SETTLE_SECONDS)
             grown = share_mib(pid) - memory
         answers = await asyncio.gather(*(reader.readline() for reader, _ in waits))
-    assert {answer[9:12] for answer in answers} == {b"200"}
+    statuses = Counter(answer[9:12] for answer in answers)
+    assert {*statuses} == {b"200"}, statuses
     return grown * KIB / WAITS, (cpu_seconds(pid) - cpu) * 1e6 / WAITS
 
 

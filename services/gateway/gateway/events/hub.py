@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST_WAITS, MOST_STREAMS = 50, 20
 """How many requests of a user wait at a time at this gateway, and how many event streams are open."""
 RETRY_AFTER_SECONDS = 10
+MOST_READS = 32
+"""How many of those who were woken read at a time."""
 open_waits = Gauge("loupe_waits_open", "Requests that wait for the end of an image or a batch")
 open_streams = Gauge("loupe_event_streams_open", "Event streams that clients read")
 
@@ -35,6 +37,8 @@ class Hub:
     def __init__(self) -> None:
         self.follower = Follower(self._on_event, self._on_loss)
         self.is_draining = False
+        self.reads = asyncio.Semaphore(MOST_READS)
+        """Whoever was woken reads in turn, because thousands may be woken at once."""
         self._waiting: defaultdict[Key, set[asyncio.Event]] = defaultdict(set)
         self._streams: defaultdict[int, set[EventStream]] = defaultdict(set)
         self._waits_of_user: Counter[int] = Counter()

@@ -115,7 +115,8 @@ class Wait:
                     async with asyncio.timeout_at(ends_at):
                         await woken.wait()
                 woken.clear()
-                found = await kind.read(object_id, await find_again(self._request))
+                async with hub.reads:
+                    found = await kind.read(object_id, await find_again(self._request))
         return found
 
     async def until_new_one_ended(self, kind: Waited[Found], object_id: int) -> Found | None:
