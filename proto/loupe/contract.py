@@ -10,3 +10,14 @@ LARGEST_UPLOAD_BYTES = 10_485_760
 """Limit for one uploaded file, in bytes, inclusive."""
 MOST_BATCH_IMAGES = 20
 """Limit for the number of files in one multipart batch."""
+
+IMAGE_ENDINGS = ("image.completed", "image.failed", "image.expired", "image.deleted")
+BATCH_ENDINGS = ("batch.completed", "batch.partially_failed", "batch.failed", "batch.cancelled")
+STORED_EVENTS = (
+    "image.accepted", "image.processing", *IMAGE_ENDINGS, "batch.accepted", *BATCH_ENDINGS
+)  # fmt: skip
+"""The types of events that the stream CLIENT_EVENTS keeps."""
+PASSING_EVENTS = ("image.progress", "batch.progress")
+"""The types of events that no stream keeps. One that is not received at once is lost."""
+EVENT_TYPES = (*STORED_EVENTS, *PASSING_EVENTS)
+"""All types of events about images and batches."""

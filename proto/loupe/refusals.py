@@ -91,6 +91,8 @@ SECOND_FACTOR_MISSING = Refusal(
 
 VALIDATION_FAILED = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "validation_failed", "Validation failed")
 TOO_MANY_REQUESTS = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_many_requests", "Too many requests.")
+TOO_MANY_WAITS = TOO_MANY_REQUESTS._replace(code="too_many_waits")
+TOO_MANY_EVENT_STREAMS = TOO_MANY_REQUESTS._replace(code="too_many_event_streams")
 TOO_MANY_UNDECODABLE = TOO_MANY_REQUESTS._replace(code="too_many_undecodable")
 
 INTERNAL_ERROR = Refusal(

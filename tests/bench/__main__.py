@@ -29,6 +29,7 @@ from tests.bench import (
     pipeline,
     png,
     tiling,
+    waiting,
 )
 from tests.bench.measure import share_mib
 
@@ -59,6 +60,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
     estimated = await estimates.errors(running)  # before the worker with a model that costs nothing
     handed_over = await handover.median_seconds(running)
     cpu_seconds = await overhead.cpu_seconds_per_image(running)
+    waiting_costs = await waiting.costs(running)
     far_page = await pages.far_over_first(running)
     return {
         "images_per_second_over_bare_process": Figure(images_ratio, at_least=0.92),
@@ -70,6 +72,10 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
         "estimate_error_median_percent": Figure(estimated.median_percent, at_most=25),
         "estimate_over_real_seconds_smallest": Figure(estimated.smallest_ratio, at_least=0.5),
         "status_poll_cpu_over_minimal_route": Figure(polls, at_most=6),
+        "kib_of_memory_per_waiting_request": Figure(waiting_costs.kib_per_wait),
+        "cpu_us_per_waiting_request": Figure(waiting_costs.cpu_us_per_wait),
+        "kib_of_memory_per_event_stream": Figure(waiting_costs.kib_per_stream),
+        "event_reaches_client_p99_ms": Figure(waiting_costs.event_p99_ms),
         "upload_time_over_store_client": Figure(over_store_client),
         "upload_time_over_discarding": Figure(over_discarding, at_most=3.33),
         "gateway_growth_mib_8_uploads_at_once": Figure(growth, at_most=32),

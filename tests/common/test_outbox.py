@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from nats.js import JetStreamContext
 
-from common import outbox
+from common import outbox, relays
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe_local.stores import Stores
@@ -119,7 +119,7 @@ async def test_a_commit_wakes_the_relay(
     async with run_relay(sessions, js, stores):
         for number in range(3):  # several, so that the polling every 5 s cannot explain all of them
             await publish(sessions, stream, user_id=number)
-            await until(lambda: is_sent(sessions), seconds=outbox.POLL_SECONDS / 5)
+            await until(lambda: is_sent(sessions), seconds=relays.POLL_SECONDS / 5)
 
 
 async def test_the_relay_listens_again_after_it_lost_its_connection(
@@ -130,7 +130,7 @@ async def test_the_relay_listens_again_after_it_lost_its_connection(
         await until(lambda: listens_beyond(sessions, 0))
         for number in range(3):
             await publish(sessions, stream, user_id=number)
-            await until(lambda: is_sent(sessions), seconds=outbox.POLL_SECONDS / 5)
+            await until(lambda: is_sent(sessions), seconds=relays.POLL_SECONDS / 5)
 
 
 async def test_events_from_before_the_start_are_sent(

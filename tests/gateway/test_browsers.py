@@ -10,6 +10,7 @@ from tests.gateway.harness import Harness, requests_left
 EXPOSED = {
     "allow",
     "www-authenticate",
+    "preference-applied",
     "ratelimit",
     "ratelimit-policy",
     "retry-after",

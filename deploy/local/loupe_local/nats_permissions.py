@@ -44,6 +44,8 @@ class Rights:
     looks_at: tuple[str, ...] = ()
     """Other streams of which it reads the state."""
     consumes: tuple[tuple[str, str], ...] = ()
+    follows: tuple[str, ...] = ()
+    """Streams that it reads without a consumer, message by message."""
     redrives_own_letters: bool = False
     manages_letters: bool = False
     """Whether it reads and deletes all dead letters, and asks other services to handle theirs again."""
@@ -70,10 +72,11 @@ TABLE: Mapping[str, Rights] = {
             "images.failed",
             "images.cancelled",
             "images.objects_dropped",
+            "events.>",
             "dead.QUEUE.inference-standard",
             "dead.QUEUE.inference-priority",
         ),
-        declares=("QUEUE", "IMAGES", "RESULTS", DEAD),
+        declares=("QUEUE", "IMAGES", "RESULTS", "CLIENT_EVENTS", DEAD),
         creates=(),
         looks_at=("JOBS",),
         consumes=(("RESULTS", "images"), ("IMAGES", "images-objects"), ("AUTH", "images-users")),
@@ -97,9 +100,12 @@ TABLE: Mapping[str, Rights] = {
             "auth.user_changed",
             "billing.plan_changed",
             "billing.usage_changed",
+            "events.>",
         ),
         declares=("LIMITS",),
         creates=(),
+        looks_at=("CLIENT_EVENTS",),
+        follows=("CLIENT_EVENTS",),
     ),
 }
 
@@ -120,6 +126,8 @@ def permissions(service: str, user: str = "") -> dict[str, Any]:
             f"$JS.ACK.{stream}.{durable}.>",
             f"dead.{stream}.{durable}",
         ]
+    for stream in rights.follows:
+        publish += [f"$JS.API.STREAM.MSG.GET.{stream}"]
     subscribe = [f"_INBOX.service.{user or service}.>", *rights.listens]
     subscribe += _redrives(service)
     if rights.redrives_own_letters:
@@ -157,7 +165,7 @@ def accounts() -> dict[str, dict[str, Any]]:
             for each in asked if subject == ALL_REDRIVES else [subject]:
                 share("service", each, of=STREAMS_ACCOUNT, to=account)
         for subject in rights.listens:
-            for source in (STREAMS_ACCOUNT, account_of(subject.split(".")[0])):
+            for source in (STREAMS_ACCOUNT, account_of(_publisher(subject))):
                 share("stream", subject, of=source, to=account)
         if not rights.manages_letters:
             for subject in _redrives(service):
@@ -165,6 +173,14 @@ def accounts() -> dict[str, dict[str, Any]]:
     for (owner, kind, subject), users in sharing.items():
         found[owner]["exports"].append({kind: subject, "accounts": users})
     return found
+
+
+def _publisher(subject: str) -> str:
+    """Return the service that publishes on this subject."""
+    folder = subject.split(".", maxsplit=1)[0]
+    return next(
+        name for name, rights in TABLE.items() if any(one.split(".")[0] == folder for one in rights.publishes)
+    )
 
 
 def _redrives(service: str) -> list[str]:

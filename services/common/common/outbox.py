@@ -6,29 +6,24 @@ the request that caused the event, so that consumers run in the trace of that re
 """
 
 import asyncio
-import contextlib
 import functools
 from datetime import datetime
 from typing import Any
 
 import nats.errors
-import psycopg
 import sqlalchemy as sa
 from google.protobuf.message import Message
 from nats.js import JetStreamContext
 from prometheus_client import Counter, Gauge
-from sqlalchemy.engine import make_url
 from sqlmodel import Field, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import bus, log, metrics, process, trace
+from common import bus, log, metrics, relays, trace
 from common.db import Sessions
 from common.repeated import Repeated
 
 REPEATED = Repeated(log.get(__name__))
 ROWS_PER_BATCH = 64
-POLL_SECONDS = 5.0
-RETRY_SECONDS = 1.0
 
 INSERT = sa.text("""
     INSERT INTO outbox (subject, payload, message_id, request_id, trace_parent)
@@ -95,28 +90,9 @@ async def publish(
 
 async def relay(sessions: Sessions, stream: JetStreamContext, url: str) -> None:
     """Send events until cancelled. Events wait while the broker or the database is unavailable."""
-    woken = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(_listen(url, woken))
         group.create_task(metrics.keep_updated("outbox", functools.partial(_measure, sessions)))
-        while True:
-            woken.clear()
-            process.end_if_cancelled()
-            try:
-                while await _send_batch(sessions, stream):
-                    pass
-            except Exception as error:  # noqa: BLE001  the rows stay, and the next round tries again
-                REPEATED.warning(
-                    "outbox not emptied",
-                    cause=type(error),
-                    error=log.error_text(error),
-                    action=f"events stay in the outbox, next attempt in {RETRY_SECONDS:.0f} s",
-                )
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):  # `wait_for` may lose a cancellation
-                    await woken.wait()
+        group.create_task(relays.keep_empty("outbox", url, functools.partial(_send_batch, sessions, stream)))
 
 
 async def _send_batch(sessions: Sessions, stream: JetStreamContext) -> bool:
@@ -159,22 +135,3 @@ async def _measure(sessions: Sessions) -> None:
         rows, seconds = (await (await session.connection()).execute(LAG)).one()
     rows_waiting.set(rows)
     oldest_seconds.set(max(0.0, float(seconds)))
-
-
-async def _listen(url: str, woken: asyncio.Event) -> None:
-    """Wake the relay on NOTIFY, over a separate connection. Without it the relay polls every 5 seconds."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    while True:
-        try:
-            async with await psycopg.AsyncConnection.connect(plain, autocommit=True) as connection:
-                await connection.execute("LISTEN outbox")
-                woken.set()
-                async for _ in connection.notifies():
-                    woken.set()
-        except psycopg.Error as error:
-            REPEATED.warning(
-                "outbox lost its LISTEN connection",
-                error=str(error),
-                action=f"polling every {POLL_SECONDS:.0f} s, reconnecting in {RETRY_SECONDS:.0f} s",
-            )
-            await asyncio.sleep(RETRY_SECONDS)

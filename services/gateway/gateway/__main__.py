@@ -6,6 +6,7 @@ It accepts requests at once, and answers with 503 while a service that a request
 import asyncio
 import contextlib
 import functools
+import socket
 from collections.abc import Generator
 
 import uvicorn
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 
 from common import bus, log, metrics, process, tls, trace
 from gateway import app, backend
+from gateway.events.hub import Hub
 from gateway.http.protocol import Protocol
 from gateway.services import SERVICES
 from gateway.settings import Settings
@@ -50,15 +52,23 @@ async def follow(connected: backend.Backend, readiness: metrics.Readiness) -> No
         )
         await connected.callers.listen(nc)
         readiness.mark_ready("events")
-        await asyncio.Event().wait()
+        await connected.hub.follower.follow(nc)
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to `process.run`."""
+    """A server that leaves signals to `process.run`, and ends what waits when it stops."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hub.drain()
+        await super().shutdown(sockets)
 
 
 def create_server(application: FastAPI, settings: Settings) -> uvicorn.Server:
@@ -78,7 +88,8 @@ def create_server(application: FastAPI, settings: Settings) -> uvicorn.Server:
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
+        ),
+        application.state.backend.hub,
     )
 
 

@@ -17,6 +17,7 @@ from gateway.routes import (
     account,
     auth,
     batches,
+    events,
     images,
     models,
     pages,
@@ -44,6 +45,7 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
     routed = (
         images,
         batches,
+        events,
         auth,
         account,
         usage,

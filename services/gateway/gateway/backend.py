@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.events.hub import Hub
 from gateway.http.upload_gate import UploadGate, UploadTime
 from gateway.identity.callers import Callers
 from gateway.identity.limits import Limits
@@ -20,6 +21,7 @@ class Backend:
     callers: Callers
     limits: Limits
     upload_gate: UploadGate
+    hub: Hub
 
     @property
     def upload_time(self) -> UploadTime:
@@ -35,18 +37,19 @@ def connect(settings: Settings) -> Backend:
     """Return at once, also if no service can be reached yet. Calls then fail as unavailable."""
     connections = Connections(settings)
     guess_limiter = TokenGuessLimiter(settings.unauthenticated_requests_per_hour)
+    hub = Hub()
+    auth, as_user = connections.as_gateway.auth, connections.as_user
     return Backend(
         settings=settings,
         connections=connections,
-        callers=Callers(
-            connections.as_gateway.auth, connections.as_user, settings.principal_seconds, guess_limiter
-        ),
+        callers=Callers(auth, as_user, settings.principal_seconds, guess_limiter, hub.check_tokens),
         limits=Limits(settings.replicas),
         upload_gate=UploadGate(
             memory_bytes=settings.upload_memory_bytes,
             per_user=settings.uploads_per_user,
             wait_seconds=settings.upload_wait_seconds,
         ),
+        hub=hub,
     )
 
 

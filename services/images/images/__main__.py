@@ -9,7 +9,7 @@ from common.channel import Channel
 from common.credentials import Credentials
 from common.streams import Streams
 from confinement.walls import protect_parent
-from images import events, gauges
+from images import client_events, events, gauges
 from images.domain import jobs
 from images.formats.header import Limits
 from images.formats.parsers import Parsers
@@ -58,7 +58,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
         js = nc.jetstream()
-        owned = (events.QUEUE, events.EVENTS, events.RESULTS, bus.DEAD)
+        owned = (events.QUEUE, events.EVENTS, events.RESULTS, client_events.STREAM, bus.DEAD)
         streams = Streams(js, readiness, *owned, replicas=settings.nats_replicas)
         await streams.declare()
         server = rpc.Server(credentials.verifier("images"), CALLERS)
@@ -70,6 +70,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             server.serve(),
             streams.keep_declared(),
             outbox.relay(sessions, js, settings.database_url),
+            client_events.relay(sessions, nc, settings.database_url),
+            process.every(settings.orphans_seconds, functools.partial(client_events.delete_old, sessions)),
             bus.consume(js, events.FINISHED, results.apply, parallel=2),
             bus.consume(js, events.DROPPED, results.delete_objects),
             bus.consume(js, events.USER_DELETED, events.Users(sessions, rules).delete_data),

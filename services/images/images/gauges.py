@@ -18,11 +18,21 @@ UNFINISHED_WORK = sa.text("""
     FROM image WHERE status IN ('pending', 'processing') GROUP BY status
 """)
 """Reads only rows in the partial index of unfinished images."""
+CLIENT_EVENTS = sa.text("""
+    SELECT count(*), coalesce(extract(epoch FROM now() - min(occurred_at)), 0)
+    FROM (SELECT occurred_at FROM client_event ORDER BY id LIMIT 10000) AS oldest
+""")
 USERS_WAITING = sa.text(f"SELECT count(DISTINCT user_id) FROM image WHERE {WAITS}")  # noqa: S608  a constant
 
 unfinished = Gauge("loupe_images_unfinished", "Images that wait or are worked on", ["status"])
 users_waiting = Gauge("loupe_users_waiting", "Users with images that wait to be let into the stream")
 oldest_seconds = Gauge("loupe_images_oldest_seconds", "Age of the oldest image of that status", ["status"])
+client_events_waiting = Gauge(
+    "loupe_client_events_rows", "Events for clients that have not been sent, counted up to 10,000"
+)
+client_events_oldest = Gauge(
+    "loupe_client_events_oldest_seconds", "Age of the oldest event for clients that has not been sent"
+)
 queued_work = Gauge(
     "loupe_queued_work_megapixels",
     "Work that workers have yet to do: pixels of unfinished results, less the share that is done",
@@ -34,7 +44,10 @@ async def update(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         connection = await session.connection()
         users_waiting.set((await connection.execute(USERS_WAITING)).scalar_one())
+        events, seconds = (await connection.execute(CLIENT_EVENTS)).one()
         rows: dict[str, Any] = {row.status: row for row in await connection.execute(UNFINISHED_WORK)}
+    client_events_waiting.set(events)
+    client_events_oldest.set(max(0.0, float(seconds)))
     for status in UNFINISHED:
         row = rows.get(status)
         unfinished.labels(status.value).set(row.images if row else 0)

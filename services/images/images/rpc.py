@@ -133,7 +133,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
 
     async def GetBatch(self, request: pb.GetBatchRequest, context: rpc.Context) -> pb.GetBatchResponse:
         async with self._sessions.begin() as session:
-            batch, images = await batches.get(session, rpc.principal().user_id, request.id)
+            user_id, with_images = rpc.principal().user_id, not request.omit_images
+            batch, images = await batches.get(session, user_id, request.id, with_images=with_images)
         return pb.GetBatchResponse(batch=self._batch_to_proto(batch, images, await self._queue(images)))
 
     async def ListBatches(

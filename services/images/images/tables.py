@@ -239,3 +239,25 @@ class Worker(Base, table=True):
 
 class Outbox(OutboxColumns, Base, table=True):
     """Events waiting to be published; see `common.outbox`."""
+
+
+class ClientEvent(Base, table=True):
+    """An event for clients that waits to be published; see `images.client_events`.
+
+    Triggers insert the rows: see migration 0014.
+    """
+
+    __tablename__ = "client_event"  # pyright: ignore[reportAssignmentType]
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
+    user_id: int = Field(sa_type=sa.BigInteger)
+    type: str = Field(sa_type=sa.String)
+    """One of `loupe.contract.EVENT_TYPES`."""
+    image_id: int | None = Field(default=None, sa_type=sa.BigInteger)
+    batch_id: int | None = Field(default=None, sa_type=sa.BigInteger)
+    message_id: str = Field(
+        sa_type=sa.String, sa_column_kwargs={"server_default": sa.text("(gen_random_uuid())::text")}
+    )
+    occurred_at: datetime = Field(
+        sa_type=INSTANT, sa_column_kwargs={"server_default": sa.text("clock_timestamp()")}
+    )

@@ -998,15 +998,19 @@ class GetBatchRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    OMIT_IMAGES_FIELD_NUMBER: _builtins.int
     id: _builtins.int
+    omit_images: _builtins.bool
+    """Whether `Batch.images` stays empty."""
     def __init__(
         self,
         *,
         id: _builtins.int = ...,
+        omit_images: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "omit_images", b"omit_images"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1918,3 +1922,44 @@ class ObjectsDropped(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ObjectsDropped: _TypeAlias = ObjectsDropped  # noqa: Y015
+
+@_typing.final
+class ClientEvent(_message.Message):
+    """Event `events.<user>.<type>`: something happened that clients want to know. Subjects and types are in `contract.py`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The same for each delivery of this event."""
+    type: _builtins.str
+    """Such as `image.completed`."""
+    user_id: _builtins.int
+    image_id: _builtins.int
+    """Zero for an event about a batch."""
+    batch_id: _builtins.int
+    """Zero for an image without a batch."""
+    @_builtins.property
+    def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        type: _builtins.str = ...,
+        user_id: _builtins.int = ...,
+        image_id: _builtins.int = ...,
+        batch_id: _builtins.int = ...,
+        occurred_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "id", b"id", "image_id", b"image_id", "occurred_at", b"occurred_at", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClientEvent: _TypeAlias = ClientEvent  # noqa: Y015

@@ -89,6 +89,11 @@ def access_by_route(app: FastAPI) -> dict[tuple[str, str], Access]:
     }
 
 
+async def find_again(request: Request) -> Caller:
+    """Return the caller of a request that takes long. Raise `Unauthenticated` if the token is revoked."""
+    return await backend_of(request).callers.find_by_token(_token(request))
+
+
 async def limit_by_address(request: Request) -> None:
     """A dependency of routes without a token. It counts the request against the client's address."""
     _admit(request, await _count_address(request))
@@ -154,10 +159,13 @@ async def _authenticate(backend: Backend, request: Request) -> Caller:
 
 
 async def _find_caller(backend: Backend, request: Request) -> Caller:
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    token = text.strip() if scheme.lower() == "bearer" else ""
     proxies = backend.settings.trusted_proxies
-    return await backend.callers.find_by_token(token, lambda: client_address(request, proxies))
+    return await backend.callers.find_by_token(_token(request), lambda: client_address(request, proxies))
+
+
+def _token(request: Request) -> str:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 async def _count_caller(backend: Backend, request: Request, caller: Caller, *, is_poll: bool) -> None:

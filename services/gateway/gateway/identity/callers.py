@@ -81,13 +81,16 @@ class Callers:
         as_user: Callable[[Mapping[str, str]], Services],
         remember_seconds: float,
         guess_limiter: TokenGuessLimiter,
+        on_change: Callable[[int], None] = lambda _: None,
     ) -> None:
+        """`on_change` is called with the id of a user whose tokens may not be valid any more."""
         self._auth = auth
         self._as_user = as_user
         self._remember_seconds = remember_seconds
         self._known: dict[bytes, Caller] = {}
         self._keys_by_user: defaultdict[int, set[bytes]] = defaultdict(set)
         self._guess_limiter = guess_limiter
+        self._on_change = on_change
         self._changes = 0
         """The number of calls of `forget`."""
 
@@ -125,6 +128,7 @@ class Callers:
         for key in self._keys_by_user.get(user_id, ()):
             # the entry stays, so that its token does not count as a guess
             self._known[key].checked_at = -math.inf
+        self._on_change(user_id)
 
     def update_usage(self, user_id: int, usage: billing_pb2.Usage) -> None:
         """Store the month's count from an event, unless a newer count is known."""

@@ -31,11 +31,11 @@ and `errors` of its answer say why.
    ID='…'             # "id" in the answer
    ```
 
-4. Poll until `status` is `completed`; if it is `failed`, `error` says why. Then download the result by its
-   link, which needs no token:
+4. Poll until `status` is `completed`; with `wait` the answer comes when it has ended. If it is `failed`,
+   `error` says why. Then download the result by its link, which needs no token:
 
    ```sh
-   curl --fail-with-body "$API/api/images/$ID" -H "Authorization: Bearer $TOKEN"
+   curl --fail-with-body "$API/api/images/$ID?wait=60" -H "Authorization: Bearer $TOKEN"
    LINK='…'           # "download_url" in the answer
    curl --fail --output upscaled.jpg "$LINK"
    ```
@@ -64,6 +64,7 @@ TAGS = {
         f"Up to {MOST_BATCH_IMAGES} images in one request. Each is processed separately. "
         "Needs a plan with `batch_processing`."
     ),
+    "events": "What happens to your images and batches, as it happens.",
     "account": "Your profile, your tokens, and what is left of your plan this month.",
     "models": "The models that upscale images in this installation.",
     "plans": "The plans of this installation.",

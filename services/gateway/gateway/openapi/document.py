@@ -4,6 +4,8 @@ Most refusals of an operation follow from its route's access, parameters and bod
 """
 
 import copy
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,7 +17,8 @@ from gateway.http.errors import BODY_TOO_LARGE, MALFORMED_BODY, UNSUPPORTED_ENCO
 from gateway.identity.access import Access, access_by_route
 from gateway.openapi import examples, refusal_answers, schemas
 from gateway.openapi.api_texts import DESCRIPTION, TAGS
-from gateway.openapi.headers import HEADERS, headers_of_answer
+from gateway.openapi.event_schema import EVENT, EVENT_STREAM, EVENT_TYPE
+from gateway.openapi.headers import HEADERS, headers_of_answer, headers_of_wait
 from gateway.openapi.operation import Body, Operation, operation_of
 from gateway.openapi.schema_parts import REFERENCE, refer_to_choices
 from imagefile.formats import READABLE, media_type
@@ -23,6 +26,8 @@ from loupe import refusals
 from loupe.refusals import Refusal
 
 Json = dict[str, Any]
+Route = tuple[str, str]
+"""Method and path."""
 REFUSALS_OF_EVERY_ROUTE = (
     refusals.TOO_MANY_REQUESTS,
     refusals.INTERNAL_ERROR,
@@ -54,14 +59,14 @@ def _build_document(app: FastAPI, url: str) -> Json:
     named: Json = {}
     models = refer_to_choices(schemas.simplify(document["components"]["schemas"]), named)
     paths = refer_to_choices(schemas.simplify(document["paths"]), named)
-    refer_to_choices(refusal_answers.ERROR_CODE, named)
+    refer_to_choices([refusal_answers.ERROR_CODE, EVENT_TYPE], named)
     named |= schemas.answer_schemas(models) | copy.deepcopy(refusal_answers.SCHEMAS)
     access, operations = access_by_route(app), _operation_by_route(app)
     for path, methods in paths.items():
         for method, described_by_fastapi in methods.items():
             route = (method.upper(), path)
             if route in operations:
-                _complete(described_by_fastapi, path, operations[route], access.get(route), named)
+                _complete(described_by_fastapi, route, operations, access.get(route), named)
     for name, schema in named.items():
         if name.endswith(("Envelope", "Page")) or name == "Message":
             schema["properties"]["warnings"] = copy.deepcopy(refusal_answers.WARNINGS)
@@ -90,11 +95,14 @@ def _operation_by_route(app: FastAPI) -> dict[tuple[str, str], Operation]:
     }
 
 
-def _complete(target: Json, path: str, operation: Operation, access: Access | None, named: Json) -> None:
-    """Add to FastAPI's description of a route what `operation` and `access` say about it.
+def _complete(
+    target: Json, route: Route, operations: Mapping[Route, Operation], access: Access | None, named: Json
+) -> None:
+    """Add to FastAPI's description of a route what its operation and `access` say about it.
 
     The body's schema is added to those in `named`.
     """
+    path, operation = route[1], operations[route]
     target["operationId"] = operation.id
     target["summary"] = operation.summary
     target["description"] = operation.description
@@ -107,6 +115,7 @@ def _complete(target: Json, path: str, operation: Operation, access: Access | No
     status, answer = next(iter(target["responses"].items()))
     target["responses"] = {
         status: _success_answer(answer, path, operation, named),
+        **_answers_after_waiting(target["responses"], path, operation, operations, named),
         **refusal_answers.refusal_answers(path, field, _refusals_of(target, operation, access)),
     }
     target["security"] = [{"token": list(access.abilities)}] if access else []
@@ -131,6 +140,8 @@ def _request_body(body: Body, named: Json) -> Json:
 
 
 def _success_answer(answer: Json, path: str, operation: Operation, named: Json) -> Json:
+    if EVENT_STREAM in answer["content"]:
+        return _event_stream(path, operation, named)
     reference = answer["content"]["application/json"]["schema"]
     messages = [operation.message, *operation.other_messages]
     example = {"success": True, "message": operation.message, "data": operation.example_data} | examples.PAGE
@@ -139,10 +150,33 @@ def _success_answer(answer: Json, path: str, operation: Operation, named: Json) 
     content = {"schema": reference, "example": {name: example[name] for name in envelope["required"]}}
     return {
         "description": f"The message is {' or '.join(f'`{message}`' for message in messages)}.",
-        "headers": headers_of_answer(path),
+        "headers": headers_of_answer(path) | (headers_of_wait() if operation.may_wait else {}),
         "content": {"application/json": content},
         "x-messages": messages,
         **({"links": _link_objects(operation)} if operation.links else {}),
+    }
+
+
+def _answers_after_waiting(
+    responses: Json, path: str, operation: Operation, operations: Mapping[Route, Operation], named: Json
+) -> Json:
+    """Return the success of an operation that waited until what it made has ended."""
+    if not operation.waits_for:
+        return {}
+    [read] = [one for one in operations.values() if one.id == operation.waits_for]
+    return {"200": _success_answer(responses["200"], path, read, named)}
+
+
+def _event_stream(path: str, operation: Operation, named: Json) -> Json:
+    """Return the description of server-sent events. OpenAPI 3.1 has no schema for the single event."""
+    named["Event"] = EVENT
+    example = json.dumps(operation.example_data, separators=(",", ":"))
+    lines = f"id: 1767225600000000-17\nevent: {operation.example_data['type']}\ndata: {example}\n\n"
+    return {
+        "description": "Events, each with an object `Event` as its data, until the connection is closed.",
+        "headers": headers_of_answer(path),
+        "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": lines}},
+        "x-event-schema": {"$ref": f"{REFERENCE}Event"},
     }
 
 
@@ -160,7 +194,7 @@ def _refusals_of(target: Json, operation: Operation, access: Access | None) -> l
     if operation.token_is_optional:
         found.append(refusals.UNAUTHENTICATED)
     for parameter in target.get("parameters", ()):
-        if parameter["name"] in NOT_FOUND_BY_PARAMETER:
+        if parameter["in"] == "path" and parameter["name"] in NOT_FOUND_BY_PARAMETER:
             found.append(NOT_FOUND_BY_PARAMETER[parameter["name"]])
         elif "$ref" in parameter["schema"]:
             found.append(refusals.VALIDATION_FAILED)

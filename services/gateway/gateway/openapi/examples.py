@@ -196,6 +196,7 @@ MODELS = [
     for model in KNOWN_MODELS[:2]
 ]
 IMAGE = {**completed(42, "photo.jpg"), "batch_id": None}
+EVENT = {"type": "image.completed", "timestamp": IMAGE["updated_at"], "data": IMAGE}
 DOWNLOAD = {
     "download_url": IMAGE["download_url"],
     "filename": "photo.jpg",

@@ -35,6 +35,11 @@ HEADERS: Json = {
         "schema": {"type": "integer", "minimum": 0},
         "example": 57,
     },
+    "Preference-Applied": {
+        "description": "How long the request waited at most; absent if it was not to wait.",
+        "schema": {"type": "string", "pattern": "^wait=[0-9]+$"},
+        "example": "wait=30",
+    },
     "Retry-After": {
         "description": "Seconds to wait before the next try.",
         "required": True,
@@ -61,6 +66,11 @@ def headers_of_answer(path: str) -> Json:
     if has_quota_headers(path):
         names += ["X-RateLimit-Limit", "X-RateLimit-Remaining"]
     return _references(*names)
+
+
+def headers_of_wait() -> Json:
+    """Return the header of answers to requests that may wait."""
+    return _references("Preference-Applied")
 
 
 def headers_of_refusal(status: HTTPStatus, path: str) -> Json:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 
 from gateway.http.envelope import Data, Envelope, Message
+from loupe import refusals
 from loupe.refusals import Refusal
 
 Json = dict[str, Any]
@@ -55,6 +56,13 @@ class Operation:
     """Refusals that only this operation has."""
     links: Links | None = None
     token_is_optional: bool = False
+    waits_for: str = ""
+    """The operation whose answer this one gives, with status 200, if the client prefers to wait."""
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether its answer may come only when an image or a batch has ended."""
+        return refusals.TOO_MANY_WAITS in self.refusals
 
     def describes(self, endpoint: Endpoint) -> Endpoint:
         """Attach this description to a route's function. Use it as a decorator."""

@@ -108,5 +108,22 @@ PARAMETERS: Json = {
         "description": "The last day, or a day of the last month. By default today.",
         "example": "2026-02-28",
     },
+    "wait": {
+        "description": "Answer when the image or batch has ended, but after so many seconds in any case.",
+        "example": 30,
+    },
+    "Prefer": {
+        "description": "`wait=n`, with n from 1 to 120: answer with 200 when it has ended, or as usual after "
+        "n seconds. Other preferences are ignored.",
+        "example": "wait=30",
+    },
+    "types": {
+        "description": "Only events of these types, separated by commas. By default all.",
+        "example": "image.completed,image.failed",
+    },
+    "Last-Event-ID": {
+        "description": "The id of the last event that the client has. It gets those that happened since.",
+        "example": "1767225600000000-17",
+    },
     "status": {"description": "Only items in this state. By default all.", "example": "completed"},
 }

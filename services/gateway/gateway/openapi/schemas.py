@@ -59,7 +59,7 @@ def simplify(node: Any) -> Any:
 
 def describe_parameter(parameter: Json) -> None:
     """Complete the description of a parameter. A value in an address is never null."""
-    is_id = parameter["in"] == "path" and parameter["name"].endswith("_id")
+    is_id = parameter["name"].endswith("_id")
     parameter["schema"] = ID if is_id else _not_null(parameter["schema"])
     parameter |= request_fields.PARAMETERS.get(parameter["name"], {})
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.http.envelope import Envelope, Message, Page, format_time, parse_id
@@ -11,9 +12,10 @@ from gateway.identity.route_access import BatchDeleter, BatchPoller, BatchReader
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
 from gateway.openapi.schema_parts import ScaleFactor, a_choice
-from gateway.routes import uploads
+from gateway.routes import uploads, waits
 from gateway.routes.images import AcceptedImage, ImageFields, to_accepted_image, to_image
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
+from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
 
 router = APIRouter(prefix="/api/batches", tags=["batches"])
@@ -76,18 +78,30 @@ CREATE_BATCH = Operation(
     description="If one file is refused, or the quota is too small for all, no image is accepted.",
     example_data=examples.PENDING_BATCH,
     body=multipart_body("BatchUpload", uploads.BATCH_FIELDS, "images[]"),
-    refusals=uploads.REFUSALS,
+    refusals=(*uploads.REFUSALS, refusals.TOO_MANY_WAITS),
+    waits_for="getBatch",
     links=Links(("getBatch", "deleteBatch"), "batch_id"),
 )
 
 
-@router.post("", status_code=202)
+@router.post(
+    "",
+    status_code=202,
+    response_model=Envelope[Batch[AcceptedBatchImage]],
+    responses={200: {"model": Envelope[Batch[BatchImage]]}},
+)
 @CREATE_BATCH.describes
-async def create_batch(request: Request, caller: BatchWriter) -> Envelope[Batch[AcceptedBatchImage]]:
-    response = await uploads.send_batch(request, caller)
-    record_usage(request, caller, response)
-    uploads.warn_of_unused_options(request, response.batch.images)
-    uploads.warn_of_images(request, response.batch.images, in_batch=True)
+async def create_batch(
+    request: Request, caller: BatchWriter, prefer: waits.Prefer = None
+) -> Envelope[Batch[AcceptedBatchImage]] | JSONResponse:
+    with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
+        response = await uploads.send_batch(request, caller)
+        record_usage(request, caller, response)
+        uploads.warn_of_unused_options(request, response.batch.images)
+        uploads.warn_of_images(request, response.batch.images, in_batch=True)
+        if batch := await wait.until_new_one_ended(waits.BATCH, response.batch.id):
+            ended = GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
+            return JSONResponse(ended.model_dump(mode="json"))
     images = [to_accepted_batch_image(image) for image in response.batch.images]
     return CREATE_BATCH.answer(to_batch(response.batch, images))
 
@@ -118,16 +132,20 @@ GET_BATCH = Operation(
     id="getBatch",
     summary="Get a batch",
     message="Batch retrieved successfully",
-    description="Includes all images of the batch. Poll this until `completed_at` is set.",
+    description="Includes all images of the batch. Poll this until `completed_at` is set, or let it wait.",
     example_data=examples.COMPLETED_BATCH,
+    refusals=waits.REFUSALS,
 )
 
 
 @router.get("/{batch_id}")
 @GET_BATCH.describes
-async def get_batch(batch_id: BatchId, caller: BatchPoller) -> Envelope[Batch[BatchImage]]:
-    response = await caller.images.GetBatch(pb.GetBatchRequest(id=batch_id))
-    return GET_BATCH.answer(to_batch(response.batch, to_batch_images(response.batch)))
+async def get_batch(
+    request: Request, batch_id: BatchId, caller: BatchPoller, wait: waits.WaitSeconds = None
+) -> Envelope[Batch[BatchImage]]:
+    with waits.admitted(request, caller, wait) as waiting:
+        batch = await waiting.until_ended(waits.BATCH, batch_id)
+    return GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
 
 
 CANCELLED, DELETED = "Batch cancelled successfully", "Batch deleted successfully"

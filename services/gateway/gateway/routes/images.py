@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.http.envelope import Envelope, Message, Page, format_size, format_time, parse_id
@@ -12,7 +13,16 @@ from gateway.identity.route_access import ImageDeleter, ImagePoller, ImageReader
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
 from gateway.openapi.schema_parts import ScaleFactor, a_choice
-from gateway.routes import uploads
+from gateway.routes import uploads, waits
+from gateway.routes.image_parts import (
+    Failure,
+    ImageWarning,
+    Model,
+    to_failure,
+    to_model,
+    to_size,
+    to_warnings,
+)
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
@@ -35,24 +45,6 @@ IMAGE_STATUS = a_choice(
 )
 StatusName = Annotated[str, Field(json_schema_extra=IMAGE_STATUS)]
 StatusFilter = Annotated[StatusName | None, Query()]
-
-
-class ImageWarning(BaseModel):
-    field: str
-    message: str
-
-
-class Failure(BaseModel):
-    code: str
-    message: str
-    retryable: bool
-
-
-class Model(BaseModel):
-    asked: str
-    used: str | None
-    reason: str | None
-    message: str | None
 
 
 class AcceptedImage(BaseModel):
@@ -124,18 +116,29 @@ UPSCALE_IMAGE = Operation(
     ),
     example_data=examples.accepted(42, "photo.jpg"),
     body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS, "image"),
-    refusals=uploads.REFUSALS,
+    refusals=(*uploads.REFUSALS, refusals.TOO_MANY_WAITS),
+    waits_for="getImage",
     links=Links(("getImage", "downloadImage", "deleteImage"), "image_id"),
 )
 
 
-@router.post("/upscale", status_code=202)
+@router.post(
+    "/upscale",
+    status_code=202,
+    response_model=Envelope[AcceptedImage],
+    responses={200: {"model": Envelope[Image]}},
+)
 @UPSCALE_IMAGE.describes
-async def upscale(request: Request, caller: ImageWriter) -> Envelope[AcceptedImage]:
-    response = await uploads.send_image(request, caller)
-    record_usage(request, caller, response)
-    uploads.warn_of_unused_options(request, [response.image])
-    uploads.warn_of_images(request, [response.image])
+async def upscale(
+    request: Request, caller: ImageWriter, prefer: waits.Prefer = None
+) -> Envelope[AcceptedImage] | JSONResponse:
+    with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
+        response = await uploads.send_image(request, caller)
+        record_usage(request, caller, response)
+        uploads.warn_of_unused_options(request, [response.image])
+        uploads.warn_of_images(request, [response.image])
+        if image := await wait.until_new_one_ended(waits.IMAGE, response.image.id):
+            return JSONResponse(GET_IMAGE.answer(to_image(image)).model_dump(mode="json"))
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
 
 
@@ -162,16 +165,20 @@ GET_IMAGE = Operation(
     id="getImage",
     summary="Get an image",
     message="Image retrieved successfully",
-    description="Poll this every few seconds until `status` is `completed` or `failed`.",
+    description="Poll this every few seconds until `status` is `completed` or `failed`, or let it wait.",
     example_data=examples.IMAGE,
+    refusals=waits.REFUSALS,
 )
 
 
 @router.get(ONE_IMAGE)
 @GET_IMAGE.describes
-async def get_image(image_id: ImageId, caller: ImagePoller) -> Envelope[Image]:
-    response = await caller.images.GetImage(pb.GetImageRequest(id=image_id))
-    return GET_IMAGE.answer(to_image(response.image))
+async def get_image(
+    request: Request, image_id: ImageId, caller: ImagePoller, wait: waits.WaitSeconds = None
+) -> Envelope[Image]:
+    with waits.admitted(request, caller, wait) as waiting:
+        image = await waiting.until_ended(waits.IMAGE, image_id)
+    return GET_IMAGE.answer(to_image(image))
 
 
 DOWNLOAD_IMAGE = Operation(
@@ -227,7 +234,7 @@ def to_accepted_image(image: pb.Image) -> AcceptedImage:
         updated_at=format_time(image.updated_at),
         queue_position=image.queue_position or None,
         estimated_seconds=image.estimated_seconds or None,
-        warnings=_warnings(image),
+        warnings=to_warnings(image),
     )
 
 
@@ -242,10 +249,10 @@ def to_image(image: pb.Image) -> Image:
         upscaled_size=image.upscaled_bytes if is_done else None,
         original_size_human=format_size(image.original_bytes),
         upscaled_size_human=format_size(image.upscaled_bytes) if is_done else None,
-        original_dimensions=_size(image.original_size, "x"),
-        upscaled_dimensions=_size(image.upscaled_size, "x"),
-        original_dimensions_formatted=_size(image.original_size, " x "),
-        upscaled_dimensions_formatted=_size(image.upscaled_size, " x "),
+        original_dimensions=to_size(image.original_size, "x"),
+        upscaled_dimensions=to_size(image.upscaled_size, "x"),
+        original_dimensions_formatted=to_size(image.original_size, " x "),
+        upscaled_dimensions_formatted=to_size(image.upscaled_size, " x "),
         status=STATUS_NAMES[image.status],
         scale_factor=image.scale_factor or None,
         target_width=image.target_width or None,
@@ -257,35 +264,11 @@ def to_image(image: pb.Image) -> Image:
         updated_at=format_time(image.updated_at),
         queue_time=round(image.queue_seconds, 2) if image.HasField("queue_seconds") else None,
         download_expires_at=format_time(image.download_expires_at) if image.download_url else None,
-        error=_failure(image),
-        model=_model(image.model),
+        error=to_failure(image),
+        model=to_model(image.model),
         progress=image.progress,
         queue_position=image.queue_position or None,
         estimated_seconds=image.estimated_seconds or None,
-        warnings=_warnings(image),
+        warnings=to_warnings(image),
         batch_id=image.batch_id or None,
     )
-
-
-def _warnings(image: pb.Image) -> list[ImageWarning]:
-    return [ImageWarning(field=each.field, message=each.message) for each in image.warnings]
-
-
-def _failure(image: pb.Image) -> Failure | None:
-    if not image.HasField("failure"):
-        return None
-    failure = image.failure
-    return Failure(code=failure.code, message=failure.message, retryable=failure.retryable)
-
-
-def _model(model: pb.Model) -> Model:
-    return Model(
-        asked=model.asked,
-        used=model.used or None,
-        reason=model.reason or None,
-        message=model.message or None,
-    )
-
-
-def _size(size: pb.Size, between: str) -> str | None:
-    return f"{size.width}{between}{size.height}" if size.width else None

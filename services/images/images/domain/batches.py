@@ -17,10 +17,12 @@ BatchWithImages = tuple[Batch, list[Image]]
 """A batch and its images in the order of their upload."""
 
 
-async def get(session: AsyncSession, user_id: int, batch_id: int) -> BatchWithImages:
+async def get(
+    session: AsyncSession, user_id: int, batch_id: int, *, with_images: bool = True
+) -> BatchWithImages:
     """Return the user's batch. Raise `NotFound` if there is none."""
     batch = await _batch_of_user(session, user_id, batch_id)
-    return batch, (await _images_of(session, [batch]))[batch_id]
+    return batch, (await _images_of(session, [batch]))[batch_id] if with_images else []
 
 
 async def page(

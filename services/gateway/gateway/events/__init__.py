@@ -1,0 +1,1 @@
+"""What happens to images and batches, as this gateway hears of it, and everybody who waits for it."""
