@@ -54,8 +54,7 @@ class Clients:
         if found["status"] != "completed":
             self.problems.append(f"image {image_id} is {found['status']}: {found}")
             return
-        async with httpx2.AsyncClient(timeout=30) as store:
-            content = (await store.get(found["download_url"])).content
+        content = await download(found["download_url"])
         with Image.open(io.BytesIO(content)) as picture:
             size, colour = picture.size, picture.convert("RGB").getpixel((7, 7))
         if (size, colour) != ((2 * SIZE[0], 2 * SIZE[1]), colour_of(number)):
@@ -124,6 +123,17 @@ class Clients:
                 return None
             return answer if answer.status_code < 500 else None
         return None
+
+
+async def download(link: str) -> bytes:
+    """Return the object, as soon as the store answers."""
+    async with httpx2.AsyncClient(timeout=30) as store:
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                answer = await store.get(link)
+                if answer.status_code < 500:
+                    return answer.raise_for_status().content
+            await asyncio.sleep(0.1)
 
 
 def colour_of(number: int) -> tuple[int, int, int]:
