@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+from sqlalchemy import insert
 from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors, log, process
 from common.blobs import Blobs
-from common.db import Sessions, now
+from common.db import Sessions
 from images.tables import UploadIntent
 from loupe.billing.v1 import billing_pb2
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 LOG = log.get(__name__)
 ALIVE = timedelta(seconds=20)
-"""A process keeps the notes of its uploads alive for so long at a time."""
+"""A process keeps the notes of its uploads alive for so long at a time, by the database's clock."""
 RENEW_SECONDS = 5.0
 UNDO_SECONDS = 5.0
 """Time between two searches for notes that nobody keeps alive."""
@@ -70,7 +72,7 @@ class Intents:
             if not intent.is_written:
                 intent.is_written = True
                 self._alive.add(intent.id)
-                session.add(_to_row(intent))
+                await _insert(session, intent)
                 return
             changed = await session.exec(
                 update(UploadIntent)
@@ -78,7 +80,7 @@ class Intents:
                 .values(
                     reservation_ids=intent.reservation_ids,
                     object_keys=intent.object_keys,
-                    alive_until=now() + ALIVE,
+                    alive_until=sa.func.now() + ALIVE,
                 )
             )
             if not changed.rowcount:
@@ -103,7 +105,7 @@ class Intents:
             if intent.was_undone:
                 intent.id, intent.was_undone = uuid.uuid4(), False
                 async with self._sessions.begin() as session:
-                    session.add(_to_row(intent))
+                    await _insert(session, intent)
             await self._undo(intent.id)
         except Exception as error:  # noqa: BLE001  the note stays, whatever went wrong
             LOG.warning(
@@ -126,7 +128,7 @@ class Intents:
         async with self._sessions.begin() as session:
             found = await session.exec(
                 select(UploadIntent.id)
-                .where(col(UploadIntent.alive_until) < now())
+                .where(col(UploadIntent.alive_until) < sa.func.now())
                 .order_by(col(UploadIntent.alive_until))
                 .limit(UNDONE_AT_ONCE)
             )
@@ -150,7 +152,7 @@ class Intents:
             await session.exec(
                 update(UploadIntent)
                 .where(col(UploadIntent.id).in_(self._alive))
-                .values(alive_until=now() + ALIVE)
+                .values(alive_until=sa.func.now() + ALIVE)
             )
 
     async def _undo(self, intent_id: uuid.UUID) -> None:
@@ -171,13 +173,15 @@ class Intents:
             await session.delete(intent)
 
 
-def _to_row(intent: Intent) -> UploadIntent:
-    return UploadIntent(
-        id=intent.id,
-        user_id=intent.user_id,
-        reservation_ids=intent.reservation_ids,
-        object_keys=intent.object_keys,
-        alive_until=now() + ALIVE,
+async def _insert(session: AsyncSession, intent: Intent) -> None:
+    await session.exec(
+        insert(UploadIntent).values(
+            id=intent.id,
+            user_id=intent.user_id,
+            reservation_ids=intent.reservation_ids,
+            object_keys=intent.object_keys,
+            alive_until=sa.func.now() + ALIVE,
+        )
     )
 
 
