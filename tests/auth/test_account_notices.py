@@ -54,6 +54,31 @@ async def test_nobody_gets_many_notices_by_accounts_that_come_and_go(sessions: S
         assert len(await notices(auth)) == 2
 
 
+@pytest.mark.parametrize("is_silent", [False, True])
+async def test_an_operator_who_resets_a_factor_lets_the_owner_know(
+    auth: AuthHarness, is_silent: bool
+) -> None:
+    request = pb.ResetSecondFactorRequest(user_id=1, without_notice=is_silent)
+    await enrol(auth, (await auth.register_verified()).token)
+
+    for _ in range(2):
+        await auth.operator.ResetSecondFactor(request)
+
+    reset = [] if is_silent else [("jane@example.com", "factor_reset")]
+    assert await notices(auth) == [("jane@example.com", "factor_enabled"), *reset]
+
+
+async def test_the_notice_of_a_reset_says_who_did_it(auth: AuthHarness, stores: Stores) -> None:
+    email = "jane.reset@example.com"
+    async with sending_mails(auth, stores):
+        registered = await auth.register_verified(email=email)
+        await enrol(auth, registered.token)
+        await auth.operator.ResetSecondFactor(pb.ResetSecondFactorRequest(user_id=registered.user.id))
+        mail = await newest_mail_to(stores.mails, email, "The operator")
+
+    assert "the operator of this service switched off the second factor" in mail.get_content()
+
+
 @pytest.mark.parametrize("what", ["password", "factor", "deletion"])
 async def test_the_notice_is_mailed(auth: AuthHarness, stores: Stores, what: str) -> None:
     email = f"jane.{what}@example.com"

@@ -203,6 +203,39 @@ async def test_a_way_back_removes_only_a_recent_second_factor(
     assert user.second_factor == is_left
 
 
+async def test_a_way_back_removes_recovery_codes_that_are_newer_than_the_factor(auth: AuthHarness) -> None:
+    """A thief with one code could have made them. The factor is older, and stays."""
+    token = (await auth.register_verified()).token
+    _, codes = await enrol(auth, token)
+    jane = await auth.user(token)
+    aged = {"age": timedelta(hours=200)}
+    await auth.change("UPDATE user_account SET second_factor_at = now() - :age", **aged)
+    await jane.ReplaceRecoveryCodes(pb.ReplaceRecoveryCodesRequest(otp=codes[0]))
+    await auth.change(
+        "UPDATE recovery_code SET made_at = now() - :age WHERE code_hash IN"
+        " (SELECT code_hash FROM recovery_code LIMIT 3)",
+        **aged,
+    )
+    await jane.UpdateUser(pb.UpdateUserRequest(email="new@example.com"))
+
+    signed = links.sign(SECRET, "restore", 1, "jane@example.com", "1")
+    user = (await auth.gateway.RestoreAddress(pb.RestoreAddressRequest(token=signed))).user
+
+    assert user.second_factor
+    assert await auth.rows("SELECT count(*) FROM recovery_code") == [(3,)]
+
+
+async def test_a_way_back_forgets_a_factor_that_was_only_started(auth: AuthHarness) -> None:
+    jane = await auth.user((await auth.register_verified()).token)
+    await jane.StartSecondFactor(pb.StartSecondFactorRequest())
+    await jane.UpdateUser(pb.UpdateUserRequest(email="new@example.com"))
+
+    signed = links.sign(SECRET, "restore", 1, "jane@example.com", "1")
+    await auth.gateway.RestoreAddress(pb.RestoreAddressRequest(token=signed))
+
+    assert await auth.rows("SELECT second_factor_secret FROM user_account") == [(None,)]
+
+
 async def test_only_who_owns_the_address_can_have_one(auth: AuthHarness) -> None:
     """A stranger could register the address of somebody else, and lock them out."""
     jane = await auth.user((await auth.register()).token)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 from PIL import Image
+from pyotp.totp import TOTP
 
 from loupe_local.stack import Stack
 from tests.client import client_of, upscale, wait_for_status
@@ -50,6 +51,29 @@ async def test_an_added_user_logs_in_with_the_password_that_is_printed_once(stac
         "used": "0",
         "tokens": "1",
     } == facts(page)
+
+
+async def test_a_page_of_a_user_shows_second_factor_and_pending_address(stack: Stack) -> None:
+    email, address = new_email(), new_email()
+    await run(stack, "user", "add", email, "--password-stdin", stdin=PASSWORD.encode())
+    _, before = await run(stack, "user", "show", email)
+    async with httpx2.AsyncClient(base_url=stack.api, timeout=20) as client:
+        session = await client.post("/api/auth/login", json={"email": email, "password": PASSWORD})
+        client.headers["Authorization"] = f"Bearer {session.json()['data']['token']}"
+        secret = (await client.post("/api/user/second-factor")).json()["data"]["secret"]
+        await client.post("/api/user/second-factor/confirm", json={"otp": TOTP(secret).now()})
+        await client.patch("/api/user", json={"email": address})
+
+    _, after = await run(stack, "user", "show", email)
+    status, _ = await run(stack, "user", "reset-second-factor", email, "--no-notice")
+    _, reset = await run(stack, "user", "show", email)
+
+    shown = [
+        (facts(page)["pending address"], facts(page)["second factor"]) for page in (before, after, reset)
+    ]
+    assert shown == [("-", "no"), (address, "yes"), (address, "no")]
+    assert status == 0
+    assert facts(after)["verified"].endswith(" UTC")
 
 
 async def test_an_added_user_can_have_a_given_password_and_no_quota(stack: Stack) -> None:

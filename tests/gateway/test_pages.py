@@ -11,7 +11,7 @@ from tests.gateway.harness import Harness, People, gateway_on, settings_without_
 from tests.gateway.mails import VERIFY, link_to
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
-PAGES = ["/", "/reset-password", "/verify-email/nonsense"]
+PAGES = ["/", "/reset-password", "/restore-address", "/verify-email/nonsense"]
 
 
 @pytest.fixture

@@ -104,6 +104,42 @@ async def test_another_address_counts_after_its_verification(
     assert by_former.status_code == 401
 
 
+async def test_a_program_that_opens_links_changes_no_address(
+    stack: Stack, gateway: Harness, people: People
+) -> None:
+    person, address = await people.new(), new_email()
+
+    async with gateway.client(person.token) as client, gateway.client() as scanner:
+        await client.patch("/api/user", json={"email": address})
+        signed = (await link_to(stack, address, VERIFY))[1]
+        opened = [await scanner.get(f"/verify-email/{signed}") for _ in range(2)]
+        scanned = (await client.get("/api/user")).json()["data"]
+        pressed = await scanner.get(f"/api/email/verify/{signed}")
+        user = (await client.get("/api/user")).json()["data"]
+        again = await scanner.get(f"/verify-email/{signed}")
+
+    assert [answer.status_code for answer in opened] == [200, 200]
+    assert "<button>Use this address</button>" in opened[0].text
+    assert (scanned["email"], scanned["pending_email"]) == (person.email, address)
+    assert (pressed.status_code, user["email"], user["pending_email"]) == (200, address, None)
+    assert "<h1>Your email address is verified</h1>" in again.text
+
+
+async def test_the_page_of_a_cancelled_change_says_that_its_link_is_invalid(
+    stack: Stack, gateway: Harness, people: People
+) -> None:
+    person, address = await people.new(), new_email()
+
+    async with gateway.client(person.token) as client:
+        await client.patch("/api/user", json={"email": address})
+        signed = (await link_to(stack, address, VERIFY))[1]
+        await client.patch("/api/user", json={"email": person.email})
+        answer = await client.get(f"/verify-email/{signed}")
+
+    assert answer.status_code == 403
+    assert "This link is invalid or has expired." in answer.text
+
+
 async def test_the_former_address_takes_the_account_back(
     stack: Stack, gateway: Harness, people: People
 ) -> None:

@@ -26,7 +26,7 @@ MAIL_WANTED = messages.Consumer(
     longest_pause_seconds=600,
 )
 NOTICE_WANTED = replace(MAIL_WANTED, durable="auth-notice", subjects=("auth.address_notice_wanted",))
-ACCOUNT_NOTICES = ("password_changed", "factor_enabled", "factor_disabled", "account_deleted")
+ACCOUNT_NOTICES = ("password_changed", "factor_enabled", "factor_disabled", "factor_reset", "account_deleted")
 
 mails = Counter("loupe_mails_total", "Attempts to send mails", ["kind", "outcome"])
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from auth.convert import token_to_proto, user_to_proto
-from auth.domain import addresses, credentials, keys, mail_requests, tokens, users
+from auth.domain import addresses, credentials, keys, tokens, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.policy import Policy
@@ -153,10 +153,9 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
             await self._require_proof(principal, Proof(request.current_password, request.otp))
         password_hash = await self._hasher.hash(request.password)
         async with self._sessions.begin() as session:
+            await tokens.lock_caller(session, principal)
             user = await credentials.change_password(session, user, password_hash)
-            await mail_requests.notify_of_account(
-                session, user, "password_changed", per_day=self._policy.mails_per_day
-            )
+            await self._notify(session, user, "password_changed")
             await tokens.revoke_all(session, principal.user_id, except_token_id=principal.token_id)
         return pb.ChangePasswordResponse()
 
@@ -171,6 +170,7 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
         if needs_proof:
             await self._require_proof(principal, Proof(request.current_password, request.otp))
         async with self._sessions.begin() as session:
+            await tokens.lock_caller(session, principal)
             user = await addresses.change_user(
                 session,
                 principal.user_id,
@@ -186,11 +186,10 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
         tokens.require_all_abilities(principal.abilities)
         await self._require_proof(principal, Proof(request.current_password, request.otp))
         async with self._sessions.begin() as session:
-            await tokens.revoke_all(session, principal.user_id)
-            if user := await users.lock(session, principal.user_id):
-                await mail_requests.notify_of_account(
-                    session, user, "account_deleted", per_day=self._policy.mails_per_day
-                )
+            if await users.lock(session, principal.user_id):
+                user = await tokens.lock_caller(session, principal)
+                await tokens.revoke_all(session, principal.user_id)
+                await self._notify(session, user, "account_deleted")
             await users.remove(session, principal.user_id)
         return pb.DeleteUserResponse()
 

@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links
 from auth.convert import user_to_proto
-from auth.domain import addresses, credentials, guesses, mail_requests, tokens, users
+from auth.domain import addresses, credentials, guesses, tokens, users
 from auth.servicer import Servicer
 from auth.tables import Token, User
 from common import errors, rpc, trace
@@ -61,8 +61,8 @@ class LoginMethods(Servicer):
     ) -> pb.VerifyEmailResponse:
         link = links.read(self._secret, "verify", request.token, *self._previous_secrets)
         async with self._sessions.begin() as session:
-            user = await addresses.verify(session, link)
-        return pb.VerifyEmailResponse(user=user_to_proto(user))
+            user, is_left = await addresses.verify(session, link, keep_address=request.keep_address)
+        return pb.VerifyEmailResponse(user=user_to_proto(user), needs_confirmation=is_left)
 
     async def ResendVerification(
         self, request: pb.ResendVerificationRequest, context: rpc.Context
@@ -94,9 +94,7 @@ class LoginMethods(Servicer):
         password_hash = await self._hasher.hash(request.password)
         async with self._sessions.begin() as session:
             user = await credentials.reset_password(session, user, password_hash)
-            await mail_requests.notify_of_account(
-                session, user, "password_changed", per_day=self._policy.mails_per_day
-            )
+            await self._notify(session, user, "password_changed")
             await guesses.remember_client(session, link.user_id, trace.client_address.get())
             await tokens.revoke_all(session, link.user_id)
         return pb.ResetPasswordResponse()

@@ -62,6 +62,8 @@ class OperatorMethods(Servicer):
             user = await users.lock_existing(session, request.user_id)
             if user.second_factor_secret:
                 await second_factor.remove(session, user)
+                if not request.without_notice:
+                    await self._notify(session, user, "factor_reset")
         return pb.ResetSecondFactorResponse(user=user_to_proto(user))
 
     async def RotateKeys(self, request: pb.RotateKeysRequest, context: rpc.Context) -> pb.RotateKeysResponse:

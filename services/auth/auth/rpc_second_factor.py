@@ -1,11 +1,8 @@
 """The gRPC methods of the second factor."""
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from auth.committed_events import record_on_commit
-from auth.domain import guesses, mail_requests, second_factor, tokens, users
+from auth.domain import guesses, second_factor, tokens, users
 from auth.servicer import Proof, Servicer
-from auth.tables import User
 from common import errors, rpc, trace
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
@@ -19,7 +16,7 @@ class SecondFactorMethods(Servicer):
         tokens.require_all_abilities(principal.abilities)
         await self._require_proof(principal, Proof(request.current_password, request.otp))
         async with self._sessions.begin() as session:
-            user = await users.lock_existing(session, principal.user_id)
+            user = await tokens.lock_caller(session, principal)
             secret, uri = second_factor.start(user, self._ring.cipher)
         return pb.StartSecondFactorResponse(secret=secret, uri=uri)
 
@@ -32,7 +29,7 @@ class SecondFactorMethods(Servicer):
         async with self._sessions.begin() as session:
             await guesses.count(session, [bucket])
         async with self._sessions.begin() as session:
-            user = await users.lock_existing(session, principal.user_id)
+            user = await tokens.lock_caller(session, principal)
             codes = await second_factor.confirm(session, user, request.otp, self._ring.cipher)
             await self._notify(session, user, "factor_enabled")
             await guesses.uncount(session, [bucket])
@@ -42,29 +39,25 @@ class SecondFactorMethods(Servicer):
     async def ReplaceRecoveryCodes(
         self, request: pb.ReplaceRecoveryCodesRequest, context: rpc.Context
     ) -> pb.ReplaceRecoveryCodesResponse:
-        user_id = await self._require_code(request.otp)
+        await self._require_code(request.otp)
         async with self._sessions.begin() as session:
-            user = await users.lock_existing(session, user_id)
+            user = await tokens.lock_caller(session, rpc.principal())
             codes = await second_factor.replace_recovery_codes(session, user)
-            record_on_commit(session, "second_factor.recovery_codes_replaced", user_id=user_id)
+            record_on_commit(session, "second_factor.recovery_codes_replaced", user_id=user.id)
         return pb.ReplaceRecoveryCodesResponse(recovery_codes=codes)
 
     async def RemoveSecondFactor(
         self, request: pb.RemoveSecondFactorRequest, context: rpc.Context
     ) -> pb.RemoveSecondFactorResponse:
-        user_id = await self._require_code(request.otp)
+        await self._require_code(request.otp)
         async with self._sessions.begin() as session:
-            user = await users.lock_existing(session, user_id)
+            user = await tokens.lock_caller(session, rpc.principal())
             await second_factor.remove(session, user)
             await self._notify(session, user, "factor_disabled")
         return pb.RemoveSecondFactorResponse()
 
-    async def _notify(self, session: AsyncSession, user: User, template: str) -> None:
-        per_day = self._policy.mails_per_day
-        await mail_requests.notify_of_account(session, user, template, per_day=per_day)
-
-    async def _require_code(self, otp: str) -> int:
-        """Return the caller's id. Refuse a caller without a second factor, and a wrong code.
+    async def _require_code(self, otp: str) -> None:
+        """Refuse a caller without a second factor, and a wrong code.
 
         A recent login is not enough: a stolen token may be recent, and must not switch the second factor off.
         """
@@ -76,4 +69,3 @@ class SecondFactorMethods(Servicer):
             raise errors.refused(refusals.SECOND_FACTOR_MISSING)
         if not otp or not await self._use_code(principal.user_id, otp):
             raise second_factor.wrong_code(otp)
-        return principal.user_id

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from auth.committed_events import record_on_commit
-from auth.domain import guesses, second_factor, users
+from auth.domain import guesses, mail_requests, second_factor, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.policy import Policy
@@ -41,6 +43,11 @@ class Servicer:
         self._secret = secret
         self._previous_secrets = previous_secrets
         self._policy = policy
+
+    async def _notify(self, session: AsyncSession, user: User, template: str) -> None:
+        """Request a mail that says what changed in the account."""
+        per_day = self._policy.mails_per_day
+        await mail_requests.notify_of_account(session, user, template, per_day=per_day)
 
     async def _require_proof(self, principal: Principal, proof: Proof) -> None:
         """Refuse unless the caller's token comes from a recent login, or the request proves who sends it.

@@ -69,6 +69,8 @@ class RecoveryCode(Base, table=True):
         )
     )
     code_hash: bytes = Field(primary_key=True)
+    made_at: datetime | None = Field(default_factory=now, sa_type=INSTANT)
+    """None for codes of the release before this column."""
 
 
 class AddressChange(Base, table=True):

@@ -293,16 +293,20 @@ class VerifyEmailRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
+    KEEP_ADDRESS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """The signed text from the link."""
+    keep_address: _builtins.bool
+    """Do not make a pending address the address of the account. The answer says that this is left to do."""
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
+        keep_address: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep_address", b"keep_address", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -313,16 +317,20 @@ class VerifyEmailResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_FIELD_NUMBER: _builtins.int
+    NEEDS_CONFIRMATION_FIELD_NUMBER: _builtins.int
+    needs_confirmation: _builtins.bool
+    """The link is for a pending address, and nothing has changed because of `keep_address`."""
     @_builtins.property
     def user(self) -> Global___User: ...
     def __init__(
         self,
         *,
         user: Global___User | None = ...,
+        needs_confirmation: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["needs_confirmation", b"needs_confirmation", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1162,15 +1170,19 @@ class ResetSecondFactorRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
+    WITHOUT_NOTICE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
+    without_notice: _builtins.bool
+    """Send the user no mail about it."""
     def __init__(
         self,
         *,
         user_id: _builtins.int = ...,
+        without_notice: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id", "without_notice", b"without_notice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1432,7 +1444,7 @@ class AddressNoticeWanted(_message.Message):
     """Whether the new address counts already."""
     template: _builtins.str
     """What else has changed, and there is no change of the address: `password_changed`, `factor_enabled`,
-    `factor_disabled` or `account_deleted`. The mail has no link. Services of the previous release send none.
+    `factor_disabled`, `factor_reset` or `account_deleted`. The mail has no link. Services of the previous release send none.
     """
     def __init__(
         self,

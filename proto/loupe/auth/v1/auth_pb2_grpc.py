@@ -211,7 +211,8 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyEmail(self, request, context):
-        """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`.
+        """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`. With `keep_address` it leaves
+        the address of the account as it is, because mail servers open links too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

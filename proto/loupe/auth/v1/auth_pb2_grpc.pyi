@@ -48,7 +48,9 @@ class AuthServiceStub:
     Stores when the token was last used, at most once a minute.
     """
     VerifyEmail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]
-    """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`."""
+    """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`. With `keep_address` it leaves
+    the address of the account as it is, because mail servers open links too.
+    """
     ResendVerification: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResendVerificationRequest, _auth_pb2.ResendVerificationResponse]
     """Sends the verification mail again, if an unverified user has this address. The answer does not reveal that."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]
@@ -129,7 +131,9 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Stores when the token was last used, at most once a minute.
     """
     VerifyEmail: _aio.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]  # type: ignore[assignment]
-    """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`."""
+    """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`. With `keep_address` it leaves
+    the address of the account as it is, because mail servers open links too.
+    """
     ResendVerification: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResendVerificationRequest, _auth_pb2.ResendVerificationResponse]  # type: ignore[assignment]
     """Sends the verification mail again, if an unverified user has this address. The answer does not reveal that."""
     GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.GetUserResponse]  # type: ignore[assignment]
@@ -231,7 +235,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.VerifyEmailRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.VerifyEmailResponse, _abc.Awaitable[_auth_pb2.VerifyEmailResponse]]:
-        """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`."""
+        """Marks the mail address of a signed link as verified. PERMISSION_DENIED `invalid_signature`. With `keep_address` it leaves
+        the address of the account as it is, because mail servers open links too.
+        """
 
     @_abc_1.abstractmethod
     def ResendVerification(

@@ -24,16 +24,22 @@ FORGET = sa.text(
 """Former addresses are not kept for longer than they can come back."""
 
 
-async def verify(session: AsyncSession, link: links.Link) -> User:
-    """Mark the address as verified, or have it replace the present one if it is the pending address."""
+async def verify(session: AsyncSession, link: links.Link, *, keep_address: bool) -> tuple[User, bool]:
+    """Mark the address as verified, or have it replace the present one if it is the pending address.
+
+    With `keep_address` a pending address only stays pending. Return also whether that was so.
+    """
     user = await users.lock(session, link.user_id)
-    if user and user.pending_email and user.pending_email == link.email:
+    is_pending = user is not None and bool(user.pending_email) and user.pending_email == link.email
+    if user and is_pending and keep_address:
+        await _require_pending(session, user)
+    elif user and is_pending:
         await complete_change(session, user)
     elif user is None or user.email != link.email:
         raise links.invalid_link()
     else:
         await users.mark_verified(session, user)
-    return user
+    return user, is_pending and keep_address
 
 
 async def request_verification_mail(session: AsyncSession, email: str, *, mails_per_day: int) -> None:
@@ -129,9 +135,7 @@ async def request_change(session: AsyncSession, user: User, email: str, *, mails
 async def complete_change(session: AsyncSession, user: User) -> None:
     """Make the pending address the user's address, unless it has expired. The user's row is locked."""
     await reservations.lock(session, user.email)
-    change = await _find_pending(session, user)
-    if change is None:
-        raise links.invalid_link()
+    change = await _require_pending(session, user)
     user.email, user.pending_email, user.email_verified_at = user.pending_email or "", None, now()
     await users.mark_changed(session, user)
     change.done_at = now()
@@ -147,7 +151,8 @@ async def restore(session: AsyncSession, link: links.Link, password_hash: str) -
     """Put the address of the link back, and set a password that nobody knows.
 
     Later changes can no longer be undone, because their links went to addresses of whoever made them. A
-    second factor that was switched on shortly before, or since then, is removed: it may be the attacker's.
+    second factor and recovery codes that were made shortly before the change, or since then, are removed:
+    they may be the attacker's. Older ones stay, because they guard against readers of the former mailbox.
     """
     user = await users.lock(session, link.user_id)
     change = await _find(session, link)
@@ -160,8 +165,7 @@ async def restore(session: AsyncSession, link: links.Link, password_hash: str) -
     )
     user.email, user.pending_email, user.email_verified_at = change.former_email, None, now()
     user.password_hash = password_hash
-    if user.second_factor_at and user.second_factor_at > change.requested_at - reservations.WAY_BACK:
-        await second_factor.remove(session, user)
+    await second_factor.remove_since(session, user, change.requested_at - reservations.WAY_BACK)
     await guesses.forget_clients(session, user.id or 0)
     await users.mark_changed(session, user)
     await users.flush(session)
@@ -189,6 +193,12 @@ async def _find_pending(session: AsyncSession, user: User) -> AddressChange | No
         .order_by(col(AddressChange.id).desc())
     )
     return found.first()
+
+
+async def _require_pending(session: AsyncSession, user: User) -> AddressChange:
+    if change := await _find_pending(session, user):
+        return change
+    raise links.invalid_link()
 
 
 async def _find(session: AsyncSession, link: links.Link) -> AddressChange | None:

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from datetime import datetime
 
 from cryptography.fernet import InvalidToken, MultiFernet
 from pyotp import random_base32
@@ -106,6 +107,17 @@ async def remove(session: AsyncSession, user: User) -> None:
     await session.exec(delete(RecoveryCode).where(col(RecoveryCode.user_id) == user.id))
     await users.mark_changed(session, user)
     record_on_commit(session, "second_factor.disabled", user_id=user.id)
+
+
+async def remove_since(session: AsyncSession, user: User, instant: datetime) -> None:
+    """Remove what was made after the instant: the factor, or only recovery codes or an unused secret."""
+    if user.second_factor_at is None:
+        user.second_factor_secret = None
+    elif user.second_factor_at > instant:
+        await remove(session, user)
+    else:
+        is_later = (col(RecoveryCode.user_id) == user.id, col(RecoveryCode.made_at) > instant)
+        await session.exec(delete(RecoveryCode).where(*is_later))
 
 
 def wrong_code(otp: str) -> errors.ServiceError:

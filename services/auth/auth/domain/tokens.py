@@ -64,13 +64,24 @@ def check_spec(name: str, abilities: Sequence[str], expires_at: str) -> TokenSpe
     return TokenSpec(name.strip(), abilities or ABILITIES, instant)
 
 
+async def lock_caller(session: AsyncSession, principal: Principal) -> User:
+    """Return the caller, and lock the row. Refuse if the caller's token has been revoked meanwhile.
+
+    A change that a thief sent just before the owner ended all sessions must not happen after that.
+    """
+    user = await users.lock_existing(session, principal.user_id)
+    if await session.get(Token, principal.token_id) is None:
+        raise _unauthenticated()
+    return user
+
+
 async def create_by_token(
     session: AsyncSession, principal: Principal, spec: TokenSpec, *, most: int
 ) -> tuple[Token, str]:
     """Create a token for a caller with another token, unless that has been revoked meanwhile."""
-    user = await users.lock(session, principal.user_id)
-    if user is None or await session.get(Token, principal.token_id) is None:
+    if await users.lock(session, principal.user_id) is None:
         raise _unauthenticated()
+    user = await lock_caller(session, principal)
     created = await create(session, user, spec, most=most, spared_id=principal.token_id)
     record_on_commit(session, "token.created", user_id=user.id, token_id=created[0].id)
     return created
@@ -80,7 +91,9 @@ async def create_by_login(
     session: AsyncSession, user: User, device_name: str, expires_at: datetime | None, *, most: int
 ) -> tuple[Token, str]:
     """Create a token for a user who has just proven who they are. Any text will do as the device's name."""
-    spec = TokenSpec(labels.clean(device_name)[:MAX_NAME_LENGTH] or "API token", ABILITIES, expires_at)
+    spec = TokenSpec(
+        labels.clean(labels.clean(device_name)[:MAX_NAME_LENGTH]) or "API token", ABILITIES, expires_at
+    )
     created = await create(session, user, spec, most=most, signed_in_at=now())
     record_on_commit(session, "sign_in.admitted", user_id=user.id, token_id=created[0].id)
     return created

@@ -61,9 +61,11 @@ def name_problems(name: str) -> list[str]:
         return [f"The name may not be greater than {MAX_LENGTH} characters."]
     if "\0" in name:
         return ["The name may not contain null characters."]
-    if not labels.is_clean(name.strip()):
+    if labels.controls_text(name.strip()):
         return ["The name may not contain control characters, line breaks or marks of the text direction."]
-    return [] if labels.is_visible(name) else ["The name field is required."]
+    if not labels.is_visible(name):
+        return ["The name field is required."]
+    return [] if labels.is_clean(name.strip()) else ["The name may not contain invisible characters."]
 
 
 def _email_problems(email: str) -> list[str]:

@@ -59,8 +59,10 @@ class Operator:
         request = auth_pb2.MarkEmailVerifiedRequest(user_id=await self._user_id(email))
         return await self._auth.MarkEmailVerified(request)
 
-    async def reset_second_factor(self, email: str) -> auth_pb2.ResetSecondFactorResponse:
-        request = auth_pb2.ResetSecondFactorRequest(user_id=await self._user_id(email))
+    async def reset_second_factor(self, email: str, *, no_notice: bool) -> auth_pb2.ResetSecondFactorResponse:
+        request = auth_pb2.ResetSecondFactorRequest(
+            user_id=await self._user_id(email), without_notice=no_notice
+        )
         return await self._auth.ResetSecondFactor(request)
 
     async def rotate_keys(self) -> auth_pb2.RotateKeysResponse:

@@ -61,10 +61,11 @@ def add_to(nouns: Nouns) -> None:
     reset_parser = noun.verb(
         "reset-second-factor",
         reset_second_factor,
-        "switch off the second factor of a user who has lost it",
+        "switch off the second factor of a user who has lost it, and send the user a mail about it",
         "jane@example.com",
     )
     arguments.add_email(reset_parser)
+    reset_parser.add_argument("--no-notice", action="store_true", help="send no mail")
 
 
 async def list_users(operator: Operator, limit: int | None, search: str, *, unverified: bool) -> Answer:
@@ -126,6 +127,8 @@ async def show_user(operator: Operator, email: str) -> Answer:
         ("email", user.email),
         ("name", user.name),
         ("verified", in_utc(instant(user, "email_verified_at"))),
+        ("pending address", user.pending_email),
+        ("second factor", user.second_factor),
         ("created", in_utc(instant(user, "created_at"))),
         ("changed", in_utc(instant(user, "updated_at"))),
         ("tokens", found.token_count),
@@ -140,8 +143,8 @@ async def verify_user(operator: Operator, email: str) -> Answer:
     return Answer(to_json(answer), f"The address {answer.user.email} is verified.")
 
 
-async def reset_second_factor(operator: Operator, email: str) -> Answer:
-    answer = await operator.reset_second_factor(email)
+async def reset_second_factor(operator: Operator, email: str, *, no_notice: bool) -> Answer:
+    answer = await operator.reset_second_factor(email, no_notice=no_notice)
     return Answer(to_json(answer), f"{answer.user.email} has no second factor.")
 
 

@@ -202,7 +202,8 @@ VERIFY_EMAIL = Operation(
     summary="Verify an address with the signed text of the mail's link",
     message="Email verified successfully",
     description=(
-        "The link opens the page `/verify-email/{signed}`, which does the same for a person. This needs no "
+        "The link opens the page `/verify-email/{signed}`, which does the same for a person. For another "
+        "address of an account the page first asks, because mail servers open links too. This needs no "
         "token, and works also the second time."
     ),
     refusals=(refusals.INVALID_SIGNATURE,),
@@ -216,15 +217,21 @@ async def verify_email(request: Request, signed: str, backend: BackendDep) -> Me
     return VERIFY_EMAIL.done()
 
 
-async def verify_address(request: Request, backend: Backend, signed: str) -> None:
+async def verify_address(
+    request: Request, backend: Backend, signed: str, *, keep_address: bool = False
+) -> bool:
     """Mark the address in the signed text as verified. Raise `PermissionDenied` if the text is not valid.
 
-    A HEAD changes nothing, because programs that check links send it.
+    Return False if `keep_address` has kept it from replacing the address of an account. A HEAD changes
+    nothing, because programs that check links send it.
     """
     if request.state.is_head:
-        return
-    response = await backend.as_gateway.auth.VerifyEmail(auth_pb2.VerifyEmailRequest(token=signed))
+        return True
+    response = await backend.as_gateway.auth.VerifyEmail(
+        auth_pb2.VerifyEmailRequest(token=signed, keep_address=keep_address)
+    )
     backend.callers.forget(response.user.id)
+    return not response.needs_confirmation
 
 
 RESEND_VERIFICATION = Operation(

@@ -3,7 +3,8 @@
 The start page is answered without a redirect, because load balancers probe it. The pages for a new password
 and for a restored address call only this API, run only their own script, and remove the signed text from
 their address at once. Neither changes anything before a person presses its button, because mail servers open
-links too.
+links too. Nor does the page of a verification link, if the address would replace that of an account. The
+first address of an account is verified as soon as its link is opened, as the contract says.
 """
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -22,6 +23,7 @@ START = Page("start.html", is_stored=True)
 RESET_PASSWORD = Page("reset_password.html")
 RESTORE_ADDRESS = Page("restore_address.html")
 VERIFIED, LINK_FAILED = Page("email_verified.html"), Page("verification_failed.html")
+CONFIRM_ADDRESS = Page("confirm_address.html")
 VERIFY_LATER = Page("verify_later.html")
 
 
@@ -43,10 +45,10 @@ async def restore_address_page() -> HTMLResponse:
 @router.get("/verify-email/{signed}", dependencies=[Depends(limit_by_address)])
 async def verify_email_page(request: Request, signed: str, backend: BackendDep) -> Response:
     try:
-        await verify_address(request, backend, signed)
+        is_verified = await verify_address(request, backend, signed, keep_address=True)
     except errors.ServiceError as error:
         return _page_of_failure(error_answers.answer(request, error), error)
-    return VERIFIED.answer()
+    return (VERIFIED if is_verified else CONFIRM_ADDRESS).answer()
 
 
 def _page_of_failure(refusal: Response, error: errors.ServiceError) -> Response:

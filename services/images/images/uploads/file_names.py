@@ -41,4 +41,4 @@ def disposition(filename: str) -> str:
 
 def title(text: str) -> str | None:
     """Return a batch's name without characters that no label may have, or None if nothing is left."""
-    return "".join(filter(labels.is_allowed, text)).strip() or None
+    return labels.without_forbidden(text).strip() or None
