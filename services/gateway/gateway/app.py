@@ -28,6 +28,22 @@ from gateway.routes import (
     usage_history,
 )
 
+RESOURCES = (
+    images,
+    batches,
+    events,
+    auth,
+    account,
+    usage,
+    usage_history,
+    tokens,
+    second_factor,
+    models,
+    plans,
+    pages,
+)
+"""Modules with a router, the busiest first."""
+
 
 def create(backend: Backend, readiness: Readiness) -> FastAPI:
     app = FastAPI(
@@ -42,21 +58,7 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
     )
     app.state.backend = backend
     error_answers.install(app, count_unrouted=access.limit_by_caller_or_address)
-    routed = (
-        images,
-        batches,
-        events,
-        auth,
-        account,
-        usage,
-        usage_history,
-        tokens,
-        second_factor,
-        models,
-        plans,
-        pages,
-    )
-    for resource in routed:  # busiest first
+    for resource in RESOURCES:
         app.include_router(resource.router)
     app.include_router(account.photos)
 

@@ -2,6 +2,7 @@
 
 import functools
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace, walls
 from common.blobs import Blobs
@@ -22,6 +23,9 @@ from images.uploads.intents import Intents
 from images.uploads.memory import UploadMemory
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2_grpc
+
+if TYPE_CHECKING:
+    from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 
 async def run() -> None:
@@ -47,13 +51,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     sessions = db.sessions(engine)
     credentials = Credentials(settings.auth_target, "images", settings.client_secret, tls=settings.tls)
     billing = billing_pb2_grpc.BillingServiceStub(channel_to_billing(settings, credentials).grpc)
-    rules = job_rules(settings)
-    parsers = Parsers(settings.parsers)
-    limits = Limits(settings.largest_input_pixels, settings.formats)
-    walls.announce("parsing", {**protect_parent(), **await parsers.walls(limits)})
-    memory = UploadMemory(settings.upload_memory_bytes)
-    intents = Intents(sessions, blobs, billing)
-    context = ServiceContext(sessions, blobs, billing, settings, rules, parsers, intents, memory)
+    context = await open_context(settings, sessions, blobs, billing)
+    rules, intents = context.rules, context.intents
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness) as nc:
@@ -82,6 +81,17 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),
             metrics.keep_updated("dead letters", dead_letters.measure),
         )
+
+
+async def open_context(
+    settings: Settings, sessions: db.Sessions, blobs: Blobs, billing: "BillingServiceAsyncStub"
+) -> ServiceContext:
+    """Return what the service works with. Announce the walls around the children that parse."""
+    parsers = Parsers(settings.parsers)
+    limits = Limits(settings.largest_input_pixels, settings.formats)
+    walls.announce("parsing", {**protect_parent(), **await parsers.walls(limits)})
+    intents, memory = Intents(sessions, blobs, billing), UploadMemory(settings.upload_memory_bytes)
+    return ServiceContext(sessions, blobs, billing, settings, job_rules(settings), parsers, intents, memory)
 
 
 def channel_to_billing(settings: Settings, credentials: Credentials) -> Channel:
