@@ -5,6 +5,7 @@ Hashing runs in threads. The number of hashes at a time is limited, because each
 
 import asyncio
 import re
+import unicodedata
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -53,6 +54,11 @@ def problems(password: str, confirmation: str, *, refuse_common: bool) -> list[s
         (password == confirmation, "The password confirmation does not match."),
     ]
     broken = [text for is_met, text in rules if not is_met]
-    if not broken and refuse_common and password.lower() in MOST_COMMON:
+    if not broken and refuse_common and _spelled_plainly(password) in MOST_COMMON:
         return ["The password is one of the most common ones. Please choose another."]
     return broken
+
+
+def _spelled_plainly(password: str) -> str:
+    """Return the password in lower case, without spaces around it and without compatible forms of letters."""
+    return unicodedata.normalize("NFKC", password).casefold().strip()
