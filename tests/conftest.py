@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from gateway.admin import Operator
 from loupe_local.log import to_file
 from loupe_local.stack import Stack
 from loupe_local.stack import stack as run_stack
@@ -22,6 +23,8 @@ from loupe_local.stores import stores as run_stores
 from tests.overrides import OVERRIDES
 from tests.warm.client import borrowed, is_wanted
 
+MOST_IMAGES_OF_A_SESSION = 10_000
+"""The monthly quota of the first user, whose token most tests use."""
 pytest_plugins = ("tests.processes", "tests.affected")
 
 PLAIN_RENDERER = structlog.dev.ConsoleRenderer(
@@ -68,7 +71,9 @@ async def stack(
         folder = tmp_path_factory.mktemp("stack")
         sink = to_file(folder / "stack.log")
         system = run_stack(folder / "state", sink=sink, durable=False, overrides=OVERRIDES, servers=servers)
-        yield await exits.enter_async_context(system)
+        running = await exits.enter_async_context(system)
+        await Operator(running.services.admin).set_quota("jane@example.com", MOST_IMAGES_OF_A_SESSION)
+        yield running
 
 
 def say(config: pytest.Config, text: str) -> None:

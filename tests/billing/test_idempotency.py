@@ -28,6 +28,7 @@ async def test_methods_without_side_effects_work_on_a_read_only_database(
     async with running(db.sessions(engine), billing.clock) as read_only:
         calls = {
             "GetEntitlement": read_only.user().GetEntitlement(pb.GetEntitlementRequest()),
+            "GetUsageHistory": read_only.user().GetUsageHistory(pb.GetUsageHistoryRequest()),
             "ListPlans": read_only.gateway.ListPlans(pb.ListPlansRequest()),
             "ListEntitlements": read_only.operator.ListEntitlements(
                 pb.ListEntitlementsRequest(user_ids=[JANE])

@@ -28,16 +28,21 @@ def a_png_of(width: int, height: int) -> bytes:
     return bytes(data)
 
 
-async def count_traces(stack: Stack, client: httpx2.AsyncClient) -> tuple[int, int, int]:
-    """Return the number of rows, of objects, and of images used."""
+async def count_traces(stack: Stack, client: httpx2.AsyncClient) -> tuple[int, int]:
+    """Return the number of rows, and of images used."""
     url = stack.stores.database_url("images").replace("postgresql+psycopg", "postgresql")
     async with await psycopg.AsyncConnection.connect(url) as connection:
         row = await (await connection.execute("SELECT count(*) FROM image")).fetchone()
+    return (row or (0,))[0], await count_used_images(client)
+
+
+async def list_originals(stack: Stack) -> set[str]:
+    """Return the keys of all originals. Those of images that other tests have deleted may still go."""
     store = stack.stores.s3.client("images")
-    objects = await asyncio.to_thread(
-        lambda: len(list(store.list_objects(stack.stores.s3.bucket, recursive=True)))
+    found = await asyncio.to_thread(
+        lambda: list(store.list_objects(stack.stores.s3.bucket, "images/originals/", recursive=True))
     )
-    return (row or (0,))[0], objects, await count_used_images(client)
+    return {str(each.object_name) for each in found}
 
 
 BROKEN = "The image is corrupt or incomplete."
@@ -98,7 +103,7 @@ BROKEN = "The image is corrupt or incomplete."
 async def test_bad_input_is_refused_and_leaves_nothing(
     stack: Stack, jane: httpx2.AsyncClient, data: bytes, fields: dict[str, Any], wrong: dict[str, list[str]]
 ) -> None:
-    before = await count_traces(stack, jane)
+    before, originals = await count_traces(stack, jane), await list_originals(stack)
 
     answer = await upscale(jane, data, **fields)
 
@@ -108,6 +113,7 @@ async def test_bad_input_is_refused_and_leaves_nothing(
     assert body["code"] == "validation_failed"
     assert body["request_id"] == answer.headers["x-request-id"]
     assert await count_traces(stack, jane) == before
+    assert not await list_originals(stack) - originals
 
 
 async def test_a_body_without_an_image_is_refused(jane: httpx2.AsyncClient) -> None:

@@ -33,7 +33,7 @@ def a_model(uncertain_part: tuple[slice, slice] | None, requests: list[tuple[str
 def a_picture(channels: int = 3) -> Picture:
     """Return a picture of two colours: one of a single colour needs no network."""
     pixels = np.zeros((HEIGHT, WIDTH, channels), np.uint8)
-    pixels[0, 0, -1] = 1
+    pixels[0, 0, -1] = 200
     return Picture(pixels, "PNG")
 
 

@@ -17,6 +17,9 @@ GENERATED = "tests/contract/test_generated_clients.py runs it"
 IN_A_CLUSTER = "needs a cluster; tests/chart and tests/snippets/test_commands.py check its names"
 NOT_RUN = {
     **{f"docs/api.md: Generate a client: {name}": GENERATED for name in GENERATORS},
+    "docs/api.md: Wait: sh": "needs an image of the reader; tests/gateway/test_waits.py sends these requests",
+    "docs/api.md: Follow events: js": "tests/contract/test_event_clients.py runs it in node",
+    "docs/api.md: Profile, usage, subscription, plans: sh": "tests/contract/test_usage_history.py reads it",
     "docs/api.md: Quick start: sh": "sets the two variables, which the tests of the programs set",
     "docs/backup.md: Backup: sh": "needs a cluster; tests/e2e/test_backup.py dumps local databases",
     "docs/backup.md: Backup: sh 2": "needs a cluster and mc; tests/e2e/test_backup.py copies the bucket",
@@ -39,9 +42,10 @@ NOT_RUN = {
 }
 
 DIAGRAMS = {
+    "docs/api.md: Follow events: ",
     "README.md: How it works: ",
     "docs/architecture.md: Inside a service: ",
     "docs/security.md: Who trusts whom: ",
     "deploy/helm/loupe/README.md: Who talks to whom: ",
 }
-"""Blocks without a language."""
+"""Blocks without a language: diagrams, and what a server sends."""

@@ -42,7 +42,9 @@ EVENTS = {
     ),
     "password.changed": Event("a user set a new password; all other tokens are revoked"),
     "requests.limited": Event("the first request of an hour that an hourly limit refused", is_refusal=True),
-    "second_factor.disabled": Event("a user switched the second factor off, or a restored address did"),
+    "second_factor.disabled": Event(
+        "a user or an operator switched the second factor off, or a restored address did"
+    ),
     "second_factor.enabled": Event("a user switched a second factor on"),
     "second_factor.recovery_code_used": Event("a recovery code replaced a code of the second factor"),
     "second_factor.recovery_codes_replaced": Event("a user got new recovery codes"),

@@ -21,6 +21,8 @@ def main() -> None:
     for operation in (one for methods in document["paths"].values() for one in methods.values()):
         for part in (operation.get("requestBody", {"content": {}}), *operation["responses"].values()):
             for media in part["content"].values():
+                if "$ref" not in media["schema"]:  # a stream of events
+                    continue
                 model = getattr(MODELS, media["schema"]["$ref"].rpartition("/")[2])
                 single = [media["example"]] if "example" in media else []
                 for example in [*single, *(one["value"] for one in media.get("examples", {}).values())]:
