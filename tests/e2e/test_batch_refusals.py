@@ -10,7 +10,7 @@ import pytest
 from loupe_local.stack import Stack
 from tests.client import client_of, count_used_images
 from tests.e2e.batching import PHOTO, TEN_MB, Files, create_batch, photos_of, post_batch, until_ended
-from tests.e2e.test_refusals import BROKEN, NOT_AN_IMAGE, count_traces
+from tests.e2e.test_refusals import BROKEN, NOT_AN_IMAGE, count_traces, list_originals
 from tests.gateway.harness import People
 from tests.gateway.multipart_bodies import a_part
 from tests.gateway.test_access import USED_UP
@@ -51,7 +51,7 @@ async def mia(stack: Stack) -> AsyncGenerator[httpx2.AsyncClient]:
 async def test_one_fault_refuses_the_whole_batch_and_leaves_nothing(
     stack: Stack, mia: httpx2.AsyncClient, files: Files, fields: dict[str, Any], wrong: dict[str, list[str]]
 ) -> None:
-    before = await count_traces(stack, mia)
+    before, originals = await count_traces(stack, mia), await list_originals(stack)
 
     answer = await post_batch(mia, files, **(fields or {"other": "x"}))
 
@@ -63,6 +63,7 @@ async def test_one_fault_refuses_the_whole_batch_and_leaves_nothing(
     )
     assert body["errors"] == wrong
     assert await count_traces(stack, mia) == before
+    assert not await list_originals(stack) - originals
 
 
 async def test_a_body_over_the_cap_is_not_read(stack: Stack, mia: httpx2.AsyncClient) -> None:
@@ -117,16 +118,16 @@ async def test_more_images_than_the_quota_has_left_are_refused_together(stack: S
     person = await people.new("professional")
     await people.execute_sql("billing", USED_UP, person.id, 248)
     async with client_of(stack, person.token) as client:
-        before = await count_traces(stack, client)
+        before, originals = await count_traces(stack, client), await list_originals(stack)
 
         refused = await post_batch(client, photos_of(3))
-        after = await count_traces(stack, client)
+        after, new = await count_traces(stack, client), await list_originals(stack) - originals
         fitting = await post_batch(client, photos_of(2))
         none_left = await client.post("/api/batches", content=b"not even multipart")
 
     assert (refused.status_code, refused.json()["code"]) == (403, "quota_exceeded")
     assert refused.headers["x-ratelimit-remaining"] == "2"
-    assert after == before
+    assert (after, new) == (before, set())
     assert (fitting.status_code, fitting.headers["x-ratelimit-remaining"]) == (202, "0")
     assert (none_left.status_code, none_left.json()["code"]) == (403, "quota_exceeded")
 
