@@ -35,7 +35,7 @@ Load = Callable[[Stack], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many images of the other user are queued."""
+    """The numbers of images of the other user that are queued."""
 
     small: int = 400
     many: int = 1000

@@ -13,7 +13,7 @@ from tests.chaos.run import Options, Outcome, run
 
 RESULTS = Path(__file__).parents[2] / ".loupe" / "chaos"
 LINES = 10
-"""How many violations of an audit are printed."""
+"""At most so many violations of an audit are printed."""
 
 
 def say(text: str) -> None:

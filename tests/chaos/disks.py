@@ -11,7 +11,7 @@ from pathlib import Path
 
 MEBIBYTES = {"postgres": 512, "nats": 128, "objects": 512}
 FOLDERS = {"postgres": "postgres", "nats": "nats", "objects": "objects/data"}
-"""Where each store has its data, below the folder of the installation."""
+"""The folder of each store's data, below the folder of the installation."""
 BALLAST = "ballast"
 
 

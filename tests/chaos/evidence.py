@@ -1,4 +1,4 @@
-"""What the system has after a run: rows, objects, messages and processes. Audits read nothing else."""
+"""Collects the rows, objects, messages and processes after a run. Audits read nothing else."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -90,12 +90,12 @@ class Evidence:
     outboxes: Mapping[str, int] = field(default_factory=dict[str, int])
     objects: frozenset[str] = frozenset()
     results: Mapping[int, Reading | str] = field(default_factory=dict[int, Reading | str])
-    """What the result of a completed image shows, by its id, or why it cannot be read."""
+    """The number that the result of a completed image shows, or why it cannot be read, by the image's id."""
     waiting_messages: Mapping[str, int] = field(default_factory=dict[str, int])
     """Messages that nobody has finished: by work queue, and by durable consumer."""
     dead_letters: int = 0
     completed_events: Counter[int] = field(default_factory=Counter[int])
-    """How many events `images.completed` the stream has, by the id of the image."""
+    """The number of events `images.completed` in the stream, by the id of the image."""
     is_stream_rewritten: bool = False
     """Whether the stream was wiped in the run, and its events were published again by an operator."""
     before: Mapping[str, ProcessFacts] = field(default_factory=dict[str, ProcessFacts])

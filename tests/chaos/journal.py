@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Wish(StrEnum):
-    """What the client last asked for."""
+    """The last request of the client."""
 
     RESULT = "result"
     CANCEL = "cancel"

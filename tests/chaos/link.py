@@ -15,10 +15,10 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, kw_only=True)
 class Disturbance:
-    """What happens to all connections of a link, open ones included."""
+    """The disturbance of all connections of a link, open ones included."""
 
     latency_seconds: float = 0.0
-    """How long each chunk waits."""
+    """Each chunk waits so long."""
     reset_after_bytes: int | None = None
     """A connection is reset when so many more bytes have passed."""
     is_half_open: bool = False
@@ -68,7 +68,7 @@ class Link:
 
     @property
     def held(self) -> int:
-        """How many chunks do not pass now, because the link is half open."""
+        """The number of chunks that do not pass now, because the link is half open."""
         return self._held
 
     def disturb(self, disturbance: Disturbance) -> None:

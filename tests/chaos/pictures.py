@@ -17,7 +17,7 @@ NUMBER_BITS, CHECK_BITS = 24, 12
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a result shows. `number` is None if its pattern is no picture of ours."""
+    """The pattern that a result shows. `number` is None if it is no picture of ours."""
 
     number: int | None
     width: int

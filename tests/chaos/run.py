@@ -51,11 +51,11 @@ class Options:
     """The longest time between two faults."""
     seconds_per_kill: float = 3.0
     folder: Path | None = None
-    """Where the run has its files. By default a temporary folder. It stays if there is a violation."""
+    """The folder of the run's files, by default a temporary one. It stays if there is a violation."""
 
     @property
     def seconds(self) -> float:
-        """How long clients and faults are at work."""
+        """Clients and faults are at work for so long."""
         return max(self.images * SECONDS_PER_IMAGE, self.kills * self.seconds_per_kill)
 
     @property
@@ -70,14 +70,14 @@ class Options:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What a run did and found. `violations` holds sentences by audit."""
+    """The deeds and findings of a run. `violations` holds sentences by audit."""
 
     seed: int
     seconds: float
     accepted: int
     ended: dict[str, int]
     strikes: dict[str, int]
-    """How often each fault struck."""
+    """The number of times that each fault struck."""
     kills: dict[str, int]
     """Processes that were killed, stopped or frozen, by component."""
     violations: dict[str, list[str]]

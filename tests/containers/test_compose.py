@@ -29,7 +29,7 @@ FIXED = {
     *("listen", "metrics_listen", "nats_replicas", "s3_bucket", "s3_region", "shared_memory"),
     *("tls_authority", "tls_certificate", "tls_key", "plans_file", "triton_secret_file"),
 }
-"""What the file itself decides: ports, one server of each kind, no files of the machine in a container."""
+"""The file itself decides these: ports, one server of each kind, no file of the machine in a container."""
 
 
 def compose() -> dict[str, dict[str, Any]]:

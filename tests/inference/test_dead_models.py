@@ -1,4 +1,4 @@
-"""What models that died inside Triton leave behind goes away: after some deaths Triton is started anew."""
+"""After some models have died inside Triton it is started anew, so nothing that they left stays."""
 
 import asyncio
 import contextlib

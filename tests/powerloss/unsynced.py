@@ -1,4 +1,4 @@
-"""What has been written and not synced: how to take it back, as a power failure does."""
+"""Takes back what has been written and not synced, as a power failure does."""
 
 import os
 

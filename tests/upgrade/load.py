@@ -31,7 +31,7 @@ class Clients:
         """Uploads without an answer, or with an error of ours. Loupe may have accepted them or not."""
         self.problems = list[str]()
         self.checked = 0
-        """How many results were downloaded and compared."""
+        """The number of results that were downloaded and compared."""
 
     async def upload_for_ever(self, start: int) -> None:
         """Upload single images and batches, and wait for each. Every fifth image is deleted at once."""

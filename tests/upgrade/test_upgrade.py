@@ -19,7 +19,7 @@ from tests.upgrade.replicas import NEW, OLD, Replicas
 USERS = 3
 SERVERS_FIRST = ("auth", "billing", "images", "inference", "gateway")
 RESULTS = 2
-"""How many results each client checks at each step."""
+"""Each client checks so many results at each step."""
 
 
 @pytest.fixture

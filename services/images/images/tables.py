@@ -183,7 +183,7 @@ class Undecodable(Base, table=True):
 
 
 class UploadIntent(Base, table=True):
-    """What an upload under way has reserved and stored, or is about to. Nobody works on it any more if
+    """The note of what an upload under way reserves and stores. Nobody works on the upload any more if
     `alive_until` has passed. See `images.uploads.intents`.
     """
 

@@ -1,1 +1,1 @@
-"""What happens to images and batches, as this gateway hears of it, and everybody who waits for it."""
+"""This package follows what happens to images and batches, and wakes everybody who waits for it."""

@@ -38,7 +38,7 @@ OnEvent = Callable[[pb.ClientEvent, Position | None], None]
 
 
 class Range(NamedTuple):
-    """What the stream holds now."""
+    """The oldest and the newest position that the stream holds now."""
 
     first: Position
     """The oldest event, or the next one if the stream is empty."""

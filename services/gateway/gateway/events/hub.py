@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from gateway.events.streams import EventStream
 
 MOST_WAITS, MOST_STREAMS = 50, 20
-"""How many requests of a user wait at a time at this gateway, and how many event streams are open."""
+"""A user may have so many waiting requests and so many open event streams at this gateway."""
 RETRY_AFTER_SECONDS = 10
 MOST_READS = 32
-"""How many of those who were woken read at a time."""
+"""So many of those who were woken read at a time."""
 open_waits = Gauge("loupe_waits_open", "Requests that wait for the end of an image or a batch")
 open_streams = Gauge("loupe_event_streams_open", "Event streams that clients read")
 

@@ -25,7 +25,7 @@ RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events a client wants. Whatever is empty does not matter."""
+    """The choice of events that a client wants. An empty field excludes nothing."""
 
     types: Collection[str] = ()
     image_id: int | None = None

@@ -36,7 +36,7 @@ SAFE_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"
 
 @dataclass(frozen=True, slots=True)
 class HourlyLimits:
-    """What `Edge` needs to know of the hourly limits. Both functions return their headers."""
+    """The two functions by which `Edge` reads and corrects the hourly limits. Both return their headers."""
 
     read: Callable[[Request], Awaitable[dict[str, str]]]
     """For a request that failed before it was counted."""

@@ -30,7 +30,7 @@ from loupe.images.v1 import images_pb2 as pb
 router = APIRouter(prefix="/api/events", tags=["events"])
 COMMENT_SECONDS = 15.0
 CHECK_SECONDS = 60.0
-"""How often a token is checked without a cause, in case the event about its revocation was lost."""
+"""A token is checked so often without a cause, in case the event about its revocation was lost."""
 RETRY_SECONDS = 1.0
 HEADERS = {"X-Accel-Buffering": "no"}
 """Makes nginx and its kin pass each event on at once."""

@@ -28,7 +28,7 @@ DEAD_STANDARD, DEAD_PRIORITY = "dead.QUEUE.inference-standard", "dead.QUEUE.infe
 EXHAUSTED = "attempts_exhausted"
 CANCELLED_TEXT = "The image was cancelled."
 MOST_EXCUSED = 20
-"""How many attempts of an image can be excused. After that many, the image itself counts as the cause."""
+"""So many attempts of an image can be excused. After that, the image itself counts as the cause."""
 LOCK_USER = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
 LOCK_OWNER = sa.text("SELECT pg_advisory_xact_lock(user_id) FROM image WHERE id = :image_id")
 """Takes the same lock, for the user who owns the image."""

@@ -133,7 +133,7 @@ class Queue:
 
     @property
     def _running_count(self) -> int:
-        """How many images share the workers as soon as every place is taken."""
+        """Return how many images share the workers as soon as every place is taken."""
         return max(
             self.processing_count, min(self.workers.places, self.processing_count + self._waiting_count)
         )

@@ -19,7 +19,7 @@ WIDEN = 25
 SOFTEN = 3.0
 """Standard deviation of the blur that softens the blend's edge, in pixels of the original."""
 REACH = 32
-"""How far an uncertain pixel has an effect: half of WIDEN, and the softened edge until it reaches zero."""
+"""An uncertain pixel has an effect so far: half of WIDEN, and the softened edge until it reaches zero."""
 
 
 class BlendWeight(NamedTuple):

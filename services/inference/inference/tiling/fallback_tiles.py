@@ -14,7 +14,7 @@ LARGEST_TILE = 256
 SMALLEST_SAVING = 0.1
 """A tile is split only if that saves this share of its pixels. Each tile costs a call to Triton."""
 Cells = npt.NDArray[np.bool_]
-"""Which squares of QUANTUM pixels of a tile need the fallback, by row and column."""
+"""The squares of QUANTUM pixels of a tile that need the fallback, by row and column."""
 
 
 def plan(
