@@ -44,8 +44,8 @@ class Clients:
                 await asyncio.gather(*(self.check_result(image_id, number) for image_id in ids))
 
     async def delete(self, image_id: int) -> None:
+        self.deleted.add(image_id)  # before the call: the load may end between the deletion and its answer
         answer = await self.call("DELETE", f"/api/images/{image_id}")
-        self.deleted.add(image_id)
         if answer.status_code not in {200, 404}:  # 404: an earlier try deleted it, and its answer was lost
             self.problems.append(f"image {image_id} could not be deleted: {answer.text}")
 
