@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class Trail:
     def __init__(self) -> None:
         self._processes = set[psutil.Process]()
         self._regions = set[str]()
+        self._began = time.time()
 
     def note(self, world: World) -> None:
         """Call this often: a region is known only if it was seen."""
@@ -67,12 +69,18 @@ class Trail:
         """Return a line for each process, region and file that exists although everything was stopped."""
         alive = [one for one in self._processes if _is_alive(one)]
         regions = [name for name in sorted(self._regions) if (SHARED_MEMORY / name).exists()]
-        files = [str(path) for path in sorted(temporary.rglob("*"))]
+        files = sorted(temporary.rglob("*"))
+        # an older file is of another run, whose port was the same
+        files += [
+            path
+            for pattern in sockets
+            for path in Path("/").glob(pattern)
+            if path.lstat().st_mtime >= self._began
+        ]
         return [
             *(f"process {one.pid} {_command(one)}" for one in alive),
             *(f"shared memory {name}" for name in regions),
-            *(f"file {name}" for name in files),
-            *(f"file {name}" for pattern in sockets for name in Path("/").glob(pattern)),
+            *(f"file {path}" for path in files),
         ]
 
 
