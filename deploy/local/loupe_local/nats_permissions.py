@@ -93,6 +93,12 @@ TABLE: Mapping[str, Rights] = {
             ("JOBS", "inference"),
         ),
     ),
+    "outbound": Rights(
+        publishes=("outbound.>",),
+        declares=("OUTBOUND",),
+        consumes=(("AUTH", "outbound-users"),),
+        redrives_own_letters=True,
+    ),
     "gateway": Rights(
         publishes=("limits.>",),
         listens=(

@@ -163,6 +163,14 @@ class Services:
             **self._s3("inference"),
         }
 
+    def _outbound(self) -> dict[str, str]:
+        return {
+            "database_url": self.stores.database_url("outbound"),
+            "listen": self.target("outbound"),
+            "auth_target": self.target("auth"),
+            "client_secret": self.secrets["outbound"],
+        }
+
     def _gateway(self) -> dict[str, str]:
         return {
             "listen": self.target("gateway"),
