@@ -25,6 +25,8 @@ REQUESTS_PER_HOUR_WITHOUT_TOKEN = 1000
 """The default of ten would soon lock out a person who tries things on their own machine."""
 
 
+RECEIVERS_ON_THIS_MACHINE = {"allow": "127.0.0.0/8", "allow_http": "true", "ports": "1-65535"}
+"""Users' URLs may lead to this machine, so that people can try webhooks and links.."""
 GATEWAY = "service.gateway"
 """The name under which the API's port is remembered."""
 
@@ -169,6 +171,7 @@ class Services:
             "listen": self.target("outbound"),
             "auth_target": self.target("auth"),
             "client_secret": self.secrets["outbound"],
+            **RECEIVERS_ON_THIS_MACHINE,
         }
 
     def _gateway(self) -> dict[str, str]:
