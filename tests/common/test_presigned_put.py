@@ -1,4 +1,4 @@
-"""Our signature of a PUT equals that of AWS's own library: `S3SigV4QueryAuth` of botocore 1.44.8 made these."""
+"""Our signature of a PUT equals that of AWS's own library: botocore 1.44.8 made these (`S3SigV4QueryAuth`)."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
