@@ -10,12 +10,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from loupe_local.mailbox import newest_mail_to
 from loupe_local.stack import Stack
 from loupe_local.state import REPOSITORY
 from tests.client import client_of, upload_image, wait_for_status
 from tests.contract.api_client import SMALL, a_batch, data_of, invalid_fields, refusal
 from tests.contract.shapes import a_page_of, check
 from tests.contract.webhook_shapes import DELIVERY, NEW_WEBHOOK, SIGNING_SECRET, WEBHOOK, WEBHOOKS
+from tests.gateway.event_streams import event_stream
 from tests.gateway.harness import People
 from tests.outbound.receiver import Receiver, answer, receiver
 from tests.polling import until
@@ -196,6 +198,23 @@ async def test_a_disabled_webhook_gets_nothing(client: httpx2.AsyncClient) -> No
     refused = await client.post(f"/api/webhooks/{webhook_id}/test")
 
     assert refusal(refused)[:2] == (400, "webhook_disabled")
+
+
+async def test_a_webhook_that_answers_410_is_disabled_and_its_owner_hears_it_by_mail_and_event(
+    stack: Stack, people: People
+) -> None:
+    person = await people.new("professional")
+    async with client_of(stack, person.token) as client, event_stream(client) as stream:
+        async with receiver(answer(410)) as target:
+            webhook_id, _ = await create(client, target.url)
+            await client.post(f"/api/webhooks/{webhook_id}/test")
+            event = await stream.until("webhook.disabled")
+        mail = await newest_mail_to(stack.stores.mails, person.email, "A webhook was disabled")
+        shown = (await client.get(f"/api/webhooks/{webhook_id}")).json()["data"]
+
+    assert event.data["data"] == shown
+    assert (shown["is_enabled"], shown["disabled_reason"]) == (False, "gone")
+    assert target.url in mail.get_content()
 
 
 @pytest.mark.parametrize("of_account", [False, True])
