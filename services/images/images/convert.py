@@ -60,6 +60,7 @@ def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime
         estimated_seconds=queue.seconds(image) if queue else None,
         result_format=pb.Format.Value(f"FORMAT_{image.upscaled_format}"),
         warnings=[pb.Warning(**each) for each in image.warnings or ()],
+        webhook_url=image.webhook_url or "",
     )
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path
@@ -88,6 +89,7 @@ def batch_to_proto(batch: Batch, images: Iterable[pb.Image]) -> pb.Batch:
         created_at=timestamps.to_proto(batch.created_at),
         updated_at=timestamps.to_proto(batch.updated_at),
         completed_at=timestamps.to_proto(batch.completed_at),
+        webhook_url=batch.webhook_url or "",
     )
 
 

@@ -28,6 +28,7 @@ CALLERS = {
     "RotateAccountSecret": rpc.ANY_USER,
     "ListDeliveries": rpc.users("user:read"),
     "ReplayDelivery": rpc.ANY_USER,
+    "CheckAddress": rpc.users("images:write"),
     "ListFailingWebhooks": rpc.services("operator"),
     "RedriveWebhook": rpc.services("operator"),
 }
@@ -177,6 +178,12 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
         async with self._sessions.begin() as session:
             delivery = await delivery_log.replay(session, owner(), request.id, self._now())
         return pb.ReplayDeliveryResponse(delivery=to_delivery(delivery))
+
+    async def CheckAddress(
+        self, request: pb.CheckAddressRequest, context: rpc.Context
+    ) -> pb.CheckAddressResponse:
+        address = await self._addresses.check(request.url, field="webhook_url")
+        return pb.CheckAddressResponse(url=address.url)
 
     async def ListFailingWebhooks(
         self, request: pb.ListFailingWebhooksRequest, context: rpc.Context

@@ -83,6 +83,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "queue_position": None,
         "estimated_seconds": None,
         "warnings": [],
+        "webhook_url": None,
     }
 
 
@@ -102,6 +103,7 @@ def _batch(status: str, images: list[dict[str, Any]], done: int, ended_at: str |
         "completed_at": ended_at,
         "target_width": None,
         "target_height": None,
+        "webhook_url": None,
     }
 
 

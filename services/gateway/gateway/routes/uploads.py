@@ -12,6 +12,7 @@ from gateway.http.field_warnings import warnings_of
 from gateway.http.multipart import DEFAULT_TIME, FileStart, Form, read_form
 from gateway.http.upload_gate import UploadTime, declared_bytes
 from gateway.identity.callers import Caller
+from gateway.routes.upload_addresses import with_checked_address
 from imagefile.formats import CHOICES, WRITABLE, Format
 from loupe import refusals
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
@@ -51,6 +52,7 @@ OPTIONS: Json = {
     "metadata": METADATA | {"default": "strip"},
     "model": MODEL_NAME | {"default": "auto"},
     "dpi": {"type": "integer", "minimum": 1, "maximum": 65_535},
+    "webhook_url": {"type": "string", "format": "uri", "maxLength": 2048},
 }
 """The text fields of both forms, as in the API's description. The images service checks their values."""
 UPLOAD_ID = "upload_id"
@@ -84,7 +86,7 @@ async def send_image(request: Request, caller: Caller) -> pb.UpscaleResponse:
     """Send the form to images. Raise `Unavailable` if too many uploads are under way."""
     backend = backend_of(request)
     async with backend.upload_gate.admit(caller.user.id):
-        messages = read_image_form(request, backend.upload_time)
+        messages = with_checked_address(caller, read_image_form(request, backend.upload_time))
         return await caller.images.Upscale(messages, timeout=_call_seconds(request, IMAGE_FORM))
 
 
@@ -92,7 +94,7 @@ async def send_batch(request: Request, caller: Caller) -> pb.CreateBatchResponse
     """Send the form to images. Raise `Unavailable` if too many uploads are under way."""
     backend = backend_of(request)
     async with backend.upload_gate.admit(caller.user.id):
-        messages = read_batch_form(request, backend.upload_time)
+        messages = with_checked_address(caller, read_batch_form(request, backend.upload_time))
         return await caller.images.CreateBatch(messages, timeout=_call_seconds(request, BATCH_FORM))
 
 
