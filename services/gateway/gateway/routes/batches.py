@@ -7,12 +7,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.http.envelope import Envelope, Message, Page, format_time, parse_id
-from gateway.identity.access import record_usage
 from gateway.identity.route_access import BatchDeleter, BatchPoller, BatchReader, BatchWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
 from gateway.openapi.schema_parts import ScaleFactor, a_choice
-from gateway.routes import uploads, waits
+from gateway.routes import submissions, uploads, waits
 from gateway.routes.images import AcceptedImage, ImageFields, to_accepted_image, to_image
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
@@ -92,11 +91,13 @@ CREATE_BATCH = Operation(
 )
 @CREATE_BATCH.describes
 async def create_batch(
-    request: Request, caller: BatchWriter, prefer: waits.Prefer = None
+    request: Request,
+    caller: BatchWriter,
+    idempotency_key: submissions.Key = None,
+    prefer: waits.Prefer = None,
 ) -> Envelope[Batch[AcceptedBatchImage]] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
         response = await uploads.send_batch(request, caller)
-        record_usage(request, caller, response)
         uploads.warn_of_unused_options(request, response.batch.images)
         uploads.warn_of_images(request, response.batch.images, in_batch=True)
         if batch := await wait.until_new_one_ended(waits.BATCH, response.batch.id):

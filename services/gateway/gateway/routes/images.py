@@ -8,12 +8,11 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.http.envelope import Envelope, Message, Page, format_size, format_time, parse_id
 from gateway.http.routing import NOT_UPLOAD
-from gateway.identity.access import record_usage
 from gateway.identity.route_access import ImageDeleter, ImagePoller, ImageReader, ImageWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
 from gateway.openapi.schema_parts import ScaleFactor, a_choice
-from gateway.routes import uploads, waits
+from gateway.routes import submissions, uploads, waits
 from gateway.routes.image_parts import (
     Failure,
     ImageWarning,
@@ -130,11 +129,13 @@ UPSCALE_IMAGE = Operation(
 )
 @UPSCALE_IMAGE.describes
 async def upscale(
-    request: Request, caller: ImageWriter, prefer: waits.Prefer = None
+    request: Request,
+    caller: ImageWriter,
+    idempotency_key: submissions.Key = None,
+    prefer: waits.Prefer = None,
 ) -> Envelope[AcceptedImage] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
         response = await uploads.send_image(request, caller)
-        record_usage(request, caller, response)
         uploads.warn_of_unused_options(request, [response.image])
         uploads.warn_of_images(request, [response.image])
         if image := await wait.until_new_one_ended(waits.IMAGE, response.image.id):
