@@ -32,6 +32,8 @@ ABILITY_OF_METHOD = {
     "GetBatch": "images:read",
     "ListBatches": "images:read",
     "DeleteBatch": "images:delete",
+    "RetryImage": "images:write",
+    "RetryBatch": "images:write",
 }
 WORKER_METHODS = ("StartWork", "StopWork", "KeepWorking", "AnnounceModels")
 GATEWAY_METHODS = ("ListModels",)

@@ -22,6 +22,7 @@ from gateway.routes import (
     models,
     pages,
     plans,
+    retries,
     second_factor,
     tokens,
     usage,
@@ -31,6 +32,7 @@ from gateway.routes import (
 RESOURCES = (
     images,
     batches,
+    retries,
     events,
     auth,
     account,

@@ -44,6 +44,10 @@ class ImagesServiceStub:
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
+    RetryImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]
+    """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+    """
     CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
@@ -55,6 +59,8 @@ class ImagesServiceStub:
     """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
     batch.
     """
+    RetryBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.RetryBatchRequest, _images_pb2.RetryBatchResponse]
+    """Makes all failed images of a batch pending again that can be retried, or none. Errors as of `RetryImage`."""
     ListDeadMessages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListDeadMessagesRequest, _images_pb2.ListDeadMessagesResponse]
     """For operators: lists messages that their consumer gave up on, newest first."""
     RedriveDeadMessage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]
@@ -94,6 +100,10 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
+    RetryImage: _aio.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]  # type: ignore[assignment]
+    """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+    """
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
@@ -105,6 +115,8 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
     batch.
     """
+    RetryBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.RetryBatchRequest, _images_pb2.RetryBatchResponse]  # type: ignore[assignment]
+    """Makes all failed images of a batch pending again that can be retried, or none. Errors as of `RetryImage`."""
     ListDeadMessages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListDeadMessagesRequest, _images_pb2.ListDeadMessagesResponse]  # type: ignore[assignment]
     """For operators: lists messages that their consumer gave up on, newest first."""
     RedriveDeadMessage: _aio.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]  # type: ignore[assignment]
@@ -173,6 +185,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
 
     @_abc_1.abstractmethod
+    def RetryImage(
+        self,
+        request: _images_pb2.RetryImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.RetryImageResponse, _abc.Awaitable[_images_pb2.RetryImageResponse]]:
+        """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+        """
+
+    @_abc_1.abstractmethod
     def CreateBatch(
         self,
         request_iterator: _MaybeAsyncIterator[_images_pb2.CreateBatchRequest],
@@ -206,6 +228,14 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
         batch.
         """
+
+    @_abc_1.abstractmethod
+    def RetryBatch(
+        self,
+        request: _images_pb2.RetryBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.RetryBatchResponse, _abc.Awaitable[_images_pb2.RetryBatchResponse]]:
+        """Makes all failed images of a batch pending again that can be retried, or none. Errors as of `RetryImage`."""
 
     @_abc_1.abstractmethod
     def ListDeadMessages(

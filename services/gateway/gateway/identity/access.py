@@ -142,6 +142,11 @@ def record_usage(
     if not response.HasField("usage"):
         limit = response.quota_limit if response.HasField("quota_limit") else None
         usage = billing_pb2.Usage(used=response.quota_used, limit=limit)
+    apply_usage(request, caller, usage)
+
+
+def apply_usage(request: Request, caller: Caller, usage: billing_pb2.Usage) -> None:
+    """Add the month's count to the answer's headers, and store it in the caller."""
     _add_quota_headers(request, usage)
     caller.update_usage(usage)
 

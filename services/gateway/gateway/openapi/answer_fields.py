@@ -20,6 +20,7 @@ OBJECTS: Json = {
     "Batch": "Several images that were uploaded in one request.",
     "BatchImage": "An image of a batch, with its state and its result.",
     "Download": "A link to the result of an image.",
+    "EarlierFailure": "Why an image had no result before it was retried.",
     "Failure": "Why an image has no result.",
     "Image": "An uploaded image, with its state and its result.",
     "ImageWarning": "Something that the result lacks of the original.",
@@ -135,13 +136,18 @@ FIELDS: Json = {
     "ImageWarning.message": a_field(
         "What was left out, and why, for a person.", "1 of 3 pages was left out: damaged."
     ),
+    "EarlierFailure.code": a_field("The reason, for programs.", "attempts_exhausted"),
+    "EarlierFailure.message": a_field("The reason, for a person.", examples.EARLIER_ERROR["message"]),
     "Failure.code": a_field(
         "The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`, "
         "`object_lost`, or one that a later version adds.",
         "undecodable",
     ),
     "Failure.message": a_field("The reason, for a person.", "The file is damaged and could not be decoded."),
-    "retryable": a_field("True if uploading the same file again may succeed.", False),
+    "retryable": a_field("True if another try may succeed; see `retryImage`.", False),
+    "earlier_errors": {"description": "The errors before each retry, oldest first, at most 20."},
+    "attempts": a_field("How often work on the image had started.", 3, minimum=0),
+    "failed_at": _instant("When the image had failed.", LATER),
     "asked": a_field("The model that was requested.", "auto"),
     "Model.used": a_field("The model that makes the result; null until it is known.", "faithful"),
     "reason": a_field("Why `auto` chose this model, for programs; null if it did not choose.", "clean_photo"),
