@@ -203,6 +203,20 @@ USAGE = an_object(
         "features": listed(TEXT),
     }
 )
+ESTIMATE = an_object(
+    {
+        "accepted": FLAG,
+        "refusals": listed(
+            an_object({"code": TEXT, "message": TEXT, "errors": or_null(a("object", minProperties=1))})
+        ),
+        "result": or_null(an_object({"width": ID, "height": ID, "format": TEXT})),
+        "model": or_null(TEXT),
+        "quota": an_object(
+            {"used": COUNT, "limit": or_null(COUNT), "remaining_after": or_null(COUNT)},
+        ),
+        "seconds": or_null(an_object({"low": ID, "likely": ID, "high": ID})),
+    }
+)
 LIMIT = an_object({"key": TEXT, "value": or_null(COUNT), "unit": TEXT})
 PLAN_KEYS: dict[str, Schema] = {
     "name": TEXT,

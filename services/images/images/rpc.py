@@ -17,6 +17,7 @@ from images.convert import (
     to_proto,
 )
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
+from images.rpc_estimates import EstimateMethods
 from images.rpc_retries import RetryMethods
 from images.uploads import file_names, single
 from loupe.images.v1 import images_pb2 as pb
@@ -32,6 +33,7 @@ CALLERS = {
     "GetBatch": rpc.users("images:read"),
     "ListBatches": rpc.users("images:read"),
     "DeleteBatch": rpc.users("images:delete"),
+    "Estimate": rpc.users("user:read"),
     "RetryImage": rpc.users("images:write"),
     "RetryBatch": rpc.users("images:write"),
     "ListDeadMessages": rpc.services("operator"),
@@ -46,7 +48,7 @@ CALLERS = {
 }
 
 
-class ImagesService(RetryMethods, images_pb2_grpc.ImagesServiceServicer):
+class ImagesService(RetryMethods, EstimateMethods, images_pb2_grpc.ImagesServiceServicer):
     """The servicer. `images.proto` describes its methods and their errors."""
 
     async def Upscale(

@@ -665,6 +665,165 @@ class UpscaleResponse(_message.Message):
 Global___UpscaleResponse: _TypeAlias = UpscaleResponse  # noqa: Y015
 
 @_typing.final
+class EstimateRequest(_message.Message):
+    """All texts are as the client sent them. Empty ones were not sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    TRANSPARENT_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    MAX_SCALE_FIELD_NUMBER: _builtins.int
+    IS_PRIORITY_FIELD_NUMBER: _builtins.int
+    width: _builtins.str
+    height: _builtins.str
+    format: _builtins.str
+    """The original's format, such as `png`. Empty means `jpeg`."""
+    size: _builtins.str
+    """Bytes of the file."""
+    transparent: _builtins.str
+    """`true` or `false`: whether the picture has an alpha channel."""
+    max_scale: _builtins.int
+    """The plan's largest scale factor."""
+    is_priority: _builtins.bool
+    """Whether the plan has the priority queue."""
+    @_builtins.property
+    def options(self) -> Global___UpscaleRequest.Options: ...
+    def __init__(
+        self,
+        *,
+        width: _builtins.str = ...,
+        height: _builtins.str = ...,
+        format: _builtins.str = ...,
+        size: _builtins.str = ...,
+        transparent: _builtins.str = ...,
+        options: Global___UpscaleRequest.Options | None = ...,
+        max_scale: _builtins.int = ...,
+        is_priority: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "height", b"height", "is_priority", b"is_priority", "max_scale", b"max_scale", "options", b"options", "size", b"size", "transparent", b"transparent", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateRequest: _TypeAlias = EstimateRequest  # noqa: Y015
+
+@_typing.final
+class EstimateResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Refusal(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class Field(_message.Message):
+            DESCRIPTOR: _descriptor.Descriptor
+
+            NAME_FIELD_NUMBER: _builtins.int
+            TEXTS_FIELD_NUMBER: _builtins.int
+            name: _builtins.str
+            @_builtins.property
+            def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+            def __init__(
+                self,
+                *,
+                name: _builtins.str = ...,
+                texts: _abc.Iterable[_builtins.str] | None = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "texts", b"texts"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        CODE_FIELD_NUMBER: _builtins.int
+        MESSAGE_FIELD_NUMBER: _builtins.int
+        FIELDS_FIELD_NUMBER: _builtins.int
+        code: _builtins.str
+        message: _builtins.str
+        @_builtins.property
+        def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimateResponse.Refusal.Field]: ...
+        def __init__(
+            self,
+            *,
+            code: _builtins.str = ...,
+            message: _builtins.str = ...,
+            fields: _abc.Iterable[Global___EstimateResponse.Refusal.Field] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "fields", b"fields", "message", b"message"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Seconds(_message.Message):
+        """From now until the result."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LOW_FIELD_NUMBER: _builtins.int
+        LIKELY_FIELD_NUMBER: _builtins.int
+        HIGH_FIELD_NUMBER: _builtins.int
+        low: _builtins.int
+        likely: _builtins.int
+        high: _builtins.int
+        def __init__(
+            self,
+            *,
+            low: _builtins.int = ...,
+            likely: _builtins.int = ...,
+            high: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "likely", b"likely", "low", b"low"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    RESULT_SIZE_FIELD_NUMBER: _builtins.int
+    RESULT_FORMAT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    result_format: Global___Format.ValueType
+    model: _builtins.str
+    """The requested model."""
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimateResponse.Refusal]:
+        """Empty if images would accept the upload."""
+
+    @_builtins.property
+    def result_size(self) -> Global___Size:
+        """Absent, like all fields below, if no result is possible."""
+
+    @_builtins.property
+    def seconds(self) -> Global___EstimateResponse.Seconds:
+        """Absent if no worker has ever announced its speed."""
+
+    def __init__(
+        self,
+        *,
+        refusals: _abc.Iterable[Global___EstimateResponse.Refusal] | None = ...,
+        result_size: Global___Size | None = ...,
+        result_format: Global___Format.ValueType = ...,
+        model: _builtins.str = ...,
+        seconds: Global___EstimateResponse.Seconds | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result_size", b"result_size", "seconds", b"seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "refusals", b"refusals", "result_format", b"result_format", "result_size", b"result_size", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateResponse: _TypeAlias = EstimateResponse  # noqa: Y015
+
+@_typing.final
 class GetImageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -40,6 +40,11 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.UpscaleRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.UpscaleResponse.FromString,
                 _registered_method=True)
+        self.Estimate = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/Estimate',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.EstimateRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.EstimateResponse.FromString,
+                _registered_method=True)
         self.GetImage = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/GetImage',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetImageRequest.SerializeToString,
@@ -144,6 +149,14 @@ class ImagesServiceServicer:
     def Upscale(self, request_iterator, context):
         """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
         follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Estimate(self, request, context):
+        """Says what an upload of such a picture would become, by the same checks. INVALID_ARGUMENT names missing or impossible
+        fields of the picture; what is wrong with the options is a refusal in the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -293,6 +306,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.UpscaleRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.UpscaleResponse.SerializeToString,
             ),
+            'Estimate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Estimate,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.EstimateRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.EstimateResponse.SerializeToString,
+            ),
             'GetImage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetImage,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetImageRequest.FromString,
@@ -417,6 +435,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/Upscale',
             loupe_dot_images_dot_v1_dot_images__pb2.UpscaleRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.UpscaleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Estimate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/Estimate',
+            loupe_dot_images_dot_v1_dot_images__pb2.EstimateRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.EstimateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class ImagesServiceStub:
     """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
     follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
     """
+    Estimate: _grpc.UnaryUnaryMultiCallable[_images_pb2.EstimateRequest, _images_pb2.EstimateResponse]
+    """Says what an upload of such a picture would become, by the same checks. INVALID_ARGUMENT names missing or impossible
+    fields of the picture; what is wrong with the options is a refusal in the answer.
+    """
     GetImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetImageRequest, _images_pb2.GetImageResponse]
     ListImages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]
     """Returns one page, newest first."""
@@ -92,6 +96,10 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     Upscale: _aio.StreamUnaryMultiCallable[_images_pb2.UpscaleRequest, _images_pb2.UpscaleResponse]  # type: ignore[assignment]
     """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
     follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+    """
+    Estimate: _aio.UnaryUnaryMultiCallable[_images_pb2.EstimateRequest, _images_pb2.EstimateResponse]  # type: ignore[assignment]
+    """Says what an upload of such a picture would become, by the same checks. INVALID_ARGUMENT names missing or impossible
+    fields of the picture; what is wrong with the options is a refusal in the answer.
     """
     GetImage: _aio.UnaryUnaryMultiCallable[_images_pb2.GetImageRequest, _images_pb2.GetImageResponse]  # type: ignore[assignment]
     ListImages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]  # type: ignore[assignment]
@@ -151,6 +159,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_images_pb2.UpscaleResponse, _abc.Awaitable[_images_pb2.UpscaleResponse]]:
         """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
         follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+        """
+
+    @_abc_1.abstractmethod
+    def Estimate(
+        self,
+        request: _images_pb2.EstimateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.EstimateResponse, _abc.Awaitable[_images_pb2.EstimateResponse]]:
+        """Says what an upload of such a picture would become, by the same checks. INVALID_ARGUMENT names missing or impossible
+        fields of the picture; what is wrong with the options is a refusal in the answer.
         """
 
     @_abc_1.abstractmethod

@@ -64,6 +64,18 @@ class Access:
         caller = await _authenticate(backend, request)
         _add_quota_headers(request, caller.entitlement.usage)
         await _count_caller(backend, request, caller, is_poll=self.is_poll)
+        await self._require(backend, request, caller)
+        return caller
+
+    async def refusal_of(self, request: Request, caller: Caller) -> errors.ServiceError | None:
+        """Return why a request of this caller would be refused, or None. Limits are not checked."""
+        try:
+            await self._require(backend_of(request), request, caller)
+        except (errors.PermissionDenied, errors.FailedPrecondition) as error:
+            return error
+        return None
+
+    async def _require(self, backend: Backend, request: Request, caller: Caller) -> None:
         if self.requires_verification and not caller.user.HasField("email_verified_at"):
             raise errors.refused(refusals.EMAIL_UNVERIFIED)
         if self.creates_images:
@@ -75,7 +87,6 @@ class Access:
                 raise errors.refused(refusals.MISSING_ABILITY, ability=ability)
         if self.creates_images:
             await _require_quota(backend, request, caller)
-        return caller
 
 
 def access_by_route(app: FastAPI) -> dict[tuple[str, str], Access]:

@@ -232,6 +232,14 @@ RETRIED_BATCH = COMPLETED_BATCH | {
     "completed_at": None,
 }
 IMAGE = {**completed(42, "photo.jpg"), "batch_id": None}
+ESTIMATE = {
+    "accepted": True,
+    "refusals": [],
+    "result": {"width": 3840, "height": 2160, "format": "jpeg"},
+    "model": "auto",
+    "quota": {"used": 42, "limit": 100, "remaining_after": 57},
+    "seconds": {"low": 5, "likely": 9, "high": 17},
+}
 RETRIED = retried(IMAGE)
 EVENT = {"type": "image.completed", "timestamp": IMAGE["updated_at"], "data": IMAGE}
 DOWNLOAD = {

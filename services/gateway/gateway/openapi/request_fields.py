@@ -18,6 +18,7 @@ BODIES: Json = {
     "BatchUpload": "The files of a batch, and the options for all of them.",
     "Code": "A code of the second factor.",
     "Credentials": "Address and password of a user.",
+    "EstimateRequest": "A picture, and the options with which it would be uploaded.",
     "ForgottenPassword": "Whose password was forgotten.",
     "ImageUpload": "One file, and its options.",
     "NewPassword": "A new password, and the token of the mail.",
@@ -64,6 +65,11 @@ FIELDS: Json = {
         "2030-01-01T00:00:00Z",
     ),
     # uploads
+    "width": a_field("Width of the original in pixels.", 1920),
+    "height": a_field("Height of the original in pixels.", 1080),
+    "format": a_field("The format of the original.", "jpeg"),
+    "size": a_field("The size of the file in bytes. It matters only if it may be too large.", 2097152),
+    "transparent": a_field("True if the original has an alpha channel or a transparent colour.", False),
     "image": a_field(f"The image: a file of at most {LARGEST_FILE}.", "photo.jpg"),
     "images[]": a_field(
         f"The images: up to {MOST_BATCH_IMAGES} files of at most {LARGEST_FILE} each.",
