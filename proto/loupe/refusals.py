@@ -82,6 +82,21 @@ IMAGE_PROCESSING = Refusal(
 )
 IMAGE_FAILED = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "image_failed", "Image processing failed")
 
+NOTHING_TO_RETRY = Refusal(
+    grpc.StatusCode.ALREADY_EXISTS, "nothing_to_retry", "There is no failed image to retry."
+)
+NOT_RETRYABLE = Refusal(
+    grpc.StatusCode.ALREADY_EXISTS,
+    "not_retryable",
+    "The image would fail again: {reason}",
+    example={"reason": "The file is damaged."},
+)
+ORIGINAL_MISSING = Refusal(
+    grpc.StatusCode.ALREADY_EXISTS,
+    "original_missing",
+    "The original is no longer stored. Upload the file again.",
+)
+
 SECOND_FACTOR_ENABLED = Refusal(
     grpc.StatusCode.ALREADY_EXISTS, "second_factor_enabled", "The second factor is already switched on."
 )

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 SCHEMAS: Json = DOCUMENT["components"]["schemas"]
 CHOICES = {
     "Ability", "BatchStatus", "ErrorCode", "EventType", "Fit",
-    "ImageStatus", "Metadata", "ModelName", "OutputFormat",
+    "ImageStatus", "Metadata", "ModelName", "OriginalFormat", "OutputFormat",
     "ScaleFactor", "SubscriptionStatus", "UsageStep",
 }  # fmt: skip
 PARAMETERS = [(one.name, parameter) for one in OPERATIONS for parameter in one.spec.get("parameters", ())]

@@ -66,6 +66,18 @@ class Access:
         caller = await _authenticate(backend, request)
         _add_quota_headers(request, caller.entitlement.usage)
         await _count_caller(backend, request, caller, is_poll=self.is_poll)
+        await self._require(backend, request, caller)
+        return caller
+
+    async def refusal_of(self, request: Request, caller: Caller) -> errors.ServiceError | None:
+        """Return why a request of this caller would be refused, or None. Limits are not checked."""
+        try:
+            await self._require(backend_of(request), request, caller)
+        except (errors.PermissionDenied, errors.FailedPrecondition) as error:
+            return error
+        return None
+
+    async def _require(self, backend: Backend, request: Request, caller: Caller) -> None:
         if self.requires_verification and not caller.user.HasField("email_verified_at"):
             raise errors.refused(refusals.EMAIL_UNVERIFIED)
         if self.creates_images:
@@ -77,7 +89,6 @@ class Access:
                 raise errors.refused(refusals.MISSING_ABILITY, ability=ability)
         if self.creates_images:
             await _require_quota(backend, request, caller)
-        return caller
 
 
 def access_by_route(app: FastAPI) -> dict[tuple[str, str], Access]:
@@ -144,6 +155,11 @@ def record_usage(
     if not response.HasField("usage"):
         limit = response.quota_limit if response.HasField("quota_limit") else None
         usage = billing_pb2.Usage(used=response.quota_used, limit=limit)
+    apply_usage(request, caller, usage)
+
+
+def apply_usage(request: Request, caller: Caller, usage: billing_pb2.Usage) -> None:
+    """Add the month's count to the answer's headers, and store it in the caller."""
     _add_quota_headers(request, usage)
     caller.update_usage(usage)
 
