@@ -17,6 +17,7 @@ from gateway.routes import (
     account,
     auth,
     batches,
+    console_sessions,
     events,
     images,
     models,
@@ -41,6 +42,7 @@ RESOURCES = (
     models,
     plans,
     pages,
+    console_sessions,
 )
 """Modules with a router, the busiest first."""
 

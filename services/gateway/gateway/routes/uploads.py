@@ -82,7 +82,7 @@ async def send_image(request: Request, caller: Caller) -> pb.UpscaleResponse:
     """Send the form to images. Raise `Unavailable` if too many uploads are under way."""
     backend = backend_of(request)
     async with backend.upload_gate.admit(caller.user.id):
-        messages = read_image_form(request, backend.upload_time)
+        messages = read_image_form(request, backend.upload_time, api_request=not caller.is_console_session)
         return await caller.images.Upscale(messages, timeout=_call_seconds(request, IMAGE_FORM))
 
 
@@ -90,7 +90,7 @@ async def send_batch(request: Request, caller: Caller) -> pb.CreateBatchResponse
     """Send the form to images. Raise `Unavailable` if too many uploads are under way."""
     backend = backend_of(request)
     async with backend.upload_gate.admit(caller.user.id):
-        messages = read_batch_form(request, backend.upload_time)
+        messages = read_batch_form(request, backend.upload_time, api_request=not caller.is_console_session)
         return await caller.images.CreateBatch(messages, timeout=_call_seconds(request, BATCH_FORM))
 
 
@@ -101,12 +101,12 @@ def _call_seconds(request: Request, form: Form) -> float:
 
 
 async def read_image_form(
-    request: Request, upload_time: UploadTime = DEFAULT_TIME
+    request: Request, upload_time: UploadTime = DEFAULT_TIME, *, api_request: bool = True
 ) -> AsyncGenerator[pb.UpscaleRequest]:
     """Yield the messages of one `Upscale` call. The options come last. Without them nothing is accepted."""
     async for event in read_form(request, IMAGE_FORM, upload_time):
         if isinstance(event, FileStart):
-            start = pb.UpscaleRequest.Start(filename=event.filename or "", api_request=True)
+            start = pb.UpscaleRequest.Start(filename=event.filename or "", api_request=api_request)
             yield pb.UpscaleRequest(start=start)
         elif isinstance(event, bytes):
             yield pb.UpscaleRequest(chunk=event)
@@ -117,7 +117,7 @@ async def read_image_form(
 
 
 async def read_batch_form(
-    request: Request, upload_time: UploadTime = DEFAULT_TIME
+    request: Request, upload_time: UploadTime = DEFAULT_TIME, *, api_request: bool = True
 ) -> AsyncGenerator[pb.CreateBatchRequest]:
     """Yield the messages of one `CreateBatch` call, with the files in the order of their arrival."""
     async for event in read_form(request, BATCH_FORM, upload_time):
@@ -131,7 +131,7 @@ async def read_batch_form(
         else:
             request.state.options = event.texts
             options = pb.CreateBatchRequest.Options(
-                api_request=True, near_misses=event.near_misses, **event.texts
+                api_request=api_request, near_misses=event.near_misses, **event.texts
             )
             yield pb.CreateBatchRequest(options=options)
 
