@@ -133,6 +133,7 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
     "progress": a("integer", minimum=0, maximum=100),
     **WAIT,
     **WARNINGS,
+    "original_url": ADDRESS,
 }
 ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS, WAIT | WARNINGS)
 IMAGE = an_object({"id": ID} | IMAGE_KEYS, IMAGE_ADDITIVE | {"batch_id": or_null(ID)})

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from common import rpc, timestamps
 from common.db import now
-from imagefile.formats import media_type, parse_format
+from imagefile.formats import format_of_file, media_type, parse_format
 from images.catalogue import ALWAYS_SERVED
 from images.convert import (
     BATCH_STATUS_FROM_PROTO,
@@ -87,7 +87,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:
             image = await library.get(session, rpc.principal().user_id, request.id)
-        return pb.GetImageResponse(image=to_proto(image, await self._queue([image]), self._link(image)))
+        return pb.GetImageResponse(image=self._to_proto(image, await self._queue([image])))
 
     async def ListImages(self, request: pb.ListImagesRequest, context: rpc.Context) -> pb.ListImagesResponse:
         async with self._sessions.begin() as session:
@@ -99,7 +99,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
                 size=request.per_page,
             )
         queue = await self._queue(images)
-        protos = [to_proto(image, queue, self._link(image)) for image in images]
+        protos = [self._to_proto(image, queue) for image in images]
         return pb.ListImagesResponse(images=protos, total=total)
 
     async def GetDownload(
@@ -231,11 +231,18 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     def _batch_to_proto(
         self, batch: Batch, images: Iterable[Image], queue: queue_estimate.Queue | None
     ) -> pb.Batch:
-        return batch_to_proto(batch, [to_proto(image, queue, self._link(image)) for image in images])
+        return batch_to_proto(batch, [self._to_proto(image, queue) for image in images])
 
-    def _link(self, image: Image) -> tuple[str, datetime] | None:
-        """Return the link of a completed image, or None."""
-        return self._sign_link(image) if image.status == Status.COMPLETED else None
+    def _to_proto(self, image: Image, queue: queue_estimate.Queue | None) -> pb.Image:
+        """Convert an image, with the link of its original, and of its result if there is one."""
+        link = self._sign_link(image) if image.status == Status.COMPLETED else None
+        original_url = self._blobs.presigned_url(
+            image.original_path,
+            self._link_lifetime,
+            content_type=media_type(format_of_file(image.original_path)),
+            disposition="inline",
+        )
+        return to_proto(image, queue, link, original_url)
 
     def _sign_link(self, image: Image) -> tuple[str, datetime]:
         """Return the address of the download, and the time at which it expires."""

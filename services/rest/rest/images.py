@@ -72,6 +72,7 @@ class ImageFields(BaseModel):
     queue_position: int | None
     estimated_seconds: int | None
     warnings: list[ImageWarning]
+    original_url: str | None
 
 
 class Image(ImageFields):
@@ -130,5 +131,6 @@ def to_image(image: pb.Image) -> Image:
         queue_position=image.queue_position or None,
         estimated_seconds=image.estimated_seconds or None,
         warnings=to_warnings(image),
+        original_url=image.original_url or None,
         batch_id=image.batch_id or None,
     )

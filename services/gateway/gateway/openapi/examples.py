@@ -83,6 +83,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "queue_position": None,
         "estimated_seconds": None,
         "warnings": [],
+        "original_url": "https://files.example.com/images/originals/abc123.jpg?X-Amz-Signature=9e1d",
     }
 
 
