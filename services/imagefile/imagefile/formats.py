@@ -262,15 +262,6 @@ def require_entries(
     return table
 
 
-def format_of_file(path: str) -> Format:
-    """Return the format of a stored file by its extension. Raise `ValueError` for an unknown one."""
-    suffix = path.rpartition(".")[2]
-    for name in FORMATS:
-        if suffix == extension(name):
-            return name
-    raise ValueError(f"no format has the extension {suffix!r}")
-
-
 def parse_format(name: str) -> Format:
     """Return the format with this name. Raise `ValueError` for an unknown one."""
     for known in FORMATS:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from common import rpc, timestamps
 from common.db import now
-from imagefile.formats import format_of_file, media_type, parse_format
+from imagefile.formats import media_type, parse_format
 from images.catalogue import ALWAYS_SERVED
 from images.convert import (
     BATCH_STATUS_FROM_PROTO,
@@ -239,7 +239,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         original_url = self._blobs.presigned_url(
             image.original_path,
             self._link_lifetime,
-            content_type=media_type(format_of_file(image.original_path)),
+            content_type=media_type(file_names.format_of(image.original_path)),
             disposition="inline",
         )
         return to_proto(image, queue, link, original_url)
