@@ -69,6 +69,16 @@ QUOTA_EXCEEDED = Refusal(
 INVALID_SIGNATURE = Refusal(
     grpc.StatusCode.PERMISSION_DENIED, "invalid_signature", "This link is invalid or has expired."
 )
+FOREIGN_PAGE = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "foreign_page",
+    "Only the console of this server may send this request.",
+)
+HTTPS_REQUIRED = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION,
+    "https_required",
+    "Browsers keep you signed in only at an address with https, or on the machine that runs this server.",
+)
 
 IMAGE_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "image_not_found", "Image not found.")
 BATCH_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "batch_not_found", "Batch not found.")

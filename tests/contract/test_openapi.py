@@ -57,7 +57,7 @@ async def test_every_route_declares_its_access() -> None:
         (method, str(route.path_format))
         for route in iter_route_contexts(APPLICATION.routes)
         for method in route.methods or ()
-        if str(route.path_format).startswith("/api/")
+        if str(route.path_format).startswith(("/api/", "/console/session"))
         and any(
             one.call in (limit_by_address, limit_by_caller_or_address)
             for one in getattr(getattr(route, "dependant", None), "dependencies", ())
@@ -67,7 +67,7 @@ async def test_every_route_declares_its_access() -> None:
         (method, str(route.path_format))
         for route in iter_route_contexts(APPLICATION.routes)
         for method in route.methods or ()
-        if str(route.path_format).startswith("/api/")
+        if str(route.path_format).startswith(("/api/", "/console/session"))
     }
 
     assert needs_token | is_public | TOKEN_IS_OPTIONAL == everything

@@ -17,6 +17,7 @@ from gateway.routes import (
     account,
     auth,
     batches,
+    console_sessions,
     direct_uploads,
     estimate,
     events,
@@ -47,6 +48,7 @@ RESOURCES = (
     models,
     plans,
     pages,
+    console_sessions,
 )
 """Modules with a router, the busiest first."""
 

@@ -31,6 +31,8 @@ class Settings(ServiceSettings):
     unauthenticated_requests_per_hour: int = 10
     poll_multiplier: int = 10
     """Status polls have a separate hourly limit: this many times the plan's."""
+    console_multiplier: int = 10
+    """Requests of the console have a separate hourly limit: this many times the plan's."""
     principal_seconds: float = 30.0
     """How long a token counts as valid without asking auth again, unless an event revokes it."""
     replicas: int = 1

@@ -100,7 +100,7 @@ class ImagesService(RetryMethods, EstimateMethods, images_pb2_grpc.ImagesService
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:
             image = await library.get(session, rpc.principal().user_id, request.id)
-        return pb.GetImageResponse(image=to_proto(image, await self._queue([image]), self._link(image)))
+        return pb.GetImageResponse(image=self._to_proto(image, await self._queue([image])))
 
     async def ListImages(self, request: pb.ListImagesRequest, context: rpc.Context) -> pb.ListImagesResponse:
         async with self._sessions.begin() as session:
@@ -112,7 +112,7 @@ class ImagesService(RetryMethods, EstimateMethods, images_pb2_grpc.ImagesService
                 size=request.per_page,
             )
         queue = await self._queue(images)
-        protos = [to_proto(image, queue, self._link(image)) for image in images]
+        protos = [self._to_proto(image, queue) for image in images]
         return pb.ListImagesResponse(images=protos, total=total)
 
     async def GetDownload(

@@ -211,6 +211,7 @@ class Image(_message.Message):
     ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
     RESULT_FORMAT_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    ORIGINAL_URL_FIELD_NUMBER: _builtins.int
     EARLIER_FAILURES_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     original_filename: _builtins.str
@@ -238,6 +239,8 @@ class Image(_message.Message):
     """Only while unfinished: the estimated seconds until the result. Absent until a worker has announced its speed."""
     result_format: Global___Format.ValueType
     """The format of the result, known from the start."""
+    original_url: _builtins.str
+    """A link that shows the original in a browser, as long as `download_url` works."""
     @_builtins.property
     def original_size(self) -> Global___Size: ...
     @_builtins.property
@@ -290,11 +293,12 @@ class Image(_message.Message):
         estimated_seconds: _builtins.int | None = ...,
         result_format: Global___Format.ValueType = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        original_url: _builtins.str = ...,
         earlier_failures: _abc.Iterable[Global___EarlierFailure] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__estimated_seconds: _TypeAlias = _typing.Literal["estimated_seconds"]  # noqa: Y015
     _WhichOneofArgType__estimated_seconds: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds"]  # noqa: Y015

@@ -133,6 +133,10 @@ FIELDS: Json = {
     "download_expires_at": _instant(
         "Until when `download_url` works; null without a result.", IMAGE["download_expires_at"]
     ),
+    "original_url": _address(
+        "A link that shows the original. It needs no token, and works for an hour. It is new in each answer.",
+        IMAGE["original_url"],
+    ),
     "Image.error": a_field("Why there is no result; null unless `status` is `failed`.", None),
     "BatchImage.error": a_field("Why there is no result; null unless `status` is `failed`.", None),
     "model": {"description": "The model that was requested, and the model that was used."},
