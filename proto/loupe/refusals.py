@@ -90,6 +90,21 @@ SECOND_FACTOR_MISSING = Refusal(
 )
 
 VALIDATION_FAILED = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "validation_failed", "Validation failed")
+IDEMPOTENCY_KEY_INVALID = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION,
+    "idempotency_key_invalid",
+    "The Idempotency-Key header must have 1 to 255 visible ASCII characters, and may be sent only once.",
+)
+IDEMPOTENCY_KEY_REUSED = VALIDATION_FAILED._replace(
+    code="idempotency_key_reused",
+    fields={"Idempotency-Key": ("The Idempotency-Key was used for a request with another body.",)},
+)
+IDEMPOTENCY_KEY_IN_USE = Refusal(
+    grpc.StatusCode.ALREADY_EXISTS,
+    "idempotency_key_in_use",
+    "The first request with this Idempotency-Key is not finished yet.",
+)
+
 TOO_MANY_REQUESTS = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_many_requests", "Too many requests.")
 TOO_MANY_WAITS = TOO_MANY_REQUESTS._replace(code="too_many_waits")
 TOO_MANY_EVENT_STREAMS = TOO_MANY_REQUESTS._replace(code="too_many_event_streams")

@@ -1,8 +1,10 @@
 """The gRPC interface of images: decode the request, call the domain in a transaction, encode the response."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import rpc, timestamps
 from common.db import now
@@ -23,6 +25,7 @@ from images.domain import batches, jobs, library, models, outcome_replay, pages,
 from images.operations.dead_letters import DeadLetters
 from images.operations.missing_objects import MissingObjects
 from images.queue_estimator import QueueEstimator
+from images.submissions import Submission
 from images.tables import UNFINISHED, Batch, Image, Status
 from images.uploads import file_names, single
 from images.uploads.batch import BatchUploads
@@ -62,6 +65,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self._uploads = single.Uploads(context)
         self._batch_uploads = BatchUploads(context)
         self._dead_letters = dead_letters
+        self._submissions = context.submissions
         self._missing_objects = MissingObjects(context)
         self._settings = context.settings
         self._link_lifetime = timedelta(seconds=context.settings.download_seconds)
@@ -73,14 +77,26 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
     ) -> pb.UpscaleResponse:
         user_id = rpc.principal().user_id
+        async with self._submissions.begin(user_id, "images/upscale", rpc.metadata(context)) as submission:
+            parts = submission.read(request_iterator)
+            if submission.stored:
+                return await submission.replay(parts, pb.UpscaleResponse())
+            return await self._upscale(user_id, parts, submission)
+
+    async def _upscale(
+        self, user_id: int, parts: AsyncIterator[pb.UpscaleRequest], submission: Submission
+    ) -> pb.UpscaleResponse:
+        response = pb.UpscaleResponse()
+
+        async def answer(session: AsyncSession, images: Sequence[Image], _: Batch | None) -> None:
+            queue.add(images)
+            response.image.CopyFrom(to_proto(images[0], queue))
+            await submission.store(session, response)
+
         with self._memory.account(user_id) as account:
-            largest = self._settings.largest_upload_bytes
-            upload = await single.receive(request_iterator, largest, account)
-            # read it before: nothing may fail once the image is accepted
+            upload = await single.receive(parts, self._settings.largest_upload_bytes, account)
             queue = await self._estimator.queue_for_uploads()
-            image, usage = await self._uploads.accept(user_id, upload)
-        queue.add([image])
-        response = pb.UpscaleResponse(image=to_proto(image, queue))
+            _, usage = await self._uploads.accept(user_id, upload, answer)
         fill_usage(response, usage)
         return response
 
@@ -124,10 +140,24 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request_iterator: AsyncIterator[pb.CreateBatchRequest], context: rpc.Context
     ) -> pb.CreateBatchResponse:
         user_id = rpc.principal().user_id
-        queue = await self._estimator.queue_for_uploads()
-        batch, images, usage = await self._batch_uploads.accept(user_id, request_iterator)
-        queue.add(images)
-        response = pb.CreateBatchResponse(batch=self._batch_to_proto(batch, images, queue))
+        async with self._submissions.begin(user_id, "batches", rpc.metadata(context)) as submission:
+            parts = submission.read(request_iterator)
+            if submission.stored:
+                return await submission.replay(parts, pb.CreateBatchResponse())
+            return await self._create_batch(user_id, parts, submission)
+
+    async def _create_batch(
+        self, user_id: int, parts: AsyncIterator[pb.CreateBatchRequest], submission: Submission
+    ) -> pb.CreateBatchResponse:
+        response, queue = pb.CreateBatchResponse(), await self._estimator.queue_for_uploads()
+
+        async def answer(session: AsyncSession, images: Sequence[Image], batch: Batch | None) -> None:
+            queue.add(images)
+            if batch:
+                response.batch.CopyFrom(self._batch_to_proto(batch, images, queue))
+            await submission.store(session, response)
+
+        _, _, usage = await self._batch_uploads.accept(user_id, parts, answer)
         fill_usage(response, usage)
         return response
 

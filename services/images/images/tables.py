@@ -197,6 +197,26 @@ class UploadIntent(Base, table=True):
     alive_until: datetime = Field(sa_type=INSTANT)
 
 
+class IdempotencyKey(Base, table=True):
+    """A key that a client sent with a submission. Without a response, the submission is still under way.
+
+    The key is free again once `expires_at` has passed. See `images.submissions`.
+    """
+
+    __tablename__ = "idempotency_key"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (sa.Index("ix_idempotency_key_expires_at", "expires_at"),)
+
+    user_id: int = Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    route: str = Field(sa_type=sa.String, primary_key=True)
+    key: str = Field(sa_type=sa.String, primary_key=True)
+    submission_id: uuid.UUID
+    """The submission that has the key. Another one takes it over if this one dies."""
+    expires_at: datetime = Field(sa_type=INSTANT)
+    body_hash: bytes | None = None
+    response: bytes | None = None
+    """The answer to the accepted submission: a response message of this service."""
+
+
 class DeletedUser(Base, table=True):
     """A deleted account. New uploads of this user are refused."""
 

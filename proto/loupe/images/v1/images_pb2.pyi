@@ -599,10 +599,13 @@ class UpscaleResponse(_message.Message):
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
     """For gateways of the previous release, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
+    replayed: _builtins.bool
+    """Whether this is what was answered to an earlier call with the same `idempotency-key` in its metadata. It has no usage."""
     @_builtins.property
     def image(self) -> Global___Image: ...
     @_builtins.property
@@ -617,10 +620,11 @@ class UpscaleResponse(_message.Message):
         quota_limit: _builtins.int | None = ...,
         quota_version: _builtins.int = ...,
         usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015
@@ -964,10 +968,13 @@ class CreateBatchResponse(_message.Message):
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
     """For gateways of the previous release, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
+    replayed: _builtins.bool
+    """Whether this is what was answered to an earlier call with the same `idempotency-key` in its metadata. It has no usage."""
     @_builtins.property
     def batch(self) -> Global___Batch: ...
     @_builtins.property
@@ -982,10 +989,11 @@ class CreateBatchResponse(_message.Message):
         quota_limit: _builtins.int | None = ...,
         quota_version: _builtins.int = ...,
         usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015

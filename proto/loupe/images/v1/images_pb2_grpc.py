@@ -134,6 +134,8 @@ class ImagesServiceServicer:
     def Upscale(self, request_iterator, context):
         """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
         follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+        With `idempotency-key` in the metadata, it takes effect once: a repeat gets the first answer. INVALID_ARGUMENT
+        `idempotency_key_reused`: the body is another one. ALREADY_EXISTS `idempotency_key_in_use`: the first call is under way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,6 +171,7 @@ class ImagesServiceServicer:
     def CreateBatch(self, request_iterator, context):
         """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
         INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+        An `idempotency-key` works as in `Upscale`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

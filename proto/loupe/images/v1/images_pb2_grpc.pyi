@@ -36,6 +36,8 @@ class ImagesServiceStub:
     Upscale: _grpc.StreamUnaryMultiCallable[_images_pb2.UpscaleRequest, _images_pb2.UpscaleResponse]
     """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
     follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+    With `idempotency-key` in the metadata, it takes effect once: a repeat gets the first answer. INVALID_ARGUMENT
+    `idempotency_key_reused`: the body is another one. ALREADY_EXISTS `idempotency_key_in_use`: the first call is under way.
     """
     GetImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetImageRequest, _images_pb2.GetImageResponse]
     ListImages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]
@@ -47,6 +49,7 @@ class ImagesServiceStub:
     CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+    An `idempotency-key` works as in `Upscale`.
     """
     GetBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]
     ListBatches: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]
@@ -86,6 +89,8 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     Upscale: _aio.StreamUnaryMultiCallable[_images_pb2.UpscaleRequest, _images_pb2.UpscaleResponse]  # type: ignore[assignment]
     """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
     follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+    With `idempotency-key` in the metadata, it takes effect once: a repeat gets the first answer. INVALID_ARGUMENT
+    `idempotency_key_reused`: the body is another one. ALREADY_EXISTS `idempotency_key_in_use`: the first call is under way.
     """
     GetImage: _aio.UnaryUnaryMultiCallable[_images_pb2.GetImageRequest, _images_pb2.GetImageResponse]  # type: ignore[assignment]
     ListImages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]  # type: ignore[assignment]
@@ -97,6 +102,7 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+    An `idempotency-key` works as in `Upscale`.
     """
     GetBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]  # type: ignore[assignment]
     ListBatches: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]  # type: ignore[assignment]
@@ -139,6 +145,8 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_images_pb2.UpscaleResponse, _abc.Awaitable[_images_pb2.UpscaleResponse]]:
         """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
         follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+        With `idempotency-key` in the metadata, it takes effect once: a repeat gets the first answer. INVALID_ARGUMENT
+        `idempotency_key_reused`: the body is another one. ALREADY_EXISTS `idempotency_key_in_use`: the first call is under way.
         """
 
     @_abc_1.abstractmethod
@@ -180,6 +188,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_images_pb2.CreateBatchResponse, _abc.Awaitable[_images_pb2.CreateBatchResponse]]:
         """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
         INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+        An `idempotency-key` works as in `Upscale`.
         """
 
     @_abc_1.abstractmethod

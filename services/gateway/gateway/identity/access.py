@@ -16,7 +16,7 @@ from gateway.identity.callers import Caller
 from gateway.identity.limits import Count
 from loupe import refusals
 from loupe.billing.v1 import billing_pb2
-from loupe.contract import ABILITIES
+from loupe.contract import ABILITIES, IDEMPOTENCY_KEY
 from loupe.images.v1 import images_pb2
 from loupe.refusals import Refusal
 
@@ -36,7 +36,9 @@ class Access:
     is_poll: bool = False
     """Whether requests count against the separate limit of polls."""
     creates_images: bool = False
-    """Whether the route creates images. The caller then needs an active subscription and some quota left."""
+    """Whether the route creates images. The caller then needs an active subscription and some quota left, or
+    an idempotency key.
+    """
     feature: str = ""
     """The plan's feature that the route needs; empty: none."""
 
@@ -206,11 +208,15 @@ def _require_subscription(caller: Caller) -> None:
 
 
 async def _require_quota(backend: Backend, request: Request, caller: Caller) -> None:
-    """Raise if the month's quota is used up. Read it again first, because the cached count may be old."""
+    """Raise if the month's quota is used up. Read it again first, because the cached count may be old.
+
+    With an idempotency key, the request may repeat the one that took the last place. Then images refuses it
+    if it is new: see `gateway.routes.submissions`.
+    """
     if caller.quota_is_used_up:
         await backend.callers.refresh(caller)
         _add_quota_headers(request, caller.entitlement.usage)
-        if caller.quota_is_used_up:
+        if caller.quota_is_used_up and IDEMPOTENCY_KEY not in request.headers:
             raise errors.refused(refusals.QUOTA_EXCEEDED)
 
 

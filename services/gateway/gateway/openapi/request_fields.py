@@ -117,6 +117,11 @@ PARAMETERS: Json = {
         "n seconds. Other preferences are ignored.",
         "example": "wait=30",
     },
+    "Idempotency-Key": {
+        "description": "A text of your choice, such as a UUID. If no answer came, repeat the request with "
+        "the same key and body: it takes effect once. For 24 hours a repeat gets the first answer.",
+        "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    },
     "types": {
         "description": "Only events of these types, separated by commas. By default all.",
         "example": "image.completed,image.failed",

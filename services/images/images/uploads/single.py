@@ -7,7 +7,8 @@ from common import errors
 from images.formats.header import Header, too_large_text
 from images.tables import Image
 from images.uploads import file_names, output, sizing
-from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
+from images.uploads.incomplete import incomplete_upload
+from images.uploads.intake import Intake, LastStep, Original, ServiceContext, UploadOptions, do_nothing
 from images.uploads.memory import Account
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
@@ -48,11 +49,6 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, a
     return upload
 
 
-def incomplete_upload() -> errors.InvalidArgument:
-    """Return the error for an upload that ended before its options arrived."""
-    return errors.InvalidArgument("The upload ended early.", reason="incomplete_upload")
-
-
 def parse_options(
     form: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options, model_names: Collection[str]
 ) -> UploadOptions:
@@ -86,7 +82,9 @@ class Uploads:
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
-    async def accept(self, user_id: int, upload: Upload) -> tuple[Image, billing_pb2.Usage]:
+    async def accept(
+        self, user_id: int, upload: Upload, last: LastStep = do_nothing
+    ) -> tuple[Image, billing_pb2.Usage]:
         """Check the upload, and return the new row and the month's usage including it.
 
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
@@ -102,7 +100,7 @@ class Uploads:
             await intake.start_storing(original, upload.data)
             place = reserved.places[0]
             image = original.to_row(user_id, options, size, place, limits, api_request=upload.api_request)
-            await intake.insert([image])
+            await intake.insert([image], last=last)
         return image, reserved.usage
 
     async def _check(self, upload: Upload, model_names: Collection[str]) -> tuple[UploadOptions, Header]:
