@@ -9,7 +9,7 @@ from common import db
 from common.db import Sessions
 from loupe_local.services import services
 from loupe_local.stores import Stores
-from tests.outbound.harness import OutboundHarness, running
+from tests.outbound.harness import Clock, OutboundHarness, running
 
 
 @pytest.fixture(scope="session")
@@ -30,5 +30,5 @@ async def sessions(schema: Sessions) -> Sessions:
 
 @pytest.fixture
 async def outbound(sessions: Sessions) -> AsyncGenerator[OutboundHarness]:
-    async with running(sessions) as under_test:
+    async with running(sessions, Clock()) as under_test:
         yield under_test

@@ -11,7 +11,9 @@ NEEDED = {
     "OUTBOUND_DATABASE_URL": "postgresql://localhost/outbound",
     "OUTBOUND_NATS_URL": "nats://localhost",
     "OUTBOUND_AUTH_TARGET": "localhost:1",
+    "OUTBOUND_IMAGES_TARGET": "localhost:1",
     "OUTBOUND_CLIENT_SECRET": "secret",
+    "OUTBOUND_SECRET": "a secret of thirty-two characters",
 }
 
 

@@ -94,9 +94,9 @@ TABLE: Mapping[str, Rights] = {
         ),
     ),
     "outbound": Rights(
-        publishes=("outbound.>",),
+        publishes=("outbound.>", "events.*.webhook.disabled"),
         declares=("OUTBOUND",),
-        consumes=(("AUTH", "outbound-users"),),
+        consumes=(("CLIENT_EVENTS", "outbound-events"), ("AUTH", "outbound-users")),
         redrives_own_letters=True,
     ),
     "gateway": Rights(

@@ -26,7 +26,7 @@ REQUESTS_PER_HOUR_WITHOUT_TOKEN = 1000
 
 
 RECEIVERS_ON_THIS_MACHINE = {"allow": "127.0.0.0/8", "allow_http": "true", "ports": "1-65535"}
-"""Users' URLs may lead to this machine, so that people can try webhooks and links.."""
+"""Users' URLs may lead to this machine, so that people can try webhooks and links."""
 GATEWAY = "service.gateway"
 """The name under which the API's port is remembered."""
 
@@ -170,7 +170,9 @@ class Services:
             "database_url": self.stores.database_url("outbound"),
             "listen": self.target("outbound"),
             "auth_target": self.target("auth"),
+            "images_target": self.target("images"),
             "client_secret": self.secrets["outbound"],
+            "secret": self.secrets["outbound-secrets"],
             **RECEIVERS_ON_THIS_MACHINE,
         }
 
@@ -218,6 +220,9 @@ def services(stores: Stores, overrides: Mapping[str, str]) -> Services:
     return Services(
         stores=stores,
         ports={name: ports[f"service.{name}"] for name in names},
-        secrets={name: state.secret(f"service/{name}") for name in (*CLIENTS, "auth", "auth-links")},
+        secrets={
+            name: state.secret(f"service/{name}")
+            for name in (*CLIENTS, "auth", "auth-links", "outbound-secrets")
+        },
         overrides=overrides,
     )

@@ -18,8 +18,23 @@ class Settings(ServiceSettings):
     nats_url: str
     listen: str = "0.0.0.0:9000"
     auth_target: str
+    images_target: str
     client_secret: SecretStr
     """Authenticates this service at auth."""
+    secret: SecretStr = Field(min_length=32)
+    """Encrypts the secrets of webhooks at rest."""
+    previous_secret: SecretStr | None = None
+    """The secret before the present one. What it has encrypted is still read, and is encrypted again."""
+    parallel_deliveries: int = Field(default=64, ge=1, le=1000)
+    """How many deliveries this process makes at a time."""
+    deliveries_per_host: int = Field(default=64, ge=1)
+    """How many deliveries all processes together make to one host at a time."""
+    answer_seconds: float = Field(default=15.0, gt=0, le=60)
+    """How long a receiver may take to answer."""
+    lease_seconds: float = Field(default=60.0, gt=0)
+    """A delivery whose process has died is made again after this time."""
+    log_days: int = Field(default=30, ge=1)
+    """How long deliveries stay in the log."""
     allow: FromCommas = Field(default_factory=list)
     """What users' URLs may lead to beside the public internet: networks, addresses, host names (also
     `*.example.com`) and origins such as `http://hooks.internal:8080`, separated by commas.
@@ -45,6 +60,12 @@ class Settings(ServiceSettings):
         return value
 
     @model_validator(mode="after")
+    def _lease_is_long_enough(self) -> Self:
+        if self.lease_seconds < self.answer_seconds + 10:
+            raise ValueError("lease_seconds must exceed answer_seconds by 10")
+        return self
+
+    @model_validator(mode="after")
     def _policy_is_understood(self) -> Self:
         self.policy()
         return self
@@ -58,3 +79,7 @@ class Settings(ServiceSettings):
             http_is_allowed=self.allow_http,
             proxy=self.proxy.get_secret_value(),
         )
+
+    def key_secrets(self) -> tuple[str, ...]:
+        """Return the secret that encrypts, and then the one whose secrets are still read."""
+        return tuple(each.get_secret_value() for each in (self.secret, self.previous_secret) if each)

@@ -35,16 +35,84 @@ class OutboundServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.CreateWebhook = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/CreateWebhook',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CreateWebhookRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CreateWebhookResponse.FromString,
+                _registered_method=True)
         self.ListWebhooks = channel.unary_unary(
                 '/loupe.outbound.v1.OutboundService/ListWebhooks',
                 request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListWebhooksRequest.SerializeToString,
                 response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListWebhooksResponse.FromString,
+                _registered_method=True)
+        self.GetWebhook = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/GetWebhook',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetWebhookRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetWebhookResponse.FromString,
+                _registered_method=True)
+        self.UpdateWebhook = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/UpdateWebhook',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.UpdateWebhookRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.UpdateWebhookResponse.FromString,
+                _registered_method=True)
+        self.DeleteWebhook = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/DeleteWebhook',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.DeleteWebhookRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.DeleteWebhookResponse.FromString,
+                _registered_method=True)
+        self.TestWebhook = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/TestWebhook',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.TestWebhookRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.TestWebhookResponse.FromString,
+                _registered_method=True)
+        self.RotateSecret = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/RotateSecret',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateSecretRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateSecretResponse.FromString,
+                _registered_method=True)
+        self.GetAccountSecret = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/GetAccountSecret',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetAccountSecretRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetAccountSecretResponse.FromString,
+                _registered_method=True)
+        self.RotateAccountSecret = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/RotateAccountSecret',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateAccountSecretRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateAccountSecretResponse.FromString,
+                _registered_method=True)
+        self.ListDeliveries = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/ListDeliveries',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListDeliveriesRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.ReplayDelivery = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/ReplayDelivery',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryResponse.FromString,
+                _registered_method=True)
+        self.ListFailingWebhooks = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/ListFailingWebhooks',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListFailingWebhooksRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListFailingWebhooksResponse.FromString,
+                _registered_method=True)
+        self.RedriveWebhook = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/RedriveWebhook',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookResponse.FromString,
                 _registered_method=True)
 
 
 class OutboundServiceServicer:
     """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them.
     """
+
+    def CreateWebhook(self, request, context):
+        """Adds a webhook of the caller, and returns its secret, which no other method returns.
+        INVALID_ARGUMENT with the fields `url`, `types`, `description` and `secret`, and with `url` for a 21st webhook.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def ListWebhooks(self, request, context):
         """Returns all webhooks of the caller, newest first.
@@ -53,13 +121,151 @@ class OutboundServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetWebhook(self, request, context):
+        """NOT_FOUND `webhook_not_found`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateWebhook(self, request, context):
+        """Changes the fields that the request has. Enabling a webhook forgets its failures.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWebhook(self, request, context):
+        """Deletes a webhook with its deliveries.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestWebhook(self, request, context):
+        """Sends the event `webhook.test` to a webhook. FAILED_PRECONDITION `webhook_disabled`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateSecret(self, request, context):
+        """Makes a new secret. Deliveries are signed with the one before too, for 24 hours.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccountSecret(self, request, context):
+        """Returns the secret that signs deliveries to the `webhook_url` of an upload. The first call makes it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateAccountSecret(self, request, context):
+        """Makes a new secret of the account. Deliveries are signed with the one before too, for 24 hours.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeliveries(self, request, context):
+        """Returns deliveries to a webhook, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDelivery(self, request, context):
+        """Sends a delivery again, under the same event id. Its schedule begins anew.
+        NOT_FOUND `delivery_not_found`, FAILED_PRECONDITION `webhook_disabled`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFailingWebhooks(self, request, context):
+        """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedriveWebhook(self, request, context):
+        """For operators: enables a webhook, and sends everything at once that waits for it or was given up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OutboundServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'CreateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebhook,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CreateWebhookRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CreateWebhookResponse.SerializeToString,
+            ),
             'ListWebhooks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListWebhooks,
                     request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListWebhooksRequest.FromString,
                     response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListWebhooksResponse.SerializeToString,
+            ),
+            'GetWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhook,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetWebhookRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetWebhookResponse.SerializeToString,
+            ),
+            'UpdateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateWebhook,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.UpdateWebhookRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.UpdateWebhookResponse.SerializeToString,
+            ),
+            'DeleteWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWebhook,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.DeleteWebhookRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.DeleteWebhookResponse.SerializeToString,
+            ),
+            'TestWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestWebhook,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.TestWebhookRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.TestWebhookResponse.SerializeToString,
+            ),
+            'RotateSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateSecret,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateSecretRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateSecretResponse.SerializeToString,
+            ),
+            'GetAccountSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccountSecret,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetAccountSecretRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetAccountSecretResponse.SerializeToString,
+            ),
+            'RotateAccountSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateAccountSecret,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateAccountSecretRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateAccountSecretResponse.SerializeToString,
+            ),
+            'ListDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeliveries,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListDeliveriesRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListDeliveriesResponse.SerializeToString,
+            ),
+            'ReplayDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDelivery,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryResponse.SerializeToString,
+            ),
+            'ListFailingWebhooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFailingWebhooks,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListFailingWebhooksRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListFailingWebhooksResponse.SerializeToString,
+            ),
+            'RedriveWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedriveWebhook,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -72,6 +278,33 @@ def add_OutboundServiceServicer_to_server(servicer, server):
 class OutboundService:
     """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them.
     """
+
+    @staticmethod
+    def CreateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/CreateWebhook',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.CreateWebhookRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.CreateWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ListWebhooks(request,
@@ -90,6 +323,303 @@ class OutboundService:
             '/loupe.outbound.v1.OutboundService/ListWebhooks',
             loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListWebhooksRequest.SerializeToString,
             loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListWebhooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/GetWebhook',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetWebhookRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/UpdateWebhook',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.UpdateWebhookRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.UpdateWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/DeleteWebhook',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.DeleteWebhookRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.DeleteWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/TestWebhook',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.TestWebhookRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.TestWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/RotateSecret',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateSecretRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccountSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/GetAccountSecret',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetAccountSecretRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetAccountSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateAccountSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/RotateAccountSecret',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateAccountSecretRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.RotateAccountSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/ListDeliveries',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListDeliveriesRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/ReplayDelivery',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFailingWebhooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/ListFailingWebhooks',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListFailingWebhooksRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListFailingWebhooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedriveWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/RedriveWebhook',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,19 +33,85 @@ class OutboundServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OutboundServiceAsyncStub: ...
+    CreateWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.CreateWebhookRequest, _outbound_pb2.CreateWebhookResponse]
+    """Adds a webhook of the caller, and returns its secret, which no other method returns.
+    INVALID_ARGUMENT with the fields `url`, `types`, `description` and `secret`, and with `url` for a 21st webhook.
+    """
     ListWebhooks: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.ListWebhooksRequest, _outbound_pb2.ListWebhooksResponse]
     """Returns all webhooks of the caller, newest first."""
+    GetWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.GetWebhookRequest, _outbound_pb2.GetWebhookResponse]
+    """NOT_FOUND `webhook_not_found`."""
+    UpdateWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.UpdateWebhookRequest, _outbound_pb2.UpdateWebhookResponse]
+    """Changes the fields that the request has. Enabling a webhook forgets its failures."""
+    DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.DeleteWebhookRequest, _outbound_pb2.DeleteWebhookResponse]
+    """Deletes a webhook with its deliveries."""
+    TestWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.TestWebhookRequest, _outbound_pb2.TestWebhookResponse]
+    """Sends the event `webhook.test` to a webhook. FAILED_PRECONDITION `webhook_disabled`."""
+    RotateSecret: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.RotateSecretRequest, _outbound_pb2.RotateSecretResponse]
+    """Makes a new secret. Deliveries are signed with the one before too, for 24 hours."""
+    GetAccountSecret: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.GetAccountSecretRequest, _outbound_pb2.GetAccountSecretResponse]
+    """Returns the secret that signs deliveries to the `webhook_url` of an upload. The first call makes it."""
+    RotateAccountSecret: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.RotateAccountSecretRequest, _outbound_pb2.RotateAccountSecretResponse]
+    """Makes a new secret of the account. Deliveries are signed with the one before too, for 24 hours."""
+    ListDeliveries: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.ListDeliveriesRequest, _outbound_pb2.ListDeliveriesResponse]
+    """Returns deliveries to a webhook, newest first."""
+    ReplayDelivery: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.ReplayDeliveryRequest, _outbound_pb2.ReplayDeliveryResponse]
+    """Sends a delivery again, under the same event id. Its schedule begins anew.
+    NOT_FOUND `delivery_not_found`, FAILED_PRECONDITION `webhook_disabled`.
+    """
+    ListFailingWebhooks: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.ListFailingWebhooksRequest, _outbound_pb2.ListFailingWebhooksResponse]
+    """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it."""
+    RedriveWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.RedriveWebhookRequest, _outbound_pb2.RedriveWebhookResponse]
+    """For operators: enables a webhook, and sends everything at once that waits for it or was given up."""
 
 @_typing.type_check_only
 class OutboundServiceAsyncStub(OutboundServiceStub):
     """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.CreateWebhookRequest, _outbound_pb2.CreateWebhookResponse]  # type: ignore[assignment]
+    """Adds a webhook of the caller, and returns its secret, which no other method returns.
+    INVALID_ARGUMENT with the fields `url`, `types`, `description` and `secret`, and with `url` for a 21st webhook.
+    """
     ListWebhooks: _aio.UnaryUnaryMultiCallable[_outbound_pb2.ListWebhooksRequest, _outbound_pb2.ListWebhooksResponse]  # type: ignore[assignment]
     """Returns all webhooks of the caller, newest first."""
+    GetWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.GetWebhookRequest, _outbound_pb2.GetWebhookResponse]  # type: ignore[assignment]
+    """NOT_FOUND `webhook_not_found`."""
+    UpdateWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.UpdateWebhookRequest, _outbound_pb2.UpdateWebhookResponse]  # type: ignore[assignment]
+    """Changes the fields that the request has. Enabling a webhook forgets its failures."""
+    DeleteWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.DeleteWebhookRequest, _outbound_pb2.DeleteWebhookResponse]  # type: ignore[assignment]
+    """Deletes a webhook with its deliveries."""
+    TestWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.TestWebhookRequest, _outbound_pb2.TestWebhookResponse]  # type: ignore[assignment]
+    """Sends the event `webhook.test` to a webhook. FAILED_PRECONDITION `webhook_disabled`."""
+    RotateSecret: _aio.UnaryUnaryMultiCallable[_outbound_pb2.RotateSecretRequest, _outbound_pb2.RotateSecretResponse]  # type: ignore[assignment]
+    """Makes a new secret. Deliveries are signed with the one before too, for 24 hours."""
+    GetAccountSecret: _aio.UnaryUnaryMultiCallable[_outbound_pb2.GetAccountSecretRequest, _outbound_pb2.GetAccountSecretResponse]  # type: ignore[assignment]
+    """Returns the secret that signs deliveries to the `webhook_url` of an upload. The first call makes it."""
+    RotateAccountSecret: _aio.UnaryUnaryMultiCallable[_outbound_pb2.RotateAccountSecretRequest, _outbound_pb2.RotateAccountSecretResponse]  # type: ignore[assignment]
+    """Makes a new secret of the account. Deliveries are signed with the one before too, for 24 hours."""
+    ListDeliveries: _aio.UnaryUnaryMultiCallable[_outbound_pb2.ListDeliveriesRequest, _outbound_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
+    """Returns deliveries to a webhook, newest first."""
+    ReplayDelivery: _aio.UnaryUnaryMultiCallable[_outbound_pb2.ReplayDeliveryRequest, _outbound_pb2.ReplayDeliveryResponse]  # type: ignore[assignment]
+    """Sends a delivery again, under the same event id. Its schedule begins anew.
+    NOT_FOUND `delivery_not_found`, FAILED_PRECONDITION `webhook_disabled`.
+    """
+    ListFailingWebhooks: _aio.UnaryUnaryMultiCallable[_outbound_pb2.ListFailingWebhooksRequest, _outbound_pb2.ListFailingWebhooksResponse]  # type: ignore[assignment]
+    """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it."""
+    RedriveWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.RedriveWebhookRequest, _outbound_pb2.RedriveWebhookResponse]  # type: ignore[assignment]
+    """For operators: enables a webhook, and sends everything at once that waits for it or was given up."""
 
 class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
     """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them."""
+
+    @_abc_1.abstractmethod
+    def CreateWebhook(
+        self,
+        request: _outbound_pb2.CreateWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.CreateWebhookResponse, _abc.Awaitable[_outbound_pb2.CreateWebhookResponse]]:
+        """Adds a webhook of the caller, and returns its secret, which no other method returns.
+        INVALID_ARGUMENT with the fields `url`, `types`, `description` and `secret`, and with `url` for a 21st webhook.
+        """
 
     @_abc_1.abstractmethod
     def ListWebhooks(
@@ -54,5 +120,95 @@ class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_outbound_pb2.ListWebhooksResponse, _abc.Awaitable[_outbound_pb2.ListWebhooksResponse]]:
         """Returns all webhooks of the caller, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetWebhook(
+        self,
+        request: _outbound_pb2.GetWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.GetWebhookResponse, _abc.Awaitable[_outbound_pb2.GetWebhookResponse]]:
+        """NOT_FOUND `webhook_not_found`."""
+
+    @_abc_1.abstractmethod
+    def UpdateWebhook(
+        self,
+        request: _outbound_pb2.UpdateWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.UpdateWebhookResponse, _abc.Awaitable[_outbound_pb2.UpdateWebhookResponse]]:
+        """Changes the fields that the request has. Enabling a webhook forgets its failures."""
+
+    @_abc_1.abstractmethod
+    def DeleteWebhook(
+        self,
+        request: _outbound_pb2.DeleteWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.DeleteWebhookResponse, _abc.Awaitable[_outbound_pb2.DeleteWebhookResponse]]:
+        """Deletes a webhook with its deliveries."""
+
+    @_abc_1.abstractmethod
+    def TestWebhook(
+        self,
+        request: _outbound_pb2.TestWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.TestWebhookResponse, _abc.Awaitable[_outbound_pb2.TestWebhookResponse]]:
+        """Sends the event `webhook.test` to a webhook. FAILED_PRECONDITION `webhook_disabled`."""
+
+    @_abc_1.abstractmethod
+    def RotateSecret(
+        self,
+        request: _outbound_pb2.RotateSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.RotateSecretResponse, _abc.Awaitable[_outbound_pb2.RotateSecretResponse]]:
+        """Makes a new secret. Deliveries are signed with the one before too, for 24 hours."""
+
+    @_abc_1.abstractmethod
+    def GetAccountSecret(
+        self,
+        request: _outbound_pb2.GetAccountSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.GetAccountSecretResponse, _abc.Awaitable[_outbound_pb2.GetAccountSecretResponse]]:
+        """Returns the secret that signs deliveries to the `webhook_url` of an upload. The first call makes it."""
+
+    @_abc_1.abstractmethod
+    def RotateAccountSecret(
+        self,
+        request: _outbound_pb2.RotateAccountSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.RotateAccountSecretResponse, _abc.Awaitable[_outbound_pb2.RotateAccountSecretResponse]]:
+        """Makes a new secret of the account. Deliveries are signed with the one before too, for 24 hours."""
+
+    @_abc_1.abstractmethod
+    def ListDeliveries(
+        self,
+        request: _outbound_pb2.ListDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.ListDeliveriesResponse, _abc.Awaitable[_outbound_pb2.ListDeliveriesResponse]]:
+        """Returns deliveries to a webhook, newest first."""
+
+    @_abc_1.abstractmethod
+    def ReplayDelivery(
+        self,
+        request: _outbound_pb2.ReplayDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.ReplayDeliveryResponse, _abc.Awaitable[_outbound_pb2.ReplayDeliveryResponse]]:
+        """Sends a delivery again, under the same event id. Its schedule begins anew.
+        NOT_FOUND `delivery_not_found`, FAILED_PRECONDITION `webhook_disabled`.
+        """
+
+    @_abc_1.abstractmethod
+    def ListFailingWebhooks(
+        self,
+        request: _outbound_pb2.ListFailingWebhooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.ListFailingWebhooksResponse, _abc.Awaitable[_outbound_pb2.ListFailingWebhooksResponse]]:
+        """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it."""
+
+    @_abc_1.abstractmethod
+    def RedriveWebhook(
+        self,
+        request: _outbound_pb2.RedriveWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.RedriveWebhookResponse, _abc.Awaitable[_outbound_pb2.RedriveWebhookResponse]]:
+        """For operators: enables a webhook, and sends everything at once that waits for it or was given up."""
 
 def add_OutboundServiceServicer_to_server(servicer: OutboundServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
