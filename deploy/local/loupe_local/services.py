@@ -67,6 +67,7 @@ class Services:
             "auth_target": self.target("auth"),
             "billing_target": self.target("billing"),
             "images_target": self.target("images"),
+            "outbound_target": self.target("outbound"),
             "operator_secret": self.secrets["operator"],
         }
 
@@ -182,6 +183,7 @@ class Services:
             "auth_target": self.target("auth"),
             "billing_target": self.target("billing"),
             "images_target": self.target("images"),
+            "outbound_target": self.target("outbound"),
             "client_secret": self.secrets["gateway"],
             "unauthenticated_requests_per_hour": str(REQUESTS_PER_HOUR_WITHOUT_TOKEN),
         }

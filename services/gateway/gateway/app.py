@@ -26,6 +26,7 @@ from gateway.routes import (
     tokens,
     usage,
     usage_history,
+    webhooks,
 )
 
 RESOURCES = (
@@ -40,6 +41,7 @@ RESOURCES = (
     second_factor,
     models,
     plans,
+    webhooks,
     pages,
 )
 """Modules with a router, the busiest first."""
