@@ -83,6 +83,8 @@ HTTPS_REQUIRED = Refusal(
 IMAGE_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "image_not_found", "Image not found.")
 BATCH_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "batch_not_found", "Batch not found.")
 TOKEN_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "token_not_found", "Token not found.")
+WEBHOOK_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "webhook_not_found", "Webhook not found.")
+DELIVERY_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "delivery_not_found", "Delivery not found.")
 USER_NOT_FOUND = Refusal(
     grpc.StatusCode.NOT_FOUND, "user_not_found", "no user {user}", example={"user": "1"}
 )
@@ -112,6 +114,10 @@ SECOND_FACTOR_ENABLED = Refusal(
 )
 SECOND_FACTOR_MISSING = Refusal(
     grpc.StatusCode.FAILED_PRECONDITION, "second_factor_missing", "There is no second factor to use."
+)
+
+WEBHOOK_DISABLED = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION, "webhook_disabled", "The webhook is disabled. Enable it first."
 )
 
 VALIDATION_FAILED = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "validation_failed", "Validation failed")

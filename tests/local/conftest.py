@@ -21,7 +21,9 @@ async def operator(stores: Stores) -> AsyncGenerator[Any]:
         for name in STREAMS:
             with contextlib.suppress(nats.js.errors.NotFoundError):
                 await js.delete_stream(name)
-        streams = [importlib.import_module(f"{name}.events") for name in ("auth", "billing", "images")]
+        streams = [
+            importlib.import_module(f"{name}.events") for name in ("auth", "billing", "images", "outbound")
+        ]
         limits = importlib.import_module("gateway.identity.limits").STREAM
         images = streams[2]
         await bus.declare(

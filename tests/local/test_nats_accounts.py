@@ -24,7 +24,14 @@ from loupe_local.stores import Stores
 from tests.local.nats_users import STREAMS, connected
 from tests.polling import until
 
-SEEN = {"auth": "AUTH", "billing": "BILLING", "images": "IMAGES", "inference": "RESULTS", "gateway": "LIMITS"}
+SEEN = {
+    "auth": "AUTH",
+    "billing": "BILLING",
+    "images": "IMAGES",
+    "inference": "RESULTS",
+    "outbound": "OUTBOUND",
+    "gateway": "LIMITS",
+}
 """A stream of which each service may read the state."""
 EVENTS = {
     "AUTH": "auth.forged",
@@ -32,6 +39,7 @@ EVENTS = {
     "IMAGES": "images.completed",
     "QUEUE": "images.queued.standard",
     "RESULTS": "inference.finished",
+    "OUTBOUND": "outbound.forged",
     "LIMITS": "limits.forged.9",
     "DEAD": "dead.AUTH.auth-mail",
 }

@@ -93,6 +93,12 @@ TABLE: Mapping[str, Rights] = {
             ("JOBS", "inference"),
         ),
     ),
+    "outbound": Rights(
+        publishes=("outbound.>", "events.*.webhook.disabled"),
+        declares=("OUTBOUND",),
+        consumes=(("CLIENT_EVENTS", "outbound-events"), ("AUTH", "outbound-users")),
+        redrives_own_letters=True,
+    ),
     "gateway": Rights(
         publishes=("limits.>",),
         listens=(

@@ -30,6 +30,7 @@ from gateway.routes import (
     tokens,
     usage,
     usage_history,
+    webhooks,
 )
 
 RESOURCES = (
@@ -47,6 +48,7 @@ RESOURCES = (
     second_factor,
     models,
     plans,
+    webhooks,
     pages,
     console_sessions,
 )

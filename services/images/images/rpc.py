@@ -50,6 +50,7 @@ CALLERS = {
     "KeepWorking": rpc.services("inference"),
     "AnnounceModels": rpc.services("inference"),
     "ListModels": rpc.services("gateway"),
+    "RenderForDelivery": rpc.services("outbound"),
 }
 
 
@@ -163,6 +164,18 @@ class ImagesService(RetryMethods, EstimateMethods, images_pb2_grpc.ImagesService
             user_id, with_images = rpc.principal().user_id, not request.omit_images
             batch, images = await batches.get(session, user_id, request.id, with_images=with_images)
         return pb.GetBatchResponse(batch=self._batch_to_proto(batch, images, await self._queue(images)))
+
+    async def RenderForDelivery(
+        self, request: pb.RenderForDeliveryRequest, context: rpc.Context
+    ) -> pb.RenderForDeliveryResponse:
+        async with self._sessions.begin() as session:
+            if request.batch_id:
+                found = await batches.get(session, request.user_id, request.batch_id, with_images=False)
+                return pb.RenderForDeliveryResponse(batch=self._batch_to_proto(*found, await self._queue([])))
+            image = await library.get(session, request.user_id, request.image_id)
+        return pb.RenderForDeliveryResponse(
+            image=to_proto(image, await self._queue([image]), self._link(image))
+        )
 
     async def ListBatches(
         self, request: pb.ListBatchesRequest, context: rpc.Context

@@ -1384,6 +1384,59 @@ class GetBatchResponse(_message.Message):
 Global___GetBatchResponse: _TypeAlias = GetBatchResponse  # noqa: Y015
 
 @_typing.final
+class RenderForDeliveryRequest(_message.Message):
+    """Exactly one of the ids is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    image_id: _builtins.int
+    batch_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        image_id: _builtins.int = ...,
+        batch_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "image_id", b"image_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderForDeliveryRequest: _TypeAlias = RenderForDeliveryRequest  # noqa: Y015
+
+@_typing.final
+class RenderForDeliveryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def image(self) -> Global___Image: ...
+    @_builtins.property
+    def batch(self) -> Global___Batch:
+        """Without its images."""
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+        batch: Global___Batch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "image", b"image"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "image", b"image"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderForDeliveryResponse: _TypeAlias = RenderForDeliveryResponse  # noqa: Y015
+
+@_typing.final
 class ListBatchesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2330,6 +2383,7 @@ class ClientEvent(_message.Message):
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     BATCH_ID_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    WEBHOOK_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The same for each delivery of this event."""
     type: _builtins.str
@@ -2339,6 +2393,8 @@ class ClientEvent(_message.Message):
     """Zero for an event about a batch."""
     batch_id: _builtins.int
     """Zero for an image without a batch."""
+    webhook_id: _builtins.int
+    """Set for an event about a webhook. Outbound publishes these."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -2350,10 +2406,11 @@ class ClientEvent(_message.Message):
         image_id: _builtins.int = ...,
         batch_id: _builtins.int = ...,
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        webhook_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "id", b"id", "image_id", b"image_id", "occurred_at", b"occurred_at", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "id", b"id", "image_id", b"image_id", "occurred_at", b"occurred_at", "type", b"type", "user_id", b"user_id", "webhook_id", b"webhook_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -85,6 +85,11 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchResponse.FromString,
                 _registered_method=True)
+        self.RenderForDelivery = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/RenderForDelivery',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.FromString,
+                _registered_method=True)
         self.ListBatches = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/ListBatches',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchesRequest.SerializeToString,
@@ -223,6 +228,14 @@ class ImagesServiceServicer:
 
     def GetBatch(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenderForDelivery(self, request, context):
+        """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
+        NOT_FOUND `image_not_found` or `batch_not_found`.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -366,6 +379,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.GetBatch,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchResponse.SerializeToString,
+            ),
+            'RenderForDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenderForDelivery,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.SerializeToString,
             ),
             'ListBatches': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBatches,
@@ -699,6 +717,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/GetBatch',
             loupe_dot_images_dot_v1_dot_images__pb2.GetBatchRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.GetBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenderForDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/RenderForDelivery',
+            loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,10 @@ class ImagesServiceStub:
     An `idempotency-key` works as in `Upscale`.
     """
     GetBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]
+    RenderForDelivery: _grpc.UnaryUnaryMultiCallable[_images_pb2.RenderForDeliveryRequest, _images_pb2.RenderForDeliveryResponse]
+    """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
+    NOT_FOUND `image_not_found` or `batch_not_found`.
+    """
     ListBatches: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]
     """Returns one page, newest first."""
     DeleteBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]
@@ -131,6 +135,10 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     An `idempotency-key` works as in `Upscale`.
     """
     GetBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]  # type: ignore[assignment]
+    RenderForDelivery: _aio.UnaryUnaryMultiCallable[_images_pb2.RenderForDeliveryRequest, _images_pb2.RenderForDeliveryResponse]  # type: ignore[assignment]
+    """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
+    NOT_FOUND `image_not_found` or `batch_not_found`.
+    """
     ListBatches: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]  # type: ignore[assignment]
     """Returns one page, newest first."""
     DeleteBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]  # type: ignore[assignment]
@@ -255,6 +263,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.GetBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.GetBatchResponse, _abc.Awaitable[_images_pb2.GetBatchResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RenderForDelivery(
+        self,
+        request: _images_pb2.RenderForDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.RenderForDeliveryResponse, _abc.Awaitable[_images_pb2.RenderForDeliveryResponse]]:
+        """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
+        NOT_FOUND `image_not_found` or `batch_not_found`.
+        """
 
     @_abc_1.abstractmethod
     def ListBatches(

@@ -5,7 +5,7 @@ A field is found by `Object.field`, or else by its name alone.
 
 from typing import Any
 
-from gateway.openapi import examples
+from gateway.openapi import examples, webhook_texts
 from gateway.openapi.schema_parts import a_field
 from loupe import refusals
 
@@ -54,6 +54,7 @@ OBJECTS: Json = {
     "UsageHistory": "Your images by day or by month.",
     "Usage": "Your plan, and how much of it is used this month.",
     "User": "A person with an account.",
+    **webhook_texts.OBJECTS,
 }
 
 
@@ -296,4 +297,5 @@ FIELDS: Json = {
     "network": a_field("The neural network; null for `auto`.", examples.MODELS[1]["network"]),
     "source": a_field("Where the network was published; null for `auto`.", examples.MODELS[1]["source"]),
     "licence": a_field("The licence of the weights; null for `auto`.", examples.MODELS[1]["licence"]),
+    **webhook_texts.ANSWER_FIELDS,
 }

@@ -5,6 +5,7 @@ A field is found by `Body.field`, or else by its name alone.
 
 from typing import Any
 
+from gateway.openapi import webhook_texts
 from gateway.openapi.schema_parts import a_field
 from imagefile.formats import CHOICES
 from loupe.contract import ABILITIES, LARGEST_UPLOAD_BYTES, MOST_BATCH_IMAGES
@@ -29,6 +30,7 @@ BODIES: Json = {
     "TokenRequest": "What a new token is for.",
     "UserChanges": "The fields that change.",
     "VerificationMailRequest": "Who needs the mail again.",
+    **webhook_texts.BODIES,
 }
 
 
@@ -114,6 +116,7 @@ FIELDS: Json = {
         "Resolution of the result in pixels an inch, for print. The default is that of the original, if any.",
         300,
     ),
+    **webhook_texts.REQUEST_FIELDS,
 }
 PARAMETERS: Json = {
     "image_id": {"description": "The id of the image.", "example": 42},
@@ -151,4 +154,5 @@ PARAMETERS: Json = {
         "example": "1767225600000000-17",
     },
     "status": {"description": "Only items in this state. By default all.", "example": "completed"},
+    **webhook_texts.PARAMETERS,
 }
