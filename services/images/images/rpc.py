@@ -173,9 +173,7 @@ class ImagesService(RetryMethods, EstimateMethods, images_pb2_grpc.ImagesService
                 found = await batches.get(session, request.user_id, request.batch_id, with_images=False)
                 return pb.RenderForDeliveryResponse(batch=self._batch_to_proto(*found, await self._queue([])))
             image = await library.get(session, request.user_id, request.image_id)
-        return pb.RenderForDeliveryResponse(
-            image=to_proto(image, await self._queue([image]), self._link(image))
-        )
+        return pb.RenderForDeliveryResponse(image=self._to_proto(image, await self._queue([image])))
 
     async def ListBatches(
         self, request: pb.ListBatchesRequest, context: rpc.Context
