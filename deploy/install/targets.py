@@ -18,6 +18,8 @@ from commands import LOG, Failed, Runner
 from failures import explain
 from stage import Stage
 
+import console
+
 UV = Path(".loupe/uv/bin/uv")
 PIP = (Path(".loupe/uv/bin/python"), "-m", "pip")
 LOCKED = ("--no-deps", "--require-hashes", "-r")
@@ -158,6 +160,11 @@ def install_corpus(runner: Runner, target: Path, arguments: list[str]) -> str:
     return runner.describe_download()
 
 
+def build_console(runner: Runner, target: Path, arguments: list[str]) -> str:
+    console.build(runner, target.parent, UV)
+    return runner.describe_download()
+
+
 def create_environment(runner: Runner, folder: Path, python: str) -> None:
     """Create a virtual environment, unless there is one that works."""
     program = folder / "bin" / "python"
@@ -205,5 +212,6 @@ TARGETS = {
     ".loupe/triton/ready": Target("Triton", install_triton),
     ".loupe/helm/ready": Target("Helm", install_helm),
     ".loupe/corpus/ready": Target("Pillow's test files", install_corpus),
+    ".loupe/console/ready": Target("Web console", build_console),
     "models": Target("Models", conversion.build),
 }

@@ -17,6 +17,7 @@ from gateway.routes import (
     account,
     auth,
     batches,
+    console,
     console_sessions,
     events,
     images,
@@ -43,6 +44,7 @@ RESOURCES = (
     plans,
     pages,
     console_sessions,
+    console,
 )
 """Modules with a router, the busiest first."""
 
