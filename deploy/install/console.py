@@ -1,4 +1,4 @@
-"""Builds the files of the web console, with the Node of this machine or, if it is too old, one from a wheel."""
+"""Builds the web console, with the Node of this machine or, if it is too old, one from a wheel."""
 
 import os
 import re
