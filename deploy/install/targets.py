@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import console_build
 import conversion
 from commands import LOG, Failed, Runner
 from failures import explain
 from stage import Stage
-
-import console
 
 UV = Path(".loupe/uv/bin/uv")
 PIP = (Path(".loupe/uv/bin/python"), "-m", "pip")
@@ -161,7 +160,7 @@ def install_corpus(runner: Runner, target: Path, arguments: list[str]) -> str:
 
 
 def build_console(runner: Runner, target: Path, arguments: list[str]) -> str:
-    console.build(runner, target.parent, UV)
+    console_build.build(runner, target.parent, UV)
     return runner.describe_download()
 
 
