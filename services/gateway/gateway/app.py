@@ -17,6 +17,7 @@ from gateway.routes import (
     account,
     auth,
     batches,
+    console,
     console_sessions,
     direct_uploads,
     estimate,
@@ -51,6 +52,7 @@ RESOURCES = (
     webhooks,
     pages,
     console_sessions,
+    console,
 )
 """Modules with a router, the busiest first."""
 
