@@ -15,7 +15,7 @@ from loupe_local.stack import Stack
 from tests.contract.operations import APPLICATION, DOCUMENT, OPERATIONS
 
 Json = dict[str, Any]
-MAY_WAIT = {"upscaleImage", "createBatch", "getImage", "getBatch"}
+MAY_WAIT = {"upscaleImage", "createBatch", "retryImage", "retryBatch", "getImage", "getBatch"}
 TOKEN_IS_OPTIONAL = {("POST", "/api/email/verification-notification")}
 """Routes that check a token themselves if there is one."""
 TAKES_KEY = {"upscaleImage", "createBatch"}
