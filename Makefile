@@ -28,7 +28,7 @@ install = { [ "$$($(PYTHON) -c 'print(1)' 2>/dev/null)" = 1 ] || ! echo 'There i
 	&& $(PYTHON) deploy/install $@ $(1) || { $(END_SILENTLY); exit 1; }
 
 DEPTRY := --no-ansi --extend-exclude '(migrations|models)/' --per-rule-ignores 'DEP002=httptools|alembic|pyvips-binary|imagecodecs' \
-	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,loupe-imagefile=imagefile,loupe-confinement=confinement,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
+	--package-module-name-map 'loupe-proto=loupe,loupe-common=common,loupe-imagefile=imagefile,loupe-confinement=confinement,loupe-rest=rest,googleapis-common-protos=google,protobuf=google,grpcio-health-checking=grpc_health,opentelemetry-exporter-otlp-proto-http=opentelemetry'
 
 export PICTURES
 export UV_NO_CONFIG := 1

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from common import timestamps
-from gateway.routes.batches import STATUSES, to_accepted_batch_image, to_batch, to_batch_images
 from loupe.images.v1 import images_pb2 as pb
+from rest.batches import STATUSES, to_accepted_batch_image, to_batch, to_batch_images
 from tests.client import upscale
 from tests.gateway.harness import Harness, People, Person
 from tests.gateway.test_access import ALL_ABILITIES, ENDED, NO_ABILITIES, USED_UP

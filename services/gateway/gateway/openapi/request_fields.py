@@ -5,10 +5,10 @@ A field is found by `Body.field`, or else by its name alone.
 
 from typing import Any
 
-from gateway.http.envelope import format_size
 from gateway.openapi.schema_parts import a_field
 from imagefile.formats import CHOICES
 from loupe.contract import ABILITIES, LARGEST_UPLOAD_BYTES, MOST_BATCH_IMAGES
+from rest.values import format_size
 
 Json = dict[str, Any]
 EXAMPLE_MAIL = "jane@example.com"

@@ -12,13 +12,13 @@ from gateway.http.field_warnings import warnings_of
 from gateway.http.multipart import DEFAULT_TIME, FileStart, Form, read_form
 from gateway.http.upload_gate import UploadTime, declared_bytes
 from gateway.identity.callers import Caller
-from gateway.openapi.schema_parts import SCALE_FACTOR, a_choice
 from gateway.routes import submissions
 from imagefile.formats import CHOICES, WRITABLE, Format
 from loupe import refusals
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1.known_models import KNOWN_MODELS
+from rest.choices import SCALE_FACTOR, a_choice
 
 Json = dict[str, Any]
 FORM_OVERHEAD_BYTES = 1 << 20
