@@ -86,6 +86,14 @@ class Blobs:
         with self._measured("get", key):
             return await asyncio.to_thread(self._read, key)
 
+    async def get_range(self, key: str, offset: int, length: int) -> bytes:
+        """Return so many bytes of the object, from `offset` on. Raise `EOFError` if it has fewer."""
+        with self._measured("get", key):
+            data = await asyncio.to_thread(self._read, key, offset, length)
+        if len(data) != length:
+            raise EOFError(f"{key} has no {length} bytes at {offset}")
+        return data
+
     async def exists(self, key: str) -> bool:
         """Return whether there is an object with this key.
 
@@ -165,8 +173,8 @@ class Blobs:
         finally:
             request_seconds.labels(operation, outcome).observe(time.perf_counter() - started)
 
-    def _read(self, key: str) -> bytes:
-        response = self._client.get_object(self._bucket, key)
+    def _read(self, key: str, offset: int = 0, length: int = 0) -> bytes:
+        response = self._client.get_object(self._bucket, key, offset=offset, length=length)
         try:
             return response.read()
         finally:

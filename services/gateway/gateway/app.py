@@ -15,6 +15,7 @@ from gateway.identity import access
 from gateway.openapi import docs_page, document
 from gateway.routes import (
     account,
+    archives,
     auth,
     batches,
     estimate,
@@ -33,6 +34,7 @@ from gateway.routes import (
 RESOURCES = (
     images,
     batches,
+    archives,
     retries,
     estimate,
     events,

@@ -1,10 +1,11 @@
 """Everything that routes share: settings, stubs of the services, known callers and the hourly limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.archives.places import ArchivePlaces
 from gateway.events.hub import Hub
 from gateway.http.upload_gate import UploadGate, UploadTime
 from gateway.identity.callers import Callers
@@ -22,6 +23,7 @@ class Backend:
     limits: Limits
     upload_gate: UploadGate
     hub: Hub
+    archive_places: ArchivePlaces = field(default_factory=ArchivePlaces)
 
     @property
     def upload_time(self) -> UploadTime:

@@ -18,6 +18,7 @@ from images.convert import (
 )
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
 from images.rpc_estimates import EstimateMethods
+from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
 from images.uploads import file_names, single
 from loupe.images.v1 import images_pb2 as pb
@@ -30,6 +31,8 @@ CALLERS = {
     "GetDownload": rpc.users("images:read"),
     "DeleteImage": rpc.users("images:delete"),
     "CreateBatch": rpc.users("images:write"),
+    "ReadResult": rpc.users("images:read"),
+    "ListBatchImages": rpc.users("images:read"),
     "GetBatch": rpc.users("images:read"),
     "ListBatches": rpc.users("images:read"),
     "DeleteBatch": rpc.users("images:delete"),
@@ -48,7 +51,7 @@ CALLERS = {
 }
 
 
-class ImagesService(RetryMethods, EstimateMethods, images_pb2_grpc.ImagesServiceServicer):
+class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grpc.ImagesServiceServicer):
     """The servicer. `images.proto` describes its methods and their errors."""
 
     async def Upscale(

@@ -46,6 +46,10 @@ class ImagesServiceStub:
     """Returns one page, newest first."""
     GetDownload: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetDownloadRequest, _images_pb2.GetDownloadResponse]
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
+    ReadResult: _grpc.UnaryStreamMultiCallable[_images_pb2.ReadResultRequest, _images_pb2.ReadResultResponse]
+    """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+    the call fails before its end.
+    """
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     RetryImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]
@@ -57,6 +61,8 @@ class ImagesServiceStub:
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
     """
     GetBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]
+    ListBatchImages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchImagesRequest, _images_pb2.ListBatchImagesResponse]
+    """Returns one page of a batch's images, in the order of their upload."""
     ListBatches: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]
     """Returns one page, newest first."""
     DeleteBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]
@@ -106,6 +112,10 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """Returns one page, newest first."""
     GetDownload: _aio.UnaryUnaryMultiCallable[_images_pb2.GetDownloadRequest, _images_pb2.GetDownloadResponse]  # type: ignore[assignment]
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
+    ReadResult: _aio.UnaryStreamMultiCallable[_images_pb2.ReadResultRequest, _images_pb2.ReadResultResponse]  # type: ignore[assignment]
+    """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+    the call fails before its end.
+    """
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     RetryImage: _aio.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]  # type: ignore[assignment]
@@ -117,6 +127,8 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
     """
     GetBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]  # type: ignore[assignment]
+    ListBatchImages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchImagesRequest, _images_pb2.ListBatchImagesResponse]  # type: ignore[assignment]
+    """Returns one page of a batch's images, in the order of their upload."""
     ListBatches: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]  # type: ignore[assignment]
     """Returns one page, newest first."""
     DeleteBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]  # type: ignore[assignment]
@@ -195,6 +207,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
 
     @_abc_1.abstractmethod
+    def ReadResult(
+        self,
+        request: _images_pb2.ReadResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_images_pb2.ReadResultResponse], _abc.AsyncIterator[_images_pb2.ReadResultResponse]]:
+        """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+        the call fails before its end.
+        """
+
+    @_abc_1.abstractmethod
     def DeleteImage(
         self,
         request: _images_pb2.DeleteImageRequest,
@@ -228,6 +250,14 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.GetBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.GetBatchResponse, _abc.Awaitable[_images_pb2.GetBatchResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListBatchImages(
+        self,
+        request: _images_pb2.ListBatchImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.ListBatchImagesResponse, _abc.Awaitable[_images_pb2.ListBatchImagesResponse]]:
+        """Returns one page of a batch's images, in the order of their upload."""
 
     @_abc_1.abstractmethod
     def ListBatches(
