@@ -11,6 +11,13 @@ LARGEST_UPLOAD_BYTES = 10_485_760
 MOST_BATCH_IMAGES = 20
 """Limit for the number of files in one multipart batch."""
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+"""The header by which a client repeats a request that must take effect once."""
+IDEMPOTENCY_KEY_METADATA = "idempotency-key"
+"""The name of the same text in the metadata of gRPC calls."""
+QUOTA_USED_UP_METADATA = "quota-used-up"
+"""The metadata by which the gateway says that only a repeat can be answered. Its value does not matter."""
+
 IMAGE_ENDINGS = ("image.completed", "image.failed", "image.expired", "image.deleted")
 BATCH_ENDINGS = ("batch.completed", "batch.partially_failed", "batch.failed", "batch.cancelled")
 STORED_EVENTS = (

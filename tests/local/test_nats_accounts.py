@@ -74,7 +74,7 @@ def refused(name: str) -> list[str]:
 
 def stored(name: str, stream: str) -> int:
     """Return how many of the service's requests are messages that the stream stores."""
-    if stream == "LIMITS":
+    if stream in {"LIMITS", "CLIENT_EVENTS"}:  # these store neither a message without a count nor `events.x`
         return 0
     folder = f"{EVENTS[stream].split('.')[0]}."
     kinds = {"QUEUE": "images.queued.", "DEAD": "dead."}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
-from common.channel import Channel, TokenSource
+from common.channel import Channel, Metadata, TokenSource
 from common.credentials import Credentials
 from common.rpc import TOKEN_KEY
 from gateway.settings import Settings
@@ -91,7 +91,12 @@ class _StubWithToken:
         self._metadata = ((TOKEN_KEY, token),)
 
     def __getattr__(self, method: str) -> Any:
-        return functools.partial(getattr(self._stub, method), metadata=self._metadata)
+        return functools.partial(self._call, getattr(self._stub, method))
+
+    def _call(
+        self, call: Callable[..., Any], *arguments: Any, metadata: Metadata = (), **options: Any
+    ) -> Any:
+        return call(*arguments, metadata=(*self._metadata, *metadata), **options)
 
 
 def _stubs(channels: Mapping[str, Channel]) -> Services:
