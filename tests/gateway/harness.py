@@ -79,6 +79,7 @@ def settings_without_services(**changed: object) -> Settings:
         "auth_target": nowhere,
         "billing_target": nowhere,
         "images_target": nowhere,
+        "outbound_target": nowhere,
         "client_secret": "x",
         "unauthenticated_requests_per_hour": 1_000_000,
     }

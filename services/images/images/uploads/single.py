@@ -1,12 +1,13 @@
 """A single upload, from the messages of the call to the row of the image."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection
 from dataclasses import dataclass, field, replace
 
 from common import errors
 from images.domain import direct_uploads
 from images.formats.header import Header, too_large_text
-from images.tables import DirectUpload, Image
+from images.tables import Image
+from images.upload_tables import DirectUpload
 from images.uploads import file_names, output, sizing
 from images.uploads.incomplete import incomplete_upload
 from images.uploads.intake import Intake, LastStep, Original, ServiceContext, UploadOptions, do_nothing
@@ -81,6 +82,32 @@ def parse_options(
     return options
 
 
+async def check(
+    form: pb.UpscaleRequest.Options,
+    model_names: Collection[str],
+    reading: Awaitable[Header],
+    file_field: str = "image",
+) -> tuple[UploadOptions, Header]:
+    """Check the options, and the file whose header `reading` reads.
+
+    Raise `InvalidArgument` with every field at fault. `file_field` is the field that has the file.
+    """
+    fields: dict[str, list[str]] = {}
+    options, header = UploadOptions(), None
+    try:
+        options = parse_options(form, model_names)
+    except errors.InvalidArgument as error:
+        fields |= error.fields
+    try:
+        header = await reading
+    except errors.InvalidArgument as error:
+        named = {file_field if name == "image" else name: texts for name, texts in error.fields.items()}
+        fields = named | fields
+    if fields or header is None:
+        raise errors.invalid(fields)
+    return options, header
+
+
 class Uploads:
     """Accepts single uploads."""
 
@@ -95,7 +122,9 @@ class Uploads:
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
         """
         model_names = await self._context.model_names(upload.options.model)
-        options, header = await self._check(upload, model_names)
+        reading = self._context.read_header(upload.data)
+        file_field = direct_uploads.FIELD if upload.direct else "image"
+        options, header = await check(upload.options, model_names, reading, file_field)
         original = Original(upload.filename, len(upload.data), header)
         limits = self._context.limits()
         size = original.result_size(options, limits)
@@ -107,22 +136,3 @@ class Uploads:
             image = original.to_row(user_id, options, size, place, limits, api_request=upload.api_request)
             await intake.insert([image], direct=upload.direct, last=last)
         return image, reserved.usage
-
-    async def _check(self, upload: Upload, model_names: Collection[str]) -> tuple[UploadOptions, Header]:
-        """Check file and options. Raise `InvalidArgument` with every field at fault."""
-        fields: dict[str, list[str]] = {}
-        options, header = UploadOptions(), None
-        try:
-            options = parse_options(upload.options, model_names)
-        except errors.InvalidArgument as error:
-            fields |= error.fields
-        try:
-            header = await self._context.read_header(upload.data)
-        except errors.InvalidArgument as error:
-            field = direct_uploads.FIELD if upload.direct else "image"
-            fields = {
-                field if name == "image" else name: text for name, text in error.fields.items()
-            } | fields
-        if fields or header is None:
-            raise errors.invalid(fields)
-        return options, header
