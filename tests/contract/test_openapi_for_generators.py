@@ -18,9 +18,9 @@ from tests.contract.operations import DOCUMENT, OPERATIONS
 Json = dict[str, Any]
 SCHEMAS: Json = DOCUMENT["components"]["schemas"]
 CHOICES = {
-    "Ability", "BatchStatus", "ErrorCode", "EventType", "Fit",
-    "ImageStatus", "Metadata", "ModelName", "OutputFormat",
-    "ScaleFactor", "SubscriptionStatus", "UsageStep",
+    "Ability", "BatchStatus", "DeliveryStatus", "ErrorCode", "EventType", "Fit",
+    "ImageStatus", "Metadata", "ModelName", "OriginalFormat", "OutputFormat",
+    "ScaleFactor", "SubscriptionStatus", "UsageStep", "WebhookEventType",
 }  # fmt: skip
 PARAMETERS = [(one.name, parameter) for one in OPERATIONS for parameter in one.spec.get("parameters", ())]
 MEDIA = [

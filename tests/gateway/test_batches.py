@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from common import timestamps
-from gateway.routes.batches import STATUSES, to_accepted_batch_image, to_batch, to_batch_images
 from loupe.images.v1 import images_pb2 as pb
+from rest.batches import STATUSES, to_accepted_batch_image, to_batch, to_batch_images
 from tests.client import upscale
 from tests.gateway.harness import Harness, People, Person
 from tests.gateway.test_access import ALL_ABILITIES, ENDED, NO_ABILITIES, USED_UP
@@ -114,7 +114,7 @@ def test_an_ended_batch_has_all_details() -> None:
     assert (written.scale_factor, written.target_width, written.target_height) == (None, 300, None)
     assert written.completed_at == "2026-02-15T12:00:05.000000Z"
     assert list(written.images[0].model_dump())[:3] == ["id", "batch_id", "original_filename"]
-    assert list(written.images[0].model_dump())[-3:] == ["queue_position", "estimated_seconds", "warnings"]
+    assert list(written.images[0].model_dump())[-3:] == ["warnings", "earlier_errors", "original_url"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from common import timestamps
-from gateway.http.envelope import format_size, format_time
+from rest.values import format_size, format_time
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,13 @@ ROOT = Path(__file__).parents[2]
 WATCHED = ("proto/loupe", "services", "deploy/local", "requirements", "tests/warm", "tests/overrides.py")
 BUILT = (".loupe/models", ".loupe/triton/ready", ".venv/run")
 """The files that make has built. They are compared by size and time, because they are large."""
-LIBRARIES = ("proto/loupe/", "services/common/", "services/imagefile/", "services/confinement/")
+LIBRARIES = (
+    "proto/loupe/",
+    "services/common/",
+    "services/imagefile/",
+    "services/confinement/",
+    "services/rest/",
+)
 UNUSED = ("services/inference/models/",)
 """The sources of the models. What counts is what was built of them."""
 IGNORED = {"__pycache__", "runtime.json"}

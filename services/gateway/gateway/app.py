@@ -17,20 +17,29 @@ from gateway.routes import (
     account,
     auth,
     batches,
+    console,
+    console_sessions,
+    direct_uploads,
+    estimate,
     events,
     images,
     models,
     pages,
     plans,
+    retries,
     second_factor,
     tokens,
     usage,
     usage_history,
+    webhooks,
 )
 
 RESOURCES = (
     images,
     batches,
+    direct_uploads,
+    retries,
+    estimate,
     events,
     auth,
     account,
@@ -40,7 +49,10 @@ RESOURCES = (
     second_factor,
     models,
     plans,
+    webhooks,
     pages,
+    console_sessions,
+    console,
 )
 """Modules with a router, the busiest first."""
 

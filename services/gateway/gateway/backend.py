@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from gateway.events.hub import Hub
+from gateway.http.console_files import ConsoleFiles
 from gateway.http.upload_gate import UploadGate, UploadTime
 from gateway.identity.callers import Callers
 from gateway.identity.limits import Limits
@@ -22,6 +23,8 @@ class Backend:
     limits: Limits
     upload_gate: UploadGate
     hub: Hub
+    console: ConsoleFiles | None
+    """None if this installation has no web console."""
 
     @property
     def upload_time(self) -> UploadTime:
@@ -50,7 +53,15 @@ def connect(settings: Settings) -> Backend:
             wait_seconds=settings.upload_wait_seconds,
         ),
         hub=hub,
+        console=_console(settings),
     )
+
+
+def _console(settings: Settings) -> ConsoleFiles | None:
+    folder = settings.console_folder
+    if folder is None or not folder.is_dir():
+        return None
+    return ConsoleFiles(folder, settings.console_picture_origins)
 
 
 def backend_of(request: Request) -> Backend:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from common import timestamps
 from images.catalogue import AUTO
@@ -33,7 +34,12 @@ BATCH_STATUS = {
 BATCH_STATUS_FROM_PROTO = {number: status for status, number in BATCH_STATUS.items()}
 
 
-def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime] | None = None) -> pb.Image:
+def to_proto(
+    image: Image,
+    queue: Queue | None = None,
+    link: tuple[str, datetime] | None = None,
+    original_url: str = "",
+) -> pb.Image:
     """Convert an image, with an estimate if `queue` is given.
 
     `link` is the address of the download and the time at which it expires.
@@ -60,6 +66,8 @@ def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime
         estimated_seconds=queue.seconds(image) if queue else None,
         result_format=pb.Format.Value(f"FORMAT_{image.upscaled_format}"),
         warnings=[pb.Warning(**each) for each in image.warnings or ()],
+        earlier_failures=[_earlier_failure(each) for each in image.earlier_failures or ()],
+        original_url=original_url,
     )
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path
@@ -178,5 +186,14 @@ def _failure(image: Image) -> pb.Failure:
     )
 
 
+def _earlier_failure(stored: dict[str, Any]) -> pb.EarlierFailure:
+    return pb.EarlierFailure(
+        failure=pb.Failure(code=stored["code"], message=stored["message"], retryable=stored["retryable"]),
+        attempts=stored["attempts"],
+        failed_at=timestamps.to_proto(datetime.fromisoformat(stored["failed_at"])),
+    )
+
+
 def _queue_seconds(image: Image) -> float | None:
-    return (image.started_at - image.created_at).total_seconds() if image.started_at else None
+    queued_at = image.retried_at or image.created_at
+    return (image.started_at - queued_at).total_seconds() if image.started_at else None

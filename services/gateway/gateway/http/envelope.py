@@ -1,12 +1,9 @@
-"""The JSON shape of every answer, and the format of single values in it."""
+"""The JSON shape of every answer."""
 
 import re
 from typing import Generic, TypeVar
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BaseModel
-
-from common import timestamps
 
 Data = TypeVar("Data")
 
@@ -59,17 +56,3 @@ def parse_id(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,18}", text) or int(text) >= 1 << 63:
         raise ValueError("not an id")
     return int(text)
-
-
-def format_time(stamp: Timestamp) -> str:
-    """Format a time in UTC, with six fractional digits and `Z`."""
-    return f"{timestamps.from_proto(stamp).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-
-
-def format_size(size: int) -> str:
-    """Format bytes in units of 1024 with at most two decimals: `512 B`, `1.95 MB`, `2 MB`."""
-    units = ("B", "KB", "MB", "GB")
-    scaled, unit = float(size), 0
-    while scaled >= 1024 and unit < len(units) - 1:
-        scaled, unit = scaled / 1024, unit + 1
-    return f"{scaled:.2f}".rstrip("0").rstrip(".") + f" {units[unit]}"

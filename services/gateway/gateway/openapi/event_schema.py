@@ -3,8 +3,9 @@
 from typing import Any
 
 from gateway.openapi import examples
-from gateway.openapi.schema_parts import REFERENCE, a_choice
+from gateway.openapi.schema_parts import REFERENCE
 from loupe.contract import EVENT_TYPES
+from rest.choices import a_choice
 
 Json = dict[str, Any]
 EVENT_STREAM = "text/event-stream"

@@ -7,9 +7,10 @@ from typing import Any
 from gateway.http import errors as http_errors
 from gateway.http.errors import status_of
 from gateway.openapi.headers import headers_of_refusal
-from gateway.openapi.schema_parts import REFERENCE, a_choice
+from gateway.openapi.schema_parts import REFERENCE
 from loupe import refusals
 from loupe.refusals import Refusal
+from rest.choices import a_choice
 
 Json = dict[str, Any]
 EXAMPLE_REQUEST_ID = "5f0c9e6b1d7a4c1e8f3b2a6d9c4e7f10"
@@ -105,7 +106,7 @@ def _refusal_answer(status: HTTPStatus, refused: Sequence[Refusal], field: str, 
     listed = f"{', '.join(others)} or {last}" if others else last
     return {
         "description": f"{status.phrase}. The code is {listed}.",
-        "headers": headers_of_refusal(status, path),
+        "headers": headers_of_refusal(status, path, codes),
         "content": {
             "application/json": {
                 "schema": {"$ref": f"{REFERENCE}Problem"},

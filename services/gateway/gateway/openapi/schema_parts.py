@@ -4,12 +4,12 @@ A schema holds a choice with its name as title. The document has each choice onc
 that generated clients have one type for it.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from loupe.contract import ABILITIES, SCALE_FACTORS
+from loupe.contract import ABILITIES
+from rest.choices import a_choice
 
 Json = dict[str, Any]
 REFERENCE = "#/components/schemas/"
@@ -20,22 +20,7 @@ def a_field(description: str, example: Any, **rules: Any) -> Json:
     return {"description": description, "examples": [example], **rules}
 
 
-def a_choice(name: str, description: str, values: Iterable[str | int]) -> Json:
-    """Return the schema of a choice. A name stands for the same values everywhere."""
-    options = list(values)
-    kind = "integer" if isinstance(options[0], int) else "string"
-    return {
-        "title": name,
-        "type": kind,
-        "enum": options,
-        "description": description,
-        "examples": options[:1],
-    }
-
-
-SCALE_FACTOR = a_choice("ScaleFactor", "How many times longer each side of the result is.", SCALE_FACTORS)
 ABILITY = a_choice("Ability", "One thing that a token allows.", ABILITIES)
-ScaleFactor = Annotated[int, Field(json_schema_extra=SCALE_FACTOR)]
 Ability = Annotated[str, Field(json_schema_extra=ABILITY)]
 
 

@@ -9,13 +9,14 @@ from pydantic import BaseModel
 
 from gateway.backend import BackendDep, base_url
 from gateway.http import bodies
-from gateway.http.envelope import Envelope, Message, format_time
+from gateway.http.envelope import Envelope, Message
 from gateway.identity.route_access import AccountOwner, AccountReader
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation, json_body
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
+from rest.values import format_time
 
 router = APIRouter(prefix="/api", tags=["account"])
 photos = APIRouter(include_in_schema=False)

@@ -1,74 +1,33 @@
 """Batches: several images in one request, and their progress."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator
 
-from gateway.http.envelope import Envelope, Message, Page, format_time, parse_id
-from gateway.identity.access import record_usage
+from gateway.http.envelope import Envelope, Message, Page, parse_id
 from gateway.identity.route_access import BatchDeleter, BatchPoller, BatchReader, BatchWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
-from gateway.openapi.schema_parts import ScaleFactor, a_choice
-from gateway.routes import uploads, waits
-from gateway.routes.images import AcceptedImage, ImageFields, to_accepted_image, to_image
+from gateway.routes import submissions, uploads, waits
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
+from rest.batches import (
+    STATUSES,
+    AcceptedBatchImage,
+    Batch,
+    BatchImage,
+    StatusName,
+    to_accepted_batch_image,
+    to_batch,
+    to_batch_images,
+)
 
 router = APIRouter(prefix="/api/batches", tags=["batches"])
 BatchId = Annotated[int, BeforeValidator(parse_id)]
-STATUSES = {
-    "pending": pb.BATCH_STATUS_PENDING,
-    "processing": pb.BATCH_STATUS_PROCESSING,
-    "completed": pb.BATCH_STATUS_COMPLETED,
-    "partially_failed": pb.BATCH_STATUS_PARTIALLY_FAILED,
-    "failed": pb.BATCH_STATUS_FAILED,
-    "cancelled": pb.BATCH_STATUS_CANCELLED,
-}
-STATUS_NAMES = {number: name for name, number in STATUSES.items()}
-BATCH_STATUS = a_choice(
-    "BatchStatus",
-    "The state of a batch. `partially_failed`: all images have ended, some without a result.",
-    STATUSES,
-)
-StatusName = Annotated[str, Field(json_schema_extra=BATCH_STATUS)]
 StatusFilter = Annotated[StatusName | None, Query()]
-AnyImage = TypeVar("AnyImage")
-
-
-class InBatch(BaseModel):
-    """The fields that come first in an image of a batch."""
-
-    id: int
-    batch_id: int
-
-
-class AcceptedBatchImage(AcceptedImage, InBatch):
-    pass
-
-
-class BatchImage(ImageFields, InBatch):
-    pass
-
-
-class Batch(BaseModel, Generic[AnyImage]):
-    id: int
-    name: str | None
-    status: StatusName
-    total_images: int
-    completed_images: int
-    failed_images: int
-    scale_factor: ScaleFactor | None
-    progress: int
-    images: list[AnyImage]
-    created_at: str
-    updated_at: str
-    completed_at: str | None
-    target_width: int | None
-    target_height: int | None
 
 
 CREATE_BATCH = Operation(
@@ -92,16 +51,19 @@ CREATE_BATCH = Operation(
 )
 @CREATE_BATCH.describes
 async def create_batch(
-    request: Request, caller: BatchWriter, prefer: waits.Prefer = None
+    request: Request,
+    caller: BatchWriter,
+    idempotency_key: submissions.Key = None,
+    prefer: waits.Prefer = None,
 ) -> Envelope[Batch[AcceptedBatchImage]] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
         response = await uploads.send_batch(request, caller)
-        record_usage(request, caller, response)
         uploads.warn_of_unused_options(request, response.batch.images)
         uploads.warn_of_images(request, response.batch.images, in_batch=True)
         if batch := await wait.until_new_one_ended(waits.BATCH, response.batch.id):
             ended = GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
             return JSONResponse(ended.model_dump(mode="json"))
+    waits.advise_when_to_poll(request, waits.BATCH, response.batch)
     images = [to_accepted_batch_image(image) for image in response.batch.images]
     return CREATE_BATCH.answer(to_batch(response.batch, images))
 
@@ -145,6 +107,7 @@ async def get_batch(
 ) -> Envelope[Batch[BatchImage]]:
     with waits.admitted(request, caller, wait) as waiting:
         batch = await waiting.until_ended(waits.BATCH, batch_id)
+    waits.advise_when_to_poll(request, waits.BATCH, batch)
     return GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
 
 
@@ -166,31 +129,3 @@ DELETE_BATCH = Operation(
 async def delete_batch(batch_id: BatchId, caller: BatchDeleter) -> Message:
     response = await caller.images.DeleteBatch(pb.DeleteBatchRequest(id=batch_id))
     return Message(message=CANCELLED if response.cancelled else DELETED)
-
-
-def to_batch(batch: pb.Batch, images: list[AnyImage]) -> Batch[AnyImage]:
-    ended = batch.completed_images + batch.failed_images
-    return Batch(
-        id=batch.id,
-        name=batch.name if batch.HasField("name") else None,
-        status=STATUS_NAMES[batch.status],
-        total_images=batch.total_images,
-        completed_images=batch.completed_images,
-        failed_images=batch.failed_images,
-        scale_factor=batch.scale_factor or None,
-        progress=100 * ended // batch.total_images,
-        images=images,
-        created_at=format_time(batch.created_at),
-        updated_at=format_time(batch.updated_at),
-        completed_at=format_time(batch.completed_at) if batch.HasField("completed_at") else None,
-        target_width=batch.target_width or None,
-        target_height=batch.target_height or None,
-    )
-
-
-def to_accepted_batch_image(image: pb.Image) -> AcceptedBatchImage:
-    return AcceptedBatchImage(batch_id=image.batch_id, **vars(to_accepted_image(image)))
-
-
-def to_batch_images(batch: pb.Batch) -> list[BatchImage]:
-    return [BatchImage(**vars(to_image(image))) for image in batch.images]

@@ -15,17 +15,18 @@ from gateway.events import frames
 from gateway.events.frames import EventResponse
 from gateway.events.position import HEADER, Position
 from gateway.events.streams import EventStream, Filter
-from gateway.http.envelope import format_time, parse_id
+from gateway.http.envelope import parse_id
 from gateway.identity.access import find_again
 from gateway.identity.callers import Caller
 from gateway.identity.route_access import ImagePoller
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation
-from gateway.routes.batches import to_batch
-from gateway.routes.images import to_image
 from loupe import refusals
 from loupe.contract import EVENT_TYPES
 from loupe.images.v1 import images_pb2 as pb
+from loupe.outbound.v1 import outbound_pb2
+from rest import events as rest_events
+from rest.webhooks import webhook_data
 
 router = APIRouter(prefix="/api/events", tags=["events"])
 COMMENT_SECONDS = 15.0
@@ -98,13 +99,13 @@ class _Following:
             if self._must_check() and not await self._may_go_on():
                 return
             if stream.take_reset():
-                yield frames.event(_envelope("reset", _now(), None), stream.position)
+                yield frames.event(rest_events.envelope("reset", _now(), None), stream.position)
             if following := await stream.next():
                 event, position = following
                 data = await self._data_of(event)
                 if data is None:
                     continue  # the token is revoked, or this gateway stops
-                yield frames.event(_envelope(event.type, format_time(event.occurred_at), data), position)
+                yield frames.event(rest_events.envelope(event.type, event.occurred_at, data), position)
             elif not await stream.wait(min(COMMENT_SECONDS, self._seconds_to_expiry())):
                 yield frames.comment(stream.position)
         yield frames.LATER
@@ -141,7 +142,9 @@ class _Following:
                 self._caller = await find_again(self._request)
                 return await _read(self._caller, event)
             except errors.NotFound:
-                return {"id": event.image_id or event.batch_id, "deleted": True}
+                return rest_events.deleted_data(event.image_id or event.batch_id or event.webhook_id)
+            except errors.PermissionDenied:
+                return None  # the token may not read webhooks
             except errors.Unauthenticated as error:
                 if error.reason == refusals.UNAUTHENTICATED.code:
                     self._stream.check_token()
@@ -153,22 +156,20 @@ class _Following:
 
 
 async def _read(caller: Caller, event: pb.ClientEvent) -> dict[str, Any]:
+    if event.webhook_id:
+        request = outbound_pb2.GetWebhookRequest(id=event.webhook_id)
+        return webhook_data((await caller.outbound.GetWebhook(request)).webhook)
     if event.image_id:
-        image = (await caller.images.GetImage(pb.GetImageRequest(id=event.image_id))).image
-        return to_image(image).model_dump(mode="json")
+        response = await caller.images.GetImage(pb.GetImageRequest(id=event.image_id))
+        return rest_events.image_data(response.image)
     request = pb.GetBatchRequest(id=event.batch_id, omit_images=True)
-    batch = to_batch((await caller.images.GetBatch(request)).batch, [])
-    return batch.model_dump(mode="json", exclude={"images"})
+    return rest_events.batch_data((await caller.images.GetBatch(request)).batch)
 
 
-def _envelope(kind: str, timestamp: str, data: Any) -> dict[str, Any]:
-    return {"type": kind, "timestamp": timestamp, "data": data}
-
-
-def _now() -> str:
+def _now() -> Timestamp:
     stamp = Timestamp()
     stamp.GetCurrentTime()
-    return format_time(stamp)
+    return stamp
 
 
 def _to_filter(types: str | None, image_id: str | None, batch_id: str | None) -> Filter:

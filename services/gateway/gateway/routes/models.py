@@ -8,8 +8,8 @@ from gateway.http.envelope import Envelope
 from gateway.identity.access import limit_by_caller_or_address
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation
-from gateway.openapi.schema_parts import ScaleFactor
 from loupe.images.v1 import images_pb2 as pb
+from rest.choices import ScaleFactor
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 

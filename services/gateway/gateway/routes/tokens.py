@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.backend import BackendDep
 from gateway.http import bodies
-from gateway.http.envelope import Envelope, Message, format_time, parse_id
+from gateway.http.envelope import Envelope, Message, parse_id
 from gateway.identity.route_access import AccountOwner, AccountReader, TokenHolder
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, json_body
@@ -15,6 +15,7 @@ from gateway.openapi.schema_parts import Ability
 from gateway.routes.account import PROOF_NEEDED
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
+from rest.values import format_time
 
 router = APIRouter(prefix="/api/user/tokens", tags=["account"])
 TokenId = Annotated[int, BeforeValidator(parse_id)]

@@ -6,12 +6,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from gateway.backend import BackendDep
-from gateway.http.envelope import Envelope, format_time
+from gateway.http.envelope import Envelope
 from gateway.identity.route_access import PlanReader
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation
-from gateway.openapi.schema_parts import a_choice
 from loupe.billing.v1 import billing_pb2
+from rest.choices import a_choice
+from rest.values import format_time
 
 router = APIRouter(prefix="/api", tags=["account"])
 STATUSES = ("active", "trialing", "canceled", "past_due")

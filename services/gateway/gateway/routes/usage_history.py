@@ -13,9 +13,9 @@ from gateway.http.envelope import Envelope
 from gateway.identity.route_access import PlanReader
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation
-from gateway.openapi.schema_parts import a_choice
 from loupe import refusals
 from loupe.billing.v1 import billing_pb2 as pb
+from rest.choices import a_choice
 
 router = APIRouter(prefix="/api/usage", tags=["account"])
 STEPS = ("day", "month")
