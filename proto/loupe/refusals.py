@@ -109,6 +109,15 @@ ORIGINAL_MISSING = Refusal(
     "The original is no longer stored. Upload the file again.",
 )
 
+BATCH_UNFINISHED = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION, "batch_unfinished", "The batch has not ended."
+)
+RANGE_NOT_SUPPORTED = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION,
+    "range_not_supported",
+    "An archive is made while it is read. Request it without a Range.",
+)
+
 SECOND_FACTOR_ENABLED = Refusal(
     grpc.StatusCode.ALREADY_EXISTS, "second_factor_enabled", "The second factor is already switched on."
 )
@@ -139,6 +148,7 @@ IDEMPOTENCY_KEY_IN_USE = Refusal(
 TOO_MANY_REQUESTS = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_many_requests", "Too many requests.")
 TOO_MANY_WAITS = TOO_MANY_REQUESTS._replace(code="too_many_waits")
 TOO_MANY_EVENT_STREAMS = TOO_MANY_REQUESTS._replace(code="too_many_event_streams")
+TOO_MANY_ARCHIVES = TOO_MANY_REQUESTS._replace(code="too_many_archives")
 TOO_MANY_UNDECODABLE = TOO_MANY_REQUESTS._replace(code="too_many_undecodable")
 TOO_MANY_UNUSED_UPLOADS = TOO_MANY_REQUESTS._replace(code="too_many_unused_uploads")
 

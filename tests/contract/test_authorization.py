@@ -40,7 +40,10 @@ NEEDS_ALL_ABILITIES = {
     "removeSecondFactor",
     "getWebhookSecret",
 }
-BATCH_OPERATIONS = {"createBatch", "listBatches", "getBatch", "deleteBatch", "retryBatch"}
+BATCH_OPERATIONS = {
+    "createBatch", "listBatches", "getBatch", "deleteBatch", "retryBatch", "listBatchImages",
+    "getBatchArchive", "getBatchReport",
+}  # fmt: skip
 
 
 def each_operation(wanted: Callable[[Operation], Any]) -> pytest.MarkDecorator:

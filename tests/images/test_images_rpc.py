@@ -33,6 +33,8 @@ ABILITY_OF_METHOD = {
     "GetBatch": "images:read",
     "ListBatches": "images:read",
     "DeleteBatch": "images:delete",
+    "ReadResult": "images:read",
+    "ListBatchImages": "images:read",
     "RetryImage": "images:write",
     "RetryBatch": "images:write",
 }
@@ -46,6 +48,8 @@ async def call(images: "ImagesServiceAsyncStub", method: str, **fields: Any) -> 
         return await images.Upscale(send_upload(**fields))
     if method == "CreateBatch":
         return await images.CreateBatch(send_batch_upload())
+    if method == "ReadResult":
+        return [part async for part in images.ReadResult(pb.ReadResultRequest(**fields))]
     return await getattr(images, method)(getattr(pb, f"{method}Request")(**fields))
 
 

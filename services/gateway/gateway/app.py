@@ -15,6 +15,7 @@ from gateway.identity import access
 from gateway.openapi import docs_page, document
 from gateway.routes import (
     account,
+    archives,
     auth,
     batches,
     console,
@@ -38,6 +39,7 @@ RESOURCES = (
     images,
     batches,
     direct_uploads,
+    archives,
     retries,
     estimate,
     events,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from common import timestamps
+from imagefile.formats import parse_format
 from images.catalogue import AUTO
 from images.domain import fairness
 from images.domain.models import Announcement, ModelFacts
@@ -12,6 +13,7 @@ from images.domain.queue_estimate import Queue
 from images.domain.work import Speeds
 from images.settings import Settings
 from images.tables import Batch, BatchStatus, Image, Status
+from images.uploads import file_names
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import SCALE_FACTORS
 from loupe.images.v1 import images_pb2 as pb
@@ -71,6 +73,9 @@ def to_proto(
     )
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path
+        result.result_filename = file_names.for_result(
+            image.original_filename, parse_format(image.upscaled_format)
+        )
         result.upscaled_bytes = image.upscaled_bytes or 0
         result.upscaled_size.CopyFrom(pb.Size(width=image.upscaled_width, height=image.upscaled_height))
     if image.status == Status.FAILED:

@@ -20,6 +20,7 @@ from images.convert import (
 )
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
 from images.rpc_estimates import EstimateMethods
+from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
 from images.submissions import Submission
 from images.tables import Batch, Image
@@ -35,6 +36,8 @@ CALLERS = {
     "DeleteImage": rpc.users("images:delete"),
     "CreateUpload": rpc.users("images:write"),
     "CreateBatch": rpc.users("images:write"),
+    "ReadResult": rpc.users("images:read"),
+    "ListBatchImages": rpc.users("images:read"),
     "GetBatch": rpc.users("images:read"),
     "ListBatches": rpc.users("images:read"),
     "DeleteBatch": rpc.users("images:delete"),
@@ -54,7 +57,7 @@ CALLERS = {
 }
 
 
-class ImagesService(RetryMethods, EstimateMethods, images_pb2_grpc.ImagesServiceServicer):
+class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grpc.ImagesServiceServicer):
     """The servicer. `images.proto` describes its methods and their errors."""
 
     async def Upscale(

@@ -213,6 +213,7 @@ class Image(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     ORIGINAL_URL_FIELD_NUMBER: _builtins.int
     EARLIER_FAILURES_FIELD_NUMBER: _builtins.int
+    RESULT_FILENAME_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     original_filename: _builtins.str
     original_path: _builtins.str
@@ -241,6 +242,8 @@ class Image(_message.Message):
     """The format of the result, known from the start."""
     original_url: _builtins.str
     """A link that shows the original in a browser, as long as `download_url` works."""
+    result_filename: _builtins.str
+    """The name that a download gives to the result."""
     @_builtins.property
     def original_size(self) -> Global___Size: ...
     @_builtins.property
@@ -295,10 +298,11 @@ class Image(_message.Message):
         warnings: _abc.Iterable[Global___Warning] | None = ...,
         original_url: _builtins.str = ...,
         earlier_failures: _abc.Iterable[Global___EarlierFailure] | None = ...,
+        result_filename: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__estimated_seconds: _TypeAlias = _typing.Literal["estimated_seconds"]  # noqa: Y015
     _WhichOneofArgType__estimated_seconds: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds"]  # noqa: Y015
@@ -969,6 +973,44 @@ class GetDownloadResponse(_message.Message):
 Global___GetDownloadResponse: _TypeAlias = GetDownloadResponse  # noqa: Y015
 
 @_typing.final
+class ReadResultRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadResultRequest: _TypeAlias = ReadResultRequest  # noqa: Y015
+
+@_typing.final
+class ReadResultResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadResultResponse: _TypeAlias = ReadResultResponse  # noqa: Y015
+
+@_typing.final
 class DeleteImageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1435,6 +1477,58 @@ class RenderForDeliveryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RenderForDeliveryResponse: _TypeAlias = RenderForDeliveryResponse  # noqa: Y015
+
+@_typing.final
+class ListBatchImagesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    PER_PAGE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.int
+    page: _builtins.int
+    per_page: _builtins.int
+    status: Global___Status.ValueType
+    """STATUS_UNSPECIFIED selects all."""
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.int = ...,
+        page: _builtins.int = ...,
+        per_page: _builtins.int = ...,
+        status: Global___Status.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "page", b"page", "per_page", b"per_page", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBatchImagesRequest: _TypeAlias = ListBatchImagesRequest  # noqa: Y015
+
+@_typing.final
+class ListBatchImagesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]: ...
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[Global___Image] | None = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBatchImagesResponse: _TypeAlias = ListBatchImagesResponse  # noqa: Y015
 
 @_typing.final
 class ListBatchesRequest(_message.Message):

@@ -60,6 +60,11 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetDownloadRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetDownloadResponse.FromString,
                 _registered_method=True)
+        self.ReadResult = channel.unary_stream(
+                '/loupe.images.v1.ImagesService/ReadResult',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.FromString,
+                _registered_method=True)
         self.DeleteImage = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/DeleteImage',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
@@ -89,6 +94,11 @@ class ImagesServiceStub:
                 '/loupe.images.v1.ImagesService/RenderForDelivery',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.FromString,
+                _registered_method=True)
+        self.ListBatchImages = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/ListBatchImages',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesResponse.FromString,
                 _registered_method=True)
         self.ListBatches = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/ListBatches',
@@ -194,6 +204,14 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadResult(self, request, context):
+        """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+        the call fails before its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteImage(self, request, context):
         """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released.
         """
@@ -235,6 +253,13 @@ class ImagesServiceServicer:
     def RenderForDelivery(self, request, context):
         """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
         NOT_FOUND `image_not_found` or `batch_not_found`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBatchImages(self, request, context):
+        """Returns one page of a batch's images, in the order of their upload.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -355,6 +380,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetDownloadRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetDownloadResponse.SerializeToString,
             ),
+            'ReadResult': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadResult,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.SerializeToString,
+            ),
             'DeleteImage': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteImage,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.FromString,
@@ -384,6 +414,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.RenderForDelivery,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.SerializeToString,
+            ),
+            'ListBatchImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBatchImages,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesResponse.SerializeToString,
             ),
             'ListBatches': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBatches,
@@ -593,6 +628,33 @@ class ImagesService:
             _registered_method=True)
 
     @staticmethod
+    def ReadResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/ReadResult',
+            loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteImage(request,
             target,
             options=(),
@@ -744,6 +806,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/RenderForDelivery',
             loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBatchImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/ListBatchImages',
+            loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,10 @@ class ImagesServiceStub:
     """Returns one page, newest first."""
     GetDownload: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetDownloadRequest, _images_pb2.GetDownloadResponse]
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
+    ReadResult: _grpc.UnaryStreamMultiCallable[_images_pb2.ReadResultRequest, _images_pb2.ReadResultResponse]
+    """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+    the call fails before its end.
+    """
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]
@@ -68,6 +72,8 @@ class ImagesServiceStub:
     """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
     NOT_FOUND `image_not_found` or `batch_not_found`.
     """
+    ListBatchImages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchImagesRequest, _images_pb2.ListBatchImagesResponse]
+    """Returns one page of a batch's images, in the order of their upload."""
     ListBatches: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]
     """Returns one page, newest first."""
     DeleteBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]
@@ -119,6 +125,10 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """Returns one page, newest first."""
     GetDownload: _aio.UnaryUnaryMultiCallable[_images_pb2.GetDownloadRequest, _images_pb2.GetDownloadResponse]  # type: ignore[assignment]
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
+    ReadResult: _aio.UnaryStreamMultiCallable[_images_pb2.ReadResultRequest, _images_pb2.ReadResultResponse]  # type: ignore[assignment]
+    """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+    the call fails before its end.
+    """
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     CreateUpload: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]  # type: ignore[assignment]
@@ -139,6 +149,8 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
     NOT_FOUND `image_not_found` or `batch_not_found`.
     """
+    ListBatchImages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchImagesRequest, _images_pb2.ListBatchImagesResponse]  # type: ignore[assignment]
+    """Returns one page of a batch's images, in the order of their upload."""
     ListBatches: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]  # type: ignore[assignment]
     """Returns one page, newest first."""
     DeleteBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]  # type: ignore[assignment]
@@ -219,6 +231,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
 
     @_abc_1.abstractmethod
+    def ReadResult(
+        self,
+        request: _images_pb2.ReadResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_images_pb2.ReadResultResponse], _abc.AsyncIterator[_images_pb2.ReadResultResponse]]:
+        """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+        the call fails before its end.
+        """
+
+    @_abc_1.abstractmethod
     def DeleteImage(
         self,
         request: _images_pb2.DeleteImageRequest,
@@ -273,6 +295,14 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
         NOT_FOUND `image_not_found` or `batch_not_found`.
         """
+
+    @_abc_1.abstractmethod
+    def ListBatchImages(
+        self,
+        request: _images_pb2.ListBatchImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.ListBatchImagesResponse, _abc.Awaitable[_images_pb2.ListBatchImagesResponse]]:
+        """Returns one page of a batch's images, in the order of their upload."""
 
     @_abc_1.abstractmethod
     def ListBatches(
