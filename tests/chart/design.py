@@ -21,7 +21,6 @@ CALLS = {
     "inference": {"auth", "images", "nats", "object-store"},
     "operator": {"auth", "billing", "images"},
     **{f"migrate-{name}": {"postgresql"} for name in WITH_DATABASE},
-    "postgresql-roles": {"postgresql"},
     "test": {"gateway", "auth", "billing", "images", "object-store"},
 }
 CALLS_NOBODY = ("postgresql", "object-store")
