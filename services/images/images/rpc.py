@@ -95,7 +95,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             await submission.store(session, response)
 
         with self._memory.account(user_id) as account:
-            upload = await single.receive(parts, self._settings.largest_upload_bytes, account)
+            largest, check = self._settings.largest_upload_bytes, self._uploads.check_options
+            upload = await single.receive(parts, largest, account, check)
             queue = await self._estimator.queue_for_uploads()
             _, usage = await self._uploads.accept(user_id, upload, answer)
         fill_usage(response, usage)

@@ -23,12 +23,12 @@ async def parse(request: Request, model: type[BaseModel], *list_fields: str) -> 
     In an urlencoded body each of the `list_fields` may appear several times, with or without brackets. Fields
     without effect become warnings of the answer. Raise `InvalidArgument` with every field at fault.
     """
-    sent = await _read(request, list_fields)
+    sent = await read(request, list_fields)
     warnings_of(request).add_fields(sent, model.model_fields)
     return _validate(model, dict(sent))
 
 
-async def _read(request: Request, list_fields: tuple[str, ...]) -> list[tuple[str, object]]:
+async def read(request: Request, list_fields: tuple[str, ...] = ()) -> list[tuple[str, object]]:
     """Return the fields of the body, in their order."""
     check_encoding(request)
     media_type, _ = parse_options_header(request.headers.get("content-type", ""))

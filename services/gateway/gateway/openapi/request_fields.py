@@ -20,6 +20,7 @@ BODIES: Json = {
     "Code": "A code of the second factor.",
     "Credentials": "Address and password of a user.",
     "ForgottenPassword": "Whose password was forgotten.",
+    "ImageLink": "A link to one file, and its options.",
     "ImageUpload": "One file, and its options.",
     "NewPassword": "A new password, and the token of the mail.",
     "PasswordChange": "A new password, and the present one.",
@@ -67,6 +68,11 @@ FIELDS: Json = {
     ),
     # uploads
     "image": a_field(f"The image: a file of at most {LARGEST_FILE}.", "photo.jpg"),
+    "image_url": a_field(
+        f"A link to the image: an `https` URL on the public internet, to a file of at most {LARGEST_FILE}. "
+        "Loupe fetches it within 30 seconds, and follows up to 3 redirects.",
+        "https://example.com/photo.jpg",
+    ),
     "images[]": a_field(
         f"The images: up to {MOST_BATCH_IMAGES} files of at most {LARGEST_FILE} each.",
         ["photo1.jpg", "photo2.jpg"],

@@ -1,6 +1,6 @@
 """A single upload, from the messages of the call to the row of the image."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from common import errors
@@ -24,11 +24,22 @@ class Upload:
     api_request: bool = True
     data: bytes = b""
     options: pb.UpscaleRequest.Options = field(default_factory=pb.UpscaleRequest.Options)
+    field_name: str = "image"
+    """The field of the request that the file comes from."""
 
 
-async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, account: Account) -> Upload:
+async def check_later(_: pb.UpscaleRequest.Options) -> None:
+    """Check nothing: `Uploads.accept` checks the options again."""
+
+
+async def receive(
+    parts: AsyncIterator[pb.UpscaleRequest],
+    largest_bytes: int,
+    account: Account,
+    check_options: Callable[[pb.UpscaleRequest.Options], Awaitable[object]] = check_later,
+) -> Upload:
     """Read the messages of a call. Raise `InvalidArgument` as soon as the file exceeds `largest_bytes`, and
-    `Unavailable` as soon as there is no memory for it.
+    `Unavailable` as soon as there is no memory for it. The options of a link are checked before its file.
     """
     upload, data, is_whole = Upload(), bytearray(), False
     async for part in parts:
@@ -36,13 +47,16 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, a
             case "start":
                 upload.filename = file_names.clean(part.start.filename)
                 upload.api_request = part.start.api_request
+                if part.start.HasField("link"):
+                    upload.field_name = "image_url"
+                    await check_options(part.start.link.options)
             case "chunk":
                 account.add(len(part.chunk))
                 data += part.chunk
             case _:
                 upload.options, is_whole = part.options, True
         if len(data) > largest_bytes:
-            raise errors.invalid({"image": [too_large_text(largest_bytes)]})
+            raise errors.invalid({upload.field_name: [too_large_text(largest_bytes)]})
     if not is_whole:  # the caller has hung up: gRPC ends the messages first and cancels a moment later
         raise incomplete_upload()
     upload.data = bytes(data)
@@ -89,8 +103,7 @@ class Uploads:
 
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
         """
-        model_names = await self._context.model_names(upload.options.model)
-        options, header = await self._check(upload, model_names)
+        options, header = await self._check(upload)
         original = Original(upload.filename, len(upload.data), header)
         limits = self._context.limits()
         size = original.result_size(options, limits)
@@ -103,18 +116,25 @@ class Uploads:
             await intake.insert([image], last=last)
         return image, reserved.usage
 
-    async def _check(self, upload: Upload, model_names: Collection[str]) -> tuple[UploadOptions, Header]:
+    async def check_options(self, options: pb.UpscaleRequest.Options) -> UploadOptions:
+        """Return the options. Raise `InvalidArgument` with every field at fault."""
+        return parse_options(options, await self._context.model_names(options.model))
+
+    async def _check(self, upload: Upload) -> tuple[UploadOptions, Header]:
         """Check file and options. Raise `InvalidArgument` with every field at fault."""
         fields: dict[str, list[str]] = {}
         options, header = UploadOptions(), None
         try:
-            options = parse_options(upload.options, model_names)
+            options = await self.check_options(upload.options)
         except errors.InvalidArgument as error:
             fields |= error.fields
         try:
             header = await self._context.read_header(upload.data)
         except errors.InvalidArgument as error:
-            fields = error.fields | fields
+            found = {
+                upload.field_name if name == "image" else name: text for name, text in error.fields.items()
+            }
+            fields = found | fields
         if fields or header is None:
             raise errors.invalid(fields)
         return options, header
