@@ -19,6 +19,7 @@ from tests.certificates import Authority
 from tests.client import count_used_images, download_result, get_image, upscale
 from tests.contract.api_client import MULTIPART, SMALL, data_of, invalid_fields, refusal
 from tests.contract.shapes import ACCEPTED, IMAGE
+from tests.contract.test_direct_uploads import prepare, store
 from tests.gateway.harness import People
 from tests.outbound.servers import Handler, answer, host
 from tests.pixels import opened
@@ -153,6 +154,18 @@ async def test_a_json_body_needs_a_link(jane: httpx2.AsyncClient, body: dict[str
     assert invalid_fields(await jane.post(PATH, json=body)) == {
         "image_url": ["The image url field is required."]
     }
+
+
+async def test_a_json_body_may_name_a_direct_upload_instead(jane: httpx2.AsyncClient) -> None:
+    upload = await prepare(jane)
+    await store(upload)
+
+    both = await send(jane, "https://example.com/", upload_id=upload["id"])
+    accepted = await jane.post(PATH, json={"upload_id": upload["id"], "scale_factor": 3})
+
+    text = "The image url may not be sent together with an upload id."
+    assert invalid_fields(both) == {"image_url": [text]}
+    assert data_of(accepted, QUEUED, ACCEPTED, 202)["scale_factor"] == 3
 
 
 async def test_a_misspelt_field_is_named(jane: httpx2.AsyncClient) -> None:

@@ -17,6 +17,7 @@ from gateway.routes import (
     account,
     auth,
     batches,
+    direct_uploads,
     events,
     images,
     models,
@@ -32,6 +33,7 @@ from gateway.routes import (
 RESOURCES = (
     images,
     batches,
+    direct_uploads,
     events,
     auth,
     account,

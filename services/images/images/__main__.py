@@ -19,6 +19,7 @@ from images.operations.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
 from images.settings import Settings
 from images.submissions import Submissions
+from images.uploads import direct
 from images.uploads.intake import ServiceContext
 from images.uploads.intents import Intents
 from images.uploads.memory import UploadMemory
@@ -81,6 +82,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             process.every(submissions.SWEEP_SECONDS, functools.partial(submissions.delete_expired, sessions)),
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
+            process.every(settings.sweep_seconds, functools.partial(direct.delete_expired, sessions)),
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),
             metrics.keep_updated("dead letters", dead_letters.measure),
         )

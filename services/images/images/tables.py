@@ -183,9 +183,7 @@ class Undecodable(Base, table=True):
 
 
 class UploadIntent(Base, table=True):
-    """The note of what an upload under way reserves and stores. Nobody works on the upload any more if
-    `alive_until` has passed. See `images.uploads.intents`.
-    """
+    """What an upload reserves and stores, alive until `alive_until`; see `images.uploads.intents`."""
 
     __tablename__ = "upload_intent"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (sa.Index("ix_upload_intent_alive_until", "alive_until"),)
@@ -198,10 +196,7 @@ class UploadIntent(Base, table=True):
 
 
 class IdempotencyKey(Base, table=True):
-    """A key that a client sent with a submission. Without a response, the submission is still under way.
-
-    The key is free again once `expires_at` has passed. See `images.submissions`.
-    """
+    """A key that a client sent, free again after `expires_at`; see `images.submissions`."""
 
     __tablename__ = "idempotency_key"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (sa.Index("ix_idempotency_key_expires_at", "expires_at"),)
@@ -210,11 +205,32 @@ class IdempotencyKey(Base, table=True):
     route: str = Field(sa_type=sa.String, primary_key=True)
     key: str = Field(sa_type=sa.String, primary_key=True)
     submission_id: uuid.UUID
-    """The submission that has the key. Another one takes it over if this one dies."""
     expires_at: datetime = Field(sa_type=INSTANT)
     body_hash: bytes | None = None
     response: bytes | None = None
-    """The answer to the accepted submission: a response message of this service."""
+    """A response message of this service. None while the submission is under way."""
+
+
+class DirectUpload(Base, table=True):
+    """A file that a client puts into the object store itself; see `images.domain.direct_uploads`."""
+
+    __tablename__ = "direct_upload"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        sa.UniqueConstraint("object_key", name="uq_direct_upload_object_key"),
+        sa.Index("ix_direct_upload_user_id", "user_id"),
+        sa.Index("ix_direct_upload_expires_at", "expires_at"),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    user_id: int = Field(sa_type=sa.BigInteger)
+    filename: str = Field(sa_type=sa.String)
+    bytes: int = Field(sa_type=sa.BigInteger)
+    """The announced size."""
+    sha256: str | None = Field(default=None, sa_type=sa.String)
+    """The announced hash in 64 hexadecimal digits, if there is one."""
+    object_key: str = Field(sa_type=sa.String)
+    expires_at: datetime = Field(sa_type=INSTANT)
+    used_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
 class DeletedUser(Base, table=True):

@@ -31,7 +31,7 @@ class Download(BaseModel):
     expires_at: str
 
 
-LINK_SCHEMA = {"type": "object", "required": [links.FIELD], "properties": links.FIELDS}
+LINK_SCHEMA = {"type": "object", "properties": links.FIELDS}
 LINK_EXAMPLE = {links.FIELD: "https://example.com/photo.jpg", "scale_factor": 2}
 
 UPSCALE_IMAGE = Operation(
@@ -43,7 +43,7 @@ UPSCALE_IMAGE = Operation(
         "The file is in a form, or comes from the link in a JSON body."
     ),
     example_data=examples.accepted(42, "photo.jpg"),
-    body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS, "image"),
+    body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS),
     other_body=Body("ImageLink", "application/json", LINK_SCHEMA, LINK_EXAMPLE),
     refusals=(*uploads.REFUSALS, refusals.TOO_MANY_WAITS),
     waits_for="getImage",
@@ -71,7 +71,8 @@ async def upscale(
         uploads.warn_of_images(request, [response.image])
         if image := await wait.until_new_one_ended(waits.IMAGE, response.image.id):
             return JSONResponse(GET_IMAGE.answer(to_image(image)).model_dump(mode="json"))
-    waits.advise_when_to_poll(request, waits.IMAGE, response.image)
+    if not response.replayed:  # its estimate is old
+        waits.advise_when_to_poll(request, waits.IMAGE, response.image)
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
 
 

@@ -1,4 +1,4 @@
-"""Uploads whose file comes from a link: a JSON body, and how it becomes messages to the images service.
+"""Uploads as JSON, whose file comes from a link or is stored: how they become messages to the images service.
 
 Outbound fetches the file, and it goes into the same call as an uploaded one. Images hears of the link first.
 So wrong options, and repeats of an earlier request, are answered whatever becomes of the fetch.
@@ -18,7 +18,7 @@ from gateway.http import bodies
 from gateway.http.field_warnings import near_misses_of, warnings_of
 from gateway.identity.callers import Caller
 from gateway.routes import submissions
-from gateway.routes.uploads import ANSWER_SECONDS, OPTIONS
+from gateway.routes.uploads import ANSWER_SECONDS, IMAGE_FIELDS, OPTIONS, UPLOAD_ID
 from loupe.images.v1 import images_pb2 as pb
 from loupe.outbound.v1 import outbound_pb2
 
@@ -28,15 +28,19 @@ LONGEST_URL = 2048
 FETCH_SECONDS = 150.0
 """More than the longest time that outbound may give a fetch. Outbound ends it earlier, and says why."""
 INCOMPLETE = "incomplete_upload"
-FIELDS: Json = {FIELD: {"type": "string", "format": "uri", "maxLength": LONGEST_URL}} | OPTIONS
+FIELDS: Json = {
+    FIELD: {"type": "string", "format": "uri", "maxLength": LONGEST_URL},
+    UPLOAD_ID: IMAGE_FIELDS[UPLOAD_ID],
+} | OPTIONS
 """The fields of the JSON body, as in the API's description."""
 
 
 @dataclass(slots=True)
 class Link:
-    """A link and its options as the client sent them, not checked yet."""
+    """A link, or the id of a direct upload, and the options as the client sent them, not checked yet."""
 
     url: str
+    upload_id: str
     options: pb.UpscaleRequest.Options
     failure: errors.ServiceError | None = field(default=None, init=False)
     """Why its file could not be fetched."""
@@ -69,6 +73,10 @@ async def send_link(request: Request, caller: Caller) -> pb.UpscaleResponse:
 
 async def _messages(caller: Caller, link: Link) -> AsyncGenerator[pb.UpscaleRequest]:
     """Yield the messages of one `Upscale` call. If the fetch fails, the options at the end are left out."""
+    if link.upload_id:
+        yield pb.UpscaleRequest(start=pb.UpscaleRequest.Start(upload_id=link.upload_id, api_request=True))
+        yield pb.UpscaleRequest(options=link.options)
+        return
     announced = pb.UpscaleRequest.Link(url=link.url, options=link.options)
     yield pb.UpscaleRequest(start=pb.UpscaleRequest.Start(link=announced, api_request=True))
     request = outbound_pb2.FetchRequest(url=link.url, field=FIELD)
@@ -93,30 +101,38 @@ async def _read(request: Request) -> Link:
     """Read the body. Raise `InvalidArgument` with every field at fault."""
     sent = await bodies.read(request)
     warnings_of(request).add_fields(sent, FIELDS)
-    problems: dict[str, list[str]] = {}
-    texts: dict[str, str] = {}
-    for name, value in dict(sent).items():
-        if name not in FIELDS or value is None:
-            continue
-        text = _to_text(value)
-        if text is None or (name == FIELD and not isinstance(value, str)):
-            problems[name] = [_type_text(name)]
-        elif text:
-            texts[name] = text
+    texts, problems = _to_texts(dict(sent))
     near_misses = near_misses_of(dict(sent), tuple(FIELDS))
-    url = texts.pop(FIELD, "")
-    if not url and FIELD not in problems:
+    url, upload_id = texts.pop(FIELD, ""), texts.pop(UPLOAD_ID, "")
+    if url and upload_id:
+        problems[FIELD] = ["The image url may not be sent together with an upload id."]
+    elif not (url or upload_id or FIELD in problems or UPLOAD_ID in problems):
         problems[FIELD] = ["The image url field is required."]
         problems |= {
-            name: [f"The {name} field is unknown: did you mean `{FIELD}`?"]
+            name: [f"The {name} field is unknown: did you mean `{option}`?"]
             for name, option in near_misses.items()
-            if option == FIELD
+            if option not in OPTIONS
         }
     if problems:
         raise errors.invalid(problems)
     request.state.options = texts
-    near_misses = {name: option for name, option in near_misses.items() if option != FIELD}
-    return Link(url, pb.UpscaleRequest.Options(near_misses=near_misses, **texts))
+    of_options = {name: option for name, option in near_misses.items() if option in OPTIONS}
+    return Link(url, upload_id, pb.UpscaleRequest.Options(near_misses=of_options, **texts))
+
+
+def _to_texts(sent: dict[str, object]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the known fields as the texts that a form would have, and what is wrong with others."""
+    texts: dict[str, str] = {}
+    problems: dict[str, list[str]] = {}
+    for name, value in sent.items():
+        if name not in FIELDS or value is None:
+            continue
+        text = _to_text(value)
+        if text is None or (name not in OPTIONS and not isinstance(value, str)):
+            problems[name] = [_type_text(name)]
+        elif text:
+            texts[name] = text
+    return texts, problems
 
 
 def _to_text(value: object) -> str | None:

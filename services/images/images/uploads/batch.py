@@ -75,7 +75,7 @@ class BatchUploads:
                 )
             ]
             batch = _to_batch(user_id, file_names.title(form.name), checked.options.sizes, len(images))
-            await intake.insert(images, batch, last)
+            await intake.insert(images, batch, last=last)
         return batch, images, reserved.usage
 
     def _check(

@@ -21,12 +21,12 @@ from common.blobs import Blobs
 from common.db import Sessions
 from imagefile.formats import extension, media_type
 from images.catalogue import ALWAYS_SERVED
-from images.domain import jobs, library, models, undecodable, work
+from images.domain import direct_uploads, jobs, library, models, undecodable, work
 from images.formats.header import Header, Limits
 from images.formats.parsers import Parsers
 from images.settings import UPLOAD_MEMORY_BYTES, Settings
 from images.submissions import Submissions
-from images.tables import Batch, Image
+from images.tables import Batch, DirectUpload, Image
 from images.uploads import sequence_plan, sizing
 from images.uploads.intents import RESERVED_SECONDS, Intent, Intents
 from images.uploads.memory import UploadMemory
@@ -250,13 +250,22 @@ class Intake:
         return response
 
     async def insert(
-        self, images: Sequence[Image], batch: Batch | None = None, last: LastStep = do_nothing
+        self,
+        images: Sequence[Image],
+        batch: Batch | None = None,
+        direct: DirectUpload | None = None,
+        last: LastStep = do_nothing,
     ) -> None:
-        """Insert the rows once all files are stored. Raise `Unavailable` if the upload has been undone."""
+        """Insert the rows once all files are stored, and mark the direct upload as used.
+
+        Raise `Unavailable` if the upload has been undone.
+        """
         await self.wait_until_stored()
         async with self._context.sessions.begin() as session:
             await self._context.intents.complete(session, self._intent)
             await library.add(session, self._intent.user_id, images, self._context.rules, batch)
+            if direct:
+                await direct_uploads.use(session, direct)
             await last(session, images, batch)
 
     async def _undo(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from common import errors
 from images.formats.header import Header, too_large_text
-from images.tables import Image
+from images.tables import DirectUpload, Image
 from images.uploads import file_names, output, sizing
 from images.uploads.incomplete import incomplete_upload
 from images.uploads.intake import Intake, LastStep, Original, ServiceContext, UploadOptions, do_nothing
@@ -26,6 +26,9 @@ class Upload:
     options: pb.UpscaleRequest.Options = field(default_factory=pb.UpscaleRequest.Options)
     field_name: str = "image"
     """The field of the request that the file comes from."""
+    upload_id: str = ""
+    """The direct upload that has the file."""
+    direct: DirectUpload | None = None
 
 
 async def check_later(_: pb.UpscaleRequest.Options) -> None:
@@ -50,6 +53,7 @@ async def receive(
                 if part.start.HasField("link"):
                     upload.field_name = "image_url"
                     await check_options(part.start.link.options)
+                upload.upload_id = part.start.upload_id
             case "chunk":
                 account.add(len(part.chunk))
                 data += part.chunk
@@ -113,7 +117,7 @@ class Uploads:
             await intake.start_storing(original, upload.data)
             place = reserved.places[0]
             image = original.to_row(user_id, options, size, place, limits, api_request=upload.api_request)
-            await intake.insert([image], last=last)
+            await intake.insert([image], direct=upload.direct, last=last)
         return image, reserved.usage
 
     async def check_options(self, options: pb.UpscaleRequest.Options) -> UploadOptions:
