@@ -492,20 +492,49 @@ class UpscaleRequest(_message.Message):
         FILENAME_FIELD_NUMBER: _builtins.int
         API_REQUEST_FIELD_NUMBER: _builtins.int
         UPLOAD_ID_FIELD_NUMBER: _builtins.int
+        LINK_FIELD_NUMBER: _builtins.int
         filename: _builtins.str
         api_request: _builtins.bool
         upload_id: _builtins.str
         """The direct upload whose file is taken. Then there are no chunks, and its name is the one that was announced."""
+        @_builtins.property
+        def link(self) -> Global___UpscaleRequest.Link:
+            """A first `start` without a name has the link that the file comes from. The messages of any upload follow."""
+
         def __init__(
             self,
             *,
             filename: _builtins.str = ...,
             api_request: _builtins.bool = ...,
             upload_id: _builtins.str = ...,
+            link: Global___UpscaleRequest.Link | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "filename", b"filename", "upload_id", b"upload_id"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "filename", b"filename", "link", b"link", "upload_id", b"upload_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Link(_message.Message):
+        """With it, wrong options are told before the file has come, and a repeat of an earlier call is answered without it."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        URL_FIELD_NUMBER: _builtins.int
+        OPTIONS_FIELD_NUMBER: _builtins.int
+        url: _builtins.str
+        @_builtins.property
+        def options(self) -> Global___UpscaleRequest.Options: ...
+        def __init__(
+            self,
+            *,
+            url: _builtins.str = ...,
+            options: Global___UpscaleRequest.Options | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "url", b"url"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
