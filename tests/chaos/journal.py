@@ -42,6 +42,10 @@ class Journal:
     answers: Counter[str] = field(default_factory=Counter[str])
     wrong_answers: list[str] = field(default_factory=list[str])
     wrong_downloads: list[str] = field(default_factory=list[str])
+    heard: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    """The images and batches of whose end a follower of events was told: `image` or `batch`, and the id."""
+    resets: int = 0
+    """The number of times that a follower was asked to read its lists again."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def add(self, user_id: int, width: int, height: int) -> Submission:

@@ -32,6 +32,7 @@ def evidence() -> Evidence:
     cancelled.wish, deleted.wish = Wish.CANCEL, Wish.DELETE
     cancelled.is_wish_confirmed = deleted.is_wish_confirmed = True
     refused.is_accepted = False
+    journal.heard = {("image", number) for number in (1, 2, 3)} | {("batch", 1)}
     images = [
         _row(1, "completed"),
         _row(2, "completed", batch_id=1),

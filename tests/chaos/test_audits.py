@@ -103,6 +103,13 @@ def note(name: str, line: str) -> Spoil:
     return spoil
 
 
+def hear_nothing_of(kind: str, number: int) -> Spoil:
+    def spoil(found: Evidence) -> None:
+        found.journal.heard.discard((kind, number))
+
+    return spoil
+
+
 WRONG: list[tuple[str, str, Spoil]] = [
     ("ended", "an accepted image is gone", without_row(1)),
     ("ended", "an image waits", row(1, status="pending")),
@@ -145,6 +152,8 @@ WRONG: list[tuple[str, str, Spoil]] = [
     ("events", "an event is missing", count_event(1, 0)),
     ("events", "an event was published twice", count_event(1, 2)),
     ("events", "a cancelled image has completed", count_event(3, 1)),
+    ("told", "nobody heard of an image", hear_nothing_of("image", 3)),
+    ("told", "nobody heard of a batch", hear_nothing_of("batch", 1)),
     ("batches", "a batch has not ended", edit("batches", lambda rows: [replace(rows[0], status="pending")])),
     ("batches", "a batch is not whole", without_row(2)),
     ("batches", "a batch counts wrongly", edit("batches", lambda rows: [replace(rows[0], failed_images=0)])),

@@ -30,6 +30,7 @@ CALLERS = {
     "ListImages": rpc.users("images:read"),
     "GetDownload": rpc.users("images:read"),
     "DeleteImage": rpc.users("images:delete"),
+    "CreateUpload": rpc.users("images:write"),
     "CreateBatch": rpc.users("images:write"),
     "ReadResult": rpc.users("images:read"),
     "ListBatchImages": rpc.users("images:read"),
@@ -61,6 +62,8 @@ class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grp
         with self._memory.account(user_id) as account:
             largest = self._settings.largest_upload_bytes
             upload = await single.receive(request_iterator, largest, account)
+            if upload.upload_id:
+                await self._direct_uploads.read_into(upload, user_id, account)
             # read it before: nothing may fail once the image is accepted
             queue = await self._estimator.queue_for_uploads()
             image, usage = await self._uploads.accept(user_id, upload)
@@ -68,6 +71,18 @@ class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grp
         response = pb.UpscaleResponse(image=to_proto(image, queue))
         fill_usage(response, usage)
         return response
+
+    async def CreateUpload(
+        self, request: pb.CreateUploadRequest, context: rpc.Context
+    ) -> pb.CreateUploadResponse:
+        link = await self._direct_uploads.create(rpc.principal().user_id, request)
+        return pb.CreateUploadResponse(
+            id=str(link.upload.id),
+            url=link.url,
+            headers=link.headers,
+            link_expires_at=timestamps.to_proto(link.expires_at),
+            expires_at=timestamps.to_proto(link.upload.expires_at),
+        )
 
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:

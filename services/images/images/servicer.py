@@ -13,6 +13,7 @@ from images.queue_estimator import QueueEstimator
 from images.tables import UNFINISHED, Batch, Image, Status
 from images.uploads import file_names, single
 from images.uploads.batch import BatchUploads
+from images.uploads.direct import DirectUploads
 from images.uploads.estimates import Estimates
 from images.uploads.intake import ServiceContext
 from images.uploads.retries import Retries
@@ -28,6 +29,7 @@ class Servicer:
         self._memory = context.memory
         self._uploads = single.Uploads(context)
         self._batch_uploads = BatchUploads(context)
+        self._direct_uploads = DirectUploads(context)
         self._retries = Retries(context)
         self._estimates = Estimates(context)
         self._dead_letters = dead_letters

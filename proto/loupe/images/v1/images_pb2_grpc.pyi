@@ -56,6 +56,10 @@ class ImagesServiceStub:
     """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
     `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
     """
+    CreateUpload: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]
+    """Notes a file that the client is going to put into the object store itself, and returns the link for it.
+    INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+    """
     CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
@@ -121,6 +125,10 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     RetryImage: _aio.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]  # type: ignore[assignment]
     """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
     `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+    """
+    CreateUpload: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]  # type: ignore[assignment]
+    """Notes a file that the client is going to put into the object store itself, and returns the link for it.
+    INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
     """
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
@@ -232,6 +240,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_images_pb2.RetryImageResponse, _abc.Awaitable[_images_pb2.RetryImageResponse]]:
         """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
         `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateUpload(
+        self,
+        request: _images_pb2.CreateUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.CreateUploadResponse, _abc.Awaitable[_images_pb2.CreateUploadResponse]]:
+        """Notes a file that the client is going to put into the object store itself, and returns the link for it.
+        INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
         """
 
     @_abc_1.abstractmethod

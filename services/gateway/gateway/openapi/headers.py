@@ -46,6 +46,11 @@ HEADERS: Json = {
         "schema": {"type": "integer", "minimum": 1},
         "example": 2,
     },
+    "PollAfter": {
+        "description": "Seconds after which to look again; absent if the image or batch has ended.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 60},
+        "example": 8,
+    },
     "WWW-Authenticate": {
         "description": "How to authenticate.",
         "required": True,
@@ -69,8 +74,8 @@ def headers_of_answer(path: str) -> Json:
 
 
 def headers_of_wait() -> Json:
-    """Return the header of answers to requests that may wait."""
-    return _references("Preference-Applied")
+    """Return the headers of answers to requests that may wait for an end."""
+    return _references("Preference-Applied") | {"Retry-After": {"$ref": "#/components/headers/PollAfter"}}
 
 
 def headers_of_refusal(status: HTTPStatus, path: str) -> Json:

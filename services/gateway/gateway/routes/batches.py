@@ -62,6 +62,7 @@ async def create_batch(
         if batch := await wait.until_new_one_ended(waits.BATCH, response.batch.id):
             ended = GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
             return JSONResponse(ended.model_dump(mode="json"))
+    waits.advise_when_to_poll(request, waits.BATCH, response.batch)
     images = [to_accepted_batch_image(image) for image in response.batch.images]
     return CREATE_BATCH.answer(to_batch(response.batch, images))
 
@@ -105,6 +106,7 @@ async def get_batch(
 ) -> Envelope[Batch[BatchImage]]:
     with waits.admitted(request, caller, wait) as waiting:
         batch = await waiting.until_ended(waits.BATCH, batch_id)
+    waits.advise_when_to_poll(request, waits.BATCH, batch)
     return GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
 
 

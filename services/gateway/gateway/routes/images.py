@@ -40,7 +40,7 @@ UPSCALE_IMAGE = Operation(
         "The answer comes at once, the image is processed later. Send a scale factor or an exact size."
     ),
     example_data=examples.accepted(42, "photo.jpg"),
-    body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS, "image"),
+    body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS),
     refusals=(*uploads.REFUSALS, refusals.TOO_MANY_WAITS),
     waits_for="getImage",
     links=Links(("getImage", "downloadImage", "deleteImage"), "image_id"),
@@ -64,6 +64,7 @@ async def upscale(
         uploads.warn_of_images(request, [response.image])
         if image := await wait.until_new_one_ended(waits.IMAGE, response.image.id):
             return JSONResponse(GET_IMAGE.answer(to_image(image)).model_dump(mode="json"))
+    waits.advise_when_to_poll(request, waits.IMAGE, response.image)
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
 
 
@@ -103,6 +104,7 @@ async def get_image(
 ) -> Envelope[Image]:
     with waits.admitted(request, caller, wait) as waiting:
         image = await waiting.until_ended(waits.IMAGE, image_id)
+    waits.advise_when_to_poll(request, waits.IMAGE, image)
     return GET_IMAGE.answer(to_image(image))
 
 

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Awaitable, Collection
 from dataclasses import dataclass, field, replace
 
 from common import errors
+from images.domain import direct_uploads
 from images.formats.header import Header, too_large_text
-from images.tables import Image
+from images.tables import DirectUpload, Image
 from images.uploads import file_names, output, sizing
 from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
 from images.uploads.memory import Account
@@ -23,6 +24,9 @@ class Upload:
     api_request: bool = True
     data: bytes = b""
     options: pb.UpscaleRequest.Options = field(default_factory=pb.UpscaleRequest.Options)
+    upload_id: str = ""
+    """The direct upload that has the file."""
+    direct: DirectUpload | None = None
 
 
 async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, account: Account) -> Upload:
@@ -35,6 +39,7 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, a
             case "start":
                 upload.filename = file_names.clean(part.start.filename)
                 upload.api_request = part.start.api_request
+                upload.upload_id = part.start.upload_id
             case "chunk":
                 account.add(len(part.chunk))
                 data += part.chunk
@@ -81,9 +86,12 @@ def parse_options(
 
 
 async def check(
-    form: pb.UpscaleRequest.Options, model_names: Collection[str], reading: Awaitable[Header]
+    form: pb.UpscaleRequest.Options,
+    model_names: Collection[str],
+    reading: Awaitable[Header],
+    field: str = "image",
 ) -> tuple[UploadOptions, Header]:
-    """Check the options, and the file whose header `reading` reads.
+    """Check the options, and the file whose header `reading` reads. `field` is the one that names the file.
 
     Raise `InvalidArgument` with every field at fault.
     """
@@ -96,7 +104,7 @@ async def check(
     try:
         header = await reading
     except errors.InvalidArgument as error:
-        fields = error.fields | fields
+        fields = {field if name == "image" else name: text for name, text in error.fields.items()} | fields
     if fields or header is None:
         raise errors.invalid(fields)
     return options, header
@@ -114,7 +122,11 @@ class Uploads:
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
         """
         model_names = await self._context.model_names(upload.options.model)
-        options, header = await check(upload.options, model_names, self._context.read_header(upload.data))
+        reading, field = (
+            self._context.read_header(upload.data),
+            direct_uploads.FIELD if upload.direct else "image",
+        )
+        options, header = await check(upload.options, model_names, reading, field)
         original = Original(upload.filename, len(upload.data), header)
         limits = self._context.limits()
         size = original.result_size(options, limits)
@@ -124,5 +136,5 @@ class Uploads:
             await intake.start_storing(original, upload.data)
             place = reserved.places[0]
             image = original.to_row(user_id, options, size, place, limits, api_request=upload.api_request)
-            await intake.insert([image])
+            await intake.insert([image], direct=upload.direct)
         return image, reserved.usage
