@@ -69,10 +69,22 @@ QUOTA_EXCEEDED = Refusal(
 INVALID_SIGNATURE = Refusal(
     grpc.StatusCode.PERMISSION_DENIED, "invalid_signature", "This link is invalid or has expired."
 )
+FOREIGN_PAGE = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "foreign_page",
+    "Only the console of this server may send this request.",
+)
+HTTPS_REQUIRED = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION,
+    "https_required",
+    "Browsers keep you signed in only at an address with https, or on the machine that runs this server.",
+)
 
 IMAGE_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "image_not_found", "Image not found.")
 BATCH_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "batch_not_found", "Batch not found.")
 TOKEN_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "token_not_found", "Token not found.")
+WEBHOOK_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "webhook_not_found", "Webhook not found.")
+DELIVERY_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "delivery_not_found", "Delivery not found.")
 USER_NOT_FOUND = Refusal(
     grpc.StatusCode.NOT_FOUND, "user_not_found", "no user {user}", example={"user": "1"}
 )
@@ -113,7 +125,26 @@ SECOND_FACTOR_MISSING = Refusal(
     grpc.StatusCode.FAILED_PRECONDITION, "second_factor_missing", "There is no second factor to use."
 )
 
+WEBHOOK_DISABLED = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION, "webhook_disabled", "The webhook is disabled. Enable it first."
+)
+
 VALIDATION_FAILED = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "validation_failed", "Validation failed")
+IDEMPOTENCY_KEY_INVALID = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION,
+    "idempotency_key_invalid",
+    "The Idempotency-Key header must have 1 to 255 visible ASCII characters, and may be sent only once.",
+)
+IDEMPOTENCY_KEY_REUSED = VALIDATION_FAILED._replace(
+    code="idempotency_key_reused",
+    fields={"Idempotency-Key": ("The Idempotency-Key was used for a request with another body.",)},
+)
+IDEMPOTENCY_KEY_IN_USE = Refusal(
+    grpc.StatusCode.ALREADY_EXISTS,
+    "idempotency_key_in_use",
+    "The first request with this Idempotency-Key is not finished yet.",
+)
+
 TOO_MANY_REQUESTS = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_many_requests", "Too many requests.")
 TOO_MANY_WAITS = TOO_MANY_REQUESTS._replace(code="too_many_waits")
 TOO_MANY_EVENT_STREAMS = TOO_MANY_REQUESTS._replace(code="too_many_event_streams")

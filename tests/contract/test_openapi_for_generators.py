@@ -20,9 +20,9 @@ SCHEMAS: Json = DOCUMENT["components"]["schemas"]
 FILES = (EVENT_STREAM, "application/zip", "text/csv")
 """The media types of answers without an envelope."""
 CHOICES = {
-    "Ability", "BatchStatus", "ErrorCode", "EventType", "Fit",
+    "Ability", "BatchStatus", "DeliveryStatus", "ErrorCode", "EventType", "Fit",
     "ImageStatus", "Metadata", "ModelName", "OriginalFormat", "OutputFormat",
-    "ScaleFactor", "SubscriptionStatus", "UsageStep",
+    "ScaleFactor", "SubscriptionStatus", "UsageStep", "WebhookEventType",
 }  # fmt: skip
 PARAMETERS = [(one.name, parameter) for one in OPERATIONS for parameter in one.spec.get("parameters", ())]
 MEDIA = [

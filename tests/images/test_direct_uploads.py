@@ -17,7 +17,7 @@ from common.db import now
 from images.domain import direct_uploads
 from images.events import Results, Users
 from images.operations.orphans import Orphans
-from images.tables import DirectUpload
+from images.upload_tables import DirectUpload
 from images.uploads import direct
 from loupe.auth.v1 import auth_pb2
 from loupe.images.v1 import images_pb2 as pb

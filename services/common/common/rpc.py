@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +107,15 @@ def principal() -> Principal:
     return _principal.get()
 
 
+def metadata(context: Context) -> dict[str, str]:
+    """Return the texts that the caller sent beside the request."""
+    return _texts(context.invocation_metadata() or ())
+
+
+def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    return {key: value for key, value in metadata if isinstance(value, str)}
+
+
 class _Interceptor(grpc.aio.ServerInterceptor):
     def __init__(self, verifier: Verifier, callers: Mapping[str, Callers]) -> None:
         self._verifier = verifier
@@ -123,9 +132,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
             return handler
         if handler.request_streaming and handler.response_streaming:
             raise TypeError(f"{method} streams both ways, which this interceptor does not support")
-        metadata = {
-            key: value for key, value in handler_call_details.invocation_metadata if isinstance(value, str)
-        }
+        metadata = _texts(handler_call_details.invocation_metadata)
         parse = _parse_all if handler.request_streaming else _parse
         read_request = functools.partial(parse, handler.request_deserializer)
         wrap, wrap_method = grpc.unary_unary_rpc_method_handler, self._wrap

@@ -18,6 +18,8 @@ from gateway.routes import (
     archives,
     auth,
     batches,
+    console,
+    console_sessions,
     direct_uploads,
     estimate,
     events,
@@ -30,15 +32,16 @@ from gateway.routes import (
     tokens,
     usage,
     usage_history,
+    webhooks,
 )
 
 RESOURCES = (
     images,
     batches,
     archives,
+    direct_uploads,
     retries,
     estimate,
-    direct_uploads,
     events,
     auth,
     account,
@@ -48,7 +51,10 @@ RESOURCES = (
     second_factor,
     models,
     plans,
+    webhooks,
     pages,
+    console_sessions,
+    console,
 )
 """Modules with a router, the busiest first."""
 

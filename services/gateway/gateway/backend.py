@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from gateway.archives.places import ArchivePlaces
 from gateway.events.hub import Hub
+from gateway.http.console_files import ConsoleFiles
 from gateway.http.upload_gate import UploadGate, UploadTime
 from gateway.identity.callers import Callers
 from gateway.identity.limits import Limits
@@ -23,6 +24,8 @@ class Backend:
     limits: Limits
     upload_gate: UploadGate
     hub: Hub
+    console: ConsoleFiles | None
+    """None if this installation has no web console."""
     archive_places: ArchivePlaces = field(default_factory=ArchivePlaces)
 
     @property
@@ -52,7 +55,15 @@ def connect(settings: Settings) -> Backend:
             wait_seconds=settings.upload_wait_seconds,
         ),
         hub=hub,
+        console=_console(settings),
     )
+
+
+def _console(settings: Settings) -> ConsoleFiles | None:
+    folder = settings.console_folder
+    if folder is None or not folder.is_dir():
+        return None
+    return ConsoleFiles(folder, settings.console_picture_origins)
 
 
 def backend_of(request: Request) -> Backend:

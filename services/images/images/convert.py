@@ -36,7 +36,12 @@ BATCH_STATUS = {
 BATCH_STATUS_FROM_PROTO = {number: status for status, number in BATCH_STATUS.items()}
 
 
-def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime] | None = None) -> pb.Image:
+def to_proto(
+    image: Image,
+    queue: Queue | None = None,
+    link: tuple[str, datetime] | None = None,
+    original_url: str = "",
+) -> pb.Image:
     """Convert an image, with an estimate if `queue` is given.
 
     `link` is the address of the download and the time at which it expires.
@@ -64,6 +69,7 @@ def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime
         result_format=pb.Format.Value(f"FORMAT_{image.upscaled_format}"),
         warnings=[pb.Warning(**each) for each in image.warnings or ()],
         earlier_failures=[_earlier_failure(each) for each in image.earlier_failures or ()],
+        original_url=original_url,
     )
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path

@@ -1,7 +1,9 @@
 """The gRPC interface of images: decode the request, call the domain in a transaction, encode the response."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import rpc, timestamps
 from imagefile.formats import parse_format
@@ -20,6 +22,8 @@ from images.domain import batches, jobs, library, models, outcome_replay, pages,
 from images.rpc_estimates import EstimateMethods
 from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
+from images.submissions import Submission
+from images.tables import Batch, Image
 from images.uploads import file_names, single
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1 import images_pb2_grpc
@@ -49,6 +53,7 @@ CALLERS = {
     "KeepWorking": rpc.services("inference"),
     "AnnounceModels": rpc.services("inference"),
     "ListModels": rpc.services("gateway"),
+    "RenderForDelivery": rpc.services("outbound"),
 }
 
 
@@ -59,16 +64,28 @@ class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grp
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
     ) -> pb.UpscaleResponse:
         user_id = rpc.principal().user_id
+        async with self._submissions.begin(user_id, "images/upscale", rpc.metadata(context)) as submission:
+            parts = submission.read(request_iterator)
+            if submission.stored:
+                return await submission.replay(parts, pb.UpscaleResponse())
+            return await self._upscale(user_id, parts, submission)
+
+    async def _upscale(
+        self, user_id: int, parts: AsyncIterator[pb.UpscaleRequest], submission: Submission
+    ) -> pb.UpscaleResponse:
+        response = pb.UpscaleResponse()
+
+        async def answer(session: AsyncSession, images: Sequence[Image], _: Batch | None) -> None:
+            queue.add(images)
+            response.image.CopyFrom(to_proto(images[0], queue))
+            await submission.store(session, response)
+
         with self._memory.account(user_id) as account:
-            largest = self._settings.largest_upload_bytes
-            upload = await single.receive(request_iterator, largest, account)
+            upload = await single.receive(parts, self._settings.largest_upload_bytes, account)
             if upload.upload_id:
                 await self._direct_uploads.read_into(upload, user_id, account)
-            # read it before: nothing may fail once the image is accepted
             queue = await self._estimator.queue_for_uploads()
-            image, usage = await self._uploads.accept(user_id, upload)
-        queue.add([image])
-        response = pb.UpscaleResponse(image=to_proto(image, queue))
+            _, usage = await self._uploads.accept(user_id, upload, answer)
         fill_usage(response, usage)
         return response
 
@@ -87,7 +104,7 @@ class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grp
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:
             image = await library.get(session, rpc.principal().user_id, request.id)
-        return pb.GetImageResponse(image=to_proto(image, await self._queue([image]), self._link(image)))
+        return pb.GetImageResponse(image=self._to_proto(image, await self._queue([image])))
 
     async def ListImages(self, request: pb.ListImagesRequest, context: rpc.Context) -> pb.ListImagesResponse:
         async with self._sessions.begin() as session:
@@ -99,7 +116,7 @@ class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grp
                 size=request.per_page,
             )
         queue = await self._queue(images)
-        protos = [to_proto(image, queue, self._link(image)) for image in images]
+        protos = [self._to_proto(image, queue) for image in images]
         return pb.ListImagesResponse(images=protos, total=total)
 
     async def GetDownload(
@@ -124,10 +141,24 @@ class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grp
         self, request_iterator: AsyncIterator[pb.CreateBatchRequest], context: rpc.Context
     ) -> pb.CreateBatchResponse:
         user_id = rpc.principal().user_id
-        queue = await self._estimator.queue_for_uploads()
-        batch, images, usage = await self._batch_uploads.accept(user_id, request_iterator)
-        queue.add(images)
-        response = pb.CreateBatchResponse(batch=self._batch_to_proto(batch, images, queue))
+        async with self._submissions.begin(user_id, "batches", rpc.metadata(context)) as submission:
+            parts = submission.read(request_iterator)
+            if submission.stored:
+                return await submission.replay(parts, pb.CreateBatchResponse())
+            return await self._create_batch(user_id, parts, submission)
+
+    async def _create_batch(
+        self, user_id: int, parts: AsyncIterator[pb.CreateBatchRequest], submission: Submission
+    ) -> pb.CreateBatchResponse:
+        response, queue = pb.CreateBatchResponse(), await self._estimator.queue_for_uploads()
+
+        async def answer(session: AsyncSession, images: Sequence[Image], batch: Batch | None) -> None:
+            queue.add(images)
+            if batch:
+                response.batch.CopyFrom(self._batch_to_proto(batch, images, queue))
+            await submission.store(session, response)
+
+        _, _, usage = await self._batch_uploads.accept(user_id, parts, answer)
         fill_usage(response, usage)
         return response
 
@@ -136,6 +167,16 @@ class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grp
             user_id, with_images = rpc.principal().user_id, not request.omit_images
             batch, images = await batches.get(session, user_id, request.id, with_images=with_images)
         return pb.GetBatchResponse(batch=self._batch_to_proto(batch, images, await self._queue(images)))
+
+    async def RenderForDelivery(
+        self, request: pb.RenderForDeliveryRequest, context: rpc.Context
+    ) -> pb.RenderForDeliveryResponse:
+        async with self._sessions.begin() as session:
+            if request.batch_id:
+                found = await batches.get(session, request.user_id, request.batch_id, with_images=False)
+                return pb.RenderForDeliveryResponse(batch=self._batch_to_proto(*found, await self._queue([])))
+            image = await library.get(session, request.user_id, request.image_id)
+        return pb.RenderForDeliveryResponse(image=self._to_proto(image, await self._queue([image])))
 
     async def ListBatches(
         self, request: pb.ListBatchesRequest, context: rpc.Context

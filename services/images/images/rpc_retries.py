@@ -1,7 +1,6 @@
 """The gRPC methods that retry failed images."""
 
 from common import rpc
-from images.convert import to_proto
 from images.servicer import Servicer
 from images.tables import Status
 from loupe.images.v1 import images_pb2 as pb
@@ -13,7 +12,7 @@ class RetryMethods(Servicer):
         queue = await self._estimator.queue_for_uploads()
         image, usage = await self._retries.retry_image(user_id, request.id, api_request=request.api_request)
         queue.add([image])
-        return pb.RetryImageResponse(image=to_proto(image, queue), usage=usage)
+        return pb.RetryImageResponse(image=self._to_proto(image, queue), usage=usage)
 
     async def RetryBatch(self, request: pb.RetryBatchRequest, context: rpc.Context) -> pb.RetryBatchResponse:
         user_id = rpc.principal().user_id

@@ -30,6 +30,7 @@ class Servicer:
         self._uploads = single.Uploads(context)
         self._batch_uploads = BatchUploads(context)
         self._direct_uploads = DirectUploads(context)
+        self._submissions = context.submissions
         self._retries = Retries(context)
         self._estimates = Estimates(context)
         self._dead_letters = dead_letters
@@ -52,11 +53,18 @@ class Servicer:
     def _batch_to_proto(
         self, batch: Batch, images: Iterable[Image], queue: queue_estimate.Queue | None
     ) -> pb.Batch:
-        return batch_to_proto(batch, [to_proto(image, queue, self._link(image)) for image in images])
+        return batch_to_proto(batch, [self._to_proto(image, queue) for image in images])
 
-    def _link(self, image: Image) -> tuple[str, datetime] | None:
-        """Return the link of a completed image, or None."""
-        return self._sign_link(image) if image.status == Status.COMPLETED else None
+    def _to_proto(self, image: Image, queue: queue_estimate.Queue | None) -> pb.Image:
+        """Convert an image, with the link of its original, and of its result if there is one."""
+        link = self._sign_link(image) if image.status == Status.COMPLETED else None
+        original_url = self._blobs.presigned_url(
+            image.original_path,
+            self._link_lifetime,
+            content_type=media_type(file_names.format_of(image.original_path)),
+            disposition="inline",
+        )
+        return to_proto(image, queue, link, original_url)
 
     def _sign_link(self, image: Image) -> tuple[str, datetime]:
         """Return the address of the download, and the time at which it expires."""

@@ -83,6 +83,7 @@ class ImageFields(BaseModel):
     estimated_seconds: int | None
     warnings: list[ImageWarning]
     earlier_errors: list[EarlierFailure]
+    original_url: str | None
 
 
 class Image(ImageFields):
@@ -142,5 +143,6 @@ def to_image(image: pb.Image) -> Image:
         estimated_seconds=image.estimated_seconds or None,
         warnings=to_warnings(image),
         earlier_errors=to_earlier_failures(image),
+        original_url=image.original_url or None,
         batch_id=image.batch_id or None,
     )

@@ -211,6 +211,7 @@ class Image(_message.Message):
     ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
     RESULT_FORMAT_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    ORIGINAL_URL_FIELD_NUMBER: _builtins.int
     EARLIER_FAILURES_FIELD_NUMBER: _builtins.int
     RESULT_FILENAME_FIELD_NUMBER: _builtins.int
     id: _builtins.int
@@ -239,6 +240,8 @@ class Image(_message.Message):
     """Only while unfinished: the estimated seconds until the result. Absent until a worker has announced its speed."""
     result_format: Global___Format.ValueType
     """The format of the result, known from the start."""
+    original_url: _builtins.str
+    """A link that shows the original in a browser, as long as `download_url` works."""
     result_filename: _builtins.str
     """The name that a download gives to the result."""
     @_builtins.property
@@ -293,12 +296,13 @@ class Image(_message.Message):
         estimated_seconds: _builtins.int | None = ...,
         result_format: Global___Format.ValueType = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        original_url: _builtins.str = ...,
         earlier_failures: _abc.Iterable[Global___EarlierFailure] | None = ...,
         result_filename: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__estimated_seconds: _TypeAlias = _typing.Literal["estimated_seconds"]  # noqa: Y015
     _WhichOneofArgType__estimated_seconds: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds"]  # noqa: Y015
@@ -643,10 +647,13 @@ class UpscaleResponse(_message.Message):
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
     """For gateways of the previous release, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
+    replayed: _builtins.bool
+    """Whether this is what was answered to an earlier call with the same `idempotency-key` in its metadata. It has no usage."""
     @_builtins.property
     def image(self) -> Global___Image: ...
     @_builtins.property
@@ -661,10 +668,11 @@ class UpscaleResponse(_message.Message):
         quota_limit: _builtins.int | None = ...,
         quota_version: _builtins.int = ...,
         usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015
@@ -1037,54 +1045,6 @@ class DeleteImageResponse(_message.Message):
 Global___DeleteImageResponse: _TypeAlias = DeleteImageResponse  # noqa: Y015
 
 @_typing.final
-class RetryImageRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    API_REQUEST_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    api_request: _builtins.bool
-    def __init__(
-        self,
-        *,
-        id: _builtins.int = ...,
-        api_request: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "id", b"id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RetryImageRequest: _TypeAlias = RetryImageRequest  # noqa: Y015
-
-@_typing.final
-class RetryImageResponse(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    IMAGE_FIELD_NUMBER: _builtins.int
-    USAGE_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def image(self) -> Global___Image: ...
-    @_builtins.property
-    def usage(self) -> _billing_pb2.Usage:
-        """The month's quota after this image."""
-
-    def __init__(
-        self,
-        *,
-        image: Global___Image | None = ...,
-        usage: _billing_pb2.Usage | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RetryImageResponse: _TypeAlias = RetryImageResponse  # noqa: Y015
-
-@_typing.final
 class CreateUploadRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1171,6 +1131,54 @@ class CreateUploadResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateUploadResponse: _TypeAlias = CreateUploadResponse  # noqa: Y015
+
+@_typing.final
+class RetryImageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    API_REQUEST_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    api_request: _builtins.bool
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        api_request: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryImageRequest: _TypeAlias = RetryImageRequest  # noqa: Y015
+
+@_typing.final
+class RetryImageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def image(self) -> Global___Image: ...
+    @_builtins.property
+    def usage(self) -> _billing_pb2.Usage:
+        """The month's quota after this image."""
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+        usage: _billing_pb2.Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryImageResponse: _TypeAlias = RetryImageResponse  # noqa: Y015
 
 @_typing.final
 class CreateBatchRequest(_message.Message):
@@ -1341,10 +1349,13 @@ class CreateBatchResponse(_message.Message):
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
     """For gateways of the previous release, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
+    replayed: _builtins.bool
+    """Whether this is what was answered to an earlier call with the same `idempotency-key` in its metadata. It has no usage."""
     @_builtins.property
     def batch(self) -> Global___Batch: ...
     @_builtins.property
@@ -1359,10 +1370,11 @@ class CreateBatchResponse(_message.Message):
         quota_limit: _builtins.int | None = ...,
         quota_version: _builtins.int = ...,
         usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015
@@ -1412,6 +1424,59 @@ class GetBatchResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetBatchResponse: _TypeAlias = GetBatchResponse  # noqa: Y015
+
+@_typing.final
+class RenderForDeliveryRequest(_message.Message):
+    """Exactly one of the ids is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    image_id: _builtins.int
+    batch_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        image_id: _builtins.int = ...,
+        batch_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "image_id", b"image_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderForDeliveryRequest: _TypeAlias = RenderForDeliveryRequest  # noqa: Y015
+
+@_typing.final
+class RenderForDeliveryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def image(self) -> Global___Image: ...
+    @_builtins.property
+    def batch(self) -> Global___Batch:
+        """Without its images."""
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+        batch: Global___Batch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "image", b"image"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "image", b"image"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderForDeliveryResponse: _TypeAlias = RenderForDeliveryResponse  # noqa: Y015
 
 @_typing.final
 class ListBatchImagesRequest(_message.Message):
@@ -2412,6 +2477,7 @@ class ClientEvent(_message.Message):
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     BATCH_ID_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    WEBHOOK_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The same for each delivery of this event."""
     type: _builtins.str
@@ -2421,6 +2487,8 @@ class ClientEvent(_message.Message):
     """Zero for an event about a batch."""
     batch_id: _builtins.int
     """Zero for an image without a batch."""
+    webhook_id: _builtins.int
+    """Set for an event about a webhook. Outbound publishes these."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -2432,10 +2500,11 @@ class ClientEvent(_message.Message):
         image_id: _builtins.int = ...,
         batch_id: _builtins.int = ...,
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        webhook_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "id", b"id", "image_id", b"image_id", "occurred_at", b"occurred_at", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "id", b"id", "image_id", b"image_id", "occurred_at", b"occurred_at", "type", b"type", "user_id", b"user_id", "webhook_id", b"webhook_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -70,15 +70,15 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageResponse.FromString,
                 _registered_method=True)
-        self.RetryImage = channel.unary_unary(
-                '/loupe.images.v1.ImagesService/RetryImage',
-                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageRequest.SerializeToString,
-                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageResponse.FromString,
-                _registered_method=True)
         self.CreateUpload = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/CreateUpload',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadResponse.FromString,
+                _registered_method=True)
+        self.RetryImage = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/RetryImage',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageResponse.FromString,
                 _registered_method=True)
         self.CreateBatch = channel.stream_unary(
                 '/loupe.images.v1.ImagesService/CreateBatch',
@@ -89,6 +89,11 @@ class ImagesServiceStub:
                 '/loupe.images.v1.ImagesService/GetBatch',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchResponse.FromString,
+                _registered_method=True)
+        self.RenderForDelivery = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/RenderForDelivery',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.FromString,
                 _registered_method=True)
         self.ListBatchImages = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/ListBatchImages',
@@ -164,6 +169,8 @@ class ImagesServiceServicer:
     def Upscale(self, request_iterator, context):
         """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
         follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+        With `idempotency-key` in the metadata, it takes effect once: a repeat gets the first answer. INVALID_ARGUMENT
+        `idempotency_key_reused`: the body is another one. ALREADY_EXISTS `idempotency_key_in_use`: the first call is under way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -212,14 +219,6 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def RetryImage(self, request, context):
-        """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
-        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def CreateUpload(self, request, context):
         """Notes a file that the client is going to put into the object store itself, and returns the link for it.
         INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
@@ -228,9 +227,18 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryImage(self, request, context):
+        """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateBatch(self, request_iterator, context):
         """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
         INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+        An `idempotency-key` works as in `Upscale`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,6 +246,14 @@ class ImagesServiceServicer:
 
     def GetBatch(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenderForDelivery(self, request, context):
+        """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
+        NOT_FOUND `image_not_found` or `batch_not_found`.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -374,15 +390,15 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageResponse.SerializeToString,
             ),
-            'RetryImage': grpc.unary_unary_rpc_method_handler(
-                    servicer.RetryImage,
-                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageRequest.FromString,
-                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageResponse.SerializeToString,
-            ),
             'CreateUpload': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUpload,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadResponse.SerializeToString,
+            ),
+            'RetryImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryImage,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageResponse.SerializeToString,
             ),
             'CreateBatch': grpc.stream_unary_rpc_method_handler(
                     servicer.CreateBatch,
@@ -393,6 +409,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.GetBatch,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetBatchResponse.SerializeToString,
+            ),
+            'RenderForDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenderForDelivery,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.SerializeToString,
             ),
             'ListBatchImages': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBatchImages,
@@ -661,33 +682,6 @@ class ImagesService:
             _registered_method=True)
 
     @staticmethod
-    def RetryImage(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/loupe.images.v1.ImagesService/RetryImage',
-            loupe_dot_images_dot_v1_dot_images__pb2.RetryImageRequest.SerializeToString,
-            loupe_dot_images_dot_v1_dot_images__pb2.RetryImageResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def CreateUpload(request,
             target,
             options=(),
@@ -704,6 +698,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/CreateUpload',
             loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/RetryImage',
+            loupe_dot_images_dot_v1_dot_images__pb2.RetryImageRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.RetryImageResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -758,6 +779,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/GetBatch',
             loupe_dot_images_dot_v1_dot_images__pb2.GetBatchRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.GetBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenderForDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/RenderForDelivery',
+            loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,

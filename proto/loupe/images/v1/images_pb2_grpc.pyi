@@ -36,6 +36,8 @@ class ImagesServiceStub:
     Upscale: _grpc.StreamUnaryMultiCallable[_images_pb2.UpscaleRequest, _images_pb2.UpscaleResponse]
     """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
     follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+    With `idempotency-key` in the metadata, it takes effect once: a repeat gets the first answer. INVALID_ARGUMENT
+    `idempotency_key_reused`: the body is another one. ALREADY_EXISTS `idempotency_key_in_use`: the first call is under way.
     """
     Estimate: _grpc.UnaryUnaryMultiCallable[_images_pb2.EstimateRequest, _images_pb2.EstimateResponse]
     """Says what an upload of such a picture would become, by the same checks. INVALID_ARGUMENT names missing or impossible
@@ -52,19 +54,24 @@ class ImagesServiceStub:
     """
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
-    RetryImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]
-    """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
-    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
-    """
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]
     """Notes a file that the client is going to put into the object store itself, and returns the link for it.
     INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
     """
+    RetryImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]
+    """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+    """
     CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+    An `idempotency-key` works as in `Upscale`.
     """
     GetBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]
+    RenderForDelivery: _grpc.UnaryUnaryMultiCallable[_images_pb2.RenderForDeliveryRequest, _images_pb2.RenderForDeliveryResponse]
+    """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
+    NOT_FOUND `image_not_found` or `batch_not_found`.
+    """
     ListBatchImages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchImagesRequest, _images_pb2.ListBatchImagesResponse]
     """Returns one page of a batch's images, in the order of their upload."""
     ListBatches: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]
@@ -106,6 +113,8 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     Upscale: _aio.StreamUnaryMultiCallable[_images_pb2.UpscaleRequest, _images_pb2.UpscaleResponse]  # type: ignore[assignment]
     """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
     follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+    With `idempotency-key` in the metadata, it takes effect once: a repeat gets the first answer. INVALID_ARGUMENT
+    `idempotency_key_reused`: the body is another one. ALREADY_EXISTS `idempotency_key_in_use`: the first call is under way.
     """
     Estimate: _aio.UnaryUnaryMultiCallable[_images_pb2.EstimateRequest, _images_pb2.EstimateResponse]  # type: ignore[assignment]
     """Says what an upload of such a picture would become, by the same checks. INVALID_ARGUMENT names missing or impossible
@@ -122,19 +131,24 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
-    RetryImage: _aio.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]  # type: ignore[assignment]
-    """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
-    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
-    """
     CreateUpload: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]  # type: ignore[assignment]
     """Notes a file that the client is going to put into the object store itself, and returns the link for it.
     INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
     """
+    RetryImage: _aio.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]  # type: ignore[assignment]
+    """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+    """
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+    An `idempotency-key` works as in `Upscale`.
     """
     GetBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]  # type: ignore[assignment]
+    RenderForDelivery: _aio.UnaryUnaryMultiCallable[_images_pb2.RenderForDeliveryRequest, _images_pb2.RenderForDeliveryResponse]  # type: ignore[assignment]
+    """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
+    NOT_FOUND `image_not_found` or `batch_not_found`.
+    """
     ListBatchImages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchImagesRequest, _images_pb2.ListBatchImagesResponse]  # type: ignore[assignment]
     """Returns one page of a batch's images, in the order of their upload."""
     ListBatches: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]  # type: ignore[assignment]
@@ -179,6 +193,8 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_images_pb2.UpscaleResponse, _abc.Awaitable[_images_pb2.UpscaleResponse]]:
         """Takes one upload: `start`, then the file in `chunk`s of at most 256 KiB, then `options`, because multipart fields may
         follow the file. INVALID_ARGUMENT names the fields at fault. Nothing is then stored or reserved.
+        With `idempotency-key` in the metadata, it takes effect once: a repeat gets the first answer. INVALID_ARGUMENT
+        `idempotency_key_reused`: the body is another one. ALREADY_EXISTS `idempotency_key_in_use`: the first call is under way.
         """
 
     @_abc_1.abstractmethod
@@ -233,16 +249,6 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
 
     @_abc_1.abstractmethod
-    def RetryImage(
-        self,
-        request: _images_pb2.RetryImageRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_images_pb2.RetryImageResponse, _abc.Awaitable[_images_pb2.RetryImageResponse]]:
-        """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
-        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
-        """
-
-    @_abc_1.abstractmethod
     def CreateUpload(
         self,
         request: _images_pb2.CreateUploadRequest,
@@ -253,6 +259,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def RetryImage(
+        self,
+        request: _images_pb2.RetryImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.RetryImageResponse, _abc.Awaitable[_images_pb2.RetryImageResponse]]:
+        """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+        """
+
+    @_abc_1.abstractmethod
     def CreateBatch(
         self,
         request_iterator: _MaybeAsyncIterator[_images_pb2.CreateBatchRequest],
@@ -260,6 +276,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_images_pb2.CreateBatchResponse, _abc.Awaitable[_images_pb2.CreateBatchResponse]]:
         """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
         INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+        An `idempotency-key` works as in `Upscale`.
         """
 
     @_abc_1.abstractmethod
@@ -268,6 +285,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _images_pb2.GetBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.GetBatchResponse, _abc.Awaitable[_images_pb2.GetBatchResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RenderForDelivery(
+        self,
+        request: _images_pb2.RenderForDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.RenderForDeliveryResponse, _abc.Awaitable[_images_pb2.RenderForDeliveryResponse]]:
+        """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
+        NOT_FOUND `image_not_found` or `batch_not_found`.
+        """
 
     @_abc_1.abstractmethod
     def ListBatchImages(

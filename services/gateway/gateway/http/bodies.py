@@ -121,5 +121,7 @@ def _error_text(label: str, kind: str, *, in_list: bool) -> str:
             return f"The {label} must be a whole number."
         case "list_type":
             return f"The {label} must be a list."
+        case "bool_type" | "bool_parsing":
+            return f"The {label} must be true or false."
         case _:
             return f"The {label} must be a list of strings." if in_list else f"The {label} must be a string."

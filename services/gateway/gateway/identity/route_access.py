@@ -17,6 +17,7 @@ AccountOwner = Annotated[Caller, Depends(Access(all_abilities=True, requires_ver
 VerifiedOwner = Annotated[Caller, Depends(Access(all_abilities=True))]
 """The same, with a verified address."""
 PlanReader = Annotated[Caller, Depends(Access("user:read"))]
+WebhookReader = Annotated[Caller, Depends(Access("user:read"))]
 
 UPLOADS = Access("images:write", creates_images=True)
 ImageWriter = Annotated[Caller, Depends(UPLOADS)]

@@ -5,7 +5,7 @@ A field is found by `Object.field`, or else by its name alone.
 
 from typing import Any
 
-from gateway.openapi import examples
+from gateway.openapi import examples, webhook_texts
 from gateway.openapi.schema_parts import a_field
 from loupe import refusals
 
@@ -54,6 +54,7 @@ OBJECTS: Json = {
     "UsageHistory": "Your images by day or by month.",
     "Usage": "Your plan, and how much of it is used this month.",
     "User": "A person with an account.",
+    **webhook_texts.OBJECTS,
 }
 
 
@@ -132,6 +133,10 @@ FIELDS: Json = {
     ),
     "download_expires_at": _instant(
         "Until when `download_url` works; null without a result.", IMAGE["download_expires_at"]
+    ),
+    "original_url": _address(
+        "A link that shows the original. It needs no token, and works for an hour. It is new in each answer.",
+        IMAGE["original_url"],
     ),
     "Image.error": a_field("Why there is no result; null unless `status` is `failed`.", None),
     "BatchImage.error": a_field("Why there is no result; null unless `status` is `failed`.", None),
@@ -292,4 +297,5 @@ FIELDS: Json = {
     "network": a_field("The neural network; null for `auto`.", examples.MODELS[1]["network"]),
     "source": a_field("Where the network was published; null for `auto`.", examples.MODELS[1]["source"]),
     "licence": a_field("The licence of the weights; null for `auto`.", examples.MODELS[1]["licence"]),
+    **webhook_texts.ANSWER_FIELDS,
 }

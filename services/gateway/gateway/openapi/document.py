@@ -18,7 +18,7 @@ from gateway.identity.access import Access, access_by_route
 from gateway.openapi import examples, refusal_answers, schemas
 from gateway.openapi.api_texts import DESCRIPTION, TAGS
 from gateway.openapi.event_schema import EVENT, EVENT_STREAM, EVENT_TYPE
-from gateway.openapi.headers import HEADERS, headers_of_answer, headers_of_wait
+from gateway.openapi.headers import HEADERS, headers_of_answer, headers_of_repeat, headers_of_wait
 from gateway.openapi.operation import Body, Operation, operation_of
 from gateway.openapi.schema_parts import REFERENCE, refer_to_choices
 from imagefile.formats import READABLE, media_type
@@ -119,7 +119,7 @@ def _complete(
         field = next(iter(named[operation.body.name]["properties"])).removesuffix("[]")
     status, answer = next(iter(target["responses"].items()))
     target["responses"] = {
-        status: _success_answer(answer, path, operation, named),
+        status: _success_answer(answer, path, operation, named, takes_key=operation.takes_key),
         **_answers_after_waiting(target["responses"], path, operation, operations, named),
         **refusal_answers.refusal_answers(path, field, _refusals_of(target, operation, access)),
     }
@@ -144,7 +144,9 @@ def _request_body(body: Body, named: Json) -> Json:
     }
 
 
-def _success_answer(answer: Json, path: str, operation: Operation, named: Json) -> Json:
+def _success_answer(
+    answer: Json, path: str, operation: Operation, named: Json, *, takes_key: bool = False
+) -> Json:
     if EVENT_STREAM in answer["content"]:
         return _event_stream(path, operation, named)
     if operation.file_type:
@@ -157,7 +159,9 @@ def _success_answer(answer: Json, path: str, operation: Operation, named: Json) 
     content = {"schema": reference, "example": {name: example[name] for name in envelope["required"]}}
     return {
         "description": f"The message is {' or '.join(f'`{message}`' for message in messages)}.",
-        "headers": headers_of_answer(path) | (headers_of_wait() if operation.may_wait else {}),
+        "headers": headers_of_answer(path)
+        | (headers_of_wait() if operation.may_wait else {})
+        | (headers_of_repeat() if takes_key else {}),
         "content": {"application/json": content},
         "x-messages": messages,
         **({"links": _link_objects(operation)} if operation.links else {}),
@@ -171,7 +175,7 @@ def _answers_after_waiting(
     if not operation.waits_for:
         return {}
     [read] = [one for one in operations.values() if one.id == operation.waits_for]
-    return {"200": _success_answer(responses["200"], path, read, named)}
+    return {"200": _success_answer(responses["200"], path, read, named, takes_key=operation.takes_key)}
 
 
 def _event_stream(path: str, operation: Operation, named: Json) -> Json:

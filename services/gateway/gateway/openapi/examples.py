@@ -84,6 +84,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "estimated_seconds": None,
         "warnings": [],
         "earlier_errors": [],
+        "original_url": "https://files.example.com/images/originals/abc123.jpg?X-Amz-Signature=9e1d",
     }
 
 

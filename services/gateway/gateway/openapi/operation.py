@@ -66,6 +66,11 @@ class Operation:
         """Whether its answer may come only when an image or a batch has ended."""
         return refusals.TOO_MANY_WAITS in self.refusals
 
+    @property
+    def takes_key(self) -> bool:
+        """Whether a client can repeat it with an idempotency key."""
+        return refusals.IDEMPOTENCY_KEY_IN_USE in self.refusals
+
     def describes(self, endpoint: Endpoint) -> Endpoint:
         """Attach this description to a route's function. Use it as a decorator."""
         cast("Any", endpoint).operation = self

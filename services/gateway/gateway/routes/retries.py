@@ -53,10 +53,12 @@ async def retry_image(
     request: Request, image_id: ImageId, caller: ImageWriter, prefer: waits.Prefer = None
 ) -> Envelope[Image] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
-        response = await caller.images.RetryImage(pb.RetryImageRequest(id=image_id, api_request=True))
+        api_request = not caller.is_console_session
+        response = await caller.images.RetryImage(pb.RetryImageRequest(id=image_id, api_request=api_request))
         apply_usage(request, caller, response.usage)
         if image := await wait.until_new_one_ended(waits.IMAGE, image_id):
             return JSONResponse(GET_IMAGE.answer(to_image(image)).model_dump(mode="json"))
+    waits.advise_when_to_poll(request, waits.IMAGE, response.image)
     return RETRY_IMAGE.answer(to_image(response.image))
 
 
@@ -88,10 +90,11 @@ async def retry_batch(
 ) -> Envelope[Batch[BatchImage]] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
         response = await caller.images.RetryBatch(
-            pb.RetryBatchRequest(id=batch_id, api_request=True), timeout=SECONDS
+            pb.RetryBatchRequest(id=batch_id, api_request=not caller.is_console_session), timeout=SECONDS
         )
         apply_usage(request, caller, response.usage)
         if batch := await wait.until_new_one_ended(waits.BATCH, batch_id):
             ended = GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
             return JSONResponse(ended.model_dump(mode="json"))
+    waits.advise_when_to_poll(request, waits.BATCH, response.batch)
     return RETRY_BATCH.answer(to_batch(response.batch, to_batch_images(response.batch)))

@@ -19,7 +19,7 @@ from common.blobs import Replaced
 from common.db import Sessions, now
 from images.domain import deleted_users, direct_uploads, jobs
 from images.formats.header import too_large_text
-from images.tables import DirectUpload
+from images.upload_tables import DirectUpload
 from images.uploads import file_names
 from images.uploads.intake import ServiceContext
 from images.uploads.memory import Account

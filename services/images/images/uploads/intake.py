@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import secrets
 import uuid
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import errors, timestamps
+from common import errors, process, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
 from imagefile.formats import extension, media_type
@@ -26,7 +26,9 @@ from images.domain.retries import Place
 from images.formats.header import Header, Limits
 from images.formats.parsers import Parsers
 from images.settings import UPLOAD_MEMORY_BYTES, Settings
-from images.tables import Batch, DirectUpload, Image
+from images.submissions import Submissions
+from images.tables import Batch, Image
+from images.upload_tables import DirectUpload
 from images.uploads import sequence_plan, sizing
 from images.uploads.intents import RESERVED_SECONDS, Intent, Intents
 from images.uploads.memory import UploadMemory
@@ -37,8 +39,8 @@ from loupe.contract import LONGEST_OUTPUT_SIDE
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
-UNDO_TASKS = set[asyncio.Task[None]]()
-"""References to tasks that are running. Without them, the tasks could be garbage-collected."""
+LastStep = Callable[[AsyncSession, Sequence[Image], Batch | None], Awaitable[None]]
+"""What a transaction does with the rows that it has inserted, before it commits."""
 PRIORITY_FEATURE = "priority_queue"
 """The feature of plans whose images go into the priority queue."""
 
@@ -54,6 +56,7 @@ class ServiceContext:
     rules: jobs.Rules
     parsers: Parsers
     intents: Intents
+    submissions: Submissions
     memory: UploadMemory = field(default_factory=lambda: UploadMemory(UPLOAD_MEMORY_BYTES))
 
     async def read_header(self, data: bytes) -> Header:
@@ -167,6 +170,10 @@ class Reserved:
     usage: billing_pb2.Usage
 
 
+async def do_nothing(_: AsyncSession, __: Sequence[Image], ___: Batch | None) -> None:
+    """The last step of an upload whose answer is not stored."""
+
+
 class Intake:
     """Takes in one upload. Use it with `async with`: if the block raises, all completed steps are undone."""
 
@@ -186,11 +193,7 @@ class Intake:
         if error is None:
             self._context.intents.leave(self._intent)
             return
-        undo = asyncio.create_task(self._undo())
-        UNDO_TASKS.add(undo)
-        undo.add_done_callback(UNDO_TASKS.discard)
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(undo)
+        await process.finish(self._undo())
 
     async def start_storing(self, original: Original, data: bytes) -> None:
         """Wait until the previous file is stored, and start to store this one in the background."""
@@ -240,7 +243,11 @@ class Intake:
         return response
 
     async def insert(
-        self, images: Sequence[Image], batch: Batch | None = None, direct: DirectUpload | None = None
+        self,
+        images: Sequence[Image],
+        batch: Batch | None = None,
+        direct: DirectUpload | None = None,
+        last: LastStep = do_nothing,
     ) -> None:
         """Insert the rows once all files are stored, and mark the direct upload as used.
 
@@ -250,6 +257,7 @@ class Intake:
             await library.add(session, self._intent.user_id, images, self._context.rules, batch)
             if direct:
                 await direct_uploads.use(session, direct)
+            await last(session, images, batch)
 
     @contextlib.asynccontextmanager
     async def commit(self) -> AsyncGenerator[AsyncSession]:
