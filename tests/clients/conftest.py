@@ -1,6 +1,6 @@
 """Small pictures, users with some quota, and clients of the running system."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,8 @@ from PIL import Image
 
 from loupe_client import AsyncLoupe
 from loupe_local.stack import Stack
-from tests.gateway.harness import People
+from tests.clients.shell import Shell
+from tests.gateway.harness import People, Person
 from tests.pixels import encoded
 
 SIZE = (48, 32)
@@ -40,9 +41,32 @@ async def loupe(stack: Stack) -> AsyncGenerator[AsyncLoupe]:
 
 
 @pytest.fixture
-def environment(stack: Stack, tmp_path: Path) -> dict[str, str]:
-    """The variables of a user's shell, with address and token of Jane."""
-    return {"LOUPE_URL": stack.api, "LOUPE_TOKEN": stack.token, "HOME": str(tmp_path / "home")}
+async def person(people: People) -> Person:
+    """A new user whose images nobody else makes."""
+    return await people.new("professional")
 
 
-Count = Callable[[], int]
+@pytest.fixture
+async def own(stack: Stack, person: Person) -> AsyncGenerator[AsyncLoupe]:
+    """Yield the client of that user."""
+    async with AsyncLoupe(stack.api, person.token) as client:
+        yield client
+
+
+@pytest.fixture
+def shell(stack: Stack, person: Person, tmp_path: Path) -> Shell:
+    """The shell of that user, in a folder of its own."""
+    variables = {"LOUPE_URL": stack.api, "LOUPE_TOKEN": person.token, "HOME": str(tmp_path / "home")}
+    return Shell(tmp_path, variables)
+
+
+async def used(client: AsyncLoupe) -> int:
+    """Return how many images the user has used this month."""
+    return (await client.account.usage()).image_uploads.used
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Return the size of a picture that can be decoded."""
+    with Image.open(path) as picture:
+        picture.load()
+        return picture.size

@@ -4,19 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from loupe_client import AsyncLoupe, ImageFailed, Loupe, errors
 from loupe_local.stack import Stack
 from tests.client import pause_worker
-from tests.clients.conftest import SIZE
+from tests.clients.conftest import SIZE, size_of
 from tests.gateway.harness import People
-
-
-def size_of(path: Path) -> tuple[int, int]:
-    with Image.open(path) as picture:
-        picture.load()
-        return picture.size
 
 
 async def test_one_line_upscales_a_photo_and_saves_it(stack: Stack, photo_file: Path, tmp_path: Path) -> None:

@@ -361,8 +361,10 @@ async def as_stream(parts: Iterator[pb.UpscaleRequest]) -> AsyncIterator[pb.Upsc
         yield part
 
 
-def in_pieces(data: bytes, size: int, **options: Any) -> AsyncIterator[pb.UpscaleRequest]:
-    start = pb.UpscaleRequest(start=pb.UpscaleRequest.Start(filename="photo.jpg"))
+def in_pieces(
+    data: bytes, size: int, upload_id: str = "", **options: Any
+) -> AsyncIterator[pb.UpscaleRequest]:
+    start = pb.UpscaleRequest(start=pb.UpscaleRequest.Start(filename="photo.jpg", upload_id=upload_id))
     chunks = (pb.UpscaleRequest(chunk=data[at : at + size]) for at in range(0, len(data), size))
     end = pb.UpscaleRequest(options=pb.UpscaleRequest.Options(**options))
     return as_stream(iter([start, *chunks, end]))
@@ -386,6 +388,9 @@ async def test_no_two_bodies_have_the_same_hash() -> None:
         send_files("a", "b", fit="a"),
         in_pieces(PHOTO, 100),
         in_pieces(PHOTO[:-1], 100),
+        in_pieces(b"", 100),
+        in_pieces(b"", 100, upload_id="a"),
+        in_pieces(b"", 100, upload_id="b"),
     ]
 
     found = [await hash_of(each) for each in bodies]

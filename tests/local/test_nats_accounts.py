@@ -78,7 +78,7 @@ def stored(name: str, stream: str) -> int:
         return 0
     folder = f"{EVENTS[stream].split('.')[0]}."
     kinds = {"QUEUE": "images.queued.", "DEAD": "dead."}
-    subjects = [each for each, _ in requests(name)]
+    subjects = [each for each, _ in requests(name) if each != "events.x"]  # it has no type
     if stream == "IMAGES":
         return sum(each.startswith(folder) and ".queued." not in each for each in subjects)
     return sum(each.startswith(kinds.get(stream, folder)) for each in subjects)

@@ -22,6 +22,11 @@ class Upload:
     """Return the bytes from their start. The caller closes what it gets."""
 
 
+def sendable(name: str) -> str:
+    """Return a file's name as text that can be sent: bytes that are no UTF-8 become question marks."""
+    return name.encode("utf-8", "replace").decode()
+
+
 def is_link(source: Source) -> bool:
     """Return whether the server shall fetch the picture itself."""
     return isinstance(source, str) and source.startswith(("http://", "https://"))
@@ -36,7 +41,7 @@ def upload_of(source: Source, name: str | None = None) -> Upload:
         path = Path(source)
         if not path.is_file():
             raise InvalidInput(f"There is no file {path}." if not path.exists() else f"{path} is no file.")
-        return Upload(name or path.name, lambda: path.open("rb"))
+        return Upload(sendable(name or path.name), lambda: path.open("rb"))
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
         return Upload(name or "image", lambda: io.BytesIO(data))

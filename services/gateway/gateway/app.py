@@ -38,8 +38,8 @@ from gateway.routes import (
 RESOURCES = (
     images,
     batches,
-    archives,
     direct_uploads,
+    archives,
     retries,
     estimate,
     events,

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncGenerator
 
-from common import errors, rpc
-from images.convert import STATUS_FROM_PROTO, to_proto
+from common import rpc
+from images.convert import STATUS_FROM_PROTO
 from images.domain import batches, library
 from images.servicer import Servicer
 from loupe.images.v1 import images_pb2 as pb
@@ -42,5 +42,5 @@ class ResultMethods(Servicer):
                 size=request.per_page,
             )
         queue = await self._queue(images)
-        protos = [to_proto(image, queue, self._link(image)) for image in images]
+        protos = [self._to_proto(image, queue) for image in images]
         return pb.ListBatchImagesResponse(images=protos, total=total)

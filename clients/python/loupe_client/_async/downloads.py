@@ -18,13 +18,13 @@ Link = Callable[[], Awaitable[str]]
 EXPIRED = (401, 403)
 
 
-async def stream(transport: AsyncTransport, link: Link) -> AsyncGenerator[bytes]:
-    """Yield the bytes of a result. After a break go on where it was.
+async def stream(transport: AsyncTransport, link: Link, first: str | None = None) -> AsyncGenerator[bytes]:
+    """Yield the bytes of a result. After a break go on where it was. `first` is a link that may still work.
 
     Raise `DownloadFailed` if the store refuses or the object changes meanwhile, and `ConnectionFailed` if no
     retry helps. The link holds the right to read; it is not logged.
     """
-    progress, failures, url = Progress(), 0, await link()
+    progress, failures, url = Progress(), 0, first or await link()
     while not progress.is_complete:
         failure: LoupeError
         try:
@@ -56,12 +56,18 @@ async def stream(transport: AsyncTransport, link: Link) -> AsyncGenerator[bytes]
         failures += 1
 
 
-async def save(transport: AsyncTransport, link: Link, path: Path, on_bytes: Callable[[int], object]) -> None:
+async def save(
+    transport: AsyncTransport,
+    link: Link,
+    path: Path,
+    on_bytes: Callable[[int], object],
+    first: str | None = None,
+) -> None:
     """Write a result to a path. Until it is complete it has a temporary name beside it."""
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as file:
-            async for chunk in stream(transport, link):
+            async for chunk in stream(transport, link, first):
                 file.write(chunk)
                 on_bytes(len(chunk))
         os.replace(temporary, path)  # noqa: PTH105  it also replaces a file on Windows

@@ -73,6 +73,16 @@ class AsyncImages:
         """
         return result_of(await self._waiting.wait(image_id, timeout, on_change))
 
+    async def wait_for_end(
+        self,
+        image_id: int,
+        *,
+        timeout: float | None = None,
+        on_change: Callable[[Image], object] | None = None,
+    ) -> Image:
+        """Return the image once it has ended, also if it failed: look at `status` and `error`."""
+        return await self._waiting.wait(image_id, timeout, on_change)
+
     async def list(self, *, status: str | None = None, per_page: int = PER_PAGE) -> AsyncGenerator[Image]:
         """Yield the images of the user, the newest first, and read pages as they are needed."""
         page: int | None = 1
@@ -94,20 +104,22 @@ class AsyncImages:
 
     async def download(
         self,
-        image_id: int,
+        image: int | Image,
         path: str | PathLike[str],
         *,
         on_bytes: Callable[[int], object] = lambda _: None,
     ) -> Path:
         """Save the result, and return its path. In a folder it gets the name that the server gives it.
 
-        The file appears under its name when it is complete. `on_bytes` gets the length of each piece.
+        `image` is its id, or the image itself, whose link saves a request. The file appears under its name
+        when it is complete. `on_bytes` gets the length of each piece.
         """
+        image_id, first = (image.id, image.download_url) if isinstance(image, Image) else (image, None)
         target = Path(path)
         if target.is_dir():
-            name = Path((await self.link(image_id)).filename).name
-            target = target / (name or f"image-{image_id}")
-        await downloads.save(self._transport, self._link_of(image_id), target, on_bytes)
+            link = await self.link(image_id)
+            target, first = target / (Path(link.filename).name or f"image-{image_id}"), link.download_url
+        await downloads.save(self._transport, self._link_of(image_id), target, on_bytes, first)
         return target
 
     async def delete(self, image_id: int) -> None:
@@ -130,7 +142,7 @@ class AsyncUpscaled:
 
     async def save(self, path: str | PathLike[str]) -> Path:
         """Save the picture, and return its path. In a folder it gets the name of the original."""
-        return await self._images.download(self.image.id, path)
+        return await self._images.download(self.image, path)
 
     async def read(self) -> bytes:
         """Return the bytes of the picture."""

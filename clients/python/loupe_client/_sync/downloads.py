@@ -19,13 +19,13 @@ Link = Callable[[], str]
 EXPIRED = (401, 403)
 
 
-def stream(transport: Transport, link: Link) -> Generator[bytes]:
-    """Yield the bytes of a result. After a break go on where it was.
+def stream(transport: Transport, link: Link, first: str | None = None) -> Generator[bytes]:
+    """Yield the bytes of a result. After a break go on where it was. `first` is a link that may still work.
 
     Raise `DownloadFailed` if the store refuses or the object changes meanwhile, and `ConnectionFailed` if no
     retry helps. The link holds the right to read; it is not logged.
     """
-    progress, failures, url = Progress(), 0, link()
+    progress, failures, url = Progress(), 0, first or link()
     while not progress.is_complete:
         failure: LoupeError
         try:
@@ -57,12 +57,18 @@ def stream(transport: Transport, link: Link) -> Generator[bytes]:
         failures += 1
 
 
-def save(transport: Transport, link: Link, path: Path, on_bytes: Callable[[int], object]) -> None:
+def save(
+    transport: Transport,
+    link: Link,
+    path: Path,
+    on_bytes: Callable[[int], object],
+    first: str | None = None,
+) -> None:
     """Write a result to a path. Until it is complete it has a temporary name beside it."""
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as file:
-            for chunk in stream(transport, link):
+            for chunk in stream(transport, link, first):
                 file.write(chunk)
                 on_bytes(len(chunk))
         os.replace(temporary, path)  # noqa: PTH105  it also replaces a file on Windows

@@ -2,7 +2,7 @@
 """Follows the events of the server, and comes back after a break without missing one."""
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 import httpx2
@@ -29,18 +29,24 @@ class Events:
         image_id: int | None = None,
         batch_id: int | None = None,
         last_event_id: str | None = None,
+        on_open: Callable[[], object] | None = None,
+        retries: int | None = None,
     ) -> Generator[Event]:
         """Yield events until the caller stops, across broken connections.
 
-        `last_event_id` is the `id` of the last event that you know: those after it come first. Raise
-        `ApiError` for a refusal, such as a revoked token, and `ConnectionFailed` if no retry helps.
+        `last_event_id` is the `id` of the last event that you know: those after it come first. `on_open` is
+        called whenever the stream has begun: no later event is missed. `retries` replaces that of the client.
+        Raise `ApiError` for a refusal, such as a revoked token, and `ConnectionFailed` if no retry helps.
         """
         query = {"types": ",".join(types) if types else None, "image_id": image_id, "batch_id": batch_id}
+        most = self._transport.retries if retries is None else retries
         reader, failures = FrameReader(last_event_id or ""), 0
         while True:
             failure: LoupeError | None = None
             try:
                 with self.connect(query, reader.last_id) as response:
+                    if on_open:
+                        on_open()
                     for chunk in response.iter_bytes():
                         failures = 0
                         for event in reader.feed(chunk):
@@ -53,7 +59,7 @@ class Events:
                 if error.status < 500:
                     raise
                 failure = error
-            if failure and failures >= self._transport.retries:
+            if failure and failures >= most:
                 raise failure
             reader = reader.after_break()
             time.sleep(pause_seconds(failures))

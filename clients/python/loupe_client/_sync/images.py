@@ -74,6 +74,16 @@ class Images:
         """
         return result_of(self._waiting.wait(image_id, timeout, on_change))
 
+    def wait_for_end(
+        self,
+        image_id: int,
+        *,
+        timeout: float | None = None,
+        on_change: Callable[[Image], object] | None = None,
+    ) -> Image:
+        """Return the image once it has ended, also if it failed: look at `status` and `error`."""
+        return self._waiting.wait(image_id, timeout, on_change)
+
     def list(self, *, status: str | None = None, per_page: int = PER_PAGE) -> Generator[Image]:
         """Yield the images of the user, the newest first, and read pages as they are needed."""
         page: int | None = 1
@@ -95,20 +105,22 @@ class Images:
 
     def download(
         self,
-        image_id: int,
+        image: int | Image,
         path: str | PathLike[str],
         *,
         on_bytes: Callable[[int], object] = lambda _: None,
     ) -> Path:
         """Save the result, and return its path. In a folder it gets the name that the server gives it.
 
-        The file appears under its name when it is complete. `on_bytes` gets the length of each piece.
+        `image` is its id, or the image itself, whose link saves a request. The file appears under its name
+        when it is complete. `on_bytes` gets the length of each piece.
         """
+        image_id, first = (image.id, image.download_url) if isinstance(image, Image) else (image, None)
         target = Path(path)
         if target.is_dir():
-            name = Path((self.link(image_id)).filename).name
-            target = target / (name or f"image-{image_id}")
-        downloads.save(self._transport, self._link_of(image_id), target, on_bytes)
+            link = self.link(image_id)
+            target, first = target / (Path(link.filename).name or f"image-{image_id}"), link.download_url
+        downloads.save(self._transport, self._link_of(image_id), target, on_bytes, first)
         return target
 
     def delete(self, image_id: int) -> None:
@@ -131,7 +143,7 @@ class Upscaled:
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Save the picture, and return its path. In a folder it gets the name of the original."""
-        return self._images.download(self.image.id, path)
+        return self._images.download(self.image, path)
 
     def read(self) -> bytes:
         """Return the bytes of the picture."""

@@ -95,7 +95,11 @@ class Transport:
             pause = pause_seconds(attempt, getattr(failure, "retry_after", None))
             if not is_repeatable_now or attempt >= self.retries or pause > self._longest_pause_seconds:
                 raise failure
-            LOG.info("%s %s failed and is sent again in %.1f s: %s", method, path, pause, failure)
+            LOG.info(
+                "%s %s failed and is sent again in %.0f s: %s",
+                *(method, path, pause, failure),
+                extra={"pause_seconds": pause},
+            )
             time.sleep(pause)
             attempt += 1
 

@@ -63,7 +63,8 @@ async def create_batch(
         if batch := await wait.until_new_one_ended(waits.BATCH, response.batch.id):
             ended = GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
             return JSONResponse(ended.model_dump(mode="json"))
-    waits.advise_when_to_poll(request, waits.BATCH, response.batch)
+    if not response.replayed:  # its estimate is old
+        waits.advise_when_to_poll(request, waits.BATCH, response.batch)
     images = [to_accepted_batch_image(image) for image in response.batch.images]
     return CREATE_BATCH.answer(to_batch(response.batch, images))
 

@@ -65,7 +65,8 @@ async def upscale(
         uploads.warn_of_images(request, [response.image])
         if image := await wait.until_new_one_ended(waits.IMAGE, response.image.id):
             return JSONResponse(GET_IMAGE.answer(to_image(image)).model_dump(mode="json"))
-    waits.advise_when_to_poll(request, waits.IMAGE, response.image)
+    if not response.replayed:  # its estimate is old
+        waits.advise_when_to_poll(request, waits.IMAGE, response.image)
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
 
 

@@ -1,7 +1,7 @@
 """The hash by which a repeated upload is recognised.
 
-It covers file names, files and options. It does not depend on the pieces in which the body arrives, nor on
-what the gateway adds.
+It covers file names, files or the ids of direct uploads, and options. It does not depend on the pieces in
+which the body arrives, nor on what the gateway adds.
 """
 
 import hashlib
@@ -42,15 +42,19 @@ class BodyHash:
                     self._add_options(part.options)
                 case _:
                     self._end_file()
-                    start = part.start if isinstance(part, pb.UpscaleRequest) else part.file
-                    self.add("name", start.filename.encode())
-                    if isinstance(start, pb.UpscaleRequest.Start) and start.upload_id:
-                        self.add("upload_id", start.upload_id.encode())
-                    self._is_in_file = True
+                    self._begin_file(part)
             yield part
 
     def digest(self) -> bytes:
         return self._whole.digest()
+
+    def _begin_file(self, part: pb.UpscaleRequest | pb.CreateBatchRequest) -> None:
+        if isinstance(part, pb.CreateBatchRequest):
+            self.add("name", part.file.filename.encode())
+        else:
+            self.add("name", part.start.filename.encode())
+            self.add("upload_id", part.start.upload_id.encode())
+        self._is_in_file = True
 
     def _end_file(self) -> None:
         if self._is_in_file:
