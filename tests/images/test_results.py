@@ -1,6 +1,7 @@
 """The bytes of results are streamed to their owner, and a batch's images come in pages."""
 
 import pytest
+from minio.error import S3Error
 
 from common import errors
 from images.rpc_results import CHUNK_BYTES, RANGE_BYTES
@@ -61,6 +62,16 @@ async def test_a_missing_object_fails_the_call(harness: Harness) -> None:
 async def test_an_object_that_is_too_short_fails_the_call(harness: Harness) -> None:
     with pytest.raises(errors.Internal):
         await read(harness, await a_result(harness, b"x" * 10, 20))
+
+
+async def test_a_range_beyond_the_end_is_no_data(harness: Harness) -> None:
+    image = await a_result(harness, b"0123456789")
+
+    assert await harness.blobs.get_range(image.upscaled_path, 2, 3) == b"234"
+    with pytest.raises(EOFError):
+        await harness.blobs.get_range(image.upscaled_path, 8, 3)
+    with pytest.raises(S3Error):
+        await harness.blobs.get_range(image.upscaled_path, 20, 3)
 
 
 async def test_the_images_of_a_batch_come_in_pages_in_the_order_of_their_upload(harness: Harness) -> None:

@@ -19,13 +19,10 @@ class ResultMethods(Servicer):
     ) -> AsyncGenerator[pb.ReadResultResponse]:
         async with self._sessions.begin() as session:
             image = await library.get_completed(session, rpc.principal().user_id, request.id)
-        key, size = image.upscaled_path, image.upscaled_bytes or 0
-        version = await self._blobs.find_version(key)
-        if version is None or version.bytes != size:
-            raise errors.Internal(f"{key} has not the {size} bytes of its image", reason="internal_error")
+        size = image.upscaled_bytes or 0
         for offset in range(0, size, RANGE_BYTES):
             length = min(RANGE_BYTES, size - offset)
-            data = await self._blobs.get_range(key, offset, length, version=version)
+            data = await self._blobs.get_range(image.upscaled_path, offset, length)
             for start in range(0, length, CHUNK_BYTES):
                 yield pb.ReadResultResponse(chunk=data[start : start + CHUNK_BYTES])
 
