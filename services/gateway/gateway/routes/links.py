@@ -18,6 +18,7 @@ from gateway.http import bodies
 from gateway.http.field_warnings import near_misses_of, warnings_of
 from gateway.identity.callers import Caller
 from gateway.routes import submissions
+from gateway.routes.upload_addresses import check_address
 from gateway.routes.uploads import ANSWER_SECONDS, IMAGE_FIELDS, OPTIONS, UPLOAD_ID
 from loupe.images.v1 import images_pb2 as pb
 from loupe.outbound.v1 import outbound_pb2
@@ -58,6 +59,7 @@ async def send_link(request: Request, caller: Caller) -> pb.UpscaleResponse:
     """
     metadata = submissions.metadata_of(request, caller)
     link = await _read(request)
+    await check_address(caller, link.options)
     async with backend_of(request).upload_gate.admit(caller.user.id):
         try:
             response = await caller.images.Upscale(
