@@ -22,7 +22,6 @@ CALLS = {
     "outbound": {"auth", "images", "postgresql", "nats"},
     "operator": {"auth", "billing", "images", "outbound"},
     **{f"migrate-{name}": {"postgresql"} for name in WITH_DATABASE},
-    "postgresql-roles": {"postgresql"},
     "test": {"gateway", "auth", "billing", "images", "outbound", "object-store"},
 }
 CALLS_NOBODY = ("postgresql", "object-store")

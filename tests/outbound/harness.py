@@ -22,6 +22,7 @@ from outbound.deliverer import Deliverer
 from outbound.domain import attempts, delivery_log
 from outbound.domain.attempts import Claim
 from outbound.events import ClientEvents
+from outbound.fetches import Fetches
 from outbound.guard.client import Client
 from outbound.guard.policy import to_policy
 from outbound.rpc import CALLERS, OutboundService
@@ -46,6 +47,9 @@ SETTINGS: dict[str, Any] = {
     "client_secret": "unused",
     "secret": "a secret of tests that is long enough",
 }
+
+FETCH_SECONDS = 3.0
+"""Time of a fetch. A test that must not end by it is done long before."""
 
 
 class Clock:
@@ -196,7 +200,9 @@ class OutboundHarness(Tables):
 async def running(sessions: Sessions, clock: Clock) -> AsyncGenerator[OutboundHarness]:
     issuer = TokenIssuer()
     server = rpc.Server(Verifier("outbound", issuer.jwks), CALLERS)
-    servicer = OutboundService(sessions, Addresses(POLICY), CIPHER, clock)
+    servicer = OutboundService(
+        sessions, Addresses(POLICY), Fetches(Client(POLICY), FETCH_SECONDS), CIPHER, clock
+    )
     outbound_pb2_grpc.add_OutboundServiceServicer_to_server(servicer, server.grpc)
     outbound = OutboundHarness(sessions, clock, issuer, server.bind("127.0.0.1:0"))
     serving = asyncio.create_task(server.serve())

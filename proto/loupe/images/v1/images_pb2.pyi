@@ -211,10 +211,10 @@ class Image(_message.Message):
     ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
     RESULT_FORMAT_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     ORIGINAL_URL_FIELD_NUMBER: _builtins.int
     EARLIER_FAILURES_FIELD_NUMBER: _builtins.int
     RESULT_FILENAME_FIELD_NUMBER: _builtins.int
-    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     original_filename: _builtins.str
     original_path: _builtins.str
@@ -241,12 +241,12 @@ class Image(_message.Message):
     """Only while unfinished: the estimated seconds until the result. Absent until a worker has announced its speed."""
     result_format: Global___Format.ValueType
     """The format of the result, known from the start."""
+    webhook_url: _builtins.str
+    """The address that gets the end of the image. Empty if there is none."""
     original_url: _builtins.str
     """A link that shows the original in a browser, as long as `download_url` works."""
     result_filename: _builtins.str
     """The name that a download gives to the result."""
-    webhook_url: _builtins.str
-    """The address that gets the end of the image. Empty if there is none."""
     @_builtins.property
     def original_size(self) -> Global___Size: ...
     @_builtins.property
@@ -299,10 +299,10 @@ class Image(_message.Message):
         estimated_seconds: _builtins.int | None = ...,
         result_format: Global___Format.ValueType = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        webhook_url: _builtins.str = ...,
         original_url: _builtins.str = ...,
         earlier_failures: _abc.Iterable[Global___EarlierFailure] | None = ...,
         result_filename: _builtins.str = ...,
-        webhook_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -500,20 +500,49 @@ class UpscaleRequest(_message.Message):
         FILENAME_FIELD_NUMBER: _builtins.int
         API_REQUEST_FIELD_NUMBER: _builtins.int
         UPLOAD_ID_FIELD_NUMBER: _builtins.int
+        LINK_FIELD_NUMBER: _builtins.int
         filename: _builtins.str
         api_request: _builtins.bool
         upload_id: _builtins.str
         """The direct upload whose file is taken. Then there are no chunks, and its name is the one that was announced."""
+        @_builtins.property
+        def link(self) -> Global___UpscaleRequest.Link:
+            """A first `start` without a name has the link that the file comes from. The messages of any upload follow."""
+
         def __init__(
             self,
             *,
             filename: _builtins.str = ...,
             api_request: _builtins.bool = ...,
             upload_id: _builtins.str = ...,
+            link: Global___UpscaleRequest.Link | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "filename", b"filename", "upload_id", b"upload_id"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "filename", b"filename", "link", b"link", "upload_id", b"upload_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Link(_message.Message):
+        """With it, wrong options are told before the file has come, and a repeat of an earlier call is answered without it."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        URL_FIELD_NUMBER: _builtins.int
+        OPTIONS_FIELD_NUMBER: _builtins.int
+        url: _builtins.str
+        @_builtins.property
+        def options(self) -> Global___UpscaleRequest.Options: ...
+        def __init__(
+            self,
+            *,
+            url: _builtins.str = ...,
+            options: Global___UpscaleRequest.Options | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "url", b"url"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,12 +27,17 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OutboundServiceStub:
-    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them."""
+    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them. Links: fetches files."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OutboundServiceAsyncStub: ...
+    Fetch: _grpc.UnaryStreamMultiCallable[_outbound_pb2.FetchRequest, _outbound_pb2.FetchResponse]
+    """Gets the file behind a link: `head`, then the file in `chunk`s of at most 256 KiB. Follows three redirects.
+    INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
+    `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
+    """
     CreateWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.CreateWebhookRequest, _outbound_pb2.CreateWebhookResponse]
     """Adds a webhook of the caller, and returns its secret, which no other method returns.
     INVALID_ARGUMENT with the fields `url`, `types`, `description` and `secret`, and with `url` for a 21st webhook.
@@ -68,9 +73,14 @@ class OutboundServiceStub:
 
 @_typing.type_check_only
 class OutboundServiceAsyncStub(OutboundServiceStub):
-    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them."""
+    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them. Links: fetches files."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    Fetch: _aio.UnaryStreamMultiCallable[_outbound_pb2.FetchRequest, _outbound_pb2.FetchResponse]  # type: ignore[assignment]
+    """Gets the file behind a link: `head`, then the file in `chunk`s of at most 256 KiB. Follows three redirects.
+    INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
+    `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
+    """
     CreateWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.CreateWebhookRequest, _outbound_pb2.CreateWebhookResponse]  # type: ignore[assignment]
     """Adds a webhook of the caller, and returns its secret, which no other method returns.
     INVALID_ARGUMENT with the fields `url`, `types`, `description` and `secret`, and with `url` for a 21st webhook.
@@ -105,7 +115,18 @@ class OutboundServiceAsyncStub(OutboundServiceStub):
     """For operators: enables a webhook, and sends everything at once that waits for it or was given up."""
 
 class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them."""
+    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them. Links: fetches files."""
+
+    @_abc_1.abstractmethod
+    def Fetch(
+        self,
+        request: _outbound_pb2.FetchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_outbound_pb2.FetchResponse], _abc.AsyncIterator[_outbound_pb2.FetchResponse]]:
+        """Gets the file behind a link: `head`, then the file in `chunk`s of at most 256 KiB. Follows three redirects.
+        INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
+        `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
+        """
 
     @_abc_1.abstractmethod
     def CreateWebhook(

@@ -96,8 +96,7 @@ async def send_image(request: Request, caller: Caller) -> pb.UpscaleResponse:
     backend, metadata = backend_of(request), submissions.metadata_of(request, caller)
     async with backend.upload_gate.admit(caller.user.id):
         form = read_image_form(request, backend.upload_time, api_request=not caller.is_console_session)
-        messages = with_checked_address(caller, form)
-        seconds = _call_seconds(request, IMAGE_FORM)
+        messages, seconds = with_checked_address(caller, form), _call_seconds(request, IMAGE_FORM)
         response = await caller.images.Upscale(messages, timeout=seconds, metadata=metadata)
     submissions.describe_answer(request, caller, response)
     return response
@@ -111,8 +110,7 @@ async def send_batch(request: Request, caller: Caller) -> pb.CreateBatchResponse
     backend, metadata = backend_of(request), submissions.metadata_of(request, caller)
     async with backend.upload_gate.admit(caller.user.id):
         form = read_batch_form(request, backend.upload_time, api_request=not caller.is_console_session)
-        messages = with_checked_address(caller, form)
-        seconds = _call_seconds(request, BATCH_FORM)
+        messages, seconds = with_checked_address(caller, form), _call_seconds(request, BATCH_FORM)
         response = await caller.images.CreateBatch(messages, timeout=seconds, metadata=metadata)
     submissions.describe_answer(request, caller, response)
     return response
