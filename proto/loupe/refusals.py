@@ -104,6 +104,7 @@ TOO_MANY_REQUESTS = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_many_reques
 TOO_MANY_WAITS = TOO_MANY_REQUESTS._replace(code="too_many_waits")
 TOO_MANY_EVENT_STREAMS = TOO_MANY_REQUESTS._replace(code="too_many_event_streams")
 TOO_MANY_UNDECODABLE = TOO_MANY_REQUESTS._replace(code="too_many_undecodable")
+TOO_MANY_UNUSED_UPLOADS = TOO_MANY_REQUESTS._replace(code="too_many_unused_uploads")
 
 INTERNAL_ERROR = Refusal(
     grpc.StatusCode.INTERNAL, "internal_error", "Something went wrong on our end. Try again later."

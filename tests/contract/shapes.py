@@ -165,6 +165,16 @@ def a_batch(image: Schema) -> Schema:
 ACCEPTED_BATCH = a_batch(an_object(IN_BATCH | ACCEPTED_KEYS, WAIT | WARNINGS))
 BATCH = a_batch(an_object(IN_BATCH | IMAGE_KEYS, IMAGE_ADDITIVE))
 
+DIRECT_UPLOAD = an_object(
+    {
+        "id": a("string", pattern="^[0-9a-f-]{36}$"),
+        "url": ADDRESS,
+        "method": {"const": "PUT"},
+        "headers": a("object", additionalProperties=TEXT),
+        "link_expires_at": INSTANT,
+        "expires_at": INSTANT,
+    }
+)
 A_DAY = a("string", pattern=r"^\d{4}-\d{2}-\d{2}$")
 USAGE_HISTORY = an_object(
     {

@@ -62,7 +62,7 @@ def required_abilities(operation: Operation) -> list[str]:
         return []
     if operation.name in NEEDS_ALL_ABILITIES:
         return list(ABILITIES)
-    if operation.path.startswith(("/api/images", "/api/batches", "/api/events")):
+    if operation.path.startswith(("/api/images", "/api/batches", "/api/events", "/api/uploads")):
         return [{"GET": "images:read", "POST": "images:write", "DELETE": "images:delete"}[operation.method]]
     return {"GET": ["user:read"]}[operation.method]
 

@@ -33,6 +33,7 @@ EXAMPLES = {
     "API tokens retrieved successfully": shapes.TOKENS,
     "Image uploaded and queued for processing": shapes.ACCEPTED,
     "Image retrieved successfully": shapes.IMAGE,
+    "Upload prepared successfully": shapes.DIRECT_UPLOAD,
     "Image deleted successfully": None,
     "Download URL generated successfully": shapes.DOWNLOAD,
     "Batch created and images queued for processing": shapes.ACCEPTED_BATCH,

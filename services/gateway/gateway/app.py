@@ -19,6 +19,7 @@ from gateway.routes import (
     batches,
     console,
     console_sessions,
+    direct_uploads,
     events,
     images,
     models,
@@ -33,6 +34,7 @@ from gateway.routes import (
 RESOURCES = (
     images,
     batches,
+    direct_uploads,
     events,
     auth,
     account,

@@ -18,6 +18,7 @@ from images.operations.dead_letters import DeadLetters
 from images.operations.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
 from images.settings import Settings
+from images.uploads import direct
 from images.uploads.intake import ServiceContext
 from images.uploads.intents import Intents
 from images.uploads.memory import UploadMemory
@@ -78,6 +79,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             intents.undo_abandoned(),
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
+            process.every(settings.sweep_seconds, functools.partial(direct.delete_expired, sessions)),
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),
             metrics.keep_updated("dead letters", dead_letters.measure),
         )

@@ -26,6 +26,7 @@ from images.queue_estimator import QueueEstimator
 from images.tables import UNFINISHED, Batch, Image, Status
 from images.uploads import file_names, single
 from images.uploads.batch import BatchUploads
+from images.uploads.direct import DirectUploads
 from images.uploads.intake import ServiceContext
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1 import images_pb2_grpc
@@ -36,6 +37,7 @@ CALLERS = {
     "ListImages": rpc.users("images:read"),
     "GetDownload": rpc.users("images:read"),
     "DeleteImage": rpc.users("images:delete"),
+    "CreateUpload": rpc.users("images:write"),
     "CreateBatch": rpc.users("images:write"),
     "GetBatch": rpc.users("images:read"),
     "ListBatches": rpc.users("images:read"),
@@ -61,6 +63,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self._memory = context.memory
         self._uploads = single.Uploads(context)
         self._batch_uploads = BatchUploads(context)
+        self._direct_uploads = DirectUploads(context)
         self._dead_letters = dead_letters
         self._missing_objects = MissingObjects(context)
         self._settings = context.settings
@@ -76,6 +79,8 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         with self._memory.account(user_id) as account:
             largest = self._settings.largest_upload_bytes
             upload = await single.receive(request_iterator, largest, account)
+            if upload.upload_id:
+                await self._direct_uploads.read_into(upload, user_id, account)
             # read it before: nothing may fail once the image is accepted
             queue = await self._estimator.queue_for_uploads()
             image, usage = await self._uploads.accept(user_id, upload)
@@ -83,6 +88,18 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         response = pb.UpscaleResponse(image=to_proto(image, queue))
         fill_usage(response, usage)
         return response
+
+    async def CreateUpload(
+        self, request: pb.CreateUploadRequest, context: rpc.Context
+    ) -> pb.CreateUploadResponse:
+        link = await self._direct_uploads.create(rpc.principal().user_id, request)
+        return pb.CreateUploadResponse(
+            id=str(link.upload.id),
+            url=link.url,
+            headers=link.headers,
+            link_expires_at=timestamps.to_proto(link.expires_at),
+            expires_at=timestamps.to_proto(link.upload.expires_at),
+        )
 
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:

@@ -197,6 +197,28 @@ class UploadIntent(Base, table=True):
     alive_until: datetime = Field(sa_type=INSTANT)
 
 
+class DirectUpload(Base, table=True):
+    """A file that a client puts into the object store itself; see `images.domain.direct_uploads`."""
+
+    __tablename__ = "direct_upload"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        sa.UniqueConstraint("object_key", name="uq_direct_upload_object_key"),
+        sa.Index("ix_direct_upload_user_id", "user_id"),
+        sa.Index("ix_direct_upload_expires_at", "expires_at"),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    user_id: int = Field(sa_type=sa.BigInteger)
+    filename: str = Field(sa_type=sa.String)
+    bytes: int = Field(sa_type=sa.BigInteger)
+    """The announced size."""
+    sha256: str | None = Field(default=None, sa_type=sa.String)
+    """The announced hash in 64 hexadecimal digits, if there is one."""
+    object_key: str = Field(sa_type=sa.String)
+    expires_at: datetime = Field(sa_type=INSTANT)
+    used_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
 class DeletedUser(Base, table=True):
     """A deleted account. New uploads of this user are refused."""
 

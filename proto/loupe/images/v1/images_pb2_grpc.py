@@ -60,6 +60,11 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageResponse.FromString,
                 _registered_method=True)
+        self.CreateUpload = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/CreateUpload',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadResponse.FromString,
+                _registered_method=True)
         self.CreateBatch = channel.stream_unary(
                 '/loupe.images.v1.ImagesService/CreateBatch',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchRequest.SerializeToString,
@@ -161,6 +166,14 @@ class ImagesServiceServicer:
 
     def DeleteImage(self, request, context):
         """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateUpload(self, request, context):
+        """Notes a file that the client is going to put into the object store itself, and returns the link for it.
+        INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -287,6 +300,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.DeleteImage,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageResponse.SerializeToString,
+            ),
+            'CreateUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUpload,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadResponse.SerializeToString,
             ),
             'CreateBatch': grpc.stream_unary_rpc_method_handler(
                     servicer.CreateBatch,
@@ -490,6 +508,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/DeleteImage',
             loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/CreateUpload',
+            loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadResponse.FromString,
             options,
             channel_credentials,
             insecure,

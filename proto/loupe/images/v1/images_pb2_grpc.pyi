@@ -44,6 +44,10 @@ class ImagesServiceStub:
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
+    CreateUpload: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]
+    """Notes a file that the client is going to put into the object store itself, and returns the link for it.
+    INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+    """
     CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
@@ -94,6 +98,10 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
+    CreateUpload: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]  # type: ignore[assignment]
+    """Notes a file that the client is going to put into the object store itself, and returns the link for it.
+    INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+    """
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
@@ -171,6 +179,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.DeleteImageResponse, _abc.Awaitable[_images_pb2.DeleteImageResponse]]:
         """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
+
+    @_abc_1.abstractmethod
+    def CreateUpload(
+        self,
+        request: _images_pb2.CreateUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.CreateUploadResponse, _abc.Awaitable[_images_pb2.CreateUploadResponse]]:
+        """Notes a file that the client is going to put into the object store itself, and returns the link for it.
+        INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+        """
 
     @_abc_1.abstractmethod
     def CreateBatch(

@@ -89,6 +89,8 @@ def _error_text(label: str, kind: str, *, in_list: bool) -> str:
     match kind:
         case "too_short":
             return f"The {label} must have at least one item."
+        case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
+            return f"The {label} must be a whole number."
         case "list_type":
             return f"The {label} must be a list."
         case _:

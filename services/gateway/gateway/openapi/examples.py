@@ -137,6 +137,14 @@ TOKEN = {
     "created_at": "2026-01-15T09:00:00.000000Z",
     "expires_at": None,
 }
+DIRECT_UPLOAD = {
+    "id": "0b8f2c1e-5f1d-4c38-9a52-7d1f3f6f2a10",
+    "url": "https://files.example.com/loupe/images/incoming/5b2c9d?X-Amz-Signature=af0e",
+    "method": "PUT",
+    "headers": {"Content-Type": "image/jpeg"},
+    "link_expires_at": "2026-02-15T13:00:00.000000Z",
+    "expires_at": "2026-02-16T12:00:00.000000Z",
+}
 USAGE = {
     "plan": "starter",
     "image_uploads": {

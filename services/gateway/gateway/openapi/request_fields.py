@@ -18,6 +18,7 @@ BODIES: Json = {
     "BatchUpload": "The files of a batch, and the options for all of them.",
     "Code": "A code of the second factor.",
     "Credentials": "Address and password of a user.",
+    "FileToUpload": "A file that you are going to store.",
     "ForgottenPassword": "Whose password was forgotten.",
     "ImageUpload": "One file, and its options.",
     "NewPassword": "A new password, and the token of the mail.",
@@ -64,7 +65,20 @@ FIELDS: Json = {
         "2030-01-01T00:00:00Z",
     ),
     # uploads
+    "filename": a_field("The name of the file.", "photo.jpg", minLength=1),
+    "size": a_field("The exact size of the file in bytes.", 1_234_567, minimum=1),
+    "sha256": a_field(
+        "The SHA-256 of the file in hexadecimal digits. It is then checked.",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ),
+    "content_type": a_field(
+        "The type that you will send. By default application/octet-stream.", "image/jpeg"
+    ),
     "image": a_field(f"The image: a file of at most {LARGEST_FILE}.", "photo.jpg"),
+    "upload_id": a_field(
+        "Instead of `image`: the id of a direct upload, from `POST /api/uploads`.",
+        "0b8f2c1e-5f1d-4c38-9a52-7d1f3f6f2a10",
+    ),
     "images[]": a_field(
         f"The images: up to {MOST_BATCH_IMAGES} files of at most {LARGEST_FILE} each.",
         ["photo1.jpg", "photo2.jpg"],

@@ -40,7 +40,7 @@ UPSCALE_IMAGE = Operation(
         "The answer comes at once, the image is processed later. Send a scale factor or an exact size."
     ),
     example_data=examples.accepted(42, "photo.jpg"),
-    body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS, "image"),
+    body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS),
     refusals=(*uploads.REFUSALS, refusals.TOO_MANY_WAITS),
     waits_for="getImage",
     links=Links(("getImage", "downloadImage", "deleteImage"), "image_id"),

@@ -53,7 +53,9 @@ OPTIONS: Json = {
     "dpi": {"type": "integer", "minimum": 1, "maximum": 65_535},
 }
 """The text fields of both forms, as in the API's description. The images service checks their values."""
-IMAGE_FIELDS: Json = {"image": FILE_SCHEMA} | OPTIONS
+UPLOAD_ID = "upload_id"
+"""The field that names a direct upload instead of a file."""
+IMAGE_FIELDS: Json = {"image": FILE_SCHEMA, UPLOAD_ID: {"type": "string", "format": "uuid"}} | OPTIONS
 BATCH_FIELDS: Json = {
     "images[]": {"type": "array", "minItems": 1, "maxItems": MOST_BATCH_IMAGES, "items": FILE_SCHEMA},
     "name": {"type": "string", "maxLength": 255},
@@ -62,7 +64,7 @@ BATCH_FIELDS: Json = {
 IMAGE_FORM = Form(
     file_field="image",
     file_parts=re.compile("image"),
-    text_parts=tuple(OPTIONS),
+    text_parts=(*OPTIONS, UPLOAD_ID),
     largest_body_bytes=LARGEST_UPLOAD_BYTES + FORM_OVERHEAD_BYTES,
     most_files=1,
     too_many_files="The image field must be a single file.",
@@ -104,13 +106,21 @@ async def read_image_form(
     request: Request, upload_time: UploadTime = DEFAULT_TIME, *, api_request: bool = True
 ) -> AsyncGenerator[pb.UpscaleRequest]:
     """Yield the messages of one `Upscale` call. The options come last. Without them nothing is accepted."""
+    has_file = False
     async for event in read_form(request, IMAGE_FORM, upload_time):
         if isinstance(event, FileStart):
+            has_file = True
             start = pb.UpscaleRequest.Start(filename=event.filename or "", api_request=api_request)
             yield pb.UpscaleRequest(start=start)
         elif isinstance(event, bytes):
             yield pb.UpscaleRequest(chunk=event)
         else:
+            upload_id = event.texts.pop(UPLOAD_ID, "")
+            if upload_id and has_file:
+                raise errors.invalid({UPLOAD_ID: ["The upload id may not be sent together with an image."]})
+            if upload_id:
+                start = pb.UpscaleRequest.Start(upload_id=upload_id, api_request=api_request)
+                yield pb.UpscaleRequest(start=start)
             request.state.options = event.texts
             options = pb.UpscaleRequest.Options(near_misses=event.near_misses, **event.texts)
             yield pb.UpscaleRequest(options=options)

@@ -20,11 +20,11 @@ from common.blobs import Blobs
 from common.db import Sessions
 from imagefile.formats import extension, media_type
 from images.catalogue import ALWAYS_SERVED
-from images.domain import jobs, library, models, undecodable, work
+from images.domain import direct_uploads, jobs, library, models, undecodable, work
 from images.formats.header import Header, Limits
 from images.formats.parsers import Parsers
 from images.settings import UPLOAD_MEMORY_BYTES, Settings
-from images.tables import Batch, Image
+from images.tables import Batch, DirectUpload, Image
 from images.uploads import sequence_plan, sizing
 from images.uploads.intents import RESERVED_SECONDS, Intent, Intents
 from images.uploads.memory import UploadMemory
@@ -246,12 +246,19 @@ class Intake:
         self._intent.is_reserving = False
         return response
 
-    async def insert(self, images: Sequence[Image], batch: Batch | None = None) -> None:
-        """Insert the rows once all files are stored. Raise `Unavailable` if the upload has been undone."""
+    async def insert(
+        self, images: Sequence[Image], batch: Batch | None = None, direct: DirectUpload | None = None
+    ) -> None:
+        """Insert the rows once all files are stored, and mark the direct upload as used.
+
+        Raise `Unavailable` if the upload has been undone.
+        """
         await self.wait_until_stored()
         async with self._context.sessions.begin() as session:
             await self._context.intents.complete(session, self._intent)
             await library.add(session, self._intent.user_id, images, self._context.rules, batch)
+            if direct:
+                await direct_uploads.use(session, direct)
 
     async def _undo(self) -> None:
         """Give the places back and delete the objects, as soon as no thread writes any more."""

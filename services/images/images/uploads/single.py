@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field, replace
 
 from common import errors
+from images.domain import direct_uploads
 from images.formats.header import Header, too_large_text
-from images.tables import Image
+from images.tables import DirectUpload, Image
 from images.uploads import file_names, output, sizing
 from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
 from images.uploads.memory import Account
@@ -23,6 +24,9 @@ class Upload:
     api_request: bool = True
     data: bytes = b""
     options: pb.UpscaleRequest.Options = field(default_factory=pb.UpscaleRequest.Options)
+    upload_id: str = ""
+    """The direct upload that has the file."""
+    direct: DirectUpload | None = None
 
 
 async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, account: Account) -> Upload:
@@ -35,6 +39,7 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, a
             case "start":
                 upload.filename = file_names.clean(part.start.filename)
                 upload.api_request = part.start.api_request
+                upload.upload_id = part.start.upload_id
             case "chunk":
                 account.add(len(part.chunk))
                 data += part.chunk
@@ -102,7 +107,7 @@ class Uploads:
             await intake.start_storing(original, upload.data)
             place = reserved.places[0]
             image = original.to_row(user_id, options, size, place, limits, api_request=upload.api_request)
-            await intake.insert([image])
+            await intake.insert([image], direct=upload.direct)
         return image, reserved.usage
 
     async def _check(self, upload: Upload, model_names: Collection[str]) -> tuple[UploadOptions, Header]:
@@ -116,7 +121,10 @@ class Uploads:
         try:
             header = await self._context.read_header(upload.data)
         except errors.InvalidArgument as error:
-            fields = error.fields | fields
+            field = direct_uploads.FIELD if upload.direct else "image"
+            fields = {
+                field if name == "image" else name: text for name, text in error.fields.items()
+            } | fields
         if fields or header is None:
             raise errors.invalid(fields)
         return options, header
