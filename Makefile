@@ -15,11 +15,13 @@ SERVICES := $(notdir $(patsubst %/__main__.py,%,$(wildcard services/*/*/__main__
 LIBRARIES := $(filter-out $(SERVICES),$(notdir $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))))
 WITH_DATABASE := $(notdir $(patsubst %/migrations,%,$(wildcard services/*/migrations)))
 CONSOLE := $(shell find console -name node_modules -prune -o -name dist -prune -o -type f ! -name schema.d.ts -print 2>/dev/null)
-MEMBERS := proto $(addprefix services/,$(LIBRARIES) $(SERVICES)) deploy/local
+MEMBERS := proto $(addprefix services/,$(LIBRARIES) $(SERVICES)) deploy/local clients/python
 PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS)) VERSION
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
 # With this package OpenVINO would report its use to Intel. It works without the package.
 NO_TELEMETRY := --no-emit-package openvino-telemetry
+# It has a module of the same name as the package multipart, which the gateway reads uploads with. mcp works without it.
+NO_SECOND_MULTIPART := --no-emit-package python-multipart
 PIP_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(NO_TELEMETRY)
 # A failure is one sentence. Make would add its own "*** Error 1" below it, but is silent when this signal ends it.
@@ -41,7 +43,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up up-console check-port console logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-fairness bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up up-console check-port console logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -133,6 +135,7 @@ lint: .venv/dev  ## check format, style, types, imports, contracts, migrations a
 	@$(BIN)/hadolint deploy/images/*Dockerfile tests/containers/Dockerfile
 	@$(BIN)/buf lint proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check
+	@$(BIN)/python clients/python/generator --check
 	@for each in $(WITH_DATABASE); do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
 		| ../../$(BIN)/squawk --config ../../squawk.toml); done
 
@@ -159,6 +162,9 @@ fmt: .venv/dev  ## format the code, and fix what can be fixed automatically
 proto: .venv/dev  ## generate the code of the gRPC contracts again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate
 
+client: .venv/dev  ## generate the models of the Python client, and its synchronous half, again
+	@$(BIN)/python clients/python/generator
+
 models: .loupe/triton/ready  ## fetch, convert and check the models: make models [MODELS="realesrgan_x4plus …"]
 	@$(call install,$(MODELS))
 
@@ -182,7 +188,7 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@$(EXPORT) --only-group build -o requirements/build.txt
 	@$(EXPORT) --only-group run -o requirements/run.txt
 	@$(EXPORT) --only-group node -o requirements/node.txt
-	@$(EXPORT) --group dev $(NO_TELEMETRY) -o requirements/dev.txt
+	@$(EXPORT) --group dev $(NO_TELEMETRY) $(NO_SECOND_MULTIPART) -o requirements/dev.txt
 	@$(PIP_COMPILE) requirements/triton.in --upgrade -o requirements/triton.txt
 	@$(PIP_COMPILE) requirements/triton-cpu.in --constraint requirements/triton.txt -o requirements/triton-cpu.txt
 	@$(PIP_COMPILE) requirements/generators.in --upgrade -o requirements/generators.txt

@@ -22,6 +22,8 @@ OPTIONS: Sequence[tuple[dict[str, object], tuple[int, int]]] = (
     ({"scale_factor": 2, "model": "clean"}, (48, 48)),
 )
 """Options of uploads, and the size that their results must have."""
+KEYED_ANSWERS = 2
+"""A client repeats an upload with a key until it has so many answers."""
 UNFINISHED = ("pending", "processing")
 
 
@@ -58,6 +60,31 @@ class Client:
             submission.image_id = image["id"]
             if answer.status_code == 200 and image["status"] in UNFINISHED:
                 self.journal.wrong_answers.append(f"an upload waited, and the image is {image['status']}")
+        return submission
+
+    async def upload_again_and_again(self) -> Submission:
+        """Upload one image with an idempotency key until it is accepted, and then once more.
+
+        Now and then send it twice at the same time.
+        """
+        fields, size = self.random.choice(OPTIONS)
+        submission = self.journal.add(self.user_id, *size)
+        files = {"image": (submission.file_name, pictures.draw(submission.number))}
+        form = {key: str(value) for key, value in fields.items()}
+        headers, path = {"Idempotency-Key": submission.file_name}, "/api/images/upscale"
+        accepted = 0
+        while accepted < KEYED_ANSWERS and not self.is_over.is_set():
+            sent = [
+                self.request("POST", path, files=files, data=form, headers=headers)
+                for _ in range(self.random.randint(1, 2))
+            ]
+            for answer in await asyncio.gather(*sent):
+                if answer is not None and _is_accepted(answer):
+                    accepted += 1
+                    submission.answered_ids.add(answer.json()["data"]["id"])
+            await self.pause(0, RETRY_SECONDS)
+        if submission.answered_ids:
+            submission.is_accepted, submission.image_id = True, min(submission.answered_ids)
         return submission
 
     async def upload_batch(self, count: int) -> tuple[int | None, list[Submission]]:

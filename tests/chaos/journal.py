@@ -25,6 +25,8 @@ class Submission:
     is_accepted: bool | None = None
     """None if no answer came: the image may exist or not."""
     image_id: int | None = None
+    answered_ids: set[int] = field(default_factory=set[int])
+    """The images that were named to the client, which sent the upload several times with one key."""
     batch_id: int | None = None
     wish: Wish = Wish.RESULT
     is_wish_confirmed: bool = False

@@ -28,6 +28,7 @@ def evidence() -> Evidence:
     done, in_batch, cancelled, deleted, refused = (journal.add(USER, SIZE, SIZE) for _ in range(5))
     for number, one in enumerate((done, in_batch, cancelled, deleted), 1):
         one.is_accepted, one.image_id = True, number
+    done.answered_ids = {1}
     in_batch.batch_id = cancelled.batch_id = 1
     cancelled.wish, deleted.wish = Wish.CANCEL, Wish.DELETE
     cancelled.is_wish_confirmed = deleted.is_wish_confirmed = True

@@ -15,6 +15,7 @@ from tests.gateway.harness import Harness, People, Person
 
 PAGES = ("", "/history", "/images/{id}", "/usage", "/tokens", "/account")
 DOORS = ("", "/register", "/forgot")
+LONG_NAME = "a picture with a rather long name, as some telephones give them.png"
 WIDTHS = (375, 768, 1440)
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 AXE = CHECKS / "node_modules/axe-core/axe.min.js"
@@ -32,7 +33,7 @@ class Owner:
 async def owner(gateway: Harness, people: People, photos: list[Path]) -> AsyncGenerator[Owner]:
     person = await people.new("professional")
     async with gateway.client(person.token) as client:
-        image_id = await upload_image(client, photos[0].read_bytes(), photos[0].name)
+        image_id = await upload_image(client, photos[0].read_bytes(), LONG_NAME)
         await wait_for_status(client, image_id, "completed")
         yield Owner(person, image_id)
 

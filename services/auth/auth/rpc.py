@@ -54,7 +54,7 @@ CALLERS = {
     "IssueServiceToken": rpc.EVERYONE,
     "GetJwks": rpc.EVERYONE,
 }
-USER_AUDIENCES = ("auth", "billing", "images")
+USER_AUDIENCES = ("auth", "billing", "images", "outbound")
 """Services that a user's request may reach."""
 
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, cast
 
 import grpc
@@ -43,8 +43,8 @@ class Channel:
     """A channel to one service. Pass its attribute `grpc` to a generated stub.
 
     `target` is a gRPC name such as `dns:///images:9000`. If the name has several addresses, calls are
-    balanced over them. Only `unary_unary` and `stream_unary` are implemented, because our stubs use no
-    others. A call may add `metadata`: the gateway passes a user's token in it.
+    balanced over them. Calls that stream both ways are not implemented, because our stubs have none. A call
+    may add `metadata`: the gateway passes a user's token in it.
     """
 
     def __init__(
@@ -95,6 +95,29 @@ class Channel:
                 started = method(timeout=timeout, metadata=await self._full_metadata(metadata))
                 try:
                     return await _send_all(started, requests)
+                finally:
+                    started.cancel()
+
+        return call
+
+    def unary_stream(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Return the function that makes the call and yields the responses. It raises `ServiceError`.
+
+        The call ends when its generator is closed.
+        """
+        method = self._channel.unary_stream(name, *args, **kwargs)
+
+        async def call(
+            request: Any,
+            *,
+            timeout: float = STREAM_DEADLINE_SECONDS,  # noqa: ASYNC109
+            metadata: Metadata = (),
+        ) -> AsyncGenerator[Any]:
+            with _measured(name):
+                started = method(request, timeout=timeout, metadata=await self._full_metadata(metadata))
+                try:
+                    async for response in started:
+                        yield response
                 finally:
                     started.cancel()
 

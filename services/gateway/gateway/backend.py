@@ -1,10 +1,11 @@
 """Everything that routes share: settings, stubs of the services, known callers and the hourly limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.archives.places import ArchivePlaces
 from gateway.events.hub import Hub
 from gateway.http.console_files import ConsoleFiles
 from gateway.http.upload_gate import UploadGate, UploadTime
@@ -25,6 +26,7 @@ class Backend:
     hub: Hub
     console: ConsoleFiles | None
     """None if this installation has no web console."""
+    archive_places: ArchivePlaces = field(default_factory=ArchivePlaces)
 
     @property
     def upload_time(self) -> UploadTime:

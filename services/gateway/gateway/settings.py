@@ -21,6 +21,7 @@ class Settings(ServiceSettings):
     auth_target: str
     billing_target: str
     images_target: str
+    outbound_target: str
     client_secret: SecretStr
     """The secret with which the gateway authenticates itself to auth."""
     public_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^/]+/?)?$")] = ""

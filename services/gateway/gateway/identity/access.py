@@ -17,7 +17,7 @@ from gateway.identity.console_cookie import credential_of
 from gateway.identity.limits import Count
 from loupe import refusals
 from loupe.billing.v1 import billing_pb2
-from loupe.contract import ABILITIES
+from loupe.contract import ABILITIES, IDEMPOTENCY_KEY
 from loupe.images.v1 import images_pb2
 from loupe.refusals import Refusal
 
@@ -37,7 +37,9 @@ class Access:
     is_poll: bool = False
     """Whether requests count against the separate limit of polls."""
     creates_images: bool = False
-    """Whether the route creates images. The caller then needs an active subscription and some quota left."""
+    """Whether the route creates images. The caller then needs an active subscription and some quota left, or
+    an idempotency key.
+    """
     feature: str = ""
     """The plan's feature that the route needs; empty: none."""
 
@@ -65,6 +67,18 @@ class Access:
         caller = await _authenticate(backend, request)
         _add_quota_headers(request, caller.entitlement.usage)
         await _count_caller(backend, request, caller, is_poll=self.is_poll)
+        await self._require(backend, request, caller)
+        return caller
+
+    async def refusal_of(self, request: Request, caller: Caller) -> errors.ServiceError | None:
+        """Return why a request of this caller would be refused, or None. Limits are not checked."""
+        try:
+            await self._require(backend_of(request), request, caller)
+        except (errors.PermissionDenied, errors.FailedPrecondition) as error:
+            return error
+        return None
+
+    async def _require(self, backend: Backend, request: Request, caller: Caller) -> None:
         if self.requires_verification and not caller.user.HasField("email_verified_at"):
             raise errors.refused(refusals.EMAIL_UNVERIFIED)
         if self.creates_images:
@@ -76,7 +90,6 @@ class Access:
                 raise errors.refused(refusals.MISSING_ABILITY, ability=ability)
         if self.creates_images:
             await _require_quota(backend, request, caller)
-        return caller
 
 
 def access_by_route(app: FastAPI) -> dict[tuple[str, str], Access]:
@@ -151,6 +164,11 @@ def record_usage(
     if not response.HasField("usage"):
         limit = response.quota_limit if response.HasField("quota_limit") else None
         usage = billing_pb2.Usage(used=response.quota_used, limit=limit)
+    apply_usage(request, caller, usage)
+
+
+def apply_usage(request: Request, caller: Caller, usage: billing_pb2.Usage) -> None:
+    """Add the month's count to the answer's headers, and store it in the caller."""
     _add_quota_headers(request, usage)
     caller.update_usage(usage)
 
@@ -218,11 +236,15 @@ def _require_subscription(caller: Caller) -> None:
 
 
 async def _require_quota(backend: Backend, request: Request, caller: Caller) -> None:
-    """Raise if the month's quota is used up. Read it again first, because the cached count may be old."""
+    """Raise if the month's quota is used up. Read it again first, because the cached count may be old.
+
+    With an idempotency key, the request may repeat the one that took the last place. Then images refuses it
+    if it is new: see `gateway.routes.submissions`.
+    """
     if caller.quota_is_used_up:
         await backend.callers.refresh(caller)
         _add_quota_headers(request, caller.entitlement.usage)
-        if caller.quota_is_used_up:
+        if caller.quota_is_used_up and IDEMPOTENCY_KEY not in request.headers:
             raise errors.refused(refusals.QUOTA_EXCEEDED)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
+    from loupe.outbound.v1.outbound_pb2_grpc import OutboundServiceAsyncStub
 
 LARGEST_CACHE = 10_000
 cache_hits = token_checks.labels("remembered")
@@ -54,6 +55,10 @@ class Caller:
     @property
     def images(self) -> "ImagesServiceAsyncStub":
         return self.services.images
+
+    @property
+    def outbound(self) -> "OutboundServiceAsyncStub":
+        return self.services.outbound
 
     def is_fresh(self, seconds: float) -> bool:
         """True if auth checked the token at most that many seconds ago, and it has not expired since."""

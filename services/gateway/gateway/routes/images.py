@@ -8,11 +8,10 @@ from pydantic import BaseModel, BeforeValidator
 
 from gateway.http.envelope import Envelope, Message, Page, parse_id
 from gateway.http.routing import NOT_UPLOAD
-from gateway.identity.access import record_usage
 from gateway.identity.route_access import ImageDeleter, ImagePoller, ImageReader, ImageWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
-from gateway.routes import uploads, waits
+from gateway.routes import submissions, uploads, waits
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
@@ -55,16 +54,19 @@ UPSCALE_IMAGE = Operation(
 )
 @UPSCALE_IMAGE.describes
 async def upscale(
-    request: Request, caller: ImageWriter, prefer: waits.Prefer = None
+    request: Request,
+    caller: ImageWriter,
+    idempotency_key: submissions.Key = None,
+    prefer: waits.Prefer = None,
 ) -> Envelope[AcceptedImage] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
         response = await uploads.send_image(request, caller)
-        record_usage(request, caller, response)
         uploads.warn_of_unused_options(request, [response.image])
         uploads.warn_of_images(request, [response.image])
         if image := await wait.until_new_one_ended(waits.IMAGE, response.image.id):
             return JSONResponse(GET_IMAGE.answer(to_image(image)).model_dump(mode="json"))
-    waits.advise_when_to_poll(request, waits.IMAGE, response.image)
+    if not response.replayed:  # its estimate is old
+        waits.advise_when_to_poll(request, waits.IMAGE, response.image)
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
 
 

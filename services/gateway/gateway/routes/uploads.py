@@ -12,6 +12,7 @@ from gateway.http.field_warnings import warnings_of
 from gateway.http.multipart import DEFAULT_TIME, FileStart, Form, read_form
 from gateway.http.upload_gate import UploadTime, declared_bytes
 from gateway.identity.callers import Caller
+from gateway.routes import submissions
 from imagefile.formats import CHOICES, WRITABLE, Format
 from loupe import refusals
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
@@ -24,7 +25,12 @@ FORM_OVERHEAD_BYTES = 1 << 20
 """Room for the parts of a form that are not files."""
 ANSWER_SECONDS = 60.0
 """Time for images to check and store what has arrived."""
-REFUSALS = (refusals.TOO_MANY_UNDECODABLE, refusals.TOO_MANY_UPLOADS, refusals.UPLOADS_FULL)
+REFUSALS = (
+    *submissions.REFUSALS,
+    refusals.TOO_MANY_UNDECODABLE,
+    refusals.TOO_MANY_UPLOADS,
+    refusals.UPLOADS_FULL,
+)
 """The refusals that only uploads have."""
 FILE_SCHEMA: Json = {"type": "string", "format": "binary"}
 FIT = a_choice(
@@ -81,19 +87,31 @@ BATCH_FORM = Form(
 
 
 async def send_image(request: Request, caller: Caller) -> pb.UpscaleResponse:
-    """Send the form to images. Raise `Unavailable` if too many uploads are under way."""
-    backend = backend_of(request)
+    """Send the form to images, and return its answer, whose headers are added to ours.
+
+    Raise `Unavailable` if too many uploads are under way.
+    """
+    backend, metadata = backend_of(request), submissions.metadata_of(request, caller)
     async with backend.upload_gate.admit(caller.user.id):
         messages = read_image_form(request, backend.upload_time, api_request=not caller.is_console_session)
-        return await caller.images.Upscale(messages, timeout=_call_seconds(request, IMAGE_FORM))
+        seconds = _call_seconds(request, IMAGE_FORM)
+        response = await caller.images.Upscale(messages, timeout=seconds, metadata=metadata)
+    submissions.describe_answer(request, caller, response)
+    return response
 
 
 async def send_batch(request: Request, caller: Caller) -> pb.CreateBatchResponse:
-    """Send the form to images. Raise `Unavailable` if too many uploads are under way."""
-    backend = backend_of(request)
+    """Send the form to images, and return its answer, whose headers are added to ours.
+
+    Raise `Unavailable` if too many uploads are under way.
+    """
+    backend, metadata = backend_of(request), submissions.metadata_of(request, caller)
     async with backend.upload_gate.admit(caller.user.id):
         messages = read_batch_form(request, backend.upload_time, api_request=not caller.is_console_session)
-        return await caller.images.CreateBatch(messages, timeout=_call_seconds(request, BATCH_FORM))
+        seconds = _call_seconds(request, BATCH_FORM)
+        response = await caller.images.CreateBatch(messages, timeout=seconds, metadata=metadata)
+    submissions.describe_answer(request, caller, response)
+    return response
 
 
 def _call_seconds(request: Request, form: Form) -> float:

@@ -1,14 +1,16 @@
 """A single upload, from the messages of the call to the row of the image."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection
 from dataclasses import dataclass, field, replace
 
 from common import errors
 from images.domain import direct_uploads
 from images.formats.header import Header, too_large_text
-from images.tables import DirectUpload, Image
+from images.tables import Image
+from images.upload_tables import DirectUpload
 from images.uploads import file_names, output, sizing
-from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
+from images.uploads.incomplete import incomplete_upload
+from images.uploads.intake import Intake, LastStep, Original, ServiceContext, UploadOptions, do_nothing
 from images.uploads.memory import Account
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
@@ -53,11 +55,6 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, a
     return upload
 
 
-def incomplete_upload() -> errors.InvalidArgument:
-    """Return the error for an upload that ended before its options arrived."""
-    return errors.InvalidArgument("The upload ended early.", reason="incomplete_upload")
-
-
 def parse_options(
     form: pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options, model_names: Collection[str]
 ) -> UploadOptions:
@@ -85,19 +82,49 @@ def parse_options(
     return options
 
 
+async def check(
+    form: pb.UpscaleRequest.Options,
+    model_names: Collection[str],
+    reading: Awaitable[Header],
+    file_field: str = "image",
+) -> tuple[UploadOptions, Header]:
+    """Check the options, and the file whose header `reading` reads.
+
+    Raise `InvalidArgument` with every field at fault. `file_field` is the field that has the file.
+    """
+    fields: dict[str, list[str]] = {}
+    options, header = UploadOptions(), None
+    try:
+        options = parse_options(form, model_names)
+    except errors.InvalidArgument as error:
+        fields |= error.fields
+    try:
+        header = await reading
+    except errors.InvalidArgument as error:
+        named = {file_field if name == "image" else name: texts for name, texts in error.fields.items()}
+        fields = named | fields
+    if fields or header is None:
+        raise errors.invalid(fields)
+    return options, header
+
+
 class Uploads:
     """Accepts single uploads."""
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
-    async def accept(self, user_id: int, upload: Upload) -> tuple[Image, billing_pb2.Usage]:
+    async def accept(
+        self, user_id: int, upload: Upload, last: LastStep = do_nothing
+    ) -> tuple[Image, billing_pb2.Usage]:
         """Check the upload, and return the new row and the month's usage including it.
 
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
         """
         model_names = await self._context.model_names(upload.options.model)
-        options, header = await self._check(upload, model_names)
+        reading = self._context.read_header(upload.data)
+        file_field = direct_uploads.FIELD if upload.direct else "image"
+        options, header = await check(upload.options, model_names, reading, file_field)
         original = Original(upload.filename, len(upload.data), header)
         limits = self._context.limits()
         size = original.result_size(options, limits)
@@ -107,24 +134,5 @@ class Uploads:
             await intake.start_storing(original, upload.data)
             place = reserved.places[0]
             image = original.to_row(user_id, options, size, place, limits, api_request=upload.api_request)
-            await intake.insert([image], direct=upload.direct)
+            await intake.insert([image], direct=upload.direct, last=last)
         return image, reserved.usage
-
-    async def _check(self, upload: Upload, model_names: Collection[str]) -> tuple[UploadOptions, Header]:
-        """Check file and options. Raise `InvalidArgument` with every field at fault."""
-        fields: dict[str, list[str]] = {}
-        options, header = UploadOptions(), None
-        try:
-            options = parse_options(upload.options, model_names)
-        except errors.InvalidArgument as error:
-            fields |= error.fields
-        try:
-            header = await self._context.read_header(upload.data)
-        except errors.InvalidArgument as error:
-            field = direct_uploads.FIELD if upload.direct else "image"
-            fields = {
-                field if name == "image" else name: text for name, text in error.fields.items()
-            } | fields
-        if fields or header is None:
-            raise errors.invalid(fields)
-        return options, header
