@@ -207,6 +207,15 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 .loupe/console/ready: $(UV) requirements/node.txt $(CONSOLE)
 	@$(call install)
 
+# What checks the console: types, unit tests, axe and a browser. Tests install it when they need it
+.loupe/console/checks/ready: console/package.json console/package-lock.json
+	@mkdir -p .loupe/console/checks/bin
+	@cp console/package*.json console/.npmrc .loupe/console/checks
+	@$(BIN)/python tests/contract/generators/link_node.py .loupe/console/checks/bin
+	@PATH="$(CURDIR)/.loupe/console/checks/bin:$$PATH" npm_config_cache="$(CURDIR)/.loupe/npm" NODE_OPTIONS=--use-system-ca \
+		npm ci --prefix .loupe/console/checks --ignore-scripts --no-audit --no-fund --loglevel error --fetch-retries 1
+	@touch $@
+
 # Generators of clients, which tests/contract/test_generated_clients.py installs when it needs them
 .loupe/generators/ready: $(UV) requirements/generators.txt
 	@test -d .loupe/generators || $(UV) venv --quiet --python $(PYTHON) .loupe/generators
