@@ -27,11 +27,12 @@ class Authority:
         )
         self._path.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def sign(self, name: str, *, address: str = "127.0.0.1") -> Tls:
-        """Sign a certificate for a service at this address. Signing the same name again renews it."""
+    def sign(self, name: str, *, address: str = "127.0.0.1", host: str = "") -> Tls:
+        """Sign a certificate for a service at this address, or of this host. Signing again renews it."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        alternative = x509.DNSName(host) if host else x509.IPAddress(ip_address(address))
+        names = x509.SubjectAlternativeName([alternative])
         signed = self._builder(subject, key).add_extension(names, critical=False)
         certificate, private_key = self._folder / f"{name}.crt", self._folder / f"{name}.key"
         certificate.write_bytes(_pem(signed.sign(self._key, hashes.SHA256())))

@@ -154,7 +154,7 @@ async def test_authentication_returns_an_internal_token_for_each_service(auth: A
 
     answer = await auth.authenticate(registered.token)
 
-    assert set(answer.internal_tokens) == {"auth", "billing", "images"}
+    assert set(answer.internal_tokens) == {"auth", "billing", "images", "outbound"}
     for audience, internal in answer.internal_tokens.items():
         payload = claims(internal)
         assert payload["aud"] == audience

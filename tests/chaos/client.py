@@ -22,6 +22,9 @@ OPTIONS: Sequence[tuple[dict[str, object], tuple[int, int]]] = (
     ({"scale_factor": 2, "model": "clean"}, (48, 48)),
 )
 """Options of uploads, and the size that their results must have."""
+KEYED_ANSWERS = 2
+"""A client repeats an upload with a key until it has so many answers."""
+UNFINISHED = ("pending", "processing")
 
 
 class Client:
@@ -43,16 +46,45 @@ class Client:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def upload(self, **more: object) -> Submission:
-        """Upload one image with random options."""
+    async def upload(self, *, wait: bool = False) -> Submission:
+        """Upload one image with random options. `wait` asks for an answer at its end."""
         fields, size = self.random.choice(OPTIONS)
         submission = self.journal.add(self.user_id, *size)
         files = {"image": (submission.file_name, pictures.draw(submission.number))}
-        form = {key: str(value) for key, value in (fields | more).items()}
-        answer = await self.request("POST", "/api/images/upscale", files=files, data=form)
+        form = {key: str(value) for key, value in fields.items()}
+        headers = {"Prefer": "wait=10"} if wait else {}
+        answer = await self.request("POST", "/api/images/upscale", files=files, data=form, headers=headers)
         submission.is_accepted = _is_accepted(answer)
         if answer is not None and submission.is_accepted:
-            submission.image_id = answer.json()["data"]["id"]
+            image = answer.json()["data"]
+            submission.image_id = image["id"]
+            if answer.status_code == 200 and image["status"] in UNFINISHED:
+                self.journal.wrong_answers.append(f"an upload waited, and the image is {image['status']}")
+        return submission
+
+    async def upload_again_and_again(self) -> Submission:
+        """Upload one image with an idempotency key until it is accepted, and then once more.
+
+        Now and then send it twice at the same time.
+        """
+        fields, size = self.random.choice(OPTIONS)
+        submission = self.journal.add(self.user_id, *size)
+        files = {"image": (submission.file_name, pictures.draw(submission.number))}
+        form = {key: str(value) for key, value in fields.items()}
+        headers, path = {"Idempotency-Key": submission.file_name}, "/api/images/upscale"
+        accepted = 0
+        while accepted < KEYED_ANSWERS and not self.is_over.is_set():
+            sent = [
+                self.request("POST", path, files=files, data=form, headers=headers)
+                for _ in range(self.random.randint(1, 2))
+            ]
+            for answer in await asyncio.gather(*sent):
+                if answer is not None and _is_accepted(answer):
+                    accepted += 1
+                    submission.answered_ids.add(answer.json()["data"]["id"])
+            await self.pause(0, RETRY_SECONDS)
+        if submission.answered_ids:
+            submission.is_accepted, submission.image_id = True, min(submission.answered_ids)
         return submission
 
     async def upload_batch(self, count: int) -> tuple[int | None, list[Submission]]:
@@ -91,9 +123,7 @@ class Client:
             await asyncio.sleep(RETRY_SECONDS)
         return None
 
-    async def wait(
-        self, path: str, unfinished: Sequence[str] = ("pending", "processing")
-    ) -> dict[str, Any] | None:
+    async def wait(self, path: str, unfinished: Sequence[str] = UNFINISHED) -> dict[str, Any] | None:
         """Poll until the image or batch has ended, and return it. Return None if the run ends before."""
         while not self.is_over.is_set():
             answer = await self.insist("GET", path)
@@ -136,4 +166,4 @@ def _is_accepted(answer: httpx2.Response | None) -> bool | None:
     """Return None if nobody can know: no answer, or one of a proxy or gateway that had none either."""
     if answer is None or answer.status_code in TEMPORARY:
         return None
-    return answer.status_code == 202
+    return answer.status_code in {200, 202}  # 200: it waited, and the image has ended

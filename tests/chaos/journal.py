@@ -25,6 +25,8 @@ class Submission:
     is_accepted: bool | None = None
     """None if no answer came: the image may exist or not."""
     image_id: int | None = None
+    answered_ids: set[int] = field(default_factory=set[int])
+    """The images that were named to the client, which sent the upload several times with one key."""
     batch_id: int | None = None
     wish: Wish = Wish.RESULT
     is_wish_confirmed: bool = False
@@ -42,6 +44,12 @@ class Journal:
     answers: Counter[str] = field(default_factory=Counter[str])
     wrong_answers: list[str] = field(default_factory=list[str])
     wrong_downloads: list[str] = field(default_factory=list[str])
+    heard: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    """The images and batches of whose end a follower of events was told: `image` or `batch`, and the id."""
+    delivered: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    """The images and batches whose end a webhook told."""
+    resets: int = 0
+    """The number of times that a follower was asked to read its lists again."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def add(self, user_id: int, width: int, height: int) -> Submission:

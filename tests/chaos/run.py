@@ -23,7 +23,9 @@ from tests.chaos import collect, disks, plan, plugins, process_facts
 from tests.chaos.client import Client
 from tests.chaos.crowd import Crowd
 from tests.chaos.evidence import Evidence
+from tests.chaos.hooks import webhooks
 from tests.chaos.journal import Journal
+from tests.chaos.listener import Listener
 from tests.chaos.pictures import Reading
 from tests.chaos.striker import Striker
 from tests.chaos.world import World, world
@@ -151,7 +153,7 @@ async def heal(running: World) -> None:
     for path in running.disks.values():
         disks.free(path)
     await running.until_ready()
-    if running.is_wiped:
+    if running.wiped_at:
         await accounts.admin(running.stack.services, *REPLAY)
 
 
@@ -202,10 +204,27 @@ async def _clients(options: Options, running: World, journal: Journal) -> AsyncG
             for number in range(4)
         ]
     try:
-        yield made
+        async with _listening(running, journal), webhooks(running, journal):
+            yield made
     finally:
         for one in made:
             await one.close()
+
+
+@asynccontextmanager
+async def _listening(running: World, journal: Journal) -> AsyncGenerator[None]:
+    """Let a client of each user follow events meanwhile."""
+    tokens = (running.stack.token, running.stack.other_token)
+    listeners = [Listener(token=token, gateways=running.gateways, journal=journal) for token in tokens]
+    tasks = [asyncio.create_task(each.listen()) for each in listeners]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
 
 
 @asynccontextmanager

@@ -38,8 +38,12 @@ NEEDS_ALL_ABILITIES = {
     "confirmSecondFactor",
     "replaceRecoveryCodes",
     "removeSecondFactor",
+    "getWebhookSecret",
 }
-BATCH_OPERATIONS = {"createBatch", "listBatches", "getBatch", "deleteBatch"}
+BATCH_OPERATIONS = {
+    "createBatch", "listBatches", "getBatch", "deleteBatch", "retryBatch", "listBatchImages",
+    "getBatchArchive", "getBatchReport",
+}  # fmt: skip
 
 
 def each_operation(wanted: Callable[[Operation], Any]) -> pytest.MarkDecorator:
@@ -60,11 +64,12 @@ def required_abilities(operation: Operation) -> list[str]:
     """Return the abilities that the contract requires, independent of the description."""
     if operation.name in NEEDS_NO_ABILITY:
         return []
-    if operation.name in NEEDS_ALL_ABILITIES:
+    changes_webhooks = operation.path.startswith("/api/webhooks") and operation.method != "GET"
+    if operation.name in NEEDS_ALL_ABILITIES or changes_webhooks:
         return list(ABILITIES)
-    if operation.path.startswith(("/api/images", "/api/batches", "/api/events")):
+    if operation.path.startswith(("/api/images", "/api/batches", "/api/events", "/api/uploads")):
         return [{"GET": "images:read", "POST": "images:write", "DELETE": "images:delete"}[operation.method]]
-    return {"GET": ["user:read"]}[operation.method]
+    return {"GET": ["user:read"], "POST": ["user:read"]}[operation.method]
 
 
 def assert_refused(answer: httpx2.Response, operation: Operation, status: int, code: str) -> None:
@@ -106,8 +111,17 @@ async def create_objects(stack: Stack, owner: Person) -> dict[str, int]:
     async with client_of(stack, owner.token) as client:
         image_id = await upload_image(client, SMALL)
         batch = await a_batch(client, SMALL)
+        webhook = await client.post("/api/webhooks", json={"url": "http://127.0.0.1:9/"})
+        webhook_id = webhook.json()["data"]["webhook"]["id"]
+        delivery = await client.post(f"/api/webhooks/{webhook_id}/test")
     token_id, _ = await create_token(stack, owner, ["user:read"])
-    return {"image_id": image_id, "batch_id": batch.json()["data"]["id"], "token_id": token_id}
+    return {
+        "image_id": image_id,
+        "batch_id": batch.json()["data"]["id"],
+        "token_id": token_id,
+        "webhook_id": webhook_id,
+        "delivery_id": delivery.json()["data"]["id"],
+    }
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +175,8 @@ async def test_a_deleted_object_is_not_found(
     stack: Stack, anyone: httpx2.AsyncClient, owner: Person, operation: Operation
 ) -> None:
     objects = await create_objects(stack, owner)
-    deletion = next(one for one in OPERATIONS if one.id_name == operation.id_name and one.method == "DELETE")
+    owned_by = "webhook_id" if operation.id_name == "delivery_id" else operation.id_name
+    deletion = next(one for one in OPERATIONS if one.id_name == owned_by and one.method == "DELETE")
     for _ in range(2 if operation.id_name == "batch_id" else 1):  # the first may only cancel a batch
         await call(anyone, deletion, owner.token, **objects)
 
@@ -264,7 +279,7 @@ async def test_a_plan_without_batches_refuses_them(
     assert_refused(answer, operation, 403, "plan_feature_missing")
 
 
-async def test_all_four_batch_operations_need_the_feature() -> None:
+async def test_all_batch_operations_need_the_feature() -> None:
     need_it = {one.name for one in OPERATIONS if has_code(403, "plan_feature_missing")(one)}
 
     assert need_it == BATCH_OPERATIONS

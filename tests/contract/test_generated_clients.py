@@ -7,7 +7,6 @@ import asyncio
 import os
 import re
 import shutil
-import subprocess
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,24 +23,8 @@ CHECKS = Path(__file__).parent / "generators"
 PAGE = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("\n## Generate a client\n")[2].partition("\n## ")[0]
 NODE, PYTHON = REPOSITORY / ".loupe/node", REPOSITORY / ".loupe/generators"
-TARGETS = (".loupe/generators/ready", ".loupe/node/ready")
 SECONDS = 60
 NOT_AN_IMAGE = b"This is a text, whatever its name says."
-
-
-@pytest.fixture(scope="module")
-def generators() -> None:
-    """Install the generators, if that has not been done yet."""
-    own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
-    make = subprocess.run(
-        ["make", "--silent", *TARGETS], cwd=REPOSITORY, env=own, capture_output=True, text=True, check=False
-    )
-    if make.returncode:
-        pytest.fail(
-            "The generators of clients are not installed. They come from PyPI and npm, so that "
-            f"`make {' '.join(TARGETS)}` needs a network, but only once:\n{make.stdout}{make.stderr}",
-            pytrace=False,
-        )
 
 
 @pytest.fixture

@@ -79,6 +79,7 @@ def settings_without_services(**changed: object) -> Settings:
         "auth_target": nowhere,
         "billing_target": nowhere,
         "images_target": nowhere,
+        "outbound_target": nowhere,
         "client_secret": "x",
         "unauthenticated_requests_per_hour": 1_000_000,
     }
@@ -187,6 +188,15 @@ class People:
 
     async def execute_sql(self, service: str, statement: str, *values: object) -> None:
         """Change the database of a service directly, where no API can."""
-        url = self._stack.stores.database_url(service).replace("postgresql+psycopg", "postgresql")
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        async with await self.connect(service) as connection:
             await connection.execute(statement.encode(), values)
+
+    async def read_sql(self, service: str, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Read the database of a service directly, where no API shows it."""
+        async with await self.connect(service) as connection:
+            return await (await connection.execute(query.encode(), values)).fetchall()
+
+    async def connect(self, service: str) -> psycopg.AsyncConnection:
+        """Open a connection to the database of a service."""
+        url = self._stack.stores.database_url(service).replace("postgresql+psycopg", "postgresql")
+        return await psycopg.AsyncConnection.connect(url, autocommit=True)

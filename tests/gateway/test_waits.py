@@ -89,6 +89,23 @@ async def test_a_status_waits_for_the_end(gateway: Harness, stack: Stack, client
     assert [answer.headers["Preference-Applied"] for answer in answers] == ["wait=120"] * 2
 
 
+async def test_unfinished_work_tells_when_to_look_again(stack: Stack, client: httpx2.AsyncClient) -> None:
+    with pause_worker(stack):
+        accepted = await client.post("/api/images/upscale", files=IMAGE)
+        batch = await client.post("/api/batches", files=BATCH)
+        image_id, batch_id = (answer.json()["data"]["id"] for answer in (accepted, batch))
+        pending = [await client.get(f"/api/images/{image_id}"), await client.get(f"/api/batches/{batch_id}")]
+    ended = [
+        await client.get(f"/api/images/{image_id}", params={"wait": 120}),
+        await client.get(f"/api/batches/{batch_id}", params={"wait": 120}),
+    ]
+
+    assert all(1 <= int(answer.headers["Retry-After"]) <= 60 for answer in (accepted, batch, *pending))
+    estimate = accepted.json()["data"]["estimated_seconds"]
+    assert int(accepted.headers["Retry-After"]) == (min(estimate, 60) if estimate else 2)
+    assert not [answer for answer in ended if "Retry-After" in answer.headers]
+
+
 async def test_what_has_ended_is_answered_at_once(client: httpx2.AsyncClient) -> None:
     image_id = await upload_image(client, SMALL)
     await wait_for_status(client, image_id, "completed")

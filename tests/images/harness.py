@@ -30,6 +30,7 @@ from images.events import EVENTS
 from images.formats.parsers import Parsers
 from images.operations.dead_letters import DeadLetters
 from images.settings import Settings
+from images.submissions import Submissions
 from images.tables import Batch, Image, Outbox
 from images.uploads.batch import BatchUploads
 from images.uploads.intake import ServiceContext
@@ -78,9 +79,15 @@ class Harness:
 
     @property
     def context(self) -> ServiceContext:
-        intents = Intents(self.sessions, self.blobs, self.billing)
         return ServiceContext(
-            self.sessions, self.blobs, self.billing, self.settings, RULES, self.parsers, intents
+            self.sessions,
+            self.blobs,
+            self.billing,
+            self.settings,
+            RULES,
+            self.parsers,
+            Intents(self.sessions, self.blobs, self.billing),
+            Submissions(self.sessions),
         )
 
     def uploads(self, **replaced: Any) -> Uploads:
@@ -162,7 +169,7 @@ async def delete_everything(harness: Harness) -> None:
     async with harness.sessions.begin() as session:
         tables = sa.text(
             "TRUNCATE batch, image, former_user, offered_model, worker, undecodable, upload_intent, "
-            "outbox, client_event RESTART IDENTITY"
+            "direct_upload, idempotency_key, outbox, client_event RESTART IDENTITY"
         )
         await (await session.connection()).execute(tables)
     async with harness.billing_sessions.begin() as session:

@@ -21,10 +21,19 @@ async def operator(stores: Stores) -> AsyncGenerator[Any]:
         for name in STREAMS:
             with contextlib.suppress(nats.js.errors.NotFoundError):
                 await js.delete_stream(name)
-        streams = [importlib.import_module(f"{name}.events") for name in ("auth", "billing", "images")]
+        streams = [
+            importlib.import_module(f"{name}.events") for name in ("auth", "billing", "images", "outbound")
+        ]
         limits = importlib.import_module("gateway.identity.limits").STREAM
         images = streams[2]
+        client_events = importlib.import_module("images.client_events").STREAM
         await bus.declare(
-            js, *(each.EVENTS for each in streams), images.QUEUE, images.RESULTS, limits, bus.DEAD
+            js,
+            *(each.EVENTS for each in streams),
+            images.QUEUE,
+            images.RESULTS,
+            client_events,
+            limits,
+            bus.DEAD,
         )
         yield js

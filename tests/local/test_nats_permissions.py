@@ -31,13 +31,15 @@ FORGED = {
         "redrive.AUTH.auth-mail",
     ),
     "inference": ("inference.finished",),
+    "outbound": ("outbound.webhook_disabled",),
     "gateway": ("limits.user-1.9",),
 }
 """Subjects that only one service may publish."""
 MANAGERS = {
-    "images": ("QUEUE", "IMAGES", "RESULTS", "DEAD"),
+    "images": ("QUEUE", "IMAGES", "RESULTS", "CLIENT_EVENTS", "DEAD"),
     "auth": ("AUTH",),
     "billing": ("BILLING",),
+    "outbound": ("OUTBOUND",),
     "gateway": ("LIMITS",),
 }
 CONSUMERS = [(name, *consumer) for name in NAMES for consumer in TABLE[name].consumes]
@@ -72,7 +74,8 @@ async def test_streams_are_purged_deleted_and_read_by_nobody_and_changed_by_thei
     )
     allowed = [f"UPDATE.{stream}" for stream in STREAMS if stream in MANAGERS.get(name, ())]
     allowed += ["MSG.DELETE.DEAD"] if name == "images" else []
-    allowed += ["MSG.GET.DEAD"] if name in {"images", "auth", "billing"} else []
+    allowed += ["MSG.GET.CLIENT_EVENTS"] if name == "gateway" else []
+    allowed += ["MSG.GET.DEAD"] if name in {"images", "auth", "billing", "outbound"} else []
     subjects = [f"$JS.API.STREAM.{action}.{stream}" for action in actions for stream in STREAMS]
     whole = ["$JS.API.STREAM.LIST", "$JS.API.STREAM.NAMES", "$JS.API.INFO", "$JS.API.STREAM.CREATE.SPY"]
 
@@ -245,7 +248,7 @@ def test_compose_and_the_chart_have_the_permissions_of_the_table() -> None:
 
 
 def test_the_table_names_what_the_services_declare_and_consume() -> None:
-    for name in ("auth", "billing", "images", "inference"):
+    for name in ("auth", "billing", "images", "inference", "outbound"):
         module = importlib.import_module(f"{name}.events")
         found = {
             (each.stream, each.durable)

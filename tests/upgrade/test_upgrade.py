@@ -4,39 +4,20 @@ The replicas of each service are replaced one after the other: by this release, 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
-from loupe_local.service_names import NAMES
 from loupe_local.stack import Stack
 from tests.gateway.harness import People, Person
 from tests.upgrade.audit import audit
 from tests.upgrade.load import Clients, load
-from tests.upgrade.release_before import NoCommit, build
 from tests.upgrade.replicas import NEW, OLD, Replicas
 
 USERS = 3
 SERVERS_FIRST = ("auth", "billing", "images", "inference", "gateway")
 RESULTS = 2
 """Each client checks so many results at each step."""
-
-
-@pytest.fixture
-async def replicas(stack: Stack) -> AsyncGenerator[Replicas]:
-    """Replace the services of the running stack by replicas of the release before."""
-    try:
-        before = await asyncio.to_thread(build)
-    except NoCommit as error:
-        pytest.fail(str(error))
-    supervisor, both = stack.stores.supervisor, Replicas(stack, before)
-    await asyncio.gather(*(supervisor.stop(name) for name in NAMES))
-    try:
-        await asyncio.gather(both.start_triton(), *(both.start(OLD, name) for name in NAMES))
-        yield both
-    finally:
-        await both.stop_all()
-        await asyncio.gather(*(supervisor.restart(name) for name in NAMES))
 
 
 @pytest.fixture

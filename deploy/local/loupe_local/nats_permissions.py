@@ -55,7 +55,7 @@ TABLE: Mapping[str, Rights] = {
     "auth": Rights(
         publishes=("auth.>",),
         declares=("AUTH",),
-        consumes=(("AUTH", "auth-mail"), ("AUTH", "auth-notice")),
+        consumes=(("AUTH", "auth-mail"), ("AUTH", "auth-notice"), ("OUTBOUND", "auth-webhooks")),
         redrives_own_letters=True,
     ),
     "billing": Rights(
@@ -92,6 +92,12 @@ TABLE: Mapping[str, Rights] = {
             ("QUEUE", "inference-standard"),
             ("JOBS", "inference"),
         ),
+    ),
+    "outbound": Rights(
+        publishes=("outbound.>", "events.*.webhook.disabled"),
+        declares=("OUTBOUND",),
+        consumes=(("CLIENT_EVENTS", "outbound-events"), ("AUTH", "outbound-users")),
+        redrives_own_letters=True,
     ),
     "gateway": Rights(
         publishes=("limits.>",),

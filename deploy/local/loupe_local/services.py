@@ -24,7 +24,11 @@ TIERS = {"gateway": 3, "inference": 2}
 REQUESTS_PER_HOUR_WITHOUT_TOKEN = 1000
 """The default of ten would soon lock out a person who tries things on their own machine."""
 
+CONSOLE = REPOSITORY / ".loupe" / "console" / "dist"
+"""The files of the web console, if `make console` has built them."""
 
+RECEIVERS_ON_THIS_MACHINE = {"allow": "127.0.0.0/8", "allow_http": "true", "ports": "1-65535"}
+"""Users' URLs may lead to this machine, so that people can try webhooks and links."""
 GATEWAY = "service.gateway"
 """The name under which the API's port is remembered."""
 
@@ -65,6 +69,7 @@ class Services:
             "auth_target": self.target("auth"),
             "billing_target": self.target("billing"),
             "images_target": self.target("images"),
+            "outbound_target": self.target("outbound"),
             "operator_secret": self.secrets["operator"],
         }
 
@@ -163,14 +168,28 @@ class Services:
             **self._s3("inference"),
         }
 
+    def _outbound(self) -> dict[str, str]:
+        return {
+            "database_url": self.stores.database_url("outbound"),
+            "listen": self.target("outbound"),
+            "auth_target": self.target("auth"),
+            "images_target": self.target("images"),
+            "client_secret": self.secrets["outbound"],
+            "secret": self.secrets["outbound-secrets"],
+            **RECEIVERS_ON_THIS_MACHINE,
+        }
+
     def _gateway(self) -> dict[str, str]:
         return {
             "listen": self.target("gateway"),
             "auth_target": self.target("auth"),
             "billing_target": self.target("billing"),
             "images_target": self.target("images"),
+            "outbound_target": self.target("outbound"),
             "client_secret": self.secrets["gateway"],
             "unauthenticated_requests_per_hour": str(REQUESTS_PER_HOUR_WITHOUT_TOKEN),
+            "console_folder": str(CONSOLE),
+            "console_picture_origins": f"http://{self.stores.s3.endpoint}",
         }
 
     def _s3(self, name: str) -> dict[str, str]:
@@ -207,6 +226,9 @@ def services(stores: Stores, overrides: Mapping[str, str]) -> Services:
     return Services(
         stores=stores,
         ports={name: ports[f"service.{name}"] for name in names},
-        secrets={name: state.secret(f"service/{name}") for name in (*CLIENTS, "auth", "auth-links")},
+        secrets={
+            name: state.secret(f"service/{name}")
+            for name in (*CLIENTS, "auth", "auth-links", "outbound-secrets")
+        },
         overrides=overrides,
     )

@@ -11,20 +11,21 @@ import contextlib
 import io
 import itertools
 import time
-from collections.abc import AsyncGenerator, Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import urllib3
 from minio import Minio
 from minio.credentials.providers import Provider, StaticProvider
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
+from minio.helpers import DictType
 from opentelemetry.trace import SpanKind
 from prometheus_client import Histogram
 from pydantic import SecretStr
 
-from common import trace
+from common import presigned_put, trace
 from common.metrics import SECONDS_BUCKETS
 from common.platform_credentials import PlatformCredentials
 
@@ -64,6 +65,18 @@ class Store:
             raise ValueError("S3 needs both an access key and a secret key, or neither")
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An object as it is now. A later one has another `etag`."""
+
+    bytes: int
+    etag: str
+
+
+class Replaced(Exception):
+    """The object is no longer the version that was asked for."""
+
+
 class Blobs:
     """The objects of one bucket.
 
@@ -71,6 +84,7 @@ class Blobs:
     """
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._bucket = store.bucket
         credentials = _credentials(store)
         self._client = _client(store, store.endpoint, credentials)
@@ -95,19 +109,39 @@ class Blobs:
         with self._measured("get", key):
             return await asyncio.to_thread(self._read, key)
 
+    async def get_range(self, key: str, offset: int, length: int, *, version: Version | None = None) -> bytes:
+        """Return so many bytes of the object, from `offset` on. Raise `EOFError` if it has fewer.
+
+        Raise `Replaced` if a `version` is given, and the object has changed since.
+        """
+        try:
+            with self._measured("get", key):
+                data = await asyncio.to_thread(self._read, key, offset, length, version)
+        except S3Error as error:
+            if version and error.code in {"PreconditionFailed", "NoSuchKey"}:
+                raise Replaced from error
+            raise
+        if len(data) != length:
+            raise EOFError(f"{key} has no {length} bytes at {offset}")
+        return data
+
     async def exists(self, key: str) -> bool:
         """Return whether there is an object with this key.
 
         It also returns False if the whole bucket is missing, so check that with `ping` first.
         """
+        return await self.find_version(key) is not None
+
+    async def find_version(self, key: str) -> Version | None:
+        """Return the object's size and version, or None if there is no object with this key."""
         try:
             with self._measured("head", key):
-                await asyncio.to_thread(self._client.stat_object, self._bucket, key)
+                found = await asyncio.to_thread(self._client.stat_object, self._bucket, key)
         except S3Error as error:
             if error.code != "NoSuchKey":
                 raise
-            return False
-        return True
+            return None
+        return Version(found.size or 0, found.etag or "")
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Delete the objects. Ignore keys without an object. Raise `OSError` if one could not be deleted."""
@@ -161,6 +195,22 @@ class Blobs:
             },
         )
 
+    def presigned_put(self, key: str, expires: timedelta, headers: Mapping[str, str]) -> str:
+        """Return a link for a PUT with these headers, which is computed without a request.
+
+        It works without credentials until it expires.
+        """
+        unsigned = self._public.get_presigned_url("PUT", self._bucket, key).partition("?")[0]
+        return presigned_put.sign(
+            unsigned,
+            headers,
+            access_key=self._store.access_key,
+            secret_key=self._store.secret_key.get_secret_value(),
+            region=self._store.region,
+            at=datetime.now(UTC),
+            expires=expires,
+        )
+
     @contextlib.contextmanager
     def _measured(self, operation: str, key: str = "") -> Generator[None]:
         started, outcome = time.perf_counter(), "failed"
@@ -178,9 +228,13 @@ class Blobs:
         finally:
             request_seconds.labels(operation, outcome).observe(time.perf_counter() - started)
 
-    def _read(self, key: str) -> bytes:
-        response = self._client.get_object(self._bucket, key)
+    def _read(self, key: str, offset: int = 0, length: int = 0, version: Version | None = None) -> bytes:
+        """Return the bytes from `offset` on; `length` 0: all of them."""
+        headers: DictType = {"If-Match": f'"{version.etag}"'} if version else {}
+        response = self._client.get_object(self._bucket, key, offset, length, headers)
         try:
+            if version and response.headers.get("ETag", "").strip('"') != version.etag:
+                raise Replaced
             return response.read()
         finally:
             response.close()

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, cast
 
 import grpc
@@ -43,8 +43,8 @@ class Channel:
     """A channel to one service. Pass its attribute `grpc` to a generated stub.
 
     `target` is a gRPC name such as `dns:///images:9000`. If the name has several addresses, calls are
-    balanced over them. Only `unary_unary` and `stream_unary` are implemented, because our stubs use no
-    others. A call may add `metadata`: the gateway passes a user's token in it.
+    balanced over them. Calls that stream both ways are not implemented, because our stubs have none. A call
+    may add `metadata`: the gateway passes a user's token in it.
     """
 
     def __init__(
@@ -100,6 +100,29 @@ class Channel:
 
         return call
 
+    def unary_stream(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Return the function that makes the call and yields the responses. It raises `ServiceError`.
+
+        The call ends when its generator is closed.
+        """
+        method = self._channel.unary_stream(name, *args, **kwargs)
+
+        async def call(
+            request: Any,
+            *,
+            timeout: float = STREAM_DEADLINE_SECONDS,  # noqa: ASYNC109
+            metadata: Metadata = (),
+        ) -> AsyncGenerator[Any]:
+            with _measured(name):
+                started = method(request, timeout=timeout, metadata=await self._full_metadata(metadata))
+                try:
+                    async for response in started:
+                        yield response
+                finally:
+                    started.cancel()
+
+        return call
+
     async def _full_metadata(self, added: Metadata) -> list[tuple[str, str]]:
         metadata = [*trace.outgoing_headers(), *added]
         if self._token:
@@ -139,20 +162,36 @@ def _measured(method: str) -> Generator[None]:
 
 
 async def _send_all(started: Call, requests: AsyncIterable[Any]) -> Any:
-    """Send the requests, and return the response. Stop sending if the server answers early."""
+    """Send the requests, and return the response. Stop as soon as the server answers early."""
     statuses: list[CallStatus] = []
     started.add_done_callback(lambda ended: statuses.append(_status(ended)))
     try:
-        async for request in requests:
-            try:
-                await started.write(request)
-            except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-                break  # the service answered before everything was sent
-        else:
-            await started.done_writing()
+        await _write_until_answered(started, requests)
         return await started
     except grpc.aio.AioRpcError as error:
         raise await _error_of_server(started, statuses) from error
+
+
+async def _write_until_answered(started: Call, requests: AsyncIterable[Any]) -> None:
+    """Send the requests. If the server answers meanwhile, stop, also while the next request is awaited."""
+    answered = asyncio.timeout(None)
+
+    def stop(_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # all requests are sent
+            answered.reschedule(0)
+
+    started.add_done_callback(stop)
+    try:
+        async with answered:
+            async for request in requests:
+                try:
+                    await started.write(request)
+                except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+                    return
+            await started.done_writing()
+    except TimeoutError:
+        if not answered.expired():
+            raise
 
 
 async def _error_of_server(call: Call, statuses: list[CallStatus]) -> grpc.aio.AioRpcError:

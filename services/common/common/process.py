@@ -27,6 +27,8 @@ M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 REMIND_AFTER_SECONDS = 10.0
 LARGEST_REUSED_BYTES = 1 << 20
 GC_THRESHOLDS = (10_000, 50, 100)
+UNFINISHED_STEPS = set[asyncio.Task[None]]()
+"""References to tasks that are running. Without them, the tasks could be garbage-collected."""
 
 
 def main(
@@ -110,6 +112,15 @@ async def wait_for(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
         else:
             LOG.info("dependency ready", what=what)
             return result
+
+
+async def finish(step: Coroutine[Any, Any, None]) -> None:
+    """Run a step to its end, also if this task has been cancelled or is cancelled meanwhile."""
+    task = asyncio.create_task(step)
+    UNFINISHED_STEPS.add(task)
+    task.add_done_callback(UNFINISHED_STEPS.discard)
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.shield(task)
 
 
 def end_if_cancelled() -> None:

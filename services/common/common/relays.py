@@ -18,7 +18,9 @@ SendBatch = Callable[[], Awaitable[bool]]
 """A function that sends some rows and deletes them. It returns whether there may be more rows."""
 
 
-async def keep_empty(table: str, url: str, send_batch: SendBatch) -> None:
+async def keep_empty(
+    table: str, url: str, send_batch: SendBatch, *, poll_seconds: float = POLL_SECONDS
+) -> None:
     """Send rows until cancelled. They stay while the broker or the database is unavailable.
 
     Whoever inserts rows notifies the channel that is named like the table.
@@ -42,7 +44,7 @@ async def keep_empty(table: str, url: str, send_batch: SendBatch) -> None:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):  # `wait_for` may lose a cancellation
+                async with asyncio.timeout(poll_seconds):  # `wait_for` may lose a cancellation
                     await woken.wait()
 
 

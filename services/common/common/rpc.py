@@ -5,9 +5,10 @@ whose callers are not listed refuses every caller.
 """
 
 import asyncio
+import contextlib
 import functools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +107,15 @@ def principal() -> Principal:
     return _principal.get()
 
 
+def metadata(context: Context) -> dict[str, str]:
+    """Return the texts that the caller sent beside the request."""
+    return _texts(context.invocation_metadata() or ())
+
+
+def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    return {key: value for key, value in metadata if isinstance(value, str)}
+
+
 class _Interceptor(grpc.aio.ServerInterceptor):
     def __init__(self, verifier: Verifier, callers: Mapping[str, Callers]) -> None:
         self._verifier = verifier
@@ -120,16 +130,18 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or method.startswith("/grpc.health.v1."):
             return handler
-        if handler.response_streaming:
-            raise TypeError(f"{method} streams its answer, which this interceptor does not support")
-        metadata = {
-            key: value for key, value in handler_call_details.invocation_metadata if isinstance(value, str)
-        }
-        wrap = grpc.stream_unary_rpc_method_handler if handler.request_streaming else None
-        wrap = wrap or grpc.unary_unary_rpc_method_handler
+        if handler.request_streaming and handler.response_streaming:
+            raise TypeError(f"{method} streams both ways, which this interceptor does not support")
+        metadata = _texts(handler_call_details.invocation_metadata)
         parse = _parse_all if handler.request_streaming else _parse
         read_request = functools.partial(parse, handler.request_deserializer)
-        answer = self._wrap(handler.stream_unary or handler.unary_unary, read_request, method, metadata)
+        wrap, wrap_method = grpc.unary_unary_rpc_method_handler, self._wrap
+        if handler.request_streaming:
+            wrap = grpc.stream_unary_rpc_method_handler
+        elif handler.response_streaming:
+            wrap, wrap_method = grpc.unary_stream_rpc_method_handler, self._wrap_stream
+        servicer_method = handler.unary_unary or handler.stream_unary or handler.unary_stream
+        answer = wrap_method(servicer_method, read_request, method, metadata)
         return wrap(answer, None, handler.response_serializer)  # None: `answer` gets bytes, and parses them
 
     def _wrap(
@@ -140,33 +152,55 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         metadata: dict[str, str],
     ) -> Callable[..., Awaitable[Any]]:
         async def answer(request: Any, context: Context) -> Any:
-            request_id = metadata.get(trace.REQUEST_ID_KEY, "")
-            trace.request_id.set(request_id)
-            trace.client_address.set(metadata.get(trace.CLIENT_ADDRESS_KEY, ""))
-            started, code = time.perf_counter(), "OK"
-            try:
-                with (
-                    log.bound(request_id=request_id),
-                    trace.span(
-                        method[1:], SpanKind.SERVER, span_attributes(method), carrier=metadata
-                    ) as span,
-                ):
-                    try:
-                        _principal.set(await self._authorize(method, metadata))
-                        return await servicer_method(read_request(request), context)
-                    except Exception as error:  # noqa: BLE001  every error becomes a status
-                        failure = to_service_error(error, method)
-                        code = failure.code.name
-                        _record_failure(span, method, failure, error)
-                details = ((errors.DETAILS_KEY, errors.to_details(failure)),)
-                await context.abort(failure.code, failure.message, details)
-            except asyncio.CancelledError:
-                code = "CANCELLED"
-                raise
-            finally:
-                metrics.rpc_seconds.labels(method, code).observe(time.perf_counter() - started)
+            async with self._call(method, metadata, context):
+                return await servicer_method(read_request(request), context)
 
         return answer
+
+    def _wrap_stream(
+        self,
+        servicer_method: Callable[..., AsyncGenerator[Any]],
+        read_request: Callable[[Any], Any],
+        method: str,
+        metadata: dict[str, str],
+    ) -> Callable[..., Awaitable[None]]:
+        async def answer(request: Any, context: Context) -> None:
+            async with (
+                self._call(method, metadata, context),
+                contextlib.aclosing(servicer_method(read_request(request), context)) as messages,
+            ):
+                async for message in messages:
+                    await context.write(message)
+
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def _call(self, method: str, metadata: dict[str, str], context: Context) -> AsyncGenerator[None]:
+        """Authorize, trace and measure the call in the block. Abort it with a status if the block raises."""
+        request_id = metadata.get(trace.REQUEST_ID_KEY, "")
+        trace.request_id.set(request_id)
+        trace.client_address.set(metadata.get(trace.CLIENT_ADDRESS_KEY, ""))
+        started, code = time.perf_counter(), "OK"
+        try:
+            with (
+                log.bound(request_id=request_id),
+                trace.span(method[1:], SpanKind.SERVER, span_attributes(method), carrier=metadata) as span,
+            ):
+                try:
+                    _principal.set(await self._authorize(method, metadata))
+                    yield
+                    return  # noqa: TRY300  an `else` would nest what follows
+                except Exception as error:  # noqa: BLE001  every error becomes a status
+                    failure = to_service_error(error, method)
+                    code = failure.code.name
+                    _record_failure(span, method, failure, error)
+            details = ((errors.DETAILS_KEY, errors.to_details(failure)),)
+            await context.abort(failure.code, failure.message, details)
+        except asyncio.CancelledError:
+            code = "CANCELLED"
+            raise
+        finally:
+            metrics.rpc_seconds.labels(method, code).observe(time.perf_counter() - started)
 
     async def _authorize(self, method: str, metadata: dict[str, str]) -> Principal:
         callers = self._callers.get(method.rpartition("/")[2], Callers())

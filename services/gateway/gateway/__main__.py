@@ -22,7 +22,9 @@ from gateway.settings import Settings
 DRAIN_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75
 
-REQUIRED_CONNECTIONS = ("broker", "events", *SERVICES)
+OPTIONAL = frozenset({"outbound"})
+"""Services without which the gateway is ready too: images are upscaled while no webhook is delivered."""
+REQUIRED_CONNECTIONS = ("broker", "events", *(name for name in SERVICES if name not in OPTIONAL))
 """The gateway is ready once it has all of these. Without `events` it would not learn of revoked tokens."""
 
 
@@ -43,7 +45,8 @@ async def run() -> None:
 
 async def follow(connected: backend.Backend, readiness: metrics.Readiness) -> None:
     """Connect to everything that the gateway needs, then listen to events until cancelled."""
-    for name, channel in connected.connections.channels.items():
+    for name in (each for each in SERVICES if each not in OPTIONAL):
+        channel = connected.connections.channels[name]
         await process.wait_for(name, channel.ready)
         readiness.watch(name, channel.is_connected)
     async with bus.connection(connected.settings.nats_url, "gateway", readiness) as nc:

@@ -15,22 +15,33 @@ from gateway.identity import access
 from gateway.openapi import docs_page, document
 from gateway.routes import (
     account,
+    archives,
     auth,
     batches,
+    console,
+    console_sessions,
+    direct_uploads,
+    estimate,
     events,
     images,
     models,
     pages,
     plans,
+    retries,
     second_factor,
     tokens,
     usage,
     usage_history,
+    webhooks,
 )
 
 RESOURCES = (
     images,
     batches,
+    direct_uploads,
+    archives,
+    retries,
+    estimate,
     events,
     auth,
     account,
@@ -40,7 +51,10 @@ RESOURCES = (
     second_factor,
     models,
     plans,
+    webhooks,
     pages,
+    console_sessions,
+    console,
 )
 """Modules with a router, the busiest first."""
 

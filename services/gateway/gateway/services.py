@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
-from common.channel import Channel, TokenSource
+from common.channel import Channel, Metadata, TokenSource
 from common.credentials import Credentials
 from common.rpc import TOKEN_KEY
 from gateway.settings import Settings
 from loupe.auth.v1 import auth_pb2, auth_pb2_grpc
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2, images_pb2_grpc
+from loupe.outbound.v1 import outbound_pb2, outbound_pb2_grpc
 
 if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
+    from loupe.outbound.v1.outbound_pb2_grpc import OutboundServiceAsyncStub
 
 SERVICES: dict[str, tuple[ServiceDescriptor, Callable[[grpc.aio.Channel], Any]]] = {
     "auth": (auth_pb2.DESCRIPTOR.services_by_name["AuthService"], auth_pb2_grpc.AuthServiceStub),
@@ -28,6 +30,10 @@ SERVICES: dict[str, tuple[ServiceDescriptor, Callable[[grpc.aio.Channel], Any]]]
         billing_pb2_grpc.BillingServiceStub,
     ),
     "images": (images_pb2.DESCRIPTOR.services_by_name["ImagesService"], images_pb2_grpc.ImagesServiceStub),
+    "outbound": (
+        outbound_pb2.DESCRIPTOR.services_by_name["OutboundService"],
+        outbound_pb2_grpc.OutboundServiceStub,
+    ),
 }
 """The descriptor and stub of each service, by the name that settings, tokens and `Services` use."""
 
@@ -39,6 +45,7 @@ class Services:
     auth: "AuthServiceAsyncStub"
     billing: "BillingServiceAsyncStub"
     images: "ImagesServiceAsyncStub"
+    outbound: "OutboundServiceAsyncStub"
 
 
 class Connections:
@@ -57,9 +64,11 @@ class Connections:
         self._without_token = _stubs(self.channels)
 
     def as_user(self, internal_tokens: Mapping[str, str]) -> Services:
-        """Return stubs that call in a user's name. `internal_tokens` has one token for each service."""
+        """Return stubs that call in a user's name. `internal_tokens` has one token for each service that auth
+        knows. Another one refuses the call.
+        """
         stubs: dict[str, Any] = {
-            name: _StubWithToken(getattr(self._without_token, name), internal_tokens[name])
+            name: _StubWithToken(getattr(self._without_token, name), internal_tokens.get(name, ""))
             for name in SERVICES
         }
         return Services(**stubs)
@@ -82,7 +91,12 @@ class _StubWithToken:
         self._metadata = ((TOKEN_KEY, token),)
 
     def __getattr__(self, method: str) -> Any:
-        return functools.partial(getattr(self._stub, method), metadata=self._metadata)
+        return functools.partial(self._call, getattr(self._stub, method))
+
+    def _call(
+        self, call: Callable[..., Any], *arguments: Any, metadata: Metadata = (), **options: Any
+    ) -> Any:
+        return call(*arguments, metadata=(*self._metadata, *metadata), **options)
 
 
 def _stubs(channels: Mapping[str, Channel]) -> Services:

@@ -10,7 +10,7 @@ from common.channel import Channel
 from common.credentials import Credentials
 from common.streams import Streams
 from confinement.walls import protect_parent
-from images import client_events, events, gauges
+from images import client_events, events, gauges, submissions
 from images.domain import jobs
 from images.formats.header import Limits
 from images.formats.parsers import Parsers
@@ -18,6 +18,8 @@ from images.operations.dead_letters import DeadLetters
 from images.operations.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
 from images.settings import Settings
+from images.submissions import Submissions
+from images.uploads import direct
 from images.uploads.intake import ServiceContext
 from images.uploads.intents import Intents
 from images.uploads.memory import UploadMemory
@@ -76,8 +78,11 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             bus.consume(js, events.USER_DELETED, events.Users(sessions, rules).delete_data),
             intents.keep_alive(),
             intents.undo_abandoned(),
+            context.submissions.keep_alive(),
+            process.every(submissions.SWEEP_SECONDS, functools.partial(submissions.delete_expired, sessions)),
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
+            process.every(settings.sweep_seconds, functools.partial(direct.delete_expired, sessions)),
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),
             metrics.keep_updated("dead letters", dead_letters.measure),
         )
@@ -90,8 +95,17 @@ async def open_context(
     parsers = Parsers(settings.parsers)
     limits = Limits(settings.largest_input_pixels, settings.formats)
     walls.announce("parsing", {**protect_parent(), **await parsers.walls(limits)})
-    intents, memory = Intents(sessions, blobs, billing), UploadMemory(settings.upload_memory_bytes)
-    return ServiceContext(sessions, blobs, billing, settings, job_rules(settings), parsers, intents, memory)
+    return ServiceContext(
+        sessions,
+        blobs,
+        billing,
+        settings,
+        job_rules(settings),
+        parsers,
+        Intents(sessions, blobs, billing),
+        Submissions(sessions),
+        UploadMemory(settings.upload_memory_bytes),
+    )
 
 
 def channel_to_billing(settings: Settings, credentials: Credentials) -> Channel:

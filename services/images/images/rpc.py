@@ -1,18 +1,17 @@
 """The gRPC interface of images: decode the request, call the domain in a transaction, encode the response."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Sequence
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import rpc, timestamps
-from common.db import now
-from imagefile.formats import media_type, parse_format
+from imagefile.formats import parse_format
 from images.catalogue import ALWAYS_SERVED
 from images.convert import (
     BATCH_STATUS_FROM_PROTO,
     STATUS_FROM_PROTO,
     announcement_from_proto,
-    batch_to_proto,
     fill_usage,
     model_to_proto,
     speeds_from_proto,
@@ -20,13 +19,12 @@ from images.convert import (
     to_proto,
 )
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
-from images.operations.dead_letters import DeadLetters
-from images.operations.missing_objects import MissingObjects
-from images.queue_estimator import QueueEstimator
-from images.tables import UNFINISHED, Batch, Image, Status
+from images.rpc_estimates import EstimateMethods
+from images.rpc_results import ResultMethods
+from images.rpc_retries import RetryMethods
+from images.submissions import Submission
+from images.tables import Batch, Image
 from images.uploads import file_names, single
-from images.uploads.batch import BatchUploads
-from images.uploads.intake import ServiceContext
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1 import images_pb2_grpc
 
@@ -36,10 +34,16 @@ CALLERS = {
     "ListImages": rpc.users("images:read"),
     "GetDownload": rpc.users("images:read"),
     "DeleteImage": rpc.users("images:delete"),
+    "CreateUpload": rpc.users("images:write"),
     "CreateBatch": rpc.users("images:write"),
+    "ReadResult": rpc.users("images:read"),
+    "ListBatchImages": rpc.users("images:read"),
     "GetBatch": rpc.users("images:read"),
     "ListBatches": rpc.users("images:read"),
     "DeleteBatch": rpc.users("images:delete"),
+    "Estimate": rpc.users("user:read"),
+    "RetryImage": rpc.users("images:write"),
+    "RetryBatch": rpc.users("images:write"),
     "ListDeadMessages": rpc.services("operator"),
     "RedriveDeadMessage": rpc.services("operator"),
     "CheckObjects": rpc.services("operator"),
@@ -49,45 +53,59 @@ CALLERS = {
     "KeepWorking": rpc.services("inference"),
     "AnnounceModels": rpc.services("inference"),
     "ListModels": rpc.services("gateway"),
+    "RenderForDelivery": rpc.services("outbound"),
 }
 
 
-class ImagesService(images_pb2_grpc.ImagesServiceServicer):
+class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grpc.ImagesServiceServicer):
     """The servicer. `images.proto` describes its methods and their errors."""
-
-    def __init__(self, context: ServiceContext, dead_letters: DeadLetters) -> None:
-        self._sessions = context.sessions
-        self._blobs = context.blobs
-        self._memory = context.memory
-        self._uploads = single.Uploads(context)
-        self._batch_uploads = BatchUploads(context)
-        self._dead_letters = dead_letters
-        self._missing_objects = MissingObjects(context)
-        self._settings = context.settings
-        self._link_lifetime = timedelta(seconds=context.settings.download_seconds)
-        self._rules = context.rules
-        cold_start = timedelta(seconds=context.settings.cold_start_seconds)
-        self._estimator = QueueEstimator(context.sessions, cold_start)
 
     async def Upscale(
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
     ) -> pb.UpscaleResponse:
         user_id = rpc.principal().user_id
+        async with self._submissions.begin(user_id, "images/upscale", rpc.metadata(context)) as submission:
+            parts = submission.read(request_iterator)
+            if submission.stored:
+                return await submission.replay(parts, pb.UpscaleResponse())
+            return await self._upscale(user_id, parts, submission)
+
+    async def _upscale(
+        self, user_id: int, parts: AsyncIterator[pb.UpscaleRequest], submission: Submission
+    ) -> pb.UpscaleResponse:
+        response = pb.UpscaleResponse()
+
+        async def answer(session: AsyncSession, images: Sequence[Image], _: Batch | None) -> None:
+            queue.add(images)
+            response.image.CopyFrom(to_proto(images[0], queue))
+            await submission.store(session, response)
+
         with self._memory.account(user_id) as account:
-            largest = self._settings.largest_upload_bytes
-            upload = await single.receive(request_iterator, largest, account)
-            # read it before: nothing may fail once the image is accepted
+            largest, check = self._settings.largest_upload_bytes, self._uploads.check_options
+            upload = await single.receive(parts, largest, account, check)
+            if upload.upload_id:
+                await self._direct_uploads.read_into(upload, user_id, account)
             queue = await self._estimator.queue_for_uploads()
-            image, usage = await self._uploads.accept(user_id, upload)
-        queue.add([image])
-        response = pb.UpscaleResponse(image=to_proto(image, queue))
+            _, usage = await self._uploads.accept(user_id, upload, answer)
         fill_usage(response, usage)
         return response
+
+    async def CreateUpload(
+        self, request: pb.CreateUploadRequest, context: rpc.Context
+    ) -> pb.CreateUploadResponse:
+        link = await self._direct_uploads.create(rpc.principal().user_id, request)
+        return pb.CreateUploadResponse(
+            id=str(link.upload.id),
+            url=link.url,
+            headers=link.headers,
+            link_expires_at=timestamps.to_proto(link.expires_at),
+            expires_at=timestamps.to_proto(link.upload.expires_at),
+        )
 
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:
             image = await library.get(session, rpc.principal().user_id, request.id)
-        return pb.GetImageResponse(image=to_proto(image, await self._queue([image]), self._link(image)))
+        return pb.GetImageResponse(image=self._to_proto(image, await self._queue([image])))
 
     async def ListImages(self, request: pb.ListImagesRequest, context: rpc.Context) -> pb.ListImagesResponse:
         async with self._sessions.begin() as session:
@@ -99,7 +117,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
                 size=request.per_page,
             )
         queue = await self._queue(images)
-        protos = [to_proto(image, queue, self._link(image)) for image in images]
+        protos = [self._to_proto(image, queue) for image in images]
         return pb.ListImagesResponse(images=protos, total=total)
 
     async def GetDownload(
@@ -124,10 +142,24 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         self, request_iterator: AsyncIterator[pb.CreateBatchRequest], context: rpc.Context
     ) -> pb.CreateBatchResponse:
         user_id = rpc.principal().user_id
-        queue = await self._estimator.queue_for_uploads()
-        batch, images, usage = await self._batch_uploads.accept(user_id, request_iterator)
-        queue.add(images)
-        response = pb.CreateBatchResponse(batch=self._batch_to_proto(batch, images, queue))
+        async with self._submissions.begin(user_id, "batches", rpc.metadata(context)) as submission:
+            parts = submission.read(request_iterator)
+            if submission.stored:
+                return await submission.replay(parts, pb.CreateBatchResponse())
+            return await self._create_batch(user_id, parts, submission)
+
+    async def _create_batch(
+        self, user_id: int, parts: AsyncIterator[pb.CreateBatchRequest], submission: Submission
+    ) -> pb.CreateBatchResponse:
+        response, queue = pb.CreateBatchResponse(), await self._estimator.queue_for_uploads()
+
+        async def answer(session: AsyncSession, images: Sequence[Image], batch: Batch | None) -> None:
+            queue.add(images)
+            if batch:
+                response.batch.CopyFrom(self._batch_to_proto(batch, images, queue))
+            await submission.store(session, response)
+
+        _, _, usage = await self._batch_uploads.accept(user_id, parts, answer)
         fill_usage(response, usage)
         return response
 
@@ -136,6 +168,16 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
             user_id, with_images = rpc.principal().user_id, not request.omit_images
             batch, images = await batches.get(session, user_id, request.id, with_images=with_images)
         return pb.GetBatchResponse(batch=self._batch_to_proto(batch, images, await self._queue(images)))
+
+    async def RenderForDelivery(
+        self, request: pb.RenderForDeliveryRequest, context: rpc.Context
+    ) -> pb.RenderForDeliveryResponse:
+        async with self._sessions.begin() as session:
+            if request.batch_id:
+                found = await batches.get(session, request.user_id, request.batch_id, with_images=False)
+                return pb.RenderForDeliveryResponse(batch=self._batch_to_proto(*found, await self._queue([])))
+            image = await library.get(session, request.user_id, request.image_id)
+        return pb.RenderForDeliveryResponse(image=self._to_proto(image, await self._queue([image])))
 
     async def ListBatches(
         self, request: pb.ListBatchesRequest, context: rpc.Context
@@ -218,33 +260,3 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         async with self._sessions.begin() as session:
             found = await models.served_models(session, self._rules.model_gone_after)
         return pb.ListModelsResponse(models=[model_to_proto(name, facts) for name, facts in found.items()])
-
-    async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
-        """Return the queue if any of the images needs an estimate."""
-        return await self._estimator.queue() if any(image.status in UNFINISHED for image in images) else None
-
-    def _batches_to_proto(
-        self, found: Iterable[batches.BatchWithImages], queue: queue_estimate.Queue | None
-    ) -> list[pb.Batch]:
-        return [self._batch_to_proto(batch, images, queue) for batch, images in found]
-
-    def _batch_to_proto(
-        self, batch: Batch, images: Iterable[Image], queue: queue_estimate.Queue | None
-    ) -> pb.Batch:
-        return batch_to_proto(batch, [to_proto(image, queue, self._link(image)) for image in images])
-
-    def _link(self, image: Image) -> tuple[str, datetime] | None:
-        """Return the link of a completed image, or None."""
-        return self._sign_link(image) if image.status == Status.COMPLETED else None
-
-    def _sign_link(self, image: Image) -> tuple[str, datetime]:
-        """Return the address of the download, and the time at which it expires."""
-        format_ = parse_format(image.upscaled_format)
-        filename = file_names.for_result(image.original_filename, format_)
-        url = self._blobs.presigned_url(
-            image.upscaled_path,
-            self._link_lifetime,
-            content_type=media_type(format_),
-            disposition=file_names.disposition(filename),
-        )
-        return url, now() + self._link_lifetime

@@ -17,6 +17,8 @@ UPLOAD_MEMORY_BYTES = 192 << 20
 
 
 MOST_PARSERS = 64
+MOST_DIRECT_UPLOAD_BYTES = 64 << 20
+"""A child that reads a file has 192 MiB, and the memory for uploads holds two of them of one user."""
 
 
 class Settings(ServiceSettings):
@@ -39,6 +41,10 @@ class Settings(ServiceSettings):
     s3_secret_key: SecretStr = SecretStr("")
     largest_upload_bytes: int = contract.LARGEST_UPLOAD_BYTES
     """Limit for one uploaded file. It can only be lowered, because the gateway forwards no larger file."""
+    largest_direct_upload_bytes: int = contract.LARGEST_UPLOAD_BYTES
+    """Limit for a file that a client puts into the object store itself, at most 64 MiB. The files of a user
+    take at most half of `upload_memory_bytes` at a time, so raise that too.
+    """
     formats: Annotated[tuple[Format, ...], NoDecode] = ()
     """The formats of files that this installation takes, as `jpeg,png,webp`; empty: all that it can read."""
     parsers: int = 2
@@ -99,6 +105,7 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _limits_are_possible(self) -> Self:
         self._require_at_most("largest_upload_bytes", contract.LARGEST_UPLOAD_BYTES)
+        self._require_at_most("largest_direct_upload_bytes", MOST_DIRECT_UPLOAD_BYTES)
         self._require_at_most("parsers", MOST_PARSERS)
         for name in ("largest_input_pixels", "largest_output_pixels", "largest_animation_pixels"):
             self._require_at_most(name, LARGEST_POSSIBLE_PIXELS)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, MetaData, SQLModel
 
@@ -65,6 +65,8 @@ class Batch(Base, table=True):
     scale_factor: int | None = None
     target_width: int | None = None
     target_height: int | None = None
+    webhook_url: str | None = Field(default=None, sa_type=sa.String)
+    """The address that gets the end of the batch."""
     total_images: int
     completed_images: int = 0
     failed_images: int = 0
@@ -140,7 +142,7 @@ class Image(Base, table=True):
     excused: int = 0
     """Attempts that failed through no fault of the image. They do not count against it."""
     attempts_from: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    """The value of `attempt` when an operator retried the image. Earlier attempts no longer count, but the
+    """The value of `attempt` when the image was last retried. Earlier attempts no longer count, but the
     fence keeps growing.
     """
     started_at: datetime | None = Field(default=None, sa_type=INSTANT)
@@ -151,6 +153,12 @@ class Image(Base, table=True):
     failure_code: str | None = Field(default=None, sa_type=sa.String)
     failure_message: str | None = Field(default=None, sa_type=sa.String)
     failure_retryable: bool | None = None
+    earlier_failures: list[dict[str, Any]] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    """The failures before each retry, oldest first; see `domain.retries`."""
+    retried_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    """When the image was last retried. Its time in the queue counts from then."""
+    webhook_url: str | None = Field(default=None, sa_type=sa.String)
+    """The address that gets the end of the image."""
     request_id: str | None = Field(default=None, sa_type=sa.String)
     """The id of the upload's request. Logs and traces of all later work carry it."""
     trace_parent: str | None = Field(default=None, sa_type=sa.String)
@@ -180,21 +188,6 @@ class Undecodable(Base, table=True):
     hour: int = Field(sa_type=sa.BigInteger)
     """Counted from 1970."""
     count: int
-
-
-class UploadIntent(Base, table=True):
-    """The note of what an upload under way reserves and stores. Nobody works on the upload any more if
-    `alive_until` has passed. See `images.uploads.intents`.
-    """
-
-    __tablename__ = "upload_intent"  # pyright: ignore[reportAssignmentType]
-    __table_args__ = (sa.Index("ix_upload_intent_alive_until", "alive_until"),)
-
-    id: uuid.UUID = Field(primary_key=True)
-    user_id: int = Field(sa_type=sa.BigInteger)
-    reservation_ids: list[uuid.UUID] = Field(sa_type=ARRAY(sa.Uuid))
-    object_keys: list[str] = Field(sa_type=ARRAY(sa.Text))
-    alive_until: datetime = Field(sa_type=INSTANT)
 
 
 class DeletedUser(Base, table=True):
@@ -244,7 +237,7 @@ class Outbox(OutboxColumns, Base, table=True):
 class ClientEvent(Base, table=True):
     """An event for clients that waits to be published; see `images.client_events`.
 
-    Triggers insert the rows: see migration 0014.
+    Triggers insert the rows: see migrations 0014 and 0016.
     """
 
     __tablename__ = "client_event"  # pyright: ignore[reportAssignmentType]
@@ -255,6 +248,8 @@ class ClientEvent(Base, table=True):
     """One of `loupe.contract.EVENT_TYPES`."""
     image_id: int | None = Field(default=None, sa_type=sa.BigInteger)
     batch_id: int | None = Field(default=None, sa_type=sa.BigInteger)
+    webhook_url: str | None = Field(default=None, sa_type=sa.String)
+    """The address that the upload named for its end."""
     message_id: str = Field(
         sa_type=sa.String, sa_column_kwargs={"server_default": sa.text("(gen_random_uuid())::text")}
     )

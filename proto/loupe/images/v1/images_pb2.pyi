@@ -211,6 +211,10 @@ class Image(_message.Message):
     ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
     RESULT_FORMAT_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+    ORIGINAL_URL_FIELD_NUMBER: _builtins.int
+    EARLIER_FAILURES_FIELD_NUMBER: _builtins.int
+    RESULT_FILENAME_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     original_filename: _builtins.str
     original_path: _builtins.str
@@ -237,6 +241,12 @@ class Image(_message.Message):
     """Only while unfinished: the estimated seconds until the result. Absent until a worker has announced its speed."""
     result_format: Global___Format.ValueType
     """The format of the result, known from the start."""
+    webhook_url: _builtins.str
+    """The address that gets the end of the image. Empty if there is none."""
+    original_url: _builtins.str
+    """A link that shows the original in a browser, as long as `download_url` works."""
+    result_filename: _builtins.str
+    """The name that a download gives to the result."""
     @_builtins.property
     def original_size(self) -> Global___Size: ...
     @_builtins.property
@@ -254,6 +264,10 @@ class Image(_message.Message):
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
         """What the result lacks of the original."""
+
+    @_builtins.property
+    def earlier_failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlierFailure]:
+        """The failures before each retry, oldest first, at most 20."""
 
     def __init__(
         self,
@@ -285,10 +299,14 @@ class Image(_message.Message):
         estimated_seconds: _builtins.int | None = ...,
         result_format: Global___Format.ValueType = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        webhook_url: _builtins.str = ...,
+        original_url: _builtins.str = ...,
+        earlier_failures: _abc.Iterable[Global___EarlierFailure] | None = ...,
+        result_filename: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__estimated_seconds: _TypeAlias = _typing.Literal["estimated_seconds"]  # noqa: Y015
     _WhichOneofArgType__estimated_seconds: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds"]  # noqa: Y015
@@ -308,6 +326,36 @@ class Image(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_seconds) -> _WhichOneofReturnType__queue_seconds | None: ...
 
 Global___Image: _TypeAlias = Image  # noqa: Y015
+
+@_typing.final
+class EarlierFailure(_message.Message):
+    """A failure after which the image was retried."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAILURE_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    FAILED_AT_FIELD_NUMBER: _builtins.int
+    attempts: _builtins.int
+    """How often work on the image had started."""
+    @_builtins.property
+    def failure(self) -> Global___Failure: ...
+    @_builtins.property
+    def failed_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        failure: Global___Failure | None = ...,
+        attempts: _builtins.int = ...,
+        failed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed_at", b"failed_at", "failure", b"failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "failed_at", b"failed_at", "failure", b"failure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EarlierFailure: _TypeAlias = EarlierFailure  # noqa: Y015
 
 @_typing.final
 class Warning(_message.Message):
@@ -388,6 +436,7 @@ class Batch(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     name: _builtins.str
     status: Global___BatchStatus.ValueType
@@ -398,6 +447,8 @@ class Batch(_message.Message):
     """Zero if the client sent a target instead."""
     target_width: _builtins.int
     target_height: _builtins.int
+    webhook_url: _builtins.str
+    """The address that gets the end of the batch. Empty if there is none."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]:
         """In the order of their upload."""
@@ -426,10 +477,11 @@ class Batch(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         completed_at: _timestamp_pb2.Timestamp | None = ...,
+        webhook_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "completed_at", b"completed_at", "created_at", b"created_at", "name", b"name", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "completed_at", b"completed_at", "completed_images", b"completed_images", "created_at", b"created_at", "failed_images", b"failed_images", "id", b"id", "images", b"images", "name", b"name", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "total_images", b"total_images", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "completed_at", b"completed_at", "completed_images", b"completed_images", "created_at", b"created_at", "failed_images", b"failed_images", "id", b"id", "images", b"images", "name", b"name", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "total_images", b"total_images", "updated_at", b"updated_at", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
@@ -447,17 +499,50 @@ class UpscaleRequest(_message.Message):
 
         FILENAME_FIELD_NUMBER: _builtins.int
         API_REQUEST_FIELD_NUMBER: _builtins.int
+        UPLOAD_ID_FIELD_NUMBER: _builtins.int
+        LINK_FIELD_NUMBER: _builtins.int
         filename: _builtins.str
         api_request: _builtins.bool
+        upload_id: _builtins.str
+        """The direct upload whose file is taken. Then there are no chunks, and its name is the one that was announced."""
+        @_builtins.property
+        def link(self) -> Global___UpscaleRequest.Link:
+            """A first `start` without a name has the link that the file comes from. The messages of any upload follow."""
+
         def __init__(
             self,
             *,
             filename: _builtins.str = ...,
             api_request: _builtins.bool = ...,
+            upload_id: _builtins.str = ...,
+            link: Global___UpscaleRequest.Link | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "filename", b"filename"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "filename", b"filename", "link", b"link", "upload_id", b"upload_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Link(_message.Message):
+        """With it, wrong options are told before the file has come, and a repeat of an earlier call is answered without it."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        URL_FIELD_NUMBER: _builtins.int
+        OPTIONS_FIELD_NUMBER: _builtins.int
+        url: _builtins.str
+        @_builtins.property
+        def options(self) -> Global___UpscaleRequest.Options: ...
+        def __init__(
+            self,
+            *,
+            url: _builtins.str = ...,
+            options: Global___UpscaleRequest.Options | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "url", b"url"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -497,6 +582,8 @@ class UpscaleRequest(_message.Message):
         MODEL_FIELD_NUMBER: _builtins.int
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
         DPI_FIELD_NUMBER: _builtins.int
+        WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+        WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         scale_factor: _builtins.str
         target_width: _builtins.str
         target_height: _builtins.str
@@ -506,6 +593,9 @@ class UpscaleRequest(_message.Message):
         metadata: _builtins.str
         model: _builtins.str
         dpi: _builtins.str
+        webhook_url: _builtins.str
+        """Where the end of the image goes. The gateway has had it checked, and reports what is wrong with it."""
+        webhook_url_problem: _builtins.str
         @_builtins.property
         def near_misses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
             """Unknown fields that look like a misspelt option, and the option. They are refused if no size option has a text."""
@@ -523,10 +613,12 @@ class UpscaleRequest(_message.Message):
             model: _builtins.str | None = ...,
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             dpi: _builtins.str | None = ...,
+            webhook_url: _builtins.str | None = ...,
+            webhook_url_problem: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
         _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
@@ -546,6 +638,8 @@ class UpscaleRequest(_message.Message):
         _WhichOneofArgType__target_height: _TypeAlias = _typing.Literal["_target_height", b"_target_height"]  # noqa: Y015
         _WhichOneofReturnType__target_width: _TypeAlias = _typing.Literal["target_width"]  # noqa: Y015
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
+        _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
+        _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
         @_typing.overload
@@ -564,6 +658,8 @@ class UpscaleRequest(_message.Message):
         def WhichOneof(self, oneof_group: _WhichOneofArgType__target_height) -> _WhichOneofReturnType__target_height | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__target_width) -> _WhichOneofReturnType__target_width | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
     START_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
@@ -599,10 +695,13 @@ class UpscaleResponse(_message.Message):
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
     """For gateways of the previous release, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
+    replayed: _builtins.bool
+    """Whether this is what was answered to an earlier call with the same `idempotency-key` in its metadata. It has no usage."""
     @_builtins.property
     def image(self) -> Global___Image: ...
     @_builtins.property
@@ -617,16 +716,176 @@ class UpscaleResponse(_message.Message):
         quota_limit: _builtins.int | None = ...,
         quota_version: _builtins.int = ...,
         usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "image", b"image", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quota_limit) -> _WhichOneofReturnType__quota_limit | None: ...
 
 Global___UpscaleResponse: _TypeAlias = UpscaleResponse  # noqa: Y015
+
+@_typing.final
+class EstimateRequest(_message.Message):
+    """All texts are as the client sent them. Empty ones were not sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    TRANSPARENT_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    MAX_SCALE_FIELD_NUMBER: _builtins.int
+    IS_PRIORITY_FIELD_NUMBER: _builtins.int
+    width: _builtins.str
+    height: _builtins.str
+    format: _builtins.str
+    """The original's format, such as `png`. Empty means `jpeg`."""
+    size: _builtins.str
+    """Bytes of the file."""
+    transparent: _builtins.str
+    """`true` or `false`: whether the picture has an alpha channel."""
+    max_scale: _builtins.int
+    """The plan's largest scale factor."""
+    is_priority: _builtins.bool
+    """Whether the plan has the priority queue."""
+    @_builtins.property
+    def options(self) -> Global___UpscaleRequest.Options: ...
+    def __init__(
+        self,
+        *,
+        width: _builtins.str = ...,
+        height: _builtins.str = ...,
+        format: _builtins.str = ...,
+        size: _builtins.str = ...,
+        transparent: _builtins.str = ...,
+        options: Global___UpscaleRequest.Options | None = ...,
+        max_scale: _builtins.int = ...,
+        is_priority: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "height", b"height", "is_priority", b"is_priority", "max_scale", b"max_scale", "options", b"options", "size", b"size", "transparent", b"transparent", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateRequest: _TypeAlias = EstimateRequest  # noqa: Y015
+
+@_typing.final
+class EstimateResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Refusal(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class Field(_message.Message):
+            DESCRIPTOR: _descriptor.Descriptor
+
+            NAME_FIELD_NUMBER: _builtins.int
+            TEXTS_FIELD_NUMBER: _builtins.int
+            name: _builtins.str
+            @_builtins.property
+            def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+            def __init__(
+                self,
+                *,
+                name: _builtins.str = ...,
+                texts: _abc.Iterable[_builtins.str] | None = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "texts", b"texts"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        CODE_FIELD_NUMBER: _builtins.int
+        MESSAGE_FIELD_NUMBER: _builtins.int
+        FIELDS_FIELD_NUMBER: _builtins.int
+        code: _builtins.str
+        message: _builtins.str
+        @_builtins.property
+        def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimateResponse.Refusal.Field]: ...
+        def __init__(
+            self,
+            *,
+            code: _builtins.str = ...,
+            message: _builtins.str = ...,
+            fields: _abc.Iterable[Global___EstimateResponse.Refusal.Field] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "fields", b"fields", "message", b"message"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Seconds(_message.Message):
+        """From now until the result."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LOW_FIELD_NUMBER: _builtins.int
+        LIKELY_FIELD_NUMBER: _builtins.int
+        HIGH_FIELD_NUMBER: _builtins.int
+        low: _builtins.int
+        likely: _builtins.int
+        high: _builtins.int
+        def __init__(
+            self,
+            *,
+            low: _builtins.int = ...,
+            likely: _builtins.int = ...,
+            high: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "likely", b"likely", "low", b"low"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    RESULT_SIZE_FIELD_NUMBER: _builtins.int
+    RESULT_FORMAT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    result_format: Global___Format.ValueType
+    model: _builtins.str
+    """The requested model."""
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimateResponse.Refusal]:
+        """Empty if images would accept the upload."""
+
+    @_builtins.property
+    def result_size(self) -> Global___Size:
+        """Absent, like all fields below, if no result is possible."""
+
+    @_builtins.property
+    def seconds(self) -> Global___EstimateResponse.Seconds:
+        """Absent if no worker has ever announced its speed."""
+
+    def __init__(
+        self,
+        *,
+        refusals: _abc.Iterable[Global___EstimateResponse.Refusal] | None = ...,
+        result_size: Global___Size | None = ...,
+        result_format: Global___Format.ValueType = ...,
+        model: _builtins.str = ...,
+        seconds: Global___EstimateResponse.Seconds | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result_size", b"result_size", "seconds", b"seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "refusals", b"refusals", "result_format", b"result_format", "result_size", b"result_size", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateResponse: _TypeAlias = EstimateResponse  # noqa: Y015
 
 @_typing.final
 class GetImageRequest(_message.Message):
@@ -762,6 +1021,44 @@ class GetDownloadResponse(_message.Message):
 Global___GetDownloadResponse: _TypeAlias = GetDownloadResponse  # noqa: Y015
 
 @_typing.final
+class ReadResultRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadResultRequest: _TypeAlias = ReadResultRequest  # noqa: Y015
+
+@_typing.final
+class ReadResultResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadResultResponse: _TypeAlias = ReadResultResponse  # noqa: Y015
+
+@_typing.final
 class DeleteImageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -794,6 +1091,142 @@ class DeleteImageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteImageResponse: _TypeAlias = DeleteImageResponse  # noqa: Y015
+
+@_typing.final
+class CreateUploadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILENAME_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    filename: _builtins.str
+    bytes: _builtins.int
+    """The exact size of the file."""
+    sha256: _builtins.str
+    """64 hexadecimal digits. Empty if the client does not know it."""
+    content_type: _builtins.str
+    """The media type that the client will send. Empty: application/octet-stream."""
+    def __init__(
+        self,
+        *,
+        filename: _builtins.str = ...,
+        bytes: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "content_type", b"content_type", "filename", b"filename", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateUploadRequest: _TypeAlias = CreateUploadRequest  # noqa: Y015
+
+@_typing.final
+class CreateUploadResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    LINK_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    url: _builtins.str
+    """The file is sent to this address by PUT, with these headers."""
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def link_expires_at(self) -> _timestamp_pb2.Timestamp:
+        """The end of the link. The upload itself can be used until `expires_at`."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        url: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        link_expires_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "link_expires_at", b"link_expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "headers", b"headers", "id", b"id", "link_expires_at", b"link_expires_at", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateUploadResponse: _TypeAlias = CreateUploadResponse  # noqa: Y015
+
+@_typing.final
+class RetryImageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    API_REQUEST_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    api_request: _builtins.bool
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        api_request: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryImageRequest: _TypeAlias = RetryImageRequest  # noqa: Y015
+
+@_typing.final
+class RetryImageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def image(self) -> Global___Image: ...
+    @_builtins.property
+    def usage(self) -> _billing_pb2.Usage:
+        """The month's quota after this image."""
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+        usage: _billing_pb2.Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryImageResponse: _TypeAlias = RetryImageResponse  # noqa: Y015
 
 @_typing.final
 class CreateBatchRequest(_message.Message):
@@ -854,6 +1287,8 @@ class CreateBatchRequest(_message.Message):
         MODEL_FIELD_NUMBER: _builtins.int
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
         DPI_FIELD_NUMBER: _builtins.int
+        WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+        WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         scale_factor: _builtins.str
         target_width: _builtins.str
@@ -865,6 +1300,9 @@ class CreateBatchRequest(_message.Message):
         metadata: _builtins.str
         model: _builtins.str
         dpi: _builtins.str
+        webhook_url: _builtins.str
+        """As in `UpscaleRequest.Options`, for the end of the batch."""
+        webhook_url_problem: _builtins.str
         @_builtins.property
         def near_misses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
             """Unknown fields that look like a misspelt option, and the option. They are refused if no size option has a text."""
@@ -884,10 +1322,12 @@ class CreateBatchRequest(_message.Message):
             model: _builtins.str | None = ...,
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             dpi: _builtins.str | None = ...,
+            webhook_url: _builtins.str | None = ...,
+            webhook_url_problem: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "api_request", b"api_request", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
         _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
@@ -909,6 +1349,8 @@ class CreateBatchRequest(_message.Message):
         _WhichOneofArgType__target_height: _TypeAlias = _typing.Literal["_target_height", b"_target_height"]  # noqa: Y015
         _WhichOneofReturnType__target_width: _TypeAlias = _typing.Literal["target_width"]  # noqa: Y015
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
+        _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
+        _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
         @_typing.overload
@@ -929,6 +1371,8 @@ class CreateBatchRequest(_message.Message):
         def WhichOneof(self, oneof_group: _WhichOneofArgType__target_height) -> _WhichOneofReturnType__target_height | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__target_width) -> _WhichOneofReturnType__target_width | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
     FILE_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
@@ -964,10 +1408,13 @@ class CreateBatchResponse(_message.Message):
     QUOTA_LIMIT_FIELD_NUMBER: _builtins.int
     QUOTA_VERSION_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
     quota_used: _builtins.int
     """For gateways of the previous release, which do not know `usage`. The next release drops these three."""
     quota_limit: _builtins.int
     quota_version: _builtins.int
+    replayed: _builtins.bool
+    """Whether this is what was answered to an earlier call with the same `idempotency-key` in its metadata. It has no usage."""
     @_builtins.property
     def batch(self) -> Global___Batch: ...
     @_builtins.property
@@ -982,10 +1429,11 @@ class CreateBatchResponse(_message.Message):
         quota_limit: _builtins.int | None = ...,
         quota_version: _builtins.int = ...,
         usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit", "batch", b"batch", "quota_limit", b"quota_limit", "quota_used", b"quota_used", "quota_version", b"quota_version", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quota_limit: _TypeAlias = _typing.Literal["quota_limit"]  # noqa: Y015
     _WhichOneofArgType__quota_limit: _TypeAlias = _typing.Literal["_quota_limit", b"_quota_limit"]  # noqa: Y015
@@ -1035,6 +1483,111 @@ class GetBatchResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetBatchResponse: _TypeAlias = GetBatchResponse  # noqa: Y015
+
+@_typing.final
+class RenderForDeliveryRequest(_message.Message):
+    """Exactly one of the ids is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    image_id: _builtins.int
+    batch_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        image_id: _builtins.int = ...,
+        batch_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "image_id", b"image_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderForDeliveryRequest: _TypeAlias = RenderForDeliveryRequest  # noqa: Y015
+
+@_typing.final
+class RenderForDeliveryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def image(self) -> Global___Image: ...
+    @_builtins.property
+    def batch(self) -> Global___Batch:
+        """Without its images."""
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+        batch: Global___Batch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "image", b"image"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "image", b"image"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderForDeliveryResponse: _TypeAlias = RenderForDeliveryResponse  # noqa: Y015
+
+@_typing.final
+class ListBatchImagesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    PER_PAGE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.int
+    page: _builtins.int
+    per_page: _builtins.int
+    status: Global___Status.ValueType
+    """STATUS_UNSPECIFIED selects all."""
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.int = ...,
+        page: _builtins.int = ...,
+        per_page: _builtins.int = ...,
+        status: Global___Status.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "page", b"page", "per_page", b"per_page", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBatchImagesRequest: _TypeAlias = ListBatchImagesRequest  # noqa: Y015
+
+@_typing.final
+class ListBatchImagesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]: ...
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[Global___Image] | None = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBatchImagesResponse: _TypeAlias = ListBatchImagesResponse  # noqa: Y015
 
 @_typing.final
 class ListBatchesRequest(_message.Message):
@@ -1123,6 +1676,54 @@ class DeleteBatchResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteBatchResponse: _TypeAlias = DeleteBatchResponse  # noqa: Y015
+
+@_typing.final
+class RetryBatchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    API_REQUEST_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    api_request: _builtins.bool
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        api_request: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryBatchRequest: _TypeAlias = RetryBatchRequest  # noqa: Y015
+
+@_typing.final
+class RetryBatchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def batch(self) -> Global___Batch: ...
+    @_builtins.property
+    def usage(self) -> _billing_pb2.Usage:
+        """The month's quota after these images."""
+
+    def __init__(
+        self,
+        *,
+        batch: Global___Batch | None = ...,
+        usage: _billing_pb2.Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryBatchResponse: _TypeAlias = RetryBatchResponse  # noqa: Y015
 
 @_typing.final
 class ListDeadMessagesRequest(_message.Message):
@@ -1935,6 +2536,8 @@ class ClientEvent(_message.Message):
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     BATCH_ID_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    WEBHOOK_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The same for each delivery of this event."""
     type: _builtins.str
@@ -1944,6 +2547,10 @@ class ClientEvent(_message.Message):
     """Zero for an event about a batch."""
     batch_id: _builtins.int
     """Zero for an image without a batch."""
+    webhook_id: _builtins.int
+    """Set for an event about a webhook. Outbound publishes these."""
+    webhook_url: _builtins.str
+    """The address that the upload named for its end. Absent if a replica of the release before sent the event."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -1955,11 +2562,15 @@ class ClientEvent(_message.Message):
         image_id: _builtins.int = ...,
         batch_id: _builtins.int = ...,
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        webhook_id: _builtins.int = ...,
+        webhook_url: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url", "occurred_at", b"occurred_at", "webhook_url", b"webhook_url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "id", b"id", "image_id", b"image_id", "occurred_at", b"occurred_at", "type", b"type", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url", "batch_id", b"batch_id", "id", b"id", "image_id", b"image_id", "occurred_at", b"occurred_at", "type", b"type", "user_id", b"user_id", "webhook_id", b"webhook_id", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
+    _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
 Global___ClientEvent: _TypeAlias = ClientEvent  # noqa: Y015

@@ -1,17 +1,19 @@
 """Reads small request bodies, which may be JSON or urlencoded, and checks them against a model."""
 
 import json
-from typing import Any
+from collections.abc import Collection
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 from multipart import parse_options_header
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from starlette.requests import Request
 
 from common import errors
 from gateway.http.content_encoding import check_encoding
 from gateway.http.errors import BODY_TOO_LARGE, malformed_body
-from gateway.http.field_warnings import warnings_of
+from gateway.http.field_warnings import shown, warnings_of
+from gateway.http.near_misses import near_miss
 
 LARGEST_BODY_BYTES = 64 << 10
 MOST_FIELDS = 100
@@ -23,12 +25,38 @@ async def parse(request: Request, model: type[BaseModel], *list_fields: str) -> 
     In an urlencoded body each of the `list_fields` may appear several times, with or without brackets. Fields
     without effect become warnings of the answer. Raise `InvalidArgument` with every field at fault.
     """
-    sent = await _read(request, list_fields)
+    sent = await read(request, list_fields)
     warnings_of(request).add_fields(sent, model.model_fields)
     return _validate(model, dict(sent))
 
 
-async def _read(request: Request, list_fields: tuple[str, ...]) -> list[tuple[str, object]]:
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+"""A value that another service checks as a text. Numbers and booleans in JSON become texts as in a form."""
+
+
+async def parse_options(
+    request: Request, model: type[BaseModel], options: Collection[str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read a body that has options of an upload.
+
+    Return the values that were sent, and the unknown fields that are near to an option, with that option.
+    """
+    sent = await read(request)
+    warnings_of(request).add_fields(sent, model.model_fields)
+    near_misses = {
+        shown(name): option
+        for name, _ in sent
+        if name not in model.model_fields and (option := near_miss(name, options))
+    }
+    values = _validate(model, dict(sent))
+    return {name: value for name, value in values.items() if value is not None}, near_misses
+
+
+async def read(request: Request, list_fields: tuple[str, ...] = ()) -> list[tuple[str, object]]:
     """Return the fields of the body, in their order."""
     check_encoding(request)
     media_type, _ = parse_options_header(request.headers.get("content-type", ""))
@@ -89,7 +117,11 @@ def _error_text(label: str, kind: str, *, in_list: bool) -> str:
     match kind:
         case "too_short":
             return f"The {label} must have at least one item."
+        case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
+            return f"The {label} must be a whole number."
         case "list_type":
             return f"The {label} must be a list."
+        case "bool_type" | "bool_parsing":
+            return f"The {label} must be true or false."
         case _:
             return f"The {label} must be a list of strings." if in_list else f"The {label} must be a string."

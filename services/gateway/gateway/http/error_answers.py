@@ -23,8 +23,10 @@ INTERNAL_REASONS = {"internal_token_invalid", "client_refused", "caller_refused"
 """Reasons for which a service refuses the gateway itself. Clients get a 500 instead."""
 NOT_FOUND_BY_PARAMETER = {
     "batch_id": refusals.BATCH_NOT_FOUND,
+    "delivery_id": refusals.DELIVERY_NOT_FOUND,
     "image_id": refusals.IMAGE_NOT_FOUND,
     "token_id": refusals.TOKEN_NOT_FOUND,
+    "webhook_id": refusals.WEBHOOK_NOT_FOUND,
 }
 """The refusal of an invalid value, by the name of the path parameter."""
 

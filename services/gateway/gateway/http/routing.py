@@ -9,7 +9,7 @@ from starlette.types import Scope
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
-NOT_UPLOAD = "not_upload"
+NOT_UPLOAD, NOT_SECRET = "not_upload", "not_secret"
 
 
 class NotUpload(StringConvertor):
@@ -18,7 +18,14 @@ class NotUpload(StringConvertor):
     regex = "(?!upscale$)[^/]+"
 
 
+class NotSecret(StringConvertor):
+    """The last part of a path `/api/webhooks/…`, unless it is `secret`, which the account has."""
+
+    regex = "(?!secret$)[^/]+"
+
+
 register_url_convertor(NOT_UPLOAD, NotUpload())
+register_url_convertor(NOT_SECRET, NotSecret())
 
 
 def is_api_path(path: str) -> bool:

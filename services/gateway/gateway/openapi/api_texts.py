@@ -65,6 +65,7 @@ TAGS = {
         "Needs a plan with `batch_processing`."
     ),
     "events": "What happens to your images and batches, as it happens.",
+    "webhooks": "Addresses of yours that get events, signed, and the log of what was sent.",
     "account": "Your profile, your tokens, and what is left of your plan this month.",
     "models": "The models that upscale images in this installation.",
     "plans": "The plans of this installation.",

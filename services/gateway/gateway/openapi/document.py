@@ -18,7 +18,7 @@ from gateway.identity.access import Access, access_by_route
 from gateway.openapi import examples, refusal_answers, schemas
 from gateway.openapi.api_texts import DESCRIPTION, TAGS
 from gateway.openapi.event_schema import EVENT, EVENT_STREAM, EVENT_TYPE
-from gateway.openapi.headers import HEADERS, headers_of_answer, headers_of_wait
+from gateway.openapi.headers import HEADERS, headers_of_answer, headers_of_repeat, headers_of_wait
 from gateway.openapi.operation import Body, Operation, operation_of
 from gateway.openapi.schema_parts import REFERENCE, refer_to_choices
 from imagefile.formats import READABLE, media_type
@@ -43,6 +43,11 @@ TOKEN_SCHEME: Json = {
     "scheme": "bearer",
     "description": "The text of an API token. The scopes of an operation are the abilities that it needs.",
 }
+FILE_EXAMPLES = {
+    "application/zip": "PK…",
+    "text/csv": "id,file,original_filename,status\r\n101,photo1.jpg,photo1.jpg,completed\r\n",
+}
+"""Examples of files, by their media type."""
 EXAMPLE_FIELD = "status"
 """The field that is invalid in the examples of operations without a body."""
 
@@ -111,10 +116,13 @@ def _complete(
     field = EXAMPLE_FIELD
     if operation.body:
         target["requestBody"] = _request_body(operation.body, named)
+    if operation.body and operation.other_body:
+        other = _request_body(operation.other_body, named)
+        target["requestBody"]["content"] |= other["content"]
         field = next(iter(named[operation.body.name]["properties"])).removesuffix("[]")
     status, answer = next(iter(target["responses"].items()))
     target["responses"] = {
-        status: _success_answer(answer, path, operation, named),
+        status: _success_answer(answer, path, operation, named, takes_key=operation.takes_key),
         **_answers_after_waiting(target["responses"], path, operation, operations, named),
         **refusal_answers.refusal_answers(path, field, _refusals_of(target, operation, access)),
     }
@@ -139,9 +147,13 @@ def _request_body(body: Body, named: Json) -> Json:
     }
 
 
-def _success_answer(answer: Json, path: str, operation: Operation, named: Json) -> Json:
+def _success_answer(
+    answer: Json, path: str, operation: Operation, named: Json, *, takes_key: bool = False
+) -> Json:
     if EVENT_STREAM in answer["content"]:
         return _event_stream(path, operation, named)
+    if operation.file_type:
+        return _file(path, operation)
     reference = answer["content"]["application/json"]["schema"]
     messages = [operation.message, *operation.other_messages]
     example = {"success": True, "message": operation.message, "data": operation.example_data} | examples.PAGE
@@ -150,7 +162,9 @@ def _success_answer(answer: Json, path: str, operation: Operation, named: Json) 
     content = {"schema": reference, "example": {name: example[name] for name in envelope["required"]}}
     return {
         "description": f"The message is {' or '.join(f'`{message}`' for message in messages)}.",
-        "headers": headers_of_answer(path) | (headers_of_wait() if operation.may_wait else {}),
+        "headers": headers_of_answer(path)
+        | (headers_of_wait() if operation.may_wait else {})
+        | (headers_of_repeat() if takes_key else {}),
         "content": {"application/json": content},
         "x-messages": messages,
         **({"links": _link_objects(operation)} if operation.links else {}),
@@ -164,7 +178,7 @@ def _answers_after_waiting(
     if not operation.waits_for:
         return {}
     [read] = [one for one in operations.values() if one.id == operation.waits_for]
-    return {"200": _success_answer(responses["200"], path, read, named)}
+    return {"200": _success_answer(responses["200"], path, read, named, takes_key=operation.takes_key)}
 
 
 def _event_stream(path: str, operation: Operation, named: Json) -> Json:
@@ -177,6 +191,17 @@ def _event_stream(path: str, operation: Operation, named: Json) -> Json:
         "headers": headers_of_answer(path),
         "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": lines}},
         "x-event-schema": {"$ref": f"{REFERENCE}Event"},
+    }
+
+
+def _file(path: str, operation: Operation) -> Json:
+    """Return the description of an answer that is a file."""
+    is_text = operation.file_type.startswith("text/")
+    schema: Json = {"type": "string"} | ({} if is_text else {"format": "binary"})
+    return {
+        "description": "The file, as an attachment.",
+        "headers": headers_of_answer(path),
+        "content": {operation.file_type: {"schema": schema, "example": FILE_EXAMPLES[operation.file_type]}},
     }
 
 

@@ -1,9 +1,11 @@
 """The headers of answers in the API's description."""
 
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
 from gateway.http.routing import has_quota_headers
+from loupe import refusals
 
 Json = dict[str, Any]
 HEADERS: Json = {
@@ -35,6 +37,11 @@ HEADERS: Json = {
         "schema": {"type": "integer", "minimum": 0},
         "example": 57,
     },
+    "Idempotency-Replayed": {
+        "description": "The answer is that to an earlier request with the same key; absent if it is new.",
+        "schema": {"type": "string", "const": "true"},
+        "example": "true",
+    },
     "Preference-Applied": {
         "description": "How long the request waited at most; absent if it was not to wait.",
         "schema": {"type": "string", "pattern": "^wait=[0-9]+$"},
@@ -45,6 +52,11 @@ HEADERS: Json = {
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
         "example": 2,
+    },
+    "PollAfter": {
+        "description": "Seconds after which to look again; absent if the image or batch has ended.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 60},
+        "example": 8,
     },
     "WWW-Authenticate": {
         "description": "How to authenticate.",
@@ -68,13 +80,18 @@ def headers_of_answer(path: str) -> Json:
     return _references(*names)
 
 
+def headers_of_repeat() -> Json:
+    """Return the header of answers to requests that may repeat an earlier one."""
+    return _references("Idempotency-Replayed")
+
+
 def headers_of_wait() -> Json:
-    """Return the header of answers to requests that may wait."""
-    return _references("Preference-Applied")
+    """Return the headers of answers to requests that may wait for an end."""
+    return _references("Preference-Applied") | {"Retry-After": {"$ref": "#/components/headers/PollAfter"}}
 
 
-def headers_of_refusal(status: HTTPStatus, path: str) -> Json:
-    """Return the headers of a refusal.
+def headers_of_refusal(status: HTTPStatus, path: str, codes: Collection[str]) -> Json:
+    """Return the headers of a refusal with one of these codes.
 
     A failure of the server may come before the request is counted, so it promises no limits.
     """
@@ -82,7 +99,7 @@ def headers_of_refusal(status: HTTPStatus, path: str) -> Json:
     headers = _references("X-Request-Id") if is_failure else headers_of_answer(path)
     if status == HTTPStatus.UNAUTHORIZED:
         headers |= _references("WWW-Authenticate")
-    if status in STATUSES_WITH_RETRY_AFTER:
+    if status in STATUSES_WITH_RETRY_AFTER or refusals.IDEMPOTENCY_KEY_IN_USE.code in codes:
         headers |= _references("Retry-After")
     return headers
 

@@ -50,8 +50,12 @@ class Operation:
     """Other messages of a successful answer."""
     example_data: Any = None
     """An example of the answer's data."""
+    file_type: str = ""
+    """The media type of an answer that is a file, without an envelope."""
     body: Body | None = None
     """The request body, from `json_body` or `multipart_body`."""
+    other_body: Body | None = None
+    """A body of another media type that the route takes too."""
     refusals: tuple[Refusal, ...] = ()
     """Refusals that only this operation has."""
     links: Links | None = None
@@ -63,6 +67,11 @@ class Operation:
     def may_wait(self) -> bool:
         """Whether its answer may come only when an image or a batch has ended."""
         return refusals.TOO_MANY_WAITS in self.refusals
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether a client can repeat it with an idempotency key."""
+        return refusals.IDEMPOTENCY_KEY_IN_USE in self.refusals
 
     def describes(self, endpoint: Endpoint) -> Endpoint:
         """Attach this description to a route's function. Use it as a decorator."""

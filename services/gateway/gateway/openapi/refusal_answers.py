@@ -106,7 +106,7 @@ def _refusal_answer(status: HTTPStatus, refused: Sequence[Refusal], field: str, 
     listed = f"{', '.join(others)} or {last}" if others else last
     return {
         "description": f"{status.phrase}. The code is {listed}.",
-        "headers": headers_of_refusal(status, path),
+        "headers": headers_of_refusal(status, path, codes),
         "content": {
             "application/json": {
                 "schema": {"$ref": f"{REFERENCE}Problem"},

@@ -5,6 +5,7 @@ A field is found by `Body.field`, or else by its name alone.
 
 from typing import Any
 
+from gateway.openapi import webhook_texts
 from gateway.openapi.schema_parts import a_field
 from imagefile.formats import CHOICES
 from loupe.contract import ABILITIES, LARGEST_UPLOAD_BYTES, MOST_BATCH_IMAGES
@@ -18,7 +19,10 @@ BODIES: Json = {
     "BatchUpload": "The files of a batch, and the options for all of them.",
     "Code": "A code of the second factor.",
     "Credentials": "Address and password of a user.",
+    "EstimateRequest": "A picture, and the options with which it would be uploaded.",
+    "FileToUpload": "A file that you are going to store.",
     "ForgottenPassword": "Whose password was forgotten.",
+    "ImageLink": "A link to one file, or the id of a stored one, and its options.",
     "ImageUpload": "One file, and its options.",
     "NewPassword": "A new password, and the token of the mail.",
     "PasswordChange": "A new password, and the present one.",
@@ -27,6 +31,7 @@ BODIES: Json = {
     "TokenRequest": "What a new token is for.",
     "UserChanges": "The fields that change.",
     "VerificationMailRequest": "Who needs the mail again.",
+    **webhook_texts.BODIES,
 }
 
 
@@ -64,7 +69,30 @@ FIELDS: Json = {
         "2030-01-01T00:00:00Z",
     ),
     # uploads
+    "filename": a_field("The name of the file.", "photo.jpg", minLength=1),
+    "FileToUpload.size": a_field("The exact size of the file in bytes.", 1_234_567, minimum=1),
+    "sha256": a_field(
+        "The SHA-256 of the file in hexadecimal digits. It is then checked.",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ),
+    "content_type": a_field(
+        "The type that you will send. By default application/octet-stream.", "image/jpeg"
+    ),
+    "width": a_field("Width of the original in pixels.", 1920),
+    "height": a_field("Height of the original in pixels.", 1080),
+    "format": a_field("The format of the original.", "jpeg"),
+    "size": a_field("The size of the file in bytes. It matters only if it may be too large.", 2097152),
+    "transparent": a_field("True if the original has an alpha channel or a transparent colour.", False),
     "image": a_field(f"The image: a file of at most {LARGEST_FILE}.", "photo.jpg"),
+    "image_url": a_field(
+        f"A link to the image: an `https` URL on the public internet, to a file of at most {LARGEST_FILE}. "
+        "Loupe fetches it within 30 seconds, and follows up to 3 redirects.",
+        "https://example.com/photo.jpg",
+    ),
+    "upload_id": a_field(
+        "Instead of a file: the id of a direct upload, from `POST /api/uploads`.",
+        "0b8f2c1e-5f1d-4c38-9a52-7d1f3f6f2a10",
+    ),
     "images[]": a_field(
         f"The images: up to {MOST_BATCH_IMAGES} files of at most {LARGEST_FILE} each.",
         ["photo1.jpg", "photo2.jpg"],
@@ -94,6 +122,11 @@ FIELDS: Json = {
         "Resolution of the result in pixels an inch, for print. The default is that of the original, if any.",
         300,
     ),
+    "webhook_url": a_field(
+        "An address that gets the end, as a webhook does, signed with the secret of your account.",
+        webhook_texts.URL,
+    ),
+    **webhook_texts.REQUEST_FIELDS,
 }
 PARAMETERS: Json = {
     "image_id": {"description": "The id of the image.", "example": 42},
@@ -117,6 +150,11 @@ PARAMETERS: Json = {
         "n seconds. Other preferences are ignored.",
         "example": "wait=30",
     },
+    "Idempotency-Key": {
+        "description": "A text of your choice, such as a UUID. If no answer came, repeat the request with "
+        "the same key and body: it takes effect once. For 24 hours a repeat gets the first answer.",
+        "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    },
     "types": {
         "description": "Only events of these types, separated by commas. By default all.",
         "example": "image.completed,image.failed",
@@ -126,4 +164,5 @@ PARAMETERS: Json = {
         "example": "1767225600000000-17",
     },
     "status": {"description": "Only items in this state. By default all.", "example": "completed"},
+    **webhook_texts.PARAMETERS,
 }

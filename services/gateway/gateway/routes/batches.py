@@ -7,11 +7,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BeforeValidator
 
 from gateway.http.envelope import Envelope, Message, Page, parse_id
-from gateway.identity.access import record_usage
 from gateway.identity.route_access import BatchDeleter, BatchPoller, BatchReader, BatchWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
-from gateway.routes import uploads, waits
+from gateway.routes import submissions, uploads, waits
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
@@ -52,16 +51,20 @@ CREATE_BATCH = Operation(
 )
 @CREATE_BATCH.describes
 async def create_batch(
-    request: Request, caller: BatchWriter, prefer: waits.Prefer = None
+    request: Request,
+    caller: BatchWriter,
+    idempotency_key: submissions.Key = None,
+    prefer: waits.Prefer = None,
 ) -> Envelope[Batch[AcceptedBatchImage]] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
         response = await uploads.send_batch(request, caller)
-        record_usage(request, caller, response)
         uploads.warn_of_unused_options(request, response.batch.images)
         uploads.warn_of_images(request, response.batch.images, in_batch=True)
         if batch := await wait.until_new_one_ended(waits.BATCH, response.batch.id):
             ended = GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
             return JSONResponse(ended.model_dump(mode="json"))
+    if not response.replayed:  # its estimate is old
+        waits.advise_when_to_poll(request, waits.BATCH, response.batch)
     images = [to_accepted_batch_image(image) for image in response.batch.images]
     return CREATE_BATCH.answer(to_batch(response.batch, images))
 
@@ -105,6 +108,7 @@ async def get_batch(
 ) -> Envelope[Batch[BatchImage]]:
     with waits.admitted(request, caller, wait) as waiting:
         batch = await waiting.until_ended(waits.BATCH, batch_id)
+    waits.advise_when_to_poll(request, waits.BATCH, batch)
     return GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
 
 

@@ -8,11 +8,10 @@ from pydantic import BaseModel, BeforeValidator
 
 from gateway.http.envelope import Envelope, Message, Page, parse_id
 from gateway.http.routing import NOT_UPLOAD
-from gateway.identity.access import record_usage
 from gateway.identity.route_access import ImageDeleter, ImagePoller, ImageReader, ImageWriter
 from gateway.openapi import examples
-from gateway.openapi.operation import Links, Operation, multipart_body
-from gateway.routes import uploads, waits
+from gateway.openapi.operation import Body, Links, Operation, multipart_body
+from gateway.routes import links, submissions, uploads, waits
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
@@ -32,15 +31,20 @@ class Download(BaseModel):
     expires_at: str
 
 
+LINK_SCHEMA = {"type": "object", "properties": links.FIELDS}
+LINK_EXAMPLE = {links.FIELD: "https://example.com/photo.jpg", "scale_factor": 2}
+
 UPSCALE_IMAGE = Operation(
     id="upscaleImage",
     summary="Upscale an image",
     message="Image uploaded and queued for processing",
     description=(
-        "The answer comes at once, the image is processed later. Send a scale factor or an exact size."
+        "The answer comes at once, the image is processed later. Send a scale factor or an exact size. "
+        "The file is in a form, or comes from the link in a JSON body."
     ),
     example_data=examples.accepted(42, "photo.jpg"),
-    body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS, "image"),
+    body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS),
+    other_body=Body("ImageLink", "application/json", LINK_SCHEMA, LINK_EXAMPLE),
     refusals=(*uploads.REFUSALS, refusals.TOO_MANY_WAITS),
     waits_for="getImage",
     links=Links(("getImage", "downloadImage", "deleteImage"), "image_id"),
@@ -55,15 +59,20 @@ UPSCALE_IMAGE = Operation(
 )
 @UPSCALE_IMAGE.describes
 async def upscale(
-    request: Request, caller: ImageWriter, prefer: waits.Prefer = None
+    request: Request,
+    caller: ImageWriter,
+    idempotency_key: submissions.Key = None,
+    prefer: waits.Prefer = None,
 ) -> Envelope[AcceptedImage] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
-        response = await uploads.send_image(request, caller)
-        record_usage(request, caller, response)
+        send = links.send_link if links.is_link(request) else uploads.send_image
+        response = await send(request, caller)
         uploads.warn_of_unused_options(request, [response.image])
         uploads.warn_of_images(request, [response.image])
         if image := await wait.until_new_one_ended(waits.IMAGE, response.image.id):
             return JSONResponse(GET_IMAGE.answer(to_image(image)).model_dump(mode="json"))
+    if not response.replayed:  # its estimate is old
+        waits.advise_when_to_poll(request, waits.IMAGE, response.image)
     return UPSCALE_IMAGE.answer(to_accepted_image(response.image))
 
 
@@ -103,6 +112,7 @@ async def get_image(
 ) -> Envelope[Image]:
     with waits.admitted(request, caller, wait) as waiting:
         image = await waiting.until_ended(waits.IMAGE, image_id)
+    waits.advise_when_to_poll(request, waits.IMAGE, image)
     return GET_IMAGE.answer(to_image(image))
 
 

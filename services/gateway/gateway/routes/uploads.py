@@ -12,6 +12,8 @@ from gateway.http.field_warnings import warnings_of
 from gateway.http.multipart import DEFAULT_TIME, FileStart, Form, read_form
 from gateway.http.upload_gate import UploadTime, declared_bytes
 from gateway.identity.callers import Caller
+from gateway.routes import submissions
+from gateway.routes.upload_addresses import with_checked_address
 from imagefile.formats import CHOICES, WRITABLE, Format
 from loupe import refusals
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
@@ -24,7 +26,12 @@ FORM_OVERHEAD_BYTES = 1 << 20
 """Room for the parts of a form that are not files."""
 ANSWER_SECONDS = 60.0
 """Time for images to check and store what has arrived."""
-REFUSALS = (refusals.TOO_MANY_UNDECODABLE, refusals.TOO_MANY_UPLOADS, refusals.UPLOADS_FULL)
+REFUSALS = (
+    *submissions.REFUSALS,
+    refusals.TOO_MANY_UNDECODABLE,
+    refusals.TOO_MANY_UPLOADS,
+    refusals.UPLOADS_FULL,
+)
 """The refusals that only uploads have."""
 FILE_SCHEMA: Json = {"type": "string", "format": "binary"}
 FIT = a_choice(
@@ -51,9 +58,12 @@ OPTIONS: Json = {
     "metadata": METADATA | {"default": "strip"},
     "model": MODEL_NAME | {"default": "auto"},
     "dpi": {"type": "integer", "minimum": 1, "maximum": 65_535},
+    "webhook_url": {"type": "string", "format": "uri", "maxLength": 2048},
 }
 """The text fields of both forms, as in the API's description. The images service checks their values."""
-IMAGE_FIELDS: Json = {"image": FILE_SCHEMA} | OPTIONS
+UPLOAD_ID = "upload_id"
+"""The field that names a direct upload instead of a file."""
+IMAGE_FIELDS: Json = {"image": FILE_SCHEMA, UPLOAD_ID: {"type": "string", "format": "uuid"}} | OPTIONS
 BATCH_FIELDS: Json = {
     "images[]": {"type": "array", "minItems": 1, "maxItems": MOST_BATCH_IMAGES, "items": FILE_SCHEMA},
     "name": {"type": "string", "maxLength": 255},
@@ -62,7 +72,7 @@ BATCH_FIELDS: Json = {
 IMAGE_FORM = Form(
     file_field="image",
     file_parts=re.compile("image"),
-    text_parts=tuple(OPTIONS),
+    text_parts=(*OPTIONS, UPLOAD_ID),
     largest_body_bytes=LARGEST_UPLOAD_BYTES + FORM_OVERHEAD_BYTES,
     most_files=1,
     too_many_files="The image field must be a single file.",
@@ -79,19 +89,31 @@ BATCH_FORM = Form(
 
 
 async def send_image(request: Request, caller: Caller) -> pb.UpscaleResponse:
-    """Send the form to images. Raise `Unavailable` if too many uploads are under way."""
-    backend = backend_of(request)
+    """Send the form to images, and return its answer, whose headers are added to ours.
+
+    Raise `Unavailable` if too many uploads are under way.
+    """
+    backend, metadata = backend_of(request), submissions.metadata_of(request, caller)
     async with backend.upload_gate.admit(caller.user.id):
-        messages = read_image_form(request, backend.upload_time)
-        return await caller.images.Upscale(messages, timeout=_call_seconds(request, IMAGE_FORM))
+        form = read_image_form(request, backend.upload_time, api_request=not caller.is_console_session)
+        messages, seconds = with_checked_address(caller, form), _call_seconds(request, IMAGE_FORM)
+        response = await caller.images.Upscale(messages, timeout=seconds, metadata=metadata)
+    submissions.describe_answer(request, caller, response)
+    return response
 
 
 async def send_batch(request: Request, caller: Caller) -> pb.CreateBatchResponse:
-    """Send the form to images. Raise `Unavailable` if too many uploads are under way."""
-    backend = backend_of(request)
+    """Send the form to images, and return its answer, whose headers are added to ours.
+
+    Raise `Unavailable` if too many uploads are under way.
+    """
+    backend, metadata = backend_of(request), submissions.metadata_of(request, caller)
     async with backend.upload_gate.admit(caller.user.id):
-        messages = read_batch_form(request, backend.upload_time)
-        return await caller.images.CreateBatch(messages, timeout=_call_seconds(request, BATCH_FORM))
+        form = read_batch_form(request, backend.upload_time, api_request=not caller.is_console_session)
+        messages, seconds = with_checked_address(caller, form), _call_seconds(request, BATCH_FORM)
+        response = await caller.images.CreateBatch(messages, timeout=seconds, metadata=metadata)
+    submissions.describe_answer(request, caller, response)
+    return response
 
 
 def _call_seconds(request: Request, form: Form) -> float:
@@ -101,23 +123,31 @@ def _call_seconds(request: Request, form: Form) -> float:
 
 
 async def read_image_form(
-    request: Request, upload_time: UploadTime = DEFAULT_TIME
+    request: Request, upload_time: UploadTime = DEFAULT_TIME, *, api_request: bool = True
 ) -> AsyncGenerator[pb.UpscaleRequest]:
     """Yield the messages of one `Upscale` call. The options come last. Without them nothing is accepted."""
+    has_file = False
     async for event in read_form(request, IMAGE_FORM, upload_time):
         if isinstance(event, FileStart):
-            start = pb.UpscaleRequest.Start(filename=event.filename or "", api_request=True)
+            has_file = True
+            start = pb.UpscaleRequest.Start(filename=event.filename or "", api_request=api_request)
             yield pb.UpscaleRequest(start=start)
         elif isinstance(event, bytes):
             yield pb.UpscaleRequest(chunk=event)
         else:
+            upload_id = event.texts.pop(UPLOAD_ID, "")
+            if upload_id and has_file:
+                raise errors.invalid({UPLOAD_ID: ["The upload id may not be sent together with an image."]})
+            if upload_id:
+                start = pb.UpscaleRequest.Start(upload_id=upload_id, api_request=api_request)
+                yield pb.UpscaleRequest(start=start)
             request.state.options = event.texts
             options = pb.UpscaleRequest.Options(near_misses=event.near_misses, **event.texts)
             yield pb.UpscaleRequest(options=options)
 
 
 async def read_batch_form(
-    request: Request, upload_time: UploadTime = DEFAULT_TIME
+    request: Request, upload_time: UploadTime = DEFAULT_TIME, *, api_request: bool = True
 ) -> AsyncGenerator[pb.CreateBatchRequest]:
     """Yield the messages of one `CreateBatch` call, with the files in the order of their arrival."""
     async for event in read_form(request, BATCH_FORM, upload_time):
@@ -131,7 +161,7 @@ async def read_batch_form(
         else:
             request.state.options = event.texts
             options = pb.CreateBatchRequest.Options(
-                api_request=True, near_misses=event.near_misses, **event.texts
+                api_request=api_request, near_misses=event.near_misses, **event.texts
             )
             yield pb.CreateBatchRequest(options=options)
 

@@ -18,6 +18,8 @@ from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
 
 MOST_SECONDS = 120
+POLL_AGAIN_SECONDS, LONGEST_POLL_SECONDS = 2, 60
+"""How long a poller is advised to wait where there is no estimate, and at most."""
 PREFER = "Prefer"
 PREFERENCE = re.compile(r'[ \t]*([^\s=;,"]+)(?:[ \t]*=[ \t]*("[^"]*"|[^\s;,"]*))?[ \t]*(?:;[^,]*)?')
 REFUSALS = (refusals.VALIDATION_FAILED, refusals.TOO_MANY_WAITS)
@@ -80,13 +82,30 @@ class Waited(Generic[Found]):
     name: str
     read: Callable[[int, Caller], Awaitable[Found]]
     unfinished: tuple[int, ...]
+    estimated_seconds: Callable[[Found], int]
+    """Returns when it may end; 0 if nobody knows."""
 
     def has_ended(self, found: Found) -> bool:
         return found.status not in self.unfinished
 
 
-IMAGE = Waited("image", _read_image, (pb.STATUS_PENDING, pb.STATUS_PROCESSING))
-BATCH = Waited("batch", _read_batch, (pb.BATCH_STATUS_PENDING, pb.BATCH_STATUS_PROCESSING))
+def _seconds_of_image(image: pb.Image) -> int:
+    return image.estimated_seconds
+
+
+def _seconds_of_batch(batch: pb.Batch) -> int:
+    return max((image.estimated_seconds for image in batch.images), default=0)
+
+
+IMAGE = Waited("image", _read_image, (pb.STATUS_PENDING, pb.STATUS_PROCESSING), _seconds_of_image)
+BATCH = Waited("batch", _read_batch, (pb.BATCH_STATUS_PENDING, pb.BATCH_STATUS_PROCESSING), _seconds_of_batch)
+
+
+def advise_when_to_poll(request: Request, kind: Waited[Found], found: Found) -> None:
+    """Tell the client in `Retry-After` when to look again, if the image or batch has not ended."""
+    if not kind.has_ended(found):
+        seconds = kind.estimated_seconds(found) or POLL_AGAIN_SECONDS
+        request.state.headers["Retry-After"] = str(min(seconds, LONGEST_POLL_SECONDS))
 
 
 class Wait:

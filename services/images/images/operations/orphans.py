@@ -1,14 +1,17 @@
-"""Deletes objects that belong to no image. An upload whose process died after it stored a file leaves one."""
+"""Deletes objects that belong to no image and to no direct upload that waits.
+
+An upload whose process died after it stored a file may leave one.
+"""
 
 from datetime import timedelta
 
 from common import log
 from common.blobs import Blobs
 from common.db import Sessions, now
-from images.domain import library
+from images.domain import direct_uploads, library
 
 LOG = log.get(__name__)
-FOLDERS = ("images/originals/", "images/upscaled/")
+FOLDERS = ("images/originals/", "images/upscaled/", direct_uploads.FOLDER)
 
 
 class Orphans:
@@ -19,13 +22,14 @@ class Orphans:
         self._older_than = older_than
 
     async def sweep(self) -> None:
-        """Delete all old objects that belong to no image."""
+        """Delete all old objects that nobody has."""
         before = now() - self._older_than
         for folder in FOLDERS:
             async for objects in self._blobs.list_pages(folder):
                 old_keys = [key for key, changed_at in objects if changed_at < before]
                 async with self._sessions.begin() as session:
-                    orphans = await library.keys_without_image(session, old_keys)
+                    strangers = await library.keys_without_image(session, old_keys)
+                    orphans = await direct_uploads.without_waiting(session, strangers)
                 if orphans:
                     LOG.info("deleting objects that belong to no image", folder=folder, count=len(orphans))
                     await self._blobs.delete(orphans)

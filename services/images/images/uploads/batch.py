@@ -13,9 +13,10 @@ from common import errors
 from images.formats.header import too_large_text
 from images.tables import Batch, Image
 from images.uploads import file_names, sizing
-from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
+from images.uploads.incomplete import incomplete_upload
+from images.uploads.intake import Intake, LastStep, Original, ServiceContext, UploadOptions, do_nothing
 from images.uploads.memory import Account
-from images.uploads.single import incomplete_upload, parse_options
+from images.uploads.single import parse_options
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import MOST_BATCH_IMAGES
 from loupe.images.v1 import images_pb2 as pb
@@ -42,17 +43,17 @@ class BatchUploads:
         self._context = context
 
     async def accept(
-        self, user_id: int, parts: AsyncIterator[pb.CreateBatchRequest]
+        self, user_id: int, parts: AsyncIterator[pb.CreateBatchRequest], last: LastStep = do_nothing
     ) -> tuple[Batch, list[Image], billing_pb2.Usage]:
         """Read and check the upload, and return the new rows and the month's usage including them.
 
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
         """
         with self._context.memory.account(user_id) as account:
-            return await self._accept(user_id, parts, account)
+            return await self._accept(user_id, parts, account, last)
 
     async def _accept(
-        self, user_id: int, parts: AsyncIterator[pb.CreateBatchRequest], account: Account
+        self, user_id: int, parts: AsyncIterator[pb.CreateBatchRequest], account: Account, last: LastStep
     ) -> tuple[Batch, list[Image], billing_pb2.Usage]:
         async with Intake(self._context, user_id) as intake:
             receiver = _Receiver(self._context, intake, account)
@@ -74,7 +75,8 @@ class BatchUploads:
                 )
             ]
             batch = _to_batch(user_id, file_names.title(form.name), checked.options.sizes, len(images))
-            await intake.insert(images, batch)
+            batch.webhook_url = checked.options.webhook_url
+            await intake.insert(images, batch, last=last)
         return batch, images, reserved.usage
 
     def _check(

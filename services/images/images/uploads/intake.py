@@ -10,21 +10,25 @@ import asyncio
 import contextlib
 import secrets
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
-from common import errors, timestamps
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from common import errors, process, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
 from imagefile.formats import extension, media_type
 from images.catalogue import ALWAYS_SERVED
-from images.domain import jobs, library, models, undecodable, work
+from images.domain import direct_uploads, jobs, library, models, undecodable, work
+from images.domain.retries import Place
 from images.formats.header import Header, Limits
 from images.formats.parsers import Parsers
 from images.settings import UPLOAD_MEMORY_BYTES, Settings
+from images.submissions import Submissions
 from images.tables import Batch, Image
+from images.upload_tables import DirectUpload
 from images.uploads import sequence_plan, sizing
 from images.uploads.intents import RESERVED_SECONDS, Intent, Intents
 from images.uploads.memory import UploadMemory
@@ -35,8 +39,8 @@ from loupe.contract import LONGEST_OUTPUT_SIDE
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
-UNDO_TASKS = set[asyncio.Task[None]]()
-"""References to tasks that are running. Without them, the tasks could be garbage-collected."""
+LastStep = Callable[[AsyncSession, Sequence[Image], Batch | None], Awaitable[None]]
+"""What a transaction does with the rows that it has inserted, before it commits."""
 PRIORITY_FEATURE = "priority_queue"
 """The feature of plans whose images go into the priority queue."""
 
@@ -52,6 +56,7 @@ class ServiceContext:
     rules: jobs.Rules
     parsers: Parsers
     intents: Intents
+    submissions: Submissions
     memory: UploadMemory = field(default_factory=lambda: UploadMemory(UPLOAD_MEMORY_BYTES))
 
     async def read_header(self, data: bytes) -> Header:
@@ -85,6 +90,8 @@ class UploadOptions:
 
     sizes: sizing.Options = field(default_factory=sizing.Options)
     output: Output = field(default_factory=Output)
+    webhook_url: str | None = None
+    """The address that gets the end of the image or the batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ class Original:
         user_id: int,
         options: UploadOptions,
         size: sizing.Size,
-        place: "Place",
+        place: Place,
         limits: sizing.Limits,
         *,
         api_request: bool,
@@ -157,21 +164,16 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A reservation in the month's quota, and the queue that the plan puts the image into."""
-
-    reservation_id: uuid.UUID
-    reserved_until: datetime
-    is_priority: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Reserved:
     """The places of one upload, the plan's largest scale factor, and the month's usage after it."""
 
     places: Sequence[Place]
     max_scale: int
     usage: billing_pb2.Usage
+
+
+async def do_nothing(_: AsyncSession, __: Sequence[Image], ___: Batch | None) -> None:
+    """The last step of an upload whose answer is not stored."""
 
 
 class Intake:
@@ -193,11 +195,7 @@ class Intake:
         if error is None:
             self._context.intents.leave(self._intent)
             return
-        undo = asyncio.create_task(self._undo())
-        UNDO_TASKS.add(undo)
-        undo.add_done_callback(UNDO_TASKS.discard)
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(undo)
+        await process.finish(self._undo())
 
     async def start_storing(self, original: Original, data: bytes) -> None:
         """Wait until the previous file is stored, and start to store this one in the background."""
@@ -246,12 +244,33 @@ class Intake:
         self._intent.is_reserving = False
         return response
 
-    async def insert(self, images: Sequence[Image], batch: Batch | None = None) -> None:
-        """Insert the rows once all files are stored. Raise `Unavailable` if the upload has been undone."""
+    async def insert(
+        self,
+        images: Sequence[Image],
+        batch: Batch | None = None,
+        direct: DirectUpload | None = None,
+        last: LastStep = do_nothing,
+    ) -> None:
+        """Insert the rows once all files are stored, and mark the direct upload as used.
+
+        Raise `Unavailable` if the upload has been undone.
+        """
+        async with self.commit() as session:
+            await library.add(session, self._intent.user_id, images, self._context.rules, batch)
+            if direct:
+                await direct_uploads.use(session, direct)
+            await last(session, images, batch)
+
+    @contextlib.asynccontextmanager
+    async def commit(self) -> AsyncGenerator[AsyncSession]:
+        """Open the transaction after which the steps are not undone any more, once all files are stored.
+
+        Raise `Unavailable` if they have been undone.
+        """
         await self.wait_until_stored()
         async with self._context.sessions.begin() as session:
             await self._context.intents.complete(session, self._intent)
-            await library.add(session, self._intent.user_id, images, self._context.rules, batch)
+            yield session
 
     async def _undo(self) -> None:
         """Give the places back and delete the objects, as soon as no thread writes any more."""

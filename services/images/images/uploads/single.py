@@ -1,13 +1,15 @@
 """A single upload, from the messages of the call to the row of the image."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from common import errors
 from images.formats.header import Header, too_large_text
 from images.tables import Image
+from images.upload_tables import DirectUpload
 from images.uploads import file_names, output, sizing
-from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
+from images.uploads.incomplete import incomplete_upload
+from images.uploads.intake import Intake, LastStep, Original, ServiceContext, UploadOptions, do_nothing
 from images.uploads.memory import Account
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
@@ -23,11 +25,25 @@ class Upload:
     api_request: bool = True
     data: bytes = b""
     options: pb.UpscaleRequest.Options = field(default_factory=pb.UpscaleRequest.Options)
+    field_name: str = "image"
+    """The field of the request that the file comes from."""
+    upload_id: str = ""
+    """The direct upload that has the file."""
+    direct: DirectUpload | None = None
 
 
-async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, account: Account) -> Upload:
+async def check_later(_: pb.UpscaleRequest.Options) -> None:
+    """Check nothing: `Uploads.accept` checks the options again."""
+
+
+async def receive(
+    parts: AsyncIterator[pb.UpscaleRequest],
+    largest_bytes: int,
+    account: Account,
+    check_options: Callable[[pb.UpscaleRequest.Options], Awaitable[object]] = check_later,
+) -> Upload:
     """Read the messages of a call. Raise `InvalidArgument` as soon as the file exceeds `largest_bytes`, and
-    `Unavailable` as soon as there is no memory for it.
+    `Unavailable` as soon as there is no memory for it. The options of a link are checked before its file.
     """
     upload, data, is_whole = Upload(), bytearray(), False
     async for part in parts:
@@ -35,22 +51,21 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, a
             case "start":
                 upload.filename = file_names.clean(part.start.filename)
                 upload.api_request = part.start.api_request
+                if part.start.HasField("link"):
+                    upload.field_name = "image_url"
+                    await check_options(part.start.link.options)
+                upload.upload_id = part.start.upload_id
             case "chunk":
                 account.add(len(part.chunk))
                 data += part.chunk
             case _:
                 upload.options, is_whole = part.options, True
         if len(data) > largest_bytes:
-            raise errors.invalid({"image": [too_large_text(largest_bytes)]})
+            raise errors.invalid({upload.field_name: [too_large_text(largest_bytes)]})
     if not is_whole:  # the caller has hung up: gRPC ends the messages first and cancels a moment later
         raise incomplete_upload()
     upload.data = bytes(data)
     return upload
-
-
-def incomplete_upload() -> errors.InvalidArgument:
-    """Return the error for an upload that ended before its options arrived."""
-    return errors.InvalidArgument("The upload ended early.", reason="incomplete_upload")
 
 
 def parse_options(
@@ -75,9 +90,37 @@ def parse_options(
         fields |= error.fields
     if form.fit and not (form.target_width and form.target_height):
         fields.setdefault("fit", [FIT_NEEDS_TARGETS])
+    if form.webhook_url_problem:
+        fields["webhook_url"] = [form.webhook_url_problem]
     if fields:
         raise errors.invalid(fields)
-    return options
+    return replace(options, webhook_url=form.webhook_url or None)
+
+
+async def check(
+    form: pb.UpscaleRequest.Options,
+    model_names: Collection[str],
+    reading: Awaitable[Header],
+    file_field: str = "image",
+) -> tuple[UploadOptions, Header]:
+    """Check the options, and the file whose header `reading` reads.
+
+    Raise `InvalidArgument` with every field at fault. `file_field` is the field that has the file.
+    """
+    fields: dict[str, list[str]] = {}
+    options, header = UploadOptions(), None
+    try:
+        options = parse_options(form, model_names)
+    except errors.InvalidArgument as error:
+        fields |= error.fields
+    try:
+        header = await reading
+    except errors.InvalidArgument as error:
+        named = {file_field if name == "image" else name: texts for name, texts in error.fields.items()}
+        fields = named | fields
+    if fields or header is None:
+        raise errors.invalid(fields)
+    return options, header
 
 
 class Uploads:
@@ -86,13 +129,16 @@ class Uploads:
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
-    async def accept(self, user_id: int, upload: Upload) -> tuple[Image, billing_pb2.Usage]:
+    async def accept(
+        self, user_id: int, upload: Upload, last: LastStep = do_nothing
+    ) -> tuple[Image, billing_pb2.Usage]:
         """Check the upload, and return the new row and the month's usage including it.
 
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
         """
         model_names = await self._context.model_names(upload.options.model)
-        options, header = await self._check(upload, model_names)
+        reading = self._context.read_header(upload.data)
+        options, header = await check(upload.options, model_names, reading, upload.field_name)
         original = Original(upload.filename, len(upload.data), header)
         limits = self._context.limits()
         size = original.result_size(options, limits)
@@ -102,21 +148,10 @@ class Uploads:
             await intake.start_storing(original, upload.data)
             place = reserved.places[0]
             image = original.to_row(user_id, options, size, place, limits, api_request=upload.api_request)
-            await intake.insert([image])
+            image.webhook_url = options.webhook_url
+            await intake.insert([image], direct=upload.direct, last=last)
         return image, reserved.usage
 
-    async def _check(self, upload: Upload, model_names: Collection[str]) -> tuple[UploadOptions, Header]:
-        """Check file and options. Raise `InvalidArgument` with every field at fault."""
-        fields: dict[str, list[str]] = {}
-        options, header = UploadOptions(), None
-        try:
-            options = parse_options(upload.options, model_names)
-        except errors.InvalidArgument as error:
-            fields |= error.fields
-        try:
-            header = await self._context.read_header(upload.data)
-        except errors.InvalidArgument as error:
-            fields = error.fields | fields
-        if fields or header is None:
-            raise errors.invalid(fields)
-        return options, header
+    async def check_options(self, options: pb.UpscaleRequest.Options) -> UploadOptions:
+        """Return the options. Raise `InvalidArgument` with every field at fault."""
+        return parse_options(options, await self._context.model_names(options.model))
