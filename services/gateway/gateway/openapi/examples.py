@@ -85,6 +85,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "warnings": [],
         "earlier_errors": [],
         "original_url": "https://files.example.com/images/originals/abc123.jpg?X-Amz-Signature=9e1d",
+        "expires_at": None,
     }
 
 
