@@ -118,6 +118,11 @@ FIELDS: Json = {
     "metadata": a_field(
         "`keep` copies EXIF data to the result, including the location of a photo. `strip` does not.", "strip"
     ),
+    "expires_in": a_field(
+        "Seconds from the end of the image until it is deleted by itself. By default it is kept, or as long "
+        "as your plan says.",
+        86_400,
+    ),
     "dpi": a_field(
         "Resolution of the result in pixels an inch, for print. The default is that of the original, if any.",
         300,

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from gateway.openapi import answer_fields, request_fields
+from gateway.openapi import answer_fields, answer_objects, request_fields
 from gateway.openapi.schema_parts import REFERENCE
 
 Json = dict[str, Any]
@@ -124,7 +124,7 @@ def _answer_schema(name: str, schema: Json) -> Json:
     ]
     return {
         "type": "object",
-        "description": answer_fields.OBJECTS.get(name, generic),
+        "description": answer_objects.OBJECTS.get(name, generic),
         "required": [field for field in properties if field not in optional],
         "properties": properties,
     }

@@ -51,6 +51,7 @@ class EstimateRequest(BaseModel):
     metadata: bodies.Text | None = None
     model: bodies.Text | None = None
     dpi: bodies.Text | None = None
+    expires_in: bodies.Text | None = None
 
 
 class EstimatedRefusal(BaseModel):
