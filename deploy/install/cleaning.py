@@ -19,6 +19,8 @@ CREATED = (
     ".ruff_cache",
     ".import_linter_cache",
     ".hypothesis",
+    "console/node_modules",
+    "console/dist",
 )
 FOLDERS_ANYWHERE = ("__pycache__", ".egg-info")
 RESULTS = Path(".loupe/demo")

@@ -57,6 +57,11 @@ CAUSES = (
         "{host} answers {found}. " + NETWORK_ADVICE,
     ),
     Cause(
+        r"npm error code E(CONNREFUSED|NOTFOUND|AI_AGAIN|CONNRESET|TIMEDOUT)",
+        "{host} cannot be reached. Check the network. "
+        "Behind a proxy, set HTTPS_PROXY; for a registry of your own, set npm_config_registry.",
+    ),
+    Cause(
         r"(?i)error sending request|after connection broken|connection (error|refused|reset)|timed out|"
         r"timeout|dns error|name resolution|proxyerror|network is unreachable|failed to fetch|error network",
         "{host} cannot be reached. " + NETWORK_ADVICE,

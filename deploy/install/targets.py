@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import console_build
 import conversion
 from commands import LOG, Failed, Runner
 from failures import explain
@@ -158,6 +159,11 @@ def install_corpus(runner: Runner, target: Path, arguments: list[str]) -> str:
     return runner.describe_download()
 
 
+def build_console(runner: Runner, target: Path, arguments: list[str]) -> str:
+    console_build.build(runner, target.parent, UV)
+    return runner.describe_download()
+
+
 def create_environment(runner: Runner, folder: Path, python: str) -> None:
     """Create a virtual environment, unless there is one that works."""
     program = folder / "bin" / "python"
@@ -205,5 +211,6 @@ TARGETS = {
     ".loupe/triton/ready": Target("Triton", install_triton),
     ".loupe/helm/ready": Target("Helm", install_helm),
     ".loupe/corpus/ready": Target("Pillow's test files", install_corpus),
+    ".loupe/console/ready": Target("Web console", build_console),
     "models": Target("Models", conversion.build),
 }

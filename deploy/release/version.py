@@ -17,7 +17,7 @@ REPEATED_IN = {
     "deploy/compose/compose.yaml": re.compile(r"(\$\{LOUPE_TAG:-)([^}]*)"),
 }
 """Files that repeat the version. The groups of a pattern: the text before the version, and the version."""
-MEMBERS = ("proto", "services/*", "deploy/local")
+MEMBERS = ("proto", "services/*", "deploy/local", "clients/python")
 SEMANTIC = re.compile(r"(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}")
 
 

@@ -26,9 +26,9 @@ STORED_EVENTS = (
 """The types of events that the stream CLIENT_EVENTS keeps."""
 PASSING_EVENTS = ("image.progress", "batch.progress")
 """The types of events that no stream keeps. One that is not received at once is lost."""
-EVENT_TYPES = (*STORED_EVENTS, *PASSING_EVENTS)
-"""All types of events about images and batches."""
 WEBHOOK_TEST, WEBHOOK_DISABLED = "webhook.test", "webhook.disabled"
+EVENT_TYPES = (*STORED_EVENTS, *PASSING_EVENTS, WEBHOOK_DISABLED)
+"""All types of events that event streams have."""
 WEBHOOK_EVENTS = (
     "image.accepted", *IMAGE_ENDINGS, "batch.accepted", *BATCH_ENDINGS, WEBHOOK_TEST, WEBHOOK_DISABLED
 )  # fmt: skip

@@ -69,6 +69,16 @@ QUOTA_EXCEEDED = Refusal(
 INVALID_SIGNATURE = Refusal(
     grpc.StatusCode.PERMISSION_DENIED, "invalid_signature", "This link is invalid or has expired."
 )
+FOREIGN_PAGE = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "foreign_page",
+    "Only the console of this server may send this request.",
+)
+HTTPS_REQUIRED = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION,
+    "https_required",
+    "Browsers keep you signed in only at an address with https, or on the machine that runs this server.",
+)
 
 IMAGE_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "image_not_found", "Image not found.")
 BATCH_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "batch_not_found", "Batch not found.")
@@ -83,6 +93,30 @@ IMAGE_PROCESSING = Refusal(
     grpc.StatusCode.FAILED_PRECONDITION, "image_processing", "Image is still processing"
 )
 IMAGE_FAILED = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "image_failed", "Image processing failed")
+
+NOTHING_TO_RETRY = Refusal(
+    grpc.StatusCode.ALREADY_EXISTS, "nothing_to_retry", "There is no failed image to retry."
+)
+NOT_RETRYABLE = Refusal(
+    grpc.StatusCode.ALREADY_EXISTS,
+    "not_retryable",
+    "The image would fail again: {reason}",
+    example={"reason": "The file is damaged."},
+)
+ORIGINAL_MISSING = Refusal(
+    grpc.StatusCode.ALREADY_EXISTS,
+    "original_missing",
+    "The original is no longer stored. Upload the file again.",
+)
+
+BATCH_UNFINISHED = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION, "batch_unfinished", "The batch has not ended."
+)
+RANGE_NOT_SUPPORTED = Refusal(
+    grpc.StatusCode.FAILED_PRECONDITION,
+    "range_not_supported",
+    "An archive is made while it is read. Request it without a Range.",
+)
 
 SECOND_FACTOR_ENABLED = Refusal(
     grpc.StatusCode.ALREADY_EXISTS, "second_factor_enabled", "The second factor is already switched on."
@@ -114,6 +148,7 @@ IDEMPOTENCY_KEY_IN_USE = Refusal(
 TOO_MANY_REQUESTS = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "too_many_requests", "Too many requests.")
 TOO_MANY_WAITS = TOO_MANY_REQUESTS._replace(code="too_many_waits")
 TOO_MANY_EVENT_STREAMS = TOO_MANY_REQUESTS._replace(code="too_many_event_streams")
+TOO_MANY_ARCHIVES = TOO_MANY_REQUESTS._replace(code="too_many_archives")
 TOO_MANY_UNDECODABLE = TOO_MANY_REQUESTS._replace(code="too_many_undecodable")
 TOO_MANY_UNUSED_UPLOADS = TOO_MANY_REQUESTS._replace(code="too_many_unused_uploads")
 

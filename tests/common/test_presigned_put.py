@@ -1,4 +1,4 @@
-"""Our signature of a PUT equals that of AWS's library: botocore 1.44.8 made these (`S3SigV4QueryAuth`)."""
+"""Our signature of a PUT equals that of AWS's library: `S3SigV4QueryAuth` of botocore 1.44.8 made these."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit

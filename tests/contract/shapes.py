@@ -123,6 +123,9 @@ WAIT: dict[str, Schema] = {
     "estimated_seconds": or_null(a("integer", minimum=1)),
 }
 WARNINGS: dict[str, Schema] = {"warnings": listed(an_object({"field": TEXT, "message": TEXT}))}
+EARLIER_ERROR = an_object(
+    {"code": TEXT, "message": TEXT, "retryable": FLAG, "attempts": COUNT, "failed_at": INSTANT}
+)
 IMAGE_ADDITIVE: dict[str, Schema] = {
     "queue_time": or_null(a("number", minimum=0)),
     "download_expires_at": or_null(INSTANT),
@@ -133,6 +136,8 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
     "progress": a("integer", minimum=0, maximum=100),
     **WAIT,
     **WARNINGS,
+    "earlier_errors": listed(EARLIER_ERROR, maxItems=20),
+    "original_url": ADDRESS,
 }
 ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS, WAIT | WARNINGS)
 IMAGE = an_object({"id": ID} | IMAGE_KEYS, IMAGE_ADDITIVE | {"batch_id": or_null(ID)})
@@ -207,6 +212,20 @@ USAGE = an_object(
             {"period_start": INSTANT, "resets_at": INSTANT},
         ),
         "features": listed(TEXT),
+    }
+)
+ESTIMATE = an_object(
+    {
+        "accepted": FLAG,
+        "refusals": listed(
+            an_object({"code": TEXT, "message": TEXT, "errors": or_null(a("object", minProperties=1))})
+        ),
+        "result": or_null(an_object({"width": ID, "height": ID, "format": TEXT})),
+        "model": or_null(TEXT),
+        "quota": an_object(
+            {"used": COUNT, "limit": or_null(COUNT), "remaining_after": or_null(COUNT)},
+        ),
+        "seconds": or_null(an_object({"low": ID, "likely": ID, "high": ID})),
     }
 )
 LIMIT = an_object({"key": TEXT, "value": or_null(COUNT), "unit": TEXT})

@@ -69,6 +69,21 @@ async def test_an_upload_serves_once_and_only_its_owner(
     assert invalid_fields(second) == {"upload_id": ["The upload was already used."]}
 
 
+async def test_a_repeat_with_the_same_key_gets_the_first_answer(jane: httpx2.AsyncClient) -> None:
+    upload, other = await prepare(jane), await prepare(jane)
+    await store(upload)
+    key = {"Idempotency-Key": upload["id"]}
+
+    first, repeat, reused = [
+        await jane.post("/api/images/upscale", files={"upload_id": (None, each["id"])}, headers=key)
+        for each in (upload, upload, other)
+    ]
+
+    assert [answer.status_code for answer in (first, repeat, reused)] == [202, 202, 422]
+    assert repeat.headers["Idempotency-Replayed"] == "true"
+    assert repeat.json()["data"]["id"] == first.json()["data"]["id"]
+
+
 async def test_a_file_and_an_upload_id_together_are_refused(jane: httpx2.AsyncClient) -> None:
     upload = await prepare(jane)
     files = {"image": ("photo.jpg", SMALL), "upload_id": (None, upload["id"])}

@@ -39,6 +39,7 @@ EXAMPLES = {
     "Batch created and images queued for processing": shapes.ACCEPTED_BATCH,
     "User retrieved successfully": shapes.USER,
     "Usage statistics retrieved successfully": shapes.USAGE,
+    "Estimate made successfully": shapes.ESTIMATE,
     "Usage history retrieved successfully": shapes.USAGE_HISTORY,
     "Subscription details retrieved successfully": shapes.SUBSCRIPTION,
     "Models retrieved successfully": shapes.MODELS,

@@ -15,11 +15,19 @@ from loupe_local.stack import Stack
 from tests.contract.operations import APPLICATION, DOCUMENT, OPERATIONS
 
 Json = dict[str, Any]
-MAY_WAIT = {"upscaleImage", "createBatch", "getImage", "getBatch"}
+MAY_WAIT = {"upscaleImage", "createBatch", "retryImage", "retryBatch", "getImage", "getBatch"}
 TOKEN_IS_OPTIONAL = {("POST", "/api/email/verification-notification")}
 """Routes that check a token themselves if there is one."""
 TAKES_KEY = {"upscaleImage", "createBatch"}
 """The operations that a client can repeat with an idempotency key."""
+
+JSON = "application/json"
+OTHER_TYPES = {
+    "followEvents": "text/event-stream",
+    "getBatchArchive": "application/zip",
+    "getBatchReport": "text/csv",
+}
+"""The media types of answers that have no envelope, by operation."""
 
 
 def examples(media: Json) -> list[Any]:
@@ -57,7 +65,7 @@ async def test_every_route_declares_its_access() -> None:
         (method, str(route.path_format))
         for route in iter_route_contexts(APPLICATION.routes)
         for method in route.methods or ()
-        if str(route.path_format).startswith("/api/")
+        if str(route.path_format).startswith(("/api/", "/console/session"))
         and any(
             one.call in (limit_by_address, limit_by_caller_or_address)
             for one in getattr(getattr(route, "dependant", None), "dependencies", ())
@@ -67,7 +75,7 @@ async def test_every_route_declares_its_access() -> None:
         (method, str(route.path_format))
         for route in iter_route_contexts(APPLICATION.routes)
         for method in route.methods or ()
-        if str(route.path_format).startswith("/api/")
+        if str(route.path_format).startswith(("/api/", "/console/session"))
     }
 
     assert needs_token | is_public | TOKEN_IS_OPTIONAL == everything
@@ -135,15 +143,13 @@ async def test_every_status_has_its_headers() -> None:
         assert {"429", "500", "503", "504"} <= set(responses), name
         assert ("401" in responses) or not one.spec["security"], name
         for status, response in responses.items():
-            is_stream = (name, status) == ("followEvents", "200")
-            assert set(response["content"]) == {"text/event-stream" if is_stream else "application/json"}, (
-                name
-            )
+            expected = OTHER_TYPES.get(name, JSON) if status == "200" else JSON
+            assert set(response["content"]) == {expected}, name
             assert "X-Request-Id" in response["headers"], (name, status)
             assert ("WWW-Authenticate" in response["headers"]) == (status == "401"), (name, status)
             is_unfinished = name in MAY_WAIT and status in {"200", "202"}
-            has_retry = is_unfinished or status in {"429", "503", "504"}
-            has_retry = has_retry or (name in TAKES_KEY and status == "409")
+            is_temporary = {"429", "503", "504"} | ({"409"} if name in TAKES_KEY else set[str]())
+            has_retry = is_unfinished or status in is_temporary
             assert ("Retry-After" in response["headers"]) == has_retry, (name, status)
 
 

@@ -33,7 +33,7 @@ async def test_an_image_is_followed_from_acceptance_to_its_end(gateway: Harness,
     assert types == ["image.accepted", "image.processing", "image.completed"]
     assert list(ended.data) == ["type", "timestamp", "data"]
     assert list(shown) == list(now)
-    links = ("download_url", "download_expires_at")
+    links = ("download_url", "download_expires_at", "original_url")
     assert [shown[key] for key in shown if key not in links] == [now[key] for key in now if key not in links]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", ended.data["timestamp"])
     assert all(re.fullmatch(r"\d+-\d+", event.id) for event in stream.seen if event.type in types)

@@ -33,14 +33,14 @@ async def test_the_start_page_answers_without_a_token_a_redirect_or_a_limit(meth
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "ratelimit" not in answer.headers
     if method == "GET":
-        assert re.findall(r'href="(?!data:)(.*?)"', answer.text) == ["docs", "openapi.json"]
+        assert re.findall(r'href="(?!data:)(.*?)"', answer.text) == ["console", "docs", "openapi.json"]
     assert bool(answer.content) is (method == "GET")
 
 
 async def test_the_start_pages_links_work(browser: httpx2.AsyncClient) -> None:
     page = await browser.get("/")
 
-    for link in re.findall(r'href="(?!data:)(.*?)"', page.text):
+    for link in re.findall(r'href="(?!data:|console)(.*?)"', page.text):
         assert (await browser.get(f"/{link}")).status_code == 200
 
 

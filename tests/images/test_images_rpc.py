@@ -24,6 +24,7 @@ JANE, OMAR = 1, 2
 PHOTO = encoded(Image.effect_noise((24, 16), 80).convert("RGB"))
 ABILITY_OF_METHOD = {
     "Upscale": "images:write",
+    "Estimate": "user:read",
     "GetImage": "images:read",
     "ListImages": "images:read",
     "GetDownload": "images:read",
@@ -32,6 +33,10 @@ ABILITY_OF_METHOD = {
     "GetBatch": "images:read",
     "ListBatches": "images:read",
     "DeleteBatch": "images:delete",
+    "ReadResult": "images:read",
+    "ListBatchImages": "images:read",
+    "RetryImage": "images:write",
+    "RetryBatch": "images:write",
 }
 WORKER_METHODS = ("StartWork", "StopWork", "KeepWorking", "AnnounceModels")
 GATEWAY_METHODS = ("ListModels",)
@@ -43,6 +48,8 @@ async def call(images: "ImagesServiceAsyncStub", method: str, **fields: Any) -> 
         return await images.Upscale(send_upload(**fields))
     if method == "CreateBatch":
         return await images.CreateBatch(send_batch_upload())
+    if method == "ReadResult":
+        return [part async for part in images.ReadResult(pb.ReadResultRequest(**fields))]
     return await getattr(images, method)(getattr(pb, f"{method}Request")(**fields))
 
 
@@ -76,6 +83,7 @@ async def test_a_method_needs_no_other_ability(harness: Harness, method: str) ->
     await set_plan(harness, "professional", JANE)
 
     page = {"page": 1, "per_page": 15} if method.startswith("List") else {}
+    page |= {"width": "4", "height": "3"} if method == "Estimate" else {}
 
     try:
         await call(harness.user(JANE, ABILITY_OF_METHOD[method]), method, **page)

@@ -13,7 +13,7 @@ from loupe_local.state import REPOSITORY
 
 PORT_OPTION = "deploy/local/loupe_local/port_option.py"
 COPIED = ("Makefile", "VERSION", "requirements", "deploy/install", PORT_OPTION)
-PROJECTS = ("proto", "services/*", "deploy/local")
+PROJECTS = ("proto", "services/*", "deploy/local", "clients/python")
 WORKING_UV = 'case "$1" in venv) mkdir -p .venv/bin; ln -sf /bin/true .venv/bin/python;; esac'
 """A program that does what uv does for make when nothing goes wrong, without packages."""
 

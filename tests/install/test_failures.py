@@ -32,6 +32,10 @@ UV_FAILURES = {
         ),
         "the certificate of index.example is not trusted.",
     ),
+    "no network for npm": (
+        "npm error code ENOTFOUND\nnpm error network request to https://npm.example/preact failed",
+        "npm.example cannot be reached. Check the network.",
+    ),
     "a full disk": (
         (
             "error: Failed to download `numpy==2.4.6`\n"

@@ -26,7 +26,14 @@ async def operator(stores: Stores) -> AsyncGenerator[Any]:
         ]
         limits = importlib.import_module("gateway.identity.limits").STREAM
         images = streams[2]
+        client_events = importlib.import_module("images.client_events").STREAM
         await bus.declare(
-            js, *(each.EVENTS for each in streams), images.QUEUE, images.RESULTS, limits, bus.DEAD
+            js,
+            *(each.EVENTS for each in streams),
+            images.QUEUE,
+            images.RESULTS,
+            client_events,
+            limits,
+            bus.DEAD,
         )
         yield js

@@ -37,6 +37,7 @@ EVENTS = {
     "AUTH": "auth.forged",
     "BILLING": "billing.forged",
     "IMAGES": "images.completed",
+    "CLIENT_EVENTS": "events.7.image.completed",
     "QUEUE": "images.queued.standard",
     "RESULTS": "inference.finished",
     "OUTBOUND": "outbound.forged",
@@ -73,11 +74,11 @@ def refused(name: str) -> list[str]:
 
 def stored(name: str, stream: str) -> int:
     """Return how many of the service's requests are messages that the stream stores."""
-    if stream == "LIMITS":
+    if stream in {"LIMITS", "CLIENT_EVENTS"}:  # these store neither a message without a count nor `events.x`
         return 0
     folder = f"{EVENTS[stream].split('.')[0]}."
     kinds = {"QUEUE": "images.queued.", "DEAD": "dead."}
-    subjects = [each for each, _ in requests(name)]
+    subjects = [each for each, _ in requests(name) if each != "events.x"]  # it has no type
     if stream == "IMAGES":
         return sum(each.startswith(folder) and ".queued." not in each for each in subjects)
     return sum(each.startswith(kinds.get(stream, folder)) for each in subjects)

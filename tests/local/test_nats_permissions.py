@@ -36,7 +36,7 @@ FORGED = {
 }
 """Subjects that only one service may publish."""
 MANAGERS = {
-    "images": ("QUEUE", "IMAGES", "RESULTS", "DEAD"),
+    "images": ("QUEUE", "IMAGES", "RESULTS", "CLIENT_EVENTS", "DEAD"),
     "auth": ("AUTH",),
     "billing": ("BILLING",),
     "outbound": ("OUTBOUND",),
@@ -74,6 +74,7 @@ async def test_streams_are_purged_deleted_and_read_by_nobody_and_changed_by_thei
     )
     allowed = [f"UPDATE.{stream}" for stream in STREAMS if stream in MANAGERS.get(name, ())]
     allowed += ["MSG.DELETE.DEAD"] if name == "images" else []
+    allowed += ["MSG.GET.CLIENT_EVENTS"] if name == "gateway" else []
     allowed += ["MSG.GET.DEAD"] if name in {"images", "auth", "billing", "outbound"} else []
     subjects = [f"$JS.API.STREAM.{action}.{stream}" for action in actions for stream in STREAMS]
     whole = ["$JS.API.STREAM.LIST", "$JS.API.STREAM.NAMES", "$JS.API.INFO", "$JS.API.STREAM.CREATE.SPY"]

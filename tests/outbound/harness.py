@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.message import Message
+
 from common import rpc
 from common.channel import Channel
 from common.db import Sessions
@@ -17,6 +19,8 @@ from loupe.outbound.v1 import outbound_pb2 as pb
 from loupe.outbound.v1 import outbound_pb2_grpc
 from outbound.addresses import Addresses
 from outbound.deliverer import Deliverer
+from outbound.domain import attempts, delivery_log
+from outbound.domain.attempts import Claim
 from outbound.events import ClientEvents
 from outbound.fetches import Fetches
 from outbound.guard.client import Client
@@ -121,6 +125,41 @@ class OutboundHarness(Tables):
         event.occurred_at.FromDatetime(self.clock.now)
         await self.events.fan_out(event.SerializeToString())
         return event.id
+
+    async def happen_about_webhook(self, webhook_id: int, user_id: int = JANE) -> str:
+        """Add an event for this webhook that can be sent without images. Return its id."""
+        return (await self.send_test(webhook_id, user_id)).event_id
+
+    async def enable(self, webhook_id: int, *, is_enabled: bool = True) -> None:
+        await self.user().UpdateWebhook(pb.UpdateWebhookRequest(id=webhook_id, is_enabled=is_enabled))
+
+    async def delete(self, webhook_id: int) -> None:
+        await self.user().DeleteWebhook(pb.DeleteWebhookRequest(id=webhook_id))
+
+    async def claim(self, *, most_per_host: int = 64) -> Claim | None:
+        """Claim a delivery as a process does that dies before its end. None if none may be made now."""
+        is_due, claim = True, None
+        while is_due and claim is None:
+            async with self.sessions.begin() as session:
+                is_due, claim = await attempts.claim_next(
+                    session, CIPHER, self.clock(), lease=timedelta(seconds=60), most_per_host=most_per_host
+                )
+        return claim
+
+    async def clean(self) -> None:
+        """Delete what is too old for the log."""
+        async with self.sessions.begin() as session:
+            await delivery_log.delete_old(session, self.clock(), timedelta(days=30))
+
+    async def published(self, subject: str, kind: type[Message]) -> list[Any]:
+        """Return the events with this subject that are in the outbox."""
+        rows = await self.rows("SELECT payload FROM outbox WHERE subject = :subject", subject=subject)
+        return [kind.FromString(payload) for (payload,) in rows]
+
+    async def publish_outbox(self) -> None:
+        """Consume the events for clients that are in the outbox, as the broker delivers them."""
+        for (payload,) in await self.rows("SELECT payload FROM outbox WHERE subject LIKE 'events.%'"):
+            await self.events.fan_out(payload)
 
     async def deliver(self, deliverer: Deliverer | None = None) -> None:
         """Make all deliveries that are due now, also those that find room only when others have ended."""

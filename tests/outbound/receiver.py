@@ -1,6 +1,7 @@
 """A receiver of webhooks: an HTTP server that notes what it gets, and answers as a test wants."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ class Received:
     @property
     def event_id(self) -> str:
         return self.headers["webhook-id"]
+
+    @property
+    def event(self) -> dict[str, Any]:
+        return json.loads(self.body)
 
     def verified(self, secret: str) -> dict[str, Any]:
         """Return the event, after the package of Standard Webhooks has verified it."""

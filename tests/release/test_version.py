@@ -14,7 +14,7 @@ from tests.contract.operations import DOCUMENT
 VERSION = (REPOSITORY / "VERSION").read_text().strip()
 MEMBERS = [
     tomllib.loads(file.read_text())["project"]["name"]
-    for pattern in ("proto", "services/*", "deploy/local")
+    for pattern in ("proto", "services/*", "deploy/local", "clients/python")
     for file in sorted(REPOSITORY.glob(f"{pattern}/pyproject.toml"))
 ]
 

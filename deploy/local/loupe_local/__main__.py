@@ -24,7 +24,7 @@ from loupe_local.error_lines import ErrorLines
 from loupe_local.follow import NoSuchLog, follow
 from loupe_local.log import FOLDER_NAME, to_folder
 from loupe_local.port_option import PortRefused
-from loupe_local.services import MigrationFailed
+from loupe_local.services import CONSOLE, MigrationFailed
 from loupe_local.stack import Stack, stack
 from loupe_local.stages import on_terminal
 from loupe_local.state import FOLDER, REPOSITORY, AlreadyRunning
@@ -35,7 +35,7 @@ INTERRUPTED = 130
 READY = """
 Loupe is ready at {api}{moved}
 
-  API reference  {api}/docs
+{console}  API reference  {api}/docs
   mails          {mails}, one file each
   operators      .venv/bin/loupe-admin --help
   logs           {logs}; `make logs` follows them
@@ -136,6 +136,7 @@ def print_ready(running: Stack, folder: Path) -> None:
     text = READY.format(
         api=running.api,
         moved=moved,
+        console=f"  console        {running.api}/console\n" if CONSOLE.is_dir() else "",
         token=running.token,
         mails=_shown(running.stores.mails),
         logs=_shown(folder.absolute() / FOLDER_NAME),

@@ -55,7 +55,7 @@ TABLE: Mapping[str, Rights] = {
     "auth": Rights(
         publishes=("auth.>",),
         declares=("AUTH",),
-        consumes=(("AUTH", "auth-mail"), ("AUTH", "auth-notice")),
+        consumes=(("AUTH", "auth-mail"), ("AUTH", "auth-notice"), ("OUTBOUND", "auth-webhooks")),
         redrives_own_letters=True,
     ),
     "billing": Rights(

@@ -24,6 +24,8 @@ TIERS = {"gateway": 3, "inference": 2}
 REQUESTS_PER_HOUR_WITHOUT_TOKEN = 1000
 """The default of ten would soon lock out a person who tries things on their own machine."""
 
+CONSOLE = REPOSITORY / ".loupe" / "console" / "dist"
+"""The files of the web console, if `make console` has built them."""
 
 RECEIVERS_ON_THIS_MACHINE = {"allow": "127.0.0.0/8", "allow_http": "true", "ports": "1-65535"}
 """Users' URLs may lead to this machine, so that people can try webhooks and links."""
@@ -186,6 +188,8 @@ class Services:
             "outbound_target": self.target("outbound"),
             "client_secret": self.secrets["gateway"],
             "unauthenticated_requests_per_hour": str(REQUESTS_PER_HOUR_WITHOUT_TOKEN),
+            "console_folder": str(CONSOLE),
+            "console_picture_origins": f"http://{self.stores.s3.endpoint}",
         }
 
     def _s3(self, name: str) -> dict[str, str]:

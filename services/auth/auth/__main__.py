@@ -55,6 +55,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.MAIL_WANTED, mails.send),
             bus.consume(js, events.NOTICE_WANTED, mails.notify),
+            bus.consume(js, events.WEBHOOK_DISABLED, mails.notify_of_webhook),
         )
 
 

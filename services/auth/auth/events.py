@@ -16,6 +16,7 @@ from auth.tables import User
 from common import bus, messages
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
+from loupe.outbound.v1 import outbound_pb2
 
 EVENTS = bus.stream("AUTH", "auth.>")
 MAIL_WANTED = messages.Consumer(
@@ -24,6 +25,9 @@ MAIL_WANTED = messages.Consumer(
     subjects=("auth.mail_wanted",),
     max_attempts=12,
     longest_pause_seconds=600,
+)
+WEBHOOK_DISABLED = replace(
+    MAIL_WANTED, stream="OUTBOUND", durable="auth-webhooks", subjects=("outbound.webhook_disabled",)
 )
 NOTICE_WANTED = replace(MAIL_WANTED, durable="auth-notice", subjects=("auth.address_notice_wanted",))
 ACCOUNT_NOTICES = ("password_changed", "factor_enabled", "factor_disabled", "factor_reset", "account_deleted")
@@ -77,6 +81,15 @@ class Mails:
             link = f"{self._public_url}/restore-address#{signed}"
             await self._send("address_changed" if event.is_done else "address_changing", event.email, link)
 
+    async def notify_of_webhook(self, data: bytes) -> None:
+        """Send a notice to the owner of a webhook that was disabled, unless the user has been deleted."""
+        event = outbound_pb2.WebhookDisabled.FromString(data)
+        async with self._sessions.begin() as session:
+            user = await session.get(User, event.user_id)
+        if user:
+            link = self._public_url
+            await self._send("webhook_disabled", user.email, link, url=event.url, reason=event.reason)
+
     async def _notify_of_account(self, event: pb.AddressNoticeWanted) -> None:
         if event.template not in ACCOUNT_NOTICES:
             raise messages.Unprocessable(f"there is no notice {event.template!r}")
@@ -85,9 +98,9 @@ class Mails:
         if user or event.template == "account_deleted":
             await self._send(event.template, event.email, self._public_url)
 
-    async def _send(self, template: str, to: str, link: str) -> None:
+    async def _send(self, template: str, to: str, link: str, **values: str) -> None:
         try:
-            await self._mailer.send(template, to, link=link)
+            await self._mailer.send(template, to, link=link, **values)
         except Refused as error:
             mails.labels(template, "refused").inc()
             raise messages.Unprocessable(str(error)) from error

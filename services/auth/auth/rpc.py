@@ -26,6 +26,7 @@ from loupe.auth.v1 import auth_pb2_grpc
 CALLERS = {
     "Register": rpc.services("gateway"),
     "Login": rpc.services("gateway"),
+    "StartConsoleSession": rpc.services("gateway"),
     "Authenticate": rpc.services("gateway"),
     "VerifyEmail": rpc.services("gateway"),
     "ResendVerification": rpc.services("gateway"),
@@ -78,7 +79,9 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
         self, request: pb.AuthenticateRequest, context: rpc.Context
     ) -> pb.AuthenticateResponse:
         async with self._sessions.begin() as session:
-            user, token = await tokens.authenticate(session, request.token)
+            user, token = await tokens.authenticate(
+                session, request.token, is_console_session=request.is_console_session
+            )
         return pb.AuthenticateResponse(
             user=user_to_proto(user),
             token_id=token.id or 0,
@@ -103,7 +106,7 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
         principal = rpc.principal()
         tokens.require_may_revoke(principal, request.token_id)
         async with self._sessions.begin() as session:
-            await tokens.revoke(session, principal.user_id, request.token_id)
+            await tokens.revoke(session, principal, request.token_id)
         return pb.RevokeTokenResponse()
 
     async def RevokeAllTokens(

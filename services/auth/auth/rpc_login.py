@@ -1,13 +1,13 @@
 """The gRPC methods that need no token: register, log in, and follow the links in mails."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links
 from auth.convert import user_to_proto
-from auth.domain import addresses, credentials, guesses, tokens, users
+from auth.domain import addresses, console_sessions, credentials, guesses, tokens, users
 from auth.servicer import Servicer
 from auth.tables import Token, User
 from common import errors, rpc, trace
@@ -38,23 +38,43 @@ class LoginMethods(Servicer):
         return pb.RegisterResponse(user=user_to_proto(user), token=text)
 
     async def Login(self, request: pb.LoginRequest, context: rpc.Context) -> pb.LoginResponse:
+        async def create(session: AsyncSession, user: User) -> str:
+            return (await self._create_token(session, user, request.device_name))[1]
+
+        user, text = await self._log_in(request.email, request.password, request.otp, create)
+        return pb.LoginResponse(user=user_to_proto(user), token=text)
+
+    async def StartConsoleSession(
+        self, request: pb.StartConsoleSessionRequest, context: rpc.Context
+    ) -> pb.StartConsoleSessionResponse:
+        async def create(session: AsyncSession, user: User) -> str:
+            await guesses.remember_client(session, user.id or 0, trace.client_address.get())
+            return await console_sessions.start(session, user)
+
+        user, text = await self._log_in(request.email, request.password, request.otp, create)
+        return pb.StartConsoleSessionResponse(user=user_to_proto(user), session=text)
+
+    async def _log_in(
+        self, email: str, password: str, otp: str, create: Callable[[AsyncSession, User], Awaitable[str]]
+    ) -> tuple[User, str]:
+        """Return the user and what `create` makes for them, or raise why the login is refused."""
         async with self._sessions.begin() as session:
-            user = await users.find_by_email(session, request.email)
-            buckets = await self._count_login(session, user, request.email)
-        is_right = await self._hasher.matches(request.password, user.password_hash if user else None)
+            user = await users.find_by_email(session, email)
+            buckets = await self._count_login(session, user, email)
+        is_right = await self._hasher.matches(password, user.password_hash if user else None)
         checked, text = credentials.check_login(user, password_is_right=is_right), ""
-        if request.otp and checked.second_factor_at:
+        if otp and checked.second_factor_at:
             buckets = [*buckets, await self._count_code(checked, buckets)]
         async with self._sessions.begin() as session:
             user = await credentials.lock_for_login(session, checked)
-            refusal = await credentials.missing_for_login(session, user, request.otp, self._ring.cipher)
-            if not (request.otp and credentials.is_code_refusal(refusal)):  # a wrong code stays counted
+            refusal = await credentials.missing_for_login(session, user, otp, self._ring.cipher)
+            if not (otp and credentials.is_code_refusal(refusal)):  # a wrong code stays counted
                 await guesses.uncount(session, buckets, forgive=refusal is None)
             if refusal is None:
-                _, text = await self._create_token(session, user, request.device_name)
+                text = await create(session, user)
         if refusal:
             raise refusal
-        return pb.LoginResponse(user=user_to_proto(user), token=text)
+        return user, text
 
     async def VerifyEmail(
         self, request: pb.VerifyEmailRequest, context: rpc.Context

@@ -42,6 +42,12 @@ class User(Base, table=True):
 
 
 class Token(Base, table=True):
+    """An API token, or a session of the console.
+
+    Both are rows of one table, so that whatever revokes all tokens ends the sessions too, also if a replica
+    of the release before does it.
+    """
+
     id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
     user_id: int = Field(
         sa_column=sa.Column(
@@ -55,6 +61,8 @@ class Token(Base, table=True):
     signed_in_at: datetime | None = Field(default=None, sa_type=INSTANT)
     """The time of the login that gave this token. None for a token made with another token."""
     expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    console_ends_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    """The time at which a session of the console ends, however it is used. None for an API token."""
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 
 

@@ -100,19 +100,28 @@ class Blobs:
         with self._measured("get", key):
             return await asyncio.to_thread(self._read, key)
 
+    async def get_range(self, key: str, offset: int, length: int, *, version: Version | None = None) -> bytes:
+        """Return so many bytes of the object, from `offset` on. Raise `EOFError` if it has fewer.
+
+        Raise `Replaced` if a `version` is given, and the object has changed since.
+        """
+        try:
+            with self._measured("get", key):
+                data = await asyncio.to_thread(self._read, key, offset, length, version)
+        except S3Error as error:
+            if version and error.code in {"PreconditionFailed", "NoSuchKey"}:
+                raise Replaced from error
+            raise
+        if len(data) != length:
+            raise EOFError(f"{key} has no {length} bytes at {offset}")
+        return data
+
     async def exists(self, key: str) -> bool:
         """Return whether there is an object with this key.
 
         It also returns False if the whole bucket is missing, so check that with `ping` first.
         """
-        try:
-            with self._measured("head", key):
-                await asyncio.to_thread(self._client.stat_object, self._bucket, key)
-        except S3Error as error:
-            if error.code != "NoSuchKey":
-                raise
-            return False
-        return True
+        return await self.find_version(key) is not None
 
     async def find_version(self, key: str) -> Version | None:
         """Return the object's size and version, or None if there is no object with this key."""
@@ -124,16 +133,6 @@ class Blobs:
                 raise
             return None
         return Version(found.size or 0, found.etag or "")
-
-    async def get_range(self, key: str, offset: int, length: int, *, version: Version) -> bytes:
-        """Return up to `length` bytes of this version. Raise `Replaced` if the object has changed since."""
-        try:
-            with self._measured("get", key):
-                return await asyncio.to_thread(self._read, key, offset, length, version)
-        except S3Error as error:
-            if error.code in {"PreconditionFailed", "NoSuchKey"}:
-                raise Replaced from error
-            raise
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Delete the objects. Ignore keys without an object. Raise `OSError` if one could not be deleted."""

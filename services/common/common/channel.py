@@ -44,7 +44,7 @@ class Channel:
 
     `target` is a gRPC name such as `dns:///images:9000`. If the name has several addresses, calls are
     balanced over them. Calls that stream both ways are not implemented, because our stubs have none. A call
-    add `metadata`: the gateway passes a user's token in it.
+    may add `metadata`: the gateway passes a user's token in it.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ EVENTS = {
     "token.created": Event("a user made a token with another token"),
     "token.evicted": Event("a user had too many tokens, and the longest unused was revoked"),
     "token.guessed": Event("a client sent a token that does not exist", is_refusal=True),
-    "token.revoked": Event("tokens were revoked"),
+    "token.revoked": Event("tokens were revoked, or sessions of the console ended"),
 }
 """Every security event, by its name: `thing.what happened to it`."""
 

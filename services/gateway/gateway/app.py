@@ -15,14 +15,19 @@ from gateway.identity import access
 from gateway.openapi import docs_page, document
 from gateway.routes import (
     account,
+    archives,
     auth,
     batches,
+    console,
+    console_sessions,
     direct_uploads,
+    estimate,
     events,
     images,
     models,
     pages,
     plans,
+    retries,
     second_factor,
     tokens,
     usage,
@@ -34,6 +39,9 @@ RESOURCES = (
     images,
     batches,
     direct_uploads,
+    archives,
+    retries,
+    estimate,
     events,
     auth,
     account,
@@ -45,6 +53,8 @@ RESOURCES = (
     plans,
     webhooks,
     pages,
+    console_sessions,
+    console,
 )
 """Modules with a router, the busiest first."""
 

@@ -1,11 +1,13 @@
 """Everything that routes share: settings, stubs of the services, known callers and the hourly limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.archives.places import ArchivePlaces
 from gateway.events.hub import Hub
+from gateway.http.console_files import ConsoleFiles
 from gateway.http.upload_gate import UploadGate, UploadTime
 from gateway.identity.callers import Callers
 from gateway.identity.limits import Limits
@@ -22,6 +24,9 @@ class Backend:
     limits: Limits
     upload_gate: UploadGate
     hub: Hub
+    console: ConsoleFiles | None
+    """None if this installation has no web console."""
+    archive_places: ArchivePlaces = field(default_factory=ArchivePlaces)
 
     @property
     def upload_time(self) -> UploadTime:
@@ -50,7 +55,15 @@ def connect(settings: Settings) -> Backend:
             wait_seconds=settings.upload_wait_seconds,
         ),
         hub=hub,
+        console=_console(settings),
     )
+
+
+def _console(settings: Settings) -> ConsoleFiles | None:
+    folder = settings.console_folder
+    if folder is None or not folder.is_dir():
+        return None
+    return ConsoleFiles(folder, settings.console_picture_origins)
 
 
 def backend_of(request: Request) -> Backend:

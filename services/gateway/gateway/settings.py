@@ -2,12 +2,15 @@
 
 import ipaddress
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.settings import ServiceSettings
+
+PictureOrigin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\[\]:-]+$")]
 
 
 class Settings(ServiceSettings):
@@ -32,6 +35,14 @@ class Settings(ServiceSettings):
     unauthenticated_requests_per_hour: int = 10
     poll_multiplier: int = 10
     """Status polls have a separate hourly limit: this many times the plan's."""
+    console_folder: Path | None = None
+    """The folder with the files of the web console. If there is no such folder, there is no console."""
+    console_picture_origins: Annotated[list[PictureOrigin], NoDecode] = Field(default_factory=list)
+    """The origins of the object store for clients, separated by commas. The console's pages load pictures
+    from there and from nowhere else.
+    """
+    console_multiplier: int = 10
+    """Requests of the console have a separate hourly limit: this many times the plan's."""
     principal_seconds: float = 30.0
     """How long a token counts as valid without asking auth again, unless an event revokes it."""
     replicas: int = 1
@@ -65,7 +76,7 @@ class Settings(ServiceSettings):
             )
         return self
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "console_picture_origins", mode="before")
     @classmethod
     def _from_commas(cls, value: object) -> object:
         return (

@@ -17,15 +17,15 @@ from nats.js import JetStreamContext
 
 from common import bus, relays, timestamps, trace
 from common.db import Sessions
-from loupe.contract import PASSING_EVENTS, STORED_EVENTS
+from loupe.contract import PASSING_EVENTS, STORED_EVENTS, WEBHOOK_DISABLED
 from loupe.images.v1 import images_pb2 as pb
 
 LARGEST_BYTES = 512 << 20
 """Limit for the stream: more than a million events. The oldest go first."""
 DAYS = 7
-STREAM = bus.stream("CLIENT_EVENTS", *(f"events.*.{each}" for each in STORED_EVENTS), days=DAYS).evolve(
-    max_bytes=LARGEST_BYTES
-)
+STREAM = bus.stream(
+    "CLIENT_EVENTS", *(f"events.*.{each}" for each in (*STORED_EVENTS, WEBHOOK_DISABLED)), days=DAYS
+).evolve(max_bytes=LARGEST_BYTES)
 TABLE = "client_event"
 ROWS_PER_BATCH = 256
 LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:space, :lock)").bindparams(space=0x6576656E, lock=0)

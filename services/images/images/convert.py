@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from common import timestamps
+from imagefile.formats import parse_format
 from images.catalogue import AUTO
 from images.domain import fairness
 from images.domain.models import Announcement, ModelFacts
@@ -11,6 +13,7 @@ from images.domain.queue_estimate import Queue
 from images.domain.work import Speeds
 from images.settings import Settings
 from images.tables import Batch, BatchStatus, Image, Status
+from images.uploads import file_names
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import SCALE_FACTORS
 from loupe.images.v1 import images_pb2 as pb
@@ -33,7 +36,12 @@ BATCH_STATUS = {
 BATCH_STATUS_FROM_PROTO = {number: status for status, number in BATCH_STATUS.items()}
 
 
-def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime] | None = None) -> pb.Image:
+def to_proto(
+    image: Image,
+    queue: Queue | None = None,
+    link: tuple[str, datetime] | None = None,
+    original_url: str = "",
+) -> pb.Image:
     """Convert an image, with an estimate if `queue` is given.
 
     `link` is the address of the download and the time at which it expires.
@@ -60,9 +68,14 @@ def to_proto(image: Image, queue: Queue | None = None, link: tuple[str, datetime
         estimated_seconds=queue.seconds(image) if queue else None,
         result_format=pb.Format.Value(f"FORMAT_{image.upscaled_format}"),
         warnings=[pb.Warning(**each) for each in image.warnings or ()],
+        earlier_failures=[_earlier_failure(each) for each in image.earlier_failures or ()],
+        original_url=original_url,
     )
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path
+        result.result_filename = file_names.for_result(
+            image.original_filename, parse_format(image.upscaled_format)
+        )
         result.upscaled_bytes = image.upscaled_bytes or 0
         result.upscaled_size.CopyFrom(pb.Size(width=image.upscaled_width, height=image.upscaled_height))
     if image.status == Status.FAILED:
@@ -178,5 +191,14 @@ def _failure(image: Image) -> pb.Failure:
     )
 
 
+def _earlier_failure(stored: dict[str, Any]) -> pb.EarlierFailure:
+    return pb.EarlierFailure(
+        failure=pb.Failure(code=stored["code"], message=stored["message"], retryable=stored["retryable"]),
+        attempts=stored["attempts"],
+        failed_at=timestamps.to_proto(datetime.fromisoformat(stored["failed_at"])),
+    )
+
+
 def _queue_seconds(image: Image) -> float | None:
-    return (image.started_at - image.created_at).total_seconds() if image.started_at else None
+    queued_at = image.retried_at or image.created_at
+    return (image.started_at - queued_at).total_seconds() if image.started_at else None

@@ -1,20 +1,17 @@
 """The gRPC interface of images: decode the request, call the domain in a transaction, encode the response."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import rpc, timestamps
-from common.db import now
-from imagefile.formats import media_type, parse_format
+from imagefile.formats import parse_format
 from images.catalogue import ALWAYS_SERVED
 from images.convert import (
     BATCH_STATUS_FROM_PROTO,
     STATUS_FROM_PROTO,
     announcement_from_proto,
-    batch_to_proto,
     fill_usage,
     model_to_proto,
     speeds_from_proto,
@@ -22,15 +19,12 @@ from images.convert import (
     to_proto,
 )
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
-from images.operations.dead_letters import DeadLetters
-from images.operations.missing_objects import MissingObjects
-from images.queue_estimator import QueueEstimator
+from images.rpc_estimates import EstimateMethods
+from images.rpc_results import ResultMethods
+from images.rpc_retries import RetryMethods
 from images.submissions import Submission
-from images.tables import UNFINISHED, Batch, Image, Status
+from images.tables import Batch, Image
 from images.uploads import file_names, single
-from images.uploads.batch import BatchUploads
-from images.uploads.direct import DirectUploads
-from images.uploads.intake import ServiceContext
 from loupe.images.v1 import images_pb2 as pb
 from loupe.images.v1 import images_pb2_grpc
 
@@ -42,9 +36,14 @@ CALLERS = {
     "DeleteImage": rpc.users("images:delete"),
     "CreateUpload": rpc.users("images:write"),
     "CreateBatch": rpc.users("images:write"),
+    "ReadResult": rpc.users("images:read"),
+    "ListBatchImages": rpc.users("images:read"),
     "GetBatch": rpc.users("images:read"),
     "ListBatches": rpc.users("images:read"),
     "DeleteBatch": rpc.users("images:delete"),
+    "Estimate": rpc.users("user:read"),
+    "RetryImage": rpc.users("images:write"),
+    "RetryBatch": rpc.users("images:write"),
     "ListDeadMessages": rpc.services("operator"),
     "RedriveDeadMessage": rpc.services("operator"),
     "CheckObjects": rpc.services("operator"),
@@ -58,24 +57,8 @@ CALLERS = {
 }
 
 
-class ImagesService(images_pb2_grpc.ImagesServiceServicer):
+class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grpc.ImagesServiceServicer):
     """The servicer. `images.proto` describes its methods and their errors."""
-
-    def __init__(self, context: ServiceContext, dead_letters: DeadLetters) -> None:
-        self._sessions = context.sessions
-        self._blobs = context.blobs
-        self._memory = context.memory
-        self._uploads = single.Uploads(context)
-        self._batch_uploads = BatchUploads(context)
-        self._direct_uploads = DirectUploads(context)
-        self._dead_letters = dead_letters
-        self._submissions = context.submissions
-        self._missing_objects = MissingObjects(context)
-        self._settings = context.settings
-        self._link_lifetime = timedelta(seconds=context.settings.download_seconds)
-        self._rules = context.rules
-        cold_start = timedelta(seconds=context.settings.cold_start_seconds)
-        self._estimator = QueueEstimator(context.sessions, cold_start)
 
     async def Upscale(
         self, request_iterator: AsyncIterator[pb.UpscaleRequest], context: rpc.Context
@@ -122,7 +105,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:
             image = await library.get(session, rpc.principal().user_id, request.id)
-        return pb.GetImageResponse(image=to_proto(image, await self._queue([image]), self._link(image)))
+        return pb.GetImageResponse(image=self._to_proto(image, await self._queue([image])))
 
     async def ListImages(self, request: pb.ListImagesRequest, context: rpc.Context) -> pb.ListImagesResponse:
         async with self._sessions.begin() as session:
@@ -134,7 +117,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
                 size=request.per_page,
             )
         queue = await self._queue(images)
-        protos = [to_proto(image, queue, self._link(image)) for image in images]
+        protos = [self._to_proto(image, queue) for image in images]
         return pb.ListImagesResponse(images=protos, total=total)
 
     async def GetDownload(
@@ -194,9 +177,7 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
                 found = await batches.get(session, request.user_id, request.batch_id, with_images=False)
                 return pb.RenderForDeliveryResponse(batch=self._batch_to_proto(*found, await self._queue([])))
             image = await library.get(session, request.user_id, request.image_id)
-        return pb.RenderForDeliveryResponse(
-            image=to_proto(image, await self._queue([image]), self._link(image))
-        )
+        return pb.RenderForDeliveryResponse(image=self._to_proto(image, await self._queue([image])))
 
     async def ListBatches(
         self, request: pb.ListBatchesRequest, context: rpc.Context
@@ -279,33 +260,3 @@ class ImagesService(images_pb2_grpc.ImagesServiceServicer):
         async with self._sessions.begin() as session:
             found = await models.served_models(session, self._rules.model_gone_after)
         return pb.ListModelsResponse(models=[model_to_proto(name, facts) for name, facts in found.items()])
-
-    async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
-        """Return the queue if any of the images needs an estimate."""
-        return await self._estimator.queue() if any(image.status in UNFINISHED for image in images) else None
-
-    def _batches_to_proto(
-        self, found: Iterable[batches.BatchWithImages], queue: queue_estimate.Queue | None
-    ) -> list[pb.Batch]:
-        return [self._batch_to_proto(batch, images, queue) for batch, images in found]
-
-    def _batch_to_proto(
-        self, batch: Batch, images: Iterable[Image], queue: queue_estimate.Queue | None
-    ) -> pb.Batch:
-        return batch_to_proto(batch, [to_proto(image, queue, self._link(image)) for image in images])
-
-    def _link(self, image: Image) -> tuple[str, datetime] | None:
-        """Return the link of a completed image, or None."""
-        return self._sign_link(image) if image.status == Status.COMPLETED else None
-
-    def _sign_link(self, image: Image) -> tuple[str, datetime]:
-        """Return the address of the download, and the time at which it expires."""
-        format_ = parse_format(image.upscaled_format)
-        filename = file_names.for_result(image.original_filename, format_)
-        url = self._blobs.presigned_url(
-            image.upscaled_path,
-            self._link_lifetime,
-            content_type=media_type(format_),
-            disposition=file_names.disposition(filename),
-        )
-        return url, now() + self._link_lifetime

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, MetaData, SQLModel
 
@@ -140,7 +140,7 @@ class Image(Base, table=True):
     excused: int = 0
     """Attempts that failed through no fault of the image. They do not count against it."""
     attempts_from: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    """The value of `attempt` when an operator retried the image. Earlier attempts no longer count, but the
+    """The value of `attempt` when the image was last retried. Earlier attempts no longer count, but the
     fence keeps growing.
     """
     started_at: datetime | None = Field(default=None, sa_type=INSTANT)
@@ -151,6 +151,10 @@ class Image(Base, table=True):
     failure_code: str | None = Field(default=None, sa_type=sa.String)
     failure_message: str | None = Field(default=None, sa_type=sa.String)
     failure_retryable: bool | None = None
+    earlier_failures: list[dict[str, Any]] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    """The failures before each retry, oldest first; see `domain.retries`."""
+    retried_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    """When the image was last retried. Its time in the queue counts from then."""
     request_id: str | None = Field(default=None, sa_type=sa.String)
     """The id of the upload's request. Logs and traces of all later work carry it."""
     trace_parent: str | None = Field(default=None, sa_type=sa.String)
@@ -180,57 +184,6 @@ class Undecodable(Base, table=True):
     hour: int = Field(sa_type=sa.BigInteger)
     """Counted from 1970."""
     count: int
-
-
-class UploadIntent(Base, table=True):
-    """What an upload reserves and stores, alive until `alive_until`; see `images.uploads.intents`."""
-
-    __tablename__ = "upload_intent"  # pyright: ignore[reportAssignmentType]
-    __table_args__ = (sa.Index("ix_upload_intent_alive_until", "alive_until"),)
-
-    id: uuid.UUID = Field(primary_key=True)
-    user_id: int = Field(sa_type=sa.BigInteger)
-    reservation_ids: list[uuid.UUID] = Field(sa_type=ARRAY(sa.Uuid))
-    object_keys: list[str] = Field(sa_type=ARRAY(sa.Text))
-    alive_until: datetime = Field(sa_type=INSTANT)
-
-
-class IdempotencyKey(Base, table=True):
-    """A key that a client sent, free again after `expires_at`; see `images.submissions`."""
-
-    __tablename__ = "idempotency_key"  # pyright: ignore[reportAssignmentType]
-    __table_args__ = (sa.Index("ix_idempotency_key_expires_at", "expires_at"),)
-
-    user_id: int = Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
-    route: str = Field(sa_type=sa.String, primary_key=True)
-    key: str = Field(sa_type=sa.String, primary_key=True)
-    submission_id: uuid.UUID
-    expires_at: datetime = Field(sa_type=INSTANT)
-    body_hash: bytes | None = None
-    response: bytes | None = None
-    """A response message of this service. None while the submission is under way."""
-
-
-class DirectUpload(Base, table=True):
-    """A file that a client puts into the object store itself; see `images.domain.direct_uploads`."""
-
-    __tablename__ = "direct_upload"  # pyright: ignore[reportAssignmentType]
-    __table_args__ = (
-        sa.UniqueConstraint("object_key", name="uq_direct_upload_object_key"),
-        sa.Index("ix_direct_upload_user_id", "user_id"),
-        sa.Index("ix_direct_upload_expires_at", "expires_at"),
-    )
-
-    id: uuid.UUID = Field(primary_key=True)
-    user_id: int = Field(sa_type=sa.BigInteger)
-    filename: str = Field(sa_type=sa.String)
-    bytes: int = Field(sa_type=sa.BigInteger)
-    """The announced size."""
-    sha256: str | None = Field(default=None, sa_type=sa.String)
-    """The announced hash in 64 hexadecimal digits, if there is one."""
-    object_key: str = Field(sa_type=sa.String)
-    expires_at: datetime = Field(sa_type=INSTANT)
-    used_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
 class DeletedUser(Base, table=True):

@@ -8,6 +8,7 @@ import os
 from alembic import context
 
 from common import db
+from images import upload_tables  # noqa: F401  it adds tables to `Base`
 from images.tables import Base
 
 if context.is_offline_mode():

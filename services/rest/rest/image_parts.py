@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 
 from loupe.images.v1 import images_pb2 as pb
+from rest.values import format_time
 
 
 class ImageWarning(BaseModel):
@@ -14,6 +15,11 @@ class Failure(BaseModel):
     code: str
     message: str
     retryable: bool
+
+
+class EarlierFailure(Failure):
+    attempts: int
+    failed_at: str
 
 
 class Model(BaseModel):
@@ -32,6 +38,19 @@ def to_failure(image: pb.Image) -> Failure | None:
         return None
     failure = image.failure
     return Failure(code=failure.code, message=failure.message, retryable=failure.retryable)
+
+
+def to_earlier_failures(image: pb.Image) -> list[EarlierFailure]:
+    return [
+        EarlierFailure(
+            code=each.failure.code,
+            message=each.failure.message,
+            retryable=each.failure.retryable,
+            attempts=each.attempts,
+            failed_at=format_time(each.failed_at),
+        )
+        for each in image.earlier_failures
+    ]
 
 
 def to_model(model: pb.Model) -> Model:

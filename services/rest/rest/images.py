@@ -6,7 +6,17 @@ from pydantic import BaseModel, Field
 
 from loupe.images.v1 import images_pb2 as pb
 from rest.choices import ScaleFactor, a_choice
-from rest.image_parts import Failure, ImageWarning, Model, to_failure, to_model, to_size, to_warnings
+from rest.image_parts import (
+    EarlierFailure,
+    Failure,
+    ImageWarning,
+    Model,
+    to_earlier_failures,
+    to_failure,
+    to_model,
+    to_size,
+    to_warnings,
+)
 from rest.values import format_size, format_time
 
 STATUSES = {
@@ -72,6 +82,8 @@ class ImageFields(BaseModel):
     queue_position: int | None
     estimated_seconds: int | None
     warnings: list[ImageWarning]
+    earlier_errors: list[EarlierFailure]
+    original_url: str | None
 
 
 class Image(ImageFields):
@@ -130,5 +142,7 @@ def to_image(image: pb.Image) -> Image:
         queue_position=image.queue_position or None,
         estimated_seconds=image.estimated_seconds or None,
         warnings=to_warnings(image),
+        earlier_errors=to_earlier_failures(image),
+        original_url=image.original_url or None,
         batch_id=image.batch_id or None,
     )

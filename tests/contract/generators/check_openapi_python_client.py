@@ -30,8 +30,8 @@ def check(operation: dict[str, Any]) -> int:
     text = Path(source).read_text(encoding="utf-8")
     for status, answer in operation["responses"].items():
         assert f"response.status_code == {status}:" in text, (operation["operationId"], status)
-        if "text/event-stream" in answer["content"]:
-            continue  # the generated client returns the text
+        if "application/json" not in answer["content"]:
+            continue  # the generated client returns what was sent
         media = answer["content"]["application/json"]
         model = getattr(MODELS, media["schema"]["$ref"].rpartition("/")[2])
         single = [media["example"]] if "example" in media else []

@@ -48,6 +48,11 @@ class AuthServiceStub:
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.LoginRequest.SerializeToString,
                 response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.LoginResponse.FromString,
                 _registered_method=True)
+        self.StartConsoleSession = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/StartConsoleSession',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartConsoleSessionRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartConsoleSessionResponse.FromString,
+                _registered_method=True)
         self.Authenticate = channel.unary_unary(
                 '/loupe.auth.v1.AuthService/Authenticate',
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.AuthenticateRequest.SerializeToString,
@@ -197,6 +202,14 @@ class AuthServiceServicer:
     def Login(self, request, context):
         """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` or UNAUTHENTICATED
         `second_factor_required` if the password was right. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartConsoleSession(self, request, context):
+        """Creates a session of the console, with the errors of Login. A session is no API token: no list has it, and it ends 12 hours
+        after its last use, and 30 days after the login.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -403,6 +416,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.LoginRequest.FromString,
                     response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.LoginResponse.SerializeToString,
             ),
+            'StartConsoleSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartConsoleSession,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartConsoleSessionRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartConsoleSessionResponse.SerializeToString,
+            ),
             'Authenticate': grpc.unary_unary_rpc_method_handler(
                     servicer.Authenticate,
                     request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.AuthenticateRequest.FromString,
@@ -592,6 +610,33 @@ class AuthService:
             '/loupe.auth.v1.AuthService/Login',
             loupe_dot_auth_dot_v1_dot_auth__pb2.LoginRequest.SerializeToString,
             loupe_dot_auth_dot_v1_dot_auth__pb2.LoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartConsoleSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/StartConsoleSession',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.StartConsoleSessionRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.StartConsoleSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class AuthServiceStub:
     """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` or UNAUTHENTICATED
     `second_factor_required` if the password was right. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones.
     """
+    StartConsoleSession: _grpc.UnaryUnaryMultiCallable[_auth_pb2.StartConsoleSessionRequest, _auth_pb2.StartConsoleSessionResponse]
+    """Creates a session of the console, with the errors of Login. A session is no API token: no list has it, and it ends 12 hours
+    after its last use, and 30 days after the login.
+    """
     Authenticate: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AuthenticateRequest, _auth_pb2.AuthenticateResponse]
     """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
     Stores when the token was last used, at most once a minute.
@@ -125,6 +129,10 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Login: _aio.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
     """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` or UNAUTHENTICATED
     `second_factor_required` if the password was right. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones.
+    """
+    StartConsoleSession: _aio.UnaryUnaryMultiCallable[_auth_pb2.StartConsoleSessionRequest, _auth_pb2.StartConsoleSessionResponse]  # type: ignore[assignment]
+    """Creates a session of the console, with the errors of Login. A session is no API token: no list has it, and it ends 12 hours
+    after its last use, and 30 days after the login.
     """
     Authenticate: _aio.UnaryUnaryMultiCallable[_auth_pb2.AuthenticateRequest, _auth_pb2.AuthenticateResponse]  # type: ignore[assignment]
     """Returns the user and the abilities of an API token. UNAUTHENTICATED if it is unknown, expired or revoked.
@@ -217,6 +225,16 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.LoginResponse, _abc.Awaitable[_auth_pb2.LoginResponse]]:
         """Creates an API token. UNAUTHENTICATED `invalid_credentials`, or PERMISSION_DENIED `email_unverified` or UNAUTHENTICATED
         `second_factor_required` if the password was right. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones.
+        """
+
+    @_abc_1.abstractmethod
+    def StartConsoleSession(
+        self,
+        request: _auth_pb2.StartConsoleSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.StartConsoleSessionResponse, _abc.Awaitable[_auth_pb2.StartConsoleSessionResponse]]:
+        """Creates a session of the console, with the errors of Login. A session is no API token: no list has it, and it ends 12 hours
+        after its last use, and 30 days after the login.
         """
 
     @_abc_1.abstractmethod

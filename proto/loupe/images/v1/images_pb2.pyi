@@ -211,6 +211,9 @@ class Image(_message.Message):
     ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
     RESULT_FORMAT_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    ORIGINAL_URL_FIELD_NUMBER: _builtins.int
+    EARLIER_FAILURES_FIELD_NUMBER: _builtins.int
+    RESULT_FILENAME_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     original_filename: _builtins.str
     original_path: _builtins.str
@@ -237,6 +240,10 @@ class Image(_message.Message):
     """Only while unfinished: the estimated seconds until the result. Absent until a worker has announced its speed."""
     result_format: Global___Format.ValueType
     """The format of the result, known from the start."""
+    original_url: _builtins.str
+    """A link that shows the original in a browser, as long as `download_url` works."""
+    result_filename: _builtins.str
+    """The name that a download gives to the result."""
     @_builtins.property
     def original_size(self) -> Global___Size: ...
     @_builtins.property
@@ -254,6 +261,10 @@ class Image(_message.Message):
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
         """What the result lacks of the original."""
+
+    @_builtins.property
+    def earlier_failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlierFailure]:
+        """The failures before each retry, oldest first, at most 20."""
 
     def __init__(
         self,
@@ -285,10 +296,13 @@ class Image(_message.Message):
         estimated_seconds: _builtins.int | None = ...,
         result_format: Global___Format.ValueType = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        original_url: _builtins.str = ...,
+        earlier_failures: _abc.Iterable[Global___EarlierFailure] | None = ...,
+        result_filename: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__estimated_seconds: _TypeAlias = _typing.Literal["estimated_seconds"]  # noqa: Y015
     _WhichOneofArgType__estimated_seconds: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds"]  # noqa: Y015
@@ -308,6 +322,36 @@ class Image(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_seconds) -> _WhichOneofReturnType__queue_seconds | None: ...
 
 Global___Image: _TypeAlias = Image  # noqa: Y015
+
+@_typing.final
+class EarlierFailure(_message.Message):
+    """A failure after which the image was retried."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAILURE_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    FAILED_AT_FIELD_NUMBER: _builtins.int
+    attempts: _builtins.int
+    """How often work on the image had started."""
+    @_builtins.property
+    def failure(self) -> Global___Failure: ...
+    @_builtins.property
+    def failed_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        failure: Global___Failure | None = ...,
+        attempts: _builtins.int = ...,
+        failed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed_at", b"failed_at", "failure", b"failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "failed_at", b"failed_at", "failure", b"failure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EarlierFailure: _TypeAlias = EarlierFailure  # noqa: Y015
 
 @_typing.final
 class Warning(_message.Message):
@@ -666,6 +710,165 @@ class UpscaleResponse(_message.Message):
 Global___UpscaleResponse: _TypeAlias = UpscaleResponse  # noqa: Y015
 
 @_typing.final
+class EstimateRequest(_message.Message):
+    """All texts are as the client sent them. Empty ones were not sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    TRANSPARENT_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    MAX_SCALE_FIELD_NUMBER: _builtins.int
+    IS_PRIORITY_FIELD_NUMBER: _builtins.int
+    width: _builtins.str
+    height: _builtins.str
+    format: _builtins.str
+    """The original's format, such as `png`. Empty means `jpeg`."""
+    size: _builtins.str
+    """Bytes of the file."""
+    transparent: _builtins.str
+    """`true` or `false`: whether the picture has an alpha channel."""
+    max_scale: _builtins.int
+    """The plan's largest scale factor."""
+    is_priority: _builtins.bool
+    """Whether the plan has the priority queue."""
+    @_builtins.property
+    def options(self) -> Global___UpscaleRequest.Options: ...
+    def __init__(
+        self,
+        *,
+        width: _builtins.str = ...,
+        height: _builtins.str = ...,
+        format: _builtins.str = ...,
+        size: _builtins.str = ...,
+        transparent: _builtins.str = ...,
+        options: Global___UpscaleRequest.Options | None = ...,
+        max_scale: _builtins.int = ...,
+        is_priority: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "height", b"height", "is_priority", b"is_priority", "max_scale", b"max_scale", "options", b"options", "size", b"size", "transparent", b"transparent", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateRequest: _TypeAlias = EstimateRequest  # noqa: Y015
+
+@_typing.final
+class EstimateResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Refusal(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class Field(_message.Message):
+            DESCRIPTOR: _descriptor.Descriptor
+
+            NAME_FIELD_NUMBER: _builtins.int
+            TEXTS_FIELD_NUMBER: _builtins.int
+            name: _builtins.str
+            @_builtins.property
+            def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+            def __init__(
+                self,
+                *,
+                name: _builtins.str = ...,
+                texts: _abc.Iterable[_builtins.str] | None = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "texts", b"texts"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        CODE_FIELD_NUMBER: _builtins.int
+        MESSAGE_FIELD_NUMBER: _builtins.int
+        FIELDS_FIELD_NUMBER: _builtins.int
+        code: _builtins.str
+        message: _builtins.str
+        @_builtins.property
+        def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimateResponse.Refusal.Field]: ...
+        def __init__(
+            self,
+            *,
+            code: _builtins.str = ...,
+            message: _builtins.str = ...,
+            fields: _abc.Iterable[Global___EstimateResponse.Refusal.Field] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "fields", b"fields", "message", b"message"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Seconds(_message.Message):
+        """From now until the result."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LOW_FIELD_NUMBER: _builtins.int
+        LIKELY_FIELD_NUMBER: _builtins.int
+        HIGH_FIELD_NUMBER: _builtins.int
+        low: _builtins.int
+        likely: _builtins.int
+        high: _builtins.int
+        def __init__(
+            self,
+            *,
+            low: _builtins.int = ...,
+            likely: _builtins.int = ...,
+            high: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "likely", b"likely", "low", b"low"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    RESULT_SIZE_FIELD_NUMBER: _builtins.int
+    RESULT_FORMAT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    result_format: Global___Format.ValueType
+    model: _builtins.str
+    """The requested model."""
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimateResponse.Refusal]:
+        """Empty if images would accept the upload."""
+
+    @_builtins.property
+    def result_size(self) -> Global___Size:
+        """Absent, like all fields below, if no result is possible."""
+
+    @_builtins.property
+    def seconds(self) -> Global___EstimateResponse.Seconds:
+        """Absent if no worker has ever announced its speed."""
+
+    def __init__(
+        self,
+        *,
+        refusals: _abc.Iterable[Global___EstimateResponse.Refusal] | None = ...,
+        result_size: Global___Size | None = ...,
+        result_format: Global___Format.ValueType = ...,
+        model: _builtins.str = ...,
+        seconds: Global___EstimateResponse.Seconds | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result_size", b"result_size", "seconds", b"seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "refusals", b"refusals", "result_format", b"result_format", "result_size", b"result_size", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateResponse: _TypeAlias = EstimateResponse  # noqa: Y015
+
+@_typing.final
 class GetImageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -799,6 +1002,44 @@ class GetDownloadResponse(_message.Message):
 Global___GetDownloadResponse: _TypeAlias = GetDownloadResponse  # noqa: Y015
 
 @_typing.final
+class ReadResultRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadResultRequest: _TypeAlias = ReadResultRequest  # noqa: Y015
+
+@_typing.final
+class ReadResultResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadResultResponse: _TypeAlias = ReadResultResponse  # noqa: Y015
+
+@_typing.final
 class DeleteImageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -919,6 +1160,54 @@ class CreateUploadResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateUploadResponse: _TypeAlias = CreateUploadResponse  # noqa: Y015
+
+@_typing.final
+class RetryImageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    API_REQUEST_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    api_request: _builtins.bool
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        api_request: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryImageRequest: _TypeAlias = RetryImageRequest  # noqa: Y015
+
+@_typing.final
+class RetryImageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def image(self) -> Global___Image: ...
+    @_builtins.property
+    def usage(self) -> _billing_pb2.Usage:
+        """The month's quota after this image."""
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+        usage: _billing_pb2.Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryImageResponse: _TypeAlias = RetryImageResponse  # noqa: Y015
 
 @_typing.final
 class CreateBatchRequest(_message.Message):
@@ -1219,6 +1508,58 @@ class RenderForDeliveryResponse(_message.Message):
 Global___RenderForDeliveryResponse: _TypeAlias = RenderForDeliveryResponse  # noqa: Y015
 
 @_typing.final
+class ListBatchImagesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    PER_PAGE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.int
+    page: _builtins.int
+    per_page: _builtins.int
+    status: Global___Status.ValueType
+    """STATUS_UNSPECIFIED selects all."""
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.int = ...,
+        page: _builtins.int = ...,
+        per_page: _builtins.int = ...,
+        status: Global___Status.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "page", b"page", "per_page", b"per_page", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBatchImagesRequest: _TypeAlias = ListBatchImagesRequest  # noqa: Y015
+
+@_typing.final
+class ListBatchImagesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]: ...
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[Global___Image] | None = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBatchImagesResponse: _TypeAlias = ListBatchImagesResponse  # noqa: Y015
+
+@_typing.final
 class ListBatchesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1305,6 +1646,54 @@ class DeleteBatchResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteBatchResponse: _TypeAlias = DeleteBatchResponse  # noqa: Y015
+
+@_typing.final
+class RetryBatchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    API_REQUEST_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    api_request: _builtins.bool
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        api_request: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryBatchRequest: _TypeAlias = RetryBatchRequest  # noqa: Y015
+
+@_typing.final
+class RetryBatchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def batch(self) -> Global___Batch: ...
+    @_builtins.property
+    def usage(self) -> _billing_pb2.Usage:
+        """The month's quota after these images."""
+
+    def __init__(
+        self,
+        *,
+        batch: Global___Batch | None = ...,
+        usage: _billing_pb2.Usage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryBatchResponse: _TypeAlias = RetryBatchResponse  # noqa: Y015
 
 @_typing.final
 class ListDeadMessagesRequest(_message.Message):

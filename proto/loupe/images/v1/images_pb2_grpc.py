@@ -40,6 +40,11 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.UpscaleRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.UpscaleResponse.FromString,
                 _registered_method=True)
+        self.Estimate = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/Estimate',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.EstimateRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.EstimateResponse.FromString,
+                _registered_method=True)
         self.GetImage = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/GetImage',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetImageRequest.SerializeToString,
@@ -55,6 +60,11 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetDownloadRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetDownloadResponse.FromString,
                 _registered_method=True)
+        self.ReadResult = channel.unary_stream(
+                '/loupe.images.v1.ImagesService/ReadResult',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.FromString,
+                _registered_method=True)
         self.DeleteImage = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/DeleteImage',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
@@ -64,6 +74,11 @@ class ImagesServiceStub:
                 '/loupe.images.v1.ImagesService/CreateUpload',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadResponse.FromString,
+                _registered_method=True)
+        self.RetryImage = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/RetryImage',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageResponse.FromString,
                 _registered_method=True)
         self.CreateBatch = channel.stream_unary(
                 '/loupe.images.v1.ImagesService/CreateBatch',
@@ -80,6 +95,11 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.FromString,
                 _registered_method=True)
+        self.ListBatchImages = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/ListBatchImages',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesResponse.FromString,
+                _registered_method=True)
         self.ListBatches = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/ListBatches',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchesRequest.SerializeToString,
@@ -89,6 +109,11 @@ class ImagesServiceStub:
                 '/loupe.images.v1.ImagesService/DeleteBatch',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchResponse.FromString,
+                _registered_method=True)
+        self.RetryBatch = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/RetryBatch',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryBatchRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryBatchResponse.FromString,
                 _registered_method=True)
         self.ListDeadMessages = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/ListDeadMessages',
@@ -151,6 +176,14 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Estimate(self, request, context):
+        """Says what an upload of such a picture would become, by the same checks. INVALID_ARGUMENT names missing or impossible
+        fields of the picture; what is wrong with the options is a refusal in the answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetImage(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -171,6 +204,14 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadResult(self, request, context):
+        """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+        the call fails before its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteImage(self, request, context):
         """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released.
         """
@@ -181,6 +222,14 @@ class ImagesServiceServicer:
     def CreateUpload(self, request, context):
         """Notes a file that the client is going to put into the object store itself, and returns the link for it.
         INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryImage(self, request, context):
+        """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,6 +258,13 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBatchImages(self, request, context):
+        """Returns one page of a batch's images, in the order of their upload.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListBatches(self, request, context):
         """Returns one page, newest first.
         """
@@ -219,6 +275,13 @@ class ImagesServiceServicer:
     def DeleteBatch(self, request, context):
         """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
         batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryBatch(self, request, context):
+        """Makes all failed images of a batch pending again that can be retried, or none. Errors as of `RetryImage`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -297,6 +360,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.UpscaleRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.UpscaleResponse.SerializeToString,
             ),
+            'Estimate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Estimate,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.EstimateRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.EstimateResponse.SerializeToString,
+            ),
             'GetImage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetImage,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetImageRequest.FromString,
@@ -312,6 +380,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetDownloadRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetDownloadResponse.SerializeToString,
             ),
+            'ReadResult': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadResult,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.SerializeToString,
+            ),
             'DeleteImage': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteImage,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.FromString,
@@ -321,6 +394,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.CreateUpload,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadResponse.SerializeToString,
+            ),
+            'RetryImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryImage,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryImageResponse.SerializeToString,
             ),
             'CreateBatch': grpc.stream_unary_rpc_method_handler(
                     servicer.CreateBatch,
@@ -337,6 +415,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RenderForDeliveryResponse.SerializeToString,
             ),
+            'ListBatchImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBatchImages,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesResponse.SerializeToString,
+            ),
             'ListBatches': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBatches,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListBatchesRequest.FromString,
@@ -346,6 +429,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.DeleteBatch,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchResponse.SerializeToString,
+            ),
+            'RetryBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryBatch,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryBatchRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.RetryBatchResponse.SerializeToString,
             ),
             'ListDeadMessages': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDeadMessages,
@@ -421,6 +509,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/Upscale',
             loupe_dot_images_dot_v1_dot_images__pb2.UpscaleRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.UpscaleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Estimate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/Estimate',
+            loupe_dot_images_dot_v1_dot_images__pb2.EstimateRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.EstimateResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -513,6 +628,33 @@ class ImagesService:
             _registered_method=True)
 
     @staticmethod
+    def ReadResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/ReadResult',
+            loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteImage(request,
             target,
             options=(),
@@ -556,6 +698,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/CreateUpload',
             loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.CreateUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/RetryImage',
+            loupe_dot_images_dot_v1_dot_images__pb2.RetryImageRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.RetryImageResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -648,6 +817,33 @@ class ImagesService:
             _registered_method=True)
 
     @staticmethod
+    def ListBatchImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/ListBatchImages',
+            loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.ListBatchImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListBatches(request,
             target,
             options=(),
@@ -691,6 +887,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/DeleteBatch',
             loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.DeleteBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/RetryBatch',
+            loupe_dot_images_dot_v1_dot_images__pb2.RetryBatchRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.RetryBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

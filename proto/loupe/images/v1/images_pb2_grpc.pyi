@@ -39,16 +39,28 @@ class ImagesServiceStub:
     With `idempotency-key` in the metadata, it takes effect once: a repeat gets the first answer. INVALID_ARGUMENT
     `idempotency_key_reused`: the body is another one. ALREADY_EXISTS `idempotency_key_in_use`: the first call is under way.
     """
+    Estimate: _grpc.UnaryUnaryMultiCallable[_images_pb2.EstimateRequest, _images_pb2.EstimateResponse]
+    """Says what an upload of such a picture would become, by the same checks. INVALID_ARGUMENT names missing or impossible
+    fields of the picture; what is wrong with the options is a refusal in the answer.
+    """
     GetImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetImageRequest, _images_pb2.GetImageResponse]
     ListImages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]
     """Returns one page, newest first."""
     GetDownload: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetDownloadRequest, _images_pb2.GetDownloadResponse]
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
+    ReadResult: _grpc.UnaryStreamMultiCallable[_images_pb2.ReadResultRequest, _images_pb2.ReadResultResponse]
+    """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+    the call fails before its end.
+    """
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]
     """Notes a file that the client is going to put into the object store itself, and returns the link for it.
     INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+    """
+    RetryImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]
+    """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
     """
     CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
@@ -60,12 +72,16 @@ class ImagesServiceStub:
     """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
     NOT_FOUND `image_not_found` or `batch_not_found`.
     """
+    ListBatchImages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchImagesRequest, _images_pb2.ListBatchImagesResponse]
+    """Returns one page of a batch's images, in the order of their upload."""
     ListBatches: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]
     """Returns one page, newest first."""
     DeleteBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]
     """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
     batch.
     """
+    RetryBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.RetryBatchRequest, _images_pb2.RetryBatchResponse]
+    """Makes all failed images of a batch pending again that can be retried, or none. Errors as of `RetryImage`."""
     ListDeadMessages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListDeadMessagesRequest, _images_pb2.ListDeadMessagesResponse]
     """For operators: lists messages that their consumer gave up on, newest first."""
     RedriveDeadMessage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]
@@ -100,16 +116,28 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     With `idempotency-key` in the metadata, it takes effect once: a repeat gets the first answer. INVALID_ARGUMENT
     `idempotency_key_reused`: the body is another one. ALREADY_EXISTS `idempotency_key_in_use`: the first call is under way.
     """
+    Estimate: _aio.UnaryUnaryMultiCallable[_images_pb2.EstimateRequest, _images_pb2.EstimateResponse]  # type: ignore[assignment]
+    """Says what an upload of such a picture would become, by the same checks. INVALID_ARGUMENT names missing or impossible
+    fields of the picture; what is wrong with the options is a refusal in the answer.
+    """
     GetImage: _aio.UnaryUnaryMultiCallable[_images_pb2.GetImageRequest, _images_pb2.GetImageResponse]  # type: ignore[assignment]
     ListImages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]  # type: ignore[assignment]
     """Returns one page, newest first."""
     GetDownload: _aio.UnaryUnaryMultiCallable[_images_pb2.GetDownloadRequest, _images_pb2.GetDownloadResponse]  # type: ignore[assignment]
     """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
+    ReadResult: _aio.UnaryStreamMultiCallable[_images_pb2.ReadResultRequest, _images_pb2.ReadResultResponse]  # type: ignore[assignment]
+    """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+    the call fails before its end.
+    """
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     CreateUpload: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]  # type: ignore[assignment]
     """Notes a file that the client is going to put into the object store itself, and returns the link for it.
     INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+    """
+    RetryImage: _aio.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]  # type: ignore[assignment]
+    """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
     """
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
@@ -121,12 +149,16 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
     NOT_FOUND `image_not_found` or `batch_not_found`.
     """
+    ListBatchImages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchImagesRequest, _images_pb2.ListBatchImagesResponse]  # type: ignore[assignment]
+    """Returns one page of a batch's images, in the order of their upload."""
     ListBatches: _aio.UnaryUnaryMultiCallable[_images_pb2.ListBatchesRequest, _images_pb2.ListBatchesResponse]  # type: ignore[assignment]
     """Returns one page, newest first."""
     DeleteBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteBatchRequest, _images_pb2.DeleteBatchResponse]  # type: ignore[assignment]
     """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
     batch.
     """
+    RetryBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.RetryBatchRequest, _images_pb2.RetryBatchResponse]  # type: ignore[assignment]
+    """Makes all failed images of a batch pending again that can be retried, or none. Errors as of `RetryImage`."""
     ListDeadMessages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListDeadMessagesRequest, _images_pb2.ListDeadMessagesResponse]  # type: ignore[assignment]
     """For operators: lists messages that their consumer gave up on, newest first."""
     RedriveDeadMessage: _aio.UnaryUnaryMultiCallable[_images_pb2.RedriveDeadMessageRequest, _images_pb2.RedriveDeadMessageResponse]  # type: ignore[assignment]
@@ -166,6 +198,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def Estimate(
+        self,
+        request: _images_pb2.EstimateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.EstimateResponse, _abc.Awaitable[_images_pb2.EstimateResponse]]:
+        """Says what an upload of such a picture would become, by the same checks. INVALID_ARGUMENT names missing or impossible
+        fields of the picture; what is wrong with the options is a refusal in the answer.
+        """
+
+    @_abc_1.abstractmethod
     def GetImage(
         self,
         request: _images_pb2.GetImageRequest,
@@ -189,6 +231,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a link to the result. Without a result: FAILED_PRECONDITION `image_processing` or `image_failed`."""
 
     @_abc_1.abstractmethod
+    def ReadResult(
+        self,
+        request: _images_pb2.ReadResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_images_pb2.ReadResultResponse], _abc.AsyncIterator[_images_pb2.ReadResultResponse]]:
+        """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
+        the call fails before its end.
+        """
+
+    @_abc_1.abstractmethod
     def DeleteImage(
         self,
         request: _images_pb2.DeleteImageRequest,
@@ -204,6 +256,16 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_images_pb2.CreateUploadResponse, _abc.Awaitable[_images_pb2.CreateUploadResponse]]:
         """Notes a file that the client is going to put into the object store itself, and returns the link for it.
         INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryImage(
+        self,
+        request: _images_pb2.RetryImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.RetryImageResponse, _abc.Awaitable[_images_pb2.RetryImageResponse]]:
+        """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
+        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
         """
 
     @_abc_1.abstractmethod
@@ -235,6 +297,14 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListBatchImages(
+        self,
+        request: _images_pb2.ListBatchImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.ListBatchImagesResponse, _abc.Awaitable[_images_pb2.ListBatchImagesResponse]]:
+        """Returns one page of a batch's images, in the order of their upload."""
+
+    @_abc_1.abstractmethod
     def ListBatches(
         self,
         request: _images_pb2.ListBatchesRequest,
@@ -251,6 +321,14 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """Cancels an unfinished batch: its unfinished images fail, and their places in the quota are released. Deletes an ended
         batch.
         """
+
+    @_abc_1.abstractmethod
+    def RetryBatch(
+        self,
+        request: _images_pb2.RetryBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.RetryBatchResponse, _abc.Awaitable[_images_pb2.RetryBatchResponse]]:
+        """Makes all failed images of a batch pending again that can be retried, or none. Errors as of `RetryImage`."""
 
     @_abc_1.abstractmethod
     def ListDeadMessages(

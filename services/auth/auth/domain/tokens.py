@@ -1,7 +1,7 @@
 """API tokens: `<id>|<40 letters or digits><8 hex digits>`. The last eight are the CRC-32 of the forty.
 
 The checksum lets the service refuse a mistyped or invented token without a query. The database stores only
-the SHA-256 of the forty characters.
+the SHA-256 of the forty characters. A session of the console has a text of the same form.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import ColumnElement
 from sqlmodel import col, delete, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -34,7 +35,10 @@ INSTANT_FORMAT = re.compile(  # RFC 3339
 )
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 """`last_used_at` is written at most this often, so that most requests only read."""
+CONSOLE_IDLE = timedelta(hours=12)
+"""A session of the console ends so long after its last use."""
 MAX_NAME_LENGTH = 255
+IS_API_TOKEN = col(Token.console_ends_at).is_(None)
 LARGEST_LOGGED = 20
 """So many ids of revoked tokens are in one line of the log."""
 
@@ -107,16 +111,18 @@ async def create(
     most: int,
     signed_in_at: datetime | None = None,
     spared_id: int = 0,
+    console_ends_at: datetime | None = None,
 ) -> tuple[Token, str]:
     """Add a token to a user whose row is locked or new. Return it, and its text.
 
     The text is returned only here, because only its hash is stored. The user's expired tokens are deleted,
-    and if more than `most` are left, the ones that have been unused for the longest time. The token with
-    `spared_id`, the caller's own, goes last.
+    and if more than `most` of its kind are left, the ones that have been unused for the longest time. The
+    token with `spared_id`, the caller's own, goes last.
     """
     is_expired = (col(Token.user_id) == user.id, col(Token.expires_at) <= now())
     await session.exec(delete(Token).where(*is_expired))
-    await _evict(session, user.id or 0, keep=most - 1, spared_id=spared_id)
+    is_same_kind = col(Token.console_ends_at).is_not(None) if console_ends_at else IS_API_TOKEN
+    await _evict(session, user.id or 0, is_same_kind, keep=most - 1, spared_id=spared_id)
     secret = "".join(secrets.choice(SECRET_CHARACTERS) for _ in range(40))
     token = Token(
         user_id=user.id or 0,
@@ -125,18 +131,21 @@ async def create(
         secret_hash=_sha256(secret),
         expires_at=spec.expires_at,
         signed_in_at=signed_in_at,
+        console_ends_at=console_ends_at,
     )
     session.add(token)
     await session.flush()
     return token, f"{token.id}|{secret}{_checksum(secret)}"
 
 
-async def _evict(session: AsyncSession, user_id: int, *, keep: int, spared_id: int) -> None:
-    """Revoke all but `keep` of the user's tokens, the longest unused first, and the spared one last."""
+async def _evict(
+    session: AsyncSession, user_id: int, is_chosen: ColumnElement[bool], *, keep: int, spared_id: int
+) -> None:
+    """Revoke all but `keep` of the chosen tokens, the longest unused first, and the spared one last."""
     used_at = func.coalesce(col(Token.last_used_at), col(Token.created_at))
     excess = (
         select(Token.id)
-        .where(Token.user_id == user_id)
+        .where(Token.user_id == user_id, is_chosen)
         .order_by((col(Token.id) == spared_id).desc(), used_at.desc(), col(Token.id).desc())
         .offset(keep)
     )
@@ -154,8 +163,13 @@ async def gives_more(session: AsyncSession, principal: Principal, spec: TokenSpe
     return outlives or not set(spec.abilities) <= set(own.abilities)
 
 
-async def authenticate(session: AsyncSession, text: str) -> tuple[User, Token]:
-    """Return the token and its user, or raise `Unauthenticated`. Writes `last_used_at` once a minute."""
+async def authenticate(
+    session: AsyncSession, text: str, *, is_console_session: bool = False
+) -> tuple[User, Token]:
+    """Return the token and its user, or raise `Unauthenticated`. Writes `last_used_at` once a minute.
+
+    A session of the console is valid only as such, because its text has no place outside of the cookie.
+    """
     match = TOKEN_FORMAT.fullmatch(text)
     if not match or not hmac.compare_digest(_checksum(match[2]), match[3]):
         raise _unauthenticated()
@@ -165,6 +179,8 @@ async def authenticate(session: AsyncSession, text: str) -> tuple[User, Token]:
     if not found or not hmac.compare_digest(found[1].secret_hash, _sha256(match[2])):
         raise _unauthenticated()
     user, token = found
+    if (token.console_ends_at is not None) != is_console_session:
+        raise _unauthenticated()
     if token.expires_at and token.expires_at <= now():
         raise _unauthenticated()
     await _update_last_used(session, token)
@@ -172,16 +188,19 @@ async def authenticate(session: AsyncSession, text: str) -> tuple[User, Token]:
 
 
 async def list_for_user(session: AsyncSession, user_id: int) -> list[Token]:
-    """Return the user's tokens that have not expired, oldest first."""
+    """Return the user's API tokens that have not expired, oldest first."""
     is_valid = or_(col(Token.expires_at).is_(None), col(Token.expires_at) > now())
     found = await session.exec(
-        select(Token).where(Token.user_id == user_id, is_valid).order_by(col(Token.id))
+        select(Token).where(Token.user_id == user_id, is_valid, IS_API_TOKEN).order_by(col(Token.id))
     )
     return list(found.all())
 
 
-async def revoke(session: AsyncSession, user_id: int, token_id: int) -> None:
-    statement = delete(Token).where(col(Token.user_id) == user_id, col(Token.id) == token_id)
+async def revoke(session: AsyncSession, principal: Principal, token_id: int) -> None:
+    """Revoke a token of the caller, or end the caller's own session of the console."""
+    user_id = principal.user_id
+    may_be_revoked = or_(IS_API_TOKEN, col(Token.id) == principal.token_id)
+    statement = delete(Token).where(col(Token.user_id) == user_id, col(Token.id) == token_id, may_be_revoked)
     revoked = (await session.exec(statement.returning(col(Token.id)))).scalars().all()
     if not revoked:
         raise errors.refused(refusals.TOKEN_NOT_FOUND)
@@ -242,8 +261,12 @@ def _expiry_problems(text: str, instant: datetime | None) -> list[str]:
 
 
 async def _update_last_used(session: AsyncSession, token: Token) -> None:
-    if token.last_used_at is None or now() - token.last_used_at >= LAST_USED_RESOLUTION:
-        await session.exec(update(Token).where(col(Token.id) == token.id).values(last_used_at=now()))
+    instant = now()
+    if token.last_used_at is None or instant - token.last_used_at >= LAST_USED_RESOLUTION:
+        values = {"last_used_at": instant}
+        if token.console_ends_at:
+            values["expires_at"] = min(instant + CONSOLE_IDLE, token.console_ends_at)
+        await session.exec(update(Token).where(col(Token.id) == token.id).values(**values))
 
 
 def _unauthenticated() -> errors.ServiceError:

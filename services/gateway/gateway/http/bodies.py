@@ -1,17 +1,18 @@
 """Reads small request bodies, which may be JSON or urlencoded, and checks them against a model."""
 
 import json
-from typing import Any
+from collections.abc import Collection
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 from multipart import parse_options_header
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from starlette.requests import Request
 
 from common import errors
 from gateway.http.content_encoding import check_encoding
 from gateway.http.errors import BODY_TOO_LARGE, malformed_body
-from gateway.http.field_warnings import warnings_of
+from gateway.http.field_warnings import near_misses_of, warnings_of
 
 LARGEST_BODY_BYTES = 64 << 10
 MOST_FIELDS = 100
@@ -26,6 +27,29 @@ async def parse(request: Request, model: type[BaseModel], *list_fields: str) -> 
     sent = await read(request, list_fields)
     warnings_of(request).add_fields(sent, model.model_fields)
     return _validate(model, dict(sent))
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+"""A value that another service checks as a text. Numbers and booleans in JSON become texts as in a form."""
+
+
+async def parse_options(
+    request: Request, model: type[BaseModel], options: Collection[str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read a body that has options of an upload.
+
+    Return the values that were sent, and the unknown fields that are near to an option, with that option.
+    """
+    sent = await read(request)
+    warnings_of(request).add_fields(sent, model.model_fields)
+    unknown = [name for name, _ in sent if name not in model.model_fields]
+    near_misses = near_misses_of(unknown, options)
+    values = _validate(model, dict(sent))
+    return {name: value for name, value in values.items() if value is not None}, near_misses
 
 
 async def read(request: Request, list_fields: tuple[str, ...] = ()) -> list[tuple[str, object]]:

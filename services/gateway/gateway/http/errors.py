@@ -5,6 +5,7 @@ from http import HTTPStatus
 from grpc import StatusCode
 
 from common import errors
+from loupe import refusals
 from loupe.refusals import Refusal
 
 MALFORMED_REQUEST = Refusal(StatusCode.FAILED_PRECONDITION, "malformed_request", "The request is malformed.")
@@ -54,6 +55,7 @@ STATUS_OF_CODE = {
     TARGET_TOO_LONG.code: HTTPStatus.REQUEST_URI_TOO_LONG,
     HEADERS_TOO_LARGE.code: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     REQUEST_TIMEOUT.code: HTTPStatus.REQUEST_TIMEOUT,
+    refusals.RANGE_NOT_SUPPORTED.code: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
 }
 """Refusals whose HTTP status has no gRPC code of its own."""
 

@@ -13,6 +13,7 @@ from gateway.backend import Backend, backend_of
 from gateway.http.routing import has_quota_headers
 from gateway.identity.addresses import client_address, to_text
 from gateway.identity.callers import Caller
+from gateway.identity.console_cookie import credential_of
 from gateway.identity.limits import Count
 from loupe import refusals
 from loupe.billing.v1 import billing_pb2
@@ -20,8 +21,8 @@ from loupe.contract import ABILITIES, IDEMPOTENCY_KEY
 from loupe.images.v1 import images_pb2
 from loupe.refusals import Refusal
 
-POLLS_RESERVED_AT_ONCE = 10
-"""A message to the broker for each poll would make polls a fifth more expensive."""
+RESERVED_AT_ONCE = 10
+"""A message to the broker for each poll or request of the console would make them a fifth more expensive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,18 @@ class Access:
         caller = await _authenticate(backend, request)
         _add_quota_headers(request, caller.entitlement.usage)
         await _count_caller(backend, request, caller, is_poll=self.is_poll)
+        await self._require(backend, request, caller)
+        return caller
+
+    async def refusal_of(self, request: Request, caller: Caller) -> errors.ServiceError | None:
+        """Return why a request of this caller would be refused, or None. Limits are not checked."""
+        try:
+            await self._require(backend_of(request), request, caller)
+        except (errors.PermissionDenied, errors.FailedPrecondition) as error:
+            return error
+        return None
+
+    async def _require(self, backend: Backend, request: Request, caller: Caller) -> None:
         if self.requires_verification and not caller.user.HasField("email_verified_at"):
             raise errors.refused(refusals.EMAIL_UNVERIFIED)
         if self.creates_images:
@@ -77,7 +90,6 @@ class Access:
                 raise errors.refused(refusals.MISSING_ABILITY, ability=ability)
         if self.creates_images:
             await _require_quota(backend, request, caller)
-        return caller
 
 
 def access_by_route(app: FastAPI) -> dict[tuple[str, str], Access]:
@@ -93,7 +105,15 @@ def access_by_route(app: FastAPI) -> dict[tuple[str, str], Access]:
 
 async def find_again(request: Request) -> Caller:
     """Return the caller of a request that takes long. Raise `Unauthenticated` if the token is revoked."""
-    return await backend_of(request).callers.find_by_token(_token(request))
+    backend = backend_of(request)
+    text, is_console_session = credential_of(request, backend.settings.public_url)
+    return await backend.callers.find_by_token(text, is_console_session=is_console_session)
+
+
+def shows_credential(request: Request) -> bool:
+    """Return whether the request shows a token, valid or not, or a session of the console."""
+    credential = credential_of(request, backend_of(request).settings.public_url)
+    return bool(credential.text) or not credential.is_console_session
 
 
 async def limit_by_address(request: Request) -> None:
@@ -144,6 +164,11 @@ def record_usage(
     if not response.HasField("usage"):
         limit = response.quota_limit if response.HasField("quota_limit") else None
         usage = billing_pb2.Usage(used=response.quota_used, limit=limit)
+    apply_usage(request, caller, usage)
+
+
+def apply_usage(request: Request, caller: Caller, usage: billing_pb2.Usage) -> None:
+    """Add the month's count to the answer's headers, and store it in the caller."""
     _add_quota_headers(request, usage)
     caller.update_usage(usage)
 
@@ -161,20 +186,23 @@ async def _authenticate(backend: Backend, request: Request) -> Caller:
 
 
 async def _find_caller(backend: Backend, request: Request) -> Caller:
-    proxies = backend.settings.trusted_proxies
-    return await backend.callers.find_by_token(_token(request), lambda: client_address(request, proxies))
-
-
-def _token(request: Request) -> str:
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    return text.strip() if scheme.lower() == "bearer" else ""
+    settings = backend.settings
+    text, is_console_session = credential_of(request, settings.public_url)
+    return await backend.callers.find_by_token(
+        text,
+        lambda: client_address(request, settings.trusted_proxies),
+        is_console_session=is_console_session,
+    )
 
 
 async def _count_caller(backend: Backend, request: Request, caller: Caller, *, is_poll: bool) -> None:
     limit = caller.entitlement.plan.requests_per_hour
-    if is_poll:
+    if caller.is_console_session:
+        limit *= backend.settings.console_multiplier
+        count = await backend.limits.count(f"console-{caller.user.id}", limit, RESERVED_AT_ONCE)
+    elif is_poll:
         limit *= backend.settings.poll_multiplier
-        count = await backend.limits.count(f"poll-{caller.user.id}", limit, POLLS_RESERVED_AT_ONCE)
+        count = await backend.limits.count(f"poll-{caller.user.id}", limit, RESERVED_AT_ONCE)
     else:
         count = await backend.limits.count(f"user-{caller.user.id}", limit)
     request.state.count = count
@@ -203,7 +231,7 @@ def _admit(request: Request, count: Count, **ids: object) -> None:
 def _require_subscription(caller: Caller) -> None:
     if not caller.entitlement.is_active:
         raise errors.refused(refusals.SUBSCRIPTION_EXPIRED)
-    if "api_access" not in caller.entitlement.plan.features:
+    if not caller.is_console_session and "api_access" not in caller.entitlement.plan.features:
         raise errors.refused(refusals.NO_API_ACCESS)
 
 

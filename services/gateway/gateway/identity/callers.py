@@ -41,6 +41,7 @@ class Caller:
     services: Services
     entitlement: billing_pb2.GetEntitlementResponse
     expires_at: float = math.inf
+    is_console_session: bool = False
     checked_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -99,23 +100,26 @@ class Callers:
         self._changes = 0
         """The number of calls of `forget`."""
 
-    async def find_by_token(self, token: str, address: Callable[[], str] | None = None) -> Caller:
-        """Return the token's user. Raise `Unauthenticated` if the token is not valid.
+    async def find_by_token(
+        self, token: str, address: Callable[[], str] | None = None, *, is_console_session: bool = False
+    ) -> Caller:
+        """Return the user of the token or session. Raise `Unauthenticated` if it is not valid.
 
-        A wrong token counts against `address`, and is not counted without one.
+        A wrong one counts against `address`, and is not counted without an address.
         """
         if not token:
             raise errors.refused(refusals.UNAUTHENTICATED)
-        key = hashlib.sha256(token.encode()).digest()
+        request = auth_pb2.AuthenticateRequest(token=token, is_console_session=is_console_session)
+        key = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
         caller = self._known.get(key)
         if caller and caller.is_fresh(self._remember_seconds):
             cache_hits.inc()
         else:
             changes = self._changes
             if caller or not address:
-                caller = await self._authenticate_again(token, key)
+                caller = await self._authenticate_again(request, key)
             else:
-                caller = await self._authenticate_new(token, key, address())
+                caller = await self._authenticate_new(request, key, address())
             if changes == self._changes:  # otherwise auth's answer may already be outdated
                 self._remember(key, caller)
         return caller
@@ -164,19 +168,21 @@ class Callers:
         await nc.subscribe("billing.plan_changed", cb=plan_changed)
         await nc.subscribe("billing.usage_changed", cb=usage_changed)
 
-    async def _authenticate_new(self, token: str, key: bytes, address: str) -> Caller:
+    async def _authenticate_new(
+        self, request: auth_pb2.AuthenticateRequest, key: bytes, address: str
+    ) -> Caller:
         self._guess_limiter.check(key, address)
         try:
-            return await self._authenticate(token)
+            return await self._authenticate(request)
         except errors.Unauthenticated as error:
             if _is_wrong_token(error):
                 self._guess_limiter.count_guess(key, address)
             raise
 
-    async def _authenticate_again(self, token: str, key: bytes) -> Caller:
+    async def _authenticate_again(self, request: auth_pb2.AuthenticateRequest, key: bytes) -> Caller:
         """Authenticate a token that was valid before, or has no address. It never counts as a guess."""
         try:
-            return await self._authenticate(token)
+            return await self._authenticate(request)
         except errors.Unauthenticated as error:
             if _is_wrong_token(error):
                 if caller := self._known.pop(key, None):
@@ -184,16 +190,23 @@ class Callers:
                 self._guess_limiter.remember_wrong(key)
             raise
 
-    async def _authenticate(self, token: str) -> Caller:
+    async def _authenticate(self, request: auth_pb2.AuthenticateRequest) -> Caller:
         token_checks.labels("asked").inc()
-        response = await self._auth.Authenticate(auth_pb2.AuthenticateRequest(token=token))
+        response = await self._auth.Authenticate(request)
         services = self._as_user(response.internal_tokens)
         entitlement = await services.billing.GetEntitlement(billing_pb2.GetEntitlementRequest())
         expires_at = (
             response.expires_at.ToNanoseconds() / 1e9 if response.HasField("expires_at") else math.inf
         )
-        abilities = frozenset(response.abilities)
-        return Caller(response.user, response.token_id, abilities, services, entitlement, expires_at)
+        return Caller(
+            response.user,
+            response.token_id,
+            frozenset(response.abilities),
+            services,
+            entitlement,
+            expires_at,
+            is_console_session=request.is_console_session,
+        )
 
     def _remember(self, key: bytes, caller: Caller) -> None:
         if len(self._known) >= LARGEST_CACHE:

@@ -19,7 +19,8 @@ VerifiedOwner = Annotated[Caller, Depends(Access(all_abilities=True))]
 PlanReader = Annotated[Caller, Depends(Access("user:read"))]
 WebhookReader = Annotated[Caller, Depends(Access("user:read"))]
 
-ImageWriter = Annotated[Caller, Depends(Access("images:write", creates_images=True))]
+UPLOADS = Access("images:write", creates_images=True)
+ImageWriter = Annotated[Caller, Depends(UPLOADS)]
 ImageReader = Annotated[Caller, Depends(Access("images:read"))]
 ImagePoller = Annotated[Caller, Depends(Access("images:read", is_poll=True))]
 ImageDeleter = Annotated[Caller, Depends(Access("images:delete"))]

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.openapi import examples, webhook_texts
 from gateway.openapi.schema_parts import a_field
+from loupe import refusals
 
 Json = dict[str, Any]
 IMAGE: Json = examples.IMAGE
@@ -21,6 +22,12 @@ OBJECTS: Json = {
     "BatchImage": "An image of a batch, with its state and its result.",
     "DirectUpload": "Where and how to store a file that you are going to upscale.",
     "Download": "A link to the result of an image.",
+    "EarlierFailure": "Why an image had no result before it was retried.",
+    "Estimate": "What an upload would become.",
+    "EstimatedQuota": "The quota of this month.",
+    "EstimatedRefusal": "A refusal that the upload would get.",
+    "EstimatedResult": "The result that the upload would have.",
+    "EstimatedSeconds": "How long the upload would take, from now until its result.",
     "Failure": "Why an image has no result.",
     "Image": "An uploaded image, with its state and its result.",
     "ImageWarning": "Something that the result lacks of the original.",
@@ -127,6 +134,10 @@ FIELDS: Json = {
     "download_expires_at": _instant(
         "Until when `download_url` works; null without a result.", IMAGE["download_expires_at"]
     ),
+    "original_url": _address(
+        "A link that shows the original. It needs no token, and works for an hour. It is new in each answer.",
+        IMAGE["original_url"],
+    ),
     "Image.error": a_field("Why there is no result; null unless `status` is `failed`.", None),
     "BatchImage.error": a_field("Why there is no result; null unless `status` is `failed`.", None),
     "model": {"description": "The model that was requested, and the model that was used."},
@@ -143,13 +154,18 @@ FIELDS: Json = {
     "ImageWarning.message": a_field(
         "What was left out, and why, for a person.", "1 of 3 pages was left out: damaged."
     ),
+    "EarlierFailure.code": a_field("The reason, for programs.", "attempts_exhausted"),
+    "EarlierFailure.message": a_field("The reason, for a person.", examples.EARLIER_ERROR["message"]),
     "Failure.code": a_field(
         "The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`, "
         "`object_lost`, or one that a later version adds.",
         "undecodable",
     ),
     "Failure.message": a_field("The reason, for a person.", "The file is damaged and could not be decoded."),
-    "retryable": a_field("True if uploading the same file again may succeed.", False),
+    "retryable": a_field("True if another try may succeed; see `retryImage`.", False),
+    "earlier_errors": {"description": "The errors before each retry, oldest first, at most 20."},
+    "attempts": a_field("How often work on the image had started.", 3, minimum=0),
+    "failed_at": _instant("When the image had failed.", LATER),
     "asked": a_field("The model that was requested.", "auto"),
     "Model.used": a_field("The model that makes the result; null until it is known.", "faithful"),
     "reason": a_field("Why `auto` chose this model, for programs; null if it did not choose.", "clean_photo"),
@@ -160,6 +176,30 @@ FIELDS: Json = {
     "Download.download_url": _address("The link. It needs no token.", examples.DOWNLOAD["download_url"]),
     "filename": a_field("The name that the link gives to the file.", "photo.jpg"),
     "Download.expires_at": _instant("Until when the link works.", examples.DOWNLOAD["expires_at"]),
+    # estimates
+    "Estimate.accepted": a_field("True if the upload would be accepted.", True),
+    "refusals": {"description": "The refusals that the upload would get. Empty if it would be accepted."},
+    "EstimatedRefusal.code": a_field("The reason, for programs, as `code` of an error.", "quota_exceeded"),
+    "EstimatedRefusal.message": a_field("The reason, for a person.", refusals.QUOTA_EXCEEDED.text),
+    "EstimatedRefusal.errors": {
+        "description": "The invalid fields, and what is wrong with each; null if no field is at fault.",
+        "examples": [None],
+    },
+    "result": {"description": "The result; null if none is possible."},
+    "width": a_field("Width in pixels.", 3840, minimum=1),
+    "height": a_field("Height in pixels.", 2160, minimum=1),
+    "EstimatedResult.format": a_field("The format of the result.", "jpeg"),
+    "Estimate.model": a_field("The requested model; null if no result is possible.", "auto"),
+    "quota": {"description": "The quota of this month."},
+    "EstimatedQuota.used": a_field("How many images count now.", 42, minimum=0),
+    "EstimatedQuota.limit": a_field("The monthly quota; null if there is none.", 100, minimum=0),
+    "remaining_after": a_field(
+        "How many images are left after this one; null if there is no quota.", 57, minimum=0
+    ),
+    "seconds": {"description": "How long it takes; null while nothing is known yet."},
+    "low": a_field("The lower end of the range for most images, in seconds.", 5, minimum=1),
+    "likely": a_field("The most likely time, in seconds.", 9, minimum=1),
+    "high": a_field("The upper end of the range for most images, in seconds.", 17, minimum=1),
     # batches
     "Batch.id": a_field("The id of the batch.", 7),
     "AcceptedBatch.id": a_field("The id of the batch, for all later requests.", 7),

@@ -43,6 +43,11 @@ TOKEN_SCHEME: Json = {
     "scheme": "bearer",
     "description": "The text of an API token. The scopes of an operation are the abilities that it needs.",
 }
+FILE_EXAMPLES = {
+    "application/zip": "PK…",
+    "text/csv": "id,file,original_filename,status\r\n101,photo1.jpg,photo1.jpg,completed\r\n",
+}
+"""Examples of files, by their media type."""
 EXAMPLE_FIELD = "status"
 """The field that is invalid in the examples of operations without a body."""
 
@@ -147,6 +152,8 @@ def _success_answer(
 ) -> Json:
     if EVENT_STREAM in answer["content"]:
         return _event_stream(path, operation, named)
+    if operation.file_type:
+        return _file(path, operation)
     reference = answer["content"]["application/json"]["schema"]
     messages = [operation.message, *operation.other_messages]
     example = {"success": True, "message": operation.message, "data": operation.example_data} | examples.PAGE
@@ -184,6 +191,17 @@ def _event_stream(path: str, operation: Operation, named: Json) -> Json:
         "headers": headers_of_answer(path),
         "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": lines}},
         "x-event-schema": {"$ref": f"{REFERENCE}Event"},
+    }
+
+
+def _file(path: str, operation: Operation) -> Json:
+    """Return the description of an answer that is a file."""
+    is_text = operation.file_type.startswith("text/")
+    schema: Json = {"type": "string"} | ({} if is_text else {"format": "binary"})
+    return {
+        "description": "The file, as an attachment.",
+        "headers": headers_of_answer(path),
+        "content": {operation.file_type: {"schema": schema, "example": FILE_EXAMPLES[operation.file_type]}},
     }
 
 

@@ -83,6 +83,36 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "queue_position": None,
         "estimated_seconds": None,
         "warnings": [],
+        "earlier_errors": [],
+        "original_url": "https://files.example.com/images/originals/abc123.jpg?X-Amz-Signature=9e1d",
+    }
+
+
+EARLIER_ERROR = {
+    "code": "attempts_exhausted",
+    "message": "The image could not be processed in 3 attempts.",
+    "retryable": True,
+    "attempts": 3,
+    "failed_at": LATER,
+}
+
+
+def retried(image: dict[str, Any]) -> dict[str, Any]:
+    """Return the image as it is once it was retried."""
+    result = (
+        "upscaled_path", "upscaled_size", "upscaled_size_human", "upscaled_dimensions", "processing_time",
+        "upscaled_dimensions_formatted", "download_url", "queue_time", "download_expires_at",
+    )  # fmt: skip
+    no_model = {"asked": "auto", "used": None, "reason": None, "message": None}
+    return {
+        **image,
+        **dict.fromkeys(result),
+        "status": "pending",
+        "model": no_model,
+        "progress": 0,
+        "queue_position": 3,
+        "estimated_seconds": 9,
+        "earlier_errors": [EARLIER_ERROR],
     }
 
 
@@ -203,7 +233,23 @@ MODELS = [
     }
     for model in KNOWN_MODELS[:2]
 ]
+RETRIED_BATCH = COMPLETED_BATCH | {
+    "status": "processing",
+    "completed_images": 2,
+    "progress": 66,
+    "images": [*COMPLETED_BATCH["images"][:2], retried(COMPLETED_BATCH["images"][2])],
+    "completed_at": None,
+}
 IMAGE = {**completed(42, "photo.jpg"), "batch_id": None}
+ESTIMATE = {
+    "accepted": True,
+    "refusals": [],
+    "result": {"width": 3840, "height": 2160, "format": "jpeg"},
+    "model": "auto",
+    "quota": {"used": 42, "limit": 100, "remaining_after": 57},
+    "seconds": {"low": 5, "likely": 9, "high": 17},
+}
+RETRIED = retried(IMAGE)
 EVENT = {"type": "image.completed", "timestamp": IMAGE["updated_at"], "data": IMAGE}
 DOWNLOAD = {
     "download_url": IMAGE["download_url"],

@@ -50,6 +50,8 @@ class Operation:
     """Other messages of a successful answer."""
     example_data: Any = None
     """An example of the answer's data."""
+    file_type: str = ""
+    """The media type of an answer that is a file, without an envelope."""
     body: Body | None = None
     """The request body, from `json_body` or `multipart_body`."""
     other_body: Body | None = None

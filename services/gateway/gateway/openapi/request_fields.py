@@ -19,6 +19,7 @@ BODIES: Json = {
     "BatchUpload": "The files of a batch, and the options for all of them.",
     "Code": "A code of the second factor.",
     "Credentials": "Address and password of a user.",
+    "EstimateRequest": "A picture, and the options with which it would be uploaded.",
     "FileToUpload": "A file that you are going to store.",
     "ForgottenPassword": "Whose password was forgotten.",
     "ImageLink": "A link to one file, or the id of a stored one, and its options.",
@@ -69,7 +70,7 @@ FIELDS: Json = {
     ),
     # uploads
     "filename": a_field("The name of the file.", "photo.jpg", minLength=1),
-    "size": a_field("The exact size of the file in bytes.", 1_234_567, minimum=1),
+    "FileToUpload.size": a_field("The exact size of the file in bytes.", 1_234_567, minimum=1),
     "sha256": a_field(
         "The SHA-256 of the file in hexadecimal digits. It is then checked.",
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -77,6 +78,11 @@ FIELDS: Json = {
     "content_type": a_field(
         "The type that you will send. By default application/octet-stream.", "image/jpeg"
     ),
+    "width": a_field("Width of the original in pixels.", 1920),
+    "height": a_field("Height of the original in pixels.", 1080),
+    "format": a_field("The format of the original.", "jpeg"),
+    "size": a_field("The size of the file in bytes. It matters only if it may be too large.", 2097152),
+    "transparent": a_field("True if the original has an alpha channel or a transparent colour.", False),
     "image": a_field(f"The image: a file of at most {LARGEST_FILE}.", "photo.jpg"),
     "image_url": a_field(
         f"A link to the image: an `https` URL on the public internet, to a file of at most {LARGEST_FILE}. "

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from gateway.backend import Backend, BackendDep
 from gateway.http import bodies
 from gateway.http.envelope import Envelope, Message
-from gateway.identity.access import Access, limit_by_address
+from gateway.identity.access import Access, limit_by_address, shows_credential
 from gateway.identity.route_access import AccountOwner, TokenHolder
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation, json_body
@@ -250,7 +250,7 @@ RESEND_VERIFICATION = Operation(
 @router.post("/email/verification-notification", status_code=202)
 @RESEND_VERIFICATION.describes
 async def resend_verification(request: Request, backend: BackendDep) -> Message:
-    if "authorization" in request.headers:
+    if shows_credential(request):
         email = (await Access(requires_verification=False)(request)).user.email
     else:
         await limit_by_address(request)

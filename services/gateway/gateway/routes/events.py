@@ -24,7 +24,9 @@ from gateway.openapi.operation import Operation
 from loupe import refusals
 from loupe.contract import EVENT_TYPES
 from loupe.images.v1 import images_pb2 as pb
+from loupe.outbound.v1 import outbound_pb2
 from rest import events as rest_events
+from rest.webhooks import webhook_data
 
 router = APIRouter(prefix="/api/events", tags=["events"])
 COMMENT_SECONDS = 15.0
@@ -140,7 +142,9 @@ class _Following:
                 self._caller = await find_again(self._request)
                 return await _read(self._caller, event)
             except errors.NotFound:
-                return rest_events.deleted_data(event.image_id or event.batch_id)
+                return rest_events.deleted_data(event.image_id or event.batch_id or event.webhook_id)
+            except errors.PermissionDenied:
+                return None  # the token may not read webhooks
             except errors.Unauthenticated as error:
                 if error.reason == refusals.UNAUTHENTICATED.code:
                     self._stream.check_token()
@@ -152,6 +156,9 @@ class _Following:
 
 
 async def _read(caller: Caller, event: pb.ClientEvent) -> dict[str, Any]:
+    if event.webhook_id:
+        request = outbound_pb2.GetWebhookRequest(id=event.webhook_id)
+        return webhook_data((await caller.outbound.GetWebhook(request)).webhook)
     if event.image_id:
         response = await caller.images.GetImage(pb.GetImageRequest(id=event.image_id))
         return rest_events.image_data(response.image)

@@ -93,7 +93,8 @@ async def send_image(request: Request, caller: Caller) -> pb.UpscaleResponse:
     """
     backend, metadata = backend_of(request), submissions.metadata_of(request, caller)
     async with backend.upload_gate.admit(caller.user.id):
-        messages, seconds = read_image_form(request, backend.upload_time), _call_seconds(request, IMAGE_FORM)
+        messages = read_image_form(request, backend.upload_time, api_request=not caller.is_console_session)
+        seconds = _call_seconds(request, IMAGE_FORM)
         response = await caller.images.Upscale(messages, timeout=seconds, metadata=metadata)
     submissions.describe_answer(request, caller, response)
     return response
@@ -106,7 +107,8 @@ async def send_batch(request: Request, caller: Caller) -> pb.CreateBatchResponse
     """
     backend, metadata = backend_of(request), submissions.metadata_of(request, caller)
     async with backend.upload_gate.admit(caller.user.id):
-        messages, seconds = read_batch_form(request, backend.upload_time), _call_seconds(request, BATCH_FORM)
+        messages = read_batch_form(request, backend.upload_time, api_request=not caller.is_console_session)
+        seconds = _call_seconds(request, BATCH_FORM)
         response = await caller.images.CreateBatch(messages, timeout=seconds, metadata=metadata)
     submissions.describe_answer(request, caller, response)
     return response
@@ -119,14 +121,14 @@ def _call_seconds(request: Request, form: Form) -> float:
 
 
 async def read_image_form(
-    request: Request, upload_time: UploadTime = DEFAULT_TIME
+    request: Request, upload_time: UploadTime = DEFAULT_TIME, *, api_request: bool = True
 ) -> AsyncGenerator[pb.UpscaleRequest]:
     """Yield the messages of one `Upscale` call. The options come last. Without them nothing is accepted."""
     has_file = False
     async for event in read_form(request, IMAGE_FORM, upload_time):
         if isinstance(event, FileStart):
             has_file = True
-            start = pb.UpscaleRequest.Start(filename=event.filename or "", api_request=True)
+            start = pb.UpscaleRequest.Start(filename=event.filename or "", api_request=api_request)
             yield pb.UpscaleRequest(start=start)
         elif isinstance(event, bytes):
             yield pb.UpscaleRequest(chunk=event)
@@ -135,7 +137,7 @@ async def read_image_form(
             if upload_id and has_file:
                 raise errors.invalid({UPLOAD_ID: ["The upload id may not be sent together with an image."]})
             if upload_id:
-                start = pb.UpscaleRequest.Start(upload_id=upload_id, api_request=True)
+                start = pb.UpscaleRequest.Start(upload_id=upload_id, api_request=api_request)
                 yield pb.UpscaleRequest(start=start)
             request.state.options = event.texts
             options = pb.UpscaleRequest.Options(near_misses=event.near_misses, **event.texts)
@@ -143,7 +145,7 @@ async def read_image_form(
 
 
 async def read_batch_form(
-    request: Request, upload_time: UploadTime = DEFAULT_TIME
+    request: Request, upload_time: UploadTime = DEFAULT_TIME, *, api_request: bool = True
 ) -> AsyncGenerator[pb.CreateBatchRequest]:
     """Yield the messages of one `CreateBatch` call, with the files in the order of their arrival."""
     async for event in read_form(request, BATCH_FORM, upload_time):
@@ -157,7 +159,7 @@ async def read_batch_form(
         else:
             request.state.options = event.texts
             options = pb.CreateBatchRequest.Options(
-                api_request=True, near_misses=event.near_misses, **event.texts
+                api_request=api_request, near_misses=event.near_misses, **event.texts
             )
             yield pb.CreateBatchRequest(options=options)
 

@@ -10,7 +10,7 @@ from common import errors
 from common.db import now
 from images.domain import jobs
 from images.domain.pages import first_row
-from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Image
+from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Image, Status
 from loupe import refusals
 
 BatchWithImages = tuple[Batch, list[Image]]
@@ -39,6 +39,21 @@ async def page(
     batches = (await session.exec(newest.limit(size).offset(offset))).all()
     images = await _images_of(session, batches)
     return [(batch, images[batch.id or 0]) for batch in batches], total
+
+
+async def image_page(
+    session: AsyncSession, user_id: int, batch_id: int, status: Status | None, *, number: int, size: int
+) -> tuple[list[Image], int]:
+    """Return one page of the batch's images, in the order of their upload, and their number on all pages.
+
+    Raise `NotFound` if the user has no such batch.
+    """
+    offset = first_row(number, size)
+    await _batch_of_user(session, user_id, batch_id)
+    conditions = [col(Image.batch_id) == batch_id] + ([col(Image.status) == status] if status else [])
+    total = (await session.exec(select(func.count()).select_from(Image).where(*conditions))).one()
+    found = select(Image).where(*conditions).order_by(col(Image.id)).limit(size).offset(offset)
+    return list((await session.exec(found)).all()), total
 
 
 async def cancel_or_delete(session: AsyncSession, user_id: int, batch_id: int, rules: jobs.Rules) -> bool:

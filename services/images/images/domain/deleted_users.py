@@ -47,8 +47,8 @@ async def delete_some(session: AsyncSession, user_id: int) -> bool:
         await session.exec(delete(Batch).where(col(Batch.user_id) == user_id))
         await session.exec(delete(ImageBlock).where(col(ImageBlock.user_id) == user_id))
         await undecodable.forget(session, user_id)
-        await idempotency_keys.forget(session, user_id)
         await direct_uploads.delete_of_user(session, user_id)
+        await idempotency_keys.forget(session, user_id)
         return False
     for image in images:
         if image.status in UNFINISHED:

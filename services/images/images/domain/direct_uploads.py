@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors
 from common.db import now
 from images.domain import jobs
-from images.tables import DirectUpload
+from images.upload_tables import DirectUpload
 from loupe import refusals
 
 FIELD = "upload_id"

@@ -15,7 +15,7 @@ from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
-from images.tables import IdempotencyKey
+from images.upload_tables import IdempotencyKey
 from loupe import refusals
 
 ALIVE = timedelta(seconds=20)

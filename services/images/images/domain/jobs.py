@@ -4,10 +4,9 @@
 of an attempt is the fence of its work, and a call with an older fence changes nothing.
 """
 
-import uuid
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col, select, update
@@ -168,29 +167,6 @@ async def cancel(session: AsyncSession, image: Image) -> None:
     await batch_progress.record_end(session, image, is_completed=False)
     counters.count_end(session, image)
     await outbox.publish(session, "images.cancelled", ended_event(image))
-
-
-async def retry_exhausted(
-    session: AsyncSession, image_id: int, reservation_id: uuid.UUID, reserved_until: datetime, rules: Rules
-) -> bool:
-    """Make an image that has used up its attempts pending again, with new attempts.
-
-    It needs a new reservation, because the old one was released when the image failed. Return False, and
-    change nothing, if the image has not used up its attempts.
-    """
-    image = await lock_image(session, image_id)
-    if image is None or not is_exhausted(image):
-        return False
-    image.status, image.progress = Status.PENDING, 0
-    image.failure_code = image.failure_message = image.failure_retryable = None
-    image.reservation_id, image.reserved_until = reservation_id, reserved_until
-    image.attempts_from, image.excused = image.attempt, 0
-    image.dispatched_at = image.started_at = image.heartbeat_at = None
-    image.updated_at = now()
-    await batch_progress.reopen(session, image)
-    await session.flush()
-    await dispatch(session, image.user_id, rules)
-    return True
 
 
 def is_exhausted(image: Image) -> bool:

@@ -62,6 +62,12 @@ def too_large_text(largest_bytes: int) -> str:
     return f"The image may not be greater than {largest_bytes >> 20} MB."
 
 
+def check_pixels(pixels: int, largest_pixels: int) -> None:
+    """Raise `Refused` if a picture has more pixels than the limit."""
+    if pixels > largest_pixels:
+        raise Refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
+
+
 def check_header(
     answer: Mapping[str, Any], *, largest_pixels: int, accepted: Collection[Format] = ()
 ) -> Header:

@@ -31,7 +31,7 @@ from imagefile.parser_bombs import ParserBomb
 from imagefile.tiff import Tags
 from imagefile.tiff_pages import select_picture
 from images.formats import png, sequences
-from images.formats.header import Header, Refused
+from images.formats.header import Header, Refused, check_pixels
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked from the header
 MOST_FRAMES = gif.MOST_FRAMES
@@ -122,7 +122,7 @@ def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
 
 def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pixels: int) -> Header:
     width, height = image.size
-    _check_pixels(width * height, largest_pixels)
+    check_pixels(width * height, largest_pixels)
     if not READABLE[format_].is_complete(data) or (format_ == "JPEG" and not jpeg_pixels.are_complete(data)):
         raise _refused(BROKEN)
     summary = gif.summarise(data) if format_ == "GIF" else None
@@ -152,7 +152,7 @@ def _hdr_refusal(format_: Format, image: ImageFile.ImageFile, data: bytes) -> st
 def _header_of_boxes(format_: Format, data: bytes, largest_pixels: int) -> Header:
     """Return the header of a HEIF or AVIF file from its boxes."""
     summary = heif.summarise(data)
-    _check_pixels(max(summary.width * summary.height, summary.coded_pixels // MOST_CODED), largest_pixels)
+    check_pixels(max(summary.width * summary.height, summary.coded_pixels // MOST_CODED), largest_pixels)
     if problem := heif.refusal(summary, CODINGS[format_]):
         raise _refused(problem)
     if not summary.is_whole or min(summary.width, summary.height) < 1:
@@ -171,7 +171,7 @@ def _header_of_boxes(format_: Format, data: bytes, largest_pixels: int) -> Heade
 def _jxl_header(data: bytes, largest_pixels: int) -> Header:
     """Return the header of a JPEG XL file, which Pillow does not read."""
     header = jxl.read_header(data)
-    _check_pixels(header.width * header.height, largest_pixels)
+    check_pixels(header.width * header.height, largest_pixels)
     if problem := jxl.refusal(header):
         raise _refused(problem)
     reading = READABLE["JXL"]
@@ -187,18 +187,13 @@ def _jxl_header(data: bytes, largest_pixels: int) -> Header:
     )
 
 
-def _check_pixels(pixels: int, largest_pixels: int) -> None:
-    if pixels > largest_pixels:
-        raise _refused(f"The image may not have more than {largest_pixels / 1e6:g} megapixels.")
-
-
 def _tiff_header(data: bytes, largest_pixels: int) -> Header:
     """Return the header of a TIFF without Pillow, which does not open all kinds that the decoder reads."""
     tiff.walk(data)  # again, because the picture may have a later directory than the first
     tags = Tags(data)
     is_complete = READABLE["TIFF"].is_complete(data)
     width, height = tiff_kinds.upright_size(tags)
-    _check_pixels(max(width * height, tiff.coded_pixels(tags) // MOST_CODED), largest_pixels)
+    check_pixels(max(width * height, tiff.coded_pixels(tags) // MOST_CODED), largest_pixels)
     if not is_complete or min(width, height) < 1 or not tiff_kinds.has_plausible_strips(tags):
         raise _refused(BROKEN)
     if feature := tiff_kinds.unsupported_feature(tags):
@@ -212,7 +207,7 @@ def _bmp_header(data: bytes, largest_pixels: int) -> Header:
     """Return the header of a BMP without Pillow, which does not open all kinds that the decoder reads."""
     header = bmp.read_header(data)
     width, height = header.width, abs(header.height)
-    _check_pixels(width * height, largest_pixels)
+    check_pixels(width * height, largest_pixels)
     if not READABLE["BMP"].is_complete(data) or min(width, height) < 1:
         raise _refused(BROKEN)
     if feature := bmp.unsupported_feature(header):

@@ -16,7 +16,8 @@ from prometheus_client import Gauge
 from common import bus, errors, redrive, timestamps, trace
 from images.domain import jobs, library
 from images.tables import Image
-from images.uploads.intake import Intake, ServiceContext
+from images.uploads.intake import ServiceContext
+from images.uploads.retries import Retries
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
 
@@ -100,20 +101,15 @@ class DeadLetters:
     async def _retry_image(self, image_id: int) -> None:
         """Make an image that used up its attempts pending again, with a new place in the user's monthly
         quota.
-
-        The rest of the plan is not checked again: that happened when the image was uploaded.
         """
         async with self._context.sessions.begin() as session:
             image = (await library.get_many(session, [image_id])).get(image_id)
         if image is None or not jobs.is_exhausted(image):
             raise NotFailed
-        async with Intake(self._context, image.user_id) as intake:
-            [place] = (await intake.reserve(1)).places
-            async with self._context.sessions.begin() as session:
-                if not await jobs.retry_exhausted(
-                    session, image_id, place.reservation_id, place.reserved_until, self._context.rules
-                ):
-                    raise NotFailed
+        try:
+            await Retries(self._context).retry_for_operator(image.user_id, image_id)
+        except errors.AlreadyExists as error:
+            raise NotFailed from error
 
     async def _get(self, sequence: int) -> api.RawStreamMsg:
         if sequence:  # NATS would take 0 for a request without a sequence

@@ -19,7 +19,7 @@ from common.blobs import Replaced
 from common.db import Sessions, now
 from images.domain import deleted_users, direct_uploads, jobs
 from images.formats.header import too_large_text
-from images.tables import DirectUpload
+from images.upload_tables import DirectUpload
 from images.uploads import file_names
 from images.uploads.intake import ServiceContext
 from images.uploads.memory import Account
@@ -95,9 +95,10 @@ class DirectUploads:
         data, hashed = bytearray(), hashlib.sha256()
         try:
             for offset in range(0, version.bytes, RANGE_BYTES):
-                account.add(min(RANGE_BYTES, version.bytes - offset))
+                length = min(RANGE_BYTES, version.bytes - offset)
+                account.add(length)
                 piece = await self._context.blobs.get_range(
-                    upload.object_key, offset, RANGE_BYTES, version=version
+                    upload.object_key, offset, length, version=version
                 )
                 hashed.update(piece)
                 data += piece

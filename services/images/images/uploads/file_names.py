@@ -31,6 +31,15 @@ def for_result(filename: str, format_: Format) -> str:
     return f"{path.stem if path.suffix else filename}.{extension(format_)}"
 
 
+def format_of(path: str) -> Format:
+    """Return the format of a stored file by its extension. Raise `ValueError` for an unknown one."""
+    suffix = path.rpartition(".")[2]
+    for name in FORMATS:
+        if suffix == extension(name):
+            return name
+    raise ValueError(f"no format has the extension {suffix!r}")
+
+
 def disposition(filename: str) -> str:
     """Return the `Content-Disposition` of a download (RFC 6266), with an ASCII fallback for old clients."""
     plain = "".join(

@@ -7,11 +7,11 @@ deletes the objects.
 """
 
 import asyncio
+import contextlib
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -22,11 +22,13 @@ from common.db import Sessions
 from imagefile.formats import extension, media_type
 from images.catalogue import ALWAYS_SERVED
 from images.domain import direct_uploads, jobs, library, models, undecodable, work
+from images.domain.retries import Place
 from images.formats.header import Header, Limits
 from images.formats.parsers import Parsers
 from images.settings import UPLOAD_MEMORY_BYTES, Settings
 from images.submissions import Submissions
-from images.tables import Batch, DirectUpload, Image
+from images.tables import Batch, Image
+from images.upload_tables import DirectUpload
 from images.uploads import sequence_plan, sizing
 from images.uploads.intents import RESERVED_SECONDS, Intent, Intents
 from images.uploads.memory import UploadMemory
@@ -122,7 +124,7 @@ class Original:
         user_id: int,
         options: UploadOptions,
         size: sizing.Size,
-        place: "Place",
+        place: Place,
         limits: sizing.Limits,
         *,
         api_request: bool,
@@ -157,15 +159,6 @@ class Original:
         )
         options.output.write_to(row)
         return row
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A reservation in the month's quota, and the queue that the plan puts the image into."""
-
-    reservation_id: uuid.UUID
-    reserved_until: datetime
-    is_priority: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,13 +253,22 @@ class Intake:
 
         Raise `Unavailable` if the upload has been undone.
         """
-        await self.wait_until_stored()
-        async with self._context.sessions.begin() as session:
-            await self._context.intents.complete(session, self._intent)
+        async with self.commit() as session:
             await library.add(session, self._intent.user_id, images, self._context.rules, batch)
             if direct:
                 await direct_uploads.use(session, direct)
             await last(session, images, batch)
+
+    @contextlib.asynccontextmanager
+    async def commit(self) -> AsyncGenerator[AsyncSession]:
+        """Open the transaction after which the steps are not undone any more, once all files are stored.
+
+        Raise `Unavailable` if they have been undone.
+        """
+        await self.wait_until_stored()
+        async with self._context.sessions.begin() as session:
+            await self._context.intents.complete(session, self._intent)
+            yield session
 
     async def _undo(self) -> None:
         """Give the places back and delete the objects, as soon as no thread writes any more."""

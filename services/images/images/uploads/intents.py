@@ -20,7 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors, log, process
 from common.blobs import Blobs
 from common.db import Sessions
-from images.tables import UploadIntent
+from images.upload_tables import UploadIntent
 from loupe.billing.v1 import billing_pb2
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from common import errors
 from images.formats.header import Header, too_large_text
-from images.tables import DirectUpload, Image
+from images.tables import Image
+from images.upload_tables import DirectUpload
 from images.uploads import file_names, output, sizing
 from images.uploads.incomplete import incomplete_upload
 from images.uploads.intake import Intake, LastStep, Original, ServiceContext, UploadOptions, do_nothing
@@ -94,6 +95,32 @@ def parse_options(
     return options
 
 
+async def check(
+    form: pb.UpscaleRequest.Options,
+    model_names: Collection[str],
+    reading: Awaitable[Header],
+    file_field: str = "image",
+) -> tuple[UploadOptions, Header]:
+    """Check the options, and the file whose header `reading` reads.
+
+    Raise `InvalidArgument` with every field at fault. `file_field` is the field that has the file.
+    """
+    fields: dict[str, list[str]] = {}
+    options, header = UploadOptions(), None
+    try:
+        options = parse_options(form, model_names)
+    except errors.InvalidArgument as error:
+        fields |= error.fields
+    try:
+        header = await reading
+    except errors.InvalidArgument as error:
+        named = {file_field if name == "image" else name: texts for name, texts in error.fields.items()}
+        fields = named | fields
+    if fields or header is None:
+        raise errors.invalid(fields)
+    return options, header
+
+
 class Uploads:
     """Accepts single uploads."""
 
@@ -107,7 +134,9 @@ class Uploads:
 
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
         """
-        options, header = await self._check(upload)
+        model_names = await self._context.model_names(upload.options.model)
+        reading = self._context.read_header(upload.data)
+        options, header = await check(upload.options, model_names, reading, upload.field_name)
         original = Original(upload.filename, len(upload.data), header)
         limits = self._context.limits()
         size = original.result_size(options, limits)
@@ -123,22 +152,3 @@ class Uploads:
     async def check_options(self, options: pb.UpscaleRequest.Options) -> UploadOptions:
         """Return the options. Raise `InvalidArgument` with every field at fault."""
         return parse_options(options, await self._context.model_names(options.model))
-
-    async def _check(self, upload: Upload) -> tuple[UploadOptions, Header]:
-        """Check file and options. Raise `InvalidArgument` with every field at fault."""
-        fields: dict[str, list[str]] = {}
-        options, header = UploadOptions(), None
-        try:
-            options = await self.check_options(upload.options)
-        except errors.InvalidArgument as error:
-            fields |= error.fields
-        try:
-            header = await self._context.read_header(upload.data)
-        except errors.InvalidArgument as error:
-            found = {
-                upload.field_name if name == "image" else name: text for name, text in error.fields.items()
-            }
-            fields = found | fields
-        if fields or header is None:
-            raise errors.invalid(fields)
-        return options, header

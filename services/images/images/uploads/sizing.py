@@ -58,9 +58,9 @@ def parse(scale_factor: str, target_width: str, target_height: str) -> Options:
     Raise `InvalidArgument` with every field at fault.
     """
     fields: dict[str, list[str]] = {}
-    scale = _integer("scale_factor", scale_factor, SCALE_BOUNDS, fields)
-    width = _integer("target_width", target_width, SIDE_BOUNDS, fields)
-    height = _integer("target_height", target_height, SIDE_BOUNDS, fields)
+    scale = parse_integer("scale_factor", scale_factor, SCALE_BOUNDS, fields)
+    width = parse_integer("target_width", target_width, SIDE_BOUNDS, fields)
+    height = parse_integer("target_height", target_height, SIDE_BOUNDS, fields)
     if scale_factor and (target_width or target_height):
         fields.setdefault("scale_factor", []).append(
             "The scale factor cannot be used with target width or target height."
@@ -106,7 +106,7 @@ def check_scale(original: Size, size: Size, options: Options, max_scale: int) ->
         raise errors.invalid(fields)
 
 
-def _integer(name: str, text: str, bounds: tuple[int, int], fields: dict[str, list[str]]) -> int | None:
+def parse_integer(name: str, text: str, bounds: tuple[int, int], fields: dict[str, list[str]]) -> int | None:
     """Return the number, or None if there is no text or it is invalid. Add its problem to `fields`."""
     if not text:
         return None

@@ -1,0 +1,52 @@
+"""Write the generated parts of the client: the models, and the synchronous twin of the asynchronous code.
+
+With --check it changes nothing, and fails if a file is not current.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from generator.models import render_models
+from generator.twin import to_sync
+
+PACKAGE = Path(__file__).parents[1] / "loupe_client"
+ROOT = Path(__file__).parents[3]
+
+
+def formatted(text: str, path: Path) -> str:
+    """Return the text as ruff formats the file of this path, without unused and doubled imports."""
+    for command in (("check", "--quiet", "--fix-only", "--select", "I,F401,F811"), ("format",)):
+        ruff = [str(Path(sys.executable).parent / "ruff"), *command, "--stdin-filename", str(path), "-"]
+        text = subprocess.run(ruff, input=text, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return text
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Yield each generated file with its content."""
+    models = PACKAGE / "models.py"
+    yield models, formatted(render_models(), models)
+    for source in sorted((PACKAGE / "_async").glob("*.py")):
+        target = PACKAGE / "_sync" / source.name
+        yield target, formatted(to_sync(source.read_text(), source.name), target)
+
+
+def main() -> None:
+    changed = [
+        (path, text)
+        for path, text in generated()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    if "--check" in sys.argv[1:]:
+        if changed:
+            names = ", ".join(str(path.relative_to(ROOT)) for path, _ in changed)
+            sys.exit(f"generated code is not current: run make client. It concerns {names}")
+        return
+    for path, text in changed:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

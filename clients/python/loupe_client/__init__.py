@@ -1,0 +1,30 @@
+"""The client of Loupe, a self-hosted image upscaling service.
+
+    Loupe().upscale("photo.jpg", scale=4).save("photo@4x.jpg")
+
+`AsyncLoupe` is its asynchronous twin. Importing this package needs httpx2 and pydantic alone.
+"""
+
+from loupe_client import errors, models, webhooks
+from loupe_client._async.client import AsyncLoupe
+from loupe_client._async.images import AsyncUpscaled
+from loupe_client._sync.client import Loupe
+from loupe_client._sync.images import Upscaled
+from loupe_client.errors import ApiError, ImageFailed, LoupeError
+from loupe_client.event_frames import Event
+from loupe_client.version import VERSION as __version__  # noqa: N811  the name that Python tools read
+
+__all__ = [
+    "ApiError",
+    "AsyncLoupe",
+    "AsyncUpscaled",
+    "Event",
+    "ImageFailed",
+    "Loupe",
+    "LoupeError",
+    "Upscaled",
+    "__version__",
+    "errors",
+    "models",
+    "webhooks",
+]

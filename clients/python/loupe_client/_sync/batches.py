@@ -1,0 +1,72 @@
+# Generated from _async/batches.py by `make client`. Do not edit.
+"""Batches: several pictures in one request."""
+
+import uuid
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from typing_extensions import Unpack
+
+from loupe_client._sync.images import PER_PAGE
+from loupe_client._sync.transport import Transport
+from loupe_client._sync.waiting import Waiting
+from loupe_client.answers import envelope_of, parse
+from loupe_client.models import AcceptedBatch, Batch
+from loupe_client.options import Options, fields_of
+from loupe_client.sources import Source, upload_of
+
+
+class Batches:
+    """The batches of the user. The plan has to include them."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._waiting = Waiting(transport, Batch, "/api/batches", "batch_id")
+
+    def submit(
+        self,
+        sources: Sequence[Source],
+        *,
+        name: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[Options],
+    ) -> AcceptedBatch:
+        """Send up to 20 pictures with the same options. One faulty file refuses the whole batch."""
+        uploads = [upload_of(source) for source in sources]
+        form = fields_of(options) | ({"name": name} if name else {})
+
+        def parts(files: ExitStack) -> list[tuple[str, Any]]:
+            return [("images[]", (each.name, files.enter_context(each.open()))) for each in uploads]
+
+        key = idempotency_key or uuid.uuid4().hex
+        data = self._transport.call("POST", "/api/batches", form=form, parts=parts, key=key)
+        return parse(AcceptedBatch, data)
+
+    def get(self, batch_id: int) -> Batch:
+        """Return a batch with its images."""
+        return self._waiting.get(batch_id)
+
+    def wait(
+        self,
+        batch_id: int,
+        *,
+        timeout: float | None = None,
+        on_change: Callable[[Batch], object] | None = None,
+    ) -> Batch:
+        """Return the batch once it has ended, in whatever way: look at `status` and at its images."""
+        return self._waiting.wait(batch_id, timeout, on_change)
+
+    def list(self, *, status: str | None = None, per_page: int = PER_PAGE) -> Generator[Batch]:
+        """Yield the batches of the user, the newest first, and read pages as they are needed."""
+        page: int | None = 1
+        while page:
+            query = {"status": status, "page": page, "per_page": per_page}
+            answer = envelope_of(self._transport.send("GET", "/api/batches", query=query))
+            for each in answer["data"]:
+                yield parse(Batch, each)
+            page = page + 1 if answer["links"]["next"] else None
+
+    def delete(self, batch_id: int) -> None:
+        """Cancel an unfinished batch. Delete one that has ended, with its images."""
+        self._transport.call("DELETE", f"/api/batches/{batch_id}")

@@ -1,0 +1,64 @@
+/** One event stream for all tabs: the tab that holds a lock opens it, and passes each event on to the others. */
+import type { Image } from "./client";
+
+const IMAGE_EVENTS = [
+  "image.accepted",
+  "image.processing",
+  "image.progress",
+  "image.completed",
+  "image.failed",
+  "image.deleted",
+] as const;
+const LOCK = "loupe.events";
+const PAUSE_MS = 5000;
+
+export type ImageEvent =
+  | { type: (typeof IMAGE_EVENTS)[number]; data: Image | { id: number; deleted: true } }
+  | { type: "reset" };
+
+/** Calls `onEvent` until `stop` is called. `reset` says that lists must be read anew. */
+export function followEvents(onEvent: (event: ImageEvent) => void, onRefused: () => void): () => void {
+  const channel = new BroadcastChannel(LOCK);
+  const ended = new AbortController();
+  channel.onmessage = (message: MessageEvent<ImageEvent>) => onEvent(message.data);
+  const publish = (event: ImageEvent): void => {
+    onEvent(event);
+    channel.postMessage(event);
+  };
+  navigator.locks
+    .request(LOCK, { signal: ended.signal }, () => lead(publish, onRefused, ended.signal))
+    .catch(() => undefined); // the tab stopped waiting for the lock
+  return () => {
+    ended.abort();
+    channel.close();
+  };
+}
+
+/** Reads the stream until the signal. A browser reconnects by itself, unless the server refused it. */
+function lead(publish: (event: ImageEvent) => void, onRefused: () => void, ended: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    let source: EventSource | undefined;
+    let pause: number | undefined;
+    const open = (): void => {
+      source = new EventSource("/api/events");
+      for (const type of IMAGE_EVENTS) {
+        source.addEventListener(type, (event: MessageEvent<string>) => publish(JSON.parse(event.data) as ImageEvent));
+      }
+      source.addEventListener("reset", () => publish({ type: "reset" }));
+      source.onerror = () => {
+        if (source?.readyState !== EventSource.CLOSED) return;
+        onRefused();
+        pause = window.setTimeout(() => {
+          publish({ type: "reset" });
+          open();
+        }, PAUSE_MS);
+      };
+    };
+    ended.addEventListener("abort", () => {
+      window.clearTimeout(pause);
+      source?.close();
+      resolve();
+    });
+    open();
+  });
+}

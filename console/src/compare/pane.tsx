@@ -1,0 +1,34 @@
+import { offset, type Size, type View } from "./view";
+
+interface Props {
+  source: string;
+  picture: Size;
+  pane: Size;
+  view: View;
+  label: string;
+  /** How much of the pane's left side is cut off, in percent. */
+  cutLeft?: number;
+  cutRight?: number;
+  onBroken?: () => void;
+}
+
+/** One picture in a pane, at the size of the result: the browser enlarges an original, smoothly. */
+export function Pane({ source, picture, pane, view, label, cutLeft = 0, cutRight = 0, onBroken }: Props) {
+  const corner = offset(view, picture, pane);
+  return (
+    <div class="pane" style={{ clipPath: `inset(0 ${cutRight}% 0 ${cutLeft}%)` }}>
+      <img
+        class="checker"
+        src={source}
+        alt={label}
+        draggable={false}
+        onError={onBroken}
+        style={{
+          width: `${picture.width}px`,
+          height: `${picture.height}px`,
+          transform: `translate(${corner.x}px, ${corner.y}px) scale(${view.zoom})`,
+        }}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,62 @@
+import { useEffect, useState } from "preact/hooks";
+import { LocationProvider, Route, Router } from "preact-iso";
+import { Account } from "./pages/account";
+import { Compare } from "./pages/compare";
+import { Door } from "./pages/door";
+import { History } from "./pages/history";
+import { Tokens } from "./pages/tokens";
+import { Upscale } from "./pages/upscale";
+import { Usage } from "./pages/usage";
+import { Failure } from "./parts/failure";
+import { Shell } from "./parts/shell";
+import { SignInAgain } from "./parts/sign-in-again";
+import { clear, follow, loadRecent } from "./state/images";
+import { loadUser, user } from "./state/session";
+import { texts } from "./texts";
+
+export function Console() {
+  return (
+    <LocationProvider scope="/console">
+      <Inside />
+    </LocationProvider>
+  );
+}
+
+function Inside() {
+  const [error, setError] = useState<unknown>();
+  const load = (): void => {
+    setError(undefined);
+    loadUser().catch(setError);
+  };
+  useEffect(load, []);
+  const id = user.value?.id;
+  useEffect(() => {
+    if (!id) return undefined;
+    loadRecent().catch(() => undefined); // pages that need it say what is wrong
+    const stop = follow(() => void loadUser().catch(() => undefined));
+    return () => {
+      stop();
+      clear();
+    };
+  }, [id]);
+
+  if (user.value === null) return <Door />;
+  if (error) return <main><Failure error={error} onRetry={load} /></main>;
+  if (!user.value) return <main aria-busy="true"><p>{texts().loading}</p></main>;
+  return (
+    <>
+      <Shell>
+        <Router>
+          <Route path="/console" component={Upscale} />
+          <Route path="/console/history" component={History} />
+          <Route path="/console/images/:id" component={Compare} />
+          <Route path="/console/usage" component={Usage} />
+          <Route path="/console/tokens" component={Tokens} />
+          <Route path="/console/account" component={Account} />
+          <Route default component={Upscale} />
+        </Router>
+      </Shell>
+      <SignInAgain />
+    </>
+  );
+}

@@ -1,0 +1,74 @@
+import { useEffect, useState } from "preact/hooks";
+import type { Image } from "../api/client";
+import { Comparison } from "../compare/comparison";
+import { parseSize } from "../compare/view";
+import { Failure } from "../parts/failure";
+import { sizesOf } from "../parts/image-row";
+import { images, loadImage, resets } from "../state/images";
+import { fill, texts } from "../texts";
+
+/** One image: before and after, and what was done. */
+export function Compare({ id = "" }: { id?: string }) {
+  const t = texts();
+  const [error, setError] = useState<unknown>();
+  const number = Number(id);
+  const load = (): void => {
+    setError(undefined);
+    loadImage(number).catch(setError);
+  };
+  useEffect(load, [number, resets.value]);
+  const image = images.value.get(number);
+  if (error && !image) return <Failure error={error} onRetry={load} />;
+  if (!image) return <p aria-busy="true">{t.loading}</p>;
+  return (
+    <article class="compare">
+      <div class="row heading">
+        <a class="button plain" href="/console">
+          ← {t.compare.back}
+        </a>
+        <h1>{image.original_filename}</h1>
+        {image.download_url && (
+          <a class="button main-action" href={image.download_url} download>
+            {t.upscale.download}
+          </a>
+        )}
+      </div>
+      <Pictures image={image} />
+      <Facts image={image} />
+    </article>
+  );
+}
+
+/** Draws with the links of the first answer: later answers sign new ones, and nothing must load again. */
+function Pictures({ image }: { image: Image }) {
+  const [links] = useState({ before: image.original_url, after: image.download_url });
+  const picture = parseSize(image.upscaled_dimensions);
+  const before = links.before ?? image.original_url;
+  const after = links.after ?? image.download_url;
+  if (image.error) return <p class="notice">{image.error.message}</p>;
+  if (!before || !after || !picture) return <p class="notice">{texts().compare.notDone}</p>;
+  return <Comparison before={before} after={after} picture={picture} />;
+}
+
+function Facts({ image }: { image: Image }) {
+  const t = texts();
+  const facts: [string, string | null | undefined][] = [
+    [t.upscale.size, sizesOf(image)],
+    [t.compare.file, [image.original_size_human, image.upscaled_size_human].filter(Boolean).join(" → ")],
+    [t.compare.model, image.model.used && `${image.model.used}. ${image.model.message ?? ""}`],
+    [t.compare.took, image.processing_time === null ? null : fill(t.seconds, { n: image.processing_time })],
+  ];
+  return (
+    <dl class="facts" aria-label={t.compare.facts}>
+      {facts.map(
+        ([name, value]) =>
+          value && (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ),
+      )}
+    </dl>
+  );
+}

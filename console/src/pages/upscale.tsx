@@ -1,0 +1,41 @@
+import { DropZone } from "../parts/drop-zone";
+import { ImageRow } from "../parts/image-row";
+import { OptionsForm } from "../parts/options-form";
+import { QuotaLine } from "../parts/quota-line";
+import { UploadRow } from "../parts/upload-row";
+import { newestFirst } from "../state/images";
+import { uploads } from "../state/uploads";
+import { texts } from "../texts";
+
+export function Upscale() {
+  const t = texts().upscale;
+  const isEmpty = uploads.value.length === 0 && newestFirst.value.length === 0;
+  return (
+    <>
+      <div class="row spread">
+        <h1>{t.title}</h1>
+        <QuotaLine />
+      </div>
+      <DropZone />
+      <OptionsForm />
+      <section class="card" aria-labelledby="recent">
+        <div class="row spread">
+          <h2 id="recent">{t.recent}</h2>
+          {!isEmpty && <a href="/console/history">{t.all}</a>}
+        </div>
+        {isEmpty ? (
+          <p class="quiet">{t.empty}</p>
+        ) : (
+          <ul class="work">
+            {uploads.value.map((upload) => (
+              <UploadRow key={`upload-${upload.key}`} upload={upload} />
+            ))}
+            {newestFirst.value.map((image) => (
+              <ImageRow key={`image-${image.id}`} image={image} />
+            ))}
+          </ul>
+        )}
+      </section>
+    </>
+  );
+}

@@ -1,0 +1,23 @@
+import { ApiError, UNREACHABLE } from "../api/client";
+import { fill, texts } from "../texts";
+
+/** Returns what went wrong as a sentence: the API's own words, where there are any. */
+export function sentenceOf(error: unknown): string {
+  const t = texts();
+  if (!(error instanceof ApiError) || error.code === UNREACHABLE) return t.away;
+  if (error.status === 429 && error.code === "too_many_requests" && error.retryAfterSeconds) {
+    return fill(t.limited, { minutes: Math.ceil(error.retryAfterSeconds / 60) });
+  }
+  if (error.code === "gone") return t.upscale.gone;
+  return error.sentence || t.away;
+}
+
+export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+  if (!error) return null;
+  return (
+    <div class="notice row" role="alert">
+      <p>{sentenceOf(error)}</p>
+      {onRetry && <button onClick={onRetry}>{texts().tryAgain}</button>}
+    </div>
+  );
+}

@@ -1,0 +1,129 @@
+import { useEffect, useState } from "preact/hooks";
+import { api, bodyOf, type Schemas } from "../api/client";
+import { change, type Options, options } from "../state/options";
+import { fill, texts } from "../texts";
+import { Field } from "./field";
+
+const FORMATS: Record<Schemas["OutputFormat"], string> = {
+  jpg: "JPEG",
+  jpeg: "JPEG",
+  png: "PNG",
+  webp: "WebP",
+  tiff: "TIFF",
+  avif: "AVIF",
+  jxl: "JPEG XL",
+};
+const SIZES: readonly Options["size"][] = ["2", "3", "4", "exact"];
+
+/** The options of the next pictures. */
+export function OptionsForm() {
+  const t = texts().upscale;
+  const chosen = options.value;
+  return (
+    <div class="options">
+      <fieldset class="choices">
+        <legend>{t.size}</legend>
+        {SIZES.map((size) => (
+          <label key={size}>
+            <input type="radio" name="size" checked={chosen.size === size} onChange={() => change({ size })} />
+            <span>{size === "exact" ? t.exact : fill(t.times, { n: size })}</span>
+          </label>
+        ))}
+      </fieldset>
+      {chosen.size === "exact" && <ExactSize />}
+      <ModelChoice />
+      <label class="field">
+        <span>{t.format}</span>
+        <select value={chosen.format} onChange={(event) => change({ format: event.currentTarget.value })}>
+          <option value="">{t.sameFormat}</option>
+          {Object.entries(FORMATS)
+            .filter(([name]) => name !== "jpeg")
+            .map(([name, title]) => (
+              <option key={name} value={name}>
+                {title}
+              </option>
+            ))}
+        </select>
+      </label>
+      <details>
+        <summary>{t.more}</summary>
+        <div class="row">
+          <Field
+            label={t.quality}
+            name="quality"
+            isNumber
+            value={chosen.quality}
+            onChange={(quality) => change({ quality })}
+          />
+          <label class="tick">
+            <input
+              type="checkbox"
+              checked={chosen.keepsMetadata}
+              onChange={(event) => change({ keepsMetadata: event.currentTarget.checked })}
+            />
+            <span>{t.metadata}</span>
+          </label>
+        </div>
+      </details>
+    </div>
+  );
+}
+
+function ExactSize() {
+  const t = texts().upscale;
+  const chosen = options.value;
+  return (
+    <>
+      <Field
+        label={t.width}
+        name="target_width"
+        isNumber
+        value={chosen.width}
+        onChange={(width) => change({ width })}
+      />
+      <Field
+        label={t.height}
+        name="target_height"
+        isNumber
+        value={chosen.height}
+        onChange={(height) => change({ height })}
+      />
+      <label class="field">
+        <span>{t.fit}</span>
+        <select
+          value={chosen.fit}
+          onChange={(event) => change({ fit: event.currentTarget.value as Options["fit"] })}
+        >
+          {(["stretch", "cover", "contain"] as const).map((fit) => (
+            <option key={fit} value={fit}>
+              {t.fits[fit]}
+            </option>
+          ))}
+        </select>
+      </label>
+    </>
+  );
+}
+
+function ModelChoice() {
+  const t = texts().upscale;
+  const [models, setModels] = useState<readonly Schemas["ServedModel"][]>([]);
+  useEffect(() => {
+    bodyOf(api.GET("/api/models")).then((answer) => setModels(answer.data), () => undefined);
+  }, []);
+  const { model } = options.value;
+  const description = models.find((each) => each.name === model)?.best_for;
+  const names = new Set([model, ...models.map((each) => each.name)]);
+  return (
+    <label class="field">
+      <span>{t.model}</span>
+      <select value={model} title={description} onChange={(event) => change({ model: event.currentTarget.value })}>
+        {[...names].map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

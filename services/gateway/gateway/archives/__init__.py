@@ -1,0 +1,1 @@
+"""Archives and reports of batches, made while they are read."""

@@ -1,0 +1,79 @@
+"""What all methods of the servicer share: the service's parts, and how they answer with images."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from common.db import now
+from imagefile.formats import media_type, parse_format
+from images.convert import batch_to_proto, to_proto
+from images.domain import batches, queue_estimate
+from images.operations.dead_letters import DeadLetters
+from images.operations.missing_objects import MissingObjects
+from images.queue_estimator import QueueEstimator
+from images.tables import UNFINISHED, Batch, Image, Status
+from images.uploads import file_names, single
+from images.uploads.batch import BatchUploads
+from images.uploads.direct import DirectUploads
+from images.uploads.estimates import Estimates
+from images.uploads.intake import ServiceContext
+from images.uploads.retries import Retries
+from loupe.images.v1 import images_pb2 as pb
+
+
+class Servicer:
+    """The base of the classes that implement the methods."""
+
+    def __init__(self, context: ServiceContext, dead_letters: DeadLetters) -> None:
+        self._sessions = context.sessions
+        self._blobs = context.blobs
+        self._memory = context.memory
+        self._uploads = single.Uploads(context)
+        self._batch_uploads = BatchUploads(context)
+        self._direct_uploads = DirectUploads(context)
+        self._submissions = context.submissions
+        self._retries = Retries(context)
+        self._estimates = Estimates(context)
+        self._dead_letters = dead_letters
+        self._missing_objects = MissingObjects(context)
+        self._settings = context.settings
+        self._link_lifetime = timedelta(seconds=context.settings.download_seconds)
+        self._rules = context.rules
+        cold_start = timedelta(seconds=context.settings.cold_start_seconds)
+        self._estimator = QueueEstimator(context.sessions, cold_start)
+
+    async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
+        """Return the queue if any of the images needs an estimate."""
+        return await self._estimator.queue() if any(image.status in UNFINISHED for image in images) else None
+
+    def _batches_to_proto(
+        self, found: Iterable[batches.BatchWithImages], queue: queue_estimate.Queue | None
+    ) -> list[pb.Batch]:
+        return [self._batch_to_proto(batch, images, queue) for batch, images in found]
+
+    def _batch_to_proto(
+        self, batch: Batch, images: Iterable[Image], queue: queue_estimate.Queue | None
+    ) -> pb.Batch:
+        return batch_to_proto(batch, [self._to_proto(image, queue) for image in images])
+
+    def _to_proto(self, image: Image, queue: queue_estimate.Queue | None) -> pb.Image:
+        """Convert an image, with the link of its original, and of its result if there is one."""
+        link = self._sign_link(image) if image.status == Status.COMPLETED else None
+        original_url = self._blobs.presigned_url(
+            image.original_path,
+            self._link_lifetime,
+            content_type=media_type(file_names.format_of(image.original_path)),
+            disposition="inline",
+        )
+        return to_proto(image, queue, link, original_url)
+
+    def _sign_link(self, image: Image) -> tuple[str, datetime]:
+        """Return the address of the download, and the time at which it expires."""
+        format_ = parse_format(image.upscaled_format)
+        filename = file_names.for_result(image.original_filename, format_)
+        url = self._blobs.presigned_url(
+            image.upscaled_path,
+            self._link_lifetime,
+            content_type=media_type(format_),
+            disposition=file_names.disposition(filename),
+        )
+        return url, now() + self._link_lifetime

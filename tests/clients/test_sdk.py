@@ -1,0 +1,149 @@
+"""The SDK does what a user's first lines say, in both its forms."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from loupe_client import AsyncLoupe, ImageFailed, Loupe, errors
+from loupe_local.stack import Stack
+from tests.client import pause_worker
+from tests.clients.conftest import SIZE, size_of
+from tests.gateway.harness import People
+
+
+async def test_one_line_upscales_a_photo_and_saves_it(stack: Stack, photo_file: Path, tmp_path: Path) -> None:
+    def two_lines() -> Path:
+        with Loupe(stack.api, stack.token) as loupe:
+            return loupe.upscale(photo_file, scale=4).save(tmp_path / "large.jpg")
+
+    saved = await asyncio.to_thread(two_lines)
+
+    assert size_of(saved) == (SIZE[0] * 4, SIZE[1] * 4)
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+async def test_the_asynchronous_twin_does_the_same(
+    loupe: AsyncLoupe, photo_file: Path, tmp_path: Path
+) -> None:
+    upscaled = await loupe.upscale(str(photo_file), width=SIZE[0] * 2, format="png")
+    saved = await upscaled.save(tmp_path)
+
+    assert size_of(saved) == (SIZE[0] * 2, SIZE[1] * 2)
+    assert saved == tmp_path / "photo.png"
+    assert await upscaled.read() == saved.read_bytes()
+
+
+async def test_bytes_and_open_files_are_sources_too(loupe: AsyncLoupe, photo_file: Path) -> None:
+    with photo_file.open("rb") as file:
+        first = await loupe.images.submit(file)
+    second = await loupe.images.submit(photo_file.read_bytes(), filename="my cat.jpg")
+
+    assert (first.original_filename, second.original_filename) == ("photo.jpg", "my cat.jpg")
+    assert (await loupe.images.wait(first.id)).status == "completed"
+    assert (await loupe.images.wait(second.id)).status == "completed"
+
+
+async def test_a_wait_reports_changes_and_ends_in_time(
+    loupe: AsyncLoupe, stack: Stack, photo_file: Path
+) -> None:
+    heard: list[str] = []
+    with pause_worker(stack):
+        accepted = await loupe.images.submit(photo_file)
+        with pytest.raises(errors.WaitTimedOut):
+            await loupe.images.wait(accepted.id, timeout=1)
+
+    image = await loupe.images.wait(accepted.id, on_change=lambda image: heard.append(image.status))
+
+    assert image.status == "completed"
+    assert heard[-1] == "completed"
+
+
+async def test_a_failed_image_is_an_error_with_its_code(
+    loupe: AsyncLoupe, stack: Stack, photo_file: Path
+) -> None:
+    with pause_worker(stack):
+        batch = await loupe.batches.submit([photo_file], name="One")
+        await loupe.batches.delete(batch.id)
+
+        with pytest.raises(ImageFailed) as caught:
+            await loupe.images.wait(batch.images[0].id)
+
+    assert (caught.value.code, caught.value.retryable) == ("cancelled", True)
+
+
+async def test_a_batch_ends_with_all_its_images(loupe: AsyncLoupe, photo_file: Path) -> None:
+    accepted = await loupe.batches.submit([photo_file, photo_file.read_bytes()], scale=2)
+    batch = await loupe.batches.wait(accepted.id)
+
+    assert (batch.status, batch.completed_images) == ("completed", 2)
+    assert [image.status for image in batch.images] == ["completed"] * 2
+
+
+async def test_an_iterator_reads_all_pages(
+    loupe: AsyncLoupe, people: People, stack: Stack, photo_file: Path
+) -> None:
+    person = await people.new("starter")
+    async with AsyncLoupe(stack.api, person.token) as own:
+        submitted = [(await own.images.submit(photo_file)).id for _ in range(3)]
+
+        listed = [image.id async for image in own.images.list(per_page=2)]
+
+    assert listed == submitted[::-1]
+
+
+async def test_a_deleted_image_is_not_found(loupe: AsyncLoupe, photo_file: Path) -> None:
+    upscaled = await loupe.upscale(photo_file)
+    await upscaled.delete()
+
+    with pytest.raises(errors.NotFound) as caught:
+        await loupe.images.get(upscaled.image.id)
+
+    assert caught.value.code == "image_not_found"
+    assert caught.value.request_id
+
+
+async def test_events_name_what_happens(loupe: AsyncLoupe, photo_file: Path) -> None:
+    accepted = await loupe.images.submit(photo_file)
+    await loupe.images.wait(accepted.id)
+
+    async def first_end() -> int:
+        async for event in loupe.events.follow(types=["image.completed"], last_event_id=None):
+            assert event.image
+            return event.image.id
+        return 0
+
+    following = asyncio.create_task(first_end())
+    another = (await loupe.upscale(photo_file)).image.id
+    while not following.done():
+        another = (await loupe.upscale(photo_file)).image.id
+
+    assert following.result() <= another
+    assert following.result() > accepted.id
+
+
+async def test_an_account_reads_its_usage_models_plans_and_tokens(loupe: AsyncLoupe) -> None:
+    usage = await loupe.account.usage()
+    history = await loupe.account.usage_history(by="month")
+    created = await loupe.tokens.create("short", abilities=["images:read"])
+    tokens = await loupe.tokens.list()
+    await loupe.tokens.revoke(created.token.id)
+
+    assert usage.plan == "professional"
+    assert history.entries[-1].used == usage.image_uploads.used
+    assert "auto" in {model.name for model in await loupe.models()}
+    assert "free" in {plan.slug for plan in await loupe.plans()}
+    assert created.token.id in {token.id for token in tokens}
+    assert (await loupe.account.get()).pricing_plan.slug == "professional"
+
+
+async def test_a_login_returns_a_token_that_works(people: People, stack: Stack) -> None:
+    person = await people.new()
+    async with AsyncLoupe(stack.api, "none") as stranger:
+        session = await stranger.account.login(person.email, "Correct-Horse-1", device_name="laptop")
+
+    async with AsyncLoupe(stack.api, session.token) as known:
+        assert (await known.account.get()).id == person.id
+        await known.account.logout()
+        with pytest.raises(errors.Unauthenticated):
+            await known.account.get()
