@@ -57,7 +57,10 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     )
     outbound_pb2_grpc.add_OutboundServiceServicer_to_server(servicer, server.grpc)
     server.bind(settings.listen, settings.tls)
-    client_events, deleted_users = events.ClientEvents(sessions, db.now), events.DeletedUsers(sessions)
+    client_events, deleted_users = (
+        events.ClientEvents(sessions, images, db.now),
+        events.DeletedUsers(sessions),
+    )
     async with bus.connection(settings.nats_url, "outbound", readiness) as nc:
         js = nc.jetstream()
         streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD,), replicas=settings.nats_replicas)

@@ -30,6 +30,7 @@ CALLERS = {
     "ListDeliveries": rpc.users("user:read"),
     "ReplayDelivery": rpc.ANY_USER,
     "Fetch": rpc.users("images:write"),
+    "CheckAddress": rpc.users("images:write"),
     "ListFailingWebhooks": rpc.services("operator"),
     "RedriveWebhook": rpc.services("operator"),
 }
@@ -188,6 +189,12 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
         async with self._sessions.begin() as session:
             delivery = await delivery_log.replay(session, owner(), request.id, self._now())
         return pb.ReplayDeliveryResponse(delivery=to_delivery(delivery))
+
+    async def CheckAddress(
+        self, request: pb.CheckAddressRequest, context: rpc.Context
+    ) -> pb.CheckAddressResponse:
+        address = await self._addresses.check(request.url, field="webhook_url")
+        return pb.CheckAddressResponse(url=address.url)
 
     async def ListFailingWebhooks(
         self, request: pb.ListFailingWebhooksRequest, context: rpc.Context

@@ -95,6 +95,11 @@ class OutboundServiceStub:
                 request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryRequest.SerializeToString,
                 response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryResponse.FromString,
                 _registered_method=True)
+        self.CheckAddress = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/CheckAddress',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressResponse.FromString,
+                _registered_method=True)
         self.ListFailingWebhooks = channel.unary_unary(
                 '/loupe.outbound.v1.OutboundService/ListFailingWebhooks',
                 request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListFailingWebhooksRequest.SerializeToString,
@@ -199,6 +204,13 @@ class OutboundServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckAddress(self, request, context):
+        """Checks an address that an upload names as `webhook_url`. INVALID_ARGUMENT with this field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListFailingWebhooks(self, request, context):
         """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it.
         """
@@ -275,6 +287,11 @@ def add_OutboundServiceServicer_to_server(servicer, server):
                     servicer.ReplayDelivery,
                     request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryRequest.FromString,
                     response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryResponse.SerializeToString,
+            ),
+            'CheckAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAddress,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressResponse.SerializeToString,
             ),
             'ListFailingWebhooks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFailingWebhooks,
@@ -612,6 +629,33 @@ class OutboundService:
             '/loupe.outbound.v1.OutboundService/ReplayDelivery',
             loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryRequest.SerializeToString,
             loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/CheckAddress',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressResponse.FromString,
             options,
             channel_credentials,
             insecure,

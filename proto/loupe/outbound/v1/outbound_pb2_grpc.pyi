@@ -64,6 +64,8 @@ class OutboundServiceStub:
     """Sends a delivery again, under the same event id. Its schedule begins anew.
     NOT_FOUND `delivery_not_found`, FAILED_PRECONDITION `webhook_disabled`.
     """
+    CheckAddress: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.CheckAddressRequest, _outbound_pb2.CheckAddressResponse]
+    """Checks an address that an upload names as `webhook_url`. INVALID_ARGUMENT with this field."""
     ListFailingWebhooks: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.ListFailingWebhooksRequest, _outbound_pb2.ListFailingWebhooksResponse]
     """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it."""
     RedriveWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.RedriveWebhookRequest, _outbound_pb2.RedriveWebhookResponse]
@@ -105,6 +107,8 @@ class OutboundServiceAsyncStub(OutboundServiceStub):
     """Sends a delivery again, under the same event id. Its schedule begins anew.
     NOT_FOUND `delivery_not_found`, FAILED_PRECONDITION `webhook_disabled`.
     """
+    CheckAddress: _aio.UnaryUnaryMultiCallable[_outbound_pb2.CheckAddressRequest, _outbound_pb2.CheckAddressResponse]  # type: ignore[assignment]
+    """Checks an address that an upload names as `webhook_url`. INVALID_ARGUMENT with this field."""
     ListFailingWebhooks: _aio.UnaryUnaryMultiCallable[_outbound_pb2.ListFailingWebhooksRequest, _outbound_pb2.ListFailingWebhooksResponse]  # type: ignore[assignment]
     """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it."""
     RedriveWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.RedriveWebhookRequest, _outbound_pb2.RedriveWebhookResponse]  # type: ignore[assignment]
@@ -215,6 +219,14 @@ class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sends a delivery again, under the same event id. Its schedule begins anew.
         NOT_FOUND `delivery_not_found`, FAILED_PRECONDITION `webhook_disabled`.
         """
+
+    @_abc_1.abstractmethod
+    def CheckAddress(
+        self,
+        request: _outbound_pb2.CheckAddressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.CheckAddressResponse, _abc.Awaitable[_outbound_pb2.CheckAddressResponse]]:
+        """Checks an address that an upload names as `webhook_url`. INVALID_ARGUMENT with this field."""
 
     @_abc_1.abstractmethod
     def ListFailingWebhooks(

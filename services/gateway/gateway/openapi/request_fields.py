@@ -122,6 +122,10 @@ FIELDS: Json = {
         "Resolution of the result in pixels an inch, for print. The default is that of the original, if any.",
         300,
     ),
+    "webhook_url": a_field(
+        "An address that gets the end, as a webhook does, signed with the secret of your account.",
+        webhook_texts.URL,
+    ),
     **webhook_texts.REQUEST_FIELDS,
 }
 PARAMETERS: Json = {

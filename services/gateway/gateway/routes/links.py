@@ -18,6 +18,7 @@ from gateway.http import bodies
 from gateway.http.field_warnings import near_misses_of, warnings_of
 from gateway.identity.callers import Caller
 from gateway.routes import submissions
+from gateway.routes.upload_addresses import check_address
 from gateway.routes.uploads import ANSWER_SECONDS, IMAGE_FIELDS, OPTIONS, UPLOAD_ID
 from loupe.images.v1 import images_pb2 as pb
 from loupe.outbound.v1 import outbound_pb2
@@ -58,6 +59,7 @@ async def send_link(request: Request, caller: Caller) -> pb.UpscaleResponse:
     """
     metadata = submissions.metadata_of(request, caller)
     link = await _read(request)
+    await check_address(caller, link.options)
     async with backend_of(request).upload_gate.admit(caller.user.id):
         try:
             response = await caller.images.Upscale(
@@ -73,19 +75,22 @@ async def send_link(request: Request, caller: Caller) -> pb.UpscaleResponse:
 
 async def _messages(caller: Caller, link: Link) -> AsyncGenerator[pb.UpscaleRequest]:
     """Yield the messages of one `Upscale` call. If the fetch fails, the options at the end are left out."""
+    api_request = not caller.is_console_session
     if link.upload_id:
-        yield pb.UpscaleRequest(start=pb.UpscaleRequest.Start(upload_id=link.upload_id, api_request=True))
+        yield pb.UpscaleRequest(
+            start=pb.UpscaleRequest.Start(upload_id=link.upload_id, api_request=api_request)
+        )
         yield pb.UpscaleRequest(options=link.options)
         return
     announced = pb.UpscaleRequest.Link(url=link.url, options=link.options)
-    yield pb.UpscaleRequest(start=pb.UpscaleRequest.Start(link=announced, api_request=True))
+    yield pb.UpscaleRequest(start=pb.UpscaleRequest.Start(link=announced, api_request=api_request))
     request = outbound_pb2.FetchRequest(url=link.url, field=FIELD)
     call = caller.outbound.Fetch(request, timeout=FETCH_SECONDS)
     try:
         async with aclosing(cast("AsyncGenerator[outbound_pb2.FetchResponse]", call)) as parts:
             async for part in parts:
                 if part.HasField("head"):
-                    start = pb.UpscaleRequest.Start(filename=part.head.filename, api_request=True)
+                    start = pb.UpscaleRequest.Start(filename=part.head.filename, api_request=api_request)
                     yield pb.UpscaleRequest(start=start)
                 else:
                     yield pb.UpscaleRequest(chunk=part.chunk)

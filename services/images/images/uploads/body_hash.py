@@ -47,19 +47,15 @@ class BodyHash:
                     self._add_options(part.options)
                 case _:
                     self._end_file()
-                    self._begin_file(part)
+                    start = part.start if isinstance(part, pb.UpscaleRequest) else part.file
+                    self.add("name", start.filename.encode())
+                    if isinstance(start, pb.UpscaleRequest.Start) and start.upload_id:
+                        self.add("upload_id", start.upload_id.encode())
+                    self._is_in_file = True
             yield part
 
     def digest(self) -> bytes:
         return self._whole.digest()
-
-    def _begin_file(self, part: pb.UpscaleRequest | pb.CreateBatchRequest) -> None:
-        if isinstance(part, pb.CreateBatchRequest):
-            self.add("name", part.file.filename.encode())
-        else:
-            self.add("name", part.start.filename.encode())
-            self.add("upload_id", part.start.upload_id.encode())
-        self._is_in_file = True
 
     def _end_file(self) -> None:
         if self._is_in_file:

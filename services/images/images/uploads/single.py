@@ -90,9 +90,11 @@ def parse_options(
         fields |= error.fields
     if form.fit and not (form.target_width and form.target_height):
         fields.setdefault("fit", [FIT_NEEDS_TARGETS])
+    if form.webhook_url_problem:
+        fields["webhook_url"] = [form.webhook_url_problem]
     if fields:
         raise errors.invalid(fields)
-    return options
+    return replace(options, webhook_url=form.webhook_url or None)
 
 
 async def check(
@@ -146,6 +148,7 @@ class Uploads:
             await intake.start_storing(original, upload.data)
             place = reserved.places[0]
             image = original.to_row(user_id, options, size, place, limits, api_request=upload.api_request)
+            image.webhook_url = options.webhook_url
             await intake.insert([image], direct=upload.direct, last=last)
         return image, reserved.usage
 
