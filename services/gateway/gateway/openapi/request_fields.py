@@ -134,6 +134,7 @@ FIELDS: Json = {
     **webhook_texts.REQUEST_FIELDS,
 }
 PARAMETERS: Json = {
+    # by name, or by `operation.name` where an operation means something else
     "image_id": {"description": "The id of the image.", "example": 42},
     "batch_id": {"description": "The id of the batch.", "example": 7},
     "token_id": {"description": "The id of the token.", "example": 3},

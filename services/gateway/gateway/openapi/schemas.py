@@ -57,11 +57,12 @@ def simplify(node: Any) -> Any:
     return found
 
 
-def describe_parameter(parameter: Json) -> None:
-    """Complete the description of a parameter. A value in an address is never null."""
+def describe_parameter(parameter: Json, operation_id: str) -> None:
+    """Complete the description of an operation's parameter. A value in an address is never null."""
     is_id = parameter["name"].endswith("_id")
     parameter["schema"] = ID if is_id else _not_null(parameter["schema"])
-    parameter |= request_fields.PARAMETERS.get(parameter["name"], {})
+    texts, name = request_fields.PARAMETERS, parameter["name"]
+    parameter |= texts.get(f"{operation_id}.{name}", texts.get(name, {}))
 
 
 def body_schema(name: str, schema: Json, media_type: str) -> Json:
