@@ -28,7 +28,13 @@ NOT_RUN = {
     **{
         f"docs/sdk-python.md: {heading}: python": SDK
         for heading in (
-            "The Python SDK", "Upscaling", "Waiting", "Async", "Errors", "Lists, batches, events", "Webhooks"
+            "The Python SDK",
+            "Upscaling",
+            "Waiting",
+            "Async",
+            "Errors",
+            "Lists, batches, events",
+            "Webhooks",
         )
     },
     "docs/backup.md: Backup: sh": "needs a cluster; tests/e2e/test_backup.py dumps local databases",

@@ -184,7 +184,7 @@ class Run:
     def place_for(self, item: Item, output: Path, manifest: Manifest) -> Path | None:
         """Return where the result may be written, or None if a file that nobody may replace is there.
 
-        If the result of another original is there, the name gets the suffix of this original, or a part of the
+        If another original has its result there, the name gets the suffix of this original, or a part of the
         link's hash.
         """
         if self.overwrite or manifest.is_of(output, item.source):
