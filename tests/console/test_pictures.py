@@ -38,15 +38,15 @@ async def test_pictures_of_the_console_are_taken(visit: NewVisitor, people: Peop
     await visitor.until_done(photo.name for photo in PHOTOS)
     await take(page, folder / "upscale.jpg")
 
-    await page.get_by_role("link", name="Compare coffee.png").click()
+    await page.get_by_role("link", name="Compare chelsea.png").click()
     stage = page.get_by_role("application")
     await stage.get_by_alt_text("After").wait_for()
     await take(page, folder / "compare.jpg")
     await page.get_by_role("button", name="Lens").click()
-    await page.get_by_role("button", name="4:1").click()
+    await page.get_by_role("button", name="2:1").click()
     box = await stage.bounding_box()
     assert box
-    await page.mouse.move(box["x"] + 0.62 * box["width"], box["y"] + 0.55 * box["height"])
+    await page.mouse.move(box["x"] + 0.44 * box["width"], box["y"] + 0.36 * box["height"])
     await take(page, folder / "lens.jpg")
 
     await page.set_viewport_size({"width": TELEPHONE["width"], "height": TELEPHONE["height"]})
