@@ -43,7 +43,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up up-console check-port console logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up up-console check-port console console-pictures logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -169,6 +169,9 @@ models: .loupe/triton/ready  ## fetch, convert and check the models: make models
 	@$(call install,$(MODELS))
 
 console: .loupe/console/ready  ## build the web console, as `make up` does
+
+console-pictures: .venv/dev models  ## take the pictures of docs/console.md again
+	@LOUPE_PICTURES=write LOUPE_TEST_STACK=cold $(BIN)/pytest --quiet tests/console/test_pictures.py
 
 bench: .venv/dev models  ## measure speed and memory; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench
