@@ -52,6 +52,7 @@ class EstimateRequest(BaseModel):
     model: bodies.Text | None = None
     dpi: bodies.Text | None = None
     expires_in: bodies.Text | None = None
+    webhook_url: bodies.Text | None = None
 
 
 class EstimatedRefusal(BaseModel):
