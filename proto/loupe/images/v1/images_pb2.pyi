@@ -1222,6 +1222,9 @@ class RetryImageResponse(_message.Message):
 
     IMAGE_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if this answer repeats an earlier one. `usage` is then absent."""
     @_builtins.property
     def image(self) -> Global___Image: ...
     @_builtins.property
@@ -1233,10 +1236,11 @@ class RetryImageResponse(_message.Message):
         *,
         image: Global___Image | None = ...,
         usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1727,6 +1731,9 @@ class RetryBatchResponse(_message.Message):
 
     BATCH_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if this answer repeats an earlier one. `usage` is then absent."""
     @_builtins.property
     def batch(self) -> Global___Batch: ...
     @_builtins.property
@@ -1738,10 +1745,11 @@ class RetryBatchResponse(_message.Message):
         *,
         batch: Global___Batch | None = ...,
         usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
