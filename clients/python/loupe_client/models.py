@@ -21,10 +21,13 @@ Ability = str
 BatchStatus = str
 """Known values: `pending`, `processing`, `completed`, `partially_failed`, `failed`, `cancelled`."""
 
+DeliveryStatus = str
+"""Known values: `waiting`, `delivered`, `failed`."""
+
 EventType = str
 """Known values: `image.accepted`, `image.processing`, `image.completed`, `image.failed`,
 `image.expired`, `image.deleted`, `batch.accepted`, `batch.completed`, `batch.partially_failed`,
-`batch.failed`, `batch.cancelled`, `image.progress`, `batch.progress`, `reset`.
+`batch.failed`, `batch.cancelled`, `image.progress`, `batch.progress`, `webhook.disabled`, `reset`.
 """
 
 ImageStatus = str
@@ -38,6 +41,12 @@ SubscriptionStatus = str
 
 UsageStep = str
 """Known values: `day`, `month`."""
+
+WebhookEventType = str
+"""Known values: `image.accepted`, `image.completed`, `image.failed`, `image.expired`, `image.deleted`,
+`batch.accepted`, `batch.completed`, `batch.partially_failed`, `batch.failed`, `batch.cancelled`,
+`webhook.test`, `webhook.disabled`.
+"""
 
 
 class AcceptedBatch(Answer):
@@ -241,6 +250,64 @@ class BatchImage(Answer):
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
     """What the result lacks of the original, such as pages that were left out."""
+    earlier_errors: list[EarlierFailure] = []
+    """The errors before each retry, oldest first, at most 20."""
+    original_url: str | None = None
+    """A link that shows the original. It needs no token, and works for an hour. It is new in each
+    answer.
+    """
+
+
+class Delivery(Answer):
+    """One event for one address, and how the last attempt ended."""
+
+    id: int
+    """The id of the delivery."""
+    webhook_id: int | None = None
+    """The id of the webhook; null if an upload named the address as `webhook_url`."""
+    event_id: str
+    """The header `webhook-id`, the same for each attempt."""
+    type: WebhookEventType
+    """The type of the event."""
+    status: DeliveryStatus
+    """The state of the delivery."""
+    attempts: int
+    """How often it was attempted since it was added or replayed."""
+    next_attempt_at: datetime | None = None
+    """When the next attempt is due; null if there is none."""
+    last_attempt_at: datetime | None = None
+    """When the last attempt ended; null before the first."""
+    status_code: int | None = None
+    """The status of the last answer; null without an answer."""
+    milliseconds: int | None = None
+    """How long the last attempt took; null before the first."""
+    answer: str | None = None
+    """The first 2 KB of the last answer; null before the first attempt."""
+    error: str | None = None
+    """Why the last attempt got no answer, for programs, such as `too_slow`; else null."""
+    image_id: int | None = None
+    """The id of the image that the event is about; else null."""
+    batch_id: int | None = None
+    """The id of the batch that it is about, or of the image's batch."""
+    created_at: datetime
+    """When this was created."""
+
+
+class DirectUpload(Answer):
+    """Where and how to store a file that you are going to upscale."""
+
+    id: str
+    """Send it as `upload_id`."""
+    url: str
+    """The address for the file."""
+    method: str
+    """The method for the file."""
+    headers: dict[str, Any]
+    """The headers for the file."""
+    link_expires_at: datetime
+    """The end of the address."""
+    expires_at: datetime
+    """The end of the upload."""
 
 
 class Download(Answer):
@@ -252,6 +319,82 @@ class Download(Answer):
     """The name that the link gives to the file."""
     expires_at: datetime
     """Until when the link works."""
+
+
+class EarlierFailure(Answer):
+    """Why an image had no result before it was retried."""
+
+    code: str
+    """The reason, for programs."""
+    message: str
+    """The reason, for a person."""
+    retryable: bool
+    """True if another try may succeed; see `retryImage`."""
+    attempts: int
+    """How often it was attempted since it was added or replayed."""
+    failed_at: datetime
+    """When the image had failed."""
+
+
+class Estimate(Answer):
+    """What an upload would become."""
+
+    accepted: bool
+    """True if the upload would be accepted."""
+    refusals: list[EstimatedRefusal] = []
+    """The refusals that the upload would get. Empty if it would be accepted."""
+    result: EstimatedResult | None = None
+    """The result; null if none is possible."""
+    model: str | None = None
+    """The requested model; null if no result is possible."""
+    quota: EstimatedQuota
+    """The quota of this month."""
+    seconds: EstimatedSeconds | None = None
+    """How long it takes; null while nothing is known yet."""
+
+
+class EstimatedQuota(Answer):
+    """The quota of this month."""
+
+    used: int
+    """How many images count now."""
+    limit: int | None = None
+    """The monthly quota; null if there is none."""
+    remaining_after: int | None = None
+    """How many images are left after this one; null if there is no quota."""
+
+
+class EstimatedRefusal(Answer):
+    """A refusal that the upload would get."""
+
+    code: str
+    """The reason, for programs, as `code` of an error."""
+    message: str
+    """The reason, for a person."""
+    errors: dict[str, Any] | None = None
+    """The invalid fields, and what is wrong with each; null if no field is at fault."""
+
+
+class EstimatedResult(Answer):
+    """The result that the upload would have."""
+
+    width: int
+    """Width in pixels."""
+    height: int
+    """Height in pixels."""
+    format: str
+    """The format of the result."""
+
+
+class EstimatedSeconds(Answer):
+    """How long the upload would take, from now until its result."""
+
+    low: int
+    """The lower end of the range for most images, in seconds."""
+    likely: int
+    """The most likely time, in seconds."""
+    high: int
+    """The upper end of the range for most images, in seconds."""
 
 
 class Event(Answer):
@@ -277,7 +420,7 @@ class Failure(Answer):
     message: str
     """The reason, for a person."""
     retryable: bool
-    """True if uploading the same file again may succeed."""
+    """True if another try may succeed; see `retryImage`."""
 
 
 class Image(Answer):
@@ -341,6 +484,12 @@ class Image(Answer):
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
     """What the result lacks of the original, such as pages that were left out."""
+    earlier_errors: list[EarlierFailure] = []
+    """The errors before each retry, oldest first, at most 20."""
+    original_url: str | None = None
+    """A link that shows the original. It needs no token, and works for an hour. It is new in each
+    answer.
+    """
     batch_id: int | None = None
     """The id of the image's batch; null if it is in none."""
 
@@ -415,6 +564,15 @@ class NewToken(Answer):
     """The token, as in the list."""
     plain_text: str
     """The text of the token. It is shown only this once."""
+
+
+class NewWebhook(Answer):
+    """A new webhook and its secret, which is shown only this once."""
+
+    webhook: Webhook
+    """The webhook, as in the list."""
+    secret: str
+    """The secret: `whsec_` and base64."""
 
 
 class OfferedPlan(Answer):
@@ -508,6 +666,15 @@ class Session(Answer):
     """The text of the token. Send it as `Authorization: Bearer …`."""
     token_type: str
     """How the token is sent."""
+
+
+class SigningSecret(Answer):
+    """A secret that signs deliveries."""
+
+    secret: str
+    """The secret: `whsec_` and base64."""
+    previous_secret_expires_at: datetime | None = None
+    """Until when the secret before this one signs too; null if there is none."""
 
 
 class Subscription(Answer):
@@ -630,3 +797,37 @@ class User(Answer):
     """The address that replaces `email` once it is verified; null if none."""
     second_factor: bool
     """True if logging in needs a code of a second factor."""
+
+
+class Webhook(Answer):
+    """An address of yours that gets events."""
+
+    id: int
+    """The id of the webhook."""
+    url: str
+    """The address."""
+    types: list[WebhookEventType] = []
+    """The types of events that it gets. Empty means all."""
+    description: str
+    """A label for people."""
+    is_enabled: bool
+    """Whether it gets events."""
+    disabled_reason: str | None = None
+    """Why Loupe disabled it: `gone` (it answered 410) or `failing` (five days of failures); else null."""
+    failing_since: datetime | None = None
+    """When the first failure since the last success was; null if none."""
+    previous_secret_expires_at: datetime | None = None
+    """Until when the secret before this one signs too; null if there is none."""
+    created_at: datetime
+    """When this was created."""
+    updated_at: datetime
+    """When this was last changed."""
+
+
+class Webhooks(Answer):
+    """All of your webhooks."""
+
+    webhooks: list[Webhook] = []
+    """The webhooks, newest first."""
+    count: int
+    """The number of tokens."""
