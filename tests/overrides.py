@@ -6,6 +6,7 @@ SHORT_TIMES = {
     "IMAGES_LOST_AFTER_SECONDS": "2",
     "INFERENCE_ACK_WAIT_SECONDS": "3",
     "INFERENCE_HEARTBEAT_SECONDS": "0.5",
+    "OUTBOUND_FETCH_SECONDS": "5",
 }
 """Shorter times than in production, so that tests wait less."""
 MANY_REQUESTS = {

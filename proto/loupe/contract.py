@@ -26,6 +26,8 @@ STORED_EVENTS = (
 """The types of events that the stream CLIENT_EVENTS keeps."""
 PASSING_EVENTS = ("image.progress", "batch.progress")
 """The types of events that no stream keeps. One that is not received at once is lost."""
+UPLOAD_ENDINGS = ("image.completed", "image.failed", *BATCH_ENDINGS)
+"""The types of events that the `webhook_url` of an upload gets: how the work on it ended."""
 WEBHOOK_TEST, WEBHOOK_DISABLED = "webhook.test", "webhook.disabled"
 EVENT_TYPES = (*STORED_EVENTS, *PASSING_EVENTS, WEBHOOK_DISABLED)
 """All types of events that event streams have."""

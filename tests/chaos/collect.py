@@ -23,10 +23,10 @@ from tests.chaos.world import World
 
 IMAGES = """
     SELECT id, user_id, batch_id, original_filename, original_path, upscaled_path, upscaled_width,
-        upscaled_height, status, failure_code, reservation_id::text
+        upscaled_height, status, failure_code, reservation_id::text, created_at
     FROM image ORDER BY id
 """
-BATCHES = "SELECT id, status, total_images, completed_images, failed_images FROM batch"
+BATCHES = "SELECT id, status, total_images, completed_images, failed_images, created_at FROM batch"
 BLOCKS = """
     SELECT user_id, sum(total)::int AS total, sum(completed)::int AS completed, sum(failed)::int AS failed
     FROM image_block GROUP BY user_id
@@ -45,7 +45,7 @@ async def collect(
     """Return what the system has now. `known` holds the results that were read before, and gets new ones."""
     found = evidence.Evidence(
         journal=journal,
-        is_stream_rewritten=world.is_wiped,
+        wiped_at=world.wiped_at,
         images=await _rows(world, "images", evidence.ImageRow, IMAGES),
         batches=await _rows(world, "images", evidence.BatchRow, BATCHES),
         blocks=await _rows(world, "images", evidence.BlockRow, BLOCKS),

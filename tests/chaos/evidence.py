@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from tests.chaos.journal import Journal
 from tests.chaos.pictures import Reading
@@ -22,6 +22,7 @@ class ImageRow:
     status: str
     failure_code: str | None
     reservation_id: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class BatchRow:
     total_images: int
     completed_images: int
     failed_images: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ class Evidence:
     dead_letters: int = 0
     completed_events: Counter[int] = field(default_factory=Counter[int])
     """The number of events `images.completed` in the stream, by the id of the image."""
-    is_stream_rewritten: bool = False
+    wiped_at: datetime | None = None
     """Whether the stream was wiped in the run, and its events were published again by an operator."""
     before: Mapping[str, ProcessFacts] = field(default_factory=dict[str, ProcessFacts])
     after: Mapping[str, ProcessFacts] = field(default_factory=dict[str, ProcessFacts])

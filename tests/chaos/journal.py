@@ -46,6 +46,8 @@ class Journal:
     wrong_downloads: list[str] = field(default_factory=list[str])
     heard: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
     """The images and batches of whose end a follower of events was told: `image` or `batch`, and the id."""
+    delivered: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    """The images and batches whose end a webhook told."""
     resets: int = 0
     """The number of times that a follower was asked to read its lists again."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))

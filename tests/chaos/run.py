@@ -23,6 +23,7 @@ from tests.chaos import collect, disks, plan, plugins, process_facts
 from tests.chaos.client import Client
 from tests.chaos.crowd import Crowd
 from tests.chaos.evidence import Evidence
+from tests.chaos.hooks import webhooks
 from tests.chaos.journal import Journal
 from tests.chaos.listener import Listener
 from tests.chaos.pictures import Reading
@@ -152,7 +153,7 @@ async def heal(running: World) -> None:
     for path in running.disks.values():
         disks.free(path)
     await running.until_ready()
-    if running.is_wiped:
+    if running.wiped_at:
         await accounts.admin(running.stack.services, *REPLAY)
 
 
@@ -203,7 +204,7 @@ async def _clients(options: Options, running: World, journal: Journal) -> AsyncG
             for number in range(4)
         ]
     try:
-        async with _listening(running, journal):
+        async with _listening(running, journal), webhooks(running, journal):
             yield made
     finally:
         for one in made:

@@ -1,7 +1,7 @@
 """Fabricated evidence of a run in which everything went well: one image of each kind."""
 
 from collections import Counter
-from datetime import date
+from datetime import UTC, date, datetime
 
 from tests.chaos.evidence import (
     BatchRow,
@@ -18,6 +18,7 @@ from tests.chaos.pictures import Reading
 
 USER = 7
 MONTH = date(2026, 11, 1)
+DAY = datetime(2026, 11, 2, tzinfo=UTC)
 SIZE = 48
 FACTS = ProcessFacts(descriptors=30, threads=10, processes=1, zombies=0, mebibytes=80)
 
@@ -34,6 +35,7 @@ def evidence() -> Evidence:
     cancelled.is_wish_confirmed = deleted.is_wish_confirmed = True
     refused.is_accepted = False
     journal.heard = {("image", number) for number in (1, 2, 3)} | {("batch", 1)}
+    journal.delivered = set(journal.heard)
     images = [
         _row(1, "completed"),
         _row(2, "completed", batch_id=1),
@@ -43,7 +45,7 @@ def evidence() -> Evidence:
     return Evidence(
         journal=journal,
         images=images,
-        batches=[BatchRow(id=1, status="cancelled", total_images=2, completed_images=1, failed_images=1)],
+        batches=[_batch()],
         blocks=[BlockRow(user_id=USER, total=3, completed=2, failed=1)],
         reservations=[
             ReservationRow(id=name, user_id=USER, period_start=MONTH, state=state)
@@ -64,6 +66,12 @@ def evidence() -> Evidence:
     )
 
 
+def _batch() -> BatchRow:
+    return BatchRow(
+        id=1, status="cancelled", total_images=2, completed_images=1, failed_images=1, created_at=DAY
+    )
+
+
 def _row(number: int, status: str, batch_id: int | None = None, failure_code: str | None = None) -> ImageRow:
     return ImageRow(
         id=number,
@@ -77,6 +85,7 @@ def _row(number: int, status: str, batch_id: int | None = None, failure_code: st
         status=status,
         failure_code=failure_code,
         reservation_id=f"r{number}",
+        created_at=DAY,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -103,9 +104,11 @@ def note(name: str, line: str) -> Spoil:
     return spoil
 
 
-def hear_nothing_of(kind: str, number: int) -> Spoil:
+def forget(name: str, kind: str, number: int) -> Spoil:
+    """Remove an ending from those that were heard or delivered."""
+
     def spoil(found: Evidence) -> None:
-        found.journal.heard.discard((kind, number))
+        getattr(found.journal, name).discard((kind, number))
 
     return spoil
 
@@ -155,8 +158,10 @@ WRONG: list[tuple[str, str, Spoil]] = [
     ("keys", "the answers name two images", submission(0, answered_ids={1, 9})),
     ("keys", "a repeat made a second image", edit("images", lambda rows: [*rows, replace(rows[0], id=9)])),
     ("keys", "the image is gone", without_row(1)),
-    ("told", "nobody heard of an image", hear_nothing_of("image", 3)),
-    ("told", "nobody heard of a batch", hear_nothing_of("batch", 1)),
+    ("told", "nobody heard of an image", forget("heard", "image", 3)),
+    ("told", "nobody heard of a batch", forget("heard", "batch", 1)),
+    ("delivered", "no webhook told of an image", forget("delivered", "image", 3)),
+    ("delivered", "no webhook told of a batch", forget("delivered", "batch", 1)),
     ("batches", "a batch has not ended", edit("batches", lambda rows: [replace(rows[0], status="pending")])),
     ("batches", "a batch is not whole", without_row(2)),
     ("batches", "a batch counts wrongly", edit("batches", lambda rows: [replace(rows[0], failed_images=0)])),
@@ -194,7 +199,7 @@ def test_each_audit_is_known_to_find_something() -> None:
 
 def test_after_the_stream_was_wiped_an_event_may_be_repeated_but_not_missing() -> None:
     found = sound.evidence()
-    found.is_stream_rewritten = True
+    found.wiped_at = sound.DAY
     found.completed_events[1] = 2
     repeated = AUDITS["events"].check(found)
     del found.completed_events[2]
@@ -203,3 +208,16 @@ def test_after_the_stream_was_wiped_an_event_may_be_repeated_but_not_missing() -
 
     assert repeated == []
     assert len(missing) == 1
+
+
+def test_a_wiped_broker_excuses_webhooks_for_what_was_uploaded_before_it() -> None:
+    found = sound.evidence()
+    found.journal.delivered.clear()
+
+    found.wiped_at = sound.DAY + timedelta(seconds=1)
+    before = AUDITS["delivered"].check(found)
+    found.wiped_at = sound.DAY - timedelta(seconds=1)
+    after = AUDITS["delivered"].check(found)
+
+    assert before == []
+    assert len(after) == 4

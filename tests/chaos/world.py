@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -36,6 +37,8 @@ COMPONENTS = (*NAMES, *(f"{name}{SECOND}" for name in REPLICAS), *STORES)
 READY_SECONDS = 120.0
 ORPHANS = {"IMAGES_ORPHANS_SECONDS": "10"}
 """The daily sweep for objects without a row, so often that a run waits for it."""
+WEBHOOKS = {"OUTBOUND_ANSWER_SECONDS": "5", "OUTBOUND_LEASE_SECONDS": "15"}
+"""A delivery whose process was killed is made again within a run."""
 LIMIT = re.compile(r"^(requests_per_hour|images_per_month) *= *\d+", re.MULTILINE)
 
 
@@ -48,8 +51,8 @@ class World:
     gateways: tuple[str, ...]
     """Their addresses."""
     say: Callable[[str], None]
-    is_wiped: bool = False
-    """Whether the broker has lost its streams in this run."""
+    wiped_at: datetime | None = None
+    """When the broker last lost its streams in this run."""
     frozen: set[psutil.Process] = field(default_factory=set[psutil.Process])
 
     @property
@@ -131,6 +134,7 @@ async def world(
             **ORPHANS,
             "IMAGES_ORPHAN_AGE_SECONDS": str(orphan_age_seconds),
             "BILLING_PLANS_FILE": str(plans),
+            **WEBHOOKS,
             **connections.overrides,
         }
         system = stack(state.folder, sink=to_folder(folder / "logs"), durable=False, overrides=overrides)

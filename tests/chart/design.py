@@ -14,15 +14,15 @@ PORTS = {
     "object-store": "8333",
 }
 CALLS = {
-    "gateway": {"auth", "billing", "images", "nats"},
+    "gateway": {"auth", "billing", "images", "outbound", "nats"},
     "auth": {"postgresql", "nats"},
     "billing": {"auth", "postgresql", "nats"},
     "images": {"auth", "billing", "postgresql", "nats", "object-store"},
     "inference": {"auth", "images", "nats", "object-store"},
-    "operator": {"auth", "billing", "images"},
+    "outbound": {"auth", "images", "postgresql", "nats"},
+    "operator": {"auth", "billing", "images", "outbound"},
     **{f"migrate-{name}": {"postgresql"} for name in WITH_DATABASE},
-    "postgresql-roles": {"postgresql"},
-    "test": {"gateway", "auth", "billing", "images", "object-store"},
+    "test": {"gateway", "auth", "billing", "images", "outbound", "object-store"},
 }
 CALLS_NOBODY = ("postgresql", "object-store")
 """Components that call nobody, and therefore need no DNS."""
@@ -39,7 +39,8 @@ def outside(release: Release) -> list[Endpoint]:
 
     They listen on every port that the release calls, and on one more.
     """
-    wanted = tuple(sorted({*external_ports(release.values).values(), STRANGE}))
+    world = map(str, release.values["networkPolicy"]["world"]["ports"])
+    wanted = tuple(sorted({*external_ports(release.values).values(), *world, STRANGE}))
     networks = sorted({one["cidr"] for one in found(release.values["networkPolicy"], "ipBlock")})
     addresses = {name: str(ip_network(name)[-1]) for name in networks} | WORLD
     namespaces = NEIGHBOURS | {"neighbour": release.namespace}
@@ -79,7 +80,14 @@ def expected(release: Release) -> set[Connection]:
         for port in METRICS.get(name, ())
         for source in _selected_outside(release, release.values["networkPolicy"]["monitoring"])
     }
-    return within | leaving | metrics | _client_connections(release) | _scaler_connections(release)
+    return (
+        within
+        | leaving
+        | metrics
+        | _world_connections(release, here)
+        | _client_connections(release)
+        | _scaler_connections(release)
+    )
 
 
 def _inner_connections(source: str, here: set[str]) -> set[Connection]:
@@ -108,6 +116,14 @@ def _client_connections(release: Release) -> set[Connection]:
     published = ("gateway", "object-store") if is_published else ("gateway",)
     clients = _selected_outside(release, release.values["networkPolicy"]["clients"])
     return {(source, name, PORTS[name]) for source in clients for name in published}
+
+
+def _world_connections(release: Release, here: set[str]) -> set[Connection]:
+    """Outbound calls the addresses of users, which are neither in the cluster nor at metadata services."""
+    world = release.values["networkPolicy"]["world"]
+    peers = [{"ipBlock": each} for each in world["networks"]]
+    names = _selected_outside(release, peers) if "outbound" in here else []
+    return {("outbound", name, str(port)) for name in names for port in world["ports"]}
 
 
 def _scaler_connections(release: Release) -> set[Connection]:

@@ -1,16 +1,14 @@
-"""Run Helm 4, and Helm 3 for what has to work with both. No real cluster is used."""
+"""Run Helm 4, and Helm 3 for what has to work with both. `installation` gives it a cluster in memory."""
 
 import functools
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.chart.cluster import cluster
 from tests.chart.objects import Object, Release, found, strings
 
 REPOSITORY = Path(__file__).parents[2]
@@ -88,17 +86,6 @@ def template(
     return helm(
         "template", name, str(chart), "--namespace", NAMESPACE, *argv, *more, major=major, stdin=stdin
     )
-
-
-def upgraded(
-    profile: str, *there: Object, major: int = 4, values: Mapping[str, Any] | None = None
-) -> Release:
-    """Render the chart as an upgrade of a release with these objects."""
-    flags = ["--is-upgrade", "--dry-run=server", *(["--disable-openapi-validation"] if major > 3 else [])]
-    kinds = {(one["apiVersion"], one["kind"]) for one in (*rendered(profile).objects, *there)}
-    with cluster(NAMESPACE, kinds, there) as address:
-        text = template(*values_of(profile), *flags, "--kube-apiserver", address, values=values, major=major)
-    return replace(rendered(profile), objects=tuple(load_all(text)))
 
 
 def release(profile: str = DEFAULT, **values: Any) -> Release:

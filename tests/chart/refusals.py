@@ -8,6 +8,18 @@ PUBLISHED = {"ingress": {"enabled": True, "host": "loupe.example.com", "tls": {"
 ROUTED = {"httpRoute": {"enabled": True, "host": "loupe.example.com", "parentRefs": [{"name": "public"}]}}
 PUBLISHED_STORE = {"publicEndpoint": "https://files.example.com"}
 
+ENGINES = {
+    "profile": "gpu",
+    "rollout": {"maxSurge": 0, "maxUnavailable": 1},
+    "engines": {"persistent": True, "accessMode": "ReadWriteOnce"},
+}
+
+
+def merged_tls(**more: Any) -> dict[str, Any]:
+    """Return values for a published API with more than one certificate."""
+    tls = {"issuer": "letsencrypt", **more}
+    return {"ingress": {"enabled": True, "host": "loupe.example.com", "tls": tls}}
+
 
 def external(**stores: Any) -> dict[str, Any]:
     """Return values for an external store that lack something."""
@@ -162,6 +174,26 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
             "inference": {"keda": {"enabled": True, "trigger": "consumer-lag"}},
         },
         "inference.keda.trigger=consumer-lag needs nats.external.monitor",
+    ),
+    (
+        {**merged_tls(existingSecret="given"), "objectStore": PUBLISHED_STORE},
+        "ingress.tls.issuer and ingress.tls.existingSecret each say where the certificate comes from",
+    ),
+    (
+        {**merged_tls(atLoadBalancer=True), "objectStore": PUBLISHED_STORE},
+        "ingress.tls.atLoadBalancer and ingress.tls.issuer each say where the certificate comes from",
+    ),
+    (
+        {"gateway": {"preStopSeconds": 60, "terminationGracePeriodSeconds": 60}},
+        "gateway.preStopSeconds leaves nothing of gateway.terminationGracePeriodSeconds",
+    ),
+    (
+        {"inference": {**ENGINES, "replicas": 3}},
+        "inference.engines is a volume that only one node can use",
+    ),
+    (
+        {"inference": {**ENGINES, "rollout": {"maxSurge": 1, "maxUnavailable": 0}}},
+        "inference.engines is a volume that only one node can use",
     ),
     ({"useHelmHooks": False}, "would generate new secrets each time"),
 )

@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from tests.chart.checks.secrets import plain
 from tests.chart.objects import Object
 
-KEEP = "helm.sh/resource-policy"
-
 
 def masked(objects: Iterable[Object]) -> list[Object]:
     """Return the objects without the values that are generated anew each time."""

@@ -1,5 +1,6 @@
 """Every command, object, value, page and test that the operators' pages name exists."""
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from gateway.admin import build_parser
 from loupe_local.service_names import NAMES
-from tests.chart.helm import CHART, PROFILES, REPOSITORY, load, rendered
+from tests.chart.helm import CHART, DEFAULT, PROFILES, REPOSITORY, load, rendered
+from tests.chart.installation import upgraded
+from tests.chart.objects import Release
 
 PAGE_NAMES = ("install", "operations", "backup", "security", "scaling", "ingress", "observability")
 PAGES = [REPOSITORY / "docs" / f"{name}.md" for name in PAGE_NAMES]
@@ -38,12 +41,18 @@ def test_commands_are_found() -> None:
     assert found == {"plan", "quota", "user", "objects", "endings", "keys"}
 
 
+@functools.cache
+def upgrade_of_the_default() -> Release:
+    """Return what an upgrade renders: hooks are in no installation."""
+    return upgraded(DEFAULT, *rendered(DEFAULT).objects)
+
+
 @pytest.mark.parametrize(("page", "name"), sorted(set(texts(OBJECT))))
 def test_an_object_of_the_chart_exists(page: str, name: str) -> None:
-    made = {one["metadata"]["name"] for profile in PROFILES for one in rendered(profile).objects}
-    without_hash = {re.sub(r"-[0-9a-f]{8}$", "", each) for each in made}
+    releases = [*(rendered(profile) for profile in PROFILES), upgrade_of_the_default()]
+    made = {one["metadata"]["name"] for each in releases for one in each.objects}
 
-    assert name in NOT_OURS or name.removesuffix("-0") in without_hash
+    assert name in NOT_OURS or name.removesuffix("-0") in made
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,27 +1,37 @@
-"""Migrations run before an upgrade if the database can be reached then, otherwise after it."""
+"""Hooks migrate the databases before an upgrade if these can be used then. Otherwise the pods migrate."""
+
+from typing import Any
 
 import pytest
 
 from loupe_local.service_names import WITH_DATABASE
 from tests.chart.checks.all import CHECKS
 from tests.chart.connections import Endpoint, connections, endpoints_of
-from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, template, upgraded, values_of
+from tests.chart.helm import DEFAULT, PROFILES, release, rendered
+from tests.chart.installation import upgraded
 from tests.chart.kubernetes import VERSIONS, problems
-from tests.chart.objects import Object, Release, annotations, called, is_hook
+from tests.chart.objects import Object, Release, called, is_hook
 
 EXTERNAL = {"existingSecret": "given", "external": {"host": "postgres.example.com", "port": 6432}}
+PROXY = {"name": "proxy", "image": "registry.example.com/proxy:1", "restartPolicy": "Always"}
+PREPARATION = {"name": "certificates", "image": "registry.example.com/prepare:1"}
 
 
-def migrations(objects: Release) -> list[Object]:
-    return [one for one in objects.of("Job") if "-migrate-" in one["metadata"]["name"]]
-
-
-def phases(objects: Release) -> set[str]:
-    return {annotations(one).get("helm.sh/hook", "") for one in migrations(objects)}
+def migrated_by_hooks(objects: Release) -> set[str]:
+    """Return the services whose databases hooks migrate."""
+    return {one["metadata"]["name"].removeprefix("loupe-migrate-") for one in objects.of("Job")}
 
 
 def pod_of(job: Object) -> Object:
     return job["spec"]["template"]["spec"]
+
+
+def before() -> tuple[Object, ...]:
+    return rendered(DEFAULT).objects
+
+
+def names_of(containers: list[Object]) -> list[str]:
+    return [one["name"] for one in containers]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -32,84 +42,109 @@ def test_no_check_finds_a_defect_in_an_upgrade(profile: str) -> None:
 
     assert [problem for check in CHECKS for problem in check(after)] == []
     assert [problem for one in after.objects for problem in problems(one, VERSIONS[-1])] == []
-    for_the_hook = {called(one) for one in after.of("NetworkPolicy") if is_hook(one)}
-    assert {called(one) for one in after.objects} - for_the_hook == {called(one) for one in there}
+    lasting = [{called(one) for one in objects if not is_hook(one)} for objects in (after.objects, there)]
+    assert lasting[0] == lasting[1]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_each_database_is_migrated_once(profile: str) -> None:
-    jobs = [one["metadata"]["name"] for one in migrations(rendered(profile))]
-
-    assert sorted(name.split("-")[-2] for name in jobs) == sorted(WITH_DATABASE)
-
-
-def test_at_the_first_installation_migrations_are_jobs_that_wait_for_the_database() -> None:
-    assert phases(rendered(DEFAULT)) == {""}
+def test_no_ordinary_job_is_created(profile: str) -> None:
+    """One that has died would never come back, and Helm 3 could not roll back past it."""
+    assert rendered(profile).of("Job") == []
+    assert [one for one in upgraded(profile, *rendered(profile).objects).of("Job") if not is_hook(one)] == []
 
 
 def test_a_failed_migration_stops_an_upgrade() -> None:
-    after = upgraded(DEFAULT, *rendered(DEFAULT).objects)
+    after = upgraded(DEFAULT, *before())
 
-    assert phases(after) == {"pre-upgrade"}
-
-
-def test_an_upgrade_that_creates_the_database_migrates_it_afterwards() -> None:
-    without = [one for one in rendered(DEFAULT).objects if one["kind"] != "StatefulSet"]
-
-    assert phases(upgraded(DEFAULT, *without)) == {""}
+    assert migrated_by_hooks(after) == set(WITH_DATABASE)
 
 
-def test_a_hook_finds_what_it_needs_after_migrations_were_off() -> None:
-    before = release(DEFAULT, migrations={"enabled": False})
+@pytest.mark.parametrize("profile", PROFILES)
+def test_pods_migrate_what_no_hook_has_migrated(profile: str) -> None:
+    init = {
+        pod.component: [one["args"][-1] for one in pod.spec["initContainers"] if one["name"] == "schema"]
+        for pod in rendered(profile).pods
+        if pod.component in WITH_DATABASE
+    }
 
-    assert before.find("ServiceAccount", "loupe-migrations")
-    assert before.find("NetworkPolicy", "loupe-migrations")
+    assert init == {name: ["upgrade"] for name in WITH_DATABASE}
+
+
+def test_pods_only_wait_if_somebody_else_migrates() -> None:
+    values = {"migrations": {"enabled": False}}
+
+    pods = [pod for pod in release(DEFAULT, **values).pods if pod.component in WITH_DATABASE]
+
+    assert {pod.spec["initContainers"][0]["args"][-1] for pod in pods} == {"wait"}
+    assert upgraded(DEFAULT, *before(), values=values).of("Job") == []
+
+
+def test_no_hook_waits_for_a_database_that_the_upgrade_creates() -> None:
+    without = [one for one in before() if one["kind"] != "StatefulSet"]
+
+    assert migrated_by_hooks(upgraded(DEFAULT, *without)) == set()
+
+
+def test_no_hook_waits_for_a_role_that_the_upgrade_creates() -> None:
+    renamed = {"postgresql": {"databases": {"images": {"user": "pictures"}}}}
+
+    after = upgraded(DEFAULT, *before(), values=renamed)
+
+    assert migrated_by_hooks(after) == set(WITH_DATABASE) - {"images"}
+
+
+def test_no_hook_logs_in_with_passwords_that_the_upgrade_sets() -> None:
+    secret = next(one for one in before() if called(one) == "Secret/loupe-postgresql")
+    given = secret | {"metadata": {"name": "given"}}
+
+    after = upgraded(DEFAULT, *before(), given, values={"postgresql": {"existingSecret": "given"}})
+
+    assert migrated_by_hooks(after) == set()
+
+
+def test_no_hook_waits_for_a_secret_that_does_not_exist() -> None:
+    after = upgraded("external", *rendered("external").objects, values={"useHelmHooks": True})
+
+    assert migrated_by_hooks(after) == set()
 
 
 def test_a_hook_reaches_a_database_that_the_old_releases_policies_do_not_allow() -> None:
-    before = rendered(DEFAULT)
-    after = upgraded(DEFAULT, *before.objects, values={"postgresql": {"mode": "external", **EXTERNAL}})
+    given = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "given"}}
+    secret = given | {"data": dict.fromkeys(WITH_DATABASE, "eA==")}
+    values = {"postgresql": {"mode": "external", **EXTERNAL}}
+    after = upgraded(DEFAULT, *before(), secret, values=values)
     database = Endpoint(name="database", ip="203.0.113.9", labels={}, ports=("6432",))
     hooks = [one for one in after.objects if is_hook(one) and one["kind"] != "Pod"]
 
-    standing = Release(objects=(*before.of("NetworkPolicy"), *hooks))
+    standing = Release(objects=(*rendered(DEFAULT).of("NetworkPolicy"), *hooks))
     found = connections(standing, [*endpoints_of(standing), database])
 
     assert found == {(f"migrate-{name}", "database", "6432") for name in WITH_DATABASE}
 
 
 def test_a_hook_uses_no_priority_class_of_its_own_release() -> None:
-    with_it = upgraded("ha", *rendered(DEFAULT).objects)
-    there_before = upgraded(DEFAULT, *rendered(DEFAULT).objects, values={"priorityClassName": "high"})
+    with_it = upgraded("ha", *before())
+    there_before = upgraded(DEFAULT, *before(), values={"priorityClassName": "high"})
 
-    assert phases(with_it) == {"pre-upgrade"}
-    assert {pod_of(one).get("priorityClassName") for one in migrations(with_it)} == {None}
-    assert {pod_of(one)["priorityClassName"] for one in migrations(there_before)} == {"high"}
-
-
-def test_without_hooks_migrations_are_ordinary_jobs() -> None:
-    objects = tuple(load_all(template(*values_of("external"), "--is-upgrade")))
-
-    assert phases(Release(objects=objects)) == {""}
+    assert {pod_of(one).get("priorityClassName") for one in with_it.of("Job")} == {None}
+    assert {pod_of(one)["priorityClassName"] for one in there_before.of("Job")} == {"high"}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_services_wait_for_the_schema_of_their_database(profile: str) -> None:
-    chart = rendered(profile)
+def test_a_proxy_of_the_database_starts_before_the_tables_are_checked() -> None:
+    values: dict[str, Any] = {"images": {"extraInitContainers": [PREPARATION, PROXY]}}
 
-    waiting = {
-        pod.component: [
-            one["args"][-1] for one in pod.spec.get("initContainers", []) if one["name"] == "wait-for-schema"
-        ]
-        for pod in chart.pods
-        if pod.component in WITH_DATABASE
+    [pod] = [pod for pod in release(DEFAULT, **values).pods if pod.component == "images"]
+    jobs = {
+        one["metadata"]["name"]: pod_of(one) for one in upgraded(DEFAULT, *before(), values=values).of("Job")
     }
 
-    assert waiting == {name: ["wait"] for name in WITH_DATABASE}
+    assert names_of(pod.spec["initContainers"]) == ["proxy", "schema", "certificates"]
+    assert names_of(jobs["loupe-migrate-images"]["initContainers"]) == ["proxy"]
+    assert "initContainers" not in jobs["loupe-migrate-auth"]
 
 
 def test_a_migration_reaches_the_database_and_nothing_else() -> None:
-    chart = rendered(DEFAULT)
+    chart = upgraded(DEFAULT, *before())
 
     found = {
         connection

@@ -5,6 +5,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from pydantic import SecretStr
 
 from loupe_local.service_names import NAMES
 from tests.chart import schema
@@ -93,6 +94,13 @@ def test_settings_in_the_schema_are_those_of_the_service_that_the_chart_does_not
     assert settings_in_schema(service) <= known
 
 
+def as_text(value: Any) -> Any:
+    """Return a setting as an operator writes it."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(value) if isinstance(value, tuple | list) else value
+
+
 @pytest.mark.parametrize("service", NAMES)
 def test_every_setting_reaches_its_service_unchanged(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Helm stores numbers as floats: 268435456 must not become 2.68435456e+08."""
@@ -100,7 +108,7 @@ def test_every_setting_reaches_its_service_unchanged(service: str, monkeypatch: 
     written = {
         name: fields[name].get_default(call_default_factory=True) for name in settings_in_schema(service)
     }
-    given = {name: ",".join(one) if isinstance(one, tuple | list) else one for name, one in written.items()}
+    given = {name: as_text(one) for name, one in written.items()}
 
     for name, value in variables(service, **{service: {"settings": given}}).items():
         monkeypatch.setenv(name, value)

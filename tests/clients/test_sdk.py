@@ -1,6 +1,7 @@
 """The SDK does what a user's first lines say, in both its forms."""
 
 import asyncio
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from loupe_client import AsyncLoupe, ImageFailed, Loupe, errors
 from loupe_local.stack import Stack
 from tests.client import pause_worker
-from tests.clients.conftest import SIZE, size_of
+from tests.clients.conftest import SIZE, size_of, used
 from tests.gateway.harness import People
 
 
@@ -147,3 +148,63 @@ async def test_a_login_returns_a_token_that_works(people: People, stack: Stack) 
         await known.account.logout()
         with pytest.raises(errors.Unauthenticated):
             await known.account.get()
+
+
+async def test_a_key_makes_one_image_however_often_the_call_is_repeated(
+    own: AsyncLoupe, photo_file: Path
+) -> None:
+    first = await own.images.submit(photo_file, idempotency_key="the-same-call")
+    again = await own.images.submit(photo_file, idempotency_key="the-same-call")
+    with pytest.raises(errors.IdempotencyKeyReused):
+        await own.images.submit(photo_file, scale=3, idempotency_key="the-same-call")
+
+    assert first.id == again.id
+    assert await used(own) == 1
+
+
+async def test_a_direct_upload_does_not_pass_through_the_api(own: AsyncLoupe, photo_file: Path) -> None:
+    accepted = await own.images.submit_directly(photo_file, scale=3)
+
+    image = await own.images.wait(accepted.id)
+
+    assert (image.original_filename, image.scale_factor) == ("photo.jpg", 3)
+
+
+async def test_an_estimate_costs_nothing(own: AsyncLoupe) -> None:
+    estimate = await own.images.estimate(1920, 1080, scale=2)
+
+    assert estimate.accepted
+    assert estimate.result
+    assert (estimate.result.width, estimate.result.height) == (3840, 2160)
+    assert await used(own) == 0
+
+
+async def test_a_batch_gives_its_images_its_report_and_its_archive(
+    own: AsyncLoupe, photo_file: Path, tmp_path: Path
+) -> None:
+    accepted = await own.batches.submit([photo_file, photo_file.read_bytes()])
+    batch = await own.batches.wait(accepted.id)
+
+    archive = await own.batches.archive(batch.id, tmp_path / "all.zip")
+
+    with zipfile.ZipFile(archive) as opened:
+        assert opened.testzip() is None
+        assert len(opened.namelist()) == 3
+    assert [image.id async for image in own.batches.images(batch.id)] == [
+        image.id for image in accepted.images
+    ]
+    assert len((await own.batches.report(batch.id)).splitlines()) == 3
+
+
+async def test_webhooks_are_made_changed_and_deleted(own: AsyncLoupe) -> None:
+    made = await own.webhooks.create("https://127.0.0.1/loupe", types=["image.completed"])
+    changed = await own.webhooks.update(made.webhook.id, is_enabled=False)
+    rotated = await own.webhooks.rotate_secret(made.webhook.id)
+    listed = [webhook.id for webhook in await own.webhooks.list()]
+    await own.webhooks.delete(made.webhook.id)
+
+    assert made.secret.startswith("whsec_")
+    assert rotated.secret not in ("", made.secret)
+    assert not changed.is_enabled
+    assert listed == [made.webhook.id]
+    assert await own.webhooks.list() == []

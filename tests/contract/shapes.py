@@ -138,6 +138,7 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
     **WARNINGS,
     "earlier_errors": listed(EARLIER_ERROR, maxItems=20),
     "original_url": ADDRESS,
+    "webhook_url": or_null(ADDRESS),
 }
 ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS, WAIT | WARNINGS)
 IMAGE = an_object({"id": ID} | IMAGE_KEYS, IMAGE_ADDITIVE | {"batch_id": or_null(ID)})
@@ -162,7 +163,7 @@ def a_batch(image: Schema) -> Schema:
             "updated_at": INSTANT,
             "completed_at": or_null(INSTANT),
         },
-        {"target_width": SIDE, "target_height": SIDE},
+        {"target_width": SIDE, "target_height": SIDE, "webhook_url": or_null(ADDRESS)},
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from loupe_local.mailbox import newest_mail_to
 from loupe_local.stack import Stack
 from loupe_local.state import REPOSITORY
-from tests.client import client_of, upload_image, wait_for_status
+from tests.client import client_of, upload_image, upscale, wait_for_status
 from tests.contract.api_client import SMALL, a_batch, data_of, invalid_fields, refusal
 from tests.contract.shapes import a_page_of, check
 from tests.contract.webhook_shapes import DELIVERY, NEW_WEBHOOK, SIGNING_SECRET, WEBHOOK, WEBHOOKS
@@ -215,6 +215,38 @@ async def test_a_webhook_that_answers_410_is_disabled_and_its_owner_hears_it_by_
     assert event.data["data"] == shown
     assert (shown["is_enabled"], shown["disabled_reason"]) == (False, "gone")
     assert target.url in mail.get_content()
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+async def test_the_address_of_an_upload_gets_its_end_signed_with_the_secret_of_the_account(
+    client: httpx2.AsyncClient, *, is_batch: bool
+) -> None:
+    async with receiver(answer(500), answer(204)) as target:
+        if is_batch:
+            uploaded = await a_batch(client, SMALL, webhook_url=target.url)
+        else:
+            uploaded = await upscale(client, SMALL, webhook_url=target.url)
+        assert uploaded.status_code == 202, uploaded.text
+        await until(lambda: len(target.received) == 2, 60)
+
+    secret = (await client.get("/api/webhooks/secret")).json()["data"]["secret"]
+    event = target.received[1].verified(secret)
+    found = uploaded.json()["data"]
+    kind = "batch" if is_batch else "image"
+    shown = (await client.get(f"/api/{'batches' if is_batch else 'images'}/{found['id']}")).json()["data"]
+    assert (event["type"], event["data"]["id"]) == (f"{kind}.completed", found["id"])
+    assert event["data"]["webhook_url"] == shown["webhook_url"] == target.url
+    assert target.ids[0] == target.ids[1]
+    assert (await client.get("/api/webhooks")).json()["data"]["count"] == 0
+
+
+async def test_the_address_of_an_upload_is_refused_with_the_other_wrong_options(
+    client: httpx2.AsyncClient,
+) -> None:
+    refused = await upscale(client, SMALL, webhook_url="http://10.0.0.1/", quality=101)
+
+    assert set(invalid_fields(refused)) == {"webhook_url", "quality"}
+    assert (await client.get("/api/images")).json()["meta"]["total"] == 0
 
 
 @pytest.mark.parametrize("of_account", [False, True])

@@ -22,6 +22,7 @@ from outbound.deliverer import Deliverer
 from outbound.domain import attempts, delivery_log
 from outbound.domain.attempts import Claim
 from outbound.events import ClientEvents
+from outbound.fetches import Fetches
 from outbound.guard.client import Client
 from outbound.guard.policy import to_policy
 from outbound.rpc import CALLERS, OutboundService
@@ -31,6 +32,7 @@ from tests.database import Tables
 from tests.internal_tokens import TokenIssuer, always
 
 if TYPE_CHECKING:
+    from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
     from loupe.outbound.v1.outbound_pb2_grpc import OutboundServiceAsyncStub
 
 JANE, OMAR = 7, 8
@@ -45,6 +47,9 @@ SETTINGS: dict[str, Any] = {
     "client_secret": "unused",
     "secret": "a secret of tests that is long enough",
 }
+
+FETCH_SECONDS = 3.0
+"""Time of a fetch. A test that must not end by it is done long before."""
 
 
 class Clock:
@@ -70,22 +75,26 @@ class OutboundHarness(Tables):
         self._port = port
         self._channels: list[Channel] = []
         self.operator = self.service("operator")
-        self.events = ClientEvents(sessions, clock)
+        self.events = ClientEvents(sessions, self._images(), clock)
         self.deliverer = self.another_deliverer()
 
     def another_deliverer(self, **settings: Any) -> Deliverer:
         """Return a deliverer, as a further process has one. No images answers it."""
-        service = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]
-        channel = Channel("127.0.0.1:1", service)
-        self._channels.append(channel)
         return Deliverer(
             self.sessions,
-            images_pb2_grpc.ImagesServiceStub(channel.grpc),
+            self._images(),
             Client(POLICY),
             CIPHER,
             Settings(**(SETTINGS | settings)),
             self.clock,
         )
+
+    def _images(self) -> "ImagesServiceAsyncStub":
+        """Return a stub of images that is unavailable."""
+        service = images_pb2.DESCRIPTOR.services_by_name["ImagesService"]
+        channel = Channel("127.0.0.1:1", service)
+        self._channels.append(channel)
+        return images_pb2_grpc.ImagesServiceStub(channel.grpc)
 
     def user(self, user_id: int = JANE, *abilities: str) -> "OutboundServiceAsyncStub":
         """Return a stub that calls for a user, by default with all abilities."""
@@ -113,10 +122,16 @@ class OutboundHarness(Tables):
         request = pb.ListDeliveriesRequest(webhook_id=webhook_id, page=1, per_page=100, **values)
         return list((await self.user(user_id).ListDeliveries(request)).deliveries)
 
-    async def happen(self, kind: str, user_id: int = JANE, *, event_id: str = "", **ids: Any) -> str:
+    async def happen(
+        self, kind: str, user_id: int = JANE, *, event_id: str = "", webhook_url: str = "", **ids: Any
+    ) -> str:
         """Consume an event as the broker delivers it, and return its id."""
         event = images_pb2.ClientEvent(
-            id=event_id or str(uuid.uuid4()), type=kind, user_id=user_id, **(ids or IMAGE)
+            id=event_id or str(uuid.uuid4()),
+            type=kind,
+            user_id=user_id,
+            webhook_url=webhook_url,
+            **(ids or IMAGE),
         )
         event.occurred_at.FromDatetime(self.clock.now)
         await self.events.fan_out(event.SerializeToString())
@@ -185,7 +200,9 @@ class OutboundHarness(Tables):
 async def running(sessions: Sessions, clock: Clock) -> AsyncGenerator[OutboundHarness]:
     issuer = TokenIssuer()
     server = rpc.Server(Verifier("outbound", issuer.jwks), CALLERS)
-    servicer = OutboundService(sessions, Addresses(POLICY), CIPHER, clock)
+    servicer = OutboundService(
+        sessions, Addresses(POLICY), Fetches(Client(POLICY), FETCH_SECONDS), CIPHER, clock
+    )
     outbound_pb2_grpc.add_OutboundServiceServicer_to_server(servicer, server.grpc)
     outbound = OutboundHarness(sessions, clock, issuer, server.bind("127.0.0.1:0"))
     serving = asyncio.create_task(server.serve())

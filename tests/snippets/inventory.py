@@ -17,6 +17,7 @@ GENERATED = "tests/contract/test_generated_clients.py runs it"
 IN_A_CLUSTER = "needs a cluster; tests/chart and tests/snippets/test_commands.py check its names"
 NOT_RUN = {
     **{f"docs/api.md: Generate a client: {name}": GENERATED for name in GENERATORS},
+    "docs/api.md: Images: sh": "tests/contract/test_links.py runs it with a link of its own",
     "docs/api.md: Wait: sh": "needs an image of the reader; tests/gateway/test_waits.py sends these requests",
     "docs/api.md: Follow events: js": "tests/contract/test_event_clients.py runs it in node",
     "docs/api.md: Profile, usage, subscription, plans: sh": "tests/contract/test_usage_history.py reads it",

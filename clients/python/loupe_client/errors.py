@@ -40,6 +40,10 @@ class DownloadFailed(LoupeError):
         """Whether another attempt may succeed."""
 
 
+class UploadRefused(LoupeError):
+    """The object store refused a direct upload."""
+
+
 class WebhookInvalid(LoupeError):
     """The signature, the time or the form of a webhook is wrong: do not trust its body."""
 

@@ -80,6 +80,8 @@ class AcceptedBatch(Answer):
     """The requested width in pixels; null if none was requested."""
     target_height: int | None = None
     """The requested height in pixels; null if none was requested."""
+    webhook_url: str | None = None
+    """The address that gets the end; null if the upload named none."""
 
 
 class AcceptedBatchImage(Answer):
@@ -185,6 +187,8 @@ class Batch(Answer):
     """The requested width in pixels; null if none was requested."""
     target_height: int | None = None
     """The requested height in pixels; null if none was requested."""
+    webhook_url: str | None = None
+    """The address that gets the end; null if the upload named none."""
 
 
 class BatchImage(Answer):
@@ -256,6 +260,8 @@ class BatchImage(Answer):
     """A link that shows the original. It needs no token, and works for an hour. It is new in each
     answer.
     """
+    webhook_url: str | None = None
+    """The address that gets the end; null if the upload named none."""
 
 
 class Delivery(Answer):
@@ -490,6 +496,8 @@ class Image(Answer):
     """A link that shows the original. It needs no token, and works for an hour. It is new in each
     answer.
     """
+    webhook_url: str | None = None
+    """The address that gets the end; null if the upload named none."""
     batch_id: int | None = None
     """The id of the image's batch; null if it is in none."""
 

@@ -38,6 +38,8 @@ export interface AcceptedBatch {
   target_width: number | null;
   /** The requested height in pixels; null if none was requested. */
   target_height: number | null;
+  /** The address that gets the end; null if the upload named none. */
+  webhook_url: string | null;
 }
 
 /** An image of a batch that was just accepted. */
@@ -140,6 +142,8 @@ export interface Batch {
   target_width: number | null;
   /** The requested height in pixels; null if none was requested. */
   target_height: number | null;
+  /** The address that gets the end; null if the upload named none. */
+  webhook_url: string | null;
 }
 
 /** An image of a batch, with its state and its result. */
@@ -211,6 +215,8 @@ export interface BatchImage {
    * answer.
    */
   original_url: string | null;
+  /** The address that gets the end; null if the upload named none. */
+  webhook_url: string | null;
 }
 
 /** The state of a batch. `partially_failed`: all images have ended, some without a result. */
@@ -568,6 +574,8 @@ export interface Image {
    * answer.
    */
   original_url: string | null;
+  /** The address that gets the end; null if the upload named none. */
+  webhook_url: string | null;
   /** The id of the image's batch; null if it is in none. */
   batch_id: number | null;
 }

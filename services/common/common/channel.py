@@ -162,20 +162,36 @@ def _measured(method: str) -> Generator[None]:
 
 
 async def _send_all(started: Call, requests: AsyncIterable[Any]) -> Any:
-    """Send the requests, and return the response. Stop sending if the server answers early."""
+    """Send the requests, and return the response. Stop as soon as the server answers early."""
     statuses: list[CallStatus] = []
     started.add_done_callback(lambda ended: statuses.append(_status(ended)))
     try:
-        async for request in requests:
-            try:
-                await started.write(request)
-            except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-                break  # the service answered before everything was sent
-        else:
-            await started.done_writing()
+        await _write_until_answered(started, requests)
         return await started
     except grpc.aio.AioRpcError as error:
         raise await _error_of_server(started, statuses) from error
+
+
+async def _write_until_answered(started: Call, requests: AsyncIterable[Any]) -> None:
+    """Send the requests. If the server answers meanwhile, stop, also while the next request is awaited."""
+    answered = asyncio.timeout(None)
+
+    def stop(_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # all requests are sent
+            answered.reschedule(0)
+
+    started.add_done_callback(stop)
+    try:
+        async with answered:
+            async for request in requests:
+                try:
+                    await started.write(request)
+                except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+                    return
+            await started.done_writing()
+    except TimeoutError:
+        if not answered.expired():
+            raise
 
 
 async def _error_of_server(call: Call, statuses: list[CallStatus]) -> grpc.aio.AioRpcError:

@@ -1,8 +1,8 @@
 """Publishes what happens to images and batches, for clients: to the stream CLIENT_EVENTS, and progress to
 whoever listens now.
 
-Triggers write the rows (migration 0014). One replica at a time sends them, and those of a user one after the
-other, so that the end of a batch comes after those of its images.
+Triggers write the rows (migrations 0014 and 0016). One replica at a time sends them, and those of a user one
+after the other, so that the end of a batch comes after those of its images.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ ROWS_PER_BATCH = 256
 LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:space, :lock)").bindparams(space=0x6576656E, lock=0)
 """Two numbers cannot be mistaken for a user's lock, which is one."""
 NEXT = sa.text("""
-    SELECT id, user_id, type, image_id, batch_id, message_id, occurred_at FROM client_event
+    SELECT id, user_id, type, image_id, batch_id, message_id, occurred_at, webhook_url FROM client_event
     ORDER BY id LIMIT :batch
 """).bindparams(batch=ROWS_PER_BATCH)
 DELETE_SENT = sa.text("DELETE FROM client_event WHERE id = ANY(:ids)")
@@ -84,6 +84,7 @@ async def _send(nc: Client, js: JetStreamContext, row: sa.Row[Any]) -> None:
         image_id=row.image_id or 0,
         batch_id=row.batch_id or 0,
         occurred_at=timestamps.to_proto(row.occurred_at),
+        webhook_url=row.webhook_url or "",
     ).SerializeToString()
     if row.type in PASSING_EVENTS:
         await nc.publish(subject, event)

@@ -70,6 +70,7 @@ def to_proto(
         warnings=[pb.Warning(**each) for each in image.warnings or ()],
         earlier_failures=[_earlier_failure(each) for each in image.earlier_failures or ()],
         original_url=original_url,
+        webhook_url=image.webhook_url or "",
     )
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path
@@ -101,6 +102,7 @@ def batch_to_proto(batch: Batch, images: Iterable[pb.Image]) -> pb.Batch:
         created_at=timestamps.to_proto(batch.created_at),
         updated_at=timestamps.to_proto(batch.updated_at),
         completed_at=timestamps.to_proto(batch.completed_at),
+        webhook_url=batch.webhook_url or "",
     )
 
 

@@ -81,7 +81,8 @@ class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grp
             await submission.store(session, response)
 
         with self._memory.account(user_id) as account:
-            upload = await single.receive(parts, self._settings.largest_upload_bytes, account)
+            largest, check = self._settings.largest_upload_bytes, self._uploads.check_options
+            upload = await single.receive(parts, largest, account, check)
             if upload.upload_id:
                 await self._direct_uploads.read_into(upload, user_id, account)
             queue = await self._estimator.queue_for_uploads()

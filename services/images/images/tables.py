@@ -65,6 +65,8 @@ class Batch(Base, table=True):
     scale_factor: int | None = None
     target_width: int | None = None
     target_height: int | None = None
+    webhook_url: str | None = Field(default=None, sa_type=sa.String)
+    """The address that gets the end of the batch."""
     total_images: int
     completed_images: int = 0
     failed_images: int = 0
@@ -155,6 +157,8 @@ class Image(Base, table=True):
     """The failures before each retry, oldest first; see `domain.retries`."""
     retried_at: datetime | None = Field(default=None, sa_type=INSTANT)
     """When the image was last retried. Its time in the queue counts from then."""
+    webhook_url: str | None = Field(default=None, sa_type=sa.String)
+    """The address that gets the end of the image."""
     request_id: str | None = Field(default=None, sa_type=sa.String)
     """The id of the upload's request. Logs and traces of all later work carry it."""
     trace_parent: str | None = Field(default=None, sa_type=sa.String)
@@ -233,7 +237,7 @@ class Outbox(OutboxColumns, Base, table=True):
 class ClientEvent(Base, table=True):
     """An event for clients that waits to be published; see `images.client_events`.
 
-    Triggers insert the rows: see migration 0014.
+    Triggers insert the rows: see migrations 0014 and 0016.
     """
 
     __tablename__ = "client_event"  # pyright: ignore[reportAssignmentType]
@@ -244,6 +248,8 @@ class ClientEvent(Base, table=True):
     """One of `loupe.contract.EVENT_TYPES`."""
     image_id: int | None = Field(default=None, sa_type=sa.BigInteger)
     batch_id: int | None = Field(default=None, sa_type=sa.BigInteger)
+    webhook_url: str | None = Field(default=None, sa_type=sa.String)
+    """The address that the upload named for its end."""
     message_id: str = Field(
         sa_type=sa.String, sa_column_kwargs={"server_default": sa.text("(gen_random_uuid())::text")}
     )

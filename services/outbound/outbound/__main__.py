@@ -13,6 +13,7 @@ from outbound import events
 from outbound.addresses import Addresses
 from outbound.deliverer import Deliverer
 from outbound.domain import delivery_log, overdue, signing_secrets
+from outbound.fetches import Fetches
 from outbound.guard.client import Client
 from outbound.guard.names import Names
 from outbound.rpc import CALLERS, OutboundService
@@ -51,10 +52,15 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     client = Client(policy, names, settings.ca_file)
     deliverer = Deliverer(sessions, images, client, cipher, settings, db.now)
     server = rpc.Server(credentials.verifier("outbound"), CALLERS)
-    servicer = OutboundService(sessions, Addresses(policy, names), cipher, db.now)
+    servicer = OutboundService(
+        sessions, Addresses(policy, names), Fetches(client, settings.fetch_seconds), cipher, db.now
+    )
     outbound_pb2_grpc.add_OutboundServiceServicer_to_server(servicer, server.grpc)
     server.bind(settings.listen, settings.tls)
-    client_events, deleted_users = events.ClientEvents(sessions, db.now), events.DeletedUsers(sessions)
+    client_events, deleted_users = (
+        events.ClientEvents(sessions, images, db.now),
+        events.DeletedUsers(sessions),
+    )
     async with bus.connection(settings.nats_url, "outbound", readiness) as nc:
         js = nc.jetstream()
         streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD,), replicas=settings.nats_replicas)

@@ -43,6 +43,8 @@ TEXT_SECONDS = 2.0
 """How long the text of an answer may take. Its status counts already."""
 HEADERS = {"Content-Type": "application/json"}
 
+OUTCOMES = DELIVERED, FAILED, GIVEN_UP = ("delivered", "failed", "given up")
+
 deliveries = Counter("loupe_webhook_attempts_total", "Attempts to deliver an event", ["outcome"])
 delivery_seconds = Histogram(
     "loupe_webhook_attempt_seconds",
@@ -50,6 +52,8 @@ delivery_seconds = Histogram(
     ["outcome"],
     buckets=metrics.SECONDS_BUCKETS,
 )
+for each in OUTCOMES:
+    _ = deliveries.labels(each), delivery_seconds.labels(each)
 
 
 class Deliverer:
@@ -134,7 +138,7 @@ class Deliverer:
         result = await self._post(claim, body)
         async with self._sessions.begin() as session:
             status = await attempts.record(session, claim, result, self._now())
-        outcome = "delivered" if result.is_success else "given up" if status == "failed" else "failed"
+        outcome = DELIVERED if result.is_success else GIVEN_UP if status == "failed" else FAILED
         deliveries.labels(outcome).inc()
         delivery_seconds.labels(outcome).observe(result.milliseconds / 1000)
         LOG.debug("delivery attempted", delivery_id=claim.delivery.id, outcome=result.outcome, status=status)

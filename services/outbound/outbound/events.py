@@ -2,14 +2,20 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from common import bus, messages, timestamps
+from common import bus, errors, messages, timestamps
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2
-from loupe.contract import WEBHOOK_EVENTS
+from loupe.contract import UPLOAD_ENDINGS, WEBHOOK_EVENTS
 from loupe.images.v1 import images_pb2
 from outbound.domain import users
 from outbound.domain.fan_out import Event, fan_out
+from outbound.domain.webhooks import Address
+
+if TYPE_CHECKING:
+    from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
 
 EVENTS = bus.stream("OUTBOUND", "outbound.>")
 CLIENT_EVENTS = messages.Consumer(stream="CLIENT_EVENTS", durable="outbound-events", subjects=("events.>",))
@@ -19,8 +25,11 @@ USER_DELETED = messages.Consumer(stream="AUTH", durable="outbound-users", subjec
 class ClientEvents:
     """Makes deliveries of events."""
 
-    def __init__(self, sessions: Sessions, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, sessions: Sessions, images: "ImagesServiceAsyncStub", now: Callable[[], datetime]
+    ) -> None:
         self._sessions = sessions
+        self._images = images
         self._now = now
 
     async def fan_out(self, data: bytes) -> None:
@@ -37,8 +46,32 @@ class ClientEvents:
             batch_id=message.batch_id or None,
             webhook_id=message.webhook_id or None,
         )
+        address = await self._upload_address(message)
         async with self._sessions.begin() as session:
-            await fan_out(session, event, self._now())
+            await fan_out(session, event, self._now(), upload_address=address)
+
+    async def _upload_address(self, message: images_pb2.ClientEvent) -> Address | None:
+        """Return the address that the upload named, if this is its end."""
+        if message.type not in UPLOAD_ENDINGS:
+            return None
+        url = message.webhook_url if message.HasField("webhook_url") else await self._read_address(message)
+        return Address(url, urlsplit(url).hostname or "") if url else None
+
+    async def _read_address(self, message: images_pb2.ClientEvent) -> str:
+        """Return the address from images, because a replica of the release before has sent the event."""
+        is_of_image = bool(message.image_id)
+        request = images_pb2.RenderForDeliveryRequest(
+            user_id=message.user_id,
+            image_id=message.image_id,
+            batch_id=0 if is_of_image else message.batch_id,
+        )
+        try:
+            found = await self._images.RenderForDelivery(request)
+        except errors.NotFound:
+            return ""
+        except errors.ServiceError as error:
+            raise messages.RetryLater(str(error)) from error
+        return found.image.webhook_url if is_of_image else found.batch.webhook_url
 
 
 class DeletedUsers:

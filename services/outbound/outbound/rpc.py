@@ -1,7 +1,7 @@
 """The gRPC service. Each method decodes a request, calls the domain in a transaction, and encodes."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 
 from common import errors, rpc
@@ -13,6 +13,7 @@ from loupe.outbound.v1 import outbound_pb2_grpc
 from outbound.addresses import Addresses
 from outbound.convert import to_delivery, to_secret, to_webhook
 from outbound.domain import delivery_log, failing, fan_out, signing_secrets, webhooks
+from outbound.fetches import Fetches
 from outbound.signing import Cipher, new_secret
 from outbound.tables import Delivery
 
@@ -28,6 +29,8 @@ CALLERS = {
     "RotateAccountSecret": rpc.ANY_USER,
     "ListDeliveries": rpc.users("user:read"),
     "ReplayDelivery": rpc.ANY_USER,
+    "Fetch": rpc.users("images:write"),
+    "CheckAddress": rpc.users("images:write"),
     "ListFailingWebhooks": rpc.services("operator"),
     "RedriveWebhook": rpc.services("operator"),
 }
@@ -45,12 +48,21 @@ def owner() -> int:
 
 class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
     def __init__(
-        self, sessions: Sessions, addresses: Addresses, cipher: Cipher, now: Callable[[], datetime]
+        self,
+        sessions: Sessions,
+        addresses: Addresses,
+        fetches: Fetches,
+        cipher: Cipher,
+        now: Callable[[], datetime],
     ) -> None:
         self._sessions = sessions
         self._addresses = addresses
+        self._fetches = fetches
         self._cipher = cipher
         self._now = now
+
+    def Fetch(self, request: pb.FetchRequest, context: rpc.Context) -> AsyncGenerator[pb.FetchResponse]:
+        return self._fetches.fetch(request.url, request.field)
 
     async def CreateWebhook(
         self, request: pb.CreateWebhookRequest, context: rpc.Context
@@ -177,6 +189,12 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
         async with self._sessions.begin() as session:
             delivery = await delivery_log.replay(session, owner(), request.id, self._now())
         return pb.ReplayDeliveryResponse(delivery=to_delivery(delivery))
+
+    async def CheckAddress(
+        self, request: pb.CheckAddressRequest, context: rpc.Context
+    ) -> pb.CheckAddressResponse:
+        address = await self._addresses.check(request.url, field="webhook_url")
+        return pb.CheckAddressResponse(url=address.url)
 
     async def ListFailingWebhooks(
         self, request: pb.ListFailingWebhooksRequest, context: rpc.Context

@@ -29,6 +29,8 @@ class Settings(ServiceSettings):
     """How many deliveries this process makes at a time."""
     deliveries_per_host: int = Field(default=64, ge=1)
     """How many deliveries all processes together make to one host at a time."""
+    fetch_seconds: float = Field(default=30.0, gt=0, le=120)
+    """How long fetching a file from a link may take, redirects and all."""
     answer_seconds: float = Field(default=15.0, gt=0, le=60)
     """How long a receiver may take to answer."""
     lease_seconds: float = Field(default=60.0, gt=0)

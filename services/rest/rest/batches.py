@@ -57,6 +57,7 @@ class Batch(BaseModel, Generic[AnyImage]):
     completed_at: str | None
     target_width: int | None
     target_height: int | None
+    webhook_url: str | None
 
 
 def to_batch(batch: pb.Batch, images: list[AnyImage]) -> Batch[AnyImage]:
@@ -76,6 +77,7 @@ def to_batch(batch: pb.Batch, images: list[AnyImage]) -> Batch[AnyImage]:
         completed_at=format_time(batch.completed_at) if batch.HasField("completed_at") else None,
         target_width=batch.target_width or None,
         target_height=batch.target_height or None,
+        webhook_url=batch.webhook_url or None,
     )
 
 

@@ -84,6 +84,7 @@ class ImageFields(BaseModel):
     warnings: list[ImageWarning]
     earlier_errors: list[EarlierFailure]
     original_url: str | None
+    webhook_url: str | None
 
 
 class Image(ImageFields):
@@ -144,5 +145,6 @@ def to_image(image: pb.Image) -> Image:
         warnings=to_warnings(image),
         earlier_errors=to_earlier_failures(image),
         original_url=image.original_url or None,
+        webhook_url=image.webhook_url or None,
         batch_id=image.batch_id or None,
     )

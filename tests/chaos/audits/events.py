@@ -14,7 +14,7 @@ def check(found: Evidence) -> list[str]:
         f"image {image_id} has {found.completed_events[image_id]} events `images.completed`"
         for image_id in sorted(completed)
         if found.completed_events[image_id] != 1
-        and not (found.is_stream_rewritten and found.completed_events[image_id] > 1)
+        and not (found.wiped_at and found.completed_events[image_id] > 1)
     ]
     return lines + [
         f"image {image_id} has not completed, and has an event `images.completed`"

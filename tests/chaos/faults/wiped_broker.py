@@ -5,6 +5,7 @@ An operator then publishes the outcomes again, as docs/operations.md says.
 
 import shutil
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from tests.chaos.kinds import Fault, Strike
 from tests.chaos.world import World
@@ -12,8 +13,8 @@ from tests.chaos.world import World
 
 async def strike(world: World, chosen: Strike) -> Sequence[str]:
     await world.supervisor.kill(chosen.component)
-    world.is_wiped = True
     shutil.rmtree(world.supervisor.state.path(chosen.component) / "jetstream", ignore_errors=True)
+    world.wiped_at = datetime.now(UTC)
     await world.supervisor.restart(chosen.component)
     return [chosen.component]
 

@@ -3,15 +3,18 @@
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import Unpack
 
+from loupe_client._async import downloads
 from loupe_client._async.images import PER_PAGE
 from loupe_client._async.transport import AsyncTransport
 from loupe_client._async.waiting import AsyncWaiting
 from loupe_client.answers import envelope_of, parse
-from loupe_client.models import AcceptedBatch, Batch
+from loupe_client.models import AcceptedBatch, Batch, BatchImage
 from loupe_client.options import Options, fields_of
 from loupe_client.sources import Source, upload_of
 
@@ -65,6 +68,31 @@ class AsyncBatches:
             for each in answer["data"]:
                 yield parse(Batch, each)
             page = page + 1 if answer["links"]["next"] else None
+
+    async def images(self, batch_id: int, *, status: str | None = None) -> AsyncGenerator[BatchImage]:
+        """Yield the images of a batch in the order of the upload, and read pages as they are needed."""
+        page: int | None = 1
+        while page:
+            query = {"status": status, "page": page, "per_page": PER_PAGE}
+            path = f"/api/batches/{batch_id}/images"
+            answer = envelope_of(await self._transport.send("GET", path, query=query))
+            for each in answer["data"]:
+                yield parse(BatchImage, each)
+            page = page + 1 if answer["links"]["next"] else None
+
+    async def archive(self, batch_id: int, path: str | PathLike[str]) -> Path:
+        """Save all results of a batch that has ended as a ZIP, and return its path."""
+        target = Path(path)
+        await downloads.save_archive(self._transport, f"/api/batches/{batch_id}/archive", target)
+        return target
+
+    async def report(self, batch_id: int) -> str:
+        """Return a table (CSV) with a line for each image of a batch."""
+        return (await self._transport.send("GET", f"/api/batches/{batch_id}/report")).text
+
+    async def retry(self, batch_id: int) -> Batch:
+        """Queue the failed images of a batch again that can be retried."""
+        return parse(Batch, await self._transport.call("POST", f"/api/batches/{batch_id}/retry"))
 
     async def delete(self, batch_id: int) -> None:
         """Cancel an unfinished batch. Delete one that has ended, with its images."""

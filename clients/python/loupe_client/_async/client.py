@@ -12,6 +12,7 @@ from loupe_client._async.batches import AsyncBatches
 from loupe_client._async.events import AsyncEvents
 from loupe_client._async.images import AsyncImages, AsyncUpscaled
 from loupe_client._async.transport import AsyncTransport
+from loupe_client._async.webhooks import AsyncWebhooks
 from loupe_client.answers import parse
 from loupe_client.models import Image, OfferedPlan, ServedModel
 from loupe_client.options import Options
@@ -50,6 +51,7 @@ class AsyncLoupe:
         self.events = AsyncEvents(self._transport)
         self.account = AsyncAccount(self._transport)
         self.tokens = AsyncTokens(self._transport)
+        self.webhooks = AsyncWebhooks(self._transport)
 
     async def upscale(
         self,

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx2
 
-from loupe_client._async.transport import LOG, AsyncTransport, no_answer
+from loupe_client._async.transport import LOG, AsyncTransport, failure_of, no_answer
 from loupe_client.backoff import pause_seconds
 from loupe_client.errors import ConnectionFailed, DownloadFailed, LoupeError
 from loupe_client.ranges import Progress
@@ -64,12 +66,34 @@ async def save(
     first: str | None = None,
 ) -> None:
     """Write a result to a path. Until it is complete it has a temporary name beside it."""
+    with complete(path) as file:
+        async for chunk in stream(transport, link, first):
+            file.write(chunk)
+            on_bytes(len(chunk))
+
+
+async def save_archive(transport: AsyncTransport, place: str, path: Path) -> None:
+    """Write what the API makes while it is read, and what cannot be continued, to a path."""
+    url = transport.server.url + place
+    try:
+        async with transport.http.stream("GET", url, headers=transport.headers()) as response:
+            if not response.is_success:
+                await response.aread()
+                raise failure_of(response)
+            with complete(path) as file:
+                async for chunk in response.aiter_raw():
+                    file.write(chunk)
+    except httpx2.TransportError as error:
+        raise ConnectionFailed(no_answer(transport.server.url, error)) from error
+
+
+@contextmanager
+def complete(path: Path) -> Generator[BinaryIO]:
+    """Yield a file that gets its name when all is written. If that fails, nothing is left of it."""
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as file:
-            async for chunk in stream(transport, link, first):
-                file.write(chunk)
-                on_bytes(len(chunk))
+            yield file
         os.replace(temporary, path)  # noqa: PTH105  it also replaces a file on Windows
     except BaseException:
         temporary.unlink(missing_ok=True)

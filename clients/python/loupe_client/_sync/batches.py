@@ -4,15 +4,18 @@
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import Unpack
 
+from loupe_client._sync import downloads
 from loupe_client._sync.images import PER_PAGE
 from loupe_client._sync.transport import Transport
 from loupe_client._sync.waiting import Waiting
 from loupe_client.answers import envelope_of, parse
-from loupe_client.models import AcceptedBatch, Batch
+from loupe_client.models import AcceptedBatch, Batch, BatchImage
 from loupe_client.options import Options, fields_of
 from loupe_client.sources import Source, upload_of
 
@@ -66,6 +69,31 @@ class Batches:
             for each in answer["data"]:
                 yield parse(Batch, each)
             page = page + 1 if answer["links"]["next"] else None
+
+    def images(self, batch_id: int, *, status: str | None = None) -> Generator[BatchImage]:
+        """Yield the images of a batch in the order of the upload, and read pages as they are needed."""
+        page: int | None = 1
+        while page:
+            query = {"status": status, "page": page, "per_page": PER_PAGE}
+            path = f"/api/batches/{batch_id}/images"
+            answer = envelope_of(self._transport.send("GET", path, query=query))
+            for each in answer["data"]:
+                yield parse(BatchImage, each)
+            page = page + 1 if answer["links"]["next"] else None
+
+    def archive(self, batch_id: int, path: str | PathLike[str]) -> Path:
+        """Save all results of a batch that has ended as a ZIP, and return its path."""
+        target = Path(path)
+        downloads.save_archive(self._transport, f"/api/batches/{batch_id}/archive", target)
+        return target
+
+    def report(self, batch_id: int) -> str:
+        """Return a table (CSV) with a line for each image of a batch."""
+        return (self._transport.send("GET", f"/api/batches/{batch_id}/report")).text
+
+    def retry(self, batch_id: int) -> Batch:
+        """Queue the failed images of a batch again that can be retried."""
+        return parse(Batch, self._transport.call("POST", f"/api/batches/{batch_id}/retry"))
 
     def delete(self, batch_id: int) -> None:
         """Cancel an unfinished batch. Delete one that has ended, with its images."""

@@ -13,6 +13,7 @@ from loupe_client._sync.batches import Batches
 from loupe_client._sync.events import Events
 from loupe_client._sync.images import Images, Upscaled
 from loupe_client._sync.transport import Transport
+from loupe_client._sync.webhooks import Webhooks
 from loupe_client.answers import parse
 from loupe_client.models import Image, OfferedPlan, ServedModel
 from loupe_client.options import Options
@@ -51,6 +52,7 @@ class Loupe:
         self.events = Events(self._transport)
         self.account = Account(self._transport)
         self.tokens = Tokens(self._transport)
+        self.webhooks = Webhooks(self._transport)
 
     def upscale(
         self,

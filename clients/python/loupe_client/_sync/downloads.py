@@ -5,11 +5,13 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx2
 
-from loupe_client._sync.transport import LOG, Transport, no_answer
+from loupe_client._sync.transport import LOG, Transport, failure_of, no_answer
 from loupe_client.backoff import pause_seconds
 from loupe_client.errors import ConnectionFailed, DownloadFailed, LoupeError
 from loupe_client.ranges import Progress
@@ -65,12 +67,34 @@ def save(
     first: str | None = None,
 ) -> None:
     """Write a result to a path. Until it is complete it has a temporary name beside it."""
+    with complete(path) as file:
+        for chunk in stream(transport, link, first):
+            file.write(chunk)
+            on_bytes(len(chunk))
+
+
+def save_archive(transport: Transport, place: str, path: Path) -> None:
+    """Write what the API makes while it is read, and what cannot be continued, to a path."""
+    url = transport.server.url + place
+    try:
+        with transport.http.stream("GET", url, headers=transport.headers()) as response:
+            if not response.is_success:
+                response.read()
+                raise failure_of(response)
+            with complete(path) as file:
+                for chunk in response.iter_raw():
+                    file.write(chunk)
+    except httpx2.TransportError as error:
+        raise ConnectionFailed(no_answer(transport.server.url, error)) from error
+
+
+@contextmanager
+def complete(path: Path) -> Generator[BinaryIO]:
+    """Yield a file that gets its name when all is written. If that fails, nothing is left of it."""
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as file:
-            for chunk in stream(transport, link, first):
-                file.write(chunk)
-                on_bytes(len(chunk))
+            yield file
         os.replace(temporary, path)  # noqa: PTH105  it also replaces a file on Windows
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -11,12 +11,12 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from loupe_client._sync import downloads
+from loupe_client._sync import downloads, uploads
 from loupe_client._sync.transport import Transport
 from loupe_client._sync.waiting import Waiting
 from loupe_client.answers import envelope_of, parse
 from loupe_client.errors import ImageFailed
-from loupe_client.models import AcceptedImage, Download, Image
+from loupe_client.models import AcceptedImage, DirectUpload, Download, Estimate, Image
 from loupe_client.options import Options, fields_of
 from loupe_client.sources import Source, is_link, upload_of
 
@@ -46,14 +46,50 @@ class Images:
         key, fields = idempotency_key or uuid.uuid4().hex, fields_of(options)
         if is_link(source):
             body = {"image_url": source, **fields}
-            data = self._transport.call("POST", "/api/images/upscale", body=body, key=key)
-            return parse(AcceptedImage, data)
+            return self._submit(key, body=body)
         upload = upload_of(source, filename)
 
         def parts(files: ExitStack) -> list[tuple[str, Any]]:
             return [("image", (upload.name, files.enter_context(upload.open())))]
 
-        data = self._transport.call("POST", "/api/images/upscale", form=fields, parts=parts, key=key)
+        return self._submit(key, form=fields, parts=parts)
+
+    def submit_directly(
+        self,
+        source: Source,
+        *,
+        filename: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[Options],
+    ) -> AcceptedImage:
+        """Like `submit`, but put the file into the object store, so that it does not pass through the API.
+
+        An operator may allow larger files this way. The store must be reachable from here.
+        """
+        fields, upload = fields_of(options), upload_of(source, filename)
+        with upload.open() as file:
+            size = file.seek(0, 2)
+        body = {"filename": upload.name, "size": size}
+        prepared = parse(DirectUpload, self._transport.call("POST", "/api/uploads", body=body))
+        uploads.put(self._transport, upload, size, prepared)
+        key = idempotency_key or uuid.uuid4().hex
+
+        def parts(_: ExitStack) -> list[tuple[str, Any]]:
+            return [("upload_id", (None, prepared.id))]
+
+        return self._submit(key, form=fields, parts=parts)
+
+    def retry(self, image_id: int) -> Image:
+        """Queue a failed image again. It keeps its id, and takes a place in the quota."""
+        return parse(Image, self._transport.call("POST", f"/api/images/{image_id}/retry"))
+
+    def estimate(self, original_width: int, original_height: int, **options: Unpack[Options]) -> Estimate:
+        """Return what a picture of this size would become, without sending one. It costs nothing."""
+        body = {"width": original_width, "height": original_height, **fields_of(options)}
+        return parse(Estimate, self._transport.call("POST", "/api/estimate", body=body))
+
+    def _submit(self, key: str, **content: Any) -> AcceptedImage:
+        data = self._transport.call("POST", "/api/images/upscale", key=key, **content)
         return parse(AcceptedImage, data)
 
     def get(self, image_id: int) -> Image:

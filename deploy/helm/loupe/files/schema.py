@@ -1,7 +1,8 @@
-"""Migrate the database of one service (`upgrade`), or wait until another pod has migrated it (`wait`).
+"""Migrate the database of one service (`upgrade`), or wait until somebody else has migrated it (`wait`).
 
 The script runs in the image of the service, which contains the migrations. A database that is newer than the
-code is accepted: migrations only add, and an older release must start after a rollback.
+code is accepted: migrations only add, and an older release must start after a rollback. It gives up after
+`WAIT_SECONDS`, with a sentence that says what is missing.
 """
 # ruff: noqa: INP001, T201  a script: what it prints is the log of a pod
 
@@ -17,17 +18,34 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 PAUSE_SECONDS = 2
+UNUSABLE = 75
+"""The exit code that ends the Job: another attempt would not help either."""
+SERVICE = os.environ["SERVICE"]
+WAIT_SECONDS = float(os.environ["WAIT_SECONDS"])
+GIVES_UP_AT = time.monotonic() + WAIT_SECONDS
 scripts = ScriptDirectory.from_config(Config(toml_file="pyproject.toml"))
 engine = create_engine(
-    os.environ[f"{os.environ['SERVICE'].upper()}_DATABASE_URL"],
+    os.environ[f"{SERVICE.upper()}_DATABASE_URL"],
     poolclass=NullPool,
     hide_parameters=True,
     connect_args={"connect_timeout": 5},
 )
 
 
+def pause(problem: str, meaning: str) -> None:
+    """Wait a little, or give up with a sentence."""
+    if time.monotonic() > GIVES_UP_AT:
+        print(f"gave up after {WAIT_SECONDS:.0f} s: {problem}. {meaning}", flush=True)
+        sys.exit(UNUSABLE)
+    print(f"waiting: {problem}", flush=True)
+    time.sleep(PAUSE_SECONDS)
+
+
 def applied_revisions() -> set[str]:
     """Wait for the database, and return its revisions. There are none before the first migration."""
+    url = engine.url
+    server = f"{url.host}:{url.port or 5432}"
+    account = f"the role {url.username}, with the password in {os.environ['PASSWORD_SOURCE']}"
     while True:
         try:
             with engine.connect() as connection:
@@ -35,8 +53,11 @@ def applied_revisions() -> set[str]:
         except ProgrammingError:
             return set()
         except OperationalError as error:
-            print(f"waiting for the database: {error.orig}", flush=True)
-            time.sleep(PAUSE_SECONDS)
+            reason = " ".join(str(error.orig).split())
+            pause(
+                f"{SERVICE} cannot use its database {url.database} at {server}: {reason}",
+                f"It logs in as {account}. The server, the database, the role or this password is missing",
+            )
 
 
 def is_new_enough(revisions: set[str]) -> bool:
@@ -51,9 +72,12 @@ def main() -> None:
         if not is_new_enough(applied_revisions()):
             subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], check=True)
         return
-    while not is_new_enough(applied_revisions()):
-        print("waiting for the migration", flush=True)
-        time.sleep(PAUSE_SECONDS)
+    while not is_new_enough(found := applied_revisions()):
+        wanted = ", ".join(scripts.get_heads())
+        pause(
+            f"the tables of {SERVICE} are at {', '.join(found) or 'no revision'}, and it needs {wanted}",
+            "The values say that somebody else migrates (migrations.enabled=false): run the migrations",
+        )
 
 
 main()

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 API, OBJECTS = os.environ["API_URL"], os.environ["OBJECTS_URL"]
 SIDE, FACTOR = 64, 2
 LONGEST_SECONDS = 600
+ADDRESS = os.environ["TEST_ADDRESS"]
+"""The address of the account. `*` stands for letters that no other test has."""
 
 
 class Refused(Exception):
@@ -92,7 +94,7 @@ def size_of(link: str) -> tuple[int, int]:
 
 
 def upscale() -> None:
-    address, password = f"helm-test-{secrets.token_hex(8)}@example.com", f"Aa1{secrets.token_hex(12)}"
+    address, password = ADDRESS.replace("*", secrets.token_hex(8)), f"Aa1{secrets.token_hex(12)}"
     user = {"name": "Helm", "email": address, "password": password, "password_confirmation": password}
     token = call("POST", "/api/auth/register", json.dumps(user).encode())["token"]
     try:

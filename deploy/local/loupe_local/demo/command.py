@@ -16,6 +16,7 @@ from loupe_local.demo.errors import PhotoRefused
 from loupe_local.demo.paths import locate, pictures_in, printable
 from loupe_local.demo.report import Report
 from loupe_local.demo.upscaling import Client, Upscaled
+from loupe_local.demo.webhook import receiving
 from loupe_local.stages import SILENT, Stages, on_terminal
 
 LONGEST_NAME = 40
@@ -74,10 +75,12 @@ class Demo:
             connection = await connecting.__aenter__()
         try:
             before = await worker_seconds(connection)
-            async with Client(connection) as client:
+            async with receiving() as receiver, Client(connection, receiver.url) as client:
                 for index, photo in enumerate(photos, start=1):
                     position = f"{index} of {len(photos)}: " if photos[1:] else ""
                     await self._upscale_one(client, photo, position)
+                if self._report.images:
+                    self._stages.say(await receiver.outcome(await client.account_secret()))
             after = await worker_seconds(connection)
         finally:
             with self._timed("stop"):

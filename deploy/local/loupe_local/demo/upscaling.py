@@ -35,8 +35,10 @@ class Upscaled:
 class Client:
     """The REST API with the token of one user."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, webhook_url: str = "") -> None:
+        """`webhook_url` is where Loupe posts the end of each upload."""
         self._connection = connection
+        self._webhook_url = webhook_url
         self._api = connection.api
         self._http = httpx2.AsyncClient(
             base_url=connection.api,
@@ -73,9 +75,13 @@ class Client:
         }
         return Upscaled(image, file, seconds)
 
+    async def account_secret(self) -> str:
+        """Return the secret that signs what is posted to `webhook_url`."""
+        return self._data(await self._request("GET", "/api/webhooks/secret"))["secret"]
+
     async def _upload(self, name: str, photo: bytes, scale: int) -> int:
         files = {"image": (file_names.clean(name), photo)}
-        form = {"scale_factor": str(scale)}
+        form = {"scale_factor": str(scale), "webhook_url": self._webhook_url}
         return self._data(await self._request("POST", "/api/images/upscale", files=files, data=form))["id"]
 
     async def _finished(self, image_id: int, progress: Progress) -> Image:

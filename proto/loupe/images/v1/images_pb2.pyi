@@ -211,6 +211,7 @@ class Image(_message.Message):
     ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
     RESULT_FORMAT_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     ORIGINAL_URL_FIELD_NUMBER: _builtins.int
     EARLIER_FAILURES_FIELD_NUMBER: _builtins.int
     RESULT_FILENAME_FIELD_NUMBER: _builtins.int
@@ -240,6 +241,8 @@ class Image(_message.Message):
     """Only while unfinished: the estimated seconds until the result. Absent until a worker has announced its speed."""
     result_format: Global___Format.ValueType
     """The format of the result, known from the start."""
+    webhook_url: _builtins.str
+    """The address that gets the end of the image. Empty if there is none."""
     original_url: _builtins.str
     """A link that shows the original in a browser, as long as `download_url` works."""
     result_filename: _builtins.str
@@ -296,13 +299,14 @@ class Image(_message.Message):
         estimated_seconds: _builtins.int | None = ...,
         result_format: Global___Format.ValueType = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        webhook_url: _builtins.str = ...,
         original_url: _builtins.str = ...,
         earlier_failures: _abc.Iterable[Global___EarlierFailure] | None = ...,
         result_filename: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__estimated_seconds: _TypeAlias = _typing.Literal["estimated_seconds"]  # noqa: Y015
     _WhichOneofArgType__estimated_seconds: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds"]  # noqa: Y015
@@ -432,6 +436,7 @@ class Batch(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     name: _builtins.str
     status: Global___BatchStatus.ValueType
@@ -442,6 +447,8 @@ class Batch(_message.Message):
     """Zero if the client sent a target instead."""
     target_width: _builtins.int
     target_height: _builtins.int
+    webhook_url: _builtins.str
+    """The address that gets the end of the batch. Empty if there is none."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]:
         """In the order of their upload."""
@@ -470,10 +477,11 @@ class Batch(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         completed_at: _timestamp_pb2.Timestamp | None = ...,
+        webhook_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "completed_at", b"completed_at", "created_at", b"created_at", "name", b"name", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "completed_at", b"completed_at", "completed_images", b"completed_images", "created_at", b"created_at", "failed_images", b"failed_images", "id", b"id", "images", b"images", "name", b"name", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "total_images", b"total_images", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "completed_at", b"completed_at", "completed_images", b"completed_images", "created_at", b"created_at", "failed_images", b"failed_images", "id", b"id", "images", b"images", "name", b"name", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "total_images", b"total_images", "updated_at", b"updated_at", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
@@ -492,20 +500,49 @@ class UpscaleRequest(_message.Message):
         FILENAME_FIELD_NUMBER: _builtins.int
         API_REQUEST_FIELD_NUMBER: _builtins.int
         UPLOAD_ID_FIELD_NUMBER: _builtins.int
+        LINK_FIELD_NUMBER: _builtins.int
         filename: _builtins.str
         api_request: _builtins.bool
         upload_id: _builtins.str
         """The direct upload whose file is taken. Then there are no chunks, and its name is the one that was announced."""
+        @_builtins.property
+        def link(self) -> Global___UpscaleRequest.Link:
+            """A first `start` without a name has the link that the file comes from. The messages of any upload follow."""
+
         def __init__(
             self,
             *,
             filename: _builtins.str = ...,
             api_request: _builtins.bool = ...,
             upload_id: _builtins.str = ...,
+            link: Global___UpscaleRequest.Link | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "filename", b"filename", "upload_id", b"upload_id"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "filename", b"filename", "link", b"link", "upload_id", b"upload_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Link(_message.Message):
+        """With it, wrong options are told before the file has come, and a repeat of an earlier call is answered without it."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        URL_FIELD_NUMBER: _builtins.int
+        OPTIONS_FIELD_NUMBER: _builtins.int
+        url: _builtins.str
+        @_builtins.property
+        def options(self) -> Global___UpscaleRequest.Options: ...
+        def __init__(
+            self,
+            *,
+            url: _builtins.str = ...,
+            options: Global___UpscaleRequest.Options | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "url", b"url"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -545,6 +582,8 @@ class UpscaleRequest(_message.Message):
         MODEL_FIELD_NUMBER: _builtins.int
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
         DPI_FIELD_NUMBER: _builtins.int
+        WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+        WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         scale_factor: _builtins.str
         target_width: _builtins.str
         target_height: _builtins.str
@@ -554,6 +593,9 @@ class UpscaleRequest(_message.Message):
         metadata: _builtins.str
         model: _builtins.str
         dpi: _builtins.str
+        webhook_url: _builtins.str
+        """Where the end of the image goes. The gateway has had it checked, and reports what is wrong with it."""
+        webhook_url_problem: _builtins.str
         @_builtins.property
         def near_misses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
             """Unknown fields that look like a misspelt option, and the option. They are refused if no size option has a text."""
@@ -571,10 +613,12 @@ class UpscaleRequest(_message.Message):
             model: _builtins.str | None = ...,
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             dpi: _builtins.str | None = ...,
+            webhook_url: _builtins.str | None = ...,
+            webhook_url_problem: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
         _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
@@ -594,6 +638,8 @@ class UpscaleRequest(_message.Message):
         _WhichOneofArgType__target_height: _TypeAlias = _typing.Literal["_target_height", b"_target_height"]  # noqa: Y015
         _WhichOneofReturnType__target_width: _TypeAlias = _typing.Literal["target_width"]  # noqa: Y015
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
+        _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
+        _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
         @_typing.overload
@@ -612,6 +658,8 @@ class UpscaleRequest(_message.Message):
         def WhichOneof(self, oneof_group: _WhichOneofArgType__target_height) -> _WhichOneofReturnType__target_height | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__target_width) -> _WhichOneofReturnType__target_width | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
     START_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
@@ -1239,6 +1287,8 @@ class CreateBatchRequest(_message.Message):
         MODEL_FIELD_NUMBER: _builtins.int
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
         DPI_FIELD_NUMBER: _builtins.int
+        WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+        WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         scale_factor: _builtins.str
         target_width: _builtins.str
@@ -1250,6 +1300,9 @@ class CreateBatchRequest(_message.Message):
         metadata: _builtins.str
         model: _builtins.str
         dpi: _builtins.str
+        webhook_url: _builtins.str
+        """As in `UpscaleRequest.Options`, for the end of the batch."""
+        webhook_url_problem: _builtins.str
         @_builtins.property
         def near_misses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
             """Unknown fields that look like a misspelt option, and the option. They are refused if no size option has a text."""
@@ -1269,10 +1322,12 @@ class CreateBatchRequest(_message.Message):
             model: _builtins.str | None = ...,
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             dpi: _builtins.str | None = ...,
+            webhook_url: _builtins.str | None = ...,
+            webhook_url_problem: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "api_request", b"api_request", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
         _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
@@ -1294,6 +1349,8 @@ class CreateBatchRequest(_message.Message):
         _WhichOneofArgType__target_height: _TypeAlias = _typing.Literal["_target_height", b"_target_height"]  # noqa: Y015
         _WhichOneofReturnType__target_width: _TypeAlias = _typing.Literal["target_width"]  # noqa: Y015
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
+        _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
+        _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
         @_typing.overload
@@ -1314,6 +1371,8 @@ class CreateBatchRequest(_message.Message):
         def WhichOneof(self, oneof_group: _WhichOneofArgType__target_height) -> _WhichOneofReturnType__target_height | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__target_width) -> _WhichOneofReturnType__target_width | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
     FILE_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
@@ -2478,6 +2537,7 @@ class ClientEvent(_message.Message):
     BATCH_ID_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
     WEBHOOK_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The same for each delivery of this event."""
     type: _builtins.str
@@ -2489,6 +2549,8 @@ class ClientEvent(_message.Message):
     """Zero for an image without a batch."""
     webhook_id: _builtins.int
     """Set for an event about a webhook. Outbound publishes these."""
+    webhook_url: _builtins.str
+    """The address that the upload named for its end. Absent if a replica of the release before sent the event."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -2501,11 +2563,14 @@ class ClientEvent(_message.Message):
         batch_id: _builtins.int = ...,
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
         webhook_id: _builtins.int = ...,
+        webhook_url: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url", "occurred_at", b"occurred_at", "webhook_url", b"webhook_url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "id", b"id", "image_id", b"image_id", "occurred_at", b"occurred_at", "type", b"type", "user_id", b"user_id", "webhook_id", b"webhook_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url", "batch_id", b"batch_id", "id", b"id", "image_id", b"image_id", "occurred_at", b"occurred_at", "type", b"type", "user_id", b"user_id", "webhook_id", b"webhook_id", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
+    _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
 Global___ClientEvent: _TypeAlias = ClientEvent  # noqa: Y015

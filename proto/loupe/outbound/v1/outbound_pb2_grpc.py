@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OutboundServiceStub:
-    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them.
+    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them. Links: fetches files.
     """
 
     def __init__(self, channel):
@@ -35,6 +35,11 @@ class OutboundServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.Fetch = channel.unary_stream(
+                '/loupe.outbound.v1.OutboundService/Fetch',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchResponse.FromString,
+                _registered_method=True)
         self.CreateWebhook = channel.unary_unary(
                 '/loupe.outbound.v1.OutboundService/CreateWebhook',
                 request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CreateWebhookRequest.SerializeToString,
@@ -90,6 +95,11 @@ class OutboundServiceStub:
                 request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryRequest.SerializeToString,
                 response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryResponse.FromString,
                 _registered_method=True)
+        self.CheckAddress = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/CheckAddress',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressResponse.FromString,
+                _registered_method=True)
         self.ListFailingWebhooks = channel.unary_unary(
                 '/loupe.outbound.v1.OutboundService/ListFailingWebhooks',
                 request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListFailingWebhooksRequest.SerializeToString,
@@ -103,8 +113,17 @@ class OutboundServiceStub:
 
 
 class OutboundServiceServicer:
-    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them.
+    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them. Links: fetches files.
     """
+
+    def Fetch(self, request, context):
+        """Gets the file behind a link: `head`, then the file in `chunk`s of at most 256 KiB. Follows three redirects.
+        INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
+        `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def CreateWebhook(self, request, context):
         """Adds a webhook of the caller, and returns its secret, which no other method returns.
@@ -185,6 +204,13 @@ class OutboundServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckAddress(self, request, context):
+        """Checks an address that an upload names as `webhook_url`. INVALID_ARGUMENT with this field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListFailingWebhooks(self, request, context):
         """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it.
         """
@@ -202,6 +228,11 @@ class OutboundServiceServicer:
 
 def add_OutboundServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'Fetch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Fetch,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchResponse.SerializeToString,
+            ),
             'CreateWebhook': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateWebhook,
                     request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CreateWebhookRequest.FromString,
@@ -257,6 +288,11 @@ def add_OutboundServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryRequest.FromString,
                     response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryResponse.SerializeToString,
             ),
+            'CheckAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAddress,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressResponse.SerializeToString,
+            ),
             'ListFailingWebhooks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFailingWebhooks,
                     request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.ListFailingWebhooksRequest.FromString,
@@ -276,8 +312,35 @@ def add_OutboundServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OutboundService:
-    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them.
+    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them. Links: fetches files.
     """
+
+    @staticmethod
+    def Fetch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/Fetch',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def CreateWebhook(request,
@@ -566,6 +629,33 @@ class OutboundService:
             '/loupe.outbound.v1.OutboundService/ReplayDelivery',
             loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryRequest.SerializeToString,
             loupe_dot_outbound_dot_v1_dot_outbound__pb2.ReplayDeliveryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/CheckAddress',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckAddressResponse.FromString,
             options,
             channel_credentials,
             insecure,

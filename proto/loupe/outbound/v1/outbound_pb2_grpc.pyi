@@ -27,12 +27,17 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OutboundServiceStub:
-    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them."""
+    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them. Links: fetches files."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OutboundServiceAsyncStub: ...
+    Fetch: _grpc.UnaryStreamMultiCallable[_outbound_pb2.FetchRequest, _outbound_pb2.FetchResponse]
+    """Gets the file behind a link: `head`, then the file in `chunk`s of at most 256 KiB. Follows three redirects.
+    INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
+    `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
+    """
     CreateWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.CreateWebhookRequest, _outbound_pb2.CreateWebhookResponse]
     """Adds a webhook of the caller, and returns its secret, which no other method returns.
     INVALID_ARGUMENT with the fields `url`, `types`, `description` and `secret`, and with `url` for a 21st webhook.
@@ -59,6 +64,8 @@ class OutboundServiceStub:
     """Sends a delivery again, under the same event id. Its schedule begins anew.
     NOT_FOUND `delivery_not_found`, FAILED_PRECONDITION `webhook_disabled`.
     """
+    CheckAddress: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.CheckAddressRequest, _outbound_pb2.CheckAddressResponse]
+    """Checks an address that an upload names as `webhook_url`. INVALID_ARGUMENT with this field."""
     ListFailingWebhooks: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.ListFailingWebhooksRequest, _outbound_pb2.ListFailingWebhooksResponse]
     """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it."""
     RedriveWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.RedriveWebhookRequest, _outbound_pb2.RedriveWebhookResponse]
@@ -66,9 +73,14 @@ class OutboundServiceStub:
 
 @_typing.type_check_only
 class OutboundServiceAsyncStub(OutboundServiceStub):
-    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them."""
+    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them. Links: fetches files."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    Fetch: _aio.UnaryStreamMultiCallable[_outbound_pb2.FetchRequest, _outbound_pb2.FetchResponse]  # type: ignore[assignment]
+    """Gets the file behind a link: `head`, then the file in `chunk`s of at most 256 KiB. Follows three redirects.
+    INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
+    `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
+    """
     CreateWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.CreateWebhookRequest, _outbound_pb2.CreateWebhookResponse]  # type: ignore[assignment]
     """Adds a webhook of the caller, and returns its secret, which no other method returns.
     INVALID_ARGUMENT with the fields `url`, `types`, `description` and `secret`, and with `url` for a 21st webhook.
@@ -95,13 +107,26 @@ class OutboundServiceAsyncStub(OutboundServiceStub):
     """Sends a delivery again, under the same event id. Its schedule begins anew.
     NOT_FOUND `delivery_not_found`, FAILED_PRECONDITION `webhook_disabled`.
     """
+    CheckAddress: _aio.UnaryUnaryMultiCallable[_outbound_pb2.CheckAddressRequest, _outbound_pb2.CheckAddressResponse]  # type: ignore[assignment]
+    """Checks an address that an upload names as `webhook_url`. INVALID_ARGUMENT with this field."""
     ListFailingWebhooks: _aio.UnaryUnaryMultiCallable[_outbound_pb2.ListFailingWebhooksRequest, _outbound_pb2.ListFailingWebhooksResponse]  # type: ignore[assignment]
     """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it."""
     RedriveWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.RedriveWebhookRequest, _outbound_pb2.RedriveWebhookResponse]  # type: ignore[assignment]
     """For operators: enables a webhook, and sends everything at once that waits for it or was given up."""
 
 class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them."""
+    """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them. Links: fetches files."""
+
+    @_abc_1.abstractmethod
+    def Fetch(
+        self,
+        request: _outbound_pb2.FetchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_outbound_pb2.FetchResponse], _abc.AsyncIterator[_outbound_pb2.FetchResponse]]:
+        """Gets the file behind a link: `head`, then the file in `chunk`s of at most 256 KiB. Follows three redirects.
+        INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
+        `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
+        """
 
     @_abc_1.abstractmethod
     def CreateWebhook(
@@ -194,6 +219,14 @@ class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sends a delivery again, under the same event id. Its schedule begins anew.
         NOT_FOUND `delivery_not_found`, FAILED_PRECONDITION `webhook_disabled`.
         """
+
+    @_abc_1.abstractmethod
+    def CheckAddress(
+        self,
+        request: _outbound_pb2.CheckAddressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.CheckAddressResponse, _abc.Awaitable[_outbound_pb2.CheckAddressResponse]]:
+        """Checks an address that an upload names as `webhook_url`. INVALID_ARGUMENT with this field."""
 
     @_abc_1.abstractmethod
     def ListFailingWebhooks(

@@ -9,11 +9,13 @@ from gateway.admin.connection import Connection
 from loupe.auth.v1 import auth_pb2, auth_pb2_grpc
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2, images_pb2_grpc
+from loupe.outbound.v1 import outbound_pb2, outbound_pb2_grpc
 
 if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
+    from loupe.outbound.v1.outbound_pb2_grpc import OutboundServiceAsyncStub
 
 MOST_DEAD_MESSAGES = 1000
 LARGEST_PAGE = 500
@@ -26,7 +28,7 @@ class Operator:
     """Calls services as an operator."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        connection = Connection(settings)
+        self._connection = connection = Connection(settings)
         auth = connection.channel("auth", auth_pb2.DESCRIPTOR.services_by_name["AuthService"])
         billing = connection.channel("billing", billing_pb2.DESCRIPTOR.services_by_name["BillingService"])
         images = connection.channel("images", images_pb2.DESCRIPTOR.services_by_name["ImagesService"])
@@ -135,6 +137,20 @@ class Operator:
             request.after_id = page.next_after_id
             if not page.next_after_id:
                 return replayed
+
+    async def list_failing_webhooks(self, limit: int) -> outbound_pb2.ListFailingWebhooksResponse:
+        return await self._outbound().ListFailingWebhooks(
+            outbound_pb2.ListFailingWebhooksRequest(limit=limit)
+        )
+
+    async def redrive_webhook(self, webhook_id: int) -> int:
+        """Enable a webhook, and return how many deliveries are due now."""
+        request = outbound_pb2.RedriveWebhookRequest(id=webhook_id)
+        return (await self._outbound().RedriveWebhook(request, timeout=PAGE_SECONDS)).deliveries
+
+    def _outbound(self) -> "OutboundServiceAsyncStub":
+        service = outbound_pb2.DESCRIPTOR.services_by_name["OutboundService"]
+        return outbound_pb2_grpc.OutboundServiceStub(self._connection.channel("outbound", service).grpc)
 
     async def _user_id(self, email: str) -> int:
         return (await self.find_user(email)).user.id

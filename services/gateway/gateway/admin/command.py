@@ -8,12 +8,12 @@ from importlib import metadata
 from typing import Any
 
 from common import errors
-from gateway.admin import arguments, dead, failures, keys, objects, outcomes, plans, quotas, users
+from gateway.admin import arguments, dead, failures, keys, objects, outcomes, plans, quotas, users, webhooks
 from gateway.admin.calls import Operator
 from gateway.admin.connection import read_settings
 from gateway.admin.failures import CommandFailed, UsageError
 
-NOUNS = (users, plans, quotas, dead, objects, outcomes, keys)
+NOUNS = (users, plans, quotas, dead, webhooks, objects, outcomes, keys)
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C stopped."""
 EPILOG = """example:
@@ -21,7 +21,7 @@ EPILOG = """example:
 
 Each command has its own help: loupe-admin user add --help.
 It finds a local stack by itself. Elsewhere, set LOUPE_AUTH_TARGET, LOUPE_BILLING_TARGET,
-LOUPE_IMAGES_TARGET and LOUPE_OPERATOR_SECRET."""
+LOUPE_IMAGES_TARGET and LOUPE_OPERATOR_SECRET, and LOUPE_OUTBOUND_TARGET for webhooks."""
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
 """Reads where the services are and the secret of the operator, and opens channels to the services.
 
-Needed are LOUPE_AUTH_TARGET, LOUPE_BILLING_TARGET, LOUPE_IMAGES_TARGET and LOUPE_OPERATOR_SECRET. If services
-use TLS among themselves, LOUPE_TLS_CERTIFICATE, LOUPE_TLS_KEY and LOUPE_TLS_AUTHORITY are needed too. A local
-stack provides what is not set. It is looked for in the current folder and its parents, then in the repository
-to which this installation belongs.
+Needed are LOUPE_AUTH_TARGET, LOUPE_BILLING_TARGET, LOUPE_IMAGES_TARGET and LOUPE_OPERATOR_SECRET, and for
+webhooks LOUPE_OUTBOUND_TARGET. If services use TLS among themselves, LOUPE_TLS_CERTIFICATE, LOUPE_TLS_KEY and
+LOUPE_TLS_AUTHORITY are needed too. A local stack provides what is not set. It is looked for in the current
+folder and its parents, then in the repository to which this installation belongs.
 """
 
 import contextlib
@@ -25,12 +25,16 @@ from gateway.admin.failures import CommandFailed
 
 LOCAL_STACK = Path(".loupe/local.json")
 REQUIRED_NAMES = ("auth_target", "billing_target", "images_target", "operator_secret")
+OPTIONAL_NAMES = ("outbound_target",)
+"""Only the commands for webhooks need it."""
 TLS_FILES = ("tls_certificate", "tls_key", "tls_authority")
 
 
 def read_settings() -> dict[str, str]:
     """Return the settings from the environment, and those that are not set from a local stack."""
-    found = {name: os.environ.get(variable(name), "") for name in (*REQUIRED_NAMES, *TLS_FILES)}
+    found = {
+        name: os.environ.get(variable(name), "") for name in (*REQUIRED_NAMES, *OPTIONAL_NAMES, *TLS_FILES)
+    }
     missing = [variable(name) for name in REQUIRED_NAMES if not found[name]]
     if not missing:
         return found
@@ -100,6 +104,9 @@ class Connection:
     def channel(self, name: str, service: ServiceDescriptor) -> Channel:
         token = self._credentials.token_for(name)
         auth_target = self._settings["auth_target"]
+        target = self._settings.get(f"{name}_target")
+        if not target:
+            raise CommandFailed(f"{variable(f'{name}_target')} is not set.")
 
         async def named_token() -> str:
             try:
@@ -107,7 +114,7 @@ class Connection:
             except errors.ServiceError as error:
                 raise failures.of_service("auth", auth_target, error) from error
 
-        return ServiceChannel(name, self._settings[f"{name}_target"], service, named_token, tls=self._tls)
+        return ServiceChannel(name, target, service, named_token, tls=self._tls)
 
 
 def _read_tls(settings: Mapping[str, str]) -> Tls | None:

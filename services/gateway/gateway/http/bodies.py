@@ -25,7 +25,7 @@ async def parse(request: Request, model: type[BaseModel], *list_fields: str) -> 
     In an urlencoded body each of the `list_fields` may appear several times, with or without brackets. Fields
     without effect become warnings of the answer. Raise `InvalidArgument` with every field at fault.
     """
-    sent = await _read(request, list_fields)
+    sent = await read(request, list_fields)
     warnings_of(request).add_fields(sent, model.model_fields)
     return _validate(model, dict(sent))
 
@@ -45,7 +45,7 @@ async def parse_options(
 
     Return the values that were sent, and the unknown fields that are near to an option, with that option.
     """
-    sent = await _read(request, ())
+    sent = await read(request)
     warnings_of(request).add_fields(sent, model.model_fields)
     near_misses = {
         shown(name): option
@@ -56,7 +56,7 @@ async def parse_options(
     return {name: value for name, value in values.items() if value is not None}, near_misses
 
 
-async def _read(request: Request, list_fields: tuple[str, ...]) -> list[tuple[str, object]]:
+async def read(request: Request, list_fields: tuple[str, ...] = ()) -> list[tuple[str, object]]:
     """Return the fields of the body, in their order."""
     check_encoding(request)
     media_type, _ = parse_options_header(request.headers.get("content-type", ""))

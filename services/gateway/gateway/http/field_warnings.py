@@ -5,7 +5,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qsl
@@ -16,7 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.near_misses import suggestion
+from gateway.http.near_misses import near_miss, suggestion
 from gateway.http.routing import is_api_path
 
 MOST_WARNINGS = 20
@@ -69,6 +69,12 @@ def shown(name: str) -> str:
     """Return the name of a field as answers show it: not too long, and without control characters."""
     cut = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut)
+
+
+def near_misses_of(names: Iterable[str], options: Collection[str]) -> dict[str, str]:
+    """Return the names that only look like an option, as answers show them, and that option."""
+    unknown = (name for name in names if name not in options)
+    return {shown(name): option for name in unknown if (option := near_miss(name, options))}
 
 
 def _of_scope(scope: Scope) -> Warnings:

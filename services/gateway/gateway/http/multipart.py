@@ -22,8 +22,7 @@ from common import errors
 from gateway.http import part_names
 from gateway.http.content_encoding import check_encoding
 from gateway.http.errors import BODY_TOO_LARGE, malformed_body
-from gateway.http.field_warnings import Warnings, shown, warnings_of
-from gateway.http.near_misses import near_miss
+from gateway.http.field_warnings import Warnings, near_misses_of, warnings_of
 from gateway.http.upload_gate import UploadTime, declared_bytes
 
 CHUNK_BYTES = 256 << 10
@@ -148,10 +147,8 @@ class _FormReader:
         return []
 
     def end(self) -> FormEnd:
-        options = self._form.text_parts
-        unknown = [name for name in self._other_parts if name not in options]
-        found = {shown(name): option for name in unknown if (option := near_miss(name, options))}
-        return FormEnd(self._decoded_texts(), found)
+        near_misses = near_misses_of(self._other_parts, self._form.text_parts)
+        return FormEnd(self._decoded_texts(), near_misses)
 
     def add_warnings(self, warnings: Warnings) -> None:
         texts = self._decoded_texts()

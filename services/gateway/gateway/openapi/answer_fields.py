@@ -149,6 +149,7 @@ FIELDS: Json = {
     "estimated_seconds": a_field(ESTIMATED_SECONDS, None, minimum=1),
     "AcceptedImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
     "AcceptedBatchImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
+    "webhook_url": _address("The address that gets the end; null if the upload named none.", None),
     "warnings": {"description": "What the result lacks of the original, such as pages that were left out."},
     "ImageWarning.field": a_field("The field of the upload that it is about.", "image"),
     "ImageWarning.message": a_field(

@@ -116,6 +116,9 @@ def _complete(
     field = EXAMPLE_FIELD
     if operation.body:
         target["requestBody"] = _request_body(operation.body, named)
+    if operation.body and operation.other_body:
+        other = _request_body(operation.other_body, named)
+        target["requestBody"]["content"] |= other["content"]
         field = next(iter(named[operation.body.name]["properties"])).removesuffix("[]")
     status, answer = next(iter(target["responses"].items()))
     target["responses"] = {

@@ -85,6 +85,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "warnings": [],
         "earlier_errors": [],
         "original_url": "https://files.example.com/images/originals/abc123.jpg?X-Amz-Signature=9e1d",
+        "webhook_url": None,
     }
 
 
@@ -132,6 +133,7 @@ def _batch(status: str, images: list[dict[str, Any]], done: int, ended_at: str |
         "completed_at": ended_at,
         "target_width": None,
         "target_height": None,
+        "webhook_url": None,
     }
 
 

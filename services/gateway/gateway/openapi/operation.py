@@ -54,6 +54,8 @@ class Operation:
     """The media type of an answer that is a file, without an envelope."""
     body: Body | None = None
     """The request body, from `json_body` or `multipart_body`."""
+    other_body: Body | None = None
+    """A body of another media type that the route takes too."""
     refusals: tuple[Refusal, ...] = ()
     """Refusals that only this operation has."""
     links: Links | None = None

@@ -22,6 +22,7 @@ BODIES: Json = {
     "EstimateRequest": "A picture, and the options with which it would be uploaded.",
     "FileToUpload": "A file that you are going to store.",
     "ForgottenPassword": "Whose password was forgotten.",
+    "ImageLink": "A link to one file, or the id of a stored one, and its options.",
     "ImageUpload": "One file, and its options.",
     "NewPassword": "A new password, and the token of the mail.",
     "PasswordChange": "A new password, and the present one.",
@@ -83,8 +84,13 @@ FIELDS: Json = {
     "size": a_field("The size of the file in bytes. It matters only if it may be too large.", 2097152),
     "transparent": a_field("True if the original has an alpha channel or a transparent colour.", False),
     "image": a_field(f"The image: a file of at most {LARGEST_FILE}.", "photo.jpg"),
+    "image_url": a_field(
+        f"A link to the image: an `https` URL on the public internet, to a file of at most {LARGEST_FILE}. "
+        "Loupe fetches it within 30 seconds, and follows up to 3 redirects.",
+        "https://example.com/photo.jpg",
+    ),
     "upload_id": a_field(
-        "Instead of `image`: the id of a direct upload, from `POST /api/uploads`.",
+        "Instead of a file: the id of a direct upload, from `POST /api/uploads`.",
         "0b8f2c1e-5f1d-4c38-9a52-7d1f3f6f2a10",
     ),
     "images[]": a_field(
@@ -115,6 +121,10 @@ FIELDS: Json = {
     "dpi": a_field(
         "Resolution of the result in pixels an inch, for print. The default is that of the original, if any.",
         300,
+    ),
+    "webhook_url": a_field(
+        "An address that gets the end, as a webhook does, signed with the secret of your account.",
+        webhook_texts.URL,
     ),
     **webhook_texts.REQUEST_FIELDS,
 }

@@ -10,8 +10,8 @@ from gateway.http.envelope import Envelope, Message, Page, parse_id
 from gateway.http.routing import NOT_UPLOAD
 from gateway.identity.route_access import ImageDeleter, ImagePoller, ImageReader, ImageWriter
 from gateway.openapi import examples
-from gateway.openapi.operation import Links, Operation, multipart_body
-from gateway.routes import submissions, uploads, waits
+from gateway.openapi.operation import Body, Links, Operation, multipart_body
+from gateway.routes import links, submissions, uploads, waits
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
@@ -31,15 +31,20 @@ class Download(BaseModel):
     expires_at: str
 
 
+LINK_SCHEMA = {"type": "object", "properties": links.FIELDS}
+LINK_EXAMPLE = {links.FIELD: "https://example.com/photo.jpg", "scale_factor": 2}
+
 UPSCALE_IMAGE = Operation(
     id="upscaleImage",
     summary="Upscale an image",
     message="Image uploaded and queued for processing",
     description=(
-        "The answer comes at once, the image is processed later. Send a scale factor or an exact size."
+        "The answer comes at once, the image is processed later. Send a scale factor or an exact size. "
+        "The file is in a form, or comes from the link in a JSON body."
     ),
     example_data=examples.accepted(42, "photo.jpg"),
     body=multipart_body("ImageUpload", uploads.IMAGE_FIELDS),
+    other_body=Body("ImageLink", "application/json", LINK_SCHEMA, LINK_EXAMPLE),
     refusals=(*uploads.REFUSALS, refusals.TOO_MANY_WAITS),
     waits_for="getImage",
     links=Links(("getImage", "downloadImage", "deleteImage"), "image_id"),
@@ -60,7 +65,8 @@ async def upscale(
     prefer: waits.Prefer = None,
 ) -> Envelope[AcceptedImage] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
-        response = await uploads.send_image(request, caller)
+        send = links.send_link if links.is_link(request) else uploads.send_image
+        response = await send(request, caller)
         uploads.warn_of_unused_options(request, [response.image])
         uploads.warn_of_images(request, [response.image])
         if image := await wait.until_new_one_ended(waits.IMAGE, response.image.id):

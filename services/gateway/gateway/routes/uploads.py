@@ -13,6 +13,7 @@ from gateway.http.multipart import DEFAULT_TIME, FileStart, Form, read_form
 from gateway.http.upload_gate import UploadTime, declared_bytes
 from gateway.identity.callers import Caller
 from gateway.routes import submissions
+from gateway.routes.upload_addresses import with_checked_address
 from imagefile.formats import CHOICES, WRITABLE, Format
 from loupe import refusals
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
@@ -57,6 +58,7 @@ OPTIONS: Json = {
     "metadata": METADATA | {"default": "strip"},
     "model": MODEL_NAME | {"default": "auto"},
     "dpi": {"type": "integer", "minimum": 1, "maximum": 65_535},
+    "webhook_url": {"type": "string", "format": "uri", "maxLength": 2048},
 }
 """The text fields of both forms, as in the API's description. The images service checks their values."""
 UPLOAD_ID = "upload_id"
@@ -93,8 +95,8 @@ async def send_image(request: Request, caller: Caller) -> pb.UpscaleResponse:
     """
     backend, metadata = backend_of(request), submissions.metadata_of(request, caller)
     async with backend.upload_gate.admit(caller.user.id):
-        messages = read_image_form(request, backend.upload_time, api_request=not caller.is_console_session)
-        seconds = _call_seconds(request, IMAGE_FORM)
+        form = read_image_form(request, backend.upload_time, api_request=not caller.is_console_session)
+        messages, seconds = with_checked_address(caller, form), _call_seconds(request, IMAGE_FORM)
         response = await caller.images.Upscale(messages, timeout=seconds, metadata=metadata)
     submissions.describe_answer(request, caller, response)
     return response
@@ -107,8 +109,8 @@ async def send_batch(request: Request, caller: Caller) -> pb.CreateBatchResponse
     """
     backend, metadata = backend_of(request), submissions.metadata_of(request, caller)
     async with backend.upload_gate.admit(caller.user.id):
-        messages = read_batch_form(request, backend.upload_time, api_request=not caller.is_console_session)
-        seconds = _call_seconds(request, BATCH_FORM)
+        form = read_batch_form(request, backend.upload_time, api_request=not caller.is_console_session)
+        messages, seconds = with_checked_address(caller, form), _call_seconds(request, BATCH_FORM)
         response = await caller.images.CreateBatch(messages, timeout=seconds, metadata=metadata)
     submissions.describe_answer(request, caller, response)
     return response

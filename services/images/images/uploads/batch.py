@@ -75,6 +75,7 @@ class BatchUploads:
                 )
             ]
             batch = _to_batch(user_id, file_names.title(form.name), checked.options.sizes, len(images))
+            batch.webhook_url = checked.options.webhook_url
             await intake.insert(images, batch, last=last)
         return batch, images, reserved.usage
 

@@ -1,6 +1,6 @@
 """The hash by which a repeated upload is recognised.
 
-It covers file names, files or the ids of direct uploads, and options. It does not depend on the pieces in
+It covers file names, files, ids of direct uploads or a link, and options. It does not depend on the pieces in
 which the body arrives, nor on what the gateway adds.
 """
 
@@ -25,7 +25,7 @@ class BodyHash:
         self._file = hashlib.sha256()
         self._is_in_file = False
         self.is_complete = False
-        """Whether the options have arrived, which come last."""
+        """Whether everything has arrived that the hash covers: the options, which come last, or a link."""
 
     def add(self, kind: str, value: bytes) -> None:
         self._whole.update(b"%s %d " % (kind.encode(), len(value)))
@@ -35,6 +35,11 @@ class BodyHash:
         """Yield the messages of an upload, and add each of them."""
         async for part in parts:
             match part.WhichOneof("part"):
+                case _ if self.is_complete:
+                    pass  # the file behind a link may change
+                case "start" if isinstance(part, pb.UpscaleRequest) and part.start.HasField("link"):
+                    self.add("url", part.start.link.url.encode())
+                    self._add_options(part.start.link.options)
                 case "chunk":
                     self._file.update(part.chunk)
                 case "options":
@@ -42,19 +47,15 @@ class BodyHash:
                     self._add_options(part.options)
                 case _:
                     self._end_file()
-                    self._begin_file(part)
+                    start = part.start if isinstance(part, pb.UpscaleRequest) else part.file
+                    self.add("name", start.filename.encode())
+                    if isinstance(start, pb.UpscaleRequest.Start) and start.upload_id:
+                        self.add("upload_id", start.upload_id.encode())
+                    self._is_in_file = True
             yield part
 
     def digest(self) -> bytes:
         return self._whole.digest()
-
-    def _begin_file(self, part: pb.UpscaleRequest | pb.CreateBatchRequest) -> None:
-        if isinstance(part, pb.CreateBatchRequest):
-            self.add("name", part.file.filename.encode())
-        else:
-            self.add("name", part.start.filename.encode())
-            self.add("upload_id", part.start.upload_id.encode())
-        self._is_in_file = True
 
     def _end_file(self) -> None:
         if self._is_in_file:

@@ -82,7 +82,7 @@ class DirectUploads:
         """
         async with self._context.sessions.begin() as session:
             direct = await direct_uploads.get(session, user_id, upload.upload_id)
-        upload.direct, upload.filename = direct, direct.filename
+        upload.direct, upload.filename, upload.field_name = direct, direct.filename, direct_uploads.FIELD
         upload.data = await self._read(direct, account)
 
     async def _read(self, upload: DirectUpload, account: Account) -> bytes:

@@ -90,6 +90,8 @@ class UploadOptions:
 
     sizes: sizing.Options = field(default_factory=sizing.Options)
     output: Output = field(default_factory=Output)
+    webhook_url: str | None = None
+    """The address that gets the end of the image or the batch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,9 @@
 """A single upload, from the messages of the call to the row of the image."""
 
-from collections.abc import AsyncIterator, Awaitable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from common import errors
-from images.domain import direct_uploads
 from images.formats.header import Header, too_large_text
 from images.tables import Image
 from images.upload_tables import DirectUpload
@@ -26,14 +25,25 @@ class Upload:
     api_request: bool = True
     data: bytes = b""
     options: pb.UpscaleRequest.Options = field(default_factory=pb.UpscaleRequest.Options)
+    field_name: str = "image"
+    """The field of the request that the file comes from."""
     upload_id: str = ""
     """The direct upload that has the file."""
     direct: DirectUpload | None = None
 
 
-async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, account: Account) -> Upload:
+async def check_later(_: pb.UpscaleRequest.Options) -> None:
+    """Check nothing: `Uploads.accept` checks the options again."""
+
+
+async def receive(
+    parts: AsyncIterator[pb.UpscaleRequest],
+    largest_bytes: int,
+    account: Account,
+    check_options: Callable[[pb.UpscaleRequest.Options], Awaitable[object]] = check_later,
+) -> Upload:
     """Read the messages of a call. Raise `InvalidArgument` as soon as the file exceeds `largest_bytes`, and
-    `Unavailable` as soon as there is no memory for it.
+    `Unavailable` as soon as there is no memory for it. The options of a link are checked before its file.
     """
     upload, data, is_whole = Upload(), bytearray(), False
     async for part in parts:
@@ -41,6 +51,9 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, a
             case "start":
                 upload.filename = file_names.clean(part.start.filename)
                 upload.api_request = part.start.api_request
+                if part.start.HasField("link"):
+                    upload.field_name = "image_url"
+                    await check_options(part.start.link.options)
                 upload.upload_id = part.start.upload_id
             case "chunk":
                 account.add(len(part.chunk))
@@ -48,7 +61,7 @@ async def receive(parts: AsyncIterator[pb.UpscaleRequest], largest_bytes: int, a
             case _:
                 upload.options, is_whole = part.options, True
         if len(data) > largest_bytes:
-            raise errors.invalid({"image": [too_large_text(largest_bytes)]})
+            raise errors.invalid({upload.field_name: [too_large_text(largest_bytes)]})
     if not is_whole:  # the caller has hung up: gRPC ends the messages first and cancels a moment later
         raise incomplete_upload()
     upload.data = bytes(data)
@@ -77,9 +90,11 @@ def parse_options(
         fields |= error.fields
     if form.fit and not (form.target_width and form.target_height):
         fields.setdefault("fit", [FIT_NEEDS_TARGETS])
+    if form.webhook_url_problem:
+        fields["webhook_url"] = [form.webhook_url_problem]
     if fields:
         raise errors.invalid(fields)
-    return options
+    return replace(options, webhook_url=form.webhook_url or None)
 
 
 async def check(
@@ -123,8 +138,7 @@ class Uploads:
         """
         model_names = await self._context.model_names(upload.options.model)
         reading = self._context.read_header(upload.data)
-        file_field = direct_uploads.FIELD if upload.direct else "image"
-        options, header = await check(upload.options, model_names, reading, file_field)
+        options, header = await check(upload.options, model_names, reading, upload.field_name)
         original = Original(upload.filename, len(upload.data), header)
         limits = self._context.limits()
         size = original.result_size(options, limits)
@@ -134,5 +148,10 @@ class Uploads:
             await intake.start_storing(original, upload.data)
             place = reserved.places[0]
             image = original.to_row(user_id, options, size, place, limits, api_request=upload.api_request)
+            image.webhook_url = options.webhook_url
             await intake.insert([image], direct=upload.direct, last=last)
         return image, reserved.usage
+
+    async def check_options(self, options: pb.UpscaleRequest.Options) -> UploadOptions:
+        """Return the options. Raise `InvalidArgument` with every field at fault."""
+        return parse_options(options, await self._context.model_names(options.model))

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import httpcore2
 
-from outbound.guard.connection import Budget, CheckedBackend
+from outbound.guard.connection import Budget, CheckedBackend, too_large
 from outbound.guard.content import decoded
 from outbound.guard.failures import refusing
 from outbound.guard.names import Names
@@ -140,7 +140,7 @@ class Client:
 
     async def _pool(self, url: CheckedUrl, limits: Limits) -> httpcore2.AsyncConnectionPool:
         """Return a pool for one connection to the checked addresses of this URL, or to the proxy."""
-        budget = Budget(limits.body_bytes + HEADER_BYTES)
+        budget = Budget(limits.body_bytes, HEADER_BYTES)
         if proxy := self.policy.proxy:
             return self._proxy_pool(proxy, CheckedBackend((), limits.connect_seconds, budget))
         addresses = await self.names.resolve(url, self.policy)
@@ -184,7 +184,3 @@ def _to_request(method: str, url: CheckedUrl, headers: Mapping[str, str], body: 
         content=body,
         extensions={"sni_hostname": url.host},
     )
-
-
-def too_large(limit_bytes: int) -> Refused:
-    return Refused(Reason.TOO_LARGE, f"The answer from the {{field}} is larger than {limit_bytes >> 20} MiB.")

@@ -27,17 +27,22 @@ MOST_ATTEMPTS = 4
 READ_BYTES = 64 << 10
 
 
+def too_large(limit_bytes: int) -> Refused:
+    return Refused(Reason.TOO_LARGE, f"The {{field}} leads to a file of more than {limit_bytes >> 20} MB.")
+
+
 class Budget:
     """Counts the bytes that a connection receives: headers, bodies, framing."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        self._left = limit_bytes
+    def __init__(self, body_bytes: int, other_bytes: int) -> None:
+        self._body_bytes = body_bytes
+        self._left = body_bytes + other_bytes
 
     def take(self, count: int) -> None:
         """Raise `Refused` if more bytes have come than allowed."""
         self._left -= count
         if self._left < 0:
-            raise Refused(Reason.TOO_LARGE, "The answer from the {field} is too large.")
+            raise too_large(self._body_bytes)
 
 
 class CheckedBackend(AsyncNetworkBackend):

@@ -25,9 +25,11 @@ async def refusing(seconds: float) -> AsyncGenerator[None]:
     except TimeoutError as error:
         if not deadline.expired():
             raise  # the caller's own
-        raise _too_slow() from error
+        raise Refused(
+            Reason.TOO_SLOW, f"The host of the {{field}} did not send all of its answer within {seconds:g} s."
+        ) from error
     except httpcore2.TimeoutException as error:
-        raise _too_slow() from error
+        raise Refused(Reason.TOO_SLOW, "The host of the {field} could not be reached in time.") from error
     except httpcore2.ConnectError as error:
         raise _of_connection(error) from error
     except httpcore2.NetworkError as error:
@@ -42,10 +44,6 @@ async def refusing(seconds: float) -> AsyncGenerator[None]:
         if str(error).startswith(FORBIDDEN):
             raise address_refused() from error
         raise Refused(Reason.CONNECTION_FAILED, "The host of the {field} could not be reached.") from error
-
-
-def _too_slow() -> Refused:
-    return Refused(Reason.TOO_SLOW, "The host of the {field} did not send its answer in time.")
 
 
 def _of_connection(error: BaseException) -> Refused:

@@ -19,6 +19,9 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     TOO_MANY_REDIRECTS = "too_many_redirects"
     ANSWER_INVALID = "answer_invalid"
+    NOT_FOUND = "not_found"
+    STATUS_REFUSED = "status_refused"
+    EMPTY = "empty"
 
 
 class Refused(Exception):

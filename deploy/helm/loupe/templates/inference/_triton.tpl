@@ -16,9 +16,9 @@
 {{- define "loupe.triton.resources" -}}
 {{- $triton := .Values.inference.triton -}}
 {{- if include "loupe.triton.isGpu" . -}}
-{{- toYaml (mergeOverwrite (deepCopy $triton.gpu.resources) (dict "limits" (merge (dict $triton.gpu.resourceName (int $triton.gpu.count)) ($triton.gpu.resources.limits | default dict)))) }}
+{{- include "loupe.resources" (list . (mergeOverwrite (deepCopy $triton.gpu.resources) (dict "limits" (merge (dict $triton.gpu.resourceName (int $triton.gpu.count)) ($triton.gpu.resources.limits | default dict))))) }}
 {{- else -}}
-{{- toYaml $triton.cpu.resources }}
+{{- include "loupe.resources" (list . $triton.cpu.resources) }}
 {{- end }}
 {{- end }}
 
@@ -138,8 +138,7 @@
   # not -a: this user may not set the times of the volume's root folder
   command: [cp, -R, /models/., /repository/]
   resources:
-    requests: {cpu: 50m, memory: 32Mi}
-    limits: {memory: 128Mi}
+    {{- include "loupe.resources" (list . .Values.helpers.resources) | nindent 4 }}
   volumeMounts:
     - name: repository
       mountPath: /repository
@@ -183,8 +182,7 @@
       with open("/run/loupe/triton-secret", "w") as file:
           file.write(secrets.token_hex(32))
   resources:
-    requests: {cpu: 50m, memory: 32Mi}
-    limits: {memory: 128Mi}
+    {{- include "loupe.resources" (list . .Values.helpers.resources) | nindent 4 }}
   volumeMounts:
     - name: triton-secret
       mountPath: /run/loupe

@@ -76,3 +76,23 @@ securityContext:
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{/* The init containers in the list that keep running, such as a proxy of the database: they start before all others. */}}
+{{- define "loupe.sidecars" -}}
+{{- $those := list -}}
+{{- range . }}{{ if eq (get . "restartPolicy") "Always" }}{{ $those = append $those . }}{{ end }}{{ end -}}
+{{- with $those }}{{ toYaml . }}{{ end -}}
+{{- end }}
+
+{{/* The other init containers in the list. */}}
+{{- define "loupe.preparations" -}}
+{{- $those := list -}}
+{{- range . }}{{ if ne (get . "restartPolicy") "Always" }}{{ $those = append $those . }}{{ end }}{{ end -}}
+{{- with $those }}{{ toYaml . }}{{ end -}}
+{{- end }}
+
+{{/* The resources of a container: `(list $ resources)`, with `global.defaultLimits` where it has no limit. */}}
+{{- define "loupe.resources" -}}
+{{- $resources := deepCopy (index . 1) -}}
+{{- toYaml (set $resources "limits" (merge (dict) ($resources.limits | default dict) (index . 0).Values.global.defaultLimits)) }}
+{{- end }}

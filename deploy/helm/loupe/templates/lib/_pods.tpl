@@ -41,27 +41,10 @@ enableServiceLinks: false
 {{- with $values.priorityClassName | default $root.Values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- with $root.Values.global.imagePullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
-{{- end }}
 terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
 securityContext:
-  {{- include "loupe.pod.security" ($values.uid | default 10001) | nindent 2 }}
-{{- with $values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- include "loupe.pod.security" (ternary $values.uid $root.Values.uid (has $name (list "postgresql" "nats" "object-store"))) | nindent 2 }}
+{{- include "loupe.pod.placement" (list $root $values) }}
 topologySpreadConstraints:
   {{- if $values.topologySpreadConstraints }}
   {{- toYaml $values.topologySpreadConstraints | nindent 2 }}
@@ -80,12 +63,50 @@ topologySpreadConstraints:
   {{- end }}
 {{- end }}
 
+{{/* Where a pod may run and how it resolves names: its own values, and those for all pods. */}}
+{{- define "loupe.pod.placement" -}}
+{{- $global := (index . 0).Values.global -}}
+{{- $values := index . 1 -}}
+{{- with $global.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with merge (dict) ($values.nodeSelector | default dict) $global.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with concat ($values.tolerations | default list) $global.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $global.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with $global.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $global.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Without a user the platform chooses one, as OpenShift does. */}}
 {{- define "loupe.pod.security" -}}
 runAsNonRoot: true
-runAsUser: {{ . }}
-runAsGroup: {{ . }}
-fsGroup: {{ . }}
+{{- if not (kindIs "invalid" .) }}
+runAsUser: {{ int64 . }}
+runAsGroup: {{ int64 . }}
+fsGroup: {{ int64 . }}
 fsGroupChangePolicy: OnRootMismatch
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
@@ -95,13 +116,13 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* The spec of a pod that runs once, with the service account of `account`. */}}
+{{/* The spec of a pod that runs once: `(list $ account values user)`. */}}
 {{- define "loupe.pod.once" -}}
 {{- $root := index . 0 -}}
 serviceAccountName: {{ index . 1 }}
 automountServiceAccountToken: false
 enableServiceLinks: false
-restartPolicy: {{ index . 2 }}
+restartPolicy: Never
 {{- $made := list }}{{ range $root.Values.priorityClasses }}{{ $made = append $made .name }}{{ end }}
 {{- with $root.Values.priorityClassName }}
 {{- /* not a priority class that this release creates: a hook runs before the class exists, and would get no pod */}}
@@ -109,14 +130,9 @@ restartPolicy: {{ index . 2 }}
 priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
-{{- with $root.Values.global.imagePullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
-{{- end }}
 securityContext:
   {{- include "loupe.pod.security" (index . 3) | nindent 2 }}
+{{- include "loupe.pod.placement" (list $root (index . 2)) }}
 {{- end }}
 
 {{- define "loupe.tmp.volume" -}}

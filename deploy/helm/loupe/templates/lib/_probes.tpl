@@ -60,9 +60,11 @@ readinessProbe:
 {{- end }}
 {{- end }}
 
-{{/* Serve until the pod has left the Services' addresses. SIGTERM comes after that. */}}
+{{/* Serve until the pod has left the Services' addresses. SIGTERM comes after that. Kubernetes 1.31 refuses 0 seconds. */}}
 {{- define "loupe.preStop" -}}
+{{- if gt (int .) 0 -}}
 lifecycle:
   preStop:
-    sleep: {seconds: {{ . }}}
+    sleep: {seconds: {{ int . }}}
+{{- end }}
 {{- end }}

@@ -1,7 +1,7 @@
-{{/* Migrations: one container, used by the Job that applies them and by the pods that wait for them. */}}
+{{/* Migrations: one container, used by the hook that applies them and by the pods that need them. */}}
 
 {{/* The container of `(list $ component mode)`. The script is an argument, because a hook runs before the ConfigMaps of its
-     release exist. */}}
+     release exist. Exit code 75: the database cannot be used. */}}
 {{- define "loupe.schema.container" -}}
 {{- $it := list (index . 0) (index . 1) -}}
 {{ include "loupe.container" $it }}
@@ -13,12 +13,17 @@ args:
 env:
   - name: SERVICE
     value: {{ index . 1 }}
+  - name: WAIT_SECONDS
+    value: {{ (index . 0).Values.migrations.waitSeconds | quote }}
+  - name: PASSWORD_SOURCE
+    value: the key {{ include "loupe.postgresql.secret" $it | splitList " " | last }} of the Secret {{ include "loupe.postgresql.secret" $it | splitList " " | first }}
   {{- include "loupe.postgresql.env" $it | nindent 2 }}
   {{- with include "loupe.authorities.env" (index . 0) }}
   {{- trim . | nindent 2 }}
   {{- end }}
 resources:
-  {{- toYaml (index . 0).Values.migrations.resources | nindent 2 }}
+  {{- include "loupe.resources" (list (index . 0) (index . 0).Values.migrations.resources) | nindent 2 }}
+terminationMessagePolicy: FallbackToLogsOnError
 volumeMounts:
   {{- include "loupe.tmp.mount" . | nindent 2 }}
   {{- with include "loupe.authorities.mount" (index . 0) }}
@@ -26,29 +31,54 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{- define "loupe.schema.wait" -}}
-- name: wait-for-schema
-  {{- include "loupe.schema.container" (append . "wait") | nindent 2 }}
+{{/* The init container of a service: nothing starts before the tables are new enough. It migrates an empty database, and
+     whatever no hook has migrated. Replicas take turns. */}}
+{{- define "loupe.schema.init" -}}
+- name: schema
+  {{- include "loupe.schema.container" (append . (ternary "upgrade" "wait" (index . 0).Values.migrations.enabled)) | nindent 2 }}
 {{- end }}
 
-{{/* "yes" if migrations run as a hook, otherwise nothing. A hook runs before an upgrade changes anything: if a migration
-     fails, the old release keeps running. A hook is impossible if this installation or upgrade creates the database.
-     The migration is then an ordinary Job, and the services wait for it. */}}
+{{/* "yes" if a hook migrates the database of `(list $ service)`. It runs before an upgrade changes anything: if a migration
+     fails, the old release keeps running. A hook is impossible if this upgrade brings what it needs: the database, its role
+     or a Secret. The pods then migrate when they start. */}}
 {{- define "loupe.schema.isHook" -}}
-{{- if and .Values.useHelmHooks .Release.IsUpgrade -}}
-{{- $isThere := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "loupe.name" (list . "postgresql")) -}}
-{{- if or $isThere (not (include "loupe.bundled" (list . "postgresql"))) }}yes{{ end -}}
+{{- $root := index . 0 -}}
+{{- $namespace := $root.Release.Namespace -}}
+{{- if and $root.Values.migrations.enabled $root.Values.useHelmHooks $root.Release.IsUpgrade -}}
+{{- $secret := include "loupe.postgresql.secret" . | splitList " " -}}
+{{- $data := (lookup "v1" "Secret" $namespace (first $secret)).data | default dict -}}
+{{- $database := "yes" -}}
+{{- if include "loupe.bundled" (list $root "postgresql") }}{{ $database = include "loupe.postgresql.role.isThere" . }}{{ end -}}
+{{- if and $database (hasKey $data (last $secret)) }}yes{{ end -}}
 {{- end -}}
 {{- end }}
 
-{{/* The spec of the Job, without its name. */}}
+{{/* The services whose databases hooks migrate, as JSON. */}}
+{{- define "loupe.schema.hooks" -}}
+{{- $hooks := list -}}
+{{- range $name := include "loupe.databases" . | fromJsonArray -}}
+{{- if include "loupe.schema.isHook" (list $ $name) }}{{ $hooks = append $hooks $name }}{{ end -}}
+{{- end -}}
+{{ toJson $hooks }}
+{{- end }}
+
+{{- define "loupe.migrations.account" -}}
+{{ .Values.migrations.serviceAccountName | default (include "loupe.name" (list . "migrations")) }}
+{{- end }}
+
+{{/* The spec of the Job. */}}
 {{- define "loupe.schema.job" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
 {{- $component := printf "migrate-%s" $name -}}
-{{- $account := include "loupe.name" (list $root "migrations") -}}
+{{- $values := index $root.Values $name -}}
 backoffLimit: {{ $root.Values.migrations.backoffLimit }}
 activeDeadlineSeconds: {{ int64 $root.Values.migrations.activeDeadlineSeconds }}
+# a database that cannot be reached ends the Job at once, with a sentence in its log
+podFailurePolicy:
+  rules:
+    - action: FailJob
+      onExitCodes: {containerName: migrate, operator: In, values: [75]}
 template:
   metadata:
     labels:
@@ -59,14 +89,10 @@ template:
     {{- end }}
   spec:
     {{- /* Never keeps the pods of a failed Job, and with them their logs */}}
-    {{- include "loupe.pod.once" (list $root $account "Never" 10001) | nindent 4 }}
-    {{- with $root.Values.migrations.nodeSelector }}
-    nodeSelector:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    {{- with $root.Values.migrations.tolerations }}
-    tolerations:
-      {{- toYaml . | nindent 6 }}
+    {{- include "loupe.pod.once" (list $root (include "loupe.migrations.account" $root) $root.Values.migrations $root.Values.uid) | nindent 4 }}
+    {{- with include "loupe.sidecars" $values.extraInitContainers }}
+    initContainers:
+      {{- . | nindent 6 }}
     {{- end }}
     containers:
       - name: migrate
@@ -75,5 +101,10 @@ template:
       {{- include "loupe.tmp.volume" "64Mi" | nindent 6 }}
       {{- with include "loupe.authorities.volume" $root }}
       {{- trim . | nindent 6 }}
+      {{- end }}
+      {{- if include "loupe.sidecars" $values.extraInitContainers }}
+      {{- with $values.extraVolumes }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
       {{- end }}
 {{- end }}

@@ -3,22 +3,23 @@
 
 {{/* All services, as JSON. */}}
 {{- define "loupe.services" -}}
-["gateway", "auth", "images", "billing", "inference"]
+["gateway", "auth", "images", "billing", "inference", "outbound"]
 {{- end }}
 
 {{/* Which services each component calls by gRPC, as YAML. The operator's calls are those of `helm test` too. */}}
 {{- define "loupe.calls" -}}
-gateway: [auth, billing, images]
+gateway: [auth, billing, images, outbound]
 auth: []
 billing: [auth]
 images: [auth, billing]
 inference: [auth, images]
-operator: [auth, billing, images]
+outbound: [auth, images]
+operator: [auth, billing, images, outbound]
 {{- end }}
 
 {{/* The components that auth gives tokens of their own, as JSON. */}}
 {{- define "loupe.clients" -}}
-["gateway", "images", "inference", "operator"]
+["gateway", "images", "inference", "outbound", "operator"]
 {{- end }}
 
 {{/* The services that have a database, as JSON. */}}

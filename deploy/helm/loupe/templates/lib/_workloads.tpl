@@ -1,10 +1,13 @@
 {{/* The objects that every service has: Deployment, Services, scaling, disruption budget. */}}
 
-{{/* The beginning of a Deployment's spec. `replicas` is absent if a scaler sets it. */}}
+{{/* The beginning of a Deployment's spec. `replicas` is absent if a scaler sets it, and 0 if all services pause: an
+     autoscaler leaves a Deployment without pods alone. */}}
 {{- define "loupe.deployment" -}}
 {{- $values := include "loupe.values" . | fromYaml -}}
 {{- $isScaled := or (dig "autoscaling" "enabled" false $values) (dig "keda" "enabled" false $values) -}}
-{{- if not $isScaled }}
+{{- if (index . 0).Values.paused }}
+replicas: 0
+{{- else if not $isScaled }}
 replicas: {{ $values.replicas }}
 {{- end }}
 revisionHistoryLimit: 3

@@ -1,0 +1,88 @@
+"""A release that the real Helm installs, upgrades and rolls back on a cluster in memory."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from tests.chart.api.controllers import Controllers
+from tests.chart.api.server import Api, api
+from tests.chart.checks.secrets import plain
+from tests.chart.helm import CHART, NAMESPACE, helm, load_all, rendered, template, values_of
+from tests.chart.objects import Object, Release
+
+NAME = "loupe"
+UNCHECKED = "--disable-openapi-validation"
+ATOMIC = {3: "--atomic", 4: "--rollback-on-failure"}
+UNHURRIED = ("--qps", "1000", "--burst-limit", "1000")
+"""Helm spares real clusters by waiting between requests."""
+UNTIL_READY = "--wait"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What an operator does with Helm."""
+
+    cluster: Api
+    major: int
+
+    def install(self, *argv: str, **values: Any) -> str:
+        return self._apply("install", *argv, values=values)
+
+    def upgrade(self, *argv: str, **values: Any) -> str:
+        """Upgrade to exactly these values. Without any, Helm would use those of the last revision again."""
+        return self._apply("upgrade", "--reset-values", *argv, values=values)
+
+    def rollback(self, revision: int = 0, *argv: str) -> str:
+        to = (str(revision),) if revision else ()
+        return self._run("rollback", NAME, *to, *argv)
+
+    def uninstall(self) -> str:
+        return self._run("uninstall", NAME)
+
+    def status(self) -> tuple[int, str]:
+        """Return the number and the state of the last revision."""
+        [line] = yaml.safe_load(self._run("history", NAME, "--max", "1", "--output", "yaml"))
+        return line["revision"], line["status"]
+
+    def secrets(self) -> dict[str, dict[str, str]]:
+        """Return the values of the Secrets, without those in which Helm keeps releases."""
+        secrets = [one for one in self.cluster.of("Secret") if one.get("type") != "helm.sh/release.v1"]
+        return {one["metadata"]["name"]: plain(one) for one in secrets}
+
+    def replicas(self) -> dict[str, int]:
+        workloads = (*self.cluster.of("Deployment"), *self.cluster.of("StatefulSet"))
+        return {one["metadata"]["name"]: one["spec"]["replicas"] for one in workloads}
+
+    def _apply(self, command: str, *argv: str, values: dict[str, Any]) -> str:
+        stdin = yaml.safe_dump(values)
+        return self._run(command, NAME, str(CHART), "--values", "-", UNCHECKED, *argv, stdin=stdin)
+
+    def _run(self, *argv: str, stdin: str | None = None) -> str:
+        where = ("--kube-apiserver", self.cluster.address, "--namespace", NAMESPACE, *UNHURRIED)
+        return helm(*argv, *where, major=self.major, stdin=stdin)
+
+
+@contextmanager
+def installation(
+    major: int, *objects: Object, controllers: Controllers | None = None
+) -> Generator[Installation]:
+    """Yield an empty cluster, or one with these objects, and Helm of this version."""
+    with api(*objects, controllers=controllers) as cluster:
+        yield Installation(cluster, major)
+
+
+def upgraded(
+    profile: str, *there: Object, major: int = 4, values: Mapping[str, Any] | None = None
+) -> Release:
+    """Render the chart as an upgrade of a release with these objects."""
+    flags = ["--is-upgrade", "--dry-run=server", *([UNCHECKED] if major > 3 else [])]
+    with api(*there) as cluster:
+        text = template(
+            *values_of(profile), *flags, "--kube-apiserver", cluster.address, values=values, major=major
+        )
+    secrets = frozenset(one["metadata"]["name"] for one in there if one["kind"] == "Secret")
+    before = rendered(profile)
+    return replace(before, objects=tuple(load_all(text)), given=before.given | secrets)
