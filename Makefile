@@ -15,6 +15,7 @@ SERVICES := $(notdir $(patsubst %/__main__.py,%,$(wildcard services/*/*/__main__
 LIBRARIES := $(filter-out $(SERVICES),$(notdir $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))))
 WITH_DATABASE := $(notdir $(patsubst %/migrations,%,$(wildcard services/*/migrations)))
 CONSOLE := $(shell find console -name node_modules -prune -o -name dist -prune -o -type f ! -name schema.d.ts -print 2>/dev/null)
+TYPESCRIPT := $(shell find clients/typescript \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
 MEMBERS := proto $(addprefix services/,$(LIBRARIES) $(SERVICES)) deploy/local clients/python
 PROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS)) VERSION
 EXPORT := $(UV) export --quiet --no-emit-workspace --no-annotate --no-header
@@ -43,7 +44,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up up-console check-port console console-pictures logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -162,11 +163,13 @@ fmt: .venv/dev  ## format the code, and fix what can be fixed automatically
 proto: .venv/dev  ## generate the code of the gRPC contracts again
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate
 
-client: .venv/dev  ## generate the models of the Python client, and its synchronous half, again
+client: .venv/dev  ## generate the models of the clients, and the synchronous half of the Python client, again
 	@$(BIN)/python clients/python/generator
 
 models: .loupe/triton/ready  ## fetch, convert and check the models: make models [MODELS="realesrgan_x4plus …"]
 	@$(call install,$(MODELS))
+
+typescript: .loupe/typescript/ready  ## build the TypeScript client, as a package for npm, to .loupe/typescript
 
 console: .loupe/console/ready  ## build the web console, as `make up` does
 
@@ -217,6 +220,16 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@$(BIN)/python tests/contract/generators/link_node.py .loupe/console/checks/bin
 	@PATH="$(CURDIR)/.loupe/console/checks/bin:$$PATH" npm_config_cache="$(CURDIR)/.loupe/npm" NODE_OPTIONS=--use-system-ca \
 		npm ci --prefix .loupe/console/checks --ignore-scripts --no-audit --no-fund --loglevel error --fetch-retries 1
+	@touch $@
+
+# The TypeScript client as a package for npm. Node and npm come in a wheel that the linters bring to .venv
+.loupe/typescript/ready: .venv/dev $(TYPESCRIPT) LICENSE
+	@rm -rf .loupe/typescript/src .loupe/typescript/dist .loupe/typescript/*.tgz
+	@mkdir -p .loupe/typescript/bin
+	@cp -r clients/typescript/{src,README.md,package.json,package-lock.json,tsconfig.json,.npmrc} LICENSE .loupe/typescript
+	@$(BIN)/python tests/contract/generators/link_node.py .loupe/typescript/bin
+	@cd .loupe/typescript && export PATH="$$PWD/bin:$$PATH" npm_config_cache="$(CURDIR)/.loupe/npm" NODE_OPTIONS=--use-system-ca \
+		&& npm ci --ignore-scripts --no-audit --no-fund --loglevel error --fetch-retries 1 && npm run --silent build && npm pack --silent > packed
 	@touch $@
 
 # Generators of clients, which tests/contract/test_generated_clients.py installs when it needs them

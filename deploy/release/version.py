@@ -1,8 +1,8 @@
 """The version of Loupe, and the files that repeat it.
 
 The file VERSION holds it. Members of the workspace, images, the OpenAPI document and SBOMs read that file. A
-chart and a Compose file cannot read another file: `version.py --write` writes the version into them, and
-`version.py` without an option fails if a file differs.
+chart, a Compose file and a package for npm cannot read another file: `version.py --write` writes the version
+into them, and `version.py` without an option fails if a file differs.
 """
 
 import re
@@ -12,9 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+NPM = re.compile(r'("name": "loupe-client",\s+"version": ")([^"]*)')
 REPEATED_IN = {
     "deploy/helm/loupe/Chart.yaml": re.compile(r"(?m)^((?:version|appVersion): )(\S+)$"),
     "deploy/compose/compose.yaml": re.compile(r"(\$\{LOUPE_TAG:-)([^}]*)"),
+    "clients/typescript/package.json": NPM,
+    "clients/typescript/package-lock.json": NPM,
+    "clients/typescript/src/version.ts": re.compile(r'(VERSION = ")([^"]*)'),
+    "docs/sdk-typescript.md": re.compile(r"(loupe-client-)([0-9.]+)(?=\.tgz)"),
 }
 """Files that repeat the version. The groups of a pattern: the text before the version, and the version."""
 MEMBERS = ("proto", "services/*", "deploy/local", "clients/python")
@@ -75,7 +80,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"The version could not be read or written: {error.filename}: {error.strerror}")
     if found:
-        sys.exit("\n".join([*found, "`make version` writes it into the chart and the Compose file."]))
+        sys.exit("\n".join([*found, "`make version` writes it into these files."]))
 
 
 if __name__ == "__main__":

@@ -99,8 +99,12 @@ def test_a_release_is_a_commit_an_annotated_tag_and_its_files(repository: Path) 
     assert set(git(repository, "show", "--format=", "--name-only", "HEAD").splitlines()) == {
         "CHANGELOG.md",
         "VERSION",
+        "clients/typescript/package-lock.json",
+        "clients/typescript/package.json",
+        "clients/typescript/src/version.ts",
         "deploy/compose/compose.yaml",
         "deploy/helm/loupe/Chart.yaml",
+        "docs/sdk-typescript.md",
     }
     assert make(repository, "version").returncode == 0
     assert git(repository, "status", "--porcelain") == ""
@@ -256,8 +260,12 @@ def test_the_version_is_written_wherever_it_is_repeated(repository: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert git(repository, "diff", "--name-only").splitlines() == [
         "VERSION",
+        "clients/typescript/package-lock.json",
+        "clients/typescript/package.json",
+        "clients/typescript/src/version.ts",
         "deploy/compose/compose.yaml",
         "deploy/helm/loupe/Chart.yaml",
+        "docs/sdk-typescript.md",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Write the generated parts of the client: the models, and the synchronous twin of the asynchronous code.
+"""Write the generated parts of the clients: the models of both, and the synchronous twin of the Python one.
 
 With --check it changes nothing, and fails if a file is not current.
 """
@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from generator.models import render_models
+from generator.models import described_answers, render_models
 from generator.twin import to_sync
+from generator.typescript import render_interfaces
 
 PACKAGE = Path(__file__).parents[1] / "loupe_client"
 ROOT = Path(__file__).parents[3]
+TYPESCRIPT_MODELS = ROOT / "clients" / "typescript" / "src" / "models.ts"
 
 
 def formatted(text: str, path: Path) -> str:
@@ -25,8 +27,10 @@ def formatted(text: str, path: Path) -> str:
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Yield each generated file with its content."""
+    schemas, names = described_answers()
     models = PACKAGE / "models.py"
-    yield models, formatted(render_models(), models)
+    yield models, formatted(render_models(schemas, names), models)
+    yield TYPESCRIPT_MODELS, render_interfaces(schemas, names)
     for source in sorted((PACKAGE / "_async").glob("*.py")):
         target = PACKAGE / "_sync" / source.name
         yield target, formatted(to_sync(source.read_text(), source.name), target)

@@ -38,11 +38,15 @@ PRIMITIVES = {"string": "str", "integer": "int", "number": "float", "boolean": "
 FORMATS = {"date-time": "datetime", "date": "date"}
 
 
-def render_models() -> str:
-    """Return the module with a model for each object that an answer carries as its data."""
+def described_answers() -> tuple[Json, list[str]]:
+    """Return all schemas of the OpenAPI document, and the names of those that answers carry as data."""
     described = document.describe_api(app.create(cast("Backend", None), Readiness()), "")
     schemas: Json = described["components"]["schemas"]
-    names = sorted(reachable(schemas, carried(described, schemas)))
+    return schemas, sorted(reachable(schemas, carried(described, schemas)))
+
+
+def render_models(schemas: Json, names: list[str]) -> str:
+    """Return the module with a model for each of these schemas."""
     choices = [name for name in names if "enum" in schemas[name]]
     parts = [render_choice(name, schemas[name]) for name in choices]
     parts += [render_object(name, schemas[name]) for name in names if name not in choices]

@@ -1,0 +1,56 @@
+/** Batches: several pictures in one request. */
+import type { Events } from "./events.js";
+import type { AcceptedBatch, Batch } from "./models.js";
+import { type Call, fieldsOf, newKey, type Submission, type Wait } from "./options.js";
+import { type Listing, pages } from "./pages.js";
+import { type Source, uploadOf } from "./sources.js";
+import type { Transport } from "./transport.js";
+import { Waiting } from "./waiting.js";
+
+/** What `submit` takes. */
+export interface BatchSubmission extends Submission {
+  /** The label of the batch. */
+  name?: string;
+}
+
+/** The batches of the user. The plan has to include them. */
+export class Batches {
+  private readonly waiting: Waiting<Batch>;
+
+  constructor(private readonly transport: Transport, events: Events) {
+    this.waiting = new Waiting(transport, events, "batch", "/api/batches");
+  }
+
+  /** Sends up to 20 pictures with the same options. One faulty file refuses the whole batch. */
+  async submit(sources: readonly Source[], submission: BatchSubmission = {}): Promise<AcceptedBatch> {
+    const { name: label, signal, idempotencyKey: key = newKey() } = submission;
+    const form = new FormData();
+    for (const [field, value] of Object.entries(fieldsOf(submission))) form.append(field, String(value));
+    if (label) form.append("name", label);
+    for (const source of sources) {
+      const { name, content } = await uploadOf(source);
+      form.append("images[]", content, name);
+    }
+    return this.transport.call("POST", "/api/batches", { form, key, signal });
+  }
+
+  /** Returns a batch with its images. */
+  get(id: number, { signal }: Call = {}): Promise<Batch> {
+    return this.waiting.get(id, signal);
+  }
+
+  /** Returns the batch once it has ended, in whatever way: look at `status` and at its images. */
+  wait(id: number, wait: Wait<Batch> = {}): Promise<Batch> {
+    return this.waiting.wait(id, wait);
+  }
+
+  /** Yields the batches of the user, the newest first, and reads pages as they are needed. */
+  list(listing: Listing = {}): AsyncGenerator<Batch, void, undefined> {
+    return pages(this.transport, "/api/batches", listing);
+  }
+
+  /** Cancels an unfinished batch. Deletes one that has ended, with its images. */
+  async delete(id: number, { signal }: Call = {}): Promise<void> {
+    await this.transport.call("DELETE", `/api/batches/${id}`, { signal });
+  }
+}

@@ -1,0 +1,79 @@
+/** The options of an upscaling, by the names that people use, and as the API takes them. */
+import { InvalidInput } from "./errors.js";
+
+/** How a picture is upscaled. Without a size it is doubled. */
+export interface Options {
+  /** 2, 3 or 4. */
+  scale?: number;
+  /** The exact width of the result in pixels. */
+  width?: number;
+  /** The exact height of the result in pixels. */
+  height?: number;
+  /** How another aspect ratio fills width and height; `stretch` by default. */
+  fit?: "stretch" | "cover" | "contain" | (string & {});
+  /** The format of the result, such as `png`; by default that of the original. */
+  format?: string;
+  /** 1 to 100, for JPEG, WebP, AVIF and JPEG XL. */
+  quality?: number;
+  /** `auto` (default), or another of `Loupe.models()`. */
+  model?: string;
+  /** `keep` keeps EXIF data in the result; by default it is removed. */
+  metadata?: "strip" | "keep" | (string & {});
+  /** The resolution of the result for print, in pixels an inch. */
+  dpi?: number;
+}
+
+/** What every call takes. */
+export interface Call {
+  /** Aborts the call. It then rejects with the reason of the signal. */
+  signal?: AbortSignal;
+}
+
+/** What every call takes that submits something. */
+export interface Submission extends Call, Options {
+  /**
+   * Names this call: repeating it with the same key within 24 hours returns the same answer. Without one, each
+   * call has its own, which its retries share.
+   */
+  idempotencyKey?: string;
+}
+
+/** What every wait takes. */
+export interface Wait<Thing> extends Call {
+  /** Rejects with `WaitTimedOut` after these milliseconds. Without it the wait has no end. */
+  timeoutMs?: number;
+  /** Gets the image or the batch whenever it changes, which includes its `progress` in percent. */
+  onChange?: (thing: Thing) => void;
+}
+
+const NAMES: Record<keyof Options, string> = {
+  scale: "scale_factor",
+  width: "target_width",
+  height: "target_height",
+  fit: "fit",
+  format: "output_format",
+  quality: "quality",
+  model: "model",
+  metadata: "metadata",
+  dpi: "dpi",
+};
+const OF_CALLS = ["signal", "idempotencyKey", "filename", "name", "timeoutMs", "onChange"];
+
+/** Returns the options under the names of the API. Throws `InvalidInput` for an unknown one. */
+export function fieldsOf(options: Options): Record<string, string | number> {
+  const fields: Record<string, string | number> = {};
+  for (const [name, value] of Object.entries(options)) {
+    if (OF_CALLS.includes(name)) continue;
+    if (!Object.hasOwn(NAMES, name)) {
+      throw new InvalidInput(`There is no option ${name}. The options are ${Object.keys(NAMES).join(", ")}.`);
+    }
+    if (value !== undefined && value !== null) fields[NAMES[name as keyof Options]] = value;
+  }
+  return fields;
+}
+
+/** Returns a new idempotency key. Pages without HTTPS have no `crypto.randomUUID`. */
+export function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

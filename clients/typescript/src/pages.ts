@@ -1,0 +1,24 @@
+/** Reads lists of the API page by page. */
+import type { Query, Transport } from "./transport.js";
+
+/** Which entries of a list are wanted. */
+export interface Listing {
+  status?: string;
+  /** How many entries one request brings, 1 to 100. */
+  perPage?: number;
+  signal?: AbortSignal;
+}
+
+/** Yields all entries, the newest first, and reads pages as they are needed. */
+export async function* pages<Entry>(
+  transport: Transport,
+  path: string,
+  { status, perPage = 100, signal }: Listing = {},
+): AsyncGenerator<Entry, void, undefined> {
+  for (let page: number | undefined = 1; page; ) {
+    const query: Query = { status, page, per_page: perPage };
+    const { data, links } = await transport.send<Entry[]>("GET", path, { query, signal });
+    yield* data;
+    page = links.next ? page + 1 : undefined;
+  }
+}

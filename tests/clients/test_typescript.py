@@ -1,0 +1,82 @@
+"""The TypeScript client, as a user gets it: packed, installed into an empty folder, and imported."""
+
+import json
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from loupe_local.stack import Stack
+from loupe_local.state import REPOSITORY
+from tests.clients import node_project
+from tests.clients.node_project import NodeProject
+from tests.gateway.harness import Person
+
+PROGRAMS = Path(__file__).parent / "typescript"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+EVENT = {
+    "type": "image.completed",
+    "timestamp": "2026-02-15T12:00:00.000000Z",
+    "data": {"id": 42, "status": "completed"},
+}
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> NodeProject:
+    """Return a folder that has the package and the programs of these tests."""
+    try:
+        package = node_project.build()
+    except RuntimeError as error:
+        pytest.fail(str(error), pytrace=False)
+    installed = node_project.install(package, tmp_path_factory.mktemp("node"))
+    shutil.copytree(PROGRAMS, installed.folder, dirs_exist_ok=True)
+    return installed
+
+
+async def passes(project: NodeProject, program: str, **variables: str) -> None:
+    """Run the tests of a program. Fail with what they print if one fails."""
+    status, output = await project.run("node", "--test", "--test-reporter=tap", program, **variables)
+    assert status == 0, output
+    assert re.search(r"^# pass [1-9]", output, re.MULTILINE), output
+
+
+@pytest.mark.parametrize("program", ["upscaling.test.mjs", "faults.test.mjs"])
+async def test_the_client_works_with_the_running_system(
+    project: NodeProject, stack: Stack, person: Person, photo_file: Path, program: str
+) -> None:
+    await passes(project, program, API=stack.api, TOKEN=person.token, PHOTO=str(photo_file))
+
+
+async def test_webhooks_that_another_package_has_signed_are_verified(
+    project: NodeProject, tmp_path: Path
+) -> None:
+    now, body = datetime.now(UTC), json.dumps(EVENT)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(SECRET).sign("msg_1", now, body),
+    }
+    signed = tmp_path / "signed.json"
+    signed.write_text(json.dumps({"secret": SECRET, "body": body, "headers": headers}))
+
+    await passes(project, "webhooks.test.mjs", SIGNED=str(signed))
+
+
+async def test_the_package_has_no_dependency_and_holds_only_what_runs(project: NodeProject) -> None:
+    installed = project.folder / "node_modules"
+    names = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
+
+    described = json.loads((installed / "loupe-client" / "package.json").read_text())
+
+    assert {name.split("/")[0] for name in names} == {"loupe-client", ".package-lock.json"}
+    assert "dependencies" not in described
+    assert described["version"] == (REPOSITORY / "VERSION").read_text().strip()
+    assert {name.split("/")[1] for name in names if "/" in name} == {
+        "dist",
+        "package.json",
+        "README.md",
+        "LICENSE",
+    }
