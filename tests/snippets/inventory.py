@@ -20,7 +20,15 @@ NOT_RUN = {
     **{f"docs/api.md: Generate a client: {name}": GENERATED for name in GENERATORS},
     "docs/api.md: Images: sh": "tests/contract/test_links.py runs it with a link of its own",
     "docs/api.md: Wait: sh": "needs an image of the reader; tests/gateway/test_waits.py sends these requests",
+    "docs/api.md: Before an upload: sh": "tests/contract/test_estimate.py sends such requests",
+    "docs/api.md: Direct uploads: sh": "tests/contract/test_direct_uploads.py runs it",
+    "docs/api.md: Batches: sh": "needs a batch of the reader; tests/contract/test_archives.py sends it",
+    "docs/api.md: Submitting once: sh": "tests/contract/test_submitting_once.py sends such requests",
+    "docs/api.md: Webhooks: sh": "needs a receiver; tests/contract/test_webhooks.py sends such requests",
+    "docs/api.md: Webhooks: python": "tests/contract/test_webhooks.py verifies with the same package",
+    "docs/api.md: Webhooks: js": "tests/contract/test_webhooks.py verifies with the same package",
     "docs/api.md: Follow events: js": "tests/contract/test_event_clients.py runs it in node",
+    "docs/api.md: Follow events: js 2": "tests/contract/test_event_clients.py runs it in node",
     "docs/api.md: Profile, usage, subscription, plans: sh": "tests/contract/test_usage_history.py reads it",
     "docs/api.md: Quick start: sh": "sets the two variables, which the tests of the programs set",
     "docs/cli.md: The command `loupe`: sh": SDK,
@@ -59,6 +67,7 @@ NOT_RUN = {
 
 DIAGRAMS = {
     "docs/api.md: Follow events: ",
+    "docs/api.md: Webhooks: ",
     "README.md: How it works: ",
     "docs/architecture.md: Inside a service: ",
     "docs/security.md: Who trusts whom: ",

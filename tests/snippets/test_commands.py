@@ -85,7 +85,7 @@ def test_a_file_exists(page: str, name: str) -> None:
 
 @pytest.mark.parametrize(("page", "command"), named(commands_of_operators))
 def test_a_command_of_operators_exists_with_its_options(page: str, command: str) -> None:
-    words = ["1" if word == "SEQUENCE" else word for word in shlex.split(command) if word != "…"]
+    words = ["1" if word in {"SEQUENCE", "ID"} else word for word in shlex.split(command) if word != "…"]
 
     refusal = refusal_of(words)
 
@@ -134,7 +134,9 @@ def settings_of(service: str) -> set[str]:
 @functools.cache
 def sources() -> str:
     """Return everything that may read a variable, but no page."""
-    paths = [path for folder in ("deploy", "tests", "services") for path in (ROOT / folder).rglob("*")]
+    paths = [
+        path for folder in ("deploy", "tests", "services", "clients") for path in (ROOT / folder).rglob("*")
+    ]
     return MAKEFILE + "\n".join(path.read_text() for path in paths if is_source(path))
 
 
