@@ -84,6 +84,23 @@ async def test_a_repeat_with_the_same_key_gets_the_first_answer(jane: httpx2.Asy
     assert repeat.json()["data"]["id"] == first.json()["data"]["id"]
 
 
+async def test_preparing_it_twice_with_the_same_key_gives_the_same_upload_and_a_new_link(
+    jane: httpx2.AsyncClient,
+) -> None:
+    body, other = {"filename": "a.jpg", "size": len(SMALL)}, {"filename": "b.jpg", "size": len(SMALL)}
+    key = {"Idempotency-Key": "prepare-once"}
+
+    first, repeat, reused = [
+        await jane.post("/api/uploads", json=each, headers=key) for each in (body, body, other)
+    ]
+
+    again = data_of(repeat, PREPARED, shapes.DIRECT_UPLOAD, 201)
+    assert again["id"] == first.json()["data"]["id"]
+    assert repeat.headers["Idempotency-Replayed"] == "true"
+    assert refusal(reused)[:2] == (422, "idempotency_key_reused")
+    assert (await store(again)).is_success
+
+
 async def test_a_file_and_an_upload_id_together_are_refused(jane: httpx2.AsyncClient) -> None:
     upload = await prepare(jane)
     files = {"image": ("photo.jpg", SMALL), "upload_id": (None, upload["id"])}

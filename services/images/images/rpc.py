@@ -22,6 +22,7 @@ from images.domain import batches, jobs, library, models, outcome_replay, pages,
 from images.rpc_estimates import EstimateMethods
 from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
+from images.rpc_uploads import UploadMethods
 from images.submissions import Submission
 from images.tables import Batch, Image
 from images.uploads import file_names, single
@@ -57,7 +58,9 @@ CALLERS = {
 }
 
 
-class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grpc.ImagesServiceServicer):
+class ImagesService(
+    UploadMethods, RetryMethods, EstimateMethods, ResultMethods, images_pb2_grpc.ImagesServiceServicer
+):
     """The servicer. `images.proto` describes its methods and their errors."""
 
     async def Upscale(
@@ -89,18 +92,6 @@ class ImagesService(RetryMethods, EstimateMethods, ResultMethods, images_pb2_grp
             _, usage = await self._uploads.accept(user_id, upload, answer)
         fill_usage(response, usage)
         return response
-
-    async def CreateUpload(
-        self, request: pb.CreateUploadRequest, context: rpc.Context
-    ) -> pb.CreateUploadResponse:
-        link = await self._direct_uploads.create(rpc.principal().user_id, request)
-        return pb.CreateUploadResponse(
-            id=str(link.upload.id),
-            url=link.url,
-            headers=link.headers,
-            link_expires_at=timestamps.to_proto(link.expires_at),
-            expires_at=timestamps.to_proto(link.upload.expires_at),
-        )
 
     async def GetImage(self, request: pb.GetImageRequest, context: rpc.Context) -> pb.GetImageResponse:
         async with self._sessions.begin() as session:

@@ -29,7 +29,12 @@ LOG = log.get(__name__)
 RENEW_SECONDS = 5.0
 SWEEP_SECONDS = 600.0
 Response = TypeVar(
-    "Response", pb.UpscaleResponse, pb.CreateBatchResponse, pb.RetryImageResponse, pb.RetryBatchResponse
+    "Response",
+    pb.CreateUploadResponse,
+    pb.UpscaleResponse,
+    pb.CreateBatchResponse,
+    pb.RetryImageResponse,
+    pb.RetryBatchResponse,
 )
 
 repeated = Counter(

@@ -1166,9 +1166,12 @@ class CreateUploadResponse(_message.Message):
     HEADERS_FIELD_NUMBER: _builtins.int
     LINK_EXPIRES_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     url: _builtins.str
     """The file is sent to this address by PUT, with these headers."""
+    replayed: _builtins.bool
+    """Whether an earlier call had the same `idempotency-key` in its metadata. The link is a new one."""
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -1185,10 +1188,11 @@ class CreateUploadResponse(_message.Message):
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         link_expires_at: _timestamp_pb2.Timestamp | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "link_expires_at", b"link_expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "headers", b"headers", "id", b"id", "link_expires_at", b"link_expires_at", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "headers", b"headers", "id", b"id", "link_expires_at", b"link_expires_at", "replayed", b"replayed", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -222,6 +222,7 @@ class ImagesServiceServicer:
     def CreateUpload(self, request, context):
         """Notes a file that the client is going to put into the object store itself, and returns the link for it.
         INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+        An `idempotency-key` works as in `Upscale`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -57,6 +57,7 @@ class ImagesServiceStub:
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]
     """Notes a file that the client is going to put into the object store itself, and returns the link for it.
     INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+    An `idempotency-key` works as in `Upscale`.
     """
     RetryImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]
     """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
@@ -134,6 +135,7 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     CreateUpload: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]  # type: ignore[assignment]
     """Notes a file that the client is going to put into the object store itself, and returns the link for it.
     INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+    An `idempotency-key` works as in `Upscale`.
     """
     RetryImage: _aio.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]  # type: ignore[assignment]
     """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
@@ -256,6 +258,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_images_pb2.CreateUploadResponse, _abc.Awaitable[_images_pb2.CreateUploadResponse]]:
         """Notes a file that the client is going to put into the object store itself, and returns the link for it.
         INVALID_ARGUMENT names the fields at fault. RESOURCE_EXHAUSTED `too_many_unused_uploads`.
+        An `idempotency-key` works as in `Upscale`.
         """
 
     @_abc_1.abstractmethod

@@ -8,6 +8,7 @@ from gateway.http.envelope import Envelope
 from gateway.identity.route_access import ImageWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Operation, json_body
+from gateway.routes import submissions
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
 from rest.values import format_time
@@ -50,16 +51,21 @@ CREATE_UPLOAD = Operation(
         "size",
         example={"filename": "photo.jpg", "size": 1_234_567, "content_type": "image/jpeg"},
     ),
-    refusals=(refusals.TOO_MANY_UNUSED_UPLOADS,),
+    refusals=(refusals.TOO_MANY_UNUSED_UPLOADS, *submissions.REFUSALS),
 )
 
 
 @router.post("", status_code=201)
 @CREATE_UPLOAD.describes
-async def create_upload(request: Request, caller: ImageWriter) -> Envelope[DirectUpload]:
+async def create_upload(
+    request: Request, caller: ImageWriter, idempotency_key: submissions.Key = None
+) -> Envelope[DirectUpload]:
+    metadata = submissions.metadata_of(request, caller)
     values = await bodies.parse(request, FileToUpload)
     size = max(-INT64, min(values.pop("size"), INT64 - 1))  # the limit is far below
-    response = await caller.images.CreateUpload(pb.CreateUploadRequest(bytes=size, **values))
+    prepared = pb.CreateUploadRequest(bytes=size, **values)
+    response = await caller.images.CreateUpload(prepared, metadata=metadata)
+    submissions.describe_replay(request, response)
     upload = DirectUpload(
         id=response.id,
         url=response.url,

@@ -20,6 +20,13 @@ REFUSALS = (
     refusals.IDEMPOTENCY_KEY_IN_USE,
     refusals.IDEMPOTENCY_KEY_REUSED,
 )
+Replayable = (
+    pb.UpscaleResponse
+    | pb.CreateBatchResponse
+    | pb.RetryImageResponse
+    | pb.RetryBatchResponse
+    | pb.CreateUploadResponse
+)
 Key = Annotated[
     str | None,
     Header(
@@ -44,13 +51,18 @@ def metadata_of(request: Request, caller: Caller) -> Metadata:
     return (key, (QUOTA_USED_UP_METADATA, "yes")) if caller.quota_is_used_up else (key,)
 
 
+def describe_replay(request: Request, response: Replayable) -> bool:
+    """Add to the answer's headers that it repeats an earlier answer, if it does. Return whether it does."""
+    if response.replayed:
+        request.state.headers["Idempotency-Replayed"] = "true"
+    return response.replayed
+
+
 def describe_retry(
     request: Request, caller: Caller, response: pb.RetryImageResponse | pb.RetryBatchResponse
 ) -> None:
     """Add the same headers to the answer of a retry."""
-    if response.replayed:
-        request.state.headers["Idempotency-Replayed"] = "true"
-    else:
+    if not describe_replay(request, response):
         apply_usage(request, caller, response.usage)
 
 
@@ -58,7 +70,5 @@ def describe_answer(
     request: Request, caller: Caller, response: pb.UpscaleResponse | pb.CreateBatchResponse
 ) -> None:
     """Add to the answer's headers the month's count after it, or that it repeats an earlier answer."""
-    if response.replayed:
-        request.state.headers["Idempotency-Replayed"] = "true"
-    else:
+    if not describe_replay(request, response):
         record_usage(request, caller, response)

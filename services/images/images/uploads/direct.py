@@ -10,9 +10,11 @@ import re
 import secrets
 import uuid
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
 from common.blobs import Replaced
@@ -34,6 +36,13 @@ MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
+LastStep = Callable[[AsyncSession, DirectUpload], Awaitable[None]]
+
+
+async def do_nothing(_: AsyncSession, __: DirectUpload) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """The request with which a client puts its file into the object store."""
@@ -48,13 +57,15 @@ class DirectUploads:
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
-    async def create(self, user_id: int, request: pb.CreateUploadRequest) -> Link:
+    async def create(
+        self, user_id: int, request: pb.CreateUploadRequest, last: LastStep = do_nothing
+    ) -> Link:
         """Note what the client is going to store, and return the link for it.
 
-        Raise `InvalidArgument` with every field at fault, and `ResourceExhausted` if too much waits already.
+        `last` is the last step of the transaction. Raise `InvalidArgument` with every field at fault, and
+        `ResourceExhausted` if too much waits already.
         """
         self._check(request)
-        content_type = request.content_type or DEFAULT_TYPE
         upload = DirectUpload(
             id=uuid.uuid4(),
             user_id=user_id,
@@ -68,6 +79,19 @@ class DirectUploads:
             await jobs.lock_user(session, user_id)
             await deleted_users.refuse_deleted(session, user_id)
             await direct_uploads.add(session, upload)
+            await last(session, upload)
+        return self._sign(upload, request)
+
+    async def sign_again(self, user_id: int, upload_id: str, request: pb.CreateUploadRequest) -> Link:
+        """Return a new link for the upload of an earlier request that was the same as this one.
+
+        Raise `InvalidArgument` if the upload was used or has expired.
+        """
+        async with self._context.sessions.begin() as session:
+            return self._sign(await direct_uploads.get(session, user_id, upload_id), request)
+
+    def _sign(self, upload: DirectUpload, request: pb.CreateUploadRequest) -> Link:
+        content_type = request.content_type or DEFAULT_TYPE
         headers = {"Content-Type": content_type}
         if upload.sha256:
             headers["x-amz-checksum-sha256"] = b64encode(bytes.fromhex(upload.sha256)).decode()
