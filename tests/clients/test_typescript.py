@@ -13,7 +13,7 @@ from loupe_local.stack import Stack
 from loupe_local.state import REPOSITORY
 from tests.clients import node_project
 from tests.clients.node_project import NodeProject
-from tests.gateway.harness import Person
+from tests.gateway.harness import PASSWORD, Person
 
 PROGRAMS = Path(__file__).parent / "typescript"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -43,11 +43,12 @@ async def passes(project: NodeProject, program: str, **variables: str) -> None:
     assert re.search(r"^# pass [1-9]", output, re.MULTILINE), output
 
 
-@pytest.mark.parametrize("program", ["upscaling.test.mjs", "faults.test.mjs"])
+@pytest.mark.parametrize("program", ["upscaling.test.mjs", "surface.test.mjs", "faults.test.mjs"])
 async def test_the_client_works_with_the_running_system(
     project: NodeProject, stack: Stack, person: Person, photo_file: Path, program: str
 ) -> None:
-    await passes(project, program, API=stack.api, TOKEN=person.token, PHOTO=str(photo_file))
+    account = {"API": stack.api, "TOKEN": person.token, "EMAIL": person.email, "PASSWORD": PASSWORD}
+    await passes(project, program, PHOTO=str(photo_file), **account)
 
 
 async def test_webhooks_that_another_package_has_signed_are_verified(

@@ -32,8 +32,8 @@ export interface Call {
 /** What every call takes that submits something. */
 export interface Submission extends Call, Options {
   /**
-   * Names this call: repeating it with the same key within 24 hours returns the same answer. Without one, each
-   * call has its own, which its retries share.
+   * Names this call: repeating it with the same key within 24 hours returns the same answer. Without
+   * one, each call has its own, which its retries share.
    */
   idempotencyKey?: string;
 }
@@ -70,6 +70,13 @@ export function fieldsOf(options: Options): Record<string, string | number> {
     if (value !== undefined && value !== null) fields[NAMES[name as keyof Options]] = value;
   }
   return fields;
+}
+
+/** Returns a form with these fields. */
+export function formOf(fields: Record<string, string | number>): FormData {
+  const form = new FormData();
+  for (const [field, value] of Object.entries(fields)) form.append(field, String(value));
+  return form;
 }
 
 /** Returns a new idempotency key. Pages without HTTPS have no `crypto.randomUUID`. */
