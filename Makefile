@@ -44,7 +44,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up up-console check-port console typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -173,6 +173,9 @@ typescript: .loupe/typescript/ready  ## build the TypeScript client, as a packag
 
 console: .loupe/console/ready  ## build the web console, as `make up` does
 
+console-pictures: .venv/dev models  ## take the pictures of docs/console.md again
+	@LOUPE_PICTURES=write LOUPE_TEST_STACK=cold $(BIN)/pytest --quiet tests/console/test_pictures.py
+
 bench: .venv/dev models  ## measure speed and memory; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench
 
@@ -209,6 +212,15 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 # A target of its own, because `make up` goes on without it
 .loupe/console/ready: $(UV) requirements/node.txt $(CONSOLE)
 	@$(call install)
+
+# What checks the console: types, unit tests, axe and a browser. Tests install it when they need it
+.loupe/console/checks/ready: console/package.json console/package-lock.json
+	@mkdir -p .loupe/console/checks/bin
+	@cp console/package*.json console/.npmrc .loupe/console/checks
+	@$(BIN)/python tests/contract/generators/link_node.py .loupe/console/checks/bin
+	@PATH="$(CURDIR)/.loupe/console/checks/bin:$$PATH" npm_config_cache="$(CURDIR)/.loupe/npm" NODE_OPTIONS=--use-system-ca \
+		npm ci --prefix .loupe/console/checks --ignore-scripts --no-audit --no-fund --loglevel error --fetch-retries 1
+	@touch $@
 
 # The TypeScript client as a package for npm. Node and npm come in a wheel that the linters bring to .venv
 .loupe/typescript/ready: .venv/dev $(TYPESCRIPT) LICENSE

@@ -26,6 +26,7 @@ READ_WHOLE = {
     "clients": "tests/clients",
     "VERSION": "tests/release",
     ".github": "tests/release",
+    "console": "tests/console",
     "deploy/compose": "tests/containers",
     "deploy/helm": "tests/chart",
     "deploy/images": "tests/containers",

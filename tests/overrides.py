@@ -7,6 +7,8 @@ SHORT_TIMES = {
     "INFERENCE_ACK_WAIT_SECONDS": "3",
     "INFERENCE_HEARTBEAT_SECONDS": "0.5",
     "OUTBOUND_FETCH_SECONDS": "5",
+    "OUTBOUND_ANSWER_SECONDS": "5",
+    "OUTBOUND_LEASE_SECONDS": "15",
 }
 """Shorter times than in production, so that tests wait less."""
 MANY_REQUESTS = {

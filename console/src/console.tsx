@@ -11,7 +11,7 @@ import { Failure } from "./parts/failure";
 import { Shell } from "./parts/shell";
 import { SignInAgain } from "./parts/sign-in-again";
 import { clear, follow, loadRecent } from "./state/images";
-import { loadUser, user } from "./state/session";
+import { hasEnded, loadUser, user } from "./state/session";
 import { texts } from "./texts";
 
 export function Console() {
@@ -30,15 +30,13 @@ function Inside() {
   };
   useEffect(load, []);
   const id = user.value?.id;
+  const isInterrupted = hasEnded.value;
   useEffect(() => {
-    if (!id) return undefined;
+    if (!id || isInterrupted) return undefined;
     loadRecent().catch(() => undefined); // pages that need it say what is wrong
-    const stop = follow(() => void loadUser().catch(() => undefined));
-    return () => {
-      stop();
-      clear();
-    };
-  }, [id]);
+    return follow(() => void loadUser().catch(() => undefined));
+  }, [id, isInterrupted]);
+  useEffect(() => clear, [id]);
 
   if (user.value === null) return <Door />;
   if (error) return <main><Failure error={error} onRetry={load} /></main>;

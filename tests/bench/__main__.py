@@ -30,6 +30,7 @@ from tests.bench import (
     png,
     tiling,
     waiting,
+    webhooks,
 )
 from tests.bench.measure import share_mib
 
@@ -61,6 +62,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
     handed_over = await handover.median_seconds(running)
     cpu_seconds = await overhead.cpu_seconds_per_image(running)
     waiting_costs = await waiting.costs(running)
+    delivery_ms, delivery_ratio = await webhooks.delivery_over_idle(running)
     far_page = await pages.far_over_first(running)
     return {
         "images_per_second_over_bare_process": Figure(images_ratio, at_least=0.92),
@@ -76,6 +78,8 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
         "cpu_us_per_waiting_request": Figure(waiting_costs.cpu_us_per_wait),
         "kib_of_memory_per_event_stream": Figure(waiting_costs.kib_per_stream),
         "event_reaches_client_p99_ms": Figure(waiting_costs.event_p99_ms),
+        "delivery_ms_while_100000_wait_for_a_dead_host": Figure(delivery_ms),
+        "delivery_while_100000_wait_over_idle": Figure(delivery_ratio, at_most=3),
         "upload_time_over_store_client": Figure(over_store_client),
         "upload_time_over_discarding": Figure(over_discarding, at_most=3.33),
         "gateway_growth_mib_8_uploads_at_once": Figure(growth, at_most=32),

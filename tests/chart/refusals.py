@@ -8,6 +8,7 @@ PUBLISHED = {"ingress": {"enabled": True, "host": "loupe.example.com", "tls": {"
 ROUTED = {"httpRoute": {"enabled": True, "host": "loupe.example.com", "parentRefs": [{"name": "public"}]}}
 PUBLISHED_STORE = {"publicEndpoint": "https://files.example.com"}
 
+BY_PLATFORM = {"endpoint": "https://s3.example.com", "platformCredentials": True}
 ENGINES = {
     "profile": "gpu",
     "rollout": {"maxSurge": 0, "maxUnavailable": 1},
@@ -194,6 +195,14 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
     (
         {"inference": {**ENGINES, "rollout": {"maxSurge": 1, "maxUnavailable": 0}}},
         "inference.engines is a volume that only one node can use",
+    ),
+    (
+        {"objectStore": {"external": {"platformCredentials": True}}},
+        "objectStore.external.platformCredentials needs objectStore.mode=external",
+    ),
+    (
+        external(objectStore={"existingSecret": "given", "external": BY_PLATFORM}),
+        "objectStore.external.platformCredentials and an existingSecret of objectStore both say",
     ),
     ({"useHelmHooks": False}, "would generate new secrets each time"),
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.chart.checks.pods import quantity
+from tests.chart.connections import Endpoint, connections, endpoints_of
 from tests.chart.environment import containers_of, environment
 from tests.chart.helm import DEFAULT, PROFILES, release, rendered
 from tests.chart.installation import upgraded
@@ -199,3 +200,20 @@ def test_a_paused_release_has_no_annotation_of_a_scaler_that_is_off() -> None:
     chart = release(DEFAULT, paused=True)
 
     assert [one for one in chart.objects if "autoscaling.keda.sh/paused-replicas" in annotations(one)] == []
+
+
+def test_with_credentials_of_the_platform_pods_have_no_keys_and_reach_whoever_gives_them() -> None:
+    store = {
+        "mode": "external",
+        "external": {"endpoint": "https://s3.eu-central-1.amazonaws.com", "platformCredentials": True},
+    }
+
+    chart = release(DEFAULT, objectStore=store)
+
+    names = {
+        one["name"] for pod in chart.pods for container in pod.containers for one in container.get("env", [])
+    }
+    assert [name for name in names if name.endswith(("_S3_ACCESS_KEY", "_S3_SECRET_KEY"))] == []
+    agent = Endpoint(name="agent", ip="169.254.170.23", labels={}, ports=("80",))
+    found = connections(chart, [*endpoints_of(chart), agent])
+    assert {source for source, target, _ in found if target == "agent"} == {"images", "inference", "test"}

@@ -14,8 +14,8 @@ from tests.chart.helm import DEFAULT, PROFILES, load_all, release, rendered, tem
 from tests.chart.objects import Object, found
 
 MONITORING = ("ServiceMonitor", "PrometheusRule")
-SET_BY_THE_CHART = {"metrics_listen", "listen", "log_level"}
-"""The chart sets the ports, and one log level for all services."""
+SET_BY_THE_CHART = {"metrics_listen", "listen", "log_level", "console_folder"}
+"""The chart sets the ports and one log level for all services. The console is a matter of the image."""
 OPTIONAL = {
     "triton_secret",
     "smtp_user",

@@ -1,5 +1,6 @@
 """The commands beside `upscale`: what they print for people and for programs, and their exit codes."""
 
+import asyncio
 import base64
 import json
 import re
@@ -7,7 +8,7 @@ import signal
 import stat
 from pathlib import Path
 
-from loupe_client import AsyncLoupe
+from loupe_client import AsyncLoupe, webhooks
 from loupe_local.stack import Stack
 from tests.clients.conftest import SIZE, size_of
 from tests.clients.shell import Shell, ended
@@ -187,3 +188,33 @@ async def test_an_error_is_json_too(shell: Shell) -> None:
     error = json.loads(run.err)
     assert (error["error"], error["code"]) == ("Unauthenticated", "unauthenticated")
     assert error["request_id"]
+
+
+async def test_events_are_forwarded_as_signed_webhooks(
+    shell: Shell, own: AsyncLoupe, photo_file: Path
+) -> None:
+    arrived: asyncio.Queue[tuple[bytes, dict[str, str]]] = asyncio.Queue()
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[1:-1]
+        headers = dict(line.split(": ", 1) for line in head)
+        lengths = [value for name, value in headers.items() if name.lower() == "content-length"]
+        await arrived.put((await reader.readexactly(int(lengths[0])), headers))
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(receive, "127.0.0.1", 0) as program:
+        url = f"http://127.0.0.1:{program.sockets[0].getsockname()[1]}"
+        process = await shell.begin("webhooks", "listen", "--forward", url, "--types", "image.completed")
+        assert process.stderr
+        secret = (await process.stderr.readline()).decode().split()[-1]
+        image_id = (await own.images.submit(photo_file)).id
+        body, headers = await asyncio.wait_for(arrived.get(), 60)
+        assert process.stdout
+        line = (await process.stdout.readline()).decode()
+        process.send_signal(signal.SIGINT)
+        await ended(process)
+
+    event = webhooks.verify(body, headers, secret)
+    assert (event.type, event.data["id"]) == ("image.completed", image_id)
+    assert line == f"image.completed    {image_id} -> 204\n"

@@ -17,6 +17,7 @@ from tests.client import pause_worker
 from tests.clients.conftest import SIZE, size_of, used
 from tests.clients.shell import Shell, ended
 from tests.heif_files import heic
+from tests.outbound.servers import answer, host
 from tests.pixels import encoded
 from tests.polling import until
 
@@ -108,7 +109,10 @@ async def test_a_killed_run_goes_on_and_charges_nothing_twice(
     with pause_worker(stack):
         process = await shell.begin("upscale", "holiday", "-r", "-o", "big", "--jobs", "5")
 
-        await until(lambda: noted_images(tmp_path / "big") == 5, 30)
+        async def has_begun() -> bool:
+            return bool([image async for image in own.images.list()])
+
+        await until(has_begun, 30)  # some answers are still under way, and some uploads too
         process.kill()
         await process.wait()
     (tmp_path / "big" / ".photo 01.jpg.01234567.part").write_bytes(b"a rest of the killed run")
@@ -224,3 +228,22 @@ async def test_an_option_that_is_wrong_for_all_files_stops_the_run(
     assert [line["event"] for line in run.lines] == ["started", "failed", "summary"]
     assert "must be one of" in run.lines[1]["message"]
     assert run.code == 1
+
+
+async def test_a_link_is_fetched_by_the_server_and_saved_here(
+    shell: Shell, own: AsyncLoupe, photo_file: Path, tmp_path: Path
+) -> None:
+    reply = answer(photo_file.read_bytes(), Content_Type="image/jpeg")
+    async with host(reply) as server:
+        first = await shell.loupe("upscale", server.url, "--scale", "3", "-o", "big/")
+        again = await shell.loupe("upscale", server.url, "--scale", "3", "-o", "big/")
+    async with host(answer(b"This is no picture.")) as server:
+        refused = await shell.loupe("upscale", server.url, "-o", "big/")
+
+    [name] = results(tmp_path / "big")
+    assert first.code == again.code == 0, first.out + first.err
+    assert "done before" in again.out
+    assert size_of(tmp_path / "big" / name) == (SIZE[0] * 3, SIZE[1] * 3)
+    assert refused.code == 1
+    assert refused.out.startswith("refused")
+    assert await used(own) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -72,6 +73,8 @@ async def test_a_picture_is_upscaled_with_progress_and_a_link(
             "upscale", {"source": "photo.jpg", "scale": 3, "save": True}, progress_callback=hear
         )
         usage = await client.call_tool("usage", {})
+        size = {"original_width": 1920, "original_height": 1080, "scale": 2}
+        estimate = json.loads(text_of(await client.call_tool("estimate", size)))
         [link] = [part for part in result.content if isinstance(part, ResourceLink)]
         image_id = int(text_of(result).split(",")[0].removeprefix("image "))
         status = await client.call_tool("status", {"image_id": image_id})
@@ -87,6 +90,7 @@ async def test_a_picture_is_upscaled_with_progress_and_a_link(
     assert picture.size == (SIZE[0] * 3, SIZE[1] * 3)
     assert size_of(photo_file.with_name(f"photo@{SIZE[0] * 3}x{SIZE[1] * 3}.jpg")) == picture.size
     assert heard[-1] == 100
+    assert (estimate["result"]["width"], estimate["quota"]["used"]) == (3840, 1)
     assert text_of(usage).startswith("1 images are used")
     assert "completed" in text_of(status)
     assert text_of(listed).startswith(f"image {image_id}, photo.jpg")

@@ -139,6 +139,7 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
     "earlier_errors": listed(EARLIER_ERROR, maxItems=20),
     "original_url": ADDRESS,
     "webhook_url": or_null(ADDRESS),
+    "expires_at": or_null(INSTANT),
 }
 ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS, WAIT | WARNINGS)
 IMAGE = an_object({"id": ID} | IMAGE_KEYS, IMAGE_ADDITIVE | {"batch_id": or_null(ID)})

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 MAY_WAIT = {"upscaleImage", "createBatch", "retryImage", "retryBatch", "getImage", "getBatch"}
 TOKEN_IS_OPTIONAL = {("POST", "/api/email/verification-notification")}
 """Routes that check a token themselves if there is one."""
-TAKES_KEY = {"upscaleImage", "createBatch"}
+TAKES_KEY = {"upscaleImage", "createBatch", "retryImage", "retryBatch"}
 """The operations that a client can repeat with an idempotency key."""
 
 JSON = "application/json"

@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from gateway.http import errors as http_errors
-from gateway.openapi import answer_fields, request_fields
+from gateway.openapi import answer_fields, answer_objects, request_fields
 from gateway.openapi.event_schema import EVENT_STREAM
 from loupe import refusals
 from loupe.refusals import Refusal
@@ -104,7 +104,7 @@ def test_no_text_describes_something_that_is_gone() -> None:
     names = {name for _, name in fields} | {f"{owner}.{name}" for owner, name in fields}
 
     assert {*answer_fields.FIELDS} | {*request_fields.FIELDS} <= names
-    assert {*answer_fields.OBJECTS} | {*request_fields.BODIES} <= {*SCHEMAS}
+    assert {*answer_objects.OBJECTS} | {*request_fields.BODIES} <= {*SCHEMAS}
     assert {*request_fields.PARAMETERS} == {parameter["name"] for _, parameter in PARAMETERS}
 
 

@@ -3,7 +3,14 @@
 import httpx2
 
 from loupe_local.stack import Stack
-from tests.client import client_of, count_used_images, pause_worker, upload_image, wait_for_status
+from tests.client import (
+    client_of,
+    count_used_images,
+    pause_worker,
+    upload_image,
+    wait_for_status,
+    wait_until_used,
+)
 from tests.contract.api_client import CORRUPT, SMALL, a_batch, data_of, refusal
 from tests.contract.shapes import BATCH, IMAGE
 from tests.contract.test_batches import until_ended
@@ -16,6 +23,7 @@ async def a_cancelled_batch(stack: Stack, client: httpx2.AsyncClient, *files: by
     with pause_worker(stack):
         batch_id = (await a_batch(client, *files)).json()["data"]["id"]
         assert (await client.delete(f"/api/batches/{batch_id}")).status_code == 200
+        await wait_until_used(client, 0)
     return batch_id
 
 
@@ -52,6 +60,24 @@ async def test_one_image_is_retried_under_its_id_and_a_client_may_wait_for_it(
     assert int(answer.headers["x-ratelimit-remaining"]) == 249
     assert data_of(waited, "Image retrieved successfully", IMAGE)["status"] == "completed"
     assert (ended["status"], ended["failed_images"]) == ("completed", 0)
+
+
+async def test_a_repeat_with_the_same_key_gets_the_same_answer(stack: Stack, people: People) -> None:
+    person = await people.new("professional")
+    key = {"Idempotency-Key": "retry-once"}
+    async with client_of(stack, person.token) as client:
+        batch_id = await a_cancelled_batch(stack, client, SMALL)
+
+        with pause_worker(stack):
+            answers = [await client.post(f"/api/batches/{batch_id}/retry", headers=key) for _ in range(2)]
+        await until_ended(client, batch_id)
+        late = await client.post(f"/api/batches/{batch_id}/retry", headers=key)
+        used = await count_used_images(client)
+
+    assert [answer.status_code for answer in (*answers, late)] == [202] * 3
+    assert ["idempotency-replayed" in answer.headers for answer in (*answers, late)] == [False, True, True]
+    assert late.json()["data"]["status"] == "processing"
+    assert used == 1
 
 
 async def test_what_succeeded_is_409(jane: httpx2.AsyncClient) -> None:

@@ -55,7 +55,7 @@ async def test_a_webhook_gets_the_events_of_an_image_as_get_shows_it(client: htt
 
     [ended] = [each for each in target.received if each.event["type"] == "image.completed"]
     shown = (await client.get(f"/api/images/{image_id}")).json()["data"]
-    links = ("download_url", "download_expires_at")
+    links = ("download_url", "download_expires_at", "original_url")
     event = ended.verified(secret)
     assert list(event) == ["type", "timestamp", "data"]
     assert {k: v for k, v in event["data"].items() if k not in links} == {

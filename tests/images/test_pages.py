@@ -84,7 +84,7 @@ async def count_blocks_read(sessions: Sessions, number: int, status: Status | No
             for text, parameters in statements
             if text.lstrip().startswith("SELECT")
         ]
-    assert len(plans) == 2
+    assert len(plans) == 3
     nodes = [(plan if isinstance(plan, list) else json.loads(str(plan)))[0]["Plan"] for plan in plans]
     return sum(node["Shared Hit Blocks"] + node["Shared Read Blocks"] for node in nodes)
 

@@ -11,6 +11,7 @@ from images.domain import batches, retries
 from images.tables import Batch, BatchStatus, Image, Status
 from images.uploads.intake import Intake
 from images.uploads.retries import Retries
+from loupe.contract import IDEMPOTENCY_KEY_METADATA
 from loupe.images.v1 import images_pb2 as pb
 from tests.images.harness import RULES, Harness, insert_batch, insert_image, read_image
 from tests.images.job_steps import finish, read_queued_ids, start
@@ -225,6 +226,42 @@ async def test_a_batch_without_a_failed_image_has_nothing_to_retry(harness: Harn
         await retry_batch(harness, batch)
 
     assert caught.value.reason == "nothing_to_retry"
+
+
+async def test_a_retry_with_a_key_takes_effect_once_and_its_repeat_gets_the_same_answer(
+    harness: Harness,
+) -> None:
+    await set_plan(harness, "professional")
+    batch, images = await insert_batch(harness.sessions, 2)
+    for image in images:
+        await fail(harness, image)
+    single = await fail(harness, await insert_image(harness.sessions))
+    user, key = harness.user(JANE), ((IDEMPOTENCY_KEY_METADATA, "once"),)
+
+    one, again = [
+        await user.RetryImage(pb.RetryImageRequest(id=single.id or 0), metadata=key) for _ in range(2)
+    ]
+    several, all_again = [
+        await user.RetryBatch(pb.RetryBatchRequest(id=batch.id or 0), metadata=key) for _ in range(2)
+    ]
+
+    assert [each.replayed for each in (one, again, several, all_again)] == [False, True, False, True]
+    assert again.image == one.image
+    assert all_again.batch == several.batch
+    assert [image.status for image in several.batch.images] == [pb.STATUS_PENDING] * 2
+    assert await read_used_quota(harness) == 3
+
+
+async def test_the_key_of_a_retry_belongs_to_one_image(harness: Harness) -> None:
+    await set_plan(harness, "professional")
+    images = [await fail(harness, await insert_image(harness.sessions)) for _ in range(2)]
+    user, key = harness.user(JANE), ((IDEMPOTENCY_KEY_METADATA, "once"),)
+    await user.RetryImage(pb.RetryImageRequest(id=images[0].id or 0), metadata=key)
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await user.RetryImage(pb.RetryImageRequest(id=images[1].id or 0), metadata=key)
+
+    assert caught.value.reason == "idempotency_key_reused"
 
 
 async def test_of_many_simultaneous_retries_one_succeeds_and_reserves_one_place(harness: Harness) -> None:

@@ -49,11 +49,12 @@ timing_cache.write_text(known_timings + "timed ")
 NVIDIA_SMI = """
 import json, os, pathlib, sys
 machine = json.loads((pathlib.Path(os.environ["HARNESS_FOLDER"]) / "machine.json").read_text())
-print(machine["gpu"])
+print(machine["slices"] if "--list-gpus" in sys.argv else machine["gpu"])
 sys.exit(machine["smi_exit"])
 """
 MACHINE = {
-    "gpu": "NVIDIA L4, 8.9",
+    "gpu": "NVIDIA L4, 8.9, 23034 MiB",
+    "slices": "GPU 0: NVIDIA L4 (UUID: GPU-0)",
     "smi_exit": 0,
     "tensorrt": "101602",
     "largest": 8,

@@ -34,6 +34,12 @@ def names_in(cache: Path, pattern: str) -> set[str]:
     return {path.name for path in cache.glob(pattern)}
 
 
+def sliced(*profiles: str) -> str:
+    """Return how nvidia-smi lists a GPU with these MIG slices."""
+    slices = [f"  MIG {profile}     Device  {n}: (UUID: MIG-{n})" for n, profile in enumerate(profiles)]
+    return "\n".join(("GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-0)", *slices))
+
+
 def test_every_model_gets_the_engine_of_its_precision(harness: EngineHarness) -> None:
     repository = harness.repository()
 
@@ -63,6 +69,8 @@ def test_the_manifest_says_what_each_engine_was_built_from(harness: EngineHarnes
     assert entry["built_from"]["onnx_sha256"] == sha256(repository / "span_x2" / "1" / "half.onnx")
     assert entry["built_from"]["gpu"] == "NVIDIA L4"
     assert entry["built_from"]["compute_capability"] == "8.9"
+    assert entry["built_from"]["memory"] == "23034 MiB"
+    assert entry["built_from"]["mig"] == ""
     assert entry["built_from"]["tensorrt"] == "10.16.2 b10"
     assert entry["built_from"]["precision"] == "half"
 
@@ -82,8 +90,10 @@ def test_a_second_machine_of_the_same_kind_uses_the_engines_of_the_first(harness
     ("change", "options"),
     [
         ({"tensorrt": "110201"}, ()),
-        ({"gpu": "NVIDIA L40S, 8.9"}, ()),
-        ({"gpu": "NVIDIA L4, 9.0"}, ()),
+        ({"gpu": "NVIDIA L40S, 8.9, 23034 MiB"}, ()),
+        ({"gpu": "NVIDIA L4, 9.0, 23034 MiB"}, ()),
+        ({"gpu": "NVIDIA L4, 8.9, 46068 MiB"}, ()),
+        ({"slices": sliced("1g.10gb")}, ()),
         ({}, ("--max-batch", "1")),
         ({}, ("--level", "5")),
     ],
@@ -226,8 +236,22 @@ def test_later_builds_reuse_the_timings_of_earlier_ones(harness: EngineHarness) 
     assert [call["known_timings"] for call in harness.calls()] == ["", "timed "]
 
 
+def test_two_slices_of_a_gpu_have_engines_of_their_own(harness: EngineHarness) -> None:
+    for profile in ("1g.10gb", "3g.40gb"):
+        harness.set_machine(gpu="NVIDIA H100, 9.0, 81559 MiB", slices=sliced(profile, profile))
+        harness.run(harness.repository(profile), "--models", "span_x2", "--prune")
+
+    profiles = [
+        manifest_of(harness.folder / each)["span_x2/1/model.plan"]["built_from"]["mig"]
+        for each in ("1g.10gb", "3g.40gb")
+    ]
+
+    assert profiles == ["1g.10gb", "3g.40gb"]
+    assert len(names_in(harness.cache, "*.plan")) == 2
+
+
 def test_pruning_keeps_used_engines_and_those_of_other_gpus(harness: EngineHarness) -> None:
-    harness.set_machine(gpu="NVIDIA H100, 9.0")
+    harness.set_machine(gpu="NVIDIA H100, 9.0, 81559 MiB")
     harness.run(harness.repository("other"), "--models", "span_x2")
     harness.set_machine(tensorrt="100300")
     harness.run(harness.repository("older"), "--models", "span_x2")
@@ -246,8 +270,13 @@ def test_pruning_keeps_used_engines_and_those_of_other_gpus(harness: EngineHarne
         ({"gpu": "NVIDIA-SMI has failed", "smi_exit": 9}, "no GPU: nvidia-smi says: NVIDIA-SMI has failed"),
         ({"gpu": ""}, "no GPU"),
         (
-            {"gpu": "NVIDIA L4, 8.9\nNVIDIA T4, 7.5"},
-            "GPUs of different kinds (NVIDIA L4, 8.9; NVIDIA T4, 7.5)",
+            {"gpu": "NVIDIA L4, 8.9, 1 MiB\nNVIDIA T4, 7.5, 1 MiB"},
+            "GPUs of different kinds (NVIDIA L4, 8.9, 1 MiB; NVIDIA T4, 7.5, 1 MiB)",
+        ),
+        ({"gpu": "NVIDIA L4"}, "instead of a name, a compute capability and a memory"),
+        (
+            {"slices": sliced("1g.10gb", "2g.20gb")},
+            "MIG slices of different sizes (1g.10gb; 2g.20gb): give it one",
         ),
         ({"tensorrt": "8601"}, "TensorRT 8.6.1 is too old"),
         ({"tensorrt": "?"}, "does not name its TensorRT"),

@@ -14,6 +14,7 @@ DESCRIBED = tuple(f"/docs: Quick start: sh{number}" for number in ("", " 2", " 3
 
 GENERATORS = ("sh", "sh 2", "python", "sh 3", "python 2", "sh 4", "ts")
 GENERATED = "tests/contract/test_generated_clients.py runs it"
+SDK = "tests/clients/test_pages.py runs it"
 IN_A_CLUSTER = "needs a cluster; tests/chart and tests/snippets/test_commands.py check its names"
 NOT_RUN = {
     **{f"docs/api.md: Generate a client: {name}": GENERATED for name in GENERATORS},
@@ -22,6 +23,20 @@ NOT_RUN = {
     "docs/api.md: Follow events: js": "tests/contract/test_event_clients.py runs it in node",
     "docs/api.md: Profile, usage, subscription, plans: sh": "tests/contract/test_usage_history.py reads it",
     "docs/api.md: Quick start: sh": "sets the two variables, which the tests of the programs set",
+    "docs/cli.md: The command `loupe`: sh": SDK,
+    "docs/cli.md: Other commands: sh": SDK,
+    **{
+        f"docs/sdk-python.md: {heading}: python": SDK
+        for heading in (
+            "The Python SDK",
+            "Upscaling",
+            "Waiting",
+            "Async",
+            "Errors",
+            "Lists, batches, events",
+            "Webhooks",
+        )
+    },
     "docs/backup.md: Backup: sh": "needs a cluster; tests/e2e/test_backup.py dumps local databases",
     "docs/backup.md: Backup: sh 2": "needs a cluster and mc; tests/e2e/test_backup.py copies the bucket",
     "docs/backup.md: Restore: sh": IN_A_CLUSTER,

@@ -262,6 +262,8 @@ class BatchImage(Answer):
     """
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
+    expires_at: datetime | None = None
+    """When the image is deleted by itself; null before its end, and if it is kept."""
 
 
 class Delivery(Answer):
@@ -498,6 +500,8 @@ class Image(Answer):
     """
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
+    expires_at: datetime | None = None
+    """When the image is deleted by itself; null before its end, and if it is kept."""
     batch_id: int | None = None
     """The id of the image's batch; null if it is in none."""
 

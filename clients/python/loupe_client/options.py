@@ -29,6 +29,8 @@ class Options(TypedDict, total=False):
     """`keep` keeps EXIF data in the result; by default (`strip`) it is removed."""
     dpi: int | None
     """The resolution of the result for print, in pixels an inch."""
+    webhook_url: str | None
+    """Where the server sends the events of this upload, signed with the secret of the account."""
 
 
 NAMES = {
@@ -41,6 +43,7 @@ NAMES = {
     "model": "model",
     "metadata": "metadata",
     "dpi": "dpi",
+    "webhook_url": "webhook_url",
 }
 """The API's name of each option."""
 

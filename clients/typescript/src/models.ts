@@ -217,6 +217,8 @@ export interface BatchImage {
   original_url: string | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
+  /** When the image is deleted by itself; null before its end, and if it is kept. */
+  expires_at: string | null;
 }
 
 /** The state of a batch. `partially_failed`: all images have ended, some without a result. */
@@ -576,6 +578,8 @@ export interface Image {
   original_url: string | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
+  /** When the image is deleted by itself; null before its end, and if it is kept. */
+  expires_at: string | null;
   /** The id of the image's batch; null if it is in none. */
   batch_id: number | null;
 }

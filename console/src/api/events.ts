@@ -10,7 +10,8 @@ const IMAGE_EVENTS = [
   "image.deleted",
 ] as const;
 const LOCK = "loupe.events";
-const PAUSE_MS = 5000;
+const SHORTEST_PAUSE_MS = 5000;
+const LONGEST_PAUSE_MS = 120_000;
 
 export type ImageEvent =
   | { type: (typeof IMAGE_EVENTS)[number]; data: Image | { id: number; deleted: true } }
@@ -38,24 +39,29 @@ export function followEvents(onEvent: (event: ImageEvent) => void, onRefused: ()
 function lead(publish: (event: ImageEvent) => void, onRefused: () => void, ended: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     let source: EventSource | undefined;
-    let pause: number | undefined;
+    let waiting: number | undefined;
+    let pause = SHORTEST_PAUSE_MS;
     const open = (): void => {
       source = new EventSource("/api/events");
       for (const type of IMAGE_EVENTS) {
         source.addEventListener(type, (event: MessageEvent<string>) => publish(JSON.parse(event.data) as ImageEvent));
       }
       source.addEventListener("reset", () => publish({ type: "reset" }));
+      source.onopen = () => {
+        pause = SHORTEST_PAUSE_MS;
+      };
       source.onerror = () => {
         if (source?.readyState !== EventSource.CLOSED) return;
         onRefused();
-        pause = window.setTimeout(() => {
+        waiting = window.setTimeout(() => {
           publish({ type: "reset" });
           open();
-        }, PAUSE_MS);
+        }, pause);
+        pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
       };
     };
     ended.addEventListener("abort", () => {
-      window.clearTimeout(pause);
+      window.clearTimeout(waiting);
       source?.close();
       resolve();
     });

@@ -3,6 +3,10 @@ import { ApiError, CONSOLE_HEADER, type Schemas, toError, UNREACHABLE } from "./
 
 export type Accepted = Schemas["AcceptedImage"];
 
+/** The API reads no larger file, and closes the connection, so that a browser could not say why. */
+const LARGEST_FILE_BYTES = 10 << 20;
+export const TOO_LARGE = "too_large";
+
 export interface Sending {
   accepted: Promise<Accepted>;
   stop: () => void;
@@ -13,6 +17,9 @@ export function sendFile(
   options: Readonly<Record<string, string>>,
   onProgress: (percent: number) => void,
 ): Sending {
+  if (file.size > LARGEST_FILE_BYTES) {
+    return { accepted: Promise.reject(new ApiError(0, TOO_LARGE, "")), stop: () => undefined };
+  }
   const request = new XMLHttpRequest();
   const form = new FormData();
   for (const [name, value] of Object.entries(options)) form.append(name, value);

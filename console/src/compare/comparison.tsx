@@ -4,7 +4,7 @@ import { Divider } from "./divider";
 import { useGestures } from "./gestures";
 import { Pane } from "./pane";
 import { TwinLens } from "./twin-lens";
-import { useStage } from "./stage";
+import { type Mode, MODES, useStage } from "./stage";
 import { LARGEST_RATIO, type Size } from "./view";
 
 interface Props {
@@ -13,8 +13,6 @@ interface Props {
   picture: Size;
 }
 
-const MODES = ["slider", "side", "lens"] as const;
-type Mode = (typeof MODES)[number];
 const RATIOS = [1, 2, 4, LARGEST_RATIO];
 const STEP = 48;
 
@@ -26,7 +24,7 @@ export function Comparison({ before, after, picture }: Props) {
   const [ratio, setRatio] = useState(2);
   const [isBroken, setIsBroken] = useState(false);
   const element = useRef<HTMLDivElement>(null);
-  const stage = useStage(element, picture, mode === "side");
+  const stage = useStage(element, picture, mode);
   const { pane, view, spot } = stage;
   const isLens = mode === "lens";
   const zoomLens = (by: number): void => setRatio((now) => Math.min(Math.max(now * by, 1), LARGEST_RATIO));

@@ -2,6 +2,9 @@ import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { clamp, fit, fitZoom, LARGEST_RATIO, pan, type Point, type Size, type View, zoomTo } from "./view";
 
+export const MODES = ["slider", "side", "lens"] as const;
+export type Mode = (typeof MODES)[number];
+
 interface Stage {
   pane: Size;
   view: View;
@@ -18,7 +21,7 @@ interface Stage {
 }
 
 /** Remembers which part of the picture is visible in an element, also when the element's size changes. */
-export function useStage(element: RefObject<HTMLElement | null>, picture: Size, isHalved: boolean): Stage {
+export function useStage(element: RefObject<HTMLElement | null>, picture: Size, mode: Mode): Stage {
   const [size, setSize] = useState<Size>({ width: 0, height: 0 });
   const [zoomed, setZoomed] = useState<View>();
   const [spot, setSpot] = useState<Point>();
@@ -29,8 +32,9 @@ export function useStage(element: RefObject<HTMLElement | null>, picture: Size, 
     observer.observe(current);
     return () => observer.disconnect();
   }, []);
+  const isHalved = mode === "side";
   const pane = isHalved ? { ...size, width: size.width / 2 } : size;
-  const view = zoomed ? clamp(zoomed, picture, pane) : fit(picture, pane);
+  const view = zoomed && mode !== "lens" ? clamp(zoomed, picture, pane) : fit(picture, pane);
   const middle = { x: pane.width / 2, y: pane.height / 2 };
   const largest = LARGEST_RATIO / window.devicePixelRatio;
   const zoom = (to: number, at: Point): void => {

@@ -23,7 +23,7 @@ export function Compare({ id = "" }: { id?: string }) {
   return (
     <article class="compare">
       <div class="row heading">
-        <a class="button plain" href="/console">
+        <a class="button plain" href="/console" onClick={goBack}>
           ← {t.compare.back}
         </a>
         <h1>{image.original_filename}</h1>
@@ -37,6 +37,13 @@ export function Compare({ id = "" }: { id?: string }) {
       <Facts image={image} />
     </article>
   );
+}
+
+/** Goes to the page from which the person came, if that is one of ours. */
+function goBack(event: MouseEvent): void {
+  if (window.history.length < 2) return;
+  event.preventDefault();
+  window.history.back();
 }
 
 /** Draws with the links of the first answer: later answers sign new ones, and nothing must load again. */

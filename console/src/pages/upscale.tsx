@@ -1,3 +1,4 @@
+import { DownloadAll } from "../parts/download-all";
 import { DropZone } from "../parts/drop-zone";
 import { ImageRow } from "../parts/image-row";
 import { OptionsForm } from "../parts/options-form";
@@ -5,7 +6,19 @@ import { QuotaLine } from "../parts/quota-line";
 import { UploadRow } from "../parts/upload-row";
 import { newestFirst } from "../state/images";
 import { uploads } from "../state/uploads";
-import { texts } from "../texts";
+import { fill, texts } from "../texts";
+
+/** Says how many pictures are done, also to people who do not see the bars. */
+function Tally() {
+  const done = newestFirst.value.filter((image) => image.status === "completed").length;
+  const open = newestFirst.value.filter((image) => ["pending", "processing"].includes(image.status)).length;
+  const waiting = uploads.value.filter((upload) => upload.state !== "refused").length;
+  return (
+    <p class="quiet grow" role="status">
+      {fill(texts().upscale.tally, { done, open: open + waiting })}
+    </p>
+  );
+}
 
 export function Upscale() {
   const t = texts().upscale;
@@ -21,6 +34,8 @@ export function Upscale() {
       <section class="card" aria-labelledby="recent">
         <div class="row spread">
           <h2 id="recent">{t.recent}</h2>
+          {!isEmpty && <Tally />}
+          <DownloadAll images={newestFirst.value} />
           {!isEmpty && <a href="/console/history">{t.all}</a>}
         </div>
         {isEmpty ? (

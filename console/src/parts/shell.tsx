@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { signOut } from "../state/session";
 import { texts } from "../texts";
@@ -16,6 +17,11 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const t = texts();
   const { path } = useLocation();
   const isComparing = path.startsWith("/console/images/");
+  const place = PLACES.find(([address]) => address === path.replace(/\/$/, ""))?.[1];
+  const title = isComparing ? t.compare.title : t.places[place ?? "upscale"];
+  useEffect(() => {
+    document.title = `${title} · ${t.brand}`;
+  }, [title]);
   return (
     <div class="shell">
       <header class="top">

@@ -2,7 +2,6 @@ import type { Texts } from "./en";
 
 export const de: Texts = {
   brand: "Loupe",
-  skip: "Zum Inhalt",
   places: { label: "Orte", upscale: "Vergrößern", history: "Verlauf", usage: "Verbrauch", tokens: "Tokens", account: "Konto" },
   signOut: "Abmelden",
   cancel: "Abbrechen",
@@ -52,6 +51,8 @@ export const de: Texts = {
     empty: "Hier erscheinen Ihre Bilder. Ziehen Sie eines hierher und vergleichen Sie es gleich mit dem Original.",
     noPictures: "In diesem Ordner sind keine Bilder.",
     all: "Alle Bilder",
+    tally: "{done} fertig, {open} in Arbeit",
+    downloadAll: "Alle {n} herunterladen",
     size: "Größe",
     times: "{n}×",
     exact: "Genau",
@@ -81,7 +82,7 @@ export const de: Texts = {
     delete: "Löschen",
     quota: "{used} von {limit} Bildern in diesem Monat",
     gone: "Die Datei ist nicht mehr auf Ihrem Rechner. Wählen Sie sie noch einmal aus.",
-    lost: "Die Verbindung brach ab, während die Datei gesendet wurde.",
+    tooLarge: "Das Bild darf höchstens 10 MB haben.",
   },
   compare: {
     title: "Vergleich",

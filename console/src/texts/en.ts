@@ -1,7 +1,6 @@
 /** Every text of the console in English. Other languages have the same keys. */
 export const en = {
   brand: "Loupe",
-  skip: "Skip to the content",
   places: { label: "Places", upscale: "Upscale", history: "History", usage: "Usage", tokens: "Tokens", account: "Account" },
   signOut: "Sign out",
   cancel: "Cancel",
@@ -51,6 +50,8 @@ export const en = {
     empty: "Your pictures appear here. Drop one, and compare it with its original in a few seconds.",
     noPictures: "There are no pictures in this folder.",
     all: "All pictures",
+    tally: "{done} done, {open} under way",
+    downloadAll: "Download all {n}",
     size: "Size",
     times: "{n}×",
     exact: "Exact",
@@ -80,7 +81,7 @@ export const en = {
     delete: "Delete",
     quota: "{used} of {limit} images used this month",
     gone: "The file is no longer on your disk. Choose it again.",
-    lost: "The connection broke while the file was sent.",
+    tooLarge: "The image may not be greater than 10 MB.",
   },
   compare: {
     title: "Compare",

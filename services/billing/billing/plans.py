@@ -22,6 +22,8 @@ class Plan(BaseModel):
     requests_per_hour: int = Field(ge=1)
     images_per_month: int | None = Field(default=None, ge=0)
     max_scale: int = Field(ge=2, le=4)
+    retention_days: int | None = Field(default=None, ge=1, le=3650)
+    """New images are deleted so many days after their end. None keeps them."""
 
     def to_proto(self) -> pb.Plan:
         return pb.Plan(
@@ -33,6 +35,7 @@ class Plan(BaseModel):
             requests_per_hour=self.requests_per_hour,
             images_per_month=self.images_per_month,
             max_scale=self.max_scale,
+            retention_days=self.retention_days,
             limits=[
                 pb.Limit(key="images_per_month", value=self.images_per_month, unit="images"),
                 pb.Limit(key="requests_per_hour", value=self.requests_per_hour, unit="requests"),

@@ -2,7 +2,8 @@
 
 The `minio` client blocks, so its calls run in threads. Presigned URLs are signed for the public endpoint,
 because the host is part of the signature. The region is set, so that signing needs no request. Only plain S3
-calls are used, so any S3-compatible server works.
+calls are used, so any S3-compatible server works. Without keys the platform gives credentials that expire
+(`common.platform_credentials`).
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 import urllib3
 from minio import Minio
+from minio.credentials.providers import Provider, StaticProvider
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from minio.helpers import DictType
@@ -25,6 +27,7 @@ from pydantic import SecretStr
 
 from common import presigned_put, trace
 from common.metrics import SECONDS_BUCKETS
+from common.platform_credentials import PlatformCredentials
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
@@ -54,7 +57,12 @@ class Store:
     region: str
     bucket: str
     access_key: str
+    """Empty, as the secret key: the platform gives the pod credentials."""
     secret_key: SecretStr
+
+    def __post_init__(self) -> None:
+        if bool(self.access_key) != bool(self.secret_key.get_secret_value()):
+            raise ValueError("S3 needs both an access key and a secret key, or neither")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +86,9 @@ class Blobs:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._bucket = store.bucket
-        self._client = _client(store, store.endpoint)
-        self._public = _client(store, store.public_endpoint)
+        credentials = _credentials(store)
+        self._client = _client(store, store.endpoint, credentials)
+        self._public = _client(store, store.public_endpoint, credentials)
 
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         """Store the object. An object that already has this key is replaced."""
@@ -171,7 +180,11 @@ class Blobs:
                 raise
 
     def presigned_url(self, key: str, expires: timedelta, *, content_type: str, disposition: str) -> str:
-        """Return a link that works without credentials until it expires. It is computed without a request."""
+        """Return a link that works without credentials until it expires. It is computed without a request.
+
+        Credentials of the platform are the exception: a request gets new ones every quarter of an hour, and
+        the link ends with them.
+        """
         return self._public.presigned_get_object(
             self._bucket,
             key,
@@ -233,12 +246,17 @@ class Blobs:
             raise OSError(f"could not delete {problems[0].name}: {problems[0].message}")
 
 
-def _client(store: Store, endpoint: str) -> Minio:
+def _credentials(store: Store) -> Provider:
+    if store.access_key:
+        return StaticProvider(store.access_key, store.secret_key.get_secret_value())
+    return PlatformCredentials()
+
+
+def _client(store: Store, endpoint: str, credentials: Provider) -> Minio:
     scheme, _, host = endpoint.rpartition("://")
     return Minio(
         host,
-        access_key=store.access_key,
-        secret_key=store.secret_key.get_secret_value(),
+        credentials=credentials,
         secure=scheme == "https",
         region=store.region,
         http_client=urllib3.PoolManager(

@@ -80,7 +80,9 @@ class Settings(ServiceSettings):
     @classmethod
     def _from_commas(cls, value: object) -> object:
         return (
-            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+            [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+            if isinstance(value, str)
+            else value
         )
 
 

@@ -14,6 +14,7 @@ from images import client_events, events, gauges, submissions
 from images.domain import jobs
 from images.formats.header import Limits
 from images.formats.parsers import Parsers
+from images.operations import expiry
 from images.operations.dead_letters import DeadLetters
 from images.operations.orphans import Orphans
 from images.rpc import CALLERS, ImagesService
@@ -82,6 +83,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             process.every(submissions.SWEEP_SECONDS, functools.partial(submissions.delete_expired, sessions)),
             process.every(settings.sweep_seconds, sweeper.sweep),
             process.every(settings.orphans_seconds, orphans.sweep),
+            process.every(expiry.SECONDS, expiry.Expiry(sessions).sweep),
             process.every(settings.sweep_seconds, functools.partial(direct.delete_expired, sessions)),
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),
             metrics.keep_updated("dead letters", dead_letters.measure),

@@ -68,6 +68,7 @@ def to_proto(
         estimated_seconds=queue.seconds(image) if queue else None,
         result_format=pb.Format.Value(f"FORMAT_{image.upscaled_format}"),
         warnings=[pb.Warning(**each) for each in image.warnings or ()],
+        expires_at=timestamps.to_proto(image.expires_at),
         earlier_failures=[_earlier_failure(each) for each in image.earlier_failures or ()],
         original_url=original_url,
         webhook_url=image.webhook_url or "",

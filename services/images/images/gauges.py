@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from prometheus_client import Gauge
 
 from common.db import Sessions
+from images.domain import expiry
 from images.tables import UNFINISHED, WAITS
 
 UNFINISHED_WORK = sa.text("""
@@ -27,6 +28,13 @@ USERS_WAITING = sa.text(f"SELECT count(DISTINCT user_id) FROM image WHERE {WAITS
 unfinished = Gauge("loupe_images_unfinished", "Images that wait or are worked on", ["status"])
 users_waiting = Gauge("loupe_users_waiting", "Users with images that wait to be let into the stream")
 oldest_seconds = Gauge("loupe_images_oldest_seconds", "Age of the oldest image of that status", ["status"])
+expired_waiting = Gauge(
+    "loupe_images_expired_waiting",
+    "Images past their time that still have rows, counted up to 10,000",
+)
+expired_oldest = Gauge(
+    "loupe_images_expired_oldest_seconds", "How long the oldest of these images should have been deleted"
+)
 client_events_waiting = Gauge(
     "loupe_client_events_rows", "Events for clients that have not been sent, counted up to 10,000"
 )
@@ -45,7 +53,10 @@ async def update(sessions: Sessions) -> None:
         connection = await session.connection()
         users_waiting.set((await connection.execute(USERS_WAITING)).scalar_one())
         events, seconds = (await connection.execute(CLIENT_EVENTS)).one()
+        due = (await connection.execute(expiry.WAITING)).one()
         rows: dict[str, Any] = {row.status: row for row in await connection.execute(UNFINISHED_WORK)}
+    expired_waiting.set(due.images)
+    expired_oldest.set(max(0.0, float(due.seconds)))
     client_events_waiting.set(events)
     client_events_oldest.set(max(0.0, float(seconds)))
     for status in UNFINISHED:

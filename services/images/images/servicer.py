@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from common.db import now
 from imagefile.formats import media_type, parse_format
 from images.convert import batch_to_proto, to_proto
-from images.domain import batches, queue_estimate
+from images.domain import batches, expiry, queue_estimate
 from images.operations.dead_letters import DeadLetters
 from images.operations.missing_objects import MissingObjects
 from images.queue_estimator import QueueEstimator
@@ -60,7 +60,7 @@ class Servicer:
         link = self._sign_link(image) if image.status == Status.COMPLETED else None
         original_url = self._blobs.presigned_url(
             image.original_path,
-            self._link_lifetime,
+            expiry.within_life(image, self._link_lifetime),
             content_type=media_type(file_names.format_of(image.original_path)),
             disposition="inline",
         )
@@ -70,10 +70,11 @@ class Servicer:
         """Return the address of the download, and the time at which it expires."""
         format_ = parse_format(image.upscaled_format)
         filename = file_names.for_result(image.original_filename, format_)
+        lifetime = expiry.within_life(image, self._link_lifetime)
         url = self._blobs.presigned_url(
             image.upscaled_path,
-            self._link_lifetime,
+            lifetime,
             content_type=media_type(format_),
             disposition=file_names.disposition(filename),
         )
-        return url, now() + self._link_lifetime
+        return url, now() + lifetime

@@ -36,8 +36,9 @@ class Settings(ServiceSettings):
     """The object store's address as clients reach it: download links are signed for this host."""
     s3_region: str = "us-east-1"
     s3_bucket: str = "loupe"
-    s3_access_key: str
-    s3_secret_key: SecretStr
+    s3_access_key: str = ""
+    """Empty, as the secret key: the platform gives the pod credentials (IRSA, EKS Pod Identity)."""
+    s3_secret_key: SecretStr = SecretStr("")
     largest_upload_bytes: int = contract.LARGEST_UPLOAD_BYTES
     """Limit for one uploaded file. It can only be lowered, because the gateway forwards no larger file."""
     largest_direct_upload_bytes: int = contract.LARGEST_UPLOAD_BYTES

@@ -28,7 +28,9 @@ from loupe.images.v1 import images_pb2 as pb
 LOG = log.get(__name__)
 RENEW_SECONDS = 5.0
 SWEEP_SECONDS = 600.0
-Response = TypeVar("Response", pb.UpscaleResponse, pb.CreateBatchResponse)
+Response = TypeVar(
+    "Response", pb.UpscaleResponse, pb.CreateBatchResponse, pb.RetryImageResponse, pb.RetryBatchResponse
+)
 
 repeated = Counter(
     "loupe_repeated_submissions_total",

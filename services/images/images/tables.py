@@ -88,6 +88,13 @@ class Image(Base, table=True):
             "ix_image_waiting", "is_priority", "is_small", "turn", "id", postgresql_where=sa.text(WAITS)
         ),
         sa.Index("ix_image_in_stream", "is_priority", "turn", postgresql_where=sa.text(IS_IN_STREAM)),
+        sa.Index("ix_image_expires_at", "expires_at", postgresql_where=sa.text("expires_at IS NOT NULL")),
+        sa.Index(
+            "ix_image_user_id_expires_at",
+            "user_id",
+            "expires_at",
+            postgresql_where=sa.text("expires_at IS NOT NULL"),
+        ),
         sa.Index("ix_image_without_turn", "user_id", "id", postgresql_where=sa.text(HAS_NO_TURN)),
     )
 
@@ -162,6 +169,10 @@ class Image(Base, table=True):
     request_id: str | None = Field(default=None, sa_type=sa.String)
     """The id of the upload's request. Logs and traces of all later work carry it."""
     trace_parent: str | None = Field(default=None, sa_type=sa.String)
+    expires_in: int | None = None
+    """Seconds from its end until it is deleted. None keeps it."""
+    expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    """A trigger sets it when the image ends, and clears it when the image is retried: see migration 0018."""
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 

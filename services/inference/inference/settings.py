@@ -28,8 +28,9 @@ class Settings(ServiceSettings):
     s3_endpoint: str
     s3_region: str = "us-east-1"
     s3_bucket: str = "loupe"
-    s3_access_key: str
-    s3_secret_key: SecretStr
+    s3_access_key: str = ""
+    """Empty, as the secret key: the platform gives the pod credentials (IRSA, EKS Pod Identity)."""
+    s3_secret_key: SecretStr = SecretStr("")
     triton_target: str
     """Triton's gRPC address, `host:port`."""
     triton_secret: SecretStr = SecretStr("")

@@ -85,6 +85,7 @@ class ImageFields(BaseModel):
     earlier_errors: list[EarlierFailure]
     original_url: str | None
     webhook_url: str | None
+    expires_at: str | None
 
 
 class Image(ImageFields):
@@ -146,5 +147,6 @@ def to_image(image: pb.Image) -> Image:
         earlier_errors=to_earlier_failures(image),
         original_url=image.original_url or None,
         webhook_url=image.webhook_url or None,
+        expires_at=format_time(image.expires_at) if image.HasField("expires_at") else None,
         batch_id=image.batch_id or None,
     )

@@ -19,6 +19,8 @@ DELIVERY_STATUS = a_choice(
     DELIVERY_STATUSES,
 )
 
+DeliveryStatus = Annotated[str, Field(json_schema_extra=DELIVERY_STATUS)]
+
 
 class Webhook(BaseModel):
     id: int
@@ -38,7 +40,7 @@ class Delivery(BaseModel):
     webhook_id: int | None
     event_id: str
     type: EventType
-    status: Annotated[str, Field(json_schema_extra=DELIVERY_STATUS)]
+    status: DeliveryStatus
     attempts: int
     next_attempt_at: str | None
     last_attempt_at: str | None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from loupe_client.command import account, assistants, exits, images, upscale
+from loupe_client.command import account, assistants, exits, images, listening, upscale
 from loupe_client.errors import ApiError, LoupeError
 from loupe_client.version import VERSION
 
@@ -41,6 +41,7 @@ def loupe(
 upscale.register(app)
 images.register(app)
 account.register(app)
+listening.register(app)
 assistants.register(app)
 
 

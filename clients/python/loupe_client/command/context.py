@@ -59,6 +59,17 @@ def cell_of(value: Any) -> str:
     return "" if value is None else shown(value)
 
 
+def once(text: str) -> Callable[[], None]:
+    """Return a function that prints the text on standard error when it is called for the first time."""
+    pending = [text]
+
+    def say() -> None:
+        while pending:
+            print(pending.pop(), file=sys.stderr, flush=True)
+
+    return say
+
+
 def print_json(thing: Any) -> None:
     """Print one JSON object on one line."""
     data = thing.model_dump(mode="json") if hasattr(thing, "model_dump") else thing

@@ -9,7 +9,7 @@ import typer
 from loupe_client import Event, errors
 from loupe_client.command import exits
 from loupe_client.command.compare import page_of
-from loupe_client.command.context import Columns, JsonOption, ServerOption, client_of, print_json, show
+from loupe_client.command.context import Columns, JsonOption, ServerOption, client_of, once, print_json, show
 from loupe_client.command.terminal import shown
 from loupe_client.models import Image
 
@@ -122,10 +122,7 @@ def watch(
             return
         chosen = types.split(",") if types else None
         where = f"Following what happens at {client.server.url}. Ctrl-C ends it."
-        opened = iter([where])
-        for event in client.events.follow(
-            types=chosen, on_open=lambda: typer.echo(next(opened, ""), err=True)
-        ):
+        for event in client.events.follow(types=chosen, on_open=once(where)):
             show_event(event, as_json=as_json)
 
 

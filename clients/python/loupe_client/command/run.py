@@ -151,7 +151,10 @@ class Run:
                 manifest.forget(item.source, self._fields)
                 self.stopped_by = self.stopped_by or error
                 return Fate("failed", str(error))
-            manifest.note(item.source, self._fields, state="refused", message=str(error), output=None)
+            if item.is_link:  # what is behind it may be there, or be another picture, tomorrow
+                manifest.forget(item.source, self._fields)
+            else:
+                manifest.note(item.source, self._fields, state="refused", message=str(error), output=None)
             return Fate("refused", str(error))
         if image.status == "failed":
             return self._failed(item, manifest, image)
@@ -181,12 +184,14 @@ class Run:
     def place_for(self, item: Item, output: Path, manifest: Manifest) -> Path | None:
         """Return where the result may be written, or None if a file that nobody may replace is there.
 
-        If it is the place of another original with the same stem, the result gets the suffix of its own too.
+        If another original has its result there, the name gets the suffix of this original, or a part of the
+        link's hash.
         """
         if self.overwrite or manifest.is_of(output, item.source):
             return output
-        other = output.with_name(output.stem + Path(item.source).suffix + output.suffix)
-        is_of_other = manifest.owner_of(output) is not None and not item.is_link
+        own = f"-{digest_of_link(item.source)[:8]}" if item.is_link else Path(item.source).suffix
+        other = output.with_name(output.stem + own + output.suffix)
+        is_of_other = manifest.owner_of(output) is not None
         return other if is_of_other and manifest.is_of(other, item.source) else None
 
     def manifest_of(self, root: Path) -> Manifest:
@@ -197,13 +202,17 @@ class Run:
     async def _fingerprint(self, item: Item, manifest: Manifest) -> Fingerprint:
         """Return the fingerprint of a file. It is not read again if its size and time are those of before."""
         if item.is_link:
-            return Fingerprint(0, 0, hashlib.sha256(item.source.encode()).hexdigest())
+            return Fingerprint(0, 0, digest_of_link(item.source))
         status = Path(item.source).stat()
         known = manifest.find(item.source, self._fields)
         if known and (known.size, known.changed) == (status.st_size, status.st_mtime_ns):
             return Fingerprint(known.size, known.changed, known.digest)
         digest = await asyncio.to_thread(digest_of, Path(item.source))
         return Fingerprint(status.st_size, status.st_mtime_ns, digest)
+
+
+def digest_of_link(link: str) -> str:
+    return hashlib.sha256(link.encode()).hexdigest()
 
 
 def digest_of(path: Path) -> str:

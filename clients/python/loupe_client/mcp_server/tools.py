@@ -57,6 +57,7 @@ class Tools:
     def register(self, server: MCPServer) -> None:
         for title, annotations, tool in (
             ("Upscale a picture", SPENDS, self.upscale),
+            ("Estimate before spending", READS, self.estimate),
             ("State of an image", READS, self.status),
             ("List images", READS, self.list_images),
             ("Usage of this month", READS, self.usage),
@@ -86,6 +87,20 @@ class Tools:
             target = await self._client.images.download(image, self._free_place(path, image))
             content.append(TextContent(text=f"Saved as {target.relative_to(self._folder)}."))
         return content
+
+    async def estimate(
+        self,
+        original_width: Annotated[int, Field(ge=1, description="The width of the original in pixels.")],
+        original_height: Annotated[int, Field(ge=1, description="The height of the original in pixels.")],
+        scale: Scale = None,
+        width: Width = None,
+        height: Height = None,
+        format: Format = None,  # noqa: A002
+    ) -> list[ContentBlock]:
+        """Say what a picture would become, how long it would take, and what it would leave of the quota."""
+        options = Options(scale=scale, width=width, height=height, format=format)
+        found = await self._client.images.estimate(original_width, original_height, **options)
+        return [TextContent(text=found.model_dump_json())]
 
     async def status(self, image_id: int) -> list[ContentBlock]:
         """Return the state of an image, and a link to the result if it is completed."""

@@ -60,6 +60,7 @@ class Plan(_message.Message):
     IMAGES_PER_MONTH_FIELD_NUMBER: _builtins.int
     MAX_SCALE_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    RETENTION_DAYS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     name: _builtins.str
     slug: _builtins.str
@@ -69,6 +70,8 @@ class Plan(_message.Message):
     images_per_month: _builtins.int
     """Absent means unlimited."""
     max_scale: _builtins.int
+    retention_days: _builtins.int
+    """New images are deleted so many days after their end. Absent if they are kept."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -85,19 +88,24 @@ class Plan(_message.Message):
         images_per_month: _builtins.int | None = ...,
         max_scale: _builtins.int = ...,
         limits: _abc.Iterable[Global___Limit] | None = ...,
+        retention_days: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_images_per_month", b"_images_per_month", "_price", b"_price", "images_per_month", b"images_per_month", "price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_images_per_month", b"_images_per_month", "_price", b"_price", "_retention_days", b"_retention_days", "images_per_month", b"images_per_month", "price", b"price", "retention_days", b"retention_days"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_images_per_month", b"_images_per_month", "_price", b"_price", "features", b"features", "id", b"id", "images_per_month", b"images_per_month", "limits", b"limits", "max_scale", b"max_scale", "name", b"name", "price", b"price", "requests_per_hour", b"requests_per_hour", "slug", b"slug"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_images_per_month", b"_images_per_month", "_price", b"_price", "_retention_days", b"_retention_days", "features", b"features", "id", b"id", "images_per_month", b"images_per_month", "limits", b"limits", "max_scale", b"max_scale", "name", b"name", "price", b"price", "requests_per_hour", b"requests_per_hour", "retention_days", b"retention_days", "slug", b"slug"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__images_per_month: _TypeAlias = _typing.Literal["images_per_month"]  # noqa: Y015
     _WhichOneofArgType__images_per_month: _TypeAlias = _typing.Literal["_images_per_month", b"_images_per_month"]  # noqa: Y015
     _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
     _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
+    _WhichOneofReturnType__retention_days: _TypeAlias = _typing.Literal["retention_days"]  # noqa: Y015
+    _WhichOneofArgType__retention_days: _TypeAlias = _typing.Literal["_retention_days", b"_retention_days"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__images_per_month) -> _WhichOneofReturnType__images_per_month | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__price) -> _WhichOneofReturnType__price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retention_days) -> _WhichOneofReturnType__retention_days | None: ...
 
 Global___Plan: _TypeAlias = Plan  # noqa: Y015
 

@@ -215,6 +215,7 @@ class Image(_message.Message):
     ORIGINAL_URL_FIELD_NUMBER: _builtins.int
     EARLIER_FAILURES_FIELD_NUMBER: _builtins.int
     RESULT_FILENAME_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     original_filename: _builtins.str
     original_path: _builtins.str
@@ -269,6 +270,10 @@ class Image(_message.Message):
     def earlier_failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlierFailure]:
         """The failures before each retry, oldest first, at most 20."""
 
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the image is deleted by itself. Absent before its end, and for an image that is kept."""
+
     def __init__(
         self,
         *,
@@ -303,10 +308,11 @@ class Image(_message.Message):
         original_url: _builtins.str = ...,
         earlier_failures: _abc.Iterable[Global___EarlierFailure] | None = ...,
         result_filename: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "expires_at", b"expires_at", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings", "webhook_url", b"webhook_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "expires_at", b"expires_at", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__estimated_seconds: _TypeAlias = _typing.Literal["estimated_seconds"]  # noqa: Y015
     _WhichOneofArgType__estimated_seconds: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds"]  # noqa: Y015
@@ -582,6 +588,7 @@ class UpscaleRequest(_message.Message):
         MODEL_FIELD_NUMBER: _builtins.int
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
         DPI_FIELD_NUMBER: _builtins.int
+        EXPIRES_IN_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         scale_factor: _builtins.str
@@ -593,6 +600,8 @@ class UpscaleRequest(_message.Message):
         metadata: _builtins.str
         model: _builtins.str
         dpi: _builtins.str
+        expires_in: _builtins.str
+        """Seconds from the image's end until it is deleted."""
         webhook_url: _builtins.str
         """Where the end of the image goes. The gateway has had it checked, and reports what is wrong with it."""
         webhook_url_problem: _builtins.str
@@ -613,15 +622,18 @@ class UpscaleRequest(_message.Message):
             model: _builtins.str | None = ...,
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             dpi: _builtins.str | None = ...,
+            expires_in: _builtins.str | None = ...,
             webhook_url: _builtins.str | None = ...,
             webhook_url_problem: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
         _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
+        _WhichOneofReturnType__expires_in: _TypeAlias = _typing.Literal["expires_in"]  # noqa: Y015
+        _WhichOneofArgType__expires_in: _TypeAlias = _typing.Literal["_expires_in", b"_expires_in"]  # noqa: Y015
         _WhichOneofReturnType__fit: _TypeAlias = _typing.Literal["fit"]  # noqa: Y015
         _WhichOneofArgType__fit: _TypeAlias = _typing.Literal["_fit", b"_fit"]  # noqa: Y015
         _WhichOneofReturnType__metadata: _TypeAlias = _typing.Literal["metadata"]  # noqa: Y015
@@ -642,6 +654,8 @@ class UpscaleRequest(_message.Message):
         _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_in) -> _WhichOneofReturnType__expires_in | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__fit) -> _WhichOneofReturnType__fit | None: ...
         @_typing.overload
@@ -1208,6 +1222,9 @@ class RetryImageResponse(_message.Message):
 
     IMAGE_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if this answer repeats an earlier one. `usage` is then absent."""
     @_builtins.property
     def image(self) -> Global___Image: ...
     @_builtins.property
@@ -1219,10 +1236,11 @@ class RetryImageResponse(_message.Message):
         *,
         image: Global___Image | None = ...,
         usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1287,6 +1305,7 @@ class CreateBatchRequest(_message.Message):
         MODEL_FIELD_NUMBER: _builtins.int
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
         DPI_FIELD_NUMBER: _builtins.int
+        EXPIRES_IN_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         name: _builtins.str
@@ -1300,6 +1319,8 @@ class CreateBatchRequest(_message.Message):
         metadata: _builtins.str
         model: _builtins.str
         dpi: _builtins.str
+        expires_in: _builtins.str
+        """Seconds from an image's end until it is deleted."""
         webhook_url: _builtins.str
         """As in `UpscaleRequest.Options`, for the end of the batch."""
         webhook_url_problem: _builtins.str
@@ -1322,15 +1343,18 @@ class CreateBatchRequest(_message.Message):
             model: _builtins.str | None = ...,
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             dpi: _builtins.str | None = ...,
+            expires_in: _builtins.str | None = ...,
             webhook_url: _builtins.str | None = ...,
             webhook_url_problem: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "dpi", b"dpi", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
         _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
+        _WhichOneofReturnType__expires_in: _TypeAlias = _typing.Literal["expires_in"]  # noqa: Y015
+        _WhichOneofArgType__expires_in: _TypeAlias = _typing.Literal["_expires_in", b"_expires_in"]  # noqa: Y015
         _WhichOneofReturnType__fit: _TypeAlias = _typing.Literal["fit"]  # noqa: Y015
         _WhichOneofArgType__fit: _TypeAlias = _typing.Literal["_fit", b"_fit"]  # noqa: Y015
         _WhichOneofReturnType__metadata: _TypeAlias = _typing.Literal["metadata"]  # noqa: Y015
@@ -1353,6 +1377,8 @@ class CreateBatchRequest(_message.Message):
         _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_in) -> _WhichOneofReturnType__expires_in | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__fit) -> _WhichOneofReturnType__fit | None: ...
         @_typing.overload
@@ -1705,6 +1731,9 @@ class RetryBatchResponse(_message.Message):
 
     BATCH_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if this answer repeats an earlier one. `usage` is then absent."""
     @_builtins.property
     def batch(self) -> Global___Batch: ...
     @_builtins.property
@@ -1716,10 +1745,11 @@ class RetryBatchResponse(_message.Message):
         *,
         batch: Global___Batch | None = ...,
         usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

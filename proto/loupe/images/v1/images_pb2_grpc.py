@@ -229,7 +229,7 @@ class ImagesServiceServicer:
 
     def RetryImage(self, request, context):
         """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
-        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`. An `idempotency-key` works as there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

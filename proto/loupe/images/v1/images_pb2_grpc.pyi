@@ -60,7 +60,7 @@ class ImagesServiceStub:
     """
     RetryImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]
     """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
-    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`. An `idempotency-key` works as there.
     """
     CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
@@ -137,7 +137,7 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """
     RetryImage: _aio.UnaryUnaryMultiCallable[_images_pb2.RetryImageRequest, _images_pb2.RetryImageResponse]  # type: ignore[assignment]
     """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
-    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+    `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`. An `idempotency-key` works as there.
     """
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
@@ -265,7 +265,7 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.RetryImageResponse, _abc.Awaitable[_images_pb2.RetryImageResponse]]:
         """Makes a failed image pending again, with a new place in this month's quota. ALREADY_EXISTS `nothing_to_retry`,
-        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`.
+        `not_retryable` or `original_missing`. PERMISSION_DENIED as for `Upscale`. An `idempotency-key` works as there.
         """
 
     @_abc_1.abstractmethod

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from common import errors
 from gateway.http.content_encoding import check_encoding
 from gateway.http.errors import BODY_TOO_LARGE, malformed_body
-from gateway.http.field_warnings import shown, warnings_of
-from gateway.http.near_misses import near_miss
+from gateway.http.field_warnings import near_misses_of, warnings_of
 
 LARGEST_BODY_BYTES = 64 << 10
 MOST_FIELDS = 100
@@ -47,11 +46,8 @@ async def parse_options(
     """
     sent = await read(request)
     warnings_of(request).add_fields(sent, model.model_fields)
-    near_misses = {
-        shown(name): option
-        for name, _ in sent
-        if name not in model.model_fields and (option := near_miss(name, options))
-    }
+    unknown = [name for name, _ in sent if name not in model.model_fields]
+    near_misses = near_misses_of(unknown, options)
     values = _validate(model, dict(sent))
     return {name: value for name, value in values.items() if value is not None}, near_misses
 

@@ -112,7 +112,7 @@ def _complete(
     target["summary"] = operation.summary
     target["description"] = operation.description
     for parameter in target.get("parameters", ()):
-        schemas.describe_parameter(parameter)
+        schemas.describe_parameter(parameter, operation.id)
     field = EXAMPLE_FIELD
     if operation.body:
         target["requestBody"] = _request_body(operation.body, named)

@@ -86,6 +86,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "earlier_errors": [],
         "original_url": "https://files.example.com/images/originals/abc123.jpg?X-Amz-Signature=9e1d",
         "webhook_url": None,
+        "expires_at": None,
     }
 
 

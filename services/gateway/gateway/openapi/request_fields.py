@@ -118,6 +118,11 @@ FIELDS: Json = {
     "metadata": a_field(
         "`keep` copies EXIF data to the result, including the location of a photo. `strip` does not.", "strip"
     ),
+    "expires_in": a_field(
+        "Seconds from the end of the image until it is deleted by itself. By default it is kept, or as long "
+        "as your plan says.",
+        86_400,
+    ),
     "dpi": a_field(
         "Resolution of the result in pixels an inch, for print. The default is that of the original, if any.",
         300,
@@ -129,6 +134,7 @@ FIELDS: Json = {
     **webhook_texts.REQUEST_FIELDS,
 }
 PARAMETERS: Json = {
+    # by name, or by `operation.name` where an operation means something else
     "image_id": {"description": "The id of the image.", "example": 42},
     "batch_id": {"description": "The id of the batch.", "example": 7},
     "token_id": {"description": "The id of the token.", "example": 3},

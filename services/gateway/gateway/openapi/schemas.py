@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from gateway.openapi import answer_fields, request_fields
+from gateway.openapi import answer_fields, answer_objects, request_fields
 from gateway.openapi.schema_parts import REFERENCE
 
 Json = dict[str, Any]
@@ -57,11 +57,12 @@ def simplify(node: Any) -> Any:
     return found
 
 
-def describe_parameter(parameter: Json) -> None:
-    """Complete the description of a parameter. A value in an address is never null."""
+def describe_parameter(parameter: Json, operation_id: str) -> None:
+    """Complete the description of an operation's parameter. A value in an address is never null."""
     is_id = parameter["name"].endswith("_id")
     parameter["schema"] = ID if is_id else _not_null(parameter["schema"])
-    parameter |= request_fields.PARAMETERS.get(parameter["name"], {})
+    texts, name = request_fields.PARAMETERS, parameter["name"]
+    parameter |= texts.get(f"{operation_id}.{name}", texts.get(name, {}))
 
 
 def body_schema(name: str, schema: Json, media_type: str) -> Json:
@@ -124,7 +125,7 @@ def _answer_schema(name: str, schema: Json) -> Json:
     ]
     return {
         "type": "object",
-        "description": answer_fields.OBJECTS.get(name, generic),
+        "description": answer_objects.OBJECTS.get(name, generic),
         "required": [field for field in properties if field not in optional],
         "properties": properties,
     }

@@ -70,6 +70,10 @@ REQUEST_FIELDS: Json = {
 PARAMETERS: Json = {
     "webhook_id": {"description": "The id of the webhook.", "example": 5},
     "delivery_id": {"description": "The id of the delivery.", "example": 88},
+    "listDeliveries.status": {
+        "description": "Only deliveries in this state. By default all.",
+        "example": "failed",
+    },
     "type": {"description": "Only events of this type. By default all.", "example": "image.completed"},
 }
 

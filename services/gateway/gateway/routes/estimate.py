@@ -11,6 +11,7 @@ from gateway.identity.callers import Caller
 from gateway.identity.route_access import UPLOADS, PlanReader
 from gateway.openapi import examples
 from gateway.openapi.operation import Body, Operation
+from gateway.routes.upload_addresses import check_address
 from gateway.routes.uploads import OPTIONS, Json
 from imagefile.formats import READABLE, media_type
 from loupe import refusals
@@ -51,6 +52,8 @@ class EstimateRequest(BaseModel):
     metadata: bodies.Text | None = None
     model: bodies.Text | None = None
     dpi: bodies.Text | None = None
+    expires_in: bodies.Text | None = None
+    webhook_url: bodies.Text | None = None
 
 
 class EstimatedRefusal(BaseModel):
@@ -110,12 +113,14 @@ ESTIMATE = Operation(
 async def estimate(request: Request, caller: PlanReader, backend: BackendDep) -> Envelope[Estimate]:
     values, near_misses = await bodies.parse_options(request, EstimateRequest, OPTIONS)
     caller = await backend.callers.refresh(caller)
-    options = {name: values[name] for name in OPTIONS if name in values}
+    given = {name: values[name] for name in OPTIONS if name in values}
+    options = pb.UpscaleRequest.Options(near_misses=near_misses, **given)
+    await check_address(caller, options)
     plan = caller.entitlement.plan
     response = await caller.images.Estimate(
         pb.EstimateRequest(
             **{name: values[name] for name in PICTURE if name in values},
-            options=pb.UpscaleRequest.Options(near_misses=near_misses, **options),
+            options=options,
             max_scale=plan.max_scale,
             is_priority=PRIORITY in plan.features,
         )

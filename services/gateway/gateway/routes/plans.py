@@ -30,8 +30,8 @@ LIST_PLANS = Operation(
     message="Plans retrieved successfully",
     description=(
         "The plans of this installation. A token can upload only on a plan with `api_access`. The free plan, "
-        "which every new account has, comes without it: its images are for a web console, which Loupe does "
-        "not have yet. The operator changes a user's plan: `loupe-admin plan set EMAIL PLAN`."
+        "which every new account has, comes without it: its images are for the web console. "
+        "The operator changes a user's plan: `loupe-admin plan set EMAIL PLAN`."
     ),
     example_data=[examples.PLAN],
 )

@@ -4,11 +4,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from gateway.http.envelope import Envelope
-from gateway.identity.access import apply_usage
 from gateway.identity.route_access import BatchWriter, ImageWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation
-from gateway.routes import waits
+from gateway.routes import submissions, waits
 from gateway.routes.batches import GET_BATCH, BatchId
 from gateway.routes.images import GET_IMAGE, ImageId
 from loupe import refusals
@@ -22,6 +21,7 @@ REFUSALS = (
     refusals.NOTHING_TO_RETRY,
     refusals.TOO_MANY_WAITS,
     refusals.TOO_MANY_UNDECODABLE,
+    *submissions.REFUSALS,
 )
 SECONDS = 60.0
 """Deadline for all images of a batch, whose originals are looked for one by one."""
@@ -50,15 +50,22 @@ RETRY_IMAGE = Operation(
 )
 @RETRY_IMAGE.describes
 async def retry_image(
-    request: Request, image_id: ImageId, caller: ImageWriter, prefer: waits.Prefer = None
+    request: Request,
+    image_id: ImageId,
+    caller: ImageWriter,
+    idempotency_key: submissions.Key = None,
+    prefer: waits.Prefer = None,
 ) -> Envelope[Image] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
         api_request = not caller.is_console_session
-        response = await caller.images.RetryImage(pb.RetryImageRequest(id=image_id, api_request=api_request))
-        apply_usage(request, caller, response.usage)
+        retry = pb.RetryImageRequest(id=image_id, api_request=api_request)
+        metadata = submissions.metadata_of(request, caller)
+        response = await caller.images.RetryImage(retry, metadata=metadata)
+        submissions.describe_retry(request, caller, response)
         if image := await wait.until_new_one_ended(waits.IMAGE, image_id):
             return JSONResponse(GET_IMAGE.answer(to_image(image)).model_dump(mode="json"))
-    waits.advise_when_to_poll(request, waits.IMAGE, response.image)
+    if not response.replayed:  # its estimate is old
+        waits.advise_when_to_poll(request, waits.IMAGE, response.image)
     return RETRY_IMAGE.answer(to_image(response.image))
 
 
@@ -86,15 +93,20 @@ RETRY_BATCH = Operation(
 )
 @RETRY_BATCH.describes
 async def retry_batch(
-    request: Request, batch_id: BatchId, caller: BatchWriter, prefer: waits.Prefer = None
+    request: Request,
+    batch_id: BatchId,
+    caller: BatchWriter,
+    idempotency_key: submissions.Key = None,
+    prefer: waits.Prefer = None,
 ) -> Envelope[Batch[BatchImage]] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
-        response = await caller.images.RetryBatch(
-            pb.RetryBatchRequest(id=batch_id, api_request=not caller.is_console_session), timeout=SECONDS
-        )
-        apply_usage(request, caller, response.usage)
+        retry = pb.RetryBatchRequest(id=batch_id, api_request=not caller.is_console_session)
+        metadata = submissions.metadata_of(request, caller)
+        response = await caller.images.RetryBatch(retry, timeout=SECONDS, metadata=metadata)
+        submissions.describe_retry(request, caller, response)
         if batch := await wait.until_new_one_ended(waits.BATCH, batch_id):
             ended = GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
             return JSONResponse(ended.model_dump(mode="json"))
-    waits.advise_when_to_poll(request, waits.BATCH, response.batch)
+    if not response.replayed:
+        waits.advise_when_to_poll(request, waits.BATCH, response.batch)
     return RETRY_BATCH.answer(to_batch(response.batch, to_batch_images(response.batch)))

@@ -7,7 +7,7 @@ from fastapi import Header, Request
 
 from common import errors
 from common.channel import Metadata
-from gateway.identity.access import record_usage
+from gateway.identity.access import apply_usage, record_usage
 from gateway.identity.callers import Caller
 from loupe import refusals
 from loupe.contract import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_METADATA, QUOTA_USED_UP_METADATA
@@ -42,6 +42,16 @@ def metadata_of(request: Request, caller: Caller) -> Metadata:
         raise errors.refused(refusals.IDEMPOTENCY_KEY_INVALID)
     key = (IDEMPOTENCY_KEY_METADATA, sent[0])
     return (key, (QUOTA_USED_UP_METADATA, "yes")) if caller.quota_is_used_up else (key,)
+
+
+def describe_retry(
+    request: Request, caller: Caller, response: pb.RetryImageResponse | pb.RetryBatchResponse
+) -> None:
+    """Add the same headers to the answer of a retry."""
+    if response.replayed:
+        request.state.headers["Idempotency-Replayed"] = "true"
+    else:
+        apply_usage(request, caller, response.usage)
 
 
 def describe_answer(

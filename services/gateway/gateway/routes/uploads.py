@@ -59,6 +59,7 @@ OPTIONS: Json = {
     "model": MODEL_NAME | {"default": "auto"},
     "dpi": {"type": "integer", "minimum": 1, "maximum": 65_535},
     "webhook_url": {"type": "string", "format": "uri", "maxLength": 2048},
+    "expires_in": {"type": "integer", "minimum": 60, "maximum": 315_360_000},
 }
 """The text fields of both forms, as in the API's description. The images service checks their values."""
 UPLOAD_ID = "upload_id"

@@ -16,7 +16,15 @@ from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
 from loupe.outbound.v1 import outbound_pb2 as pb
 from rest.values import format_time
-from rest.webhooks import DELIVERY_STATUSES, Delivery, EventType, Webhook, to_delivery, to_webhook
+from rest.webhooks import (
+    DELIVERY_STATUSES,
+    Delivery,
+    DeliveryStatus,
+    EventType,
+    Webhook,
+    to_delivery,
+    to_webhook,
+)
 
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 WebhookId = Annotated[int, BeforeValidator(parse_id)]
@@ -244,8 +252,8 @@ async def list_deliveries(
     webhook_id: WebhookId,
     caller: WebhookReader,
     paging: Paging,
-    status: Annotated[str | None, Query()] = None,
-    type: Annotated[str | None, Query()] = None,  # noqa: A002  the name of the parameter
+    status: Annotated[DeliveryStatus | None, Query()] = None,
+    type: Annotated[EventType | None, Query()] = None,  # noqa: A002  the name of the parameter
 ) -> Page[Delivery]:
     response = await caller.outbound.ListDeliveries(
         pb.ListDeliveriesRequest(

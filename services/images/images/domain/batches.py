@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
 from common.db import now
-from images.domain import jobs
+from images.domain import expiry, jobs
 from images.domain.pages import first_row
 from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Image, Status
 from loupe import refusals
@@ -50,7 +50,8 @@ async def image_page(
     """
     offset = first_row(number, size)
     await _batch_of_user(session, user_id, batch_id)
-    conditions = [col(Image.batch_id) == batch_id] + ([col(Image.status) == status] if status else [])
+    conditions = [col(Image.batch_id) == batch_id, expiry.is_kept()]
+    conditions += [col(Image.status) == status] if status else []
     total = (await session.exec(select(func.count()).select_from(Image).where(*conditions))).one()
     found = select(Image).where(*conditions).order_by(col(Image.id)).limit(size).offset(offset)
     return list((await session.exec(found)).all()), total
@@ -99,7 +100,8 @@ async def _batch_of_user(session: AsyncSession, user_id: int, batch_id: int) -> 
 
 async def _images_of(session: AsyncSession, batches: Iterable[Batch]) -> dict[int, list[Image]]:
     images: dict[int, list[Image]] = {batch.id or 0: [] for batch in batches}
-    found = await session.exec(select(Image).where(col(Image.batch_id).in_(images)).order_by(col(Image.id)))
+    of_batches = select(Image).where(col(Image.batch_id).in_(images), expiry.is_kept())
+    found = await session.exec(of_batches.order_by(col(Image.id)))
     for image in found.all():
         images[image.batch_id or 0].append(image)
     return images

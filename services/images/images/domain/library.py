@@ -10,14 +10,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors, trace
 from common.db import now
 from imagefile.formats import FORMATS, extension
-from images.domain import counters, deleted_users, jobs
+from images.domain import counters, deleted_users, expiry, jobs
 from images.tables import UNFINISHED, Batch, Image, Status
 from loupe import refusals
 
 
 async def get(session: AsyncSession, user_id: int, image_id: int) -> Image:
     """Return the user's image. Raise `NotFound` if there is none."""
-    found = await session.exec(select(Image).where(Image.id == image_id, Image.user_id == user_id))
+    found = await session.exec(
+        select(Image).where(Image.id == image_id, Image.user_id == user_id, expiry.is_kept())
+    )
     image = found.one_or_none()
     if image is None:
         raise _not_found()
@@ -93,7 +95,9 @@ async def delete(session: AsyncSession, user_id: int, image_id: int, rules: jobs
     """Delete the row now and the objects soon after. Unfinished work is cancelled."""
     await jobs.lock_user(session, user_id)
     found = await session.exec(
-        select(Image).where(Image.id == image_id, Image.user_id == user_id).with_for_update()
+        select(Image)
+        .where(Image.id == image_id, Image.user_id == user_id, expiry.is_kept())
+        .with_for_update()
     )
     image = found.one_or_none()
     if image is None:

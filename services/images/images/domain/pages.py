@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
+from images.domain import expiry
 from images.tables import UNFINISHED, Image, Status
 
 BLOCKS = sa.text("""
@@ -52,6 +53,8 @@ async def page(
     conditions = [col(Image.user_id) == user_id] + ([col(Image.status) == status] if status else [])
     if status in UNFINISHED:
         conditions.append(col(Image.status).in_(UNFINISHED))  # matches the partial index
+    if status in UNFINISHED or await expiry.has_due(session, user_id):  # blocks count expired images too
+        conditions.append(expiry.is_kept())
         total = (await session.exec(select(func.count()).select_from(Image).where(*conditions))).one()
     else:
         values = {"user_id": user_id, "offset": offset, "counted": status or "total"}

@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
 from common.db import now, on_commit
-from images.domain import batch_progress, batches, jobs
+from images.domain import batch_progress, batches, expiry, jobs
 from images.tables import Batch, Image, Status
 from loupe import refusals
 
@@ -33,11 +33,13 @@ class Place:
     reservation_id: uuid.UUID
     reserved_until: datetime
     is_priority: bool
+    retention_seconds: int | None = None
+    """The plan keeps the image for so long after its end. None: as long as nobody deletes it."""
 
 
 def is_retryable(image: Image) -> bool:
     """Return whether the image failed, and may succeed with another try."""
-    return image.status == Status.FAILED and bool(image.failure_retryable)
+    return image.status == Status.FAILED and bool(image.failure_retryable) and not expiry.has_expired(image)
 
 
 def require_retryable(image: Image) -> None:
@@ -104,6 +106,7 @@ def _make_pending(image: Image, place: Place) -> None:
     image.dispatched_at = image.started_at = image.heartbeat_at = None
     image.upscaled_bytes = image.processing_seconds = None
     image.model_used = image.model_reason = image.model_message = None
+    image.expires_at = None
     image.retried_at = image.updated_at = now()
 
 

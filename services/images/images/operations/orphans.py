@@ -5,12 +5,15 @@ An upload whose process died after it stored a file may leave one.
 
 from datetime import timedelta
 
+from prometheus_client import Counter
+
 from common import log
 from common.blobs import Blobs
 from common.db import Sessions, now
 from images.domain import direct_uploads, library
 
 LOG = log.get(__name__)
+orphaned_objects = Counter("loupe_orphaned_objects_total", "Objects of no image that the sweep has deleted")
 FOLDERS = ("images/originals/", "images/upscaled/", direct_uploads.FOLDER)
 
 
@@ -33,3 +36,4 @@ class Orphans:
                 if orphans:
                     LOG.info("deleting objects that belong to no image", folder=folder, count=len(orphans))
                     await self._blobs.delete(orphans)
+                    orphaned_objects.inc(len(orphans))

@@ -21,7 +21,7 @@ from common.blobs import Blobs
 from common.db import Sessions
 from imagefile.formats import extension, media_type
 from images.catalogue import ALWAYS_SERVED
-from images.domain import direct_uploads, jobs, library, models, undecodable, work
+from images.domain import direct_uploads, expiry, jobs, library, models, undecodable, work
 from images.domain.retries import Place
 from images.formats.header import Header, Limits
 from images.formats.parsers import Parsers
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 LastStep = Callable[[AsyncSession, Sequence[Image], Batch | None], Awaitable[None]]
 """What a transaction does with the rows that it has inserted, before it commits."""
+DAY_SECONDS = 86_400
 PRIORITY_FEATURE = "priority_queue"
 """The feature of plans whose images go into the priority queue."""
 
@@ -160,6 +161,7 @@ class Original:
             reserved_until=place.reserved_until,
         )
         options.output.write_to(row)
+        row.expires_in = expiry.shorter(row.expires_in, place.retention_seconds)
         return row
 
 
@@ -230,7 +232,9 @@ class Intake:
         response = await self._reserve(request)
         until = timestamps.from_proto(response.expires_at)
         is_priority = PRIORITY_FEATURE in response.plan.features
-        places = [Place(reservation_id, until, is_priority) for reservation_id in ids]
+        days = response.plan.retention_days if response.plan.HasField("retention_days") else None
+        retention = None if days is None else days * DAY_SECONDS
+        places = [Place(reservation_id, until, is_priority, retention) for reservation_id in ids]
         return Reserved(places, response.plan.max_scale, response.usage)
 
     async def _reserve(self, request: billing_pb2.ReserveRequest) -> billing_pb2.ReserveResponse:

@@ -1,4 +1,4 @@
-"""The options of a result other than its size: model, fit, format, quality and metadata."""
+"""The options of an image other than its size, such as model, format, quality and how long it is kept."""
 
 import re
 from collections.abc import Collection
@@ -8,6 +8,7 @@ from enum import StrEnum
 from common import errors
 from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, keeps_all
 from images.catalogue import AUTO
+from images.domain import expiry
 from images.formats.header import Header
 from images.tables import Image
 from images.uploads import sizing
@@ -15,6 +16,7 @@ from loupe.images.v1 import images_pb2 as pb
 
 METADATA = {"strip": False, "keep": True}
 QUALITIES, RESOLUTIONS = (1, 100), (1, 65_535)
+LIFETIMES = (expiry.SHORTEST_SECONDS, expiry.LONGEST_SECONDS)
 Form = pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options
 
 
@@ -37,6 +39,8 @@ class Output:
     model: str = AUTO
     dpi: int | None = None
     """Pixels an inch. None keeps the original's."""
+    expires_in: int | None = None
+    """Seconds from the image's end until it is deleted. None keeps it."""
 
     def format_for(self, header: Header) -> Format:
         """Return the format of the result."""
@@ -86,6 +90,7 @@ class Output:
         row.keeps_metadata = self.keeps_metadata
         row.model_asked = self.model
         row.dpi = self.dpi
+        row.expires_in = self.expires_in
 
     def _is_lossy_and_opaque(self, header: Header) -> bool:
         """Return whether the result is lossy and has no alpha. `contain` adds a transparent border."""
@@ -115,7 +120,12 @@ def parse(form: Form, models: Collection[str]) -> Output:
         fields["metadata"] = [errors.choice_text("metadata", METADATA)]
     if model and model not in models:
         fields["model"] = [errors.choice_text("model", models)]
-    for name, text, bounds in (("quality", quality, QUALITIES), ("dpi", form.dpi, RESOLUTIONS)):
+    numbers = (
+        ("quality", quality, QUALITIES),
+        ("dpi", form.dpi, RESOLUTIONS),
+        ("expires_in", form.expires_in, LIFETIMES),
+    )
+    for name, text, bounds in numbers:
         if problem := _number_problem(name, text, bounds):
             fields[name] = [problem]
     if fields:
@@ -127,13 +137,15 @@ def parse(form: Form, models: Collection[str]) -> Output:
         keeps_metadata=METADATA[metadata or "strip"],
         model=model or AUTO,
         dpi=int(form.dpi) if form.dpi else None,
+        expires_in=int(form.expires_in) if form.expires_in else None,
     )
 
 
 def _number_problem(name: str, text: str, bounds: tuple[int, int]) -> str:
     """Return why the text is no number within the bounds, or an empty string. An empty text is none."""
+    label = name.replace("_", " ")
     if text and not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
-        return f"The {name} must be an integer."
+        return f"The {label} must be an integer."
     if text and not bounds[0] <= int(text) <= bounds[1]:
-        return f"The {name} must be between {bounds[0]} and {bounds[1]}."
+        return f"The {label} must be between {bounds[0]} and {bounds[1]}."
     return ""

@@ -6,13 +6,15 @@ is interrupted gives its places back, and changes no image.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
 from images.domain import batches, library, retries
 from images.tables import Image
 from images.uploads.batch import FEATURE
-from images.uploads.intake import Intake, Reserved, ServiceContext
+from images.uploads.intake import Intake, LastStep, Reserved, ServiceContext, do_nothing
 from loupe import refusals
 from loupe.billing.v1 import billing_pb2
 
@@ -29,9 +31,11 @@ class Retries:
         self._context = context
 
     async def retry_image(
-        self, user_id: int, image_id: int, *, api_request: bool
-    ) -> tuple[Image, billing_pb2.Usage]:
-        """Make the user's failed image pending again. Return it, and the month's usage including it.
+        self, user_id: int, image_id: int, *, api_request: bool, last: LastStep = do_nothing
+    ) -> billing_pb2.Usage:
+        """Make the user's failed image pending again. Return the month's usage including it.
+
+        `last` is the last step of the transaction.
 
         Raise `NotFound`, `AlreadyExists` if the image cannot be retried, or `PermissionDenied` if the plan
         does not allow it.
@@ -47,12 +51,16 @@ class Retries:
                 retried = await retries.retry(session, image_id, reserved.places[0], self._context.rules)
                 if retried is None:
                     raise errors.refused(refusals.NOTHING_TO_RETRY)
-        return retried, reserved.usage
+                await last(session, [retried], None)
+        return reserved.usage
 
     async def retry_batch(
-        self, user_id: int, batch_id: int, *, api_request: bool
-    ) -> tuple[batches.BatchWithImages, billing_pb2.Usage]:
+        self, user_id: int, batch_id: int, *, api_request: bool, last: LastStep = do_nothing
+    ) -> billing_pb2.Usage:
         """Make all failed images of the user's batch pending again that can be retried.
+
+        Return the month's usage including them. `last` is the last step of the transaction. It gets the batch
+        and all its images.
 
         Raise `NotFound`, `AlreadyExists` if there is none, or `PermissionDenied` if the plan or the quota
         does not allow all of them.
@@ -63,10 +71,14 @@ class Retries:
             image_ids = [image.id or 0 for image in await self._with_originals(failed)]
             if not image_ids:
                 raise errors.refused(refusals.NOTHING_TO_RETRY)
-            reserved = await self._retry_all(user_id, image_ids, api_request=api_request)
+
+            async def then(session: AsyncSession) -> None:
+                batch, images = await batches.get(session, user_id, batch_id)
+                await last(session, images, batch)
+
+            reserved = await self._retry_all(user_id, image_ids, then, api_request=api_request)
             if reserved:
-                async with self._context.sessions.begin() as session:
-                    return await batches.get(session, user_id, batch_id), reserved.usage
+                return reserved.usage
         raise errors.Unavailable(
             "the images of the batch keep changing", reason=refusals.SERVICE_UNAVAILABLE.code
         )
@@ -83,7 +95,12 @@ class Retries:
                     raise errors.refused(refusals.NOTHING_TO_RETRY)
 
     async def _retry_all(
-        self, user_id: int, image_ids: Sequence[int], *, api_request: bool
+        self,
+        user_id: int,
+        image_ids: Sequence[int],
+        then: Callable[[AsyncSession], Awaitable[None]],
+        *,
+        api_request: bool,
     ) -> Reserved | None:
         """Retry these images. Return None, and reserve nothing, if one of them has changed meanwhile."""
         with contextlib.suppress(_Changed):
@@ -94,6 +111,7 @@ class Retries:
                         session, user_id, image_ids, reserved.places, self._context.rules
                     ):
                         raise _Changed
+                    await then(session)
             return reserved
         return None
 

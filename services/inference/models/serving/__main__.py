@@ -57,8 +57,8 @@ def build(arguments: argparse.Namespace) -> None:
         built[model.name] = (model, *builder.engine_for(model, repository / model.name, shapes))
     write_repository(repository, built, arguments.instances)
     if arguments.prune:
-        of = {"gpu": machine.gpu, "compute_capability": machine.compute_capability}
-        print(f"removed {cache.prune(builder.used, of)} other engines of {machine.gpu}", flush=True)
+        removed = cache.prune(builder.used, machine.gpu.facts)
+        print(f"removed {removed} other engines of {machine.gpu.name}", flush=True)
 
 
 def main() -> int:

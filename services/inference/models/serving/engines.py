@@ -59,8 +59,7 @@ def facts_of(source: Source, machine: Machine, shapes: Shapes, level: int) -> Fa
     return {
         "onnx_sha256": caches.sha256_of(source.path),
         "tensorrt": machine.tensorrt,
-        "gpu": machine.gpu,
-        "compute_capability": machine.compute_capability,
+        **machine.gpu.facts,
         "precision": source.precision,
         "profile": profile_of(shapes),
         "optimization_level": level,
@@ -81,7 +80,7 @@ def timings_of(machine: Machine, cache: Cache, key: str) -> Iterator[Path]:
     """Yield a copy of the timings that earlier builds on such a machine measured. A successful build stores
     it again.
     """
-    known = {"tensorrt": machine.tensorrt, "gpu": machine.gpu, "compute": machine.compute_capability}
+    known = {"tensorrt": machine.tensorrt, **machine.gpu.facts}
     kept = cache.folder / f"{caches.key_of(known)}.timings"
     mine = cache.folder / f"{key}.{os.getpid()}.timings.tmp"
     if kept.exists():
@@ -139,11 +138,11 @@ class Builder:
                 return shapes, found
             if shapes.batch == 1:
                 raise Stopped(
-                    f"{model.name}: the memory of {self._machine.gpu} does not suffice for one tile"
+                    f"{model.name}: the memory of {self._machine.gpu.name} does not suffice for one tile"
                 )
             shapes = replace(shapes, batch=shapes.batch // 2)
             print(
-                f"{model.name}: too large for {self._machine.gpu}, tries a batch of {shapes.batch}",
+                f"{model.name}: too large for {self._machine.gpu.name}, tries a batch of {shapes.batch}",
                 flush=True,
             )
 

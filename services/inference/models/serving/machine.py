@@ -10,43 +10,70 @@ from dataclasses import dataclass
 from serving.errors import Stopped
 
 TRTEXEC_PATH = "/usr/src/tensorrt/bin/trtexec"
+SLICE = re.compile(r"MIG (\S+) +Device")
+"""A line of `nvidia-smi --list-gpus`, such as `MIG 1g.10gb     Device  0: (UUID: MIG-…)`."""
 OLDEST = 10
 """The first TensorRT that takes the precisions from our graphs alone."""
 
 
 @dataclass(frozen=True)
-class Machine:
-    gpu: str
+class Gpu:
+    """What an engine depends on. A larger slice of the same GPU has more multiprocessors and more memory."""
+
+    name: str
     compute_capability: str
+    memory: str
+    """As nvidia-smi writes it, such as `23034 MiB`."""
+    mig: str
+    """The profile of its MIG slice, such as `1g.10gb`, or an empty string for a whole GPU."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        kind = {"gpu": self.name, "compute_capability": self.compute_capability}
+        return kind | {"memory": self.memory, "mig": self.mig}
+
+
+@dataclass(frozen=True)
+class Machine:
+    gpu: Gpu
     tensorrt: str
     """Release and build, as in `10.16.2 b10`."""
     trtexec: str
 
 
 def find_machine() -> Machine:
-    gpu, capability = find_gpu()
+    gpu = find_gpu()
     trtexec = shutil.which("trtexec") or shutil.which(TRTEXEC_PATH)
     if trtexec is None:
         raise Stopped(f"no trtexec on the path or at {TRTEXEC_PATH}: this must run in Triton's own container")
-    return Machine(gpu, capability, version_of(trtexec), trtexec)
+    return Machine(gpu, version_of(trtexec), trtexec)
 
 
-def find_gpu() -> tuple[str, str]:
-    """Return the name and the compute capability. Raises `Stopped`."""
-    command = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise Stopped(f"no GPU: nvidia-smi cannot be run ({error.strerror})") from None
-    kinds = sorted({line.strip() for line in result.stdout.splitlines() if line.strip()})
-    if result.returncode or not kinds:
-        raise Stopped(f"no GPU: nvidia-smi says: {last_line(result.stdout + result.stderr)}")
+def find_gpu() -> Gpu:
+    """Return the GPU, or the MIG slice, that this container may use. Raises `Stopped`."""
+    kinds = sorted(set(_lines("--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader")))
+    if not kinds:
+        raise Stopped("no GPU: nvidia-smi names none")
     if len(kinds) > 1:
         raise Stopped(f"GPUs of different kinds ({'; '.join(kinds)}): an engine is for one kind, give it one")
-    name, _, capability = kinds[0].rpartition(",")
-    if not name or not re.fullmatch(r"\d+\.\d+", capability.strip()):
-        raise Stopped(f"nvidia-smi answers {kinds[0]!r} instead of a name and a compute capability")
-    return name.strip(), capability.strip()
+    name, capability, memory = ["", "", *(part.strip() for part in kinds[0].rsplit(",", 2))][-3:]
+    if not name or not re.fullmatch(r"\d+\.\d+", capability):
+        raise Stopped(f"nvidia-smi answers {kinds[0]!r} instead of a name, a compute capability and a memory")
+    slices = sorted({found[1] for line in _lines("--list-gpus") if (found := SLICE.match(line))})
+    if len(slices) > 1:
+        raise Stopped(f"MIG slices of different sizes ({'; '.join(slices)}): give it one")
+    return Gpu(name, capability, memory, "".join(slices))
+
+
+def _lines(*argv: str) -> list[str]:
+    """Return what nvidia-smi answers. Raises `Stopped`."""
+    try:
+        result = subprocess.run(["nvidia-smi", *argv], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise Stopped(f"no GPU: nvidia-smi cannot be run ({error.strerror})") from None
+    if result.returncode:
+        raise Stopped(f"no GPU: nvidia-smi says: {last_line(result.stdout + result.stderr)}")
+    return [line.strip() for line in result.stdout.splitlines() if line.strip()]
 
 
 def version_of(trtexec: str) -> str:

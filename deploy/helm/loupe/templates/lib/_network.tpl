@@ -82,6 +82,15 @@ spec:
 
 {{- define "loupe.policy.toObjects" -}}
 {{ include "loupe.policy.store" (list . "objectStore" "object-store" 8333 (include "loupe.port" .Values.objectStore.external.endpoint | int)) }}
+{{- if include "loupe.objects.byPlatform" . }}
+# the agent of EKS Pod Identity on the node, and STS
+- to:
+    - ipBlock: {cidr: 169.254.170.23/32}
+  ports:
+    - {protocol: TCP, port: 80}
+- ports:
+    - {protocol: TCP, port: 443}
+{{- end }}
 {{- end }}
 
 {{/* Allow what all services need, and what the values add for this one. */}}

@@ -102,18 +102,34 @@
 {{- end }}
 {{- end }}
 
+{{/* "yes" if the platform gives the pods credentials, so that there are no keys. */}}
+{{- define "loupe.objects.byPlatform" -}}
+{{- $store := .Values.objectStore -}}
+{{- if $store.external.platformCredentials -}}
+{{- if eq $store.mode "bundled" -}}
+{{- fail "objectStore.external.platformCredentials needs objectStore.mode=external: the store in the cluster knows only its own keys" -}}
+{{- end -}}
+{{- if or $store.existingSecret $store.keys.images.existingSecret $store.keys.inference.existingSecret -}}
+{{- fail "objectStore.external.platformCredentials and an existingSecret of objectStore both say where credentials come from: choose one" -}}
+{{- end -}}
+yes
+{{- end -}}
+{{- end }}
+
 {{- define "loupe.objects.env" -}}
 {{- $root := index . 0 -}}
 {{- $prefix := index . 1 | upper -}}
-{{- $secret := include "loupe.objects.secret" . | splitList " " -}}
 - name: {{ $prefix }}_S3_ENDPOINT
   value: {{ include "loupe.objects.endpoint" $root }}
 - name: {{ $prefix }}_S3_REGION
   value: {{ $root.Values.objectStore.region | quote }}
 - name: {{ $prefix }}_S3_BUCKET
   value: {{ $root.Values.objectStore.bucket | quote }}
+{{- if not (include "loupe.objects.byPlatform" $root) }}
+{{- $secret := include "loupe.objects.secret" . | splitList " " }}
 {{ include "loupe.env.secret" (list (printf "%s_S3_ACCESS_KEY" $prefix) (index $secret 0) (index $secret 1)) }}
 {{ include "loupe.env.secret" (list (printf "%s_S3_SECRET_KEY" $prefix) (index $secret 0) (index $secret 2)) }}
+{{- end }}
 {{- end }}
 
 {{- define "loupe.nats.monitor" -}}

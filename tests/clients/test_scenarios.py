@@ -1,0 +1,82 @@
+"""Every client meets the faults of scenarios.yaml with the same end, and charges nothing twice."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from loupe_client import AsyncLoupe, Loupe, errors
+from loupe_client.command import exits
+from loupe_local.stack import Stack
+from tests.clients.conftest import SIZE, size_of, used
+from tests.clients.front import front
+from tests.clients.shell import Shell
+from tests.gateway.harness import People, Person
+
+SCENARIOS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "scenarios.yaml").read_text())
+RESULT = "result.jpg"
+Client = Callable[[str, Shell, str], Awaitable[int]]
+"""Upscales a picture with the server of an address, in a folder. Returns the exit code."""
+
+
+async def synchronous(url: str, shell: Shell, picture: str) -> int:
+    def call() -> None:
+        with Loupe(url, shell.variables["LOUPE_TOKEN"]) as loupe:
+            loupe.upscale(shell.folder / picture, scale=2).save(shell.folder / RESULT)
+
+    await asyncio.to_thread(call)
+    return 0
+
+
+async def asynchronous(url: str, shell: Shell, picture: str) -> int:
+    async with AsyncLoupe(url, shell.variables["LOUPE_TOKEN"]) as loupe:
+        await (await loupe.upscale(shell.folder / picture, scale=2)).save(shell.folder / RESULT)
+    return 0
+
+
+async def command(url: str, shell: Shell, picture: str) -> int:
+    return (await shell.loupe("upscale", picture, "--scale", "2", "-o", RESULT, LOUPE_URL=url)).code
+
+
+async def prepare(step: str | None, people: People, person: Person, stack: Stack) -> None:
+    if step == "revoke_token":
+        async with AsyncLoupe(stack.api, person.token) as client:
+            await client.account.logout()
+    elif step == "use_up_quota":
+        await people.operator.set_quota(person.email, 0)
+
+
+@pytest.mark.parametrize("client", [synchronous, asynchronous, command], ids=lambda client: client.__name__)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
+async def test_a_scenario_ends_as_it_must(
+    scenario: dict[str, Any],
+    client: Client,
+    stack: Stack,
+    people: People,
+    person: Person,
+    own: AsyncLoupe,
+    shell: Shell,
+    photo_file: Path,
+) -> None:
+    (shell.folder / "broken.jpg").write_bytes(photo_file.read_bytes()[:300])
+    await prepare(scenario.get("before"), people, person, stack)
+    expected = scenario.get("error")
+
+    async with front(int(stack.api.rpartition(":")[2]), scenario.get("faults", ())) as url:
+        try:
+            code, error = await client(url, shell, scenario.get("picture", "photo.jpg")), None
+        except errors.LoupeError as caught:
+            code, error = exits.code_of(caught), caught
+
+    assert code == (expected["exit"] if expected else 0), error
+    if client is not command:
+        assert isinstance(error, getattr(errors, expected["class"]) if expected else type(None)), error
+    if expected:
+        assert not (shell.folder / RESULT).exists()
+    else:
+        assert size_of(shell.folder / RESULT) == (SIZE[0] * 2, SIZE[1] * 2)
+    if "charged" in scenario:
+        assert await used(own) == scenario["charged"]
