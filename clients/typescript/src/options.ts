@@ -21,6 +21,8 @@ export interface Options {
   metadata?: "strip" | "keep" | (string & {});
   /** The resolution of the result for print, in pixels an inch. */
   dpi?: number;
+  /** Where the server sends the events of this upload, signed with the secret of the account. */
+  webhookUrl?: string;
 }
 
 /** What every call takes. */
@@ -56,6 +58,7 @@ const NAMES: Record<keyof Options, string> = {
   model: "model",
   metadata: "metadata",
   dpi: "dpi",
+  webhookUrl: "webhook_url",
 };
 const OF_CALLS = ["signal", "idempotencyKey", "filename", "name", "timeoutMs", "onChange"];
 
