@@ -11,6 +11,7 @@ from standardwebhooks.webhooks import Webhook
 
 from loupe_local.stack import Stack
 from loupe_local.state import REPOSITORY
+from tests.client import pause_worker
 from tests.clients.node_project import BUILT, NodeProject
 from tests.gateway.harness import PASSWORD, Person
 
@@ -37,6 +38,14 @@ async def test_the_client_works_with_the_running_system(
 ) -> None:
     account = {"API": stack.api, "TOKEN": person.token, "EMAIL": person.email, "PASSWORD": PASSWORD}
     await passes(project, program, PHOTO=str(photo_file), **account)
+
+
+async def test_waits_end_while_no_worker_works(
+    project: NodeProject, stack: Stack, person: Person, photo_file: Path
+) -> None:
+    with pause_worker(stack):
+        account = {"API": stack.api, "TOKEN": person.token}
+        await passes(project, "paused.test.mjs", PHOTO=str(photo_file), **account)
 
 
 async def test_webhooks_that_another_package_has_signed_are_verified(
