@@ -8,6 +8,8 @@ from PIL import Image
 
 from loupe_client import AsyncLoupe
 from loupe_local.stack import Stack
+from tests.clients import node_project
+from tests.clients.node_project import NodeProject
 from tests.clients.shell import Shell
 from tests.gateway.harness import People, Person
 from tests.pixels import encoded
@@ -58,6 +60,16 @@ def shell(stack: Stack, person: Person, tmp_path: Path) -> Shell:
     """The shell of that user, in a folder of its own."""
     variables = {"LOUPE_URL": stack.api, "LOUPE_TOKEN": person.token, "HOME": str(tmp_path / "home")}
     return Shell(tmp_path, variables)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> NodeProject:
+    """Return a folder into which the TypeScript client is installed."""
+    try:
+        package = node_project.build()
+    except RuntimeError as error:
+        pytest.fail(str(error), pytrace=False)
+    return node_project.install(package, tmp_path_factory.mktemp("node"))
 
 
 async def used(client: AsyncLoupe) -> int:

@@ -1,6 +1,7 @@
 """An empty folder of a Node user, into which the package of the TypeScript client is installed."""
 
 import asyncio
+import fcntl
 import os
 import subprocess
 from asyncio.subprocess import PIPE, STDOUT
@@ -42,14 +43,16 @@ def environment(folder: Path) -> dict[str, str]:
 def build() -> Path:
     """Build the package if its sources have changed. Return its path. Raise `RuntimeError` if it fails."""
     own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
-    make = subprocess.run(
-        ["make", "--silent", ".loupe/typescript/ready"],
-        cwd=REPOSITORY,
-        env=own,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with (REPOSITORY / ".loupe" / "typescript.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two processes run tests, and both may need the package
+        make = subprocess.run(
+            ["make", "--silent", ".loupe/typescript/ready"],
+            cwd=REPOSITORY,
+            env=own,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if make.returncode:
         raise RuntimeError(
             "The TypeScript client was not built. Its compiler comes from npm, so that "

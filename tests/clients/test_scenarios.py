@@ -1,6 +1,8 @@
 """Every client meets the faults of scenarios.yaml with the same end, and charges nothing twice."""
 
 import asyncio
+import json
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ from loupe_client.command import exits
 from loupe_local.stack import Stack
 from tests.clients.conftest import SIZE, size_of, used
 from tests.clients.front import front
+from tests.clients.node_project import NodeProject
 from tests.clients.shell import Shell
 from tests.gateway.harness import People, Person
 
 SCENARIOS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "scenarios.yaml").read_text())
 RESULT = "result.jpg"
+PROGRAM = Path(__file__).parent / "typescript" / "scenario.mjs"
 Client = Callable[[str, Shell, str], Awaitable[int]]
 """Upscales a picture with the server of an address, in a folder. Returns the exit code."""
 
@@ -41,6 +45,23 @@ async def command(url: str, shell: Shell, picture: str) -> int:
     return (await shell.loupe("upscale", picture, "--scale", "2", "-o", RESULT, LOUPE_URL=url)).code
 
 
+def typescript(project: NodeProject) -> Client:
+    """Return the TypeScript client, whose errors become those of the same name here."""
+
+    async def client(url: str, shell: Shell, picture: str) -> int:
+        environment = {**shell.variables, "LOUPE_URL": url, "PICTURE": str(shell.folder / picture)}
+        environment["RESULT"] = str(shell.folder / RESULT)
+        shutil.copy(PROGRAM, project.folder)
+        status, output = await project.run("node", PROGRAM.name, **environment)
+        assert status == 0, output
+        ended = json.loads(output)
+        if ended["class"]:
+            raise getattr(errors, ended["class"])(output, status=ended["status"], code=ended["code"])
+        return 0
+
+    return client
+
+
 async def prepare(step: str | None, people: People, person: Person, stack: Stack) -> None:
     if step == "revoke_token":
         async with AsyncLoupe(stack.api, person.token) as client:
@@ -49,7 +70,11 @@ async def prepare(step: str | None, people: People, person: Person, stack: Stack
         await people.operator.set_quota(person.email, 0)
 
 
-@pytest.mark.parametrize("client", [synchronous, asynchronous, command], ids=lambda client: client.__name__)
+@pytest.fixture(params=[synchronous, asynchronous, command, typescript], ids=lambda client: client.__name__)
+def client(request: pytest.FixtureRequest) -> Client:
+    return typescript(request.getfixturevalue("project")) if request.param is typescript else request.param
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
 async def test_a_scenario_ends_as_it_must(
     scenario: dict[str, Any],

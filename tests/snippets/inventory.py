@@ -45,6 +45,20 @@ NOT_RUN = {
             "Webhooks",
         )
     },
+    "docs/sdk-typescript.md: Install: sh": "tests/clients/node_project.py installs the package",
+    **{
+        f"docs/sdk-typescript.md: {heading}: ts": "tests/clients/test_typescript_page.py runs it"
+        for heading in (
+            "Upscale",
+            "Results",
+            "Batches and lists",
+            "Events",
+            "Errors",
+            "Aborts",
+            "Webhooks",
+        )
+    },
+    "docs/sdk-typescript.md: In the browser: ts": "needs a page; a test compiles it",
     "docs/backup.md: Backup: sh": "needs a cluster; tests/e2e/test_backup.py dumps local databases",
     "docs/backup.md: Backup: sh 2": "needs a cluster and mc; tests/e2e/test_backup.py copies the bucket",
     "docs/backup.md: Restore: sh": IN_A_CLUSTER,

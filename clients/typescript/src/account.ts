@@ -59,7 +59,11 @@ export class Account {
   }
 
   /** Returns a new token. The client goes on with its own. */
-  login(email: string, password: string, more: { otp?: string; deviceName?: string } & Call = {}): Promise<Session> {
+  login(
+    email: string,
+    password: string,
+    more: { otp?: string; deviceName?: string } & Call = {},
+  ): Promise<Session> {
     const body = { email, password, otp: more.otp, device_name: more.deviceName };
     return this.transport.call("POST", "/api/auth/login", { body, signal: more.signal });
   }
@@ -86,7 +90,11 @@ export class Account {
   }
 
   /** Sets another password. All other tokens are revoked. */
-  async changePassword(current: string, next: string, { otp, signal }: { otp?: string } & Call = {}): Promise<void> {
+  async changePassword(
+    current: string,
+    next: string,
+    { otp, signal }: { otp?: string } & Call = {},
+  ): Promise<void> {
     const body = { current_password: current, password: next, password_confirmation: next, otp };
     await this.transport.call("PUT", "/api/user/password", { body, signal });
   }

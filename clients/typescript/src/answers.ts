@@ -27,7 +27,7 @@ export async function answerOf<Data>(response: Response, host: string): Promise<
   const message = envelope?.message || `The server answered ${status}.`;
   if (!envelope && status < 500) {
     throw new UnexpectedAnswer(
-      `${host} answered ${status || "with a redirect"}, and not as Loupe does: check the address of the server`,
+      `${host} answered ${status || "with a redirect"}, and not as Loupe does. Is its address right?`,
     );
   }
   if (!envelope || !response.ok) {

@@ -1,11 +1,13 @@
 /** Batches: several pictures in one request. */
+import { contentOf, toStream } from "./downloads.js";
 import type { Events } from "./events.js";
-import type { AcceptedBatch, Batch } from "./models.js";
-import { type Call, fieldsOf, newKey, type Submission, type Wait } from "./options.js";
+import type { AcceptedBatch, Batch, BatchImage } from "./models.js";
+import { type Call, fieldsOf, formOf, newKey, type Submission, type Wait } from "./options.js";
 import { type Listing, pages } from "./pages.js";
 import { type Source, uploadOf } from "./sources.js";
 import type { Transport } from "./transport.js";
 import { Waiting } from "./waiting.js";
+import { saveTo } from "#platform";
 
 /** What `submit` takes. */
 export interface BatchSubmission extends Submission {
@@ -17,15 +19,17 @@ export interface BatchSubmission extends Submission {
 export class Batches {
   private readonly waiting: Waiting<Batch>;
 
-  constructor(private readonly transport: Transport, events: Events) {
+  constructor(
+    private readonly transport: Transport,
+    events: Events,
+  ) {
     this.waiting = new Waiting(transport, events, "batch", "/api/batches");
   }
 
   /** Sends up to 20 pictures with the same options. One faulty file refuses the whole batch. */
   async submit(sources: readonly Source[], submission: BatchSubmission = {}): Promise<AcceptedBatch> {
     const { name: label, signal, idempotencyKey: key = newKey() } = submission;
-    const form = new FormData();
-    for (const [field, value] of Object.entries(fieldsOf(submission))) form.append(field, String(value));
+    const form = formOf(fieldsOf(submission));
     if (label) form.append("name", label);
     for (const source of sources) {
       const { name, content } = await uploadOf(source);
@@ -47,6 +51,31 @@ export class Batches {
   /** Yields the batches of the user, the newest first, and reads pages as they are needed. */
   list(listing: Listing = {}): AsyncGenerator<Batch, void, undefined> {
     return pages(this.transport, "/api/batches", listing);
+  }
+
+  /** Yields the images of a batch in the order of the upload, and reads pages as they are needed. */
+  images(id: number, listing: Listing = {}): AsyncGenerator<BatchImage, void, undefined> {
+    return pages(this.transport, `/api/batches/${id}/images`, listing);
+  }
+
+  /** Returns all results of a batch that has ended as a ZIP, which the server makes while it is read. */
+  archive(id: number, { signal }: Call = {}): ReadableStream<Uint8Array> {
+    return toStream(contentOf(this.transport, `/api/batches/${id}/archive`, signal));
+  }
+
+  /** Saves that ZIP in Node, and returns its path. */
+  saveArchive(id: number, path: string | URL, { signal }: Call = {}): Promise<string> {
+    return saveTo(path, contentOf(this.transport, `/api/batches/${id}/archive`, signal));
+  }
+
+  /** Returns a table (CSV) with a line for each image of a batch. */
+  report(id: number, { signal }: Call = {}): Promise<string> {
+    return new Response(toStream(contentOf(this.transport, `/api/batches/${id}/report`, signal))).text();
+  }
+
+  /** Queues the failed images of a batch again that can be retried. */
+  retry(id: number, { signal }: Call = {}): Promise<Batch> {
+    return this.transport.call("POST", `/api/batches/${id}/retry`, { signal });
   }
 
   /** Cancels an unfinished batch. Deletes one that has ended, with its images. */

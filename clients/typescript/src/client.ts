@@ -9,6 +9,7 @@ import { findServer } from "./servers.js";
 import type { Source } from "./sources.js";
 import { Tokens } from "./tokens.js";
 import { type Request, Transport } from "./transport.js";
+import { Webhooks } from "./webhooks.js";
 
 /** Which server is used, as whom, and how patiently. */
 export interface LoupeOptions {
@@ -39,6 +40,7 @@ export class Loupe {
   readonly events: Events;
   readonly account: Account;
   readonly tokens: Tokens;
+  readonly webhooks: Webhooks;
   readonly #transport: Transport;
 
   constructor({ url, token, retries = 5, longestPauseMs = 60_000, fetch, log }: LoupeOptions = {}) {
@@ -48,12 +50,14 @@ export class Loupe {
     this.batches = new Batches(this.#transport, this.events);
     this.account = new Account(this.#transport);
     this.tokens = new Tokens(this.#transport);
+    this.webhooks = new Webhooks(this.#transport);
   }
 
   /**
-   * Upscales a picture, and returns the result once it is there. Without `scale`, `width` and `height` it is
-   * doubled. Rejects with `ImageFailed` if it ends without a result, with `WaitTimedOut` after `timeoutMs`, and
-   * with an `ApiError` if it is refused.
+   * Upscales a picture, and returns the result once it is there. Without a size it is doubled.
+   *
+   * Rejects with `ImageFailed` if it ends without a result, with `WaitTimedOut` after `timeoutMs`, and with
+   * an `ApiError` if it is refused.
    */
   async upscale(source: Source, upscaling: Upscaling = {}): Promise<Upscaled> {
     const accepted = await this.images.submit(source, upscaling);

@@ -1,4 +1,5 @@
 /** Downloads results: streamed, resumed after a break, and checked for their length. */
+import { answerOf } from "./answers.js";
 import { pause, pauseMs } from "./backoff.js";
 import { ConnectionFailed, DownloadFailed } from "./errors.js";
 import { Limit } from "./limit.js";
@@ -32,7 +33,7 @@ export async function* streamed(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { signal, link, onBytes } = download;
   let url = download.first || (await link());
-  for (let failures = 0; !progress.isComplete; ) {
+  for (let failures = 0; !progress.isComplete;) {
     const before = progress.done;
     try {
       for await (const chunk of piece(transport, url, progress, signal)) {
@@ -41,10 +42,13 @@ export async function* streamed(
       }
     } catch (error) {
       if (progress.done > before) failures = 0;
-      const mayPass = error instanceof ConnectionFailed || (error instanceof DownloadFailed && error.isTemporary);
+      const mayPass =
+        error instanceof ConnectionFailed || (error instanceof DownloadFailed && error.isTemporary);
       if (!mayPass || signal?.aborted || failures >= transport.retries) throw error;
       const isExpired = error instanceof DownloadFailed && EXPIRED.includes(error.status);
-      transport.log(`a download ${isExpired ? "needs a new link" : "broke off"} after ${progress.done} bytes`);
+      transport.log(
+        `a download ${isExpired ? "needs a new link" : "broke off"} after ${progress.done} bytes`,
+      );
       if (isExpired) url = await link();
       else await pause(pauseMs(failures), signal);
       failures += 1;
@@ -58,6 +62,30 @@ export async function downloaded(transport: Transport, download: Download): Prom
   const chunks: BlobPart[] = [];
   for await (const chunk of streamed(transport, download, progress)) chunks.push(chunk as BlobPart);
   return new Blob(chunks, { type: progress.type });
+}
+
+/** Yields what the API makes while it is read. After a break it cannot go on. */
+export async function* contentOf(
+  transport: Transport,
+  path: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { url } = transport.server;
+  const limit = new Limit(SILENT_MS, signal, () => new ConnectionFailed(`${url} fell silent`));
+  try {
+    const init = { headers: transport.headers(), signal: limit.signal };
+    const response = await transport.fetch(url + path, {
+      ...init,
+      redirect: "manual",
+      credentials: "omit",
+    });
+    if (!response.ok) await answerOf(response, new URL(url).host);
+    yield* chunksOf(response, limit);
+  } catch (error) {
+    throw failureOf(error, url, signal);
+  } finally {
+    limit.end();
+  }
 }
 
 /** Returns the chunks as a stream that reads them as they are needed. */
@@ -89,11 +117,9 @@ async function* piece(
     const init = { headers: progress.headers(), signal: limit.signal };
     const response = await transport.fetch(url, { ...init, credentials: "omit" });
     let skip = progress.begin(response.status, response.headers);
-    const body = response.body?.getReader();
-    for (let part = await body?.read(); part && !part.done; part = await body?.read()) {
-      limit.restart();
-      const wanted = part.value.subarray(skip);
-      skip = Math.max(0, skip - part.value.length);
+    for await (const chunk of chunksOf(response, limit)) {
+      const wanted = chunk.subarray(skip);
+      skip = Math.max(0, skip - chunk.length);
       if (!wanted.length) continue;
       progress.done += wanted.length;
       yield wanted;
@@ -103,5 +129,14 @@ async function* piece(
     throw failureOf(error, STORE, signal);
   } finally {
     limit.end();
+  }
+}
+
+/** Yields the chunks of an answer. The time of the limit begins anew with each. */
+async function* chunksOf(response: Response, limit: Limit): AsyncGenerator<Uint8Array, void, undefined> {
+  const body = response.body?.getReader();
+  for (let part = await body?.read(); part && !part.done; part = await body?.read()) {
+    limit.restart();
+    yield part.value;
   }
 }

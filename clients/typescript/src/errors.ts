@@ -28,20 +28,32 @@ export class UnexpectedAnswer extends LoupeError {}
 /** The image or the batch had not ended in time. It goes on; wait again, or fetch it later. */
 export class WaitTimedOut extends LoupeError {}
 
+/** The object store refused a direct upload. */
+export class UploadRefused extends LoupeError {}
+
 /** The signature, the time or the form of a webhook is wrong: do not trust its body. */
 export class WebhookInvalid extends LoupeError {}
 
 /** The result could not be downloaded in full. Nothing is left at its path. */
 export class DownloadFailed extends LoupeError {
-  /** `isTemporary` says whether another attempt may succeed, and `status` what the store answered, if it did. */
-  constructor(message: string, readonly isTemporary = false, readonly status = 0) {
+  /** `isTemporary` says whether another attempt may succeed. `status` is that of the store, or 0. */
+  constructor(
+    message: string,
+    readonly isTemporary = false,
+    readonly status = 0,
+  ) {
     super(message);
   }
 }
 
 /** An image ended without a result. It does not count against the quota. */
 export class ImageFailed extends LoupeError {
-  constructor(message: string, readonly imageId: number, readonly code: string, readonly retryable: boolean) {
+  constructor(
+    message: string,
+    readonly imageId: number,
+    readonly code: string,
+    readonly retryable: boolean,
+  ) {
     super(message);
   }
 }
@@ -69,7 +81,11 @@ export class ApiError extends LoupeError {
   readonly retryAfter: number | undefined;
 
   constructor(refusal: Refusal) {
-    super(Object.values(refusal.errors ?? {}).flat().join(" ") || refusal.message);
+    super(
+      Object.values(refusal.errors ?? {})
+        .flat()
+        .join(" ") || refusal.message,
+    );
     this.status = refusal.status;
     this.code = refusal.code;
     this.errors = refusal.errors ?? {};

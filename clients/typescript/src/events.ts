@@ -29,7 +29,8 @@ export class Events {
   /**
    * Yields events until the caller stops, across broken connections.
    *
-   * Rejects with `ApiError` for a refusal, such as a revoked token, and with `ConnectionFailed` if no retry helps.
+   * Rejects with `ApiError` for a refusal, such as a revoked token, and with `ConnectionFailed` if no
+   * retry helps.
    */
   async *follow(following: Following = {}): AsyncGenerator<LoupeEvent, void, undefined> {
     const { types, imageId, batchId, signal } = following;
@@ -43,7 +44,8 @@ export class Events {
           if (typeof heard === "object") yield heard;
         }
       } catch (error) {
-        const mayPass = error instanceof ConnectionFailed || (error instanceof ApiError && error.status >= 500);
+        const mayPass =
+          error instanceof ConnectionFailed || (error instanceof ApiError && error.status >= 500);
         if (!mayPass || signal?.aborted || failures >= this.transport.retries) throw error;
       }
       reader = reader.afterBreak();
@@ -58,7 +60,11 @@ export class Events {
     signal?: AbortSignal,
   ): AsyncGenerator<LoupeEvent | "open" | "alive", void, undefined> {
     const { url } = this.transport.server;
-    const limit = new Limit(SILENT_MS, signal, () => new ConnectionFailed(`The events of ${url} fell silent.`));
+    const limit = new Limit(
+      SILENT_MS,
+      signal,
+      () => new ConnectionFailed(`The events of ${url} fell silent.`),
+    );
     const headers = { ...this.transport.headers(), Accept: "text/event-stream" };
     try {
       const response = await this.transport.fetch(this.transport.address("/api/events", query), {

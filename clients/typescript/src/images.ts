@@ -2,11 +2,12 @@
 import { type Download, downloaded, streamed, toStream } from "./downloads.js";
 import { ImageFailed } from "./errors.js";
 import type { Events } from "./events.js";
-import type { AcceptedImage, Download as Link, Image } from "./models.js";
-import { type Call, fieldsOf, newKey, type Submission, type Wait } from "./options.js";
+import type { AcceptedImage, DirectUpload, Download as Link, Estimate, Image } from "./models.js";
+import { type Call, fieldsOf, formOf, newKey, type Options, type Submission, type Wait } from "./options.js";
 import { type Listing, pages } from "./pages.js";
 import { linkOf, type Source, uploadOf } from "./sources.js";
 import type { Transport } from "./transport.js";
+import { put } from "./uploads.js";
 import { Waiting } from "./waiting.js";
 import { isFolder, saveTo } from "#platform";
 
@@ -26,7 +27,10 @@ export interface DownloadCall extends Call {
 export class Images {
   private readonly waiting: Waiting<Image>;
 
-  constructor(private readonly transport: Transport, events: Events) {
+  constructor(
+    private readonly transport: Transport,
+    events: Events,
+  ) {
     this.waiting = new Waiting(transport, events, "image", "/api/images");
   }
 
@@ -40,10 +44,36 @@ export class Images {
       return this.transport.call("POST", "/api/images/upscale", { body, key, signal });
     }
     const { name, content } = await uploadOf(source, filename);
-    const form = new FormData();
-    for (const [field, value] of Object.entries(fields)) form.append(field, String(value));
+    const form = formOf(fields);
     form.append("image", content, name);
     return this.transport.call("POST", "/api/images/upscale", { form, key, signal });
+  }
+
+  /**
+   * Does what `submit` does, but puts the file into the object store: it does not pass through the API.
+   *
+   * An operator may allow larger files this way. The store must be reachable from here.
+   */
+  async submitDirectly(source: Source, submission: ImageSubmission = {}): Promise<AcceptedImage> {
+    const { filename, signal, idempotencyKey: key = newKey() } = submission;
+    const form = formOf(fieldsOf(submission));
+    const { name, content } = await uploadOf(source, filename);
+    const body = { filename: name, size: content.size };
+    const prepared = await this.transport.call<DirectUpload>("POST", "/api/uploads", { body, signal });
+    await put(this.transport, content, prepared, signal);
+    form.append("upload_id", prepared.id);
+    return this.transport.call("POST", "/api/images/upscale", { form, key, signal });
+  }
+
+  /** Queues a failed image again. It keeps its id, and takes a place in the quota. */
+  retry(id: number, { signal }: Call = {}): Promise<Image> {
+    return this.transport.call("POST", `/api/images/${id}/retry`, { signal });
+  }
+
+  /** Returns what a picture of this size would become, without sending one. It costs nothing. */
+  estimate(width: number, height: number, options: Options & Call = {}): Promise<Estimate> {
+    const body = { width, height, ...fieldsOf(options) };
+    return this.transport.call("POST", "/api/estimate", { body, signal: options.signal });
   }
 
   /** Returns an image with its state. */
@@ -96,7 +126,8 @@ export class Images {
     const link = await this.link(id, call);
     const name = link.filename.replace(/^.*[/\\]/, "") || `image-${id}`;
     const folder = String(path).replace(/\/+$/, "");
-    const target = path instanceof URL ? new URL(encodeURIComponent(name), `${folder}/`) : `${folder}/${name}`;
+    const target =
+      path instanceof URL ? new URL(encodeURIComponent(name), `${folder}/`) : `${folder}/${name}`;
     return saveTo(target, streamed(this.transport, { ...download, first: link.download_url }));
   }
 
@@ -113,7 +144,10 @@ export class Images {
 
 /** A picture that was upscaled, with what can be done with it. */
 export class Upscaled {
-  constructor(readonly image: Image, private readonly images: Images) {}
+  constructor(
+    readonly image: Image,
+    private readonly images: Images,
+  ) {}
 
   /** Returns the picture. */
   download(call: DownloadCall = {}): Promise<Blob> {

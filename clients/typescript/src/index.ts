@@ -16,5 +16,6 @@ export type { Listing } from "./pages.js";
 export type { Source } from "./sources.js";
 export type { TokenWish } from "./tokens.js";
 export type { Request } from "./transport.js";
+export type { WebhookChange, Webhooks as OwnWebhooks } from "./webhooks.js";
 export { VERSION } from "./version.js";
-export * as webhooks from "./webhooks.js";
+export * as webhooks from "./signatures.js";

@@ -21,6 +21,8 @@ export interface Options {
   metadata?: "strip" | "keep" | (string & {});
   /** The resolution of the result for print, in pixels an inch. */
   dpi?: number;
+  /** Where the server sends the events of this upload, signed with the secret of the account. */
+  webhookUrl?: string;
 }
 
 /** What every call takes. */
@@ -32,8 +34,8 @@ export interface Call {
 /** What every call takes that submits something. */
 export interface Submission extends Call, Options {
   /**
-   * Names this call: repeating it with the same key within 24 hours returns the same answer. Without one, each
-   * call has its own, which its retries share.
+   * Names this call: repeating it with the same key within 24 hours returns the same answer. Without
+   * one, each call has its own, which its retries share.
    */
   idempotencyKey?: string;
 }
@@ -56,6 +58,7 @@ const NAMES: Record<keyof Options, string> = {
   model: "model",
   metadata: "metadata",
   dpi: "dpi",
+  webhookUrl: "webhook_url",
 };
 const OF_CALLS = ["signal", "idempotencyKey", "filename", "name", "timeoutMs", "onChange"];
 
@@ -70,6 +73,13 @@ export function fieldsOf(options: Options): Record<string, string | number> {
     if (value !== undefined && value !== null) fields[NAMES[name as keyof Options]] = value;
   }
   return fields;
+}
+
+/** Returns a form with these fields. */
+export function formOf(fields: Record<string, string | number>): FormData {
+  const form = new FormData();
+  for (const [field, value] of Object.entries(fields)) form.append(field, String(value));
+  return form;
 }
 
 /** Returns a new idempotency key. Pages without HTTPS have no `crypto.randomUUID`. */

@@ -14,9 +14,10 @@ export async function* pages<Entry>(
   transport: Transport,
   path: string,
   { status, perPage = 100, signal }: Listing = {},
+  more: Query = {},
 ): AsyncGenerator<Entry, void, undefined> {
-  for (let page: number | undefined = 1; page; ) {
-    const query: Query = { status, page, per_page: perPage };
+  for (let page: number | undefined = 1; page;) {
+    const query: Query = { ...more, status, page, per_page: perPage };
     const { data, links } = await transport.send<Entry[]>("GET", path, { query, signal });
     yield* data;
     page = links.next ? page + 1 : undefined;

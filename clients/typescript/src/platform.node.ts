@@ -59,13 +59,18 @@ function profile(): Server | undefined {
     return { url: String(url), token: String(token) };
   } catch (error) {
     if ((error as { code?: string }).code === "ENOENT") return undefined;
-    throw new NotConfigured(`The profile ${path} cannot be read: ${String(error)}. \`loupe login\` writes a new one.`);
+    throw new NotConfigured(
+      `The profile ${path} cannot be read: ${String(error)}. \`loupe login\` writes a new one.`,
+    );
   }
 }
 
 function localStack(folder = process.cwd()): Server | undefined {
   try {
-    const { api, token } = JSON.parse(readFileSync(join(folder, LOCAL_STACK), "utf8")) as { api: string; token: string };
+    const { api, token } = JSON.parse(readFileSync(join(folder, LOCAL_STACK), "utf8")) as {
+      api: string;
+      token: string;
+    };
     // a folder of a stranger must not send pictures elsewhere
     if (isLoopback(api)) return { url: api, token: String(token) };
   } catch {
@@ -82,6 +87,7 @@ function isLoopback(url: string): boolean {
 
 function pathOf(file: string | URL): string {
   if (!(file instanceof URL)) return file;
-  if (file.protocol !== "file:") throw new InvalidInput(`${file.protocol}// is no kind of link that Loupe fetches.`);
+  if (file.protocol !== "file:")
+    throw new InvalidInput(`${file.protocol}// is no kind of link that Loupe fetches.`);
   return fileURLToPath(file);
 }

@@ -1,8 +1,8 @@
 /**
  * Which server is used, and as whom.
  *
- * The first of these counts: what the caller gives and, in Node, the environment (`LOUPE_URL`, `LOUPE_TOKEN`),
- * the profile that `loupe login` has written, and a Loupe that `make up` runs in this clone.
+ * The first of these counts: what the caller gives and, in Node, the environment (`LOUPE_URL`,
+ * `LOUPE_TOKEN`), the profile that `loupe login` has written, and a Loupe that `make up` runs in this clone.
  */
 import { InvalidInput, NotConfigured } from "./errors.js";
 import { environment, storedServer } from "#platform";
@@ -23,7 +23,8 @@ export function findServer(url?: string, token?: string): Server {
     return { url: address, token: token ?? (variables["LOUPE_TOKEN"] || storedTokenFor(address, url)) };
   }
   const stored = storedServer();
-  if (!stored) throw new NotConfigured("No server is known. Give `url` and `token`, or set LOUPE_URL and LOUPE_TOKEN.");
+  if (!stored)
+    throw new NotConfigured("No server is known. Give `url` and `token`, or set LOUPE_URL and LOUPE_TOKEN.");
   return { url: checked(stored.url), token: token ?? (variables["LOUPE_TOKEN"] || stored.token) };
 }
 
@@ -36,7 +37,11 @@ function storedTokenFor(address: string, url: string | undefined): string {
 
 /** Returns an address without its trailing slash and without `/api`. Throws `InvalidInput` if it is none. */
 function checked(url: string): string {
-  const text = url.trim().replace(/\/+$/, "").replace(/\/api$/, "").replace(/\/+$/, "");
+  const text = url
+    .trim()
+    .replace(/\/+$/, "")
+    .replace(/\/api$/, "")
+    .replace(/\/+$/, "");
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) {
     throw new InvalidInput(`"${url}" is no address of a server. It begins with https:// or http://.`);
   }

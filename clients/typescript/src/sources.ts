@@ -3,18 +3,12 @@ import { InvalidInput } from "./errors.js";
 import { openFile } from "#platform";
 
 /**
- * A path in Node, a link that begins with `http://` or `https://`, a file or blob, bytes, or a stream of bytes.
+ * A path in Node, a link that begins with `http://` or `https://`, a file or blob, bytes, or a stream.
  *
- * A file at a path is read while it is sent. A stream is read to its end first, because a retry needs it again.
+ * A file at a path is read while it is sent. A stream is read to its end first, because retries need it.
  */
 export type Source =
-  | string
-  | URL
-  | Blob
-  | ArrayBuffer
-  | Uint8Array
-  | ReadableStream<Uint8Array>
-  | AsyncIterable<Uint8Array>;
+  string | URL | Blob | ArrayBuffer | Uint8Array | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** A picture that can be sent more than once. */
 export interface Upload {

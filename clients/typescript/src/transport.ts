@@ -9,7 +9,7 @@ import { USER_AGENT } from "#platform";
 /** Limits that another way of waiting avoids: repeating does not help. */
 const CROWDED = ["too_many_waits", "too_many_event_streams"];
 const ANSWER_MS = 60_000;
-const UPLOAD_MS = 600_000;
+export const UPLOAD_MS = 600_000;
 /** Failures of Node after which the server has certainly seen nothing. Browsers do not name theirs. */
 const NOT_SENT = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT"];
 
@@ -38,7 +38,10 @@ export class Transport {
   readonly retries: number;
   readonly log: (message: string) => void;
 
-  constructor(readonly server: Server, private readonly options: TransportOptions) {
+  constructor(
+    readonly server: Server,
+    private readonly options: TransportOptions,
+  ) {
     this.retries = options.retries;
     this.log = options.log ?? (() => {});
   }
@@ -62,7 +65,7 @@ export class Transport {
         return await this.once<Data>(method, path, request);
       } catch (error) {
         if (attempt > 0 && method === "DELETE" && error instanceof NotFound) {
-          return { headers: new Headers(), data: undefined as Data, links: {} }; // the first attempt arrived
+          return { headers: new Headers(), data: undefined as Data, links: {} }; // it had arrived
         }
         const ms = pauseMs(attempt, error instanceof ApiError ? error.retryAfter : undefined);
         const mayPass = !request.signal?.aborted && mayPassSoon(error, isRepeatable);
@@ -89,7 +92,9 @@ export class Transport {
 
   private async once<Data>(method: string, path: string, request: Request): Promise<Answer<Data>> {
     const ms = request.form ? UPLOAD_MS : ANSWER_MS;
-    const limit = new Limit(ms, request.signal, () => noAnswer(this.server.url, `nothing came for ${ms / 1000} s`));
+    const limit = new Limit(ms, request.signal, () =>
+      noAnswer(this.server.url, `nothing came for ${ms / 1000} s`),
+    );
     const headers = this.headers();
     if (request.key !== undefined) headers["Idempotency-Key"] = request.key;
     if (request.body !== undefined) headers["Content-Type"] = "application/json";

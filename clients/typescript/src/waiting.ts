@@ -39,7 +39,11 @@ export class Waiting<Thing extends Image | Batch> {
   }
 
   /** Returns the thing when it has ended; undefined if events cannot be followed until then. */
-  private async byEvents(id: number, signal: AbortSignal, report: (thing: Thing) => void): Promise<Thing | undefined> {
+  private async byEvents(
+    id: number,
+    signal: AbortSignal,
+    report: (thing: Thing) => void,
+  ): Promise<Thing | undefined> {
     try {
       for await (const heard of this.events.connect({ [`${this.kind}_id`]: id }, new FrameReader(), signal)) {
         if (heard === "alive" || (heard !== "open" && heard.data["id"] !== id)) continue;

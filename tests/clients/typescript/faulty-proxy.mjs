@@ -3,9 +3,11 @@ import { once } from "node:events";
 import http from "node:http";
 
 /**
- * Starts a proxy in front of a server. Each fault of `faults` disturbs the next request whose path contains its `path`:
- * `status` answers without passing it on, `cut: "upload"` breaks off while the body comes, `cut: "answer"` breaks off
- * after the server has answered, and `cutAfter` passes on only so many bytes of the answer.
+ * Starts a proxy in front of a server.
+ *
+ * Each fault of `faults` disturbs the next request whose path contains its `path`. `status` answers without
+ * passing it on. `cut: "upload"` breaks off while the body comes, and `cut: "answer"` after the server has answered.
+ * `cutAfter` passes on only so many bytes of the answer.
  */
 export async function proxyTo(target) {
   const faults = [];
@@ -40,21 +42,24 @@ async function refuse(request, response, { status, code, headers }) {
 
 function passOn(request, response, fault, { hostname, port, host }) {
   const { method, url: path } = request;
-  const onward = http.request({ hostname, port, method, path, headers: { ...request.headers, host } }, (answer) => {
-    if (fault.cut === "answer") {
-      answer.resume().once("end", () => request.socket.destroy());
-      return;
-    }
-    response.writeHead(answer.statusCode, answer.headers);
-    response.flushHeaders();
-    let left = fault.cutAfter ?? Infinity;
-    answer.on("data", (chunk) => {
-      response.write(chunk.subarray(0, left));
-      left -= chunk.length;
-      if (left <= 0) setImmediate(() => request.socket.destroy());
-    });
-    answer.once("end", () => response.end());
-  });
+  const onward = http.request(
+    { hostname, port, method, path, headers: { ...request.headers, host } },
+    (answer) => {
+      if (fault.cut === "answer") {
+        answer.resume().once("end", () => request.socket.destroy());
+        return;
+      }
+      response.writeHead(answer.statusCode, answer.headers);
+      response.flushHeaders();
+      let left = fault.cutAfter ?? Infinity;
+      answer.on("data", (chunk) => {
+        response.write(chunk.subarray(0, left));
+        left -= chunk.length;
+        if (left <= 0) setImmediate(() => request.socket.destroy());
+      });
+      answer.once("end", () => response.end());
+    },
+  );
   onward.on("error", () => request.socket.destroy());
   response.once("close", () => onward.destroy());
   request.pipe(onward);

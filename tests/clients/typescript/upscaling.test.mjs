@@ -36,15 +36,23 @@ test("a result is saved under its name only when it is complete", async () => {
 
   const upscaled = await loupe.upscale(PHOTO, { width: WIDTH * 2, format: "png" });
   const lengths = [];
-  const chosen = await upscaled.save(join(folder, "large.png"), { onBytes: (length) => lengths.push(length) });
+  const chosen = await upscaled.save(join(folder, "large.png"), {
+    onBytes: (length) => lengths.push(length),
+  });
   const named = await upscaled.save(folder);
 
   const content = await readFile(chosen);
   assert.equal(named, `${folder}/photo.png`);
   assert.deepEqual(await readFile(named), content);
-  assert.equal(lengths.reduce((sum, each) => sum + each), content.length);
+  assert.equal(
+    lengths.reduce((sum, each) => sum + each),
+    content.length,
+  );
   assert.deepEqual((await readdir(folder)).sort(), ["large.png", "photo.png"]);
-  assert.deepEqual(new Uint8Array(await new Response(upscaled.stream()).arrayBuffer()), new Uint8Array(content));
+  assert.deepEqual(
+    new Uint8Array(await new Response(upscaled.stream()).arrayBuffer()),
+    new Uint8Array(content),
+  );
 });
 
 test("paths, links to files, bytes, blobs and streams are sources", async () => {
@@ -67,8 +75,14 @@ test("paths, links to files, bytes, blobs and streams are sources", async () => 
 });
 
 test("what cannot be sent is refused before anything is sent", async () => {
-  await assert.rejects(loupe.upscale("missing.jpg"), { name: "InvalidInput", message: "There is no file missing.jpg." });
-  await assert.rejects(loupe.upscale(PHOTO, { size: 4 }), /There is no option size\. The options are scale, width/);
+  await assert.rejects(loupe.upscale("missing.jpg"), {
+    name: "InvalidInput",
+    message: "There is no file missing.jpg.",
+  });
+  await assert.rejects(
+    loupe.upscale(PHOTO, { size: 4 }),
+    /There is no option size\. The options are scale, width/,
+  );
   await assert.rejects(loupe.upscale(42), client.InvalidInput);
   assert.throws(() => new Loupe({ url: "loupe.example.com" }), client.InvalidInput);
 });
@@ -114,7 +128,9 @@ test("a refusal is an error of its class, with its code and fields", async () =>
 });
 
 test("another server at the address is noticed", async () => {
-  const elsewhere = http.createServer((_, response) => response.end("<h1>Welcome</h1>")).listen(0, "127.0.0.1");
+  const elsewhere = http
+    .createServer((_, response) => response.end("<h1>Welcome</h1>"))
+    .listen(0, "127.0.0.1");
   await once(elsewhere, "listening");
   const lost = new Loupe({ url: `http://127.0.0.1:${elsewhere.address().port}`, token });
 
@@ -125,7 +141,10 @@ test("another server at the address is noticed", async () => {
 test("events name what happens, and later ones come after the last that is known", async () => {
   const seen = [];
   const accepted = {};
-  for await (const event of loupe.events.follow({ types: ["image.accepted", "image.completed"], onOpen: submit })) {
+  for await (const event of loupe.events.follow({
+    types: ["image.accepted", "image.completed"],
+    onOpen: submit,
+  })) {
     seen.push(event);
     if (event.type === "image.completed" && event.image.id === accepted.id) break;
   }
@@ -146,7 +165,10 @@ test("an abort ends a wait, an upload and a stream with its reason", async () =>
   const reason = new Error("the user left");
   const aborted = AbortSignal.abort(reason);
   const controller = new AbortController();
-  const following = loupe.events.follow({ signal: controller.signal, onOpen: () => controller.abort(reason) });
+  const following = loupe.events.follow({
+    signal: controller.signal,
+    onOpen: () => controller.abort(reason),
+  });
 
   await assert.rejects(loupe.upscale(PHOTO, { signal: aborted }), reason);
   await assert.rejects(loupe.images.wait(NOBODYS, { signal: aborted }), reason);

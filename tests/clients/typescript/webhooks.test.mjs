@@ -5,7 +5,11 @@ import { test } from "node:test";
 import { InvalidInput, WebhookInvalid, webhooks } from "loupe-client";
 
 /** The example of Standard Webhooks. */
-const [SECRET, ID, AT] = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330];
+const [SECRET, ID, AT] = [
+  "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+  "msg_p5jXN8AQM9LWM0D4loKWxJek",
+  1614265330,
+];
 const BODY = '{"test": 2432232314}';
 const SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 const OTHER = "whsec_YW5vdGhlciBzZWNyZXQ=";
@@ -21,7 +25,10 @@ test("a signature is that of the specification", async () => {
 
 test("an event that another package has signed is returned with its id", async () => {
   const event = await webhooks.verify(body, headers, secret);
-  const fromBytes = await webhooks.verify(new TextEncoder().encode(body), new Headers(headers), [OTHER, secret]);
+  const fromBytes = await webhooks.verify(new TextEncoder().encode(body), new Headers(headers), [
+    OTHER,
+    secret,
+  ]);
 
   assert.deepEqual([event.type, event.image.id, event.id], ["image.completed", 42, headers["webhook-id"]]);
   assert.deepEqual(fromBytes, event);

@@ -1,0 +1,12 @@
+/** Upscales a picture, saves the result, and prints the class of the error, or null. */
+import { Loupe, LoupeError } from "loupe-client";
+
+const { PICTURE, RESULT } = process.env;
+const ended = { class: null };
+try {
+  await (await new Loupe().upscale(PICTURE, { scale: 2 })).save(RESULT);
+} catch (error) {
+  if (!(error instanceof LoupeError)) throw error;
+  Object.assign(ended, { class: error.name, status: error.status, code: error.code });
+}
+console.log(JSON.stringify(ended));
