@@ -208,3 +208,27 @@ async def test_webhooks_are_made_changed_and_deleted(own: AsyncLoupe) -> None:
     assert not changed.is_enabled
     assert listed == [made.webhook.id]
     assert await own.webhooks.list() == []
+
+
+async def test_a_repeated_delete_that_finds_nothing_is_a_success() -> None:
+    body = b'{"success":false,"message":"Image not found.","code":"image_not_found","request_id":"a"}'
+    connections = 0
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if connections != 1:  # the first answer is lost
+            head = f"HTTP/1.1 404 Not Found\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            writer.write(head.encode() + body)
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with AsyncLoupe(url, "token") as loupe:
+            await loupe.images.delete(42)
+            with pytest.raises(errors.NotFound):
+                await loupe.images.delete(42)
+
+    assert connections == 3

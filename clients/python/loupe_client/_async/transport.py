@@ -46,8 +46,12 @@ class AsyncTransport:
             await self.http.aclose()
 
     async def call(self, method: str, path: str, **options: Any) -> Any:
-        """Send a request, and return the data of the answer. Options are those of `send`."""
-        return envelope_of(await self.send(method, path, **options)).get("data")
+        """Send a request, and return the data of the answer. Options are those of `send`.
+
+        None if there is no data, also if an earlier attempt has deleted what a repeated DELETE does not find.
+        """
+        answer = await self.send(method, path, **options)
+        return envelope_of(answer).get("data") if answer.is_success else None
 
     async def send(
         self,
@@ -61,6 +65,8 @@ class AsyncTransport:
         key: str | None = None,
     ) -> httpx2.Response:
         """Send a request until the server answers for good, and return a success. Raise for a refusal.
+
+        A 404 of a repeated DELETE counts as a success: the first attempt was received.
 
         `key` is the idempotency key. A POST without one is sent again only if it certainly did not arrive.
         """

@@ -47,8 +47,12 @@ class Transport:
             self.http.close()
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        """Send a request, and return the data of the answer. Options are those of `send`."""
-        return envelope_of(self.send(method, path, **options)).get("data")
+        """Send a request, and return the data of the answer. Options are those of `send`.
+
+        None if there is no data, also if an earlier attempt has deleted what a repeated DELETE does not find.
+        """
+        answer = self.send(method, path, **options)
+        return envelope_of(answer).get("data") if answer.is_success else None
 
     def send(
         self,
@@ -62,6 +66,8 @@ class Transport:
         key: str | None = None,
     ) -> httpx2.Response:
         """Send a request until the server answers for good, and return a success. Raise for a refusal.
+
+        A 404 of a repeated DELETE counts as a success: the first attempt was received.
 
         `key` is the idempotency key. A POST without one is sent again only if it certainly did not arrive.
         """
