@@ -212,6 +212,7 @@ async def test_a_new_image_has_all_fields_with_null_for_unknown_values(stack: St
         "download_expires_at",
         "error",
         "webhook_url",
+        "expires_at",
         "batch_id",
     }
     assert (found["status"], found["api_request"]) == ("pending", True)

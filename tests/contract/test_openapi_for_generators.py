@@ -105,7 +105,8 @@ def test_no_text_describes_something_that_is_gone() -> None:
 
     assert {*answer_fields.FIELDS} | {*request_fields.FIELDS} <= names
     assert {*answer_objects.OBJECTS} | {*request_fields.BODIES} <= {*SCHEMAS}
-    assert {*request_fields.PARAMETERS} == {parameter["name"] for _, parameter in PARAMETERS}
+    described = {name.rpartition(".")[2] for name in request_fields.PARAMETERS}
+    assert described == {parameter["name"] for _, parameter in PARAMETERS}
 
 
 def test_each_body_and_answer_is_one_named_schema() -> None:

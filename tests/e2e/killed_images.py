@@ -77,4 +77,4 @@ async def replica_of_images(stack: Stack, people: People) -> AsyncGenerator[Kill
         ready = http_ok(HOST, ports[f"{NAME}.metrics"])
         await supervisor.start(replace(process, name=NAME, env={**process.env, **env}, ready=ready))
         yield Killed(stack, people, answers.address, billing, store, answers)
-        await supervisor.stop(NAME)
+        await supervisor.remove(NAME)

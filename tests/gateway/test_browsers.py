@@ -10,6 +10,7 @@ from tests.gateway.harness import Harness, requests_left
 EXPOSED = {
     "allow",
     "www-authenticate",
+    "idempotency-replayed",
     "preference-applied",
     "ratelimit",
     "ratelimit-policy",

@@ -74,8 +74,10 @@ def refused(name: str) -> list[str]:
 
 def stored(name: str, stream: str) -> int:
     """Return how many of the service's requests are messages that the stream stores."""
-    if stream in {"LIMITS", "CLIENT_EVENTS"}:  # these store neither a message without a count nor `events.x`
+    if stream == "LIMITS":  # it stores no message without a count
         return 0
+    if stream == "CLIENT_EVENTS":
+        return sum(each.startswith("events.") and each != "events.x" for each, _ in requests(name))
     folder = f"{EVENTS[stream].split('.')[0]}."
     kinds = {"QUEUE": "images.queued.", "DEAD": "dead."}
     subjects = [each for each, _ in requests(name) if each != "events.x"]  # it has no type

@@ -99,4 +99,5 @@ def test_commands_in_runbooks_exist() -> None:
         for found in re.findall(r"`loupe-admin (\w+ \w+)", page.read_text())
     }
 
-    assert commands == {"dead list", "dead redrive", "keys rotate", "endings replay", "objects check"}
+    ours = {"dead list", "dead redrive", "keys rotate", "endings replay", "objects check"}
+    assert commands == ours | {"webhooks list", "webhooks redrive"}

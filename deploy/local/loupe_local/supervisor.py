@@ -72,6 +72,12 @@ class Supervisor:
         """Stop the process. It stays down until `restart`."""
         await self._components[name].stop()
 
+    async def remove(self, name: str) -> None:
+        """Stop the process, and forget it."""
+        await self._components[name].stop()
+        del self._components[name]
+        self._write_files()
+
     async def kill(self, name: str) -> None:
         """Kill the process with SIGKILL. It stays down until `restart`."""
         await self._components[name].stop(signal.SIGKILL)

@@ -53,6 +53,11 @@ HEADERS: Json = {
         "schema": {"type": "integer", "minimum": 1},
         "example": 2,
     },
+    "RepeatAfter": {
+        "description": "Seconds to wait before the request is repeated with its key; absent otherwise.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 1,
+    },
     "PollAfter": {
         "description": "Seconds after which to look again; absent if the image or batch has ended.",
         "schema": {"type": "integer", "minimum": 1, "maximum": 60},
@@ -99,8 +104,10 @@ def headers_of_refusal(status: HTTPStatus, path: str, codes: Collection[str]) ->
     headers = _references("X-Request-Id") if is_failure else headers_of_answer(path)
     if status == HTTPStatus.UNAUTHORIZED:
         headers |= _references("WWW-Authenticate")
-    if status in STATUSES_WITH_RETRY_AFTER or refusals.IDEMPOTENCY_KEY_IN_USE.code in codes:
+    if status in STATUSES_WITH_RETRY_AFTER:
         headers |= _references("Retry-After")
+    if refusals.IDEMPOTENCY_KEY_IN_USE.code in codes:  # others with this status have no time
+        headers |= {"Retry-After": {"$ref": "#/components/headers/RepeatAfter"}}
     return headers
 
 

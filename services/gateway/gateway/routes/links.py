@@ -112,7 +112,10 @@ async def _read(request: Request) -> Link:
     if url and upload_id:
         problems[FIELD] = ["The image url may not be sent together with an upload id."]
     elif not (url or upload_id or FIELD in problems or UPLOAD_ID in problems):
-        problems[FIELD] = ["The image url field is required."]
+        if "image" in dict(sent):
+            problems["image"] = ["The image field is required."]  # a file can only come in a form
+        else:
+            problems[FIELD] = ["The image url field is required."]
         problems |= {
             name: [f"The {name} field is unknown: did you mean `{option}`?"]
             for name, option in near_misses.items()
