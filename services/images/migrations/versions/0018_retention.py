@@ -23,7 +23,7 @@ WHEN (NEW.expires_in IS NOT NULL AND
     (OLD.status IN ('pending', 'processing')) <> (NEW.status IN ('pending', 'processing')))
 EXECUTE FUNCTION set_image_expiry()
 """
-# The function of migration 0014, with another event for an image whose time has come. No user can delete such
+# The function of migration 0016, with another event for an image whose time has come. No user can delete such
 # an image any more, so it is the sweep that does it.
 IMAGE_EVENT = """
 CREATE OR REPLACE FUNCTION write_image_event() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -33,14 +33,15 @@ BEGIN
             RETURN NULL;
         END IF;
         IF OLD.status IN ('pending', 'processing') THEN
-            INSERT INTO client_event (user_id, type, image_id, batch_id)
-            VALUES (OLD.user_id, 'image.failed', OLD.id, OLD.batch_id);
+            INSERT INTO client_event (user_id, type, image_id, batch_id, webhook_url)
+            VALUES (OLD.user_id, 'image.failed', OLD.id, OLD.batch_id, OLD.webhook_url);
         END IF;
-        INSERT INTO client_event (user_id, type, image_id, batch_id)
-        VALUES (OLD.user_id, {deleted}, OLD.id, OLD.batch_id);
+        INSERT INTO client_event (user_id, type, image_id, batch_id, webhook_url)
+        VALUES (OLD.user_id, {deleted}, OLD.id, OLD.batch_id, OLD.webhook_url);
     ELSE
-        INSERT INTO client_event (user_id, type, image_id, batch_id)
-        VALUES (NEW.user_id, coalesce(TG_ARGV[0], 'image.' || NEW.status), NEW.id, NEW.batch_id);
+        INSERT INTO client_event (user_id, type, image_id, batch_id, webhook_url)
+        VALUES (NEW.user_id, coalesce(TG_ARGV[0], 'image.' || NEW.status), NEW.id, NEW.batch_id,
+            NEW.webhook_url);
     END IF;
     PERFORM pg_notify('client_event', '');
     RETURN NULL;
