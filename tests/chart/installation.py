@@ -23,7 +23,7 @@ UNTIL_READY = "--wait"
 
 @dataclass(frozen=True)
 class Installation:
-    """What an operator does with Helm."""
+    """The commands of an operator with Helm."""
 
     cluster: Api
     major: int

@@ -1,4 +1,4 @@
-"""What clusters demand of pods: limits for quotas, nodes, users, address families and certificates."""
+"""Pods have what clusters demand: limits for quotas, nodes, users, address families and certificates."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -48,7 +48,7 @@ def test_no_check_finds_a_defect_in_an_upgrade(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_no_ordinary_job_is_created(profile: str) -> None:
-    """One that has died would never come back, and Helm 3 could not roll back past it."""
+    """A Job that has died would never come back, and Helm 3 could not roll back past it."""
     assert rendered(profile).of("Job") == []
     assert [one for one in upgraded(profile, *rendered(profile).objects).of("Job") if not is_hook(one)] == []
 

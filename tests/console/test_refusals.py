@@ -1,4 +1,4 @@
-"""What goes wrong gets a sentence and a way on, and nothing that a person has typed or chosen is lost."""
+"""Each failure gets a sentence and a way on, and nothing that a person has typed or chosen is lost."""
 
 import secrets
 from pathlib import Path

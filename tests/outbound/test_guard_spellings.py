@@ -219,7 +219,7 @@ sys.addaudithook(_listen)
 
 @pytest.fixture
 def sent() -> Generator[list[str]]:
-    """What this process has sent since the test began, as Python's audit sees it."""
+    """The packets that this process has sent since the test began, as Python's audit sees them."""
     global packets  # noqa: PLW0603  an audit hook stays for the life of the process
     packets = []
     yield packets

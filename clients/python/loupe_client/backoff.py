@@ -1,4 +1,4 @@
-"""How long to pause before a request is sent again."""
+"""Chooses the pause before a request is sent again."""
 
 import email.utils
 import random

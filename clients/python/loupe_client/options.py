@@ -9,7 +9,7 @@ from loupe_client.errors import InvalidInput
 
 
 class Options(TypedDict, total=False):
-    """How a picture is upscaled. Without a size it is doubled."""
+    """The options of an upload. Without a size, the picture is doubled."""
 
     scale: int | None
     """2, 3 or 4."""

@@ -1,4 +1,4 @@
-"""How far a download is, and how it goes on (RFC 9110, section 14)."""
+"""Tells how far a download is, and how it goes on (RFC 9110, section 14)."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Where the bytes of a picture come from: a path, bytes, an open file, or a link that the server fetches."""
+"""Reads a picture from a path, bytes or an open file, or takes a link that the server fetches."""
 
 import io
 import os

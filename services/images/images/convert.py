@@ -73,6 +73,15 @@ def to_proto(
         original_url=original_url,
         webhook_url=image.webhook_url or "",
     )
+    _add_end(result, image)
+    if link:
+        result.download_url = link[0]
+        result.download_expires_at.FromDatetime(link[1])
+    return result
+
+
+def _add_end(result: pb.Image, image: Image) -> None:
+    """Add the result of a completed image, or the failure of a failed one."""
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path
         result.result_filename = file_names.for_result(
@@ -82,10 +91,6 @@ def to_proto(
         result.upscaled_size.CopyFrom(pb.Size(width=image.upscaled_width, height=image.upscaled_height))
     if image.status == Status.FAILED:
         result.failure.CopyFrom(_failure(image))
-    if link:
-        result.download_url = link[0]
-        result.download_expires_at.FromDatetime(link[1])
-    return result
 
 
 def batch_to_proto(batch: Batch, images: Iterable[pb.Image]) -> pb.Batch:

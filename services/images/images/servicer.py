@@ -1,4 +1,4 @@
-"""What all methods of the servicer share: the service's parts, and how they answer with images."""
+"""Holds what all methods of the servicer share: the service's parts, and how they answer with images."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

@@ -25,7 +25,7 @@ INSTANT = sa.DateTime(timezone=True)
 
 
 class DisabledReason(StrEnum):
-    """Why Loupe disabled a webhook."""
+    """The reason why Loupe disabled a webhook."""
 
     GONE = "gone"
     FAILING = "failing"
@@ -79,7 +79,7 @@ class AccountSecret(Base, table=True):
 
 
 class Turn(Base, table=True):
-    """When the next delivery of a user may be due. None if nothing waits."""
+    """The time when the next delivery of a user may be due. None if nothing waits."""
 
     __table_args__ = (
         sa.Index("ix_turn_next_at", "next_at", postgresql_where=sa.text("next_at IS NOT NULL")),

@@ -1,4 +1,4 @@
-"""Who followed events heard the end of each image and batch, through every break."""
+"""A client that followed events heard the end of each image and batch, through every break."""
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.kinds import Audit

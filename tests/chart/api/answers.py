@@ -1,4 +1,4 @@
-"""What the API answers: it finds, creates, patches and deletes objects of the store, or refuses."""
+"""Gives the API's answers: it finds, creates, patches and deletes objects of the store, or refuses."""
 
 import copy
 from collections.abc import Iterable

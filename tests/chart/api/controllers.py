@@ -16,7 +16,7 @@ def succeeds(_job: str) -> bool | None:
 
 @dataclass
 class Controllers:
-    """What happens to pods of this cluster."""
+    """The fate of pods in this cluster."""
 
     ending: Callable[[str], bool | None] = succeeds
     """Whether the Job of this name succeeds; None: it never ends."""

@@ -16,7 +16,7 @@ SILENT_SECONDS = 60.0
 
 
 class AsyncEvents:
-    """What happens to the images and batches of the user."""
+    """The events about the images and batches of the user."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport

@@ -17,7 +17,7 @@ SILENT_SECONDS = 60.0
 
 
 class Events:
-    """What happens to the images and batches of the user."""
+    """The events about the images and batches of the user."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

@@ -94,7 +94,7 @@ def ignore(_: object) -> None:
 
 
 class Deadline:
-    """When a wait is over."""
+    """The end of a wait, by the clock."""
 
     def __init__(self, seconds: float | None) -> None:
         self._at = None if seconds is None else time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""What all commands share: their options, the client, and how they show lists."""
+"""Holds the parts that all commands share: options, the client, and the form of lists."""
 
 import json
 import sys

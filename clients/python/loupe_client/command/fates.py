@@ -1,4 +1,4 @@
-"""What became of each file, and who is told."""
+"""Counts what became of each file, and tells it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ class Fate:
 
 @dataclass
 class Counts:
-    """How many files met which fate."""
+    """The number of files by their fate."""
 
     done: int = 0
     before: int = 0

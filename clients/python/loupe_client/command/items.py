@@ -33,7 +33,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Naming:
-    """How results are named."""
+    """The rules by which results are named."""
 
     output: Path | None
     """What the user chose: a folder, or a file for one source."""

@@ -1,4 +1,4 @@
-"""What was done to which file, in a file beside the results.
+"""Records what was done to which file, in a file beside the results.
 
 It holds the idempotency key of each upload before the upload begins. So a run that was killed at any moment
 goes on without charging anything twice.
@@ -33,7 +33,7 @@ COLUMNS = "size, changed, digest, server, key, key_made_at, image_id, state, out
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of one file with one set of options."""
+    """The record of one file with one set of options."""
 
     size: int
     changed: int
@@ -158,7 +158,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What tells one content of a file from another."""
+    """The marks that tell one content of a file from another."""
 
     size: int
     changed: int

@@ -31,7 +31,7 @@ Reporting = PlainReporter | JsonReporter | BarReporter
 
 @dataclass(frozen=True)
 class Job:
-    """What a run does."""
+    """The choices of the person for one run."""
 
     sources: list[str]
     options: dict[str, Any]

@@ -48,7 +48,7 @@ Tool = Callable[..., Awaitable[list[ContentBlock]]]
 
 
 class Tools:
-    """What an assistant can do with Loupe."""
+    """The tools that an assistant has."""
 
     def __init__(self, client: AsyncLoupe, folder: Path) -> None:
         self._client = client

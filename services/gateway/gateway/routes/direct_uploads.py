@@ -25,7 +25,7 @@ class FileToUpload(BaseModel):
 
 
 class DirectUpload(BaseModel):
-    """Where and how to store a file. `url` ends at `link_expires_at`, and the upload at `expires_at`."""
+    """The request that stores a file. `url` ends at `link_expires_at`, and the upload at `expires_at`."""
 
     id: str
     url: str

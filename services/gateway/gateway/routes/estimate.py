@@ -1,4 +1,4 @@
-"""What an upload would become, before anything is sent or spent."""
+"""Says what an upload would become, before anything is sent or spent."""
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel

@@ -41,7 +41,7 @@ class Name(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What is known of the submission that was accepted."""
+    """The record of a submission that was accepted."""
 
     body_hash: bytes
     response: bytes

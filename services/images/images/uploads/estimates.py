@@ -33,7 +33,7 @@ ROUNDING_SECONDS = 2
 
 @dataclass(slots=True)
 class Estimate:
-    """What an upload would become."""
+    """The image that an upload would become, or the reasons why it is refused."""
 
     refusals: list[errors.ServiceError] = field(default_factory=list[errors.ServiceError])
     images: Sequence[Image] = ()

@@ -18,7 +18,7 @@ OLDEST = 10
 
 @dataclass(frozen=True)
 class Gpu:
-    """What an engine depends on. A larger slice of the same GPU has more multiprocessors and more memory."""
+    """The GPU that an engine depends on. A larger slice of it has more multiprocessors and more memory."""
 
     name: str
     compute_capability: str

@@ -1,4 +1,4 @@
-"""What operators see of webhooks whose deliveries fail, and how they send these again."""
+"""Shows operators the webhooks whose deliveries fail, and sends these again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

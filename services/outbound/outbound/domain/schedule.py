@@ -1,4 +1,4 @@
-"""When a failed delivery is made again, and when a webhook is disabled."""
+"""Decides when a failed delivery is made again, and when a webhook is disabled."""
 
 import random
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What outbound stores of a user."""
+"""Finds and deletes what outbound stores of a user."""
 
 from sqlmodel import col, delete
 from sqlmodel.ext.asyncio.session import AsyncSession

@@ -1,4 +1,4 @@
-"""What operators allow beside the public internet."""
+"""Reads what operators allow beside the public internet."""
 
 import re
 from collections.abc import Iterable
