@@ -44,7 +44,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     auth_pb2_grpc.add_AuthServiceServicer_to_server(service, server.grpc)
     server.bind(settings.listen, settings.tls)
     mails = events.Mails(sessions, Mailer(settings), settings)
-    async with bus.connection(settings.nats_url, "auth", readiness) as nc:
+    async with bus.connection(settings.nats_url, "auth", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         replicas = settings.nats_replicas
         streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD,), replicas=replicas)

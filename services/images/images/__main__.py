@@ -58,7 +58,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     rules, intents = context.rules, context.intents
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
-    async with bus.connection(settings.nats_url, "images", readiness) as nc:
+    async with bus.connection(settings.nats_url, "images", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         owned = (events.QUEUE, events.EVENTS, events.RESULTS, client_events.STREAM, bus.DEAD)
         streams = Streams(js, readiness, *owned, replicas=settings.nats_replicas)

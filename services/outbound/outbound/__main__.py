@@ -61,7 +61,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         events.ClientEvents(sessions, images, db.now),
         events.DeletedUsers(sessions),
     )
-    async with bus.connection(settings.nats_url, "outbound", readiness) as nc:
+    async with bus.connection(settings.nats_url, "outbound", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD,), replicas=settings.nats_replicas)
         await streams.declare()
