@@ -10,6 +10,10 @@ LARGEST_UPLOAD_BYTES = 10_485_760
 """Limit for one uploaded file, in bytes, inclusive."""
 MOST_BATCH_IMAGES = 20
 """Limit for the number of files in one multipart batch."""
+MOST_MANIFEST_ITEMS = 1000
+"""Limit for the number of items in one manifest."""
+LONGEST_REFERENCE = 255
+"""Limit for the characters of an item's reference."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header by which a client repeats a request that must take effect once."""

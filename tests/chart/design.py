@@ -17,7 +17,7 @@ CALLS = {
     "gateway": {"auth", "billing", "images", "outbound", "nats"},
     "auth": {"postgresql", "nats"},
     "billing": {"auth", "postgresql", "nats"},
-    "images": {"auth", "billing", "postgresql", "nats", "object-store"},
+    "images": {"auth", "billing", "outbound", "postgresql", "nats", "object-store"},
     "inference": {"auth", "images", "nats", "object-store"},
     "outbound": {"auth", "images", "postgresql", "nats"},
     "operator": {"auth", "billing", "images", "outbound"},

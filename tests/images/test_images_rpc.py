@@ -30,6 +30,7 @@ ABILITY_OF_METHOD = {
     "GetDownload": "images:read",
     "DeleteImage": "images:delete",
     "CreateBatch": "images:write",
+    "CreateManifest": "images:write",
     "GetBatch": "images:read",
     "ListBatches": "images:read",
     "DeleteBatch": "images:delete",

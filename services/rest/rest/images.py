@@ -50,6 +50,7 @@ class AcceptedImage(BaseModel):
     queue_position: int | None
     estimated_seconds: int | None
     warnings: list[ImageWarning]
+    reference: str | None
 
 
 class ImageFields(BaseModel):
@@ -86,6 +87,7 @@ class ImageFields(BaseModel):
     original_url: str | None
     webhook_url: str | None
     expires_at: str | None
+    reference: str | None
 
 
 class Image(ImageFields):
@@ -109,6 +111,7 @@ def to_accepted_image(image: pb.Image) -> AcceptedImage:
         queue_position=image.queue_position or None,
         estimated_seconds=image.estimated_seconds or None,
         warnings=to_warnings(image),
+        reference=image.reference or None,
     )
 
 
@@ -148,5 +151,6 @@ def to_image(image: pb.Image) -> Image:
         original_url=image.original_url or None,
         webhook_url=image.webhook_url or None,
         expires_at=format_time(image.expires_at) if image.HasField("expires_at") else None,
+        reference=image.reference or None,
         batch_id=image.batch_id or None,
     )
