@@ -20,6 +20,7 @@ from images.convert import (
 )
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
 from images.rpc_estimates import EstimateMethods
+from images.rpc_pyramids import PyramidMethods
 from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
 from images.rpc_uploads import UploadMethods
@@ -34,6 +35,7 @@ CALLERS = {
     "GetImage": rpc.users("images:read"),
     "ListImages": rpc.users("images:read"),
     "GetDownload": rpc.users("images:read"),
+    "GetPyramid": rpc.users("images:read"),
     "DeleteImage": rpc.users("images:delete"),
     "CreateUpload": rpc.users("images:write"),
     "CreateBatch": rpc.users("images:write"),
@@ -59,7 +61,12 @@ CALLERS = {
 
 
 class ImagesService(
-    UploadMethods, RetryMethods, EstimateMethods, ResultMethods, images_pb2_grpc.ImagesServiceServicer
+    UploadMethods,
+    RetryMethods,
+    EstimateMethods,
+    ResultMethods,
+    PyramidMethods,
+    images_pb2_grpc.ImagesServiceServicer,
 ):
     """The servicer. `images.proto` describes its methods and their errors."""
 
