@@ -287,6 +287,8 @@ export interface BatchImage {
    * answer.
    */
   original_url: string | null;
+  /** Small pictures for lists. Null until completed, and if there are none. */
+  previews: Previews | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
   /** When the image is deleted by itself; null before its end, and if it is kept. */
@@ -409,15 +411,16 @@ export interface EarlierFailure {
  * found. - `not_retryable`: The image would fail again: The file is damaged. - `nothing_to_retry`:
  * There is no failed image to retry. - `object_store_unavailable`: Service temporarily unavailable. -
  * `original_missing`: The original is no longer stored. Upload the file again. -
- * `plan_feature_missing`: Your plan does not include batch processing. - `quota_exceeded`: You have
- * exceeded your monthly image quota. - `range_not_supported`: An archive is made while it is read.
- * Request it without a Range. - `reauthentication_required`: Please log in again, or send your current
- * password. - `request_timeout`: The request body did not arrive in time. - `second_factor_enabled`:
- * The second factor is already switched on. - `second_factor_missing`: There is no second factor to
- * use. - `second_factor_required`: This account needs the code of its second factor. -
- * `service_unavailable`: Service temporarily unavailable. - `subscription_expired`: Your subscription
- * has expired. - `target_too_long`: The request target is too long. - `token_not_found`: Token not
- * found. - `too_many_archives`: Too many requests. - `too_many_event_streams`: Too many requests. -
+ * `plan_feature_missing`: Your plan does not include batch processing. - `pyramid_not_found`: There is
+ * no pyramid of this picture. - `quota_exceeded`: You have exceeded your monthly image quota. -
+ * `range_not_supported`: An archive is made while it is read. Request it without a Range. -
+ * `reauthentication_required`: Please log in again, or send your current password. -
+ * `request_timeout`: The request body did not arrive in time. - `second_factor_enabled`: The second
+ * factor is already switched on. - `second_factor_missing`: There is no second factor to use. -
+ * `second_factor_required`: This account needs the code of its second factor. - `service_unavailable`:
+ * Service temporarily unavailable. - `subscription_expired`: Your subscription has expired. -
+ * `target_too_long`: The request target is too long. - `token_not_found`: Token not found. -
+ * `too_many_archives`: Too many requests. - `too_many_event_streams`: Too many requests. -
  * `too_many_requests`: Too many requests. - `too_many_undecodable`: Too many requests. -
  * `too_many_unused_uploads`: Too many requests. - `too_many_uploads`: Service temporarily unavailable.
  * - `too_many_waits`: Too many requests. - `unauthenticated`: Unauthenticated. -
@@ -458,6 +461,7 @@ export type ErrorCode =
   | "object_store_unavailable"
   | "original_missing"
   | "plan_feature_missing"
+  | "pyramid_not_found"
   | "quota_exceeded"
   | "range_not_supported"
   | "reauthentication_required"
@@ -656,6 +660,8 @@ export interface Image {
    * answer.
    */
   original_url: string | null;
+  /** Small pictures for lists. Null until completed, and if there are none. */
+  previews: Previews | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
   /** When the image is deleted by itself; null before its end, and if it is kept. */
@@ -695,6 +701,20 @@ export interface ImageWarning {
   field: string;
   /** What was left out, and why, for a person. */
   message: string;
+}
+
+/** The picture at one size. */
+export interface Level {
+  /** The width of the picture at this level, in pixels. */
+  width: number;
+  /** The height of the picture at this level, in pixels. */
+  height: number;
+  /** The number of tiles side by side. */
+  columns: number;
+  /** The number of rows of tiles. */
+  rows: number;
+  /** The tiles, row by row. */
+  tiles: Tile[];
 }
 
 /** One limit of a plan. */
@@ -775,6 +795,16 @@ export interface Plan {
   limits: Limit[];
 }
 
+/** Small pictures of an image, for lists. */
+export interface Previews {
+  /** A link to the original as a WebP of at most 512 pixels a side. It works as long as `download_url`. */
+  original_url: string | null;
+  /** The same of the result. */
+  result_url: string | null;
+  /** Which of the two pictures `getPyramid` has. */
+  pyramids: Side[];
+}
+
 /** The plan that a user is on, by name. */
 export interface PricingPlan {
   /** The id of the plan. */
@@ -783,6 +813,18 @@ export interface PricingPlan {
   name: string;
   /** The name of the plan, for programs. */
   slug: string;
+}
+
+/** A picture in tiles. */
+export interface Pyramid {
+  /** A link to the file with all tiles. */
+  url: string;
+  /** Until when the link works. */
+  expires_at: string;
+  /** The side of a tile in pixels. Those at the end may be smaller. */
+  tile_size: number;
+  /** Full size first. Each level halves the one before, and the last is one tile. */
+  levels: Level[];
 }
 
 /** Codes that each replace one code of the second factor. */
@@ -832,6 +874,9 @@ export interface Session {
   token_type: string;
 }
 
+/** A picture of an image: the uploaded one, or its result. */
+export type Side = "original" | "result" | (string & {});
+
 /** A secret that signs deliveries. */
 export interface SigningSecret {
   /** The secret: `whsec_` and base64. */
@@ -876,6 +921,14 @@ export interface SubscriptionAndPlan {
 
 /** The state of a subscription. */
 export type SubscriptionStatus = "active" | "trialing" | "canceled" | "past_due" | (string & {});
+
+/** A part of a picture, as a WebP in a larger file. */
+export interface Tile {
+  /** Where the tile begins in the file. */
+  offset: number;
+  /** The length of the tile. */
+  bytes: number;
+}
 
 /** An API token, without its text. */
 export interface Token {

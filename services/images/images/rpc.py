@@ -21,6 +21,7 @@ from images.convert import (
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
 from images.rpc_estimates import EstimateMethods
 from images.rpc_manifests import ManifestMethods
+from images.rpc_pyramids import PyramidMethods
 from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
 from images.rpc_uploads import UploadMethods
@@ -35,6 +36,7 @@ CALLERS = {
     "GetImage": rpc.users("images:read"),
     "ListImages": rpc.users("images:read"),
     "GetDownload": rpc.users("images:read"),
+    "GetPyramid": rpc.users("images:read"),
     "DeleteImage": rpc.users("images:delete"),
     "CreateUpload": rpc.users("images:write"),
     "CreateBatch": rpc.users("images:write"),
@@ -66,6 +68,7 @@ class ImagesService(
     RetryMethods,
     EstimateMethods,
     ResultMethods,
+    PyramidMethods,
     images_pb2_grpc.ImagesServiceServicer,
 ):
     """The servicer. `images.proto` describes its methods and their errors."""

@@ -165,6 +165,8 @@ class Image(Base, table=True):
     progress: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     """Percent of the current attempt that is done."""
     processing_seconds: float | None = None
+    previews: list[str] | None = Field(default=None, sa_type=sa.ARRAY(sa.String))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    """The previews that a worker has stored; see `domain.previews`. None until then, or if it made none."""
     failure_code: str | None = Field(default=None, sa_type=sa.String)
     failure_message: str | None = Field(default=None, sa_type=sa.String)
     failure_retryable: bool | None = None

@@ -65,6 +65,11 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.FromString,
                 _registered_method=True)
+        self.GetPyramid = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/GetPyramid',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidResponse.FromString,
+                _registered_method=True)
         self.DeleteImage = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/DeleteImage',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
@@ -212,6 +217,13 @@ class ImagesServiceServicer:
     def ReadResult(self, request, context):
         """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
         the call fails before its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPyramid(self, request, context):
+        """Returns a link to the pyramid of a completed image, and where its tiles are. NOT_FOUND `pyramid_not_found`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -399,6 +411,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.ReadResult,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.SerializeToString,
+            ),
+            'GetPyramid': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPyramid,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidResponse.SerializeToString,
             ),
             'DeleteImage': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteImage,
@@ -664,6 +681,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/ReadResult',
             loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPyramid(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/GetPyramid',
+            loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class ImagesServiceStub:
     """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
     the call fails before its end.
     """
+    GetPyramid: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetPyramidRequest, _images_pb2.GetPyramidResponse]
+    """Returns a link to the pyramid of a completed image, and where its tiles are. NOT_FOUND `pyramid_not_found`."""
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]
@@ -135,6 +137,8 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
     the call fails before its end.
     """
+    GetPyramid: _aio.UnaryUnaryMultiCallable[_images_pb2.GetPyramidRequest, _images_pb2.GetPyramidResponse]  # type: ignore[assignment]
+    """Returns a link to the pyramid of a completed image, and where its tiles are. NOT_FOUND `pyramid_not_found`."""
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     CreateUpload: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]  # type: ignore[assignment]
@@ -251,6 +255,14 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
         the call fails before its end.
         """
+
+    @_abc_1.abstractmethod
+    def GetPyramid(
+        self,
+        request: _images_pb2.GetPyramidRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.GetPyramidResponse, _abc.Awaitable[_images_pb2.GetPyramidResponse]]:
+        """Returns a link to the pyramid of a completed image, and where its tiles are. NOT_FOUND `pyramid_not_found`."""
 
     @_abc_1.abstractmethod
     def DeleteImage(

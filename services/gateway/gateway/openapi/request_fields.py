@@ -158,6 +158,7 @@ PARAMETERS: Json = {
     "signed": {"description": "The signed text in the link of the mail.", "example": "eyJhbGciOi…"},
     "page": {"description": "The number of the page. A page past the end is empty.", "example": 1},
     "per_page": {"description": "The largest number of items on a page.", "example": 15},
+    "of": {"description": "Which picture. By default the result.", "example": "result"},
     "by": {"description": "What each entry sums up. By default a day.", "example": "day"},
     "from": {"description": "The first day, or a day of the first month.", "example": "2026-02-01"},
     "to": {
