@@ -67,13 +67,17 @@ volumeMounts:
 {{- end -}}
 {{- end }}
 
-{{/* The services whose databases hooks migrate, as JSON. */}}
+{{/* The services whose databases hooks migrate, as JSON. Decided once and kept in the root, which all templates share: the
+     database may become ready while Helm renders, and a Job would lack its ServiceAccount. */}}
 {{- define "loupe.schema.hooks" -}}
+{{- if not (hasKey . "schemaHooks") -}}
 {{- $hooks := list -}}
 {{- range $name := include "loupe.databases" . | fromJsonArray -}}
 {{- if include "loupe.schema.isHook" (list $ $name) }}{{ $hooks = append $hooks $name }}{{ end -}}
 {{- end -}}
-{{ toJson $hooks }}
+{{- $_ := set . "schemaHooks" (toJson $hooks) -}}
+{{- end -}}
+{{ .schemaHooks }}
 {{- end }}
 
 {{- define "loupe.migrations.account" -}}
