@@ -20,6 +20,7 @@ from images.convert import (
 )
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
 from images.rpc_estimates import EstimateMethods
+from images.rpc_operators import OperatorMethods
 from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
 from images.rpc_uploads import UploadMethods
@@ -45,8 +46,11 @@ CALLERS = {
     "Estimate": rpc.users("user:read"),
     "RetryImage": rpc.users("images:write"),
     "RetryBatch": rpc.users("images:write"),
-    "ListDeadMessages": rpc.services("operator"),
-    "RedriveDeadMessage": rpc.services("operator"),
+    "ListDeadMessages": rpc.OPERATORS,
+    "RedriveDeadMessage": rpc.OPERATORS,
+    "GetQueue": rpc.OPERATORS,
+    "GetStorage": rpc.OPERATORS,
+    "GetSettings": rpc.OPERATORS,
     "CheckObjects": rpc.services("operator"),
     "ReplayEndings": rpc.services("operator"),
     "StartWork": rpc.services("inference"),
@@ -59,7 +63,12 @@ CALLERS = {
 
 
 class ImagesService(
-    UploadMethods, RetryMethods, EstimateMethods, ResultMethods, images_pb2_grpc.ImagesServiceServicer
+    UploadMethods,
+    RetryMethods,
+    EstimateMethods,
+    ResultMethods,
+    OperatorMethods,
+    images_pb2_grpc.ImagesServiceServicer,
 ):
     """The servicer. `images.proto` describes its methods and their errors."""
 
