@@ -50,7 +50,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     server.bind(settings.listen, settings.tls)
     audit = events.Audit(sessions, settings.audit_days)
     mails = events.Mails(sessions, Mailer(settings), settings)
-    async with bus.connection(settings.nats_url, "auth", readiness) as nc:
+    async with bus.connection(settings.nats_url, "auth", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         replicas = settings.nats_replicas
         streams = Streams(js, readiness, events.EVENTS, STREAM, shared=(bus.DEAD,), replicas=replicas)

@@ -40,7 +40,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     billing_pb2_grpc.add_BillingServiceServicer_to_server(service, server.grpc)
     server.bind(settings.listen, settings.tls)
     outcomes, deleted_users = events.ImageOutcomes(sessions), events.DeletedUsers(sessions)
-    async with bus.connection(settings.nats_url, "billing", readiness) as nc:
+    async with bus.connection(settings.nats_url, "billing", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         replicas = settings.nats_replicas
         streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD, STREAM), replicas=replicas)

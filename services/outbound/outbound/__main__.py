@@ -62,7 +62,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         events.ClientEvents(sessions, images, db.now),
         events.DeletedUsers(sessions),
     )
-    async with bus.connection(settings.nats_url, "outbound", readiness) as nc:
+    async with bus.connection(settings.nats_url, "outbound", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         shared, replicas = (bus.DEAD, STREAM), settings.nats_replicas
         streams = Streams(js, readiness, events.EVENTS, shared=shared, replicas=replicas)

@@ -30,7 +30,8 @@ CALLERS = {
     "RotateAccountSecret": rpc.ANY_USER,
     "ListDeliveries": rpc.users("user:read"),
     "ReplayDelivery": rpc.ANY_USER,
-    "Fetch": rpc.users("images:write"),
+    "Fetch": rpc.Callers(ability="images:write", services=frozenset({"images"})),
+    "CheckLinks": rpc.users("images:write"),
     "CheckAddress": rpc.users("images:write"),
     "ListFailingWebhooks": rpc.OPERATORS,
     "RedriveWebhook": rpc.OPERATORS,
@@ -204,6 +205,10 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
         self, request: pb.GetSettingsRequest, context: rpc.Context
     ) -> pb.GetSettingsResponse:
         return pb.GetSettingsResponse(settings=self._settings)
+
+    async def CheckLinks(self, request: pb.CheckLinksRequest, context: rpc.Context) -> pb.CheckLinksResponse:
+        problems = await self._addresses.problems_of(request.urls, request.field)
+        return pb.CheckLinksResponse(problems=problems)
 
     async def ListFailingWebhooks(
         self, request: pb.ListFailingWebhooksRequest, context: rpc.Context
