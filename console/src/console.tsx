@@ -12,6 +12,7 @@ import { Shell } from "./parts/shell";
 import { SignInAgain } from "./parts/sign-in-again";
 import { clear, follow, loadRecent } from "./state/images";
 import { hasEnded, loadUser, user } from "./state/session";
+import { forgetUploads } from "./state/uploads";
 import { texts } from "./texts";
 
 export function Console() {
@@ -36,7 +37,13 @@ function Inside() {
     loadRecent().catch(() => undefined); // pages that need it say what is wrong
     return follow(() => void loadUser().catch(() => undefined));
   }, [id, isInterrupted]);
-  useEffect(() => clear, [id]);
+  useEffect(
+    () => () => {
+      clear();
+      forgetUploads();
+    },
+    [id],
+  );
 
   if (user.value === null) return <Door />;
   if (error) return <main><Failure error={error} onRetry={load} /></main>;

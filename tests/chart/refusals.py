@@ -58,6 +58,7 @@ OF_THE_SCHEMA: tuple[Row, ...] = (
     ({"nats": {"bundled": {"replicas": 2}}}, "/nats/bundled/replicas': "),
     ({"objectStore": {"bucket": "Loupe"}}, "/objectStore/bucket': 'Loupe' does not match"),
     ({"ingress": {"host": "https://loupe.example.com"}}, "/ingress/host': "),
+    ({"global": {"ipFamilies": ["IPv7"]}}, "/global/ipFamilies/0': value must be one of"),
     ({"tracing": {"endpoint": "collector:4318"}}, "/tracing/endpoint': "),
     ({"mtls": {"certManager": {"duration": "90 days"}}}, "/mtls/certManager/duration': "),
     ({"priorityClasses": [{"name": "high"}]}, "/priorityClasses/0': missing property 'value'"),
@@ -204,5 +205,15 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
         external(objectStore={"existingSecret": "given", "external": BY_PLATFORM}),
         "objectStore.external.platformCredentials and an existingSecret of objectStore both say",
     ),
+    (
+        external(
+            nats={
+                "existingSecret": "given",
+                "external": {"host": "nats.example.com", "credentials": {"existingSecret": "creds"}},
+            }
+        ),
+        "nats.existingSecret and nats.external.credentials.existingSecret both say how services log in",
+    ),
+    ({"global": {"ipFamilies": ["IPv6", "IPv4"]}}, "global.ipFamilies names two families"),
     ({"useHelmHooks": False}, "would generate new secrets each time"),
 )

@@ -196,6 +196,26 @@ def test_an_alert_has_the_address_of_its_runbook_if_runbooks_are_published(given
     assert given or {one["runbook"] for one in alerts} >= {UNPUBLISHED}
 
 
+def test_services_and_servers_have_both_address_families() -> None:
+    both = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}
+    chart = release(DEFAULT, **{"global": both})
+
+    specs = [(one["metadata"]["name"].endswith("-metrics"), one["spec"]) for one in chart.of("Service")]
+    stacks = {(is_read, one["ipFamilyPolicy"], *one["ipFamilies"]) for is_read, one in specs}
+    listening = {
+        one["value"]
+        for pod in chart.pods
+        for container in pod.spec["containers"]
+        for one in container.get("env", [])
+        if one["name"].endswith(("LISTEN", "_METRICS_ADDRESS"))
+    }
+    config = chart.find("ConfigMap", "loupe-nats-config")
+    assert stacks == {(False, "PreferDualStack", "IPv6", "IPv4"), (True, "SingleStack", "IPv6")}
+    assert listening == {"[::]:8000", "[::]:9000", "[::]:9090", "::", "ipv6:::"}
+    assert config
+    assert "0.0.0.0" not in config["data"]["nats.conf"]  # noqa: S104  as the chart writes it
+
+
 def test_a_paused_release_has_no_annotation_of_a_scaler_that_is_off() -> None:
     chart = release(DEFAULT, paused=True)
 

@@ -18,6 +18,21 @@ class Answer(BaseModel):
 Ability = str
 """Known values: `images:read`, `images:write`, `images:delete`, `user:read`."""
 
+AuditActor = str
+"""Known values: `user`, `operator`, `system`."""
+
+AuditEvent = str
+"""Known values: `account.created`, `account.deleted`, `account.reauthentication_refused`,
+`address.change_requested`, `address.changed`, `address.restored`, `address.verified`,
+`batch.cancelled`, `batch.deleted`, `image.deleted`, `mail.limited`, `password.change_refused`,
+`password.changed`, `password.reset`, `password.reset_requested`, `plan.changed`, `quota.changed`,
+`second_factor.disabled`, `second_factor.enabled`, `second_factor.recovery_code_used`,
+`second_factor.recovery_codes_replaced`, `second_factor.refused`, `sign_in.admitted`,
+`sign_in.delayed`, `sign_in.refused`, `sign_in.unverified`, `signing_key.rotated`, `token.created`,
+`token.evicted`, `token.revoked`, `webhook.changed`, `webhook.created`, `webhook.deleted`,
+`webhook.disabled`, `webhook.secret_rotated`.
+"""
+
 BatchStage = str
 """Known values: `fetching`, `queued`, `working`, `done`."""
 
@@ -163,6 +178,29 @@ class AcceptedImage(Answer):
     """What the result lacks of the original, such as pages that were left out."""
     reference: str | None = None
     """Your own name for the item of a manifest; null if it has none."""
+
+
+class AuditEntry(Answer):
+    """Something that happened to your account."""
+
+    id: str
+    """The id of the entry."""
+    event: AuditEvent
+    """The name of the event. Names never change their meaning."""
+    description: str
+    """What happened, for a person."""
+    actor: AuditActor
+    """Who caused it."""
+    client_address: str | None = None
+    """The network address of the client, of IPv6 the network; null if it is not known."""
+    user_agent: str | None = None
+    """What the client said that it is; null if it said nothing."""
+    request_id: str | None = None
+    """The `X-Request-Id` of the request; null if there was none."""
+    details: dict[str, Any]
+    """Ids and values that belong to the event, by name."""
+    occurred_at: datetime
+    """When it happened."""
 
 
 class Batch(Answer):

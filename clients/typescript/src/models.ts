@@ -118,6 +118,70 @@ export interface AcceptedImage {
   reference: string | null;
 }
 
+/** Who caused it: you, or somebody who claimed to be you; an operator; or Loupe itself. */
+export type AuditActor = "user" | "operator" | "system" | (string & {});
+
+/** Something that happened to your account. */
+export interface AuditEntry {
+  /** The id of the entry. */
+  id: string;
+  /** The name of the event. Names never change their meaning. */
+  event: AuditEvent;
+  /** What happened, for a person. */
+  description: string;
+  /** Who caused it. */
+  actor: AuditActor;
+  /** The network address of the client, of IPv6 the network; null if it is not known. */
+  client_address: string | null;
+  /** What the client said that it is; null if it said nothing. */
+  user_agent: string | null;
+  /** The `X-Request-Id` of the request; null if there was none. */
+  request_id: string | null;
+  /** Ids and values that belong to the event, by name. */
+  details: Record<string, string>;
+  /** When it happened. */
+  occurred_at: string;
+}
+
+/** What happened. */
+export type AuditEvent =
+  | "account.created"
+  | "account.deleted"
+  | "account.reauthentication_refused"
+  | "address.change_requested"
+  | "address.changed"
+  | "address.restored"
+  | "address.verified"
+  | "batch.cancelled"
+  | "batch.deleted"
+  | "image.deleted"
+  | "mail.limited"
+  | "password.change_refused"
+  | "password.changed"
+  | "password.reset"
+  | "password.reset_requested"
+  | "plan.changed"
+  | "quota.changed"
+  | "second_factor.disabled"
+  | "second_factor.enabled"
+  | "second_factor.recovery_code_used"
+  | "second_factor.recovery_codes_replaced"
+  | "second_factor.refused"
+  | "sign_in.admitted"
+  | "sign_in.delayed"
+  | "sign_in.refused"
+  | "sign_in.unverified"
+  | "signing_key.rotated"
+  | "token.created"
+  | "token.evicted"
+  | "token.revoked"
+  | "webhook.changed"
+  | "webhook.created"
+  | "webhook.deleted"
+  | "webhook.disabled"
+  | "webhook.secret_rotated"
+  | (string & {});
+
 /** Several images that were uploaded in one request. */
 export interface Batch {
   /** The id of the batch. */

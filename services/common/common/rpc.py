@@ -65,6 +65,7 @@ SERVER_FAULTS = {
 """Codes that mark the server's span as failed. Any other code is a refusal, not a fault."""
 
 _principal: ContextVar[Principal] = ContextVar("principal")
+NOBODY = Principal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,11 @@ def services(*names: str) -> Callers:
 def principal() -> Principal:
     """Return the caller of the gRPC method that is running in this task."""
     return _principal.get()
+
+
+def principal_or_nobody() -> Principal:
+    """Return the caller of the running gRPC method, or `NOBODY` outside of one."""
+    return _principal.get(NOBODY)
 
 
 def metadata(context: Context) -> dict[str, str]:
@@ -182,6 +188,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         request_id = metadata.get(trace.REQUEST_ID_KEY, "")
         trace.request_id.set(request_id)
         trace.client_address.set(metadata.get(trace.CLIENT_ADDRESS_KEY, ""))
+        trace.user_agent.set(metadata.get(trace.USER_AGENT_KEY, ""))
         started, code = time.perf_counter(), "OK"
         try:
             with (

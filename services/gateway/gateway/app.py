@@ -16,6 +16,7 @@ from gateway.openapi import docs_page, document
 from gateway.routes import (
     account,
     archives,
+    audit,
     auth,
     batches,
     console,
@@ -47,6 +48,7 @@ RESOURCES = (
     account,
     usage,
     usage_history,
+    audit,
     tokens,
     second_factor,
     models,

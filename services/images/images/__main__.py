@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace, walls
+from common.audit import STREAM
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
@@ -61,10 +62,10 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     rules, intents = context.rules, context.intents
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
-    async with bus.connection(settings.nats_url, "images", readiness) as nc:
+    async with bus.connection(settings.nats_url, "images", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         owned = (events.QUEUE, events.EVENTS, events.RESULTS, client_events.STREAM, bus.DEAD)
-        streams = Streams(js, readiness, *owned, replicas=settings.nats_replicas)
+        streams = Streams(js, readiness, *owned, shared=(STREAM,), replicas=settings.nats_replicas)
         await streams.declare()
         server = rpc.Server(credentials.verifier("images"), CALLERS)
         dead_letters = DeadLetters(js, context)

@@ -150,7 +150,7 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
         secret = webhooks.checked_secret(request.secret) or new_secret()
         async with self._sessions.begin() as session:
             webhook = await webhooks.get(session, owner(), request.id, for_update=True)
-            signing_secrets.rotate(webhook, self._cipher.encrypt(secret), self._now())
+            await signing_secrets.rotate(session, webhook, self._cipher.encrypt(secret), self._now())
         return pb.RotateSecretResponse(secret=to_secret(webhook, secret))
 
     async def GetAccountSecret(
@@ -166,7 +166,7 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
         secret = webhooks.checked_secret(request.secret) or new_secret()
         async with self._sessions.begin() as session:
             row = await signing_secrets.of_account(session, owner(), self._cipher, self._now())
-            signing_secrets.rotate(row, self._cipher.encrypt(secret), self._now())
+            await signing_secrets.rotate(session, row, self._cipher.encrypt(secret), self._now())
         return pb.RotateAccountSecretResponse(secret=to_secret(row, secret))
 
     async def ListDeliveries(

@@ -43,7 +43,7 @@ weed -logtostderr mini -dir="$DATA" -bucket="$BUCKET" -s3=false -ip=127.0.0.1 -i
     -disableHttp=true -master.telemetry=false -master.resumeState=false -volume.preStopSeconds=0 -webdav=false -admin.ui=false \
     -filer.maxMB=1 -filer.localSocket=filer.sock &
 store=$!
-weed -logtostderr s3 -config=s3.json -filer=127.0.0.1:8888.18888 -ip.bind=0.0.0.0 -port=8333 -port.grpc=18333 \
+weed -logtostderr s3 -config=s3.json -filer=127.0.0.1:8888.18888 -ip.bind="$LISTEN" -port=8333 -port.grpc=18333 \
     -iam=false -port.iceberg=0 -port.lance=0 -autoCreateBucket=false -allowDeleteBucketNotEmpty=false \
     -localSocket=s3.sock &
 s3=$!

@@ -247,6 +247,20 @@ FIELDS: Json = {
     "percentage": a_field("How much of the quota is used, in percent; 0 if there is none.", 42.0, minimum=0),
     "period_start": _instant("When this month began, in UTC.", "2026-02-01T00:00:00.000000Z"),
     "resets_at": _instant("When the next month begins, in UTC.", "2026-03-01T00:00:00.000000Z"),
+    # the audit
+    "AuditEntry.id": a_field("The id of the entry.", examples.AUDIT_ENTRY["id"]),
+    "AuditEntry.event": {"description": "The name of the event. Names never change their meaning."},
+    "AuditEntry.description": a_field("What happened, for a person.", examples.AUDIT_ENTRY["description"]),
+    "actor": {"description": "Who caused it."},
+    "client_address": a_field(
+        "The network address of the client, of IPv6 the network; null if it is not known.", "192.0.2.1"
+    ),
+    "user_agent": a_field("What the client said that it is; null if it said nothing.", "curl/8.5.0"),
+    "AuditEntry.request_id": a_field(
+        "The `X-Request-Id` of the request; null if there was none.", examples.AUDIT_ENTRY["request_id"]
+    ),
+    "details": a_field("Ids and values that belong to the event, by name.", {"token_id": "3"}),
+    "occurred_at": _instant("When it happened.", "2026-02-15T12:00:00.000000Z"),
     "by": {"description": "What each entry sums up."},
     "entries": {"description": "One for each day or month, oldest first, also for those without images."},
     "start": a_field("The day, or the first day of the month, in UTC.", "2026-02-01", format="date"),

@@ -9,6 +9,7 @@ OBJECTS: Json = {
     "AcceptedBatch": "A batch that was just accepted.",
     "AcceptedBatchImage": "An image of a batch that was just accepted.",
     "AcceptedImage": "An image that was just accepted.",
+    "AuditEntry": "Something that happened to your account.",
     "Batch": "Several images that were uploaded in one request.",
     "BatchImage": "An image of a batch, with its state and its result.",
     "DirectUpload": "Where and how to store a file that you are going to upscale.",

@@ -198,6 +198,17 @@ USAGE_HISTORY = {
     "by": "day",
     "entries": [{"start": "2026-02-01", "accepted": 12, "completed": 10, "returned": 1, "used": 11}],
 }
+AUDIT_ENTRY = {
+    "id": "3f0f4f6e-6f0c-4d0b-9f5e-0a6f3b1c2d4e",
+    "event": "sign_in.admitted",
+    "description": "a user logged in",
+    "actor": "user",
+    "client_address": "192.0.2.1",
+    "user_agent": "curl/8.5.0",
+    "request_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "details": {"token_id": "3"},
+    "occurred_at": "2026-02-15T12:00:00.000000Z",
+}
 STARTER = {
     "name": "Starter",
     "slug": "starter",

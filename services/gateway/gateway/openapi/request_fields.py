@@ -164,6 +164,15 @@ PARAMETERS: Json = {
         "description": "The last day, or a day of the last month. By default today.",
         "example": "2026-02-28",
     },
+    "listAudit.event": {"description": "Only events with this name.", "example": "sign_in.refused"},
+    "listAudit.from": {
+        "description": "Only what happened from this instant or day on, in UTC.",
+        "example": "2026-02-01",
+    },
+    "listAudit.to": {
+        "description": "Only what happened before this instant, or up to the end of this day.",
+        "example": "2026-02-28T12:00:00Z",
+    },
     "wait": {
         "description": "Answer when the image or batch has ended, but after so many seconds in any case.",
         "example": 30,

@@ -11,6 +11,7 @@ from common import errors
 from common.db import now
 from images.domain import expiry, fetches, jobs
 from images.domain.pages import first_row
+from images.recording import record
 from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Image, Status
 from loupe import refusals
 
@@ -89,6 +90,8 @@ async def cancel_or_delete(session: AsyncSession, user_id: int, batch_id: int, r
     else:
         await _remove(session, batch, images)
     await session.flush()
+    name = "batch.cancelled" if is_unfinished else "batch.deleted"
+    await record(session, name, user_id=user_id, batch_id=batch_id, images=len(images))
     await jobs.dispatch(session, user_id, rules)
     return is_unfinished
 

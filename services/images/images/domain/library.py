@@ -11,6 +11,7 @@ from common import errors, trace
 from common.db import now
 from imagefile.formats import FORMATS, extension
 from images.domain import counters, deleted_users, expiry, fetches, jobs
+from images.recording import record
 from images.tables import UNFINISHED, Batch, Image, Status
 from loupe import refusals
 
@@ -108,6 +109,7 @@ async def delete(session: AsyncSession, user_id: int, image_id: int, rules: jobs
     await session.delete(image)
     await session.flush()
     await jobs.drop_objects(session, *jobs.object_keys([image]))
+    await record(session, "image.deleted", user_id=user_id, image_id=image_id)
     await jobs.dispatch(session, user_id, rules)
 
 

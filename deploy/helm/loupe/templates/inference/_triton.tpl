@@ -5,6 +5,11 @@
 {{- if eq .Values.inference.profile "gpu" }}yes{{ end -}}
 {{- end }}
 
+{{/* Triton listens on one family: the first one, from which the kubelet and Prometheus connect. */}}
+{{- define "loupe.triton.metricsAddress" -}}
+{{- if eq (first (append .Values.global.ipFamilies "IPv4")) "IPv6" }}ipv6:::{{ else }}0.0.0.0{{ end -}}
+{{- end }}
+
 {{- define "loupe.triton.image" -}}
 {{- if include "loupe.triton.isGpu" . -}}
 {{ include "loupe.image" (list . .Values.inference.triton.gpu.image) }}
@@ -47,7 +52,7 @@
     - --http-port=8000
     - --http-thread-count=2
     # otherwise it takes the address of HTTP
-    - --metrics-address=0.0.0.0
+    - {{ include "loupe.triton.metricsAddress" . | printf "--metrics-address=%s" | quote }}
     - --metrics-port=8002
     - --exit-timeout-secs=30
     {{- with .Values.tracing.endpoint }}
@@ -76,7 +81,7 @@
     - name: LOUPE_TRITON_ADDRESS
       value: 127.0.0.1
     - name: LOUPE_TRITON_METRICS_ADDRESS
-      value: 0.0.0.0
+      value: {{ include "loupe.triton.metricsAddress" . | quote }}
     {{- end }}
     {{- include "loupe.tracing.env" (list .) | nindent 4 }}
     {{- if and .Values.inference.triton.threads (not (include "loupe.triton.isGpu" .)) }}

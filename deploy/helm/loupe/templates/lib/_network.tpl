@@ -86,6 +86,7 @@ spec:
 # the agent of EKS Pod Identity on the node, and STS
 - to:
     - ipBlock: {cidr: 169.254.170.23/32}
+    - ipBlock: {cidr: "fd00:ec2::23/128"}
   ports:
     - {protocol: TCP, port: 80}
 - ports:

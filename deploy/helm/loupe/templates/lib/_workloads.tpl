@@ -41,6 +41,7 @@ metadata:
 spec:
   type: ClusterIP
   clusterIP: None
+  {{- include "loupe.service.families" (index . 0) | nindent 2 }}
   selector:
     {{- include "loupe.selector" . | nindent 4 }}
   ports:
@@ -56,6 +57,7 @@ metadata:
 spec:
   type: ClusterIP
   clusterIP: None
+  {{- include "loupe.service.family" (index . 0) | nindent 2 }}
   selector:
     {{- include "loupe.selector" . | nindent 4 }}
   ports:
