@@ -14,7 +14,7 @@ from inference.picture import Animation, Picture
 from inference.plain import is_invisible, one_colour
 from inference.resampling import constant_alpha
 
-FAITHFUL, CLEAN, ENHANCE, PIXEL = "faithful", "clean", "enhance", "pixel"
+FAITHFUL, CLEAN, ART, ENHANCE, PIXEL = "faithful", "clean", "art", "enhance", "pixel"
 REQUIRED = (FAITHFUL, CLEAN)
 """The models that the rules below choose among, so that every worker must have them. The others are optional.
 """
