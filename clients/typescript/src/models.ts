@@ -145,17 +145,22 @@ export interface AuditEntry {
 
 /** What happened. */
 export type AuditEvent =
+  | "account.blocked"
   | "account.created"
   | "account.deleted"
   | "account.reauthentication_refused"
+  | "account.unblocked"
   | "address.change_requested"
   | "address.changed"
   | "address.restored"
   | "address.verified"
   | "batch.cancelled"
   | "batch.deleted"
+  | "dead_letter.redriven"
   | "image.deleted"
   | "mail.limited"
+  | "operator.appointed"
+  | "operator.dismissed"
   | "password.change_refused"
   | "password.changed"
   | "password.reset"
@@ -168,6 +173,7 @@ export type AuditEvent =
   | "second_factor.recovery_codes_replaced"
   | "second_factor.refused"
   | "sign_in.admitted"
+  | "sign_in.blocked"
   | "sign_in.delayed"
   | "sign_in.refused"
   | "sign_in.unverified"
@@ -392,7 +398,8 @@ export interface EarlierFailure {
 
 /**
  * The reason of a refusal, for programs. A code never changes its meaning; new versions may add codes.
- * - `batch_not_found`: Batch not found. - `batch_unfinished`: The batch has not ended. -
+ * - `account_blocked`: This account is blocked. Ask the operator of this installation. -
+ * `batch_not_found`: Batch not found. - `batch_unfinished`: The batch has not ended. -
  * `body_too_large`: The request body may not be greater than 11 MiB. - `broker_unavailable`: Service
  * temporarily unavailable. - `database_unavailable`: Service temporarily unavailable. -
  * `deadline_exceeded`: The service took too long to answer. - `delivery_not_found`: Delivery not
@@ -410,7 +417,8 @@ export interface EarlierFailure {
  * ability images:write. - `no_api_access`: Your plan does not include API access. - `not_found`: Not
  * found. - `not_retryable`: The image would fail again: The file is damaged. - `nothing_to_retry`:
  * There is no failed image to retry. - `object_store_unavailable`: Service temporarily unavailable. -
- * `original_missing`: The original is no longer stored. Upload the file again. -
+ * `operator_second_factor_required`: Operators of this installation need a second factor. Switch it
+ * on, then try again. - `original_missing`: The original is no longer stored. Upload the file again. -
  * `plan_feature_missing`: Your plan does not include batch processing. - `pyramid_not_found`: There is
  * no pyramid of this picture. - `quota_exceeded`: You have exceeded your monthly image quota. -
  * `range_not_supported`: An archive is made while it is read. Request it without a Range. -
@@ -430,6 +438,7 @@ export interface EarlierFailure {
  * first. - `webhook_not_found`: Webhook not found.
  */
 export type ErrorCode =
+  | "account_blocked"
   | "batch_not_found"
   | "batch_unfinished"
   | "body_too_large"
@@ -459,6 +468,7 @@ export type ErrorCode =
   | "not_retryable"
   | "nothing_to_retry"
   | "object_store_unavailable"
+  | "operator_second_factor_required"
   | "original_missing"
   | "plan_feature_missing"
   | "pyramid_not_found"

@@ -38,6 +38,9 @@ class User(Base, table=True):
     second_factor_at: datetime | None = Field(default=None, sa_type=INSTANT)
     second_factor_step: int | None = Field(default=None, sa_type=sa.BigInteger)
     """The interval of the last code that was used. Older codes are refused, and so is the same one."""
+    role: str = Field(default="user", sa_type=sa.String, sa_column_kwargs={"server_default": "user"})
+    """`user`, or `operator` for those who run the installation."""
+    blocked_at: datetime | None = Field(default=None, sa_type=INSTANT)
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from loupe.billing.v1 import billing_pb2 as _billing_pb2
+from loupe.settings.v1 import settings_pb2 as _settings_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -2923,3 +2924,191 @@ class ClientEvent(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
 Global___ClientEvent: _TypeAlias = ClientEvent  # noqa: Y015
+
+@_typing.final
+class GetSettingsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSettingsRequest: _TypeAlias = GetSettingsRequest  # noqa: Y015
+
+@_typing.final
+class GetSettingsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> _containers.RepeatedCompositeFieldContainer[_settings_pb2.Setting]: ...
+    def __init__(
+        self,
+        *,
+        settings: _abc.Iterable[_settings_pb2.Setting] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSettingsResponse: _TypeAlias = GetSettingsResponse  # noqa: Y015
+
+@_typing.final
+class GetQueueRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQueueRequest: _TypeAlias = GetQueueRequest  # noqa: Y015
+
+@_typing.final
+class GetQueueResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITING_FIELD_NUMBER: _builtins.int
+    WAITING_PRIORITY_FIELD_NUMBER: _builtins.int
+    PROCESSING_FIELD_NUMBER: _builtins.int
+    OLDEST_SECONDS_FIELD_NUMBER: _builtins.int
+    ENDED_LAST_HOUR_FIELD_NUMBER: _builtins.int
+    FAILED_LAST_HOUR_FIELD_NUMBER: _builtins.int
+    SECONDS_LEFT_FIELD_NUMBER: _builtins.int
+    WORKERS_FIELD_NUMBER: _builtins.int
+    waiting: _builtins.int
+    """Images that wait, by class."""
+    waiting_priority: _builtins.int
+    processing: _builtins.int
+    oldest_seconds: _builtins.float
+    """Age of the oldest image that waits. Zero if none waits."""
+    ended_last_hour: _builtins.int
+    """Images that ended in the last hour, and those of them that failed."""
+    failed_last_hour: _builtins.int
+    seconds_left: _builtins.float
+    """Until all that waits is done, as far as that is known."""
+    @_builtins.property
+    def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerState]:
+        """Those that have announced themselves lately."""
+
+    def __init__(
+        self,
+        *,
+        waiting: _builtins.int = ...,
+        waiting_priority: _builtins.int = ...,
+        processing: _builtins.int = ...,
+        oldest_seconds: _builtins.float = ...,
+        ended_last_hour: _builtins.int = ...,
+        failed_last_hour: _builtins.int = ...,
+        seconds_left: _builtins.float | None = ...,
+        workers: _abc.Iterable[Global___WorkerState] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "seconds_left", b"seconds_left"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "ended_last_hour", b"ended_last_hour", "failed_last_hour", b"failed_last_hour", "oldest_seconds", b"oldest_seconds", "processing", b"processing", "seconds_left", b"seconds_left", "waiting", b"waiting", "waiting_priority", b"waiting_priority", "workers", b"workers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__seconds_left: _TypeAlias = _typing.Literal["seconds_left"]  # noqa: Y015
+    _WhichOneofArgType__seconds_left: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
+
+Global___GetQueueResponse: _TypeAlias = GetQueueResponse  # noqa: Y015
+
+@_typing.final
+class WorkerState(_message.Message):
+    """A worker as it last announced itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ANNOUNCED_AT_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    MEGAPIXELS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    IS_ALIVE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    places: _builtins.int
+    megapixels_per_second: _builtins.float
+    is_alive: _builtins.bool
+    @_builtins.property
+    def announced_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        announced_at: _timestamp_pb2.Timestamp | None = ...,
+        places: _builtins.int | None = ...,
+        megapixels_per_second: _builtins.float | None = ...,
+        is_alive: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second", "_places", b"_places", "announced_at", b"announced_at", "megapixels_per_second", b"megapixels_per_second", "places", b"places"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second", "_places", b"_places", "announced_at", b"announced_at", "is_alive", b"is_alive", "megapixels_per_second", b"megapixels_per_second", "name", b"name", "places", b"places"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__megapixels_per_second: _TypeAlias = _typing.Literal["megapixels_per_second"]  # noqa: Y015
+    _WhichOneofArgType__megapixels_per_second: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second"]  # noqa: Y015
+    _WhichOneofReturnType__places: _TypeAlias = _typing.Literal["places"]  # noqa: Y015
+    _WhichOneofArgType__places: _TypeAlias = _typing.Literal["_places", b"_places"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__megapixels_per_second) -> _WhichOneofReturnType__megapixels_per_second | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__places) -> _WhichOneofReturnType__places | None: ...
+
+Global___WorkerState: _TypeAlias = WorkerState  # noqa: Y015
+
+@_typing.final
+class GetStorageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStorageRequest: _TypeAlias = GetStorageRequest  # noqa: Y015
+
+@_typing.final
+class GetStorageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    ORIGINAL_BYTES_FIELD_NUMBER: _builtins.int
+    UPSCALED_BYTES_FIELD_NUMBER: _builtins.int
+    EXPIRED_WAITING_FIELD_NUMBER: _builtins.int
+    ORPHANS_DELETED_FIELD_NUMBER: _builtins.int
+    images: _builtins.int
+    original_bytes: _builtins.int
+    upscaled_bytes: _builtins.int
+    expired_waiting: _builtins.int
+    """Images past their time whose rows and objects are still there."""
+    orphans_deleted: _builtins.int
+    """Objects of no image that the sweep of this process has deleted since it started."""
+    def __init__(
+        self,
+        *,
+        images: _builtins.int = ...,
+        original_bytes: _builtins.int = ...,
+        upscaled_bytes: _builtins.int = ...,
+        expired_waiting: _builtins.int = ...,
+        orphans_deleted: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expired_waiting", b"expired_waiting", "images", b"images", "original_bytes", b"original_bytes", "orphans_deleted", b"orphans_deleted", "upscaled_bytes", b"upscaled_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStorageResponse: _TypeAlias = GetStorageResponse  # noqa: Y015

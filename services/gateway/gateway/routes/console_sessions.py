@@ -67,5 +67,5 @@ async def _end_earlier(request: Request, backend: BackendDep) -> None:
         earlier = await backend.callers.find_by_token(text, is_console_session=True)
         await earlier.auth.RevokeToken(pb.RevokeTokenRequest(token_id=earlier.token_id))
         backend.callers.forget(earlier.user.id)
-    except (errors.Unauthenticated, errors.NotFound):
+    except (errors.Unauthenticated, errors.PermissionDenied, errors.NotFound):
         return  # it has ended already
