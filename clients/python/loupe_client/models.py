@@ -635,6 +635,8 @@ class Model(Answer):
     """Why `auto` chose this model, for programs; null if it did not choose."""
     message: str | None = None
     """Why `auto` chose this model, for a person; null if it did not choose."""
+    denoise: int | None = None
+    """The level of denoising that was used, 0 to 3; null from models without levels."""
 
 
 class NewSecondFactor(Answer):

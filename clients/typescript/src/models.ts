@@ -751,6 +751,8 @@ export interface Model {
   reason: string | null;
   /** Why `auto` chose this model, for a person; null if it did not choose. */
   message: string | null;
+  /** The level of denoising that was used, 0 to 3; null from models without levels. */
+  denoise: number | null;
 }
 
 /** The secret of a second factor that is not switched on yet. */

@@ -440,6 +440,7 @@ class Model(_message.Message):
     USED_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    DENOISE_FIELD_NUMBER: _builtins.int
     asked: _builtins.str
     """A model name, or `auto` if the worker chooses."""
     used: _builtins.str
@@ -448,6 +449,8 @@ class Model(_message.Message):
     """Why it was chosen, in snake_case, such as `worn_jpeg`."""
     message: _builtins.str
     """The same reason as a text for people."""
+    denoise: _builtins.int
+    """The level of denoising that was used. Absent from models without levels."""
     def __init__(
         self,
         *,
@@ -455,12 +458,15 @@ class Model(_message.Message):
         used: _builtins.str = ...,
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
+        denoise: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "denoise", b"denoise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "message", b"message", "reason", b"reason", "used", b"used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "asked", b"asked", "denoise", b"denoise", "message", b"message", "reason", b"reason", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
+    _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
 
@@ -634,6 +640,7 @@ class UpscaleRequest(_message.Message):
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
         DPI_FIELD_NUMBER: _builtins.int
         EXPIRES_IN_FIELD_NUMBER: _builtins.int
+        DENOISE_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         scale_factor: _builtins.str
@@ -647,6 +654,8 @@ class UpscaleRequest(_message.Message):
         dpi: _builtins.str
         expires_in: _builtins.str
         """Seconds from the image's end until it is deleted."""
+        denoise: _builtins.str
+        """The level of denoising, 0 to 3."""
         webhook_url: _builtins.str
         """Where the end of the image goes. The gateway has had it checked, and reports what is wrong with it."""
         webhook_url_problem: _builtins.str
@@ -668,13 +677,16 @@ class UpscaleRequest(_message.Message):
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             dpi: _builtins.str | None = ...,
             expires_in: _builtins.str | None = ...,
+            denoise: _builtins.str | None = ...,
             webhook_url: _builtins.str | None = ...,
             webhook_url_problem: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
+        _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
         _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
         _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
         _WhichOneofReturnType__expires_in: _TypeAlias = _typing.Literal["expires_in"]  # noqa: Y015
@@ -697,6 +709,8 @@ class UpscaleRequest(_message.Message):
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
         _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
         _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
         @_typing.overload
@@ -1464,6 +1478,7 @@ class CreateBatchRequest(_message.Message):
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
         DPI_FIELD_NUMBER: _builtins.int
         EXPIRES_IN_FIELD_NUMBER: _builtins.int
+        DENOISE_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         name: _builtins.str
@@ -1479,6 +1494,7 @@ class CreateBatchRequest(_message.Message):
         dpi: _builtins.str
         expires_in: _builtins.str
         """Seconds from an image's end until it is deleted."""
+        denoise: _builtins.str
         webhook_url: _builtins.str
         """As in `UpscaleRequest.Options`, for the end of the batch."""
         webhook_url_problem: _builtins.str
@@ -1502,13 +1518,16 @@ class CreateBatchRequest(_message.Message):
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             dpi: _builtins.str | None = ...,
             expires_in: _builtins.str | None = ...,
+            denoise: _builtins.str | None = ...,
             webhook_url: _builtins.str | None = ...,
             webhook_url_problem: _builtins.str = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
+        _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
         _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
         _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
         _WhichOneofReturnType__expires_in: _TypeAlias = _typing.Literal["expires_in"]  # noqa: Y015
@@ -1533,6 +1552,8 @@ class CreateBatchRequest(_message.Message):
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
         _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
         _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
         @_typing.overload
@@ -2373,6 +2394,7 @@ class WorkOrder(_message.Message):
     DPI_FIELD_NUMBER: _builtins.int
     FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
     PICTURES_FIELD_NUMBER: _builtins.int
+    DENOISE_FIELD_NUMBER: _builtins.int
     PREVIEWS_PATH_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
@@ -2416,6 +2438,8 @@ class WorkOrder(_message.Message):
     """The same for all images of a user, so that a worker can share its time between users. It does not name the user."""
     pictures: _builtins.int
     """Pages of a TIFF, or frames of an animated PNG, that the result has. Zero for the first only."""
+    denoise: _builtins.int
+    """The requested level of denoising. Absent: the worker chooses."""
     previews_path: _builtins.str
     """What the keys of the previews begin with. Empty: the worker makes none, as `images` would never delete them."""
     @_builtins.property
@@ -2444,16 +2468,21 @@ class WorkOrder(_message.Message):
         dpi: _builtins.int = ...,
         fairness_key: _builtins.str = ...,
         pictures: _builtins.int = ...,
+        denoise: _builtins.int | None = ...,
         previews_path: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "previews_path", b"previews_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "previews_path", b"previews_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
+    _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
     _WhichOneofReturnType__trace_parent: _TypeAlias = _typing.Literal["trace_parent"]  # noqa: Y015
     _WhichOneofArgType__trace_parent: _TypeAlias = _typing.Literal["_trace_parent", b"_trace_parent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
     @_typing.overload
