@@ -259,8 +259,8 @@ version: .venv/run  ## copy the version in the file VERSION to all files that re
 	@$(BIN)/python deploy/release/version.py --write
 
 # LINT=no leaves out `make lint`
-release: .venv/dev .loupe/helm/ready  ## commit, tag and package a release: make release VERSION=1.2.3 [DRY_RUN=1]
-	@$(BIN)/python deploy/release $(if $(DRY_RUN),--dry-run) $(if $(filter no,$(LINT)),--no-lint) -- '$(VERSION)'
+release: .venv/dev .loupe/helm/ready  ## commit, tag and package a release: make release VERSION=1.2.3 [DRY_RUN=1] [REGISTRY=…]
+	@$(BIN)/python deploy/release $(if $(DRY_RUN),--dry-run) $(if $(REGISTRY),--registry '$(REGISTRY)') $(if $(filter no,$(LINT)),--no-lint) -- '$(VERSION)'
 
 clean:  ## remove everything that make has created, data included; make clean PICTURES=delete removes your results too
 	@$(PYTHON) deploy/install/cleaning.py || { $(END_SILENTLY); exit 1; }

@@ -37,6 +37,7 @@ EXAMPLES = {
     "Upload prepared successfully": shapes.DIRECT_UPLOAD,
     "Image deleted successfully": None,
     "Download URL generated successfully": shapes.DOWNLOAD,
+    "Pyramid retrieved successfully": shapes.PYRAMID,
     "Batch created and images queued for processing": shapes.ACCEPTED_BATCH,
     "User retrieved successfully": shapes.USER,
     "Usage statistics retrieved successfully": shapes.USAGE,

@@ -33,6 +33,9 @@ AuditEvent = str
 `webhook.disabled`, `webhook.secret_rotated`.
 """
 
+BatchStage = str
+"""Known values: `fetching`, `queued`, `working`, `done`."""
+
 BatchStatus = str
 """Known values: `pending`, `processing`, `completed`, `partially_failed`, `failed`, `cancelled`."""
 
@@ -50,6 +53,9 @@ ImageStatus = str
 
 ScaleFactor = int
 """Known values: `2`, `3`, `4`."""
+
+Side = str
+"""Known values: `original`, `result`."""
 
 SubscriptionStatus = str
 """Known values: `active`, `trialing`, `canceled`, `past_due`."""
@@ -74,7 +80,7 @@ class AcceptedBatch(Answer):
     status: BatchStatus
     """The state of the batch."""
     total_images: int
-    """The number of uploaded images."""
+    """The number of images."""
     completed_images: int
     """The number of images with a result."""
     failed_images: int
@@ -84,7 +90,7 @@ class AcceptedBatch(Answer):
     progress: int
     """How many images have ended, in percent."""
     images: list[AcceptedBatchImage] = []
-    """The images of the batch, in the order of the upload."""
+    """The first images of the batch, in the order of the upload: up to 100, or 20 in a list."""
     created_at: datetime
     """When this was created."""
     updated_at: datetime
@@ -97,6 +103,8 @@ class AcceptedBatch(Answer):
     """The requested height in pixels; null if none was requested."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
+    stage: BatchStage
+    """What happens now."""
 
 
 class AcceptedBatchImage(Answer):
@@ -109,7 +117,7 @@ class AcceptedBatchImage(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     original_size_human: str
     """The size of the original, for a person."""
     original_dimensions: str | None = None
@@ -134,6 +142,8 @@ class AcceptedBatchImage(Answer):
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
     """What the result lacks of the original, such as pages that were left out."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
 
 
 class AcceptedImage(Answer):
@@ -144,7 +154,7 @@ class AcceptedImage(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     original_size_human: str
     """The size of the original, for a person."""
     original_dimensions: str | None = None
@@ -169,6 +179,8 @@ class AcceptedImage(Answer):
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
     """What the result lacks of the original, such as pages that were left out."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
 
 
 class AuditEntry(Answer):
@@ -204,7 +216,7 @@ class Batch(Answer):
     status: BatchStatus
     """The state of the batch."""
     total_images: int
-    """The number of uploaded images."""
+    """The number of images."""
     completed_images: int
     """The number of images with a result."""
     failed_images: int
@@ -214,7 +226,7 @@ class Batch(Answer):
     progress: int
     """How many images have ended, in percent."""
     images: list[BatchImage] = []
-    """The images of the batch, in the order of the upload."""
+    """The first images of the batch, in the order of the upload: up to 100, or 20 in a list."""
     created_at: datetime
     """When this was created."""
     updated_at: datetime
@@ -227,6 +239,8 @@ class Batch(Answer):
     """The requested height in pixels; null if none was requested."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
+    stage: BatchStage
+    """What happens now."""
 
 
 class BatchImage(Answer):
@@ -239,11 +253,11 @@ class BatchImage(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_path: str
-    """The key of the original in the object store."""
+    """The key of the original in the object store; empty until its file was fetched."""
     upscaled_path: str | None = None
     """The key of the result in the object store; null without a result."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     upscaled_size: int | None = None
     """The size of the result in bytes; null without a result."""
     original_size_human: str
@@ -298,10 +312,14 @@ class BatchImage(Answer):
     """A link that shows the original. It needs no token, and works for an hour. It is new in each
     answer.
     """
+    previews: Previews | None = None
+    """Small pictures for lists. Null until completed, and if there are none."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
     expires_at: datetime | None = None
     """When the image is deleted by itself; null before its end, and if it is kept."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
 
 
 class Delivery(Answer):
@@ -461,7 +479,7 @@ class Failure(Answer):
 
     code: str
     """The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`,
-    `object_lost`, or one that a later version adds.
+    `object_lost`, `fetch_failed`, `item_refused`, or one that a later version adds.
     """
     message: str
     """The reason, for a person."""
@@ -477,11 +495,11 @@ class Image(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_path: str
-    """The key of the original in the object store."""
+    """The key of the original in the object store; empty until its file was fetched."""
     upscaled_path: str | None = None
     """The key of the result in the object store; null without a result."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     upscaled_size: int | None = None
     """The size of the result in bytes; null without a result."""
     original_size_human: str
@@ -536,10 +554,14 @@ class Image(Answer):
     """A link that shows the original. It needs no token, and works for an hour. It is new in each
     answer.
     """
+    previews: Previews | None = None
+    """Small pictures for lists. Null until completed, and if there are none."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
     expires_at: datetime | None = None
     """When the image is deleted by itself; null before its end, and if it is kept."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
     batch_id: int | None = None
     """The id of the image's batch; null if it is in none."""
 
@@ -572,6 +594,21 @@ class ImageWarning(Answer):
     """The field of the upload that it is about."""
     message: str
     """What was left out, and why, for a person."""
+
+
+class Level(Answer):
+    """The picture at one size."""
+
+    width: int
+    """The width of the picture at this level, in pixels."""
+    height: int
+    """The height of the picture at this level, in pixels."""
+    columns: int
+    """The number of tiles side by side."""
+    rows: int
+    """The number of rows of tiles."""
+    tiles: list[Tile] = []
+    """The tiles, row by row."""
 
 
 class Limit(Answer):
@@ -659,6 +696,19 @@ class Plan(Answer):
     """The limits of the plan."""
 
 
+class Previews(Answer):
+    """Small pictures of an image, for lists."""
+
+    original_url: str | None = None
+    """A link to the original as a WebP of at most 512 pixels a side. It works as long as
+    `download_url`.
+    """
+    result_url: str | None = None
+    """The same of the result."""
+    pyramids: list[Side] = []
+    """Which of the two pictures `getPyramid` has."""
+
+
 class PricingPlan(Answer):
     """The plan that a user is on, by name."""
 
@@ -668,6 +718,19 @@ class PricingPlan(Answer):
     """The name of the plan."""
     slug: str
     """The name of the plan, for programs."""
+
+
+class Pyramid(Answer):
+    """A picture in tiles."""
+
+    url: str
+    """A link to the file with all tiles."""
+    expires_at: datetime
+    """Until when the link works."""
+    tile_size: int
+    """The side of a tile in pixels. Those at the end may be smaller."""
+    levels: list[Level] = []
+    """Full size first. Each level halves the one before, and the last is one tile."""
 
 
 class RecoveryCodes(Answer):
@@ -761,6 +824,15 @@ class SubscriptionAndPlan(Answer):
     """Your subscription; null if you never had one."""
     plan: Plan
     """The plan that you are on."""
+
+
+class Tile(Answer):
+    """A part of a picture, as a WebP in a larger file."""
+
+    offset: int
+    """Where the tile begins in the file."""
+    bytes: int
+    """The length of the tile."""
 
 
 class Token(Answer):
