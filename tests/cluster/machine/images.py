@@ -56,6 +56,12 @@ def install_services() -> None:
     _uv(*into, "--require-hashes", "--requirement", "requirements/run.txt")
     members = (*LIBRARIES, *(f"services/{name}" for name in NAMES))
     _uv(*into, "--no-build-isolation", *(f"./{name}" for name in members))
+    for script in (environment / "bin").iterdir():
+        text = b"" if script.is_symlink() else script.read_bytes()
+        if text.startswith(b"#!" + bytes(STAGE)):
+            script.unlink()  # other files may be links into the cache
+            script.write_bytes(text.replace(bytes(STAGE), b""))
+            script.chmod(0o755)
     for name in NAMES:
         folder = STAGE / "app" / name
         folder.mkdir(parents=True)
@@ -107,6 +113,7 @@ def configurations() -> dict[str, Mapping[str, Any]]:
             "Entrypoint": ["postgres-entrypoint"],
             "Cmd": ["postgres"],
             "User": "999",
+            "StopSignal": "SIGINT",
         },
     }
 
