@@ -10,6 +10,7 @@ import { Failure } from "./parts/failure";
 import { Shell } from "./parts/shell";
 import { SignInAgain } from "./parts/sign-in-again";
 import { clear, follow, loadRecent } from "./state/images";
+import { loadAccess } from "./state/operator";
 import { hasEnded, loadUser, user } from "./state/session";
 import { forgetUploads } from "./state/uploads";
 import { texts } from "./texts";
@@ -19,6 +20,7 @@ const Audit = lazy(() => import("./pages/audit").then((page) => page.Audit));
 const Batches = lazy(() => import("./pages/batches").then((page) => page.Batches));
 const Batch = lazy(() => import("./pages/batch").then((page) => page.Batch));
 const Tokens = lazy(() => import("./pages/tokens").then((page) => page.Tokens));
+const OperatorPages = lazy(() => import("./operators/operators").then((page) => page.OperatorPages));
 const Webhooks = lazy(() => import("./pages/webhooks").then((page) => page.Webhooks));
 const Webhook = lazy(() => import("./pages/webhook").then((page) => page.Webhook));
 
@@ -41,6 +43,7 @@ function Inside() {
   const isInterrupted = hasEnded.value;
   useEffect(() => {
     if (!id || isInterrupted) return undefined;
+    loadAccess().catch(() => undefined); // without an answer there is no operator's place
     loadRecent().catch(() => undefined); // pages that need it say what is wrong
     return follow(() => void loadUser().catch(() => undefined));
   }, [id, isInterrupted]);
@@ -70,6 +73,7 @@ function Inside() {
           <Route path="/console/webhooks/:id" component={Webhook} />
           <Route path="/console/account" component={Account} />
           <Route path="/console/audit" component={Audit} />
+          <Route path="/console/operators/:page" component={OperatorPages} />
           <Route default component={Upscale} />
         </Router>
       </Shell>

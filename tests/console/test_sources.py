@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.routes import admin
 from loupe_local.services import CONSOLE
 from loupe_local.state import REPOSITORY
 from tests.console.installed import CHECKS, environment
-from tests.contract.operations import DOCUMENT
+from tests.contract.operations import APPLICATION, DOCUMENT
 
 LARGEST_SCRIPTS = 200 << 10
 
@@ -29,6 +30,8 @@ def sources(checks: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "node_modules").symlink_to(CHECKS / "node_modules")
     (folder / "openapi.json").write_text(json.dumps(DOCUMENT))
     run(folder, "npx", "openapi-typescript", "openapi.json", "--output", "src/api/schema.d.ts")
+    (folder / "operators.json").write_text(json.dumps(admin.document(APPLICATION)))
+    run(folder, "npx", "openapi-typescript", "operators.json", "--output", "src/operators/schema.d.ts")
     return folder
 
 

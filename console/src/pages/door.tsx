@@ -1,18 +1,21 @@
 import { useLocation } from "preact-iso";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { api, bodyOf } from "../api/client";
+import { operators } from "../operators/client";
 import { onSubmit, useAction } from "../parts/action";
 import { Failure } from "../parts/failure";
 import { EmailField, Field, withoutFields } from "../parts/field";
 import { LensMark } from "../parts/lens-mark";
 import { SignInForm } from "../parts/sign-in-form";
 import { fill, texts } from "../texts";
+import { FirstRun } from "./first-run";
 
 /** The pages of a person who is not signed in: sign-in, registration, forgotten password. */
 export function Door() {
   const t = texts();
   const { path } = useLocation();
-  const which = path.endsWith("/register") ? "register" : path.endsWith("/forgot") ? "forgot" : "signIn";
+  const which = PAGES.find((page) => path.endsWith(`/${ADDRESSES[page]}`)) ?? "signIn";
+  const Page = FORMS[which];
   return (
     <main class="door">
       <div class="card form">
@@ -21,16 +24,32 @@ export function Door() {
           {t.brand}
         </span>
         <h1>{t[which].title}</h1>
-        {which === "register" ? <Register /> : which === "forgot" ? <Forgot /> : <SignIn />}
+        <Page />
       </div>
     </main>
   );
 }
 
+const ADDRESSES = { register: "register", forgot: "forgot", firstRun: "first-run" } as const;
+const PAGES = ["register", "forgot", "firstRun"] as const;
+const FORMS = { register: Register, forgot: Forgot, firstRun: FirstRun, signIn: SignIn };
+
 function SignIn() {
   const t = texts().signIn;
+  const [isFresh, setIsFresh] = useState(false);
+  useEffect(() => {
+    bodyOf(operators.GET("/api/admin/first-run")).then(
+      (answer) => setIsFresh(answer.data.is_open),
+      () => undefined, // the sign-in works without it
+    );
+  }, []);
   return (
     <>
+      {isFresh && (
+        <p class="notice fine">
+          {texts().firstRun.fresh} <a href="/console/first-run">{texts().firstRun.title}</a>
+        </p>
+      )}
       <SignInForm />
       <p class="row">
         <a class="button plain" href="/console/register">

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { isOperator } from "../state/operator";
 import { signOut } from "../state/session";
 import { texts } from "../texts";
 import { LensMark } from "./lens-mark";
@@ -12,6 +13,7 @@ const PLACES = [
   ["usage", "/console/usage"],
   ["api", "/console/tokens", "/console/webhooks"],
   ["account", "/console/account", "/console/audit"],
+  ["operators", "/console/operators/users", "/console/operators"],
 ] as const;
 
 function placeOf(path: string): (typeof PLACES)[number][0] {
@@ -36,7 +38,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           {t.brand}
         </a>
         <nav class="places" aria-label={t.places.label}>
-          {PLACES.map(([name, address]) => (
+          {PLACES.filter(([name]) => name !== "operators" || isOperator.value).map(([name, address]) => (
             <a key={name} href={address} aria-current={place === name && !isComparing ? "page" : undefined}>
               {t.places[name]}
             </a>

@@ -24,6 +24,11 @@ export async function loadUser(): Promise<void> {
 
 export async function signIn(email: string, password: string, otp: string): Promise<void> {
   const signedIn = await callSession("POST", { email, password, otp });
+  signedInAs(signedIn);
+}
+
+/** Goes on as the user to whom the browser's cookie belongs now. */
+export function signedInAs(signedIn: User): void {
   localStorage.setItem(KEY, "yes");
   if (user.value && user.value.id !== signedIn.id) window.location.reload(); // what is shown belongs to another
   user.value = signedIn;

@@ -2,7 +2,7 @@ import type { Texts } from "./en";
 
 export const de: Texts = {
   brand: "Loupe",
-  places: { label: "Orte", upscale: "Vergrößern", history: "Verlauf", usage: "Verbrauch", api: "API", account: "Konto" },
+  places: { label: "Orte", upscale: "Vergrößern", history: "Verlauf", usage: "Verbrauch", api: "API", account: "Konto", operators: "Betrieb" },
   signOut: "Abmelden",
   cancel: "Abbrechen",
   tryAgain: "Noch einmal",
@@ -31,6 +31,12 @@ export const de: Texts = {
     action: "Konto anlegen",
     done: "Wir haben eine Mail an {email} geschickt. Öffnen Sie den Link darin und melden Sie sich dann an.",
     have: "Sie haben ein Konto? Anmelden",
+  },
+  firstRun: {
+    title: "Das erste Konto anlegen",
+    fresh: "Diese Installation ist neu.",
+    explain: "Dieses Konto betreibt die Installation. Den Code zeigt make up; auch loupe-admin first-run gibt einen aus.",
+    code: "Einmalcode",
   },
   forgot: {
     title: "Neues Passwort",

@@ -1,7 +1,7 @@
 /** Every text of the console in English. Other languages have the same keys. */
 export const en = {
   brand: "Loupe",
-  places: { label: "Places", upscale: "Upscale", history: "History", usage: "Usage", api: "API", account: "Account" },
+  places: { label: "Places", upscale: "Upscale", history: "History", usage: "Usage", api: "API", account: "Account", operators: "Operate" },
   signOut: "Sign out",
   cancel: "Cancel",
   tryAgain: "Try again",
@@ -30,6 +30,12 @@ export const en = {
     action: "Create account",
     done: "We have sent a mail to {email}. Open its link, then sign in.",
     have: "You have an account? Sign in",
+  },
+  firstRun: {
+    title: "Make the first account",
+    fresh: "This installation is new.",
+    explain: "This account runs the installation. The code is in the output of make up; loupe-admin first-run prints one too.",
+    code: "One-time code",
   },
   forgot: {
     title: "Set a new password",

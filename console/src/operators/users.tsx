@@ -1,0 +1,118 @@
+import { useState } from "preact/hooks";
+import { bodyOf } from "../api/client";
+import { useAction } from "../parts/action";
+import { Failure } from "../parts/failure";
+import { Field } from "../parts/field";
+import { Pages, usePaged } from "../parts/paged";
+import { user } from "../state/session";
+import { fill, formatDate, texts } from "../texts";
+import { type Operators, operators } from "./client";
+import { operatorTexts } from "./texts";
+
+type ManagedUser = Operators["ManagedUser"];
+
+export function Users() {
+  const t = operatorTexts();
+  const [search, setSearch] = useState("");
+  const [status, setStatus] = useState("");
+  const { page, error, reload, turnTo } = usePaged(
+    (paging) => {
+      const query = { ...paging, search, ...(status && { status }) };
+      return bodyOf(operators.GET("/api/admin/users", { params: { query } }));
+    },
+    `${status} ${search}`,
+  );
+  return (
+    <>
+      <div class="row">
+        <Field label={t.search} name="search" value={search} onChange={setSearch} />
+        <label class="field">
+          <span>{texts().history.filter}</span>
+          <select value={status} onChange={(event) => setStatus(event.currentTarget.value)}>
+            <option value="">{t.everybody}</option>
+            {Object.entries(t.states).map(([name, title]) => (
+              <option key={name} value={name}>
+                {title}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      <Failure error={error} onRetry={reload} />
+      <section class="card" aria-busy={!page}>
+        {page?.data.length === 0 && <p class="quiet">{t.nothing}</p>}
+        <ul class="lines">
+          {page?.data.map((each) => (
+            <Line key={each.id} found={each} onChange={reload} />
+          ))}
+        </ul>
+      </section>
+      <Pages page={page} onTurn={turnTo} />
+    </>
+  );
+}
+
+function Line({ found, onChange }: { found: ManagedUser; onChange: () => void }) {
+  const t = operatorTexts();
+  const one = { params: { path: { user_id: found.id } } };
+  const usage = found.limit === null ? t.usedFreely : t.used;
+  const facts = [
+    found.is_operator && t.states.operator,
+    !found.email_verified_at && t.states.unverified,
+    found.blocked_at && t.states.blocked,
+    `${t.plan}: ${found.plan}`,
+    fill(usage, { used: found.used, limit: found.limit ?? "" }),
+    formatDate(found.created_at),
+  ];
+  const verify = useAction(async () => {
+    await bodyOf(operators.POST("/api/admin/users/{user_id}/verify", one));
+    onChange();
+  });
+  const block = useAction(async () => {
+    const path = found.blocked_at ? "/api/admin/users/{user_id}/unblock" : "/api/admin/users/{user_id}/block";
+    await bodyOf(operators.POST(path, one));
+    onChange();
+  });
+  const factor = useAction(async () => {
+    await bodyOf(operators.DELETE("/api/admin/users/{user_id}/second-factor", one));
+    onChange();
+  });
+  const name = <span class="only-heard"> {found.email}</span>;
+  const confirmed = (question: string, run: () => void) => (): void => {
+    if (window.confirm(fill(question, { email: found.email }))) run();
+  };
+  return (
+    <li>
+      <div>
+        <p class="name breaks">{found.email}</p>
+        <p>{found.name}</p>
+        <p class={found.blocked_at ? "bad quiet" : "quiet"}>{facts.filter(Boolean).join(" · ")}</p>
+        <Failure error={verify.error ?? block.error ?? factor.error} />
+      </div>
+      <div class="row">
+        {!found.email_verified_at && (
+          <button disabled={verify.isRunning} onClick={verify.run}>
+            {t.verify}
+            {name}
+          </button>
+        )}
+        {found.second_factor && (
+          <button disabled={factor.isRunning} onClick={confirmed(t.confirmFactor, factor.run)}>
+            {t.resetFactor}
+            {name}
+          </button>
+        )}
+        {found.id !== user.value?.id && (
+          <button
+            class={found.blocked_at ? "" : "danger"}
+            disabled={block.isRunning}
+            onClick={found.blocked_at ? block.run : confirmed(t.confirmBlock, block.run)}
+          >
+            {found.blocked_at ? t.unblock : t.block}
+            {name}
+          </button>
+        )}
+      </div>
+    </li>
+  );
+}
