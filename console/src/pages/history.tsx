@@ -3,7 +3,7 @@ import { api, bodyOf, type Image, type Schemas } from "../api/client";
 import { useAction } from "../parts/action";
 import { Failure } from "../parts/failure";
 import { sizesOf } from "../parts/image-row";
-import { Thumbnail } from "../parts/thumbnail";
+import { ImageThumbnail } from "../parts/thumbnail";
 import { deleteImage, images, resets } from "../state/images";
 import { fill, formatDate, texts } from "../texts";
 
@@ -104,7 +104,7 @@ function Tile({ image, isChosen, onToggle }: TileProps) {
   return (
     <li class="tile">
       <a href={`/console/images/${image.id}`} aria-label={fill(t.history.open, { name })}>
-        <Thumbnail source={image.original_url} name={name} />
+        <ImageThumbnail image={image} />
       </a>
       <p class="name">{name}</p>
       <p class="quiet">
