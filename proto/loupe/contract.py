@@ -3,11 +3,18 @@
 ABILITIES = ("images:read", "images:write", "images:delete", "user:read")
 """All abilities that an API token can have."""
 
+ADMIN = "admin"
+"""The ability of an operator's session of the console. No API token has it."""
+OPERATOR = "operator"
+"""The role of users who run the installation."""
+
 SCALE_FACTORS = (2, 3, 4)
 LONGEST_OUTPUT_SIDE = 16_384
 """Limit for the longer side of a result, in pixels."""
 LARGEST_UPLOAD_BYTES = 10_485_760
 """Limit for one uploaded file, in bytes, inclusive."""
+PREVIEWS = ("original.webp", "result.webp", "original.pyramid", "result.pyramid")
+"""What an image may have for browsers: the ends of the keys of these objects."""
 MOST_BATCH_IMAGES = 20
 """Limit for the number of files in one multipart batch."""
 MOST_MANIFEST_ITEMS = 1000

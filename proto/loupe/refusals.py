@@ -36,6 +36,21 @@ SECOND_FACTOR_REQUIRED = Refusal(
     fields={"otp": ("The otp field is required.",)},
 )
 
+ACCOUNT_BLOCKED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "account_blocked",
+    "This account is blocked. Ask the operator of this installation.",
+)
+OPERATOR_SECOND_FACTOR_REQUIRED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "operator_second_factor_required",
+    "Operators of this installation need a second factor. Switch it on, then try again.",
+)
+FIRST_RUN_REFUSED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "first_run_refused",
+    "The code is wrong, too old or used, or this installation has an operator.",
+)
 EMAIL_UNVERIFIED = Refusal(
     grpc.StatusCode.PERMISSION_DENIED, "email_unverified", "Your email address is not verified."
 )
@@ -81,6 +96,9 @@ HTTPS_REQUIRED = Refusal(
 )
 
 IMAGE_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "image_not_found", "Image not found.")
+PYRAMID_NOT_FOUND = Refusal(
+    grpc.StatusCode.NOT_FOUND, "pyramid_not_found", "There is no pyramid of this picture."
+)
 BATCH_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "batch_not_found", "Batch not found.")
 TOKEN_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "token_not_found", "Token not found.")
 WEBHOOK_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "webhook_not_found", "Webhook not found.")

@@ -41,11 +41,16 @@ def pod_of(chart: Release, component: str) -> Object:
     return pod.spec
 
 
-def requested(chart: Release, what: str) -> Decimal:
-    """Return what all pods together request. Init containers run before the others."""
+def requested(chart: Release, what: str, *, is_upgrade: bool = False) -> Decimal:
+    """Return what all pods together request, or also those that an upgrade adds meanwhile.
+
+    Init containers run before the others.
+    """
     total = Decimal(0)
     for pod in chart.pods:
         replicas = pod.owner["spec"].get("replicas", 1)
+        if is_upgrade and pod.owner["kind"] == "Deployment":
+            replicas += pod.owner["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
         at_once = sum(_request(one, what) for one in pod.spec["containers"])
         first = max((_request(one, what) for one in pod.spec.get("initContainers", [])), default=Decimal(0))
         total += replicas * max(at_once, first)
@@ -125,6 +130,11 @@ def test_the_smallest_installation_fits_a_machine_with_two_cores() -> None:
     assert requested(chart, "memory") / MIB <= LAPTOP_MIB
 
 
+def test_an_upgrade_of_the_smallest_installation_fits_there_too() -> None:
+    """Otherwise its last new pod would be pending for ever."""
+    assert requested(rendered("minimal"), "cpu", is_upgrade=True) <= LAPTOP_CORES * 9 / 10
+
+
 @pytest.mark.parametrize("profile", ["cpu", "gpu"])
 def test_workers_have_the_runtime_class_whatever_they_run_on(profile: str) -> None:
     chart = release(profile, inference={"runtimeClassName": "gvisor"})
@@ -163,6 +173,24 @@ def test_links_are_https_if_tls_ends_at_the_load_balancer(values: dict[str, Any]
     assert [(one["protocol"], one["port"]) for one in listeners if "tls" not in one] == [
         ("HTTPS", 443)
     ] * len(listeners)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("", True), ("nginx-internal", True), ("traefik", False)])
+def test_annotations_of_nginx_are_left_out_for_other_controllers(name: str, kept: bool) -> None:
+    own = {"example.com/own": "1"}
+    store = {"example.com/own": "2"}
+    values = BALANCED["ingress"] | {"className": name, "annotations": own, "storeAnnotations": store}
+
+    found = {
+        one["metadata"]["name"]: annotations(one)
+        for one in release(DEFAULT, **BALANCED | {"ingress": values}).of("Ingress")
+    }
+
+    assert {key: one["example.com/own"] for key, one in found.items()} == {
+        "loupe-gateway": "1",
+        "loupe-object-store": "2",
+    }
+    assert {any(key.startswith("nginx.") for key in one) for one in found.values()} == {kept}
 
 
 def test_routes_need_no_timeouts() -> None:

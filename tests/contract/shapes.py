@@ -131,13 +131,28 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
     "download_expires_at": or_null(INSTANT),
     "error": or_null(an_object({"code": TEXT, "message": TEXT, "retryable": FLAG})),
     "model": an_object(
-        {"asked": TEXT, "used": or_null(TEXT), "reason": or_null(TEXT), "message": or_null(TEXT)}
+        {
+            "asked": TEXT,
+            "used": or_null(TEXT),
+            "reason": or_null(TEXT),
+            "message": or_null(TEXT),
+            "denoise": or_null(a("integer", minimum=0, maximum=3)),
+        }
     ),
     "progress": a("integer", minimum=0, maximum=100),
     **WAIT,
     **WARNINGS,
     "earlier_errors": listed(EARLIER_ERROR, maxItems=20),
     "original_url": ADDRESS,
+    "previews": or_null(
+        an_object(
+            {
+                "original_url": or_null(ADDRESS),
+                "result_url": or_null(ADDRESS),
+                "pyramids": listed({"enum": ["original", "result"]}, maxItems=2),
+            }
+        )
+    ),
     "webhook_url": or_null(ADDRESS),
     "expires_at": or_null(INSTANT),
     "reference": or_null(a("string", minLength=1, maxLength=255)),
@@ -147,6 +162,18 @@ ACCEPTED_ADDITIVE = WAIT | WARNINGS | REFERENCE
 ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS, ACCEPTED_ADDITIVE)
 IMAGE = an_object({"id": ID} | IMAGE_KEYS, IMAGE_ADDITIVE | {"batch_id": or_null(ID)})
 DOWNLOAD = an_object({"download_url": ADDRESS, "filename": TEXT}, {"expires_at": INSTANT})
+LEVEL = an_object(
+    {
+        "width": ID,
+        "height": ID,
+        "columns": ID,
+        "rows": ID,
+        "tiles": listed(an_object({"offset": ID, "bytes": ID}), minItems=1),
+    }
+)
+PYRAMID = an_object(
+    {"url": ADDRESS, "expires_at": INSTANT, "tile_size": {"const": 512}, "levels": listed(LEVEL, minItems=1)}
+)
 
 IN_BATCH: dict[str, Schema] = {"id": ID, "batch_id": ID}
 

@@ -26,7 +26,8 @@ INTERNAL_CODES = {
     # for operators only
     "dead_message_not_found", "image_not_failed", "plan_not_found", "no_subscription", "free_plan",
     "invalid_period", "invalid_quota", "invalid_limit", "too_many_users", "redrive_failed",
-    "consumer_unavailable", "invalid_position",
+    "consumer_unavailable", "invalid_position", "own_account", "operator_exists", "first_run_refused",
+    "operator_second_factor_required",
 }  # fmt: skip
 EXAMPLES = {
     "Registration successful. Please verify your email to access all features.": shapes.SESSION,
@@ -37,6 +38,7 @@ EXAMPLES = {
     "Upload prepared successfully": shapes.DIRECT_UPLOAD,
     "Image deleted successfully": None,
     "Download URL generated successfully": shapes.DOWNLOAD,
+    "Pyramid retrieved successfully": shapes.PYRAMID,
     "Batch created and images queued for processing": shapes.ACCEPTED_BATCH,
     "User retrieved successfully": shapes.USER,
     "Usage statistics retrieved successfully": shapes.USAGE,

@@ -28,6 +28,7 @@ ABILITY_OF_METHOD = {
     "GetImage": "images:read",
     "ListImages": "images:read",
     "GetDownload": "images:read",
+    "GetPyramid": "images:read",
     "DeleteImage": "images:delete",
     "CreateBatch": "images:write",
     "CreateManifest": "images:write",
@@ -41,7 +42,15 @@ ABILITY_OF_METHOD = {
 }
 WORKER_METHODS = ("StartWork", "StopWork", "KeepWorking", "AnnounceModels")
 GATEWAY_METHODS = ("ListModels",)
-OPERATOR_METHODS = ("ListDeadMessages", "RedriveDeadMessage", "CheckObjects", "ReplayEndings")
+OPERATOR_METHODS = (
+    "ListDeadMessages",
+    "RedriveDeadMessage",
+    "CheckObjects",
+    "ReplayEndings",
+    "GetQueue",
+    "GetStorage",
+    "GetSettings",
+)
 
 
 async def call(images: "ImagesServiceAsyncStub", method: str, **fields: Any) -> Any:
@@ -261,7 +270,7 @@ async def finish(harness: Harness, order: pb.WorkOrder) -> None:
 async def test_another_users_image_is_not_found_and_not_deleted(harness: Harness) -> None:
     image = await insert_image(harness.sessions, JANE, status=Status.COMPLETED)
 
-    for method in ("GetImage", "GetDownload", "DeleteImage"):
+    for method in ("GetImage", "GetDownload", "GetPyramid", "DeleteImage"):
         with pytest.raises(errors.NotFound) as caught:
             await call(harness.user(OMAR), method, id=image.id)
         assert caught.value.reason == "image_not_found"

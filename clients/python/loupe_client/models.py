@@ -22,15 +22,17 @@ AuditActor = str
 """Known values: `user`, `operator`, `system`."""
 
 AuditEvent = str
-"""Known values: `account.created`, `account.deleted`, `account.reauthentication_refused`,
-`address.change_requested`, `address.changed`, `address.restored`, `address.verified`,
-`batch.cancelled`, `batch.deleted`, `image.deleted`, `mail.limited`, `password.change_refused`,
-`password.changed`, `password.reset`, `password.reset_requested`, `plan.changed`, `quota.changed`,
+"""Known values: `account.blocked`, `account.created`, `account.deleted`,
+`account.reauthentication_refused`, `account.unblocked`, `address.change_requested`,
+`address.changed`, `address.restored`, `address.verified`, `batch.cancelled`, `batch.deleted`,
+`dead_letter.redriven`, `first_run.code_made`, `first_run.refused`, `image.deleted`, `mail.limited`,
+`operator.appointed`, `operator.dismissed`, `password.change_refused`, `password.changed`,
+`password.reset`, `password.reset_requested`, `plan.changed`, `quota.changed`,
 `second_factor.disabled`, `second_factor.enabled`, `second_factor.recovery_code_used`,
 `second_factor.recovery_codes_replaced`, `second_factor.refused`, `sign_in.admitted`,
-`sign_in.delayed`, `sign_in.refused`, `sign_in.unverified`, `signing_key.rotated`, `token.created`,
-`token.evicted`, `token.revoked`, `webhook.changed`, `webhook.created`, `webhook.deleted`,
-`webhook.disabled`, `webhook.secret_rotated`.
+`sign_in.blocked`, `sign_in.delayed`, `sign_in.refused`, `sign_in.unverified`,
+`signing_key.rotated`, `token.created`, `token.evicted`, `token.revoked`, `webhook.changed`,
+`webhook.created`, `webhook.deleted`, `webhook.disabled`, `webhook.secret_rotated`.
 """
 
 BatchStage = str
@@ -53,6 +55,9 @@ ImageStatus = str
 
 ScaleFactor = int
 """Known values: `2`, `3`, `4`."""
+
+Side = str
+"""Known values: `original`, `result`."""
 
 SubscriptionStatus = str
 """Known values: `active`, `trialing`, `canceled`, `past_due`."""
@@ -309,6 +314,8 @@ class BatchImage(Answer):
     """A link that shows the original. It needs no token, and works for an hour. It is new in each
     answer.
     """
+    previews: Previews | None = None
+    """Small pictures for lists. Null until completed, and if there are none."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
     expires_at: datetime | None = None
@@ -549,6 +556,8 @@ class Image(Answer):
     """A link that shows the original. It needs no token, and works for an hour. It is new in each
     answer.
     """
+    previews: Previews | None = None
+    """Small pictures for lists. Null until completed, and if there are none."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
     expires_at: datetime | None = None
@@ -589,6 +598,21 @@ class ImageWarning(Answer):
     """What was left out, and why, for a person."""
 
 
+class Level(Answer):
+    """The picture at one size."""
+
+    width: int
+    """The width of the picture at this level, in pixels."""
+    height: int
+    """The height of the picture at this level, in pixels."""
+    columns: int
+    """The number of tiles side by side."""
+    rows: int
+    """The number of rows of tiles."""
+    tiles: list[Tile] = []
+    """The tiles, row by row."""
+
+
 class Limit(Answer):
     """One limit of a plan."""
 
@@ -611,6 +635,8 @@ class Model(Answer):
     """Why `auto` chose this model, for programs; null if it did not choose."""
     message: str | None = None
     """Why `auto` chose this model, for a person; null if it did not choose."""
+    denoise: int | None = None
+    """The level of denoising that was used, 0 to 3; null from models without levels."""
 
 
 class NewSecondFactor(Answer):
@@ -674,6 +700,19 @@ class Plan(Answer):
     """The limits of the plan."""
 
 
+class Previews(Answer):
+    """Small pictures of an image, for lists."""
+
+    original_url: str | None = None
+    """A link to the original as a WebP of at most 512 pixels a side. It works as long as
+    `download_url`.
+    """
+    result_url: str | None = None
+    """The same of the result."""
+    pyramids: list[Side] = []
+    """Which of the two pictures `getPyramid` has."""
+
+
 class PricingPlan(Answer):
     """The plan that a user is on, by name."""
 
@@ -683,6 +722,19 @@ class PricingPlan(Answer):
     """The name of the plan."""
     slug: str
     """The name of the plan, for programs."""
+
+
+class Pyramid(Answer):
+    """A picture in tiles."""
+
+    url: str
+    """A link to the file with all tiles."""
+    expires_at: datetime
+    """Until when the link works."""
+    tile_size: int
+    """The side of a tile in pixels. Those at the end may be smaller."""
+    levels: list[Level] = []
+    """Full size first. Each level halves the one before, and the last is one tile."""
 
 
 class RecoveryCodes(Answer):
@@ -776,6 +828,15 @@ class SubscriptionAndPlan(Answer):
     """Your subscription; null if you never had one."""
     plan: Plan
     """The plan that you are on."""
+
+
+class Tile(Answer):
+    """A part of a picture, as a WebP in a larger file."""
+
+    offset: int
+    """Where the tile begins in the file."""
+    bytes: int
+    """The length of the tile."""
 
 
 class Token(Answer):

@@ -25,6 +25,8 @@ class Options(TypedDict, total=False):
     """1 to 100, for JPEG, WebP, AVIF and JPEG XL."""
     model: str | None
     """`auto` (default), or another of `Loupe.models()`."""
+    denoise: int | None
+    """How much noise and traces of compression `clean` and `art` take away, 0 to 3."""
     metadata: str | None
     """`keep` keeps EXIF data in the result; by default (`strip`) it is removed."""
     dpi: int | None
@@ -52,6 +54,7 @@ NAMES = {
     "format": "output_format",
     "quality": "quality",
     "model": "model",
+    "denoise": "denoise",
     "metadata": "metadata",
     "dpi": "dpi",
     "expires_in": "expires_in",

@@ -145,17 +145,24 @@ export interface AuditEntry {
 
 /** What happened. */
 export type AuditEvent =
+  | "account.blocked"
   | "account.created"
   | "account.deleted"
   | "account.reauthentication_refused"
+  | "account.unblocked"
   | "address.change_requested"
   | "address.changed"
   | "address.restored"
   | "address.verified"
   | "batch.cancelled"
   | "batch.deleted"
+  | "dead_letter.redriven"
+  | "first_run.code_made"
+  | "first_run.refused"
   | "image.deleted"
   | "mail.limited"
+  | "operator.appointed"
+  | "operator.dismissed"
   | "password.change_refused"
   | "password.changed"
   | "password.reset"
@@ -168,6 +175,7 @@ export type AuditEvent =
   | "second_factor.recovery_codes_replaced"
   | "second_factor.refused"
   | "sign_in.admitted"
+  | "sign_in.blocked"
   | "sign_in.delayed"
   | "sign_in.refused"
   | "sign_in.unverified"
@@ -287,6 +295,8 @@ export interface BatchImage {
    * answer.
    */
   original_url: string | null;
+  /** Small pictures for lists. Null until completed, and if there are none. */
+  previews: Previews | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
   /** When the image is deleted by itself; null before its end, and if it is kept. */
@@ -390,12 +400,14 @@ export interface EarlierFailure {
 
 /**
  * The reason of a refusal, for programs. A code never changes its meaning; new versions may add codes.
- * - `batch_not_found`: Batch not found. - `batch_unfinished`: The batch has not ended. -
+ * - `account_blocked`: This account is blocked. Ask the operator of this installation. -
+ * `batch_not_found`: Batch not found. - `batch_unfinished`: The batch has not ended. -
  * `body_too_large`: The request body may not be greater than 11 MiB. - `broker_unavailable`: Service
  * temporarily unavailable. - `database_unavailable`: Service temporarily unavailable. -
  * `deadline_exceeded`: The service took too long to answer. - `delivery_not_found`: Delivery not
- * found. - `email_unverified`: Your email address is not verified. - `foreign_page`: Only the console
- * of this server may send this request. - `headers_too_large`: The request headers are too large. -
+ * found. - `email_unverified`: Your email address is not verified. - `first_run_refused`: The code is
+ * wrong, too old or used, or this installation has an operator. - `foreign_page`: Only the console of
+ * this server may send this request. - `headers_too_large`: The request headers are too large. -
  * `https_required`: Browsers keep you signed in only at an address with https, or on the machine that
  * runs this server. - `idempotency_key_in_use`: The first request with this Idempotency-Key is not
  * finished yet. - `idempotency_key_invalid`: The Idempotency-Key header must have 1 to 255 visible
@@ -408,16 +420,18 @@ export interface EarlierFailure {
  * ability images:write. - `no_api_access`: Your plan does not include API access. - `not_found`: Not
  * found. - `not_retryable`: The image would fail again: The file is damaged. - `nothing_to_retry`:
  * There is no failed image to retry. - `object_store_unavailable`: Service temporarily unavailable. -
- * `original_missing`: The original is no longer stored. Upload the file again. -
- * `plan_feature_missing`: Your plan does not include batch processing. - `quota_exceeded`: You have
- * exceeded your monthly image quota. - `range_not_supported`: An archive is made while it is read.
- * Request it without a Range. - `reauthentication_required`: Please log in again, or send your current
- * password. - `request_timeout`: The request body did not arrive in time. - `second_factor_enabled`:
- * The second factor is already switched on. - `second_factor_missing`: There is no second factor to
- * use. - `second_factor_required`: This account needs the code of its second factor. -
- * `service_unavailable`: Service temporarily unavailable. - `subscription_expired`: Your subscription
- * has expired. - `target_too_long`: The request target is too long. - `token_not_found`: Token not
- * found. - `too_many_archives`: Too many requests. - `too_many_event_streams`: Too many requests. -
+ * `operator_second_factor_required`: Operators of this installation need a second factor. Switch it
+ * on, then try again. - `original_missing`: The original is no longer stored. Upload the file again. -
+ * `plan_feature_missing`: Your plan does not include batch processing. - `pyramid_not_found`: There is
+ * no pyramid of this picture. - `quota_exceeded`: You have exceeded your monthly image quota. -
+ * `range_not_supported`: An archive is made while it is read. Request it without a Range. -
+ * `reauthentication_required`: Please log in again, or send your current password. -
+ * `request_timeout`: The request body did not arrive in time. - `second_factor_enabled`: The second
+ * factor is already switched on. - `second_factor_missing`: There is no second factor to use. -
+ * `second_factor_required`: This account needs the code of its second factor. - `service_unavailable`:
+ * Service temporarily unavailable. - `subscription_expired`: Your subscription has expired. -
+ * `target_too_long`: The request target is too long. - `token_not_found`: Token not found. -
+ * `too_many_archives`: Too many requests. - `too_many_event_streams`: Too many requests. -
  * `too_many_requests`: Too many requests. - `too_many_undecodable`: Too many requests. -
  * `too_many_unused_uploads`: Too many requests. - `too_many_uploads`: Service temporarily unavailable.
  * - `too_many_waits`: Too many requests. - `unauthenticated`: Unauthenticated. -
@@ -427,6 +441,7 @@ export interface EarlierFailure {
  * first. - `webhook_not_found`: Webhook not found.
  */
 export type ErrorCode =
+  | "account_blocked"
   | "batch_not_found"
   | "batch_unfinished"
   | "body_too_large"
@@ -435,6 +450,7 @@ export type ErrorCode =
   | "deadline_exceeded"
   | "delivery_not_found"
   | "email_unverified"
+  | "first_run_refused"
   | "foreign_page"
   | "headers_too_large"
   | "https_required"
@@ -456,8 +472,10 @@ export type ErrorCode =
   | "not_retryable"
   | "nothing_to_retry"
   | "object_store_unavailable"
+  | "operator_second_factor_required"
   | "original_missing"
   | "plan_feature_missing"
+  | "pyramid_not_found"
   | "quota_exceeded"
   | "range_not_supported"
   | "reauthentication_required"
@@ -656,6 +674,8 @@ export interface Image {
    * answer.
    */
   original_url: string | null;
+  /** Small pictures for lists. Null until completed, and if there are none. */
+  previews: Previews | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
   /** When the image is deleted by itself; null before its end, and if it is kept. */
@@ -697,6 +717,20 @@ export interface ImageWarning {
   message: string;
 }
 
+/** The picture at one size. */
+export interface Level {
+  /** The width of the picture at this level, in pixels. */
+  width: number;
+  /** The height of the picture at this level, in pixels. */
+  height: number;
+  /** The number of tiles side by side. */
+  columns: number;
+  /** The number of rows of tiles. */
+  rows: number;
+  /** The tiles, row by row. */
+  tiles: Tile[];
+}
+
 /** One limit of a plan. */
 export interface Limit {
   /** The name of the limit. */
@@ -717,6 +751,8 @@ export interface Model {
   reason: string | null;
   /** Why `auto` chose this model, for a person; null if it did not choose. */
   message: string | null;
+  /** The level of denoising that was used, 0 to 3; null from models without levels. */
+  denoise: number | null;
 }
 
 /** The secret of a second factor that is not switched on yet. */
@@ -775,6 +811,16 @@ export interface Plan {
   limits: Limit[];
 }
 
+/** Small pictures of an image, for lists. */
+export interface Previews {
+  /** A link to the original as a WebP of at most 512 pixels a side. It works as long as `download_url`. */
+  original_url: string | null;
+  /** The same of the result. */
+  result_url: string | null;
+  /** Which of the two pictures `getPyramid` has. */
+  pyramids: Side[];
+}
+
 /** The plan that a user is on, by name. */
 export interface PricingPlan {
   /** The id of the plan. */
@@ -783,6 +829,18 @@ export interface PricingPlan {
   name: string;
   /** The name of the plan, for programs. */
   slug: string;
+}
+
+/** A picture in tiles. */
+export interface Pyramid {
+  /** A link to the file with all tiles. */
+  url: string;
+  /** Until when the link works. */
+  expires_at: string;
+  /** The side of a tile in pixels. Those at the end may be smaller. */
+  tile_size: number;
+  /** Full size first. Each level halves the one before, and the last is one tile. */
+  levels: Level[];
 }
 
 /** Codes that each replace one code of the second factor. */
@@ -832,6 +890,9 @@ export interface Session {
   token_type: string;
 }
 
+/** A picture of an image: the uploaded one, or its result. */
+export type Side = "original" | "result" | (string & {});
+
 /** A secret that signs deliveries. */
 export interface SigningSecret {
   /** The secret: `whsec_` and base64. */
@@ -876,6 +937,14 @@ export interface SubscriptionAndPlan {
 
 /** The state of a subscription. */
 export type SubscriptionStatus = "active" | "trialing" | "canceled" | "past_due" | (string & {});
+
+/** A part of a picture, as a WebP in a larger file. */
+export interface Tile {
+  /** Where the tile begins in the file. */
+  offset: number;
+  /** The length of the tile. */
+  bytes: number;
+}
 
 /** An API token, without its text. */
 export interface Token {

@@ -17,7 +17,9 @@ export interface Options {
   quality?: number;
   /** `auto` (default), or another of `Loupe.models()`. */
   model?: string;
-  /** `keep` keeps EXIF data in the result; by default it is removed. */
+  /** How much noise and traces of compression `clean` and `art` take away, 0 to 3. */
+  denoise?: number;
+  /** `keep` keeps EXIF data in the result; by default (`strip`) it is removed. */
   metadata?: "strip" | "keep" | (string & {});
   /** The resolution of the result for print, in pixels an inch. */
   dpi?: number;
@@ -66,6 +68,7 @@ const NAMES: Record<keyof Options, string> = {
   format: "output_format",
   quality: "quality",
   model: "model",
+  denoise: "denoise",
   metadata: "metadata",
   dpi: "dpi",
   expiresIn: "expires_in",

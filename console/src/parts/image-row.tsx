@@ -1,10 +1,10 @@
-import type { Image } from "../api/client";
+import type { Image, Schemas } from "../api/client";
 import { deleteImage } from "../state/images";
-import { previews } from "../state/uploads";
 import { fill, texts } from "../texts";
 import { useAction } from "./action";
 import { sentenceOf } from "./failure";
-import { Thumbnail } from "./thumbnail";
+import { RetryImage } from "./retry-image";
+import { ImageThumbnail } from "./thumbnail";
 
 /** An image that the API has accepted: how far it is, and what a person can do with it. */
 export function ImageRow({ image }: { image: Image }) {
@@ -14,7 +14,7 @@ export function ImageRow({ image }: { image: Image }) {
   const name = <span class="only-heard"> {image.original_filename}</span>;
   return (
     <li>
-      <Thumbnail source={previews.value.get(image.id) ?? image.original_url} name={image.original_filename} />
+      <ImageThumbnail image={image} />
       <div class="about">
         <p class="name">{image.original_filename}</p>
         <p class="quiet">{sizesOf(image)}</p>
@@ -38,6 +38,7 @@ export function ImageRow({ image }: { image: Image }) {
             {name}
           </a>
         )}
+        <RetryImage image={image} />
         <button class="plain" disabled={removal.isRunning} onClick={removal.run}>
           {t.delete}
           {name}
@@ -47,7 +48,7 @@ export function ImageRow({ image }: { image: Image }) {
   );
 }
 
-export function sizesOf(image: Image): string {
+export function sizesOf(image: Image | Schemas["BatchImage"]): string {
   const from = image.original_dimensions_formatted?.replace("x", "×");
   const to = image.upscaled_dimensions_formatted?.replace("x", "×");
   return [from, to].filter(Boolean).join(" → ") || image.original_size_human;

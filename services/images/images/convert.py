@@ -7,7 +7,7 @@ from typing import Any
 from common import timestamps
 from imagefile.formats import parse_format
 from images.catalogue import AUTO
-from images.domain import fairness
+from images.domain import fairness, previews
 from images.domain.models import Announcement, ModelFacts
 from images.domain.queue_estimate import Queue
 from images.domain.work import Speeds
@@ -41,8 +41,9 @@ def to_proto(
     queue: Queue | None = None,
     link: tuple[str, datetime] | None = None,
     original_url: str = "",
+    shown: pb.Previews | None = None,
 ) -> pb.Image:
-    """Convert an image, with an estimate if `queue` is given.
+    """Convert an image, with an estimate if `queue` is given, and with the links of its previews.
 
     `link` is the address of the download and the time at which it expires.
     """
@@ -73,6 +74,7 @@ def to_proto(
         original_url=original_url,
         webhook_url=image.webhook_url or "",
         reference=image.reference or "",
+        previews=shown,
     )
     _add_end(result, image)
     if link:
@@ -139,8 +141,10 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         work_megapixels=image.work_megapixels or 0,
         work_kind=image.work_kind or "",
         dpi=image.dpi or 0,
+        denoise=image.denoise_asked,
         fairness_key=fairness.key_of(image.user_id, settings.fairness_secret),
         pictures=image.pictures or 0,
+        previews_path=previews.path_of(image),
     )
 
 
@@ -190,6 +194,7 @@ def _model(image: Image) -> pb.Model:
         used=image.model_used or "",
         reason=image.model_reason or "",
         message=image.model_message or "",
+        denoise=image.denoise_used,
     )
 
 

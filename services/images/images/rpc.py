@@ -21,6 +21,8 @@ from images.convert import (
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
 from images.rpc_estimates import EstimateMethods
 from images.rpc_manifests import ManifestMethods
+from images.rpc_operators import OperatorMethods
+from images.rpc_pyramids import PyramidMethods
 from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
 from images.rpc_uploads import UploadMethods
@@ -35,6 +37,7 @@ CALLERS = {
     "GetImage": rpc.users("images:read"),
     "ListImages": rpc.users("images:read"),
     "GetDownload": rpc.users("images:read"),
+    "GetPyramid": rpc.users("images:read"),
     "DeleteImage": rpc.users("images:delete"),
     "CreateUpload": rpc.users("images:write"),
     "CreateBatch": rpc.users("images:write"),
@@ -47,8 +50,11 @@ CALLERS = {
     "Estimate": rpc.users("user:read"),
     "RetryImage": rpc.users("images:write"),
     "RetryBatch": rpc.users("images:write"),
-    "ListDeadMessages": rpc.services("operator"),
-    "RedriveDeadMessage": rpc.services("operator"),
+    "ListDeadMessages": rpc.OPERATORS,
+    "RedriveDeadMessage": rpc.OPERATORS,
+    "GetQueue": rpc.OPERATORS,
+    "GetStorage": rpc.OPERATORS,
+    "GetSettings": rpc.OPERATORS,
     "CheckObjects": rpc.services("operator"),
     "ReplayEndings": rpc.services("operator"),
     "StartWork": rpc.services("inference"),
@@ -66,6 +72,8 @@ class ImagesService(
     RetryMethods,
     EstimateMethods,
     ResultMethods,
+    PyramidMethods,
+    OperatorMethods,
     images_pb2_grpc.ImagesServiceServicer,
 ):
     """The servicer. `images.proto` describes its methods and their errors."""

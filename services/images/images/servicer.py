@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
 
 from common.db import now
+from imagefile import pyramid
 from imagefile.formats import media_type, parse_format
 from images.convert import batch_to_proto, to_proto
-from images.domain import batches, expiry, queue_estimate
+from images.domain import batches, expiry, overview, previews, queue_estimate
 from images.operations.dead_letters import DeadLetters
 from images.operations.missing_objects import MissingObjects
-from images.queue_estimator import QueueEstimator
+from images.queue_estimator import CachedRead, QueueEstimator
 from images.tables import UNFINISHED, Batch, Image, Status
 from images.uploads import file_names, single
 from images.uploads.batch import BatchUploads
@@ -42,6 +46,16 @@ class Servicer:
         self._rules = context.rules
         cold_start = timedelta(seconds=context.settings.cold_start_seconds)
         self._estimator = QueueEstimator(context.sessions, cold_start)
+        self._pace = CachedRead(self._read_pace)
+        self._storage = CachedRead(self._read_storage)
+
+    async def _read_pace(self) -> sa.Row[Any]:
+        async with self._sessions.begin() as session:
+            return await overview.read_pace(session)
+
+    async def _read_storage(self) -> sa.Row[Any]:
+        async with self._sessions.begin() as session:
+            return await overview.read_storage(session)
 
     async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
         """Return the queue if any of the images needs an estimate."""
@@ -60,7 +74,8 @@ class Servicer:
     def _to_proto(self, image: Image, queue: queue_estimate.Queue | None) -> pb.Image:
         """Convert an image, with the link of its original, and of its result if there is one."""
         link = self._sign_link(image) if image.status == Status.COMPLETED else None
-        return to_proto(image, queue, link, self._sign_original(image) if image.has_file else "")
+        original_url = self._sign_original(image) if image.has_file else ""
+        return to_proto(image, queue, link, original_url, self._sign_previews(image))
 
     def _sign_original(self, image: Image) -> str:
         """Return the address at which a browser shows the original."""
@@ -70,6 +85,25 @@ class Servicer:
             content_type=media_type(file_names.format_of(image.original_path)),
             disposition="inline",
         )
+
+    def _sign_previews(self, image: Image) -> pb.Previews | None:
+        """Return the links of the image's previews, or None if it has none."""
+        names = image.previews or ()
+        if not names or image.status != Status.COMPLETED:
+            return None
+        links = {name: self._sign_preview(image, name) for name in names if name.endswith(".webp")}
+        return pb.Previews(
+            original_url=links.get("original.webp", ""),
+            result_url=links.get("result.webp", ""),
+            pyramids=[name.removesuffix(".pyramid") for name in names if name.endswith(".pyramid")],
+        )
+
+    def _sign_preview(self, image: Image, name: str) -> str:
+        """Return a link to one of `contract.PREVIEWS`."""
+        kind = media_type("WEBP") if name.endswith(".webp") else pyramid.MEDIA_TYPE
+        lifetime = expiry.within_life(image, self._link_lifetime)
+        key = previews.key_of(image, name)
+        return self._blobs.presigned_url(key, lifetime, content_type=kind, disposition="inline")
 
     def _sign_link(self, image: Image) -> tuple[str, datetime]:
         """Return the address of the download, and the time at which it expires."""

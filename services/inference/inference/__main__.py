@@ -72,6 +72,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             tiling=tiling,
             heartbeat_seconds=settings.heartbeat_seconds,
             large_places=LargePlaces(parallel, queues.preference),
+            preview_rules=settings.preview_rules,
         )
         await nc.subscribe("images.cancelled", cb=worker.cancellations.receive)
         try:

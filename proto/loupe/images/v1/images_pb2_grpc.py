@@ -65,6 +65,11 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.FromString,
                 _registered_method=True)
+        self.GetPyramid = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/GetPyramid',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidResponse.FromString,
+                _registered_method=True)
         self.DeleteImage = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/DeleteImage',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
@@ -165,6 +170,21 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.GetSettings = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/GetSettings',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsResponse.FromString,
+                _registered_method=True)
+        self.GetQueue = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/GetQueue',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetQueueRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetQueueResponse.FromString,
+                _registered_method=True)
+        self.GetStorage = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/GetStorage',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetStorageRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetStorageResponse.FromString,
+                _registered_method=True)
 
 
 class ImagesServiceServicer:
@@ -212,6 +232,13 @@ class ImagesServiceServicer:
     def ReadResult(self, request, context):
         """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
         the call fails before its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPyramid(self, request, context):
+        """Returns a link to the pyramid of a completed image, and where its tiles are. NOT_FOUND `pyramid_not_found`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -367,6 +394,27 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSettings(self, request, context):
+        """For operators: returns the settings in force, without secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQueue(self, request, context):
+        """For operators: returns what waits and is worked on, and the workers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStorage(self, request, context):
+        """For operators: returns what the stored objects take by the database.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ImagesServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -399,6 +447,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.ReadResult,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.SerializeToString,
+            ),
+            'GetPyramid': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPyramid,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidResponse.SerializeToString,
             ),
             'DeleteImage': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteImage,
@@ -499,6 +552,21 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'GetSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSettings,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsResponse.SerializeToString,
+            ),
+            'GetQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQueue,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetQueueRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetQueueResponse.SerializeToString,
+            ),
+            'GetStorage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStorage,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetStorageRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetStorageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -664,6 +732,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/ReadResult',
             loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPyramid(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/GetPyramid',
+            loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1204,6 +1299,87 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/ListModels',
             loupe_dot_images_dot_v1_dot_images__pb2.ListModelsRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/GetSettings',
+            loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/GetQueue',
+            loupe_dot_images_dot_v1_dot_images__pb2.GetQueueRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.GetQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStorage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/GetStorage',
+            loupe_dot_images_dot_v1_dot_images__pb2.GetStorageRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.GetStorageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -79,6 +79,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
             "used": "faithful",
             "reason": "clean_photo",
             "message": "A photo without visible wear: the model nearest to the original.",
+            "denoise": None,
         },
         "progress": 100,
         "queue_position": None,
@@ -86,6 +87,11 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "warnings": [],
         "earlier_errors": [],
         "original_url": "https://files.example.com/images/originals/abc123.jpg?X-Amz-Signature=9e1d",
+        "previews": {
+            "original_url": "https://files.example.com/images/previews/abc123.original.webp?X-Amz-Signature=1b77",
+            "result_url": "https://files.example.com/images/previews/abc123.result.webp?X-Amz-Signature=c04e",
+            "pyramids": [],
+        },
         "webhook_url": None,
         "expires_at": None,
         "reference": None,
@@ -105,9 +111,9 @@ def retried(image: dict[str, Any]) -> dict[str, Any]:
     """Return the image as it is once it was retried."""
     result = (
         "upscaled_path", "upscaled_size", "upscaled_size_human", "upscaled_dimensions", "processing_time",
-        "upscaled_dimensions_formatted", "download_url", "queue_time", "download_expires_at",
+        "upscaled_dimensions_formatted", "download_url", "queue_time", "download_expires_at", "previews",
     )  # fmt: skip
-    no_model = {"asked": "auto", "used": None, "reason": None, "message": None}
+    no_model = {"asked": "auto", "used": None, "reason": None, "message": None, "denoise": None}
     return {
         **image,
         **dict.fromkeys(result),
@@ -272,4 +278,25 @@ DOWNLOAD = {
     "download_url": IMAGE["download_url"],
     "filename": "photo.jpg",
     "expires_at": IMAGE["download_expires_at"],
+}
+PYRAMID = {
+    "url": "https://files.example.com/images/previews/abc123.result.pyramid?X-Amz-Signature=77d2",
+    "expires_at": IMAGE["download_expires_at"],
+    "tile_size": 512,
+    "levels": [
+        {
+            "width": 1000,
+            "height": 500,
+            "columns": 2,
+            "rows": 1,
+            "tiles": [{"offset": 44, "bytes": 30200}, {"offset": 30244, "bytes": 28100}],
+        },
+        {
+            "width": 500,
+            "height": 250,
+            "columns": 1,
+            "rows": 1,
+            "tiles": [{"offset": 58344, "bytes": 15900}],
+        },
+    ],
 }

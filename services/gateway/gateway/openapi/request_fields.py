@@ -140,6 +140,12 @@ FIELDS: Json = {
         "as your plan says.",
         86_400,
     ),
+    "denoise": a_field(
+        "How much noise and traces of compression `clean` and `art` take away: 0 nothing, 3 most. By "
+        "default it follows from the picture. `auto` uses it if it chooses one of these models. The others "
+        "refuse it.",
+        1,
+    ),
     "dpi": a_field(
         "Resolution of the result in pixels an inch, for print. The default is that of the original, if any.",
         300,
@@ -158,6 +164,7 @@ PARAMETERS: Json = {
     "signed": {"description": "The signed text in the link of the mail.", "example": "eyJhbGciOi…"},
     "page": {"description": "The number of the page. A page past the end is empty.", "example": 1},
     "per_page": {"description": "The largest number of items on a page.", "example": 15},
+    "of": {"description": "Which picture. By default the result.", "example": "result"},
     "by": {"description": "What each entry sums up. By default a day.", "example": "day"},
     "from": {"description": "The first day, or a day of the first month.", "example": "2026-02-01"},
     "to": {

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors, outbox, trace
 from common.db import now
 from images.catalogue import ALWAYS_SERVED
-from images.domain import batch_progress, counters, fairness, models, turns, undecodable
+from images.domain import batch_progress, counters, fairness, models, previews, turns, undecodable
 from images.formats import sequences
 from images.tables import UNFINISHED, Image, Status
 from loupe.images.v1 import images_pb2 as pb
@@ -211,7 +211,9 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.model_used = output.model
     image.model_reason = output.model_reason
     image.model_message = output.model_message
+    image.denoise_used = output.denoise if output.HasField("denoise") else None
     image.warnings = _warnings(image, output)
+    image.previews = previews.stored(output.previews)
     image.updated_at = now()
     await batch_progress.record_end(session, image, is_completed=True)
     await session.flush()

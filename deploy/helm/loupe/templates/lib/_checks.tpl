@@ -36,11 +36,13 @@
 {{- end -}}
 {{- include "loupe.engines.check" . -}}
 {{- $_ := include "loupe.isSix" . -}}
+{{- include "loupe.backup.check" . -}}
 {{- $_ := include "loupe.publicUrl" . -}}
 {{- $_ := include "loupe.mail.env" . -}}
 {{- /* these fail, in this order, if an external store lacks an address or a Secret */ -}}
 {{- range $name := include "loupe.databases" $ | fromJsonArray }}{{ $_ := include "loupe.postgresql.env" (list $ $name) }}{{ end -}}
 {{- $_ := include "loupe.nats.env" (list . "gateway") -}}
+{{- include "loupe.logins.check" . -}}
 {{- $_ := include "loupe.objects.endpoint" . -}}
 {{- range $name := list "images" "inference" }}{{ $_ := include "loupe.objects.env" (list $ $name) }}{{ end -}}
 {{- range $name := include "loupe.services" $ | fromJsonArray }}{{ $_ := include "loupe.autoscaler" (list $ $name) }}{{ end -}}
