@@ -86,9 +86,8 @@ class Installation:
 
     def _apply(self, command: str, *argv: str, values: dict[str, Any]) -> str:
         stdin = yaml.safe_dump(values)
-        return self._run(
-            command, NAME, str(CHART), *self.cluster.applying, "--values", "-", *argv, stdin=stdin
-        )
+        flags = (*self.cluster.applying, *argv, "--values", "-")
+        return self._run(command, NAME, str(CHART), *flags, stdin=stdin)
 
     def _run(self, *argv: str, stdin: str | None = None) -> str:
         return helm(*argv, *self.cluster.where, *UNHURRIED, major=self.major, stdin=stdin)

@@ -165,6 +165,24 @@ def test_links_are_https_if_tls_ends_at_the_load_balancer(values: dict[str, Any]
     ] * len(listeners)
 
 
+@pytest.mark.parametrize(("name", "kept"), [("", True), ("nginx-internal", True), ("traefik", False)])
+def test_annotations_of_nginx_are_left_out_for_other_controllers(name: str, kept: bool) -> None:
+    own = {"example.com/own": "1"}
+    store = {"example.com/own": "2"}
+    values = BALANCED["ingress"] | {"className": name, "annotations": own, "storeAnnotations": store}
+
+    found = {
+        one["metadata"]["name"]: annotations(one)
+        for one in release(DEFAULT, **BALANCED | {"ingress": values}).of("Ingress")
+    }
+
+    assert {key: one["example.com/own"] for key, one in found.items()} == {
+        "loupe-gateway": "1",
+        "loupe-object-store": "2",
+    }
+    assert {any(key.startswith("nginx.") for key in one) for one in found.values()} == {kept}
+
+
 def test_routes_need_no_timeouts() -> None:
     rules = [rule for route in release(DEFAULT, **MAPPED).of("HTTPRoute") for rule in route["spec"]["rules"]]
 

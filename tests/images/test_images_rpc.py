@@ -31,6 +31,7 @@ ABILITY_OF_METHOD = {
     "GetPyramid": "images:read",
     "DeleteImage": "images:delete",
     "CreateBatch": "images:write",
+    "CreateManifest": "images:write",
     "GetBatch": "images:read",
     "ListBatches": "images:read",
     "DeleteBatch": "images:delete",

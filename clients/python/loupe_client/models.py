@@ -33,6 +33,9 @@ AuditEvent = str
 `webhook.disabled`, `webhook.secret_rotated`.
 """
 
+BatchStage = str
+"""Known values: `fetching`, `queued`, `working`, `done`."""
+
 BatchStatus = str
 """Known values: `pending`, `processing`, `completed`, `partially_failed`, `failed`, `cancelled`."""
 
@@ -77,7 +80,7 @@ class AcceptedBatch(Answer):
     status: BatchStatus
     """The state of the batch."""
     total_images: int
-    """The number of uploaded images."""
+    """The number of images."""
     completed_images: int
     """The number of images with a result."""
     failed_images: int
@@ -87,7 +90,7 @@ class AcceptedBatch(Answer):
     progress: int
     """How many images have ended, in percent."""
     images: list[AcceptedBatchImage] = []
-    """The images of the batch, in the order of the upload."""
+    """The first images of the batch, in the order of the upload: up to 100, or 20 in a list."""
     created_at: datetime
     """When this was created."""
     updated_at: datetime
@@ -100,6 +103,8 @@ class AcceptedBatch(Answer):
     """The requested height in pixels; null if none was requested."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
+    stage: BatchStage
+    """What happens now."""
 
 
 class AcceptedBatchImage(Answer):
@@ -112,7 +117,7 @@ class AcceptedBatchImage(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     original_size_human: str
     """The size of the original, for a person."""
     original_dimensions: str | None = None
@@ -137,6 +142,8 @@ class AcceptedBatchImage(Answer):
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
     """What the result lacks of the original, such as pages that were left out."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
 
 
 class AcceptedImage(Answer):
@@ -147,7 +154,7 @@ class AcceptedImage(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     original_size_human: str
     """The size of the original, for a person."""
     original_dimensions: str | None = None
@@ -172,6 +179,8 @@ class AcceptedImage(Answer):
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
     """What the result lacks of the original, such as pages that were left out."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
 
 
 class AuditEntry(Answer):
@@ -207,7 +216,7 @@ class Batch(Answer):
     status: BatchStatus
     """The state of the batch."""
     total_images: int
-    """The number of uploaded images."""
+    """The number of images."""
     completed_images: int
     """The number of images with a result."""
     failed_images: int
@@ -217,7 +226,7 @@ class Batch(Answer):
     progress: int
     """How many images have ended, in percent."""
     images: list[BatchImage] = []
-    """The images of the batch, in the order of the upload."""
+    """The first images of the batch, in the order of the upload: up to 100, or 20 in a list."""
     created_at: datetime
     """When this was created."""
     updated_at: datetime
@@ -230,6 +239,8 @@ class Batch(Answer):
     """The requested height in pixels; null if none was requested."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
+    stage: BatchStage
+    """What happens now."""
 
 
 class BatchImage(Answer):
@@ -242,11 +253,11 @@ class BatchImage(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_path: str
-    """The key of the original in the object store."""
+    """The key of the original in the object store; empty until its file was fetched."""
     upscaled_path: str | None = None
     """The key of the result in the object store; null without a result."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     upscaled_size: int | None = None
     """The size of the result in bytes; null without a result."""
     original_size_human: str
@@ -307,6 +318,8 @@ class BatchImage(Answer):
     """The address that gets the end; null if the upload named none."""
     expires_at: datetime | None = None
     """When the image is deleted by itself; null before its end, and if it is kept."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
 
 
 class Delivery(Answer):
@@ -466,7 +479,7 @@ class Failure(Answer):
 
     code: str
     """The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`,
-    `object_lost`, or one that a later version adds.
+    `object_lost`, `fetch_failed`, `item_refused`, or one that a later version adds.
     """
     message: str
     """The reason, for a person."""
@@ -482,11 +495,11 @@ class Image(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_path: str
-    """The key of the original in the object store."""
+    """The key of the original in the object store; empty until its file was fetched."""
     upscaled_path: str | None = None
     """The key of the result in the object store; null without a result."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     upscaled_size: int | None = None
     """The size of the result in bytes; null without a result."""
     original_size_human: str
@@ -547,6 +560,8 @@ class Image(Answer):
     """The address that gets the end; null if the upload named none."""
     expires_at: datetime | None = None
     """When the image is deleted by itself; null before its end, and if it is kept."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
     batch_id: int | None = None
     """The id of the image's batch; null if it is in none."""
 

@@ -16,7 +16,7 @@ export interface AcceptedBatch {
   name: string | null;
   /** The state of the batch. */
   status: BatchStatus;
-  /** The number of uploaded images. */
+  /** The number of images. */
   total_images: number;
   /** The number of images with a result. */
   completed_images: number;
@@ -26,7 +26,7 @@ export interface AcceptedBatch {
   scale_factor: ScaleFactor | null;
   /** How many images have ended, in percent. */
   progress: number;
-  /** The images of the batch, in the order of the upload. */
+  /** The first images of the batch, in the order of the upload: up to 100, or 20 in a list. */
   images: AcceptedBatchImage[];
   /** When this was created. */
   created_at: string;
@@ -40,6 +40,8 @@ export interface AcceptedBatch {
   target_height: number | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
+  /** What happens now. */
+  stage: BatchStage;
 }
 
 /** An image of a batch that was just accepted. */
@@ -50,7 +52,7 @@ export interface AcceptedBatchImage {
   batch_id: number;
   /** The name of the uploaded file. */
   original_filename: string;
-  /** The size of the original in bytes. */
+  /** The size of the original in bytes; 0 until its file was fetched. */
   original_size: number;
   /** The size of the original, for a person. */
   original_size_human: string;
@@ -76,6 +78,8 @@ export interface AcceptedBatchImage {
   estimated_seconds: number | null;
   /** What the result lacks of the original, such as pages that were left out. */
   warnings: ImageWarning[];
+  /** Your own name for the item of a manifest; null if it has none. */
+  reference: string | null;
 }
 
 /** An image that was just accepted. */
@@ -84,7 +88,7 @@ export interface AcceptedImage {
   id: number;
   /** The name of the uploaded file. */
   original_filename: string;
-  /** The size of the original in bytes. */
+  /** The size of the original in bytes; 0 until its file was fetched. */
   original_size: number;
   /** The size of the original, for a person. */
   original_size_human: string;
@@ -110,6 +114,8 @@ export interface AcceptedImage {
   estimated_seconds: number | null;
   /** What the result lacks of the original, such as pages that were left out. */
   warnings: ImageWarning[];
+  /** Your own name for the item of a manifest; null if it has none. */
+  reference: string | null;
 }
 
 /** Who caused it: you, or somebody who claimed to be you; an operator; or Loupe itself. */
@@ -184,7 +190,7 @@ export interface Batch {
   name: string | null;
   /** The state of the batch. */
   status: BatchStatus;
-  /** The number of uploaded images. */
+  /** The number of images. */
   total_images: number;
   /** The number of images with a result. */
   completed_images: number;
@@ -194,7 +200,7 @@ export interface Batch {
   scale_factor: ScaleFactor | null;
   /** How many images have ended, in percent. */
   progress: number;
-  /** The images of the batch, in the order of the upload. */
+  /** The first images of the batch, in the order of the upload: up to 100, or 20 in a list. */
   images: BatchImage[];
   /** When this was created. */
   created_at: string;
@@ -208,6 +214,8 @@ export interface Batch {
   target_height: number | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
+  /** What happens now. */
+  stage: BatchStage;
 }
 
 /** An image of a batch, with its state and its result. */
@@ -218,11 +226,11 @@ export interface BatchImage {
   batch_id: number;
   /** The name of the uploaded file. */
   original_filename: string;
-  /** The key of the original in the object store. */
+  /** The key of the original in the object store; empty until its file was fetched. */
   original_path: string;
   /** The key of the result in the object store; null without a result. */
   upscaled_path: string | null;
-  /** The size of the original in bytes. */
+  /** The size of the original in bytes; 0 until its file was fetched. */
   original_size: number;
   /** The size of the result in bytes; null without a result. */
   upscaled_size: number | null;
@@ -285,7 +293,15 @@ export interface BatchImage {
   webhook_url: string | null;
   /** When the image is deleted by itself; null before its end, and if it is kept. */
   expires_at: string | null;
+  /** Your own name for the item of a manifest; null if it has none. */
+  reference: string | null;
 }
+
+/**
+ * What happens to a batch now: its files are fetched, it waits for a worker, it is worked on, or it
+ * has ended.
+ */
+export type BatchStage = "fetching" | "queued" | "working" | "done" | (string & {});
 
 /** The state of a batch. `partially_failed`: all images have ended, some without a result. */
 export type BatchStatus =
@@ -568,7 +584,7 @@ export type EventType =
 export interface Failure {
   /**
    * The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`,
-   * `object_lost`, or one that a later version adds.
+   * `object_lost`, `fetch_failed`, `item_refused`, or one that a later version adds.
    */
   code: string;
   /** The reason, for a person. */
@@ -583,11 +599,11 @@ export interface Image {
   id: number;
   /** The name of the uploaded file. */
   original_filename: string;
-  /** The key of the original in the object store. */
+  /** The key of the original in the object store; empty until its file was fetched. */
   original_path: string;
   /** The key of the result in the object store; null without a result. */
   upscaled_path: string | null;
-  /** The size of the original in bytes. */
+  /** The size of the original in bytes; 0 until its file was fetched. */
   original_size: number;
   /** The size of the result in bytes; null without a result. */
   upscaled_size: number | null;
@@ -650,6 +666,8 @@ export interface Image {
   webhook_url: string | null;
   /** When the image is deleted by itself; null before its end, and if it is kept. */
   expires_at: string | null;
+  /** Your own name for the item of a manifest; null if it has none. */
+  reference: string | null;
   /** The id of the image's batch; null if it is in none. */
   batch_id: number | null;
 }

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import type { Image } from "../api/client";
+import type { Image, Schemas } from "../api/client";
 import { previews } from "../state/uploads";
 
 interface Props {
@@ -32,7 +32,7 @@ export function Thumbnail({ source, otherwise, name }: Props) {
 }
 
 /** The preview of an image, or else the file that was chosen here, or else the original. */
-export function ImageThumbnail({ image }: { image: Image }) {
+export function ImageThumbnail({ image }: { image: Image | Schemas["BatchImage"] }) {
   const shown = image.previews?.result_url ?? previews.value.get(image.id);
   return <Thumbnail source={shown} otherwise={image.original_url} name={image.original_filename} />;
 }

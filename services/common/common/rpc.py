@@ -33,6 +33,8 @@ OPTIONS = [
     # a list of 100 batches with 20 images each takes 11 MiB if all names have the maximum length
     ("grpc.max_receive_message_length", 32 << 20),
     ("grpc.max_send_message_length", 32 << 20),
+    # a refusal that names 100 fields has 20 KB of details; beyond its limit, gRPC replaces the status
+    ("grpc.max_metadata_size", 64 << 10),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),

@@ -12,7 +12,7 @@ from images.domain.models import Announcement, ModelFacts
 from images.domain.queue_estimate import Queue
 from images.domain.work import Speeds
 from images.settings import Settings
-from images.tables import Batch, BatchStatus, Image, Status
+from images.tables import UNFINISHED_BATCH, Batch, BatchStatus, Image, Status
 from images.uploads import file_names
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import SCALE_FACTORS
@@ -50,7 +50,7 @@ def to_proto(
     result = pb.Image(
         id=image.id or 0,
         original_filename=image.original_filename,
-        original_path=image.original_path,
+        original_path=image.original_path if image.has_file else "",
         original_bytes=image.original_bytes,
         original_size=pb.Size(width=image.original_width, height=image.original_height),
         status=STATUS[image.status],
@@ -73,6 +73,7 @@ def to_proto(
         earlier_failures=[_earlier_failure(each) for each in image.earlier_failures or ()],
         original_url=original_url,
         webhook_url=image.webhook_url or "",
+        reference=image.reference or "",
         previews=shown,
     )
     _add_end(result, image)
@@ -111,6 +112,7 @@ def batch_to_proto(batch: Batch, images: Iterable[pb.Image]) -> pb.Batch:
         updated_at=timestamps.to_proto(batch.updated_at),
         completed_at=timestamps.to_proto(batch.completed_at),
         webhook_url=batch.webhook_url or "",
+        fetching_images=batch.fetching_images if batch.status in UNFINISHED_BATCH else 0,
     )
 
 

@@ -20,6 +20,7 @@ from images.convert import (
 )
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
 from images.rpc_estimates import EstimateMethods
+from images.rpc_manifests import ManifestMethods
 from images.rpc_pyramids import PyramidMethods
 from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
@@ -39,6 +40,7 @@ CALLERS = {
     "DeleteImage": rpc.users("images:delete"),
     "CreateUpload": rpc.users("images:write"),
     "CreateBatch": rpc.users("images:write"),
+    "CreateManifest": rpc.users("images:write"),
     "ReadResult": rpc.users("images:read"),
     "ListBatchImages": rpc.users("images:read"),
     "GetBatch": rpc.users("images:read"),
@@ -62,6 +64,7 @@ CALLERS = {
 
 class ImagesService(
     UploadMethods,
+    ManifestMethods,
     RetryMethods,
     EstimateMethods,
     ResultMethods,

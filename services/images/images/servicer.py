@@ -17,6 +17,7 @@ from images.uploads.batch import BatchUploads
 from images.uploads.direct import DirectUploads
 from images.uploads.estimates import Estimates
 from images.uploads.intake import ServiceContext
+from images.uploads.manifests import Manifests
 from images.uploads.retries import Retries
 from loupe.images.v1 import images_pb2 as pb
 
@@ -31,6 +32,7 @@ class Servicer:
         self._uploads = single.Uploads(context)
         self._batch_uploads = BatchUploads(context)
         self._direct_uploads = DirectUploads(context)
+        self._manifests = Manifests(context)
         self._submissions = context.submissions
         self._retries = Retries(context)
         self._estimates = Estimates(context)
@@ -59,13 +61,17 @@ class Servicer:
     def _to_proto(self, image: Image, queue: queue_estimate.Queue | None) -> pb.Image:
         """Convert an image, with the link of its original, and of its result if there is one."""
         link = self._sign_link(image) if image.status == Status.COMPLETED else None
-        original_url = self._blobs.presigned_url(
+        original_url = self._sign_original(image) if image.has_file else ""
+        return to_proto(image, queue, link, original_url, self._sign_previews(image))
+
+    def _sign_original(self, image: Image) -> str:
+        """Return the address at which a browser shows the original."""
+        return self._blobs.presigned_url(
             image.original_path,
             expiry.within_life(image, self._link_lifetime),
             content_type=media_type(file_names.format_of(image.original_path)),
             disposition="inline",
         )
-        return to_proto(image, queue, link, original_url, self._sign_previews(image))
 
     def _sign_previews(self, image: Image) -> pb.Previews | None:
         """Return the links of the image's previews, or None if it has none."""

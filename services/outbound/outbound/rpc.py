@@ -29,7 +29,8 @@ CALLERS = {
     "RotateAccountSecret": rpc.ANY_USER,
     "ListDeliveries": rpc.users("user:read"),
     "ReplayDelivery": rpc.ANY_USER,
-    "Fetch": rpc.users("images:write"),
+    "Fetch": rpc.Callers(ability="images:write", services=frozenset({"images"})),
+    "CheckLinks": rpc.users("images:write"),
     "CheckAddress": rpc.users("images:write"),
     "ListFailingWebhooks": rpc.services("operator"),
     "RedriveWebhook": rpc.services("operator"),
@@ -195,6 +196,10 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
     ) -> pb.CheckAddressResponse:
         address = await self._addresses.check(request.url, field="webhook_url")
         return pb.CheckAddressResponse(url=address.url)
+
+    async def CheckLinks(self, request: pb.CheckLinksRequest, context: rpc.Context) -> pb.CheckLinksResponse:
+        problems = await self._addresses.problems_of(request.urls, request.field)
+        return pb.CheckLinksResponse(problems=problems)
 
     async def ListFailingWebhooks(
         self, request: pb.ListFailingWebhooksRequest, context: rpc.Context

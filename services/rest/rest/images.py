@@ -52,6 +52,7 @@ class AcceptedImage(BaseModel):
     queue_position: int | None
     estimated_seconds: int | None
     warnings: list[ImageWarning]
+    reference: str | None
 
 
 class ImageFields(BaseModel):
@@ -89,6 +90,7 @@ class ImageFields(BaseModel):
     previews: Previews | None
     webhook_url: str | None
     expires_at: str | None
+    reference: str | None
 
 
 class Image(ImageFields):
@@ -112,6 +114,7 @@ def to_accepted_image(image: pb.Image) -> AcceptedImage:
         queue_position=image.queue_position or None,
         estimated_seconds=image.estimated_seconds or None,
         warnings=to_warnings(image),
+        reference=image.reference or None,
     )
 
 
@@ -152,5 +155,6 @@ def to_image(image: pb.Image) -> Image:
         previews=to_previews(image),
         webhook_url=image.webhook_url or None,
         expires_at=format_time(image.expires_at) if image.HasField("expires_at") else None,
+        reference=image.reference or None,
         batch_id=image.batch_id or None,
     )

@@ -70,6 +70,11 @@ class ImagesServiceStub:
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
     An `idempotency-key` works as in `Upscale`.
     """
+    CreateManifest: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateManifestRequest, _images_pb2.CreateManifestResponse]
+    """Takes a batch whose files are fetched later: each item names a link or a direct upload. All places are reserved at once.
+    INVALID_ARGUMENT names up to 100 fields, those of items as `items.0.image_url`. PERMISSION_DENIED as for `CreateBatch`.
+    An `idempotency-key` works as in `Upscale`.
+    """
     GetBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]
     RenderForDelivery: _grpc.UnaryUnaryMultiCallable[_images_pb2.RenderForDeliveryRequest, _images_pb2.RenderForDeliveryResponse]
     """For `outbound`: returns what it posts about an image or a batch of any user, as GetImage and GetBatch do.
@@ -148,6 +153,11 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+    An `idempotency-key` works as in `Upscale`.
+    """
+    CreateManifest: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateManifestRequest, _images_pb2.CreateManifestResponse]  # type: ignore[assignment]
+    """Takes a batch whose files are fetched later: each item names a link or a direct upload. All places are reserved at once.
+    INVALID_ARGUMENT names up to 100 fields, those of items as `items.0.image_url`. PERMISSION_DENIED as for `CreateBatch`.
     An `idempotency-key` works as in `Upscale`.
     """
     GetBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]  # type: ignore[assignment]
@@ -291,6 +301,17 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_images_pb2.CreateBatchResponse, _abc.Awaitable[_images_pb2.CreateBatchResponse]]:
         """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
         INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+        An `idempotency-key` works as in `Upscale`.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateManifest(
+        self,
+        request: _images_pb2.CreateManifestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.CreateManifestResponse, _abc.Awaitable[_images_pb2.CreateManifestResponse]]:
+        """Takes a batch whose files are fetched later: each item names a link or a direct upload. All places are reserved at once.
+        INVALID_ARGUMENT names up to 100 fields, those of items as `items.0.image_url`. PERMISSION_DENIED as for `CreateBatch`.
         An `idempotency-key` works as in `Upscale`.
         """
 

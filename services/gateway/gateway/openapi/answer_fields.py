@@ -8,12 +8,15 @@ from typing import Any
 from gateway.openapi import examples, webhook_texts
 from gateway.openapi.schema_parts import a_field
 from loupe import refusals
+from loupe.contract import MOST_MANIFEST_ITEMS
 
 Json = dict[str, Any]
 IMAGE: Json = examples.IMAGE
 DAY, LATER = examples.DAY, examples.LATER
 QUEUE_POSITION = "1 for the image that starts next; null once it has started."
 ESTIMATED_SECONDS = "Seconds until the result; null after the end, or while nothing is known yet."
+
+COUNT = {"minimum": 0, "maximum": MOST_MANIFEST_ITEMS}
 
 
 def _instant(description: str, example: Any) -> Json:
@@ -53,11 +56,16 @@ FIELDS: Json = {
     "Image.batch_id": a_field("The id of the image's batch; null if it is in none.", None),
     "batch_id": a_field("The id of the image's batch.", 7),
     "original_filename": a_field("The name of the uploaded file.", "photo.jpg"),
-    "original_path": a_field("The key of the original in the object store.", "images/originals/abc123.jpg"),
+    "original_path": a_field(
+        "The key of the original in the object store; empty until its file was fetched.",
+        "images/originals/abc123.jpg",
+    ),
     "upscaled_path": a_field(
         "The key of the result in the object store; null without a result.", "images/upscaled/abc123.jpg"
     ),
-    "original_size": a_field("The size of the original in bytes.", 2097152, minimum=1),
+    "original_size": a_field(
+        "The size of the original in bytes; 0 until its file was fetched.", 2097152, minimum=0
+    ),
     "upscaled_size": a_field("The size of the result in bytes; null without a result.", 8194304, minimum=1),
     "original_size_human": a_field("The size of the original, for a person.", "2 MB"),
     "upscaled_size_human": a_field("The size of the result, for a person; null without a result.", "7.81 MB"),
@@ -133,6 +141,9 @@ FIELDS: Json = {
     "estimated_seconds": a_field(ESTIMATED_SECONDS, None, minimum=1),
     "AcceptedImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
     "AcceptedBatchImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
+    "reference": a_field("Your own name for the item of a manifest; null if it has none.", None),
+    "Batch.stage": a_field("What happens now.", "done"),
+    "AcceptedBatch.stage": a_field("What happens now.", "queued"),
     "webhook_url": _address("The address that gets the end; null if the upload named none.", None),
     "warnings": {"description": "What the result lacks of the original, such as pages that were left out."},
     "ImageWarning.field": a_field("The field of the upload that it is about.", "image"),
@@ -143,7 +154,7 @@ FIELDS: Json = {
     "EarlierFailure.message": a_field("The reason, for a person.", examples.EARLIER_ERROR["message"]),
     "Failure.code": a_field(
         "The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`, "
-        "`object_lost`, or one that a later version adds.",
+        "`object_lost`, `fetch_failed`, `item_refused`, or one that a later version adds.",
         "undecodable",
     ),
     "Failure.message": a_field("The reason, for a person.", "The file is damaged and could not be decoded."),
@@ -190,15 +201,16 @@ FIELDS: Json = {
     "AcceptedBatch.id": a_field("The id of the batch, for all later requests.", 7),
     "Batch.name": a_field("The label of the batch; null if it has none.", "Product photos"),
     "AcceptedBatch.name": a_field("The label of the batch; null if it has none.", "Product photos"),
-    "total_images": a_field("The number of uploaded images.", 3, minimum=1, maximum=20),
-    "completed_images": a_field("The number of images with a result.", 3, minimum=0, maximum=20),
-    "AcceptedBatch.completed_images": a_field(
-        "The number of images with a result.", 0, minimum=0, maximum=20
-    ),
-    "failed_images": a_field("The number of images that failed.", 0, minimum=0, maximum=20),
+    "total_images": a_field("The number of images.", 3, minimum=1, maximum=MOST_MANIFEST_ITEMS),
+    "completed_images": a_field("The number of images with a result.", 3, **COUNT),
+    "AcceptedBatch.completed_images": a_field("The number of images with a result.", 0, **COUNT),
+    "failed_images": a_field("The number of images that failed.", 0, **COUNT),
     "Batch.progress": a_field("How many images have ended, in percent.", 100, minimum=0, maximum=100),
     "AcceptedBatch.progress": a_field("How many images have ended, in percent.", 0, minimum=0, maximum=100),
-    "images": {"description": "The images of the batch, in the order of the upload."},
+    "images": {
+        "description": "The first images of the batch, in the order of the upload: up to 100, or 20 in a "
+        "list."
+    },
     "completed_at": _instant("When the last image ended; null until then.", LATER),
     "AcceptedBatch.completed_at": _instant("When the last image ended; null until then.", None),
     # accounts and tokens

@@ -43,6 +43,7 @@ def accepted(number: int, name: str, **more: Any) -> dict[str, Any]:
         "queue_position": 3,
         "estimated_seconds": 9,
         "warnings": [],
+        "reference": None,
     }
 
 
@@ -92,6 +93,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         },
         "webhook_url": None,
         "expires_at": None,
+        "reference": None,
     }
 
 
@@ -140,6 +142,7 @@ def _batch(status: str, images: list[dict[str, Any]], done: int, ended_at: str |
         "target_width": None,
         "target_height": None,
         "webhook_url": None,
+        "stage": "done" if ended_at else "queued" if status == "pending" else "working",
     }
 
 

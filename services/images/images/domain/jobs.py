@@ -169,6 +169,12 @@ async def cancel(session: AsyncSession, image: Image) -> None:
     await outbox.publish(session, "images.cancelled", ended_event(image))
 
 
+async def refuse(session: AsyncSession, image: Image, failure: inference_pb2.Failure) -> None:
+    """Fail a new image that has no place in the quota. The caller counts it in its batch."""
+    _set_failed(image, failure)
+    counters.count_end(session, image)
+
+
 def is_exhausted(image: Image) -> bool:
     """Return whether the image failed because it used up its attempts."""
     return image.status == Status.FAILED and image.failure_code == EXHAUSTED

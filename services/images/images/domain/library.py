@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors, trace
 from common.db import now
 from imagefile.formats import FORMATS, extension
-from images.domain import counters, deleted_users, expiry, jobs, previews
+from images.domain import counters, deleted_users, expiry, fetches, jobs, previews
 from images.recording import record
 from images.tables import UNFINISHED, Batch, Image, Status
 from loupe import refusals
@@ -100,6 +100,7 @@ async def delete(session: AsyncSession, user_id: int, image_id: int, rules: jobs
         raise _not_found()
     if image.status in UNFINISHED:
         await jobs.cancel(session, image)
+    await fetches.drop_uploads(session, [image])
     await session.delete(image)
     await session.flush()
     await jobs.drop_objects(session, *jobs.object_keys([image]))

@@ -27,6 +27,31 @@
 {{- end }}
 {{- end }}
 
+{{- define "loupe.probes.triton" -}}
+# Triton opens its ports after every model is loaded
+startupProbe:
+  httpGet: {path: /metrics, port: triton-metrics}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: {{ div .Values.inference.triton.startupSeconds 5 }}
+# Triton's own health check ignores dead models. The probe may wait behind two tiles of the worker, up to 120 s each.
+livenessProbe:
+  exec:
+    command:
+      - python3
+      - -c
+      - |
+        {{- .Files.Get "files/alive.py" | trim | nindent 10 }}
+  periodSeconds: 60
+  timeoutSeconds: 240
+  failureThreshold: 2
+readinessProbe:
+  httpGet: {path: /metrics, port: triton-metrics}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 3
+{{- end }}
+
 {{- define "loupe.triton.container" -}}
 - name: triton
   image: {{ include "loupe.triton.image" . }}
@@ -91,28 +116,7 @@
     {{- with .Values.inference.triton.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  # Triton opens its ports after every model is loaded
-  startupProbe:
-    httpGet: {path: /metrics, port: triton-metrics}
-    periodSeconds: 5
-    timeoutSeconds: 3
-    failureThreshold: {{ div .Values.inference.triton.startupSeconds 5 }}
-  # Triton's own health check ignores dead models. The probe may wait behind two tiles of the worker, up to 120 s each.
-  livenessProbe:
-    exec:
-      command:
-        - python3
-        - -c
-        - |
-          {{- .Files.Get "files/alive.py" | trim | nindent 10 }}
-    periodSeconds: 60
-    timeoutSeconds: 240
-    failureThreshold: 2
-  readinessProbe:
-    httpGet: {path: /metrics, port: triton-metrics}
-    periodSeconds: 5
-    timeoutSeconds: 3
-    failureThreshold: 3
+  {{- include "loupe.probes" (list .Values.inference.triton.probes (include "loupe.probes.triton" .)) | nindent 2 }}
   # wait until the worker has returned its jobs to the queue
   {{- include "loupe.preStop" 5 | nindent 2 }}
   resources:
@@ -125,6 +129,9 @@
     - name: triton-secret
       mountPath: /run/loupe
       readOnly: true
+    {{- with .Values.inference.triton.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
     {{- if include "loupe.triton.isGpu" . }}
     - name: repository
       mountPath: /repository

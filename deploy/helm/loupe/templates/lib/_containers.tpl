@@ -83,6 +83,11 @@ securityContext:
 {{- include "loupe.mtls.volume" . }}
 {{- include "loupe.logins.volumes" (append . (include "loupe.logins.stores" . | fromJsonArray)) }}
 {{- include "loupe.authorities.volume" (index . 0) }}
+{{- if has (index . 1) (include "loupe.databases" (index . 0) | fromJsonArray) }}
+{{- with (index . 0).Values.migrations.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
 {{- with $values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

@@ -21,6 +21,9 @@ env:
   {{- with include "loupe.authorities.env" (index . 0) }}
   {{- trim . | nindent 2 }}
   {{- end }}
+  {{- with (index . 0).Values.migrations.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 resources:
   {{- include "loupe.resources" (list (index . 0) (index . 0).Values.migrations.resources) | nindent 2 }}
 terminationMessagePolicy: FallbackToLogsOnError
@@ -31,6 +34,9 @@ volumeMounts:
   {{- end }}
   {{- with include "loupe.authorities.mount" (index . 0) }}
   {{- trim . | nindent 2 }}
+  {{- end }}
+  {{- with (index . 0).Values.migrations.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
 
@@ -116,6 +122,9 @@ template:
       {{- end }}
       {{- with include "loupe.authorities.volume" $root }}
       {{- trim . | nindent 6 }}
+      {{- end }}
+      {{- with $root.Values.migrations.extraVolumes }}
+      {{- toYaml . | nindent 6 }}
       {{- end }}
       {{- if include "loupe.sidecars" $values.extraInitContainers }}
       {{- with $values.extraVolumes }}
