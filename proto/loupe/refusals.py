@@ -46,6 +46,11 @@ OPERATOR_SECOND_FACTOR_REQUIRED = Refusal(
     "operator_second_factor_required",
     "Operators of this installation need a second factor. Switch it on, then try again.",
 )
+FIRST_RUN_REFUSED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "first_run_refused",
+    "The code is wrong, too old or used, or this installation has an operator.",
+)
 EMAIL_UNVERIFIED = Refusal(
     grpc.StatusCode.PERMISSION_DENIED, "email_unverified", "Your email address is not verified."
 )

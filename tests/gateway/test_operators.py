@@ -14,11 +14,15 @@ from tests.contract.operations import APPLICATION
 from tests.gateway.console import Browser, signed_in
 from tests.gateway.event_streams import event_stream
 from tests.gateway.harness import PASSWORD, Harness, People, Person
-from tests.gateway.loupe_admin import result_of
+from tests.gateway.loupe_admin import result_of, run
 from tests.polling import until
 
 DOCUMENT: dict[str, Any] = admin.document(APPLICATION)
-OPEN_TO_USERS = {("GET", "/api/admin/access")}
+OPEN_TO_USERS = {
+    ("GET", "/api/admin/access"),
+    ("GET", "/api/admin/first-run"),
+    ("POST", "/api/admin/first-run"),
+}
 ROUTES = sorted(
     (method.upper(), path)
     for path, methods in DOCUMENT["paths"].items()
@@ -218,6 +222,24 @@ async def test_a_dismissed_operator_is_refused_at_once(
         after = await browser.get("/api/admin/queue")
 
     assert (before.status_code, after.status_code) == (200, 403)
+
+
+async def test_the_first_run_is_over_once_there_is_an_operator(
+    stack: Stack, gateway: Harness, operator: Person
+) -> None:
+    body = {"code": "guessed", "name": "M", "email": "m@example.com", "password": PASSWORD}
+    async with Browser(gateway.url) as browser:
+        state = (await browser.get("/api/admin/first-run")).json()["data"]
+        answer = await browser.post("/api/admin/first-run", json=body)
+        foreign = await browser.post(
+            "/api/admin/first-run", json=body, headers={"Origin": "https://e.example"}
+        )
+    status, output = await run(stack, "first-run")
+
+    assert state == {"is_open": False}
+    assert (answer.status_code, answer.json()["code"]) == (403, "first_run_refused")
+    assert (foreign.status_code, foreign.json()["code"]) == (403, "foreign_page")
+    assert (status, "has an operator" in output) == (1, True)
 
 
 async def test_queue_storage_and_workers_are_shown(console: Browser) -> None:

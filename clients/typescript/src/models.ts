@@ -157,6 +157,8 @@ export type AuditEvent =
   | "batch.cancelled"
   | "batch.deleted"
   | "dead_letter.redriven"
+  | "first_run.code_made"
+  | "first_run.refused"
   | "image.deleted"
   | "mail.limited"
   | "operator.appointed"
@@ -403,8 +405,9 @@ export interface EarlierFailure {
  * `body_too_large`: The request body may not be greater than 11 MiB. - `broker_unavailable`: Service
  * temporarily unavailable. - `database_unavailable`: Service temporarily unavailable. -
  * `deadline_exceeded`: The service took too long to answer. - `delivery_not_found`: Delivery not
- * found. - `email_unverified`: Your email address is not verified. - `foreign_page`: Only the console
- * of this server may send this request. - `headers_too_large`: The request headers are too large. -
+ * found. - `email_unverified`: Your email address is not verified. - `first_run_refused`: The code is
+ * wrong, too old or used, or this installation has an operator. - `foreign_page`: Only the console of
+ * this server may send this request. - `headers_too_large`: The request headers are too large. -
  * `https_required`: Browsers keep you signed in only at an address with https, or on the machine that
  * runs this server. - `idempotency_key_in_use`: The first request with this Idempotency-Key is not
  * finished yet. - `idempotency_key_invalid`: The Idempotency-Key header must have 1 to 255 visible
@@ -447,6 +450,7 @@ export type ErrorCode =
   | "deadline_exceeded"
   | "delivery_not_found"
   | "email_unverified"
+  | "first_run_refused"
   | "foreign_page"
   | "headers_too_large"
   | "https_required"

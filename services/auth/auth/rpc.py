@@ -13,6 +13,7 @@ from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.policy import Policy
 from auth.rpc_audit import AuditMethods
+from auth.rpc_first_run import FirstRunMethods
 from auth.rpc_login import LoginMethods
 from auth.rpc_operators import OperatorMethods
 from auth.rpc_second_factor import SecondFactorMethods
@@ -56,6 +57,9 @@ CALLERS = {
     "SetBlocked": rpc.OPERATORS,
     "GetSettings": rpc.OPERATORS,
     "SetOperator": rpc.services("operator"),
+    "StartFirstRun": rpc.services("operator"),
+    "GetFirstRun": rpc.services("gateway"),
+    "FinishFirstRun": rpc.services("gateway"),
     "RotateKeys": rpc.services("operator"),
     "IssueServiceToken": rpc.EVERYONE,
     "GetJwks": rpc.EVERYONE,
@@ -65,7 +69,12 @@ USER_AUDIENCES = ("auth", "billing", "images", "outbound")
 
 
 class AuthService(
-    LoginMethods, SecondFactorMethods, OperatorMethods, AuditMethods, auth_pb2_grpc.AuthServiceServicer
+    LoginMethods,
+    SecondFactorMethods,
+    OperatorMethods,
+    AuditMethods,
+    FirstRunMethods,
+    auth_pb2_grpc.AuthServiceServicer,
 ):
     def __init__(
         self,

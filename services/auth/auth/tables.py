@@ -85,6 +85,16 @@ class RecoveryCode(Base, table=True):
     """None for codes of the release before this column."""
 
 
+class FirstRun(Base, table=True):
+    """The one-time code for the account of the first operator. There is at most one row."""
+
+    __tablename__ = "first_run"  # pyright: ignore[reportAssignmentType]
+
+    id: int = Field(default=1, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    code_hash: bytes
+    expires_at: datetime = Field(sa_type=INSTANT)
+
+
 class AddressChange(Base, table=True):
     """A change of a mail address, which the former address can undo for a time."""
 

@@ -40,6 +40,10 @@ EVENTS = {
     "batch.cancelled": Event("a user cancelled a batch"),
     "batch.deleted": Event("a user deleted a batch with its images"),
     "dead_letter.redriven": Event("an operator had a message handled again that was given up"),
+    "first_run.code_made": Event("an operator made the one-time code for the first operator's account"),
+    "first_run.refused": Event(
+        "somebody sent a wrong code for the first operator's account", is_refusal=True
+    ),
     "image.deleted": Event("a user deleted an image"),
     "mail.limited": Event(
         "a mail was not sent, because the address or the user got too many", is_refusal=True

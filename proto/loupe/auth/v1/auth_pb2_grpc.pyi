@@ -118,6 +118,17 @@ class AuthServiceStub:
     """
     GetSettings: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetSettingsRequest, _auth_pb2.GetSettingsResponse]
     """For operators: returns the settings in force, without secrets."""
+    StartFirstRun: _grpc.UnaryUnaryMultiCallable[_auth_pb2.StartFirstRunRequest, _auth_pb2.StartFirstRunResponse]
+    """For `loupe-admin`: makes the one-time code with which the first operator creates an account. An earlier code stops working.
+    FAILED_PRECONDITION `operator_exists`.
+    """
+    GetFirstRun: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetFirstRunRequest, _auth_pb2.GetFirstRunResponse]
+    """Returns whether there is no operator yet."""
+    FinishFirstRun: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FinishFirstRunRequest, _auth_pb2.FinishFirstRunResponse]
+    """Creates the first operator and a session of the console. PERMISSION_DENIED `first_run_refused` if the code is wrong, too old
+    or used, or if there is an operator. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones. Otherwise the
+    errors of Register.
+    """
     RotateKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]
     """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]
@@ -219,6 +230,17 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     GetSettings: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetSettingsRequest, _auth_pb2.GetSettingsResponse]  # type: ignore[assignment]
     """For operators: returns the settings in force, without secrets."""
+    StartFirstRun: _aio.UnaryUnaryMultiCallable[_auth_pb2.StartFirstRunRequest, _auth_pb2.StartFirstRunResponse]  # type: ignore[assignment]
+    """For `loupe-admin`: makes the one-time code with which the first operator creates an account. An earlier code stops working.
+    FAILED_PRECONDITION `operator_exists`.
+    """
+    GetFirstRun: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetFirstRunRequest, _auth_pb2.GetFirstRunResponse]  # type: ignore[assignment]
+    """Returns whether there is no operator yet."""
+    FinishFirstRun: _aio.UnaryUnaryMultiCallable[_auth_pb2.FinishFirstRunRequest, _auth_pb2.FinishFirstRunResponse]  # type: ignore[assignment]
+    """Creates the first operator and a session of the console. PERMISSION_DENIED `first_run_refused` if the code is wrong, too old
+    or used, or if there is an operator. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones. Otherwise the
+    errors of Register.
+    """
     RotateKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]  # type: ignore[assignment]
     """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]  # type: ignore[assignment]
@@ -503,6 +525,35 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetSettingsResponse, _abc.Awaitable[_auth_pb2.GetSettingsResponse]]:
         """For operators: returns the settings in force, without secrets."""
+
+    @_abc_1.abstractmethod
+    def StartFirstRun(
+        self,
+        request: _auth_pb2.StartFirstRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.StartFirstRunResponse, _abc.Awaitable[_auth_pb2.StartFirstRunResponse]]:
+        """For `loupe-admin`: makes the one-time code with which the first operator creates an account. An earlier code stops working.
+        FAILED_PRECONDITION `operator_exists`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetFirstRun(
+        self,
+        request: _auth_pb2.GetFirstRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.GetFirstRunResponse, _abc.Awaitable[_auth_pb2.GetFirstRunResponse]]:
+        """Returns whether there is no operator yet."""
+
+    @_abc_1.abstractmethod
+    def FinishFirstRun(
+        self,
+        request: _auth_pb2.FinishFirstRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.FinishFirstRunResponse, _abc.Awaitable[_auth_pb2.FinishFirstRunResponse]]:
+        """Creates the first operator and a session of the console. PERMISSION_DENIED `first_run_refused` if the code is wrong, too old
+        or used, or if there is an operator. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones. Otherwise the
+        errors of Register.
+        """
 
     @_abc_1.abstractmethod
     def RotateKeys(

@@ -815,6 +815,7 @@ class EstimateRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     MAX_SCALE_FIELD_NUMBER: _builtins.int
     IS_PRIORITY_FIELD_NUMBER: _builtins.int
+    UPLOAD_ID_FIELD_NUMBER: _builtins.int
     width: _builtins.str
     height: _builtins.str
     format: _builtins.str
@@ -827,6 +828,8 @@ class EstimateRequest(_message.Message):
     """The plan's largest scale factor."""
     is_priority: _builtins.bool
     """Whether the plan has the priority queue."""
+    upload_id: _builtins.str
+    """The direct upload that holds the picture. The texts that describe a picture are then empty."""
     @_builtins.property
     def options(self) -> Global___UpscaleRequest.Options: ...
     def __init__(
@@ -840,10 +843,11 @@ class EstimateRequest(_message.Message):
         options: Global___UpscaleRequest.Options | None = ...,
         max_scale: _builtins.int = ...,
         is_priority: _builtins.bool = ...,
+        upload_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "height", b"height", "is_priority", b"is_priority", "max_scale", b"max_scale", "options", b"options", "size", b"size", "transparent", b"transparent", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "height", b"height", "is_priority", b"is_priority", "max_scale", b"max_scale", "options", b"options", "size", b"size", "transparent", b"transparent", "upload_id", b"upload_id", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

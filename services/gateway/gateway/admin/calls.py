@@ -64,6 +64,9 @@ class Operator:
         request = auth_pb2.MarkEmailVerifiedRequest(user_id=await self._user_id(email))
         return await self._auth.MarkEmailVerified(request)
 
+    async def start_first_run(self) -> auth_pb2.StartFirstRunResponse:
+        return await self._auth.StartFirstRun(auth_pb2.StartFirstRunRequest())
+
     async def set_operator(self, email: str, *, is_operator: bool) -> auth_pb2.SetOperatorResponse:
         request = auth_pb2.SetOperatorRequest(user_id=await self._user_id(email), is_operator=is_operator)
         return await self._auth.SetOperator(request)

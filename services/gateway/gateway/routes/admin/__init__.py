@@ -7,12 +7,22 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
-from gateway.routes.admin import access, dead_letters, plans, queue, settings, storage, users, webhooks
+from gateway.routes.admin import (
+    access,
+    dead_letters,
+    first_run,
+    plans,
+    queue,
+    settings,
+    storage,
+    users,
+    webhooks,
+)
 
 PREFIX = "/api/admin"
 DOCUMENT = "/openapi-admin.json"
 router = APIRouter()
-for module in (access, users, plans, queue, dead_letters, storage, webhooks, settings):
+for module in (access, first_run, users, plans, queue, dead_letters, storage, webhooks, settings):
     router.include_router(module.router, prefix=PREFIX, tags=["operators"])
 
 
