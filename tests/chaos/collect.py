@@ -22,8 +22,9 @@ from tests.chaos.journal import Journal
 from tests.chaos.world import World
 
 IMAGES = """
-    SELECT id, user_id, batch_id, original_filename, original_path, upscaled_path, upscaled_width,
-        upscaled_height, status, failure_code, reservation_id::text, created_at
+    SELECT id, user_id, batch_id, original_filename, original_path, upscaled_path,
+        coalesce(previews, '{}') AS previews, upscaled_width, upscaled_height, status, failure_code,
+        reservation_id::text, created_at
     FROM image ORDER BY id
 """
 BATCHES = "SELECT id, status, total_images, completed_images, failed_images, created_at FROM batch"
