@@ -14,6 +14,7 @@ import numpy as np
 import openvino
 from PIL import Image
 
+from backend.pooled import PooledOpenVino
 from inference.decoding.pool import Decoder
 from inference.networks.auto import choose_model
 from inference.networks.network import Answer, Tensor
@@ -67,8 +68,15 @@ class Models:
     def __init__(self) -> None:
         self._core = openvino.Core()
         self._requests: dict[str, openvino.InferRequest] = {}
+        self._pooled: dict[str, PooledOpenVino] = {}
 
-    async def infer(self, name: str, tile: Tensor) -> Answer:
+    async def infer(
+        self, name: str, tile: Tensor, context: Tensor | None = None, output: str = "UPSCALED"
+    ) -> Answer:
+        if context is not None:
+            path = REPOSITORY_OF_MODELS / name / "1" / "model.onnx"
+            network = self._pooled.get(name) or self._pooled.setdefault(name, PooledOpenVino(path, 0))
+            return Answer(network.run({"IMAGE": tile, "CONTEXT": context}, [output])[0])
         if name not in self._requests:
             path = REPOSITORY_OF_MODELS / name / "1" / "model.onnx"
             self._requests[name] = self._core.compile_model(path, "CPU", SETTINGS).create_infer_request()

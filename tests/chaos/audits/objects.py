@@ -15,7 +15,7 @@ PROBE = "/.ready"
 def check(found: Evidence) -> list[str]:
     allowed, lines = set(found.waiting_uploads), list[str]()
     for row in found.images:
-        needed = {row.original_path}
+        needed = {row.original_path} if row.has_file else set[str]()
         if row.status == "completed":
             needed |= {row.upscaled_path, *(preview_of(row, name) for name in row.previews)}
         allowed |= {row.original_path, row.upscaled_path, *(preview_of(row, name) for name in PREVIEWS)}

@@ -169,6 +169,9 @@ FIELDS: Json = {
         "Why `auto` chose this model, for a person; null if it did not choose.",
         IMAGE["model"]["message"],
     ),
+    "Model.denoise": a_field(
+        "The level of denoising that was used, 0 to 3; null from models without levels.", None
+    ),
     "Download.download_url": _address("The link. It needs no token.", examples.DOWNLOAD["download_url"]),
     "filename": a_field("The name that the link gives to the file.", "photo.jpg"),
     "Download.expires_at": _instant("Until when the link works.", examples.DOWNLOAD["expires_at"]),

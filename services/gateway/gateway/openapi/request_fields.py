@@ -140,6 +140,12 @@ FIELDS: Json = {
         "as your plan says.",
         86_400,
     ),
+    "denoise": a_field(
+        "How much noise and traces of compression `clean` and `art` take away: 0 nothing, 3 most. By "
+        "default it follows from the picture. `auto` uses it if it chooses one of these models. The others "
+        "refuse it.",
+        1,
+    ),
     "dpi": a_field(
         "Resolution of the result in pixels an inch, for print. The default is that of the original, if any.",
         300,

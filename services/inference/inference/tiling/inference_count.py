@@ -10,7 +10,8 @@ class InferenceCount:
         self._infer = infer
         self.megapixels = 0.0
 
-    async def __call__(self, model: str, tensor: Tensor) -> Answer:
-        answer = await self._infer(model, tensor)
-        self.megapixels += answer.upscaled[0, 0].size / 1e6
+    async def __call__(self, model: str, tensor: Tensor, *rest: object) -> Answer:
+        answer = await self._infer(model, tensor, *rest)
+        if answer.upscaled.ndim == tensor.ndim:  # no sums of a layer
+            self.megapixels += answer.upscaled[0, 0].size / 1e6
         return answer
