@@ -22,9 +22,9 @@ from tests.chaos.journal import Journal
 from tests.chaos.world import World
 
 IMAGES = """
-    SELECT id, user_id, batch_id, original_filename, original_path, upscaled_path, upscaled_width,
-        upscaled_height, status, failure_code, reservation_id::text, created_at, reference,
-        original_bytes > 0 AS has_file
+    SELECT id, user_id, batch_id, original_filename, original_path, upscaled_path,
+        coalesce(previews, '{}') AS previews, upscaled_width, upscaled_height, status, failure_code,
+        reservation_id::text, created_at, reference, original_bytes > 0 AS has_file
     FROM image ORDER BY id
 """
 UNFETCHED = "SELECT image_id FROM image_source WHERE due_at IS NOT NULL"

@@ -17,6 +17,8 @@ class ImageRow:
     original_filename: str
     original_path: str
     upscaled_path: str
+    previews: list[str]
+    """The ends of their keys."""
     upscaled_width: int
     upscaled_height: int
     status: str

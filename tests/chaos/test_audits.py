@@ -151,6 +151,16 @@ WRONG: list[tuple[str, str, Spoil]] = [
     ("objects", "an object belongs to nobody", edit("objects", lambda keys: keys | {"originals/99"})),
     ("objects", "a result belongs to nobody", edit("objects", lambda keys: keys | {"upscaled/99"})),
     ("objects", "an original is missing", edit("objects", lambda keys: keys - {"originals/3"})),
+    (
+        "objects",
+        "a preview is missing",
+        edit("objects", lambda keys: keys - {"images/previews/1.result.webp"}),
+    ),
+    (
+        "objects",
+        "a preview belongs to nobody",
+        edit("objects", lambda keys: keys | {"images/previews/99.result.webp"}),
+    ),
     ("objects", "a result is missing", edit("objects", lambda keys: keys - {"upscaled/1"})),
     ("messages", "a queue is not empty", put("waiting_messages", {"QUEUE": 1})),
     ("messages", "an outbox is not empty", put("outboxes", {"billing": 1})),
