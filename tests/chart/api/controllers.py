@@ -46,7 +46,7 @@ class Controllers:
     _stuck: set[str] = field(default_factory=set[str])
 
     def _is_stuck(self, one: Object) -> bool:
-        """Return whether a pod that never became ready blocks its replacement, as in a StatefulSet in order."""
+        """Return whether a pod that never became ready blocks its replacement, as it does in order."""
         if one["kind"] != "StatefulSet" or one["spec"].get("podManagementPolicy") == "Parallel":
             return False
         if not self.is_pullable(one["spec"]["template"]):
