@@ -256,6 +256,15 @@ export const de: Texts = {
     perHour: "{n} Anfragen in der Stunde",
     none: "Keine Bilder in dieser Zeit.",
   },
+  audit: {
+    title: "Aktivität",
+    explain: "Anmeldungen und Änderungen Ihres Kontos. Kennen Sie etwas davon nicht, ändern Sie Ihr Passwort.",
+    actors: { user: "Sie", operator: "ein Betreiber", system: "Loupe" },
+    somebody: "Sie, oder jemand, der sich für Sie ausgab",
+    details: "Einzelheiten",
+    program: "Browser oder Programm",
+    request: "Anfrage",
+  },
   account: {
     title: "Konto",
     profile: "Profil",

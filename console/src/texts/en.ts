@@ -255,6 +255,15 @@ export const en = {
     perHour: "{n} requests an hour",
     none: "No images in this time.",
   },
+  audit: {
+    title: "Activity",
+    explain: "Logins and changes of your account. If you do not know one of them, change your password.",
+    actors: { user: "you", operator: "an operator", system: "Loupe" } as Record<string, string>,
+    somebody: "you, or somebody who claimed to be you",
+    details: "Details",
+    program: "browser or program",
+    request: "request",
+  },
   account: {
     title: "Account",
     profile: "Profile",
