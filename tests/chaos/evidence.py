@@ -17,12 +17,17 @@ class ImageRow:
     original_filename: str
     original_path: str
     upscaled_path: str
+    previews: list[str]
+    """The ends of their keys."""
     upscaled_width: int
     upscaled_height: int
     status: str
     failure_code: str | None
     reservation_id: str
     created_at: datetime
+    reference: str | None = None
+    has_file: bool = True
+    """False if the file of an item of a manifest was not fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +96,8 @@ class Evidence:
     quotas: Sequence[QuotaRow] = ()
     outboxes: Mapping[str, int] = field(default_factory=dict[str, int])
     objects: frozenset[str] = frozenset()
+    unfetched: Sequence[int] = ()
+    """The ids of images whose file is still to be fetched."""
     waiting_uploads: frozenset[str] = frozenset()
     """The keys of direct uploads that were not used yet. Their objects may be there or not."""
     results: Mapping[int, Reading | str] = field(default_factory=dict[int, Reading | str])

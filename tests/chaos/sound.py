@@ -57,7 +57,11 @@ def evidence() -> Evidence:
         ],
         quotas=[QuotaRow(user_id=USER, period_start=MONTH, used=3)],
         outboxes={"images": 0},
-        objects=frozenset({row.original_path for row in images} | {"upscaled/1", "upscaled/2"}),
+        objects=frozenset(
+            {row.original_path for row in images}
+            | {"upscaled/1", "upscaled/2"}
+            | {f"images/previews/{n}.result.webp" for n in (1, 2)}
+        ),
         results={number: Reading(number, SIZE, SIZE) for number in (1, 2)},
         waiting_messages={"QUEUE": 0},
         completed_events=Counter({1: 1, 2: 1, 4: 1}),
@@ -80,6 +84,7 @@ def _row(number: int, status: str, batch_id: int | None = None, failure_code: st
         original_filename=f"{number:06}.png",
         original_path=f"originals/{number}",
         upscaled_path=f"upscaled/{number}",
+        previews=["result.webp"] if status == "completed" else [],
         upscaled_width=SIZE,
         upscaled_height=SIZE,
         status=status,

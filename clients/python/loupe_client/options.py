@@ -37,6 +37,15 @@ class Options(TypedDict, total=False):
     """Where the server sends the events of this upload, signed with the secret of the account."""
 
 
+class Item(Options, total=False):
+    """A file of a manifest: a link, or the id of a direct upload, and the options that it has for itself."""
+
+    image_url: str
+    upload_id: str
+    reference: str
+    """Your own name for it, which answers, events, reports and archives tell back."""
+
+
 NAMES = {
     "scale": "scale_factor",
     "width": "target_width",
@@ -52,6 +61,15 @@ NAMES = {
     "webhook_url": "webhook_url",
 }
 """The API's name of each option."""
+
+
+OF_ITEMS = ("image_url", "upload_id", "reference")
+
+
+def item_fields_of(item: Item) -> dict[str, Any]:
+    """Return an item under the names of the API. Raise `InvalidInput` for an unknown option."""
+    own = {name: value for name, value in item.items() if name in OF_ITEMS and value is not None}
+    return own | fields_of({name: value for name, value in item.items() if name not in OF_ITEMS})
 
 
 def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:

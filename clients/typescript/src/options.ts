@@ -29,6 +29,14 @@ export interface Options {
   webhookUrl?: string;
 }
 
+/** A file of a manifest: a link, or the id of a direct upload, and the options that it has for itself. */
+export interface Item extends Options {
+  imageUrl?: string;
+  uploadId?: string;
+  /** Your own name for it, which answers, events, reports and archives tell back. */
+  reference?: string;
+}
+
 /** What every call takes. */
 export interface Call {
   /** Aborts the call. It then rejects with the reason of the signal. */
@@ -66,7 +74,12 @@ const NAMES: Record<keyof Options, string> = {
   expiresIn: "expires_in",
   webhookUrl: "webhook_url",
 };
-const OF_CALLS = ["signal", "idempotencyKey", "filename", "name", "timeoutMs", "onChange"];
+const OF_CALLS = ["signal", "idempotencyKey", "filename", "name", "onError", "timeoutMs", "onChange"];
+
+/** Returns an item under the names of the API. Throws `InvalidInput` for an unknown option. */
+export function itemFieldsOf({ imageUrl, uploadId, reference, ...options }: Item): Record<string, unknown> {
+  return { image_url: imageUrl, upload_id: uploadId, reference, ...fieldsOf(options) };
+}
 
 /** Returns the options under the names of the API. Throws `InvalidInput` for an unknown one. */
 export function fieldsOf(options: Options): Record<string, string | number> {
