@@ -111,7 +111,9 @@ async def results_of(case: Case, decoder: Decoder, models: Models) -> tuple[dict
     for name, model in COMPARED.items():
         images[name] = await models.upscaled(picture, size, model)
     choice = choose_model("auto", picture, COMPARED)
-    return images | {"auto": images[choice.model.name]}, choice.reason
+    usual = choice.model == COMPARED[choice.model.name]
+    auto = images[choice.model.name] if usual else await models.upscaled(picture, size, choice.model)
+    return images | {"auto": auto}, choice.reason
 
 
 async def measured(factor: int) -> list[Row]:

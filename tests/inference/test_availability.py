@@ -219,8 +219,8 @@ async def test_models_that_come_and_go_are_announced_to_images(
     await loaded.only()
     await availability.announce(images, Throughput())
 
-    assert before == ["auto", "faithful", "clean", "art", "pixel"]
-    assert come == ["auto", "faithful", "clean", "art", "enhance", "pixel"]
+    assert before == ["auto", "faithful", "clean", "pixel"]
+    assert come == ["auto", "faithful", "clean", "enhance", "pixel"]
     assert "enhance" not in availability.models
 
 

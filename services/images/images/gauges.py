@@ -23,10 +23,12 @@ CLIENT_EVENTS = sa.text("""
     SELECT count(*), coalesce(extract(epoch FROM now() - min(occurred_at)), 0)
     FROM (SELECT occurred_at FROM client_event ORDER BY id LIMIT 10000) AS oldest
 """)
-USERS_WAITING = sa.text(f"SELECT count(DISTINCT user_id) FROM image WHERE {WAITS}")  # noqa: S608  a constant
+USERS_WAITING = sa.text(f"SELECT count(DISTINCT user_id) FROM image WHERE {WAITS} AND turn >= 0")  # noqa: S608
+FILES_WAITING = sa.text("SELECT count(*) FROM image_source WHERE due_at IS NOT NULL")
 
 unfinished = Gauge("loupe_images_unfinished", "Images that wait or are worked on", ["status"])
 users_waiting = Gauge("loupe_users_waiting", "Users with images that wait to be let into the stream")
+files_waiting = Gauge("loupe_manifest_files_waiting", "Files of manifests that still have to be fetched")
 oldest_seconds = Gauge("loupe_images_oldest_seconds", "Age of the oldest image of that status", ["status"])
 expired_waiting = Gauge(
     "loupe_images_expired_waiting",
@@ -52,6 +54,7 @@ async def update(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         connection = await session.connection()
         users_waiting.set((await connection.execute(USERS_WAITING)).scalar_one())
+        files_waiting.set((await connection.execute(FILES_WAITING)).scalar_one())
         events, seconds = (await connection.execute(CLIENT_EVENTS)).one()
         due = (await connection.execute(expiry.WAITING)).one()
         rows: dict[str, Any] = {row.status: row for row in await connection.execute(UNFINISHED_WORK)}

@@ -43,6 +43,16 @@ class Controllers:
             case _:
                 pass
 
+    _stuck: set[str] = field(default_factory=set[str])
+
+    def _is_stuck(self, one: Object) -> bool:
+        """Return whether a pod that never became ready blocks its replacement, as it does in order."""
+        if one["kind"] != "StatefulSet" or one["spec"].get("podManagementPolicy") == "Parallel":
+            return False
+        if not self.is_pullable(one["spec"]["template"]):
+            self._stuck.add(one["metadata"]["name"])
+        return one["metadata"]["name"] in self._stuck
+
     def note_look(self, one: Object) -> bool:
         """Count that somebody reads an object. Return whether it becomes ready now."""
         name = one["metadata"]["name"]
@@ -58,7 +68,7 @@ class Controllers:
 
     def _status(self, one: Object) -> Object:
         replicas = one["spec"]["replicas"]
-        is_early = bool(self.looks.get(one["metadata"]["name"]))
+        is_early = bool(self.looks.get(one["metadata"]["name"])) or self._is_stuck(one)
         ready = replicas if self.is_pullable(one["spec"]["template"]) and not is_early else 0
         counts = ("readyReplicas", "availableReplicas", "updatedReplicas", "currentReplicas")
         revision = {"currentRevision": "1", "updateRevision": "1"} if one["kind"] == "StatefulSet" else {}

@@ -76,15 +76,19 @@ POOL = """
 LOCK_IF_NEEDED = sa.text(f"""
     WITH {POOL} SELECT pg_advisory_xact_lock(:space, :lock) WHERE EXISTS (
         SELECT FROM queue, pool
-        WHERE (
-            SELECT id FROM image WHERE {HAS_TURN} AND is_priority = queue.is_priority
-            ORDER BY is_small, turn, id LIMIT 1
-        ) IS NOT NULL AND (
+        WHERE coalesce((
+            SELECT id FROM image WHERE {HAS_TURN} AND is_priority = queue.is_priority AND is_small
+            ORDER BY turn, id LIMIT 1
+        ), (
+            SELECT id FROM image WHERE {HAS_TURN} AND is_priority = queue.is_priority AND NOT is_small
+            ORDER BY turn, id LIMIT 1
+        )) IS NOT NULL AND (
             SELECT count(*) FROM image WHERE {IS_IN_STREAM} AND is_priority = queue.is_priority
         ) < :rounds_with_newcomers * places)
 """)  # noqa: S608
 """Takes the lock, and returns a row, if an image waits and the stream has room. One transaction at a time
-lets images in, so that several replicas together let in no more than one would.
+lets images in, so that several replicas together let in no more than one would. It reads at most one row of
+each size, and none of the images whose files are still fetched.
 """
 CHOOSE = sa.text(f"""
     WITH {POOL},
