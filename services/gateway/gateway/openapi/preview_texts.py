@@ -27,7 +27,7 @@ EXAMPLE: Json = {
         },
     ],
 }
-PREVIEWS: Json = examples.IMAGE["previews"]
+PREVIEWS: Any = examples.IMAGE["previews"]
 FIELDS: Json = {
     "previews": a_field("Small pictures for lists. Null until completed, and if there are none.", PREVIEWS),
     "Previews.original_url": a_field(
