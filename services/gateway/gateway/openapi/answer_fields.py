@@ -5,7 +5,7 @@ A field is found by `Object.field`, or else by its name alone.
 
 from typing import Any
 
-from gateway.openapi import examples, webhook_texts
+from gateway.openapi import examples, preview_texts, webhook_texts
 from gateway.openapi.schema_parts import a_field
 from loupe import refusals
 from loupe.contract import MOST_MANIFEST_ITEMS
@@ -104,26 +104,6 @@ FIELDS: Json = {
         "A link that shows the original. It needs no token, and works for an hour. It is new in each answer.",
         IMAGE["original_url"],
     ),
-    "previews": a_field(
-        "Small pictures for lists. Null until completed, and if there are none.", IMAGE["previews"]
-    ),
-    "Previews.original_url": _address(
-        "A link to the original as a WebP of at most 512 pixels a side. It works as long as `download_url`.",
-        IMAGE["previews"]["original_url"],
-    ),
-    "Previews.result_url": _address("The same of the result.", IMAGE["previews"]["result_url"]),
-    "pyramids": {"description": "Which of the two pictures `getPyramid` has."},
-    "Pyramid.url": _address("A link to the file with all tiles.", examples.PYRAMID["url"]),
-    "Pyramid.expires_at": _instant("Until when the link works.", examples.PYRAMID["expires_at"]),
-    "tile_size": a_field("The side of a tile in pixels. Those at the end may be smaller.", 512, minimum=1),
-    "levels": {"description": "Full size first. Each level halves the one before, and the last is one tile."},
-    "columns": a_field("The number of tiles side by side.", 2, minimum=1),
-    "rows": a_field("The number of rows of tiles.", 1, minimum=1),
-    "tiles": {"description": "The tiles, row by row."},
-    "Tile.offset": a_field("Where the tile begins in the file.", 44, minimum=0),
-    "Tile.bytes": a_field("The length of the tile.", 30200, minimum=1),
-    "Level.width": a_field("The width of the picture at this level, in pixels.", 1000, minimum=1),
-    "Level.height": a_field("The height of the picture at this level, in pixels.", 500, minimum=1),
     "Image.expires_at": _instant(
         "When the image is deleted by itself; null before its end, and if it is kept.", None
     ),
@@ -311,5 +291,6 @@ FIELDS: Json = {
     "network": a_field("The neural network; null for `auto`.", examples.MODELS[1]["network"]),
     "source": a_field("Where the network was published; null for `auto`.", examples.MODELS[1]["source"]),
     "licence": a_field("The licence of the weights; null for `auto`.", examples.MODELS[1]["licence"]),
+    **preview_texts.FIELDS,
     **webhook_texts.ANSWER_FIELDS,
 }

@@ -279,24 +279,3 @@ DOWNLOAD = {
     "filename": "photo.jpg",
     "expires_at": IMAGE["download_expires_at"],
 }
-PYRAMID = {
-    "url": "https://files.example.com/images/previews/abc123.result.pyramid?X-Amz-Signature=77d2",
-    "expires_at": IMAGE["download_expires_at"],
-    "tile_size": 512,
-    "levels": [
-        {
-            "width": 1000,
-            "height": 500,
-            "columns": 2,
-            "rows": 1,
-            "tiles": [{"offset": 44, "bytes": 30200}, {"offset": 30244, "bytes": 28100}],
-        },
-        {
-            "width": 500,
-            "height": 250,
-            "columns": 1,
-            "rows": 1,
-            "tiles": [{"offset": 58344, "bytes": 15900}],
-        },
-    ],
-}

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from common import errors
 from gateway.http.envelope import Envelope
 from gateway.identity.route_access import ImageReader
-from gateway.openapi import examples
+from gateway.openapi import preview_texts
 from gateway.openapi.operation import Operation
 from gateway.routes.images import ImageId
 from loupe import refusals
@@ -48,7 +48,7 @@ GET_PYRAMID = Operation(
         "in ever smaller levels. `previews.pyramids` of an image says which it has. One file has all tiles. "
         "Fetch a tile from `url` with the header `Range: bytes=<offset>-<offset + bytes - 1>`. It is a WebP."
     ),
-    example_data=examples.PYRAMID,
+    example_data=preview_texts.EXAMPLE,
     refusals=(refusals.VALIDATION_FAILED, refusals.PYRAMID_NOT_FOUND),
 )
 
