@@ -186,7 +186,7 @@ bench-absolute: .venv/dev models  ## measure seconds for photos of several sizes
 	@$(BIN)/python -m tests.bench.absolute
 
 bench-quality: .venv/dev models  ## measure the quality of auto and of each model
-	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench.quality
+	@PYTHONPATH=services/inference/models:services/inference/models/backend $(BIN)/python -m tests.bench.quality
 
 lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@$(UV) lock --upgrade

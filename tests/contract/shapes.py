@@ -131,7 +131,13 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
     "download_expires_at": or_null(INSTANT),
     "error": or_null(an_object({"code": TEXT, "message": TEXT, "retryable": FLAG})),
     "model": an_object(
-        {"asked": TEXT, "used": or_null(TEXT), "reason": or_null(TEXT), "message": or_null(TEXT)}
+        {
+            "asked": TEXT,
+            "used": or_null(TEXT),
+            "reason": or_null(TEXT),
+            "message": or_null(TEXT),
+            "precision": or_null(TEXT),
+        }
     ),
     "progress": a("integer", minimum=0, maximum=100),
     **WAIT,

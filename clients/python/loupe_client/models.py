@@ -558,6 +558,10 @@ class Model(Answer):
     """Why `auto` chose this model, for programs; null if it did not choose."""
     message: str | None = None
     """Why `auto` chose this model, for a person; null if it did not choose."""
+    precision: str | None = None
+    """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known,
+    and if no network was needed.
+    """
 
 
 class NewSecondFactor(Answer):

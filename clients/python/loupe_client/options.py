@@ -25,6 +25,8 @@ class Options(TypedDict, total=False):
     """1 to 100, for JPEG, WebP, AVIF and JPEG XL."""
     model: str | None
     """`auto` (default), or another of `Loupe.models()`."""
+    precision: str | None
+    """`auto` (default), or `exact` for single precision."""
     metadata: str | None
     """`keep` keeps EXIF data in the result; by default (`strip`) it is removed."""
     dpi: int | None
@@ -41,6 +43,7 @@ NAMES = {
     "format": "output_format",
     "quality": "quality",
     "model": "model",
+    "precision": "precision",
     "metadata": "metadata",
     "dpi": "dpi",
     "webhook_url": "webhook_url",

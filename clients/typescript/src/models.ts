@@ -635,6 +635,11 @@ export interface Model {
   reason: string | null;
   /** Why `auto` chose this model, for a person; null if it did not choose. */
   message: string | null;
+  /**
+   * The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known,
+   * and if no network was needed.
+   */
+  precision: string | null;
 }
 
 /** The secret of a second factor that is not switched on yet. */

@@ -17,6 +17,8 @@ export interface Options {
   quality?: number;
   /** `auto` (default), or another of `Loupe.models()`. */
   model?: string;
+  /** `exact` makes networks compute in single precision; `auto` by default. */
+  precision?: "auto" | "exact" | (string & {});
   /** `keep` keeps EXIF data in the result; by default it is removed. */
   metadata?: "strip" | "keep" | (string & {});
   /** The resolution of the result for print, in pixels an inch. */
@@ -56,6 +58,7 @@ const NAMES: Record<keyof Options, string> = {
   format: "output_format",
   quality: "quality",
   model: "model",
+  precision: "precision",
   metadata: "metadata",
   dpi: "dpi",
   webhookUrl: "webhook_url",

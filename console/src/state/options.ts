@@ -10,6 +10,7 @@ export interface Options {
   format: string;
   quality: string;
   keepsMetadata: boolean;
+  isExact: boolean;
 }
 
 const KEY = "loupe.options";
@@ -22,6 +23,7 @@ export const DEFAULTS: Options = {
   format: "",
   quality: "",
   keepsMetadata: false,
+  isExact: false,
 };
 
 export function parse(stored: string | null): Options {
@@ -52,6 +54,7 @@ export function toFields(chosen: Options): Record<string, string> {
     output_format: chosen.format,
     quality: chosen.quality,
     metadata: chosen.keepsMetadata ? "keep" : "",
+    precision: chosen.isExact ? "exact" : "",
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ""));
 }

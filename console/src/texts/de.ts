@@ -64,6 +64,7 @@ export const de: Texts = {
     more: "Mehr Möglichkeiten",
     quality: "Qualität, 1 bis 100",
     metadata: "Kameradaten behalten (EXIF)",
+    precision: "Genau rechnen (langsamer)",
     fit: "Wenn die Form abweicht",
     fits: { stretch: "Verzerren", cover: "Abschneiden", contain: "Rand hinzufügen" },
     toSend: "Wartet auf das Senden",

@@ -63,6 +63,7 @@ export const en = {
     more: "More options",
     quality: "Quality, 1 to 100",
     metadata: "Keep camera data (EXIF)",
+    precision: "Compute exactly (slower)",
     fit: "If the shape differs",
     fits: { stretch: "Stretch", cover: "Cut off", contain: "Add a border" },
     toSend: "Waiting to be sent",

@@ -15,7 +15,6 @@ From step 4 to step 9 rows stream through: the result's pixels are never in memo
 happens in threads, never on the event loop.
 """
 
-import functools
 import math
 from asyncio import to_thread
 from collections.abc import Sequence
@@ -42,6 +41,7 @@ from inference.tiling.inference_count import InferenceCount
 from inference.tiling.progress import Progress, of_frame
 from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tiling
 from inference.triton.client import Triton
+from inference.triton.precision import EXACT, infer_for, lowest
 from inference.triton.tile_turns import Turn
 from inference.upscaling import upscale
 from loupe.contract import LONGEST_OUTPUT_SIDE
@@ -110,6 +110,8 @@ class Upscaled(NamedTuple):
     """The pages or frames that could be decoded."""
     megapixels: float
     """The pixels that networks wrote for it, with overlaps and the fallback's part."""
+    precision: str = ""
+    """The lowest precision that a network computed in. Empty if no network did, or if Triton does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class Pipeline:
     triton: Triton
     availability: "Availability"
     tiling: Tiling
+    precision: str = "auto"
+    """`exact` demands single precision for all images, and `auto` only for those whose orders do."""
 
     async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> Upscaled:
         """Return the result's file, the model that made it, and the number of its pages or frames.
@@ -153,12 +157,12 @@ class Pipeline:
                 await self.triton.send_canaries([error.model])
                 raise
         count_pixels(picture, spec)
-        return Upscaled(data, choice, count, infer.megapixels)
+        return Upscaled(data, choice, count, infer.megapixels, lowest(infer.precisions))
 
     def _infer_in_turn(self, order: images_pb2.WorkOrder, pixels: int) -> Infer:
         """Return an `Infer` whose tiles take the turns of the image's user. `pixels` are the original's."""
         key = order.fairness_key or f"image {order.image_id}"  # the previous release sends no key
-        return functools.partial(self.triton.infer, turn=Turn(key, pixels))
+        return infer_for(self.triton, Turn(key, pixels), is_exact=EXACT in (order.precision, self.precision))
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):

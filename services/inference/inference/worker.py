@@ -79,6 +79,8 @@ class Worker:
     heartbeat_seconds: float
     cancellations: Cancellations = field(default_factory=Cancellations)
     throughput: Throughput = field(default_factory=Throughput)
+    precision: str = "auto"
+    """See `Pipeline`."""
     large_places: LargePlaces | None = None
     """None does not limit large images."""
     share_seconds: float = 3.0
@@ -157,6 +159,7 @@ class Worker:
                     pictures=upscaled.pictures,
                     model=upscaled.choice.model.name,
                     reason=upscaled.choice.reason,
+                    precision=upscaled.precision,
                 )
         await self.publish(finished)
 
@@ -169,7 +172,7 @@ class Worker:
 
     @property
     def _pipeline(self) -> Pipeline:
-        return Pipeline(self.blobs, self.decoder, self.triton, self.availability, self.tiling)
+        return Pipeline(self.blobs, self.decoder, self.triton, self.availability, self.tiling, self.precision)
 
     @contextlib.asynccontextmanager
     async def _stop_work_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:
@@ -213,4 +216,5 @@ def _output(upscaled: Upscaled, seconds: float) -> pb.Output:
         model_reason=choice.reason,
         model_message=choice.message,
         pictures=upscaled.pictures,
+        precision=upscaled.precision,
     )

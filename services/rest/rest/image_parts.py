@@ -27,6 +27,7 @@ class Model(BaseModel):
     used: str | None
     reason: str | None
     message: str | None
+    precision: str | None
 
 
 def to_warnings(image: pb.Image) -> list[ImageWarning]:
@@ -59,6 +60,7 @@ def to_model(model: pb.Model) -> Model:
         used=model.used or None,
         reason=model.reason or None,
         message=model.message or None,
+        precision=model.precision or None,
     )
 
 

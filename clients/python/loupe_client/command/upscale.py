@@ -65,6 +65,9 @@ def upscale(
     model: Annotated[
         str | None, typer.Option(help="A model that `loupe models` lists; by default auto.")
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="exact for single precision; by default auto.")
+    ] = None,
     output_format: Annotated[
         str | None, typer.Option("--format", help="The format of the results, such as png.")
     ] = None,
@@ -105,7 +108,7 @@ def upscale(
     holiday@4x. What is done already is skipped, so that the same command goes on after an interruption.
     """
     options = {"scale": scale, "model": model, "format": output_format, "quality": quality, "fit": fit}
-    options |= {"metadata": metadata, "dpi": dpi, **exact_size(size)}
+    options |= {"precision": precision, "metadata": metadata, "dpi": dpi, **exact_size(size)}
     given = {name: value for name, value in options.items() if value is not None}
     job = resumed(output) if resume else Job(sources or [], given, output, recursive)
     if not job.sources:

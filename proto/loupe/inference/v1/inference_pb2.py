@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"loupe/inference/v1/inference.proto\x12\x12loupe.inference.v1\"\xab\x01\n\x08\x46inished\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x05\x12\x15\n\rupscaled_path\x18\x03 \x01(\t\x12,\n\x06output\x18\x04 \x01(\x0b\x32\x1a.loupe.inference.v1.OutputH\x00\x12.\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x1b.loupe.inference.v1.FailureH\x00\x42\t\n\x07outcome\"\x91\x01\n\x06Output\x12\r\n\x05\x62ytes\x18\x01 \x01(\x03\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12\r\n\x05model\x18\x05 \x01(\t\x12\x14\n\x0cmodel_reason\x18\x06 \x01(\t\x12\x15\n\rmodel_message\x18\x07 \x01(\t\x12\x10\n\x08pictures\x18\x08 \x01(\x05J\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\x05widthR\x06height\";\n\x07\x46\x61ilure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"loupe/inference/v1/inference.proto\x12\x12loupe.inference.v1\"\xab\x01\n\x08\x46inished\x12\x10\n\x08image_id\x18\x01 \x01(\x03\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x05\x12\x15\n\rupscaled_path\x18\x03 \x01(\t\x12,\n\x06output\x18\x04 \x01(\x0b\x32\x1a.loupe.inference.v1.OutputH\x00\x12.\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x1b.loupe.inference.v1.FailureH\x00\x42\t\n\x07outcome\"\xa4\x01\n\x06Output\x12\r\n\x05\x62ytes\x18\x01 \x01(\x03\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12\r\n\x05model\x18\x05 \x01(\t\x12\x14\n\x0cmodel_reason\x18\x06 \x01(\t\x12\x15\n\rmodel_message\x18\x07 \x01(\t\x12\x10\n\x08pictures\x18\x08 \x01(\x05\x12\x11\n\tprecision\x18  \x01(\tJ\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\x05widthR\x06height\";\n\x07\x46\x61ilure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINISHED']._serialized_start=59
   _globals['_FINISHED']._serialized_end=230
   _globals['_OUTPUT']._serialized_start=233
-  _globals['_OUTPUT']._serialized_end=378
-  _globals['_FAILURE']._serialized_start=380
-  _globals['_FAILURE']._serialized_end=439
+  _globals['_OUTPUT']._serialized_end=397
+  _globals['_FAILURE']._serialized_start=399
+  _globals['_FAILURE']._serialized_end=458
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,7 @@ class Output(_message.Message):
     MODEL_REASON_FIELD_NUMBER: _builtins.int
     MODEL_MESSAGE_FIELD_NUMBER: _builtins.int
     PICTURES_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
     bytes: _builtins.int
     seconds: _builtins.float
     """Time from the start of the work until the result was stored."""
@@ -74,6 +75,8 @@ class Output(_message.Message):
     model_message: _builtins.str
     pictures: _builtins.int
     """How many of `WorkOrder.pictures` the worker could read. Zero from workers of the previous release, which read one."""
+    precision: _builtins.str
+    """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Empty if no network did."""
     def __init__(
         self,
         *,
@@ -83,10 +86,11 @@ class Output(_message.Message):
         model_reason: _builtins.str = ...,
         model_message: _builtins.str = ...,
         pictures: _builtins.int = ...,
+        precision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "seconds", b"seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "precision", b"precision", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

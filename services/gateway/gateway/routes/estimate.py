@@ -51,6 +51,7 @@ class EstimateRequest(BaseModel):
     quality: bodies.Text | None = None
     metadata: bodies.Text | None = None
     model: bodies.Text | None = None
+    precision: bodies.Text | None = None
     dpi: bodies.Text | None = None
     expires_in: bodies.Text | None = None
     webhook_url: bodies.Text | None = None

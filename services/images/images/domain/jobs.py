@@ -205,6 +205,7 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.model_used = output.model
     image.model_reason = output.model_reason
     image.model_message = output.model_message
+    image.precision_used = output.precision or None
     image.warnings = _warnings(image, output)
     image.updated_at = now()
     await batch_progress.record_end(session, image, is_completed=True)

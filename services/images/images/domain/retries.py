@@ -105,7 +105,7 @@ def _make_pending(image: Image, place: Place) -> None:
     image.attempts_from, image.excused = image.attempt, 0
     image.dispatched_at = image.started_at = image.heartbeat_at = None
     image.upscaled_bytes = image.processing_seconds = None
-    image.model_used = image.model_reason = image.model_message = None
+    image.model_used = image.model_reason = image.model_message = image.precision_used = None
     image.expires_at = None
     image.retried_at = image.updated_at = now()
 

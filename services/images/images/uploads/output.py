@@ -26,6 +26,11 @@ class Fit(StrEnum):
     CONTAIN = "contain"
 
 
+class Precision(StrEnum):
+    AUTO = "auto"
+    EXACT = "exact"
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """The checked options of one result."""
@@ -37,6 +42,7 @@ class Output:
     fit: Fit = Fit.STRETCH
     keeps_metadata: bool = False
     model: str = AUTO
+    precision: Precision = Precision.AUTO
     dpi: int | None = None
     """Pixels an inch. None keeps the original's."""
     expires_in: int | None = None
@@ -89,6 +95,7 @@ class Output:
         row.quality = self.quality
         row.keeps_metadata = self.keeps_metadata
         row.model_asked = self.model
+        row.precision = self.precision
         row.dpi = self.dpi
         row.expires_in = self.expires_in
 
@@ -120,6 +127,8 @@ def parse(form: Form, models: Collection[str]) -> Output:
         fields["metadata"] = [errors.choice_text("metadata", METADATA)]
     if model and model not in models:
         fields["model"] = [errors.choice_text("model", models)]
+    if form.precision and form.precision not in [*Precision]:
+        fields["precision"] = [errors.choice_text("precision", [*Precision])]
     numbers = (
         ("quality", quality, QUALITIES),
         ("dpi", form.dpi, RESOLUTIONS),
@@ -136,6 +145,7 @@ def parse(form: Form, models: Collection[str]) -> Output:
         fit=Fit(fit or Fit.STRETCH),
         keeps_metadata=METADATA[metadata or "strip"],
         model=model or AUTO,
+        precision=Precision(form.precision or Precision.AUTO),
         dpi=int(form.dpi) if form.dpi else None,
         expires_in=int(form.expires_in) if form.expires_in else None,
     )

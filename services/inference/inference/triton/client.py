@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from prometheus_client import Counter, Gauge, Histogram
-from tritonclient.grpc import InferenceServerClientPlugin
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -33,7 +32,7 @@ from inference.triton.errors import (
 )
 from inference.triton.model_reload import PROBE_SECONDS, ModelReloader
 from inference.triton.tile_turns import TileTurns, Turn
-from inference.triton.transport import Transport
+from inference.triton.transport import Secret, Transport
 
 LOG = log.get(__name__)
 KIND_GPU = 1
@@ -56,16 +55,6 @@ tiles_in_flight = Gauge("loupe_tiles_in_flight", "Tiles at Triton")
 models_up = Gauge("loupe_triton_model_up", "Whether the model answered its last tile", ["model"])
 
 
-class Secret(InferenceServerClientPlugin):
-    """Adds the secret to each request, in the header that Triton expects."""
-
-    def __init__(self, secret: str) -> None:
-        self._headers = {"triton-grpc-protocol-loupe-secret": secret}
-
-    def __call__(self, request: Any) -> None:
-        request.headers = (request.headers or {}) | self._headers
-
-
 class Triton:
     def __init__(
         self,
@@ -86,6 +75,8 @@ class Triton:
         self._retry_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._has_answered = set[str]()
         self._answered_at: dict[str, float] = {}
+        self.is_gpu = False
+        """Whether engines on a GPU run the models."""
         self._failing = set[str]()
         self._broken = set[str]()
         """Models that answered their last test tile wrongly."""
@@ -168,8 +159,12 @@ class Triton:
         except InferenceServerException as error:
             raise TritonUnavailable(f"{model}: {error}") from error
 
-    async def infer(self, model: str, tile: Tensor, turn: Turn | None = None) -> Answer:
+    async def infer(
+        self, model: str, tile: Tensor, turn: Turn | None = None, *, is_exact: bool = False
+    ) -> Answer:
         """Return all outputs of the model for a tile of N x 3 x height x width, uint8 or float32.
+
+        `is_exact` demands single precision, which an engine has or has not.
 
         Without a `turn` it waits for none; see `TileTurns`. A model that died is loaded again and gets the
         tile again. Raises `TritonFailed`.
@@ -178,7 +173,7 @@ class Triton:
         async with contextlib.AsyncExitStack() as slot:
             with tiles_waiting.track_inprogress():
                 await slot.enter_async_context(self._turns.take(turn or Turn(), pixels))
-            return await self._infer_with_retries(model, tile)
+            return await self._infer_with_retries(model, tile, is_exact)
 
     async def send_canaries(self, models: Iterable[str], unless_within: float = 0.0) -> None:
         """Send a test tile to each model that has not answered within that many seconds.
@@ -224,7 +219,7 @@ class Triton:
         index: Any = await self._client.get_model_repository_index(client_timeout=PROBE_SECONDS)
         return sorted({entry.name for entry in index.models if (entry.state == "READY") is is_ready})
 
-    async def _infer_with_retries(self, model: str, tile: Tensor) -> Answer:
+    async def _infer_with_retries(self, model: str, tile: Tensor, is_exact: bool) -> Answer:
         """Send a tile. If its model died, reload the model and send the tile again, twice at most and one at
         a time.
 
@@ -232,7 +227,7 @@ class Triton:
         """
         reloads = self._reloader.count(model)
         try:
-            return await self._infer_once(model, tile)
+            return await self._infer_once(model, tile, is_exact=is_exact)
         except ModelDied as error:
             if isinstance(error, ModelNotLoaded) and model not in self._has_answered:
                 raise
@@ -240,10 +235,10 @@ class Triton:
             await self._reload(model, reloads)
             reloads = self._reloader.count(model)
             try:
-                return await self._infer_once(model, tile)
+                return await self._infer_once(model, tile, is_exact=is_exact)
             except ModelDied:
                 await self._reload(model, reloads)
-            return await self._infer_once(model, tile)
+            return await self._infer_once(model, tile, is_exact=is_exact)
 
     async def _reload(self, model: str, reloads: int) -> None:
         try:
@@ -252,11 +247,11 @@ class Triton:
             self._mark(model, is_healthy=False)
             raise
 
-    async def _infer_once(self, model: str, tile: Tensor) -> Answer:
+    async def _infer_once(self, model: str, tile: Tensor, *, is_exact: bool = False) -> Answer:
         started, outcome = time.perf_counter(), "cancelled"
         try:
             with tiles_in_flight.track_inprogress():
-                answer = await self._transport.send(model, tile)
+                answer = await self._transport.send(model, tile, is_exact=is_exact)
             outcome = "done"
         except InferenceServerException as error:
             failure = translate_error(model, error)
@@ -269,6 +264,8 @@ class Triton:
             tile_seconds.labels(model, outcome).observe(time.perf_counter() - started)
         tiles.labels(model).inc()
         self._mark(model, is_healthy=True)
+        if self.is_gpu and not answer.precision:
+            return answer._replace(precision="f16" if tile.dtype == np.uint8 else "f32")
         return answer
 
     async def _probe(self, model: str) -> None:

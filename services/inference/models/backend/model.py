@@ -5,36 +5,18 @@ cancelled in between.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-import runtimes
+import numpy as np
 import triton_python_backend_utils as pb_utils
 
+import network
+
+PRECISION = "PRECISION"
+"""The output that says in which precision the network computed."""
 Request = Any
 Response = Any
-
-
-def parameters_of(config: dict[str, Any]) -> dict[str, str]:
-    return {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
-
-
-def count_threads(parameters: dict[str, str]) -> int:
-    """Return the number of threads. The environment overrides the configuration; 0 is every core that may be
-    used.
-    """
-    wanted = os.environ.get("LOUPE_TRITON_THREADS") or parameters.get("intra_op_thread_count", "0")
-    return int(wanted) or len(os.sched_getaffinity(0))
-
-
-def load(path: Path, config: dict[str, Any]) -> runtimes.Runtime:
-    """The environment overrides the configuration."""
-    parameters = parameters_of(config)
-    runtime = os.environ.get("LOUPE_TRITON_RUNTIME") or parameters.get("runtime", "auto")
-    is_float = config["input"][0]["data_type"] == "TYPE_FP32"
-    precision, threads = parameters.get("precision", "f32"), count_threads(parameters)
-    return runtimes.load(path, runtime, precision, threads, is_float=is_float)
 
 
 def failure(message: str, code: int) -> Response:
@@ -46,8 +28,9 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         path = Path(args["model_repository"], args["model_version"], "model.onnx")
-        self._runtime = load(path, json.loads(args["model_config"]))
-        pb_utils.Logger.log_info(f"{args['model_name']} runs in {self._runtime.name}")
+        self._network = network.load(path, json.loads(args["model_config"]))
+        usual = self._network.usual
+        pb_utils.Logger.log_info(f"{args['model_name']} runs in {usual.name} with {usual.precision}")
 
     def execute(self, requests: list[Request]) -> list[Response]:
         return [self._answer(request) for request in requests]
@@ -62,8 +45,12 @@ class TritonPythonModel:
 
     def _upscale(self, request: Request) -> Response:
         image = pb_utils.get_input_tensor_by_name(request, "IMAGE").as_numpy()
-        wanted = [name for name in self._runtime.outputs if name in request.requested_output_names()]
-        results = self._runtime.run(image, wanted)
-        return pb_utils.InferenceResponse(
-            [pb_utils.Tensor(*each) for each in zip(wanted, results, strict=True)]
-        )
+        runtime = self._network.runtime_for(request.parameters())
+        requested = request.requested_output_names()
+        wanted = [name for name in runtime.outputs if name in requested]
+        results = runtime.run(image, wanted)
+        tensors = [pb_utils.Tensor(*each) for each in zip(wanted, results, strict=True)]
+        if PRECISION in requested:
+            names = np.full((len(image), 1), runtime.precision.encode(), np.object_)
+            tensors.append(pb_utils.Tensor(PRECISION, names))
+        return pb_utils.InferenceResponse(tensors)
